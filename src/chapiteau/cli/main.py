@@ -1,0 +1,90 @@
+"""The front door: find the command, import it, turn errors into three lines and an exit code."""
+
+import importlib
+import os
+import signal
+import sys
+from importlib.metadata import version
+from typing import Any, NoReturn
+
+import click
+
+from chapiteau.cli.groups import COMMANDS
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.problems import did_you_mean
+
+__all__ = ["main", "run"]
+
+
+class FrontDoor(click.Group):
+    """A group whose commands are imported only when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command behind a name."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry[0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name when there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}: {did_you_mean(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line each from the table: the modules stay unimported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.command(
+    cls=FrontDoor,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
+)
+@click.version_option(version("chapiteau"), prog_name="chapiteau")
+def main() -> None:
+    """Build, deploy and run web services in Python, and prove that they scale.
+
+    \b
+    chapiteau up                  start what chapiteau.toml says, logs in colour
+    chapiteau status              what runs, and what is wrong
+    chapiteau load capacity URL   how much does it carry within its objective?
+    """
+
+
+def run() -> NoReturn:
+    """Entry point: exit codes as in docs/reference/exit-codes.md."""
+    try:
+        code: Any = main(standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        code = exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        code = exc.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        code = 128 + signal.SIGINT
+    except ChapiteauError as exc:
+        _complain(exc)
+        code = exc.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): leave quietly, and keep the
+        # interpreter from complaining when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 128 + signal.SIGPIPE
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _complain(error: ChapiteauError) -> None:
+    click.secho(f"error: {error.what}", fg="red", err=True)
+    if error.hint:
+        click.echo(f"  → {error.hint}", err=True)

@@ -1,0 +1,339 @@
+"""Settings declared once: a frozen dataclass is parser, reference page and JSON Schema.
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Log:
+        keep: Size = setting("100MiB", help="Delete the oldest files above this total.")
+
+`read` turns a plain mapping (from TOML) into the dataclass and reports every problem at once,
+each with its path; an unknown key is one, with the nearest known name.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+from chapiteau.core.problems import Problem, did_you_mean
+from chapiteau.core.secret import Secret
+from chapiteau.core.units import (
+    format_duration,
+    format_size,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
+
+__all__ = [
+    "Duration",
+    "Path",
+    "Rate",
+    "Setting",
+    "Size",
+    "Unit",
+    "json_schema",
+    "read",
+    "setting",
+    "settings",
+]
+
+T = TypeVar("T")
+Path = tuple[str | int, ...]
+_NOT_SET: Final = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What a number counts, and how people may write it."""
+
+    name: str
+    parse: Callable[[Any], float]
+    example: str
+
+
+Duration = Annotated[float, Unit("duration", parse_duration, "90s")]
+Size = Annotated[int, Unit("size", parse_size, "64MiB")]
+Rate = Annotated[float, Unit("rate", parse_rate, "200/s")]
+
+
+def setting(  # noqa: PLR0913 — one keyword per fact about a setting
+    default: Any = _NOT_SET,
+    *,
+    help: str,  # noqa: A002 — the word that every declaration reads best with
+    factory: Callable[[], Any] | None = None,
+    example: str = "",
+    low: float | None = None,
+    high: float | None = None,
+) -> Any:
+    """Declare a setting. Without `default` and `factory` it must be given.
+
+    `low` and `high` bound numbers (inclusive); `example` is TOML for the reference page.
+    """
+    meta = {"help": help, "example": example, "low": low, "high": high}
+    if factory is not None:
+        return dataclasses.field(default_factory=factory, metadata=meta)
+    if default is _NOT_SET:
+        return dataclasses.field(metadata=meta)
+    return dataclasses.field(default=default, metadata=meta)
+
+
+def read(cls: type[T], raw: object, path: Path = ()) -> tuple[T | None, list[tuple[Path, Problem]]]:
+    """The dataclass made from `raw`, or None, and every problem with the path it stands at."""
+    reader = _Reader()
+    value = reader.dataclass(cls, raw, path)
+    return (None if reader.found else value), reader.found
+
+
+class _Bad(Exception):  # noqa: N818 — never leaves this module
+    """This value is wrong; the problem is already noted."""
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.found: list[tuple[Path, Problem]] = []
+
+    def bad(self, path: Path, what: str, hint: str = "") -> _Bad:
+        dotted = ".".join(str(p) for p in path)
+        self.found.append((path, Problem(dotted, what, hint)))
+        return _Bad()
+
+    def dataclass(self, cls: type[Any], raw: object, path: Path) -> Any:
+        if not isinstance(raw, Mapping):
+            self.bad(path, f"must be a table, not {_kind(raw)}")
+            return None
+        hints = typing.get_type_hints(cls, include_extras=True)
+        known = {f.name: f for f in dataclasses.fields(cls) if f.init}
+        for key in raw:
+            if key not in known:
+                self.bad((*path, key), "is not a known setting", did_you_mean(str(key), known))
+        values: dict[str, Any] = {}
+        for name, field in known.items():
+            here = (*path, name)
+            try:
+                if name in raw:
+                    values[name] = self.value(hints[name], raw[name], here, field.metadata)
+                elif _required(field):
+                    self.bad(here, "must be given", field.metadata.get("help", ""))
+                elif field.default is not dataclasses.MISSING:
+                    # Defaults are written as people would write them ("90s"): read them too.
+                    values[name] = self.value(hints[name], field.default, here, {})
+            except _Bad:
+                continue
+        return None if self.found else cls(**values)
+
+    def value(self, kind: Any, raw: object, path: Path, meta: Mapping[str, Any]) -> Any:
+        origin = typing.get_origin(kind)
+        if origin is Annotated:
+            base, *extra = typing.get_args(kind)
+            unit = next((e for e in extra if isinstance(e, Unit)), None)
+            if unit is None:
+                return self.value(base, raw, path, meta)
+            return self.bounded(self.unit(unit, base, raw, path), path, meta)
+        if origin in (typing.Union, types.UnionType):
+            return self.union(typing.get_args(kind), raw, path, meta)
+        if origin is Literal:
+            return self.choice(typing.get_args(kind), raw, path)
+        if origin is tuple:
+            return self.sequence(typing.get_args(kind)[0], raw, path)
+        if origin is dict:
+            return self.mapping(typing.get_args(kind)[1], raw, path)
+        if dataclasses.is_dataclass(kind):
+            if isinstance(raw, typing.cast("type[Any]", kind)):
+                return raw
+            return self.dataclass(typing.cast("type[Any]", kind), raw, path)
+        return self.bounded(self.plain(kind, raw, path), path, meta)
+
+    def unit(self, unit: Unit, base: Any, raw: object, path: Path) -> Any:
+        try:
+            return base(unit.parse(raw))
+        except (ValueError, TypeError, AttributeError) as exc:
+            raise self.bad(path, str(exc)) from None
+
+    def union(self, kinds: tuple[Any, ...], raw: object, path: Path, meta: Any) -> Any:
+        if raw is None and type(None) in kinds:
+            return None
+        kept = self.found
+        tries: list[list[tuple[Path, Problem]]] = []
+        for kind in (k for k in kinds if k is not type(None)):
+            self.found = []
+            try:
+                value = self.value(kind, raw, path, meta)
+            except _Bad:
+                tries.append(self.found)
+                continue
+            if not self.found:
+                self.found = kept
+                return value
+            tries.append(self.found)
+        # The branch that came furthest (deepest path) explains best.
+        best = max(tries, key=lambda found: max(len(p) for p, _ in found))
+        self.found = kept + best
+        raise _Bad
+
+    def choice(self, allowed: tuple[Any, ...], raw: object, path: Path) -> Any:
+        if raw in allowed and type(raw) in {type(a) for a in allowed}:
+            return raw
+        words = ", ".join(repr(a) for a in allowed)
+        hint = did_you_mean(raw, [str(a) for a in allowed]) if isinstance(raw, str) else ""
+        raise self.bad(path, f"must be one of {words}, not {raw!r}", hint)
+
+    def sequence(self, kind: Any, raw: object, path: Path) -> Any:
+        if not isinstance(raw, list | tuple):
+            raise self.bad(path, f"must be a list, not {_kind(raw)}")
+        return tuple(self.value(kind, item, (*path, i), {}) for i, item in enumerate(raw))
+
+    def mapping(self, kind: Any, raw: object, path: Path) -> Any:
+        if not isinstance(raw, Mapping):
+            raise self.bad(path, f"must be a table, not {_kind(raw)}")
+        made = {}
+        for key, item in raw.items():
+            try:
+                made[str(key)] = self.value(kind, item, (*path, str(key)), {})
+            except _Bad:
+                continue
+        return made
+
+    def plain(self, kind: Any, raw: object, path: Path) -> Any:
+        if kind is Any:
+            return raw
+        if kind is float and isinstance(raw, int) and not isinstance(raw, bool):
+            return float(raw)
+        if kind is int and isinstance(raw, bool):
+            raise self.bad(path, f"must be a whole number, not {_kind(raw)}")
+        if isinstance(kind, type) and isinstance(raw, kind):
+            return raw
+        raise self.bad(path, f"must be {_NAMES.get(kind, str(kind))}, not {_kind(raw)}")
+
+    def bounded(self, value: Any, path: Path, meta: Mapping[str, Any]) -> Any:
+        low, high = meta.get("low"), meta.get("high")
+        if low is not None and value < low:
+            raise self.bad(path, f"must be {low} or more, not {value}")
+        if high is not None and value > high:
+            raise self.bad(path, f"must be {high} or less, not {value}")
+        return value
+
+
+_NAMES: Final = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    Secret: 'a secret: {file = "…"} or {env = "…"}',
+}
+
+
+def _kind(raw: object) -> str:
+    if isinstance(raw, Mapping):
+        return "a table"
+    if isinstance(raw, list | tuple):
+        return "a list"
+    return repr(raw)
+
+
+def _required(field: "dataclasses.Field[Any]") -> bool:
+    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One line of a reference page."""
+
+    name: str
+    type: str
+    default: str
+    help: str
+    example: str
+    required: bool
+
+
+def settings(cls: type[Any]) -> Iterator[Setting]:
+    """Every setting that a dataclass declares, in its order."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    for field in dataclasses.fields(cls):
+        if not field.init or "help" not in field.metadata:
+            continue
+        required = _required(field)
+        yield Setting(
+            name=field.name,
+            type=_type_text(hints[field.name]),
+            default="" if required else _default_text(field, hints[field.name]),
+            help=field.metadata["help"],
+            example=field.metadata.get("example", ""),
+            required=required,
+        )
+
+
+def _default_text(field: "dataclasses.Field[Any]", kind: Any) -> str:
+    value = field.default
+    if value is dataclasses.MISSING:
+        value = field.default_factory() if callable(field.default_factory) else None
+    if value is None or dataclasses.is_dataclass(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float) and kind == Duration:
+        return format_duration(value)
+    if isinstance(value, int | float) and kind == Size:
+        return format_size(value)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(repr(v) for v in value) + "]"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _type_text(kind: Any) -> str:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        unit = next((e for e in args[1:] if isinstance(e, Unit)), None)
+        return unit.name if unit else _type_text(args[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_type_text(a) for a in args if a is not type(None))
+    if origin is Literal:
+        return " | ".join(f'"{a}"' if isinstance(a, str) else str(a).lower() for a in args)
+    if origin is tuple:
+        return f"list of {_type_text(args[0])}"
+    if origin is dict:
+        return f"table of {_type_text(args[1])}"
+    if dataclasses.is_dataclass(kind):
+        return "table"
+    return {str: "string", int: "integer", float: "number", bool: "boolean"}.get(
+        kind, getattr(kind, "__name__", str(kind)).lower()
+    )
+
+
+def json_schema(cls: type[Any]) -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `read` accepts, for editors."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    properties: dict[str, Any] = {}
+    required: list[str] = []
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            continue
+        properties[field.name] = _schema_of(hints[field.name])
+        if text := field.metadata.get("help"):
+            properties[field.name]["description"] = text
+        if _required(field):
+            required.append(field.name)
+    schema = {"type": "object", "properties": properties, "additionalProperties": False}
+    return {**schema, "required": required} if required else schema
+
+
+def _schema_of(kind: Any) -> dict[str, Any]:
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Annotated:
+        unit = next((e for e in args[1:] if isinstance(e, Unit)), None)
+        if unit is None:
+            return _schema_of(args[0])
+        return {"type": ["string", "number"], "examples": [unit.example]}
+    if origin in (typing.Union, types.UnionType):
+        return {"anyOf": [_schema_of(a) for a in args if a is not type(None)]}
+    if origin is Literal:
+        return {"enum": list(args)}
+    if origin is tuple:
+        return {"type": "array", "items": _schema_of(args[0])}
+    if origin is dict:
+        return {"type": "object", "additionalProperties": _schema_of(args[1])}
+    if dataclasses.is_dataclass(kind):
+        return json_schema(typing.cast("type[Any]", kind))
+    names = {str: "string", int: "integer", float: "number", bool: "boolean"}
+    return {"type": names[kind]} if kind in names else {}

@@ -1,0 +1,133 @@
+"""Latency histogram: bounded memory, three significant digits, exact merge.
+
+Log-linear buckets as in HdrHistogram (G. Tene, http://hdrhistogram.org): within each power of two
+the values share `SUB` equal buckets, so every recorded value is known to better than 0.1 %.
+Values are integer microseconds.
+"""
+
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+__all__ = ["Histogram"]
+
+_BITS: Final = 10
+SUB: Final = 1 << _BITS  # 1024 buckets per power of two: error below 1/1024
+_TOP: Final = 1 << 42  # about 50 days in microseconds; longer values are counted as this
+_PAIR: Final = struct.Struct("<IQ")
+
+
+class Histogram:
+    """Counts of values in microseconds; `merge` is exact, commutative and associative."""
+
+    __slots__ = ("_counts", "count", "high", "low", "total")
+
+    def __init__(self) -> None:
+        self._counts: dict[int, int] = {}
+        self.count = 0
+        self.total = 0
+        self.low = _TOP
+        self.high = 0
+
+    def record(self, micros: int, times: int = 1) -> None:
+        """Count a value; negative ones count as 0, huge ones as the top."""
+        value = 0 if micros < 0 else min(micros, _TOP)
+        index = _index(value)
+        self._counts[index] = self._counts.get(index, 0) + times
+        self.count += times
+        self.total += value * times
+        self.low = min(self.low, value)
+        self.high = max(self.high, value)
+
+    def merge(self, other: "Histogram") -> None:
+        """Add all of another's counts to this one."""
+        mine = self._counts
+        for index, times in other._counts.items():
+            mine[index] = mine.get(index, 0) + times
+        self.count += other.count
+        self.total += other.total
+        self.low = min(self.low, other.low)
+        self.high = max(self.high, other.high)
+
+    @property
+    def mean(self) -> float:
+        """The mean in microseconds; NaN when empty."""
+        return self.total / self.count if self.count else math.nan
+
+    def quantile(self, share: float) -> float:
+        """The value in microseconds below or at which `share` (0..1) of all lie; NaN when empty."""
+        if not self.count:
+            return math.nan
+        rank = max(1, math.ceil(share * self.count - 1e-9))
+        if rank >= self.count:
+            return float(self.high)
+        seen = 0
+        for index in sorted(self._counts):
+            seen += self._counts[index]
+            if seen >= rank:
+                return float(min(self.high, max(self.low, _middle(index))))
+        return float(self.high)
+
+    def above(self, micros: int) -> int:
+        """How many values lie above this one (to the bucket's precision)."""
+        edge = _index(min(max(micros, 0), _TOP))
+        return sum(times for index, times in self._counts.items() if index > edge)
+
+    def buckets(self) -> Iterator[tuple[float, int]]:
+        """(middle in microseconds, count) of each non-empty bucket, rising."""
+        for index in sorted(self._counts):
+            yield _middle(index), self._counts[index]
+
+    def to_bytes(self) -> bytes:
+        """A compact form for files and wires; `from_bytes` reads it."""
+        head = struct.pack("<QQQ", self.total, self.low, self.high)
+        return head + b"".join(_PAIR.pack(i, c) for i, c in sorted(self._counts.items()))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Histogram":
+        """The histogram that `to_bytes` wrote. Raises ValueError when it is none."""
+        if len(data) < 24 or (len(data) - 24) % _PAIR.size:
+            raise ValueError("not a histogram")
+        made = cls()
+        made.total, made.low, made.high = struct.unpack_from("<QQQ", data)
+        for index, times in _PAIR.iter_unpack(data[24:]):
+            made._counts[index] = times
+            made.count += times
+        return made
+
+    @classmethod
+    def of(cls, values: Iterable[int]) -> "Histogram":
+        """A histogram of these values in microseconds."""
+        made = cls()
+        for value in values:
+            made.record(value)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Histogram) and self.to_bytes() == other.to_bytes()
+
+    __hash__ = None  # type: ignore[assignment]  # it changes: nothing may hold it by hash
+
+    def __repr__(self) -> str:
+        if not self.count:
+            return "<Histogram empty>"
+        return f"<Histogram n={self.count} p50={self.quantile(0.5):.0f}us max={self.high}us>"
+
+
+def _index(value: int) -> int:
+    """Bucket number: exact below SUB, then SUB/2 buckets for each further power of two."""
+    if value < SUB:
+        return value
+    shift = value.bit_length() - _BITS
+    return (shift << (_BITS - 1)) + (value >> shift)
+
+
+def _middle(index: int) -> float:
+    """The middle of a bucket; the inverse of `_index`."""
+    if index < SUB:
+        return float(index)
+    shift = (index >> (_BITS - 1)) - 1
+    base = index - (shift << (_BITS - 1))
+    low = base << shift
+    return low + ((1 << shift) - 1) / 2

@@ -1,0 +1,67 @@
+"""Problems found in somebody's input: all of them at once, each with its place."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from chapiteau.core.errors import UsageError
+
+__all__ = ["InvalidInputError", "Problem", "did_you_mean", "raise_problems"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One thing that is wrong: where it stands, what it is, and what to do about it."""
+
+    where: str
+    what: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}\n    {self.hint}" if self.hint else text
+
+    def to_dict(self) -> dict[str, str]:
+        """The same as JSON-ready values."""
+        return {"where": self.where, "what": self.what, "hint": self.hint}
+
+
+class InvalidInputError(UsageError):
+    """Input with problems; `problems` holds every one of them."""
+
+    def __init__(self, subject: str, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = f"{subject}: {count} problem{'' if count == 1 else 's'}"
+        super().__init__("\n".join([head, *(f"  {p}" for p in self.problems)]))
+
+
+def raise_problems(subject: str, problems: Iterable[Problem]) -> None:
+    """Raise InvalidInputError when there is any problem at all."""
+    found = tuple(problems)
+    if found:
+        raise InvalidInputError(subject, found)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint with the nearest known word, or the list of all when none is near."""
+    names = sorted(set(known))
+    near = [(_distance(word, name), name) for name in names]
+    good = [name for gap, name in sorted(near) if gap <= max(1, len(word) // 3)]
+    if good:
+        return f"did you mean {good[0]!r}?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")
+    return f"known: {shown}"
+
+
+def _distance(a: str, b: str) -> int:
+    """Levenshtein's edit distance (V. I. Levenshtein, 1966), case ignored."""
+    a, b = a.casefold(), b.casefold()
+    row = list(range(len(b) + 1))
+    for i, left in enumerate(a, 1):
+        before, row[0] = row[0], i
+        for j, right in enumerate(b, 1):
+            cost = before if left == right else 1 + min(before, row[j], row[j - 1])
+            before, row[j] = row[j], cost
+    return row[-1]

@@ -1,0 +1,63 @@
+"""The vocabulary of what happens: one kind, one meaning. docs/reference/events.md lists it."""
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+__all__ = ["KINDS", "Happening"]
+
+KINDS: Final[dict[str, str]] = {
+    "supervisor.started": "The brain is up; `data.attached` tells how many processes it found alive.",
+    "supervisor.stopping": "A shutdown has begun.",
+    "supervisor.config_applied": "A changed configuration was applied.",
+    "supervisor.brain_died": "The brain ended and the keeper starts a new one.",
+    "service.starting": "A service begins to start.",
+    "service.waiting": "It waits for what it needs.",
+    "service.ready": "All its wanted processes are ready.",
+    "service.stopping": "It begins to stop.",
+    "service.stopped": "None of its processes is left.",
+    "service.failed": "It is down and stays down; `data.cause` says why.",
+    "service.recovered": "It is ready again after trouble.",
+    "service.completed": "A one-shot ended with success.",
+    "service.reloading": "A reload begins.",
+    "service.reloaded": "Every process was replaced.",
+    "service.reload_failed": "The new processes did not get ready; the old ones go on serving.",
+    "service.scaled": "Its number of processes was changed.",
+    "process.spawned": "A process was started.",
+    "process.ready": "It is ready.",
+    "process.unready": "It lost its readiness.",
+    "process.stopping": "It was asked to end.",
+    "process.killed": "It did not end in time and was killed.",
+    "process.exited": "It ended; `data` has exit code or signal, the last lines, the likely cause.",
+    "process.spawn_failed": "It could not be started.",
+    "process.backoff": "It will be started again after `data.delay_s`.",
+    "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks` may hold its stacks.",
+    "process.status": "It told its status in words.",
+    "socket.bound": "A listening socket is bound.",
+    "socket.closed": "A listening socket was closed.",
+    "log.dropped": "Output was dropped; `data.bytes`, `data.why`.",
+    "command.done": "A person's or program's command ended; `who` says whose.",
+    "plugin.message": "A plugin has something to say.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One thing that happened, numbered in order."""
+
+    seq: int
+    time: float  # seconds since 1970
+    kind: str
+    service: str = ""
+    process: int = 0  # number within the service, from 1; 0 when it is about none
+    pid: int = 0
+    who: str = ""  # "uid 1000" or "policy": who wanted it
+    text: str = ""  # one line for people
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the event stream; empty parts are left out."""
+        full: dict[str, Any] = {"seq": self.seq, "time": round(self.time, 6), "kind": self.kind}
+        for key in ("service", "process", "pid", "who", "text", "data"):
+            if value := getattr(self, key):
+                full[key] = value
+        return full

@@ -1,0 +1,271 @@
+"""What people write in chapiteau.toml about sockets, services and logs.
+
+Each setting is declared once, here: parser, reference page and JSON Schema are made from it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from chapiteau.core.fields import Duration, Size, setting
+
+__all__ = [
+    "Check",
+    "Limits",
+    "Logs",
+    "Plugin",
+    "Project",
+    "Restart",
+    "Scaling",
+    "SecretRef",
+    "Service",
+    "Socket",
+    "Spec",
+    "Watch",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRef:
+    """Where a secret value comes from; exactly one of the two."""
+
+    file: str = setting("", help="Read the value from this file (a trailing newline is dropped).")
+    env: str = setting("", help="Take the value from this environment variable of the supervisor.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """[project] — what all of it is called and where it keeps its state."""
+
+    name: str = setting("", help="Name shown everywhere. Default: the folder's name.")
+    run_dir: str = setting(
+        ".chapiteau", help="State, sockets and logs live here; relative to the file."
+    )
+    stop_deadline: Duration = setting(
+        "60s", help="A shutdown kills whatever is still alive after this time."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Socket:
+    """[socket.NAME] — a listening socket that the keeper holds and services share."""
+
+    host: str = setting("127.0.0.1", help="Address to bind. A colon makes it IPv6.")
+    port: int = setting(0, help="Port to bind; 0 takes a free one.", low=0, high=65535)
+    path: str = setting("", help="Bind this Unix socket instead; relative to the file.")
+    type: Literal["stream", "datagram"] = setting("stream", help="TCP-like or UDP-like.")
+    backlog: int = setting(2048, help="Connections that may wait to be accepted.", low=1)
+    mode: str = setting("", help='Rights of a Unix socket, octal: "0660".')
+    owner: str = setting("", help="Owner of a Unix socket, user or user:group.")
+    reuse_port: bool = setting(False, help="Bind one socket per process (SO_REUSEPORT).")
+    nodelay: bool = setting(True, help="TCP_NODELAY on the listener; accepted sockets inherit it.")
+    interface: str = setting("", help="Bind to this network interface (SO_BINDTODEVICE).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """A probe: `ready` decides when a process counts as up, `live` when it must be replaced."""
+
+    notify: bool = setting(False, help="The process says READY=1 itself (sd_notify).")
+    http: str = setting("", help="GET this URL; 200–399 passes. `socket:NAME/path` works too.")
+    tcp: str = setting("", help="Connecting to host:port passes.")
+    exec: str = setting("", help="This command passes when it ends with 0.")
+    log: str = setting("", help="A line of output that matches this regular expression passes.")
+    alive: Duration = setting(0.0, help="Being alive for this long passes.")
+    interval: Duration = setting("1s", help="Time between two probes.")
+    timeout: Duration = setting("2s", help="A probe that takes longer has failed.")
+    failures: int = setting(3, help="This many failures in a row count.", low=1)
+    start_timeout: Duration = setting(
+        "30s", help="(ready) A process that is not ready by then is replaced."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restart:
+    """[service.NAME.restart] — what happens when a process ends by itself."""
+
+    policy: Literal["always", "on-failure", "never"] = setting(
+        "always", help="Start again always, only after a failure, or never."
+    )
+    success_codes: tuple[int, ...] = setting((0,), help="Exit codes that count as success.")
+    stop_codes: tuple[int, ...] = setting((), help="After these exit codes never start again.")
+    delay: Duration = setting("100ms", help="Wait before the second restart in a row.")
+    factor: float = setting(2.0, help="Each next wait is this many times longer.", low=1)
+    max_delay: Duration = setting("60s", help="No wait is longer than this.")
+    jitter: float = setting(0.2, help="Spread each wait by this share.", low=0, high=1)
+    attempts: int = setting(10, help="Give up after this many restarts within `window`.", low=1)
+    window: Duration = setting("2m", help="The time in which `attempts` are counted.")
+    after_give_up: Literal["stay-down", "retry"] = setting(
+        "retry", help="Then stay down, or try again every `max_delay`."
+    )
+    healthy_after: Duration = setting(
+        "10s", help="A process alive for this long clears the count of restarts in a row."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """[service.NAME.limits] — what one process of the service may use."""
+
+    open_files: int = setting(0, help="RLIMIT_NOFILE; 0 keeps the supervisor's.", low=0)
+    processes: int = setting(0, help="RLIMIT_NPROC; 0 keeps the supervisor's.", low=0)
+    core: Size | None = setting(None, help="RLIMIT_CORE: largest core dump.")
+    stack: Size = setting(0, help="RLIMIT_STACK; 0 keeps the supervisor's.")
+    file_size: Size = setting(0, help="RLIMIT_FSIZE; 0 keeps the supervisor's.")
+    address_space: Size = setting(0, help="RLIMIT_AS; 0 keeps the supervisor's.")
+    memory: Size = setting(0, help="cgroup memory limit of the service; 0 is none.")
+    memory_soft: Size = setting(0, help="A process above this is replaced gently; 0 is never.")
+    cpu: float = setting(0.0, help="cgroup CPU limit of the service in cores; 0 is none.", low=0)
+    pids: int = setting(0, help="cgroup limit of processes and threads; 0 is none.", low=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """[service.NAME.watch] — reload when files change (development)."""
+
+    paths: tuple[str, ...] = setting((), help="Folders and files to watch, relative to `cwd`.")
+    include: tuple[str, ...] = setting(("*.py", "*.toml", "*.html"), help="File patterns.")
+    exclude: tuple[str, ...] = setting(
+        (".*", "__pycache__", "node_modules"), help="Names that are skipped."
+    )
+    debounce: Duration = setting("300ms", help="Wait until nothing changed for this long.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scaling:
+    """[service.NAME.scaling] — change the number of processes with the load."""
+
+    min: int = setting(1, help="Never fewer processes.", low=1)
+    max: int = setting(4, help="Never more processes.", low=1)
+    metric: Literal["cpu", "queue"] = setting(
+        "cpu", help="CPU per process in %, or connections waiting in the held socket."
+    )
+    high: float = setting(75.0, help="Above this for `hold`: one process more.")
+    low: float = setting(20.0, help="Below this for `hold`: one process fewer.")
+    hold: Duration = setting("15s", help="How long before anything changes.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Logs:
+    """[log] for all, [service.NAME.log] for one service: where output goes."""
+
+    mode: Literal["raw", "line"] = setting(
+        "raw", help="Bytes as they come, or lines with time, service and process."
+    )
+    format: Literal["text", "json"] = setting("text", help="(line mode) Text or JSON lines.")
+    file: str = setting(
+        "", help="Path pattern. Default: RUN_DIR/log/SERVICE.log; `none` keeps no file."
+    )
+    max_size: Size = setting("50MiB", help="Rotate when a file has grown to this.")
+    max_age: Duration = setting(0.0, help="Rotate when a file is this old; 0 is never.")
+    keep: int = setting(5, help="Rotated files to keep.", low=0)
+    max_total: Size = setting(0, help="Delete the oldest above this total; 0 is no cap.")
+    compress: Literal["none", "gzip"] = setting("none", help="Compress rotated files.")
+    rate: Size = setting(
+        0, help="Bytes per second and process that are kept; more are dropped and counted. 0: all."
+    )
+    multiline: str = setting(
+        "", help="(line mode) A line that does not match this continues the one before."
+    )
+    syslog: str = setting("", help="Also send lines here: unix path or host:port (UDP).")
+    journald: bool = setting(False, help="Also send lines to journald's socket.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """[service.NAME] — a program, or our own web worker, in one or more processes."""
+
+    command: str | tuple[str, ...] = setting(
+        "",
+        help="What to run: a string is split as a shell would, a list is taken as it is.",
+        example='command = "gunicorn --bind fd://${socket.web.fd} shop:app"',
+    )
+    app: str = setting(
+        "", help="`module:factory` of a WSGI application, served by Chapiteau's own worker."
+    )
+    threads: int = setting(4, help="(app) Threads per process.", low=1)
+    shell: bool = setting(False, help="Give the command to /bin/sh -c.")
+    processes: int = setting(1, help="How many copies to keep.", low=0)
+    sockets: tuple[str, ...] = setting((), help="Sockets handed over, as systemd does.")
+    stdin_socket: str = setting("", help="Socket handed over as standard input.")
+    cwd: str = setting("", help="Working directory. Default: the file's folder.")
+    env: dict[str, str | SecretRef] = setting(
+        factory=dict, help="Environment variables; a value may be a secret."
+    )
+    env_files: tuple[str, ...] = setting((), help="Files of NAME=value lines, read at each start.")
+    clean_env: bool = setting(False, help="Do not inherit the supervisor's environment.")
+    virtualenv: str = setting("", help="Put this virtualenv first in PATH.")
+    user: str = setting("", help="Run as this user, with all its supplementary groups.")
+    group: str = setting("", help="Run with this group instead of the user's own.")
+    umask: str = setting("", help='Octal: "027".')
+    nice: int = setting(0, help="Niceness.", low=-20, high=19)
+    oom_score: int = setting(0, help="OOM score adjustment.", low=-1000, high=1000)
+    no_new_privs: bool = setting(True, help="set-uid programs gain nothing.")
+    capabilities: tuple[str, ...] | None = setting(
+        None, help="Keep only these capabilities (needs root). Default: as the supervisor."
+    )
+    stdin: Literal["null", "pty"] = setting("null", help="Empty input, or a pseudo-terminal.")
+    stop_signal: str = setting("TERM", help="Asks a process to end.")
+    stop_timeout: Duration = setting("10s", help="Then everything of it is killed.")
+    reload_signal: str = setting(
+        "", help="Reload by sending this signal instead of replacing processes."
+    )
+    needs: tuple[str, ...] = setting(
+        (),
+        help="Start only when these services are ready (one-shots: ended with 0).",
+    )
+    after: tuple[str, ...] = setting((), help="Start after these, if they start at all.")
+    one_shot: bool = setting(False, help="Runs once and must end with 0.")
+    autostart: bool = setting(True, help="Start with the supervisor.")
+    on_demand: bool = setting(False, help="Start at the first connection to its socket.")
+    idle_stop: Duration = setting(
+        0.0, help="(on_demand) Stop after this time without a connection."
+    )
+    essential: bool = setting(False, help="When it fails for good, everything stops with an error.")
+    schedule: str = setting("", help="Cron line (five fields) or @every 10m: run it then.")
+    overlap: Literal["skip", "queue", "kill"] = setting(
+        "skip", help="(schedule) When the last run is still going."
+    )
+    batch: int = setting(1, help="(reload) Processes replaced at a time.", low=1)
+    drain: Duration = setting("0s", help="(reload) Pause between ready and TERM of the old one.")
+    max_age: Duration = setting(0.0, help="Replace a process this old; 0 is never.")
+    max_age_spread: Duration = setting(0.0, help="Evenly random time added to `max_age`.")
+    watchdog: Duration = setting(0.0, help="The process must say WATCHDOG=1 this often; 0 is off.")
+    ready: Check = setting(factory=Check, help="When a process counts as up. Default: at once.")
+    live: Check | None = setting(None, help="When a process must be replaced. Default: never.")
+    restart: Restart = setting(factory=Restart, help="What happens when a process ends.")
+    limits: Limits = setting(factory=Limits, help="What it may use.")
+    watch: Watch | None = setting(None, help="Reload on file changes.")
+    scaling: Scaling | None = setting(None, help="Change the number of processes with the load.")
+    log: Logs | None = setting(None, help="Overrides [log] for this service.")
+    labels: dict[str, str] = setting(factory=dict, help="Your own facts, shown with the service.")
+
+    @property
+    def is_web(self) -> bool:
+        """Served by our own worker."""
+        return bool(self.app)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plugin:
+    """[plugin.NAME] — Python code beside the brain that hears events and gives commands."""
+
+    use: str = setting(help="Dotted name `module:Class`, or the name of a shipped plugin.")
+    options: dict[str, str | int | float | bool] = setting(
+        factory=dict, help="Handed to the plugin."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """The supervisor's part of a chapiteau.toml, read and checked."""
+
+    project: Project = setting(factory=Project, help="Name and state.")
+    socket: dict[str, Socket] = setting(factory=dict, help="Sockets by name.")
+    service: dict[str, Service] = setting(factory=dict, help="Services by name.")
+    plugin: dict[str, Plugin] = setting(factory=dict, help="Plugins by name.")
+    log: Logs = setting(factory=Logs, help="Where output goes.")
+
+    def named(self) -> Iterator[tuple[str, Service]]:
+        """Each service with its name, in the file's order."""
+        yield from self.service.items()
