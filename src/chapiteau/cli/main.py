@@ -4,7 +4,6 @@ import importlib
 import os
 import signal
 import sys
-from importlib.metadata import version
 from typing import Any, NoReturn
 
 import click
@@ -51,7 +50,7 @@ class FrontDoor(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
 )
-@click.version_option(version("chapiteau"), prog_name="chapiteau")
+@click.version_option(package_name="chapiteau", prog_name="chapiteau")
 def main() -> None:
     """Build, deploy and run web services in Python, and prove that they scale.
 

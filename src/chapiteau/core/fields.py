@@ -118,6 +118,9 @@ class _Reader:
                 elif field.default is not dataclasses.MISSING:
                     # Defaults are written as people would write them ("90s"): read them too.
                     values[name] = self.value(hints[name], field.default, here, {})
+                elif dataclasses.is_dataclass(field.default_factory):
+                    # … and those of a table that was left out.
+                    values[name] = self.dataclass(field.default_factory, {}, here)
             except _Bad:
                 continue
         return None if self.found else cls(**values)
