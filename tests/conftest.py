@@ -1,0 +1,72 @@
+"""Rules for every test: logic only computes, Hypothesis is repeatable, nothing waits for luck."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TESTS = Path(__file__).parent
+
+# Deadlines per example would measure how busy the machine is; the timeout per test is enough.
+_CALM = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("dev", **_CALM)
+settings.register_profile("ci", derandomize=True, database=None, print_blob=True, **_CALM)
+settings.load_profile("ci" if os.environ.get("CI") else "dev")
+
+# ── logic decides and never does: the interpreter itself reports when a test breaks that ──────
+_FORBIDDEN = {
+    "time.sleep": "sleeps",
+    "socket.__new__": "opens a socket",
+    "subprocess.Popen": "starts a process",
+    "os.fork": "starts a process",
+    "os.forkpty": "starts a process",
+    "os.posix_spawn": "starts a process",
+    "os.system": "starts a process",
+}
+_watching = False
+
+
+class NotPureError(AssertionError):
+    """A logic test did something instead of deciding something."""
+
+
+def _audit(event: str, _args: tuple[object, ...]) -> None:
+    if _watching and event in _FORBIDDEN:
+        raise NotPureError(f"a logic test {_FORBIDDEN[event]} ({event})")
+
+
+sys.addaudithook(_audit)
+
+
+def is_logic(path: Path) -> bool:
+    """Whether a test file belongs to the part that only computes."""
+    parts = path.relative_to(TESTS).parts if path.is_relative_to(TESTS) else ()
+    return parts[:1] == ("core",) or "logic" in parts
+
+
+@pytest.fixture(autouse=True)
+def _only_decides(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    global _watching  # noqa: PLW0603 — one audit hook per interpreter, switched per test
+    if not is_logic(request.path):
+        yield
+        return
+
+    def no_sleep(seconds: float) -> None:  # Python 3.11 has no audit event for it
+        raise NotPureError(f"a logic test sleeps ({seconds} s)")
+
+    monkeypatch.setattr("time.sleep", no_sleep)
+    _watching = True
+    try:
+        yield
+    finally:
+        _watching = False
