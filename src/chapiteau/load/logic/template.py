@@ -4,6 +4,7 @@ A Flow writes the requests of one session, step by step. It is immutable and sha
 session; what a session has seen so far comes in as `Seen`, chance as a `random.Random`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -30,10 +31,15 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back: the status and, where the request asked to remember it, the JSON."""
+    """What came back: the status and, where the request asked to remember it, JSON and headers.
+
+    `headers` has lower-case names. Flows read `location` (ids of what was created) and `etag`
+    (for If-Match of the next request) from it, so it is filled even when there is no JSON.
+    """
 
     status: int
     json: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
