@@ -118,9 +118,8 @@ class _Reader:
                 elif field.default is not dataclasses.MISSING:
                     # Defaults are written as people would write them ("90s"): read them too.
                     values[name] = self.value(hints[name], field.default, here, {})
-                elif dataclasses.is_dataclass(field.default_factory):
-                    # … and those of a table that was left out.
-                    values[name] = self.dataclass(field.default_factory, {}, here)
+                elif (table := _table(field)) is not None:
+                    values[name] = self.dataclass(table, {}, here)  # a table that was left out
             except _Bad:
                 continue
         return None if self.found else cls(**values)
@@ -236,6 +235,12 @@ def _kind(raw: object) -> str:
 
 def _required(field: "dataclasses.Field[Any]") -> bool:
     return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+
+
+def _table(field: "dataclasses.Field[Any]") -> type[Any] | None:
+    """The dataclass that a field makes when nothing is given."""
+    made: Any = field.default_factory
+    return made if isinstance(made, type) and dataclasses.is_dataclass(made) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
