@@ -21,6 +21,14 @@ settings.register_profile("dev", **_CALM)
 settings.register_profile("ci", derandomize=True, database=None, print_blob=True, **_CALM)
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With several workers, slow tests run one after the other: they measure real processes."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("slow"))
+
+
 # ── logic decides and never does: the interpreter itself reports when a test breaks that ──────
 _FORBIDDEN = {
     "time.sleep": "sleeps",

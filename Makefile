@@ -1,0 +1,34 @@
+# The door for people who work on Chapiteau: every target is one command. CONTRIBUTING.md says more.
+.PHONY: setup demo check test docs bench fix release ci
+.DEFAULT_GOAL := help
+.SILENT:
+DEMO ?= stay
+
+help:
+	grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
+
+setup: ## make .venv with everything (Debian packages for tests included)
+	sh tools/setup.sh tests
+
+demo: ## set up, show the whole idea on real data in three minutes, run on until Ctrl-C
+	sh tools/setup.sh && exec .venv/bin/python tools/demo.py $(DEMO)
+
+check: ## format, lint, contracts, sizes, types: a minute
+	sh tools/setup.sh && sh tools/check.sh
+
+test: ## set up, then every check and every test: what CI runs
+	sh tools/setup.sh tests && sh tools/test.sh $(TESTS)
+
+docs: ## the documentation, into docs/_build/html
+	sh tools/setup.sh && .venv/bin/python tools/gen_docs.py && sh tools/docs.sh
+
+bench: ## comparisons with others, as ratios (bench/README.md)
+	sh tools/setup.sh tests && exec sh bench/run.sh
+
+fix: ## format, and repair what ruff can
+	sh tools/setup.sh && .venv/bin/ruff format -q . && .venv/bin/ruff check -q --fix .
+
+release: ## CHANGELOG.md from changes/, then the wheel and the sdist into dist/
+	sh tools/setup.sh tests && sh tools/release.sh
+
+ci: test

@@ -1,0 +1,47 @@
+#!/bin/sh
+# Every check and every test, in the order in which they cost; the last line is pytest's summary.
+# Arguments go to pytest. Needs tools/setup.sh tests to have run.
+set -eu
+cd "$(dirname "$0")/.."
+bin=.venv/bin
+export CI=true
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME 2>/dev/null || true
+
+step() {
+    name=$1; shift; log=$(mktemp)
+    if "$@" >"$log" 2>&1; then echo "ok      $name"; rm -f "$log"
+    else code=$?; echo "FAILED  $name: $*"; cat "$log"; rm -f "$log"; exit "$code"; fi
+}
+
+wheel() {  # built once, and imported where nothing else of this folder can be seen
+    rm -rf reports/wheel && mkdir -p reports/wheel
+    .tools/uv/bin/uv build -q --wheel --out-dir reports/wheel
+    .tools/uv/bin/uv venv -q --python "$bin/python" reports/wheel/venv
+    .tools/uv/bin/uv pip install -q --python reports/wheel/venv/bin/python reports/wheel/*.whl
+    (cd / && "$OLDPWD/reports/wheel/venv/bin/python" -c '
+import importlib.resources, pathlib, chapiteau.run, chapiteau.service, chapiteau.load
+import chapiteau.run.commands, chapiteau.service.commands, chapiteau.load.commands, chapiteau.dash.commands
+home = importlib.resources.files("chapiteau")
+assert "reports/wheel" in str(home), home
+assert home.joinpath("py.typed").is_file()
+assert home.joinpath("dash", "static", "index.html").is_file(), "the dashboard is not in the wheel"
+') && reports/wheel/venv/bin/chapiteau --version
+}
+
+sh tools/check.sh
+step "wheel in a clean environment" wheel
+step "reference pages are fresh" $bin/python tools/gen_docs.py --check
+step "documentation" sh tools/docs.sh
+
+$bin/python -m coverage erase
+if $bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report= "$@"; then code=0; else code=$?; fi
+[ "$#" -gt 0 ] && exit "$code"
+
+# Silent when the bars are met, so that the summary above stays the last line.
+bars=$(
+    $bin/python -m coverage report --include='src/chapiteau/core/*' --fail-under=100 2>&1 ||
+        { echo "core must be covered whole"; false; }
+    $bin/python -m coverage report --fail-under=80 2>&1 | tail -n 3 | grep -i 'fail' && false
+    true
+) || { echo "$bars"; [ "$code" = 0 ] && code=1; }
+exit "$code"
