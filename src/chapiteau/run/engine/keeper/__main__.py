@@ -1,0 +1,42 @@
+"""`python -I -S FOLDER start …` prepares the process; `run …` and `resume FD` are the keeper."""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.keeper.loop import Keeper
+else:
+    sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from keeper.loop import Keeper
+
+__all__: list[str] = []
+
+PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
+
+
+def _start(argv: list[str]) -> None:
+    """Take the two process attributes that survive exec, then become the keeper.
+
+    ctypes costs the keeper 0.7 MiB for its whole life, so it is loaded in a process that ends here.
+    """
+    import ctypes
+
+    libc = ctypes.CDLL(None)
+    libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if argv[0] == "no-new-privs":
+        libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.execv(sys.executable, [sys.executable, "-I", "-S", sys.argv[0], "run", *argv[1:]])
+
+
+def _main(what: str, argv: list[str]) -> int:
+    if what == "start":
+        _start(argv)
+    if what == "resume":
+        return Keeper.resumed(int(argv[0])).run()
+    run_dir, owner, lock, *brain = argv
+    return Keeper(brain, run_dir, int(owner), int(lock)).run()
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1], sys.argv[2:]))

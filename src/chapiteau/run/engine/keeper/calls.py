@@ -1,0 +1,146 @@
+"""System calls of the keeper, each a line or a few."""
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+__all__ = [
+    "close_all",
+    "exit_of",
+    "high",
+    "make_pipe",
+    "no_new_privs",
+    "pidfd_of",
+    "say",
+    "sd_notify",
+    "spawn",
+    "start_of",
+    "write_to",
+]
+
+LOW_FD: Final = (
+    200  # all that is kept lives above: a child's own descriptors are put at 0, 1, 2, 3 …
+)
+PIPE_SIZE: Final = 1 << 20
+F_SETPIPE_SZ: Final = 1031
+DEFAULTS: Final = (
+    signal.SIGPIPE,
+    signal.SIGCHLD,
+    signal.SIGTERM,
+    signal.SIGINT,
+    signal.SIGHUP,
+    signal.SIGXFSZ,
+)
+
+
+def spawn(argv: list[str], env: dict[str, str], moves: Iterable[tuple[int, int]]) -> int:
+    """Start a program in a session of its own, signals at their defaults. Raises OSError.
+
+    posix_spawn shares our memory until exec (vfork): its price does not grow with our size, and
+    a failing exec comes back as the error that it is.
+    """
+    actions = [(os.POSIX_SPAWN_DUP2, source, target) for source, target in moves]
+    return os.posix_spawn(
+        argv[0],
+        argv,
+        env,
+        file_actions=actions,
+        setsid=True,
+        setsigmask=(),
+        setsigdef=DEFAULTS,
+    )
+
+
+def make_pipe() -> tuple[int, int]:
+    """(reader, writer). The writer is opened read-write, so that its owner never gets SIGPIPE:
+    even when every reader has died, what it writes waits in the pipe for the next reader."""
+    reader, plain = os.pipe2(os.O_CLOEXEC)
+    try:
+        writer = os.open(f"/proc/self/fd/{plain}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        os.close(reader)
+        raise
+    finally:
+        os.close(plain)
+    with contextlib.suppress(OSError):  # a user over its share of pipe pages keeps 64 KiB
+        fcntl.fcntl(reader, F_SETPIPE_SZ, PIPE_SIZE)
+    os.set_blocking(reader, False)  # the two ends are opened apart: the child's stays blocking
+    return _moved_high(reader), _moved_high(writer)
+
+
+def high(fd: int) -> int:
+    """A copy of the descriptor with a number that no child uses."""
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOW_FD)
+
+
+def _moved_high(fd: int) -> int:
+    copy = high(fd)
+    os.close(fd)
+    return copy
+
+
+def close_all(fds: Iterable[int]) -> None:
+    """Close them, whatever they are."""
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            os.close(fd)
+
+
+def write_to(path: str, text: str) -> None:
+    """Write to a file of the kernel. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def exit_of(status: int) -> dict[str, Any]:
+    """A wait status as {"code", "signal", "core"}."""
+    if os.WIFSIGNALED(status):
+        return {"code": None, "signal": os.WTERMSIG(status), "core": os.WCOREDUMP(status)}
+    return {"code": os.WEXITSTATUS(status), "signal": None, "core": False}
+
+
+def start_of(pid: int) -> int:
+    """Start time in clock ticks since boot: with the pid it names a process for ever. 0: gone."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return int(stream.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def pidfd_of(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends; -1 when there is none."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
+
+
+def no_new_privs() -> bool:
+    """Whether this process, and so every child, can gain no rights by exec."""
+    with contextlib.suppress(OSError), open("/proc/self/status", "rb") as stream:
+        return b"NoNewPrivs:\t1" in stream.read()
+    return False
+
+
+def sd_notify(text: str) -> None:
+    """Tell the service manager above us (sd_notify(3)), if there is one."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+        out.sendto(text.encode(), "\0" + address[1:] if address[0] == "@" else address)
+
+
+def say(text: str) -> None:
+    """One line into the supervisor's log."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"{time.strftime('%Y-%m-%dT%H:%M:%S')} keeper: {text}\n".encode())

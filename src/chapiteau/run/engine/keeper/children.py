@@ -1,0 +1,159 @@
+"""The keeper's children: start, signal, reap, remember their ends until a brain knows of them.
+
+Law: one process per key, ever. A spawn for a key that is known is refused.
+"""
+
+import contextlib
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from .calls import close_all, exit_of, make_pipe, say, spawn, start_of, write_to
+
+__all__ = ["Children"]
+
+Message = dict[str, Any]
+STREAMS: Final = {"in": 0, "out": 1, "err": 2}
+
+
+class Children:
+    """`known` maps key → {"pid", "start", "memo", "exit"}; `fds` is the keeper's store."""
+
+    def __init__(self, fds: dict[str, int]) -> None:
+        self.known: dict[str, Message] = {}
+        self.fds = fds
+        self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._by_pid: dict[int, str] = {}
+        self._stage = ""
+
+    def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
+        """What another keeper in this process knew before it became this one."""
+        self.known, self.limit = known, limit
+        self._by_pid = {c["pid"]: key for key, c in known.items() if c["exit"] is None}
+
+    def pipes_of(self, key: str) -> list[str]:
+        """Which output streams of a child are kept here."""
+        return [name for name in ("out", "err") if f"pipe/{key}/{name}" in self.fds]
+
+    def spawn(self, message: Message) -> Message:
+        """Start a process: {"pid", "start", "pipes"}, or {"error", "stage", "errno"}."""
+        key = message["key"]
+        if key in self.known:
+            return {"error": f"{key} exists already", "stage": "key"}
+        pipes: list[tuple[str, int, int]] = []
+        self._stage = "descriptors"
+        try:
+            moves = [(self.fds[name], target) for name, target in message.get("fds", ())]
+            for stream in message.get("pipes", ()):
+                pipes.append((stream, *make_pipe()))
+                moves.append((pipes[-1][2], STREAMS[stream]))
+            pid = self._spawn_inside(message, moves)
+        except OSError as exc:
+            close_all(fd for _, *pair in pipes for fd in pair)
+            return {"error": exc.strerror, "errno": exc.errno, "stage": self._stage}
+        for stream, reader, writer in pipes:
+            self.fds[f"pipe/{key}/{stream}"] = reader
+            os.close(writer)
+        start = start_of(pid)
+        self.known[key] = {"pid": pid, "start": start, "memo": message.get("memo"), "exit": None}
+        self._by_pid[pid] = key
+        return {"pid": pid, "start": start, "pipes": self.pipes_of(key)}
+
+    def _spawn_inside(self, message: Message, moves: list[tuple[int, int]]) -> int:
+        """Start it in its folder, umask, limits and cgroups: we go there, it inherits, we return.
+
+        With one thread nobody sees us there; and the child is in its cgroup before its first
+        instruction, so that nothing it ever starts can escape.
+        """
+        groups = message.get("cgroups", ())
+        umask = message.get("umask")
+        before = os.umask(umask) if umask is not None else None
+        soft = min(message.get("nofile") or self.limit[0], self.limit[1])
+        try:
+            self._stage = "cgroup"
+            for group in groups:
+                write_to(f"{group}/cgroup.procs", "0")
+            self._stage = "cwd"
+            os.chdir(message.get("cwd", "/"))
+            self._set_soft_limit(soft)
+            self._stage = "exec"
+            pid = spawn(message["argv"], message["env"], moves)
+        finally:
+            self._set_soft_limit(self.limit[1])
+            os.chdir("/")
+            if before is not None:
+                os.umask(before)
+            for home in message.get("home_cgroups", ()) if groups else ():
+                with contextlib.suppress(OSError):
+                    write_to(f"{home}/cgroup.procs", "0")
+        if os.geteuid() == 0 or message.get("oom_score"):
+            with contextlib.suppress(OSError):  # ours is low: theirs must not be
+                write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
+        return pid
+
+    def _set_soft_limit(self, soft: int) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, self.limit[1]))
+
+    def raise_own_limit(self) -> None:
+        """The keeper holds the pipes of everybody: it needs many descriptors; they don't."""
+        self._set_soft_limit(self.limit[1])
+
+    def reap(self, brain_pid: int) -> Iterator[tuple[str, Message]]:
+        """(key, exit) of every child that has ended, ("", exit) for the brain.
+
+        Orphans that the kernel gave us are reaped too, without a word.
+        """
+        while True:
+            try:
+                pid, status, used = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == brain_pid:
+                yield "", exit_of(status)
+            elif pid in self._by_pid:
+                key = self._by_pid.pop(pid)
+                end = {
+                    **exit_of(status),
+                    "time": time.time(),  # noqa: TID251 — no Clock this far down
+                    "max_rss": used.ru_maxrss * 1024,
+                    "cpu": round(used.ru_utime + used.ru_stime, 4),
+                }
+                self.known[key]["exit"] = end
+                yield key, end
+
+    def signal(self, message: Message) -> Message:
+        """Signal a child or its process group; never a reaped pid, since we are its parent."""
+        child = self.known.get(message["key"])
+        whole = message.get("scope") == "group"
+        if child is None or (child["exit"] is not None and not whole):
+            return {"ok": False}
+        try:
+            (os.killpg if whole else os.kill)(child["pid"], message["signal"])
+        except ProcessLookupError:
+            return {"ok": False}
+        return {"ok": True}
+
+    def forget(self, key: str) -> list[str]:
+        """A brain knows of this end: names of the pipes that may go too."""
+        child = self.known.get(key)
+        if child is None or child["exit"] is None:
+            return []
+        names = [f"pipe/{key}/{stream}" for stream in self.pipes_of(key)]
+        del self.known[key]
+        return names
+
+    def kill_all(self) -> None:
+        """SIGKILL for all that is left, when no brain can end it properly."""
+        for key, child in self.known.items():
+            if child["exit"] is not None:
+                continue
+            say(f"killing {key}, which was left")
+            for send in (os.kill, os.killpg):
+                with contextlib.suppress(OSError):
+                    send(child["pid"], signal.SIGKILL)

@@ -1,0 +1,392 @@
+"""The keeper's loop, its brain and its protocol.
+
+Laws of this file
+  1. Any error on the brain's socket means "the brain has gone": another is started. Nothing that
+     a brain sends, and no brain's death, ends the keeper.
+  2. What must outlive a brain is here: children, their ends not yet acknowledged, sockets, pipes,
+     and small notes that brains leave for each other.
+
+The protocol is JSON over a SOCK_SEQPACKET pair, descriptors beside it as SCM_RIGHTS
+(docs/explanation/keeper-and-brain.md). A request {"op": …, "id": n} gets {"re": n, …}.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from .calls import (
+    close_all,
+    high,
+    no_new_privs,
+    pidfd_of,
+    say,
+    sd_notify,
+    spawn,
+    write_to,
+)
+from .children import Children
+
+__all__ = ["Keeper"]
+
+Message = dict[str, Any]
+LARGEST: Final = 1 << 18  # bytes of one message
+BRAIN_DELAYS: Final = (0.0, 0.1, 0.3, 1.0, 3.0)
+BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays anew
+PING_EVERY: Final = 20.0
+PING_LIMIT: Final = 90.0
+LAST_RESORT: Final = 90.0  # seconds that brains have to end everything after SIGTERM
+_HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+KEPT: Final = (
+    "brain_argv",
+    "run_dir",
+    "fds",
+    "notes",
+    "brain_pid",
+    "brain_starts",
+    "owner",
+    "asked_at",
+)
+
+
+class Keeper:
+    """`run` loops until a brain says quit, and returns the exit code it said."""
+
+    def __init__(
+        self, brain_argv: list[str], run_dir: str, owner_pid: int = 0, lock: int = -1
+    ) -> None:
+        self.brain_argv, self.run_dir = brain_argv, run_dir
+        self.fds: dict[str, int] = {"lock": high(lock)} if lock >= 0 else {}
+        self.children = Children(self.fds)
+        self.notes: dict[str, Any] = {}
+        self.brain_pid, self.brain_starts, self.asked_at = 0, 0, 0.0
+        self.owner = pidfd_of(owner_pid) if owner_pid else -1
+        self.link: socket.socket | None = None
+        self.outgoing: list[tuple[bytes, tuple[int, ...]]] = []  # what the brain did not take yet
+        self._tries, self._since, self._due = 0, 0.0, 0.0
+        self._heard = self._pinged = 0.0
+        self._code: int | None = None
+        self._poll = select.poll()
+        self._wake = (-1, -1)
+
+    def run(self) -> int:
+        """Loop; the exit code."""
+        self._prepare()
+        while self._code is None:
+            if not self.brain_pid and time.monotonic() >= self._due:
+                self._start_brain()
+            try:
+                for fd, what in self._poll.poll(self._patience()):
+                    self._handle(fd, what)
+            except OSError as exc:
+                say(f"poll: {exc}")
+            self._look_after_brain()
+        self.children.kill_all()
+        self._wait_for_brain()
+        return self._code
+
+    def _prepare(self) -> None:
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
+        for number in _HEARD:
+            signal.signal(number, _noted)
+        self.children.raise_own_limit()
+        with contextlib.suppress(OSError):  # only root may: services go first when memory ends
+            write_to("/proc/self/oom_score_adj", "-900")
+        for fd in (self._wake[0], self.owner):
+            if fd >= 0:
+                self._poll.register(fd, select.POLLIN)
+        if self.link is not None:  # another keeper was here before us
+            self._poll.register(self.link, select.POLLIN | select.POLLOUT)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        self._reap()
+
+    def _patience(self) -> int:
+        """Milliseconds until something is due."""
+        now = time.monotonic()
+        due = [self._pinged + PING_EVERY] if self.brain_pid else [self._due]
+        if self.asked_at:
+            due.append(self.asked_at + LAST_RESORT)
+        return max(0, int((min(due) - now) * 1000) + 1)
+
+    def _handle(self, fd: int, what: int) -> None:
+        if fd == self._wake[0]:
+            self._on_signals()
+        elif fd == self.owner:
+            self._poll.unregister(fd)
+            self._ask("owner-gone")
+        elif self.link is not None and fd == self.link.fileno():
+            if what & select.POLLOUT:
+                self._flush()
+            if what & ~select.POLLOUT:
+                self._on_message()
+
+    def _on_signals(self) -> None:
+        numbers: set[int] = set()
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._wake[0], 4096):
+                numbers.update(data)
+        for number in numbers - {signal.SIGCHLD}:
+            self._ask("reload" if number == signal.SIGHUP else "stop")
+        self._reap()  # signals coalesce: whatever came, look for the dead
+
+    def _ask(self, what: str) -> None:
+        """Tell the brain what a person or the system wants of us."""
+        if what != "reload" and not self.asked_at:
+            self.asked_at = time.monotonic()
+        self._send({"op": "asked", "what": what})
+
+    def _reap(self) -> None:
+        for key, end in self.children.reap(self.brain_pid):
+            if key:
+                pid = self.children.known[key]["pid"]
+                self._send({"op": "exited", "key": key, "pid": pid, "exit": end})
+            else:
+                self._brain_died(end)
+
+    # ── the brain ───────────────────────────────────────────────────────────────────────────
+    def _start_brain(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        for end in (ours, theirs):  # room for many messages: fewer turns of both loops
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        opened = [high(theirs.fileno())]
+        theirs.close()
+        try:
+            log = os.open(
+                f"{self.run_dir}/supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640
+            )
+            opened += [log, os.open("/dev/null", os.O_RDONLY)]
+            env = {
+                **os.environ,
+                "CHAPITEAU_KEEPER_FD": "3",
+                "CHAPITEAU_BRAIN_START": str(self.brain_starts),
+            }
+            moves = [(opened[0], 3), (opened[2], 0), (log, 1), (log, 2)]
+            self.brain_pid = spawn(self.brain_argv, env, moves)
+        except OSError as exc:
+            say(f"cannot start the brain: {exc}")
+            self._due = time.monotonic() + BRAIN_DELAYS[-1]
+            ours.close()
+            return
+        finally:
+            close_all(opened)
+        ours.setblocking(False)
+        self.link, self.outgoing = ours, []
+        self.brain_starts += 1
+        self._since = self._heard = self._pinged = time.monotonic()
+        self._poll.register(ours, select.POLLIN)
+
+    def _brain_died(self, end: Message) -> None:
+        while self._on_message():  # what it asked before it died was asked
+            pass
+        self._close_link()
+        now = time.monotonic()
+        if now - self._since > BRAIN_SETTLED:
+            self._tries = 0
+        self._due = now + BRAIN_DELAYS[min(self._tries, len(BRAIN_DELAYS) - 1)]
+        self._tries += 1
+        self.brain_pid = 0
+        if self._code is None:
+            say(f"the brain ended ({end}); starting another")
+
+    def _close_link(self) -> None:
+        if self.link is not None:
+            with contextlib.suppress(KeyError, OSError, ValueError):
+                self._poll.unregister(self.link)
+            self.link.close()
+            self.link = None
+
+    def _look_after_brain(self) -> None:
+        now = time.monotonic()
+        if self.link is not None and now - self._pinged >= PING_EVERY:
+            self._pinged = now
+            self._send({"op": "ping"})
+        if self.brain_pid and now - self._heard > PING_LIMIT:
+            say("the brain does not answer; killing it")
+            self._heard = now
+            os.kill(self.brain_pid, signal.SIGKILL)
+        if self.asked_at and now - self.asked_at > LAST_RESORT:
+            self._code = 1  # no brain managed to end things in time: all is killed
+
+    def _wait_for_brain(self) -> None:
+        """The brain said quit: it leaves by itself, or is killed after two seconds."""
+        if not self.brain_pid:
+            return
+        waiting = pidfd_of(self.brain_pid)
+        if waiting >= 0 and not select.select([waiting], [], [], 2.0)[0]:
+            os.kill(self.brain_pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            os.waitpid(self.brain_pid, 0)
+
+    # ── messages ────────────────────────────────────────────────────────────────────────────
+    def _send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
+        if self.link is not None:
+            self.outgoing.append((json.dumps(message).encode(), fds))
+            if len(self.outgoing) == 1:
+                self._flush()
+
+    def _flush(self) -> None:
+        while self.outgoing and self.link is not None:
+            data, fds = self.outgoing[0]
+            try:
+                socket.send_fds(self.link, [data], list(fds))
+            except (BlockingIOError, InterruptedError):
+                self._poll.modify(self.link, select.POLLIN | select.POLLOUT)
+                return
+            except OSError:
+                pass  # the brain has gone (its exit will tell), or a descriptor has
+            del self.outgoing[0]
+        if self.link is not None:
+            self._poll.modify(self.link, select.POLLIN)
+
+    def _on_message(self) -> bool:
+        """Read and do one message; False when there was none."""
+        if self.link is None:
+            return False
+        try:
+            data, fds, _flags, _address = socket.recv_fds(self.link, LARGEST, 8)
+        except (BlockingIOError, InterruptedError):
+            return False
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self._close_link()
+            return False
+        self._heard = time.monotonic()
+        self._answer(data, fds)
+        return True
+
+    def _answer(self, data: bytes, fds: list[int]) -> None:
+        number = None
+        names: tuple[str, ...] = ()
+        try:
+            message = json.loads(data)
+            number = message.get("id")
+            answer, names = self._do(message, fds)
+        except Exception as exc:  # noqa: BLE001 — law 1: whatever a brain sends, the keeper lives
+            answer = {"error": f"{type(exc).__name__}: {exc}"}
+        finally:
+            close_all(fds)
+        if number is not None:
+            self._send({"re": number, **answer}, tuple(self.fds[name] for name in names))
+
+    def _do(self, message: Message, fds: list[int]) -> tuple[Message, tuple[str, ...]]:
+        """The answer, and the names of stored descriptors that go with it."""
+        if message["op"] == "store":
+            self._drop({"name": message["name"]})
+            self.fds[message["name"]] = high(fds[0])
+            return {}, ()
+        answer = _OPS[message["op"]](self, message) or {}
+        if message["op"] == "fetch":
+            return answer, (message["name"],) if message["name"] in self.fds else ()
+        if message["op"] == "spawn" and "pid" in answer:
+            return answer, tuple(f"pipe/{message['key']}/{n}" for n in answer["pipes"])
+        return answer, ()
+
+    def _hello(self, _message: Message) -> Message:
+        """The whole state; before it one message per child, each with its pipes."""
+        for key, child in self.children.known.items():
+            pipes = self.children.pipes_of(key)
+            fds = tuple(self.fds[f"pipe/{key}/{name}"] for name in pipes)
+            self._send({"op": "child", "key": key, **child, "pipes": pipes}, fds)
+        return {
+            "pid": os.getpid(),
+            "brain_starts": self.brain_starts,
+            "notes": self.notes,
+            "fds": sorted(name for name in self.fds if not name.startswith("pipe/")),
+            "nofile": self.children.limit[0],
+            "asked": bool(self.asked_at),
+            "no_new_privs": no_new_privs(),
+        }
+
+    def _drop(self, message: Message) -> None:
+        if message["name"] in self.fds:
+            os.close(self.fds.pop(message["name"]))
+
+    def _note(self, message: Message) -> None:
+        if message.get("value") is None:
+            self.notes.pop(message["name"], None)
+        else:
+            self.notes[message["name"]] = message["value"]
+
+    def _acknowledge(self, message: Message) -> None:
+        for name in self.children.forget(message["key"]):
+            self._drop({"name": name})
+
+    def _quit(self, message: Message) -> None:
+        self._code = int(message.get("code", 0))
+
+    # ── upgrade ─────────────────────────────────────────────────────────────────────────────
+    def _upgrade(self, message: Message) -> None:
+        """Become another keeper by exec: the pid stays, so we stay the parent; state by memfd."""
+        link = self.link.fileno() if self.link is not None else -1
+        state = {name: getattr(self, name) for name in KEPT} | {
+            "children": self.children.known,
+            "limit": self.children.limit,
+            "link": link,
+            "outgoing": [[data.decode(), fds] for data, fds in self.outgoing],
+            "reply": message.get("id"),
+        }
+        memory = os.memfd_create("keeper", 0)
+        os.write(memory, json.dumps(state).encode())
+        os.lseek(memory, 0, os.SEEK_SET)
+        carried = [fd for fd in (*self.fds.values(), link, self.owner, memory) if fd >= 0]
+        for fd in carried:
+            os.set_inheritable(fd, True)
+        python, folder = message["python"], message["folder"]
+        # Until the next keeper has its handlers, a TERM would end us and a CHLD would be lost.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        try:
+            os.execv(python, [python, "-I", "-S", folder, "resume", str(memory)])
+        except OSError:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            for fd in carried:
+                os.set_inheritable(fd, False)
+            raise
+
+    @classmethod
+    def resumed(cls, memory: int) -> "Keeper":
+        """The keeper that the one before became."""
+        with open(memory, "rb") as stream:
+            state = json.loads(stream.read())
+        made = cls(state["brain_argv"], state["run_dir"])
+        for name in KEPT:
+            setattr(made, name, state[name])
+        made.children = Children(made.fds)
+        made.children.restore(state["children"], tuple(state["limit"]))
+        made._since = made._heard = made._pinged = time.monotonic()
+        for fd in (*made.fds.values(), state["link"], made.owner):
+            if fd >= 0:
+                os.set_inheritable(fd, False)
+        if state["link"] >= 0:
+            made.link = socket.socket(fileno=state["link"])
+            made.link.setblocking(False)
+        made.outgoing = [(data.encode(), tuple(fds)) for data, fds in state["outgoing"]]
+        reply = {"re": state["reply"], "pid": os.getpid()}
+        made.outgoing.append((json.dumps(reply).encode(), ()))
+        return made
+
+
+_OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
+    "hello": Keeper._hello,
+    "fetch": lambda keeper, message: {"ok": message["name"] in keeper.fds},
+    "drop": Keeper._drop,
+    "note": Keeper._note,
+    "pong": lambda _keeper, _message: None,
+    "spawn": lambda keeper, message: keeper.children.spawn(message),
+    "signal": lambda keeper, message: keeper.children.signal(message),
+    "ack": Keeper._acknowledge,
+    "notify": lambda _keeper, message: sd_notify(message["text"]),
+    "quit": Keeper._quit,
+    "upgrade": Keeper._upgrade,
+}
+
+
+def _noted(_number: int, _frame: object) -> None:
+    """The wake-up descriptor tells; a handler must exist so that Python writes to it."""

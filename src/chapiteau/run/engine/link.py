@@ -1,0 +1,145 @@
+"""The brain's end of the channel to the keeper."""
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.run.errors import KeeperGoneError
+
+__all__ = ["KeeperLink"]
+
+Message = dict[str, Any]
+KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
+LARGEST: Final = 1 << 18
+
+
+class KeeperLink:
+    """Requests with answers, and what the keeper says by itself.
+
+    `on_exit(key, exit)` hears of every child's end, `on_asked(what)` of "stop", "reload" and
+    "owner-gone", `on_gone()` when the keeper has died. They are called from the event loop.
+    """
+
+    def __init__(self, channel: socket.socket) -> None:
+        channel.setblocking(False)
+        self._channel = channel
+        self._loop = asyncio.get_running_loop()
+        self._waiting: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
+        self._number = 0
+        self._outgoing: list[tuple[bytes, list[int]]] = []
+        self.on_exit: Callable[[str, Message], None] = lambda key, end: None
+        self.on_asked: Callable[[str], None] = lambda what: None
+        self.on_gone: Callable[[], None] = lambda: None
+        self.children: list[tuple[Message, list[int]]] = []  # as found at `hello`
+        self._loop.add_reader(channel, self._read)
+
+    async def hello(self) -> Message:
+        """What the keeper remembers; `children` then holds (child, its pipes)."""
+        answer, _ = await self.ask("hello")
+        return answer
+
+    async def ask(
+        self, op: str, fds: tuple[int, ...] = (), **rest: Any
+    ) -> tuple[Message, list[int]]:
+        """Send a request; its answer and descriptors. Raises KeeperGoneError."""
+        self._number += 1
+        future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
+        self._waiting[self._number] = future
+        self._send({"op": op, "id": self._number, **rest}, list(fds))
+        return await future
+
+    def tell(self, op: str, **rest: Any) -> None:
+        """Send a request that needs no answer."""
+        self._send({"op": op, **rest}, [])
+
+    async def store(self, name: str, fd: int) -> None:
+        """Let the keeper hold a copy of the descriptor under this name."""
+        await self.ask("store", (fd,), name=name)
+
+    async def fetch(self, name: str) -> int | None:
+        """A copy of a stored descriptor; None when there is none."""
+        _, fds = await self.ask("fetch", name=name)
+        return fds[0] if fds else None
+
+    async def upgrade(self) -> int:
+        """The keeper becomes the one that is installed now; its pid, which stays."""
+        import sys
+
+        answer, _ = await self.ask("upgrade", python=sys.executable, folder=str(KEEPER_FOLDER))
+        if "error" in answer:
+            raise KeeperGoneError(f"the keeper could not be renewed: {answer['error']}")
+        return int(answer["pid"])
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
+        self._channel.close()
+
+    def _send(self, message: Message, fds: list[int]) -> None:
+        self._outgoing.append((json.dumps(message).encode(), [os.dup(fd) for fd in fds]))
+        if len(self._outgoing) == 1:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._outgoing:
+            data, fds = self._outgoing[0]
+            try:
+                socket.send_fds(self._channel, [data], fds)
+            except (BlockingIOError, InterruptedError):
+                self._loop.add_writer(self._channel, self._flush)
+                return
+            except OSError:
+                self._gone()
+                return
+            for fd in fds:
+                os.close(fd)
+            del self._outgoing[0]
+        self._loop.remove_writer(self._channel)
+
+    def _read(self) -> None:
+        for _ in range(64):  # then let others have a turn
+            try:
+                data, fds, _flags, _address = socket.recv_fds(self._channel, LARGEST, 8)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                data, fds = b"", []
+            if not data:
+                self._gone()
+                return
+            self._take(json.loads(data), fds)
+
+    def _take(self, message: Message, fds: list[int]) -> None:
+        if "re" in message:
+            future = self._waiting.pop(message["re"], None)
+            if future is not None and not future.done():
+                future.set_result((message, fds))
+                return
+        elif message["op"] == "child":
+            self.children.append((message, fds))
+            return
+        elif message["op"] == "exited":
+            self.on_exit(message["key"], message["exit"])
+        elif message["op"] == "asked":
+            self.on_asked(message["what"])
+        elif message["op"] == "ping":
+            self.tell("pong")
+        for fd in fds:  # nobody waits for these
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def _gone(self) -> None:
+        self._loop.remove_reader(self._channel)
+        self._loop.remove_writer(self._channel)
+        for future in self._waiting.values():
+            if not future.done():
+                future.set_exception(KeeperGoneError("the keeper has gone"))
+        self._waiting.clear()
+        self._outgoing.clear()
+        self.on_gone()
