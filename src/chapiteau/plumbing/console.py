@@ -12,7 +12,7 @@ def colour_wanted(stream: TextIO | None = None) -> bool:
     """Whether to colour this stream: NO_COLOR, FORCE_COLOR, TERM=dumb, then a terminal or not."""
     if os.environ.get("NO_COLOR"):
         return False
-    if os.environ.get("FORCE_COLOR"):
+    if os.environ.get("FORCE_COLOR", "0") not in {"", "0"}:
         return True
     target = stream or sys.stdout
     return os.environ.get("TERM") != "dumb" and target.isatty()

@@ -27,7 +27,7 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         finally:
             os.close(handle)
         draft.replace(path)
-    except OSError:
+    except BaseException:  # Ctrl-C too must leave no draft beside the file
         with contextlib.suppress(OSError):
             draft.unlink()
         raise

@@ -16,19 +16,7 @@ from chapiteau.plumbing.tomlfile import TomlFile, read_toml
 __all__ = ["FILE_NAME", "ProjectFile", "find_config", "read_project"]
 
 FILE_NAME: Final = "chapiteau.toml"
-_SECTIONS: Final = (
-    "project", "socket", "service", "plugin", "log", "dash", "hub", "deploy", "load"
-)  # fmt: skip
-    "project",
-    "socket",
-    "service",
-    "plugin",
-    "log",
-    "dash",
-    "hub",
-    "deploy",
-    "load",
-)
+_SECTIONS: Final = tuple("project socket service plugin log dash hub deploy load".split())
 _NAMED: Final = frozenset({"socket", "service", "plugin", "load"})  # [section.NAME]
 _SPAWN_SECTIONS: Final = frozenset({"service", "log"})
 
@@ -97,11 +85,11 @@ def read_project(path: Path, env: Mapping[str, str] | None = None) -> ProjectFil
     else that is wrong is in `problems`.
     """
     merge = _Merge(path.absolute())
-    main = read_toml(merge.path)
+    main = read_toml(_shown(merge.path))
     include = main.data.pop("include", [])
     merge.add(main)
     for extra in _included(main, include, merge.problems):
-        merge.add(read_toml(extra))
+        merge.add(read_toml(_shown(extra)))
     variables = _Variables(merge, os.environ if env is None else env)
     data = {name: variables.walk(value, (name,)) for name, value in merge.data.items()}
     return ProjectFile(merge.path, tuple(merge.files), data, tuple(merge.problems), merge.sources)
@@ -114,19 +102,27 @@ def _included(main: TomlFile, include: Any, problems: list[Problem]) -> list[Pat
         )
         return []
     found: list[Path] = []
+    folder = main.path.absolute().parent
     for pattern in include:
-        base, relative = Path(main.path.anchor), pattern
-        if not Path(pattern).is_absolute():
-            base = main.path.parent
-        else:
+        base, relative = folder, pattern
+        if Path(pattern).is_absolute():
+            base = Path(folder.anchor)
             relative = str(Path(pattern).relative_to(base))
         matches = [p for p in sorted(base.glob(relative)) if p.is_file()]
         if not matches and not any(c in pattern for c in "*?["):
             problems.append(
                 Problem(main.where(("include",)), f"include: {pattern!r} does not exist")
             )
-        found += [p for p in matches if p not in found and p != main.path]
+        found += [p for p in matches if p not in found and p != main.path.absolute()]
     return found
+
+
+def _shown(path: Path) -> Path:
+    """Relative to here when that is shorter for the reader: messages name it so."""
+    try:
+        return path.relative_to(Path.cwd())
+    except (ValueError, OSError):
+        return path
 
 
 class _Merge:
@@ -140,7 +136,7 @@ class _Merge:
         self.problems: list[Problem] = []
 
     def add(self, source: TomlFile) -> None:
-        self.files.append(source.path)
+        self.files.append(source.path.absolute())
         for section, value in source.data.items():
             here = source.where((section,))
             if section == "include":

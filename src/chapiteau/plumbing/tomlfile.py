@@ -13,7 +13,7 @@ __all__ = ["TomlFile", "read_toml"]
 
 _HEADER: Final = re.compile(r"^\s*\[\[?\s*(?P<name>[^\]]+?)\s*\]\]?\s*(?:#.*)?$")
 _KEY: Final = re.compile(
-    r"""^\s*(?P<key>(?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"))*)\s*="""
+    r"""^\s*(?P<key>(?:[\w-]+|"[^"]*"|'[^']*')(?:\s*\.\s*(?:[\w-]+|"[^"]*"|'[^']*'))*)\s*="""
 )
 _PART: Final = re.compile(r"""[\w-]+|"[^"]*"|'[^']*'""")
 
@@ -36,7 +36,7 @@ class TomlFile:
 
 
 def read_toml(path: Path) -> TomlFile:
-    """Read a file. Raises NotFoundError, RefusedError (rights) or UsageError (syntax, with line)."""
+    """Read a file. Raises NotFoundError, RefusedError (rights) or UsageError (syntax)."""
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -47,8 +47,10 @@ def read_toml(path: Path) -> TomlFile:
         raise RefusedError(
             f"{path}: may not be read by this user", hint=f"try: ls -l {path}"
         ) from None
-    except (IsADirectoryError, UnicodeDecodeError) as exc:
-        raise UsageError(f"{path}: not a text file ({exc})") from None
+    except UnicodeDecodeError as exc:
+        raise UsageError(f"{path}: not UTF-8 text ({exc})") from None
+    except OSError as exc:  # a folder, a loop of links, a disk that fails …
+        raise UsageError(f"{path}: can't be read: {exc.strerror}") from None
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:

@@ -6,7 +6,7 @@ from typing import Any, Final
 __all__ = ["KINDS", "Happening"]
 
 KINDS: Final[dict[str, str]] = {
-    "supervisor.started": "The brain is up; `data.attached` tells how many processes it found alive.",
+    "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
     "supervisor.stopping": "A shutdown has begun.",
     "supervisor.config_applied": "A changed configuration was applied.",
     "supervisor.brain_died": "The brain ended and the keeper starts a new one.",
@@ -30,7 +30,7 @@ KINDS: Final[dict[str, str]] = {
     "process.exited": "It ended; `data` has exit code or signal, the last lines, the likely cause.",
     "process.spawn_failed": "It could not be started.",
     "process.backoff": "It will be started again after `data.delay_s`.",
-    "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks` may hold its stacks.",
+    "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks`: its stacks.",
     "process.status": "It told its status in words.",
     "socket.bound": "A listening socket is bound.",
     "socket.closed": "A listening socket was closed.",

@@ -44,6 +44,15 @@ class Project:
     stop_deadline: Duration = setting(
         "60s", help="A shutdown kills whatever is still alive after this time."
     )
+    admins: tuple[str, ...] = setting(
+        (), help="Who may do everything besides root and the supervisor's own user."
+    )
+    operators: tuple[str, ...] = setting(
+        (),
+        help="Who may start, stop and reload: user:NAME, uid:N, group:NAME or gid:N.",
+        example='operators = ["group:www"]',
+    )
+    viewers: tuple[str, ...] = setting((), help="Who may look: state, events and output.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,151 @@
+"""What no single setting can say: settings that contradict each other, names that don't exist."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from chapiteau.core.graph import CycleError, layers
+from chapiteau.core.problems import did_you_mean
+from chapiteau.run.logic.access import who_problem
+from chapiteau.run.logic.names import is_octal
+from chapiteau.run.logic.service_rules import SERVICE_RULES, Broken
+from chapiteau.run.logic.spec import Project, Service, Socket
+
+__all__ = ["broken_rules"]
+
+Found = Iterator[Broken]
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
+_SOCKET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
+_RESERVED: Final = frozenset({"all", "supervisor", "keeper", "brain"})
+_ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 — compared, not bound
+
+
+def broken_rules(
+    project: Project,
+    sockets: Mapping[str, Socket],
+    services: Mapping[str, Service],
+    raw: Mapping[str, Any],
+) -> list[Broken]:
+    """Every broken rule with the path it stands at.
+
+    `sockets` and `services` hold those that could be read; `raw` has all names, so that a service
+    that could not be read is still known to those that need it.
+    """
+    known_sockets = _names(raw, "socket")
+    known_services = _names(raw, "service")
+    found = [
+        *_bad_names(raw),
+        *_bad_people(project),
+        *_bad_sockets(sockets),
+        *_same_address(sockets),
+        *_unknown_names(services, known_sockets, known_services),
+        *_rings(services),
+    ]
+    for name, service in services.items():
+        for rule in SERVICE_RULES:
+            found += [replace(b, path=("service", name, *b.path)) for b in rule(service)]
+    return found
+
+
+def _names(raw: Mapping[str, Any], section: str) -> tuple[str, ...]:
+    part = raw.get(section, {})
+    return tuple(part) if isinstance(part, Mapping) else ()
+
+
+def _bad_names(raw: Mapping[str, Any]) -> Found:
+    for section, pattern in (("service", _NAME), ("socket", _SOCKET_NAME), ("plugin", _NAME)):
+        for name in _names(raw, section):
+            if not pattern.fullmatch(name):
+                hint = "use letters, digits, _ and - (services: dots too)"
+                yield Broken((section, name), "is not a usable name", hint)
+            elif section == "service" and name in _RESERVED:
+                yield Broken((section, name), "is a reserved name", "choose another name")
+
+
+def _bad_people(project: Project) -> Found:
+    for role in ("viewers", "operators", "admins"):
+        for index, entry in enumerate(getattr(project, role)):
+            if problem := who_problem(entry):
+                yield Broken(("project", role, index), problem)
+
+
+def _bad_sockets(sockets: Mapping[str, Socket]) -> Found:
+    for name, socket in sockets.items():
+        here = ("socket", name)
+        if socket.mode and not is_octal(socket.mode):
+            yield Broken((*here, "mode"), f'{socket.mode!r} is not an octal mode like "0660"')
+        if socket.path and socket.port:
+            yield Broken((*here, "port"), "a socket has a path or a port, not both")
+        for key in ("mode", "owner"):
+            if getattr(socket, key) and not socket.path:
+                yield Broken((*here, key), "is for Unix sockets only", 'add path = "run/name.sock"')
+        for key in ("reuse_port", "interface"):
+            if socket.path and getattr(socket, key):
+                yield Broken((*here, key), "is for TCP and UDP only")
+
+
+def _same_address(sockets: Mapping[str, Socket]) -> Found:
+    items = list(sockets.items())
+    for index, (name, socket) in enumerate(items):
+        for other_name, other in items[:index]:
+            if _overlap(socket, other):
+                key = "path" if socket.path else "port"
+                shown = socket.path or f"{socket.host}:{socket.port}"
+                yield Broken(
+                    ("socket", name, key),
+                    f"{shown} is also the address of socket {other_name!r}",
+                    "give each its own, or let services share one: sockets = [...]",
+                    also=(("socket", other_name, key),),
+                )
+
+
+def _overlap(one: Socket, two: Socket) -> bool:
+    if one.type != two.type or bool(one.path) != bool(two.path):
+        return False
+    if one.path:
+        return one.path == two.path
+    if not one.port or one.port != two.port or one.interface != two.interface:
+        return False
+    return one.host == two.host or bool({one.host, two.host} & _ANY_HOST)
+
+
+def _unknown_names(
+    services: Mapping[str, Service], sockets: tuple[str, ...], names: tuple[str, ...]
+) -> Found:
+    for name, service in services.items():
+        lists: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = [
+            ("sockets", service.sockets, sockets, "socket"),
+            ("stdin_socket", (service.stdin_socket,), sockets, "socket"),
+            ("needs", service.needs, names, "service"),
+            ("after", service.after, names, "service"),
+            ("ready", _probe_sockets(service.ready.http), sockets, "socket"),
+            ("live", _probe_sockets(service.live.http if service.live else ""), sockets, "socket"),
+        ]
+        for key, wanted, known, kind in lists:
+            for each in wanted:
+                if each and each not in known:
+                    hint = did_you_mean(each, known) or f"add a section [{kind}.{each}]"
+                    yield Broken(("service", name, key), f"there is no {kind} {each!r}", hint)
+
+
+def _probe_sockets(url: str) -> tuple[str, ...]:
+    if not url.startswith("socket:"):
+        return ()
+    return (url.removeprefix("socket:").partition("/")[0],)
+
+
+def _rings(services: Mapping[str, Service]) -> Found:
+    wants = {name: (*s.needs, *s.after) for name, s in services.items()}
+    try:
+        layers(wants)
+    except CycleError as exc:
+        first = exc.cycle[0]
+        key = "needs" if exc.cycle[1] in services[first].needs else "after"
+        others = [name for name in dict.fromkeys(exc.cycle) if name != first]
+        yield Broken(
+            ("service", first, key),
+            f"these wait for each other in a ring: {' → '.join(exc.cycle)}",
+            "take one `needs` or `after` out" if others else "a service can't wait for itself",
+            also=tuple(("service", name) for name in others),
+        )
