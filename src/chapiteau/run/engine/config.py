@@ -1,0 +1,73 @@
+"""Reads a project's configuration for the supervisor: one call for the brain and the commands."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.problems import Problem, raise_problems
+from chapiteau.plumbing.project import ProjectFile, read_project
+from chapiteau.run.logic.config import SECTIONS, read_spec
+from chapiteau.run.logic.spec import Spec
+
+__all__ = ["Config", "check_config", "load_config", "run_dir_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """A chapiteau.toml that is fit to run."""
+
+    path: Path
+    files: tuple[Path, ...]  # it and what it includes
+    spec: Spec
+
+    @property
+    def run_dir(self) -> Path:
+        """Where state, sockets and logs live."""
+        return (self.path.parent / self.spec.project.run_dir).absolute()
+
+
+def load_config(path: Path, env: Mapping[str, str] | None = None) -> Config:
+    """Read and check. Raises InvalidInputError with every problem, or what `read_project` does."""
+    project, spec, problems = _read(path, env)
+    raise_problems(str(path), problems)
+    if spec is None:  # no problems and no spec would be a defect of ours
+        raise AssertionError("a configuration without problems must give a Spec")
+    return Config(path=project.path, files=project.files, spec=spec)
+
+
+def check_config(path: Path, env: Mapping[str, str] | None = None) -> list[Problem]:
+    """Every problem of the file as far as the supervisor goes; syntax errors too."""
+    try:
+        return _read(path, env)[2]
+    except UsageError as exc:
+        return [Problem("", exc.what, exc.hint)]
+
+
+def run_dir_of(path: Path) -> Path:
+    """The run directory that a configuration names, without checking anything else.
+
+    Commands that only talk to a running supervisor need no more; they must work while the file
+    is being edited, so a file that can't be read as TOML counts as one with the default.
+    """
+    try:
+        named = read_project(path).section("project").get("run_dir")
+    except UsageError:
+        named = None
+    return (path.parent / (named if isinstance(named, str) else ".chapiteau")).absolute()
+
+
+def _read(
+    path: Path, env: Mapping[str, str] | None
+) -> tuple[ProjectFile, Spec | None, list[Problem]]:
+    project = read_project(path, os.environ if env is None else env)
+    raw = {name: project.data[name] for name in SECTIONS if name in project.data}
+    spec, problems = read_spec(raw, project.where, name=project.folder.name)
+    return project, spec, sorted([*project.problems, *problems], key=_place)
+
+
+def _place(problem: Problem) -> tuple[str, int, str]:
+    """Problems in the order of the file: by line as a number."""
+    file, _, line = problem.where.rpartition(":")
+    return (file, int(line), problem.what) if line.isdigit() else (problem.where, 0, problem.what)

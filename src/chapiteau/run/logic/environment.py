@@ -1,0 +1,103 @@
+"""The environment of a process: who says what, and who has the last word."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from chapiteau.core.secret import Secret
+from chapiteau.core.variables import fill
+from chapiteau.run.logic.spec import SecretRef, Service
+
+__all__ = ["merge_environment", "parse_env_file"]
+
+# What the supervisor was told about itself is a lie for its children.
+_NOT_INHERITED: Final = re.compile(
+    r"LISTEN_(?:PID|FDS|FDNAMES|PIDFDID)|NOTIFY_SOCKET|WATCHDOG_(?:PID|USEC)|MAINPID"
+    r"|INVOCATION_ID|JOURNAL_STREAM|FDSTORE|CHAPITEAU_.*"
+)
+_KEPT_WHEN_CLEAN: Final = ("PATH", "LANG", "LC_ALL", "TZ")
+_DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_LINE: Final = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.]*)\s*=\s*(?P<value>.*?)\s*")
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
+
+
+def merge_environment(
+    service: Service,
+    *,
+    inherited: Mapping[str, str],
+    account: Mapping[str, str] | None = None,
+    files: Iterable[Mapping[str, str]] = (),
+    secrets: Mapping[str, Secret] | None = None,
+    values: Mapping[str, str] | None = None,
+    sockets: Sequence[str] = (),
+) -> dict[str, str]:
+    """The final environment; what comes later wins.
+
+    Inherited (or only PATH and the language with `clean_env`), then `account` (HOME, USER … of
+    the user it runs as), the virtualenv, each of `files`, `env` with its `secrets` and with
+    spawn-time `values` filled in, then LISTEN_FDS and LISTEN_FDNAMES for `sockets`.
+    LISTEN_PID is the spawner's to add: only it knows the pid.
+    """
+    given = values or {}
+    made = _base(inherited, clean=service.clean_env)
+    made.update(account or {})
+    if service.virtualenv:
+        folder = fill(service.virtualenv, given)
+        made["VIRTUAL_ENV"] = folder
+        made["PATH"] = f"{folder}/bin:{made.get('PATH', _DEFAULT_PATH)}"
+        made.pop("PYTHONHOME", None)
+    for content in files:
+        made.update(content)
+    for name, value in service.env.items():
+        if isinstance(value, SecretRef):
+            made[name] = (secrets or {})[name].reveal()
+        else:
+            made[name] = fill(value, given)
+    for variable, key in (("SERVICE", "service.name"), ("PROCESS", "process.number")):
+        if key in given:
+            made[f"CHAPITEAU_{variable}"] = given[key]
+    if sockets:
+        made["LISTEN_FDS"] = str(len(sockets))
+        made["LISTEN_FDNAMES"] = ":".join(sockets)
+    return made
+
+
+def _base(inherited: Mapping[str, str], *, clean: bool) -> dict[str, str]:
+    if clean:
+        made = {name: inherited[name] for name in _KEPT_WHEN_CLEAN if name in inherited}
+        made.setdefault("PATH", _DEFAULT_PATH)
+        return made
+    return {k: v for k, v in inherited.items() if not _NOT_INHERITED.fullmatch(k)}
+
+
+def parse_env_file(text: str) -> dict[str, str]:
+    """NAME=value lines; `export`, # comments and quotes as in .env files.
+
+    Single quotes keep everything as it is, double quotes know \\n, \\t, \\" and \\\\. Raises
+    ValueError with the number of the line.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _LINE.fullmatch(line)
+        if match is None:
+            raise ValueError(f"line {number} is not NAME=value")
+        try:
+            found[match["name"]] = _value(match["value"])
+        except ValueError as exc:
+            raise ValueError(f"line {number}: {exc}") from None
+    return found
+
+
+def _value(text: str) -> str:
+    if text[:1] not in {'"', "'"}:
+        return re.sub(r"\s+#.*$", "", text) if not text.startswith("#") else ""
+    quote = text[0]
+    pattern = r"'([^']*)'" if quote == "'" else r'"((?:[^"\\]|\\.)*)"'
+    match = re.fullmatch(pattern + r"\s*(?:#.*)?", text)
+    if match is None:
+        raise ValueError("the quote is not closed")
+    if quote == "'":
+        return match[1]
+    return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), match[1])

@@ -1,0 +1,129 @@
+"""Judging an end: try again and when, give up, or be content."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from chapiteau.core.backoff import Backoff
+from chapiteau.run.logic.states import Event
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from chapiteau.run.logic.spec import Restart, Service
+
+__all__ = ["End", "History", "Verdict", "exit_facts", "judge", "succeeded"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a process ended, or that it could not be started (`spawn_error`)."""
+
+    code: int | None = None
+    signal: int | None = None
+    core: bool = False
+    oom: bool = False
+    spawn_error: str = ""
+    unhealthy: bool = False  # we ended it ourselves, since it was not well
+    asked: bool = False  # somebody wanted it to end
+    ran_for: float = 0.0  # seconds
+
+    def text(self) -> str:
+        """For people: "exit 1", "killed by SIGKILL (out of memory)"."""
+        if self.spawn_error:
+            return self.spawn_error
+        if self.signal is not None:
+            name = _SIGNALS.get(self.signal, f"signal {self.signal}")
+            note = " (out of memory)" if self.oom else " (core dumped)" if self.core else ""
+            return f"killed by {name}{note}"
+        return f"exit {self.code}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Restarts that were not asked for: in a row, and when (for the budget per window)."""
+
+    row: int = 0
+    times: tuple[float, ...] = ()
+    gave_up: bool = False
+
+    def after(self, now: float, rule: Restart, ran_for: float) -> History:
+        """The history with one more restart at `now`; a healthy life clears the row."""
+        healthy = ran_for >= rule.healthy_after
+        recent = (*(t for t in self.times if t > now - rule.window), now)
+        return History(row=1 if healthy else self.row + 1, times=recent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the state machine hears, how long to wait before the next try, and the new history.
+
+    `delay` None with DIED_FOR_GOOD means: stay down until somebody starts it.
+    """
+
+    event: Event
+    delay: float | None
+    history: History
+    reason: str
+
+
+def succeeded(service: Service, end: End) -> bool:
+    """Whether this end counts as success."""
+    return not end.spawn_error and end.code in service.restart.success_codes
+
+
+def judge(service: Service, end: End, history: History, now: float, chance: Random) -> Verdict:
+    """What to do after a process has ended, by the service's restart policy.
+
+    The first restart in a row is immediate; then the delays grow. A budget of `attempts` per
+    `window` bounds fast loops and slow ones alike (Erlang/OTP's intensity per period).
+    """
+    rule = service.restart
+    good = succeeded(service, end)
+    if end.asked:
+        return Verdict(event=Event.DIED_DONE, delay=0.0, history=History(), reason="")
+    if service.one_shot and good:
+        return Verdict(event=Event.DIED_DONE, delay=None, history=History(), reason="")
+    if end.code is not None and end.code in rule.stop_codes:
+        return _for_good(history, f"{end.text()}, which `stop_codes` says to leave")
+    if _stays_down(service, good):
+        if good:
+            return Verdict(event=Event.DIED_DONE, delay=None, history=History(), reason="")
+        return _for_good(history, f"{end.text()}; the restart policy is {rule.policy}")
+    return _again(rule, end, history.after(now, rule, end.ran_for), chance)
+
+
+def _stays_down(service: Service, good: bool) -> bool:
+    policy = service.restart.policy
+    if service.one_shot:
+        return policy != "on-failure"  # a one-shot is repeated only when it says so
+    return policy == "never" or (policy == "on-failure" and good)
+
+
+def _for_good(history: History, reason: str) -> Verdict:
+    return Verdict(event=Event.DIED_FOR_GOOD, delay=None, history=history, reason=reason)
+
+
+def _again(rule: Restart, end: End, history: History, chance: Random) -> Verdict:
+    backoff = Backoff(first=rule.delay, factor=rule.factor, cap=rule.max_delay, jitter=rule.jitter)
+    if len(history.times) > rule.attempts:
+        reason = f"{end.text()} ×{len(history.times)} within {rule.window:g} s: gave up"
+        later = rule.max_delay if rule.after_give_up == "retry" else None
+        kept = History(row=history.row, times=history.times[-rule.attempts :], gave_up=True)
+        return Verdict(event=Event.DIED_FOR_GOOD, delay=later, history=kept, reason=reason)
+    first = history.row <= 1 and not end.spawn_error
+    delay = 0.0 if first else backoff.delay(max(1, history.row - 1), chance)
+    return Verdict(event=Event.DIED_RETRY, delay=delay, history=history, reason=end.text())
+
+
+_SIGNALS = {
+    1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS",
+    8: "SIGFPE", 9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE",
+    14: "SIGALRM", 15: "SIGTERM", 24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS",
+}  # fmt: skip
+
+
+def exit_facts(end: End) -> dict[str, Any]:
+    """An end as it stands in events and status."""
+    return {"code": end.code, "signal": end.signal, "oom": end.oom, "text": end.text()}
