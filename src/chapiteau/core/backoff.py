@@ -26,8 +26,10 @@ class Backoff:
 
     def delay(self, attempt: int, chance: Random | None = None) -> float:
         """Seconds before retry number `attempt` (1 is the first)."""
-        # 2.0**1100 overflows a float: no retry is so late that more than 64 doublings matter.
-        plain = min(self.cap, self.first * self.factor ** min(max(attempt, 1) - 1, 64))
+        try:
+            plain = min(self.cap, self.first * self.factor ** (max(attempt, 1) - 1))
+        except OverflowError:  # far beyond any cap, unless there is nothing to multiply
+            plain = self.cap if self.first else 0.0
         if chance is None or not self.jitter:
             return plain
         return float(min(self.cap, plain * (1 + self.jitter * (2 * chance.random() - 1))))

@@ -9,6 +9,7 @@ each with its path; an unknown key is one, with the nearest known name.
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -57,7 +58,7 @@ Size = Annotated[int, Unit("size", parse_size, "64MiB")]
 Rate = Annotated[float, Unit("rate", parse_rate, "200/s")]
 
 
-def setting(  # noqa: PLR0913 — one keyword per fact about a setting
+def setting(
     default: Any = _NOT_SET,
     *,
     help: str,  # noqa: A002 — the word that every declaration reads best with
@@ -168,10 +169,15 @@ class _Reader:
                 self.found = kept
                 return value
             tries.append(self.found)
-        # The branch that came furthest (deepest path) explains best.
+        self.found = kept
+        # The branch that came furthest (deepest path) explains best …
         best = max(tries, key=lambda found: max(len(p) for p, _ in found))
-        self.found = kept + best
-        raise _Bad
+        if any(len(p) > len(path) for p, _ in best) or len(tries) == 1:
+            self.found = kept + best
+            raise _Bad
+        # … and when none came further than the value itself, all of them together do.
+        whats = dict.fromkeys(p.what for found in tries for _, p in found)
+        raise self.bad(path, _either(tuple(whats)))
 
     def choice(self, allowed: tuple[Any, ...], raw: object, path: Path) -> Any:
         if raw in allowed and type(raw) in {type(a) for a in allowed}:
@@ -183,7 +189,13 @@ class _Reader:
     def sequence(self, kind: Any, raw: object, path: Path) -> Any:
         if not isinstance(raw, list | tuple):
             raise self.bad(path, f"must be a list, not {_kind(raw)}")
-        return tuple(self.value(kind, item, (*path, i), {}) for i, item in enumerate(raw))
+        made = []
+        for i, item in enumerate(raw):
+            try:
+                made.append(self.value(kind, item, (*path, i), {}))
+            except _Bad:
+                continue  # noted; the next items may have problems of their own
+        return tuple(made)
 
     def mapping(self, kind: Any, raw: object, path: Path) -> Any:
         if not isinstance(raw, Mapping):
@@ -203,6 +215,8 @@ class _Reader:
             return float(raw)
         if kind is int and isinstance(raw, bool):
             raise self.bad(path, f"must be a whole number, not {_kind(raw)}")
+        if isinstance(raw, float) and kind is float and not math.isfinite(raw):
+            raise self.bad(path, f"must be a finite number, not {raw!r}")
         if isinstance(kind, type) and isinstance(raw, kind):
             return raw
         raise self.bad(path, f"must be {_NAMES.get(kind, str(kind))}, not {_kind(raw)}")
@@ -223,6 +237,16 @@ _NAMES: Final = {
     bool: "true or false",
     Secret: 'a secret: {file = "…"} or {env = "…"}',
 }
+
+
+def _either(whats: tuple[str, ...]) -> str:
+    """One sentence of several: "must be a string, not 5", "must be a list, not 5" → "… or …"."""
+    heads = [what.rpartition(", not ") for what in whats]
+    tails = {tail for _, _, tail in heads}
+    if len(tails) > 1 or not all(head.startswith("must be ") for head, _, _ in heads):
+        return "; or ".join(whats)
+    named = [head.removeprefix("must be ") for head, _, _ in heads]
+    return f"must be {' or '.join(named)}, not {tails.pop()}"
 
 
 def _kind(raw: object) -> str:

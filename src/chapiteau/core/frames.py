@@ -15,7 +15,9 @@ class FrameError(ChapiteauError):
 
 def encode_line(message: dict[str, Any]) -> bytes:
     """One message as one line of JSON."""
-    return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+    text = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
+    # Half a surrogate (a file name or output that was no UTF-8) must not stop the whole message.
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 class LineReader:
@@ -30,9 +32,8 @@ class LineReader:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > self._limit:
             raise FrameError(f"a line of more than {self._limit} bytes")
-        for line in lines:
-            if line.strip():
-                yield self._decode(line)
+        # The bytes are taken here and now; only decoding waits until somebody looks.
+        return (self._decode(line) for line in lines if line.strip())
 
     def _decode(self, line: bytes) -> dict[str, Any]:
         if len(line) > self._limit:

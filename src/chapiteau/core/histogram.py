@@ -1,7 +1,8 @@
 """Latency histogram: bounded memory, three significant digits, exact merge.
 
-Log-linear buckets as in HdrHistogram (G. Tene, http://hdrhistogram.org): within each power of two
-the values share `SUB` equal buckets, so every recorded value is known to better than 0.1 %.
+Log-linear buckets as in HdrHistogram (G. Tene, http://hdrhistogram.org): values below `SUB` are
+exact, and above it each power of two has `SUB / 2` equal buckets, so that the middle of a bucket
+is nearer than 0.1 % to every value in it.
 Values are integer microseconds.
 """
 
@@ -13,7 +14,7 @@ from typing import Final
 __all__ = ["Histogram"]
 
 _BITS: Final = 10
-SUB: Final = 1 << _BITS  # 1024 buckets per power of two: error below 1/1024
+SUB: Final = 1 << _BITS  # error of a bucket's middle: below 1/SUB
 _TOP: Final = 1 << 42  # about 50 days in microseconds; longer values are counted as this
 _PAIR: Final = struct.Struct("<IQ")
 
@@ -31,7 +32,9 @@ class Histogram:
         self.high = 0
 
     def record(self, micros: int, times: int = 1) -> None:
-        """Count a value; negative ones count as 0, huge ones as the top."""
+        """Count a value `times` times; negative ones count as 0, huge ones as the top."""
+        if times < 1:
+            return
         value = 0 if micros < 0 else min(micros, _TOP)
         index = _index(value)
         self._counts[index] = self._counts.get(index, 0) + times
@@ -43,7 +46,7 @@ class Histogram:
     def merge(self, other: "Histogram") -> None:
         """Add all of another's counts to this one."""
         mine = self._counts
-        for index, times in other._counts.items():
+        for index, times in other._counts.items():  # noqa: SLF001 — one of us
             mine[index] = mine.get(index, 0) + times
         self.count += other.count
         self.total += other.total
@@ -94,6 +97,11 @@ class Histogram:
         for index, times in _PAIR.iter_unpack(data[24:]):
             made._counts[index] = times
             made.count += times
+        edges = sorted(made._counts)
+        if len(edges) * _PAIR.size != len(data) - 24 or (
+            edges and (edges[0] != _index(made.low) or edges[-1] != _index(made.high))
+        ):
+            raise ValueError("not a histogram: its buckets contradict its head")
         return made
 
     @classmethod

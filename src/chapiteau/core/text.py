@@ -17,6 +17,8 @@ def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     lines = [list(head), *cells] if head else cells
     if not lines:
         return ""
+    if len({len(row) for row in lines}) > 1:
+        raise ValueError("a table's rows must have the same number of cells")
     widths = [max(len(row[i]) for row in lines) for i in range(len(lines[0]))]
     right = [all(_is_number(row[i]) for row in cells) and bool(cells) for i in range(len(lines[0]))]
     out = []
@@ -34,14 +36,14 @@ def _is_number(cell: str) -> bool:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """A line of eight heights; gaps (NaN) are spaces."""
-    known = [v for v in values if not math.isnan(v)]
+    """A line of eight heights; gaps (NaN and infinity) are spaces."""
+    known = [v for v in values if math.isfinite(v)]
     if not known:
         return " " * len(values)
     low, high = min(known), max(known)
     span = (high - low) or 1.0
     return "".join(
-        " " if math.isnan(v) else _BLOCKS[min(7, int((v - low) / span * 8))] for v in values
+        _BLOCKS[min(7, int((v - low) / span * 8))] if math.isfinite(v) else " " for v in values
     )
 
 

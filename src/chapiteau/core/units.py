@@ -1,5 +1,6 @@
 """Durations, sizes and rates as people write them: "1m30s", "64MiB", "200/s"."""
 
+import math
 import re
 from typing import Final
 
@@ -40,9 +41,11 @@ _BYTES: Final = {
     "T": 2**40,
 }
 _PER: Final = {"s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|min|[smhdw])")
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTk]?(?:iB|B)?)")
-_RATE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*/\s*(\d*)\s*(s|min|m|h|d)")
+_NUMBER: Final = r"([0-9]{1,18}(?:\.[0-9]{1,18})?)"
+_DURATION_PART: Final = re.compile(_NUMBER + r"\s*(us|µs|ms|min|[smhdw])\s*")
+_DURATION: Final = re.compile(f"(?:{_DURATION_PART.pattern})+")
+_SIZE: Final = re.compile(_NUMBER + r"\s*([KMGTk]?(?:iB|B)?)")
+_RATE: Final = re.compile(_NUMBER + r"\s*/\s*([0-9]{0,9})\s*(s|min|m|h|d)")
 
 
 def parse_duration(text: str | float) -> float:
@@ -52,13 +55,9 @@ def parse_duration(text: str | float) -> float:
     """
     if isinstance(text, int | float) and not isinstance(text, bool):
         return _not_negative(float(text), text)
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not _DURATION.fullmatch(text.strip()):
         raise ValueError(f'{text!r} is not a duration; write for example "90s" or "1m30s"')
-    compact = text.replace(" ", "")
-    parts = _DURATION_PART.findall(compact)
-    if not parts or "".join(n + u for n, u in parts) != compact:
-        raise ValueError(f'{text!r} is not a duration; write for example "90s" or "1m30s"')
-    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    return sum(float(n) * _SECONDS[unit] for n, unit in _DURATION_PART.findall(text))
 
 
 def parse_size(text: str | int) -> int:
@@ -71,6 +70,8 @@ def parse_size(text: str | int) -> int:
     match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
     if match is None or match[2] not in _BYTES:
         raise ValueError(f'{text!r} is not a size; write for example "64MiB"')
+    if "." not in match[1]:  # whole numbers stay exact, however large
+        return int(match[1]) * _BYTES[match[2]]
     return round(float(match[1]) * _BYTES[match[2]])
 
 
@@ -82,16 +83,18 @@ def parse_rate(text: str | float) -> float:
     if isinstance(text, int | float) and not isinstance(text, bool):
         return _not_negative(float(text), text)
     match = _RATE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None or match[2] == "0":
+    if match is None or (match[2] and not int(match[2])):
         raise ValueError(f'{text!r} is not a rate; write for example "200/s" or "30/min"')
     return float(match[1]) / (int(match[2] or 1) * _PER[match[3]])
 
 
 def format_duration(seconds: float) -> str:
-    """A duration in the largest units that fit: 90.0 → "1m30s", 0.25 → "250ms"."""
+    """A duration in its two largest units: 90.0 → "1m30s", 0.25 → "250ms"; "–" for no number."""
+    if not math.isfinite(seconds):
+        return "–" if math.isnan(seconds) else ("∞" if seconds > 0 else "-∞")
     if seconds < 0:
         return "-" + format_duration(-seconds)
-    if seconds < 1:
+    if seconds < 0.9995:
         return _small(seconds)
     whole = round(seconds)
     if seconds < 60 and abs(seconds - whole) > 0.005:
@@ -105,24 +108,28 @@ def format_duration(seconds: float) -> str:
 
 
 def _small(seconds: float) -> str:
-    if seconds == 0:
-        return "0s"
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.3g}us"
-    return f"{seconds * 1e3:.3g}ms"
+    value, unit = (seconds * 1e6, "us") if seconds < 0.0009995 else (seconds * 1e3, "ms")
+    places = 2 if value < 9.995 else 1 if value < 99.95 else 0
+    text = f"{value:.{places}f}"
+    text = text.rstrip("0").rstrip(".") if places else text
+    return "0s" if text == "0" else text + unit
 
 
 def format_size(count: float) -> str:
-    """Bytes in binary units with at most one decimal: 1536 → "1.5KiB"."""
+    """Bytes in binary units with at most one decimal: 1536 → "1.5KiB"; "–" for no number."""
     value = float(count)
+    if not math.isfinite(value):
+        return "–"
     for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.1f}".rstrip("0").rstrip(".") + unit
+        if abs(value) < 1023.95:
+            return f"{value:.1f}".removesuffix(".0") + unit
         value /= 1024
-    return f"{value:.1f}".rstrip("0").rstrip(".") + "TiB"
+    return f"{value:.1f}".removesuffix(".0") + "TiB"
 
 
 def _not_negative(value: float, shown: object) -> float:
-    if value < 0 or value != value:
+    if not math.isfinite(value):
+        raise ValueError(f"{shown!r} is no finite number")
+    if value < 0:
         raise ValueError(f"{shown!r} is negative")
     return value
