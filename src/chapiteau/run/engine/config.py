@@ -11,7 +11,7 @@ from chapiteau.plumbing.project import ProjectFile, read_project
 from chapiteau.run.logic.config import SECTIONS, read_spec
 from chapiteau.run.logic.spec import Spec
 
-__all__ = ["Config", "check_config", "load_config", "run_dir_of"]
+__all__ = ["Config", "check_config", "load_config"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,19 +43,6 @@ def check_config(path: Path, env: Mapping[str, str] | None = None) -> list[Probl
         return _read(path, env)[2]
     except UsageError as exc:
         return [Problem("", exc.what, exc.hint)]
-
-
-def run_dir_of(path: Path) -> Path:
-    """The run directory that a configuration names, without checking anything else.
-
-    Commands that only talk to a running supervisor need no more; they must work while the file
-    is being edited, so a file that can't be read as TOML counts as one with the default.
-    """
-    try:
-        named = read_project(path).section("project").get("run_dir")
-    except UsageError:
-        named = None
-    return (path.parent / (named if isinstance(named, str) else ".chapiteau")).absolute()
 
 
 def _read(

@@ -1,50 +1,13 @@
 """What the supervisor offers to those who steer it: the control API, plugins, embedders."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.logic.status import SupervisorStatus
 
-__all__ = ["LogLine", "LogQuery", "Outcome", "Port"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogQuery:
-    """Which output lines are wanted."""
-
-    services: tuple[str, ...] = ()  # none means all
-    process: int = 0  # 0 means all
-    stream: str = ""  # "stdout", "stderr" or both
-    last: int = 100  # how many old lines at first
-    follow: bool = False
-    grep: str = ""  # regular expression
-    level: str = ""  # at least this level, where a level can be seen in the line
-    since: float = 0.0  # seconds since 1970
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
-    """One line of output of one process."""
-
-    time: float  # seconds since 1970, when it was read
-    service: str
-    process: int
-    stream: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a command did. `ok` false comes with `error`, `hint` and the CLI's `exit_code`."""
-
-    ok: bool
-    text: str = ""  # one line for people
-    error: str = ""
-    hint: str = ""
-    exit_code: int = 0
-    data: dict[str, Any] = field(default_factory=dict)  # pids started, stopped, replaced …
+__all__ = ["LogLine", "LogQuery", "Lost", "Outcome", "Port"]
 
 
 class Port(Protocol):
@@ -59,6 +22,8 @@ class Port(Protocol):
     ) -> Outcome:
         """Do start, stop, restart, reload, scale, signal, … and say what happened.
 
+        `service` is a name, a glob, several of them with commas, or `all`
+        (logic/selection.py); when none matches, the Outcome has exit code 3.
         Commands on one service are queued; on several services they run side by side.
         `options["wait"]` (default true) waits for the end; `options["timeout"]` in seconds.
         """
@@ -72,12 +37,20 @@ class Port(Protocol):
         """Stop everything, then the supervisor. Returns at once."""
         ...
 
-    def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening]:
-        """Every happening with a greater number that is still kept, then new ones."""
+    def config(self) -> dict[str, Any]:
+        """The running configuration as plain values; secrets are shown by their place only."""
         ...
 
-    def logs(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        """Kept lines, then new ones when following."""
+    def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening | Lost]:
+        """Every happening with a greater number that is still kept, then new ones.
+
+        A reader that is too slow gets a `Lost` in place of what was dropped for it: the
+        supervisor keeps a bounded number for each reader and never waits for one.
+        """
+        ...
+
+    def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
+        """Kept lines, then new ones when following; bounded as `events` is."""
         ...
 
     def stats(self) -> AsyncIterator[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """The vocabulary of what happens: one kind, one meaning. docs/reference/events.md lists it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -61,3 +62,8 @@ class Happening:
             if value := getattr(self, key):
                 full[key] = value
         return full
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "Happening":
+        """The inverse of `to_dict`; unknown keys (of a newer supervisor) are left out."""
+        return cls(**{key: value for key, value in raw.items() if key in cls.__slots__})

@@ -1,5 +1,6 @@
 """What people, scripts and the dashboard see of a running supervisor."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -89,3 +90,29 @@ class SupervisorStatus:
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, schema 1."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "SupervisorStatus":
+        """The inverse of `to_dict`; unknown keys (of a newer supervisor) are left out."""
+        given = _known(cls, raw)
+        given["services"] = tuple(map(_service, raw.get("services", ())))
+        given["sockets"] = tuple(_socket(part) for part in raw.get("sockets", ()))
+        given["problems"] = tuple(Problem(**_known(Problem, p)) for p in raw.get("problems", ()))
+        return cls(**given)
+
+
+def _known(cls: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if key in cls.__slots__}
+
+
+def _service(raw: Mapping[str, Any]) -> ServiceStatus:
+    given = _known(ServiceStatus, raw)
+    processes = raw.get("processes", ())
+    given["processes"] = tuple(ProcessStatus(**_known(ProcessStatus, p)) for p in processes)
+    for key in ("sockets", "needs"):
+        given[key] = tuple(raw.get(key, ()))
+    return ServiceStatus(**given)
+
+
+def _socket(raw: Mapping[str, Any]) -> SocketStatus:
+    return SocketStatus(**{**_known(SocketStatus, raw), "services": tuple(raw.get("services", ()))})

@@ -1,0 +1,20 @@
+"""Talk to a running supervisor over its control socket, from scripts and from asyncio."""
+
+from typing import TYPE_CHECKING, Any
+
+from chapiteau.run.client.address import run_dir_of, socket_of
+from chapiteau.run.client.blocking import Client
+
+if TYPE_CHECKING:
+    from chapiteau.run.client.aio import AsyncClient
+
+__all__ = ["AsyncClient", "Client", "run_dir_of", "socket_of"]
+
+
+def __getattr__(name: str) -> Any:
+    # asyncio costs a command line 35 ms: only who asks for the AsyncClient pays for it.
+    if name == "AsyncClient":
+        from chapiteau.run.client.aio import AsyncClient
+
+        return AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

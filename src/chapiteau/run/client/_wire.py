@@ -1,0 +1,107 @@
+"""Requests and answers of the control API as bytes and values; no I/O, so both clients share it."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from chapiteau.core.errors import (
+    ChapiteauError,
+    NotFoundError,
+    PartialError,
+    RefusedError,
+    TimedOutError,
+    UnreachableError,
+    UsageError,
+)
+from chapiteau.plumbing.unix import Reply, format_request
+from chapiteau.run.errors import NotRunningError
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+
+_BY_CODE: Final[dict[int, type[ChapiteauError]]] = {
+    kind.exit_code: kind
+    for kind in (UsageError, NotFoundError, RefusedError, UnreachableError, TimedOutError)
+} | {PartialError.exit_code: PartialError}
+
+
+def get(target: str, *, sse_after: int = 0) -> bytes:
+    headers = {"Last-Event-ID": str(sse_after)} if sse_after else None
+    return format_request("GET", target, headers=headers)
+
+
+def post(target: str, body: Mapping[str, Any] | None = None) -> bytes:
+    return format_request("POST", target, json.dumps(dict(body or {})).encode())
+
+
+def verb_target(verb: str, service: str) -> str:
+    return f"/v1/services/{quote(service, safe='*,?')}/{quote(verb, safe='')}"
+
+
+def logs_target(query: LogQuery) -> str:
+    pairs: list[tuple[str, str]] = [("service", name) for name in query.services]
+    plain = {
+        "process": query.process or "",
+        "stream": query.stream,
+        "last": query.last,
+        "follow": int(query.follow) or "",
+        "grep": query.grep,
+        "level": query.level,
+        "since": query.since or "",
+    }
+    pairs += [(key, str(value)) for key, value in plain.items() if value != ""]
+    return f"/v1/logs?{urlencode(pairs)}"
+
+
+def payload(reply: Reply) -> Any:
+    """The JSON of an answer. Raises what a problem+json says."""
+    if reply.status >= 400:
+        raise error_of(reply)
+    try:
+        return json.loads(reply.body)
+    except ValueError:
+        raise ChapiteauError("the supervisor's answer is no JSON") from None
+
+
+def error_of(reply: Reply) -> ChapiteauError:
+    try:
+        problem = json.loads(reply.body)
+        code, what = int(problem.get("exit_code", 1)), problem.get("detail") or problem["title"]
+        hint = str(problem.get("hint", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ChapiteauError(f"the supervisor answered with status {reply.status}")
+    return _BY_CODE.get(code, ChapiteauError)(str(what), hint=hint)
+
+
+def outcome(reply: Reply) -> Outcome:
+    """What a command did; a failed one is an Outcome too, not an exception."""
+    raw = json.loads(reply.body) if reply.body else {}
+    if reply.status >= 400 and isinstance(raw, dict) and isinstance(raw.get("outcome"), dict):
+        raw = raw["outcome"]
+    elif reply.status >= 400:
+        raise error_of(reply)
+    return Outcome(**{key: value for key, value in raw.items() if key in Outcome.__slots__})
+
+
+def log_item(raw: dict[str, Any]) -> LogLine | Lost:
+    if "lost" in raw:
+        return Lost(int(raw["lost"]))
+    return LogLine(**{key: value for key, value in raw.items() if key in LogLine.__slots__})
+
+
+def not_running(path: Path, exc: OSError) -> ChapiteauError:
+    """The error that a person should see when connecting failed."""
+    if isinstance(exc, PermissionError):
+        return RefusedError(
+            f"{path}: this user may not talk to the supervisor",
+            hint="be the user that started it, or root; or ask for a role (project.operators)",
+        )
+    if isinstance(exc, TimeoutError):
+        return TimedOutError("the supervisor did not answer in time", hint="try --timeout")
+    if isinstance(exc, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
+        return NotRunningError(
+            "no supervisor runs for this project", hint="start it with `chapiteau up`"
+        )
+    return NotRunningError(
+        f"the supervisor at {path} went away: {exc}", hint="look with `chapiteau status`"
+    )

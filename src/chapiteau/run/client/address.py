@@ -1,0 +1,27 @@
+"""Where the supervisor of a project listens."""
+
+from pathlib import Path
+
+from chapiteau.core.errors import UsageError
+from chapiteau.plumbing.project import find_config, read_project
+from chapiteau.plumbing.unix import control_path
+
+__all__ = ["run_dir_of", "socket_of"]
+
+
+def run_dir_of(config: Path) -> Path:
+    """The run directory that a chapiteau.toml names, without checking anything else in it.
+
+    It must work while the file is being edited: one that can't be read as TOML counts as one
+    with the default.
+    """
+    try:
+        named = read_project(config).section("project").get("run_dir")
+    except UsageError:
+        named = None
+    return (config.parent / (named if isinstance(named, str) else ".chapiteau")).absolute()
+
+
+def socket_of(config: str | Path | None = None) -> Path:
+    """Path of the control socket for a config file, its folder, or the one found from here up."""
+    return control_path(run_dir_of(find_config(config)))

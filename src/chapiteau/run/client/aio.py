@@ -1,0 +1,127 @@
+"""The same client for asyncio: what the dashboard and embedders use."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.plumbing.unix import Reply, parse_head
+from chapiteau.run.client import _wire
+from chapiteau.run.client.address import socket_of
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+from chapiteau.run.logic.status import SupervisorStatus
+
+__all__ = ["AsyncClient"]
+
+_SOON: Final = 10.0
+_LONGEST_LINE: Final = 4 << 20  # bytes; a stats message of 10,000 processes is about 1 MiB
+
+
+class AsyncClient:
+    """Talks to one supervisor; every call is a connection of its own. Raises as Client does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def find(cls, config: str | Path | None = None) -> "AsyncClient":
+        """The client for a chapiteau.toml, its folder, or the one found from here upwards."""
+        return cls(socket_of(config))
+
+    async def ping(self, timeout: float = _SOON) -> dict[str, Any]:  # noqa: ASYNC109 — as in Client
+        """Whether anybody is there, and of which version."""
+        return dict(await self._get("/v1/ping", timeout))
+
+    async def status(self) -> SupervisorStatus:
+        """The state now."""
+        return SupervisorStatus.from_dict(await self._get("/v1/status"))
+
+    async def command(
+        self, verb: str, service: str, *, answer_within: float | None = None, **options: Any
+    ) -> Outcome:
+        """Do start, stop, restart, reload, scale or signal; a failure is an Outcome as well."""
+        request = _wire.post(_wire.verb_target(verb, service), options)
+        return _wire.outcome(await self._ask(request, answer_within))
+
+    async def plan(self) -> Outcome:
+        """What the file on disk would change: `data["changes"]`."""
+        return _wire.outcome(await self._ask(_wire.post("/v1/config/plan"), _SOON))
+
+    async def apply(self) -> Outcome:
+        """Make the supervisor follow the file on disk, whole or not at all."""
+        return _wire.outcome(await self._ask(_wire.post("/v1/config/apply"), None))
+
+    async def config(self) -> dict[str, Any]:
+        """The running configuration; secrets are left out."""
+        return dict(await self._get("/v1/config"))
+
+    async def shutdown(self) -> None:
+        """Begin to stop everything, then the supervisor; returns at once."""
+        _wire.payload(await self._ask(_wire.post("/v1/shutdown"), _SOON))
+
+    async def events(
+        self, after: int = 0, *, follow: bool = False
+    ) -> AsyncIterator[Happening | Lost]:
+        """What happened after this number; goes on for ever when following."""
+        target = f"/v1/events?after={after}" + ("&follow=1" if follow else "")
+        async for raw in self._stream(target):
+            yield Lost(int(raw["lost"])) if "lost" in raw else Happening.from_dict(raw)
+
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
+        """Lines of output."""
+        async for raw in self._stream(_wire.logs_target(query)):
+            yield _wire.log_item(raw)
+
+    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+        """One message a second, for ever."""
+        async for raw in self._stream("/v1/stats"):
+            yield raw
+
+    async def _get(self, target: str, timeout: float = _SOON) -> Any:  # noqa: ASYNC109
+        return _wire.payload(await self._ask(_wire.get(target), timeout))
+
+    async def _ask(self, request: bytes, timeout: float | None) -> Reply:  # noqa: ASYNC109
+        try:
+            async with asyncio.timeout(timeout):
+                reader, writer = await self._open(request)
+                try:
+                    status, headers = await _head(reader)
+                    body = await reader.read()
+                finally:
+                    writer.close()
+        except OSError as exc:  # TimeoutError is one
+            raise _wire.not_running(self.path, exc) from exc
+        wanted = headers.get("content-length", "")
+        if wanted.isdigit() and len(body) < int(wanted):
+            raise _wire.not_running(self.path, ConnectionResetError("the answer broke off"))
+        return Reply(status, headers, body)
+
+    async def _stream(self, target: str) -> AsyncIterator[dict[str, Any]]:
+        try:
+            reader, writer = await self._open(_wire.get(target))
+            try:
+                status, headers = await _head(reader)
+                if status >= 400:
+                    raise _wire.error_of(Reply(status, headers, await reader.read()))
+                while line := await reader.readline():
+                    if line.strip():
+                        yield json.loads(line)
+            finally:
+                writer.close()
+        except OSError as exc:
+            raise _wire.not_running(self.path, exc) from exc
+
+    async def _open(self, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_unix_connection(str(self.path), limit=_LONGEST_LINE)
+        writer.write(request)
+        return reader, writer
+
+
+async def _head(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    try:
+        raw = await reader.readuntil(b"\r\n\r\n")
+    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        raise ConnectionResetError("the connection closed without an answer") from None
+    return parse_head(raw.removesuffix(b"\r\n\r\n"))

@@ -1,0 +1,68 @@
+"""What clients and the supervisor say to each other: queries, lines of output, outcomes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["LogLine", "LogQuery", "Lost", "Outcome"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which output lines are wanted."""
+
+    services: tuple[str, ...] = ()  # none means all
+    process: int = 0  # 0 means all
+    stream: str = ""  # "stdout", "stderr" or both
+    last: int = 100  # how many old lines at first
+    follow: bool = False
+    grep: str = ""  # regular expression
+    level: str = ""  # at least this level, where a level can be seen in the line
+    since: float = 0.0  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of output of one process."""
+
+    time: float  # seconds since 1970, when it was read
+    service: str
+    process: int
+    stream: str
+    text: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the stream of lines."""
+        return {
+            "time": round(self.time, 6),
+            "service": self.service,
+            "process": self.process,
+            "stream": self.stream,
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A reader was too slow, and this many items before the next one were dropped for it."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command did. `ok` false comes with `error`, `hint` and the CLI's `exit_code`."""
+
+    ok: bool
+    text: str = ""  # one line for people
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+    data: dict[str, Any] = field(default_factory=dict)  # pids started, stopped, replaced …
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the control API answers it; empty parts are left out."""
+        full: dict[str, Any] = {"ok": self.ok}
+        for key in ("text", "error", "hint", "exit_code", "data"):
+            if value := getattr(self, key):
+                full[key] = value
+        return full
