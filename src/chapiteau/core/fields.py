@@ -180,7 +180,7 @@ class _Reader:
         raise self.bad(path, _either(tuple(whats)))
 
     def choice(self, allowed: tuple[Any, ...], raw: object, path: Path) -> Any:
-        if raw in allowed and type(raw) in {type(a) for a in allowed}:
+        if any(raw == a and type(raw) is type(a) for a in allowed):  # True == 1, but not here
             return raw
         words = ", ".join(repr(a) for a in allowed)
         hint = did_you_mean(raw, [str(a) for a in allowed]) if isinstance(raw, str) else ""
@@ -302,15 +302,20 @@ def _default_text(field: "dataclasses.Field[Any]", kind: Any) -> str:
         value = field.default_factory() if callable(field.default_factory) else None
     if value is None or dataclasses.is_dataclass(value):
         return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, int | float) and kind == Duration:
-        return format_duration(value)
+        value = format_duration(value)
     if isinstance(value, int | float) and kind == Size:
-        return format_size(value)
+        value = format_size(value)
+    return _toml(value)
+
+
+def _toml(value: object) -> str:
+    """A default as one would write it."""
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     if isinstance(value, tuple):
-        return "[" + ", ".join(repr(v) for v in value) + "]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+        return "[" + ", ".join(_toml(v) for v in value) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _type_text(kind: Any) -> str:

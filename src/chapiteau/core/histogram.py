@@ -6,6 +6,7 @@ is nearer than 0.1 % to every value in it.
 Values are integer microseconds.
 """
 
+import itertools
 import math
 import struct
 from collections.abc import Iterable, Iterator
@@ -65,12 +66,10 @@ class Histogram:
         rank = max(1, math.ceil(share * self.count - 1e-9))
         if rank >= self.count:
             return float(self.high)
-        seen = 0
-        for index in sorted(self._counts):
-            seen += self._counts[index]
-            if seen >= rank:
-                return float(min(self.high, max(self.low, _middle(index))))
-        return float(self.high)
+        order = sorted(self._counts)
+        reached = itertools.accumulate(self._counts[index] for index in order)
+        index = next(i for i, seen in zip(order, reached, strict=True) if seen >= rank)
+        return float(min(self.high, max(self.low, _middle(index))))
 
     def above(self, micros: int) -> int:
         """How many values lie above this one (to the bucket's precision)."""
