@@ -1,0 +1,26 @@
+"""Write web services on Pyramid that publish exactly what they do.
+
+    from chapiteau.service import Service
+
+`config.include("chapiteau.service")` brings the directives; `config.scan()` finds services.
+"""
+
+from chapiteau.service.engine.directives import includeme
+from chapiteau.service.engine.service import Service
+from chapiteau.service.logic.answer import Answer
+from chapiteau.service.logic.conditional import Precondition
+from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
+from chapiteau.service.logic.problem import ProblemError
+
+__all__ = [
+    "Answer",
+    "Body",
+    "Cookie",
+    "Header",
+    "Path",
+    "Precondition",
+    "ProblemError",
+    "Query",
+    "Service",
+    "includeme",
+]

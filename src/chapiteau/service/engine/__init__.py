@@ -1,0 +1,1 @@
+"""The only place that knows Pyramid: declarations, plans, lanes, answers, the worker."""

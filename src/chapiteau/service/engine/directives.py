@@ -1,0 +1,136 @@
+"""What `config.include("chapiteau.service")` brings into a Configurator."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from chapiteau.core.units import parse_size
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.service.engine.document import ApiDocument, document_service
+from chapiteau.service.engine.failures import add_failure_views
+from chapiteau.service.engine.health import HealthChecks, Kind, health_service
+from chapiteau.service.engine.lanes import FastLane, normal_view
+from chapiteau.service.engine.plan import ServicePlan
+from chapiteau.service.engine.service import Service
+from chapiteau.service.logic.openapi import ApiInfo
+
+__all__ = ["Application", "application_of", "includeme"]
+
+_KEY: Final = "chapiteau.service"
+
+
+class Application:
+    """Everything that belongs to one application; nothing of it is shared between two."""
+
+    def __init__(self) -> None:
+        self.plans: dict[str, ServicePlan] = {}
+        self.document = ApiDocument()
+        self.checks = HealthChecks(SystemClock())
+        self.max_body = 1 << 20
+
+    @property
+    def services(self) -> list[Service]:
+        """The services in the order in which they were added."""
+        return [plan.service for plan in self.plans.values()]
+
+
+def application_of(registry: Any) -> Application:
+    """The application behind a registry (`request.registry`, `app.registry`)."""
+    found: Application = registry[_KEY]
+    return found
+
+
+def includeme(config: Any) -> None:
+    """Directives, error views, /openapi.json, /live, /ready, and both lanes.
+
+    Settings: `chapiteau.max_body` (1MiB), `chapiteau.openapi_path` (/openapi.json),
+    `chapiteau.health` (true), `chapiteau.fast_lane` (true).
+    """
+    settings = config.registry.settings
+    application = config.registry[_KEY] = Application()
+    application.max_body = int(parse_size(settings.get("chapiteau.max_body", "1MiB")))
+    config.add_directive("add_service", _add_service)
+    config.add_directive("set_api", _set_api)
+    config.add_directive("add_health_check", _add_health_check)
+    add_failure_views(config)
+    if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
+        config.add_service(document_service(path, application.document))
+    if _true(settings.get("chapiteau.health", True)):
+        config.add_service(health_service("live", "/live", application.checks))
+        config.add_service(health_service("ready", "/ready", application.checks))
+    if _true(settings.get("chapiteau.fast_lane", True)):
+        config.set_execution_policy(FastLane(application.plans))
+
+
+def _true(value: Any) -> bool:
+    return str(value).lower() in ("true", "1", "yes", "on")
+
+
+def _add_service(config: Any, service: Service) -> None:
+    """`config.add_service(service)`: what a scan does for every Service it finds."""
+    application = application_of(config.registry)
+    prefix = (config.route_prefix or "").strip("/")
+    path = "/" + service.path.lstrip("/")
+    full = f"/{prefix}{path}" if prefix else path
+    route = f"chapiteau {service.name} {full}"
+
+    def register() -> None:
+        plan = ServicePlan(service, full, max_body=application.max_body)
+        application.plans[route] = plan
+        application.document.add(service, full)
+
+    config.action(
+        ("chapiteau service", service.name),
+        register,
+        introspectables=(_introspectable(config, service, full),),
+    )
+    config.add_route(route, path, **service.route)
+    _add_views(config, application, service, route)
+
+
+def _introspectable(config: Any, service: Service, path: str) -> Any:
+    made = config.introspectable("chapiteau services", service.name, repr(service), "service")
+    made["service"], made["path"] = service, path
+    return made
+
+
+def _add_views(config: Any, application: Application, service: Service, route: str) -> None:
+    """One view for the whole service, and one more for each method that has view options."""
+
+    def late(_context: Any, request: Any) -> Any:
+        return normal_view(application.plans[route])(_context, request)
+
+    config.add_view(late, route_name=route, permission=NO_PERMISSION_REQUIRED)
+    for method, operation in service.operations.items():
+        if operation.options.view:
+            methods = (method, "HEAD") if method == "GET" else method
+            config.add_view(
+                late, route_name=route, request_method=methods, **operation.options.view
+            )
+
+
+def _set_api(
+    config: Any,
+    *,
+    title: str,
+    version: str,
+    description: str = "",
+    servers: tuple[str, ...] = (),
+) -> None:
+    """`config.set_api(title=…, version=…)`: what the document says about the whole."""
+    application_of(config.registry).document.info = ApiInfo(
+        title=title, version=version, description=description, servers=servers
+    )
+
+
+def _add_health_check(
+    config: Any,
+    name: str,
+    call: Callable[[], Any],
+    *,
+    timeout: float = 1.0,
+    kind: Kind = "ready",
+) -> None:
+    """`config.add_health_check("database", ping)`: fails when it raises, says False or hangs."""
+    application_of(config.registry).checks.add(name, call, timeout=timeout, kind=kind)

@@ -1,0 +1,58 @@
+"""Every exception as a problem document: ours, Pyramid's own, and defects."""
+
+import logging
+from typing import Any
+
+from pyramid.exceptions import URLDecodeError
+from pyramid.httpexceptions import HTTPException
+
+from chapiteau.service.engine.reply import problem_reply, request_id, to_response
+from chapiteau.service.logic.problem import ProblemError, problem_for
+
+__all__ = ["add_failure_views", "problem_of"]
+
+_log = logging.getLogger("chapiteau.service")
+
+# Headers that say something about the failure itself and must survive the new body.
+_KEPT = ("Allow", "WWW-Authenticate", "Retry-After", "Location", "Accept", "Accept-Patch")
+
+
+def problem_of(error: BaseException, environ: dict[str, Any]) -> ProblemError:
+    """The problem that tells about an exception; a defect is logged and tells nothing outward."""
+    if isinstance(error, ProblemError):
+        return error
+    if isinstance(error, URLDecodeError):
+        return problem_for(400, "the path is not UTF-8")
+    if isinstance(error, HTTPException):
+        kept = {name: error.headers[name] for name in _KEPT if name in error.headers}
+        return problem_for(error.code, _detail(error, environ), headers=kept)
+    _log.error(
+        "%s %s failed (request id %s)",
+        environ.get("REQUEST_METHOD", "?"),
+        environ.get("PATH_INFO", "?"),
+        request_id(environ),
+        exc_info=error,
+    )
+    return problem_for(500, "something went wrong here; the log tells more under the request id")
+
+
+def _detail(error: HTTPException, environ: dict[str, Any]) -> str:
+    # Pyramid's 404 carries the path or a debug text as its detail: the path is news to nobody.
+    detail = error.detail or ""
+    if detail == environ.get("PATH_INFO") or error.code == 404 and not detail:
+        return "there is nothing at this path"
+    return str(detail)
+
+
+def add_failure_views(config: Any) -> None:
+    """Register the views; an application may still add its own for its own exceptions."""
+    for kind in (ProblemError, HTTPException, Exception):
+        config.add_exception_view(_view, context=kind)
+    config.add_notfound_view(_view)
+    config.add_forbidden_view(_view)
+
+
+def _view(error: Any, request: Any) -> Any:
+    if isinstance(error, HTTPException) and error.code < 400:
+        return error  # a redirect is an answer, not a problem
+    return to_response(problem_reply(problem_of(error, request.environ), request.environ))

@@ -1,0 +1,151 @@
+"""Two ways to a plan: Pyramid's whole machinery, or the short way where nothing would be skipped.
+
+Law: whatever the fast lane answers, the normal lane would have answered too. It is entered only
+for routes without predicates, factories, permissions and view options, in applications without
+tweens (but Pyramid's own exception tween) and without subscribers to request events.
+"""
+
+import sys
+from typing import Any
+
+from pyramid.events import BeforeTraversal, ContextFound, NewRequest, NewResponse
+from pyramid.interfaces import IRouteRequest, IRoutesMapper, ITraverser, ITweens
+from pyramid.request import apply_request_extensions
+from pyramid.router import default_execution_policy
+from pyramid.threadlocal import manager
+from pyramid.tweens import EXCVIEW
+from zope.interface import Interface, implementedBy
+
+from chapiteau.service.engine.failures import problem_of
+from chapiteau.service.engine.plan import ServicePlan
+from chapiteau.service.engine.reply import Reply, problem_reply, to_response
+from chapiteau.service.logic.path import RouteTable, names_in
+from chapiteau.service.logic.problem import ProblemError
+
+__all__ = ["FastLane", "normal_view"]
+
+_EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
+
+
+def normal_view(plan: ServicePlan) -> Any:
+    """The Pyramid view of a service."""
+    names = names_in(plan.path)
+
+    def view(_context: Any, request: Any) -> Any:
+        captures = [_text(request.matchdict[name]) for name in names]
+        made = plan.run(request.environ, request, captures)
+        return to_response(made) if isinstance(made, Reply) else made
+
+    return view
+
+
+def _text(value: Any) -> str:
+    """One string, also for what `*rest` has matched."""
+    return "/".join(value) if isinstance(value, tuple) else str(value)
+
+
+class FastLane:
+    """An execution policy: looks the path up, makes a real Request, runs the plan."""
+
+    def __init__(self, plans: dict[str, ServicePlan]) -> None:
+        self._plans = plans
+        self._ready = False
+        self._table = RouteTable()
+        self._routes: list[tuple[Any, ServicePlan | None, tuple[str, ...]]] = []
+        self._extensions: Any = None
+
+    def __call__(self, environ: dict[str, Any], router: Any) -> Any:
+        if not self._ready:
+            self._prepare(router)
+        path = environ["PATH_INFO"] or "/"
+        if not path.isascii():
+            try:
+                path = path.encode("latin-1").decode("utf-8")
+            except UnicodeDecodeError:
+                return default_execution_policy(environ, router)
+        found = self._table.find(path)
+        if found is None:
+            return default_execution_policy(environ, router)
+        route, plan, names = self._routes[found[0]]
+        if plan is None:
+            return default_execution_policy(environ, router)
+        return self._run(environ, router, route, plan, names, found[1])
+
+    def _run(
+        self,
+        environ: dict[str, Any],
+        router: Any,
+        route: Any,
+        plan: ServicePlan,
+        names: tuple[str, ...],
+        captures: list[str],
+    ) -> Any:
+        request = router.request_factory(environ)
+        registry = request.registry = router.registry
+        request.invoke_subrequest = router.invoke_subrequest
+        if self._extensions is not None:
+            apply_request_extensions(request, extensions=self._extensions)
+        manager.push({"registry": registry, "request": request})
+        try:
+            attrs = request.__dict__
+            attrs["matched_route"] = route
+            attrs["matchdict"] = dict(zip(names, captures, strict=True))
+            attrs["context"] = attrs["root"] = router.root_factory(request)
+            try:
+                made = plan.run(environ, request, captures)
+            except ProblemError as exc:
+                made = problem_reply(exc, environ)
+            except Exception:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
+                made = self._excepted(request)
+            if request.response_callbacks:
+                made = to_response(made) if isinstance(made, Reply) else made
+                request._process_response_callbacks(made)  # noqa: SLF001 — as the router does
+            return made
+        finally:
+            if request.finished_callbacks:
+                request._process_finished_callbacks()  # noqa: SLF001 — as the router does
+            manager.pop()
+
+    def _excepted(self, request: Any) -> Any:
+        error = sys.exc_info()
+        try:
+            return request.invoke_exception_view(error)
+        except Exception:  # noqa: BLE001 — a view that fails must not hide the first error
+            return problem_reply(
+                problem_of(error[1] or RuntimeError(), request.environ), request.environ
+            )
+
+    # ── at the first request: what may be skipped? ──────────────────────────────────────────
+    def _prepare(self, router: Any) -> None:
+        registry = router.registry
+        open_lane = not self._obstacles(registry)
+        mapper = registry.queryUtility(IRoutesMapper)
+        table = RouteTable()
+        routes: list[tuple[Any, ServicePlan | None, tuple[str, ...]]] = []
+        for number, route in enumerate(mapper.get_routes() if mapper else ()):
+            plan = self._plans.get(route.name)
+            usable = open_lane and plan is not None and plan.plain and not route.predicates
+            usable = usable and self._only_view(registry, route.name)
+            table.add(number, route.pattern, route.match)
+            routes.append((route, plan if usable else None, names_in(route.pattern)))
+        self._extensions = router.request_extensions
+        self._table, self._routes, self._ready = table, routes, True
+
+    @staticmethod
+    def _obstacles(registry: Any) -> list[str]:
+        """What keeps the fast lane closed, in words."""
+        found = []
+        tweens = registry.queryUtility(ITweens)
+        names = [name for name, _ in (tweens.explicit or tweens.implicit())] if tweens else []
+        found += [f"tween {name}" for name in names if name != EXCVIEW]
+        for event in _EVENTS:
+            wanted = implementedBy(event)
+            if any(True for _ in registry.adapters.subscriptions([wanted], None)):
+                found.append(f"subscriber to {event.__name__}")
+        if registry.adapters.lookup([Interface], ITraverser) is not None:
+            found.append("traverser")
+        return found
+
+    @staticmethod
+    def _only_view(registry: Any, name: str) -> bool:
+        return registry.queryUtility(IRouteRequest, name=name) is not None

@@ -1,0 +1,106 @@
+"""A finished answer: status line, headers, bytes. Lighter than a WebOb Response."""
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+from pyramid.interfaces import IResponse
+from pyramid.response import Response
+from zope.interface import implementer
+
+from chapiteau.service.logic.problem import (
+    MEDIA_TYPE,
+    ProblemError,
+    phrase,
+    problem_document,
+)
+
+__all__ = ["Reply", "problem_reply", "request_id", "status_line", "to_response"]
+
+Headers = list[tuple[str, str]]
+
+_encode = msgspec.json.Encoder().encode
+_GOOD_ID: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,64}")
+_counter = itertools.count(1)
+_prefix: dict[int, str] = {}
+
+
+@implementer(IResponse)
+class Reply:
+    """What a plan answers with; a WSGI application in itself."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: str, headers: Headers, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        start_response(self.status, self.headers)
+        return (self.body,) if environ["REQUEST_METHOD"] != "HEAD" else ()
+
+    def __repr__(self) -> str:
+        return f"<Reply {self.status} {len(self.body)} bytes>"
+
+
+_LINES: Final[dict[int, str]] = {}
+
+
+def status_line(status: int) -> str:
+    """`404 Not Found`."""
+    line = _LINES.get(status)
+    if line is None:
+        line = _LINES[status] = f"{status} {phrase(status)}"
+    return line
+
+
+def request_id(environ: dict[str, Any]) -> str:
+    """The id of this request: the client's, when it is a sane one, or a new one; kept in environ."""
+    known: str | None = environ.get("chapiteau.request_id")
+    if known is not None:
+        return known
+    given = environ.get("HTTP_X_REQUEST_ID")
+    if given is not None and _GOOD_ID.fullmatch(given):
+        made = str(given)
+    else:
+        made = f"{_process_prefix()}{next(_counter):x}"
+    environ["chapiteau.request_id"] = made
+    return made
+
+
+def _process_prefix() -> str:
+    """Random per process: a forked worker must not repeat its sibling's ids."""
+    pid = os.getpid()
+    found = _prefix.get(pid)
+    if found is None:
+        _prefix.clear()
+        found = _prefix[pid] = os.urandom(6).hex() + "-"
+    return found
+
+
+def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
+    """The answer for a problem."""
+    own = request_id(environ)
+    body = _encode(problem_document(problem, own))
+    headers = [
+        ("Content-Type", MEDIA_TYPE),
+        ("Content-Length", str(len(body))),
+        ("X-Request-ID", own),
+        *problem.headers.items(),
+    ]
+    return Reply(status_line(problem.status), headers, body)
+
+
+def to_response(reply: Reply) -> Response:
+    """The same as a WebOb Response, for tweens and callbacks that want one."""
+    response = Response(status=reply.status, headerlist=list(reply.headers))
+    if reply.status[:3] not in ("204", "304"):
+        response.app_iter = [reply.body]
+        response.headerlist = list(reply.headers)
+    return response

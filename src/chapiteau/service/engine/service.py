@@ -1,0 +1,146 @@
+"""`Service`: a path with a handler per method, found by `config.scan()`."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import venusian
+
+from chapiteau.core.problems import did_you_mean
+from chapiteau.service.errors import DeclarationError
+from chapiteau.service.logic.operation import Operation, OperationOptions, read_operation
+
+__all__ = ["METHODS", "Service"]
+
+METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+# Keyword arguments of a decorator that Pyramid's add_view understands; they switch the normal
+# lane on for the method (see lanes.py).
+_VIEW_OPTIONS: Final = frozenset({
+    "permission", "decorator", "mapper", "custom_predicates", "request_param", "match_param",
+    "containment", "header", "xhr", "effective_principals", "is_authenticated", "require_csrf",
+    "http_cache", "physical_path", "request_type",
+})  # fmt: skip
+_ROUTE_OPTIONS: Final = frozenset(
+    {"factory", "traverse", "header", "xhr", "request_param", "accept"}
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Service:
+    """One path of an API and what can be done with it.
+
+        cities = Service("cities", "/cities", description="The world's cities.")
+
+        @cities.get()
+        def listing(country: str = "") -> list[City]:
+            "Cities, largest first."
+
+    Further keyword arguments are defaults for every method, or options of Pyramid's route
+    (`factory`, `traverse`, predicates). Raises DeclarationError.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        path: str,
+        *,
+        description: str = "",
+        depth: int = 1,
+        **defaults: Any,
+    ) -> None:
+        self.name = name
+        self.path = path
+        self.description = description
+        self.route = {k: defaults.pop(k) for k in list(defaults) if k in _ROUTE_OPTIONS}
+        self.defaults = defaults
+        self.operations: dict[str, Operation] = {}
+        venusian.attach(self, _register, category="pyramid", depth=depth)
+
+    def __repr__(self) -> str:
+        return f"<Service {self.name} {self.path} {' '.join(self.operations) or '(empty)'}>"
+
+    def get(self, **options: Any) -> Callable[[F], F]:
+        """Reading: must not change anything."""
+        return self.method("GET", **options)
+
+    def post(self, **options: Any) -> Callable[[F], F]:
+        """Creating, or any other deed."""
+        return self.method("POST", **options)
+
+    def put(self, **options: Any) -> Callable[[F], F]:
+        """Replacing the whole thing."""
+        return self.method("PUT", **options)
+
+    def patch(self, **options: Any) -> Callable[[F], F]:
+        """Changing a part of it."""
+        return self.method("PATCH", **options)
+
+    def delete(self, **options: Any) -> Callable[[F], F]:
+        """Removing it."""
+        return self.method("DELETE", **options)
+
+    def head(self, **options: Any) -> Callable[[F], F]:
+        """Reading headers only; without it, GET answers HEAD too."""
+        return self.method("HEAD", **options)
+
+    def options(self, **options: Any) -> Callable[[F], F]:
+        """Asking what is possible; without it, the methods are listed in Allow."""
+        return self.method("OPTIONS", **options)
+
+    def method(self, method: str, **options: Any) -> Callable[[F], F]:
+        """A decorator for any method; the handler stays as it is."""
+
+        def declare(handler: F) -> F:
+            self.add(method, handler, **options)
+            return handler
+
+        return declare
+
+    def add(self, method: str, handler: Callable[..., Any], **options: Any) -> Operation:
+        """The same without a decorator. Raises DeclarationError."""
+        method = method.upper()
+        if method not in METHODS:
+            raise DeclarationError(
+                f"service {self.name!r}: no method {method!r}", hint=did_you_mean(method, METHODS)
+            )
+        if method in self.operations:
+            first = self.operations[method].where
+            raise DeclarationError(
+                f"service {self.name!r} has {method} twice: {first}",
+                hint="give the second one another path, or remove it",
+            )
+        made = read_operation(
+            method, self.path, handler, self._options({**self.defaults, **options})
+        )
+        self.operations[method] = made
+        return made
+
+    def _options(self, given: dict[str, Any]) -> OperationOptions:
+        known = {f.name for f in dataclasses.fields(OperationOptions)} - {"view"}
+        view = {k: given.pop(k) for k in list(given) if k in _VIEW_OPTIONS}
+        for key in given:
+            if key not in known:
+                raise DeclarationError(
+                    f"service {self.name!r}: no option {key!r}",
+                    hint=did_you_mean(key, known | _VIEW_OPTIONS | _ROUTE_OPTIONS),
+                )
+        for key in ("tags", "raises"):
+            if key in given:
+                given[key] = tuple(given[key])
+        return OperationOptions(**given, view=view)
+
+
+def _register(context: Any, _name: str, service: Service) -> None:
+    config = context.config.with_package(context_package(service) or context.config.package)
+    config.add_service(service)
+
+
+def context_package(service: Service) -> Any:
+    """The module that holds the service's handlers, so that relative names resolve there."""
+    import sys
+
+    for operation in service.operations.values():
+        return sys.modules.get(operation.handler.__module__)
+    return None

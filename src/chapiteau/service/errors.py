@@ -1,0 +1,21 @@
+"""What can go wrong while a web service is declared or served."""
+
+from chapiteau.core.errors import ChapiteauError, NotFoundError, UsageError
+
+__all__ = ["AppError", "AppNotFoundError", "DeclarationError", "ServeError"]
+
+
+class DeclarationError(UsageError):
+    """A service or handler says something that can't be; names the function and its parameter."""
+
+
+class AppNotFoundError(NotFoundError):
+    """`module:factory` names no module or no attribute of it."""
+
+
+class AppError(ChapiteauError):
+    """The application could not be built: its own code raised."""
+
+
+class ServeError(ChapiteauError):
+    """The worker can't listen or can't go on."""

@@ -1,0 +1,1 @@
+"""Decisions of the service wing: values in, values out."""

@@ -1,0 +1,105 @@
+"""Conditional requests (RFC 9110 §13): entity tags, If-Match, If-None-Match."""
+
+from dataclasses import dataclass
+
+from chapiteau.service.logic.problem import ProblemError
+
+__all__ = [
+    "Precondition",
+    "PreconditionFailedError",
+    "PreconditionRequiredError",
+    "not_modified",
+    "quote_tag",
+    "tags_match",
+]
+
+
+class PreconditionFailedError(ProblemError):
+    """The thing has changed since the client read it (412)."""
+
+    status = 412
+    code = "precondition-failed"
+    title = "The resource has changed"
+
+
+class PreconditionRequiredError(ProblemError):
+    """A change needs If-Match, so that nobody's work is overwritten (428, RFC 6585)."""
+
+    status = 428
+    code = "precondition-required"
+    title = "If-Match is required"
+
+
+def quote_tag(tag: str, *, weak: bool = False) -> str:
+    """An entity tag as it stands in a header: `"v3"` or `W/"v3"`."""
+    return f'W/"{tag}"' if weak else f'"{tag}"'
+
+
+def tags_match(header: str, tag: str, *, strong: bool) -> bool:
+    """Whether a list of entity tags (or `*`) names `tag`, which is written as in a header.
+
+    Strong comparison (If-Match) takes no weak tags at all; weak comparison (If-None-Match)
+    compares what is between the quotes.
+    """
+    header = header.strip()
+    if header == "*":
+        return True
+    bare = tag.removeprefix("W/")
+    if strong and tag != bare:
+        return False
+    for item in _split(header):
+        if strong and item == tag:
+            return True
+        if not strong and item.removeprefix("W/") == bare:
+            return True
+    return False
+
+
+def _split(header: str) -> list[str]:
+    """Entity tags may hold commas, so quotes decide where one ends."""
+    found, start, quoted = [], 0, False
+    for at, char in enumerate(header):
+        if char == '"':
+            quoted = not quoted
+        elif char == "," and not quoted:
+            found.append(header[start:at].strip())
+            start = at + 1
+    found.append(header[start:].strip())
+    return found
+
+
+def not_modified(if_none_match: str | None, tag: str | None) -> bool:
+    """Whether a GET answers 304: the client already has this version."""
+    return bool(if_none_match and tag) and tags_match(if_none_match or "", tag or "", strong=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """If-Match and If-None-Match of a request that changes something.
+
+    A handler takes it as a parameter and calls `check` with the version that it is about to
+    change, inside the same transaction.
+    """
+
+    if_match: str | None = None
+    if_none_match: str | None = None
+
+    def check(self, tag: str | None, *, required: bool = True) -> None:
+        """Raise 412 when `tag` (without quotes; None: it does not exist) is not the one meant.
+
+        Raises 428 when the client names no version at all and `required` is true.
+        """
+        quoted = None if tag is None else quote_tag(tag)
+        if self.if_match is not None:
+            if quoted is None or not tags_match(self.if_match, quoted, strong=True):
+                raise PreconditionFailedError(
+                    "it has another version than If-Match names: read it again, then decide",
+                    headers={} if quoted is None else {"ETag": quoted},
+                )
+        elif self.if_none_match is not None:
+            if quoted is not None and tags_match(self.if_none_match, quoted, strong=False):
+                raise PreconditionFailedError("it exists already", headers={"ETag": quoted})
+        elif required:
+            raise PreconditionRequiredError(
+                "send If-Match with the ETag that the last GET answered, or * to overwrite"
+            )

@@ -1,0 +1,346 @@
+"""One operation of a service, read from its handler's signature and annotations."""
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from chapiteau.service.errors import DeclarationError
+from chapiteau.service.logic.answer import Answer
+from chapiteau.service.logic.conditional import Precondition
+from chapiteau.service.logic.markers import Body, Cookie, Header, Marker, Path, Query
+from chapiteau.service.logic.path import names_in
+from chapiteau.service.logic.problem import ProblemError
+
+__all__ = ["BodySpec", "Operation", "OperationOptions", "Parameter", "read_operation"]
+
+_MARKERS: Final = (Path, Query, Header, Cookie, Body)
+_SCALARS: Final = (list, set, frozenset, tuple)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperationOptions:
+    """What a decorator says about an operation besides its signature."""
+
+    status: int | None = None
+    summary: str = ""
+    description: str = ""
+    operation_id: str = ""
+    tags: tuple[str, ...] = ()
+    raises: tuple[type[ProblemError], ...] = ()
+    etag: Callable[[Any], str | int | None] | None = None
+    deprecated: bool = False
+    unknown_query: str = "refuse"
+    hidden: bool = False
+    view: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """One parameter on the wire; `field` is set when it belongs to a group (`argument`)."""
+
+    argument: str
+    field: str
+    wire: str
+    marker: Marker
+    type: Any
+    required: bool
+    default: Any
+
+    @property
+    def many(self) -> bool:
+        """Whether it may be given several times."""
+        return any(typing.get_origin(k) in _SCALARS or k in _SCALARS for k in _parts(self.type))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodySpec:
+    """The request's body: which argument takes it, as what."""
+
+    argument: str
+    type: Any
+    required: bool
+    default: Any
+    marker: Marker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """Everything that a plan and a document need to know about one method of a service."""
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    options: OperationOptions
+    request_argument: str | None
+    context_argument: str | None
+    precondition_argument: str | None
+    parameters: tuple[Parameter, ...]
+    arguments: tuple[tuple[str, Any, Any], ...]
+    body: BodySpec | None
+    answer: Any
+
+    @property
+    def status(self) -> int:
+        """The status of a good answer."""
+        if self.options.status is not None:
+            return self.options.status
+        return 204 if self.answer is None else 200
+
+    @property
+    def where(self) -> str:
+        """For complaints: method, path and the handler's place in the code."""
+        code = getattr(inspect.unwrap(self.handler), "__code__", None)
+        place = f" ({code.co_filename}:{code.co_firstlineno})" if code else ""
+        return f"{self.method} {self.path}{place}"
+
+
+def read_operation(
+    method: str, path: str, handler: Callable[..., Any], options: OperationOptions
+) -> Operation:
+    """Read a handler. Raises DeclarationError that names the parameter which makes no sense."""
+    reader = _Reader(method, path, handler)
+    for name, parameter in inspect.signature(handler).parameters.items():
+        reader.argument(name, parameter)
+    reader.check_path()
+    return Operation(
+        method=method,
+        path=path,
+        handler=handler,
+        options=options,
+        request_argument=reader.request,
+        context_argument=reader.context,
+        precondition_argument=reader.precondition,
+        parameters=tuple(reader.parameters),
+        arguments=tuple(reader.arguments),
+        body=reader.body,
+        answer=_answer_type(reader.hints),
+    )
+
+
+def _answer_type(hints: dict[str, Any]) -> Any:
+    if "return" not in hints:
+        return Any
+    kind = hints["return"]
+    if typing.get_origin(kind) is Answer:
+        (kind,) = typing.get_args(kind)
+    return None if kind is type(None) else kind
+
+
+class _Reader:
+    def __init__(self, method: str, path: str, handler: Callable[..., Any]) -> None:
+        self.method = method
+        self.path = path
+        self.handler = handler
+        self.in_path = names_in(path)
+        self.hints = self._hints(handler)
+        self.request: str | None = None
+        self.context: str | None = None
+        self.precondition: str | None = None
+        self.parameters: list[Parameter] = []
+        self.arguments: list[tuple[str, Any, Any]] = []
+        self.body: BodySpec | None = None
+
+    def _hints(self, handler: Callable[..., Any]) -> dict[str, Any]:
+        try:
+            hints = typing.get_type_hints(handler, include_extras=True)
+        except (NameError, TypeError) as exc:
+            raise self.wrong(
+                "",
+                f"has an annotation that can't be read: {exc}",
+                "define the type at module level",
+            ) from exc
+        return {k: v for k, v in hints.items() if v is not inspect.Parameter.empty}
+
+    def wrong(self, name: str, what: str, hint: str = "") -> DeclarationError:
+        code = getattr(inspect.unwrap(self.handler), "__code__", None)
+        place = f" at {code.co_filename}:{code.co_firstlineno}" if code else ""
+        who = f"parameter {name!r} " if name else ""
+        title = getattr(self.handler, "__qualname__", repr(self.handler))
+        return DeclarationError(
+            f"{self.method} {self.path}: {who}of {title}{place} {what}"
+            if name
+            else f"{self.method} {self.path}: {title}{place} {what}",
+            hint=hint,
+        )
+
+    def argument(self, name: str, given: inspect.Parameter) -> None:
+        if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
+            raise self.wrong(name, "is * or **", "name every parameter")
+        kind = self.hints.get(name)
+        if name == "request" or (kind is None and name not in self.in_path and not self._started):
+            self.request = name
+        elif _is_request(kind):
+            self.request = name
+        elif name == "context" and name not in self.in_path:
+            self.context = name
+        elif kind is Precondition:
+            self.precondition = name
+        else:
+            self._typed(name, kind if kind is not None else str, given)
+
+    @property
+    def _started(self) -> bool:
+        return bool(self.request or self.parameters or self.body)
+
+    def _typed(self, name: str, kind: Any, given: inspect.Parameter) -> None:
+        base, marker = _marker_of(kind)
+        required = given.default is inspect.Parameter.empty
+        default = msgspec.NODEFAULT if required else given.default
+        if marker is None:
+            marker = self._guess(name, base)
+        if marker.place == "body":
+            self._take_body(name, base, marker, default)
+        elif marker.place == "path" and (marker.name or name) not in self.in_path:
+            raise self.wrong(
+                name, f"is not in the path {self.path!r}", "write it there as {" + name + "}"
+            )
+        elif _is_group(base):
+            self.arguments.append((name, base, default))
+            self._group(name, base, marker)
+        else:
+            self.arguments.append((name, base, default))
+            self._single(name, base, marker, default)
+
+    def _guess(self, name: str, kind: Any) -> Marker:
+        if name in self.in_path:
+            return Path()
+        if any(_is_group(part) or part in (dict, bytes) for part in _parts(kind)):
+            return Body()
+        return Query()
+
+    def _take_body(self, name: str, kind: Any, marker: Marker, default: Any) -> None:
+        if self.body is not None:
+            raise self.wrong(
+                name,
+                f"is a second body beside {self.body.argument!r}",
+                "put both into one Struct, or mark one with Query()",
+            )
+        required = default is msgspec.NODEFAULT
+        self.body = BodySpec(
+            argument=name, type=kind, required=required, default=default, marker=marker
+        )
+
+    def _single(self, name: str, kind: Any, marker: Marker, default: Any) -> None:
+        self.parameters.append(
+            Parameter(
+                argument=name,
+                field="",
+                wire=marker.name or _wire(name, marker),
+                marker=marker,
+                type=kind,
+                required=default is msgspec.NODEFAULT or marker.place == "path",
+                default=default,
+            )
+        )
+
+    def _group(self, name: str, kind: Any, marker: Marker) -> None:
+        for own, wire, part, default in _members(kind):
+            base, inner = _marker_of(part)
+            said = inner or type(marker)()
+            self.parameters.append(
+                Parameter(
+                    argument=name,
+                    field=wire,
+                    wire=said.name or (wire if wire != own else _wire(wire, marker)),
+                    marker=said if said.place == marker.place else type(marker)(said.name),
+                    type=base,
+                    required=default is msgspec.NODEFAULT,
+                    default=default,
+                )
+            )
+
+    def check_path(self) -> None:
+        taken = {p.wire for p in self.parameters if p.marker.place == "path"}
+        missing = [name for name in self.in_path if name not in taken]
+        if missing and self.request is None:
+            raise self.wrong(
+                "",
+                f"does not take {missing[0]!r} of the path",
+                f"add a parameter {missing[0]}: str",
+            )
+
+
+def _marker_of(kind: Any) -> tuple[Any, Marker | None]:
+    """The type without our marker, but with everything else that is annotated."""
+    if typing.get_origin(kind) is not Annotated:
+        return kind, None
+    base, *extra = typing.get_args(kind)
+    marker: Marker | None = None
+    for item in extra:
+        if isinstance(item, _MARKERS):
+            marker = item
+        elif isinstance(item, type) and issubclass(item, _MARKERS):
+            marker = item()
+    kept = [e for e in extra if not _is_marker(e)]
+    for item in kept:
+        base = Annotated[base, item]
+    return base, marker
+
+
+def _is_marker(item: Any) -> bool:
+    return isinstance(item, _MARKERS) or (isinstance(item, type) and issubclass(item, _MARKERS))
+
+
+def _parts(kind: Any) -> list[Any]:
+    """The alternatives of a type, unwrapped."""
+    while typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        return [part for arg in typing.get_args(kind) for part in _parts(arg)]
+    origin = typing.get_origin(kind)
+    return [dict if origin is dict else kind]
+
+
+def _is_group(kind: Any) -> bool:
+    while typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    plain = typing.get_origin(kind) or kind
+    if not isinstance(plain, type):
+        return False
+    return (
+        issubclass(plain, msgspec.Struct)
+        or dataclasses.is_dataclass(plain)
+        or typing.is_typeddict(plain)
+    )
+
+
+def _is_request(kind: Any) -> bool:
+    return (
+        isinstance(kind, type)
+        and hasattr(kind, "environ_getter")
+        or (isinstance(kind, type) and kind.__module__.startswith(("pyramid.", "webob.")))
+    )
+
+
+def _wire(name: str, marker: Marker) -> str:
+    return name.replace("_", "-").title() if marker.place == "header" else name
+
+
+def _members(kind: Any) -> Iterator[tuple[str, str, Any, Any]]:
+    """Field name, name on the wire, type, default."""
+    while typing.get_origin(kind) is Annotated:
+        kind = typing.get_args(kind)[0]
+    plain = typing.get_origin(kind) or kind
+    if issubclass(plain, msgspec.Struct):
+        for f in msgspec.structs.fields(kind):
+            has = f.default if f.default is not msgspec.NODEFAULT else f.default_factory
+            yield f.name, f.encode_name, f.type, has
+        return
+    hints = typing.get_type_hints(plain, include_extras=True)
+    if typing.is_typeddict(plain):
+        for name, hint in hints.items():
+            needed = name in plain.__required_keys__
+            yield name, name, hint, msgspec.NODEFAULT if needed else None
+        return
+    for f in dataclasses.fields(plain):
+        default = f.default
+        if default is dataclasses.MISSING:
+            missing = f.default_factory is dataclasses.MISSING
+            default = msgspec.NODEFAULT if missing else f.default_factory
+        yield f.name, f.name, hints[f.name], default

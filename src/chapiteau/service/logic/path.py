@@ -1,0 +1,104 @@
+"""Path patterns as Pyramid writes them, and a table that finds one without trying all.
+
+Laws: the answer is always the route that was declared first among those that match, exactly as
+Pyramid's own linear search would say; only the way there is shorter.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["RouteTable", "names_in", "template_of"]
+
+_PLACE: Final = re.compile(r"\{([A-Za-z_]\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
+_STAR: Final = re.compile(r"\*(\w+)$")
+
+Match = Callable[[str], dict[str, object] | None]
+
+
+def names_in(pattern: str) -> tuple[str, ...]:
+    """The parameters of a pattern in their order: `/cities/{id}` gives `("id",)`."""
+    names = [m[1] for m in _PLACE.finditer(pattern)]
+    if star := _STAR.search(pattern):
+        names.append(star[1])
+    return tuple(names)
+
+
+def template_of(pattern: str) -> str:
+    """The pattern as OpenAPI writes it: no regular expressions, a leading slash."""
+    plain = _STAR.sub(lambda m: "{" + m[1] + "}", _PLACE.sub(lambda m: "{" + m[1] + "}", pattern))
+    return plain if plain.startswith("/") else "/" + plain
+
+
+@dataclass(slots=True)
+class _Node:
+    words: "dict[str, _Node]" = field(default_factory=dict)
+    any: "_Node | None" = None
+    route: int | None = None
+
+
+class RouteTable:
+    """Patterns numbered in the order of their declaration."""
+
+    def __init__(self) -> None:
+        self._static: dict[str, int] = {}
+        self._root = _Node()
+        self._odd: list[tuple[int, Match]] = []
+
+    def add(self, number: int, pattern: str, match: Match) -> None:
+        """Add a route; `match` is asked for patterns too odd for the table."""
+        if not pattern.startswith("/"):
+            pattern = "/" + pattern
+        if "{" not in pattern and "*" not in pattern and ":" not in pattern:
+            self._static.setdefault(pattern, number)
+            return
+        words = pattern[1:].split("/")
+        if "*" in pattern or not all(_simple(word) for word in words):
+            self._odd.append((number, match))
+            return
+        node = self._root
+        for word in words:
+            if word.startswith("{"):
+                node.any = node.any or _Node()
+                node = node.any
+            else:
+                node = node.words.setdefault(word, _Node())
+        if node.route is None:
+            node.route = number
+
+    def find(self, path: str) -> tuple[int, list[str]] | None:
+        """The first declared route that matches, and the text of its simple parameters."""
+        best = self._static.get(path)
+        captured: list[str] = []
+        if best is None or self._root.any is not None or self._root.words:
+            found = self._walk(self._root, path[1:].split("/"), 0)
+            if found is not None and (best is None or found[0] < best):
+                best, captured = found
+        for number, match in self._odd:
+            if best is not None and number > best:
+                break
+            if match(path) is not None:
+                return number, []
+        return None if best is None else (best, captured)
+
+    def _walk(self, node: _Node, words: list[str], depth: int) -> tuple[int, list[str]] | None:
+        if depth == len(words):
+            return None if node.route is None else (node.route, [])
+        word = words[depth]
+        literal = node.words.get(word)
+        found = self._walk(literal, words, depth + 1) if literal is not None else None
+        if node.any is not None and word:
+            other = self._walk(node.any, words, depth + 1)
+            if other is not None and (found is None or other[0] < found[0]):
+                other[1].insert(0, word)
+                return other
+        return found
+
+
+def _simple(word: str) -> bool:
+    """A plain word, or one whole `{name}` without a regular expression."""
+    if "{" not in word and "}" not in word and ":" not in word:
+        return True
+    match = _PLACE.fullmatch(word)
+    return match is not None and match[2] is None
