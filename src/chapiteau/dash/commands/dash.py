@@ -1,0 +1,76 @@
+"""`chapiteau dash serve | url | user`."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import click
+
+from chapiteau.core.errors import UsageError
+from chapiteau.dash.errors import HubGoneError
+from chapiteau.plumbing.console import print_json
+
+__all__ = ["group", "serve", "url"]
+
+_CONFIG = click.option(
+    "--config",
+    "-c",
+    type=click.Path(path_type=Path),
+    default=Path("chapiteau.toml"),
+    show_default=True,
+    help="The project's file.",
+)
+
+
+@click.group()
+def group() -> None:
+    """The page in the browser: every service, what is wrong, and the buttons that cure it.
+
+    \b
+    chapiteau dash serve          start it (the supervisor does, with [dash] enable = true)
+    chapiteau dash url            a link that logs you in, once
+    """
+
+
+@group.command()
+@_CONFIG
+@click.option("--bind", metavar="HOST:PORT", help="Listen here instead of where [dash] says.")
+def serve(config: Path, bind: str | None) -> None:
+    """Serve the page until stopped."""
+    from chapiteau.dash.engine.project import read_project
+    from chapiteau.dash.web.server import Server
+    from chapiteau.dash.web.server import serve as run
+    from chapiteau.plumbing.clock import SystemClock
+
+    project = read_project(config)
+    host, port = _split(bind) if bind else (project.dash.host, project.dash.port)
+    server = Server(project, host=host, port=port, exact_port=bind is not None, clock=SystemClock())
+    asyncio.run(run(server))
+
+
+@group.command()
+@_CONFIG
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def url(config: Path, as_json: bool) -> None:
+    """Print a link to the running page; it logs in one browser, once."""
+    from chapiteau.dash.engine.project import read_project
+
+    file = read_project(config).address_file
+    try:
+        told = json.loads(file.read_text())
+    except (OSError, ValueError):
+        raise HubGoneError(
+            f"no dashboard runs for {config}",
+            hint="start one: chapiteau dash serve, or set [dash] enable = true",
+        ) from None
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(told["url"])
+
+
+def _split(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"--bind {bind}: not HOST:PORT", hint="for example --bind 127.0.0.1:8800")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,1 @@
+"""What the hub does: watch nodes, keep sessions, carry out actions."""

@@ -1,0 +1,169 @@
+"""Carrying out what people press: on many nodes at once, once per key, with progress."""
+
+import asyncio
+import fnmatch
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.store import Store
+from chapiteau.dash.errors import BadRequestError
+from chapiteau.dash.logic.access import Caller
+from chapiteau.dash.logic.lines import command_line
+
+__all__ = ["Action", "Actions", "Target"]
+
+_KEPT: Final = 500
+_AT_ONCE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One service on one node."""
+
+    node: str
+    service: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Action:
+    """One press of a button, and what came of it on each target."""
+
+    key: str
+    number: int
+    verb: str
+    who: str
+    targets: tuple[Target, ...]
+    options: dict[str, Any]
+    began: float
+    ended: float = 0.0
+    results: dict[Target, dict[str, Any]] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the page sees it."""
+        return {
+            "key": self.key,
+            "number": self.number,
+            "verb": self.verb,
+            "who": self.who,
+            "options": self.options,
+            "began": self.began,
+            "ended": self.ended,
+            "lines": sorted(
+                {command_line(self.verb, t.service, self.options) for t in self.targets}
+            ),
+            "targets": [
+                {"node": t.node, "service": t.service, "result": self.results.get(t)}
+                for t in self.targets
+            ],
+        }
+
+
+class Actions:
+    """Runs actions; remembers the last ones by their key, so that a repeated press does nothing."""
+
+    def __init__(self, fleet: Fleet, bus: Bus, store: Store, clock: Clock) -> None:
+        self._fleet = fleet
+        self._bus = bus
+        self._store = store
+        self._clock = clock
+        self._done: OrderedDict[str, Action] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._count = 0
+
+    def recent(self) -> list[Action]:
+        """The last actions, newest first."""
+        return list(reversed(self._done.values()))
+
+    def start(
+        self,
+        caller: Caller,
+        verb: str,
+        targets: Sequence[Target],
+        options: Mapping[str, Any],
+        key: str,
+    ) -> Action:
+        """Begin; the same key again gives the first action back. Raises BadRequestError."""
+        if not key or len(key) > 100:
+            raise BadRequestError("an action needs an idempotency key of 1 to 100 characters")
+        if found := self._done.get(f"{caller.name}/{key}"):
+            return found
+        if not targets:
+            raise BadRequestError("nothing is selected")
+        self._check(targets)
+        self._count += 1
+        action = Action(
+            key=key,
+            number=self._count,
+            verb=verb,
+            who=caller.name,
+            targets=tuple(dict.fromkeys(targets)),
+            options=dict(options),
+            began=self._clock.wall(),
+        )
+        self._done[f"{caller.name}/{key}"] = action
+        while len(self._done) > _KEPT:
+            self._done.popitem(last=False)
+        task = asyncio.create_task(self._run(action), name=f"action {action.number}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return action
+
+    async def close(self) -> None:
+        """Let running actions end for a moment; what is left goes on at the supervisors."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        for task in self._tasks:
+            task.cancel()
+
+    def _check(self, targets: Sequence[Target]) -> None:
+        for target in targets:
+            services = self._fleet.watch(target.node).status.get("services", ())
+            names = [service["name"] for service in services]
+            if target.service != "all" and not fnmatch.filter(names, target.service):
+                raise BadRequestError(f"{target.node} has no service {target.service!r}")
+
+    async def _run(self, action: Action) -> None:
+        self._publish(action)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(target: Target) -> None:
+            async with gate:
+                action.results[target] = await self._one(action, target)
+            self._publish(action)
+
+        await asyncio.gather(*(one(target) for target in action.targets))
+        action.ended = self._clock.wall()
+        self._publish(action)
+        self._store.audit(
+            who=action.who,
+            verb=action.verb,
+            target=", ".join(f"{t.node}/{t.service}" for t in action.targets)[:2000],
+            result=_summary(action),
+            time=action.ended,
+        )
+
+    async def _one(self, action: Action, target: Target) -> dict[str, Any]:
+        who = f"dash:{action.who}"
+        try:
+            node = self._fleet.watch(target.node).node
+            outcome = await node.command(action.verb, target.service, action.options, who)
+        except ChapiteauError as exc:
+            outcome = {"ok": False, "error": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
+        self._fleet.watch(target.node).refresh()
+        return {"time": self._clock.wall(), **outcome}
+
+    def _publish(self, action: Action) -> None:
+        self._bus.latest("actions", str(action.number), action.to_dict())
+
+
+def _summary(action: Action) -> str:
+    good = sum(bool(result.get("ok")) for result in action.results.values())
+    bad = [r.get("error", "") for r in action.results.values() if not r.get("ok")]
+    text = f"{good} of {len(action.targets)} done"
+    return f"{text}; {bad[0]}" if bad else text

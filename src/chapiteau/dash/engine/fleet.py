@@ -1,0 +1,140 @@
+"""All nodes together: who is there, what is wrong, what just happened."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterator
+from random import Random
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.bus import Bus, Viewer, encode
+from chapiteau.dash.engine.node import Node
+from chapiteau.dash.engine.watch import NodeWatch
+from chapiteau.dash.errors import UnknownNodeError
+from chapiteau.dash.logic.attention import Trouble, troubles
+
+__all__ = ["Fleet"]
+
+_FIRST_EVENTS: Final = 300  # how many past events a page gets at first
+_COLUMNS: Final = ("pid", "cpu", "rss", "threads", "fds", "sockets", "supervisor", "host")
+
+
+class Fleet:
+    """Watches every node and tells the bus. It is the Listener of its watches."""
+
+    def __init__(self, bus: Bus, *, clock: Clock, chance: Random, history: int) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._chance = chance
+        self._history = history
+        self._watches: dict[str, NodeWatch] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._fresh: set[str] = set()
+
+    def add(self, node: Node) -> NodeWatch:
+        """Begin to watch a node."""
+        watch = NodeWatch(node, self, clock=self._clock, chance=self._chance, history=self._history)
+        self._watches[node.name] = watch
+        self._tasks[node.name] = asyncio.create_task(watch.run(), name=f"watch {node.name}")
+        return watch
+
+    async def remove(self, name: str) -> None:
+        """Forget a node."""
+        self._watches.pop(name, None)
+        if task := self._tasks.pop(name, None):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        self._bus.every("fleet", {"gone": name})
+
+    async def close(self) -> None:
+        """Stop watching."""
+        for name in list(self._tasks):
+            await self.remove(name)
+
+    def watch(self, name: str) -> NodeWatch:
+        """One node. Raises UnknownNodeError."""
+        try:
+            return self._watches[name]
+        except KeyError:
+            raise UnknownNodeError(f"there is no node {name!r}") from None
+
+    def watches(self) -> Iterator[NodeWatch]:
+        """Every node, by name."""
+        for name in sorted(self._watches):
+            yield self._watches[name]
+
+    async def beat(self) -> None:
+        """Send numbers once per second, all nodes in one message, as long as it runs."""
+        while True:
+            await asyncio.sleep(1.0)
+            watched = self._bus.wanted("stats")
+            for watch in self._watches.values():
+                watch.watched(watched)
+            if watched and self._fresh:
+                nodes = [
+                    self._columns(self._watches[n])
+                    for n in sorted(self._fresh & set(self._watches))
+                ]
+                self._bus.latest("stats", "", {"time": self._clock.wall(), "nodes": nodes})
+            self._fresh.clear()
+
+    def greet(self, viewer: Viewer, topic: str) -> None:
+        """What a viewer gets first: the state, and no history."""
+        if topic == "fleet":
+            for watch in self.watches():
+                viewer.latest("fleet", watch.node.name, encode(self.view(watch)))
+        elif topic == "stats":
+            for watch in self.watches():
+                viewer.latest("stats", f"ids {watch.node.name}", encode(_names(watch)))
+            nodes = [_columns(w) for w in self.watches() if w.stats]
+            viewer.latest("stats", "", encode({"time": self._clock.wall(), "nodes": nodes}))
+        elif topic == "events":
+            past = [_named(w, event) for w in self.watches() for event in w.events]
+            past.sort(key=lambda event: event["time"])
+            viewer.every("events", encode({"events": past[-_FIRST_EVENTS:], "first": True}))
+
+    def view(self, watch: NodeWatch) -> dict[str, Any]:
+        """One node as the page sees it."""
+        found = troubles(watch.node.name, watch.status, away_since=watch.away_since)
+        return {
+            "name": watch.node.name,
+            "seen": round(watch.last_seen, 3),
+            "away": round(watch.away_since, 3),
+            "why": watch.why_away,
+            "status": watch.status,
+            "troubles": [_trouble(t) for t in found],
+        }
+
+    # ── Listener ──
+
+    def state_changed(self, watch: NodeWatch) -> None:
+        """Tell every page that shows the fleet."""
+        self._bus.latest("fleet", watch.node.name, self.view(watch))
+
+    def happened(self, watch: NodeWatch, event: dict[str, Any]) -> None:
+        """Tell every page that shows events."""
+        self._bus.every("events", {"events": [_named(watch, event)]})
+
+    def measured(self, watch: NodeWatch) -> None:
+        """Note it for the next beat; names go at once, before their numbers."""
+        if "ids" in watch.stats:
+            self._bus.latest("stats", f"ids {watch.node.name}", _names(watch))
+        self._fresh.add(watch.node.name)
+
+
+def _columns(watch: NodeWatch) -> dict[str, Any]:
+    stats = watch.stats
+    kept: dict[str, Any] = {key: stats[key] for key in _COLUMNS if key in stats}
+    return {"node": watch.node.name, "v": watch.ids_version, "time": stats["time"], **kept}
+
+
+def _names(watch: NodeWatch) -> dict[str, Any]:
+    return {"node": watch.node.name, "v": watch.ids_version, "ids": watch.ids}
+
+
+def _named(watch: NodeWatch, event: dict[str, Any]) -> dict[str, Any]:
+    return {"node": watch.node.name, **event}
+
+
+def _trouble(trouble: Trouble) -> dict[str, Any]:
+    return dataclasses.asdict(trouble)

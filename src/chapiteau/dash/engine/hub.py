@@ -1,0 +1,35 @@
+"""The hub: every part of it, put together once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.actions import Actions
+from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.sessions import Sessions
+from chapiteau.dash.engine.store import Store
+from chapiteau.dash.logic.settings import Dash
+
+__all__ = ["Hub"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """What the web face needs."""
+
+    project: str
+    settings: Dash
+    clock: Clock
+    bus: Bus
+    fleet: Fleet
+    actions: Actions
+    sessions: Sessions
+    store: Store
+    reports: Path  # where load results lie
+
+    async def close(self) -> None:
+        """Stop everything, in reverse order."""
+        await self.actions.close()
+        await self.fleet.close()
+        self.store.close()

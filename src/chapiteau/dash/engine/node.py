@@ -1,0 +1,66 @@
+"""What the hub asks of a node: the one below our feet, or one far away."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+__all__ = ["Fetched", "Node", "Request"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request to a service on the node, sent by the node itself."""
+
+    service: str
+    method: str = "GET"
+    path: str = "/"  # with its query, starts with one "/"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """The service's answer; `body` is cut at 1 MiB, `cut` says so."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    milliseconds: float
+    url: str
+    cut: bool = False
+
+
+class Node(Protocol):
+    """One server with its supervisor. Every call may raise NodeAwayError."""
+
+    name: str
+
+    async def status(self) -> dict[str, Any]:
+        """SupervisorStatus as a dictionary."""
+        ...
+
+    def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Every kept Happening with a greater number, then new ones for ever."""
+        ...
+
+    def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """LogLines as docs/reference/control-api.md says; `query` as in its table."""
+        ...
+
+    def stats(self) -> AsyncIterator[dict[str, Any]]:
+        """One columnar message per second."""
+        ...
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        """Do it and return the Outcome as a dictionary; a refusal is an Outcome too."""
+        ...
+
+    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+        """Plan or apply the node's chapiteau.toml; Outcome as a dictionary."""
+        ...
+
+    async def fetch(self, request: Request) -> Fetched:
+        """Send a request to a service that listens on the node."""
+        ...

@@ -1,0 +1,107 @@
+"""Who is logged in: one-time links, sessions that survive a restart of the hub."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.passwords import password_fits
+from chapiteau.dash.engine.store import Store, StoredSession
+from chapiteau.dash.errors import LoginError
+from chapiteau.dash.logic.access import Caller, Role
+from chapiteau.dash.logic.limiter import Limiter
+from chapiteau.dash.logic.settings import Dash
+
+__all__ = ["Sessions"]
+
+# A hash that no password fits, with the costs of a real one.
+_NOBODY: Final = "scrypt$65536$8$2$" + "A" * 22 + "==$" + "A" * 43 + "="
+_WRITE_EVERY: Final = 60.0  # seconds; `used` needs no write per request
+
+
+class Sessions:
+    """Sessions by the hash of their id: a stolen file opens nothing."""
+
+    def __init__(
+        self, store: Store, clock: Clock, settings: Dash, renewed: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._renewed = renewed  # called whenever the one-time token changes
+        self._live = store.sessions()
+        self._limiter = Limiter()
+        self.token = secrets.token_urlsafe(24)
+
+    def use_token(self, given: str, address: str) -> str:
+        """A session id for the one-time token, which is then replaced. Raises LoginError."""
+        self._slow_down(f"address {address}")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            raise LoginError(
+                "this link is not valid, or was used before",
+                hint="get a new one: chapiteau dash url",
+            )
+        self._limiter.clear(f"address {address}")
+        self.token = secrets.token_urlsafe(24)
+        self._renewed()
+        return self.begin(Caller(name="local", role=Role.ADMIN))
+
+    async def use_password(self, name: str, password: str, address: str) -> str:
+        """A session id for an account. Raises LoginError, the same for a wrong name or password."""
+        self._slow_down(f"address {address}", f"account {name}")
+        account = self._store.account(name)
+        # An unknown name costs the same time as a wrong password.
+        kept = account[1] if account else _NOBODY
+        fits = await asyncio.to_thread(password_fits, password[:1000], kept)
+        if account is None or not fits:
+            raise LoginError("name or password is wrong")
+        self._limiter.clear(f"account {name}")
+        return self.begin(Caller(name=name, role=Role(account[0])))
+
+    def _slow_down(self, *names: str) -> None:
+        wait = max(self._limiter.wait(name, self._clock.now()) for name in names)
+        if wait:
+            raise LoginError(f"too many tries: wait {wait:.0f} s")
+
+    def begin(self, caller: Caller) -> str:
+        """A new session for somebody who has proved who they are."""
+        session_id = secrets.token_urlsafe(32)
+        now = self._clock.wall()
+        session = StoredSession(name=caller.name, role=int(caller.role), made=now, used=now)
+        self._live[_hash(session_id)] = session
+        self._store.keep_session(_hash(session_id), session)
+        return session_id
+
+    def caller(self, session_id: str) -> Caller | None:
+        """Who is behind a session id; None when it is unknown or has ended."""
+        key = _hash(session_id)
+        session = self._live.get(key)
+        if session is None:
+            return None
+        now = self._clock.wall()
+        if self._ended(session, now):
+            self.end(session_id)
+            return None
+        if now - session.used > _WRITE_EVERY:
+            self._live[key] = replace(session, used=now)
+            self._store.keep_session(key, self._live[key])
+        return Caller(name=session.name, role=Role(session.role))
+
+    def end(self, session_id: str) -> None:
+        """Log out."""
+        self._live.pop(_hash(session_id), None)
+        self._store.drop_session(_hash(session_id))
+
+    def _ended(self, session: StoredSession, now: float) -> bool:
+        return (
+            now - session.used > self._settings.session_idle
+            or now - session.made > self._settings.session_max
+        )
+
+
+def _hash(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()

@@ -1,0 +1,152 @@
+"""Watching one node: its state, events and numbers, for as long as it takes."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import Any, Final, Protocol
+
+from chapiteau.core.backoff import Backoff
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.engine.node import Node
+from chapiteau.dash.logic.history import History
+
+__all__ = ["Listener", "NodeWatch"]
+
+_RETRY: Final = Backoff(first=0.2, factor=1.7, cap=5.0, jitter=0.3)
+_REFRESH: Final = 5.0  # seconds; a safety net, since every event asks for a fresh state
+_SETTLE: Final = 0.05  # seconds in which several events cost one status request
+_KEPT_EVENTS: Final = 2_000
+
+
+class Listener(Protocol):
+    """Who wants to know what a watch sees."""
+
+    def state_changed(self, watch: "NodeWatch") -> None:
+        """Status or reachability changed."""
+        ...
+
+    def happened(self, watch: "NodeWatch", event: dict[str, Any]) -> None:
+        """One new event."""
+        ...
+
+    def measured(self, watch: "NodeWatch") -> None:
+        """New numbers."""
+        ...
+
+
+class NodeWatch:
+    """The last truth known about one node, kept fresh by three tasks.
+
+    Events drive it: each one asks for a fresh status. When the node falls silent, everything known
+    stays, `away_since` says since when, and it tries again for ever.
+    """
+
+    def __init__(
+        self, node: Node, listener: Listener, *, clock: Clock, chance: Random, history: int
+    ) -> None:
+        self.node = node
+        self.status: dict[str, Any] = {}
+        self.stats: dict[str, Any] = {}
+        self.ids: list[str] = []
+        self.ids_version = 0
+        self.events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
+        self.last_seen = 0.0
+        self.away_since = 0.0
+        self.why_away = ""
+        self.history = History(history)
+        self._always_measure = history > 0
+        self._listener = listener
+        self._clock = clock
+        self._chance = chance
+        self._stale = asyncio.Event()
+        self._watched = asyncio.Event()
+        self._last_event = 0
+
+    def __repr__(self) -> str:
+        state = f"away since {self.away_since:.0f}" if self.away_since else "live"
+        return f"<NodeWatch {self.node.name} {state} event {self._last_event}>"
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_trying(self._follow_events))
+            group.create_task(self._keep_trying(self._refresh))
+            group.create_task(self._keep_trying(self._measure))
+
+    def refresh(self) -> None:
+        """Ask for a fresh status soon."""
+        self._stale.set()
+
+    def watched(self, yes: bool) -> None:
+        """Tell whether anybody looks at the numbers."""
+        if yes:
+            self._watched.set()
+        else:
+            self._watched.clear()
+
+    async def _keep_trying(self, work: Callable[[], Any]) -> None:
+        attempt = 0
+        while True:
+            began = self._clock.now()
+            try:
+                await work()
+            except ChapiteauError as exc:
+                self._lost(exc)
+            attempt = 1 if self._clock.now() - began > 2 * _RETRY.cap else attempt + 1
+            await asyncio.sleep(_RETRY.delay(attempt, self._chance))
+
+    def _lost(self, why: ChapiteauError) -> None:
+        if self.away_since:
+            return
+        self.away_since = self._clock.wall()
+        self.why_away = why.what
+        self._listener.state_changed(self)
+
+    def _found(self) -> None:
+        self.last_seen = self._clock.wall()
+        if self.away_since:
+            self.away_since = 0.0
+            self.why_away = ""
+
+    async def _refresh(self) -> None:
+        while True:
+            status = await self.node.status()
+            back = bool(self.away_since)
+            self._found()
+            if back or status != self.status:
+                self.status = status
+                self._listener.state_changed(self)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REFRESH):
+                    await self._stale.wait()
+                    await asyncio.sleep(_SETTLE)
+            self._stale.clear()
+
+    async def _follow_events(self) -> None:
+        async for event in self.node.events(self._last_event):
+            if event["seq"] <= self._last_event and event["kind"] != "supervisor.started":
+                continue
+            # A supervisor that lost its state starts again at 1: take its numbers as they are.
+            self._last_event = event["seq"]
+            self.events.append(event)
+            self._listener.happened(self, event)
+            self.refresh()
+
+    async def _measure(self) -> None:
+        if not self._always_measure:
+            await self._watched.wait()
+        async for message in self.node.stats():
+            if "ids" in message and message["ids"] != self.ids:
+                self.ids = list(message["ids"])
+                self.ids_version += 1
+            if len(message["cpu"]) != len(self.ids):
+                continue  # its names come with the next message
+            self.stats = message
+            self.last_seen = self._clock.wall()
+            self.history.add(message, self.ids)
+            self._listener.measured(self)
+            if not self._always_measure and not self._watched.is_set():
+                return

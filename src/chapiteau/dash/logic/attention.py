@@ -1,0 +1,168 @@
+"""What needs attention: each problem with its place, its cause, and the buttons that cure it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chapiteau.dash.logic.lines import Cure, cure
+
+__all__ = ["Trouble", "troubles"]
+
+Status = Mapping[str, Any]
+
+_QUEUE_FULL: Final = 0.8  # of the backlog
+_LOOPING: Final = 3  # restarts in a row that make a loop
+_KEPT_LINES: Final = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """One thing that is wrong."""
+
+    key: str  # the same trouble keeps its key
+    severity: int  # 2 broken, 1 degraded
+    node: str
+    what: str
+    service: str = ""
+    process: int = 0
+    since: float = 0.0  # seconds since 1970; 0 unknown
+    cause: str = ""
+    lines: tuple[str, ...] = ()  # last output
+    cures: tuple[Cure, ...] = field(default=())
+
+
+def troubles(node: str, status: Status, *, away_since: float = 0.0) -> list[Trouble]:
+    """Everything wrong on one node, worst first.
+
+    `status`: the last SupervisorStatus seen, may be empty; `away_since`: when it fell silent.
+    """
+    if away_since:
+        return [
+            Trouble(
+                key=f"{node}/away",
+                severity=2,
+                node=node,
+                what="unreachable",
+                since=away_since,
+                cause="The supervisor does not answer; values below are the last ones seen.",
+            )
+        ]
+    found = [t for service in status.get("services", ()) for t in _of_service(node, service)]
+    found += [t for socket in status.get("sockets", ()) for t in _of_socket(node, socket)]
+    found += [_of_problem(node, problem) for problem in status.get("problems", ())]
+    return sorted(found, key=lambda t: (-t.severity, t.service, t.process))
+
+
+def _of_service(node: str, service: Status) -> Iterable[Trouble]:
+    name, state = service["name"], service["state"]
+    sick = [p for p in service.get("processes", ()) if _is_sick(p)]
+    if state in ("failed", "backoff") or (state == "stopped" and _crashed(service)):
+        yield _down(node, service)
+        return
+    for process in sick:
+        yield _sick_process(node, name, process)
+    if not sick and state == "running" and service["ready"] < service["wanted"]:
+        yield Trouble(
+            key=f"{node}/{name}/unready",
+            severity=1,
+            node=node,
+            service=name,
+            what=f"{service['ready']} of {service['wanted']} processes ready",
+            cause=service.get("reason", "") or "The others have not passed their ready check.",
+            cures=(cure("restart", name),),
+        )
+    elif state == "running" and service.get("reason"):
+        yield Trouble(
+            key=f"{node}/{name}/reason",
+            severity=1,
+            node=node,
+            service=name,
+            what="running, but",
+            cause=service["reason"],
+            cures=(cure("reload", name),),
+        )
+
+
+def _down(node: str, service: Status) -> Trouble:
+    name = service["name"]
+    last = _last_exit(service)
+    gave_up = service["state"] == "failed"
+    return Trouble(
+        key=f"{node}/{name}/down",
+        severity=2,
+        node=node,
+        service=name,
+        what=f"{'failed' if gave_up else 'backing off'}: {_exit_words(last)}".rstrip(": "),
+        since=float(last.get("time", 0.0)),
+        cause=str(last.get("cause", "")) or service.get("reason", ""),
+        lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
+        cures=(cure("start", name) if gave_up else cure("restart", name), cure("stop", name)),
+    )
+
+
+def _sick_process(node: str, name: str, process: Status) -> Trouble:
+    last = process.get("last_exit") or {}
+    number = process["number"]
+    again = process.get("restarts", 0)
+    looping = f", {again} restarts" if again >= _LOOPING else ""
+    words = _exit_words(last)
+    return Trouble(
+        key=f"{node}/{name}/{number}",
+        severity=2 if process["state"] == "failed" else 1,
+        node=node,
+        service=name,
+        process=number,
+        what=f"process {number} {process['state']}{': ' + words if words else ''}{looping}",
+        since=float(last.get("time", 0.0)),
+        cause=str(last.get("cause", "")) or process.get("reason", ""),
+        lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
+        cures=(cure("restart", name), cure("stop", name)),
+    )
+
+
+def _is_sick(process: Status) -> bool:
+    return process["state"] in ("backoff", "failed", "unhealthy", "stuck")
+
+
+def _crashed(service: Status) -> bool:
+    last = _last_exit(service)
+    return bool(last.get("cause")) and bool(service["wanted"])
+
+
+def _last_exit(service: Status) -> Status:
+    exits = [p["last_exit"] for p in service.get("processes", ()) if p.get("last_exit")]
+    return max(exits, key=lambda e: e.get("time", 0.0), default={})
+
+
+def _exit_words(last: Status) -> str:
+    if last.get("oom"):
+        return "out of memory"
+    if signal := last.get("signal"):
+        return f"killed by {signal}"
+    code = last.get("code")
+    return "" if code is None else f"exit {code}"
+
+
+def _of_socket(node: str, socket: Status) -> Iterable[Trouble]:
+    backlog, queued = socket.get("backlog", 0), socket.get("queued", 0)
+    if backlog and queued >= backlog * _QUEUE_FULL:
+        services = socket.get("services", ())
+        yield Trouble(
+            key=f"{node}/socket/{socket['name']}",
+            severity=2,
+            node=node,
+            service=services[0] if services else "",
+            what=f"socket {socket['name']}: {queued} of {backlog} connections wait",
+            cause="Nobody accepts fast enough: the service is stuck, or has too few processes.",
+            cures=tuple(cure("scale", name, by=1) for name in services[:1]),
+        )
+
+
+def _of_problem(node: str, problem: Status) -> Trouble:
+    return Trouble(
+        key=f"{node}/problem/{problem['where']}/{problem['what']}",
+        severity=1,
+        node=node,
+        what=f"{problem['where']}: {problem['what']}" if problem["where"] else problem["what"],
+        cause=problem.get("hint", ""),
+    )

@@ -1,0 +1,68 @@
+"""[dash] of chapiteau.toml."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from chapiteau.core.fields import Duration, setting
+from chapiteau.core.problems import Problem
+
+__all__ = ["Dash", "is_loopback", "refusals"]
+
+_LOOPBACK: Final = ("localhost", "127.", "::1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dash:
+    """[dash] — the page in the browser."""
+
+    enable: bool = setting(False, help="Start the dashboard beside the supervisor.")
+    host: str = setting("127.0.0.1", help="Address to listen on. Beyond loopback needs TLS.")
+    port: int = setting(
+        8800, help="Port; when it is taken, the next free one is used.", low=0, high=65535
+    )
+    names: tuple[str, ...] = setting(
+        (),
+        help="Host names under which people reach the page, beside its address.",
+        example='names = ["ops.example.org"]',
+    )
+    cert: str = setting("", help="PEM file with the certificate chain; relative to the file.")
+    key: str = setting("", help="PEM file with the certificate's key.")
+    history: Duration = setting(
+        "10m",
+        help="How much CPU and memory history is kept for charts; 0 samples only when watched.",
+    )
+    session_idle: Duration = setting(
+        "12h", help="A session ends after this time without a request."
+    )
+    session_max: Duration = setting("7d", help="A session ends after this time in any case.")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone."""
+    return host.startswith(_LOOPBACK)
+
+
+def refusals(dash: Dash, *, has_accounts: bool) -> list[Problem]:
+    """Why these settings must not be served as they are."""
+    found = []
+    if bool(dash.cert) != bool(dash.key):
+        found.append(Problem("dash", "cert and key belong together", "give both, or none"))
+    if is_loopback(dash.host):
+        return found
+    if not dash.cert:
+        found.append(
+            Problem(
+                "dash.host",
+                f"{dash.host} is reachable from outside, and there is no TLS",
+                'set dash.cert and dash.key, or keep host = "127.0.0.1" behind a proxy or ssh -L',
+            )
+        )
+    if not has_accounts:
+        found.append(
+            Problem(
+                "dash.host",
+                f"{dash.host} is reachable from outside, and nobody has an account",
+                "make one: chapiteau dash user add NAME --role admin",
+            )
+        )
+    return found

@@ -1,0 +1,67 @@
+"""Where a request to a service may go: to its own address, and nowhere else."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chapiteau.dash.errors import BadRequestError
+
+__all__ = ["Target", "clean_headers", "clean_method", "clean_path", "target"]
+
+_ORIGIN: Final = re.compile(r"^(https?)://(\[[0-9a-fA-F:]+\]|[^/:\[\]]+)(?::(\d+))?(/.*)?$")
+_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+_BAD_PATH: Final = re.compile(r"[\x00-\x20\x7f\\]")
+_HEADER: Final = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+_OURS: Final = frozenset(
+    ("host", "cookie", "connection", "content-length", "transfer-encoding", "upgrade", "te")
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A service's own address."""
+
+    origin: str  # "http://127.0.0.1:8000"
+    document: str  # path of its OpenAPI document
+
+
+def target(status: Mapping[str, Any], service: str) -> Target:
+    """The address from the service's `openapi` URL. Raises BadRequestError when it has none."""
+    for entry in status.get("services", ()):
+        if entry["name"] == service:
+            match = _ORIGIN.match(entry.get("openapi") or "")
+            if match is None:
+                raise BadRequestError(
+                    f"{service} publishes no OpenAPI document",
+                    hint="set labels.openapi, or serve it with `app = …`",
+                )
+            scheme, host, port, path = match.groups()
+            origin = f"{scheme}://{host}" + (f":{port}" if port else "")
+            return Target(origin=origin, document=path or "/openapi.json")
+    raise BadRequestError(f"there is no service {service!r}")
+
+
+def clean_path(path: str) -> str:
+    """The path, when it can only mean a path. Raises BadRequestError otherwise."""
+    if not path.startswith("/") or path.startswith("//") or _BAD_PATH.search(path):
+        raise BadRequestError(f"not a path: {path!r}", hint='it starts with one "/"')
+    return path
+
+
+def clean_method(method: str) -> str:
+    """A method in capitals. Raises BadRequestError for one we don't send."""
+    if method.upper() not in _METHODS:
+        raise BadRequestError(f"not a method: {method!r}")
+    return method.upper()
+
+
+def clean_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers without those that are the connection's own. Raises BadRequestError."""
+    kept = {}
+    for name, value in headers.items():
+        if not _HEADER.match(name) or re.search(r"[\r\n\x00]", value):
+            raise BadRequestError(f"not a header: {name!r}")
+        if name.lower() not in _OURS:
+            kept[name] = value
+    return kept

@@ -1,0 +1,226 @@
+"""A node that lives in memory: for tests of the page, for its benchmarks, for yours."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.node import Fetched, Request
+from chapiteau.dash.errors import NodeAwayError
+
+__all__ = ["MemoryNode", "process", "service"]
+
+
+def process(number: int, pid: int, state: str = "running", **more: Any) -> dict[str, Any]:
+    """A ProcessStatus as a dictionary."""
+    return {
+        "number": number,
+        "pid": pid,
+        "state": state,
+        "reason": "",
+        "ready": state == "running",
+        "started_at": 1_700_000_000.0,
+        "restarts": 0,
+        "generation": 1,
+        "cpu_percent": 0.0,
+        "rss_bytes": 0,
+        "threads": 1,
+        "fds": 8,
+        "read_bytes": 0,
+        "written_bytes": 0,
+        "status_text": "",
+        "last_exit": {},
+        **more,
+    }
+
+
+def service(name: str, processes: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A ServiceStatus as a dictionary."""
+    return {
+        "name": name,
+        "state": "running",
+        "reason": "",
+        "wanted": len(processes),
+        "ready": sum(p["ready"] for p in processes),
+        "processes": processes,
+        "command": f"{name} --serve",
+        "one_shot": False,
+        "sockets": [],
+        "needs": [],
+        "restarts": sum(p["restarts"] for p in processes),
+        "schedule": "",
+        "next_run": 0.0,
+        "openapi": "",
+        "labels": {},
+        **more,
+    }
+
+
+@dataclass(slots=True, kw_only=True)
+class MemoryNode:
+    """Answers like a supervisor from what the test put in; `away = True` makes it fall silent."""
+
+    name: str
+    clock: Clock
+    services: list[dict[str, Any]] = field(default_factory=list)
+    sockets: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+    answers: dict[tuple[str, str], Fetched] = field(default_factory=dict)  # (method, path) → answer
+    commands: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
+    outcome: dict[str, Any] = field(default_factory=lambda: {"ok": True, "text": "done"})
+    period: float = 1.0  # seconds between two statistics messages
+    away: bool = False
+    happenings: list[dict[str, Any]] = field(default_factory=list)
+    output: list[dict[str, Any]] = field(default_factory=list)
+    chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 — numbers for show
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def happen(self, kind: str, **more: Any) -> None:
+        """Let something happen."""
+        event = {"seq": len(self.happenings) + 1, "time": self.clock.wall(), "kind": kind, **more}
+        self.happenings.append(event)
+        self._tell()
+
+    def say(self, name: str, number: int, text: str, stream: str = "stdout") -> None:
+        """Let a process print a line."""
+        line = {"time": self.clock.wall(), "service": name, "process": number}
+        self.output.append({**line, "stream": stream, "text": text})
+        self._tell()
+
+    def fall_silent(self, away: bool = True) -> None:
+        """Go away, or come back."""
+        self.away = away
+        self._tell()
+
+    async def status(self) -> dict[str, Any]:
+        """What the test put in."""
+        self._reachable()
+        return {
+            "project": "memory",
+            "node": self.name,
+            "pid": 1,
+            "keeper_pid": 2,
+            "version": "0.1.0",
+            "config": "/srv/memory/chapiteau.toml",
+            "generation": 1,
+            "started_at": 1_700_000_000.0,
+            "brain_restarts": 0,
+            "services": [dict(s) for s in self.services],
+            "sockets": [dict(s) for s in self.sockets],
+            "problems": [dict(p) for p in self.problems],
+            "cpu_percent": 0.4,
+            "rss_bytes": 30_000_000,
+            "cgroups": "v2",
+            "dashboard": "",
+            "schema": 1,
+        }
+
+    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """What happened, then what will."""
+        async for event in self._follow(self.happenings, after):
+            yield event
+
+    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Lines of the wanted service and stream."""
+        self._reachable()
+        start = max(0, len(self.output) - int(query.get("last", "100")))
+        follow = query.get("follow") == "1"
+        lines = self._follow(self.output, start) if follow else _each(self.output[start:])
+        async for line in lines:
+            if query.get("service", line["service"]) != line["service"]:
+                continue
+            if query.get("stream", line["stream"]) == line["stream"]:
+                yield line
+
+    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+        """Numbers that move."""
+        before: list[str] = []
+        while True:
+            self._reachable()
+            message = self._numbers()
+            if message["ids"] == before:
+                del message["ids"]
+            else:
+                before = message["ids"]
+            yield message
+            await asyncio.sleep(self.period)
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        """Note it, answer `outcome`."""
+        self._reachable()
+        self.commands.append((verb, service, dict(options), who))
+        self.happen("command.done", service=service, who=who, text=f"{verb} {service}")
+        return dict(self.outcome)
+
+    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+        """Nothing ever changes."""
+        self._reachable()
+        return {"ok": True, "text": "nothing to change", "data": {"changes": []}}
+
+    async def fetch(self, request: Request) -> Fetched:
+        """One of `answers`, or 404."""
+        self._reachable()
+        nothing = Fetched(status=404, headers=(), body="", milliseconds=0.1, url="memory:")
+        return self.answers.get((request.method, request.path), nothing)
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _numbers(self) -> dict[str, Any]:
+        wave = 10 + 6 * math.sin(self.clock.now() / 9)
+        ids, pids, cpu, rss = [], [], [], []
+        for entry in self.services:
+            for number, one in enumerate(entry["processes"]):
+                if one["pid"]:
+                    ids.append(f"{entry['name']}/{one['number']}")
+                    pids.append(one["pid"])
+                    cpu.append(round(max(0.0, wave + 2 * number + self.chance.gauss(0, 1)), 1))
+                    rss.append(50_000_000 + 400_000 * number + self.chance.randrange(200_000))
+        return {
+            "time": self.clock.wall(),
+            "ids": ids,
+            "pid": pids,
+            "cpu": cpu,
+            "rss": rss,
+            "threads": [5] * len(ids),
+            "fds": [14] * len(ids),
+            "sockets": {s["name"]: {"queued": 0, "connections": 12} for s in self.sockets},
+            "supervisor": {"cpu": 0.5, "rss": 30_000_000},
+            "host": {
+                "cpu": round(3 * wave, 1),
+                "mem_used": 5 << 30,
+                "mem_total": 8 << 30,
+                "load1": 0.7,
+            },
+        }
+
+    async def _follow(
+        self, items: list[dict[str, Any]], start: int
+    ) -> AsyncIterator[dict[str, Any]]:
+        at = start
+        while True:
+            self._reachable()
+            while at < len(items):
+                yield items[at]
+                at += 1
+            news = self._news
+            await news.wait()
+
+    def _tell(self) -> None:
+        # Each waiter holds the event it waits for: set it and hang up a new one.
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _reachable(self) -> None:
+        if self.away:
+            raise NodeAwayError(f"{self.name}: the supervisor does not answer")
+
+
+async def _each(items: list[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    for item in items:
+        yield item

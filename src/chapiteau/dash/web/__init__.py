@@ -1,0 +1,1 @@
+"""The hub's HTTP face: page, JSON API, WebSocket."""

@@ -1,0 +1,162 @@
+"""The JSON API: who am I, how is the fleet, do this. docs/reference/dash-api.md."""
+
+import json
+from typing import Any, Final
+
+from aiohttp import web
+
+from chapiteau.dash.engine.actions import Target
+from chapiteau.dash.errors import BadRequestError, NotAllowedError
+from chapiteau.dash.logic.access import VERBS, allowed
+from chapiteau.dash.logic.lines import command_line
+from chapiteau.dash.web.guard import CALLER, DOOR, HUB, cookie_name, json_body, need
+
+__all__ = [
+    "act",
+    "audit",
+    "fleet",
+    "history",
+    "login",
+    "logout",
+    "logs",
+    "preview",
+    "session",
+]
+
+_ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal")
+_LOG_KEYS: Final = ("service", "process", "stream", "last", "grep", "level", "since")
+
+
+async def login(request: web.Request) -> web.Response:
+    """POST /api/login {"token": …} or {"name": …, "password": …}: sets the session cookie."""
+    body = await json_body(request)
+    sessions = request.app[HUB].sessions
+    if "name" in body:
+        session_id = await sessions.use_password(
+            str(body["name"]), str(body.get("password", "")), request.remote or ""
+        )
+    else:
+        session_id = sessions.use_token(str(body.get("token", "")), request.remote or "")
+    response = web.json_response({"ok": True})
+    response.set_cookie(
+        cookie_name(request),
+        session_id,
+        httponly=True,
+        samesite="Strict",
+        secure=request.app[DOOR].tls,
+        path="/",
+        max_age=int(request.app[HUB].settings.session_max),
+    )
+    return response
+
+
+@need("see")
+async def logout(request: web.Request) -> web.Response:
+    """POST /api/logout."""
+    request.app[HUB].sessions.end(request.cookies.get(cookie_name(request), ""))
+    response = web.json_response({"ok": True})
+    response.del_cookie(cookie_name(request), path="/")
+    return response
+
+
+@need("see")
+async def session(request: web.Request) -> web.Response:
+    """GET /api/session: who I am and which verbs I have."""
+    caller, hub = request[CALLER], request.app[HUB]
+    return web.json_response(
+        {
+            "name": caller.name,
+            "role": caller.role.name.lower(),
+            "verbs": [verb for verb in VERBS if allowed(caller.role, verb)],
+            "project": hub.project,
+            "time": hub.clock.wall(),
+        }
+    )
+
+
+@need("see")
+async def fleet(request: web.Request) -> web.Response:
+    """GET /api/fleet: the state of every node, as the live topic sends it."""
+    hub = request.app[HUB]
+    return web.json_response({"nodes": [hub.fleet.view(w) for w in hub.fleet.watches()]})
+
+
+@need("see")
+async def history(request: web.Request) -> web.Response:
+    """GET /api/history?node=N&service=S&seconds=300: CPU and memory per process, columnar."""
+    query = request.query
+    seconds = _number(query.get("seconds", "300"), 1, 86_400)
+    watch = request.app[HUB].fleet.watch(query.get("node", ""))
+    return web.json_response(watch.history.read(query.get("service", ""), seconds))
+
+
+@need("see")
+async def logs(request: web.Request) -> web.StreamResponse:
+    """GET /api/logs?node=N&service=S…: kept lines as NDJSON, for download."""
+    node = request.app[HUB].fleet.watch(request.query.get("node", "")).node
+    query = {key: request.query[key] for key in _LOG_KEYS if request.query.get(key)}
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    response.headers["Content-Disposition"] = 'attachment; filename="log.ndjson"'
+    lines = node.logs(query)
+    first = await anext(lines, None)  # an error comes before the answer has begun
+    await response.prepare(request)
+    if first is not None:
+        await response.write(_ndjson(first))
+        async for line in lines:
+            await response.write(_ndjson(line))
+    await response.write_eof()
+    return response
+
+
+@need("see")
+async def preview(request: web.Request) -> web.Response:
+    """POST /api/preview: the command line of an action, before it is done."""
+    body = await json_body(request)
+    verb, targets, options = _order(body)
+    lines = sorted({command_line(verb, t.service, options) for t in targets})
+    return web.json_response({"lines": lines})
+
+
+@need("see")
+async def act(request: web.Request) -> web.Response:
+    """POST /api/act {"verb", "targets": [{"node", "service"}], "options"}: begins, answers 202.
+
+    Header Idempotency-Key: the same key again does nothing and gives the first action back.
+    Progress and results come by the live topic `actions`.
+    """
+    verb, targets, options = _order(await json_body(request))
+    caller = request[CALLER]
+    if not allowed(caller.role, verb):
+        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not {verb}")
+    key = request.headers.get("Idempotency-Key", "")
+    action = request.app[HUB].actions.start(caller, verb, targets, options, key)
+    return web.json_response(action.to_dict(), status=202)
+
+
+@need("audit")
+async def audit(request: web.Request) -> web.Response:
+    """GET /api/audit?before=N: who did what, newest first."""
+    before = _number(request.query.get("before", "0"), 0, 1 << 60)
+    return web.json_response({"entries": list(request.app[HUB].store.audit_trail(before))})
+
+
+def _order(body: dict[str, Any]) -> tuple[str, list[Target], dict[str, Any]]:
+    verb, raw, options = body.get("verb"), body.get("targets"), body.get("options") or {}
+    if verb not in _ACTIONS:
+        raise BadRequestError(f"unknown action {verb!r}", hint=f"known: {', '.join(_ACTIONS)}")
+    if not isinstance(raw, list) or not all(isinstance(t, dict) for t in raw):
+        raise BadRequestError('targets: a list of {"node", "service"}')
+    if not isinstance(options, dict):
+        raise BadRequestError("options: an object")
+    targets = [Target(str(t.get("node", "")), str(t.get("service", ""))) for t in raw]
+    return str(verb), targets, options
+
+
+def _number(text: str, low: int, high: int) -> int:
+    if not text.isascii() or not text.isdigit():
+        raise BadRequestError(f"not a number: {text!r}")
+    return max(low, min(high, int(text)))
+
+
+def _ndjson(line: Any) -> bytes:
+    return json.dumps(line, ensure_ascii=False).encode() + b"\n"

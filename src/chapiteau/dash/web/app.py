@@ -1,0 +1,46 @@
+"""Every route of the hub."""
+
+from aiohttp import web
+
+from chapiteau.dash.engine.hub import Hub
+from chapiteau.dash.web import api, apis, load
+from chapiteau.dash.web.files import Files
+from chapiteau.dash.web.guard import DOOR, HUB, Door, guard
+from chapiteau.dash.web.live import live
+
+__all__ = ["make_app"]
+
+_LARGEST_BODY = 1 << 20
+
+
+def make_app(hub: Hub, door: Door) -> web.Application:
+    """The application; the caller starts and stops the hub's parts."""
+    app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
+    app[HUB] = hub
+    app[DOOR] = door
+    files = Files()
+    app.add_routes(
+        [
+            web.post("/api/login", api.login),
+            web.post("/api/logout", api.logout),
+            web.get("/api/session", api.session),
+            web.get("/api/live", live),
+            web.get("/api/fleet", api.fleet),
+            web.get("/api/history", api.history),
+            web.get("/api/logs", api.logs),
+            web.post("/api/preview", api.preview),
+            web.post("/api/act", api.act),
+            web.get("/api/audit", api.audit),
+            web.get("/api/openapi", apis.document),
+            web.post("/api/try", apis.try_out),
+            web.get("/api/load", load.load_results),
+            web.get("/api/load/{id}", load.load_result),
+            web.get("/api/load/{id}/report", load.load_report),
+            web.get("/assets/{name}", files.asset),
+            web.get("/favicon.svg", files.asset),
+            web.get("/", files.page),
+            # The page's own router: a reload of /services/web must find the page again.
+            web.get("/{page:(?!api/|assets/).*}", files.page),
+        ]
+    )
+    return app

@@ -1,0 +1,34 @@
+"""Load results and their reports."""
+
+import asyncio
+
+from aiohttp import web
+
+from chapiteau.dash.engine import results
+from chapiteau.dash.logic.pages import REPORT_HEADERS
+from chapiteau.dash.web.guard import HUB, need
+
+__all__ = ["load_report", "load_result", "load_results"]
+
+
+@need("see")
+async def load_results(request: web.Request) -> web.Response:
+    """GET /api/load: finished load tests, newest first."""
+    found = await asyncio.to_thread(results.results, request.app[HUB].reports)
+    return web.json_response({"results": found})
+
+
+@need("see")
+async def load_result(request: web.Request) -> web.Response:
+    """GET /api/load/ID: everything about one."""
+    folder, name = request.app[HUB].reports, request.match_info["id"]
+    return web.json_response(await asyncio.to_thread(results.result, folder, name))
+
+
+@need("see")
+async def load_report(request: web.Request) -> web.StreamResponse:
+    """GET /api/load/ID/report: its HTML, in a sandbox of its own."""
+    folder, name = request.app[HUB].reports, request.match_info["id"]
+    path = await asyncio.to_thread(results.report_path, folder, name)
+    text = await asyncio.to_thread(path.read_text, "utf-8")
+    return web.Response(text=text, content_type="text/html", headers=REPORT_HEADERS)

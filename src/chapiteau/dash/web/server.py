@@ -1,0 +1,180 @@
+"""The hub as a process: parts made, port bound, address told, everything closed at the end."""
+
+import asyncio
+import contextlib
+import errno
+import json
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Final
+
+from aiohttp import web
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.problems import raise_problems
+from chapiteau.dash.engine.actions import Actions
+from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.hub import Hub
+from chapiteau.dash.engine.local import LocalNode
+from chapiteau.dash.engine.notify import notify
+from chapiteau.dash.engine.project import Project
+from chapiteau.dash.engine.sessions import Sessions
+from chapiteau.dash.engine.store import Store
+from chapiteau.dash.errors import PortTakenError
+from chapiteau.dash.logic.settings import is_loopback, refusals
+from chapiteau.dash.web.app import make_app
+from chapiteau.dash.web.guard import Door
+from chapiteau.plumbing.files import write_atomic
+
+__all__ = ["Server", "serve"]
+
+_NEXT_PORTS: Final = 50  # how many ports after the wanted one are tried
+
+
+class Server:
+    """One dashboard; `async with` runs it."""
+
+    def __init__(
+        self,
+        project: Project,
+        *,
+        host: str,
+        port: int,
+        exact_port: bool,
+        clock: Clock,
+        node: LocalNode | None = None,
+    ) -> None:
+        self.project = project
+        self._host = host
+        self._wanted_port = port
+        self._exact_port = exact_port
+        self._clock = clock
+        self._chance = Random()  # noqa: S311 — spreads retries, guards nothing
+        self._node = node
+        self.port = 0
+        self.hub: Hub | None = None
+
+    @property
+    def base_url(self) -> str:
+        """Where the page is, without a token."""
+        scheme = "https" if self.project.dash.cert else "http"
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"{scheme}://{host}:{self.port}/"
+
+    @property
+    def url(self) -> str:
+        """Where the page is, with the one-time token in the fragment (never sent to a server)."""
+        assert self.hub is not None  # noqa: S101 — asked only while running
+        return f"{self.base_url}#token={self.hub.sessions.token}"
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Server"]:
+        """Serve while inside."""
+        store = Store(self.project.store)
+        has_accounts = bool(store.accounts())
+        raise_problems(
+            str(self.project.config), refusals(self.project.dash, has_accounts=has_accounts)
+        )
+        listener = self._bind()
+        self.port = listener.getsockname()[1]
+        self.hub = self._make_hub(store)
+        node = self._node or LocalNode(socket.gethostname(), self.project.control_socket)
+        self.hub.fleet.add(node)
+        beat = asyncio.create_task(self.hub.fleet.beat())
+        runner = web.AppRunner(
+            make_app(self.hub, self._door()), access_log=None, shutdown_timeout=1.0
+        )
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=self._tls()).start()
+        self.tell_address()
+        try:
+            yield self
+        finally:
+            self.project.address_file.unlink(missing_ok=True)
+            beat.cancel()
+            await runner.cleanup()
+            await self.hub.close()
+            await node.close()
+
+    def tell_address(self) -> None:
+        """Write the URL, token included, where only this user can read it."""
+        told = {"url": self.url, "base": self.base_url, "port": self.port}
+        write_atomic(self.project.address_file, json.dumps(told).encode(), mode=0o600)
+
+    def _make_hub(self, store: Store) -> Hub:
+        clock, dash, bus = self._clock, self.project.dash, Bus()
+        fleet = Fleet(bus, clock=clock, chance=self._chance, history=int(dash.history))
+        return Hub(
+            project=self.project.name,
+            settings=dash,
+            clock=clock,
+            bus=bus,
+            fleet=fleet,
+            actions=Actions(fleet, bus, store, clock),
+            sessions=Sessions(store, clock, dash, self.tell_address),
+            store=store,
+            reports=self.project.reports,
+        )
+
+    def _door(self) -> Door:
+        names = {self._host, *self.project.dash.names}
+        if is_loopback(self._host):
+            names |= {"localhost", "127.0.0.1", "::1"}
+        return Door(port=self.port, names=tuple(names), tls=bool(self.project.dash.cert))
+
+    def _tls(self) -> ssl.SSLContext | None:
+        dash = self.project.dash
+        if not dash.cert:
+            return None
+        folder = self.project.config.parent
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(folder / dash.cert, folder / dash.key)
+        except (OSError, ssl.SSLError) as exc:
+            raise ChapiteauError(f"dash.cert, dash.key: not usable ({exc})") from exc
+        return context
+
+    def _bind(self) -> socket.socket:
+        tries = 1 if self._exact_port or not self._wanted_port else _NEXT_PORTS
+        for port in range(self._wanted_port, self._wanted_port + tries):
+            try:
+                return _listen(self._host, port)
+            except OSError as exc:
+                if exc.errno != errno.EADDRINUSE:
+                    raise ChapiteauError(f"cannot listen on {self._host}:{port}: {exc}") from exc
+        raise PortTakenError(
+            f"port {self._wanted_port} on {self._host} is in use",
+            hint="choose another: --bind 127.0.0.1:0 takes a free one",
+        )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(server: Server) -> None:
+    """Run until SIGTERM or SIGINT; says READY=1 when the page answers."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with server.running():
+        notify("READY=1")
+        await stop.wait()
+        notify("STOPPING=1")
