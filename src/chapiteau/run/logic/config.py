@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from chapiteau.core.fields import Path, read
 from chapiteau.core.problems import Problem
-from chapiteau.run.logic.rules import broken_rules
+from chapiteau.run.logic.rules.whole import broken_rules
 from chapiteau.run.logic.spec import Logs, Plugin, Project, Service, Socket, Spec
 
 __all__ = ["SECTIONS", "read_spec"]

@@ -60,7 +60,7 @@ def _has(folder: Path, wanted: set[str]) -> bool:
     try:
         for entry in os.scandir(folder / "fd"):
             with contextlib.suppress(OSError):  # closed in the meantime
-                if os.readlink(entry.path) in wanted:
+                if str(Path(entry.path).readlink()) in wanted:
                     return True
     except OSError:  # ended in the meantime, or another user's
         return False

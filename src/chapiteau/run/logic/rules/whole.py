@@ -8,8 +8,8 @@ from typing import Any, Final
 from chapiteau.core.graph import CycleError, layers
 from chapiteau.core.problems import did_you_mean
 from chapiteau.run.logic.access import who_problem
-from chapiteau.run.logic.names import is_octal
-from chapiteau.run.logic.service_rules import SERVICE_RULES, Broken
+from chapiteau.run.logic.rules.names import is_octal
+from chapiteau.run.logic.rules.service import SERVICE_RULES, Broken
 from chapiteau.run.logic.spec import Project, Service, Socket
 
 __all__ = ["broken_rules"]

@@ -1,0 +1,1 @@
+"""The control API: its table of routes, and what answers them."""

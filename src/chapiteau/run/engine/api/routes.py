@@ -1,0 +1,169 @@
+"""Every call of the control API, once: the application and its OpenAPI document come from this."""
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.messages import LogLine, Outcome
+from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
+
+__all__ = ["ROUTES", "VERB_OPTIONS", "Parameter", "Route"]
+
+Kind = Literal["json", "stream", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A query parameter."""
+
+    name: str
+    schema: dict[str, Any]
+    help: str
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One call: who may do it is the row of `verb` in logic/access.py."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    verb: str  # "" when the path's {verb} says it
+    handler: str
+    summary: str
+    answer: type[Any] | None = None
+    kind: Kind = "json"
+    query: tuple[Parameter, ...] = ()
+    body: bool = False
+
+
+_INT: Final = {"type": "integer", "minimum": 0}
+_TEXT: Final = {"type": "string"}
+_FLAG: Final = {"type": "string", "enum": ["0", "1"]}
+
+# The options of a verb, as JSON Schema; also what the handlers check.
+VERB_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "wait": {"type": "boolean", "description": "Answer when it is done (default), or at once."},
+    "timeout": {"type": "number", "minimum": 0, "description": "Seconds to wait at most."},
+    "processes": {"type": "integer", "minimum": 0, "description": "(scale) How many."},
+    "by": {"type": "integer", "description": "(scale) How many more; negative for fewer."},
+    "signal": {"type": "string", "description": "(signal) Its name, like HUP."},
+    "process": {"type": "integer", "minimum": 1, "description": "Only this process."},
+    "force": {"type": "boolean", "description": "Do it though something speaks against it."},
+}
+
+ROUTES: Final = (
+    Route(method="GET", path="/v1/ping", verb="ping", handler="ping", summary="Is anybody there?"),
+    Route(
+        method="GET",
+        path="/v1/openapi.json",
+        verb="openapi",
+        handler="openapi",
+        summary="This document.",
+    ),
+    Route(
+        method="GET",
+        path="/v1/status",
+        verb="status",
+        handler="status",
+        summary="The whole state.",
+        answer=SupervisorStatus,
+    ),
+    Route(
+        method="GET",
+        path="/v1/services/{name}",
+        verb="status",
+        handler="service",
+        summary="The state of one service.",
+        answer=ServiceStatus,
+    ),
+    Route(
+        method="POST",
+        path="/v1/services/{name}/{verb}",
+        verb="",
+        handler="command",
+        summary="Start, stop, restart, reload, scale or signal services.",
+        answer=Outcome,
+        body=True,
+    ),
+    Route(
+        method="GET",
+        path="/v1/config",
+        verb="config",
+        handler="config",
+        summary="The running configuration; secrets are left out.",
+    ),
+    Route(
+        method="POST",
+        path="/v1/config/plan",
+        verb="plan",
+        handler="plan",
+        summary="What the file on disk would change.",
+        answer=Outcome,
+    ),
+    Route(
+        method="POST",
+        path="/v1/config/apply",
+        verb="apply",
+        handler="apply",
+        summary="Follow the file on disk, whole or not at all.",
+        answer=Outcome,
+    ),
+    Route(
+        method="POST",
+        path="/v1/shutdown",
+        verb="shutdown",
+        handler="shutdown",
+        summary="Stop everything, then the supervisor.",
+    ),
+    Route(
+        method="GET",
+        path="/v1/events",
+        verb="events",
+        handler="events",
+        summary="What happened, and what happens.",
+        answer=Happening,
+        kind="stream",
+        query=(
+            Parameter("after", _INT, "Only events with a greater number."),
+            Parameter("follow", _FLAG, "1 goes on with what happens from now on."),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/v1/logs",
+        verb="logs",
+        handler="logs",
+        summary="Output of the services.",
+        answer=LogLine,
+        kind="stream",
+        query=(
+            Parameter("service", _TEXT, "Only this service; may be given more than once.", True),
+            Parameter("process", _INT, "Only this process; 0 is all."),
+            Parameter(
+                "stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this stream."
+            ),
+            Parameter("last", _INT, "How many old lines at first (default 100)."),
+            Parameter("follow", _FLAG, "1 goes on with new lines."),
+            Parameter("grep", _TEXT, "Only lines in which this regular expression is found."),
+            Parameter("level", _TEXT, "Only lines of this level and above."),
+            Parameter("since", {"type": "number"}, "Only lines after this time (1970 seconds)."),
+        ),
+    ),
+    Route(
+        method="GET",
+        path="/v1/stats",
+        verb="stats",
+        handler="stats",
+        summary="Figures of every process, one message a second.",
+        kind="stream",
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        verb="metrics",
+        handler="metrics",
+        summary="The state in OpenMetrics text.",
+        kind="text",
+    ),
+)

@@ -1,0 +1,1 @@
+"""What the settings of a chapiteau.toml must not say together."""
