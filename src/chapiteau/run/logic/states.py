@@ -3,7 +3,7 @@
 Everything that changes a process's state stands here. A process number ("web 2") has a state even
 while no process runs under it. The engine feeds events and does the effects; it never sets a state.
 Timers carry the number of the life they belong to, so an old timer can't ring into a new life.
-docs/explanation/process-states.md shows this table as a diagram drawn from it.
+docs/reference/process-states.md is made from this table.
 """
 
 from enum import Enum
