@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-__all__ = ["ROLES", "VERBS", "Access", "Caller", "who_problem"]
+__all__ = ["ROLES", "VERBS", "Access", "Caller", "Role", "who_problem"]
 
 Role = Literal["viewer", "operator", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")

@@ -1,0 +1,78 @@
+"""Endless answers: NDJSON, or server-sent events for those who ask for them."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from typing import Any, Final
+
+from aiohttp import web
+
+from chapiteau.run.logic.messages import Lost
+
+__all__ = ["stream"]
+
+_BEAT: Final = 15.0  # seconds of silence after which a line without meaning is sent
+_STUCK: Final = 60.0  # seconds after which a reader that takes nothing is let go
+
+Shape = Callable[[Any], dict[str, Any]]
+
+
+async def stream(
+    request: web.Request, items: AsyncIterator[Any], shape: Shape, *, numbered: bool = False
+) -> web.StreamResponse:
+    """Send each item as soon as it comes; `Lost` becomes `{"lost": n}`.
+
+    With `numbered`, an item's `seq` becomes the SSE id, so that `Last-Event-ID` continues there.
+    A reader that takes nothing for a minute is let go; it never makes the supervisor wait.
+    """
+    sse = "text/event-stream" in request.headers.get("Accept", "")
+    response = web.StreamResponse(headers={"Cache-Control": "no-store"})
+    response.content_type = "text/event-stream" if sse else "application/x-ndjson"
+    await response.prepare(request)
+    source = _with_beats(items)
+    with contextlib.suppress(ConnectionError, TimeoutError):
+        async for item in source:
+            async with asyncio.timeout(_STUCK):
+                await response.write(_encode(item, shape, sse=sse, numbered=numbered))
+        async with asyncio.timeout(_STUCK):
+            await response.write_eof()
+    await source.aclose()
+    return response
+
+
+def _encode(item: Any, shape: Shape, *, sse: bool, numbered: bool) -> bytes:
+    if item is None:
+        return b": still here\n\n" if sse else b"\n"
+    data = {"lost": item.count} if isinstance(item, Lost) else shape(item)
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+    if not sse:
+        return text.encode() + b"\n"
+    head = f"id: {data['seq']}\nevent: {data['kind']}\n" if numbered and "seq" in data else ""
+    return f"{head}data: {text}\n\n".encode()
+
+
+async def _with_beats(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
+    """The items, and None after each long silence: that is how a dead connection is noticed."""
+    waiting: asyncio.Future[Any] | None = None
+    try:
+        while True:
+            waiting = waiting or asyncio.ensure_future(anext(items))
+            done, _ = await asyncio.wait({waiting}, timeout=_BEAT)
+            if not done:
+                yield None
+                continue
+            try:
+                item = waiting.result()
+            except StopAsyncIteration:
+                return
+            finally:
+                waiting = None
+            yield item
+    finally:
+        if waiting is not None:
+            waiting.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                await waiting
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
