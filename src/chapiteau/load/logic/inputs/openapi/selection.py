@@ -1,0 +1,91 @@
+"""Which operations are sent, and how often: reads far more than writes unless told otherwise."""
+
+import fnmatch
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from chapiteau.core.problems import Problem, did_you_mean
+from chapiteau.load.logic.inputs.openapi.operation import Operation
+
+__all__ = ["Selection", "choose", "permitted"]
+
+_SAFE: Final = frozenset({"GET", "HEAD", "QUERY"})
+_WEIGHTS: Final = {"GET": 10.0, "QUERY": 10.0, "POST": 1.0, "PUT": 1.0, "PATCH": 1.0}
+_RARE: Final = 0.5  # DELETE, OPTIONS, HEAD, TRACE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What the user asked for. Words name a tag, an operationId or, with `*`, `GET /cities/*`."""
+
+    only_safe: bool = False
+    methods: tuple[str, ...] = ()  # none: all
+    include: tuple[str, ...] = ()  # none: all
+    exclude: tuple[str, ...] = ()
+    deprecated: bool = False
+
+
+def choose(
+    operations: Iterable[Operation], selection: Selection
+) -> tuple[list[tuple[Operation, float]], list[Problem]]:
+    """The operations to send with their weights, and words that match nothing."""
+    known = list(operations)
+    chosen = [(o, _weight(o)) for o in known if _wanted(o, selection)]
+    problems = []
+    for option, words in (("--include", selection.include), ("--exclude", selection.exclude)):
+        for word in words:
+            if not any(_matches(o, word) for o in known):
+                names = {n for o in known for n in (*o.tags, o.operation_id, o.name) if n}
+                what = f"no operation is called {word!r}"
+                problems.append(Problem(option, what, did_you_mean(word, names)))
+    return [(o, weight) for o, weight in chosen if weight > 0], problems
+
+
+def permitted(
+    operations: Iterable[Operation], chosen: Iterable[tuple[Operation, float]], selection: Selection
+) -> list[Operation]:
+    """What may be sent: the chosen, and what can feed them with ids (lists; creators of things).
+
+    Feeding is left out of nothing but `exclude`, `only_safe` and `methods`: whoever includes one
+    operation wants it fed.
+    """
+    wanted = {o.name for o, _ in chosen}
+    feeding = Selection(
+        only_safe=selection.only_safe,
+        methods=(*selection.methods, "GET") if selection.methods else (),
+        exclude=selection.exclude,
+        deprecated=selection.deprecated,
+    )
+    return [
+        o
+        for o in operations
+        if o.name in wanted or (o.method in {"GET", "POST"} and _wanted(o, feeding))
+    ]
+
+
+def _wanted(operation: Operation, selection: Selection) -> bool:
+    if selection.only_safe and operation.method not in _SAFE:
+        return False
+    methods = {m.upper() for m in selection.methods}
+    if methods and operation.method not in methods:
+        return False
+    if any(_matches(operation, word) for word in selection.exclude):
+        return False
+    if selection.include and not any(_matches(operation, word) for word in selection.include):
+        return False
+    return selection.deprecated or not operation.deprecated
+
+
+def _matches(operation: Operation, word: str) -> bool:
+    if word in {operation.operation_id, *operation.tags}:
+        return True
+    # Braces are literal in fnmatch; a bracket in a path would not be.
+    pattern = word.replace("[", "[[]")
+    return any(fnmatch.fnmatchcase(text, pattern) for text in (operation.name, operation.path))
+
+
+def _weight(operation: Operation) -> float:
+    if operation.weight is not None:
+        return operation.weight
+    return _WEIGHTS.get(operation.method, _RARE)

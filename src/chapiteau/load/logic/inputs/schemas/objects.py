@@ -1,0 +1,113 @@
+"""Objects: what is required always, the rest by chance, never what is read-only."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from chapiteau.load.logic.inputs.schemas.draw import Draw, Maker
+from chapiteau.load.logic.inputs.schemas.pattern import PatternError, Writer, compile_pattern
+from chapiteau.load.logic.inputs.schemas.shape import Place, Shape
+
+__all__ = ["object_maker"]
+
+# How often an optional property is there, by level: bodies stay small however deep schemas are.
+_CHANCES: Final = (0.75, 0.5, 0.35, 0.2)
+_FREE_TEXT: Final = (Place({"type": "string"}, "#free-text"),)
+
+Compile = Callable[[tuple[Place, ...], str], Maker]
+Hidden = Callable[[list[Place]], bool]
+
+
+def object_maker(shape: Shape, compile_: Compile, hidden: Hidden) -> Maker:
+    """A maker of objects; `compile_` makes those of properties, `hidden` knows read-only ones."""
+    known = {name: places for name, places in shape.properties.items() if not hidden(places)}
+    needed = [n for n in shape.required if n in known or n not in shape.properties]
+    makers = {name: compile_(tuple(places), name) for name, places in known.items()}
+    extra = _extra(shape, compile_)
+    for name in needed:
+        if name not in makers:
+            makers[name] = compile_(tuple(shape.additional) or _FREE_TEXT, name)
+    optional = [name for name in known if name not in needed]
+    least = int(shape.least("minProperties"))
+    most = shape.most("maxProperties", float("inf"))
+
+    def write(draw: Draw, depth: int) -> dict[str, Any]:
+        names = set(needed)
+        if not draw.sparse(depth):
+            share = _CHANCES[min(depth, len(_CHANCES) - 1)]
+            names |= {n for n in optional if draw.chance.random() < share}
+        _add_together(names, shape.together, makers)
+        _fill(names, optional, least, most, needed)
+        ordered = [name for name in makers if name in names]
+        draw.left -= len(ordered)
+        value = {name: makers[name](draw, depth + 1) for name in ordered}
+        _add_extra(value, extra, (least, most), draw, depth)
+        return value
+
+    return write
+
+
+def _add_together(
+    names: set[str], together: dict[str, list[str]], makers: dict[str, Maker]
+) -> None:
+    for _ in range(len(together)):
+        before = len(names)
+        for name, others in together.items():
+            if name in names:
+                names |= {other for other in others if other in makers}
+        if len(names) == before:
+            return
+
+
+def _fill(names: set[str], optional: list[str], least: int, most: float, needed: list[str]) -> None:
+    for name in optional:
+        if len(names) >= least:
+            break
+        names.add(name)
+    for name in reversed(optional):
+        if len(names) <= max(most, len(needed)):
+            break
+        names.discard(name)
+
+
+# Writes the name of one more property, and makes its value.
+_Extra = tuple[Writer | None, Maker]
+
+
+def _extra(shape: Shape, compile_: Compile) -> list[_Extra]:
+    """What may be added beyond the properties that have a name."""
+    found: list[_Extra] = []
+    for pattern, place in shape.named:
+        try:
+            found.append((compile_pattern(pattern), compile_((place,), "")))
+        except (PatternError, RecursionError):
+            continue  # such properties are optional: leave them out
+    if shape.closed:
+        return found
+    if shape.additional:
+        found.append((None, compile_(tuple(shape.additional), "")))
+    elif shape.least("minProperties") > len(shape.properties):
+        found.append((None, compile_(_FREE_TEXT, "")))
+    return found
+
+
+def _add_extra(
+    value: dict[str, Any],
+    extra: list[_Extra],
+    bounds: tuple[int, float],
+    draw: Draw,
+    depth: int,
+) -> None:
+    if not extra:
+        return
+    least, most = bounds
+    # A table without named properties is a map: its entries are what it is for.
+    wanted = 0 if draw.sparse(depth) or value else draw.chance.randint(1, 3)
+    wanted = min(max(wanted, least - len(value)), 1000)
+    for number in range(wanted):
+        if len(value) >= most:
+            return
+        writer, maker = draw.chance.choice(extra)
+        key = writer.write(draw.chance) if writer else f"key{number + 1}"
+        if key not in value:
+            draw.left -= 1
+            value[key] = maker(draw, depth + 1)
