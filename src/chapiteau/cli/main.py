@@ -1,6 +1,5 @@
 """The front door: find the command, import it, turn errors into three lines and an exit code."""
 
-import importlib
 import os
 import signal
 import sys
@@ -10,43 +9,14 @@ import click
 
 from chapiteau.cli.groups import COMMANDS
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.core.problems import did_you_mean
+from chapiteau.plumbing.lazygroup import LazyGroup
 
 __all__ = ["main", "run"]
 
 
-class FrontDoor(click.Group):
-    """A group whose commands are imported only when they are asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import the command behind a name."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        module, _, name = entry[0].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), name)
-        return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with the nearest name when there is none."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}: {did_you_mean(args[0], COMMANDS)}")
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One line each from the table: the modules stay unimported."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-
 @click.command(
-    cls=FrontDoor,
+    cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
 )

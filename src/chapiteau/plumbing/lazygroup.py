@@ -1,0 +1,49 @@
+"""A group of commands that are imported only when they are asked for."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from chapiteau.core.problems import did_you_mean
+
+__all__ = ["LazyGroup"]
+
+
+class LazyGroup(click.Group):
+    """Finds its commands in `table`: name → ("module:attribute", one line of help).
+
+    `--help` imports none of them, and a command imports only its own module: a shell's
+    completion must not pay for what it does not use.
+    """
+
+    def __init__(self, *args: Any, table: Mapping[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of the table."""
+        return list(self.table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command behind a name."""
+        entry = self.table.get(cmd_name)
+        if entry is None:
+            return None
+        module, _, name = entry[0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest name when there is none."""
+        if args and args[0] not in self.table and not args[0].startswith("-"):
+            ctx.fail(f"no command {args[0]!r}: {did_you_mean(args[0], self.table)}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One line each from the table: the modules stay unimported."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.table.items()])
