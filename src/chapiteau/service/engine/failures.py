@@ -39,7 +39,7 @@ def problem_of(error: BaseException, environ: dict[str, Any]) -> ProblemError:
 def _detail(error: HTTPException, environ: dict[str, Any]) -> str:
     # Pyramid's 404 carries the path or a debug text as its detail: the path is news to nobody.
     detail = error.detail or ""
-    if detail == environ.get("PATH_INFO") or error.code == 404 and not detail:
+    if detail == environ.get("PATH_INFO") or (error.code == 404 and not detail):
         return "there is nothing at this path"
     return str(detail)
 

@@ -173,9 +173,7 @@ class _Reader:
         if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
             raise self.wrong(name, "is * or **", "name every parameter")
         kind = self.hints.get(name)
-        if name == "request" or (kind is None and name not in self.in_path and not self._started):
-            self.request = name
-        elif _is_request(kind):
+        if name == "request" or (kind is None and name not in self.in_path and not self._started) or _is_request(kind):
             self.request = name
         elif name == "context" and name not in self.in_path:
             self.context = name
@@ -312,8 +310,8 @@ def _is_group(kind: Any) -> bool:
 
 def _is_request(kind: Any) -> bool:
     return (
-        isinstance(kind, type)
-        and hasattr(kind, "environ_getter")
+        (isinstance(kind, type)
+        and hasattr(kind, "environ_getter"))
         or (isinstance(kind, type) and kind.__module__.startswith(("pyramid.", "webob.")))
     )
 

@@ -1,0 +1,6 @@
+"""The worker: one process that serves a WSGI application on sockets it was handed."""
+
+from chapiteau.service.engine.serving.listeners import bind, inherited
+from chapiteau.service.engine.serving.worker import ServeOptions, Worker
+
+__all__ = ["ServeOptions", "Worker", "bind", "inherited"]

@@ -1,0 +1,170 @@
+"""One client's connection: bytes in, whole requests out, bytes back."""
+
+import contextlib
+import socket
+import tempfile
+from collections.abc import Callable
+from io import BytesIO
+from typing import IO, Any, Final
+
+from chapiteau.service.logic.http1 import Chunks, Head, HeadParser
+
+__all__ = ["Connection", "Incoming"]
+
+_READ: Final = 64 * 1024
+_IN_MEMORY: Final = 1 << 20  # a longer body waits in a temporary file
+
+
+class Incoming:
+    """A whole request: head, and the body as a file."""
+
+    __slots__ = ("body", "head", "length")
+
+    def __init__(self, head: Head, body: IO[bytes], length: int) -> None:
+        self.head = head
+        self.body = body
+        self.length = length
+
+
+class Connection:
+    """Only the leading thread touches it, but for the time in which another runs its request."""
+
+    __slots__ = (
+        "_body", "_chunks", "_head", "_left", "_total", "base", "broken", "busy", "closing", "data",
+        "fd", "mask", "out", "since", "sock", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, sock: socket.socket, base: dict[str, Any], now: float) -> None:
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.base = base
+        self.data = bytearray()
+        self.out: bytes | memoryview = b""
+        self.mask = 0  # what the poller watches it for; 0: not registered
+        self.busy = False
+        self.closing = False  # close when `out` is written
+        self.broken = False
+        self.since = now
+        self.waiting = "request"  # request | head | body | flush | linger
+        self._head: Head | None = None
+        self._chunks: Chunks | None = None
+        self._body: Any = None
+        self._left = 0
+        self._total = 0
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.fd} {self.waiting}{' busy' if self.busy else ''}>"
+
+    # ── in ───────────────────────────────────────────────────────────────────────────────────
+    def receive(self) -> bool:
+        """Read what is there. False when the client has gone."""
+        try:
+            piece = self.sock.recv(_READ)
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError:
+            self.broken = True
+            return False
+        if not piece:
+            return False
+        if self.waiting != "linger":
+            self.data += piece
+        return True
+
+    def next(self, parser: HeadParser, now: Callable[[], float]) -> Incoming | None:
+        """The next whole request, or None when more bytes are needed.
+
+        Raises RefusedRequestError.
+        """
+        if self._head is None:
+            if not self.data:
+                self.waiting = "request"
+                return None
+            end = parser.end_of(self.data)
+            if not end:
+                if self.waiting != "head":
+                    self.waiting, self.since = "head", now()
+                return None
+            head = parser.parse(bytes(self.data[:end]))
+            del self.data[:end]
+            if not head.has_body:
+                return Incoming(head, BytesIO(), 0)
+            self._start_body(head, parser, now())
+        return self._more_body()
+
+    def _start_body(self, head: Head, parser: HeadParser, now: float) -> None:
+        self._head = head
+        self.waiting, self.since = "body", now
+        self._total = 0
+        length = head.fields.length
+        self._chunks = Chunks(parser.limits) if head.fields.chunked else None
+        self._left = length or 0
+        small = length is not None and length <= _IN_MEMORY
+        self._body = BytesIO() if small else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
+        if head.fields.expects and not self.data:
+            self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _more_body(self) -> Incoming | None:
+        head = self._head
+        if head is None:
+            return None
+        if self._chunks is not None:
+            piece = self._chunks.feed(self.data)
+            whole = self._chunks.done
+        else:
+            piece = bytes(self.data[: self._left])
+            del self.data[: len(piece)]
+            self._left -= len(piece)
+            whole = self._left == 0
+        self._body.write(piece)
+        self._total += len(piece)
+        if not whole:
+            return None
+        body, self._body, self._head, self._chunks = self._body, None, None, None
+        body.seek(0)
+        return Incoming(head, body, self._total)
+
+    # ── out ──────────────────────────────────────────────────────────────────────────────────
+    def write(self, data: bytes) -> None:
+        """Send now what the socket takes; the rest waits in `out`."""
+        if self.out:
+            self.out = bytes(self.out) + data
+            return
+        try:
+            sent = self.sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.broken = True
+            return
+        if sent < len(data):
+            self.out = memoryview(data)[sent:]
+
+    def flush(self) -> None:
+        """Send more of `out`."""
+        rest = self.out
+        if not rest:
+            return
+        try:
+            sent = self.sock.send(rest)
+        except (BlockingIOError, InterruptedError):
+            return
+        except OSError:
+            self.broken = True
+            self.out = b""
+            return
+        self.out = memoryview(rest)[sent:] if sent < len(rest) else b""
+
+    def half_close(self) -> None:
+        """Say that nothing more will come; what the client still sends is thrown away."""
+        self.waiting = "linger"
+        self.data.clear()
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close for good."""
+        self.waiting = "closed"
+        if self._body is not None:
+            self._body.close()
+        self.sock.close()

@@ -1,0 +1,380 @@
+"""The loop of a worker.
+
+One thread leads: it waits for sockets, reads, and runs the application itself, so that a short
+request costs no hand-over between threads. The main thread watches. When a request takes longer
+than a blink, the watch lets another thread lead; the slow one finishes, sends its answer and
+queues up behind. So all threads can be inside slow requests, while fast ones cost one thread only.
+
+Laws: a connection belongs to the leader, but for the time in which a thread runs its request.
+Only the leader accepts, and only one connection per turn: what this worker can't serve soon stays
+in the shared queue for its siblings, where a kill of this process can't hurt it. Losing the lead
+is decided by who pops `_token` first.
+"""
+
+import contextlib
+import logging
+import os
+import socket
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.service.engine.serving.connection import Connection, Incoming
+from chapiteau.service.engine.serving.listeners import port_of
+from chapiteau.service.engine.serving.poller import READ, WRITE, new_poller
+from chapiteau.service.engine.serving.wsgi import (
+    Application,
+    Dates,
+    Exchange,
+    base_environ,
+    environ_for,
+    refusal,
+)
+from chapiteau.service.logic.http1 import HeadParser, Limits, RefusedRequestError
+
+__all__ = ["ServeOptions", "Worker"]
+
+_log = logging.getLogger("chapiteau.service.worker")
+
+_BLINK: Final = 0.005  # seconds in one request after which another thread may lead
+_SLOW: Final = 0.002  # mean seconds per request above which the lead is given away beforehand
+_SWEEP: Final = 1.0  # seconds between two looks at timeouts
+_LINGER_READ: Final = 2.0  # seconds in which a refused client may still send into the void
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeOptions:
+    """How to serve; times in seconds."""
+
+    threads: int = 4
+    keep_alive: float = 75.0
+    read_timeout: float = 20.0
+    write_timeout: float = 30.0
+    linger: float = 1.0
+    drain_timeout: float = 60.0
+    max_connections: int = 1000
+    limits: Limits = field(default_factory=Limits)
+
+
+class Worker:
+    """Serves one application on listening sockets until `drain` is called."""
+
+    def __init__(
+        self,
+        app: Application,
+        listeners: list[socket.socket],
+        clock: Clock,
+        options: ServeOptions | None = None,
+    ) -> None:
+        self.options = options or ServeOptions()
+        self._app = app
+        self._now = clock.now
+        self._dates = Dates(clock.wall)
+        self._parser = HeadParser(self.options.limits)
+        self._poller = new_poller()
+        self._listeners: dict[int, tuple[socket.socket, dict[str, Any]]] = {}
+        self._accepting = False
+        self._resume_at = 0.0
+        self._conns: dict[int, Connection] = {}
+        self._returned: deque[Connection] = deque()
+        self._lead = threading.Lock()
+        self._token: list[float] = []
+        self._mean = 0.0
+        self._threads: list[threading.Thread] = []
+        self._drain_asked = False
+        self._draining = False
+        self._linger_until = 0.0
+        self._next_sweep = self._now() + _SWEEP
+        self.finished = threading.Event()
+        self.asleep = False
+        self.alarm = threading.Lock()  # released: something for the watch to look at
+        self.alarm.acquire()
+        self.last_turn = self._now()
+        self._wake_out, self._wake_in = os.pipe()
+        for end in (self._wake_out, self._wake_in):
+            os.set_blocking(end, False)
+        self._poller.register(self._wake_out, READ)
+        for listener in listeners:
+            listener.setblocking(False)
+            base = base_environ(*port_of(listener), threads=self.options.threads > 1)
+            self._listeners[listener.fileno()] = (listener, base)
+
+    # ── from outside ─────────────────────────────────────────────────────────────────────────
+    def start(self) -> None:
+        """Begin to accept."""
+        self._accept_again()
+        for number in range(self.options.threads):
+            thread = threading.Thread(target=self._work, name=f"worker {number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def drain(self) -> None:
+        """Accept no more, answer what has been asked, then finish. Safe in a signal handler."""
+        self._drain_asked = True
+        self._wake()
+
+    def relieve(self) -> bool:
+        """Let another thread lead when the leader is stuck in one request; the watch calls it.
+
+        Returns whether a request is running at all.
+        """
+        if not self._token:
+            return False
+        try:
+            started = self._token[0]
+            if self._now() - started > _BLINK and self._token.pop() >= 0:
+                self._lead.release()
+        except IndexError:
+            pass  # the request ended in this very moment
+        return True
+
+    def ring(self) -> None:
+        """Wake the watch; ringing twice is ringing once."""
+        with contextlib.suppress(RuntimeError):
+            self.alarm.release()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_in, b"!")
+
+    # ── threads ──────────────────────────────────────────────────────────────────────────────
+    def _work(self) -> None:
+        while not self.finished.is_set():
+            self._lead.acquire()
+            try:
+                kept = self.finished.is_set() or self._turns()
+            except BaseException:
+                _log.exception("a defect in the worker; this process ends")
+                os._exit(70)  # half a loop must not go on: the supervisor starts a new process
+            if kept:
+                self._lead.release()
+
+    def _turns(self) -> bool:
+        """Lead until finished (True) or until the lead is lost (False)."""
+        while True:
+            self.last_turn = self._now()
+            for fd, events in self._poller.poll(self._patience()):
+                if not self._event(fd, events):
+                    return False
+            while self._returned:
+                if not self._welcome_back(self._returned.popleft()):
+                    return False
+            if self._drain_asked and not self._draining:
+                self._start_drain()
+            if self._now() >= self._next_sweep:
+                self._next_sweep = self._now() + (0.05 if self._draining else _SWEEP)
+                if not self._sweep():
+                    return False
+            if self._draining and not self._conns and not self._listeners:
+                self.finished.set()
+                self.ring()
+                return True
+
+    def _patience(self) -> float:
+        return 0.05 if self._draining else _SWEEP
+
+    def _event(self, fd: int, events: int) -> bool:
+        """Handle one ready descriptor; False when the lead was lost meanwhile."""
+        conn = self._conns.get(fd)
+        if conn is not None:
+            return self._ready(conn, events)
+        if fd in self._listeners:
+            return self._accept(fd)
+        if fd == self._wake_out:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self._wake_out, 4096)
+        return True
+
+    # ── accepting ────────────────────────────────────────────────────────────────────────────
+    def _accept(self, fd: int) -> bool:
+        listener, base = self._listeners[fd]
+        try:
+            sock, address = listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return True  # a sibling was faster, or the client has gone
+        except OSError as exc:
+            _log.warning("can't accept: %s", exc)
+            self._accept_not(1.0)
+            return True
+        conn = self._welcome(sock, address, base)
+        if len(self._conns) >= self.options.max_connections:
+            self._accept_not(0.0)
+        # Mostly the request is there already: no need to ask the poller first.
+        return self._ready(conn, READ)
+
+    def _welcome(self, sock: socket.socket, address: Any, base: dict[str, Any]) -> Connection:
+        sock.setblocking(False)
+        own = base.copy()
+        if isinstance(address, tuple):
+            own["REMOTE_ADDR"], own["REMOTE_PORT"] = address[0], str(address[1])
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
+            own["REMOTE_ADDR"] = ""
+        conn = Connection(sock, own, self._now())
+        self._conns[conn.fd] = conn
+        return conn
+
+    def _accept_not(self, pause: float) -> None:
+        if self._accepting:
+            self._accepting = False
+            for fd in self._listeners:
+                self._poller.unregister(fd)
+        self._resume_at = self._now() + pause
+
+    def _accept_again(self) -> None:
+        if not self._accepting:
+            self._accepting = True
+            for fd in self._listeners:
+                self._poller.register(fd, READ)
+
+    # ── one connection ───────────────────────────────────────────────────────────────────────
+    def _ready(self, conn: Connection, events: int) -> bool:
+        if conn.busy:
+            # Its request runs in another thread, and more bytes (or the end) have come: look
+            # again when the request is done.
+            self._watch(conn, 0)
+            return True
+        if events & WRITE:
+            conn.flush()
+        if events & ~WRITE and not conn.receive():
+            self._close(conn)
+            return True
+        return self._advance(conn)
+
+    def _advance(self, conn: Connection) -> bool:
+        """Run every whole request that is there; False when the lead was lost."""
+        while not conn.broken and not conn.out and conn.waiting != "linger":
+            if conn.closing:
+                self._close(conn)
+                return True
+            try:
+                incoming = conn.next(self._parser, self._now)
+                if incoming is None:
+                    break
+                environ = environ_for(conn.base, incoming)
+            except RefusedRequestError as exc:
+                conn.write(refusal(exc.status, exc.what, self._dates))
+                conn.half_close()
+                conn.since = self._now()
+                break
+            if not self._run(conn, incoming, environ):
+                return False
+        if conn.broken:
+            self._close(conn)
+        else:
+            self._watch(conn, WRITE if conn.out else READ)
+        return True
+
+    def _run(self, conn: Connection, incoming: Incoming, environ: dict[str, Any]) -> bool:
+        """Run a request; False when the lead was lost, the connection then comes back by itself."""
+        keep = incoming.head.keep and not (self._draining and not conn.data)
+        exchange = Exchange(conn, incoming, keep=keep, dates=self._dates)
+        conn.busy = True
+        started = self._now()
+        leading = not (self._mean > _SLOW and self.options.threads > 1)
+        if leading:
+            self._token.append(started)
+            if self.asleep:
+                self.ring()
+        else:
+            self._lead.release()
+        exchange.run(self._app, environ)
+        ended = self._now()
+        if leading:
+            try:
+                self._token.pop()
+            except IndexError:
+                leading = False
+        self._mean += (ended - started - self._mean) * 0.1
+        conn.since = ended
+        conn.closing = not exchange.keep
+        conn.waiting = "flush" if conn.out else "request"
+        if leading:
+            conn.busy = False
+            return True
+        self._returned.append(conn)
+        self._wake()
+        return False
+
+    def _welcome_back(self, conn: Connection) -> bool:
+        conn.busy = False
+        return self._advance(conn)
+
+    def _watch(self, conn: Connection, mask: int) -> None:
+        if mask == conn.mask:
+            return
+        if not conn.mask:
+            self._poller.register(conn.fd, mask)
+        elif mask:
+            self._poller.modify(conn.fd, mask)
+        else:
+            self._poller.unregister(conn.fd)
+        conn.mask = mask
+
+    def _close(self, conn: Connection) -> None:
+        self._watch(conn, 0)
+        del self._conns[conn.fd]
+        conn.close()
+        if not self._accepting and self._resume_at <= self._now() and self._listeners:
+            self._accept_again()
+
+    # ── time ─────────────────────────────────────────────────────────────────────────────────
+    def _sweep(self) -> bool:
+        now = self._now()
+        if self._listeners and not self._accepting and self._resume_at <= now:
+            if len(self._conns) < self.options.max_connections:
+                self._accept_again()
+        for conn in [c for c in self._conns.values() if not c.busy]:
+            if not self._overdue(conn, now):
+                return False
+        return True
+
+    def _overdue(self, conn: Connection, now: float) -> bool:
+        """Close a connection that has waited too long; False when the lead was lost."""
+        options = self.options
+        age = now - conn.since
+        if conn.waiting == "request":
+            if self._draining and now >= self._linger_until:
+                # The last look: a request that has come in this moment is still answered.
+                if conn.receive() and conn.data:
+                    return self._advance(conn)
+                self._close(conn)
+            elif age > options.keep_alive:
+                self._close(conn)
+        elif conn.waiting in ("head", "body") and age > options.read_timeout:
+            conn.write(refusal(408, "the request did not come in time", self._dates))
+            conn.half_close()
+            conn.since = now
+            self._watch(conn, READ)
+        elif (conn.waiting == "flush" and age > options.write_timeout) or (conn.waiting == "linger" and age > _LINGER_READ):
+            self._close(conn)
+        return True
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────
+    def _start_drain(self) -> None:
+        """Take what is in the queue because of us, then leave it to the siblings.
+
+        A connection may have come for which the kernel has woken only this process. So first
+        stop listening for more, then accept until nothing is there.
+        """
+        self._draining = True
+        self._linger_until = self._now() + self.options.linger
+        self._accept_not(float("inf"))
+        for fd in list(self._listeners):
+            listener, _ = self._listeners[fd]
+            while len(self._conns) < self.options.max_connections and self._accept_last(fd):
+                pass
+            del self._listeners[fd]
+            listener.close()
+
+    def _accept_last(self, fd: int) -> bool:
+        """Accept one more without running it yet; False when the queue is empty."""
+        listener, base = self._listeners[fd]
+        try:
+            sock, address = listener.accept()
+        except OSError:
+            return False
+        self._watch(self._welcome(sock, address, base), READ)
+        return True

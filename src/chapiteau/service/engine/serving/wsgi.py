@@ -1,0 +1,250 @@
+"""WSGI (PEP 3333): a request as an environ, an application's answer as bytes."""
+
+import logging
+import select
+import sys
+from collections.abc import Callable, Iterable
+from email.utils import formatdate
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from chapiteau.service.engine.serving.connection import Connection, Incoming
+from chapiteau.service.logic.http1 import RefusedRequestError
+from chapiteau.service.logic.problem import MEDIA_TYPE, phrase
+
+__all__ = ["Exchange", "base_environ", "environ_for", "refusal"]
+
+_log = logging.getLogger("chapiteau.service.worker")
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+_BUFFERED: Final = 256 * 1024  # a stream waits for its reader above this
+_WRITE_TIMEOUT: Final = 30_000  # milliseconds in which a reader must take something
+
+
+def base_environ(host: str, port: str, *, threads: bool) -> dict[str, Any]:
+    """What is the same for all requests of a listener."""
+    return {
+        "SCRIPT_NAME": "",
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": threads,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+    }
+
+
+def environ_for(base: dict[str, Any], incoming: Incoming) -> dict[str, Any]:
+    """The environ of one request. Raises RefusedRequestError for a target that can't be."""
+    head = incoming.head
+    environ = base.copy()
+    environ.update(head.fields.environ)
+    path, _, query = head.target.partition("?")
+    if not path.startswith("/"):
+        path = _odd_target(head.method, path)
+    if "%" in path:
+        if "%00" in path:
+            raise RefusedRequestError(400, "a path can't hold NUL")
+        path = unquote_to_bytes(path).decode("latin-1")
+    if "#" in query or ("#" in path and "#" in head.target):
+        raise RefusedRequestError(400, "a request has no fragment")
+    environ["REQUEST_METHOD"] = head.method
+    environ["PATH_INFO"] = path
+    environ["QUERY_STRING"] = query
+    environ["RAW_URI"] = head.target
+    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.version == 11 else "HTTP/1.0"
+    environ["wsgi.input"] = incoming.body
+    if head.fields.chunked:
+        environ["CONTENT_LENGTH"] = str(incoming.length)
+    return environ
+
+
+def _odd_target(method: str, path: str) -> str:
+    if path == "*" and method == "OPTIONS":
+        return "*"
+    if path.lower().startswith(("http://", "https://")):
+        return urlsplit(path).path or "/"
+    raise RefusedRequestError(400, "the target is no path")
+
+
+class Dates:
+    """The Date header, written once a second."""
+
+    def __init__(self, wall: Callable[[], float]) -> None:
+        self._wall = wall
+        self._second = 0
+        self._line = ""
+
+    def line(self) -> str:
+        """`Date: …` with its line end."""
+        second = int(self._wall())
+        if second != self._second:
+            self._line = f"Date: {formatdate(second, usegmt=True)}\r\n"
+            self._second = second
+        return self._line
+
+
+class Exchange:
+    """One request's answer on its way from the application to the socket."""
+
+    __slots__ = (
+        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_keep", "_length", "_sent", "_version",
+        "headers", "keep", "status",
+    )  # fmt: skip
+
+    def __init__(self, conn: Connection, incoming: Incoming, *, keep: bool, dates: Dates) -> None:
+        self._conn = conn
+        self._dates = dates
+        self._version = incoming.head.version
+        self._head = incoming.head.method == "HEAD"
+        self.keep = keep
+        self.status = ""
+        self.headers: list[tuple[str, str]] = []
+        self._sent = False
+        self._chunked = False
+        self._bodyless = False
+        self._length = -1
+
+    def run(self, app: Application, environ: dict[str, Any]) -> None:
+        """Call the application and send its answer; never raises for the application's faults."""
+        body: Any = None
+        try:
+            body = app(environ, self.start_response)
+            self._send_all(body)
+        except Exception:
+            _log.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
+            self._failed()
+        finally:
+            if hasattr(body, "close"):
+                try:
+                    body.close()
+                except Exception:
+                    _log.exception("close() of the answer to %s", environ["PATH_INFO"])
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Callable[[bytes], None]:
+        """As PEP 3333 has it."""
+        if exc_info:
+            try:
+                if self._sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.status:
+            raise RuntimeError("start_response was called twice")
+        self.status, self.headers = status, headers
+        return self._write
+
+    def _send_all(self, body: Any) -> None:
+        if isinstance(body, list | tuple) and len(body) <= 1:
+            # The usual case: one piece. Head and body leave in one packet, length is known.
+            whole = body[0] if body else b""
+            head = self._start(len(whole))
+            self._conn.write(head + whole if whole and not self._bodyless else head)
+            return
+        for piece in body:
+            if piece:
+                self._write(piece)
+        if not self._sent:
+            self._conn.write(self._start(0))
+        elif self._chunked:
+            self._conn.write(b"0\r\n\r\n")
+        if self._length > 0:
+            raise RuntimeError("the answer is shorter than its Content-Length")
+
+    def _write(self, piece: bytes) -> None:
+        head = b"" if self._sent else self._start(None)
+        if self._bodyless:
+            piece = b""
+        elif self._chunked:
+            piece = b"%x\r\n%b\r\n" % (len(piece), piece)
+        elif self._length >= 0:
+            if len(piece) > self._length:
+                raise RuntimeError("the answer is longer than its Content-Length")
+            self._length -= len(piece)
+        self._conn.write(head + piece)
+        if len(self._conn.out) > _BUFFERED:
+            self._wait_for_reader()
+
+    def _wait_for_reader(self) -> None:
+        """A slow reader holds this thread; the watch in the worker lets another one lead."""
+        poller = select.poll()
+        poller.register(self._conn.fd, select.POLLOUT)
+        while len(self._conn.out) > _BUFFERED and not self._conn.broken:
+            if not poller.poll(_WRITE_TIMEOUT):
+                self._conn.broken = True
+                raise TimeoutError("the client takes nothing")
+            self._conn.flush()
+        if self._conn.broken:
+            raise ConnectionError("the client has gone")
+
+    def _start(self, length: int | None) -> bytes:
+        """Status line and headers; decides how the end of the body is told."""
+        code = self.status[:3]
+        if not code.isdigit() or "\n" in self.status or "\r" in self.status:
+            raise RuntimeError("the application has not called start_response")
+        empty = code in ("204", "304") or code[0] == "1"
+        self._bodyless = empty or self._head
+        text, given, count = self._lines()
+        if given >= 0:
+            self._length = -1 if self._bodyless or length is not None else given
+            if length is not None and not self._bodyless and given != length:
+                raise RuntimeError(f"Content-Length says {given}, the body has {length} bytes")
+        elif not empty:
+            if length is not None and not (self._head and length == 0):
+                text += f"Content-Length: {length}\r\n"
+                count += 1
+            elif self._version == 11 and not self._head:
+                text += "Transfer-Encoding: chunked\r\n"
+                self._chunked = True
+                count += 1
+            elif not self._head:
+                self.keep = False
+        # A line end inside a value would let an answer forge headers (or a second answer).
+        if text.count("\n") != count or text.count("\r") != count or "\0" in text:
+            raise RuntimeError("a header holds a line end")
+        if not self.keep:
+            text += "Connection: close\r\n"
+        elif self._version == 10:
+            text += "Connection: keep-alive\r\n"
+        head = f"HTTP/1.1 {self.status}\r\n{text}{self._dates.line()}\r\n".encode("latin-1")
+        self._sent = True
+        return head
+
+    def _lines(self) -> tuple[str, int, int]:
+        given = -1
+        lines = []
+        for name, value in self.headers:
+            lowered = name.lower()
+            if lowered == "content-length":
+                given = int(value)
+            elif lowered in ("connection", "transfer-encoding", "date", "keep-alive"):
+                if lowered == "connection" and "close" in value.lower():
+                    self.keep = False
+                continue
+            lines.append(f"{name}: {value}\r\n")
+        return "".join(lines), given, len(lines)
+
+    def _failed(self) -> None:
+        self.keep = False
+        if not self._sent:
+            self._conn.write(refusal(500, "the application failed", self._dates))
+        else:
+            # Half an answer is out: cutting the line is the only honest way to say so.
+            self._conn.broken = True
+
+
+def refusal(status: int, what: str, dates: Dates) -> bytes:
+    """A whole answer that the worker gives by itself; the connection closes behind it."""
+    body = (
+        f'{{"type":"about:blank","title":"{phrase(status)}","status":{status},"detail":"{what}"}}'
+    )
+    return (
+        f"HTTP/1.1 {status} {phrase(status)}\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n{dates.line()}\r\n{body}"
+    ).encode("latin-1")

@@ -1,0 +1,268 @@
+"""HTTP/1.1 requests out of bytes (RFC 9112), strictly: what two servers could read differently
+is refused.
+
+Laws: a request has either Content-Length or `Transfer-Encoding: chunked`, never both; equal
+Content-Lengths may not be repeated; lines end with CRLF; no white space before a colon; no
+folded lines; a chunk size is hex digits only. Every refusal closes the connection.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+__all__ = ["Chunks", "Head", "HeadParser", "Limits", "RefusedRequestError"]
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_TARGET: Final = re.compile(r"[!-~]+")
+# Anything that may not stand in a field value: controls, and CR or LF on their own.
+_BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
+_CACHED_BYTES: Final = 2048
+_CACHED_HEADS: Final = 512
+
+
+class RefusedRequestError(Exception):
+    """The request can't be read safely: answer `status` and close."""
+
+    def __init__(self, status: int, what: str) -> None:
+        super().__init__(what)
+        self.status = status
+        self.what = what
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much a client may send, in bytes and counts."""
+
+    line: int = 8190
+    head: int = 32 * 1024
+    headers: int = 100
+    body: int = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Fields:
+    """What the header lines of a request say."""
+
+    environ: dict[str, str]
+    length: int | None
+    chunked: bool
+    close: bool | None
+    expects: bool
+    hosts: int
+
+
+@dataclass(slots=True)
+class Head:
+    """A request without its body."""
+
+    method: str
+    target: str
+    version: int
+    fields: Fields = field(repr=False)
+
+    @property
+    def keep(self) -> bool:
+        """Whether the client wants the connection to stay open."""
+        if self.fields.close is not None:
+            return not self.fields.close
+        return self.version == 11
+
+    @property
+    def has_body(self) -> bool:
+        """Whether bytes follow the head."""
+        return self.fields.chunked or bool(self.fields.length)
+
+
+class HeadParser:
+    """Reads heads. Equal header blocks are read once: a client repeats itself on a connection."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._known: dict[bytes, Fields] = {}
+
+    def end_of(self, data: bytes | bytearray) -> int:
+        """Where the head ends (behind its empty line), or 0. Raises RefusedRequestError."""
+        end = data.find(b"\r\n\r\n")
+        if end < 0:
+            if len(data) > self.limits.head:
+                raise RefusedRequestError(431, "the head is too long")
+            if len(data) > self.limits.line and data.find(b"\r\n") < 0:
+                raise RefusedRequestError(414, "the request line is too long")
+            return 0
+        if end > self.limits.head:
+            raise RefusedRequestError(431, "the head is too long")
+        return end + 4
+
+    def parse(self, data: bytes) -> Head:
+        """A whole head, its empty line included. Raises RefusedRequestError."""
+        at = data.index(b"\r\n")
+        if at > self.limits.line:
+            raise RefusedRequestError(414, "the request line is too long")
+        block = data[at + 2 : -2]
+        fields = self._known.get(block)
+        if fields is None:
+            fields = self._read_fields(block.decode("latin-1"))
+            if len(block) <= _CACHED_BYTES:
+                if len(self._known) >= _CACHED_HEADS:
+                    self._known.clear()
+                self._known[block] = fields
+        method, target, version = _request_line(data[:at].decode("latin-1"))
+        if version == 11 and fields.hosts != 1:
+            raise RefusedRequestError(400, "exactly one Host header is needed")
+        if version == 10 and fields.chunked:
+            raise RefusedRequestError(400, "HTTP/1.0 knows no chunks")
+        return Head(method, target, version, fields)
+
+    def _read_fields(self, block: str) -> Fields:
+        fields = Fields({}, None, False, None, False, 0)
+        lines = block.split("\r\n")[:-1]
+        if len(lines) > self.limits.headers:
+            raise RefusedRequestError(431, "too many headers")
+        for line in lines:
+            name, colon, value = line.partition(":")
+            if not colon or not _TOKEN.fullmatch(name):
+                raise RefusedRequestError(400, "a header line can't be read")
+            value = value.strip(" \t")
+            if _BAD_VALUE.search(value):
+                raise RefusedRequestError(400, "a control character in a header")
+            self._field(fields, name, value)
+        if fields.chunked and fields.length is not None:
+            raise RefusedRequestError(400, "both Content-Length and Transfer-Encoding")
+        return fields
+
+    def _field(self, fields: Fields, name: str, value: str) -> None:
+        key = name.upper().replace("-", "_")
+        if "_" in name:
+            # `Content_Length` would become the same variable as `Content-Length`: drop it.
+            return
+        if key == "CONTENT_LENGTH":
+            if fields.length is not None or not value.isascii() or not value.isdigit():
+                raise RefusedRequestError(400, "Content-Length is not one number")
+            if len(value) > 18 or int(value) > self.limits.body:
+                raise RefusedRequestError(413, "the body is too long")
+            fields.length = int(value)
+            fields.environ[key] = value
+            return
+        if key == "TRANSFER_ENCODING":
+            if value.lower() != "chunked" or fields.chunked:
+                raise RefusedRequestError(501, "no transfer coding but chunked is known")
+            fields.chunked = True
+            return
+        if key == "CONTENT_TYPE":
+            if key in fields.environ:
+                raise RefusedRequestError(400, "Content-Type is given twice")
+            fields.environ[key] = value
+            return
+        if key == "CONNECTION":
+            words = [word.strip() for word in value.lower().split(",")]
+            if "close" in words:
+                fields.close = True
+            elif "keep-alive" in words and fields.close is None:
+                fields.close = False
+        elif key == "EXPECT":
+            if value.lower() != "100-continue":
+                raise RefusedRequestError(417, "no expectation but 100-continue is known")
+            fields.expects = True
+        elif key == "HOST":
+            fields.hosts += 1
+        name = "HTTP_" + key
+        if name in fields.environ:
+            joint = "; " if key == "COOKIE" else ", "
+            value = fields.environ[name] + joint + value
+        fields.environ[name] = value
+
+
+def _request_line(line: str) -> tuple[str, str, int]:
+    parts = line.split(" ")
+    if len(parts) != 3:
+        raise RefusedRequestError(400, "the request line can't be read")
+    method, target, version = parts
+    if version == "HTTP/1.1":
+        number = 11
+    elif version == "HTTP/1.0":
+        number = 10
+    elif re.fullmatch(r"HTTP/\d\.\d", version):
+        raise RefusedRequestError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+    else:
+        raise RefusedRequestError(400, "the request line can't be read")
+    if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
+        raise RefusedRequestError(400, "the request line can't be read")
+    return method, target, number
+
+
+class Chunks:
+    """Takes a chunked body apart (RFC 9112 §7.1); trailers are read and dropped."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._left = 0
+        self._state = "size"
+        self._trailer = 0
+        self.total = 0
+        self.done = False
+
+    def feed(self, data: bytearray) -> bytes:
+        """Take what belongs to the body off the front of `data`. Raises RefusedRequestError."""
+        out: list[bytes] = []
+        while not self.done and self._step(data, out):
+            pass
+        return b"".join(out)
+
+    def _step(self, data: bytearray, out: list[bytes]) -> bool:
+        if self._state == "data":
+            piece = bytes(data[: self._left])
+            del data[: len(piece)]
+            self._left -= len(piece)
+            out.append(piece)
+            if self._left:
+                return False
+            self._state = "end"
+            return True
+        if self._state == "end":
+            if len(data) < 2:
+                return False
+            if data[:2] != b"\r\n":
+                raise RefusedRequestError(400, "a chunk is longer than it says")
+            del data[:2]
+            self._state = "size"
+            return True
+        line = self._line(data)
+        if line is None:
+            return False
+        if self._state == "size":
+            self._size(line)
+        elif not line:
+            self.done = True
+        else:
+            self._check_trailer(line)
+        return True
+
+    def _line(self, data: bytearray) -> bytes | None:
+        end = data.find(b"\r\n")
+        if end < 0:
+            if len(data) > self._limits.line:
+                raise RefusedRequestError(400, "a chunk line is too long")
+            return None
+        line = bytes(data[:end])
+        if b"\n" in line or b"\r" in line:
+            raise RefusedRequestError(400, "a bare line end in a chunk line")
+        del data[: end + 2]
+        return line
+
+    def _size(self, line: bytes) -> None:
+        digits, semicolon, extension = line.partition(b";")
+        digits = digits.rstrip(b" \t") if semicolon else digits
+        if not _SIZE.fullmatch(digits) or len(extension) > 256:
+            raise RefusedRequestError(400, "a chunk size can't be read")
+        self._left = int(digits, 16)
+        self.total += self._left
+        if self.total > self._limits.body:
+            raise RefusedRequestError(413, "the body is too long")
+        self._state = "data" if self._left else "trailer"
+
+    def _check_trailer(self, line: bytes) -> None:
+        self._trailer += len(line)
+        name = line.partition(b":")[0].decode("latin-1")
+        if not _TOKEN.fullmatch(name) or self._trailer > self._limits.line:
+            raise RefusedRequestError(400, "a trailer can't be read")
