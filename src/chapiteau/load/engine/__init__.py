@@ -1,0 +1,1 @@
+"""Puts load on a service: sockets, processes, files."""

@@ -1,0 +1,271 @@
+"""The virtual users of one process: who runs a scenario, when, and what became of it."""
+
+import asyncio
+import inspect
+import random
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.http.client import Client
+from chapiteau.load.engine.session import Session
+from chapiteau.load.engine.user import User
+from chapiteau.load.errors import ExchangeError, ScenarioError, TargetNotAllowedError
+from chapiteau.load.logic.scenario import Play, Scenario
+from chapiteau.load.logic.tally import Tally
+
+__all__ = ["Crowd", "Stage", "called"]
+
+# Sessions that are due within this time start at once: arming the timer takes as long.
+_NOW: Final = 0.00002
+_BROKEN: Final = (TargetNotAllowedError, UsageError, ScenarioError)
+
+
+@dataclass(slots=True)
+class Stage:
+    """What run and worker fixtures get: the worker's number, settings, and a place for things."""
+
+    worker: int
+    workers: int
+    options: dict[str, Any]
+    shared: Any = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class Crowd:
+    """Runs sessions in an asyncio loop: openly (`arrivals`) or closed (`keep`)."""
+
+    def __init__(
+        self, client: Client, play: Play, tally: Tally, stage: Stage, *, seed: str, most: int
+    ) -> None:
+        self.loop = client.loop
+        self.now: Callable[[], float] = client.now
+        self.running = 0  # sessions on their way
+        self.broken: Exception | None = None
+        self._client = client
+        self._play = play
+        self._tally = tally
+        self._stage = stage
+        self._seed = seed
+        self._most = most
+        self._chance = random.Random(f"{seed}/choice")  # noqa: S311 — repeatable, not secret
+        self._weights = [s.weight for s in play.scenarios]
+        self._single = play.scenarios[0] if len(play.scenarios) == 1 else None
+        self._before = play.at("setup", "session")
+        self._after = play.at("teardown", "session")
+        self._idle: list[User] = []
+        self._users: set[User] = set()
+        self._made = 0
+        self._left: int | None = None
+
+    @property
+    def users(self) -> int:
+        """Users there are, busy or not."""
+        return len(self._users)
+
+    # ── open model ────────────────────────────────────────────────────────────────────────────
+    async def arrivals(self, moments: Iterator[float], stop: asyncio.Event) -> None:
+        """Start a session at each moment (seconds after the tally's zero)."""
+        done = asyncio.Event()
+        due = next(moments, None)
+
+        def ring() -> None:
+            nonlocal due
+            now = self.now()
+            while due is not None and not stop.is_set():
+                at = self._tally.zero + due
+                if at > now + _NOW:
+                    timer.at(at)
+                    return
+                self.arrive(at)
+                due = next(moments, None)
+                now = self.now()
+            done.set()
+
+        timer = self._client.reactor.timer(ring)
+        try:
+            timer.at(self._tally.zero)
+            await _either(done, stop)
+        finally:
+            timer.close()
+
+    def arrive(self, due: float) -> None:
+        """A session is due: an idle user takes it, or a new one; too many are dropped."""
+        if self._idle:
+            self._idle.pop().call(due)
+        elif len(self._users) < self._most:
+            self._new().call(due)
+        else:
+            self._tally.dropped += 1
+
+    # ── closed model ──────────────────────────────────────────────────────────────────────────
+    async def keep(
+        self,
+        wanted: Callable[[float], int],
+        seconds: float,
+        stop: asyncio.Event,
+        sessions: int | None = None,
+    ) -> None:
+        """Hold as many users busy as `wanted` says for each moment, one session after the other.
+
+        `sessions` ends it after so many in all.
+        """
+        self._left = sessions
+        await asyncio.sleep(max(0.0, self._tally.zero - self.now()))
+        end = self._tally.zero + seconds
+        while (left := end - self.now()) > 0 and not stop.is_set() and self.broken is None:
+            self._adjust(wanted(self.now() - self._tally.zero))
+            if self._left == 0 and not self.running:
+                break
+            await _sleep_or(stop, min(0.1 if sessions is None else 0.01, left))
+        self._adjust(0)
+
+    def more(self) -> bool:
+        """Whether another session is wanted of a looping user; it counts as begun."""
+        if self._left is None:
+            return True
+        if self._left == 0:
+            return False
+        self._left -= 1
+        return True
+
+    def _adjust(self, wanted: int) -> None:
+        looping = [user for user in self._users if user.looping and user.busy]
+        for user in looping[wanted:]:
+            user.looping = False
+        for _ in range(wanted - len(looping)):
+            if not self.more():
+                return
+            user = self._idle.pop() if self._idle else self._new()
+            user.looping = True
+            user.call(self.now())
+
+    # ── ending ────────────────────────────────────────────────────────────────────────────────
+    async def drain(self, seconds: float) -> int:
+        """Wait for sessions on their way, then cut them off; how many were cut."""
+        until = self.now() + seconds
+        while self.running and self.now() < until and self.broken is None:
+            await asyncio.sleep(0.005)
+        cut = self.running
+        for user in list(self._users):
+            user.cut()
+        while self.running:
+            await asyncio.sleep(0.005)
+        return cut
+
+    async def close(self) -> None:
+        """Send all users home, with their tear-downs."""
+        tasks = [user.task for user in self._users if user.task is not None]
+        for user in list(self._users):
+            user.leave()
+        if tasks:
+            await asyncio.wait(tasks, timeout=10)
+
+    # ── for users ─────────────────────────────────────────────────────────────────────────────
+    def session(self, number: int) -> Session:
+        """A session object for this user."""
+        return Session(
+            self._client,
+            user=number,
+            seed=f"{self._seed}/{self._stage.worker}",
+            shared=self._stage.shared,
+        )
+
+    def free(self, user: User) -> None:
+        """The user waits for its next session."""
+        self._idle.append(user)
+
+    def gone(self, user: User) -> None:
+        """The user has left."""
+        self._users.discard(user)
+
+    async def greet(self, session: Session) -> bool:
+        """The user's set-up."""
+        return await self._fixtures(session, "setup")
+
+    async def bid_farewell(self, session: Session) -> bool:
+        """The user's tear-down."""
+        return await self._fixtures(session, "teardown")
+
+    async def iterate(self, session: Session, due: float) -> bool:
+        """One session; true when it came to its end."""
+        scenario = self._single or self._pick()
+        tally = self._tally
+        lag = self.now() - due
+        tally.lag.append(int(lag * 1_000_000))
+        tally.started += 1
+        self.running += 1
+        session.begin(lag)
+        good = False
+        try:
+            for fixture in self._before:
+                await called(fixture.run, session)
+            await scenario.run(session)
+            for fixture in self._after:
+                await called(fixture.run, session)
+            good = True
+        except _BROKEN as exc:
+            self.broken = exc
+        except Exception as exc:  # noqa: BLE001 — whatever a user's scenario raises is a finding
+            self._crashed(exc)
+        finally:
+            self.running -= 1
+            tally.ended += 1
+            tally.iteration(scenario.name, good=good)
+        return good
+
+    def _new(self) -> User:
+        self._made += 1
+        user = User(self, self._made)
+        self._users.add(user)
+        return user
+
+    def _pick(self) -> Scenario:
+        return self._chance.choices(self._play.scenarios, self._weights)[0]
+
+    def _crashed(self, exc: Exception) -> None:
+        place = traceback.extract_tb(exc.__traceback__)
+        own = [f for f in place if "/chapiteau/load/engine/" not in f.filename] or list(place)
+        line = f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else "?"
+        if isinstance(exc, ExchangeError):
+            what = f"request failed: {exc.kind} ({line})"
+        else:
+            what = f"{type(exc).__name__}: {str(exc)[:120]} ({line})"
+        self._tally.crash(what, "".join(traceback.format_exception(exc)))
+
+    async def _fixtures(self, session: Session, when: Any) -> bool:
+        """A user whose set-up fails is a broken scenario: nothing can be said about the service."""
+        for fixture in self._play.at(when, "user"):
+            try:
+                await called(fixture.run, session)
+            except Exception as exc:  # noqa: BLE001 — as above
+                self.broken = self.broken or ScenarioError(
+                    f"a user's {when}, {fixture.run.__name__}, failed: {type(exc).__name__}: {exc}"
+                )
+                return False
+        return True
+
+
+async def called(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a fixture, plain or async."""
+    made = function(*args)
+    return await made if inspect.isawaitable(made) else made
+
+
+async def _either(one: asyncio.Event, other: asyncio.Event) -> None:
+    tasks = [asyncio.ensure_future(one.wait()), asyncio.ensure_future(other.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _sleep_or(stop: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass

@@ -1,0 +1,201 @@
+"""What all sessions of a process share: origins, prepared requests, deadlines."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.http.origin import Origin, Wiring
+from chapiteau.load.engine.http.reactor import Reactor
+from chapiteau.load.errors import TargetNotAllowedError
+from chapiteau.load.logic import urls
+from chapiteau.load.logic.content import encoded
+from chapiteau.load.logic.tally import Row, Tally
+from chapiteau.load.logic.urls import Address
+
+__all__ = ["Client", "Options", "Prepared"]
+
+_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+_MOST_PLAIN: Final = 10_000
+_TICK: Final = 0.05
+_BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
+_LENGTH_FIELD: Final = "content-length"
+
+
+class Options(TypedDict, total=False):
+    """What a request may be given beside its URL."""
+
+    json: Any  # sent as application/json
+    data: Any  # bytes, text, or a mapping of form fields
+    headers: Mapping[str, str]
+    params: Mapping[str, Any]  # query string
+    name: str  # row of the report; default: method and path with ids as {id}
+    tags: tuple[str, ...]
+    timeout: float  # seconds until the whole answer must be there
+    allow_redirects: bool  # default: true, for every method but HEAD
+    expect: frozenset[int] | set[int] | int  # statuses that count as good; default: below 400
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A request as bytes, with all that is known before it goes out."""
+
+    method: str
+    address: Address
+    origin: Origin
+    row: Row
+    head: bytes  # request line and fields, each ended
+    body: bytes
+    data: bytes  # head, empty line, body
+    timeout: float
+    bare: bool
+    twice: bool
+    follow: bool
+    expect: frozenset[int] | None
+    named: bool
+
+
+class Client:
+    """Prepares requests and owns the connections of one process."""
+
+    def __init__(  # noqa: PLR0913 — the parts of a process's client, each used as it is
+        self,
+        reactor: Reactor,
+        now: Callable[[], float],
+        tally: Tally,
+        *,
+        base: str = "",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30.0,
+        wiring: Wiring | None = None,
+        allowed: Callable[[str], bool] = urls.is_loopback,
+    ) -> None:
+        self.reactor = reactor
+        self.loop = reactor.loop
+        self.now = now
+        self.tally = tally
+        self.base = base
+        self.timeout = timeout
+        self.plain: dict[tuple[str, str], Prepared] = {}
+        self._wiring = wiring or Wiring()
+        self._origins: dict[tuple[str, str, int], Origin] = {}
+        self._allowed = allowed
+        self._fields = _fields({"accept": "*/*", "accept-encoding": "gzip, deflate"} | {
+            key.lower(): value for key, value in (headers or {}).items()
+        })
+        self._tick: asyncio.TimerHandle | None = None
+        self._check_deadlines()
+
+    def prepare(self, method: str, url: str, options: Options) -> Prepared:
+        """A request ready to go; one without options is kept for the next time."""
+        address = urls.parse(urls.join(self.base, url))
+        if options:
+            return self._made(method.upper(), address, options)
+        prepared = self._made(method.upper(), address, options)
+        if len(self.plain) < _MOST_PLAIN:
+            self.plain[method, url] = prepared
+        return prepared
+
+    def _made(self, method: str, address: Address, options: Options) -> Prepared:
+        if params := options.get("params"):
+            mark = "&" if "?" in address.path else "?"
+            path = address.path + mark + urls.query(params)
+            address = Address(address.scheme, address.host, address.port, path, address.user)
+        body, kind = encoded(
+            options.get("json"), options.get("data"), has_json="json" in options
+        )
+        fields = dict(self._fields)
+        if address.user and "authorization" not in fields:
+            fields["authorization"] = _basic(address.user)
+        if kind:
+            fields["content-type"] = kind
+        if body or method not in _BODILESS:
+            fields[_LENGTH_FIELD] = str(len(body))
+        if headers := options.get("headers"):
+            fields.update(_fields(headers))
+        name = options.get("name", "")
+        head = _head(method, address, fields)
+        return Prepared(
+            method=method,
+            address=address,
+            origin=self.origin(address),
+            row=self.tally.row(
+                name or urls.row_name(method, address.path), tuple(options.get("tags", ()))
+            ),
+            head=head,
+            body=body,
+            data=head + b"\r\n" + body,
+            timeout=options.get("timeout", self.timeout),
+            bare=method == "HEAD",
+            twice=method in _IDEMPOTENT,
+            follow=options.get("allow_redirects", method != "HEAD"),
+            expect=_expected(options.get("expect")),
+            named=bool(name),
+        )
+
+    def origin(self, address: Address) -> Origin:
+        """Where a request to this address goes. Raises TargetNotAllowedError."""
+        key = (address.scheme, address.host, address.port)
+        origin = self._origins.get(key)
+        if origin is None:
+            if not self._allowed(address.host):
+                raise TargetNotAllowedError(
+                    f"{address.host} is not this machine, and may be somebody else's",
+                    hint=f"if you may put load on it: --allow {address.host}",
+                )
+            origin = Origin(self.reactor, self.now, self._wiring, *key)
+            self._origins[key] = origin
+        return origin
+
+    def _check_deadlines(self) -> None:
+        """Every 50 ms: cheaper than a timer for each request, and close enough for timeouts."""
+        now = self.now()
+        for origin in self._origins.values():
+            origin.overdue(now)
+        self._tick = self.loop.call_later(_TICK, self._check_deadlines)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return sum(len(origin.connections) for origin in self._origins.values())
+
+    def close(self) -> None:
+        """Close all connections."""
+        if self._tick is not None:
+            self._tick.cancel()
+        for origin in self._origins.values():
+            origin.close()
+
+
+def _head(method: str, address: Address, fields: Mapping[str, str]) -> bytes:
+    lines = [f"{method} {address.path} HTTP/1.1"]
+    if "host" not in fields:
+        lines.append(f"host: {address.netloc}")
+    if "user-agent" not in fields:
+        lines.append("user-agent: chapiteau-load")
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    return "\r\n".join([*lines, ""]).encode("latin-1", "replace")
+
+
+def _fields(headers: Mapping[str, str]) -> dict[str, str]:
+    """Header fields by lower-case name. Raises UsageError when one would break the request."""
+    made = {}
+    for name, value in headers.items():
+        text = str(value)
+        if set("\r\n\0") & set(name + text) or not name or " " in name or ":" in name:
+            raise UsageError(f"header {name!r}: {text!r} can't be sent as one line")
+        made[name.lower()] = text
+    return made
+
+
+def _expected(expect: Any) -> frozenset[int] | None:
+    if expect is None:
+        return None
+    return frozenset({expect} if isinstance(expect, int) else expect)
+
+
+def _basic(user: str) -> str:
+    import base64
+
+    return "Basic " + base64.b64encode(user.encode()).decode()

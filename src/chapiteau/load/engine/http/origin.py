@@ -1,0 +1,205 @@
+"""Where requests go: addresses of a host, idle connections to it, and who waits for one."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from chapiteau.load.engine.http.connection import Connection, network_error
+from chapiteau.load.engine.http.exchange import Exchange
+from chapiteau.load.engine.http.reactor import Reactor
+from chapiteau.load.engine.http.tls import TlsConnection
+from chapiteau.load.errors import ExchangeError
+
+__all__ = ["Origin", "Wiring"]
+
+_PENDING = frozenset({0, errno.EINPROGRESS, errno.EAGAIN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wiring:
+    """How connections are made; the same for all origins of a process."""
+
+    most_connections: int = 10_000  # to one origin
+    verify: bool = True  # certificates
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    resolve: tuple[tuple[str, str], ...] = ()  # host → address, instead of asking DNS
+
+
+class Origin:
+    """One scheme, host and port. Idle connections are taken last in, first out."""
+
+    def __init__(  # noqa: PLR0913 — each is a fact of its own
+        self,
+        reactor: Reactor,
+        now: Callable[[], float],
+        wiring: Wiring,
+        scheme: str,
+        host: str,
+        port: int,
+    ) -> None:
+        self.reactor = reactor
+        self.now = now
+        self.host = host
+        self.port = port
+        self.secure = scheme == "https"
+        self.name = f"{scheme}://{host}:{port}"
+        self.connections: set[Connection] = set()
+        self.tls_session: ssl.SSLSession | None = None
+        self.resolving: asyncio.Task[None] | None = None
+        self._wiring = wiring
+        self._idle: list[Connection] = []
+        self._waiting: deque[Exchange] = deque()
+        self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
+        self._turn = 0
+        self._context: ssl.SSLContext | None = None
+
+    # ── exchanges ─────────────────────────────────────────────────────────────────────────────
+    def send(self, exchange: Exchange) -> None:
+        """Put a request on an idle connection, or on a new one, or in the queue for one."""
+        if self._idle:
+            self._idle.pop().start(exchange)
+        else:
+            self._open(exchange)
+
+    def send_again(self, exchange: Exchange) -> None:
+        """The connection it went out on was dead already: use a fresh one."""
+        self._open(exchange)
+
+    def release(self, connection: Connection) -> None:
+        """A connection is free for the next request."""
+        while self._waiting:
+            exchange = self._waiting.popleft()
+            if not exchange.done():
+                connection.start(exchange)
+                return
+        connection.phase = "idle"
+        self._idle.append(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is gone."""
+        self.connections.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+        if self._waiting and len(self.connections) < self._wiring.most_connections:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                self.reactor.loop.call_soon(self._open, waiting)
+
+    @property
+    def idle(self) -> int:
+        """How many connections wait for work."""
+        return len(self._idle)
+
+    def overdue(self, now: float) -> None:
+        """End every exchange whose time is over."""
+        for connection in list(self.connections):
+            exchange = connection.exchange
+            if exchange is not None and exchange.deadline < now:
+                connection.overdue()
+        while self._waiting and self._waiting[0].deadline < now:
+            exchange = self._waiting.popleft()
+            if not exchange.done():
+                exchange.ended = now
+                exchange.fail(ExchangeError("timeout", "no connection became free in time"))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._waiting.clear()
+        if self.resolving is not None:
+            self.resolving.cancel()
+        for connection in list(self.connections):
+            connection.abandon()
+
+    # ── connecting ────────────────────────────────────────────────────────────────────────────
+    def _open(self, exchange: Exchange) -> None:
+        if exchange.done():
+            return
+        if not self._addresses:
+            self._waiting.append(exchange)
+            if self.resolving is None:
+                self.resolving = self.reactor.loop.create_task(self._resolve())
+            return
+        if len(self.connections) >= self._wiring.most_connections:
+            self._waiting.append(exchange)
+            return
+        try:
+            connection = self._connect()
+        except OSError as exc:
+            exchange.ended = self.now()
+            exchange.fail(network_error(exc, "connecting"))
+            return
+        connection.exchange = exchange
+        exchange.connection = connection
+
+    def _connect(self) -> Connection:
+        family, address = self._addresses[self._turn % len(self._addresses)]
+        self._turn += 1
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            code = sock.connect_ex(address)
+            if code not in _PENDING:
+                raise OSError(code, errno.errorcode.get(code, ""))
+            kind = TlsConnection if self.secure else Connection
+            connection = kind(self, self.reactor, sock)
+        except BaseException:
+            sock.close()
+            raise
+        self.connections.add(connection)
+        return connection
+
+    async def _resolve(self) -> None:
+        """Ask DNS for all addresses of the host, then serve who waited for them."""
+        try:
+            found = await self.reactor.loop.getaddrinfo(
+                self.host, self.port, type=socket.SOCK_STREAM
+            )
+            self._addresses = [(int(family), address) for family, *_, address in found]
+        except OSError as exc:
+            error = ExchangeError("DNS", f"{self.host}: {exc.strerror or exc}")
+            waiting, self._waiting = self._waiting, deque()
+            # A Task runs now: who waits is woken from the loop, not from here.
+            for exchange in waiting:
+                exchange.ended = self.now()
+                exchange.fail(error)
+            return
+        finally:
+            self.resolving = None
+        waiting, self._waiting = self._waiting, deque()
+        for exchange in waiting:
+            self._open(exchange)
+
+    def tls_context(self) -> ssl.SSLContext:
+        """The SSLContext of all connections to this origin."""
+        if self._context is None:
+            wiring = self._wiring
+            context = ssl.create_default_context(cafile=wiring.ca_file or None)
+            if not wiring.verify:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            if wiring.client_certificate:
+                context.load_cert_chain(wiring.client_certificate, wiring.client_key or None)
+            context.set_alpn_protocols(["http/1.1"])
+            self._context = context
+        return self._context
+
+
+def _literal(host: str, port: int, given: dict[str, str]) -> list[tuple[int, Any]]:
+    """The address when the host is a number, or when the user gave one for it."""
+    host = given.get(host, host)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host)
+        except OSError:
+            continue
+        return [(family, (host, port))]
+    return []

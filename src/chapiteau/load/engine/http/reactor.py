@@ -1,0 +1,95 @@
+"""One epoll descriptor with all connections and timers in it, itself one entry of asyncio's loop.
+
+asyncio sees a single readable descriptor; everything behind it costs neither a Handle nor a
+transport (measured: 24 µs a request through asyncio's own transports, 10 this way).
+"""
+
+import asyncio
+import select
+from collections.abc import Callable
+from typing import Final
+
+from chapiteau.load.engine.http.timer import TimerDescriptor
+
+__all__ = ["READ", "WRITE", "Reactor", "Timer"]
+
+READ: Final = select.EPOLLIN
+WRITE: Final = select.EPOLLOUT
+_BATCH: Final = 128
+# Rounds of epoll in one turn of the loop: more save turns, fewer let other Tasks in sooner.
+_ROUNDS: Final = 4
+
+
+class Reactor:
+    """Calls a handler for each descriptor that is ready. Close it before the loop."""
+
+    __slots__ = ("_epoll", "_handlers", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._epoll = select.epoll()
+        self._handlers: dict[int, Callable[[int], None]] = {}
+        loop.add_reader(self._epoll.fileno(), self.poll)
+
+    def watch(self, fd: int, handler: Callable[[int], None], events: int = READ) -> None:
+        """Call `handler(events)` when the descriptor is ready."""
+        self._handlers[fd] = handler
+        self._epoll.register(fd, events)
+
+    def change(self, fd: int, events: int) -> None:
+        """Wait for other events of a watched descriptor."""
+        self._epoll.modify(fd, events)
+
+    def forget(self, fd: int) -> None:
+        """Stop watching; to be called before the descriptor is closed."""
+        if self._handlers.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def timer(self, handler: Callable[[], None]) -> "Timer":
+        """A precise timer; it rings only after `at` was called."""
+        return Timer(self, handler)
+
+    def poll(self) -> None:
+        """Serve all that is ready now."""
+        handlers = self._handlers
+        poll = self._epoll.poll
+        for _ in range(_ROUNDS):
+            ready = poll(0, _BATCH)
+            if not ready:
+                return
+            for fd, events in ready:
+                # An earlier handler of this round may have closed this one.
+                handler = handlers.get(fd)
+                if handler is not None:
+                    handler(events)
+
+    def close(self) -> None:
+        """Leave the loop."""
+        self.loop.remove_reader(self._epoll.fileno())
+        self._epoll.close()
+        self._handlers.clear()
+
+
+class Timer:
+    """Calls its handler at a moment."""
+
+    __slots__ = ("_descriptor", "_handler", "_reactor")
+
+    def __init__(self, reactor: Reactor, handler: Callable[[], None]) -> None:
+        self._reactor = reactor
+        self._handler = handler
+        self._descriptor = TimerDescriptor()
+        reactor.watch(self._descriptor.fd, self._ring)
+
+    def at(self, moment: float) -> None:
+        """Ring at this moment of time.monotonic; only the last call counts."""
+        self._descriptor.at(moment)
+
+    def _ring(self, _events: int) -> None:
+        self._descriptor.clear()
+        self._handler()
+
+    def close(self) -> None:
+        """Never ring again."""
+        self._reactor.forget(self._descriptor.fd)
+        self._descriptor.close()

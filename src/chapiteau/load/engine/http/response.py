@@ -1,0 +1,63 @@
+"""An answer as a scenario sees it; nothing is parsed before somebody asks."""
+
+import json
+from typing import Any
+
+from chapiteau.load.logic.content import charset, decoded
+from chapiteau.load.logic.http1 import Headers
+
+__all__ = ["Response"]
+
+
+class Response:
+    """The answer to one request.
+
+    `seconds` counts from the moment the request was meant to go out; `service_seconds` from the
+    moment it went.
+    """
+
+    __slots__ = ("_body", "_fields", "_head", "good", "seconds", "service_seconds", "status", "url")
+
+    def __init__(self, status: int, head: bytes, body: bytes, good: bool, url: object) -> None:
+        self.status = status
+        self.good = good  # the status is one that the request expected
+        self.url = url  # text of it: str(response.url)
+        self.seconds = 0.0
+        self.service_seconds = 0.0
+        self._head = head
+        self._body = body
+        self._fields: Headers | None = None
+
+    @property
+    def headers(self) -> Headers:
+        """Header fields, by name in any case."""
+        if self._fields is None:
+            self._fields = Headers(self._head)
+        return self._fields
+
+    @property
+    def reason(self) -> str:
+        """The words behind the status number."""
+        line = self._head.split(b"\r\n", 1)[0]
+        return line[13:].decode("latin-1")
+
+    @property
+    def body(self) -> bytes:
+        """The body's bytes, gzip and deflate undone. Raises BadAnswerError."""
+        if b"content-encoding" in self._head.lower():
+            return decoded(self._body, self.headers.get("content-encoding"))
+        return self._body
+
+    def text(self) -> str:
+        """The body as text, in the charset that the answer names."""
+        try:
+            return self.body.decode(charset(self.headers.get("content-type")), "replace")
+        except LookupError:
+            return self.body.decode("utf-8", "replace")
+
+    def json(self) -> Any:
+        """The body as JSON. Raises ValueError when it is none."""
+        return json.loads(self.body)
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status} {self.url} {len(self._body)} bytes>"

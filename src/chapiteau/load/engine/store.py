@@ -1,0 +1,59 @@
+"""Writes results into SQLite, and the state of a running test into a small file."""
+
+import contextlib
+import json
+import os
+import sqlite3
+import zlib
+from pathlib import Path
+from typing import Any
+
+from chapiteau.load.logic.results import DATABASE, LIVE, REPORTS, SCHEMA, summary_of
+
+__all__ = ["LiveFile", "store"]
+
+
+def store(folder: Path, document: dict[str, Any], html: str, report: Path | None = None) -> int:
+    """Keep a result and its report; the number it can be found under."""
+    folder.mkdir(parents=True, exist_ok=True)
+    body = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
+    with contextlib.closing(sqlite3.connect(folder / DATABASE, timeout=10)) as database, database:
+        database.execute(SCHEMA)
+        row = summary_of(0, document, "").to_dict()
+        del row["id"]
+        names = ", ".join(row)
+        marks = ", ".join(f":{name}" for name in row)
+        number = database.execute(
+            f"INSERT INTO result ({names}, document) VALUES ({marks}, :document)",  # noqa: S608
+            {**row, "document": body},
+        ).lastrowid
+        assert number is not None  # noqa: S101 — an INSERT always has one
+        path = report or folder / REPORTS / f"{number}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(html, encoding="utf-8")
+        database.execute("UPDATE result SET report = ? WHERE id = ?", (str(path.resolve()), number))
+    return number
+
+
+class LiveFile:
+    """The state of this test for whoever watches; gone when the test is."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / LIVE / f"{os.getpid()}.json"
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def run(self) -> str:
+        """What the watchers call this test."""
+        return self._path.stem
+
+    def write(self, state: dict[str, Any]) -> None:
+        """Replace the state; a full disk costs the watchers a second, never the test."""
+        draft = self._path.with_suffix(".tmp")
+        with contextlib.suppress(OSError):
+            draft.write_text(json.dumps({"run": self.run, "pid": os.getpid(), **state}))
+            draft.replace(self._path)
+
+    def remove(self) -> None:
+        """The test is over."""
+        self._path.unlink(missing_ok=True)

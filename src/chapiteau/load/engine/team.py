@@ -1,0 +1,243 @@
+"""The load processes of this machine as one: start, give orders, collect, stop."""
+
+import asyncio
+import contextlib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.core.frames import LineReader, encode_line
+from chapiteau.load.errors import ScenarioError, TargetNotAllowedError, WorkerLostError
+from chapiteau.load.logic.shape import Shape
+from chapiteau.load.logic.totals import Totals
+
+__all__ = ["Order", "Team"]
+
+_START_TIME: Final = 60.0  # seconds for imports and set-ups
+_AHEAD: Final = 0.05  # seconds between the order and the common start
+_ERRORS: Final[dict[str, type[ChapiteauError]]] = {
+    "TargetNotAllowedError": TargetNotAllowedError,
+    "UsageError": UsageError,
+    "InvalidInputError": UsageError,
+    "ScenarioError": ScenarioError,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """A piece of load: a shape, the model it is meant in, and what happens at its end."""
+
+    shape: Shape
+    open: bool = True
+    arrivals: str = "poisson"
+    drain: float = 30.0  # seconds that sessions on their way may take at the end
+    sessions: int | None = None  # closed model: stop after so many
+    step: int = 0  # makes each step's chance its own
+
+
+@dataclass(slots=True)
+class _Member:
+    """One process."""
+
+    number: int
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    reader: LineReader = field(default_factory=lambda: LineReader(64 << 20))
+    reports: "asyncio.Queue[dict[str, Any]]" = field(default_factory=asyncio.Queue)
+
+
+class Team:
+    """Worker processes that begin every step at the same instant. Use it with `async with`."""
+
+    def __init__(self, plan: dict[str, Any], workers: int) -> None:
+        self._plan = plan
+        self._workers = workers
+        self._members: list[_Member] = []
+        self._stopping = False
+        self.shared: Any = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._members = [self._start(number) for number in range(self._workers)]
+            await self._set_up()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes' ids."""
+        return [member.process.pid for member in self._members]
+
+    # ── steps ─────────────────────────────────────────────────────────────────────────────────
+    async def run(
+        self,
+        order: Order,
+        totals: Totals,
+        on_second: Callable[[int, Totals], bool] | None = None,
+    ) -> float:
+        """Carry out an order, adding to `totals`; the seconds that it took.
+
+        `on_second(second, totals)` is called when all workers have reported a second; true ends
+        the step.
+        """
+        self._stopping = False
+        zero = time.monotonic() + _AHEAD
+        for member in self._members:
+            self._tell(member, self._go(order, zero, member.number))
+        seen: dict[int, int] = {}
+        left = set(range(self._workers))
+        async with asyncio.TaskGroup() as group:
+            for member in self._members:
+                group.create_task(self._collect(member, totals, seen, left, on_second))
+        return time.monotonic() - zero
+
+    def _go(self, order: Order, zero: float, number: int) -> dict[str, Any]:
+        shape, sessions = order.shape, order.sessions
+        if not order.open:
+            shape = _users_of(shape, number, self._workers)
+            if sessions is not None:
+                sessions = sessions // self._workers + (number < sessions % self._workers)
+        return {
+            "do": "go",
+            "zero": zero,
+            "model": "open" if order.open else "closed",
+            "shape": shape.to_list(),
+            "arrivals": order.arrivals,
+            "drain": order.drain,
+            "sessions": sessions,
+            "step": order.step,
+        }
+
+    async def _collect(
+        self,
+        member: _Member,
+        totals: Totals,
+        seen: dict[int, int],
+        left: set[int],
+        on_second: Callable[[int, Totals], bool] | None,
+    ) -> None:
+        while True:
+            report = await self._next(member)
+            totals.add(report)
+            if report["is"] == "over":
+                left.discard(member.number)
+                return
+            second = report["second"]
+            seen[second] = seen.get(second, 0) + 1
+            if seen[second] >= len(left) and on_second is not None and on_second(second, totals):
+                self.stop()
+
+    def stop(self) -> None:
+        """End the step at hand; `run` then returns soon."""
+        if not self._stopping:
+            self._stopping = True
+            for member in self._members:
+                self._tell(member, {"do": "stop"})
+
+    # ── members ───────────────────────────────────────────────────────────────────────────────
+    def _start(self, number: int) -> _Member:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = subprocess.Popen(  # noqa: S603 — our own interpreter, our own module
+                [sys.executable, "-m", "chapiteau.load.engine.worker", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+            )
+        ours.setblocking(False)
+        member = _Member(number, process, ours)
+        asyncio.get_running_loop().add_reader(ours, self._arrived, member)
+        return member
+
+    def _arrived(self, member: _Member) -> None:
+        try:
+            data = member.channel.recv(1 << 20)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(member.channel)
+            member.reports.put_nowait({"is": "lost"})
+            return
+        for report in member.reader.feed(data):
+            member.reports.put_nowait(report)
+
+    async def _next(self, member: _Member) -> dict[str, Any]:
+        report = await member.reports.get()
+        if report["is"] == "lost":
+            code = member.process.poll()
+            raise WorkerLostError(
+                f"load process {member.number + 1} of {self._workers} ended by itself"
+                + ("" if code is None else f" with {code}"),
+                hint="its messages stand above; out of memory, or killed?",
+            )
+        if report["is"] == "broken":
+            raise _ERRORS.get(report["kind"], ScenarioError)(report["what"], hint=report["hint"])
+        return report
+
+    def _tell(self, member: _Member, order: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):
+            member.channel.setblocking(True)
+            member.channel.sendall(encode_line(order))
+            member.channel.setblocking(False)
+
+    async def _set_up(self) -> None:
+        try:
+            async with asyncio.timeout(_START_TIME):
+                for member in self._members:
+                    plan = {**self._plan, "worker": member.number, "workers": self._workers}
+                    self._tell(member, {"do": "setup", "plan": plan})
+                first, *others = [await self._next(member) for member in self._members]
+                self.shared = first["shared"]
+                del others
+                for member in self._members:
+                    self._tell(member, {"do": "prepare", "shared": self.shared})
+                for member in self._members:
+                    await self._next(member)
+        except TimeoutError:
+            raise ScenarioError(
+                f"the load processes were not ready within {_START_TIME:.0f} s",
+                hint="what does the scenario do when it is imported, or in its set-up?",
+            ) from None
+
+    async def close(self) -> None:
+        """Tear down and end every process; kill what doesn't end."""
+        loop = asyncio.get_running_loop()
+        for member in self._members:
+            self._tell(member, {"do": "end"})
+        for member in self._members:
+            with contextlib.suppress(TimeoutError, ChapiteauError):
+                async with asyncio.timeout(15):
+                    while (await self._next(member))["is"] != "bye":
+                        pass
+        for member in self._members:
+            loop.remove_reader(member.channel)
+            member.channel.close()
+            try:
+                await asyncio.to_thread(member.process.wait, 5)
+            except subprocess.TimeoutExpired:
+                member.process.kill()
+                await asyncio.to_thread(member.process.wait)
+        self._members = []
+
+
+def _users_of(shape: Shape, number: int, parts: int) -> Shape:
+    """One worker's part of a number of users; parts round so that they add up where they can."""
+    from chapiteau.load.logic.shape import Stage
+
+    def part(level: float) -> float:
+        return int(level) // parts + (number < int(level) % parts)
+
+    return Shape(
+        tuple(Stage(part(s.first), part(s.last), s.seconds, s.period) for s in shape.stages)
+    )

@@ -1,0 +1,258 @@
+"""One load process: takes orders as JSON lines on a socket, runs sessions, reports every second.
+
+    orders   setup · prepare · go · stop · end
+    reports  shared · ready · second · over · bye · broken
+
+Started as `python -m chapiteau.load.engine.worker FD`. It ends when the socket does, so a dead
+parent leaves no load behind.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import resource
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.frames import LineReader, encode_line
+from chapiteau.load.engine.crowd import Crowd, Stage, called
+from chapiteau.load.engine.http.client import Client
+from chapiteau.load.engine.http.origin import Wiring
+from chapiteau.load.engine.http.reactor import Reactor
+from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
+from chapiteau.load.errors import ScenarioError
+from chapiteau.load.logic import arrivals
+from chapiteau.load.logic.scenario import Play
+from chapiteau.load.logic.shape import Shape
+from chapiteau.load.logic.tally import Frame, Tally
+from chapiteau.load.logic.urls import is_loopback
+
+__all__ = ["Worker", "main"]
+
+
+class Worker:
+    """Carries out the parent's orders."""
+
+    def __init__(self, channel: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        self._channel = channel
+        self._loop = loop
+        self._reactor = Reactor(loop)
+        self._tally = Tally()
+        self._stop = asyncio.Event()
+        self._cpu = time.process_time()
+        self._plan: dict[str, Any] = {}
+        self._play = Play(())
+        self._stage = Stage(0, 1, {})
+        self._client: Client | None = None
+        self._crowd: Crowd | None = None
+
+    # ── orders ────────────────────────────────────────────────────────────────────────────────
+    async def setup(self, order: dict[str, Any]) -> None:
+        """Read the scenario; in the first worker, run the run's set-up."""
+        plan = self._plan = order["plan"]
+        self._play = _play(plan["source"]).only(plan.get("scenarios", ()))
+        self._stage = Stage(plan["worker"], plan["workers"], plan.get("options", {}))
+        self._client = self._make_client(plan)
+        shared: Any = None
+        if plan["worker"] == 0:
+            shared = await self._fixtures("setup", "run")
+        try:
+            json.dumps(shared)
+        except TypeError:
+            raise ScenarioError(
+                "what the run's set-up returned can't be given to the workers as JSON",
+                hint="return numbers, strings, lists and dicts",
+            ) from None
+        self.say({"is": "shared", "shared": shared})
+
+    async def prepare(self, order: dict[str, Any]) -> None:
+        """Run the worker's set-up and make the crowd."""
+        self._stage.shared = order["shared"]
+        await self._fixtures("setup", "worker")
+        if self._client is None:
+            raise ScenarioError("prepare before setup")
+        self._crowd = Crowd(
+            self._client,
+            self._play,
+            self._tally,
+            self._stage,
+            seed=self._plan["seed"],
+            most=self._plan["most_users"],
+        )
+        self.say({"is": "ready"})
+
+    async def go(self, order: dict[str, Any]) -> None:
+        """Put a shape of load on the service, reporting every second."""
+        crowd = self._crowd
+        if crowd is None:
+            raise ScenarioError("go before prepare")
+        self._stop.clear()
+        self._tally.restart(order["zero"])
+        self._cpu = time.process_time()
+        reports = self._loop.create_task(self._report(order["zero"]))
+        shape = Shape.from_list(order["shape"])
+        try:
+            if order["model"] == "open":
+                moments = self._moments(shape, order)
+                await crowd.arrivals(moments, self._stop)
+            else:
+                sessions = order.get("sessions")
+                await crowd.keep(
+                    lambda at: round(shape.level(at)), shape.seconds, self._stop, sessions
+                )
+            cut = await crowd.drain(0.0 if self._stop.is_set() else order["drain"])
+        finally:
+            reports.cancel()
+        if crowd.broken is not None:
+            raise crowd.broken
+        self.say({"is": "over", "cut": cut, **self._frame()})
+
+    async def end(self, _order: dict[str, Any]) -> None:
+        """Tear down and leave."""
+        if self._crowd is not None:
+            await self._crowd.close()
+            await self._fixtures("teardown", "worker")
+        if self._plan.get("worker") == 0:
+            await self._fixtures("teardown", "run")
+        if self._client is not None:
+            self._client.close()
+        self.say({"is": "bye"})
+        self._reactor.close()
+
+    def stop(self) -> None:
+        """End the step at hand."""
+        self._stop.set()
+
+    # ── parts ─────────────────────────────────────────────────────────────────────────────────
+    def _make_client(self, plan: dict[str, Any]) -> Client:
+        allowed = frozenset(plan.get("allow", ()))
+        wiring = dict(plan.get("wiring", {}))
+        known = {f.name for f in fields(Wiring)}
+        if "resolve" in wiring:
+            wiring["resolve"] = tuple((host, address) for host, address in wiring["resolve"])
+        return Client(
+            self._reactor,
+            time.monotonic,
+            self._tally,
+            base=plan.get("base", ""),
+            headers=plan.get("headers", {}),
+            timeout=plan["timeout"],
+            wiring=Wiring(**{k: v for k, v in wiring.items() if k in known}),
+            allowed=lambda host: is_loopback(host) or host in allowed,
+        )
+
+    def _moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:
+        worker, workers = self._plan["worker"], self._plan["workers"]
+        if order["arrivals"] == "even":
+            return arrivals.even(shape, worker, workers)
+        chance = random.Random(f"{self._plan['seed']}/{order.get('step', 0)}/{worker}")  # noqa: S311
+        return arrivals.poisson(shape.scaled(1 / workers), chance)
+
+    async def _fixtures(self, when: Any, level: Any) -> Any:
+        result: Any = None
+        for fixture in self._play.at(when, level):
+            try:
+                made = await called(fixture.run, self._stage)
+            except Exception as exc:
+                raise ScenarioError(
+                    f"the {level}'s {when}, {fixture.run.__name__}, failed: "
+                    f"{type(exc).__name__}: {exc}"
+                ) from exc
+            if made is not None:
+                result = {**result, **made} if isinstance(result, dict) else made
+        return result
+
+    async def _report(self, zero: float) -> None:
+        second = 0
+        while True:
+            second += 1
+            await asyncio.sleep(max(0.0, zero + second - time.monotonic()))
+            self.say({"is": "second", "second": second - 1, **self._frame()})
+            if self._crowd is not None and self._crowd.broken is not None:
+                self._stop.set()
+
+    def _frame(self) -> Frame:
+        frame = self._tally.flush()
+        cpu = time.process_time()
+        frame["cpu"], self._cpu = round(cpu - self._cpu, 6), cpu
+        if self._crowd is not None and self._client is not None:
+            frame["running"] = self._crowd.running
+            frame["users"] = self._crowd.users
+            frame["connections"] = self._client.connections
+        return frame
+
+    def say(self, report: dict[str, Any]) -> None:
+        """Tell the parent; a parent that is gone is found out by the reader."""
+        with contextlib.suppress(OSError):
+            self._channel.sendall(encode_line(report))
+
+
+def _play(source: dict[str, Any]) -> Play:
+    if source["kind"] == "file":
+        return play_of_file(Path(source["path"]))
+    if source["kind"] == "url":
+        return play_of_url(source["url"])
+    from chapiteau.load.logic.inputs import flow_of
+
+    return play_of_flow(flow_of(source))
+
+
+async def _obey(channel: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    worker = Worker(channel, loop)
+    orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    reader = LineReader(16 << 20)
+
+    def arrived() -> None:
+        try:
+            data = channel.recv(65536, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        if not data:
+            os._exit(0)  # the parent is gone: stop at once, whatever the scenario is doing
+        for order in reader.feed(data):
+            if order["do"] == "stop":
+                worker.stop()
+            else:
+                orders.put_nowait(order)
+
+    loop.add_reader(channel, arrived)
+    while True:
+        order = await orders.get()
+        try:
+            await {
+                "setup": worker.setup,
+                "prepare": worker.prepare,
+                "go": worker.go,
+                "end": worker.end,
+            }[order["do"]](order)
+        except ChapiteauError as exc:
+            kind = type(exc).__name__
+            worker.say({"is": "broken", "kind": kind, "what": exc.what, "hint": exc.hint})
+        if order["do"] == "end":
+            loop.remove_reader(channel)
+            return
+
+
+def main() -> None:
+    """Take orders from the descriptor that the command line names."""
+    # Ctrl-C goes to the whole group of the terminal; the parent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with socket.socket(fileno=int(sys.argv[1])) as channel:
+        asyncio.run(_obey(channel))
+
+
+if __name__ == "__main__":
+    main()

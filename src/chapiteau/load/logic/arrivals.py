@@ -1,0 +1,46 @@
+"""When sessions arrive: moments drawn from a shape, evenly or by chance, split over processes."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from chapiteau.load.logic.shape import Shape
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["Arrivals", "even", "poisson", "split"]
+
+Arrivals = Literal["poisson", "even"]
+
+
+def even(shape: Shape, part: int = 0, parts: int = 1) -> Iterator[float]:
+    """Seconds at which arrival 0, 1, 2 … is due; of several parts, each takes every n-th.
+
+    The parts together are exactly what one alone would do.
+    """
+    number = part
+    while (moment := shape.when(number)) is not None:
+        yield moment
+        number += parts
+
+
+def poisson(shape: Shape, chance: "random.Random") -> Iterator[float]:
+    """Arrivals that know nothing of each other, as users of a public service.
+
+    Unit-rate gaps, stretched by the shape's inverse integral (E. Çinlar, Introduction to
+    Stochastic Processes, 1975): exact for every shape. Independent streams of a share of the
+    rate add up to one stream of the whole rate, so parts need no talk.
+    """
+    count = 0.0
+    while True:
+        count += chance.expovariate(1.0)
+        moment = shape.when(count)
+        if moment is None:
+            return
+        yield moment
+
+
+def split(total: int, parts: int) -> list[int]:
+    """Whole numbers that differ by one at most and add up to the total."""
+    least, more = divmod(total, parts)
+    return [least + (1 if part < more else 0) for part in range(parts)]

@@ -1,0 +1,198 @@
+"""Objectives as people write them: "p99 < 200ms, errors < 0.1%", and whether they were met."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.units import format_duration, parse_duration, parse_rate
+from chapiteau.load.logic.totals import Second, Totals
+
+__all__ = ["Finding", "Objective", "judge", "parse_objectives", "watched"]
+
+Metric = Literal["quantile", "mean", "max", "errors", "rate", "checks"]
+_ONE: Final = re.compile(
+    r"(?P<metric>p\d+(?:\.\d+)?|median|mean|avg|max|errors?|rate|checks?)"
+    r"(?:\s*\((?P<of>[^)]*(?:\{[^}]*\}[^)]*)*)\))?"
+    r"\s*(?P<way><=?|>=?)\s*(?P<limit>\S+)"
+)
+_EXAMPLE: Final = 'for example "p99 < 200ms, errors < 0.1%"'
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """One limit. `of` is a request's name or tag; "" means all requests.
+
+    `limit` is in seconds for times, a share (0..1) for errors and checks, per second for rates.
+    """
+
+    metric: Metric
+    limit: float
+    quantile: float = 0.0
+    of: str = ""
+    text: str = ""
+
+    @property
+    def above(self) -> bool:
+        """Whether the value must lie above the limit (rate, checks) rather than below."""
+        return self.metric in {"rate", "checks"}
+
+    @property
+    def allowed(self) -> float | None:
+        """Share of requests that may miss it; None when it is not about single requests."""
+        if self.metric == "quantile":
+            return 1.0 - self.quantile
+        return self.limit if self.metric == "errors" else None
+
+    def missed(self, part: Second) -> int:
+        """How many requests of a part miss it; only for objectives with `allowed`."""
+        if self.metric == "quantile":
+            return part.latency.above(round(self.limit * 1e6))
+        return part.bad
+
+    def show(self, value: float) -> str:
+        """A value of this objective's kind for people."""
+        if math.isnan(value):
+            return "no data"
+        if self.metric in {"errors", "checks"}:
+            return f"{value * 100:.3g}%"
+        if self.metric == "rate":
+            return f"{value:.4g}/s"
+        return format_duration(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What an objective's value was, and whether that is good enough."""
+
+    objective: Objective
+    value: float
+    met: bool
+    first_breach: int | None = None  # the first second that alone would have missed it
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON-ready."""
+        return {
+            "objective": self.objective.text,
+            "value": None if math.isnan(self.value) else self.value,
+            "shown": self.objective.show(self.value),
+            "limit": self.objective.limit,
+            "met": self.met,
+            "first_breach_s": self.first_breach,
+        }
+
+
+def parse_objectives(text: str) -> tuple[Objective, ...]:
+    """Objectives from text, separated by commas. Raises UsageError with an example."""
+    return tuple(_parse(part.strip()) for part in _parts(text) if part.strip())
+
+
+def _parts(text: str) -> list[str]:
+    """Split at commas outside of brackets: a request's name may hold some."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
+
+
+def _parse(text: str) -> Objective:
+    match = _ONE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"objective {text!r} is not understood", hint=_EXAMPLE)
+    word, way, of = match["metric"], match["way"], (match["of"] or "").strip()
+    metric, quantile = _metric(word)
+    try:
+        limit = _limit(metric, match["limit"])
+    except ValueError as exc:
+        raise UsageError(f"objective {text!r}: {exc}", hint=_EXAMPLE) from None
+    made = Objective(metric, limit, quantile, of, text)
+    if made.above != way.startswith(">"):
+        raise UsageError(
+            f"objective {text!r}: {word} must be {'above' if made.above else 'below'} its limit",
+            hint=_EXAMPLE,
+        )
+    if metric == "quantile" and not 0 < quantile < 1:
+        raise UsageError(f"objective {text!r}: p0 and p100 are no percentiles", hint="use max")
+    return made
+
+
+def _metric(word: str) -> tuple[Metric, float]:
+    if word == "median":
+        return "quantile", 0.5
+    if word.startswith("p"):
+        return "quantile", float(word[1:]) / 100
+    known: dict[str, Metric] = {
+        "mean": "mean", "avg": "mean", "max": "max", "error": "errors", "errors": "errors",
+        "rate": "rate", "check": "checks", "checks": "checks",
+    }  # fmt: skip
+    return known[word], 0.0
+
+
+def _limit(metric: Metric, text: str) -> float:
+    if metric in {"errors", "checks"}:
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        if not 0 <= share <= 1:
+            raise ValueError("a share lies between 0% and 100%")
+        return share
+    if metric == "rate":
+        return parse_rate(text if "/" in text else float(text))
+    return parse_duration(text)
+
+
+def watched(objectives: Sequence[Objective]) -> tuple[str, ...]:
+    """Names and tags whose seconds must be kept apart."""
+    return tuple(sorted({o.of for o in objectives if o.of}))
+
+
+def judge(objectives: Sequence[Objective], totals: Totals, seconds: float) -> list[Finding]:
+    """Each objective against a run of this many seconds."""
+    return [_judge(objective, totals, seconds) for objective in objectives]
+
+
+def _judge(objective: Objective, totals: Totals, seconds: float) -> Finding:
+    value = _value(objective, totals, seconds)
+    if math.isnan(value):
+        met = False
+    else:
+        met = value >= objective.limit if objective.above else value <= objective.limit
+    return Finding(
+        objective=objective, value=value, met=met, first_breach=_breach(objective, totals)
+    )
+
+
+def _value(objective: Objective, totals: Totals, seconds: float) -> float:
+    if objective.metric == "checks":
+        return _checks(objective, totals)
+    whole = totals.whole(objective.of)
+    if not whole.count:
+        return math.nan
+    if objective.metric == "quantile":
+        return whole.latency.quantile(objective.quantile) / 1e6
+    if objective.metric == "errors":
+        return whole.bad / whole.count
+    if objective.metric == "rate":
+        return whole.count / seconds if seconds else math.nan
+    return (whole.latency.mean if objective.metric == "mean" else whole.latency.high) / 1e6
+
+
+def _checks(objective: Objective, totals: Totals) -> float:
+    pairs = [p for label, p in totals.checks.items() if objective.of in {"", label}]
+    every = sum(good + bad for good, bad in pairs)
+    return sum(good for good, _ in pairs) / every if every else math.nan
+
+
+def _breach(objective: Objective, totals: Totals) -> int | None:
+    allowed = objective.allowed
+    if allowed is None:
+        return None
+    for second in sorted(totals.series[objective.of]):
+        part = totals.series[objective.of][second]
+        if part.count and objective.missed(part) / part.count > allowed:
+            return second
+    return None

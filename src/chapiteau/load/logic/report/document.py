@@ -1,0 +1,242 @@
+"""The result document (format chapiteau-load/1): everything that a report shows, as JSON.
+
+docs/reference/load-result.md describes it; renderers only format. Times are seconds.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.logic.objective import Finding
+from chapiteau.load.logic.tally import histogram_text
+from chapiteau.load.logic.totals import RowTotal, Second, Totals
+
+__all__ = ["FORMAT", "Facts", "document", "latency_figures", "soundness", "timeline"]
+
+FORMAT: Final = "chapiteau-load/1"
+_QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
+_MOST_POINTS: Final = 600
+_MOST_FAILURES: Final = 50
+_LATE: Final = 0.005  # seconds of send lag (p99) from which the generator counts as late
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known about a test beside its counts."""
+
+    kind: str
+    name: str
+    target: str
+    started: float  # seconds since 1970
+    seconds: float  # measured length
+    plan: dict[str, Any]
+    command: Sequence[str] = ()
+    machine: dict[str, Any] | None = None
+    version: str = ""
+
+
+def document(
+    facts: Facts, totals: Totals, verdict: dict[str, Any], findings: Sequence[Finding] = ()
+) -> dict[str, Any]:
+    """The document of a run. `verdict` has word, line and exit_code."""
+    seconds = max(facts.seconds, 1e-9)
+    return {
+        "format": FORMAT,
+        "kind": facts.kind,
+        "name": facts.name,
+        "target": facts.target,
+        "started": facts.started,
+        "seconds": facts.seconds,
+        "version": facts.version,
+        "command": list(facts.command),
+        "machine": facts.machine or {},
+        "plan": facts.plan,
+        "verdict": {**verdict, "findings": [finding.to_dict() for finding in findings]},
+        "soundness": soundness(totals, seconds),
+        "totals": _totals(totals, seconds),
+        "rows": [_row(row, seconds) for row in _largest_first(totals)],
+        "failures": _failures(totals),
+        "checks": [
+            {"label": label, "passed": good, "failed": bad}
+            for label, (good, bad) in sorted(totals.checks.items())
+        ],
+        "scenarios": [
+            {"name": name, "passed": good, "failed": bad}
+            for name, (good, bad) in sorted(totals.iterations.items())
+        ],
+        "metrics": [_metric(name, metric) for name, metric in sorted(totals.metrics.items())],
+        "timeline": timeline(totals),
+        "curve": _curve(totals.whole().latency),
+        "histogram": histogram_text(totals.whole().latency),
+        "batches": _batches(totals),
+    }
+
+
+def latency_figures(histogram: Histogram) -> dict[str, float | None]:
+    """Percentiles, mean and maximum in seconds; None without data."""
+    if not histogram.count:
+        return dict.fromkeys([*(name for name, _ in _QUANTILES), "mean", "max"])
+    figures: dict[str, float | None] = {
+        name: round(histogram.quantile(share) / 1e6, 7) for name, share in _QUANTILES
+    }
+    return {**figures, "mean": round(histogram.mean / 1e6, 7), "max": histogram.high / 1e6}
+
+
+def _totals(totals: Totals, seconds: float) -> dict[str, Any]:
+    whole = totals.whole()
+    service = Histogram()
+    for row in totals.rows.values():
+        service.merge(row.service)
+    return {
+        "requests": totals.requests,
+        "rate": round(totals.requests / seconds, 3),
+        "bad": totals.bad,
+        "errors": totals.bad / totals.requests if totals.requests else 0.0,
+        "received": sum(row.received for row in totals.rows.values()),
+        "sessions": totals.started,
+        "users": totals.users,
+        **latency_figures(whole.latency),
+        "service": latency_figures(service),
+    }
+
+
+def _largest_first(totals: Totals) -> list[RowTotal]:
+    return sorted(totals.rows.values(), key=lambda row: (-row.count, row.name))
+
+
+def _row(row: RowTotal, seconds: float) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "tags": list(row.tags),
+        "requests": row.count,
+        "rate": round(row.count / seconds, 3),
+        "bad": row.bad,
+        "errors": row.bad / row.count if row.count else 0.0,
+        "received": row.received,
+        **latency_figures(row.latency),
+        "service": latency_figures(row.service),
+        "statuses": dict(sorted(row.statuses.items())),
+        "failures": dict(sorted(row.failures.items())),
+        "pace": _thinned([row.pace.get(s, 0) for s in range(max(row.pace, default=-1) + 1)], 60),
+    }
+
+
+def _thinned(values: list[int], most: int) -> list[float]:
+    """At most so many points, each the mean of its part."""
+    step = max(1, math.ceil(len(values) / most))
+    parts = [values[i : i + step] for i in range(0, len(values), step)]
+    return [round(sum(part) / len(part), 2) for part in parts]
+
+
+def _failures(totals: Totals) -> list[dict[str, Any]]:
+    """Everything that went wrong, most frequent first, with one sample each."""
+    found: list[dict[str, Any]] = []
+    for row in totals.rows.values():
+        kinds = {**row.failures, **{s: n for s, n in row.statuses.items() if int(s) >= 400}}
+        for kind, count in kinds.items():
+            what = f"{row.name}: {kind}"
+            # A status that the request expected is no failure, and has no sample.
+            if kind in row.failures or what in totals.samples:
+                found.append({"what": what, "count": count, "sample": totals.samples.get(what, "")})
+    for what, count in totals.crashes.items():
+        found.append({"what": what, "count": count, "sample": totals.samples.get(what, "")})
+    found.sort(key=lambda f: (-f["count"], f["what"]))
+    return found[:_MOST_FAILURES]
+
+
+def _metric(name: str, metric: dict[str, Any]) -> dict[str, Any]:
+    if metric["kind"] != "trend":
+        return {"name": name, **metric}
+    values: Histogram = metric["values"]
+    figures = {key: values.quantile(share) / 1000 for key, share in _QUANTILES}
+    return {"name": name, "kind": "trend", "count": values.count, "mean": values.mean / 1000} | (
+        figures if values.count else {}
+    )
+
+
+def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
+    """Whether the generator kept its promises: only then do the figures tell of the service."""
+    lag99 = totals.lag.quantile(0.99) / 1e6 if totals.lag.count else 0.0
+    busiest = [max(parts) for parts in totals.cpu.values()]
+    peak = max(busiest, default=0.0)
+    notes = []
+    if lag99 > _LATE:
+        notes.append(
+            f"sessions began up to {lag99 * 1000:.0f} ms late (p99): the generator was too slow"
+        )
+    if totals.dropped:
+        notes.append(
+            f"{totals.dropped} sessions were dropped, since all allowed users were busy: "
+            "raise max_users, or lower the rate"
+        )
+    if peak > 0.9:
+        notes.append(f"a load process used {peak * 100:.0f}% of a core: use more --processes")
+    if totals.own_failures:
+        notes.append(f"{totals.own_failures} requests failed for lack of ports or descriptors")
+    if totals.cut:
+        notes.append(f"{totals.cut} sessions were cut off at the end")
+    limited = bool(totals.own_failures) or lag99 > _LATE or (peak > 0.97 and totals.dropped > 0)
+    return {
+        "sound": not limited,
+        "notes": notes,
+        "lag_p50": totals.lag.quantile(0.5) / 1e6 if totals.lag.count else None,
+        "lag_p99": lag99 if totals.lag.count else None,
+        "lag_max": totals.lag.high / 1e6 if totals.lag.count else None,
+        "dropped": totals.dropped,
+        "cut": totals.cut,
+        "retried": totals.retried,
+        "cpu_peak": round(peak, 4),
+        "cpu_seconds": round(sum(sum(parts) for parts in totals.cpu.values()), 3),
+        "processes": max((len(parts) for parts in totals.cpu.values()), default=0),
+    }
+
+
+def timeline(totals: Totals) -> list[dict[str, Any]]:
+    """Points over time; a long run has one for several seconds each."""
+    series = totals.series[""]
+    if not series:
+        return []
+    last = max(series) + 1
+    step = max(1, math.ceil(last / _MOST_POINTS))
+    points = []
+    for start in range(0, last, step):
+        part = totals.whole("", start, start + step)
+        running = [totals.running[s] for s in range(start, start + step) if s in totals.running]
+        points.append(
+            {
+                "t": start,
+                "rate": part.count / step,
+                "bad": part.bad / step,
+                "running": running[-1] if running else None,
+                **latency_figures(part.latency),
+            }
+        )
+    return points
+
+
+def _curve(histogram: Histogram) -> list[list[float]]:
+    """(share, seconds) along the percentile curve, denser towards the end."""
+    if not histogram.count:
+        return []
+    shares = [0.0]
+    left = 1.0
+    while left * histogram.count > 0.5 and len(shares) < 120:
+        left *= 0.85
+        shares.append(1 - left)
+    points = [[round(s, 7), histogram.quantile(s) / 1e6] for s in shares]
+    return [*points, [1.0, histogram.high / 1e6]]
+
+
+def _batches(totals: Totals) -> dict[str, Any]:
+    """Histograms of short times in a row: what comparing two runs needs."""
+    series = totals.series[""]
+    last = max(series, default=-1) + 1
+    step = max(1, math.ceil(last / 120))
+    parts = [totals.whole("", start, start + step) for start in range(0, last, step)]
+    return {"seconds": step, "parts": [_batch(part) for part in parts]}
+
+
+def _batch(part: Second) -> list[Any]:
+    return [histogram_text(part.latency), part.bad]

@@ -1,0 +1,71 @@
+"""Stored results: what a list of them shows, and where they lie below a project's run folder."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["DATABASE", "LIVE", "REPORTS", "SCHEMA", "ResultSummary", "summary_of"]
+
+DATABASE: Final = "load.sqlite3"
+REPORTS: Final = "load"  # folder of the HTML reports
+LIVE: Final = "load/live"  # folder of one state file for each running test
+SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS result (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    target TEXT NOT NULL,
+    verdict TEXT NOT NULL,
+    line TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    requests INTEGER NOT NULL,
+    rate REAL NOT NULL,
+    p99 REAL,
+    errors REAL NOT NULL,
+    report TEXT NOT NULL DEFAULT '',
+    document BLOB NOT NULL
+) STRICT
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultSummary:
+    """One stored result. Times in seconds, `started` since 1970, `errors` a share (0..1)."""
+
+    id: int
+    started: float
+    kind: str  # run or capacity
+    name: str
+    target: str
+    verdict: str  # met, not met, unsure, generator-limited, broken, none
+    line: str  # the verdict as one sentence
+    seconds: float
+    requests: int
+    rate: float  # requests a second
+    p99: float | None
+    errors: float
+    report: str  # path of the HTML report, "" when there is none
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+def summary_of(number: int, document: dict[str, Any], report: str) -> ResultSummary:
+    """The summary of a result document."""
+    totals, verdict = document["totals"], document["verdict"]
+    return ResultSummary(
+        id=number,
+        started=document["started"],
+        kind=document["kind"],
+        name=document["name"],
+        target=document["target"],
+        verdict=verdict["word"],
+        line=verdict["line"],
+        seconds=document["seconds"],
+        requests=totals["requests"],
+        rate=totals["rate"],
+        p99=totals["p99"],
+        errors=totals["errors"],
+        report=report,
+    )

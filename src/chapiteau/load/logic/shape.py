@@ -1,0 +1,178 @@
+"""Load over time as data: stages with a rate (or a number of users) that one can add up and draw.
+
+    "200/s 30s"                          constant
+    "50/s->500/s 1m"                     a ramp
+    "100/s 10s, 1000/s 5s, 100/s 30s"    a spike
+    "50/s~150/s every 20s 2m"            a sine wave between the two
+"""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.units import format_duration, parse_duration, parse_rate
+
+__all__ = ["Shape", "Stage", "parse_shape", "steady"]
+
+_STAGE: Final = re.compile(
+    r"(?P<low>[\d./a-z]+?)(?:\s*(?P<how>->|~)\s*(?P<high>[\d./a-z]+?))?"
+    r"(?:\s+every\s+(?P<period>\S+))?\s+(?P<seconds>\S+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """From one level to another in a time; with a `period`, waves between the two instead."""
+
+    first: float
+    last: float
+    seconds: float
+    period: float = 0.0
+
+    def level(self, at: float) -> float:
+        """Rate or users after this many seconds."""
+        if self.period:
+            middle, swing = (self.first + self.last) / 2, (self.last - self.first) / 2
+            return middle - swing * math.cos(2 * math.pi * at / self.period)
+        if not self.seconds:
+            return self.last
+        return self.first + (self.last - self.first) * at / self.seconds
+
+    def area(self, at: float) -> float:
+        """Arrivals within the first `at` seconds: the integral of `level`."""
+        if self.period:
+            middle, swing = (self.first + self.last) / 2, (self.last - self.first) / 2
+            turn = 2 * math.pi / self.period
+            return middle * at - swing * math.sin(turn * at) / turn
+        return self.first * at + (self.last - self.first) * at * at / (2 * (self.seconds or 1.0))
+
+    def when(self, count: float) -> float:
+        """The moment at which `count` arrivals have come; the inverse of `area`."""
+        if self.period:
+            return self._search(count)
+        slope = (self.last - self.first) / (self.seconds or 1.0)
+        if abs(slope) < 1e-12:
+            return count / self.first if self.first else math.inf
+        # The root that stays exact when the slope is small or the first level 0.
+        inside = max(0.0, self.first * self.first + 2 * slope * count)
+        return 2 * count / (self.first + math.sqrt(inside)) if count else 0.0
+
+    def _search(self, count: float) -> float:
+        low, high = 0.0, self.seconds
+        for _ in range(60):
+            middle = (low + high) / 2
+            if self.area(middle) < count:
+                low = middle
+            else:
+                high = middle
+        return (low + high) / 2
+
+    def scaled(self, share: float) -> "Stage":
+        """The same with this share of the load."""
+        return Stage(self.first * share, self.last * share, self.seconds, self.period)
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Stages one after the other."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def seconds(self) -> float:
+        """How long all of it takes."""
+        return sum(stage.seconds for stage in self.stages)
+
+    @property
+    def total(self) -> float:
+        """Arrivals in all (of rates), or user-seconds."""
+        return sum(stage.area(stage.seconds) for stage in self.stages)
+
+    @property
+    def peak(self) -> float:
+        """The highest level."""
+        return max(max(stage.first, stage.last) for stage in self.stages)
+
+    def level(self, at: float) -> float:
+        """Rate or users after this many seconds; 0 after the end."""
+        for stage in self.stages:
+            if at < stage.seconds:
+                return stage.level(at)
+            at -= stage.seconds
+        return 0.0
+
+    def when(self, count: float) -> float | None:
+        """Seconds until `count` arrivals have come; None when there are not that many."""
+        start = 0.0
+        for stage in self.stages:
+            inside = stage.area(stage.seconds)
+            if count < inside:
+                return start + min(stage.seconds, stage.when(count))
+            count -= inside
+            start += stage.seconds
+        return None
+
+    def scaled(self, share: float) -> "Shape":
+        """The same with this share of the load."""
+        return Shape(tuple(stage.scaled(share) for stage in self.stages))
+
+    def outline(self, unit: str = "/s") -> list[str]:
+        """A line for each stage."""
+        return [_line(stage, unit) for stage in self.stages]
+
+    def to_list(self) -> list[list[float]]:
+        """JSON-ready numbers; `from_list` reads them."""
+        return [[s.first, s.last, s.seconds, s.period] for s in self.stages]
+
+    @classmethod
+    def from_list(cls, numbers: Sequence[Sequence[float]]) -> "Shape":
+        """The shape that `to_list` wrote."""
+        return cls(tuple(Stage(*one) for one in numbers))
+
+
+def _line(stage: Stage, unit: str) -> str:
+    span = format_duration(stage.seconds)
+    if stage.period:
+        period = format_duration(stage.period)
+        return f"waves of {stage.first:g} to {stage.last:g}{unit}, {period} each, for {span}"
+    if stage.first == stage.last:
+        return f"{stage.first:g}{unit} for {span}"
+    return f"{stage.first:g}{unit} to {stage.last:g}{unit} in {span}"
+
+
+def steady(level: float, seconds: float) -> Shape:
+    """The same level all the time."""
+    return Shape((Stage(level, level, seconds),))
+
+
+def parse_shape(text: str, *, rates: bool) -> Shape:
+    """Stages from text; levels are rates ("50/s") or numbers of users. Raises UsageError."""
+    stages = []
+    for part in text.split(","):
+        match = _STAGE.fullmatch(part.strip())
+        try:
+            if match is None:
+                raise ValueError("not a stage")  # noqa: TRY004 — it is about the text
+            stages.append(_stage(match, rates=rates))
+        except ValueError as exc:
+            example = "50/s->200/s 30s, 200/s 1m" if rates else "10->50 30s, 50 1m"
+            raise UsageError(f"shape {part.strip()!r}: {exc}", hint=f"for example {example}") from None
+    return Shape(tuple(stages))
+
+
+def _stage(match: "re.Match[str]", *, rates: bool) -> Stage:
+    first = _level(match["low"], rates=rates)
+    last = _level(match["high"], rates=rates) if match["high"] else first
+    period = parse_duration(match["period"]) if match["period"] else 0.0
+    if (match["how"] == "~") != bool(period):
+        raise ValueError('a wave needs both: LOW~HIGH and "every PERIOD"')
+    return Stage(first, last, parse_duration(match["seconds"]), period)
+
+
+def _level(text: str, *, rates: bool) -> float:
+    if rates:
+        return parse_rate(text if "/" in text else float(text))
+    return float(text)

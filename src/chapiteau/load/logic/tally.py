@@ -1,0 +1,187 @@
+"""Counting in one process: cheap while requests fly, put in order once a second.
+
+A request costs two appends to lists of whole microseconds; the lists become histograms in
+`flush`, whose answer is a plain JSON-ready frame for the parent. Seconds are counted from the
+run's start and mean the *intended* moment of a request, not the moment it ended.
+"""
+
+import base64
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Any, Final
+
+from chapiteau.core.histogram import Histogram
+
+__all__ = ["OTHER", "Frame", "Row", "Tally", "histogram_text", "text_histogram"]
+
+Frame = dict[str, Any]
+OTHER: Final = "(other)"  # where requests are counted once there are too many names
+_SAMPLE: Final = 4_000  # characters of a traceback or a body kept as a sample
+
+
+class Row:
+    """Requests of one name."""
+
+    __slots__ = ("bad", "failures", "latency", "name", "received", "service", "statuses", "tags")
+
+    def __init__(self, name: str, tags: tuple[str, ...] = ()) -> None:
+        self.name = name
+        self.tags = tags
+        self.latency: defaultdict[int, list[int]] = defaultdict(list)
+        self.service: list[int] = []
+        self.statuses: defaultdict[int, int] = defaultdict(int)
+        self.bad: defaultdict[int, int] = defaultdict(int)
+        self.failures: defaultdict[str, int] = defaultdict(int)
+        self.received = 0
+
+    def flush(self) -> Frame | None:
+        """What came since the last time; None when nothing did."""
+        if not self.latency and not self.failures:
+            return None
+        seconds, self.latency = self.latency, defaultdict(list)
+        bad, self.bad = self.bad, defaultdict(int)
+        service, self.service = self.service, []
+        frame: Frame = {
+            "seconds": {
+                str(second): [histogram_text(_histogram(values)), bad.pop(second, 0)]
+                for second, values in seconds.items()
+            },
+            "service": histogram_text(_histogram(service)),
+            "statuses": {str(status): count for status, count in self.statuses.items()},
+            "failures": dict(self.failures),
+            "received": self.received,
+        }
+        if self.tags:
+            frame["tags"] = list(self.tags)
+        self.statuses.clear()
+        self.failures.clear()
+        self.received = 0
+        return frame
+
+
+class Tally:
+    """All that one process counts."""
+
+    def __init__(self, most_names: int = 200) -> None:
+        self.zero = 0.0  # the clock's reading at second 0
+        self.lag: list[int] = []  # how late sessions or requests went out, in microseconds
+        self.started = 0
+        self.ended = 0
+        self.dropped = 0
+        self.retried = 0
+        self._most = most_names
+        self._rows: dict[str, Row] = {}
+        self._iterations: dict[str, list[int]] = {}
+        self._checks: dict[str, list[int]] = {}
+        self._crashes: Counter[str] = Counter()
+        self._samples: dict[str, str] = {}
+        self._metrics: dict[str, Frame] = {}
+
+    def row(self, name: str, tags: tuple[str, ...] = ()) -> Row:
+        """The row of a name; the one for all others once there are too many."""
+        row = self._rows.get(name)
+        if row is None:
+            if len(self._rows) >= self._most and name != OTHER:
+                return self.row(OTHER)
+            row = self._rows[name] = Row(name, tags)
+        return row
+
+    def iteration(self, scenario: str, *, good: bool) -> None:
+        """A session of this scenario has ended."""
+        self._iterations.setdefault(scenario, [0, 0])[0 if good else 1] += 1
+
+    def check(self, label: str, *, good: bool) -> None:
+        """A check passed or not."""
+        self._checks.setdefault(label, [0, 0])[0 if good else 1] += 1
+
+    def crash(self, what: str, sample: str) -> None:
+        """A scenario raised; `what` groups, one `sample` of each group is kept."""
+        if len(self._crashes) >= self._most and what not in self._crashes:
+            what = OTHER
+        self._crashes[what] += 1
+        self._samples.setdefault(what, sample[-_SAMPLE:])
+
+    def sample(self, what: str, text: str) -> None:
+        """Keep one example of a failure."""
+        if len(self._samples) < self._most:
+            self._samples.setdefault(what, text[:_SAMPLE])
+
+    def metric(self, kind: str, name: str, value: float) -> None:
+        """A counter adds up, a gauge keeps the latest, a trend keeps the distribution."""
+        known = self._metrics.get(name)
+        if known is None:
+            if len(self._metrics) >= self._most:
+                return
+            known = self._metrics[name] = {"kind": kind, "value": 0.0, "values": []}
+        if kind == "counter":
+            known["value"] += value
+        elif kind == "gauge":
+            known["value"] = value
+        else:
+            known["values"].append(round(value * 1000))
+
+    def restart(self, zero: float) -> None:
+        """Begin another run: forget all, count seconds from `zero`."""
+        # Rows stay the same objects, since prepared requests hold them.
+        for row in self._rows.values():
+            row.flush()
+        self._iterations.clear()
+        self._checks.clear()
+        self._crashes.clear()
+        self._samples.clear()
+        self._metrics.clear()
+        self.lag.clear()
+        self.started = self.ended = self.dropped = self.retried = 0
+        self.zero = zero
+
+    def flush(self) -> Frame:
+        """What came since the last flush, ready for JSON; the counts begin anew."""
+        rows = {name: frame for name, row in self._rows.items() if (frame := row.flush())}
+        lag, self.lag = self.lag, []
+        frame: Frame = {
+            "rows": rows,
+            "lag": histogram_text(_histogram(lag)),
+            "started": self.started,
+            "ended": self.ended,
+            "dropped": self.dropped,
+            "retried": self.retried,
+            "iterations": dict(self._iterations),
+            "checks": dict(self._checks),
+            "crashes": dict(self._crashes),
+            "samples": dict(self._samples),
+            "metrics": {name: _metric(metric) for name, metric in self._metrics.items()},
+        }
+        self._iterations = {}
+        self._checks = {}
+        self._crashes.clear()
+        self._samples = {}
+        for metric in self._metrics.values():
+            metric["values"] = []
+            if metric["kind"] == "counter":
+                metric["value"] = 0.0
+        self.started = self.ended = self.dropped = self.retried = 0
+        return frame
+
+
+def _metric(metric: Frame) -> Frame:
+    if metric["kind"] == "trend":
+        return {"kind": "trend", "values": histogram_text(_histogram(metric["values"]))}
+    return {"kind": metric["kind"], "value": metric["value"]}
+
+
+def _histogram(values: Iterable[int]) -> Histogram:
+    """Counted by value first: at a high rate most of them come many times."""
+    made = Histogram()
+    for value, times in Counter(values).items():
+        made.record(value, times)
+    return made
+
+
+def histogram_text(histogram: Histogram) -> str:
+    """A histogram for JSON; "" when it is empty."""
+    return base64.b64encode(histogram.to_bytes()).decode() if histogram.count else ""
+
+
+def text_histogram(text: str) -> Histogram:
+    """The histogram that `histogram_text` wrote."""
+    return Histogram.from_bytes(base64.b64decode(text)) if text else Histogram()

@@ -1,0 +1,160 @@
+"""The frames of all processes added up: totals for the report, seconds for the statistics.
+
+`add` may get the frames of any number of workers in any order; nothing is averaged, histograms
+are merged exactly.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.logic.tally import Frame, text_histogram
+
+__all__ = ["RowTotal", "Second", "Totals"]
+
+
+@dataclass(slots=True)
+class Second:
+    """Requests that were meant to go out within one second, or within a longer time."""
+
+    latency: Histogram = field(default_factory=Histogram)
+    bad: int = 0
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return self.latency.count
+
+    def merge(self, other: "Second") -> None:
+        """Add another one's."""
+        self.latency.merge(other.latency)
+        self.bad += other.bad
+
+
+@dataclass(slots=True)
+class RowTotal:
+    """All requests of one name."""
+
+    name: str
+    tags: tuple[str, ...] = ()
+    latency: Histogram = field(default_factory=Histogram)
+    service: Histogram = field(default_factory=Histogram)
+    statuses: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, int] = field(default_factory=dict)
+    bad: int = 0
+    received: int = 0
+    pace: dict[int, int] = field(default_factory=dict)  # second → requests
+
+    @property
+    def count(self) -> int:
+        """Requests that ended, well or not."""
+        return self.latency.count
+
+
+class Totals:
+    """What a whole run, or one step of a search, has brought."""
+
+    def __init__(self, watched: Iterable[str] = ()) -> None:
+        self.rows: dict[str, RowTotal] = {}
+        self.series: dict[str, dict[int, Second]] = {"": {}, **{name: {} for name in watched}}
+        self.lag = Histogram()
+        self.started = self.ended = self.dropped = self.retried = self.cut = 0
+        self.iterations: dict[str, list[int]] = {}
+        self.checks: dict[str, list[int]] = {}
+        self.crashes: dict[str, int] = {}
+        self.samples: dict[str, str] = {}
+        self.metrics: dict[str, dict[str, Any]] = {}
+        self.running: dict[int, int] = {}  # second → sessions on their way at its end
+        self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
+        self.users = 0
+
+    # ── counting ──────────────────────────────────────────────────────────────────────────────
+    def add(self, frame: Frame) -> None:
+        """One frame of one worker."""
+        for name, row in frame["rows"].items():
+            self._row(name, row)
+        self.lag.merge(text_histogram(frame["lag"]))
+        for key in ("started", "ended", "dropped", "retried"):
+            setattr(self, key, getattr(self, key) + frame[key])
+        self.cut += frame.get("cut", 0)
+        _add_pairs(self.iterations, frame["iterations"])
+        _add_pairs(self.checks, frame["checks"])
+        for what, count in frame["crashes"].items():
+            self.crashes[what] = self.crashes.get(what, 0) + count
+        for what, text in frame["samples"].items():
+            self.samples.setdefault(what, text)
+        for name, metric in frame["metrics"].items():
+            self._metric(name, metric)
+        if "second" in frame:
+            second = frame["second"]
+            self.running[second] = self.running.get(second, 0) + frame.get("running", 0)
+            self.cpu.setdefault(second, []).append(frame["cpu"])
+        self.users = max(self.users, frame.get("users", 0))
+
+    def _row(self, name: str, frame: Frame) -> None:
+        row = self.rows.get(name)
+        if row is None:
+            row = self.rows[name] = RowTotal(name, tuple(frame.get("tags", ())))
+        for text, (latency, bad) in frame["seconds"].items():
+            second, found = int(text), Second(text_histogram(latency), bad)
+            row.latency.merge(found.latency)
+            row.bad += bad
+            row.pace[second] = row.pace.get(second, 0) + found.count
+            for key in self.series:
+                if key in {"", name} or key in row.tags:
+                    self.series[key].setdefault(second, Second()).merge(found)
+        row.service.merge(text_histogram(frame["service"]))
+        _add_counts(row.statuses, frame["statuses"])
+        _add_counts(row.failures, frame["failures"])
+        row.received += frame["received"]
+
+    def _metric(self, name: str, frame: Frame) -> None:
+        kind = frame["kind"]
+        if kind == "trend":
+            known = self.metrics.setdefault(name, {"kind": kind, "values": Histogram()})
+            known["values"].merge(text_histogram(frame["values"]))
+        else:
+            known = self.metrics.setdefault(name, {"kind": kind, "value": 0.0})
+            known["value"] = frame["value"] + (known["value"] if kind == "counter" else 0.0)
+
+    # ── reading ───────────────────────────────────────────────────────────────────────────────
+    def whole(self, key: str = "", first: int = 0, last: int | None = None) -> Second:
+        """All requests of a name, tag or ("") everything, of the seconds first … last - 1."""
+        made = Second()
+        for second, found in self.series[key].items():
+            if second >= first and (last is None or second < last):
+                made.merge(found)
+        return made
+
+    @property
+    def requests(self) -> int:
+        """Requests that ended, well or not."""
+        return sum(row.count for row in self.rows.values())
+
+    @property
+    def bad(self) -> int:
+        """Requests without an answer, or with one that was not expected."""
+        return sum(row.bad for row in self.rows.values())
+
+    @property
+    def own_failures(self) -> int:
+        """Requests that failed because the generator ran out of something."""
+        return sum(
+            count
+            for row in self.rows.values()
+            for kind, count in row.failures.items()
+            if kind.startswith("generator")
+        )
+
+
+def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
+    for key, count in counts.items():
+        into[key] = into.get(key, 0) + count
+
+
+def _add_pairs(into: dict[str, list[int]], pairs: dict[str, list[int]]) -> None:
+    for key, (good, bad) in pairs.items():
+        have = into.setdefault(key, [0, 0])
+        have[0] += good
+        have[1] += bad
