@@ -29,6 +29,8 @@ SOURCES: Final = ("src/chapiteau", "tools", "examples")
 TESTS: Final = ("tests",)
 PAGES: Final = ("ui/src",)
 
+_COUNTED: Final = {".py", ".ts", ".tsx"}
+
 # "path" or "path::Name" → (what it may be, why)
 EXCEPTIONS: Final[dict[str, tuple[int, str]]] = {
     # nothing yet: keep it so
@@ -79,7 +81,8 @@ def _file(path: Path, root: Path, limit: int) -> Iterator[Finding]:
                 if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef) and n.name[0] != "_"
             ]
             place = f"{name}::{node.name}"
-            yield _finding(place, "public methods", len(public), PUBLIC_METHODS)
+            if node.name[0] != "_":
+                yield _finding(place, "public methods", len(public), PUBLIC_METHODS)
 
 
 def _function(node: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> Iterator[Finding]:
@@ -106,7 +109,7 @@ def _folders(top: Path, root: Path) -> Iterator[Finding]:
     for folder in folders:
         if "static" in folder.parts or "node_modules" in folder.parts:
             continue
-        files = [p for p in folder.iterdir() if p.suffix in {".py", ".ts", ".tsx"}]
+        files = [p for p in folder.iterdir() if p.suffix in _COUNTED and p.name != "__init__.py"]
         yield _finding(str(folder.relative_to(root)), "files", len(files), FOLDER_FILES)
 
 

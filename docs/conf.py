@@ -1,0 +1,21 @@
+"""How the documentation is built: Sphinx with Markdown (MyST), no outside assets."""
+
+from importlib.metadata import version as _version
+
+project = "Chapiteau"
+copyright = "the Chapiteau authors"
+version = release = _version("chapiteau")
+
+extensions = ["myst_parser"]
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+nitpicky = True
+suppress_warnings = ["misc.highlighting_failure"]  # console blocks show output of every kind
+
+html_theme = "furo"
+html_title = "Chapiteau"
+html_static_path: list[str] = []
+html_show_sourcelink = False
+html_copy_source = False
