@@ -23,6 +23,7 @@ import pytest
 from chapiteau.cli.groups import COMMANDS
 from chapiteau.cli.main import main
 from tests.support import ROOT
+from tools import gen_docs
 
 DOCS = ROOT / "docs"
 PAGES = sorted(
@@ -31,7 +32,7 @@ PAGES = sorted(
     + list(ROOT.glob("examples/*/README.md"))
 )
 _FENCE = re.compile(
-    r"^(?P<fill>`{3,}|:{3,})\s*(?P<lang>[\w{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fill)\s*$", re.MULTILINE | re.DOTALL
+    r"(?ms)^(?P<fill>`{3,}|:{3,})\s*(?P<lang>[\w{}-]*)[^\n]*\n(?P<body>.*?)^(?P=fill)\s*$"
 )
 _LINK = re.compile(r"(?<!`)\[[^\]]*\]\((?P<target>[^)\s]+)\)")
 
@@ -160,8 +161,6 @@ def test_every_page_of_the_documentation_has_one_title() -> None:
 
 
 def test_reference_pages_are_as_fresh_as_the_code() -> None:
-    from tools import gen_docs
-
     assert gen_docs.main("--check") == 0
     assert set(gen_docs.PAGES) <= {p.name for p in (DOCS / "reference").iterdir()}
 
