@@ -25,6 +25,7 @@ class End:
     core: bool = False
     oom: bool = False
     spawn_error: str = ""
+    detached: bool = False  # it went into the background and left others running
     unhealthy: bool = False  # we ended it ourselves, since it was not well
     asked: bool = False  # somebody wanted it to end
     ran_for: float = 0.0  # seconds
@@ -83,6 +84,8 @@ def judge(service: Service, end: End, history: History, now: float, chance: Rand
     good = succeeded(service, end)
     if end.asked:
         return Verdict(event=Event.DIED_DONE, delay=0.0, history=History(), reason="")
+    if end.detached:
+        return _for_good(history, "it put itself into the background")
     if service.one_shot and good:
         return Verdict(event=Event.DIED_DONE, delay=None, history=History(), reason="")
     if end.code is not None and end.code in rule.stop_codes:

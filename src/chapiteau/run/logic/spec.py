@@ -163,7 +163,7 @@ class Logs:
     )
     format: Literal["text", "json"] = setting("text", help="(line mode) Text or JSON lines.")
     file: str = setting(
-        "", help="Path pattern. Default: RUN_DIR/log/SERVICE.log; `none` keeps no file."
+        "", help="(line mode) Default: RUN_DIR/log/SERVICE.log. `none` (both modes) keeps no file."
     )
     max_size: Size = setting("50MiB", help="Rotate when a file has grown to this.")
     max_age: Duration = setting(0.0, help="Rotate when a file is this old; 0 is never.")
@@ -213,7 +213,6 @@ class Service:
     capabilities: tuple[str, ...] | None = setting(
         None, help="Keep only these capabilities (needs root). Default: as the supervisor."
     )
-    stdin: Literal["null", "pty"] = setting("null", help="Empty input, or a pseudo-terminal.")
     stop_signal: str = setting("TERM", help="Asks a process to end.")
     stop_timeout: Duration = setting("10s", help="Then everything of it is killed.")
     reload_signal: str = setting(
@@ -236,11 +235,16 @@ class Service:
         "skip", help="(schedule) When the last run is still going."
     )
     batch: int = setting(1, help="(reload) Processes replaced at a time.", low=1)
+    canary: Duration = setting(
+        "0s", help="(reload) Watch the first new process for this long before the others follow."
+    )
     drain: Duration = setting("0s", help="(reload) Pause between ready and TERM of the old one.")
     max_age: Duration = setting(0.0, help="Replace a process this old; 0 is never.")
     max_age_spread: Duration = setting(0.0, help="Evenly random time added to `max_age`.")
     watchdog: Duration = setting(0.0, help="The process must say WATCHDOG=1 this often; 0 is off.")
-    ready: Check = setting(factory=Check, help="When a process counts as up. Default: at once.")
+    ready: Check = setting(
+        factory=Check, help="When a process counts as up. Default: alive for 500ms."
+    )
     live: Check | None = setting(None, help="When a process must be replaced. Default: never.")
     restart: Restart = setting(factory=Restart, help="What happens when a process ends.")
     limits: Limits = setting(factory=Limits, help="What it may use.")

@@ -38,6 +38,7 @@ class Event(Enum):
     UNHEALTHY = "found unhealthy"
     GRACE_OVER = "did not end in time"
     BACKOFF_OVER = "waited long enough"
+    REPLACED = "another process, already ready, has taken the number"
     # its end, or a spawn that failed, as judged by logic/restart.py:
     DIED_RETRY = "ended, try again"
     DIED_FOR_GOOD = "ended, give up"
@@ -72,6 +73,7 @@ TABLE: Final[dict[State, dict[Event, Move]]] = {
         V.START_ASKED: (S.STARTING, ()),
         V.STOP_ASKED: (S.STOPPING, _END),
         V.CYCLE_ASKED: (S.CYCLING, _END),
+        V.REPLACED: (S.RUNNING, _CALM),
         V.READY: (S.RUNNING, ()),
         V.START_TIMEOUT: (S.CYCLING, _END),
         V.UNHEALTHY: (S.CYCLING, _END),
@@ -84,6 +86,7 @@ TABLE: Final[dict[State, dict[Event, Move]]] = {
         V.STOP_ASKED: (S.STOPPING, _END),
         V.CYCLE_ASKED: (S.CYCLING, _END),
         V.READY: (S.RUNNING, ()),
+        V.REPLACED: (S.RUNNING, _CALM),
         V.UNHEALTHY: (S.CYCLING, _END),
         V.DIED_RETRY: _RETRY,
         V.DIED_FOR_GOOD: (S.FAILED, _CALM),
@@ -114,12 +117,14 @@ TABLE: Final[dict[State, dict[Event, Move]]] = {
         V.STOP_ASKED: (S.DOWN, _CALM),
         V.CYCLE_ASKED: (S.STARTING, _NEW),
         V.BACKOFF_OVER: (S.STARTING, _NEW),
+        V.REPLACED: (S.RUNNING, _CALM),
     },
     S.FAILED: {
         V.START_ASKED: (S.STARTING, _NEW),
         V.STOP_ASKED: (S.DOWN, _CALM),
         V.CYCLE_ASKED: (S.STARTING, _NEW),
         V.BACKOFF_OVER: (S.STARTING, _NEW),
+        V.REPLACED: (S.RUNNING, _CALM),
     },
     S.COMPLETED: {
         V.START_ASKED: (S.STARTING, _NEW),

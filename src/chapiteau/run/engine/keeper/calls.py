@@ -16,6 +16,7 @@ __all__ = [
     "make_pipe",
     "no_new_privs",
     "pidfd_of",
+    "pids_in",
     "say",
     "sd_notify",
     "spawn",
@@ -98,6 +99,13 @@ def write_to(path: str, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def pids_in(group: str) -> list[int]:
+    """Who is in a cgroup."""
+    with contextlib.suppress(OSError, ValueError), open(f"{group}/cgroup.procs", "rb") as stream:
+        return [int(line) for line in stream.read().split()]
+    return []
 
 
 def exit_of(status: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .calls import close_all, exit_of, make_pipe, say, spawn, start_of, write_to
+from .calls import close_all, exit_of, make_pipe, pids_in, say, spawn, start_of, write_to
 
 __all__ = ["Children"]
 
@@ -58,7 +58,13 @@ class Children:
             self.fds[f"pipe/{key}/{stream}"] = reader
             os.close(writer)
         start = start_of(pid)
-        self.known[key] = {"pid": pid, "start": start, "memo": message.get("memo"), "exit": None}
+        self.known[key] = {
+            "pid": pid,
+            "start": start,
+            "memo": message.get("memo"),
+            "exit": None,
+            "cgroup": next(iter(message.get("cgroups", ())), ""),
+        }
         self._by_pid[pid] = key
         return {"pid": pid, "start": start, "pipes": self.pipes_of(key)}
 
@@ -109,23 +115,41 @@ class Children:
         """
         while True:
             try:
-                pid, status, used = os.wait4(-1, os.WNOHANG)
+                seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
-            if pid == 0:
+            if seen is None:
                 return
+            pid = seen.si_pid
+            key = self._by_pid.pop(pid, "")
+            # Not yet waited for, so the pid, and the group with its number, are still the child's.
+            left = self._end_leftovers(pid, key) if key else []
+            _, status, used = os.wait4(pid, 0)
             if pid == brain_pid:
                 yield "", exit_of(status)
-            elif pid in self._by_pid:
-                key = self._by_pid.pop(pid)
+            elif key:
                 end = {
                     **exit_of(status),
                     "time": time.time(),  # noqa: TID251 — no Clock this far down
                     "max_rss": used.ru_maxrss * 1024,
                     "cpu": round(used.ru_utime + used.ru_stime, 4),
+                    "left": left,
                 }
                 self.known[key]["exit"] = end
                 yield key, end
+
+    def _end_leftovers(self, pid: int, key: str) -> list[int]:
+        """The end of a process is the end of all that it started; who was left."""
+        group = self.known[key].get("cgroup")
+        left = pids_in(group) if group else []
+        if pid in left:
+            left.remove(pid)
+        with contextlib.suppress(OSError):
+            if left:
+                write_to(f"{group}/cgroup.kill", "1")
+            elif not group:
+                os.killpg(pid, signal.SIGKILL)
+        return left
 
     def signal(self, message: Message) -> Message:
         """Signal a child or its process group; never a reaped pid, since we are its parent."""
@@ -138,6 +162,12 @@ class Children:
         except ProcessLookupError:
             return {"ok": False}
         return {"ok": True}
+
+    def update_memo(self, message: Message) -> None:
+        """What the next brain shall know of this child."""
+        child = self.known.get(message["key"])
+        if child is not None:
+            child["memo"] = {**(child["memo"] or {}), **message["memo"]}
 
     def forget(self, key: str) -> list[str]:
         """A brain knows of this end: names of the pipes that may go too."""
@@ -157,3 +187,5 @@ class Children:
             for send in (os.kill, os.killpg):
                 with contextlib.suppress(OSError):
                     send(child["pid"], signal.SIGKILL)
+            with contextlib.suppress(OSError):
+                write_to(f"{child['cgroup']}/cgroup.kill", "1")

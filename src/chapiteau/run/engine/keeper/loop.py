@@ -382,6 +382,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "spawn": lambda keeper, message: keeper.children.spawn(message),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
+    "memo": lambda keeper, message: keeper.children.update_memo(message),
     "notify": lambda _keeper, message: sd_notify(message["text"]),
     "quit": Keeper._quit,
     "upgrade": Keeper._upgrade,

@@ -1,0 +1,92 @@
+"""`check`, `plan` and `apply`: is the file right, what would it change, and do it."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chapiteau.core.problems import raise_problems
+from chapiteau.plumbing.console import print_json
+from chapiteau.plumbing.project import find_config
+from chapiteau.run.commands.options import as_json, config_option, tell_outcome
+
+__all__ = ["apply", "check", "plan"]
+
+
+@click.command("check")
+@config_option
+@as_json
+def check(config: str | None, json_wanted: bool) -> None:
+    """Every problem of a chapiteau.toml at once, each with its line.
+
+    \b
+    chapiteau check
+    chapiteau check -c /srv/shop --json
+    """
+    from chapiteau.run.engine.config import check_config, load_config
+
+    path = find_config(config)
+    problems = check_config(path)
+    if json_wanted:
+        print_json(
+            {"schema": 1, "ok": not problems, "problems": [p.to_dict() for p in problems]}
+        )
+        if problems:
+            raise click.exceptions.Exit(2)
+        return
+    raise_problems(_shown(path), problems)
+    spec = load_config(path).spec
+    click.echo(
+        f"{_shown(path)}: no problems ({_count(spec.service, 'service')}, "
+        f"{_count(spec.socket, 'socket')})"
+    )
+
+
+@click.command("plan")
+@config_option
+@as_json
+def plan(config: str | None, json_wanted: bool) -> None:
+    """What the file on disk would change in the running services; changes nothing.
+
+    \b
+    chapiteau plan
+    chapiteau plan --json
+    """
+    from chapiteau.run.client.blocking import Client
+
+    outcome = Client.find(config).plan()
+    if json_wanted or not outcome.ok:
+        tell_outcome(outcome, json_wanted=json_wanted)
+        return
+    click.echo(_plan_text(outcome.data.get("changes", []), outcome.text))
+
+
+def _plan_text(changes: list[dict[str, Any]], text: str) -> str:
+    if not changes:
+        return text or "nothing would change"
+    return "\n".join(str(change.get("text", change)) for change in changes)
+
+
+@click.command("apply")
+@config_option
+@as_json
+def apply(config: str | None, json_wanted: bool) -> None:
+    """Make the supervisor follow the file on disk: all of it, or nothing.
+
+    \b
+    chapiteau plan && chapiteau run apply
+    """
+    from chapiteau.run.client.blocking import Client
+
+    tell_outcome(Client.find(config).apply(), json_wanted=json_wanted)
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _count(things: dict[str, Any], word: str) -> str:
+    return f"{len(things)} {word}{'' if len(things) == 1 else 's'}"

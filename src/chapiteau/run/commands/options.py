@@ -1,0 +1,130 @@
+"""What the commands share: where the configuration is, JSON or text, how to say what happened."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.core.units import parse_duration
+from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.run.logic.messages import Outcome
+
+__all__ = [
+    "DURATION",
+    "ServiceName",
+    "as_json",
+    "config_option",
+    "say",
+    "tell_outcome",
+    "timeout_option",
+    "wait_option",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Duration(click.ParamType):
+    """ "90s", "1m30s" or a number of seconds."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Seconds."""
+        try:
+            return parse_duration(float(value) if _is_number(value) else value)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) or value.replace(".", "", 1).isdigit()
+
+
+DURATION: Final = _Duration()
+
+
+class ServiceName(click.ParamType):
+    """The name of a service; Tab asks the running supervisor, else the file, for them."""
+
+    name = "service"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Names that begin so; nothing when they can't be had, for Tab must never complain."""
+        from chapiteau.plumbing.project import find_config, read_project
+
+        try:
+            names = read_project(find_config(ctx.params.get("config"))).section("service")
+        except (ChapiteauError, OSError):
+            return []
+        return [
+            click.shell_completion.CompletionItem(name)
+            for name in names
+            if name.startswith(incomplete)
+        ]
+
+
+def config_option(function: F) -> F:
+    """--config/-c: the file, or its folder; found from here upwards when not given."""
+    return click.option(
+        "-c",
+        "--config",
+        metavar="FILE",
+        envvar="CHAPITEAU_CONFIG",
+        help="The chapiteau.toml or its folder. Default: looked for here and upwards.",
+    )(function)
+
+
+def as_json(function: F) -> F:
+    """--json: data for machines."""
+    return click.option("--json", "json_wanted", is_flag=True, help="Print JSON.")(function)
+
+
+def wait_option(function: F) -> F:
+    """--wait/--no-wait."""
+    return click.option(
+        "--wait/--no-wait", default=True, help="Answer when it is done (default), or at once."
+    )(function)
+
+
+def timeout_option(function: F) -> F:
+    """--timeout."""
+    return click.option(
+        "--timeout", type=DURATION, metavar="TIME", help="Give up waiting after this; like 90s."
+    )(function)
+
+
+def say(text: str, *, colour: str = "") -> None:
+    """A message for people, on stderr; data goes to stdout."""
+    if colour and colour_wanted(sys.stderr):
+        text = click.style(text, fg=colour)
+    click.echo(text, err=True, color=True)
+
+
+def tell_outcome(outcome: Outcome, *, json_wanted: bool) -> None:
+    """Print what a command did. Raises when it failed, with its own exit code."""
+    if json_wanted:
+        print_json(outcome.to_dict())
+        if not outcome.ok:
+            raise click.exceptions.Exit(outcome.exit_code or 1)
+        return
+    if not outcome.ok:
+        raise _failed(outcome)
+    if outcome.text:
+        click.echo(outcome.text)
+
+
+def _failed(outcome: Outcome) -> ChapiteauError:
+    error = ChapiteauError(outcome.error or outcome.text or "it failed", hint=outcome.hint)
+    error.exit_code = outcome.exit_code or 1  # type: ignore[misc]  # of this one error
+    return error
+
+
+def usage(what: str, hint: str = "") -> UsageError:
+    """A wrong command line."""
+    return UsageError(what, hint=hint)

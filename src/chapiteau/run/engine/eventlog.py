@@ -1,0 +1,116 @@
+"""What happened, numbered; the newest in memory, all in RUN_DIR/events.jsonl."""
+
+import asyncio
+import contextlib
+import json
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.logic.events import KINDS, Happening
+
+__all__ = ["EventLog"]
+
+_KEPT: Final = 10_000
+_FILE_LIMIT: Final = 16 << 20
+_WAITING: Final = 5_000  # happenings that a slow listener may be behind
+
+
+class EventLog:
+    """`say` records; `stream` replays from a number and goes on.
+
+    The file is written at once (one write per line), so that a brain that is killed leaves the
+    numbers and the past to the next. A file that can't be written costs only the past.
+    """
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._path, self._clock = path, clock
+        self._kept: deque[Happening] = deque(maxlen=_KEPT)
+        self._listeners: list[Callable[[Happening], None]] = []
+        self.seq = 0
+        self._file = -1
+        self._load()
+
+    def _load(self) -> None:
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o640)
+            size = os.fstat(self._file).st_size
+            start = max(0, size - (4 << 20))
+            data = os.pread(self._file, size - start, start)
+            if data and not data.endswith(b"\n"):
+                os.write(self._file, b"\n")  # the machine went down in the middle of a line
+            for line in data.splitlines()[1 if start else 0 :]:
+                self._remember(line)
+
+    def _remember(self, line: bytes) -> None:
+        with contextlib.suppress(ValueError, TypeError, KeyError):
+            raw = json.loads(line)
+            self._kept.append(Happening(**raw))
+            self.seq = max(self.seq, raw["seq"])
+
+    def say(self, kind: str, text: str = "", **facts: Any) -> Happening:
+        """Record that something happened. `facts` as in Happening."""
+        if kind not in KINDS:
+            raise ValueError(f"no such kind of event: {kind}")
+        self.seq += 1
+        made = Happening(seq=self.seq, time=self._clock.wall(), kind=kind, text=text, **facts)
+        self._kept.append(made)
+        self._write(made)
+        for listener in tuple(self._listeners):
+            listener(made)
+        return made
+
+    def _write(self, made: Happening) -> None:
+        if self._file < 0:
+            return
+        line = json.dumps(made.to_dict(), separators=(",", ":"), ensure_ascii=False) + "\n"
+        with contextlib.suppress(OSError):
+            os.write(self._file, line.encode("utf-8", "replace"))
+            if made.seq % 1000 == 0 and os.fstat(self._file).st_size > _FILE_LIMIT:
+                self._path.rename(self._path.with_name(self._path.name + ".1"))
+                os.close(self._file)
+                self._file = -1
+                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+                self._file = os.open(self._path, flags, 0o640)
+
+    def listen(self, listener: Callable[[Happening], None]) -> Callable[[], None]:
+        """Call `listener` with everything new; the answer stops that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def after(self, seq: int) -> list[Happening]:
+        """What is kept with a greater number."""
+        return [h for h in self._kept if h.seq > seq]
+
+    async def stream(self, after: int, *, follow: bool) -> AsyncIterator[Happening]:
+        """Kept ones, then new ones. Who is far too slow jumps ahead: numbers show it."""
+        queue: asyncio.Queue[Happening] = asyncio.Queue(_WAITING)
+
+        def deliver(made: Happening) -> None:
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(made)
+
+        stop = self.listen(deliver) if follow else (lambda: None)
+        try:
+            last = after
+            for made in self.after(after):
+                last = made.seq
+                yield made
+            while follow:
+                made = await queue.get()
+                if made.seq > last:
+                    yield made
+        finally:
+            stop()
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1

@@ -1,0 +1,243 @@
+"""The deeds that services stand on: start, watch, signal, kill, and what happens at an end."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.engine.eventlog import EventLog
+from chapiteau.run.engine.link import KeeperLink
+from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.stacks import stacks_of
+from chapiteau.run.engine.machine.strays import strays_of
+from chapiteau.run.engine.output.pipes import STREAMS, Output, Stream
+from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.engine.service.probes import ProbeContext
+from chapiteau.run.engine.service.readiness import (
+    effective_ready,
+    watch_liveness,
+    watch_readiness,
+)
+from chapiteau.run.engine.service.slot import Slot
+from chapiteau.run.engine.spawner import Spawner
+from chapiteau.run.logic.cause import likely_cause
+from chapiteau.run.logic.spec import Logs, Service
+
+__all__ = ["Ground", "signal_number"]
+
+_DAEMONISED_WITHIN = 10.0  # seconds: a first process that ends this soon and leaves others behind
+_DUMP_TIME = 1.0  # seconds that a sick process has to print its stacks
+
+
+def signal_number(name: str) -> int:
+    """15 for "TERM", "SIGTERM" or "15"; RTMIN+n too. Raises ValueError."""
+    text = name.strip().upper().removeprefix("SIG")
+    if text.isdigit():
+        return int(text)
+    if text.startswith("RTMIN+"):
+        return signal.SIGRTMIN + int(text[6:])
+    try:
+        return signal.Signals[f"SIG{text}"].value
+    except KeyError:
+        raise ValueError(f"{name!r} is not a signal") from None
+
+
+class Ground:
+    """Implements what slots ask for (engine/service/slot.py: Ground)."""
+
+    def __init__(
+        self, link: KeeperLink, spawner: Spawner, output: Output, events: EventLog, clock: Clock
+    ) -> None:
+        self.clock = clock
+        self.chance = random.Random()  # noqa: S311 — jitter, not secrets
+        self.by_key: dict[str, tuple[Instance, Slot | None]] = {}
+        self.rule_of: Callable[[str], Logs] = lambda name: Logs()
+        self.keeper_pid = 0
+        self._link, self._spawner, self._output, self._events = link, spawner, output, events
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ── beginnings ──────────────────────────────────────────────────────────────────────────
+    async def spawn(self, name: str, spec: Service, number: int, generation: int) -> Instance:
+        """Start a process and attach its output. Raises SpawnError."""
+        instance, pipes = await self._spawner.spawn(name, spec, number, generation)
+        self.attach(instance, pipes)
+        return instance
+
+    def attach(self, instance: Instance, pipes: dict[str, int]) -> None:
+        """Take over a process: one just started, or one found alive."""
+        self.by_key[instance.key] = (instance, None)
+        rule = self.rule_of(instance.service)
+        for name, pipe in pipes.items():
+            stream = Stream(instance.service, instance.number, STREAMS[name])
+            self._output.attach(instance.key, stream, pipe, rule)
+
+    def watch(self, instance: Instance, spec: Service, slot: Slot) -> None:
+        """Look for readiness and health, age, watchdog."""
+        self.by_key[instance.key] = (instance, slot)
+        if instance.end is not None:
+            # It ended before we came to look: the keeper's word was here first.
+            slot.ended(instance, instance.end)
+            return
+        context = self._context(instance, spec)
+        if instance.ready:
+            self._after_ready(instance, spec, slot, context)
+        elif not spec.one_shot:
+
+            def ready(ready_one: Instance) -> None:
+                slot.became_ready(ready_one)
+
+            instance.on_ready = lambda: self._after_ready(instance, spec, slot, context)
+            watch_readiness(instance, effective_ready(spec), context, self._output, ready)
+
+    def _context(self, instance: Instance, spec: Service) -> ProbeContext:
+        around = self._spawner.around
+        return ProbeContext(
+            addresses={name: fact.address for name, fact in around.sockets.items()},
+            env=dict(os.environ),
+            cwd=str(self._spawner.cwd(spec)),
+        )
+
+    def _after_ready(
+        self, instance: Instance, spec: Service, slot: Slot, context: ProbeContext
+    ) -> None:
+        self._link.tell("memo", key=instance.key, memo={"ready": True})
+        self.say("process.ready", service=instance.service, process=instance.number,
+                 pid=instance.pid)  # fmt: skip
+        if spec.live is not None:
+            work = watch_liveness(
+                instance, spec.live, context, lambda i, why: self.run(self._sick(i, slot, why))
+            )
+            instance.task(asyncio.ensure_future(work))
+        if spec.watchdog:
+            self.feed_watchdog(instance, spec, slot)
+
+    def feed_watchdog(self, instance: Instance, spec: Service, slot: Slot) -> None:
+        """WATCHDOG=1 came, or the watch begins: it has `watchdog` seconds until the next."""
+        if instance.watchdog is not None:
+            instance.watchdog.cancel()
+
+        def silent() -> None:
+            why = f"no WATCHDOG=1 for {spec.watchdog:g} s"
+            self.run(self._sick(instance, slot, why))
+
+        instance.watchdog = instance.after(spec.watchdog, silent)
+
+    async def _sick(self, instance: Instance, slot: Slot, why: str) -> None:
+        """Before a sick process is ended: what is it doing? Kernel's view, then its own."""
+        if not instance.alive:
+            return
+        stacks = stacks_of(instance.pid)
+        with contextlib.suppress(ProcessLookupError):
+            # Python with faulthandler prints every thread's stack at SIGABRT, and ends.
+            self.signal(instance, signal.SIGABRT)
+        await asyncio.sleep(_DUMP_TIME)
+        self.say(
+            "process.unhealthy", why, service=instance.service, process=instance.number,
+            pid=instance.pid, data={
+                "stacks": stacks,
+                "lines": self.last_lines(instance.service, instance.number),
+            },
+        )  # fmt: skip
+        slot.found_unhealthy(instance, why)
+
+    # ── ends ────────────────────────────────────────────────────────────────────────────────
+    def signal(self, instance: Instance, number: int, *, whole: bool = False) -> None:
+        """Send a signal to a process, or to its process group."""
+        scope = "group" if whole else "process"
+        self._link.tell("signal", key=instance.key, signal=int(number), scope=scope)
+
+    def ask_to_end(self, instance: Instance, spec: Service) -> None:
+        """The stop signal; and CONT, since a stopped process would sleep over it."""
+        self.say("process.stopping", service=instance.service, process=instance.number,
+                 pid=instance.pid)  # fmt: skip
+        self.signal(instance, signal_number(spec.stop_signal), whole=spec.shell)
+        self.signal(instance, signal.SIGCONT, whole=spec.shell)
+
+    def kill(self, instance: Instance) -> None:
+        """SIGKILL to everything of it."""
+        if instance.cgroup is not None:
+            Cgroups.kill(instance.cgroup)
+        self.signal(instance, signal.SIGKILL)
+        self.signal(instance, signal.SIGKILL, whole=True)
+
+    def ended(self, key: str, end: dict[str, Any]) -> None:
+        """The keeper tells of an end: take its last output, end what it left, find the cause."""
+        instance, slot = self.by_key.get(key, (None, None))
+        if instance is None:
+            self._link.tell("ack", key=key)
+            return
+        self._output.drain(key)
+        left = end["left"] if instance.cgroup is not None else self._strays(instance)
+        ran_for = self.clock.now() - instance.began
+        facts = dict(end)
+        if instance.cgroup is not None:
+            facts["oom"] = end["signal"] == signal.SIGKILL and self._oom(instance.cgroup)
+        facts["detached"] = bool(
+            left and end["code"] == 0 and not instance.asked and ran_for < _DAEMONISED_WITHIN
+        )
+        lines = [] if instance.asked else self.last_lines(instance.service, instance.number)
+        if not instance.asked:
+            facts["cause"], facts["hint"] = likely_cause(
+                end["code"], end["signal"], oom=facts.get("oom", False),
+                detached=facts["detached"], lines=lines,
+            )  # fmt: skip
+        self._tell_end(instance, facts, lines)
+        self._link.tell("ack", key=key)
+        del self.by_key[key]
+        instance.end = facts
+        if slot is not None:
+            slot.ended(instance, facts)
+        if instance.cgroup is not None:
+            asyncio.get_running_loop().call_later(0.2, Cgroups.remove, instance.cgroup)
+
+    def _tell_end(self, instance: Instance, end: dict[str, Any], lines: list[str]) -> None:
+        number = end["signal"]
+        how = f"signal {number}" if number is not None else f"exit {end['code']}"
+        data = {k: end[k] for k in ("code", "signal", "oom", "cause", "hint") if end.get(k)}
+        if end["code"] is not None:
+            data["code"] = end["code"]
+        if lines and (number is not None or end["code"] != 0):
+            data["lines"] = lines
+        self.say("process.exited", how, service=instance.service, process=instance.number,
+                 pid=instance.pid, data=data)  # fmt: skip
+
+    def _strays(self, instance: Instance) -> list[int]:
+        """Without cgroups: kill what left the process's group; who that was."""
+        known = {one.pid for one, _ in self.by_key.values()}
+        left = strays_of(self.keeper_pid, instance.key, known)
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        return left
+
+    @staticmethod
+    def _oom(group: Path) -> bool:
+        return Cgroups.oom_kills(group) > 0 or Cgroups.oom_kills(group.parent) > 0
+
+    # ── words ───────────────────────────────────────────────────────────────────────────────
+    def say(self, kind: str, text: str = "", **facts: Any) -> None:
+        """Record a happening."""
+        self._events.say(kind, text, **facts)
+
+    def last_lines(self, service: str, number: int) -> list[str]:
+        """Its last lines of output."""
+        return self._output.tail(service, number)
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task that is looked after: an error in it is reported, not lost."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "a task failed", "exception": error})
+            print(f"task failed: {error!r}", file=sys.stderr, flush=True)  # noqa: T201 — its log

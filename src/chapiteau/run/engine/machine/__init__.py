@@ -1,0 +1,1 @@
+"""The machine below: sockets, cgroups, numbers from /proc, file changes."""

@@ -1,0 +1,136 @@
+"""cgroup v2 folders of processes, where the machine lets us make them.
+
+One folder per process under RUN/SERVICE/: whatever a process starts stays in its folder, and
+`cgroup.kill` ends all of it at once, setsid or not (docs/decisions/0007).
+"""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Final
+
+__all__ = ["Cgroups", "find_cgroups"]
+
+_CONTROLLERS: Final = ("memory", "cpu", "pids")
+
+
+class Cgroups:
+    """Folders below `root`. `why_not` tells why there are none; every call then does nothing."""
+
+    def __init__(self, root: Path | None, home: Path | None, why_not: str = "") -> None:
+        self.root = root
+        self.home = home
+        self.why_not = why_not
+
+    @property
+    def summary(self) -> str:
+        """ "v2", or why not."""
+        return "v2" if self.root is not None else self.why_not
+
+    def make(self, service: str, key: str) -> Path | None:
+        """The folder for one process. None when there is none to be had."""
+        if self.root is None:
+            return None
+        folder = self.root / service / key
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return None
+        return folder
+
+    def limit(self, service: str, wanted: dict[str, str]) -> list[str]:
+        """Write limits ("memory.max" → value) for a service; names of those that can't be had."""
+        if self.root is None:
+            return sorted(wanted)
+        folder = self.root / service
+        missing = []
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+        for name, value in wanted.items():
+            self._delegate(name.partition(".")[0])
+            try:
+                (folder / name).write_text(value)
+            except OSError:
+                missing.append(name)
+        return sorted(missing)
+
+    def _delegate(self, controller: str) -> None:
+        if self.root is None:
+            return
+        for folder in (self.root.parent, self.root):
+            with contextlib.suppress(OSError):
+                (folder / "cgroup.subtree_control").write_text(f"+{controller}")
+
+    @staticmethod
+    def kill(folder: Path) -> None:
+        """SIGKILL to all that is inside, at once and without a race (kernel 5.14)."""
+        with contextlib.suppress(OSError):
+            (folder / "cgroup.kill").write_text("1")
+
+    @staticmethod
+    def pids(folder: Path) -> list[int]:
+        """Who is inside."""
+        with contextlib.suppress(OSError, ValueError):
+            return [int(line) for line in (folder / "cgroup.procs").read_text().split()]
+        return []
+
+    @staticmethod
+    def oom_kills(folder: Path) -> int:
+        """How often the kernel killed inside for want of memory."""
+        with contextlib.suppress(OSError, ValueError):
+            for line in (folder / "memory.events").read_text().splitlines():
+                name, _, count = line.partition(" ")
+                if name == "oom_kill":
+                    return int(count)
+        return 0
+
+    @staticmethod
+    def remove(folder: Path) -> None:
+        """Take an empty folder away; one with processes stays."""
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+    def remove_all(self) -> None:
+        """Take everything of ours away, empty folders only."""
+        if self.root is None:
+            return
+        for folder, _, _ in os.walk(self.root, topdown=False):
+            self.remove(Path(folder))
+
+
+def find_cgroups(name: str) -> Cgroups:
+    """A place of ours in the v2 tree, made now; or why there is none."""
+    mount = _v2_mount()
+    if mount is None:
+        return Cgroups(None, None, "no cgroup v2 on this machine")
+    here = mount / _own_path().lstrip("/")
+    root = here / f"chapiteau-{name}"
+    try:
+        root.mkdir(exist_ok=True)
+        probe = root / "probe"
+        probe.mkdir(exist_ok=True)
+        writable = os.access(probe / "cgroup.procs", os.W_OK) and os.access(
+            here / "cgroup.procs", os.W_OK
+        )
+        probe.rmdir()
+    except OSError as exc:
+        return Cgroups(None, None, f"cgroup v2 is not ours to use ({exc.strerror})")
+    if not writable:
+        return Cgroups(None, None, "cgroup v2 is not ours to use")
+    return Cgroups(root, here)
+
+
+def _v2_mount() -> Path | None:
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        if right.startswith("cgroup2 "):
+            return Path(left.split()[4])
+    return None
+
+
+def _own_path() -> str:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        number, _, path = line.split(":", 2)
+        if number == "0":
+            return path
+    return "/"

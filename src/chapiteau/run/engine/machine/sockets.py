@@ -1,0 +1,141 @@
+"""Listening sockets: bound here once, then held by the keeper."""
+
+import contextlib
+import errno
+import os
+import pwd
+import socket
+from pathlib import Path
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.logic.spec import Socket
+
+__all__ = ["BindError", "address_of", "bind", "queue_of"]
+
+_TCP_INFO_UNACKED = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
+
+
+class BindError(ChapiteauError):
+    """A socket can't be bound; `in_use` tells whether somebody else has the address."""
+
+    def __init__(self, what: str, *, hint: str = "", in_use: bool = False) -> None:
+        super().__init__(what, hint=hint)
+        self.in_use = in_use
+
+
+def bind(name: str, wanted: Socket, folder: Path) -> socket.socket:
+    """A bound (and listening) socket. Raises BindError."""
+    try:
+        return _bind_unix(wanted, folder) if wanted.path else _bind_inet(wanted)
+    except OSError as exc:
+        raise _explain(name, wanted, folder, exc) from exc
+
+
+def _kind(wanted: Socket) -> socket.SocketKind:
+    return socket.SOCK_DGRAM if wanted.type == "datagram" else socket.SOCK_STREAM
+
+
+def _bind_inet(wanted: Socket) -> socket.socket:
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    made = socket.socket(family, _kind(wanted))
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if wanted.reuse_port:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        if wanted.interface:
+            made.setsockopt(
+                socket.SOL_SOCKET, socket.SO_BINDTODEVICE, wanted.interface.encode() + b"\0"
+            )
+        if wanted.type == "stream" and wanted.nodelay:
+            # Accepted sockets inherit it; programs that get a descriptor often forget it and
+            # then wait 40 ms for a delayed ACK on small answers.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made.bind((wanted.host, wanted.port))
+        if wanted.type == "stream":
+            made.listen(wanted.backlog)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+def _bind_unix(wanted: Socket, folder: Path) -> socket.socket:
+    path = folder / wanted.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_stale(path, _kind(wanted))
+    made = socket.socket(socket.AF_UNIX, _kind(wanted))
+    before = os.umask(0o177)  # nobody may connect before mode and owner are set
+    try:
+        made.bind(str(path))
+        if wanted.owner:
+            os.chown(path, *_owner(wanted.owner))
+        path.chmod(int(wanted.mode or "0660", 8))
+        if wanted.type == "stream":
+            made.listen(wanted.backlog)
+    except OSError:
+        made.close()
+        raise
+    finally:
+        os.umask(before)
+    return made
+
+
+def _remove_stale(path: Path, kind: socket.SocketKind) -> None:
+    """A socket file that nobody listens on is left over from a crash; a living one is kept."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, kind) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+
+def _owner(text: str) -> tuple[int, int]:
+    import grp
+
+    user, _, group = text.partition(":")
+    try:
+        entry = pwd.getpwnam(user)
+        return entry.pw_uid, grp.getgrnam(group).gr_gid if group else entry.pw_gid
+    except KeyError:
+        raise OSError(errno.EINVAL, f"no such user or group: {text}") from None
+
+
+def _explain(name: str, wanted: Socket, folder: Path, exc: OSError) -> BindError:
+    shown = str(folder / wanted.path) if wanted.path else f"{wanted.host}:{wanted.port}"
+    what = f"socket {name}: cannot bind {shown}: {exc.strerror}"
+    if exc.errno == errno.EADDRINUSE:
+        from chapiteau.run.engine.machine.portholder import holder_of
+
+        holder = "" if wanted.path else holder_of(wanted.port)
+        if holder:
+            what += f", held by {holder}"
+        return BindError(what, hint="stop that program, or choose another port", in_use=True)
+    if exc.errno in (errno.EACCES, errno.EPERM):
+        hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE" if wanted.port else ""
+        return BindError(what, hint=hint)
+    if exc.errno == errno.EADDRNOTAVAIL:
+        return BindError(what, hint="no interface of this machine has that address (`ip addr`)")
+    return BindError(what)
+
+
+def address_of(bound: socket.socket) -> tuple[str, int]:
+    """("127.0.0.1:8000", 8000), ("[::1]:8000", 8000) or ("/path", 0)."""
+    name = bound.getsockname()
+    if isinstance(name, str | bytes):
+        return (name if isinstance(name, str) else os.fsdecode(name)), 0
+    host, port = name[0], name[1]
+    return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), port
+
+
+def queue_of(bound: socket.socket) -> int:
+    """How many TCP connections wait to be accepted (tcp(7) TCP_INFO); 0 for other sockets."""
+    try:
+        info = bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+    except OSError:
+        return 0
+    return int.from_bytes(info[_TCP_INFO_UNACKED : _TCP_INFO_UNACKED + 4], "little")

@@ -1,0 +1,45 @@
+"""Descendants that outlived their process, where no cgroup holds them together.
+
+The keeper is a subreaper, so orphans become its children; the mark CHAPITEAU_KEY in their
+environment tells whose they are.
+"""
+
+import contextlib
+from collections.abc import Set
+from pathlib import Path
+
+__all__ = ["children_of", "strays_of"]
+
+
+def children_of(pid: int) -> list[int]:
+    """Direct children, over all threads of the process."""
+    found: list[int] = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                found += [int(word) for word in (task / "children").read_text().split()]
+    return found
+
+
+def strays_of(keeper_pid: int, key: str, known: Set[int]) -> list[int]:
+    """Pids below the keeper that carry this key, and everything below them.
+
+    `known` are the keeper's own children, which need no second look.
+    """
+    mark = f"CHAPITEAU_KEY={key}".encode()
+    found: list[int] = []
+    orphans = [pid for pid in children_of(keeper_pid) if pid not in known]
+    waiting = [pid for pid in orphans if _carries(pid, mark)]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += children_of(pid)
+    return found
+
+
+def _carries(pid: int, mark: bytes) -> bool:
+    with contextlib.suppress(OSError):
+        path = Path(f"/proc/{pid}/environ")
+        alive = b"State:\tZ" not in Path(f"/proc/{pid}/status").read_bytes()
+        return alive and mark in path.read_bytes().split(b"\0")
+    return False

@@ -1,0 +1,1 @@
+"""Output of processes: pipes, files, rotation, the last lines of each."""

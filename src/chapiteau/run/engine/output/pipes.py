@@ -1,0 +1,213 @@
+"""All pipes of a supervisor: which go into which file, and who follows them."""
+
+import asyncio
+import contextlib
+import os
+import re
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.engine.output.capture import Capture
+from chapiteau.run.engine.output.history import kept_lines
+from chapiteau.run.engine.output.rotation import Rotation
+from chapiteau.run.engine.port import LogLine, LogQuery
+from chapiteau.run.logic.loglevel import at_least
+from chapiteau.run.logic.spec import Logs
+
+__all__ = ["Output", "Stream"]
+
+_LINE_LIMIT: Final = 16 * 1024
+_WAITING: Final = 10_000  # lines that a slow follower may be behind
+STREAMS: Final = {"out": "stdout", "err": "stderr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One output stream of one process number."""
+
+    service: str
+    process: int
+    name: str  # "stdout" or "stderr"
+
+
+class Output:
+    """Owns the pipes (`attach`), the files below `folder`, and the followers."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder, self._clock = folder, clock
+        self._captures: dict[Stream, Capture] = {}
+        self._pipes: dict[int, tuple[str, Capture]] = {}
+        self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
+        self.on_drop: Callable[[Stream, int, str], None] = lambda stream, count, why: None
+
+    def attach(self, key: str, stream: Stream, pipe: int, rule: Logs) -> None:
+        """Take over a pipe of process `key`."""
+        capture = self._captures.get(stream) or self._new(stream, rule)
+        os.set_blocking(pipe, False)
+        self._pipes[pipe] = (key, capture)
+        asyncio.get_running_loop().add_reader(pipe, self._readable, pipe, capture)
+
+    def _new(self, stream: Stream, rule: Logs) -> Capture:
+        path = self._folder / stream.service / f"{stream.process}.{stream.name}.log"
+        if rule.file == "none":  # and never rotate the null device away
+            path, rule = Path(os.devnull), replace(rule, max_size=1 << 62, max_age=0.0)
+        made = Capture(path, Rotation(rule), self._clock, rate=rule.rate)
+        made.on_drop = lambda count, why: self.on_drop(stream, count, why)
+        for follower, query in self._followers.items():
+            if _wanted(stream, query):
+                made.followers.append(_bound(follower, stream))
+        self._captures[stream] = made
+        return made
+
+    def _readable(self, pipe: int, capture: Capture) -> None:
+        try:
+            more = capture.move(pipe)
+        except OSError:
+            more = False
+        if not more:
+            self._end(pipe)
+
+    def _end(self, pipe: int) -> None:
+        asyncio.get_running_loop().remove_reader(pipe)
+        if self._pipes.pop(pipe, None) is not None:
+            os.close(pipe)
+
+    def drain(self, key: str) -> None:
+        """A process has ended: take what its pipes still hold, without waiting for more."""
+        for pipe, (owner, capture) in list(self._pipes.items()):
+            if owner == key:
+                with contextlib.suppress(OSError):
+                    while _has_data(pipe) and capture.move(pipe):
+                        pass
+
+    def tail(self, service: str, process: int, lines: int = 20) -> list[str]:
+        """The last lines: of stderr, and when it is silent of stdout."""
+        for name in ("stderr", "stdout"):
+            capture = self._captures.get(Stream(service, process, name))
+            if capture is not None and (found := capture.tail(lines)):
+                return found
+        return []
+
+    def follow(self, query: LogQuery, deliver: Callable[[Stream, bytes], None]) -> None:
+        """Hand new output to `deliver` until `unfollow`."""
+        self._followers[deliver] = query
+        for stream, capture in self._captures.items():
+            if _wanted(stream, query):
+                capture.followers.append(_bound(deliver, stream))
+
+    def unfollow(self, deliver: Callable[[Stream, bytes], None]) -> None:
+        """Stop handing output."""
+        self._followers.pop(deliver, None)
+        for capture in self._captures.values():
+            capture.followers = [
+                f for f in capture.followers if getattr(f, "deliver", None) is not deliver
+            ]
+
+    async def lines(self, query: LogQuery) -> AsyncIterator[LogLine]:
+        """Kept lines that match, oldest first; then new ones when following."""
+        pattern = re.compile(query.grep) if query.grep else None
+        queue: asyncio.Queue[LogLine] = asyncio.Queue(_WAITING)
+        lost = 0
+        splitters: dict[Stream, _Splitter] = {}
+
+        def deliver(stream: Stream, data: bytes) -> None:
+            nonlocal lost
+            splitter = splitters.setdefault(stream, _Splitter(stream))
+            for line in splitter.feed(data, self._clock.wall()):
+                if _matches(line, query, pattern):
+                    try:
+                        queue.put_nowait(line)
+                    except asyncio.QueueFull:
+                        lost += 1
+
+        if query.follow:  # before reading the past, so that nothing falls in between
+            self.follow(query, deliver)
+        try:
+            for line in self._kept(query, pattern):
+                yield line
+            while query.follow:
+                yield await queue.get()
+                if lost:
+                    text = f"[chapiteau: {lost} lines not shown: this reader is too slow]"
+                    yield LogLine(
+                        time=self._clock.wall(), service="", process=0, stream="", text=text
+                    )
+                    lost = 0
+        finally:
+            self.unfollow(deliver)
+
+    def _kept(self, query: LogQuery, pattern: re.Pattern[str] | None) -> list[LogLine]:
+        found: list[LogLine] = []
+        for stream, capture in self._captures.items():
+            if _wanted(stream, query):
+                for when, text in kept_lines(capture.path, capture.marks, query.last):
+                    line = _line(stream, when, text)
+                    if when >= query.since and _matches(line, query, pattern):
+                        found.append(line)
+        found.sort(key=lambda line: line.time)
+        return found[-query.last :] if query.last else []
+
+    def reopen(self) -> None:
+        """Open every file anew (after an outside logrotate)."""
+        for capture in self._captures.values():
+            capture.reopen()
+
+    def close(self) -> None:
+        """Let go of pipes and files."""
+        for pipe in list(self._pipes):
+            self._end(pipe)
+        for capture in self._captures.values():
+            capture.close()
+
+
+class _Splitter:
+    """Bytes of one stream → lines; a line above the limit is cut and marked."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream, self._rest = stream, b""
+
+    def feed(self, data: bytes, when: float) -> list[LogLine]:
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LINE_LIMIT:
+            whole.append(self._rest[:_LINE_LIMIT] + " …cut".encode())
+            self._rest = b""
+        texts = (raw.decode("utf-8", "replace").rstrip("\r") for raw in whole)
+        return [_line(self._stream, when, text) for text in texts]
+
+
+def _line(stream: Stream, when: float, text: str) -> LogLine:
+    return LogLine(
+        time=when, service=stream.service, process=stream.process, stream=stream.name, text=text
+    )
+
+
+def _wanted(stream: Stream, query: LogQuery) -> bool:
+    return (
+        (not query.services or stream.service in query.services)
+        and query.process in (0, stream.process)
+        and query.stream in ("", stream.name)
+    )
+
+
+def _matches(line: LogLine, query: LogQuery, pattern: re.Pattern[str] | None) -> bool:
+    if pattern is not None and not pattern.search(line.text):
+        return False
+    return not query.level or at_least(line.text, query.level)
+
+
+def _bound(deliver: Callable[[Stream, bytes], None], stream: Stream) -> Callable[[bytes], None]:
+    def hand(data: bytes) -> None:
+        deliver(stream, data)
+
+    hand.deliver = deliver  # type: ignore[attr-defined]  # how `unfollow` finds it again
+    return hand
+
+
+def _has_data(pipe: int) -> bool:
+    import fcntl
+    import termios
+
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"), "little") > 0

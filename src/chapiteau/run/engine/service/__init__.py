@@ -1,0 +1,1 @@
+"""Processes of a service: their life, their readiness, their replacement."""

@@ -1,0 +1,63 @@
+"""One process that runs or has run: who it is, and the strings it hangs on."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Instance"]
+
+
+@dataclass(slots=True, eq=False)
+class Instance:
+    """A process under a number of a service. `key` names it for ever; `pid` may come again."""
+
+    key: str
+    service: str
+    number: int
+    pid: int
+    start: int  # clock ticks since boot: with the pid, the process itself
+    began: float  # on the clock of intervals
+    began_wall: float
+    generation: int
+    cgroup: Path | None = None
+    ready: bool = False
+    asked: bool = False  # somebody wanted it to end
+    unhealthy: str = ""  # why we ended it ourselves
+    replaced: bool = False  # another one has taken its place; it finishes its work
+    status_text: str = ""
+    end: dict[str, Any] | None = None
+    on_end: list[Callable[[], None]] = field(default_factory=list)
+    on_ready: Callable[[], None] | None = None
+    watchdog: asyncio.TimerHandle | None = None
+    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
+    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        state = "ended" if self.end is not None else "ready" if self.ready else "not ready"
+        return f"<Instance {self.service}.{self.number} pid={self.pid} {state}>"
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended, as far as we know."""
+        return self.end is None
+
+    def after(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
+        """A timer that dies with the process, so that it can't ring into a later life."""
+        handle = asyncio.get_running_loop().call_later(seconds, do)
+        self._timers.append(handle)
+        return handle
+
+    def task(self, task: "asyncio.Task[None]") -> None:
+        """A task that is cancelled when the process ends."""
+        self._tasks.append(task)
+
+    def forget_timers(self) -> None:
+        """Cancel timers and tasks."""
+        for timer in self._timers:
+            timer.cancel()
+        for task in self._tasks:
+            task.cancel()
+        self._timers.clear()
+        self._tasks.clear()

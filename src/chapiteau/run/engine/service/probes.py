@@ -1,0 +1,104 @@
+"""Probes: HTTP, TCP and commands, each with its time limit; never more than a few at once."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from chapiteau.run.logic.spec import Check
+
+__all__ = ["ProbeContext", "probe"]
+
+_AT_ONCE: Final = 32
+_gate: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeContext:
+    """What a probe of one process needs to know."""
+
+    addresses: Mapping[str, str] = field(default_factory=dict)  # socket name → host:port or path
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+
+
+async def probe(check: Check, context: ProbeContext) -> str:
+    """ "" when the probe passes, else why it did not."""
+    loop = asyncio.get_running_loop()
+    gate = _gate.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
+    try:
+        async with gate, asyncio.timeout(check.timeout):
+            if check.http:
+                return await _http(check.http, context)
+            if check.tcp:
+                return await _tcp(check.tcp)
+            return await _exec(check.exec, context)
+    except TimeoutError:
+        return f"no answer within {check.timeout:g} s"
+    except OSError as exc:
+        return exc.strerror or str(exc)
+
+
+async def _tcp(target: str) -> str:
+    host, _, port = target.rpartition(":")
+    _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    writer.close()
+    return ""
+
+
+async def _http(url: str, context: ProbeContext) -> str:
+    reader, writer, host, path = await _open(url, context)
+    try:
+        request = f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+        writer.write(f"{request}User-Agent: chapiteau-probe\r\n\r\n".encode())
+        line = await reader.readline()
+        words = line.split(None, 2)
+        if len(words) < 2 or not words[1].isdigit():
+            return "the answer is not HTTP"
+        status = int(words[1])
+        return "" if 200 <= status < 400 else f"GET {path} answered {status}"
+    finally:
+        writer.close()
+
+
+async def _open(
+    url: str, context: ProbeContext
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, str, str]:
+    """`socket:NAME/path` goes to a held socket, anything else is an URL."""
+    if url.startswith("socket:"):
+        name, slash, path = url.removeprefix("socket:").partition("/")
+        address = context.addresses[name]
+        if address.startswith("/"):
+            return (*await asyncio.open_unix_connection(address), "localhost", slash + path)
+        url = f"http://{address}{slash}{path}"
+    parts = urlsplit(url)
+    host, secure = parts.hostname or "127.0.0.1", parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    where = await asyncio.open_connection(host, port, ssl=secure or None)
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return (*where, parts.netloc, target)
+
+
+async def _exec(command: str, context: ProbeContext) -> str:
+    child = await asyncio.create_subprocess_exec(
+        *shlex.split(command),
+        cwd=context.cwd,
+        env=dict(context.env),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        _, said = await child.communicate()
+    except asyncio.CancelledError:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, 9)
+        await child.wait()
+        raise
+    last = said.decode("utf-8", "replace").strip().splitlines()[-1:] or [""]
+    return "" if child.returncode == 0 else f"ended with {child.returncode} {last[0]}".strip()

@@ -1,0 +1,166 @@
+"""Replacing the processes of a service without losing a request.
+
+Batch by batch: new ones are started and must become ready, only then the old ones are asked to
+end. When the new ones don't get ready they are ended, what was already replaced goes back to the
+old settings, and the old processes have been serving all the time.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from chapiteau.run.engine.port import Outcome
+from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.engine.service.slot import Slot
+from chapiteau.run.errors import SpawnError
+from chapiteau.run.logic.spec import Service
+from chapiteau.run.logic.states import Event, State
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.service.runner import Runner
+
+__all__ = ["Reload"]
+
+_OFF = (State.DOWN, State.STOPPING)
+
+
+class Reload:
+    """One reload of one service; `candidates` are the new processes that are not ready yet."""
+
+    def __init__(self, runner: "Runner", spec: Service, generation: int) -> None:
+        self.candidates: list[Instance] = []
+        self._runner, self._ground = runner, runner.ground
+        self._old_spec, self._spec, self._generation = runner.spec, spec, generation
+        self._replaced: list[Slot] = []
+        self._failure = ""
+        self._cancelled = False
+
+    def cancel(self) -> None:
+        """Somebody wants the service down: give the new ones up."""
+        self._cancelled = True
+        self._failure = "the service was stopped meanwhile"
+        for instance in self.candidates:
+            self._ground.kill(instance)
+        self._runner.changed()
+
+    async def run(self, timeout: float | None) -> Outcome:
+        """Do it; what came of it."""
+        runner, name = self._runner, self._runner.name
+        self._ground.say("service.reloading", service=name, data={"generation": self._generation})
+        old_pids = [i.pid for i in runner.instances()]
+        slots = sorted(runner.slots.values(), key=lambda s: s.number)
+        try:
+            async with asyncio.timeout(timeout):
+                await self._all(slots)
+        except TimeoutError:
+            self._failure = f"not done within {timeout:g} s"
+        if self._failure:
+            return await self._give_up(old_pids)
+        runner.spec = self._spec
+        await self._old_ones_gone(slots)
+        new_pids = [i.pid for i in runner.instances()]
+        text = f"{name} reloaded, {len(self._replaced)} replaced"
+        self._ground.say("service.reloaded", text, service=name)
+        return Outcome(ok=True, text=text, data={"old_pids": old_pids, "new_pids": new_pids})
+
+    async def _all(self, slots: list[Slot]) -> None:
+        rest = list(slots)
+        first = True
+        while rest and not self._failure:
+            size = 1 if first and self._spec.canary else self._spec.batch
+            batch, rest = rest[:size], rest[size:]
+            await asyncio.gather(*(self._one(slot) for slot in batch))
+            if first and self._spec.canary and not self._failure:
+                await self._watch_canary(batch[0])
+            first = False
+
+    async def _one(self, slot: Slot) -> None:
+        new = await self._candidate(slot)
+        if new is None:
+            return
+        # The grace of taking over: one turn without await between "ready" and "yours".
+        if self._failure or slot.state in _OFF:
+            self._ground.kill(new)
+            return
+        old = slot.take_over(new, self._spec, self._generation)
+        self._replaced.append(slot)
+        if old is not None:
+            if self._spec.drain:
+                await asyncio.sleep(self._spec.drain)
+            self._retire(old)
+
+    async def _candidate(self, slot: Slot) -> Instance | None:
+        """A new process that is ready; None (and `_failure`) when there is none to be had."""
+        runner = self._runner
+        try:
+            new = await self._ground.spawn(runner.name, self._spec, slot.number, self._generation)
+        except SpawnError as exc:
+            self._failure = self._failure or exc.what
+            return None
+        self.candidates.append(new)
+        self._ground.say(
+            "process.spawned", f"pid {new.pid} (reload)", service=runner.name,
+            process=slot.number, pid=new.pid,
+        )  # fmt: skip
+        self._ground.watch(new, self._spec, slot)
+        limit = self._spec.ready.start_timeout
+        await runner.until(lambda: new.ready or not new.alive or self._cancelled, limit)
+        self.candidates.remove(new)
+        if new.ready and new.alive:
+            return new
+        why = _why(new, limit)
+        self._failure = self._failure or f"the new process {why}"
+        if new.alive:
+            new.asked = True
+            self._ground.kill(new)
+        return None
+
+    def _retire(self, old: Instance) -> None:
+        """Ask it to finish; kill it when it has not within its time."""
+        if not old.alive:
+            return
+        self._ground.ask_to_end(old, self._old_spec)
+        old.after(self._old_spec.stop_timeout, lambda: self._ground.kill(old))
+
+    async def _watch_canary(self, slot: Slot) -> None:
+        canary = slot.instance
+        if canary is None or await self._runner.until(
+            lambda: not canary.alive or self._cancelled, self._spec.canary
+        ):
+            self._failure = self._failure or "the first new process did not stay up"
+
+    async def _old_ones_gone(self, slots: list[Slot]) -> None:
+        limit = self._old_spec.stop_timeout + 5.0
+        await self._runner.until(lambda: not any(slot.retiring for slot in slots), limit)
+
+    async def _give_up(self, old_pids: list[int]) -> Outcome:
+        runner, name = self._runner, self._runner.name
+        for instance in self.candidates:
+            self._ground.kill(instance)
+        lines = self._ground.last_lines(name, 1)
+        self._ground.say(
+            "service.reload_failed", self._failure, service=name, data={"lines": lines}
+        )
+        back = self._replaced if self._spec != self._old_spec and not self._cancelled else []
+        for slot in back:  # what had already been replaced goes back to the settings before
+            slot.spec = self._old_spec
+            slot.feed(Event.CYCLE_ASKED)
+        if back:
+            await runner.until(lambda: runner.satisfied, self._old_spec.ready.start_timeout)
+        kept = len(runner.slots) - len(self._replaced)
+        shown = "".join(f"\n    | {line}" for line in lines[-8:])
+        return Outcome(
+            ok=False,
+            error=f"{name}: {self._failure}; {kept} old processes went on serving{shown}",
+            hint=f"mend it, then: chapiteau reload {name}",
+            exit_code=1,
+            data={"old_pids": old_pids, "rolled_back": [s.number for s in back]},
+        )
+
+
+def _why(new: Instance, limit: float) -> str:
+    if not new.alive and new.end is not None:
+        end = new.end
+        how = f"exit {end['code']}" if end["signal"] is None else f"signal {end['signal']}"
+        return f"ended before it was ready ({how})"
+    detail = f" ({new.status_text})" if new.status_text else ""
+    return f"was not ready within {limit:g} s{detail}"

@@ -1,0 +1,260 @@
+"""One process number of a service: feeds the state table and does what it says."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.errors import SpawnError
+from chapiteau.run.logic.restart import End, History, exit_facts, judge
+from chapiteau.run.logic.spec import Service
+from chapiteau.run.logic.states import Effect, Event, State, step
+
+__all__ = ["Ground", "Slot"]
+
+
+class Ground(Protocol):
+    """What a slot stands on: the deeds of the supervisor."""
+
+    clock: Clock
+    chance: random.Random
+
+    async def spawn(self, name: str, spec: Service, number: int, generation: int) -> Instance:
+        """Start a process and attach its output. Raises SpawnError."""
+        ...
+
+    def watch(self, instance: Instance, spec: Service, slot: "Slot") -> None:
+        """Begin to look for its readiness and health."""
+        ...
+
+    def ask_to_end(self, instance: Instance, spec: Service) -> None:
+        """Send the stop signal."""
+        ...
+
+    def kill(self, instance: Instance) -> None:
+        """SIGKILL to everything of it."""
+        ...
+
+    def say(self, kind: str, text: str = "", **facts: Any) -> None:
+        """Record a happening."""
+        ...
+
+    def last_lines(self, service: str, number: int) -> list[str]:
+        """Its last lines of output."""
+        ...
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """A task that is looked after: an error in it is reported, not lost."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """Number `number` of service `name`."""
+
+    name: str
+    number: int
+    spec: Service
+    ground: Ground
+    changed: Callable[[], None]
+    generation: int = 0
+    state: State = State.DOWN
+    instance: Instance | None = None
+    retiring: list[Instance] = field(default_factory=list)
+    history: History = field(default_factory=History)
+    restarts: int = 0
+    reason: str = ""
+    last_exit: dict[str, Any] = field(default_factory=dict)
+    retry_at: float = 0.0
+    _timer: asyncio.TimerHandle | None = None
+    _later: float | None = None
+
+    def feed(self, event: Event) -> None:
+        """An event happens to this slot."""
+        before = self.state
+        self.state, effects = step(self.state, event)
+        for effect in effects:
+            _DEEDS[effect](self)
+        if self.state is not before:
+            self.changed()
+
+    # ── effects ─────────────────────────────────────────────────────────────────────────────
+    def _forget_timers(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.instance is not None:
+            self.instance.forget_timers()
+
+    def _spawn(self) -> None:
+        self.instance, self.reason, self.retry_at = None, "", 0.0
+        self.ground.run(self._spawning())
+
+    async def _spawning(self) -> None:
+        try:
+            instance = await self.ground.spawn(self.name, self.spec, self.number, self.generation)
+        except SpawnError as exc:
+            self._spawn_failed(exc)
+            return
+        self.instance = instance
+        self.ground.say(
+            "process.spawned", f"pid {instance.pid}", service=self.name, process=self.number,
+            pid=instance.pid,
+        )  # fmt: skip
+        if self.state in (State.STOPPING, State.CYCLING):  # asked while it was being started
+            self._ask_to_end()
+            return
+        self.attend(instance)
+        self.changed()
+
+    def _spawn_failed(self, exc: SpawnError) -> None:
+        self.ground.say(
+            "process.spawn_failed", exc.what, service=self.name, process=self.number,
+            data={"hint": exc.hint},
+        )  # fmt: skip
+        end = End(spawn_error=exc.what, asked=self.state is State.STOPPING)
+        self._judged(end, {"text": exc.what, "hint": exc.hint})
+
+    def _ask_to_end(self) -> None:
+        if self.instance is None:
+            return  # still being started: _spawning will ask
+        if not self.instance.unhealthy:
+            self.instance.asked = True
+        self.ground.ask_to_end(self.instance, self.spec)
+        self._timer = asyncio.get_running_loop().call_later(
+            self.spec.stop_timeout, self.feed, Event.GRACE_OVER
+        )
+
+    def _kill(self) -> None:
+        if self.instance is not None:
+            self.ground.say(
+                "process.killed", f"did not end within {self.spec.stop_timeout:g} s",
+                service=self.name, process=self.number, pid=self.instance.pid,
+            )  # fmt: skip
+            self.ground.kill(self.instance)
+
+    def _wait_backoff(self) -> None:
+        delay = self._later or 0.0
+        self.retry_at = self.ground.clock.wall() + delay
+        if delay <= 0:
+            self.feed(Event.BACKOFF_OVER)
+            return
+        self.ground.say(
+            "process.backoff", f"next try in {delay:.1f} s", service=self.name,
+            process=self.number, data={"delay_s": round(delay, 3)},
+        )  # fmt: skip
+        self._arm(delay)
+
+    def _arm(self, delay: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(delay, self.feed, Event.BACKOFF_OVER)
+
+    # ── what the world tells ────────────────────────────────────────────────────────────────
+    def attend(self, instance: Instance) -> None:
+        """Watch a process that was started, or found alive, under this number."""
+        limit = self.spec.ready.start_timeout
+        if not instance.ready and not self.spec.one_shot:
+            instance.after(limit, lambda: self.not_ready_in_time(instance))
+        self.ground.watch(instance, self.spec, self)
+
+    def not_ready_in_time(self, instance: Instance) -> None:
+        """It had its time to become ready."""
+        if instance is self.instance and self.state is State.STARTING:
+            detail = f" ({instance.status_text})" if instance.status_text else ""
+            limit = self.spec.ready.start_timeout
+            instance.unhealthy = f"not ready within {limit:g} s{detail}"
+            self.feed(Event.START_TIMEOUT)
+
+    def became_ready(self, instance: Instance) -> None:
+        """Its probe passed, or it said so."""
+        if instance.ready or not instance.alive:
+            return
+        instance.ready = True
+        instance.status_text = ""
+        if instance.on_ready is not None:
+            instance.on_ready()
+        if instance is self.instance:
+            self.feed(Event.READY)
+        self.changed()
+
+    def found_unhealthy(self, instance: Instance, why: str) -> None:
+        """Its liveness probe or watchdog failed."""
+        if instance is self.instance and self.state in (State.RUNNING, State.STARTING):
+            instance.unhealthy = why
+            self.feed(Event.UNHEALTHY)
+
+    def ended(self, instance: Instance, end: dict[str, Any]) -> None:
+        """The keeper tells of an end."""
+        instance.end = end
+        for do in instance.on_end:
+            do()
+        instance.forget_timers()
+        if instance in self.retiring:
+            self.retiring.remove(instance)
+            self.changed()
+            return
+        if instance is not self.instance:
+            return
+        what = End(
+            code=end["code"],
+            signal=end["signal"],
+            core=end["core"],
+            oom=end.get("oom", False),
+            detached=end.get("detached", False),
+            unhealthy=bool(instance.unhealthy),
+            asked=instance.asked,
+            ran_for=self.ground.clock.now() - instance.began,
+        )
+        self.instance = None
+        lines = [] if what.asked else self.ground.last_lines(self.name, self.number)
+        facts = {
+            **exit_facts(what),
+            "cause": end.get("cause", ""),
+            "hint": end.get("hint", ""),
+            "lines": lines,
+        }
+        self._judged(what, {**facts, "ran_for_s": round(what.ran_for, 3)}, instance.unhealthy)
+
+    def _judged(self, end: End, facts: dict[str, Any], unhealthy: str = "") -> None:
+        now = self.ground.clock.now()
+        verdict = judge(self.spec, end, self.history, now, self.ground.chance)
+        self.history, self._later = verdict.history, verdict.delay
+        if not end.asked:
+            self.last_exit = {**facts, "time": self.ground.clock.wall()}
+            self.reason = unhealthy or verdict.reason
+        if verdict.event is Event.DIED_RETRY:
+            self.restarts += 1
+        self.feed(verdict.event)
+        if self.state is State.FAILED and self._later is not None:
+            self.retry_at = self.ground.clock.wall() + self._later
+            self._arm(self._later)  # gave up, but looks again now and then
+
+    # ── replacement ─────────────────────────────────────────────────────────────────────────
+    def take_over(self, new: Instance, spec: Service, generation: int) -> Instance | None:
+        """`new` is ready: it has the number now. The one before, which must be ended, is given."""
+        self.feed(Event.REPLACED)  # cancels the old one's timers: before the exchange
+        old, self.instance = self.instance, new
+        self.spec, self.generation, self.reason = spec, generation, ""
+        self.history = History()
+        if old is not None:
+            old.replaced = old.asked = True
+            self.retiring.append(old)
+        self.changed()
+        return old
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing runs under this number, and nothing is about to."""
+        resting = self.state in (State.DOWN, State.FAILED, State.COMPLETED)
+        return resting and self.instance is None and not self.retiring
+
+
+_DEEDS: dict[Effect, Callable[[Slot], None]] = {
+    Effect.FORGET_TIMERS: Slot._forget_timers,  # noqa: SLF001 — the class's own table
+    Effect.SPAWN: Slot._spawn,  # noqa: SLF001
+    Effect.ASK_TO_END: Slot._ask_to_end,  # noqa: SLF001
+    Effect.KILL: Slot._kill,  # noqa: SLF001
+    Effect.WAIT_BACKOFF: Slot._wait_backoff,  # noqa: SLF001
+}

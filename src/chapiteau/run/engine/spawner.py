@@ -1,0 +1,231 @@
+"""Starts one process through the keeper: looks everything up first, so that errors have names."""
+
+import os
+import pwd
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.link import KeeperLink
+from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.secrets import read_secrets
+from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.errors import SpawnError
+from chapiteau.run.logic.command import Command, Place, SocketFact, command_of
+from chapiteau.run.logic.environment import merge_environment, parse_env_file
+from chapiteau.run.logic.spec import Service
+
+__all__ = ["Spawner", "Surroundings"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Surroundings:
+    """What every process of this supervisor shares."""
+
+    folder: Path  # of chapiteau.toml
+    run_dir: Path
+    notify_path: Path
+    cgroups: Cgroups
+    keeper_no_new_privs: bool = False
+    sockets: dict[str, SocketFact] = field(default_factory=dict)
+    per_process: dict[tuple[str, int], SocketFact] = field(default_factory=dict)  # reuse_port
+    inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+class Spawner:
+    """`spawn` gives the running process and its pipes, or says why not."""
+
+    def __init__(self, link: KeeperLink, around: Surroundings, clock: Clock) -> None:
+        self.around = around
+        self._link, self._clock = link, clock
+        self._serial = 0
+
+    async def spawn(
+        self, name: str, service: Service, number: int, generation: int
+    ) -> tuple[Instance, dict[str, int]]:
+        """Start process `number` of a service. Raises SpawnError with stage, cause and hint."""
+        self._serial += 1
+        key = f"{name}.{number}.{int(self._clock.wall() * 1000):x}-{self._serial:x}"
+        request = self.request(name, service, number, key)
+        group = self.around.cgroups.make(name, key)
+        if group is not None:
+            request["cgroups"] = [str(group)]
+            request["home_cgroups"] = [str(self.around.cgroups.home)]
+        wall = self._clock.wall()
+        memo = {"service": name, "number": number, "generation": generation,
+                "cgroup": str(group) if group else "", "wall": wall}  # fmt: skip
+        answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
+        if "error" in answer:
+            if group is not None:
+                self.around.cgroups.remove(group)
+            raise _explain(name, request, answer)
+        instance = Instance(
+            key=key,
+            service=name,
+            number=number,
+            pid=answer["pid"],
+            start=answer["start"],
+            began=self._clock.now(),
+            began_wall=wall,
+            generation=generation,
+            cgroup=group,
+        )
+        return instance, dict(zip(answer["pipes"], fds, strict=True))
+
+    def request(self, name: str, service: Service, number: int, key: str) -> dict[str, Any]:
+        """The keeper's message for one process. Raises SpawnError."""
+        command = self.command(name, service, number)
+        env = self.environment(name, service, number, key)
+        cwd = self.cwd(service)
+        if not cwd.is_dir():
+            raise SpawnError(
+                f"{name}: the working directory {cwd} does not exist",
+                hint=f"create it, or change service.{name}.cwd",
+            )
+        _look_up(name, command.program, env.get("PATH", os.defpath), cwd)
+        first = _look_up(name, command.argv[0], env.get("PATH", os.defpath), cwd)
+        return {
+            "argv": [first, *command.argv[1:]],
+            "env": env,
+            "cwd": str(cwd),
+            "fds": [*command.fds, *([] if service.stdin_socket else [("null", 0)])],
+            "pipes": ["out", "err"],
+            "umask": int(service.umask, 8) if service.umask else None,
+            "oom_score": service.oom_score,
+        }
+
+    def cwd(self, service: Service) -> Path:
+        """The working directory."""
+        return (self.around.folder / service.cwd).absolute()
+
+    def command(self, name: str, service: Service, number: int) -> Command:
+        """The words and descriptors of one process. Raises SpawnError."""
+        sockets = dict(self.around.sockets)
+        for socket_name in service.sockets:
+            own = self.around.per_process.get((socket_name, number))
+            if own is not None:
+                sockets[socket_name] = own
+        wanted = [*service.sockets, *([service.stdin_socket] if service.stdin_socket else [])]
+        missing = [s for s in wanted if s not in sockets]
+        if missing:
+            raise SpawnError(f"{name}: socket {missing[0]} is not bound", hint="see the events")
+        uid, gid = _ids(name, service)
+        place = Place(
+            service=name,
+            number=number,
+            python=sys.executable,
+            sockets=sockets,
+            keeper_no_new_privs=self.around.keeper_no_new_privs,
+            uid=uid,
+            gid=gid,
+        )
+        return command_of(service, place)
+
+    def environment(self, name: str, service: Service, number: int, key: str) -> dict[str, str]:
+        """The final environment. Raises SpawnError."""
+        try:
+            env = merge_environment(
+                service,
+                inherited=self.around.inherited,
+                account=_account(service),
+                files=[self._env_file(name, path) for path in service.env_files],
+                secrets=read_secrets(service, self.around.folder),
+                values=self.values(name, service, number),
+                sockets=service.sockets,
+            )
+        except ChapiteauError as exc:
+            raise SpawnError(f"{name}: {exc.what}", hint=exc.hint) from exc
+        env["CHAPITEAU_KEY"] = key  # how an orphan is known again where there are no cgroups
+        env.setdefault("PYTHONUNBUFFERED", "1")  # else prints reach the pipe minutes late
+        if service.live is not None or service.watchdog:
+            env.setdefault("PYTHONFAULTHANDLER", "1")  # SIGABRT then tells every thread's stack
+        if service.ready.notify or service.watchdog or service.app:
+            env["NOTIFY_SOCKET"] = str(self.around.notify_path)
+        if service.watchdog:
+            env["WATCHDOG_USEC"] = str(int(service.watchdog * 1e6))
+        return env
+
+    def values(self, name: str, service: Service, number: int) -> dict[str, str]:
+        """What `${…}` stands for at spawn time."""
+        values = {"service.name": name, "process.number": str(number)}
+        for index, socket_name in enumerate(service.sockets):
+            values[f"socket.{socket_name}.fd"] = str(3 + index)
+        for socket_name, fact in self.around.sockets.items():
+            values[f"socket.{socket_name}.port"] = str(fact.port)
+            values[f"socket.{socket_name}.address"] = fact.address
+        return values
+
+    def _env_file(self, name: str, path: str) -> dict[str, str]:
+        where = self.around.folder / path
+        try:
+            return parse_env_file(where.read_text(encoding="utf-8"))
+        except OSError as exc:
+            raise SpawnError(f"{name}: {where}: {exc.strerror}") from exc
+        except ValueError as exc:
+            raise SpawnError(f"{name}: {where}: {exc}") from exc
+
+
+def _look_up(name: str, program: str, path: str, cwd: Path) -> str:
+    """The absolute path of a program as this service would find it. Raises SpawnError."""
+    where = str(cwd / program) if "/" in program else program
+    if "/" not in program and (found := shutil.which(program, path=path)) is not None:
+        return found if found.startswith("/") else str(cwd / found)
+    if "/" in program and os.access(where, os.X_OK) and not Path(where).is_dir():
+        return where
+    if "/" in program and Path(where).exists():
+        hint = f"chmod +x {where}, or start it through its interpreter"
+        raise SpawnError(f"{name}: {where} is not executable", hint=hint)
+    raise SpawnError(
+        f"{name}: command not found: {program}",
+        hint=f"PATH of the service is {path}" if "/" not in program else f"no file {where}",
+    )
+
+
+def _ids(name: str, service: Service) -> tuple[int | None, int | None]:
+    import grp
+
+    if not service.user and not service.group:
+        return None, None
+    try:
+        entry = pwd.getpwnam(service.user) if service.user else None
+        gid = grp.getgrnam(service.group).gr_gid if service.group else None
+    except KeyError as exc:
+        raise SpawnError(f"{name}: {str(exc.args[0]).strip()}") from exc
+    own = os.geteuid()
+    if own != 0 and ((entry and entry.pw_uid != own) or (gid is not None)):
+        raise SpawnError(
+            f"{name}: only root may run it as {service.user or service.group}",
+            hint="start the supervisor as root, or take `user` out",
+        )
+    if own != 0:
+        return None, None  # it is our own user already
+    if entry is not None:
+        return entry.pw_uid, entry.pw_gid if gid is None else gid
+    return None, gid
+
+
+def _account(service: Service) -> dict[str, str]:
+    if not service.user:
+        return {}
+    try:
+        entry = pwd.getpwnam(service.user)
+    except KeyError:
+        return {}
+    return {
+        "HOME": entry.pw_dir,
+        "USER": entry.pw_name,
+        "LOGNAME": entry.pw_name,
+        "SHELL": entry.pw_shell,
+    }
+
+
+def _explain(name: str, request: dict[str, Any], answer: dict[str, Any]) -> SpawnError:
+    stage, why = answer.get("stage", ""), answer["error"]
+    shown = {"exec": request["argv"][0], "cwd": request["cwd"]}.get(stage, stage)
+    hint = "its first line may name an interpreter that is missing" if stage == "exec" else ""
+    return SpawnError(f"{name}: cannot start {shown}: {why}", hint=hint)

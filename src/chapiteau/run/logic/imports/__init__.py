@@ -1,0 +1,1 @@
+"""Configurations of other supervisors, turned into chapiteau.toml."""

@@ -1,0 +1,131 @@
+"""A whole circus.ini, with the files that it includes."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from chapiteau.run.logic.imports.circus.plugins import take_plugin
+from chapiteau.run.logic.imports.circus.settings import DAEMON, SOCKET
+from chapiteau.run.logic.imports.circus.watchers import order_watchers, take_watcher
+from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.finish import finish
+from chapiteau.run.logic.imports.notes import Imported
+from chapiteau.run.logic.imports.reading.ini import Section, merge_sections, read_circus
+from chapiteau.run.logic.imports.reading.source import Choices, Option, Source
+from chapiteau.run.logic.imports.reading.values import integer
+from chapiteau.run.logic.imports.rules import apply
+
+__all__ = ["import_circus"]
+
+
+def import_circus(sources: Sequence[Source], choices: Choices) -> Imported:
+    """One or several circus.ini files, with the files that they include.
+
+    Raises UsageError, with the line, for a file that is no such file.
+    """
+    draft = Draft()
+    files = [read_circus(source) for source in sources]
+    for source, sections in zip(sources, list(files), strict=True):
+        files += [read_circus(s) for s in _included(source, sections, choices)]
+    sections = merge_sections(files, first_wins=True)
+    _repeated(draft, sections)
+    daemon = next((s for s in sections if s.name == "circus"), None)
+    if daemon:
+        _daemon(draft, daemon)
+    for section in sections:
+        if section.name.startswith("socket:"):
+            _socket(draft, section)
+    watchers = [s for s in sections if s.name.startswith("watcher:") and s.options]
+    for section in watchers:
+        take_watcher(draft, section, sections)
+    order_watchers(draft, watchers)
+    _rest(draft, sections)
+    return finish(draft, f"Made from {', '.join(s.name for s in sources)} (Circus).")
+
+
+def _included(source: Source, sections: list[Section], choices: Choices) -> list[Source]:
+    daemon = next((s for s in sections if s.name == "circus"), None)
+    patterns = [] if daemon is None else daemon.value("include").split()
+    folders = [] if daemon is None else daemon.value("include_dir").split()
+    patterns += [f"{folder.rstrip('/')}/*.ini" for folder in folders]
+    return [found for pattern in patterns for found in choices.beside(source, pattern)]
+
+
+def _repeated(draft: Draft, sections: list[Section]) -> None:
+    top = draft.table("project")
+    for option in (o for s in sections for o in s.repeated):
+        top.lost(option, "was given before; Circus takes the first one", "delete one of the two")
+
+
+def _daemon(draft: Draft, section: Section) -> None:
+    apply(section.options, DAEMON, draft.table("project"))
+
+
+def _rest(draft: Draft, sections: list[Section]) -> None:
+    for section in sections:
+        kind = section.name.partition(":")[0]
+        if kind == "plugin":
+            take_plugin(draft, section)
+        elif section.name not in ("circus", "env") and kind not in ("socket", "watcher", "env"):
+            for option in section.options:
+                draft.table("project").lost(
+                    option, "stands in a section that Circus does not know", "delete it"
+                )
+    for section in sections:
+        if section.name.startswith("env:") and not _matching(draft, section):
+            for option in section.options:
+                draft.table("project").lost(
+                    option, "is for watchers that do not exist", "delete it"
+                )
+
+
+def _matching(draft: Draft, section: Section) -> list[str]:
+    patterns = [p.strip() for p in section.name.removeprefix("env:").split(",")]
+    return [
+        name
+        for (kind, *rest), origin in draft.origins.items()
+        if kind == "service" and len(rest) == 1
+        for name in [str(origin.value)]
+        if any(fnmatchcase(name, pattern) for pattern in patterns)
+    ]
+
+
+# ── sockets ───────────────────────────────────────────────────────────────────────────────────
+def _socket(draft: Draft, section: Section) -> None:
+    name = section.name.removeprefix("socket:").lower()
+    target = draft.named(
+        "socket", Option(name="name", value=name, where=section.where, section=section.title)
+    )
+    apply(section.options, SOCKET, target)
+    path, host = section.value("path"), section.value("host", "localhost")
+    if path:
+        target.values.pop("host", None)
+        target.values.pop("port", None)
+        _socket_rights(target, section)
+        return
+    target.values.setdefault("port", 8080)  # Circus's default
+    if host == "localhost":
+        inet6 = section.value("family").upper() == "AF_INET6"
+        target.values["host"] = "::1" if inet6 else "127.0.0.1"
+
+
+def _socket_rights(target: Target, section: Section) -> None:
+    umask = section.get("umask")
+    if umask is None:
+        return
+    try:
+        mode = 0o777 & ~integer(umask.value)
+    except ValueError:
+        return  # reported by the rule
+    target.set("mode", f"{mode:04o}", umask)
+    target.changed(
+        umask,
+        f"Circus reads it as a decimal number, so the socket had the rights {mode:04o}: kept",
+        f'if the octal {umask.value} was meant, write mode = "{_meant(str(umask.value))}"',
+    )
+
+
+def _meant(umask: str) -> str:
+    try:
+        return f"{0o777 & ~int(umask, 8):04o}"
+    except ValueError:
+        return "0770"

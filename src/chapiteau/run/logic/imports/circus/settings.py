@@ -1,0 +1,197 @@
+"""What becomes of each option of circus.ini: one table per section."""
+
+from typing import Final
+
+from chapiteau.run.logic.imports.draft import Target, literal
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import (
+    boolean,
+    integer,
+    number,
+    seconds,
+    signal_name,
+)
+from chapiteau.run.logic.imports.rules import (
+    Rule,
+    differs,
+    for_each,
+    keep,
+    lose,
+    lose_if,
+    mapped,
+    same,
+)
+
+__all__ = ["DAEMON", "SOCKET", "TOGETHER", "WATCHER"]
+
+_BRIDGE: Final = "install chapiteau[circus] where circusctl or Circus plugins must go on"
+_OWN_LOG: Final = "the supervisor's own messages come with `chapiteau events` and on stderr"
+_NOT_READ: Final = "Circus does not read it either"
+
+DAEMON: Final[dict[str, Rule]] = {
+    **for_each(
+        "endpoint pubsub_endpoint stats_endpoint multicast_endpoint endpoint_owner",
+        lose("was an address (or its owner) of Circus's ZeroMQ protocol", _BRIDGE),
+    ),
+    **for_each("statsd", same("figures of every process are always collected")),
+    "check_delay": same("nothing is polled: the exit of a process is seen at once"),
+    "warmup_delay": lose_if(
+        number,
+        "paused between the starts of two watchers",
+        "say what really has to wait: needs = [...] and a `ready` check",
+        "services start without a pause",
+    ),
+    **for_each("include include_dir", same("the included files are part of this import")),
+    "httpd": lose_if(
+        boolean, "started circus-web", "the dashboard: chapiteau dash", "no web page is started"
+    ),
+    **for_each(
+        "httpd_host httpd_port",
+        lose("was the address of circus-web", "set the dashboard's address in [dash]"),
+    ),
+    **for_each(
+        "debug debug_gc", lose_if(boolean, "made circusd say more", _OWN_LOG, "was off anyway")
+    ),
+    "pidfile": lose(
+        "named a file with circusd's pid", "RUN_DIR holds a lock file with the supervisor's pid"
+    ),
+    **for_each("loglevel logoutput loggerconfig", lose("set up circusd's own log", _OWN_LOG)),
+    "umask": same("is set for every service"),
+    "fqdn_prefix": lose("was part of the instance's id", "[project] name tells projects apart"),
+    **for_each(
+        "stream_backend statsd_close_outputs httpd_close_outputs ssh_server papa_endpoint use_papa",
+        same(_NOT_READ),
+    ),
+}
+
+
+def _rlimit(key: str) -> Rule:
+    def rule(option: Option, target: Target) -> None:
+        if not option.value:
+            target.lost(option, "lifted the limit", f"raise the supervisor's own, or set {key}")
+        else:
+            target.put(option, key, integer(option.value))
+
+    return rule
+
+
+_HOOK_HINTS: Final = {
+    "before_start": "make it a service with one_shot = true that this one needs",
+    "after_start": "use a `ready` check, or a plugin that hears service.ready",
+    "before_spawn": "make it part of the command, or a plugin that hears process.spawned",
+    "after_spawn": "a plugin that hears process.spawned",
+    "before_stop": "let the program do it when it gets its stop_signal",
+    "after_stop": "a plugin that hears service.stopped",
+    "before_signal": "let the program handle the signal",
+    "after_signal": "a plugin that hears process.stopping",
+    "before_reap": "a plugin that hears process.exited",
+    "after_reap": "a plugin that hears process.exited",
+    "extended_stats": "publish figures of the program's own at its /metrics",
+}
+
+WATCHER: Final[dict[str, Rule]] = {
+    "numprocesses": keep("processes", integer),
+    "singleton": lose_if(
+        boolean,
+        "refused a second process",
+        "nothing refuses `chapiteau scale` here: keep processes = 1",
+        "was off anyway",
+    ),
+    "warmup_delay": lose_if(
+        number,
+        "paused between the starts of two processes",
+        "a `ready` check lets `batch` processes at a time come up at a reload",
+        "processes start without a pause",
+    ),
+    "working_dir": keep("cwd"),
+    "executable": same(_NOT_READ),
+    "uid": keep("user"),
+    "gid": keep("group"),
+    "copy_path": lose_if(
+        boolean,
+        "gave circusd's own sys.path as PYTHONPATH",
+        "set virtualenv, or PYTHONPATH in env",
+        "was off anyway",
+    ),
+    "virtualenv": differs(
+        "virtualenv",
+        literal,
+        "the virtualenv's bin comes first in PATH; PYTHONPATH is left alone",
+        "its python finds its packages without PYTHONPATH",
+    ),
+    "virtualenv_py_ver": same("the virtualenv's own python knows its version"),
+    "autostart": keep("autostart", boolean),
+    "respawn": mapped(
+        "restart.policy",
+        dict.fromkeys(("true", "yes", "on", "1"), "always")
+        | dict.fromkeys(("false", "no", "off", "0"), "never"),
+    ),
+    "max_retry": lose(
+        "limited failed starts in one go, without a pause, and stopped the watcher then",
+        "restart.attempts and restart.window count every restart, with growing pauses",
+    ),
+    "graceful_timeout": keep("stop_timeout", seconds),
+    "stop_signal": keep("stop_signal", signal_name),
+    "stop_children": lose_if(
+        boolean,
+        "sent the stop signal to the children too",
+        "children get no TERM, but nothing of a service survives its stop",
+        "was off anyway",
+    ),
+    "send_hup": lambda option, target: (
+        target.put(option, "reload_signal", "HUP")
+        if boolean(option.value)
+        else target.kept(option, "reload replaces the processes")
+    ),
+    "max_age": keep("max_age", seconds),
+    "max_age_variance": keep("max_age_spread", seconds),
+    "on_demand": keep("on_demand", boolean),
+    "stdin_socket": keep("stdin_socket", lambda value: str(value).lower()),
+    "close_child_stdin": lose_if(
+        lambda value: not boolean(value),
+        "let processes read circusd's own input",
+        'stdin = "pty" gives a terminal of its own',
+        "the input is empty",
+    ),
+    "rlimit_nofile": _rlimit("limits.open_files"),
+    "rlimit_nproc": _rlimit("limits.processes"),
+    "rlimit_core": _rlimit("limits.core"),
+    "rlimit_stack": _rlimit("limits.stack"),
+    "rlimit_fsize": _rlimit("limits.file_size"),
+    "rlimit_as": _rlimit("limits.address_space"),
+    "shell_args": lose("were arguments of the shell", "write them into the command"),
+    "check_flapping": same(_NOT_READ),
+    **{
+        f"hooks.{name}": lose("ran Python code inside circusd", hint)
+        for name, hint in _HOOK_HINTS.items()
+    },
+    # These take part in more than one setting: see _watcher.
+    **for_each(
+        "cmd args shell copy_env priority use_sockets close_child_stdout close_child_stderr",
+        same("see the command, env and order of the service"),
+    ),
+}
+# Options that only mean something together; watchers.py deals with them.
+TOGETHER: Final = frozenset(
+    "cmd args shell copy_env priority use_sockets close_child_stdout close_child_stderr".split()
+)
+
+SOCKET: Final[dict[str, Rule]] = {
+    "host": keep("host"),
+    "port": keep("port", integer),
+    "path": keep("path"),
+    "backlog": keep("backlog", integer),
+    "interface": keep("interface"),
+    "so_reuseport": keep("reuse_port", boolean),
+    "type": mapped("type", {"sock_stream": "stream", "sock_dgram": "datagram"}),
+    "replace": same("a stale socket file is replaced, one in use never"),
+    "blocking": lose_if(
+        boolean,
+        "handed the socket over in blocking mode",
+        "the program sets the mode that it wants",
+        "sockets do not block",
+    ),
+    "proto": lose("named the protocol below the socket", "type says stream or datagram"),
+    "family": same("host or path says the family"),
+    "umask": same("is the mode of a Unix socket"),
+}

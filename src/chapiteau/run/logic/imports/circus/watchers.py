@@ -1,0 +1,261 @@
+"""[watcher:NAME] with its environment, its sockets and its place in the start order."""
+
+import re
+import shlex
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Final
+
+from chapiteau.run.logic.imports.circus.plugins import take_flapping
+from chapiteau.run.logic.imports.circus.settings import TOGETHER, WATCHER
+from chapiteau.run.logic.imports.circus.streams import take_streams
+from chapiteau.run.logic.imports.draft import Draft, Target, literal
+from chapiteau.run.logic.imports.finish import ordered
+from chapiteau.run.logic.imports.reading.ini import Section
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, words
+from chapiteau.run.logic.imports.rules import apply
+
+__all__ = ["order_watchers", "take_watcher"]
+
+_VARIABLE: Final = re.compile(r"\$\(circus\.([\w.\-]+)\)|\(\(circus\.([\w.\-]+)\)\)", re.IGNORECASE)
+_SHELL_VARIABLE: Final = re.compile(r"\$([A-Z]+[A-Z0-9_]*)")  # what Circus fills in env values
+_SHELL_SIGNS: Final = re.compile(r"[|&;<>$`*?~]")
+
+
+def take_watcher(draft: Draft, section: Section, sections: list[Section]) -> None:
+    """One watcher becomes one service."""
+    name = section.name.split("watcher:", 1)[1]
+    named = Option(name="name", value=name, where=section.where, section=section.title)
+    target = draft.named("service", named)
+    env = _environment(target, section, name, sections)
+    _command(target, section, env, sections)
+    simple = [
+        o for o in section.options if o.name not in TOGETHER and not _is_stream(o) and o.value != ""
+    ]
+    empty = [o for o in section.options if o.value == "" and o.name.startswith("rlimit_")]
+    apply([o for o in [*simple, *empty] if not o.name.startswith("flapping.")], WATCHER, target)
+    take_flapping(target, [o for o in simple if o.name.startswith("flapping.")])
+    take_streams(target, [o for o in section.options if _is_stream(o)])
+    _closed_outputs(target, section)
+    _defaults(target, sections)
+
+
+def _is_stream(option: Option) -> bool:
+    return option.name.startswith(("stdout_stream", "stderr_stream"))
+
+
+def _defaults(target: Target, sections: list[Section]) -> None:
+    """Circus's defaults that are not ours."""
+    if target.get("stop_timeout") is None:
+        target.set("stop_timeout", "30s")
+    if target.get("max_age") and target.get("max_age_spread") is None:
+        target.set("max_age_spread", "30s")
+    if not target.get("max_age"):
+        target.values.pop("max_age_spread", None)
+    daemon = next((s for s in sections if s.name == "circus"), None)
+    umask = daemon.get("umask") if daemon else None
+    if umask and umask.value:
+        try:
+            target.set("umask", octal(umask.value), umask)
+        except ValueError as exc:
+            target.lost(umask, str(exc), "set umask by hand")
+
+
+# ── environment ───────────────────────────────────────────────────────────────────────────────
+def _environment(
+    target: Target, section: Section, name: str, sections: list[Section]
+) -> dict[str, str]:
+    copied = section.get("copy_env")
+    if copied and _on(target, copied):
+        target.kept(copied, "the environment is inherited")
+    else:
+        target.set("clean_env", True, copied)
+        if copied:
+            target.kept(copied, "clean_env in [" + ".".join(target.path) + "]")
+    env: dict[str, str] = {}
+    for other in sections:
+        if other.name == "env" or (other.name.startswith("env:") and _matches(other, name)):
+            for option in other.options:
+                value = str(option.value).strip()
+                env[option.name] = value
+                filled = _SHELL_VARIABLE.sub(r"${env.\1}", literal(value))
+                written = target.get("env") or {}
+                target.values["env"] = {**written, option.name: _fill_env(filled)}
+                target.kept(option, "env of the services that it is for")
+    return env
+
+
+def _fill_env(text: str) -> str:
+    return _VARIABLE.sub(lambda m: _env_reference(m) or m[0], text)
+
+
+def _env_reference(match: re.Match[str]) -> str:
+    name = match[1] or match[2]
+    return f"${{env.{name[4:]}}}" if name.lower().startswith("env.") else ""
+
+
+def _matches(section: Section, name: str) -> bool:
+    patterns = section.name.removeprefix("env:").split(",")
+    return any(fnmatchcase(name, pattern.strip()) for pattern in patterns)
+
+
+def _on(target: Target, option: Option) -> bool:
+    try:
+        return boolean(option.value)
+    except ValueError as exc:
+        target.lost(option, f"its value can't be used: {exc}", "write true or false")
+        return False
+
+
+# ── command ───────────────────────────────────────────────────────────────────────────────────
+def _command(
+    target: Target, section: Section, env: Mapping[str, str], sections: list[Section]
+) -> None:
+    cmd, args, shell = section.get("cmd"), section.get("args"), section.get("shell")
+    if cmd is None:
+        if args:
+            target.lost(args, "are arguments of no command", "set command by hand")
+        return
+    whole = " ".join(str(part.value) for part in (cmd, args) if part and part.value)
+    wanted = _used_sockets(whole)
+    text = _fill(target, section, cmd, whole.replace("\n", " "), env)
+    try:
+        words(text)
+    except ValueError as exc:
+        target.lost(cmd, str(exc), "close the quote, then import again")
+        return
+    target.put(cmd, "command", text)
+    if args:
+        target.kept(args, "the end of command")
+    _sockets(target, section, wanted, sections)
+    if shell and _on(target, shell):
+        _shell(target, shell, text)
+    elif shell:
+        target.kept(shell, "no shell is used")
+
+
+def _shell(target: Target, shell: Option, text: str) -> None:
+    """Circus quotes each word before its shell sees it, so the shell never did anything."""
+    target.changed(
+        shell,
+        "is left out: Circus quotes every word for the shell, so that nothing is ever expanded"
+        + (", and the signs in this command were plain text" if _SHELL_SIGNS.search(text) else ""),
+        "set shell = true to have pipes, redirections and variables work",
+    )
+
+
+def _fill(
+    target: Target, section: Section, option: Option, text: str, env: Mapping[str, str]
+) -> str:
+    """Circus's variables as ours; what can't be known stays as it is and is reported."""
+    lower_env = {key.lower(): value for key, value in env.items()}
+
+    def one(match: re.Match[str]) -> str:
+        name = (match[1] or match[2]).lower()
+        kind, _, rest = name.partition(".")
+        if kind == "sockets" and rest:
+            return f"${{socket.{rest}.fd}}"
+        if name == "wid":
+            return "${process.number}"
+        if kind == "env" and rest in lower_env:
+            return shlex.quote(literal(lower_env[rest]))
+        if kind == "env" and rest:
+            return f"${{env.{(match[1] or match[2])[4:]}}}"
+        known = section.get(name)
+        if known is not None:
+            return literal(str(known.value))
+        target.lost(
+            option,
+            f"{match[0]} has no value here, and stays as it is in the command",
+            "put the value into the command by hand",
+        )
+        return match[0]
+
+    filled = _VARIABLE.sub(one, literal(text))
+    if "$WID" in filled:
+        filled = filled.replace("$WID", "${process.number}")
+    return filled
+
+
+def _used_sockets(text: str) -> list[str]:
+    names = [(m[1] or m[2]).lower() for m in _VARIABLE.finditer(text)]
+    return [n.partition(".")[2] for n in names if n.startswith("sockets.")]
+
+
+def _sockets(target: Target, section: Section, wanted: list[str], sections: list[Section]) -> None:
+    option = section.get("use_sockets")
+    known = [s.name.split(":", 1)[1].lower() for s in sections if s.name.startswith("socket:")]
+    use = option is not None and _on(target, option)
+    if option and not use:
+        target.kept(option, "no sockets are handed over")
+    names = list(dict.fromkeys(wanted))
+    if wanted and not use:
+        target.changed(
+            section.get("cmd") or section.options[0],
+            "names sockets without use_sockets, so the descriptors were closed: they are open now",
+        )
+    if use and option:
+        if not names and not section.get("stdin_socket"):
+            names = known
+        what = "sockets: those that the command names" if wanted else "sockets"
+        target.kept(option, what)
+    if names:
+        target.set("sockets", names, option or section.get("cmd"))
+
+
+def _closed_outputs(target: Target, section: Section) -> None:
+    closed = [section.get(name) for name in ("close_child_stdout", "close_child_stderr")]
+    found = [option for option in closed if option is not None]
+    on = [option for option in found if _on(target, option)]
+    for option in found:
+        if option not in on:
+            target.kept(option, "output is captured")
+        elif len(on) == 2:
+            target.put(option, "log.file", "none")
+        else:
+            target.lost(
+                option,
+                "threw one of the two streams away; both go to one file here",
+                "redirect it in the command: shell = true and 2>/dev/null",
+            )
+
+
+# ── order ─────────────────────────────────────────────────────────────────────────────────────
+def order_watchers(draft: Draft, watchers: list[Section]) -> None:
+    """Higher priority starts first and stops last."""
+    ranks: list[tuple[str, float]] = []
+    for section in watchers:
+        option = section.get("priority")
+        name = _service_of(draft, section)
+        rank = 0
+        if option is not None:
+            target = draft.table("service", name)
+            try:
+                rank = integer(option.value)
+            except ValueError as exc:
+                target.lost(option, f"its value can't be used: {exc}", "set `after` by hand")
+        ranks.append((name, -float(rank)))
+    ordered(draft, ranks)
+    different = len({rank for _, rank in ranks}) > 1
+    for section in watchers:
+        if option := section.get("priority"):
+            target = draft.table("service", _service_of(draft, section))
+            if different:
+                target.changed(
+                    option,
+                    "became `after`: services of a lower priority start after those of the next "
+                    "higher one, and stop before them",
+                    "where one must be ready before the other starts, write needs = [...]",
+                )
+            else:
+                target.kept(option, "all priorities are equal: no order")
+
+
+def _service_of(draft: Draft, section: Section) -> str:
+    wanted = section.name.split("watcher:", 1)[1]
+    return next(
+        path[1]
+        for path, origin in draft.origins.items()
+        if len(path) == 2 and path[0] == "service" and origin.value == wanted
+    )

@@ -1,0 +1,123 @@
+"""The new configuration while it grows: tables, where each value came from, and the ledger."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.notes import Ledger, Note
+from chapiteau.run.logic.imports.reading.source import Option
+
+__all__ = ["Draft", "Target", "literal", "safe_name"]
+
+Path = tuple[str, ...]
+_UNSAFE: Final = {
+    "service": re.compile(r"[^A-Za-z0-9_.-]+"),
+    "socket": re.compile(r"[^A-Za-z0-9_-]+"),
+}
+_RESERVED: Final = frozenset({"all", "supervisor", "keeper", "brain"})
+_VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
+_LONGEST: Final = 56  # leaves room for "-pre-2" in the 64 letters of a name
+
+
+@dataclass(slots=True)
+class Draft:
+    """What will be the new file. `tables` is its content; `origins` says where a path came from."""
+
+    ledger: Ledger = field(default_factory=Ledger)
+    tables: dict[str, Any] = field(default_factory=dict)
+    origins: dict[Path, Option] = field(default_factory=dict)
+
+    def table(self, *path: str) -> "Target":
+        """A table of the new file, made when it is first asked for."""
+        here = self.tables
+        for part in path:
+            here = here.setdefault(part, {})
+        return Target(self, path, here)
+
+    def fresh_name(self, kind: str, wanted: str) -> str:
+        """A name for a service or socket that is allowed and not taken yet."""
+        name = safe_name(kind, wanted)
+        taken: Mapping[str, Any] = self.tables.get(kind, {})
+        found, count = name, 2
+        while found in taken:
+            found, count = f"{name}-{count}", count + 1
+        return found
+
+    def named(self, kind: str, wanted: Option) -> "Target":
+        """A new [service.NAME] or [socket.NAME]; notes it when the name had to change."""
+        name = self.fresh_name(kind, str(wanted.value))
+        target = self.table(kind, name)
+        self.origins[(kind, name)] = wanted
+        if name != wanted.value:
+            target.changed(
+                wanted,
+                f"is called {name!r} in the new file",
+                "names hold letters, digits, - and _, and each stands for one thing only",
+            )
+        return target
+
+
+@dataclass(slots=True)
+class Target:
+    """One table of the draft; every value that is put or given up here is accounted for."""
+
+    draft: Draft
+    path: Path
+    values: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The last part of the table's path: the service's or socket's name."""
+        return self.path[-1] if self.path else ""
+
+    def get(self, key: str) -> Any:
+        """A value by its dotted key; None when it is not there."""
+        here: Any = self.values
+        for part in key.split("."):
+            if not isinstance(here, Mapping) or part not in here:
+                return None
+            here = here[part]
+        return here
+
+    def set(self, key: str, value: Any, origin: Option | None = None) -> None:
+        """Write a value by its dotted key, without an entry in the ledger."""
+        *parents, last = key.split(".")
+        here = self.values
+        for part in parents:
+            here = here.setdefault(part, {})
+        here[last] = value
+        if origin is not None:
+            self.draft.origins[(*self.path, *parents, last)] = origin
+
+    def put(self, option: Option, key: str, value: Any) -> None:
+        """Write a value that keeps its meaning."""
+        self.set(key, value, option)
+        self.kept(option, f"{key} in [{'.'.join(self.path)}]")
+
+    def kept(self, option: Option, what: str) -> None:
+        """Note that a setting lives on; `what` says as what."""
+        self._note("kept", option, what, "")
+
+    def changed(self, option: Option, what: str, hint: str = "") -> None:
+        """Note that a setting was translated with a difference."""
+        self._note("changed", option, what, hint)
+
+    def lost(self, option: Option, what: str, hint: str = "") -> None:
+        """Note that a setting is not in the new file."""
+        self._note("lost", option, what, hint)
+
+    def _note(self, kind: str, option: Option, what: str, hint: str) -> None:
+        note = Note(where=option.where, setting=option.title, what=what, hint=hint)
+        self.draft.ledger.write(kind, note, self.path)
+
+
+def literal(text: str) -> str:
+    """Foreign text in which `${…}` shall mean itself in the new file."""
+    return _VARIABLE.sub(lambda match: "$" + match[0], text)
+
+
+def safe_name(kind: str, text: str) -> str:
+    """The nearest name that a service or socket may have."""
+    name = _UNSAFE[kind].sub("-", text).strip("-.")[:_LONGEST] or "unnamed"
+    return f"{name}-1" if name in _RESERVED else name

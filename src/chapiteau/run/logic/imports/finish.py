@@ -1,0 +1,220 @@
+"""The last steps of every import: references, start order, a check of the whole, the text."""
+
+import tomllib
+from collections.abc import Iterable
+from itertools import pairwise
+from textwrap import wrap
+from typing import Any, Final
+
+from chapiteau.core.fields import Path as KeyPath
+from chapiteau.core.graph import CycleError, layers
+from chapiteau.run.logic.config import read_spec
+from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.notes import Fate, Imported
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.toml import write_toml
+
+__all__ = ["finish", "ordered"]
+
+_WIDTH: Final = 96
+_SET_UID: Final = frozenset({"sudo", "su", "doas", "pkexec", "ping", "mount", "umount", "newgrp"})
+
+
+def ordered(draft: Draft, ranks: Iterable[tuple[str, float]]) -> None:
+    """Let each service start `after` those of the next lower rank.
+
+    Services of one rank start together. Where all ranks are equal nothing is written.
+    """
+    groups: dict[float, list[str]] = {}
+    for name, rank in ranks:
+        groups.setdefault(rank, []).append(name)
+    levels = sorted(groups)
+    for before, level in pairwise(levels):
+        for name in groups[level]:
+            service = draft.table("service", name)
+            wanted = [*(service.get("after") or ()), *groups[before]]
+            service.set("after", list(dict.fromkeys(wanted)))
+
+
+def finish(draft: Draft, title: str) -> Imported:
+    """The new file's text and the account of everything.
+
+    What would make the file invalid is taken out again and reported as lost, so that the result
+    can always be read.
+    """
+    _drop_empty_services(draft)
+    _keep_rights(draft)
+    _drop_dead_references(draft)
+    _break_cycles(draft)
+    _drop_invalid(draft)
+    ledger = draft.ledger
+    return Imported(
+        toml=write_toml(_in_order(draft.tables), _comments(draft, title)),
+        kept=ledger.notes("kept"),
+        changed=ledger.notes("changed"),
+        lost=ledger.notes("lost"),
+    )
+
+
+def _in_order(tables: dict[str, Any]) -> dict[str, Any]:
+    first = ("project", "log", "socket", "service", "plugin")
+    return {name: tables[name] for name in first if tables.get(name)}
+
+
+def _drop_empty_services(draft: Draft) -> None:
+    services = draft.tables.get("service", {})
+    for name in [n for n, table in services.items() if not table.get("command")]:
+        target = draft.table("service", name)
+        target.lost(
+            _origin(draft, ("service", name)), "has no command, so it is left out", "give it one"
+        )
+        del services[name]
+
+
+def _keep_rights(draft: Draft) -> None:
+    """Elsewhere set-uid programs work by default; where a command needs that, it goes on."""
+    for name, table in draft.tables.get("service", {}).items():
+        command = table["command"]
+        used = command.split() if isinstance(command, str) else command
+        if "no_new_privs" not in table and any(w.rpartition("/")[2] in _SET_UID for w in used):
+            target = draft.table("service", name)
+            target.set("no_new_privs", False)
+            target.changed(
+                _origin(draft, ("service", name)),
+                "its command uses a set-uid program: no_new_privs is switched off",
+                "Chapiteau lets set-uid programs gain nothing by default",
+            )
+
+
+def _drop_dead_references(draft: Draft) -> None:
+    known = {kind: set(draft.tables.get(kind, {})) for kind in ("service", "socket")}
+    for name, table in draft.tables.get("service", {}).items():
+        target = draft.table("service", name)
+        for key, others in (
+            ("needs", known["service"] - {name}),
+            ("after", known["service"] - {name}),
+            ("sockets", known["socket"]),
+        ):
+            if key in table:
+                _only_known(draft, target, key, others)
+        if table.get("stdin_socket", "") not in known["socket"] | {""}:
+            _dead(draft, target, "stdin_socket", table.pop("stdin_socket"))
+
+
+def _only_known(draft: Draft, target: Target, key: str, known: set[str]) -> None:
+    for missing in [n for n in target.values[key] if n not in known]:
+        _dead(draft, target, key, missing)
+    left = [n for n in dict.fromkeys(target.values[key]) if n in known]
+    if left:
+        target.values[key] = left
+    else:
+        del target.values[key]
+
+
+def _dead(draft: Draft, target: Target, key: str, missing: str) -> None:
+    target.lost(
+        _origin(draft, (*target.path, key)),
+        f"{key}: there is no {missing!r} among the imported files",
+        "import its file too, or add it by hand",
+    )
+
+
+def _break_cycles(draft: Draft) -> None:
+    """`needs` comes from the source and stands; `after`, which may be ours, gives way."""
+    services = draft.tables.get("service", {})
+    for key in ("after", "needs"):
+        while True:
+            try:
+                layers({n: [*t.get("needs", ()), *t.get("after", ())] for n, t in services.items()})
+            except CycleError as cycle:
+                pairs = pairwise(cycle.cycle)
+                cut = next(((a, b) for a, b in pairs if b in services[a].get(key, ())), None)
+                if cut is None:
+                    break
+                _cut(draft, key, *cut)
+            else:
+                return
+
+
+def _cut(draft: Draft, key: str, name: str, other: str) -> None:
+    target = draft.table("service", name)
+    target.values[key] = [n for n in target.values[key] if n != other]
+    if not target.values[key]:
+        del target.values[key]
+    target.lost(
+        _origin(draft, (*target.path, key)),
+        f"{key} {other!r} would close a ring of services that wait for each other",
+        "say by hand which of them starts first",
+    )
+
+
+def _drop_invalid(draft: Draft) -> None:
+    """Read the result as the supervisor will; take out what it would refuse."""
+    while True:
+        paths = _Paths()
+        written = tomllib.loads(write_toml(_in_order(draft.tables)))
+        found = read_spec(written, paths)[1]
+        if not found:
+            return
+        dropped = _delete(draft.tables, paths.known[found[0].where])
+        table = tuple(str(p) for p in dropped[:2])
+        Target(draft, table, {}).lost(
+            _origin(draft, tuple(str(p) for p in dropped)),
+            f"would not be valid: {found[0].what}",
+            found[0].hint or "set it by hand",
+        )
+
+
+class _Paths:
+    """Stands in for the places of a file: remembers which path a problem is about."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, KeyPath] = {}
+
+    def __call__(self, path: KeyPath) -> str:
+        name = ".".join(str(part) for part in path)
+        self.known[name] = path
+        return name
+
+
+def _delete(tables: dict[str, Any], path: KeyPath) -> KeyPath:
+    """Delete the deepest existing key of a path; gives the path that was deleted."""
+    here: Any = tables
+    for depth, part in enumerate(path):
+        inner = here[part] if isinstance(here, dict) and part in here else None
+        if depth + 1 == len(path) or not isinstance(inner, dict) or path[depth + 1] not in inner:
+            del here[part]
+            return path[: depth + 1]
+        here = inner
+    raise AssertionError("a problem stands somewhere")
+
+
+def _origin(draft: Draft, path: tuple[str, ...]) -> Option:
+    for length in range(len(path), 0, -1):
+        if found := draft.origins.get(path[:length]):
+            return found
+    return Option(name=".".join(path), value="", where="")
+
+
+def _comments(draft: Draft, title: str) -> dict[tuple[str, ...], list[str]]:
+    comments: dict[tuple[str, ...], list[str]] = {
+        (): [
+            title,
+            "Lines that begin with `lost` name what could not be kept, `changed` what differs.",
+            "Then: chapiteau check, chapiteau up",
+        ]
+    }
+    for kind in ("socket", "service"):
+        for name in draft.tables.get(kind, {}):
+            path = (kind, name)
+            origin = draft.origins.get(path)
+            head = [f"from {origin.where} {origin.section}".rstrip()] if origin else []
+            comments[path] = head + [
+                line for fate in draft.ledger.about(path) for line in _wrapped(fate)
+            ]
+    return comments
+
+
+def _wrapped(fate: Fate) -> list[str]:
+    text = f"{fate.kind}: {fate.note.setting} ({fate.note.where}): {fate.note.what}"
+    return wrap(" ".join(text.split()), _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -1,0 +1,372 @@
+"""The part of JavaScript that configuration files are made of: literals, and no execution.
+
+JSON with comments, and `module.exports = {…}` with constants, string templates, `+`, `||`, `??`,
+`process.env.NAME` and `__dirname`. What would have to be run comes back as a `Dynamic`, so that one
+computed value does not spoil the rest of the file.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.reading.source import KeyPath, Source, Tree, unreadable
+
+__all__ = ["Dynamic", "EnvDefault", "read_javascript"]
+
+_TOKEN: Final = re.compile(
+    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
+      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
+      | (?P<template>`(?:[^`\\]|\\.)*`)
+      | (?P<number>-?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+
+                   |(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))
+      | (?P<name>[A-Za-z_$][\w$]*)
+      | (?P<mark>\.\.\.|=>|\?\?|\|\||&&|===|!==|[^\s])""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE: Final = re.compile(
+    r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n|.)", re.DOTALL
+)
+_PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+_WORDS: Final = {"true": True, "false": False, "null": None, "undefined": None, "NaN": float("nan")}
+_HOLE: Final = re.compile(r"\$\{([^{}]*)\}")
+_CLOSER: Final = {"{": "}", "[": "]", "(": ")"}
+_DEPTH: Final = 200  # deeper nesting is no configuration, and would exhaust Python's stack
+
+
+@dataclass(frozen=True, slots=True)
+class Dynamic:
+    """An expression that only a running JavaScript could work out."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnvDefault:
+    """`process.env.NAME || "default"`: an environment variable with a value for its absence."""
+
+    name: str
+    default: Any
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    kind: str
+    text: str
+    line: int
+    start: int
+    end: int
+
+
+class _NotStatic(Exception):  # noqa: N818 — never leaves this module
+    """This expression can't be read without running it."""
+
+
+def read_javascript(source: Source) -> Tree:
+    """The exported value of a JavaScript file, or the value of a JSON file, with its lines.
+
+    Raises UsageError with the line when brackets don't close or nothing is exported.
+    """
+    return _Parser(source).read()
+
+
+class _Parser:
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tokens = _tokens(source)
+        self.at = 0
+        self.names: dict[str, Any] = {"__dirname": source.folder or "."}
+        self.lines: dict[KeyPath, int] = {}
+
+    # ── statements ────────────────────────────────────────────────────────────────────────────
+    def read(self) -> Tree:
+        if self.peek().text in ("{", "["):
+            return self.tree(self.expression(()))
+        while self.peek().kind != "end":
+            if self.exported():
+                return self.tree(self.expression(()))
+            if self.peek().text in ("const", "let", "var"):
+                self.constant()
+            else:
+                self.skip_one()
+        raise unreadable(
+            self.source.name,
+            "exports nothing that can be read without running it",
+            "write the value as a literal: module.exports = { apps: [ … ] }",
+        )
+
+    def tree(self, value: Any) -> Tree:
+        if isinstance(value, Dynamic):
+            raise unreadable(
+                self.source.where(self.lines.get((), 1)),
+                f"the exported value would have to be computed: {value.code[:60]}",
+                "write it as a literal: module.exports = { apps: [ … ] }",
+            )
+        return Tree(data=value, lines=self.lines)
+
+    def exported(self) -> bool:
+        for words in (["module", ".", "exports", "="], ["export", "default"], ["exports", "="]):
+            if [t.text for t in self.tokens[self.at : self.at + len(words)]] == words:
+                self.at += len(words)
+                return True
+        return False
+
+    def constant(self) -> None:
+        self.at += 1
+        name = self.peek()
+        if name.kind != "name" or self.peek(1).text != "=":
+            return
+        self.at += 2
+        kept, self.lines = self.lines, {}
+        self.names[name.text] = self.expression(())
+        self.lines = kept
+
+    # ── expressions ───────────────────────────────────────────────────────────────────────────
+    def expression(self, path: KeyPath, depth: int = 0) -> Any:
+        """A value, or a Dynamic that covers the tokens up to the end of the expression."""
+        first = self.peek()
+        self.lines[path] = first.line
+        start = self.at
+        if depth > _DEPTH:
+            raise unreadable(self.source.where(first.line), "is nested too deeply")
+        try:
+            value = self.operand(path, depth)
+            while self.peek().text in ("+", "||", "??"):
+                value = self.combined(value, path, depth)
+            if not self.at_end():
+                raise _NotStatic
+        except _NotStatic:
+            self.at = start
+            while not self.at_end():
+                self.skip_one()
+            last = self.tokens[max(self.at - 1, start)]
+            return Dynamic(self.source.text[first.start : last.end])
+        return value
+
+    def combined(self, left: Any, path: KeyPath, depth: int) -> Any:
+        operator = self.take().text
+        right = self.operand(path, depth)
+        if operator == "+":
+            if isinstance(left, int | float) and isinstance(right, int | float):
+                return left + right
+            return f"{_as_text(left)}{_as_text(right)}"
+        if isinstance(left, EnvDefault):
+            return EnvDefault(left.name, right)
+        if isinstance(left, Dynamic):
+            raise _NotStatic
+        return left or right if operator == "||" else (right if left is None else left)
+
+    def at_end(self) -> bool:
+        token = self.peek()
+        if token.kind == "end" or token.text in (",", "}", "]", ")", ";"):
+            return True
+        # A new line ends a statement where no operator goes on (JavaScript's own rule, roughly).
+        before = self.tokens[self.at - 1] if self.at else token
+        return token.line > before.line and token.kind in ("name", "end") and self.at > 0
+
+    def operand(self, path: KeyPath, depth: int) -> Any:
+        token = self.take()
+        if token.text == "{":
+            return self.object(path, token, depth)
+        if token.text == "[":
+            return self.array(path, token, depth)
+        if token.text == "(":
+            value = self.expression(path, depth + 1)
+            self.expect(")", token)
+            return value
+        if token.kind == "string":
+            return _unescape(token.text[1:-1])
+        if token.kind == "template":
+            return self.template(token.text[1:-1])
+        if token.kind == "number":
+            return _number(token.text)
+        if token.kind == "name":
+            return self.word(token.text)
+        raise _NotStatic
+
+    def word(self, name: str) -> Any:
+        if name in _WORDS:
+            return _WORDS[name]
+        if name == "process" and self.peek().text == "." and self.peek(1).text == "env":
+            self.at += 2
+            if self.peek().text == "." and self.peek(1).kind == "name":
+                self.at += 1
+                return EnvDefault(self.take().text, "")
+            raise _NotStatic
+        if name == "path" and self.peek().text == "." and self.peek(1).text in ("join", "resolve"):
+            self.at += 2
+            return self.joined()
+        if name in self.names and self.peek().text not in (".", "(", "["):
+            return self.names[name]
+        raise _NotStatic
+
+    def joined(self) -> str:
+        """path.join("a", "b") and path.resolve(__dirname, "b") of plain texts."""
+        if self.take().text != "(":
+            raise _NotStatic
+        parts: list[str] = []
+        while self.peek().text != ")":
+            part = self.operand((), 0)
+            if not isinstance(part, str):
+                raise _NotStatic
+            parts.append(part)
+            if self.peek().text == ",":
+                self.at += 1
+        self.at += 1
+        joined = parts[0] if parts else "."
+        for part in parts[1:]:
+            joined = f"{joined.rstrip('/')}/{part.removeprefix('./').lstrip('/')}"
+        return joined
+
+    def template(self, text: str) -> str:
+        pieces, last = [], 0
+        for hole in _HOLE.finditer(text):
+            pieces.append(_unescape(text[last : hole.start()]))
+            pieces.append(self.hole(hole[1].strip()))
+            last = hole.end()
+        return "".join(pieces) + _unescape(text[last:])
+
+    def hole(self, code: str) -> str:
+        if match := re.fullmatch(r"process\.env\.([A-Za-z_]\w*)", code):
+            return f"${{env.{match[1]}}}"
+        value = self.names.get(code)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+        raise _NotStatic
+
+    def object(self, path: KeyPath, opener: _Token, depth: int) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        while self.peek().text != "}":
+            if self.peek().text == "...":
+                self.at += 1
+                spread = self.expression((*path, "..."), depth + 1)
+                if not isinstance(spread, Mapping):
+                    made[f"...{len(made)}"] = spread
+                else:
+                    made.update(spread)
+            else:
+                key = self.key(opener)
+                made[key] = self.entry(key, path, depth)
+            self.separator("}", opener)
+        self.at += 1
+        return made
+
+    def key(self, opener: _Token) -> str:
+        token = self.take()
+        if token.kind == "string":
+            return _unescape(token.text[1:-1])
+        if token.kind in ("name", "number"):
+            return token.text
+        raise unreadable(
+            self.source.where(token.line),
+            f"a key was expected, not {token.text or 'the end of the file'!r}",
+            f"the object begins in line {opener.line}",
+        )
+
+    def entry(self, key: str, path: KeyPath, depth: int) -> Any:
+        here = (*path, key)
+        if self.peek().text == ":":
+            self.at += 1
+            return self.expression(here, depth + 1)
+        self.lines[here] = self.peek(-1).line
+        if self.peek().text in (",", "}") and key in self.names:
+            return self.names[key]  # shorthand: { env } is { env: env }
+        start = self.peek(-1).start
+        while self.peek().text not in (",", "}") and self.peek().kind != "end":
+            self.skip_one()
+        return Dynamic(self.source.text[start : self.peek(-1).end])
+
+    def array(self, path: KeyPath, opener: _Token, depth: int) -> list[Any]:
+        made: list[Any] = []
+        while self.peek().text != "]":
+            if self.peek().text == "...":
+                self.at += 1
+                spread = self.expression((*path, len(made)), depth + 1)
+                made.extend(spread if isinstance(spread, list) else [spread])
+            else:
+                made.append(self.expression((*path, len(made)), depth + 1))
+            self.separator("]", opener)
+        self.at += 1
+        return made
+
+    # ── tokens ────────────────────────────────────────────────────────────────────────────────
+    def peek(self, ahead: int = 0) -> _Token:
+        return self.tokens[max(0, min(self.at + ahead, len(self.tokens) - 1))]
+
+    def take(self) -> _Token:
+        token = self.peek()
+        self.at = min(self.at + 1, len(self.tokens) - 1)
+        return token
+
+    def separator(self, closer: str, opener: _Token) -> None:
+        if self.peek().text == ",":
+            self.at += 1
+        elif self.peek().text != closer:
+            self.expect(closer, opener)
+
+    def expect(self, closer: str, opener: _Token) -> None:
+        token = self.take()
+        if token.text != closer:
+            raise unreadable(
+                self.source.where(token.line),
+                f"{closer!r} or a comma was expected, not {token.text or 'the end of the file'!r}",
+                f"it would close the {opener.text!r} of line {opener.line}",
+            )
+
+    def skip_one(self) -> None:
+        """Over one token, or over a whole pair of brackets."""
+        waiting: list[str] = []
+        while True:
+            token = self.take()
+            if token.text in _CLOSER:
+                waiting.append(_CLOSER[token.text])
+            elif waiting and token.text == waiting[-1]:
+                waiting.pop()
+            if not waiting or token.kind == "end":
+                return
+
+
+def _tokens(source: Source) -> list[_Token]:
+    found: list[_Token] = []
+    line, at = 1, 0
+    text = source.text
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None:  # pragma: no cover — the last branch takes any character
+            break
+        kind = str(match.lastgroup)
+        if kind == "mark" and match[0] in "\"'`":
+            raise unreadable(source.where(line), "a string that is not closed")
+        if kind != "space":
+            found.append(_Token(kind, match[0], line, at, match.end()))
+        line += match[0].count("\n")
+        at = match.end()
+    found.append(_Token("end", "", line, len(text), len(text)))
+    return found
+
+
+def _number(text: str) -> int | float:
+    digits = text.replace("_", "").lower()
+    if "x" in digits or "0o" in digits or "0b" in digits:
+        return int(digits, 0)
+    return float(digits) if "." in digits or "e" in digits else int(digits)
+
+
+def _unescape(text: str) -> str:
+    def one(match: re.Match[str]) -> str:
+        what = match[1]
+        if what[0] in "ux" and len(what) > 1:
+            point = int(what[1:].strip("{}"), 16)
+            return chr(point) if point < 0x110000 else "\ufffd"
+        return "" if what in ("\n", "\r\n") else _PLAIN.get(what, what)
+
+    # Two \uXXXX may be the halves of one character; a lone half is none at all.
+    return _ESCAPE.sub(one, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _as_text(value: Any) -> str:
+    if isinstance(value, EnvDefault):
+        return f"${{env.{value.name}}}"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise _NotStatic

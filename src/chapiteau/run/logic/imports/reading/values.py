@@ -1,0 +1,159 @@
+"""Values as other tools write them: yes and no, times, sizes, signals, lists of NAME=value."""
+
+import re
+import shlex
+from typing import Any, Final
+
+__all__ = [
+    "boolean",
+    "byte_size",
+    "duration",
+    "go_duration",
+    "integer",
+    "milliseconds",
+    "number",
+    "octal",
+    "seconds",
+    "signal_name",
+    "size_text",
+    "text",
+    "words",
+]
+
+_TRUE: Final = frozenset({"yes", "true", "on", "1", "y", "t"})
+_FALSE: Final = frozenset({"no", "false", "off", "0", "n", "f"})
+# The numbers of Linux on x86 and ARM: the same on every machine that Chapiteau runs on.
+_SIGNALS: Final = dict(
+    enumerate(
+        "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT "
+        "STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS".split(),
+        start=1,
+    )
+)
+_REAL_TIME: Final = re.compile(r"RTM(?:IN(?:\+\d+)?|AX(?:-\d+)?)")
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtpe]?)(?:i?b)?", re.IGNORECASE)
+_GO_PART: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_GO_SECONDS: Final = {
+    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
+}  # fmt: skip
+
+
+def text(value: Any) -> str:
+    """The value as text. Raises ValueError for lists and mappings."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise ValueError(f"{value!r} is not a plain value")
+
+
+def boolean(value: Any) -> bool:
+    """True for yes, true, on, 1; False for their opposites; ValueError for anything else."""
+    word = text(value).strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise ValueError(f"{value!r} is neither yes nor no")
+
+
+def integer(value: Any) -> int:
+    """A whole number. Raises ValueError."""
+    try:
+        return int(text(value).strip())
+    except ValueError:
+        raise ValueError(f"{value!r} is not a whole number") from None
+
+
+def number(value: Any) -> float:
+    """A finite number. Raises ValueError."""
+    try:
+        found = float(text(value).strip())
+    except ValueError:
+        found = float("nan")
+    if found != found or found in (float("inf"), float("-inf")):
+        raise ValueError(f"{value!r} is not a number")
+    return found
+
+
+def octal(value: Any) -> str:
+    """Rights as Chapiteau writes them: four octal digits or three. Raises ValueError."""
+    bits = int(text(value).strip(), 8)
+    if not 0 <= bits <= 0o7777:
+        raise ValueError(f"{value!r} are no file rights")
+    return f"{bits:04o}"
+
+
+def duration(value: float) -> str:
+    """Seconds as people write them, losing nothing: 90 → "90s", 0.25 → "250ms", 3600 → "1h"."""
+    if value < 0:
+        raise ValueError(f"{value:g} seconds is negative")
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if value >= length and value % length == 0 and (unit != "m" or value >= 120):
+            return f"{value / length:.0f}{unit}"
+    if value and value < 1:
+        return f"{_plain(value * 1000)}ms"
+    return f"{_plain(value)}s"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def seconds(value: Any) -> str:
+    """A number of seconds as a duration. Raises ValueError."""
+    return duration(number(value))
+
+
+def milliseconds(value: Any) -> str:
+    """A number of milliseconds as a duration. Raises ValueError."""
+    return duration(number(value) / 1000)
+
+
+def go_duration(value: Any) -> str:
+    """A time as Go writes it ("1m30s", "1.5h") as a duration. Raises ValueError."""
+    compact = text(value).strip()
+    parts = _GO_PART.findall(compact)
+    if not parts or "".join(n + u for n, u in parts) != compact:
+        raise ValueError(f"{value!r} is not a time")
+    return duration(sum(float(n) * _GO_SECONDS[u] for n, u in parts))
+
+
+def byte_size(value: Any) -> int:
+    """Bytes in "50MB", "64K", "1.5G" or a number; units are powers of 1024, in any case."""
+    match = _SIZE.fullmatch(text(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a size")
+    power = " kmgtpe".index(match[2].lower()) if match[2] else 0
+    return round(float(match[1]) * (1 << 10 * power))
+
+
+def size_text(value: Any) -> str | int:
+    """A size as Chapiteau writes it: "50MiB" where that is exact, else the number of bytes."""
+    count = byte_size(value)
+    for unit, length in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if count >= length and count % length == 0:
+            return f"{count // length}{unit}"
+    return count
+
+
+def signal_name(value: Any) -> str:
+    """A signal's name without SIG, from a name or number. Raises ValueError."""
+    word = text(value).strip().upper()
+    if word.isdecimal() and len(word) < 4:
+        found = _SIGNALS.get(int(word))
+        if found is None:
+            raise ValueError(f"there is no signal {word}")
+        return found
+    name = word.removeprefix("SIG")
+    if name in _SIGNALS.values() or _REAL_TIME.fullmatch(name):
+        return name
+    raise ValueError(f"there is no signal {value!r}")
+
+
+def words(value: str) -> list[str]:
+    """A command line split as a shell would. Raises ValueError (an open quote)."""
+    try:
+        return shlex.split(value)
+    except ValueError as exc:
+        raise ValueError(f"{value!r} can't be split into words: {exc}") from None

@@ -1,0 +1,136 @@
+"""How a setting is translated: small rules, put together into one table per section of a format.
+
+A rule gets the option and the table of the new file. It raises ValueError when it can't make
+sense of the value; the option is then reported as lost, like one that no rule knows.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from chapiteau.core.problems import did_you_mean
+from chapiteau.run.logic.imports.draft import Target, literal
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import text
+
+__all__ = [
+    "Rule",
+    "apply",
+    "both",
+    "differs",
+    "for_each",
+    "keep",
+    "lose",
+    "lose_if",
+    "mapped",
+    "same",
+]
+
+Rule = Callable[[Option, Target], None]
+Convert = Callable[[Any], Any]
+
+
+def plain(value: Any) -> str:
+    """Text taken over as it is; what looks like a variable of ours is made literal."""
+    return literal(text(value))
+
+
+def keep(key: str, convert: Convert = plain) -> Rule:
+    """The same meaning under the name `key`."""
+
+    def rule(option: Option, target: Target) -> None:
+        target.put(option, key, convert(option.value))
+
+    return rule
+
+
+def differs(key: str, convert: Convert, what: str, hint: str = "") -> Rule:
+    """Written as `key`, with a difference that the reader should know."""
+
+    def rule(option: Option, target: Target) -> None:
+        target.set(key, convert(option.value), option)
+        target.changed(option, what, hint)
+
+    return rule
+
+
+def mapped(key: str, words: Mapping[str, Any]) -> Rule:
+    """A word for a word."""
+
+    def rule(option: Option, target: Target) -> None:
+        word = text(option.value).strip().lower()
+        if word not in words:
+            raise ValueError(f"{option.value!r} is none of {', '.join(words)}")
+        target.put(option, key, words[word])
+
+    return rule
+
+
+def same(what: str) -> Rule:
+    """Nothing has to be written: Chapiteau does so anyway."""
+
+    def rule(option: Option, target: Target) -> None:
+        target.kept(option, what)
+
+    return rule
+
+
+def lose(what: str, hint: str) -> Rule:
+    """There is no equal: says what the setting meant and what to do instead."""
+
+    def rule(option: Option, target: Target) -> None:
+        target.lost(option, what, hint)
+
+    return rule
+
+
+def lose_if(when: Callable[[Any], object], what: str, hint: str, otherwise: str) -> Rule:
+    """Lost when the value is of the kind that has no equal; else nothing has to be written."""
+
+    def rule(option: Option, target: Target) -> None:
+        if when(option.value):
+            target.lost(option, what, hint)
+        else:
+            target.kept(option, otherwise)
+
+    return rule
+
+
+def both(first: Rule, second: Rule) -> Rule:
+    """Two rules for one option."""
+
+    def rule(option: Option, target: Target) -> None:
+        first(option, target)
+        second(option, target)
+
+    return rule
+
+
+def for_each(names: str, rule: Rule) -> dict[str, Rule]:
+    """The same rule for several options, their names parted by spaces."""
+    return dict.fromkeys(names.split(), rule)
+
+
+def apply(options: Iterable[Option], rules: Mapping[str, Rule], target: Target) -> None:
+    """Give every option to its rule. Nothing is passed over: what no rule knows is lost."""
+    for option in options:
+        rule = rules.get(option.name)
+        if rule is None:
+            _unknown(option, rules, target)
+            continue
+        try:
+            rule(option, target)
+        except ValueError as exc:
+            target.lost(option, f"its value can't be used: {exc}", "correct it, or set it by hand")
+
+
+def _unknown(option: Option, rules: Mapping[str, Rule], target: Target) -> None:
+    near = did_you_mean(option.name, rules)
+    hint = near if near.startswith("did you mean") else "set by hand what you need of it"
+    target.lost(
+        option, f"is no option that is known here (its value: {_short(option.value)})", hint
+    )
+
+
+def _short(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else shown[:57] + "…"

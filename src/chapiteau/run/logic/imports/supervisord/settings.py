@@ -1,0 +1,180 @@
+"""What becomes of each option of supervisord.conf: one table per kind of section."""
+
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.draft import Target
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import (
+    boolean,
+    byte_size,
+    duration,
+    integer,
+    number,
+    octal,
+    seconds,
+    signal_name,
+    size_text,
+    text,
+)
+from chapiteau.run.logic.imports.rules import (
+    Rule,
+    for_each,
+    keep,
+    lose,
+    lose_if,
+    mapped,
+    same,
+)
+
+__all__ = ["ALONE", "DAEMON", "FCGI", "PROGRAM", "SECTIONS", "TOGETHER"]
+
+_OWN_LOG: Final = "the supervisor's own messages come with `chapiteau events` and on stderr"
+_ROLES: Final = "[project] admins, operators and viewers say who may do what"
+
+DAEMON: Final[dict[str, Rule]] = {
+    **for_each(
+        "logfile logfile_maxbytes logfile_backups loglevel silent strip_ansi",
+        lose("set up supervisord's own log", _OWN_LOG),
+    ),
+    "pidfile": lose(
+        "named a file with supervisord's pid", "RUN_DIR holds a lock with the supervisor's pid"
+    ),
+    "nodaemon": same("`chapiteau up` stays in the foreground, `chapiteau up -d` does not"),
+    "identifier": keep("name"),
+    **for_each(
+        "user directory umask environment minfds minprocs", same("is set for every service")
+    ),
+    "childlogdir": lose(
+        "was the folder of log files named AUTO",
+        "those files are in RUN_DIR/log; log.file moves one",
+    ),
+    "nocleanup": lose_if(
+        boolean, "kept old AUTO log files at the start", "log.keep says how many stay", "was off"
+    ),
+    "profile_options": lose("profiled supervisord itself", "nothing to do"),
+}
+
+# Sections that are about supervisord itself: prefix → what becomes of every option.
+SECTIONS: Final[dict[str, Rule]] = {
+    "unix_http_server": lose("set up supervisord's control socket", _ROLES),
+    "inet_http_server": lose(
+        "opened supervisord's page and XML-RPC on the network",
+        "the dashboard has a page (chapiteau dash), the hub speaks TLS between machines",
+    ),
+    "supervisorctl": same("the CLI finds the supervisor through chapiteau.toml"),
+    "rpcinterface": lose("extended supervisord's XML-RPC", "the control API is HTTP and JSON"),
+    "ctlplugin": lose("extended supervisorctl", "write it against the control API"),
+}
+
+# Single options with a fate of their own.
+ALONE: Final[dict[tuple[str, str], Rule]] = {
+    ("unix_http_server", "file"): same("RUN_DIR/control.sock takes its place"),
+    ("rpcinterface", "supervisor.rpcinterface_factory"): same("the control API takes its place"),
+}
+
+
+def _startsecs(option: Option, target: Target) -> None:
+    value = number(option.value)
+    if value == 0:
+        target.kept(option, "a process counts as up at once")
+        return
+    target.set("ready.alive", duration(value), option)
+    target.set("restart.healthy_after", duration(value))
+    target.kept(option, f"ready.alive in [{'.'.join(target.path)}]")
+
+
+def _startretries(option: Option, target: Target) -> None:
+    count = integer(option.value)
+    target.set("restart.attempts", max(1, count), option)
+    target.set("restart.after_give_up", "stay-down")
+    target.set("restart.delay", "1s")  # supervisord waits 1, 2, 3 … seconds
+    target.changed(
+        option,
+        "counts every restart within restart.window, not only starts that failed"
+        + ("; 0 became 1, the least there is" if count < 1 else ""),
+        'restart.after_give_up = "retry" goes on trying',
+    )
+
+
+def _exit_codes(value: Any) -> list[int]:
+    return [integer(part) for part in text(value).split(",") if part.strip()]
+
+
+def _stop_group(option: Option, target: Target) -> None:
+    if boolean(option.value):
+        target.changed(
+            option,
+            "only the process itself gets the stop signal; what is left of its whole tree is "
+            "killed at stop_timeout",
+        )
+    else:
+        target.changed(option, "nothing of a service survives its stop: the whole tree ends")
+
+
+_EVENTS: Final = "watch the output with `chapiteau logs -f --json`"
+_SECOND: Final = "both streams go to one file; JSON lines (log.format) tell them apart"
+
+PROGRAM: Final[dict[str, Rule]] = {
+    "process_name": same("processes are called SERVICE/1, SERVICE/2 …"),
+    "autostart": keep("autostart", boolean),
+    "autorestart": mapped(
+        "restart.policy",
+        dict.fromkeys(("true", "yes", "on", "1"), "always")
+        | dict.fromkeys(("false", "no", "off", "0"), "never")
+        | {"unexpected": "on-failure"},
+    ),
+    "exitcodes": keep("restart.success_codes", _exit_codes),
+    "startsecs": _startsecs,
+    "startretries": _startretries,
+    "stopsignal": keep("stop_signal", signal_name),
+    "stopwaitsecs": keep("stop_timeout", seconds),
+    **for_each("stopasgroup killasgroup", _stop_group),
+    "user": keep("user"),
+    "directory": keep("cwd"),
+    "umask": keep("umask", octal),
+    "serverurl": lose("told the program where supervisord listens", "set it in env"),
+    "stdout_logfile_backups": keep("log.keep", integer),
+    "stdout_logfile_maxbytes": lambda option, target: (
+        target.put(option, "log.max_size", size_text(option.value))
+        if byte_size(option.value)
+        else target.changed(
+            option,
+            "let the file grow without end; it is rotated at 50MiB",
+            "log.max_size, log.keep and log.max_total say how much",
+        )
+    ),
+    **for_each("stderr_logfile_maxbytes stderr_logfile_backups", lose("was for errors", _SECOND)),
+    **for_each(
+        "stdout_syslog stderr_syslog",
+        lambda option, target: (
+            target.put(option, "log.syslog", "/dev/log")
+            if boolean(option.value)
+            else target.kept(option, "nothing goes to syslog")
+        ),
+    ),
+    **for_each(
+        "stdout_capture_maxbytes stderr_capture_maxbytes",
+        lose_if(byte_size, "cut messages between tags out of the output", _EVENTS, "was off"),
+    ),
+    **for_each(
+        "stdout_events_enabled stderr_events_enabled",
+        lose_if(boolean, "made an event of each piece of output", _EVENTS, "was off"),
+    ),
+    # These take part in more than one setting: see programs.py.
+    **for_each(
+        "command environment numprocs numprocs_start priority "
+        "stdout_logfile stderr_logfile redirect_stderr",
+        same("see the command, env, log and order of the service"),
+    ),
+}
+TOGETHER: Final = frozenset(
+    "command environment numprocs numprocs_start priority "
+    "stdout_logfile stderr_logfile redirect_stderr".split()
+)
+
+FCGI: Final[dict[str, Rule]] = {
+    "socket": same("a socket that processes get as standard input"),
+    "socket_owner": keep("owner"),
+    "socket_mode": keep("mode", octal),
+    "socket_backlog": keep("backlog", integer),
+}
