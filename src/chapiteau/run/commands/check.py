@@ -28,9 +28,7 @@ def check(config: str | None, json_wanted: bool) -> None:
     path = find_config(config)
     problems = check_config(path)
     if json_wanted:
-        print_json(
-            {"schema": 1, "ok": not problems, "problems": [p.to_dict() for p in problems]}
-        )
+        print_json({"schema": 1, "ok": not problems, "problems": [p.to_dict() for p in problems]})
         if problems:
             raise click.exceptions.Exit(2)
         return

@@ -25,7 +25,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Duration(click.ParamType):
+class _Duration(click.ParamType[float]):
     """ "90s", "1m30s" or a number of seconds."""
 
     name = "duration"
@@ -47,7 +47,7 @@ def _is_number(value: Any) -> bool:
 DURATION: Final = _Duration()
 
 
-class ServiceName(click.ParamType):
+class ServiceName(click.ParamType[str]):
     """The name of a service; Tab asks the running supervisor, else the file, for them."""
 
     name = "service"

@@ -1,22 +1,21 @@
 """`logs` and `events`: what the services say, and what happened to them."""
 
-import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import Any
 
 import click
 
 from chapiteau.core.errors import UsageError
-from chapiteau.core.text import printable
+from chapiteau.core.units import parse_duration
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import colour_wanted, print_json
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.lines import LinePrinter, event_line
-from chapiteau.run.commands.options import DURATION, ServiceName, as_json, config_option
-from chapiteau.run.commands.patience import keep_following
+from chapiteau.run.commands.options import ServiceName, as_json, config_option
+from chapiteau.run.commands.patience import follow_events, follow_logs
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
+from chapiteau.run.logic.messages import LogQuery, Lost
 
 __all__ = ["events", "logs"]
 
@@ -37,18 +36,7 @@ _since = click.option(
 @_since
 @config_option
 @as_json
-def logs(  # noqa: PLR0913 — one argument per filter
-    names: tuple[str, ...],
-    follow: bool,
-    last: int,
-    process: int,
-    stream: str | None,
-    grep: str,
-    level: str,
-    since: str | None,
-    config: str | None,
-    json_wanted: bool,
-) -> None:
+def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> None:
     """Output of the services.
 
     \b
@@ -57,20 +45,74 @@ def logs(  # noqa: PLR0913 — one argument per filter
     chapiteau logs --since 10m --json worker
     """
     query = LogQuery(
-        services=names,
-        process=process,
-        stream=stream or "",
-        last=last,
+        services=wanted["names"],
+        process=wanted["process"],
+        stream=wanted["stream"] or "",
+        last=wanted["last"],
         follow=follow,
-        grep=grep,
-        level=level,
-        since=_moment(since),
+        grep=wanted["grep"],
+        level=wanted["level"],
+        since=_moment(wanted["since"]),
     )
     client = Client.find(config)
-    items = keep_following(client, query) if follow else client.logs(query)
+    items = follow_logs(client, query) if follow else client.logs(query)
     printer = LinePrinter(colour=colour_wanted())
     for item in items:
         if json_wanted:
             print_json({"lost": item.count} if isinstance(item, Lost) else item.to_dict())
         else:
-            printer.show(item)
+            click.echo(printer.line(item), color=True)
+
+
+@click.command("events")
+@click.argument("names", nargs=-1, type=ServiceName())
+@_follow
+@_since
+@click.option("--after", type=click.IntRange(0), default=0, help="Only with a greater number.")
+@click.option("--kind", default="*", metavar="GLOB", help="Only these, like 'process.*'.")
+@config_option
+@as_json
+def events(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> None:
+    """What happened.
+
+    \b
+    chapiteau events
+    chapiteau events -f web --kind 'process.*'
+    chapiteau events --since 1h --json
+    """
+    client, since = Client.find(config), _moment(wanted["since"])
+    after = wanted["after"]
+    items = follow_events(client, after) if follow else client.events(after)
+    colour = colour_wanted()
+    for item in items:
+        if isinstance(item, Lost):
+            if json_wanted:
+                print_json({"lost": item.count})
+            else:
+                click.echo(f"… {item.count} events lost: this reader was too slow")
+        elif item.time >= since and _chosen(item, wanted["names"], wanted["kind"]):
+            if json_wanted:
+                print_json(item.to_dict())
+            else:
+                click.echo(event_line(item, colour=colour), color=True)
+
+
+def _chosen(item: Happening, names: tuple[str, ...], kind: str) -> bool:
+    return fnmatchcase(item.kind, kind) and (
+        not names or any(fnmatchcase(item.service, name) for name in names)
+    )
+
+
+def _moment(text: str | None) -> float:
+    """Seconds since 1970 of "10m" (ago) or an ISO date and time (local unless it says)."""
+    if not text:
+        return 0.0
+    try:
+        return SystemClock().wall() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        hint = "write for example 10m, or 2026-01-31T12:00"
+        raise UsageError(f"--since: {text!r} is no time", hint=hint) from None

@@ -13,7 +13,7 @@ from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option
 from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
 
-__all__ = ["command", "render"]
+__all__ = ["command", "complaints", "render"]
 
 _COLOURS: Final = {
     "running": "green",
@@ -76,10 +76,12 @@ def _only(status: SupervisorStatus, names: tuple[str, ...]) -> SupervisorStatus:
     return replace(status, services=tuple(s for s in status.services if s.name in chosen))
 
 
-def render(status: SupervisorStatus, now: float, *, wide: bool = False, colour: bool = False) -> str:
+def render(
+    status: SupervisorStatus, now: float, *, wide: bool = False, colour: bool = False
+) -> str:
     """The state for people. `now` in seconds since 1970."""
     pieces = [_headline(status, now)]
-    pieces += [_paint(f"! {line}", "red", colour) for line in _complaints(status)]
+    pieces += [_paint(f"! {line}", "red", colour) for line in complaints(status)]
     rows = [row for service in status.services for row in _rows(service, now, wide=wide)]
     head = ["SERVICE", "STATE", "READY", "PID", "RESTARTS", "CPU%", "MEMORY", "UP"]
     lines = table(rows, head).splitlines()
@@ -104,7 +106,7 @@ def _headline(status: SupervisorStatus, now: float) -> str:
     return f"{line}\ndashboard {status.dashboard}" if status.dashboard else line
 
 
-def _complaints(status: SupervisorStatus) -> list[str]:
+def complaints(status: SupervisorStatus) -> list[str]:
     """Everything that is wrong, most telling first."""
     found = [str(problem) for problem in status.problems]
     for service in status.services:

@@ -1,0 +1,130 @@
+"""`up` in the foreground: everybody's output on one terminal, and Ctrl-C that means it."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.plumbing.console import colour_wanted
+from chapiteau.run.client.aio import AsyncClient
+from chapiteau.run.commands.lines import LinePrinter, event_line
+from chapiteau.run.commands.options import say
+from chapiteau.run.commands.waiting import standing, welcome
+from chapiteau.run.errors import NotRunningError
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
+from chapiteau.run.logic.spec import Spec
+
+__all__ = ["stay"]
+
+_PATIENCE: Final = 10.0  # seconds in which a (new) brain must answer
+_LAST_WORDS: Final = 1.0  # seconds for output that is still on its way at the end
+# Every process's coming and going is told by its output or by these.
+_QUIET: Final = frozenset({"command.done", "process.spawned", "process.status", "socket.bound"})
+
+
+def stay(path: Path, spec: Spec) -> int:
+    """Follow until the supervisor has ended; gives the exit code."""
+    return asyncio.run(_Foreground(AsyncClient(path), spec).follow())
+
+
+class _Foreground:
+    def __init__(self, client: AsyncClient, spec: Spec) -> None:
+        self._client = client
+        width = max((len(name) for name, _ in spec.named()), default=0) + 2
+        self._printer = LinePrinter(colour=colour_wanted(), width=width)
+        self._colour = colour_wanted(sys.stderr)
+        self._asked = 0  # how often somebody wanted it to end
+        self._failed: set[str] = set()
+        self._was_ready = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def follow(self) -> int:
+        """Until the supervisor has ended."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, self._stop)
+        lines = asyncio.create_task(self._lines())
+        try:
+            await self._events()
+        finally:
+            with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+                await asyncio.wait_for(lines, _LAST_WORDS)
+        if self._failed and not self._asked:
+            return 1
+        return 128 + signal.SIGINT if self._asked > 1 else 0
+
+    def _stop(self) -> None:
+        self._asked += 1
+        say(
+            "stopping … (again: faster)" if self._asked == 1 else "stopping at once",
+            colour="yellow",
+        )
+        task = asyncio.get_running_loop().create_task(self._shutdown())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _shutdown(self) -> None:
+        with contextlib.suppress(ChapiteauError):
+            await self._client.shutdown()
+
+    async def _events(self) -> None:
+        last, deadline = 0, self._deadline()
+        while asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(NotRunningError):
+                async for event in self._client.events(last, follow=True):
+                    deadline = self._deadline()
+                    if isinstance(event, Happening):
+                        last = event.seq
+                        await self._happened(event)
+            if self._asked:
+                return  # it was to end, and now it has
+            await asyncio.sleep(0.05)
+
+    def _deadline(self) -> float:
+        return asyncio.get_running_loop().time() + _PATIENCE
+
+    async def _happened(self, event: Happening) -> None:
+        if event.kind not in _QUIET:
+            say(event_line(event, colour=self._colour))
+        if event.kind == "supervisor.stopping":
+            self._asked = self._asked or 1
+        if event.kind == "service.failed":
+            self._failed.add(event.service)
+        elif event.kind in {"service.ready", "service.recovered", "service.completed"}:
+            self._failed.discard(event.service)
+            await self._look()
+
+    async def _look(self) -> None:
+        """Say once that everything is there."""
+        if self._was_ready:
+            return
+        with contextlib.suppress(ChapiteauError):
+            status = await self._client.status()
+            pending, failed = standing(status)
+            if not pending and not failed:
+                self._was_ready = True
+                say("\n".join(welcome(status)), colour="green")
+
+    async def _lines(self) -> None:
+        since, newest = 0.0, set[LogLine]()
+        while True:
+            with contextlib.suppress(NotRunningError):
+                query = LogQuery(follow=True, last=10_000, since=since)
+                async for item in self._client.logs(query):
+                    if isinstance(item, LogLine):
+                        if item in newest:
+                            continue
+                        newest = newest if item.time <= since else set()
+                        since = max(since, item.time)
+                        newest.add(item)
+                    self._print(item)
+            await asyncio.sleep(0.05)
+
+    def _print(self, item: LogLine | Lost) -> None:
+        click.echo(self._printer.line(item), color=True)

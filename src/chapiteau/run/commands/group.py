@@ -1,0 +1,38 @@
+"""`chapiteau run …`: every command of the supervisor in one place."""
+
+from typing import Final
+
+import click
+
+from chapiteau.plumbing.lazygroup import LazyGroup
+
+__all__ = ["group"]
+
+_HERE: Final = "chapiteau.run.commands"
+_TABLE: Final[dict[str, tuple[str, str]]] = {
+    "up": (f"{_HERE}.up:command", "Start the services of chapiteau.toml."),
+    "down": (f"{_HERE}.down:command", "Stop everything, the supervisor too."),
+    "status": (f"{_HERE}.status:command", "What runs, and what is wrong."),
+    "logs": (f"{_HERE}.output:logs", "Output of the services; -f follows."),
+    "events": (f"{_HERE}.output:events", "What happened; -f follows."),
+    "start": (f"{_HERE}.deeds:start", "Start services."),
+    "stop": (f"{_HERE}.deeds:stop", "Stop services."),
+    "restart": (f"{_HERE}.deeds:restart", "Stop services, then start them."),
+    "reload": (f"{_HERE}.deeds:reload", "Replace processes, no request lost."),
+    "scale": (f"{_HERE}.deeds:scale", "Change how many processes a service has."),
+    "signal": (f"{_HERE}.deeds:signal", "Send a signal to a service's processes."),
+    "check": (f"{_HERE}.check:check", "Every problem of a chapiteau.toml."),
+    "plan": (f"{_HERE}.check:plan", "What a changed file would change."),
+    "apply": (f"{_HERE}.check:apply", "Follow the changed file, whole or not at all."),
+}
+
+
+@click.command(cls=LazyGroup, table=_TABLE, name="run")
+def group() -> None:
+    """The supervisor: keeps processes alive, replaces them without losing a request.
+
+    \b
+    chapiteau run up              the same as `chapiteau up`
+    chapiteau run apply           follow the changed chapiteau.toml
+    chapiteau run doctor          is this machine fit for it?
+    """

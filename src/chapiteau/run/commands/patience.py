@@ -1,0 +1,69 @@
+"""Following goes on when the brain is replaced: it comes back, and so do we."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.run.client.blocking import Client
+from chapiteau.run.errors import NotRunningError
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
+
+__all__ = ["follow_events", "follow_logs"]
+
+T = TypeVar("T")
+_PATIENCE: Final = 10.0  # seconds in which a new brain must answer
+_PAUSE: Final = 0.05
+
+
+def follow_events(client: Client, after: int = 0) -> Iterator[Happening | Lost]:
+    """Events without end; after a new brain from where we were. Ends when nobody comes back."""
+    last = after
+
+    def again() -> Iterator[Happening | Lost]:
+        return client.events(last, follow=True)
+
+    for item in _endless(again):
+        if isinstance(item, Happening):
+            last = item.seq
+        yield item
+
+
+def follow_logs(client: Client, query: LogQuery) -> Iterator[LogLine | Lost]:
+    """Lines without end; those of the moment at which the brain died are not shown twice."""
+    current = replace(query, follow=True)
+    newest: set[LogLine] = set()
+
+    def again() -> Iterator[LogLine | Lost]:
+        return client.logs(current)
+
+    for item in _endless(again):
+        if isinstance(item, LogLine):
+            if item in newest:
+                continue
+            if item.time > current.since:
+                newest = set()
+                current = replace(current, since=item.time, last=10_000)
+            newest.add(item)
+        yield item
+
+
+def _endless(again: Callable[[], Iterator[T]]) -> Iterator[T]:
+    clock = SystemClock()
+    silent_since: float | None = None
+    first = True
+    while True:
+        try:
+            for item in again():
+                silent_since, first = None, False
+                yield item
+        except NotRunningError:
+            if first:
+                raise
+        first = False
+        now = clock.now()
+        silent_since = now if silent_since is None else silent_since
+        if now - silent_since > _PATIENCE:
+            return
+        clock.sleep(_PAUSE)

@@ -1,0 +1,89 @@
+"""`chapiteau up`: start the services, in the foreground with their output or as a daemon."""
+
+from dataclasses import replace
+
+import click
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.plumbing.project import find_config
+from chapiteau.plumbing.unix import control_path
+from chapiteau.run.client.blocking import Client
+from chapiteau.run.commands.options import (
+    ServiceName,
+    config_option,
+    timeout_option,
+    wait_option,
+)
+from chapiteau.run.errors import AlreadyRunningError
+from chapiteau.run.logic.spec import Spec
+
+__all__ = ["command"]
+
+
+@click.command("up")
+@click.argument("names", nargs=-1, type=ServiceName())
+@config_option
+@click.option("-d", "--detach", is_flag=True, help="Run as a daemon; return when all is ready.")
+@wait_option
+@timeout_option
+def command(
+    names: tuple[str, ...],
+    config: str | None,
+    detach: bool,
+    wait: bool,
+    timeout: float | None,
+) -> None:
+    """Start the services of chapiteau.toml; Ctrl-C stops them, a second one faster.
+
+    With names: only these and what they need.
+
+    \b
+    chapiteau up
+    chapiteau up -d --timeout 1m
+    chapiteau up web
+    """
+    import os
+
+    from chapiteau.run.engine.config import load_config
+    from chapiteau.run.engine.launch import start
+
+    path = find_config(config)
+    found = load_config(path)
+    spec = _only(found.spec, names)
+    client = Client(control_path(found.run_dir, create=True))
+    _refuse_second(client)
+    start(path, spec, owner_pid=None if detach else os.getpid())
+    if detach:
+        from chapiteau.run.commands.waiting import wait_until_ready
+
+        if wait:
+            wait_until_ready(client, timeout)
+        return
+    from chapiteau.run.commands.foreground import stay
+
+    raise click.exceptions.Exit(stay(client.path, spec))
+
+
+def _refuse_second(client: Client) -> None:
+    try:
+        status = client.status()
+    except ChapiteauError:
+        return
+    raise AlreadyRunningError(
+        f"{status.project} is already up (keeper {status.keeper_pid}, brain {status.pid})",
+        hint="`chapiteau reload` follows a changed file, `chapiteau down` stops it",
+    )
+
+
+def _only(spec: Spec, names: tuple[str, ...]) -> Spec:
+    """The same, with only these services and what they need starting by themselves."""
+    if not names:
+        return spec
+    from chapiteau.run.logic.selection import select, with_needs
+
+    wanted = with_needs(
+        select(",".join(names), tuple(spec.service)),
+        {name: service.needs for name, service in spec.named()},
+    )
+    services = {name: replace(service, autostart=name in wanted) for name, service in spec.named()}
+    return replace(spec, service=services)

@@ -1,0 +1,76 @@
+"""Waiting until everything that should run is ready, and saying honestly when it is not."""
+
+from typing import Final
+
+from chapiteau.core.errors import ChapiteauError, TimedOutError
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.run.client.blocking import Client
+from chapiteau.run.commands.options import say
+from chapiteau.run.commands.status import complaints
+from chapiteau.run.errors import NotRunningError
+from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
+
+__all__ = ["Standing", "standing", "wait_until_ready", "welcome"]
+
+Standing = tuple[list[str], list[str]]  # names not yet ready, names that failed
+_DEFAULT: Final = 300.0  # seconds
+_STARTED: Final = 15.0  # seconds in which the supervisor must answer at all
+
+
+def standing(status: SupervisorStatus) -> Standing:
+    """Which services are not yet what they should be, and which have failed."""
+    pending = [s.name for s in status.services if not _is_there(s) and s.state != "failed"]
+    return pending, [s.name for s in status.services if s.state == "failed"]
+
+
+def _is_there(service: ServiceStatus) -> bool:
+    if service.state in {"completed", "stopped"}:
+        return True
+    return service.state == "running" and service.ready >= service.wanted
+
+
+def welcome(status: SupervisorStatus) -> list[str]:
+    """What a person wants to know when all is ready: where to look."""
+    lines = [f"{status.project} is ready"]
+    lines += [
+        f"  {socket.name}  http://{socket.address}"
+        for socket in status.sockets
+        if socket.type == "stream" and not socket.address.startswith("/")
+    ]
+    if status.dashboard:
+        lines.append(f"  dashboard  {status.dashboard}")
+    return lines
+
+
+def wait_until_ready(client: Client, timeout: float | None) -> None:
+    """Raises ChapiteauError when a service fails, TimedOutError when it takes too long."""
+    clock = SystemClock()
+    begun = clock.now()
+    end = begun + (_DEFAULT if timeout is None else timeout)
+    while True:
+        status = _status(client, clock.now() - begun)
+        if status is not None:
+            pending, failed = standing(status)
+            if failed:
+                raise ChapiteauError(
+                    "\n".join([f"failed: {', '.join(failed)}", *complaints(status)]),
+                    hint="the others go on; look with `chapiteau logs`, stop with `chapiteau down`",
+                )
+            if not pending:
+                say("\n".join(welcome(status)), colour="green")
+                return
+        if clock.now() >= end:
+            left = ", ".join(standing(status)[0]) if status else "the supervisor"
+            raise TimedOutError(
+                f"not ready in time: {left}", hint="it goes on; look with `chapiteau status`"
+            )
+        clock.sleep(0.05)
+
+
+def _status(client: Client, since: float) -> SupervisorStatus | None:
+    try:
+        return client.status()
+    except NotRunningError:
+        if since > _STARTED:
+            raise
+        return None
