@@ -10,10 +10,10 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
-    ServiceName,
     as_json,
     config_option,
     say,
+    service_names,
     tell_outcome,
     timeout_option,
     usage,
@@ -24,7 +24,7 @@ from chapiteau.run.logic.messages import Outcome
 
 __all__ = ["reload", "restart", "scale", "signal", "start", "stop"]
 
-_names = click.argument("names", nargs=-1, type=ServiceName())
+_names = click.argument("names", nargs=-1, shell_complete=service_names)
 _process = click.option("--process", type=click.IntRange(1), help="Only this process.")
 
 
@@ -163,7 +163,7 @@ def scale(
 
 @click.command("signal")
 @click.argument("signal_name", metavar="SIGNAL")
-@click.argument("names", nargs=-1, required=True, type=ServiceName())
+@click.argument("names", nargs=-1, required=True, shell_complete=service_names)
 @_process
 @config_option
 @as_json

@@ -13,12 +13,13 @@ from chapiteau.run.logic.messages import Outcome
 
 __all__ = [
     "DURATION",
-    "ServiceName",
     "as_json",
     "config_option",
     "say",
+    "service_names",
     "tell_outcome",
     "timeout_option",
+    "usage",
     "wait_option",
 ]
 
@@ -47,26 +48,16 @@ def _is_number(value: Any) -> bool:
 DURATION: Final = _Duration()
 
 
-class ServiceName(click.ParamType[str]):
-    """The name of a service; Tab asks the running supervisor, else the file, for them."""
+def service_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """For Tab: the names in the file that begin so; none when they can't be had, for Tab must
+    never complain."""
+    from chapiteau.plumbing.project import find_config, read_project
 
-    name = "service"
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem]:
-        """Names that begin so; nothing when they can't be had, for Tab must never complain."""
-        from chapiteau.plumbing.project import find_config, read_project
-
-        try:
-            names = read_project(find_config(ctx.params.get("config"))).section("service")
-        except (ChapiteauError, OSError):
-            return []
-        return [
-            click.shell_completion.CompletionItem(name)
-            for name in names
-            if name.startswith(incomplete)
-        ]
+    try:
+        names = read_project(find_config(ctx.params.get("config"))).section("service")
+    except (ChapiteauError, OSError):
+        return []
+    return [name for name in names if name.startswith(incomplete)]
 
 
 def config_option(function: F) -> F:

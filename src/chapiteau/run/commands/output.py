@@ -12,7 +12,7 @@ from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import colour_wanted, print_json
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.lines import LinePrinter, event_line
-from chapiteau.run.commands.options import ServiceName, as_json, config_option
+from chapiteau.run.commands.options import as_json, config_option, service_names
 from chapiteau.run.commands.patience import follow_events, follow_logs
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogQuery, Lost
@@ -26,7 +26,7 @@ _since = click.option(
 
 
 @click.command("logs")
-@click.argument("names", nargs=-1, type=ServiceName())
+@click.argument("names", nargs=-1, shell_complete=service_names)
 @_follow
 @click.option("-n", "--last", default=100, show_default=True, help="How many old lines at first.")
 @click.option("--process", type=click.IntRange(0), default=0, help="Only this process.")
@@ -65,7 +65,7 @@ def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> 
 
 
 @click.command("events")
-@click.argument("names", nargs=-1, type=ServiceName())
+@click.argument("names", nargs=-1, shell_complete=service_names)
 @_follow
 @_since
 @click.option("--after", type=click.IntRange(0), default=0, help="Only with a greater number.")

@@ -9,8 +9,8 @@ from chapiteau.plumbing.project import find_config
 from chapiteau.plumbing.unix import control_path
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
-    ServiceName,
     config_option,
+    service_names,
     timeout_option,
     wait_option,
 )
@@ -21,7 +21,7 @@ __all__ = ["command"]
 
 
 @click.command("up")
-@click.argument("names", nargs=-1, type=ServiceName())
+@click.argument("names", nargs=-1, shell_complete=service_names)
 @config_option
 @click.option("-d", "--detach", is_flag=True, help="Run as a daemon; return when all is ready.")
 @wait_option
