@@ -56,12 +56,18 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _distance(a: str, b: str) -> int:
-    """Levenshtein's edit distance (V. I. Levenshtein, 1966), case ignored."""
+    """Edit distance, case ignored; two letters that changed places count as one edit.
+
+    Optimal string alignment: V. I. Levenshtein, 1966, and F. J. Damerau, 1964.
+    """
     a, b = a.casefold(), b.casefold()
+    before: list[int] = []
     row = list(range(len(b) + 1))
     for i, left in enumerate(a, 1):
-        before, row[0] = row[0], i
+        older, before, row = before, row, [i]
         for j, right in enumerate(b, 1):
-            cost = before if left == right else 1 + min(before, row[j], row[j - 1])
-            before, row[j] = row[j], cost
+            cost = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (left != right))
+            if i > 1 and j > 1 and left == b[j - 2] and a[i - 2] == right:
+                cost = min(cost, older[j - 2] + 1)
+            row.append(cost)
     return row[-1]
