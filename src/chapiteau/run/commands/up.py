@@ -1,6 +1,6 @@
 """`chapiteau up`: start the services, in the foreground with their output or as a daemon."""
 
-from dataclasses import replace
+import os
 
 import click
 
@@ -15,7 +15,6 @@ from chapiteau.run.commands.options import (
     wait_option,
 )
 from chapiteau.run.errors import AlreadyRunningError
-from chapiteau.run.logic.spec import Spec
 
 __all__ = ["command"]
 
@@ -42,17 +41,16 @@ def command(
     chapiteau up -d --timeout 1m
     chapiteau up web
     """
-    import os
-
     from chapiteau.run.engine.config import load_config
     from chapiteau.run.engine.launch import start
+    from chapiteau.run.logic.selection import select
 
     path = find_config(config)
     found = load_config(path)
-    spec = _only(found.spec, names)
+    select(",".join(names), tuple(found.spec.service))  # a wrong name ends it here
     client = Client(control_path(found.run_dir, create=True))
     _refuse_second(client)
-    start(path, spec, owner_pid=None if detach else os.getpid())
+    start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
     if detach:
         from chapiteau.run.commands.waiting import wait_until_ready
 
@@ -61,7 +59,7 @@ def command(
         return
     from chapiteau.run.commands.foreground import stay
 
-    raise click.exceptions.Exit(stay(client.path, spec))
+    raise click.exceptions.Exit(stay(client.path, found.spec))
 
 
 def _refuse_second(client: Client) -> None:
@@ -73,17 +71,3 @@ def _refuse_second(client: Client) -> None:
         f"{status.project} is already up (keeper {status.keeper_pid}, brain {status.pid})",
         hint="`chapiteau reload` follows a changed file, `chapiteau down` stops it",
     )
-
-
-def _only(spec: Spec, names: tuple[str, ...]) -> Spec:
-    """The same, with only these services and what they need starting by themselves."""
-    if not names:
-        return spec
-    from chapiteau.run.logic.selection import select, with_needs
-
-    wanted = with_needs(
-        select(",".join(names), tuple(spec.service)),
-        {name: service.needs for name, service in spec.named()},
-    )
-    services = {name: replace(service, autostart=name in wanted) for name, service in spec.named()}
-    return replace(spec, service=services)
