@@ -32,6 +32,7 @@ from chapiteau.run.logic.spec import Logs, Service
 __all__ = ["Ground", "signal_number"]
 
 _DAEMONISED_WITHIN = 10.0  # seconds: a first process that ends this soon and leaves others behind
+_REMEMBERED = 60.0  # seconds after its end that the last lines of a process can be asked for
 _DUMP_TIME = 1.0  # seconds that a sick process has to print its stacks
 
 
@@ -141,7 +142,7 @@ class Ground:
             "process.unhealthy", why, service=instance.service, process=instance.number,
             pid=instance.pid, data={
                 "stacks": stacks,
-                "lines": self.last_lines(instance.service, instance.number),
+                "lines": self.last_lines(instance),
             },
         )  # fmt: skip
         slot.found_unhealthy(instance, why)
@@ -181,7 +182,7 @@ class Ground:
         facts["detached"] = bool(
             left and end["code"] == 0 and not instance.asked and ran_for < _DAEMONISED_WITHIN
         )
-        lines = [] if instance.asked else self.last_lines(instance.service, instance.number)
+        lines = [] if instance.asked else self.last_lines(instance)
         if not instance.asked:
             facts["cause"], facts["hint"] = likely_cause(
                 end["code"], end["signal"], oom=facts.get("oom", False),
@@ -193,8 +194,10 @@ class Ground:
         instance.end = facts
         if slot is not None:
             slot.ended(instance, facts)
+        loop = asyncio.get_running_loop()
+        loop.call_later(_REMEMBERED, self._output.forget, key)
         if instance.cgroup is not None:
-            asyncio.get_running_loop().call_later(0.2, Cgroups.remove, instance.cgroup)
+            loop.call_later(0.2, Cgroups.remove, instance.cgroup)
 
     def _tell_end(self, instance: Instance, end: dict[str, Any], lines: list[str]) -> None:
         number = end["signal"]
@@ -225,9 +228,13 @@ class Ground:
         """Record a happening."""
         self._events.say(kind, text, **facts)
 
-    def last_lines(self, service: str, number: int) -> list[str]:
+    def last_lines(self, instance: Instance) -> list[str]:
         """Its last lines of output."""
-        return self._output.tail(service, number)
+        return self._output.tail(instance.key)
+
+    def reopen_logs(self) -> None:
+        """Open every log file anew, after somebody moved them."""
+        self._output.reopen()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """A task that is looked after: an error in it is reported, not lost."""

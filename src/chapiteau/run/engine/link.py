@@ -44,13 +44,13 @@ class KeeperLink:
         return answer
 
     async def ask(
-        self, op: str, fds: tuple[int, ...] = (), **rest: Any
+        self, op: str, carried: tuple[int, ...] = (), **rest: Any
     ) -> tuple[Message, list[int]]:
         """Send a request; its answer and descriptors. Raises KeeperGoneError."""
         self._number += 1
         future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
         self._waiting[self._number] = future
-        self._send({"op": op, "id": self._number, **rest}, list(fds))
+        self._send({"op": op, "id": self._number, **rest}, list(carried))
         return await future
 
     def tell(self, op: str, **rest: Any) -> None:

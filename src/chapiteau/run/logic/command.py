@@ -94,7 +94,11 @@ def _words(service: Service, place: Place) -> list[str]:
 
 
 def _values(service: Service, place: Place) -> dict[str, str]:
-    values = {"service.name": place.service, "process.number": str(place.number)}
+    values = {
+        "service.name": place.service,
+        "process.number": str(place.number),
+        "python": place.python,
+    }
     for index, name in enumerate(service.sockets):
         values[f"socket.{name}.fd"] = str(FIRST_FD + index)
     for name, fact in place.sockets.items():

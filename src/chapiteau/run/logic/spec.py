@@ -243,7 +243,7 @@ class Service:
     max_age_spread: Duration = setting(0.0, help="Evenly random time added to `max_age`.")
     watchdog: Duration = setting(0.0, help="The process must say WATCHDOG=1 this often; 0 is off.")
     ready: Check = setting(
-        factory=Check, help="When a process counts as up. Default: alive for 500ms."
+        factory=Check, help="When a process counts as up. Default: alive for 1s."
     )
     live: Check | None = setting(None, help="When a process must be replaced. Default: never.")
     restart: Restart = setting(factory=Restart, help="What happens when a process ends.")

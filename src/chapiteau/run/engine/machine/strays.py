@@ -5,7 +5,7 @@ environment tells whose they are.
 """
 
 import contextlib
-from collections.abc import Set
+from collections.abc import Collection
 from pathlib import Path
 
 __all__ = ["children_of", "strays_of"]
@@ -21,7 +21,7 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
-def strays_of(keeper_pid: int, key: str, known: Set[int]) -> list[int]:
+def strays_of(keeper_pid: int, key: str, known: Collection[int]) -> list[int]:
     """Pids below the keeper that carry this key, and everything below them.
 
     `known` are the keeper's own children, which need no second look.

@@ -164,11 +164,20 @@ class Capture:
         tail = os.pread(self._file, length, self._size - length)
         return tail[tail.rfind(b"\n") + 1 :] if b"\n" in tail else b""
 
-    def tail(self, lines: int, limit: int = 1 << 16) -> list[str]:
-        """The last lines in the file."""
+    @property
+    def size(self) -> int:
+        """Bytes in the file now."""
+        if self._file >= 0:
+            return self._size
+        with contextlib.suppress(OSError):
+            return self.path.stat().st_size
+        return 0
+
+    def tail(self, lines: int, since: int = 0, limit: int = 1 << 16) -> list[str]:
+        """The last lines in the file, from the offset `since` on (all, when it was turned)."""
         with contextlib.suppress(OSError), self.path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
-            stream.seek(max(0, size - limit))
+            stream.seek(max(since if since <= size else 0, size - limit))
             return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
         return []
 

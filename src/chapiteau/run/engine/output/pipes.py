@@ -41,12 +41,14 @@ class Output:
         self._captures: dict[Stream, Capture] = {}
         self._pipes: dict[int, tuple[str, Capture]] = {}
         self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
+        self._begun: dict[str, dict[Stream, int]] = {}  # where in its files a process began
         self.on_drop: Callable[[Stream, int, str], None] = lambda stream, count, why: None
 
     def attach(self, key: str, stream: Stream, pipe: int, rule: Logs) -> None:
         """Take over a pipe of process `key`."""
         capture = self._captures.get(stream) or self._new(stream, rule)
         os.set_blocking(pipe, False)
+        self._begun.setdefault(key, {})[stream] = capture.size
         self._pipes[pipe] = (key, capture)
         asyncio.get_running_loop().add_reader(pipe, self._readable, pipe, capture)
 
@@ -83,13 +85,17 @@ class Output:
                     while _has_data(pipe) and capture.move(pipe):
                         pass
 
-    def tail(self, service: str, process: int, lines: int = 20) -> list[str]:
-        """The last lines: of stderr, and when it is silent of stdout."""
-        for name in ("stderr", "stdout"):
-            capture = self._captures.get(Stream(service, process, name))
-            if capture is not None and (found := capture.tail(lines)):
+    def tail(self, key: str, lines: int = 20) -> list[str]:
+        """The last lines of one process: of its stderr, and when that is silent of stdout."""
+        begun = self._begun.get(key, {})
+        for stream in sorted(begun, key=lambda stream: stream.name):
+            if found := self._captures[stream].tail(lines, begun[stream]):
                 return found
         return []
+
+    def forget(self, key: str) -> None:
+        """Nobody will ask for the last lines of this process again."""
+        self._begun.pop(key, None)
 
     def follow(self, query: LogQuery, deliver: Callable[[Stream, bytes], None]) -> None:
         """Hand new output to `deliver` until `unfollow`."""

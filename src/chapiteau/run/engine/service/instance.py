@@ -49,6 +49,12 @@ class Instance:
         self._timers.append(handle)
         return handle
 
+    def restart_timers(self) -> None:
+        """Cancel its timers, but not its tasks."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
     def task(self, task: "asyncio.Task[None]") -> None:
         """A task that is cancelled when the process ends."""
         self._tasks.append(task)

@@ -13,7 +13,7 @@ from chapiteau.run.logic.spec import Check, Service
 
 __all__ = ["effective_ready", "watch_liveness", "watch_readiness"]
 
-_DEFAULT_ALIVE = 0.5  # seconds: long enough to see a program that dies at once
+_DEFAULT_ALIVE = 1.0  # seconds: long enough to see a program that dies at once
 
 
 def effective_ready(service: Service) -> Check:

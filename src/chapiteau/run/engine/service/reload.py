@@ -32,6 +32,7 @@ class Reload:
         self._old_spec, self._spec, self._generation = runner.spec, spec, generation
         self._replaced: list[Slot] = []
         self._failure = ""
+        self._failed: Instance | None = None
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -108,6 +109,7 @@ class Reload:
         if new.ready and new.alive:
             return new
         why = _why(new, limit)
+        self._failed = self._failed or new
         self._failure = self._failure or f"the new process {why}"
         if new.alive:
             new.asked = True
@@ -136,7 +138,7 @@ class Reload:
         runner, name = self._runner, self._runner.name
         for instance in self.candidates:
             self._ground.kill(instance)
-        lines = self._ground.last_lines(name, 1)
+        lines = self._ground.last_lines(self._failed) if self._failed is not None else []
         self._ground.say(
             "service.reload_failed", self._failure, service=name, data={"lines": lines}
         )

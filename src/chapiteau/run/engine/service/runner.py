@@ -332,6 +332,14 @@ class Runner:
             slot.state = State.RUNNING if instance.ready else State.STARTING
         slot.attend(instance)
 
+    def restore_completed(self) -> None:
+        """A one-shot that had done its work before this brain: it is not run again."""
+        self.on = True
+        self._make_slots()
+        for slot in self.slots.values():
+            slot.state = State.COMPLETED
+        self._announced = "completed"
+
     def facts(self) -> dict[str, Any]:
         """What a later brain must know of our wishes."""
         return {"on": self.on, "wanted": self.wanted, "generation": self.generation}

@@ -42,7 +42,7 @@ class Ground(Protocol):
         """Record a happening."""
         ...
 
-    def last_lines(self, service: str, number: int) -> list[str]:
+    def last_lines(self, instance: Instance) -> list[str]:
         """Its last lines of output."""
         ...
 
@@ -99,6 +99,10 @@ class Slot:
         except SpawnError as exc:
             self._spawn_failed(exc)
             return
+        except Exception as exc:
+            # A defect of ours: told as such, but the number must not hang in "starting" for ever.
+            self._spawn_failed(SpawnError(f"{self.name}: could not be started: {exc!r}"))
+            raise
         self.instance = instance
         self.ground.say(
             "process.spawned", f"pid {instance.pid}", service=self.name, process=self.number,
@@ -167,6 +171,12 @@ class Slot:
             instance.unhealthy = f"not ready within {limit:g} s{detail}"
             self.feed(Event.START_TIMEOUT)
 
+    def extend_start(self, instance: Instance, seconds: float) -> None:
+        """EXTEND_TIMEOUT_USEC: it needs longer to become ready, from now on."""
+        if not instance.ready:
+            instance.restart_timers()
+            instance.after(seconds, lambda: self.not_ready_in_time(instance))
+
     def became_ready(self, instance: Instance) -> None:
         """Its probe passed, or it said so."""
         if instance.ready or not instance.alive:
@@ -208,7 +218,7 @@ class Slot:
             ran_for=self.ground.clock.now() - instance.began,
         )
         self.instance = None
-        lines = [] if what.asked else self.ground.last_lines(self.name, self.number)
+        lines = [] if what.asked else self.ground.last_lines(instance)
         facts = {
             **exit_facts(what),
             "cause": end.get("cause", ""),

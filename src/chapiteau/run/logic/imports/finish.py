@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import fields
 from itertools import pairwise
 from textwrap import wrap
 from typing import Any, Final
@@ -13,6 +14,7 @@ from chapiteau.run.logic.imports.draft import Draft, Target
 from chapiteau.run.logic.imports.notes import Fate, Imported
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.toml import write_toml
+from chapiteau.run.logic.spec import Service, Socket
 
 __all__ = ["finish", "ordered"]
 
@@ -58,7 +60,18 @@ def finish(draft: Draft, title: str) -> Imported:
 
 def _in_order(tables: dict[str, Any]) -> dict[str, Any]:
     first = ("project", "log", "socket", "service", "plugin")
-    return {name: tables[name] for name in first if tables.get(name)}
+    kept = {name: tables[name] for name in first if tables.get(name)}
+    for section, kind in (("socket", Socket), ("service", Service)):
+        if section in kept:
+            kept[section] = {n: _as_declared(t, kind) for n, t in kept[section].items()}
+    return kept
+
+
+def _as_declared(table: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """The keys in the order of the reference page: what is run comes first."""
+    order = [field.name for field in fields(kind)]
+    known = [key for key in order if key in table]
+    return {key: table[key] for key in [*known, *(k for k in table if k not in order)]}
 
 
 def _drop_empty_services(draft: Draft) -> None:

@@ -8,6 +8,7 @@ __all__ = [
     "boolean",
     "byte_size",
     "duration",
+    "exec_line",
     "go_duration",
     "integer",
     "milliseconds",
@@ -32,6 +33,10 @@ _SIGNALS: Final = dict(
 )
 _REAL_TIME: Final = re.compile(r"RTM(?:IN(?:\+\d+)?|AX(?:-\d+)?)")
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtpe]?)(?:i?b)?", re.IGNORECASE)
+_ONE_COMMAND: Final = re.compile(r"(?P<sets>(?:\w+=[^\s'\"$]*\s+)+)?(?P<rest>[^;|&<>()`\n\\]+)")
+_SHELL_WORDS: Final = frozenset(
+    ". : [ cd exec exit export eval if for set source test time trap while until case {".split()
+)
 _GO_PART: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _GO_SECONDS: Final = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
@@ -157,3 +162,14 @@ def words(value: str) -> list[str]:
         return shlex.split(value)
     except ValueError as exc:
         raise ValueError(f"{value!r} can't be split into words: {exc}") from None
+
+
+def exec_line(command: str) -> str:
+    """A line for /bin/sh in which the program takes the shell's place, where that is possible.
+
+    Signals then reach the program itself. A line with more than one command is left as it is.
+    """
+    match = _ONE_COMMAND.fullmatch(command)
+    if match is None or match["rest"].split()[0] in _SHELL_WORDS:
+        return command
+    return f"{match['sets'] or ''}exec {match['rest']}"

@@ -1,0 +1,102 @@
+"""`python -m chapiteau.run.engine.brain CONFIG RUN_DIR`: what the keeper starts and restarts."""
+
+import asyncio
+import contextlib
+import json
+import os
+import resource
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.plumbing.files import write_atomic
+from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
+from chapiteau.run.engine.brain.supervisor import Supervisor
+from chapiteau.run.engine.config import load_config
+from chapiteau.run.engine.link import KeeperLink
+from chapiteau.run.logic.spec import Spec
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.control import ControlServer
+
+__all__ = ["main"]
+
+
+def _the_spec(config: Path, run_dir: Path, *, first: bool) -> Spec:
+    before = None if first else running_spec(run_dir)
+    if before is not None:
+        return before
+    spec = load_config(config).spec
+    save_running_spec(run_dir, spec)
+    return spec
+
+
+async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
+    channel = socket.socket(fileno=int(os.environ["CHAPITEAU_KEEPER_FD"]))
+    first = os.environ.get("CHAPITEAU_BRAIN_START") == "0"
+    link = KeeperLink(channel)
+    supervisor: Supervisor | None = None
+    try:
+        spec = _the_spec(config, run_dir, first=first)
+        supervisor = Supervisor(spec, config, run_dir, link)
+        link.on_gone = supervisor.finished.set
+        await supervisor.begin(only)
+        control = await _open_control(supervisor)
+    except ChapiteauError as exc:
+        _leave_word(run_dir, exc)
+        await _quit(link, exc.exit_code)
+        return exc.exit_code
+    link.tell("notify", text="READY=1")
+    await supervisor.finished.wait()
+    await control.close()
+    supervisor.close()
+    await _quit(link, supervisor.exit_code)
+    return supervisor.exit_code
+
+
+async def _open_control(supervisor: Supervisor) -> "ControlServer":
+    """The control API. Importing its server takes longer than starting a hundred processes, so
+    that happens beside the loop, while they start."""
+    await asyncio.sleep(0)
+    control = await asyncio.to_thread(_import_control)
+    from chapiteau.plumbing.unix import control_path
+    from chapiteau.run.engine.identity import access_of
+
+    path = control_path(supervisor.run_dir, create=True)
+    server: ControlServer = await control.serve(
+        supervisor, path, access_of(supervisor.spec.project)
+    )
+    return server
+
+
+def _import_control() -> Any:
+    import chapiteau.run.engine.control
+
+    return chapiteau.run.engine.control
+
+
+def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:
+    """Whoever started us reads it and shows it."""
+    word = {"what": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
+    with contextlib.suppress(OSError):
+        write_atomic(run_dir / "failure.json", json.dumps(word).encode(), mode=0o600)
+
+
+async def _quit(link: KeeperLink, code: int) -> None:
+    with contextlib.suppress(ChapiteauError):
+        await link.ask("quit", code=code)
+    link.close()
+
+
+def main(argv: list[str]) -> int:
+    """CONFIG RUN_DIR [SERVICE …]: live until everything is over."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.umask(0o077)
+    return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:])))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

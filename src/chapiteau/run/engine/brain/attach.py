@@ -1,0 +1,138 @@
+"""What a brain does first: take over from the keeper what was there before, make what was not."""
+
+import os
+import socket
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chapiteau.run.engine.machine.sockets import address_of, bind
+from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.engine.service.notify import NotifySocket
+from chapiteau.run.logic.command import SocketFact
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.brain.supervisor import Supervisor
+
+__all__ = ["adopt_children", "bind_one", "bind_sockets", "open_notify"]
+
+
+async def open_notify(supervisor: "Supervisor", stored: list[str]) -> NotifySocket:
+    """The socket on which processes speak; messages sent while no brain lived are still in it."""
+    if "notify" in stored:
+        fd = await supervisor.link.fetch("notify")
+        if fd is not None:
+            return NotifySocket(socket.socket(fileno=fd))
+    made = NotifySocket.bind(supervisor.around.notify_path)
+    await supervisor.link.store("notify", made.fileno())
+    return NotifySocket(made)
+
+
+async def bind_sockets(supervisor: "Supervisor", stored: list[str]) -> None:
+    """Fetch the sockets that the keeper holds; bind the others, all of them or none.
+
+    Raises BindError.
+    """
+    made: dict[str, socket.socket] = {}
+    try:
+        for name in supervisor.spec.socket:
+            if f"socket/{name}" in stored:
+                fd = await supervisor.link.fetch(f"socket/{name}")
+                if fd is not None:
+                    register(supervisor, name, socket.socket(fileno=fd))
+                    continue
+            made[name] = bind(name, supervisor.spec.socket[name], supervisor.config_path.parent)
+    except Exception:
+        for bound in made.values():
+            bound.close()
+        raise
+    for name, bound in made.items():
+        await _keep(supervisor, name, bound)
+    await _bind_per_process(supervisor, stored)
+
+
+async def bind_one(supervisor: "Supervisor", name: str) -> None:
+    """Bind a socket that the configuration got just now. Raises BindError."""
+    bound = bind(name, supervisor.spec.socket[name], supervisor.config_path.parent)
+    await _keep(supervisor, name, bound)
+    await _bind_per_process(supervisor, [])
+
+
+async def _keep(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
+    await supervisor.link.store(f"socket/{name}", bound.fileno())
+    register(supervisor, name, bound)
+    address = supervisor.around.sockets[name].address
+    supervisor.ground.say("socket.bound", f"{name} on {address}", data={"socket": name})
+
+
+def register(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
+    """Make a bound socket known under its name."""
+    bound.setblocking(False)
+    supervisor.bound[name] = bound
+    address, port = address_of(bound)
+    fact = SocketFact(address=address, port=port, stored=f"socket/{name}")
+    supervisor.around.sockets[name] = fact
+
+
+async def _bind_per_process(supervisor: "Supervisor", stored: list[str]) -> None:
+    """reuse_port: each process number gets its own socket on the same port (SO_REUSEPORT)."""
+    for name, spec in supervisor.spec.socket.items():
+        if not spec.reuse_port:
+            continue
+        fact = supervisor.around.sockets[name]
+        users = [s for s in supervisor.spec.service.values() if name in s.sockets]
+        most = max((s.scaling.max if s.scaling else s.processes for s in users), default=1)
+        supervisor.around.per_process[name, 1] = fact
+        for number in range(2, most + 1):
+            key = f"socket/{name}/{number}"
+            if key not in stored:
+                fixed = type(spec)(**{**asdict(spec), "port": fact.port})
+                with bind(name, fixed, supervisor.config_path.parent) as more:
+                    await supervisor.link.store(key, more.fileno())
+            supervisor.around.per_process[name, number] = SocketFact(
+                address=fact.address, port=fact.port, stored=key
+            )
+
+
+def adopt_children(supervisor: "Supervisor") -> int:
+    """Take over the processes that the keeper tells of; those of unknown services are ended."""
+    clock = supervisor.clock
+    ends: list[tuple[str, dict[str, Any]]] = []
+    alive = 0
+    for child, fds in supervisor.link.children:
+        memo = child["memo"] or {}
+        group = memo.get("cgroup", "")
+        wall = float(memo.get("wall", clock.wall()))
+        instance = Instance(
+            key=child["key"],
+            service=str(memo.get("service", "")),
+            number=int(memo.get("number", 1)),
+            pid=child["pid"],
+            start=child["start"],
+            began=clock.now() - max(0.0, clock.wall() - wall),
+            began_wall=wall,
+            generation=int(memo.get("generation", 0)),
+            cgroup=Path(group) if group else None,
+            ready=bool(memo.get("ready")),
+        )
+        runner = supervisor.runners.get(instance.service)
+        if runner is None:
+            _close(fds)
+            supervisor.ground.kill(instance)
+            supervisor.link.tell("ack", key=instance.key)
+            continue
+        supervisor.ground.attach(instance, dict(zip(child["pipes"], fds, strict=True)))
+        runner.adopt(instance)
+        if child["exit"] is not None:
+            ends.append((child["key"], child["exit"]))
+        else:
+            alive += 1
+    supervisor.link.children.clear()
+    for key, end in ends:  # it ended while no brain lived: now it is judged as ever
+        supervisor.ground.ended(key, end)
+    return alive
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)

@@ -1,0 +1,197 @@
+"""Builds what `status`, the dashboard and the metrics show."""
+
+import json
+import os
+import socket
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from chapiteau.core.problems import Problem
+from chapiteau.run.engine.machine.sockets import queue_of
+from chapiteau.run.engine.machine.usage import Meter, fds_of, host_usage
+from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.engine.service.runner import Runner
+from chapiteau.run.engine.service.slot import Slot
+from chapiteau.run.logic.command import shown_command
+from chapiteau.run.logic.states import State
+from chapiteau.run.logic.status import (
+    ProcessStatus,
+    ServiceStatus,
+    SocketStatus,
+    SupervisorStatus,
+)
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.brain.supervisor import Supervisor
+
+__all__ = ["picture", "sample"]
+
+
+def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
+    """The state now; reads /proc for every process."""
+    services = tuple(_service(runner, supervisor, meter) for runner in supervisor.runners.values())
+    own = meter.look(os.getpid(), 1.0)
+    keeper = meter.look(supervisor.keeper_pid, 1.0)
+    return SupervisorStatus(
+        project=supervisor.spec.project.name,
+        node=socket.gethostname(),
+        pid=os.getpid(),
+        keeper_pid=supervisor.keeper_pid,
+        version=version("chapiteau"),
+        config=str(supervisor.config_path),
+        generation=supervisor.generation,
+        started_at=supervisor.started_wall,
+        brain_restarts=supervisor.brain_restarts,
+        services=services,
+        sockets=tuple(_sockets(supervisor)),
+        problems=tuple(_problems(services)),
+        cpu_percent=round(own.cpu_percent + keeper.cpu_percent, 1),
+        rss_bytes=own.rss_bytes + keeper.rss_bytes,
+        cgroups=supervisor.cgroups.summary,
+        dashboard=dashboard_url(supervisor.run_dir),
+    )
+
+
+def dashboard_url(run_dir: Path) -> str:
+    """Where the dashboard says that it is; "" when there is none."""
+    try:
+        facts: dict[str, Any] = json.loads((run_dir / "dash.json").read_text())
+        return str(facts.get("url", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceStatus:
+    slots = [runner.slots[number] for number in sorted(runner.slots)]
+    return ServiceStatus(
+        name=runner.name,
+        state=runner.state,
+        reason=runner.reason,
+        wanted=runner.wanted,
+        ready=runner.ready_count,
+        processes=tuple(p for slot in slots for p in _processes(slot, supervisor, meter)),
+        command=shown_command(runner.spec),
+        one_shot=runner.spec.one_shot,
+        sockets=runner.spec.sockets,
+        needs=runner.spec.needs,
+        restarts=sum(slot.restarts for slot in slots),
+        schedule=runner.spec.schedule,
+        next_run=supervisor.next_runs.get(runner.name, 0.0),
+        openapi=supervisor.openapi_url(runner),
+        labels=runner.spec.labels,
+    )
+
+
+def _processes(slot: Slot, supervisor: "Supervisor", meter: Meter) -> list[ProcessStatus]:
+    """The number's own process, then those that it replaced and that still finish their work."""
+    now = supervisor.clock.now()
+    reason = slot.reason
+    if slot.state is State.BACKOFF and slot.retry_at:
+        left = max(0.0, slot.retry_at - supervisor.clock.wall())
+        reason = f"{reason}; next try in {left:.0f} s"
+    first = _process(slot, slot.instance, slot.state.value, reason, now, meter)
+    retiring = [
+        _process(slot, old, "draining", "replaced, finishes its work", now, meter)
+        for old in slot.retiring
+    ]
+    return [first, *retiring]
+
+
+def _process(
+    slot: Slot, instance: Instance | None, state: str, reason: str, now: float, meter: Meter
+) -> ProcessStatus:
+    if instance is None:
+        return ProcessStatus(
+            number=slot.number,
+            pid=0,
+            state=state,
+            reason=reason,
+            restarts=slot.restarts,
+            generation=slot.generation,
+            last_exit=slot.last_exit,
+        )
+    usage = meter.look(instance.pid, now - instance.began)
+    return ProcessStatus(
+        number=slot.number,
+        pid=instance.pid,
+        state=state,
+        reason=reason,
+        ready=instance.ready,
+        started_at=instance.began_wall,
+        restarts=slot.restarts,
+        generation=instance.generation,
+        cpu_percent=usage.cpu_percent,
+        rss_bytes=usage.rss_bytes,
+        threads=usage.threads,
+        fds=fds_of(instance.pid),
+        status_text=instance.status_text,
+        last_exit=slot.last_exit,
+    )
+
+
+def _sockets(supervisor: "Supervisor") -> list[SocketStatus]:
+    found = []
+    for name, spec in supervisor.spec.socket.items():
+        bound = supervisor.bound.get(name)
+        users = tuple(
+            runner.name
+            for runner in supervisor.runners.values()
+            if name in (*runner.spec.sockets, runner.spec.stdin_socket)
+        )
+        address = supervisor.around.sockets[name].address if bound else ""
+        found.append(
+            SocketStatus(
+                name=name,
+                address=address or f"{spec.host}:{spec.port} (not bound)",
+                type=spec.type,
+                backlog=spec.backlog,
+                queued=queue_of(bound) if bound else 0,
+                services=users,
+            )
+        )
+    return found
+
+
+def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
+    """What a person should look at, worst first."""
+    found = []
+    for service in services:
+        if service.state in ("failed", "backoff"):
+            exits = [p.last_exit for p in service.processes if p.last_exit]
+            last = max(exits, key=lambda e: e.get("time", 0.0)) if exits else {}
+            cause = last.get("cause") or service.reason or last.get("text", "")
+            hint = last.get("hint") or f"chapiteau logs {service.name}"
+            word = "gave up" if service.state == "failed" else "restarts in a loop"
+            found.append(Problem(service.name, f"{word}: {cause}", hint))
+        elif service.state == "waiting":
+            found.append(Problem(service.name, service.reason, ""))
+    found.sort(key=lambda p: "gave up" not in p.what)
+    return found
+
+
+def sample(supervisor: "Supervisor", meter: Meter) -> dict[str, Any]:
+    """One columnar stats message (docs/reference/control-api.md)."""
+    now = supervisor.clock.now()
+    rows = [
+        (f"{i.service}/{i.number}", i.pid, meter.look(i.pid, now - i.began))
+        for runner in supervisor.runners.values()
+        for i in runner.instances()
+    ]
+    own = meter.look(os.getpid(), 1.0)
+    keeper = meter.look(supervisor.keeper_pid, 1.0)
+    meter.forget({pid for _, pid, _ in rows} | {os.getpid(), supervisor.keeper_pid})
+    return {
+        "time": supervisor.clock.wall(),
+        "ids": [row[0] for row in rows],
+        "pid": [row[1] for row in rows],
+        "cpu": [row[2].cpu_percent for row in rows],
+        "rss": [row[2].rss_bytes for row in rows],
+        "threads": [row[2].threads for row in rows],
+        "sockets": {name: {"queued": queue_of(bound)} for name, bound in supervisor.bound.items()},
+        "supervisor": {
+            "cpu": round(own.cpu_percent + keeper.cpu_percent, 2),
+            "rss": own.rss_bytes + keeper.rss_bytes,
+        },
+        "host": host_usage(),
+    }

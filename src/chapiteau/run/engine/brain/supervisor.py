@@ -1,0 +1,356 @@
+"""The supervisor: services, sockets and events put together, offered as a Port."""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.core.graph import layers
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
+from chapiteau.run.engine.brain.snapshot import picture, sample
+from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
+from chapiteau.run.engine.brain.wanted import Wanted
+from chapiteau.run.engine.eventlog import EventLog
+from chapiteau.run.engine.ground import Ground
+from chapiteau.run.engine.link import KeeperLink
+from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
+from chapiteau.run.engine.machine.usage import Meter
+from chapiteau.run.engine.output.pipes import Output, Stream
+from chapiteau.run.engine.service.notify import NotifySocket
+from chapiteau.run.engine.service.runner import Runner
+from chapiteau.run.engine.spawner import Spawner, Surroundings
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+from chapiteau.run.logic.selection import select, with_needs
+from chapiteau.run.logic.spec import Logs, Service, Spec
+from chapiteau.run.logic.status import SupervisorStatus
+
+__all__ = ["Supervisor"]
+
+_DROP_NEWS: Final = 60.0  # seconds between two words about dropped output of one stream
+
+
+class Supervisor:
+    """Made by the brain; `begin` attaches to the keeper and starts what is wanted."""
+
+    def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
+        self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link
+        self.clock: Clock = SystemClock()
+        self.events_log = EventLog(run_dir / "events.jsonl", self.clock)
+        self.output = Output(run_dir / "log", self.clock)
+        self.cgroups: Cgroups = find_cgroups(f"{spec.project.name}-{_short(run_dir)}")
+        self.around = Surroundings(
+            folder=config_path.parent,
+            run_dir=run_dir,
+            notify_path=run_dir / "notify.sock",
+            cgroups=self.cgroups,
+        )
+        self.ground = Ground(
+            link, Spawner(link, self.around, self.clock), self.output, self.events_log, self.clock
+        )
+        self.runners: dict[str, Runner] = {}
+        self.bound: dict[str, socket.socket] = {}
+        self.next_runs: dict[str, float] = {}
+        self.generation = 1
+        self.started_wall = self.clock.wall()
+        self.brain_restarts = self.keeper_pid = 0
+        self.exit_code = 0
+        self.finished = asyncio.Event()
+        self._meter, self._stats_meter = Meter(self.clock), Meter(self.clock)
+        self._notify: NotifySocket | None = None
+        self._wanted: Wanted | None = None
+        self._stopping: asyncio.Task[None] | None = None
+        self._drops: dict[Stream, tuple[float, int]] = {}
+        self._sample: dict[str, Any] = {}
+
+    # ── beginning ───────────────────────────────────────────────────────────────────────────
+    async def begin(self, only: tuple[str, ...] = ()) -> None:
+        """Attach to the keeper, bind, adopt, start. Raises BindError (then nothing was started)."""
+        hello = await self.link.hello()
+        self.keeper_pid = self.ground.keeper_pid = hello["pid"]
+        self.brain_restarts = hello["brain_starts"] - 1
+        self.around.keeper_no_new_privs = hello["no_new_privs"]
+        self.started_wall = hello["notes"].get("started", self.started_wall)
+        if self.brain_restarts == 0:
+            self.link.tell("note", name="started", value=self.started_wall)
+            self.ground.run(self.link.store("null", os.open(os.devnull, os.O_RDONLY)))
+        self.link.on_exit, self.link.on_asked = self.ground.ended, self.asked
+        self._wanted = Wanted(self.run_dir / "state.json", self.link, hello["notes"])
+        self.ground.rule_of = self.rule_of
+        self.output.on_drop = self._dropped
+        self._notify = await open_notify(self, hello["fds"])
+        self._notify.on_message = self._heard
+        await bind_sockets(self, hello["fds"])
+        for name, service in self.spec.service.items():
+            self.add_runner(name, service)
+        found = adopt_children(self)
+        self.ground.say(
+            "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
+        )
+        self._switch_on(set(only))
+
+    def add_runner(self, name: str, service: Service) -> Runner:
+        """Make a service known; it does not start yet."""
+        runner = Runner(name, service, self.ground)
+        runner.needs_met = lambda: self._why_wait(runner)
+        runner.watch(lambda: self._after_change(runner))
+        self.runners[name] = runner
+        known = self._wanted.found.get(name) if self._wanted is not None else None
+        if known is not None:
+            runner.wanted = int(known.get("wanted", runner.wanted))
+            runner.generation = int(known.get("generation", 0))
+        return runner
+
+    def _switch_on(self, only: set[str]) -> None:
+        """Start what was wanted before us; on a first start what starts by itself, or `only`."""
+        found = self._wanted.found if self._wanted is not None else {}
+        needs = {name: service.needs for name, service in self.spec.service.items()}
+        chosen = with_needs(only, needs) if only else None
+        for name, runner in self.runners.items():
+            service = runner.spec
+            by_itself = service.autostart and not service.schedule and not service.on_demand
+            wish = found[name].get("on", by_itself) if name in found else by_itself
+            if chosen is not None and name not in found:
+                wish = name in chosen
+            done = service.one_shot and name in found and found[name].get("completed")
+            if done and self.brain_restarts:
+                runner.restore_completed()
+            elif runner.on or wish:
+                runner.switch_on()
+
+    def _why_wait(self, runner: Runner) -> str:
+        """What a service that wants to start must still wait for."""
+        for name in runner.spec.needs:
+            need = self.runners.get(name)
+            if need is None or not need.satisfied:
+                state = need.state if need is not None else "not there"
+                return f"waits for {name}, which is {state}"
+        for name in runner.spec.after:
+            other = self.runners.get(name)
+            if other is not None and other.on and not other.satisfied and not other.gave_up:
+                return f"waits for {name}, which is {other.state}"
+        return ""
+
+    def _after_change(self, runner: Runner) -> None:
+        for other in self.runners.values():
+            if runner.name in other.spec.needs or runner.name in other.spec.after:
+                other.look_again()
+        if self._wanted is not None and self._stopping is None:
+            done = runner.spec.one_shot and runner.state == "completed"
+            self._wanted.put(runner.name, {**runner.facts(), "completed": done})
+        if runner.spec.essential and runner.on and runner.gave_up and self._stopping is None:
+            self.exit_code = 1
+            self.end(f"{runner.name} is essential and {runner.reason or 'failed'}")
+
+    # ── hearing ─────────────────────────────────────────────────────────────────────────────
+    def asked(self, what: str) -> None:
+        """The keeper passes on a signal, or the death of the terminal that started us."""
+        if what == "reload":
+            self.ground.run(self._reload_config())
+        elif self._stopping is not None and what == "stop":
+            self.hurry()
+        else:
+            self.end("asked by a signal" if what == "stop" else "whoever started it has gone")
+
+    async def _reload_config(self) -> None:
+        outcome = await self.apply_config(dry_run=False, who="SIGHUP")
+        if not outcome.ok:
+            self.ground.say("command.done", outcome.error, who="SIGHUP")
+
+    def _heard(self, pid: int, values: dict[str, str]) -> None:
+        """sd_notify from a process, or from a descendant of one."""
+        entry = self._speaker(pid)
+        if entry is None:
+            return
+        instance, slot = entry
+        if text := values.get("STATUS"):
+            instance.status_text = text[:200]
+            self.ground.say("process.status", instance.status_text, service=instance.service,
+                            process=instance.number, pid=instance.pid)  # fmt: skip
+        if slot is None:
+            return
+        if values.get("READY") == "1":
+            slot.became_ready(instance)
+        if values.get("WATCHDOG") == "1" and instance.ready and slot.spec.watchdog:
+            self.ground.feed_watchdog(instance, slot.spec, slot)
+        if extra := values.get("EXTEND_TIMEOUT_USEC"):
+            with contextlib.suppress(ValueError):
+                slot.extend_start(instance, int(extra) / 1e6)
+
+    def _speaker(self, pid: int) -> tuple[Any, Any] | None:
+        by_pid = {entry[0].pid: entry for entry in self.ground.by_key.values()}
+        for _ in range(16):  # up the family tree
+            if pid in by_pid:
+                return by_pid[pid]
+            if pid <= 1:
+                return None
+            pid = _parent_of(pid)
+        return None
+
+    def _dropped(self, stream: Stream, count: int, why: str) -> None:
+        """Output was lost: said at once, then at most once a minute with the sum."""
+        now = self.clock.now()
+        last, total = self._drops.get(stream, (-_DROP_NEWS, 0))
+        total += count
+        if now - last >= _DROP_NEWS:
+            self.ground.say("log.dropped", f"{total} bytes of {stream.name}: {why}",
+                            service=stream.service, process=stream.process,
+                            data={"bytes": total, "why": why})  # fmt: skip
+            last, total = now, 0
+        self._drops[stream] = (last, total)
+
+    def rule_of(self, name: str) -> Logs:
+        """[log] of a service."""
+        service = self.spec.service.get(name)
+        return (service.log if service is not None else None) or self.spec.log
+
+    def openapi_url(self, runner: Runner) -> str:
+        """Where a service of ours publishes its document."""
+        label = runner.spec.labels.get("openapi", "/openapi.json" if runner.spec.app else "")
+        if not label or not runner.spec.sockets:
+            return label if label.startswith("http") else ""
+        fact = self.around.sockets.get(runner.spec.sockets[0])
+        return f"http://{fact.address}{label}" if fact is not None and fact.port else ""
+
+    # ── the Port ────────────────────────────────────────────────────────────────────────────
+    def status(self) -> SupervisorStatus:
+        """The state now."""
+        return picture(self, self._meter)
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> Outcome:
+        """Do it on every service that is meant, side by side; say what happened."""
+        try:
+            names = select(service, list(self.runners))
+            deed = DEEDS[verb]
+        except NotFoundError as exc:
+            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+        results = await asyncio.gather(
+            *(self._one(deed, self.runners[name], options, verb, who) for name in names)
+        )
+        return together(dict(zip(names, results, strict=True)))
+
+    async def _one(
+        self, deed: Deed, runner: Runner, options: Mapping[str, Any], verb: str, who: str
+    ) -> Outcome:
+        if verb == "stop" and runner.reload is not None:
+            runner.switch_off()  # a stop does not queue behind the reload that it ends
+        if not options.get("wait", True):
+            self.ground.run(self._queued(deed, runner, options, verb, who))
+            return Outcome(ok=True, text=f"{runner.name}: {verb} asked")
+        return await self._doing(deed, runner, options, verb, who)
+
+    async def _queued(self, *args: Any) -> None:
+        await self._doing(*args)
+
+    async def _doing(
+        self, deed: Deed, runner: Runner, options: Mapping[str, Any], verb: str, who: str
+    ) -> Outcome:
+        async with runner.lock:
+            try:
+                outcome = await deed(self.ground, runner, options)
+            except ChapiteauError as exc:
+                outcome = Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+        text = outcome.text if outcome.ok else outcome.error.splitlines()[0]
+        self.ground.say("command.done", f"{verb}: {text}", service=runner.name, who=who,
+                        data={"verb": verb, "ok": outcome.ok})  # fmt: skip
+        return outcome
+
+    async def apply_config(self, *, dry_run: bool, who: str) -> Outcome:
+        """Read the file again and follow it, whole or not at all."""
+        from chapiteau.run.engine.brain.apply import apply_file
+
+        try:
+            return await apply_file(self, dry_run=dry_run, who=who)
+        except ChapiteauError as exc:
+            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+
+    async def shutdown(self, who: str) -> None:
+        """Stop everything, then the supervisor. Returns at once."""
+        self.end(f"asked by {who}")
+
+    def config(self) -> dict[str, Any]:
+        """The running configuration; secrets are shown by their place only."""
+        return asdict(self.spec)
+
+    async def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening | Lost]:
+        """Kept happenings with a greater number, then new ones."""
+        async for made in self.events_log.stream(after, follow=follow):
+            yield made
+
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
+        """Kept lines, then new ones."""
+        async for line in self.output.lines(query):
+            yield line
+
+    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+        """One message a second; listeners share the work of one look."""
+        while True:
+            if self.clock.wall() - self._sample.get("time", 0.0) > 0.9:
+                self._sample = sample(self, self._stats_meter)
+            yield self._sample
+            await asyncio.sleep(1.0)
+
+    # ── the end ─────────────────────────────────────────────────────────────────────────────
+    def end(self, why: str) -> None:
+        """Begin the shutdown, once."""
+        if self._stopping is None:
+            self.ground.say("supervisor.stopping", why)
+            self.link.tell("notify", text="STOPPING=1")
+            self._stopping = asyncio.ensure_future(self._ending())
+
+    def hurry(self) -> None:
+        """Asked again: no more grace."""
+        for runner in self.runners.values():
+            for instance in list(runner.instances()):
+                self.ground.kill(instance)
+
+    async def _ending(self) -> None:
+        """In the reverse order of the start: who needs others goes first."""
+        order = layers({name: (*r.spec.needs, *r.spec.after) for name, r in self.runners.items()})
+        try:
+            async with asyncio.timeout(self.spec.project.stop_deadline):
+                for group in reversed(order):
+                    await asyncio.gather(*(self.runners[name].stop() for name in group))
+        except TimeoutError:
+            self.ground.say("supervisor.stopping", "the deadline is over: killing what is left")
+            self.hurry()
+            await asyncio.sleep(0.3)
+        if self._wanted is not None:
+            self._wanted.clear()
+        self.finished.set()
+
+    def close(self) -> None:
+        """Let go of everything; the processes have ended."""
+        if self._notify is not None:
+            self._notify.close()
+        self.output.close()
+        self.events_log.close()
+        self.cgroups.remove_all()
+        for bound in self.bound.values():
+            name = bound.getsockname()
+            bound.close()
+            if isinstance(name, str) and name.startswith("/"):
+                Path(name).unlink(missing_ok=True)
+        self.around.notify_path.unlink(missing_ok=True)
+
+
+def _short(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(str(path).encode()).hexdigest()[:8]
+
+
+def _parent_of(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0

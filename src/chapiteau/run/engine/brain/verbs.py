@@ -1,0 +1,80 @@
+"""What can be asked of a service, verb by verb."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from chapiteau.run.engine.ground import Ground, signal_number
+from chapiteau.run.engine.service.runner import Runner
+from chapiteau.run.logic.messages import Outcome
+
+__all__ = ["DEEDS", "Deed", "together"]
+
+Deed = Callable[[Ground, Runner, Mapping[str, Any]], Awaitable[Outcome]]
+
+
+def _limit(options: Mapping[str, Any]) -> float | None:
+    value = options.get("timeout")
+    return float(value) if value else None
+
+
+async def _scale(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    count = options.get("processes")
+    wanted = runner.wanted + int(options.get("by", 0)) if count is None else int(count)
+    if wanted < 0:
+        return Outcome(ok=False, error=f"{runner.name}: fewer than 0 processes", exit_code=2)
+    if runner.spec.one_shot and wanted > 1:
+        return Outcome(
+            ok=False, error=f"{runner.name} is a one-shot: it has one process", exit_code=4
+        )
+    return await runner.scale(wanted, _limit(options))
+
+
+async def _signal(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    try:
+        number = signal_number(str(options.get("signal", "")))
+    except ValueError as exc:
+        return Outcome(ok=False, error=str(exc), exit_code=2)
+    process = int(options.get("process", 0))
+    met = [i for i in runner.instances() if process in (0, i.number)]
+    for instance in met:
+        ground.signal(instance, number)
+    if not met:
+        return Outcome(ok=False, error=f"{runner.name}: no such process runs", exit_code=3)
+    return Outcome(ok=True, text=f"{runner.name}: signal {number} sent to {len(met)}")
+
+
+async def _reload(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    if runner.spec.reload_signal and runner.on:
+        return await _signal(ground, runner, {"signal": runner.spec.reload_signal})
+    return await runner.replace(None, _limit(options))
+
+
+async def _reopen(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    ground.reopen_logs()
+    return Outcome(ok=True, text=f"{runner.name}: log files reopened")
+
+
+DEEDS: Final[dict[str, Deed]] = {
+    "start": lambda _, runner, options: runner.start(_limit(options)),
+    "stop": lambda _, runner, options: runner.stop(_limit(options)),
+    "restart": lambda _, runner, options: runner.restart(_limit(options)),
+    "reload": _reload,
+    "scale": _scale,
+    "signal": _signal,
+    "reopen": _reopen,
+}
+
+
+def together(results: dict[str, Outcome]) -> Outcome:
+    """One answer for several services: partial failure is shown as such."""
+    if len(results) == 1:
+        return next(iter(results.values()))
+    bad = {name: o for name, o in results.items() if not o.ok}
+    data = {"services": {name: o.to_dict() for name, o in results.items()}}
+    good = "\n".join(o.text for o in results.values() if o.ok)
+    if not bad:
+        return Outcome(ok=True, text=good, data=data)
+    code = 7 if len(bad) < len(results) else next(iter(bad.values())).exit_code
+    errors = "\n".join(o.error for o in bad.values())
+    hint = next((o.hint for o in bad.values() if o.hint), "")
+    return Outcome(ok=False, text=good, error=errors, hint=hint, exit_code=code, data=data)

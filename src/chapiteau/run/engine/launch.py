@@ -1,0 +1,128 @@
+"""Starts a supervisor: the lock, the keeper, and the wait until somebody answers."""
+
+import contextlib
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.errors import ChapiteauError, RefusedError
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.plumbing.unix import ask, control_path, format_request
+from chapiteau.run.errors import AlreadyRunningError
+from chapiteau.run.logic.spec import Spec
+
+__all__ = ["keeper_words", "prepare_run_dir", "start"]
+
+KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
+_PATIENCE: Final = 30.0  # seconds until the supervisor must answer
+
+
+def prepare_run_dir(run_dir: Path) -> int:
+    """Make the folder and lock it; the lock's descriptor. Raises AlreadyRunningError.
+
+    The keeper inherits the descriptor: the lock lasts exactly as long as it does.
+    """
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as exc:
+        raise RefusedError(
+            f"{run_dir}: {exc.strerror}", hint="choose another project.run_dir, or mend its rights"
+        ) from exc
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
+        os.close(lock)
+        raise AlreadyRunningError(
+            f"a supervisor runs here already (pid {holder or 'unknown'})",
+            hint="`chapiteau status` shows it, `chapiteau down` ends it",
+        ) from None
+    return lock
+
+
+def keeper_words(
+    config: Path, spec: Spec, run_dir: Path, lock: int, owner_pid: int, only: Sequence[str] = ()
+) -> list[str]:
+    """The command line of a keeper with its brain."""
+    gentle = all(service.no_new_privs for service in spec.service.values())
+    brain = [sys.executable, "-P", "-m", "chapiteau.run.engine.brain", str(config), str(run_dir)]
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(KEEPER_FOLDER),
+        "start",
+        "no-new-privs" if gentle else "-",
+        str(run_dir),
+        str(owner_pid),
+        str(lock),
+        *brain,
+        *only,
+    ]
+
+
+def start(
+    config: Path, spec: Spec, *, owner_pid: int | None = None, only: Sequence[str] = ()
+) -> None:
+    """Start a supervisor in the background; returns when it answers on its control socket.
+
+    With `owner_pid` it ends when that process does. Raises AlreadyRunningError, RefusedError, or
+    what the supervisor said when it could not start (a port in use, say).
+    """
+    config = config.absolute()
+    run_dir = (config.parent / spec.project.run_dir).absolute()
+    lock = prepare_run_dir(run_dir)
+    try:
+        (run_dir / "failure.json").unlink(missing_ok=True)
+        words = keeper_words(config, spec, run_dir, lock, owner_pid or 0, only)
+        with (run_dir / "supervisor.log").open("ab") as log:
+            keeper = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+                pass_fds=[lock],
+            )
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{keeper.pid}\n".encode(), 0)
+    finally:
+        os.close(lock)
+    _wait_for_answer(run_dir, keeper)
+
+
+def _wait_for_answer(run_dir: Path, keeper: "subprocess.Popen[bytes]") -> None:
+    clock = SystemClock()
+    deadline = clock.now() + _PATIENCE
+    path = control_path(run_dir)
+    while clock.now() < deadline:
+        with contextlib.suppress(OSError, ChapiteauError):
+            if ask(path, format_request("GET", "/v1/ping"), timeout=2.0).status == 200:
+                return
+        if keeper.poll() is not None:
+            raise _failure(run_dir, keeper.returncode)
+        clock.sleep(0.02)
+    raise ChapiteauError(
+        f"the supervisor did not answer within {_PATIENCE:g} s",
+        hint=f"see {run_dir}/supervisor.log",
+    )
+
+
+def _failure(run_dir: Path, code: int) -> ChapiteauError:
+    try:
+        word = json.loads((run_dir / "failure.json").read_text())
+        error = ChapiteauError(word["what"], hint=word["hint"])
+        error.exit_code = int(word["exit_code"])  # type: ignore[misc]  # this one's own
+    except (OSError, ValueError, KeyError):
+        log = run_dir / "supervisor.log"
+        lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
+        said = "".join(f"\n    | {line}" for line in lines)
+        return ChapiteauError(f"the supervisor ended with {code}{said}", hint=f"see {log}")
+    return error
