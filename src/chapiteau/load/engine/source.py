@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from chapiteau.core.errors import NotFoundError
+from chapiteau.load.engine.http.response import Response
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic.scenario import Play, Scenario, collect
 from chapiteau.load.logic.template import Answer, Flow, Seen
 
-__all__ = ["play_of_file", "play_of_flow", "play_of_url"]
+__all__ = ["flow_of", "play_of_file", "play_of_flow", "play_of_url"]
 
 
 def play_of_file(path: Path) -> Play:
@@ -76,17 +77,26 @@ def play_of_flow(flow: Flow) -> Play:
             if request.tags:
                 options["tags"] = request.tags
             response = await session.request(request.method, request.url, **options)
-            value = _json(response) if request.remember and response.status < 400 else None
-            if value is not None:
-                memory[request.name] = value
-            seen.last = Answer(status=response.status, json=value)
+            seen.last = _answer(response, remember=request.remember)
+            if seen.last.json is not None and response.status < 400:
+                memory[request.name] = seen.last.json
             seen.steps += 1
 
     return Play((Scenario(flow.name, walk),))
 
 
-def _json(response: Any) -> Any:
+def _answer(response: Response, *, remember: bool) -> Answer:
+    if not remember:
+        return Answer(status=response.status)
     try:
-        return response.json()
+        value = response.json()
     except ValueError:
-        return None
+        value = None
+    return Answer(status=response.status, json=value, headers=dict(response.headers))
+
+
+def flow_of(source: dict[str, Any]) -> Flow:
+    """The flow that a document makes; `source` is plain JSON, so that each process makes its own."""
+    from chapiteau.load.logic.inputs.openapi import read_openapi
+
+    return read_openapi(source["text"], at=source.get("at", "")).flow

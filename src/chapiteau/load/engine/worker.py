@@ -28,7 +28,7 @@ from chapiteau.load.engine.crowd import Crowd, Stage, called
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
 from chapiteau.load.engine.http.reactor import Reactor
-from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
+from chapiteau.load.engine.source import flow_of, play_of_file, play_of_flow, play_of_url
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import arrivals
 from chapiteau.load.logic.scenario import Play
@@ -201,8 +201,6 @@ def _play(source: dict[str, Any]) -> Play:
         return play_of_file(Path(source["path"]))
     if source["kind"] == "url":
         return play_of_url(source["url"])
-    from chapiteau.load.logic.inputs import flow_of
-
     return play_of_flow(flow_of(source))
 
 

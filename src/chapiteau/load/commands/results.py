@@ -1,0 +1,149 @@
+"""`chapiteau load list | show | report | compare`"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["compare", "list_results", "report", "show"]
+
+
+def _folder(config: str | None) -> Path:
+    from chapiteau.load.engine.lookup import project_or_none, run_folder
+
+    return run_folder(project_or_none(config))
+
+
+_config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
+_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+
+
+@click.command("list")
+@click.option("--last", type=int, default=20, show_default=True, help="This many.")
+@_json
+@_config
+def list_results(*, last: int, as_json: bool, config: str | None) -> int:
+    """Stored results, newest first."""
+    from datetime import UTC, datetime
+
+    from chapiteau.core.text import table
+    from chapiteau.load.client import results
+    from chapiteau.load.logic.report.text import mark, seconds
+    from chapiteau.plumbing.console import print_json
+
+    found = results(_folder(config), last=last)
+    if as_json:
+        print_json([one.to_dict() for one in found])
+        return 0
+    if not found:
+        click.echo("no load test has been run here", err=True)
+        return 0
+    rows = [
+        (
+            one.id,
+            f"{datetime.fromtimestamp(one.started, UTC):%Y-%m-%d %H:%M}",
+            one.kind,
+            one.name[-40:],
+            f"{one.rate:.4g}/s",
+            f"{one.errors * 100:.3g}%",
+            seconds(one.p99),
+            f"{mark(one.verdict)} {one.line[:60]}",
+        )
+        for one in found
+    ]
+    click.echo(table(rows, ("id", "when (UTC)", "kind", "test", "rate", "errors", "p99", "verdict")))
+    return 0
+
+
+@click.command()
+@click.argument("number", type=int)
+@_json
+@_config
+def show(*, number: int, as_json: bool, config: str | None) -> int:
+    """One stored result, as it was printed."""
+    from chapiteau.load.client import report_path, result
+    from chapiteau.load.logic.report.text import as_text
+    from chapiteau.plumbing.console import print_json
+
+    folder = _folder(config)
+    document = result(folder, number)
+    if as_json:
+        print_json(document)
+        return 0
+    click.echo(as_text(document))
+    if path := report_path(folder, number):
+        click.echo(f"\nreport: {path}")
+    return 0
+
+
+@click.command()
+@click.argument("number")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["html", "json", "csv", "junit", "markdown"]),
+    default="html",
+    show_default=True,
+)
+@click.option("--output", "-o", type=click.Path(dir_okay=False), help="File; default: stdout.")
+@_config
+def report(*, number: str, form: str, output: str | None, config: str | None) -> int:
+    """Make a report anew from a stored result (by its number) or a JSON file."""
+    from chapiteau.load.logic.report import rendered
+
+    text = rendered(_document(number, config), form)
+    if output:
+        Path(output).write_text(text, encoding="utf-8")
+    else:
+        click.echo(text, nl=not text.endswith("\n"))
+    return 0
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--margin", default="5%", show_default=True, help="Differences below this are none.")
+@_json
+@_config
+def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -> int:
+    """Is B faster or slower than A? Each is a result's number or a JSON file.
+
+    Exit codes: 0 faster or the same, 1 slower, 2 cannot tell.
+    """
+    import random
+
+    from chapiteau.core.errors import UsageError
+    from chapiteau.load.logic.comparing import compared, comparison_text
+    from chapiteau.plumbing.console import print_json
+
+    try:
+        share = float(margin.rstrip("%")) / 100
+    except ValueError:
+        raise UsageError(f"--margin {margin!r} is no percentage", hint="for example 5%") from None
+    found = compared(
+        _document(a, config), _document(b, config), share, random.Random("compare")  # noqa: S311
+    )
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(comparison_text(found))
+    return {"slower": 1, "cannot tell": 2}.get(found["word"], 0)
+
+
+def _document(text: str, config: str | None) -> dict[str, Any]:
+    from chapiteau.core.errors import NotFoundError, UsageError
+    from chapiteau.load.client import result
+    from chapiteau.load.logic.report.document import FORMAT
+
+    if text.isdigit():
+        return result(_folder(config), int(text))
+    try:
+        document = json.loads(Path(text).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"{text}: no such file, and no number of a result") from None
+    except (ValueError, OSError) as exc:
+        raise UsageError(f"{text}: not a result: {exc}") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise UsageError(f"{text}: not a result of the format {FORMAT}")
+    return document

@@ -1,0 +1,70 @@
+"""`chapiteau load run`"""
+
+import sys
+from typing import Any
+
+import click
+
+from chapiteau.load.commands.options import given, settings_flags
+
+__all__ = ["run"]
+
+
+@click.command()
+@click.argument("target", required=False, default="")
+@settings_flags(capacity=False)
+@click.option("--report", metavar="FILE", help="Write the HTML report here.")
+@click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
+@click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
+def run(  # noqa: PLR0913 — flags of the command itself; the settings come as **options
+    *,
+    target: str,
+    report: str | None,
+    as_json: bool,
+    dry_run: bool,
+    no_store: bool,
+    quiet: bool,
+    config: str | None,
+    **options: Any,
+) -> int:
+    """Put a given load on TARGET: a URL, a scenario file, or the name of a [load.NAME].
+
+    Exit codes: 0 objective met (or none given), 1 not met, 2 unsure, 3 the generator was the
+    limit, 4 the scenario is broken or the target is not allowed.
+    """
+    import asyncio
+
+    from chapiteau.load.commands.showing import ProgressLine, deliver
+    from chapiteau.load.engine.conduct import Watch, conduct
+    from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
+    from chapiteau.load.engine.store import LiveFile
+    from chapiteau.load.logic.settings import shape_of
+    from chapiteau.plumbing.clock import SystemClock
+
+    project = project_or_none(config)
+    job = find_job(target, given(options), project, ("chapiteau", *sys.argv[1:]))
+    if dry_run:
+        shape, is_open = shape_of(job.test)
+        _show_plan(job.target, outline(job), shape.outline("/s" if is_open else " users"))
+        return 0
+    folder = run_folder(project)
+    line = ProgressLine(quiet=quiet)
+    live = LiveFile(folder)
+    try:
+        document = asyncio.run(conduct(job, SystemClock(), Watch(line=line.show, live=live)))
+    finally:
+        live.remove()
+        line.clear()
+    return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)
+
+
+def _show_plan(target: str, requests: list[str], stages: list[str]) -> None:
+    click.echo(f"target   {target}")
+    for stage in stages:
+        click.echo(f"load     {stage}")
+    for text in requests:
+        click.echo(f"request  {text}")
+    click.echo("nothing was sent")

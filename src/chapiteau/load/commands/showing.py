@@ -1,0 +1,77 @@
+"""Progress while a test runs, and where its result goes afterwards."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chapiteau.load.engine.store import store
+from chapiteau.load.logic.report.html import as_html
+from chapiteau.load.logic.report.text import as_text, progress
+from chapiteau.plumbing.console import colour_wanted, print_json
+
+__all__ = ["ProgressLine", "deliver"]
+
+
+class ProgressLine:
+    """One line that is written over on a terminal; every fifth second a line elsewhere."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._tty = sys.stderr.isatty()
+        self._count = 0
+        self._open = False
+
+    def show(self, point: dict[str, Any], elapsed: float, total: float, head: str = "") -> None:
+        """A second has passed."""
+        self._count += 1
+        if self._quiet or (not self._tty and self._count % 5 != 1):
+            return
+        text = progress(point, elapsed, total, head)
+        if self._tty:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            self._open = True
+        else:
+            sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if not self._quiet:
+            self.clear()
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._open:
+            sys.stderr.write("\r\x1b[K")
+            self._open = False
+
+
+def deliver(
+    document: dict[str, Any], folder: Path, *, report: str | None, as_json: bool, keep: bool = True
+) -> int:
+    """Store and print a result; its exit code."""
+    html = as_html(document)
+    where = ""
+    if keep:
+        number = store(folder, document, html, Path(report) if report else None)
+        document = {"id": number, **document}
+        where = str(Path(report) if report else folder / "load" / f"{number}.html")
+    elif report:
+        Path(report).write_text(html, encoding="utf-8")
+        where = report
+    if as_json:
+        print_json(document)
+    else:
+        text = as_text(document)
+        first, _, rest = text.partition("\n")
+        word = document["verdict"]["word"]
+        colour = {"met": "green", "none": None, "not met": "red", "broken": "red"}.get(word, "yellow")
+        click.echo(click.style(first, fg=colour, bold=True) if colour_wanted() else first)
+        click.echo(rest)
+        if where:
+            click.echo(f"\nreport: {where}")
+    return int(document["verdict"]["exit_code"])

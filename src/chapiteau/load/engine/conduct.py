@@ -1,0 +1,290 @@
+"""One load test from its settings to its stored result."""
+
+import asyncio
+import os
+import platform
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.store import LiveFile
+from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.errors import ScenarioError
+from chapiteau.load.logic import urls
+from chapiteau.load.logic.objective import Finding, judge, parse_objectives, watched
+from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
+from chapiteau.load.logic.settings import LoadTest, shape_of
+from chapiteau.load.logic.shape import Shape
+from chapiteau.load.logic.totals import Totals
+
+__all__ = ["Job", "Watch", "conduct", "facts_of", "interruptible", "live_state", "machine", "processes_for"]
+
+_NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A test with everything looked up: settings, where requests come from, whereto."""
+
+    test: LoadTest
+    name: str
+    source: dict[str, Any]
+    base: str
+    target: str
+    command: tuple[str, ...] = ()
+
+    def plan(self) -> dict[str, Any]:
+        """What the load processes are told."""
+        test = self.test
+        return {
+            "source": self.source,
+            "base": self.base,
+            "scenarios": list(test.scenarios),
+            "seed": test.seed,
+            "most_users": test.most_users,
+            "timeout": test.timeout,
+            "headers": test.headers,
+            "allow": list(test.allow),
+            "options": test.options,
+            "wiring": {
+                "verify": test.verify,
+                "ca_file": test.ca_file,
+                "client_certificate": test.client_certificate,
+                "client_key": test.client_key,
+                "resolve": [list(pair) for pair in test.resolve.items()],
+            },
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """Who wants to see the test while it runs."""
+
+    line: Callable[[dict[str, Any], float, float], None] = lambda _p, _e, _t: None
+    live: LiveFile | None = None
+
+
+def processes_for(test: LoadTest, target: str) -> int:
+    """How many load processes: as many as asked for, or half of this machine when the service
+    runs on it too, or all of it."""
+    if test.processes:
+        return test.processes
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    local = bool(target) and urls.is_loopback(urls.parse(target).host)
+    wanted = max(1, cores // 2) if local else cores
+    # A number of users or sessions smaller than that needs no more processes.
+    fewest = test.users if test.users is not None else test.iterations
+    return min(wanted, fewest) if fewest else wanted
+
+
+async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
+    """Run the test; its result document. Raises ScenarioError when the scenario is broken."""
+    test = job.test
+    shape, is_open = shape_of(test)
+    objectives = parse_objectives(test.objective)
+    limits = parse_objectives(test.abort)
+    totals = Totals(watched([*objectives, *limits]))
+    started = clock.wall()
+    order = Order(
+        shape=shape,
+        open=is_open,
+        arrivals=test.arrivals,
+        drain=min(test.drain, test.timeout),
+        sessions=test.iterations,
+    )
+    aborted: list[Finding] = []
+    async with Team(job.plan(), processes_for(test, job.base)) as team:
+
+        def on_second(second: int, _totals: Totals) -> bool:
+            _show(job, watch, totals, second, shape, started)
+            aborted.extend(_breaches(limits, totals, second))
+            return bool(aborted) or _is_broken(totals, second)
+
+        with interruptible(team) as interrupted:
+            await team.run(order, totals, on_second)
+    _refuse_broken(totals)
+    # The load lasted as long as its shape, or shorter when it was ended: draining isn't load.
+    lasted = _lasted(totals, shape, whole=not (aborted or interrupted or test.iterations))
+    findings = judge(objectives, totals, lasted)
+    verdict = _verdict(findings, aborted, totals, lasted, interrupted=bool(interrupted))
+    return document(facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings)
+
+
+def _lasted(totals: Totals, shape: Shape, *, whole: bool) -> float:
+    seen = float(max(totals.series[""], default=0) + 1)
+    return shape.seconds if whole else min(shape.seconds, seen)
+
+
+def facts_of(
+    job: Job, kind: str, started: float, seconds: float, shape: Shape | None, *, is_open: bool
+) -> Facts:
+    """What the document says beside the counts."""
+    plan: dict[str, Any] = {
+        key: value
+        for key, value in asdict(job.test).items()
+        if value not in (None, "", (), {}) and key not in {"headers", "options", "client_key"}
+    }
+    plan["model"] = "open" if is_open else "closed"
+    if shape is not None:
+        plan["load"] = shape.outline("/s" if is_open else " users")
+    return Facts(
+        kind=kind,
+        name=job.name,
+        target=job.target,
+        started=started,
+        seconds=seconds,
+        plan=plan,
+        command=job.command,
+        machine=machine(),
+        version=version("chapiteau"),
+    )
+
+
+def machine() -> dict[str, Any]:
+    """What the load came from."""
+    return {
+        "cores": os.cpu_count(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+    }
+
+
+def _show(
+    job: Job, watch: Watch, totals: Totals, second: int, shape: Shape, started: float
+) -> None:
+    points = timeline(totals)
+    if not points:
+        return
+    # The newest second may still get answers; the one before it is nearly whole.
+    point = dict(points[min(second, len(points) - 1)])
+    point["running"] = totals.running.get(second, 0)
+    watch.line(point, second + 1, shape.seconds)
+    if watch.live is not None:
+        watch.live.write(live_state(job, "run", started, shape.seconds, totals, points))
+
+
+def live_state(  # noqa: PLR0913 — the fields of one message
+    job: Job,
+    kind: str,
+    started: float,
+    seconds: float,
+    totals: Totals,
+    points: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """What watchers see: the last five minutes and the totals so far."""
+    whole = totals.whole()
+    return {
+        "kind": kind,
+        "name": job.name,
+        "target": job.target,
+        "objective": job.test.objective,
+        "started": started,
+        "seconds": seconds,
+        "requests": totals.requests,
+        "errors": totals.bad / totals.requests if totals.requests else 0.0,
+        "p50": whole.latency.quantile(0.5) / 1e6 if whole.count else None,
+        "p99": whole.latency.quantile(0.99) / 1e6 if whole.count else None,
+        "dropped": totals.dropped,
+        "soundness": soundness(totals, max(seconds, 1.0)),
+        "timeline": list(points)[-300:],
+    }
+
+
+def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:
+    """Abort limits that the last whole second misses."""
+    last = Totals(watched(limits))
+    for key in last.series:
+        part = totals.series[key].get(second - 1)
+        if part is None:
+            return
+        last.series[key][second - 1] = part
+    for finding in judge(limits, last, 1.0):
+        if not finding.met:
+            yield finding
+
+
+def _is_broken(totals: Totals, second: int) -> bool:
+    """Sessions fail, and the service is not even asked: nothing to measure."""
+    tried = sum(good + bad for good, bad in totals.iterations.values())
+    passed = sum(good for good, _ in totals.iterations.values())
+    return second + 1 >= _NOTHING_TRIED and tried > 0 and not passed and not totals.requests
+
+
+def _refuse_broken(totals: Totals) -> None:
+    if totals.requests or not totals.iterations:
+        return
+    if any(good for good, _ in totals.iterations.values()):
+        raise ScenarioError("the scenario ran, but sent no request at all")
+    what = max(totals.crashes, key=lambda w: totals.crashes[w], default="it failed")
+    sample = totals.samples.get(what, "").strip()
+    raise ScenarioError(f"no session came as far as sending a request: {what}", hint=sample)
+
+
+def _verdict(
+    findings: Sequence[Finding],
+    aborted: Sequence[Finding],
+    totals: Totals,
+    seconds: float,
+    *,
+    interrupted: bool,
+) -> dict[str, Any]:
+    sound = soundness(totals, seconds)
+    ended = " (stopped early)" if interrupted else ""
+    if aborted:
+        first = aborted[0]
+        line = f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
+        return {"word": "not met", "line": line, "exit_code": 1}
+    if not totals.requests:
+        return {"word": "unsure", "line": "no request was sent" + ended, "exit_code": 2}
+    if not findings:
+        rate = totals.requests / max(seconds, 1e-9)
+        line = f"measured {rate:.4g} requests/s; no objective was given to judge by{ended}"
+        return {"word": "none", "line": line, "exit_code": 0}
+    missed = [finding for finding in findings if not finding.met]
+    if missed and not sound["sound"]:
+        line = "the load generator was the limit, so nothing is said about the service" + ended
+        return {"word": "generator-limited", "line": line, "exit_code": 3}
+    if missed:
+        first = missed[0]
+        line = f"not met: {first.objective.text} was {first.objective.show(first.value)}{ended}"
+        return {"word": "not met", "line": line, "exit_code": 1}
+    held = ", ".join(finding.objective.text for finding in findings)
+    return {"word": "met", "line": f"met: {held}{ended}", "exit_code": 0}
+
+
+@contextmanager
+def interruptible(team: Team) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM end the step and let the rest go on; a second one ends everything."""
+    loop = asyncio.get_running_loop()
+    seen: list[int] = []
+
+    def interrupted(number: int) -> None:
+        seen.append(number)
+        if len(seen) > 1:
+            sys.stderr.write("\nstopped at once\n")
+            os._exit(130)
+        team.stop()
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, interrupted, number)
+    try:
+        yield seen
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+def scenario_path(text: str) -> Path:
+    """A scenario file that must exist. Raises UsageError."""
+    path = Path(text)
+    if not path.is_file():
+        raise UsageError(f"{text}: no such scenario file")
+    return path

@@ -1,0 +1,304 @@
+"""A result as one HTML file: verdict first; no network, no JavaScript, the same bytes each time."""
+
+import json
+from datetime import UTC, datetime
+from html import escape
+from typing import Any, Final
+
+from chapiteau.core.units import format_duration, format_size
+from chapiteau.load.logic.report.style import STYLE
+from chapiteau.load.logic.report.svg import Line, chart, spark
+from chapiteau.load.logic.report.text import mark, seconds
+
+__all__ = ["as_html"]
+
+_MOST_ROWS: Final = 200
+
+
+def as_html(document: dict[str, Any]) -> str:
+    """The whole page. Every name that comes from outside is escaped."""
+    parts = [
+        _head(document),
+        _banner(document),
+        _capacity(document.get("capacity")),
+        _figures(document),
+        _sound(document["soundness"]),
+        _charts(document),
+        _rows(document["rows"]),
+        _failures(document["failures"]),
+        _checks(document),
+        _metrics(document["metrics"]),
+        _facts(document),
+        _raw(document),
+    ]
+    title = escape(f"{document['name']}: {document['verdict']['word']}")
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body>"
+        + "".join(parts)
+        + "</body></html>\n"
+    )
+
+
+def _head(document: dict[str, Any]) -> str:
+    moment = datetime.fromtimestamp(document["started"], UTC)
+    return (
+        f"<h1>Load test: {escape(document['name'])}</h1>"
+        f'<p class="soft">{escape(document["target"])} · {moment:%Y-%m-%d %H:%M:%S} UTC · '
+        f"{format_duration(document['seconds'])}</p>"
+    )
+
+
+def _banner(document: dict[str, Any]) -> str:
+    verdict = document["verdict"]
+    word = verdict["word"]
+    rows = "".join(_finding(finding) for finding in verdict["findings"])
+    return (
+        f'<section class="banner {word.replace(" ", "-")}"><div class="word">'
+        f"{mark(word)} {escape(word)}</div><strong>{escape(verdict['line'])}</strong>"
+        + (f"<ul>{rows}</ul>" if rows else "")
+        + "</section>"
+    )
+
+
+def _finding(finding: dict[str, Any]) -> str:
+    style, sign = ("good", "✓") if finding["met"] else ("bad", "✗")
+    breach = finding["first_breach_s"]
+    when = f", first missed after {breach} s" if breach is not None and not finding["met"] else ""
+    return (
+        f'<li><span class="{style}">{sign}</span> {escape(finding["objective"])}: '
+        f"<b>{escape(finding['shown'])}</b>{when}</li>"
+    )
+
+
+def _figures(document: dict[str, Any]) -> str:
+    totals = document["totals"]
+    cells = [
+        (f"{totals['rate']:.4g}/s", "requests a second"),
+        (f"{totals['requests']}", "requests"),
+        (f"{totals['errors'] * 100:.3g}%", "errors"),
+        (seconds(totals["p50"]), "median"),
+        (seconds(totals["p99"]), "p99"),
+        (seconds(totals["p999"]), "p99.9"),
+        (seconds(totals["max"]), "slowest"),
+        (format_size(totals["received"]), "received"),
+    ]
+    inner = "".join(f"<div><b>{escape(b)}</b><span>{span}</span></div>" for b, span in cells)
+    return f'<div class="figures">{inner}</div>'
+
+
+def _sound(sound: dict[str, Any]) -> str:
+    word = (
+        '<span class="good">yes</span>' if sound["sound"] else '<span class="bad">no</span>'
+    )
+    notes = "".join(f'<li class="warn">{escape(note)}</li>' for note in sound["notes"])
+    return (
+        f"<h2>Is the measurement itself sound?</h2><p>{word}: sessions began "
+        f"{seconds(sound['lag_p50'])} (median), {seconds(sound['lag_p99'])} (p99), "
+        f"{seconds(sound['lag_max'])} (latest) after their due moment; "
+        f"{sound['dropped']} were dropped; the busiest of {sound['processes']} load processes used "
+        f"{sound['cpu_peak'] * 100:.0f}% of a core. Latency counts from the moment a request was "
+        f"<em>due</em>, so a stall of the service is not hidden.</p>"
+        + (f"<ul>{notes}</ul>" if notes else "")
+    )
+
+
+def _charts(document: dict[str, Any]) -> str:
+    points = document["timeline"]
+    at = [point["t"] for point in points]
+
+    def over(key: str) -> list[tuple[float, float | None]]:
+        return [(t, point[key]) for t, point in zip(at, points, strict=True)]
+
+    limits = [
+        (finding["limit"], finding["objective"])
+        for finding in document["verdict"]["findings"]
+        if finding["objective"].startswith("p") and "(" not in finding["objective"]
+    ]
+    rate = [Line("requests/s", "c1", over("rate")), Line("errors/s", "c4", over("bad"))]
+    latency = [
+        Line("p50", "c5", over("p50")),
+        Line("p90", "c1", over("p90")),
+        Line("p99", "c2", over("p99")),
+        Line("max", "c4 dots", over("max")),
+    ]
+    curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
+    clock = _clock
+    return "<h2>Over time</h2>" + "".join(
+        [
+            chart("Requests", rate, x_text=clock, y_text=lambda v: f"{v:.4g}"),
+            chart(
+                "Latency (logarithmic)",
+                latency,
+                x_text=clock,
+                y_text=seconds,
+                log=True,
+                limit=limits[0] if limits else None,
+            ),
+            chart(
+                "Sessions on their way",
+                [Line("running", "c3", over("running"))],
+                x_text=clock,
+                y_text=lambda v: f"{v:.4g}",
+            ),
+            chart(
+                "Percentiles", curve, x_text=_share, y_text=seconds, log=True,
+                limit=limits[0] if limits else None,
+            ),
+        ]
+    )  # fmt: skip
+
+
+def _clock(value: float) -> str:
+    return f"{int(value) // 60}:{int(value) % 60:02d}"
+
+
+def _nines(share: float) -> float:
+    """The axis of a percentile curve: each further nine takes as much room."""
+    import math
+
+    return -math.log10(max(1 - share, 1e-9))
+
+
+def _share(nines: float) -> str:
+    return f"{(1 - 10 ** -nines) * 100:.5g}%"
+
+
+def _rows(rows: list[dict[str, Any]]) -> str:
+    head = "".join(
+        f"<th>{name}</th>"
+        for name in ("request", "n", "/s", "errors", "p50", "p90", "p99", "p99.9", "max", "pace")
+    )
+    body = "".join(_row(row) for row in rows[:_MOST_ROWS])
+    more = len(rows) - _MOST_ROWS
+    left = f'<p class="soft">… and {more} more, in the JSON below.</p>' if more > 0 else ""
+    return (
+        f'<h2>By request</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>{left}"
+    )
+
+
+def _row(row: dict[str, Any]) -> str:
+    style = ' class="bad"' if row["bad"] else ""
+    times = "".join(
+        f"<td>{seconds(row[key])}</td>" for key in ("p50", "p90", "p99", "p999", "max")
+    )
+    return (
+        f"<tr><td>{escape(row['name'])}</td><td>{row['requests']}</td><td>{row['rate']:.4g}</td>"
+        f"<td{style}>{row['errors'] * 100:.3g}%</td>{times}<td>{spark(row['pace'])}</td></tr>"
+    )
+
+
+def _failures(failures: list[dict[str, Any]]) -> str:
+    if not failures:
+        return "<h2>Failures</h2><p>None.</p>"
+    items = "".join(
+        f"<details><summary><b>{failure['count']}×</b> {escape(failure['what'])}</summary>"
+        f"<pre>{escape(failure['sample'])}</pre></details>"
+        for failure in failures
+    )
+    return f"<h2>Failures, each with one sample</h2>{items}"
+
+
+def _checks(document: dict[str, Any]) -> str:
+    parts = []
+    for title, key, rows in (
+        ("Checks", "label", document["checks"]),
+        ("Scenarios", "name", document["scenarios"]),
+    ):
+        if not rows:
+            continue
+        body = "".join(
+            f"<tr><td>{escape(row[key])}</td><td>{row['passed']}</td>"
+            f'<td class="{"bad" if row["failed"] else ""}">{row["failed"]}</td></tr>'
+            for row in rows
+        )
+        parts.append(
+            f"<h2>{title}</h2><table><thead><tr><th></th><th>passed</th><th>failed</th></tr></thead>"
+            f"<tbody>{body}</tbody></table>"
+        )
+    return "".join(parts)
+
+
+def _metrics(metrics: list[dict[str, Any]]) -> str:
+    if not metrics:
+        return ""
+    body = "".join(
+        f"<tr><td>{escape(m['name'])}</td><td>{m['kind']}</td><td>"
+        + (
+            f"mean {m['mean']:.4g}, p50 {m.get('p50', 0):.4g}, p99 {m.get('p99', 0):.4g}"
+            if m["kind"] == "trend"
+            else f"{m['value']:g}"
+        )
+        + "</td></tr>"
+        for m in metrics
+    )
+    return f"<h2>Numbers of the scenario's own</h2><table><tbody>{body}</tbody></table>"
+
+
+def _capacity(capacity: dict[str, Any] | None) -> str:
+    if not capacity:
+        return ""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in capacity["notes"])
+    rows = "".join(_step(step) for step in capacity["steps"])
+    head = "".join(
+        f"<th>{name}</th>" for name in ("step", "rate", "reached", "p50", "p99", "errors", "kept?")
+    )
+    by_rate = sorted(
+        (step for step in capacity["steps"] if step["p99"] is not None), key=lambda s: s["reached"]
+    )
+    curve = chart(
+        "Latency by rate (all steps)",
+        [
+            Line("p50", "c5", [(s["reached"], s["p50"]) for s in by_rate]),
+            Line("p99", "c2", [(s["reached"], s["p99"]) for s in by_rate]),
+        ],
+        x_text=lambda v: f"{v:.4g}/s",
+        y_text=seconds,
+        log=True,
+    )
+    return (
+        f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def _step(step: dict[str, Any]) -> str:
+    style, word = {"kept": ("good", "✓ kept"), "missed": ("bad", "✗ missed")}.get(
+        step["outcome"], ("warn", step["outcome"])
+    )
+    why = f" ({escape(step['why'])})" if step["why"] else ""
+    return (
+        f"<tr><td>{escape(step['phase'])}</td><td>{step['rate']:.4g}/s</td>"
+        f"<td>{step['reached']:.4g}/s</td><td>{seconds(step['p50'])}</td>"
+        f"<td>{seconds(step['p99'])}</td><td>{step['errors'] * 100:.3g}%</td>"
+        f'<td class="{style}">{escape(word)}{why}</td></tr>'
+    )
+
+
+def _facts(document: dict[str, Any]) -> str:
+    pairs = [("target", document["target"]), ("command", " ".join(document["command"]))]
+    pairs += [(key, _value(value)) for key, value in document["plan"].items() if key != "target"]
+    pairs += [(key, str(value)) for key, value in document["machine"].items()]
+    pairs.append(("chapiteau", document["version"]))
+    inner = "".join(
+        f"<dt>{escape(str(key))}</dt><dd>{escape(value)}</dd>" for key, value in pairs if value
+    )
+    return f"<h2>What was run</h2><dl>{inner}</dl>"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return "; ".join(str(item) for item in value)
+    return str(value)
+
+
+def _raw(document: dict[str, Any]) -> str:
+    """The document itself, small enough for the page: without the histograms of each second."""
+    small = {key: value for key, value in document.items() if key not in {"batches", "histogram"}}
+    text = json.dumps(small, separators=(",", ":"), ensure_ascii=False)
+    return (
+        "<details><summary>The result as JSON</summary><pre>"
+        f"{escape(text[:120_000])}</pre></details>"
+    )

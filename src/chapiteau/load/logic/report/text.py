@@ -1,0 +1,105 @@
+"""A result for a terminal: the verdict first, then what it rests on."""
+
+from typing import Any
+
+from chapiteau.core.text import printable, sparkline, table
+from chapiteau.core.units import format_duration, format_size
+
+__all__ = ["as_text", "mark", "progress", "seconds"]
+
+_MARKS = {"met": "✓", "not met": "✗", "unsure": "?", "generator-limited": "!", "broken": "✗"}
+_HEAD = ("requests", "n", "/s", "errors", "p50", "p90", "p99", "max")
+
+
+def mark(word: str) -> str:
+    """The sign of a verdict."""
+    return _MARKS.get(word, "·")
+
+
+def seconds(value: float | None) -> str:
+    """A time for a table; – without data."""
+    return "–" if value is None else format_duration(value)
+
+
+def as_text(document: dict[str, Any]) -> str:
+    """Some lines, at most 30 rows of requests."""
+    verdict = document["verdict"]
+    lines = [f"{mark(verdict['word'])} {verdict['line']}"]
+    for finding in verdict["findings"]:
+        sign = "✓" if finding["met"] else "✗"
+        lines.append(f"  {sign} {finding['objective']}: {finding['shown']}")
+    lines += _capacity(document.get("capacity"))
+    lines += ["", *_figures(document), "", _rows(document)]
+    lines += _counted("checks", document["checks"], "label")
+    lines += _failures(document["failures"])
+    for note in document["soundness"]["notes"]:
+        lines.append(f"! {note}")
+    return printable("\n".join(lines))
+
+
+def _figures(document: dict[str, Any]) -> list[str]:
+    totals, sound = document["totals"], document["soundness"]
+    pace = [point["rate"] for point in document["timeline"]]
+    lag = seconds(sound["lag_p99"])
+    return [
+        f"{totals['requests']} requests in {format_duration(document['seconds'])}: "
+        f"{totals['rate']:.4g}/s, {totals['errors'] * 100:.3g}% errors, "
+        f"{format_size(totals['received'])} received",
+        f"latency p50 {seconds(totals['p50'])}  p90 {seconds(totals['p90'])}  "
+        f"p99 {seconds(totals['p99'])}  max {seconds(totals['max'])}   "
+        f"(service alone: p99 {seconds(totals['service']['p99'])})",
+        f"generator: {sound['processes']} processes, busiest {sound['cpu_peak'] * 100:.0f}% of a "
+        f"core, sessions late p99 {lag}, dropped {sound['dropped']}",
+        f"rate {sparkline(pace[-60:])}",
+    ]
+
+
+def _rows(document: dict[str, Any]) -> str:
+    rows = [
+        (
+            row["name"],
+            row["requests"],
+            f"{row['rate']:.4g}",
+            f"{row['errors'] * 100:.3g}%",
+            *(seconds(row[key]) for key in ("p50", "p90", "p99", "max")),
+        )
+        for row in document["rows"][:30]
+    ]
+    more = len(document["rows"]) - 30
+    return table(rows, _HEAD) + (f"\n… and {more} more" if more > 0 else "")
+
+
+def _counted(title: str, parts: list[dict[str, Any]], key: str) -> list[str]:
+    if not parts:
+        return []
+    rows = [(part[key], part["passed"], part["failed"]) for part in parts]
+    return ["", table(rows, (title, "passed", "failed"))]
+
+
+def _failures(failures: list[dict[str, Any]]) -> list[str]:
+    if not failures:
+        return []
+    lines = ["", "failures"]
+    for failure in failures[:8]:
+        lines.append(f"  {failure['count']}× {failure['what']}")
+        sample = failure["sample"].strip().splitlines()
+        lines += [f"      {line[:160]}" for line in sample[-1:]]
+    if len(failures) > 8:
+        lines.append(f"  … and {len(failures) - 8} more kinds, see the report")
+    return lines
+
+
+def _capacity(capacity: dict[str, Any] | None) -> list[str]:
+    if not capacity:
+        return []
+    return [f"  · {note}" for note in capacity["notes"]]
+
+
+def progress(point: dict[str, Any], elapsed: float, total: float, head: str = "") -> str:
+    """One line while it runs."""
+    bad = f"  errors {point['bad']:.0f}/s" if point["bad"] else ""
+    return (
+        f"{head}{elapsed:4.0f}/{total:.0f} s  {point['rate']:7.0f}/s  "
+        f"p50 {seconds(point['p50']):>7}  p99 {seconds(point['p99']):>7}  "
+        f"running {point['running'] or 0}{bad}"
+    )

@@ -1,0 +1,83 @@
+"""[load.NAME] — a load test as written in chapiteau.toml or on the command line.
+
+Each setting is declared once, here: parser, flags, reference page and JSON Schema come from it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from chapiteau.core.fields import Duration, Rate, setting
+from chapiteau.core.problems import Problem
+from chapiteau.load.logic.arrivals import Arrivals
+from chapiteau.load.logic.objective import parse_objectives
+from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
+
+__all__ = ["Confidence", "LoadTest", "shape_of"]
+
+Confidence = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTest:
+    """[load.NAME] — what to put load on, how much, and what must hold."""
+
+    target: str = setting("", help="URL to get, scenario file (.py), or a document of requests.")
+    openapi: str = setting("", help="OpenAPI document (URL or file) to make requests from.")
+    base: str = setting("", help="Base URL of relative requests. Default: the target's.")
+    scenarios: tuple[str, ...] = setting((), help="Only these scenarios of the file.")
+
+    rate: Rate | None = setting(None, help='Sessions that arrive, open model: "200/s".')
+    users: int | None = setting(None, help="Users at once, closed model.", low=1)
+    shape: str = setting("", help='Load over time: "50/s->500/s 1m, 500/s 2m".')
+    duration: Duration = setting("30s", help="How long, unless the shape says it.")
+    iterations: int | None = setting(None, help="Stop after so many sessions (with users).", low=1)
+    arrivals: Arrivals = setting("poisson", help="Sessions arrive by chance or evenly.")
+
+    objective: str = setting("", help='What must hold: "p99 < 200ms, errors < 0.1%".')
+    abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
+    baseline: str = setting("", help="Stored result or JSON file that must not be missed by 5 %.")
+
+    processes: int = setting(0, help="Load processes; 0 takes what suits the machine.", low=0)
+    most_users: int = setting(10_000, help="Sessions on their way at most; more are dropped.", low=1)
+    timeout: Duration = setting("30s", help="Time for a whole answer.")
+    drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
+    headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
+    allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")
+    resolve: dict[str, str] = setting(factory=dict, help="Host → address, instead of DNS.")
+    verify: bool = setting(True, help="Check certificates.")
+    ca_file: str = setting("", help="Certificates to trust, PEM.")
+    client_certificate: str = setting("", help="Certificate to show, PEM.")
+    client_key: str = setting("", help="Its key, PEM.")
+    seed: str = setting("1", help="The same seed makes the same arrivals and choices.")
+    options: dict[str, str] = setting(factory=dict, help="Values for the scenario's fixtures.")
+
+    max_rate: Rate | None = setting(None, help="(capacity) Never go above this rate.")
+    min_capacity: Rate | None = setting(None, help="(capacity) Fail below this rate.")
+    budget: Duration = setting("5m", help="(capacity) Time for the whole search.")
+    confidence: Confidence = setting(
+        "medium", help="(capacity) Length of the confirming hold: 30, 60 or 120 s."
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """What fits together on its own but not with the rest."""
+        given = [n for n in ("rate", "users", "shape") if getattr(self, n)]
+        if len(given) > 1:
+            yield Problem(given[1], f"can't be given together with {given[0]}")
+        if self.iterations is not None and self.rate is not None:
+            yield Problem("iterations", "goes with users, not with a rate")
+        if not self.target and not self.openapi:
+            yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
+
+
+def shape_of(test: LoadTest) -> tuple[Shape, bool]:
+    """The load over time, and whether it is open (rates) or closed (users)."""
+    parse_objectives(test.objective)
+    if test.shape:
+        rates = "/" in test.shape
+        return parse_shape(test.shape, rates=rates), rates
+    if test.users is not None or test.iterations is not None:
+        # With a number of sessions, the time is only a bound.
+        seconds = test.duration if test.iterations is None else max(test.duration, 3600.0)
+        return Shape((Stage(float(test.users or 1), float(test.users or 1), seconds),)), False
+    return steady(10.0 if test.rate is None else test.rate, test.duration), True
