@@ -10,6 +10,13 @@ from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.conditional import Precondition
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
+from chapiteau.service.logic.paging import (
+    NoSuchPageError,
+    decode_cursor,
+    encode_cursor,
+    link_header,
+    with_query,
+)
 from chapiteau.service.logic.problem import ProblemError
 
 __all__ = [
@@ -17,10 +24,15 @@ __all__ = [
     "Body",
     "Cookie",
     "Header",
+    "NoSuchPageError",
     "Path",
     "Precondition",
     "ProblemError",
     "Query",
     "Service",
+    "decode_cursor",
+    "encode_cursor",
     "includeme",
+    "link_header",
+    "with_query",
 ]

@@ -12,6 +12,7 @@ from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import HealthChecks, Kind, health_service
 from chapiteau.service.engine.lanes import FastLane, normal_view
 from chapiteau.service.engine.plan import ServicePlan
+from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.openapi import ApiInfo
 
@@ -50,6 +51,7 @@ def includeme(config: Any) -> None:
     settings = config.registry.settings
     application = config.registry[_KEY] = Application()
     application.max_body = int(parse_size(settings.get("chapiteau.max_body", "1MiB")))
+    use_service_routes(config)
     config.add_directive("add_service", _add_service)
     config.add_directive("set_api", _set_api)
     config.add_directive("add_health_check", _add_health_check)
@@ -73,7 +75,7 @@ def _add_service(config: Any, service: Service) -> None:
     prefix = (config.route_prefix or "").strip("/")
     path = "/" + service.path.lstrip("/")
     full = f"/{prefix}{path}" if prefix else path
-    route = f"chapiteau {service.name} {full}"
+    route = f"{PREFIX}{service.name} {full}"
 
     def register() -> None:
         plan = ServicePlan(service, full, max_body=application.max_body)

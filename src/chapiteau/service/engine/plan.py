@@ -5,6 +5,7 @@ decoder for the body, one encoder, the header list. Both lanes run the same plan
 """
 
 from collections.abc import Callable
+from hashlib import blake2b
 from io import BytesIO
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from webob.response import Response as BaseResponse
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.engine.reply import Reply, request_id, status_line
 from chapiteau.service.engine.service import Service
+from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.conditional import Precondition, not_modified, quote_tag
 from chapiteau.service.logic.explain import explain
@@ -66,6 +68,7 @@ class OperationPlan:
         self.max_body = max_body
         self._handler = operation.handler
         self._args = _struct(operation)
+        _prove(operation)
         by = {place: {} for place in ("path", "query", "header", "cookie")}
         for parameter in operation.parameters:
             by[parameter.marker.place][parameter.wire] = _Slot(parameter)
@@ -81,7 +84,9 @@ class OperationPlan:
         self._strict_query = operation.options.unknown_query == "refuse"
         self._body = _BodyPlan(operation.body, max_body) if operation.body else None
         self._encode = msgspec.json.Encoder().encode
-        self._etag = operation.options.etag
+        etag = operation.options.etag
+        self._etag = etag if callable(etag) else None
+        self._content_tag = etag == "content"
         self._status = status_line(operation.status)
         self._reads = operation.method in ("GET", "HEAD")
 
@@ -192,6 +197,8 @@ class OperationPlan:
                 ("Content-Length", str(len(body))),
                 ("X-Request-ID", own),
             ]
+        if tag is None and self._content_tag:
+            tag = blake2b(body, digest_size=8).hexdigest()
         if extra:
             headers.extend(extra.items())
         if tag is not None:
@@ -249,6 +256,14 @@ class OperationPlan:
                 )
                 for c in explain(into[key], parameter.type, strict=False)
             ]
+        if not found:
+            # What only a whole group knows: __post_init__ and the like.
+            for name, kind, _ in self.operation.arguments:
+                if name in self._groups:
+                    found += [
+                        Detail(place="query", pointer=c.pointer, code=c.code, detail=c.detail)
+                        for c in explain(raw[name], kind, strict=False)
+                    ]
         return found
 
 
@@ -279,6 +294,27 @@ def _struct(operation: Operation) -> type[msgspec.Struct] | None:
         else:
             fields.append((name, kind, default))
     return msgspec.defstruct("Arguments", fields, kw_only=True)
+
+
+def _prove(operation: Operation) -> None:
+    """Let msgspec read every type now. Raises DeclarationError.
+
+    A type that msgspec can't read must fail at start, not at the first request; and msgspec (0.22)
+    crashes the process when two threads meet such a type at the same time.
+    """
+    kinds = [(name, kind) for name, kind, _ in operation.arguments]
+    kinds += [(p.wire, p.type) for p in operation.parameters]
+    if operation.body is not None:
+        kinds.append((operation.body.argument, operation.body.type))
+    kinds.append(("return", operation.answer))
+    for name, kind in kinds:
+        try:
+            msgspec.json.Decoder(kind)
+        except TypeError as exc:
+            raise DeclarationError(
+                f"{operation.where}: the type of {name!r} can't be read: {exc}",
+                hint="limits belong to the part they limit: Annotated[str, Meta(min_length=2)] | None",
+            ) from None
 
 
 class _BodyPlan:

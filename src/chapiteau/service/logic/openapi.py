@@ -183,6 +183,8 @@ class _Writer:
                 "description": "Where the new resource is.",
                 "schema": {"type": "string", "format": "uri-reference"},
             }
+        for name, words in op.options.headers.items():
+            headers[name] = {"description": words, "schema": {"type": "string"}}
         good["headers"] = headers
         if op.answer is not None:
             good["content"] = {_JSON: {"schema": self.schemas[service.path, op.method, "answer"]}}

@@ -4,9 +4,9 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -33,7 +33,8 @@ class OperationOptions:
     operation_id: str = ""
     tags: tuple[str, ...] = ()
     raises: tuple[type[ProblemError], ...] = ()
-    etag: Callable[[Any], str | int | None] | None = None
+    etag: Callable[[Any], str | int | None] | Literal["content"] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     deprecated: bool = False
     unknown_query: str = "refuse"
     hidden: bool = False
@@ -173,7 +174,11 @@ class _Reader:
         if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
             raise self.wrong(name, "is * or **", "name every parameter")
         kind = self.hints.get(name)
-        if name == "request" or (kind is None and name not in self.in_path and not self._started) or _is_request(kind):
+        if (
+            name == "request"
+            or (kind is None and name not in self.in_path and not self._started)
+            or _is_request(kind)
+        ):
             self.request = name
         elif name == "context" and name not in self.in_path:
             self.context = name
@@ -309,10 +314,8 @@ def _is_group(kind: Any) -> bool:
 
 
 def _is_request(kind: Any) -> bool:
-    return (
-        (isinstance(kind, type)
-        and hasattr(kind, "environ_getter"))
-        or (isinstance(kind, type) and kind.__module__.startswith(("pyramid.", "webob.")))
+    return (isinstance(kind, type) and hasattr(kind, "environ_getter")) or (
+        isinstance(kind, type) and kind.__module__.startswith(("pyramid.", "webob."))
     )
 
 

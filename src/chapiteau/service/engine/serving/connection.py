@@ -31,7 +31,7 @@ class Connection:
 
     __slots__ = (
         "_body", "_chunks", "_head", "_left", "_total", "base", "broken", "busy", "closing", "data",
-        "fd", "mask", "out", "since", "sock", "waiting",
+        "fd", "mask", "out", "requests", "since", "sock", "waiting",
     )  # fmt: skip
 
     def __init__(self, sock: socket.socket, base: dict[str, Any], now: float) -> None:
@@ -45,6 +45,7 @@ class Connection:
         self.closing = False  # close when `out` is written
         self.broken = False
         self.since = now
+        self.requests = 0
         self.waiting = "request"  # request | head | body | flush | linger
         self._head: Head | None = None
         self._chunks: Chunks | None = None

@@ -40,6 +40,7 @@ _log = logging.getLogger("chapiteau.service.worker")
 
 _BLINK: Final = 0.005  # seconds in one request after which another thread may lead
 _SLOW: Final = 0.002  # mean seconds per request above which the lead is given away beforehand
+_POLITE: Final = 0.001  # seconds for which a busy leader leaves a connection to its siblings
 _SWEEP: Final = 1.0  # seconds between two looks at timeouts
 _LINGER_READ: Final = 2.0  # seconds in which a refused client may still send into the void
 
@@ -55,6 +56,7 @@ class ServeOptions:
     linger: float = 1.0
     drain_timeout: float = 60.0
     max_connections: int = 1000
+    requests_per_connection: int = 1000
     limits: Limits = field(default_factory=Limits)
 
 
@@ -76,6 +78,7 @@ class Worker:
         self._poller = new_poller()
         self._listeners: dict[int, tuple[socket.socket, dict[str, Any]]] = {}
         self._accepting = False
+        self._left_since = 0.0
         self._resume_at = 0.0
         self._conns: dict[int, Connection] = {}
         self._returned: deque[Connection] = deque()
@@ -98,6 +101,10 @@ class Worker:
         self._poller.register(self._wake_out, READ)
         for listener in listeners:
             listener.setblocking(False)
+            if listener.family != socket.AF_UNIX and hasattr(socket, "TCP_DEFER_ACCEPT"):
+                # The kernel hands a connection over when its first bytes are there. So we hold
+                # none that we can't serve at once, and a kill of this process hurts fewer.
+                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
             base = base_environ(*port_of(listener), threads=self.options.threads > 1)
             self._listeners[listener.fileno()] = (listener, base)
 
@@ -155,7 +162,10 @@ class Worker:
         """Lead until finished (True) or until the lead is lost (False)."""
         while True:
             self.last_turn = self._now()
-            for fd, events in self._poller.poll(self._patience()):
+            ready = self._poller.poll(self._patience())
+            for fd, events in ready:
+                if fd in self._listeners and self._leave_it(len(ready)):
+                    continue
                 if not self._event(fd, events):
                     return False
             while self._returned:
@@ -186,6 +196,16 @@ class Worker:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_out, 4096)
         return True
+
+    def _leave_it(self, ready: int) -> bool:
+        """Whether a waiting connection is left to a sibling with less to do, for a moment."""
+        if ready > 1:
+            now = self._now()
+            self._left_since = self._left_since or now
+            if now - self._left_since < _POLITE:
+                return True
+        self._left_since = 0.0
+        return False
 
     # ── accepting ────────────────────────────────────────────────────────────────────────────
     def _accept(self, fd: int) -> bool:
@@ -269,7 +289,8 @@ class Worker:
 
     def _run(self, conn: Connection, incoming: Incoming, environ: dict[str, Any]) -> bool:
         """Run a request; False when the lead was lost, the connection then comes back by itself."""
-        keep = incoming.head.keep and not (self._draining and not conn.data)
+        conn.requests += 1
+        keep = incoming.head.keep and (bool(conn.data) or not self._enough(conn))
         exchange = Exchange(conn, incoming, keep=keep, dates=self._dates)
         conn.busy = True
         started = self._now()
@@ -297,6 +318,14 @@ class Worker:
         self._returned.append(conn)
         self._wake()
         return False
+
+    def _enough(self, conn: Connection) -> bool:
+        """Whether this answer is the connection's last one.
+
+        Connections live long and are taken by whoever was awake when they came. Closing each
+        after many requests lets them spread over the siblings again.
+        """
+        return self._draining or conn.requests >= self.options.requests_per_connection
 
     def _welcome_back(self, conn: Connection) -> bool:
         conn.busy = False
@@ -348,7 +377,9 @@ class Worker:
             conn.half_close()
             conn.since = now
             self._watch(conn, READ)
-        elif (conn.waiting == "flush" and age > options.write_timeout) or (conn.waiting == "linger" and age > _LINGER_READ):
+        elif (conn.waiting == "flush" and age > options.write_timeout) or (
+            conn.waiting == "linger" and age > _LINGER_READ
+        ):
             self._close(conn)
         return True
 

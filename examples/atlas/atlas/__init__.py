@@ -1,0 +1,1 @@
+"""Atlas: the world's cities as a web service."""
