@@ -1,17 +1,21 @@
 """chapiteau.toml and the files it includes, as one mapping with the place of every key."""
 
+from __future__ import annotations
+
 import os
-import socket
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import NotFoundError
-from chapiteau.core.fields import Path as KeyPath
 from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.core.variables import names_in, resolve
 from chapiteau.plumbing.tomlfile import TomlFile, read_toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from chapiteau.core.fields import Path as KeyPath
 
 __all__ = ["FILE_NAME", "ProjectFile", "find_config", "read_project"]
 
@@ -217,7 +221,7 @@ class _Variables:
         if name == "project.dir":
             return str(self.merge.path.parent)
         if name == "host.name":
-            return socket.gethostname()
+            return os.uname().nodename
         if name.startswith("env."):
             return self.env_value(name[4:])
         known = ("env.NAME", "project.dir", "host.name", "service.name", "process.number")

@@ -1,13 +1,17 @@
 """TOML with the line of every key, so that a complaint can say where."""
 
+from __future__ import annotations
+
 import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import NotFoundError, RefusedError, UsageError
-from chapiteau.core.fields import Path as KeyPath
+
+if TYPE_CHECKING:
+    from chapiteau.core.fields import Path as KeyPath
 
 __all__ = ["TomlFile", "read_toml"]
 

@@ -6,7 +6,6 @@ where the connection ends.
 """
 
 import contextlib
-import hashlib
 import os
 import socket
 import stat
@@ -39,6 +38,8 @@ def control_path(run_dir: Path, *, create: bool = False) -> Path:
         return plain
     if create:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    import hashlib  # rarely needed, and dear to import
+
     owner = folder.stat().st_uid if folder.exists() else os.getuid()
     base = Path(f"/tmp/chapiteau-{owner}")  # noqa: S108 — checked below: owner, mode, no link
     short = base / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]

@@ -1,10 +1,9 @@
 """Requests and answers of the control API as bytes and values; no I/O, so both clients share it."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import (
     ChapiteauError,
@@ -15,9 +14,16 @@ from chapiteau.core.errors import (
     UnreachableError,
     UsageError,
 )
-from chapiteau.plumbing.unix import Reply, format_request
+from chapiteau.plumbing.unix import format_request
 from chapiteau.run.errors import NotRunningError
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from chapiteau.plumbing.unix import Reply
+    from chapiteau.run.logic.events import Happening
+    from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 
 _BY_CODE: Final[dict[int, type[ChapiteauError]]] = {
     kind.exit_code: kind
@@ -35,10 +41,14 @@ def post(target: str, body: Mapping[str, Any] | None = None) -> bytes:
 
 
 def verb_target(verb: str, service: str) -> str:
+    from urllib.parse import quote
+
     return f"/v1/services/{quote(service, safe='*,?')}/{quote(verb, safe='')}"
 
 
 def logs_target(query: LogQuery) -> str:
+    from urllib.parse import urlencode
+
     pairs: list[tuple[str, str]] = [("service", name) for name in query.services]
     plain = {
         "process": query.process or "",
@@ -75,6 +85,8 @@ def error_of(reply: Reply) -> ChapiteauError:
 
 def outcome(reply: Reply) -> Outcome:
     """What a command did; a failed one is an Outcome too, not an exception."""
+    from chapiteau.run.logic.messages import Outcome
+
     raw = json.loads(reply.body) if reply.body else {}
     if reply.status >= 400 and isinstance(raw, dict) and isinstance(raw.get("outcome"), dict):
         raw = raw["outcome"]
@@ -83,7 +95,16 @@ def outcome(reply: Reply) -> Outcome:
     return Outcome(**{key: value for key, value in raw.items() if key in Outcome.__slots__})
 
 
+def event_item(raw: dict[str, Any]) -> Happening | Lost:
+    from chapiteau.run.logic.events import Happening
+    from chapiteau.run.logic.messages import Lost
+
+    return Lost(int(raw["lost"])) if "lost" in raw else Happening.from_dict(raw)
+
+
 def log_item(raw: dict[str, Any]) -> LogLine | Lost:
+    from chapiteau.run.logic.messages import LogLine, Lost
+
     if "lost" in raw:
         return Lost(int(raw["lost"]))
     return LogLine(**{key: value for key, value in raw.items() if key in LogLine.__slots__})

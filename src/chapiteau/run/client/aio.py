@@ -30,7 +30,7 @@ class AsyncClient:
         """The client for a chapiteau.toml, its folder, or the one found from here upwards."""
         return cls(socket_of(config))
 
-    async def ping(self, timeout: float = _SOON) -> dict[str, Any]:  # noqa: ASYNC109 — as in Client
+    async def ping(self, timeout: float = _SOON) -> dict[str, Any]:
         """Whether anybody is there, and of which version."""
         return dict(await self._get("/v1/ping", timeout))
 
@@ -67,7 +67,7 @@ class AsyncClient:
         """What happened after this number; goes on for ever when following."""
         target = f"/v1/events?after={after}" + ("&follow=1" if follow else "")
         async for raw in self._stream(target):
-            yield Lost(int(raw["lost"])) if "lost" in raw else Happening.from_dict(raw)
+            yield _wire.event_item(raw)
 
     async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
         """Lines of output."""
@@ -79,10 +79,10 @@ class AsyncClient:
         async for raw in self._stream("/v1/stats"):
             yield raw
 
-    async def _get(self, target: str, timeout: float = _SOON) -> Any:  # noqa: ASYNC109
+    async def _get(self, target: str, timeout: float = _SOON) -> Any:
         return _wire.payload(await self._ask(_wire.get(target), timeout))
 
-    async def _ask(self, request: bytes, timeout: float | None) -> Reply:  # noqa: ASYNC109
+    async def _ask(self, request: bytes, timeout: float | None) -> Reply:
         try:
             async with asyncio.timeout(timeout):
                 reader, writer = await self._open(request)

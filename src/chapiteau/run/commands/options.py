@@ -1,15 +1,18 @@
 """What the commands share: where the configuration is, JSON or text, how to say what happened."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from chapiteau.core.errors import ChapiteauError, UsageError
-from chapiteau.core.units import parse_duration
 from chapiteau.plumbing.console import colour_wanted, print_json
-from chapiteau.run.logic.messages import Outcome
+
+if TYPE_CHECKING:
+    from chapiteau.run.logic.messages import Outcome
 
 __all__ = [
     "DURATION",
@@ -35,6 +38,8 @@ class _Duration(click.ParamType[float]):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Seconds."""
+        from chapiteau.core.units import parse_duration
+
         try:
             return parse_duration(float(value) if _is_number(value) else value)
         except ValueError as exc:

@@ -1,0 +1,122 @@
+"""The state of a supervisor as people read it: problems first, then a line for each service."""
+
+from typing import Final
+
+import click
+
+from chapiteau.core.text import printable, table
+from chapiteau.core.units import format_duration, format_size
+from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
+
+__all__ = ["complaints", "render"]
+
+_COLOURS: Final = {
+    "running": "green",
+    "completed": "green",
+    "starting": "yellow",
+    "waiting": "yellow",
+    "reloading": "cyan",
+    "stopping": "yellow",
+    "backoff": "red",
+    "failed": "red",
+}
+_FINE: Final = frozenset({"running", "completed", "stopped", "reloading"})
+
+
+def render(
+    status: SupervisorStatus, now: float, *, wide: bool = False, colour: bool = False
+) -> str:
+    """The state for people. `now` in seconds since 1970."""
+    pieces = [_headline(status, now)]
+    pieces += [_paint(f"! {line}", "red", colour) for line in complaints(status)]
+    rows = [row for service in status.services for row in _rows(service, now, wide=wide)]
+    head = ["SERVICE", "STATE", "READY", "PID", "RESTARTS", "CPU%", "MEMORY", "UP"]
+    lines = table(rows, head).splitlines()
+    pieces += ["", lines[0], *(_paint_state(line, colour) for line in lines[1:])]
+    if status.sockets:
+        sockets = [
+            [s.name, s.address, s.type, s.queued, ", ".join(s.services)] for s in status.sockets
+        ]
+        pieces += ["", table(sockets, ["SOCKET", "ADDRESS", "TYPE", "QUEUED", "SERVICES"])]
+    return "\n".join(pieces)
+
+
+def _headline(status: SupervisorStatus, now: float) -> str:
+    wanted = sum(s.wanted for s in status.services if not s.one_shot)
+    ready = sum(s.ready for s in status.services if not s.one_shot)
+    line = (
+        f"{status.project} on {status.node}: {ready} of {wanted} processes ready, "
+        f"up {format_duration(max(0.0, now - status.started_at))}"
+    )
+    if status.brain_restarts:
+        line += f", brain restarted {status.brain_restarts}×"
+    return f"{line}\ndashboard {status.dashboard}" if status.dashboard else line
+
+
+def complaints(status: SupervisorStatus) -> list[str]:
+    """Everything that is wrong, most telling first."""
+    found = [str(problem) for problem in status.problems]
+    for service in status.services:
+        if service.state not in _FINE:
+            found.append(f"{service.name} is {service.state}{_because(service.reason)}")
+        for process in service.processes:
+            exit_ = process.last_exit
+            if process.ready or not exit_ or service.state in {"completed", "stopped"}:
+                continue
+            found.append(f"{service.name}.{process.number}: {_ending(exit_)}")
+            found += [f"    {printable(str(line))}" for line in exit_.get("lines", ())[-3:]]
+    return found
+
+
+def _ending(exit_: dict[str, object]) -> str:
+    if exit_.get("cause"):
+        return f"{exit_['cause']}"
+    if exit_.get("signal"):
+        return f"killed by {exit_['signal']}" + (" (out of memory)" if exit_.get("oom") else "")
+    return f"ended with code {exit_.get('code')}"
+
+
+def _because(reason: str) -> str:
+    return f": {printable(reason)}" if reason else ""
+
+
+def _rows(service: ServiceStatus, now: float, *, wide: bool) -> list[list[object]]:
+    alive = [p for p in service.processes if p.pid]
+    first = min((p.started_at for p in alive if p.started_at), default=0.0)
+    row: list[object] = [
+        service.name,
+        service.state,
+        f"{service.ready}/{service.wanted}",
+        alive[0].pid if len(alive) == 1 else "",
+        service.restarts,
+        f"{sum(p.cpu_percent for p in alive):.1f}" if alive else "",
+        format_size(sum(p.rss_bytes for p in alive)) if alive else "",
+        format_duration(now - first) if first else "",
+    ]
+    return [row, *(_process_row(p, now) for p in service.processes)] if wide else [row]
+
+
+def _process_row(process: ProcessStatus, now: float) -> list[object]:
+    return [
+        f"  .{process.number}",
+        process.state,
+        "yes" if process.ready else "no",
+        process.pid or "",
+        process.restarts,
+        f"{process.cpu_percent:.1f}" if process.pid else "",
+        format_size(process.rss_bytes) if process.pid else "",
+        format_duration(now - process.started_at) if process.pid and process.started_at else "",
+    ]
+
+
+def _paint(text: str, colour_name: str, colour: bool) -> str:
+    return click.style(text, fg=colour_name) if colour else text
+
+
+def _paint_state(line: str, colour: bool) -> str:
+    if not colour:
+        return line
+    for state, name in _COLOURS.items():
+        if f" {state} " in f"{line} ":
+            return line.replace(state, click.style(state, fg=name), 1)
+    return line
