@@ -16,9 +16,7 @@ _CONFIG = click.option(
     "--config",
     "-c",
     type=click.Path(path_type=Path),
-    default=Path("chapiteau.toml"),
-    show_default=True,
-    help="The project's file.",
+    help="The project's file. Default: chapiteau.toml here or in a folder above.",
 )
 
 
@@ -35,7 +33,7 @@ def group() -> None:
 @group.command()
 @_CONFIG
 @click.option("--bind", metavar="HOST:PORT", help="Listen here instead of where [dash] says.")
-def serve(config: Path, bind: str | None) -> None:
+def serve(config: Path | None, bind: str | None) -> None:
     """Serve the page until stopped."""
     from chapiteau.dash.engine.project import read_project
     from chapiteau.dash.web.server import Server
@@ -51,16 +49,16 @@ def serve(config: Path, bind: str | None) -> None:
 @group.command()
 @_CONFIG
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def url(config: Path, as_json: bool) -> None:
+def url(config: Path | None, as_json: bool) -> None:
     """Print a link to the running page; it logs in one browser, once."""
     from chapiteau.dash.engine.project import read_project
 
-    file = read_project(config).address_file
+    project = read_project(config)
     try:
-        told = json.loads(file.read_text())
+        told = json.loads(project.address_file.read_text())
     except (OSError, ValueError):
         raise HubGoneError(
-            f"no dashboard runs for {config}",
+            f"no dashboard runs for {project.config}",
             hint="start one: chapiteau dash serve, or set [dash] enable = true",
         ) from None
     if as_json:

@@ -71,10 +71,7 @@ class Fleet:
             for watch in self._watches.values():
                 watch.watched(watched)
             if watched and self._fresh:
-                nodes = [
-                    self._columns(self._watches[n])
-                    for n in sorted(self._fresh & set(self._watches))
-                ]
+                nodes = [_columns(w) for w in self.watches() if w.node.name in self._fresh]
                 self._bus.latest("stats", "", {"time": self._clock.wall(), "nodes": nodes})
             self._fresh.clear()
 

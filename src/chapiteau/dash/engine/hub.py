@@ -26,7 +26,7 @@ class Hub:
     actions: Actions
     sessions: Sessions
     store: Store
-    reports: Path  # where load results lie
+    reports: Path  # the run folder, where load results lie
 
     async def close(self) -> None:
         """Stop everything, in reverse order."""

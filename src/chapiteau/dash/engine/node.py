@@ -64,3 +64,7 @@ class Node(Protocol):
     async def fetch(self, request: Request) -> Fetched:
         """Send a request to a service that listens on the node."""
         ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.dash.logic.settings import Dash
-from chapiteau.plumbing.tomlfile import read_toml
+from chapiteau.plumbing.project import find_config
+from chapiteau.plumbing.project import read_project as read_file
+from chapiteau.run.client import run_dir_of, socket_of
 
 __all__ = ["Project", "read_project"]
 
@@ -19,12 +20,8 @@ class Project:
     config: Path
     name: str
     run_dir: Path
+    control_socket: Path  # where the supervisor answers
     dash: Dash
-
-    @property
-    def control_socket(self) -> Path:
-        """Where the supervisor answers."""
-        return self.run_dir / "control.sock"
 
     @property
     def address_file(self) -> Path:
@@ -36,26 +33,19 @@ class Project:
         """What the hub must not forget."""
         return self.run_dir / "dash.sqlite3"
 
-    @property
-    def reports(self) -> Path:
-        """Where load tests of this project lie."""
-        return self.run_dir / "load"
 
-
-def read_project(config: Path) -> Project:
+def read_project(given: Path | None) -> Project:
     """Read [project] and [dash]. Raises InvalidInputError with file and line of each problem."""
-    config = config.absolute()
-    file = read_toml(config)
-    dash, found = read(Dash, file.data.get("dash", {}), ("dash",))
-    raise_problems(
-        str(config), [Problem(file.where(path), str(p.what), p.hint) for path, p in found]
-    )
+    config = find_config(given)
+    file = read_file(config)
+    dash, found = read(Dash, file.section("dash"), ("dash",))
+    problems = [Problem(file.where(path), f"{p.where}: {p.what}", p.hint) for path, p in found]
+    raise_problems(str(config), problems)
     assert dash is not None  # noqa: S101 — no problems means a value
-    project: dict[str, Any] = file.data.get("project", {})
-    folder = config.parent
     return Project(
         config=config,
-        name=str(project.get("name") or folder.name),
-        run_dir=folder / str(project.get("run_dir", ".chapiteau")),
+        name=str(file.section("project").get("name") or config.parent.name),
+        run_dir=run_dir_of(config),
+        control_socket=socket_of(config),
         dash=dash,
     )

@@ -1,45 +1,44 @@
 """Load tests of this project: what ran, what runs now."""
 
 import asyncio
-import importlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["LiveLoad", "report_path", "result", "results"]
+from chapiteau.core.errors import NotFoundError
+from chapiteau.load import client
+
+__all__ = ["LiveLoad", "report", "result", "results"]
 
 _LOOK: Final = 1.0  # seconds between two looks at the folder
 
 
-def _client() -> Any:
-    return importlib.import_module("chapiteau.load.client")
-
-
 def results(folder: Path) -> list[dict[str, Any]]:
-    """Finished load tests, newest first."""
-    found: list[dict[str, Any]] = _client().results(folder)
-    return found
+    """Finished load tests, newest first. `folder` is the project's run folder."""
+    return [summary.to_dict() for summary in client.results(folder)]
 
 
-def result(folder: Path, name: str) -> dict[str, Any]:
+def result(folder: Path, number: int) -> dict[str, Any]:
     """Everything about one load test. Raises NotFoundError."""
-    found: dict[str, Any] = _client().result(folder, name)
-    return found
+    return client.result(folder, number)
 
 
-def report_path(folder: Path, name: str) -> Path:
+def report(folder: Path, number: int) -> str:
     """Its HTML report. Raises NotFoundError."""
-    return Path(_client().report_path(folder, name))
+    path = client.report_path(folder, number)
+    if path is None:
+        raise NotFoundError(f"load test {number} has no report any more")
+    return path.read_text(encoding="utf-8")
 
 
 class LiveLoad:
-    """Looks at the running load test once per second, while anybody watches."""
+    """Looks at the running load tests once per second, while anybody watches."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     async def follow(self) -> AsyncIterator[dict[str, Any]]:
-        """What changed: the running test ("live", None when there is none) and the results."""
+        """{"live": […], "results": […]}, whenever it changed."""
         before: dict[str, Any] | None = None
         while True:
             now = await asyncio.to_thread(self._look)
@@ -49,4 +48,4 @@ class LiveLoad:
             await asyncio.sleep(_LOOK)
 
     def _look(self) -> dict[str, Any]:
-        return {"live": _client().live(self._folder), "results": results(self._folder)}
+        return {"live": client.live(self._folder), "results": results(self._folder)}

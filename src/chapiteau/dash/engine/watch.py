@@ -139,6 +139,7 @@ class NodeWatch:
         if not self._always_measure:
             await self._watched.wait()
         async for message in self.node.stats():
+            message = {"pid": [], "cpu": [], "rss": [], **message}
             if "ids" in message and message["ids"] != self.ids:
                 self.ids = list(message["ids"])
                 self.ids_version += 1

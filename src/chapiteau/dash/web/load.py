@@ -4,6 +4,7 @@ import asyncio
 
 from aiohttp import web
 
+from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.engine import results
 from chapiteau.dash.logic.pages import REPORT_HEADERS
 from chapiteau.dash.web.guard import HUB, need
@@ -21,14 +22,20 @@ async def load_results(request: web.Request) -> web.Response:
 @need("see")
 async def load_result(request: web.Request) -> web.Response:
     """GET /api/load/ID: everything about one."""
-    folder, name = request.app[HUB].reports, request.match_info["id"]
-    return web.json_response(await asyncio.to_thread(results.result, folder, name))
+    folder = request.app[HUB].reports
+    return web.json_response(await asyncio.to_thread(results.result, folder, _number(request)))
 
 
 @need("see")
 async def load_report(request: web.Request) -> web.StreamResponse:
     """GET /api/load/ID/report: its HTML, in a sandbox of its own."""
-    folder, name = request.app[HUB].reports, request.match_info["id"]
-    path = await asyncio.to_thread(results.report_path, folder, name)
-    text = await asyncio.to_thread(path.read_text, "utf-8")
+    folder = request.app[HUB].reports
+    text = await asyncio.to_thread(results.report, folder, _number(request))
     return web.Response(text=text, content_type="text/html", headers=REPORT_HEADERS)
+
+
+def _number(request: web.Request) -> int:
+    text = request.match_info["id"]
+    if not text.isascii() or not text.isdigit() or len(text) > 15:
+        raise NotFoundError(f"no load test {text[:40]!r}")
+    return int(text)

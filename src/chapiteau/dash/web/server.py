@@ -21,6 +21,7 @@ from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.hub import Hub
 from chapiteau.dash.engine.local import LocalNode
+from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.notify import notify
 from chapiteau.dash.engine.project import Project
 from chapiteau.dash.engine.sessions import Sessions
@@ -47,7 +48,7 @@ class Server:
         port: int,
         exact_port: bool,
         clock: Clock,
-        node: LocalNode | None = None,
+        node: Node | None = None,
     ) -> None:
         self.project = project
         self._host = host
@@ -118,7 +119,7 @@ class Server:
             actions=Actions(fleet, bus, store, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
-            reports=self.project.reports,
+            reports=self.project.run_dir,
         )
 
     def _door(self) -> Door:

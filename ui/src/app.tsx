@@ -1,0 +1,105 @@
+/** The frame around every page: where you are, what else there is, how fresh it all is. */
+
+import { useEffect, useState } from "preact/hooks";
+import { post } from "./live/api";
+import { heard, linkLost, linkUp, now, session, sortedNodes, troubles } from "./live/store";
+import { duration } from "./model/format";
+import { go, route } from "./model/route";
+import { Apis } from "./pages/Apis";
+import { Events } from "./pages/Events";
+import { Fleet } from "./pages/Fleet";
+import { Load } from "./pages/Load";
+import { Server } from "./pages/Server";
+import { Service } from "./pages/Service";
+import { Sockets } from "./pages/Sockets";
+import { ActionDialog, Toasts } from "./parts/Doing";
+import { KeySheet, Palette } from "./parts/Palette";
+import { listenToKeys, overlay } from "./keys";
+import { nextTheme, theme } from "./theme";
+
+const PAGES: [string, string, string][] = [
+  ["/", "Fleet", "g f"],
+  ["/sockets", "Sockets", "g k"],
+  ["/load", "Load", "g l"],
+  ["/apis", "APIs", "g a"],
+  ["/events", "Events", "g e"],
+];
+
+export function App() {
+  useEffect(listenToKeys, []);
+  const { parts } = route.value;
+  const first = parts[0] ?? "";
+  useEffect(() => {
+    document.title = `${[parts[1] ?? first, session.value?.project].filter(Boolean).join(" · ") || "Chapiteau"} — Chapiteau`;
+  }, [route.value, session.value]);
+  return (
+    <div class={`frame${linkUp.value ? "" : " cut"}`}>
+      <a class="skip" href="#main">Skip to content</a>
+      <header class="top">
+        <a class="brand" href="/"><img src="/favicon.svg" alt="" width="20" height="20" /> <span>{session.value?.project ?? "Chapiteau"}</span></a>
+        <nav aria-label="Pages">
+          {PAGES.map(([path, label, keys]) => {
+            const here = path === "/" ? ["", "server", "service"].includes(first) : `/${first}` === path;
+            return <a key={path} href={path} aria-current={here ? "page" : undefined} title={keys} aria-keyshortcuts={keys}>{label}{path === "/" && troubles.value.length > 0 && <span class="count">{troubles.value.length}</span>}</a>;
+          })}
+        </nav>
+        <button type="button" class="quiet palette-button" onClick={() => (overlay.value = "palette")} aria-keyshortcuts="Control+K" title="Search or command (⌘K)">Search<kbd>⌘K</kbd></button>
+        <Freshness />
+        <button type="button" class="quiet" onClick={nextTheme} title={`Theme: ${theme.value} (t)`} aria-label={`Theme: ${theme.value}`} aria-keyshortcuts="t">{theme.value === "light" ? "☀" : theme.value === "dark" ? "☾" : "◐"}</button>
+        <Me />
+      </header>
+      <main id="main" tabIndex={-1}><Page parts={parts} /></main>
+      <ActionDialog />
+      <Toasts />
+      {overlay.value === "palette" && <Palette />}
+      {overlay.value === "keys" && <KeySheet />}
+    </div>
+  );
+}
+
+function Page({ parts }: { parts: string[] }) {
+  const [first = "", second = ""] = parts;
+  if (!sortedNodes.value.length) return <p class="empty" aria-busy="true">Waiting for the first server…</p>;
+  if (first === "") return <Fleet />;
+  if (first === "server" && second) return <Server key={second} name={second} />;
+  if (first === "service" && second) return <Service key={second} name={second} />;
+  if (first === "sockets") return <Sockets />;
+  if (first === "load") return <Load id={second} />;
+  if (first === "apis") return <Apis />;
+  if (first === "events") return <Events />;
+  return <p class="empty">There is no such page. <a href="/">Home</a></p>;
+}
+
+/** How old the newest number is; old values grey out, they never vanish. */
+function Freshness() {
+  const nodes = sortedNodes.value;
+  const up = nodes.filter((n) => !n.away).length;
+  const age = heard.value ? now.value - heard.value / 1000 : 0;
+  const lost = linkLost.value ? now.value - linkLost.value / 1000 : 0;
+  const tone = !linkUp.value ? "bad" : age > 3 || up < nodes.length ? "warn" : "good";
+  const word = !linkUp.value ? `reconnecting (${duration(lost)})` : age > 3 ? `${duration(age)} old` : "live";
+  return (
+    <span class="fresh" role="status">
+      <span class={tone}>● {word}</span>
+      {nodes.length > 1 && <span class="muted"> {up}/{nodes.length}<span class="wide"> servers</span></span>}
+    </span>
+  );
+}
+
+function Me() {
+  const [open, setOpen] = useState(false);
+  const who = session.value;
+  if (!who) return null;
+  const leave = async () => {
+    await post("/api/logout", {});
+    location.assign("/");
+  };
+  return (
+    <span class="me">
+      <button type="button" class="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>{who.name} ▾</button>
+      {open && <span class="menu"><span class="muted">{who.role}</span><button type="button" class="quiet" onClick={() => (overlay.value = "keys")}>Keys</button><button type="button" class="quiet" onClick={leave}>Log out</button></span>}
+    </span>
+  );
+}
+
+export const goHome = () => go("/");

@@ -1,0 +1,93 @@
+/** Keys that work everywhere. Each is also in a button's tooltip. */
+
+import { signal } from "@preact/signals";
+import { go } from "./model/route";
+import { troubles } from "./live/store";
+import { href } from "./model/route";
+import { nextTheme } from "./theme";
+
+export const overlay = signal<"" | "palette" | "keys">("");
+export const singleKeys = signal(localStorage.getItem("keys") !== "off");
+
+export const KEYS: [string, string][] = [
+  ["⌘K or Ctrl+K, :", "search, or give a command"],
+  ["/", "filter what is shown"],
+  ["g f, g k, g l, g a, g e", "go to Fleet, Sockets, Load, APIs, Events"],
+  ["n", "next problem"],
+  ["j k ↵", "move in a table, open the row"],
+  ["x", "select the row"],
+  ["r, Shift+R, s", "(service) reload, restart, stop or start"],
+  ["+ −", "(service) one process more, one less"],
+  ["l, f", "(service) filter the log, follow it again"],
+  ["t", "theme; on an API: try"],
+  ["?", "this sheet"],
+  ["Esc", "close, or go back"],
+];
+
+const PLACES: Record<string, string> = { f: "/", s: "/?view=services", k: "/sockets", l: "/load", a: "/apis", e: "/events" };
+
+let pending = "";
+let problem = 0;
+
+export function setSingleKeys(on: boolean): void {
+  singleKeys.value = on;
+  localStorage.setItem("keys", on ? "on" : "off");
+}
+
+export function listenToKeys(): () => void {
+  addEventListener("keydown", onKey);
+  return () => removeEventListener("keydown", onKey);
+}
+
+function onKey(event: KeyboardEvent): void {
+  if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") return done(event, () => (overlay.value = "palette"));
+  if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
+  const at = event.target as HTMLElement;
+  if (at.matches("input, textarea, select, [contenteditable]")) {
+    if (event.key === "Escape") at.blur();
+    return;
+  }
+  if (singleKeys.value || event.key === "Escape") single(event);
+}
+
+function single(event: KeyboardEvent): void {
+  const key = event.key;
+  if (pending === "g") {
+    pending = "";
+    const place = PLACES[key];
+    if (place) return done(event, () => go(place));
+  }
+  if (key === "g") pending = "g";
+  else if (key === "?") done(event, () => (overlay.value = "keys"));
+  else if (key === ":") done(event, () => (overlay.value = "palette"));
+  else if (key === "/") done(event, () => focus("#filter") || focus("#log-filter"));
+  else if (key === "l") done(event, () => focus("#log-filter"));
+  else if (key === "f") document.querySelector<HTMLElement>(".pill")?.click();
+  else if (key === "n") nextProblem(event);
+  else if (key === "Escape" && history.length > 1 && location.pathname !== "/") history.back();
+  else if (!press(key, event) && key === "t") done(event, nextTheme);
+}
+
+/** Buttons carry their key; the first one on the page is pressed. */
+function press(key: string, event: KeyboardEvent): boolean {
+  const name = key === "R" ? "Shift+R" : key;
+  const button = [...document.querySelectorAll<HTMLButtonElement>("[data-key]")].find((one) => one.dataset["key"] === name && !one.disabled);
+  if (button) done(event, () => button.click());
+  return Boolean(button);
+}
+
+function nextProblem(event: KeyboardEvent): void {
+  const found = troubles.value[problem++ % Math.max(1, troubles.value.length)];
+  if (found) done(event, () => go(found.service ? href(["service", found.service], { node: found.node }) : href(["server", found.node])));
+}
+
+function focus(selector: string): boolean {
+  const found = document.querySelector<HTMLElement>(selector);
+  found?.focus();
+  return Boolean(found);
+}
+
+function done(event: KeyboardEvent, work: () => unknown): void {
+  event.preventDefault();
+  work();
+}

@@ -1,0 +1,73 @@
+/** Pressing a button: ask where it matters, do it once, show what comes of it. */
+
+import { signal } from "@preact/signals";
+import type { Target, Verb } from "../model/types";
+import { act, Refusal } from "./api";
+
+export interface Wish {
+  verb: Verb;
+  targets: Target[];
+  options: Record<string, unknown>;
+}
+
+export interface Toast {
+  id: number;
+  action: number; // 0: not begun
+  error: string;
+  hint: string;
+}
+
+export const asked = signal<Wish | null>(null);
+export const toasts = signal<readonly Toast[]>([]);
+let count = 0;
+
+/** Do it, or ask first: whatever stops something, or touches more than one server. */
+export function wish(verb: Verb, targets: Target[], options: Record<string, unknown> = {}): void {
+  const order = { verb, targets, options };
+  if (needsAsking(order)) asked.value = order;
+  else void perform(order);
+}
+
+export function needsAsking({ verb, targets, options }: Wish): boolean {
+  if (new Set(targets.map((t) => t.node)).size > 1) return true;
+  if (verb === "stop" || verb === "restart" || options["processes"] === 0) return true;
+  return verb === "signal" && ["KILL", "TERM", "QUIT", "INT"].includes(String(options["signal"]));
+}
+
+export async function perform(order: Wish): Promise<void> {
+  const toast: Toast = { id: ++count, action: 0, error: "", hint: "" };
+  toasts.value = [...toasts.value, toast];
+  try {
+    const action = await act(order.verb, order.targets, order.options, crypto.randomUUID());
+    change(toast.id, { action: action.number });
+  } catch (error) {
+    const refusal = error instanceof Refusal ? error : new Refusal(0, String(error), "");
+    change(toast.id, { error: refusal.message, hint: refusal.hint });
+  }
+}
+
+export function dismiss(id: number): void {
+  toasts.value = toasts.value.filter((toast) => toast.id !== id);
+}
+
+function change(id: number, part: Partial<Toast>): void {
+  toasts.value = toasts.value.map((toast) => (toast.id === id ? { ...toast, ...part } : toast));
+}
+
+export function commandLine({ verb, targets, options }: Wish): string {
+  const services = [...new Set(targets.map((t) => t.service))];
+  return services.map((service) => one(verb, service, options)).join("\n");
+}
+
+function one(verb: Verb, service: string, options: Record<string, unknown>): string {
+  const words = ["chapiteau", verb, service];
+  if (verb === "scale") {
+    const by = Number(options["by"] ?? 0);
+    words.push("processes" in options ? String(options["processes"]) : by < 0 ? String(by) : `+${by}`);
+  }
+  if (verb === "signal") {
+    words.push(String(options["signal"]));
+    if (options["process"]) words.push("--process", String(options["process"]));
+  }
+  return words.join(" ");
+}

@@ -1,0 +1,160 @@
+/** Everything known of the fleet, as signals; filled by the live socket. */
+
+import { computed, signal } from "@preact/signals";
+import { Numbers, type StatsNames, type StatsNode } from "../model/columns";
+import type { Action, Happening, LogRow, Node, Session, Trouble } from "../model/types";
+import { get } from "./api";
+import { Live, type Message } from "./socket";
+
+const KEPT_EVENTS = 3000;
+
+export const session = signal<Session | null>(null);
+export const loggedOut = signal("");
+export const nodes = signal<ReadonlyMap<string, Node>>(new Map());
+export const events = signal<readonly Happening[]>([]);
+export const actions = signal<ReadonlyMap<number, Action>>(new Map());
+export const load = signal<LoadState | null>(null);
+export const linkUp = signal(false);
+export const linkLost = signal(0); // when the link was lost, ms
+export const heard = signal(0); // when numbers last came, ms
+export const tick = signal(0); // counts messages with numbers
+export const now = signal(Date.now() / 1000);
+export const numbers = new Numbers();
+
+export interface LoadResult {
+  id: number;
+  started: number;
+  kind: string;
+  name: string;
+  target: string;
+  verdict: string;
+  line: string;
+  seconds: number;
+  requests: number;
+  rate: number;
+  p99: number | null;
+  errors: number;
+  report: string;
+}
+
+export interface LiveRun {
+  run: string;
+  name?: string;
+  target?: string;
+  phase?: string;
+  line?: string;
+  elapsed?: number;
+  total?: number;
+  requests?: number;
+  rate?: number;
+  wanted?: number;
+  users?: number;
+  p50?: number | null;
+  p99?: number | null;
+  errors?: number;
+}
+
+export interface LoadState {
+  live: LiveRun[];
+  results: LoadResult[];
+}
+
+export const troubles = computed<Trouble[]>(() =>
+  [...nodes.value.values()].flatMap((node) => node.troubles).sort((a, b) => b.severity - a.severity || b.since - a.since),
+);
+
+export const sortedNodes = computed<Node[]>(() => [...nodes.value.values()].sort((a, b) => a.name.localeCompare(b.name)));
+
+let live: Live | null = null;
+const logTakers = new Map<string, (rows: LogRow[], gap: number) => void>();
+let logCount = 0;
+
+export function connect(): void {
+  live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
+  live.onMessages = (messages) => messages.forEach(take);
+  live.onLink = (up, refused) => {
+    if (up !== linkUp.value) linkLost.value = up ? 0 : Date.now();
+    linkUp.value = up;
+    if (refused) void checkSession();
+  };
+  setInterval(() => (now.value = Date.now() / 1000), 1000);
+  for (const topic of ["fleet", "stats", "events", "actions"]) live.subscribe(topic);
+  live.start();
+}
+
+export function watchLoad(): () => void {
+  return live?.subscribe("load") ?? (() => {});
+}
+
+export interface LogQuery {
+  nodes: string[];
+  query: Record<string, string>;
+}
+
+/** Follow output; `taker` gets rows and how many were skipped before them. */
+export function followLog(wanted: LogQuery, taker: (rows: LogRow[], gap: number) => void): () => void {
+  const id = `${++logCount}`;
+  const topic = `log:${id}`;
+  logTakers.set(topic, taker);
+  const stop = live?.want(topic, { op: "log", id, ...wanted });
+  return () => {
+    logTakers.delete(topic);
+    stop?.();
+  };
+}
+
+async function checkSession(): Promise<void> {
+  try {
+    session.value = await get<Session>("/api/session");
+  } catch (error) {
+    if ((error as { status?: number }).status === 401) loggedOut.value = "The session has ended.";
+  }
+}
+
+function take(message: Message): void {
+  if (message.topic === "fleet") takeNode(message.data as Node & { gone?: string });
+  else if (message.topic === "stats") takeStats(message.data as StatsNames & { nodes?: StatsNode[] });
+  else if (message.topic === "events") takeEvents(message.data as { events: Happening[]; first?: boolean });
+  else if (message.topic === "actions") {
+    const action = message.data as Action;
+    actions.value = new Map(actions.value).set(action.number, action);
+  } else if (message.topic === "load") load.value = message.data as LoadState;
+  else if (message.topic.startsWith("log:")) {
+    const { lines, gap } = message.data as { lines: LogRow[]; gap: number };
+    logTakers.get(message.topic)?.(lines, gap);
+  }
+}
+
+function takeNode(node: Node & { gone?: string }): void {
+  const next = new Map(nodes.value);
+  if (node.gone) {
+    next.delete(node.gone);
+    numbers.forget(node.gone);
+  } else next.set(node.name, node);
+  nodes.value = next;
+}
+
+function takeStats(data: StatsNames & { nodes?: StatsNode[] }): void {
+  if (!data.nodes) {
+    numbers.names(data);
+    return;
+  }
+  for (const node of data.nodes) numbers.columns(node);
+  heard.value = Date.now();
+  tick.value++;
+}
+
+function takeEvents(data: { events: Happening[]; first?: boolean }): void {
+  const before = data.first ? [] : events.value;
+  events.value = [...before, ...data.events].slice(-KEPT_EVENTS);
+}
+
+/** Whether the person may do this. */
+export function may(verb: string): boolean {
+  return session.value?.verbs.includes(verb) ?? false;
+}
+
+/** Nodes that run a service of this name. */
+export function nodesWith(service: string): Node[] {
+  return sortedNodes.value.filter((node) => node.status.services?.some((s) => s.name === service));
+}

@@ -1,0 +1,88 @@
+/** Rows of the process and service tables, made of what the fleet says and what was measured. */
+
+import type { Node, Process, Service } from "./types";
+import type { Numbers } from "./columns";
+
+export interface ProcessRow {
+  id: string;
+  node: string;
+  away: boolean;
+  service: string;
+  process: Process;
+  cpu: number;
+  rss: number;
+}
+
+export interface ServiceRow {
+  id: string;
+  node: string;
+  away: boolean;
+  service: Service;
+  state: string;
+  cpu: number;
+  rss: number;
+}
+
+export function processRows(nodes: readonly Node[], numbers: Numbers, only = ""): ProcessRow[] {
+  const rows: ProcessRow[] = [];
+  for (const node of nodes) {
+    for (const service of node.status.services ?? []) {
+      if (only && service.name !== only) continue;
+      for (const process of service.processes) {
+        const key = `${service.name}/${process.number}`;
+        const read = process.pid ? numbers.process(node.name, key) : null;
+        rows.push({
+          id: `${node.name}/${key}/${process.pid}`,
+          node: node.name,
+          away: node.away > 0,
+          service: service.name,
+          process,
+          cpu: read?.cpu ?? process.cpu_percent,
+          rss: read?.rss ?? process.rss_bytes,
+        });
+      }
+    }
+  }
+  return rows;
+}
+
+export function serviceRows(nodes: readonly Node[], numbers: Numbers): ServiceRow[] {
+  return nodes.flatMap((node) =>
+    (node.status.services ?? []).map((service) => ({
+      id: `${node.name}/${service.name}`,
+      node: node.name,
+      away: node.away > 0,
+      service,
+      state: service.state,
+      ...numbers.service(node.name, service.name),
+    })),
+  );
+}
+
+const WORST = ["failed", "backoff", "unhealthy", "stopping", "starting", "waiting", "reloading", "stopped", "running", "completed"];
+
+/** Order of states, the worst first. */
+export function rank(state: string): number {
+  const at = WORST.indexOf(state);
+  return at < 0 ? 3 : at;
+}
+
+/** The state to show for many services at once. */
+export function worst(states: readonly string[]): string {
+  return [...states].sort((a, b) => rank(a) - rank(b))[0] ?? "stopped";
+}
+
+/** Why a process is not simply running, or what it said of itself. */
+export function reason(process: Process): string {
+  const exit = process.last_exit;
+  if (process.state === "running") return process.status_text || process.reason;
+  return process.reason || exit.cause || "";
+}
+
+/** "exit 1", "SIGKILL", "out of memory". */
+export function exitWords(process: Process): string {
+  const exit = process.last_exit;
+  if (!exit || (exit.code == null && !exit.signal)) return "";
+  if (exit.oom) return "out of memory";
+  return exit.signal ? `killed by ${exit.signal}` : `exit ${exit.code}`;
+}

@@ -1,0 +1,148 @@
+/** What the hub sends: docs/reference/dash-api.md and control-api.md. */
+
+export interface LastExit {
+  code?: number | null;
+  signal?: string | null;
+  oom?: boolean;
+  cause?: string;
+  lines?: string[];
+  time?: number;
+}
+
+export interface Process {
+  number: number;
+  pid: number;
+  state: string;
+  reason: string;
+  ready: boolean;
+  started_at: number;
+  restarts: number;
+  cpu_percent: number;
+  rss_bytes: number;
+  status_text: string;
+  last_exit: LastExit;
+}
+
+export interface Service {
+  name: string;
+  state: string;
+  reason: string;
+  wanted: number;
+  ready: number;
+  processes: Process[];
+  command: string;
+  one_shot: boolean;
+  sockets: string[];
+  needs: string[];
+  restarts: number;
+  schedule: string;
+  next_run: number;
+  openapi: string;
+  labels: Record<string, string>;
+}
+
+export interface Socket {
+  name: string;
+  address: string;
+  type: string;
+  backlog: number;
+  queued: number;
+  connections: number;
+  services: string[];
+}
+
+export interface Status {
+  project: string;
+  node: string;
+  pid: number;
+  keeper_pid: number;
+  version: string;
+  config: string;
+  generation: number;
+  started_at: number;
+  brain_restarts: number;
+  services: Service[];
+  sockets: Socket[];
+  cpu_percent: number;
+  rss_bytes: number;
+  cgroups: string;
+}
+
+export interface Cure {
+  verb: Verb;
+  service: string;
+  line: string;
+  options: Record<string, unknown>;
+}
+
+export interface Trouble {
+  key: string;
+  severity: number;
+  node: string;
+  what: string;
+  service: string;
+  process: number;
+  since: number;
+  cause: string;
+  lines: string[];
+  cures: Cure[];
+}
+
+export interface Node {
+  name: string;
+  seen: number;
+  away: number;
+  why: string;
+  status: Partial<Status>;
+  troubles: Trouble[];
+}
+
+export interface Happening {
+  node: string;
+  seq: number;
+  time: number;
+  kind: string;
+  service?: string;
+  process?: number;
+  pid?: number;
+  who?: string;
+  text?: string;
+  data?: Record<string, unknown>;
+}
+
+export type Verb = "start" | "stop" | "restart" | "reload" | "scale" | "signal";
+
+export interface Target {
+  node: string;
+  service: string;
+}
+
+export interface Result {
+  ok: boolean;
+  text?: string;
+  error?: string;
+  hint?: string;
+}
+
+export interface Action {
+  key: string;
+  number: number;
+  verb: Verb;
+  who: string;
+  options: Record<string, unknown>;
+  began: number;
+  ended: number;
+  lines: string[];
+  targets: (Target & { result: Result | null })[];
+}
+
+export interface Session {
+  name: string;
+  role: string;
+  verbs: string[];
+  project: string;
+  time: number;
+}
+
+/** [time, node, service, process, stream, text] */
+export type LogRow = [number, string, string, number, string, string];

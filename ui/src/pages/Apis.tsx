@@ -1,0 +1,167 @@
+/** Each service's own API: read it, try it through the hub, copy it, load-test it. */
+
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { get, post, Refusal } from "../live/api";
+import { may, sortedNodes } from "../live/store";
+import { plain } from "../model/ansi";
+import { curl, filledHeaders, filledPath, loadLine, operations, outline, typeOf, type Doc, type Filled, type Operation } from "../model/openapi";
+import { href, narrow, param } from "../model/route";
+import { CommandLine, CopyButton } from "../parts/Copy";
+import { FilterBox } from "../parts/Tables";
+
+interface Found {
+  url: string;
+  document: Doc;
+}
+
+export function Apis() {
+  const published = sortedNodes.value.flatMap((node) => (node.status.services ?? []).filter((s) => s.openapi).map((s) => ({ node: node.name, service: s.name })));
+  const service = param("service", published[0]?.service ?? "");
+  const node = param("node", published.find((p) => p.service === service)?.node ?? "");
+  if (!published.length) return <><h1>APIs</h1><p class="empty">No service publishes an OpenAPI document.</p></>;
+  return (
+    <>
+      <header class="title"><h1>APIs</h1>
+        <select aria-label="Service" value={`${node}/${service}`} onChange={(event) => {
+          const [n = "", s = ""] = (event.currentTarget as HTMLSelectElement).value.split("/");
+          narrow({ node: n, service: s, op: "" });
+        }}>
+          {published.map((p) => <option key={`${p.node}/${p.service}`} value={`${p.node}/${p.service}`}>{p.service} on {p.node}</option>)}
+        </select>
+      </header>
+      <Api key={`${node}/${service}`} node={node} service={service} />
+    </>
+  );
+}
+
+function Api({ node, service }: { node: string; service: string }) {
+  const [found, setFound] = useState<Found | null>(null);
+  const [error, setError] = useState("");
+  useEffect(() => {
+    if (node && service) get<Found>("/api/openapi", { node, service }).then(setFound, (problem: unknown) => setError(problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)));
+  }, [node, service]);
+  const ops = useMemo(() => (found ? operations(found.document) : []), [found]);
+  if (error) return <p role="alert" class="bad">✖ {error}</p>;
+  if (!found) return <p class="empty" aria-busy="true">Fetching the document…</p>;
+  const info = (found.document["info"] ?? {}) as Record<string, string>;
+  const words = param("q").toLowerCase();
+  const shown = ops.filter((op) => `${op.method} ${op.path} ${op.summary}`.toLowerCase().includes(words));
+  const op = ops.find((one) => one.id === param("op")) ?? shown[0];
+  return (
+    <>
+      <p><strong>{info["title"]}</strong> {info["version"]} · OpenAPI {String(found.document["openapi"])} · {ops.length} operations · <a href={href(["service", service])}>{service}</a>
+        <span class="muted"> {info["description"]}</span></p>
+      <div class="two apis">
+        <nav class="panel" aria-label="Operations">
+          <div class="bar"><FilterBox placeholder="find an operation" /></div>
+          <ul class="ops">{shown.map((one) => (
+            <li key={one.id}><button type="button" aria-current={one === op} onClick={() => narrow({ op: one.id })}><Method name={one.method} /> <span class={one.deprecated ? "struck" : ""}>{one.path}</span><span class="muted summary">{one.summary}</span></button></li>
+          ))}</ul>
+        </nav>
+        {op && <Detail key={op.id} op={op} found={found} node={node} service={service} />}
+      </div>
+    </>
+  );
+}
+
+const Method = ({ name }: { name: string }) => <code class={`method m-${name.toLowerCase()}`}>{name}</code>;
+
+function Detail({ op, found, node, service }: { op: Operation; found: Found; node: string; service: string }) {
+  const [filled, setFilled] = useState<Filled>(() => start(op));
+  const origin = new URL(found.url).origin;
+  return (
+    <section class="panel detail" aria-label={`${op.method} ${op.path}`}>
+      <h2><Method name={op.method} /> <code>{op.path}</code></h2>
+      {op.summary && <p>{op.summary}</p>}
+      {op.description && op.description !== op.summary && <p class="muted pre">{op.description}</p>}
+      <Form op={op} filled={filled} set={setFilled} />
+      <Try op={op} filled={filled} node={node} service={service} origin={origin} />
+      <CommandLine line={loadLine(found.url, op)} label="Load-test this" />
+      {op.responses.map((answer) => (
+        <details key={answer.status} class="answer">
+          <summary><strong>{answer.status}</strong> {answer.description}</summary>
+          {answer.schema && <Outline doc={found.document} schema={answer.schema} />}
+        </details>
+      ))}
+    </section>
+  );
+}
+
+function start(op: Operation): Filled {
+  return { values: Object.fromEntries(op.parameters.map((p) => [`${p.where} ${p.name}`, p.where === "path" ? p.example || "1" : p.required ? p.example : ""])), body: op.body?.example ?? "" };
+}
+
+function Form({ op, filled, set }: { op: Operation; filled: Filled; set: (filled: Filled) => void }) {
+  return (
+    <div class="form">
+      {op.parameters.map((p) => {
+        const key = `${p.where} ${p.name}`;
+        return (
+          <label key={key}>
+            <span><code>{p.name}</code>{p.required && <span class="bad" title="required"> *</span>} <span class="muted">{p.where} · {typeOf({}, p.schema)}</span></span>
+            <input value={filled.values[key] ?? ""} placeholder={p.example} onInput={(event) => set({ ...filled, values: { ...filled.values, [key]: (event.currentTarget as HTMLInputElement).value } })} />
+            {p.description && <span class="muted">{p.description}</span>}
+          </label>
+        );
+      })}
+      {op.body && <label><span><code>body</code> <span class="muted">{op.body.type}</span></span><textarea rows={8} spellcheck={false} value={filled.body} onInput={(event) => set({ ...filled, body: (event.currentTarget as HTMLTextAreaElement).value })} /></label>}
+    </div>
+  );
+}
+
+interface Answer {
+  status: number;
+  headers: [string, string][];
+  body: string;
+  milliseconds: number;
+  cut: boolean;
+}
+
+function Try({ op, filled, node, service, origin }: { op: Operation; filled: Filled; node: string; service: string; origin: string }) {
+  const [answer, setAnswer] = useState<Answer | null>(null);
+  const [error, setError] = useState("");
+  const line = curl(origin, op, filled);
+  const send = async () => {
+    setError("");
+    try {
+      setAnswer(await post<Answer>("/api/try", { node, service, method: op.method, path: filledPath(op, filled), headers: filledHeaders(op, filled), body: op.body ? filled.body : "" }));
+    } catch (problem) {
+      setError(problem instanceof Refusal ? problem.message : String(problem));
+    }
+  };
+  return (
+    <>
+      <div class="bar">
+        {may("try") && <button type="button" class="primary" data-key="t" aria-keyshortcuts="t" onClick={send}>Try on {node}</button>}
+        <CopyButton text={line} label="Copy as curl" />
+        <code class="muted ellipsis">{line}</code>
+      </div>
+      {error && <p role="alert" class="bad">✖ {error}</p>}
+      {answer && (
+        <div class="tried" role="status">
+          <p><strong class={answer.status < 400 ? "good" : "bad"}>{answer.status}</strong> in {answer.milliseconds} ms{answer.cut && ", cut at 1 MB"}</p>
+          <details><summary>{answer.headers.length} headers</summary><pre>{answer.headers.map(([k, v]) => `${k}: ${v}`).join("\n")}</pre></details>
+          <pre tabIndex={0} aria-label="Body of the answer">{pretty(answer.body)}</pre>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Outline({ doc, schema }: { doc: Doc; schema: Doc }) {
+  const lines = outline(doc, schema);
+  return (
+    <div class="outline">
+      <p class="muted">{typeOf(doc, schema)}</p>
+      <ul>{lines.map((l, i) => <li key={i} class={`d${l.depth}`}><code>{l.name}</code>{l.required && <span class="bad"> *</span>} <span class="muted">{l.type} {l.description}</span></li>)}</ul>
+    </div>
+  );
+}
+
+function pretty(body: string): string {
+  try {
+    return JSON.stringify(JSON.parse(body), null, 2).slice(0, 100_000);
+  } catch {
+    return body.split("\n").map(plain).join("\n").slice(0, 100_000);
+  }
+}

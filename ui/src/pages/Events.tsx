@@ -1,0 +1,31 @@
+/** Everything that happened, on every server, and who did it. */
+
+import { events, sortedNodes } from "../live/store";
+import { compile } from "../model/filter";
+import { narrow, param } from "../model/route";
+import type { Happening } from "../model/types";
+import { Choice } from "../parts/Log";
+import { FilterBox } from "../parts/Tables";
+import { sentence, Timeline } from "../parts/Timeline";
+
+const KINDS: Record<string, RegExp> = {
+  trouble: /exited|failed|killed|unhealthy|unready|backoff|brain_died|dropped/,
+  people: /command|config|scaled|reload/,
+};
+
+export function Events() {
+  const kind = param("kind");
+  const node = param("node");
+  const test = compile<Happening>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.kind} ${e.service ?? ""} ${e.node} ${sentence(e)}`);
+  const shown = events.value.filter((e) => (!node || e.node === node) && (!KINDS[kind] || KINDS[kind].test(e.kind)) && test(e));
+  return (
+    <>
+      <header class="title"><h1>Events</h1>{node && <button type="button" class="chip" onClick={() => narrow({ node: "" })}>{node} ✕</button>}</header>
+      <div class="bar">
+        <Choice label="Kind" value={kind} onPick={(k) => narrow({ kind: k })} options={[["", "all"], ["trouble", "trouble"], ["people", "by people"]]} />
+        <FilterBox placeholder="words, kind:exited, service:web" />
+      </div>
+      <div class="panel"><Timeline events={shown} showNode={sortedNodes.value.length > 1} most={500} /></div>
+    </>
+  );
+}

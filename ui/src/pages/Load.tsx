@@ -1,0 +1,124 @@
+/** Load tests: what runs now, what ran, whether it kept its objective, and the report itself. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { load, now, watchLoad, type LiveRun, type LoadResult } from "../live/store";
+import { duration, grouped, latency, moment, percent } from "../model/format";
+import { compile } from "../model/filter";
+import { go, href, narrow, param } from "../model/route";
+import { Chart } from "../parts/Chart";
+import { CommandLine } from "../parts/Copy";
+import { Grid, sorted, type Column } from "../parts/Grid";
+import { FilterBox } from "../parts/Tables";
+import { Fact } from "./Fleet";
+
+const VERDICTS: Record<string, [string, string]> = {
+  met: ["✓", "good"],
+  "not met": ["✖", "bad"],
+  unsure: ["?", "warn"],
+  "generator-limited": ["▲", "warn"],
+  broken: ["✖", "bad"],
+  none: ["·", "muted"],
+};
+
+export function Load({ id }: { id: string }) {
+  useEffect(watchLoad, []);
+  const state = load.value;
+  if (!state) return <p class="empty" aria-busy="true">Looking for load tests…</p>;
+  const found = state.results.find((r) => String(r.id) === id);
+  if (id) return found ? <One result={found} all={state.results} /> : <p class="empty">No load test {id}. <a href="/load">All load tests</a></p>;
+  return (
+    <>
+      <header class="title"><h1>Load</h1><span class="muted">Latency counts from the moment a request was due, not from when it could be sent.</span></header>
+      {state.live.map((run) => <Live key={run.run} run={run} />)}
+      <div class="bar"><h2>Results</h2><FilterBox placeholder="name, verdict:met, p99>0.3" /></div>
+      <Results rows={state.results} />
+      {!state.results.length && <><p>How far does a service scale, and where does it break?</p><CommandLine line="chapiteau load capacity http://127.0.0.1:8000/openapi.json" /></>}
+    </>
+  );
+}
+
+function Verdict({ word }: { word: string }) {
+  const [glyph, tone] = VERDICTS[word] ?? ["·", "muted"];
+  return <span class={`state ${tone}`}><span aria-hidden="true">{glyph}</span> {word}</span>;
+}
+
+function Results({ rows }: { rows: LoadResult[] }) {
+  const sort = param("sort");
+  const kept = rows.filter(compile(param("q"), (r, name) => (r as unknown as Record<string, string | number>)[name], (r) => `${r.id} ${r.name} ${r.target} ${r.verdict}`));
+  return <Grid label="Load tests" columns={COLUMNS} rows={sorted(kept, COLUMNS, sort)} id={(r) => String(r.id)} sort={sort} onSort={(s) => narrow({ sort: s })} onOpen={(r) => go(href(["load", String(r.id)]))} />;
+}
+
+const COLUMNS: Column<LoadResult>[] = [
+  { key: "id", label: "#", width: "44px", sort: (r) => r.id, cell: (r) => <a href={href(["load", String(r.id)])}>{r.id}</a> },
+  { key: "verdict", label: "verdict", width: "116px", sort: (r) => r.verdict, cell: (r) => <Verdict word={r.verdict} /> },
+  { key: "name", label: "test", width: "minmax(110px, 1fr)", sort: (r) => r.name, cell: (r) => <><strong>{r.name}</strong> <span class="muted">{r.kind}</span></> },
+  { key: "rate", label: "rate", width: "86px", right: true, sort: (r) => r.rate, cell: (r) => `${grouped(r.rate)}/s` },
+  { key: "p99", label: "p99", width: "80px", right: true, from: 440, sort: (r) => r.p99 ?? 0, cell: (r) => (r.p99 == null ? "–" : latency(r.p99)) },
+  { key: "errors", label: "errors", width: "70px", right: true, from: 520, sort: (r) => r.errors, cell: (r) => <span class={r.errors > 0.01 ? "bad" : ""}>{percent(100 * r.errors)}</span> },
+  { key: "requests", label: "requests", width: "90px", right: true, from: 640, sort: (r) => r.requests, cell: (r) => grouped(r.requests) },
+  { key: "started", label: "when", width: "150px", from: 760, sort: (r) => r.started, cell: (r) => moment(r.started) },
+  { key: "line", label: "", width: "minmax(120px, 2fr)", from: 900, cell: (r) => <span class="muted" title={r.line}>{r.line}</span> },
+];
+
+function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {
+  const at = all.findIndex((r) => r.id === result.id);
+  const newer = all[at - 1];
+  const older = all[at + 1];
+  const report = `/api/load/${result.id}/report`;
+  return (
+    <>
+      <header class="title"><h1>{result.name} <span class="muted">#{result.id}</span></h1><Verdict word={result.verdict} /><span class="muted">{moment(result.started)} · {duration(result.seconds)} · {result.target}</span></header>
+      <p class="verdict-line">{result.line}</p>
+      <dl class="band">
+        <Fact label="rate" value={`${grouped(result.rate)}/s`} note={change(result.rate, older?.rate)} />
+        <Fact label="p99" value={result.p99 == null ? "–" : latency(result.p99)} note={change(result.p99 ?? 0, older?.p99 ?? undefined)} />
+        <Fact label="errors" value={percent(100 * result.errors)} tone={result.errors ? "bad" : ""} />
+        <Fact label="requests" value={grouped(result.requests)} />
+      </dl>
+      <div class="bar">
+        {older && <a class="button small" href={href(["load", String(older.id)])} data-key="[">← older</a>}
+        {newer && <a class="button small" href={href(["load", String(newer.id)])} data-key="]">newer →</a>}
+        {result.report && <a class="button small" href={report} target="_blank" rel="noopener">open the report alone</a>}
+        {older && <CommandLine line={`chapiteau load compare ${older.id} ${result.id}`} />}
+      </div>
+      {result.report ? <iframe class="report" src={report} title={`Report of load test ${result.id}`} sandbox="allow-scripts allow-downloads" /> : <p class="empty">Its report was deleted; the numbers above are kept.</p>}
+    </>
+  );
+}
+
+function change(value: number, before: number | undefined): string {
+  if (!before) return "";
+  const by = (100 * (value - before)) / before;
+  return `${by >= 0 ? "+" : ""}${by.toFixed(1)} % against the one before`;
+}
+
+const KEPT = 900;
+
+/** The running test, from one state per second. */
+function Live({ run }: { run: LiveRun }) {
+  const past = useRef<{ times: number[]; rate: number[]; p99: (number | null)[] }>({ times: [], rate: [], p99: [] });
+  const { times, rate, p99 } = past.current;
+  const second = Math.floor(now.peek());
+  if (times[times.length - 1] !== second) {
+    times.push(second);
+    rate.push(run.rate ?? 0);
+    p99.push(run.p99 ?? null);
+    if (times.length > KEPT) [times, rate, p99].forEach((line) => line.shift());
+  }
+  return (
+    <section class="panel live-load" aria-label={`Running: ${run.name ?? run.run}`}>
+      <header class="title"><h2>{run.name ?? run.run}</h2><span class="state busy"><span aria-hidden="true">◐</span> running</span><span class="muted">{run.target} · {duration(run.elapsed ?? 0)}{run.total ? ` of ${duration(run.total)}` : ""} {run.phase}</span></header>
+      <dl class="band">
+        <Fact label="rate" value={`${grouped(run.rate ?? 0)}/s`} note={run.wanted ? `wanted ${grouped(run.wanted)}/s` : ""} />
+        <Fact label="p99" value={run.p99 == null ? "–" : latency(run.p99)} note={run.p50 == null ? "" : `p50 ${latency(run.p50)}`} />
+        <Fact label="errors" value={percent(100 * (run.errors ?? 0))} tone={run.errors ? "bad" : ""} />
+        <Fact label="requests" value={grouped(run.requests ?? 0)} note={run.users ? `${run.users} users` : ""} />
+      </dl>
+      {run.line && <p class="verdict-line">{run.line}</p>}
+      <div class="charts">
+        <Chart title="Requests per second" times={[...times]} series={[{ label: "rate", values: [...rate] }]} format={(v) => `${grouped(v)}/s`} />
+        <Chart title="p99" times={[...times]} series={[{ label: "p99", values: [...p99] }]} format={latency} />
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,33 @@
+/** The door: the one-time link logs in by itself; accounts type a name and a password. */
+
+import { useState } from "preact/hooks";
+import { post, Refusal } from "../live/api";
+
+export function Login({ why, onDone }: { why: string; onDone: () => void }) {
+  const [error, setError] = useState(why);
+  const [busy, setBusy] = useState(false);
+  const submit = async (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    setBusy(true);
+    try {
+      await post("/api/login", { name: form.get("name"), password: form.get("password") });
+      onDone();
+    } catch (problem) {
+      setError(problem instanceof Refusal ? problem.message : String(problem));
+    }
+    setBusy(false);
+  };
+  return (
+    <main class="login">
+      <h1><img src="/favicon.svg" alt="" width="28" height="28" /> Chapiteau</h1>
+      {error && <p role="alert" class="bad">{error}</p>}
+      <p>On this machine, get a link that logs you in: <code>chapiteau dash url</code></p>
+      <form onSubmit={submit}>
+        <label>Name <input name="name" autocomplete="username" required /></label>
+        <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>
+        <button type="submit" class="primary" disabled={busy}>Log in</button>
+      </form>
+    </main>
+  );
+}

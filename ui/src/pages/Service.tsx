@@ -1,0 +1,103 @@
+/** One service, wherever it runs: how many of how many, why not, its curves, its output. */
+
+import { useMemo } from "preact/hooks";
+import { wish } from "../live/doing";
+import { events, may, nodesWith, numbers, tick, troubles } from "../live/store";
+import { href, narrow, param } from "../model/route";
+import { processRows, worst } from "../model/rows";
+import type { Node, Service as ServiceView, Target, Verb } from "../model/types";
+import { Attention } from "../parts/Attention";
+import { CopyButton } from "../parts/Copy";
+import { LiveCharts } from "../parts/LiveCharts";
+import { Choice, Log } from "../parts/Log";
+import { State } from "../parts/State";
+import { ProcessTable } from "../parts/Tables";
+import { Timeline } from "../parts/Timeline";
+
+const SIGNALS = ["HUP", "USR1", "USR2", "TERM", "QUIT", "INT", "KILL"];
+
+export function Service({ name }: { name: string }) {
+  const all = nodesWith(name);
+  const only = param("node");
+  const nodes = only ? all.filter((n) => n.name === only) : all;
+  tick.value;
+  const happened = useMemo(() => events.value.filter((e) => e.service === name && (!only || e.node === only)), [events.value, name, only]);
+  if (!nodes.length) return <p class="empty">No service is called {name}{only && ` on ${only}`}. <a href="/">All services</a></p>;
+  const services = nodes.map((n) => n.status.services?.find((s) => s.name === name)).filter((s) => s !== undefined);
+  const many = nodes.length > 1;
+  const names = nodes.map((n) => n.name);
+  return (
+    <div class={`page${nodes.every((n) => n.away) ? " away" : ""}`}>
+      <Title name={name} services={services} nodes={nodes} />
+      {all.length > 1 && <Choice label="Server" value={only} onPick={(node) => narrow({ node })} options={[["", `all ${all.length} servers`], ...all.slice(0, 12).map((n): [string, string] => [n.name, n.name])]} />}
+      <Buttons name={name} services={services} nodes={nodes} />
+      {troubles.value.some((t) => t.service === name && names.includes(t.node)) && <Attention troubles={troubles.value.filter((t) => t.service === name && names.includes(t.node))} showNode={many} />}
+      <LiveCharts nodes={names} service={name} events={happened} />
+      <div class="two">
+        <section class="panel" aria-label="Processes">
+          <header class="bar"><h2>Processes</h2></header>
+          <ProcessTable label={`Processes of ${name}`} rows={processRows(nodes, numbers, name)} showNode={many} showService={false} />
+        </section>
+        <Log nodes={names} service={name} showNode={many} />
+      </div>
+      <h2>Timeline</h2>
+      <div class="panel"><Timeline events={happened} showNode={many} most={100} /></div>
+    </div>
+  );
+}
+
+function Title({ name, services, nodes }: { name: string; services: ServiceView[]; nodes: Node[] }) {
+  const ready = services.reduce((sum, s) => sum + s.ready, 0);
+  const wanted = services.reduce((sum, s) => sum + s.wanted, 0);
+  const first = services[0] as ServiceView;
+  return (
+    <header class="title">
+      <h1>{name}</h1>
+      <State state={worst(services.map((s) => s.state))} />
+      {!first.one_shot && <span><strong>{ready}/{wanted}</strong> ready on {nodes.length === 1 ? nodes[0]?.name : `${nodes.length} servers`}</span>}
+      {first.sockets.length > 0 && <span class="muted">sockets <a href="/sockets">{first.sockets.join(", ")}</a></span>}
+      {first.needs.length > 0 && <span class="muted">needs {first.needs.map((need, i) => <>{i > 0 && ", "}<a href={href(["service", need])}>{need}</a></>)}</span>}
+      {first.openapi && <a href={href(["apis"], { service: name, node: nodes[0]?.name ?? "" })}>API</a>}
+      {first.schedule && <span class="muted">runs {first.schedule}</span>}
+      <code class="muted command" title={first.command}>{first.command}</code>
+    </header>
+  );
+}
+
+function Buttons({ name, services, nodes }: { name: string; services: ServiceView[]; nodes: Node[] }) {
+  const targets: Target[] = nodes.map((n) => ({ node: n.name, service: name }));
+  const stopped = services.every((s) => ["stopped", "failed", "completed"].includes(s.state));
+  const wanted = services[0]?.wanted ?? 1;
+  const verbs: [Verb, string, string, string][] = stopped ? [["start", "Start", "s", "primary"]] : [["reload", "Reload", "r", "primary"], ["restart", "Restart", "Shift+R", ""], ["stop", "Stop", "s", ""]];
+  if (!may("start")) return null;
+  return (
+    <div class="bar actions" role="toolbar" aria-label={`Actions on ${name}`}>
+      {verbs.map(([verb, label, key, tone]) => (
+        <button type="button" key={verb} class={tone} title={`${label} (${key})`} aria-keyshortcuts={key} data-key={key} onClick={() => wish(verb, targets)}>{label}</button>
+      ))}
+      {!stopped && !services[0]?.one_shot && (
+        <span class="joined" role="group" aria-label="Scale">
+          <button type="button" aria-label="One process less" title="One process less (-)" data-key="-" disabled={wanted < 1} onClick={() => wish("scale", targets, wanted === 1 ? { processes: 0 } : { by: -1 })}>−</button>
+          <span class="joined-text">{wanted} {wanted === 1 ? "process" : "processes"}</span>
+          <button type="button" aria-label="One process more" title="One process more (+)" data-key="+" onClick={() => wish("scale", targets, { by: 1 })}>+</button>
+        </span>
+      )}
+      {!stopped && <SignalMenu targets={targets} />}
+      <CopyButton text={`chapiteau reload ${name}`} label={`Copy: chapiteau reload ${name}`} />
+    </div>
+  );
+}
+
+function SignalMenu({ targets }: { targets: Target[] }) {
+  const process = Number(param("process")) || 0;
+  return (
+    <select aria-label={process ? `Send a signal to process ${process}` : "Send a signal"} value="" onChange={(event) => {
+      const box = event.currentTarget as HTMLSelectElement;
+      wish("signal", targets, { signal: box.value, ...(process ? { process } : {}) });
+      box.value = "";
+    }}>
+      <option value="" disabled>Signal{process ? ` #${process}` : ""}…</option>
+      {SIGNALS.map((signal) => <option key={signal} value={signal}>{signal}</option>)}
+    </select>
+  );
+}

@@ -1,0 +1,93 @@
+/** What asks before, and what tells after: the dialog and the toasts of actions. */
+
+import { useEffect, useRef } from "preact/hooks";
+import { asked, commandLine, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
+import { actions, nodes } from "../live/store";
+import { plural } from "../model/format";
+import { CommandLine } from "./Copy";
+
+const TITLES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "Scale", signal: "Signal" };
+const EFFECTS: Record<string, string> = {
+  start: "Starts what is not running.",
+  stop: "Its processes get the stop signal, and are killed when they take too long. Requests are refused until it is started again.",
+  restart: "Stops every process, then starts them again. Prefer reload where no request may be lost.",
+  reload: "Replaces the processes one batch at a time; no request is lost.",
+  scale: "Changes how many processes run.",
+  signal: "Sends the signal to the processes.",
+};
+
+export function ActionDialog() {
+  const wish = asked.value;
+  const box = useRef<HTMLDialogElement>(null);
+  useEffect(() => {
+    if (wish && !box.current?.open) box.current?.showModal();
+  }, [wish]);
+  if (!wish) return null;
+  const close = () => (asked.value = null);
+  const title = titleOf(wish);
+  return (
+    <dialog ref={box} aria-labelledby="ask-title" onClose={close} onCancel={close}>
+      <form method="dialog" onSubmit={(event) => { event.preventDefault(); close(); void perform(wish); }}>
+        <h2 id="ask-title">{title}</h2>
+        <p>{EFFECTS[wish.verb]}</p>
+        <ul class="touches" aria-label="What it touches">
+          {wish.targets.slice(0, 12).map((t) => <li key={`${t.node}/${t.service}`}><strong>{t.service}</strong> on {t.node} <span class="muted">{running(t.node, t.service)}</span></li>)}
+          {wish.targets.length > 12 && <li>and {wish.targets.length - 12} more</li>}
+        </ul>
+        <CommandLine line={commandLine(wish)} />
+        <div class="buttons">
+          <button type="button" onClick={close}>Cancel</button>
+          <button type="submit" class={wish.verb === "stop" || wish.verb === "signal" ? "danger" : "primary"} autofocus>{TITLES[wish.verb]}</button>
+        </div>
+      </form>
+    </dialog>
+  );
+}
+
+function titleOf({ verb, targets, options }: Wish): string {
+  const servers = new Set(targets.map((t) => t.node));
+  const services = [...new Set(targets.map((t) => t.service))];
+  const what = services.length === 1 ? services[0] : plural(services.length, "service");
+  const extra = verb === "signal" ? ` ${String(options["signal"])} to` : "";
+  return `${TITLES[verb]}${extra} ${what} on ${servers.size === 1 ? [...servers][0] : plural(servers.size, "server")}`;
+}
+
+function running(node: string, service: string): string {
+  const found = nodes.value.get(node)?.status.services?.find((s) => s.name === service);
+  return found ? `${found.ready} of ${plural(found.wanted, "process", "processes")} ready` : "";
+}
+
+export function Toasts() {
+  return (
+    <div class="toasts" role="status" aria-live="polite">
+      {toasts.value.map((toast) => <One key={toast.id} toast={toast} />)}
+    </div>
+  );
+}
+
+function One({ toast }: { toast: Toast }) {
+  const action = actions.value.get(toast.action);
+  const done = action?.targets.filter((t) => t.result) ?? [];
+  const bad = done.filter((t) => !t.result?.ok);
+  const finished = Boolean(action?.ended);
+  useEffect(() => {
+    if (!finished || bad.length) return;
+    const timer = setTimeout(() => dismiss(toast.id), 6000);
+    return () => clearTimeout(timer);
+  }, [finished]);
+  const tone = toast.error || bad.length ? "bad" : finished ? "good" : "busy";
+  return (
+    <div class={`toast ${tone}`}>
+      <div class="grow">
+        {toast.error ? <strong>✖ {toast.error}</strong> : action ? (
+          <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {TITLES[action.verb]} {[...new Set(action.targets.map((t) => t.service))].join(", ")}
+            {action.targets.length > 1 && ` ${done.length - bad.length}/${action.targets.length}`}</strong>
+        ) : <strong>… sending</strong>}
+        {toast.hint && <div class="muted">{toast.hint}</div>}
+        {finished && !bad.length && action?.targets.length === 1 && <div class="muted">{action.targets[0]?.result?.text}</div>}
+        {bad.map((t) => <div key={t.node}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}
+      </div>
+      <button type="button" class="quiet small" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>✕</button>
+    </div>
+  );
+}

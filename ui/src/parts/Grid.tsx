@@ -1,0 +1,141 @@
+/**
+ * A table of any length: only the rows in sight are in the page. Sorted by its headers, steered by
+ * keys (j k arrows Home End PageUp PageDown Enter x), told to screen readers as an ARIA grid.
+ */
+
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+
+export interface Column<T> {
+  key: string;
+  label: string;
+  width: string; // a grid track: "80px", "minmax(120px, 2fr)"
+  cell: (row: T) => ComponentChildren;
+  sort?: (row: T) => number | string;
+  right?: boolean;
+  from?: number; // shown when the table is at least this wide, px
+}
+
+export interface GridProps<T> {
+  label: string;
+  columns: Column<T>[];
+  rows: T[];
+  id: (row: T) => string;
+  sort: string; // "cpu" or "-cpu"
+  onSort: (sort: string) => void;
+  onOpen?: (row: T) => void;
+  selected?: ReadonlySet<string>;
+  onSelect?: (id: string) => void;
+  tall?: boolean; // may fill most of the window
+}
+
+const ROW = 32;
+const SPARE = 6;
+
+export function Grid<T>(props: GridProps<T>) {
+  const { columns, rows, id, sort } = props;
+  const box = useRef<HTMLDivElement>(null);
+  const [view, setView] = useState({ top: 0, height: 640, width: 1000 });
+  const [active, setActive] = useState("");
+  useEffect(() => measure(box.current, setView), []);
+
+  const shown = columns.filter((column) => (column.from ?? 0) <= view.width);
+  const at = rows.findIndex((row) => id(row) === active);
+  const first = Math.max(0, Math.floor(view.top / ROW) - SPARE);
+  const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW) + SPARE);
+  const tracks = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
+
+  const move = (to: number) => {
+    const index = Math.max(0, Math.min(rows.length - 1, to));
+    const row = rows[index];
+    if (!row) return;
+    setActive(id(row));
+    scrollTo(box.current, index);
+  };
+  const onKeyDown = (event: KeyboardEvent) => {
+    const page = Math.max(1, Math.floor(view.height / ROW) - 1);
+    const steps: Record<string, number> = { j: at + 1, ArrowDown: at + 1, k: at - 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1, PageDown: at + page, PageUp: at - page };
+    const to = steps[event.key];
+    const row = rows[at];
+    if (event.target !== box.current || event.metaKey || event.ctrlKey || event.altKey) return;
+    if (to !== undefined) move(to);
+    else if (event.key === "Enter" && row) props.onOpen?.(row);
+    else if (event.key === "x" && row) props.onSelect?.(id(row));
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+
+  return (
+    <div class={`grid${props.tall ? " tall" : ""}`} ref={box} role="grid" aria-label={props.label} aria-rowcount={rows.length + 1} aria-colcount={columns.length} tabIndex={0}
+      aria-activedescendant={at >= 0 ? rowId(props.label, active) : undefined} onKeyDown={onKeyDown}
+      onScroll={(event) => setView({ ...view, top: (event.currentTarget as HTMLElement).scrollTop })}>
+      <div class="grid-head" role="row" aria-rowindex={1} style={tracks}>
+        {shown.map((column) => <Head key={column.key} column={column} sort={sort} onSort={props.onSort} />)}
+      </div>
+      <div class="grid-body" role="rowgroup" style={{ height: `${rows.length * ROW}px` }}>
+        {rows.slice(first, last).map((row, i) => (
+          <div key={id(row)} id={rowId(props.label, id(row))} role="row" aria-rowindex={first + i + 2} aria-selected={props.selected?.has(id(row))}
+            class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}`} style={{ ...tracks, transform: `translateY(${(first + i) * ROW}px)` }}
+            onClick={(event) => clicked(event, row, props, setActive)}>
+            {shown.map((column) => (
+              <div key={column.key} role="gridcell" class={column.right ? "right" : ""}>{column.cell(row)}</div>
+            ))}
+          </div>
+        ))}
+      </div>
+      {rows.length === 0 && <p class="empty">Nothing here.</p>}
+    </div>
+  );
+}
+
+function Head<T>({ column, sort, onSort }: { column: Column<T>; sort: string; onSort: (sort: string) => void }) {
+  const up = sort === column.key;
+  const down = sort === `-${column.key}`;
+  return (
+    <div role="columnheader" class={column.right ? "right" : ""} aria-sort={up ? "ascending" : down ? "descending" : "none"}>
+      {column.sort ? (
+        <button type="button" onClick={() => onSort(down ? column.key : `-${column.key}`)}>
+          {column.label} <span aria-hidden="true">{up ? "▲" : down ? "▼" : ""}</span>
+        </button>
+      ) : (
+        column.label
+      )}
+    </div>
+  );
+}
+
+function clicked<T>(event: MouseEvent, row: T, props: GridProps<T>, setActive: (id: string) => void): void {
+  const target = event.target as Element;
+  if (target.closest("a, button, input, select")) return;
+  setActive(props.id(row));
+  if (event.shiftKey && props.onSelect) props.onSelect(props.id(row));
+  else props.onOpen?.(row);
+}
+
+function measure(box: HTMLDivElement | null, set: (view: { top: number; height: number; width: number }) => void): (() => void) | void {
+  if (!box) return;
+  const observer = new ResizeObserver(() => set({ top: box.scrollTop, height: box.clientHeight, width: box.clientWidth }));
+  observer.observe(box);
+  return () => observer.disconnect();
+}
+
+function scrollTo(box: HTMLDivElement | null, index: number): void {
+  if (!box) return;
+  const top = index * ROW;
+  if (top < box.scrollTop) box.scrollTop = top;
+  else if (top + 2 * ROW > box.scrollTop + box.clientHeight) box.scrollTop = top + 2 * ROW - box.clientHeight;
+}
+
+const rowId = (label: string, id: string) => `${label}-${id}`.replace(/[^\w-]/g, "_");
+
+/** Rows in the order that a sort word says; equal rows keep their order. */
+export function sorted<T>(rows: T[], columns: Column<T>[], sort: string): T[] {
+  const key = sort.replace(/^-/, "");
+  const by = columns.find((column) => column.key === key)?.sort;
+  if (!by) return rows;
+  const sign = sort.startsWith("-") ? -1 : 1;
+  const keyed = rows.map((row) => [by(row), row] as const);
+  keyed.sort(([a], [b]) => sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b))));
+  return keyed.map(([, row]) => row);
+}

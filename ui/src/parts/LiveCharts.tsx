@@ -1,0 +1,140 @@
+/** CPU and memory of a service's processes: history from the hub, then every second. */
+
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { get } from "../live/api";
+import { numbers, tick } from "../live/store";
+import { bytes, percent } from "../model/format";
+import type { Happening } from "../model/types";
+import { param, narrow } from "../model/route";
+import { Chart, type Marker, type Series } from "./Chart";
+import { Choice } from "./Log";
+import { look, sentence } from "./Timeline";
+
+const MOST_LINES = 8;
+const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied/;
+
+interface Past {
+  time: number;
+  ids: string[];
+  cpu: (number | null)[][];
+  rss: (number | null)[][];
+}
+
+/** Points by second for every line. */
+class Curves {
+  times: number[] = [];
+  cpu = new Map<string, (number | null)[]>();
+  rss = new Map<string, (number | null)[]>();
+
+  constructor(readonly span: number) {}
+
+  load(prefix: string, past: Past): void {
+    if (!past.ids.length) return;
+    const length = past.cpu[0]?.length ?? 0;
+    if (!this.times.length) this.times = Array.from({ length }, (_, i) => past.time + i);
+    const shift = past.time - (this.times[0] ?? past.time);
+    past.ids.forEach((id, i) => {
+      this.cpu.set(prefix + id, shifted(past.cpu[i] ?? [], shift, this.times.length));
+      this.rss.set(prefix + id, shifted(past.rss[i] ?? [], shift, this.times.length));
+    });
+  }
+
+  add(time: number, readings: Map<string, { cpu: number; rss: number }>): void {
+    const second = Math.floor(time);
+    const last = this.times[this.times.length - 1] ?? second - 1;
+    if (second <= last) return;
+    for (let t = Math.max(last + 1, second - this.span); t <= second; t++) {
+      this.times.push(t);
+      for (const id of readings.keys()) {
+        if (!this.cpu.has(id)) {
+          this.cpu.set(id, Array<number | null>(this.times.length - 1).fill(null));
+          this.rss.set(id, Array<number | null>(this.times.length - 1).fill(null));
+        }
+      }
+      for (const [id, line] of this.cpu) line.push(t === second ? (readings.get(id)?.cpu ?? null) : null);
+      for (const [id, line] of this.rss) line.push(t === second ? (readings.get(id)?.rss ?? null) : null);
+    }
+    this.#trim();
+  }
+
+  #trim(): void {
+    const excess = this.times.length - this.span;
+    if (excess <= 0) return;
+    this.times = this.times.slice(excess);
+    for (const lines of [this.cpu, this.rss]) {
+      for (const [id, line] of lines) {
+        const kept = line.slice(excess);
+        if (kept.every((v) => v === null)) lines.delete(id);
+        else lines.set(id, kept);
+      }
+    }
+  }
+}
+
+function shifted(values: (number | null)[], shift: number, length: number): (number | null)[] {
+  return Array.from({ length }, (_, i) => values[i - shift] ?? null);
+}
+
+export function LiveCharts({ nodes, service, events }: { nodes: string[]; service: string; events: readonly Happening[] }) {
+  const span = Number(param("range", "300"));
+  const curves = useRef(new Curves(span));
+  const [, redraw] = useState(0);
+  const wanted = `${nodes.join(" ")} ${service} ${span}`;
+
+  useEffect(() => {
+    const fresh = new Curves(span);
+    curves.current = fresh;
+    const ask = (node: string) => get<Past>("/api/history", { node, service, seconds: String(span) });
+    void Promise.allSettled(nodes.map(async (node) => fresh.load(nodes.length > 1 ? `${node} ` : "", await ask(node)))).then(() => redraw((n) => n + 1));
+  }, [wanted]);
+
+  useEffect(() => {
+    const { time, readings } = readingsNow(nodes, service);
+    if (readings.size) curves.current.add(time, readings);
+    redraw((n) => n + 1);
+  }, [tick.value, wanted]);
+
+  const { times, cpu, rss } = curves.current;
+  const markers = useMemo(() => events.filter((e) => MARKED.test(e.kind)).map(marker), [events]);
+  return (
+    <section aria-label="Charts">
+      <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />
+      <div class="charts">
+      <Chart title="CPU" times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
+      <Chart title="Memory" times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
+      </div>
+    </section>
+  );
+}
+
+function readingsNow(nodes: string[], service: string): { time: number; readings: Map<string, { cpu: number; rss: number }> } {
+  const readings = new Map<string, { cpu: number; rss: number }>();
+  let time = 0;
+  for (const node of nodes) {
+    const last = numbers.node(node);
+    if (!last) continue;
+    time = Math.max(time, last.time);
+    for (const id of numbers.idsOf(node, service)) {
+      const read = numbers.process(node, id);
+      if (read) readings.set(nodes.length > 1 ? `${node} ${id}` : id, read);
+    }
+  }
+  return { time, readings };
+}
+
+/** Few processes are a line each; many are one line, their sum. */
+function lines(all: Map<string, (number | null)[]>): Series[] {
+  const names = [...all.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  if (names.length <= MOST_LINES) return names.map((id) => ({ label: id.replace(/^(.* )?.*\//, "$1#"), values: all.get(id) ?? [] }));
+  const length = all.get(names[0] ?? "")?.length ?? 0;
+  const sum = Array.from({ length }, (_, i) => {
+    const known = names.map((id) => all.get(id)?.[i]).filter((v): v is number => v != null);
+    return known.length ? known.reduce((a, b) => a + b, 0) : null;
+  });
+  return [{ label: `sum of ${names.length}`, values: sum }];
+}
+
+function marker(event: Happening): Marker {
+  const [glyph, tone] = look(event.kind);
+  return { time: event.time, glyph, tone, text: sentence(event) };
+}

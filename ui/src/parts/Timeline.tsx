@@ -1,0 +1,45 @@
+/** What happened, newest first. */
+
+import { clock, moment } from "../model/format";
+import { href } from "../model/route";
+import type { Happening } from "../model/types";
+import { plain } from "../model/ansi";
+
+const TONES: [RegExp, string, string][] = [
+  [/failed|killed|spawn_failed|unhealthy|brain_died|dropped/, "✖", "bad"],
+  [/process\.exited|backoff|unready/, "▼", "warn"],
+  [/ready|recovered|completed|reloaded|started|attached/, "●", "good"],
+  [/command|scaled|config/, "◆", "accent"],
+];
+
+export function look(kind: string): [string, string] {
+  const found = TONES.find(([pattern]) => pattern.test(kind));
+  return found ? [found[1], found[2]] : ["·", "muted"];
+}
+
+export function sentence(event: Happening): string {
+  const words = plain(event.text ?? "") || event.kind.replace(/[._]/g, " ");
+  return event.who && !words.includes(event.who) ? `${words} — by ${event.who}` : words;
+}
+
+export function Timeline({ events, showNode, most = 200 }: { events: readonly Happening[]; showNode: boolean; most?: number }) {
+  if (!events.length) return <p class="empty">Nothing has happened yet.</p>;
+  return (
+    <ol class="timeline">
+      {events.slice(-most).reverse().map((event) => {
+        const [glyph, tone] = look(event.kind);
+        return (
+          <li key={`${event.node}/${event.seq}/${event.time}`}>
+            <time title={moment(event.time)}>{clock(event.time)}</time>
+            <span class={tone} aria-hidden="true">{glyph}</span>
+            <span class="grow">
+              {showNode && <a href={href(["server", event.node])} class="muted">{event.node} </a>}
+              {event.service && <a href={href(["service", event.service])}>{event.service}{event.process ? ` #${event.process}` : ""}</a>} {sentence(event)}
+            </span>
+            <code class="kind">{event.kind}</code>
+          </li>
+        );
+      })}
+    </ol>
+  );
+}
