@@ -28,14 +28,19 @@ _LAST_WORDS: Final = 1.0  # seconds for output that is still on its way at the e
 _QUIET: Final = frozenset({"command.done", "process.spawned", "process.status", "socket.bound"})
 
 
-def stay(path: Path, spec: Spec) -> int:
-    """Follow until the supervisor has ended; gives the exit code."""
-    return asyncio.run(_Foreground(AsyncClient(path), spec).follow())
+def stay(path: Path, spec: Spec, begun: float) -> int:
+    """Follow from this moment (seconds since 1970) until the supervisor has ended.
+
+    Gives the exit code: 0 when somebody ended it, 1 when a service failed for good, 130 when
+    Ctrl-C was needed twice.
+    """
+    return asyncio.run(_Foreground(AsyncClient(path), spec, begun).follow())
 
 
 class _Foreground:
-    def __init__(self, client: AsyncClient, spec: Spec) -> None:
+    def __init__(self, client: AsyncClient, spec: Spec, begun: float) -> None:
         self._client = client
+        self._begun = begun
         width = max((len(name) for name, _ in spec.named()), default=0) + 2
         self._printer = LinePrinter(colour=colour_wanted(), width=width)
         self._colour = colour_wanted(sys.stderr)
@@ -81,7 +86,8 @@ class _Foreground:
                     deadline = self._deadline()
                     if isinstance(event, Happening):
                         last = event.seq
-                        await self._happened(event)
+                        if event.time >= self._begun:  # older ones are of an earlier life
+                            await self._happened(event)
             if self._asked:
                 return  # it was to end, and now it has
             await asyncio.sleep(0.05)
@@ -112,7 +118,7 @@ class _Foreground:
                 say("\n".join(welcome(status)), colour="green")
 
     async def _lines(self) -> None:
-        since, newest = 0.0, set[LogLine]()
+        since, newest = self._begun, set[LogLine]()
         while True:
             with contextlib.suppress(NotRunningError):
                 query = LogQuery(follow=True, last=10_000, since=since)

@@ -5,6 +5,7 @@ import os
 import click
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.project import find_config
 from chapiteau.plumbing.unix import control_path
 from chapiteau.run.client.blocking import Client
@@ -50,6 +51,7 @@ def command(
     select(",".join(names), tuple(found.spec.service))  # a wrong name ends it here
     client = Client(control_path(found.run_dir, create=True))
     _refuse_second(client)
+    begun = SystemClock().wall()
     start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
     if detach:
         from chapiteau.run.commands.waiting import wait_until_ready
@@ -59,7 +61,7 @@ def command(
         return
     from chapiteau.run.commands.foreground import stay
 
-    raise click.exceptions.Exit(stay(client.path, found.spec))
+    raise click.exceptions.Exit(stay(client.path, found.spec, begun))
 
 
 def _refuse_second(client: Client) -> None:

@@ -14,7 +14,14 @@ from chapiteau.run.logic.command import SocketFact
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["adopt_children", "bind_one", "bind_sockets", "open_notify"]
+__all__ = [
+    "adopt_children",
+    "bind_one",
+    "bind_sockets",
+    "keep_socket",
+    "open_notify",
+    "register",
+]
 
 
 async def open_notify(supervisor: "Supervisor", stored: list[str]) -> NotifySocket:
@@ -47,18 +54,18 @@ async def bind_sockets(supervisor: "Supervisor", stored: list[str]) -> None:
             bound.close()
         raise
     for name, bound in made.items():
-        await _keep(supervisor, name, bound)
+        await keep_socket(supervisor, name, bound)
     await _bind_per_process(supervisor, stored)
 
 
 async def bind_one(supervisor: "Supervisor", name: str) -> None:
-    """Bind a socket that the configuration got just now. Raises BindError."""
-    bound = bind(name, supervisor.spec.socket[name], supervisor.config_path.parent)
-    await _keep(supervisor, name, bound)
-    await _bind_per_process(supervisor, [])
+    """Complete a socket that was bound just now: the further ones of `reuse_port`."""
+    if supervisor.spec.socket[name].reuse_port:
+        await _bind_per_process(supervisor, [])
 
 
-async def _keep(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
+async def keep_socket(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
+    """Hand a bound socket to the keeper and make it known."""
     await supervisor.link.store(f"socket/{name}", bound.fileno())
     register(supervisor, name, bound)
     address = supervisor.around.sockets[name].address

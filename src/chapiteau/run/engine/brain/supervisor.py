@@ -108,6 +108,16 @@ class Supervisor:
             runner.generation = int(known.get("generation", 0))
         return runner
 
+    def forget_runner(self, name: str) -> None:
+        """A service that the configuration no longer has, and that has stopped."""
+        del self.runners[name]
+        self.next_runs.pop(name, None)
+        if self._wanted is not None:
+            self._wanted.put(name, None)
+
+    def start_helpers(self, runner: Runner) -> None:
+        """Begin (anew) what goes on beside a service: schedule, watching files, scaling."""
+
     def _switch_on(self, only: set[str]) -> None:
         """Start what was wanted before us; on a first start what starts by itself, or `only`."""
         found = self._wanted.found if self._wanted is not None else {}

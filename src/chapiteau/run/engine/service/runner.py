@@ -332,6 +332,12 @@ class Runner:
             slot.state = State.RUNNING if instance.ready else State.STARTING
         slot.attend(instance)
 
+    def use(self, spec: Service) -> None:
+        """Other settings from now on; processes that run keep theirs until they are made anew."""
+        self.spec = spec
+        for slot in self.slots.values():
+            slot.spec = spec
+
     def restore_completed(self) -> None:
         """A one-shot that had done its work before this brain: it is not run again."""
         self.on = True

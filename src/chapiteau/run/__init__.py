@@ -1,0 +1,1 @@
+"""Keep processes alive: supervisor, sockets, readiness, reload without loss, logs."""

@@ -1,0 +1,138 @@
+"""Follows a changed configuration: the whole plan, or back to where we were."""
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.brain.applied import save_running_spec
+from chapiteau.run.engine.brain.attach import bind_one, keep_socket
+from chapiteau.run.engine.config import load_config
+from chapiteau.run.engine.machine.sockets import bind
+from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logic.plan import Change, Plan, make_plan
+from chapiteau.run.logic.spec import Spec
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.brain.supervisor import Supervisor
+
+__all__ = ["apply_file"]
+
+
+async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Outcome:
+    """Read the file, plan, apply. Raises ChapiteauError when the file is not fit to run."""
+    old, new = supervisor.spec, load_config(supervisor.config_path).spec
+    plan = make_plan(old, new)
+    data = plan.to_dict()
+    if plan.refused:
+        text = "; ".join(str(change) for change in plan.refused)
+        hint = plan.refused[0].why
+        return Outcome(ok=False, error=f"refused: {text}", hint=hint, exit_code=4, data=data)
+    if dry_run or not plan:
+        return Outcome(ok=True, text=plan.text(), data=data)
+    failure = await _follow(supervisor, plan, new)
+    if failure is None:
+        supervisor.generation += 1
+        save_running_spec(supervisor.run_dir, new)
+        supervisor.ground.say("supervisor.config_applied", f"{len(plan.changes)} changes", who=who)
+        return Outcome(ok=True, text=plan.text(), data=data)
+    await _follow(supervisor, make_plan(new, old), old)
+    save_running_spec(supervisor.run_dir, old)
+    return Outcome(
+        ok=False,
+        error=f"{failure.error}\nthe configuration is as it was before",
+        hint=failure.hint,
+        exit_code=failure.exit_code or 1,
+        data=data,
+    )
+
+
+async def _follow(supervisor: "Supervisor", plan: Plan, new: Spec) -> Outcome | None:
+    """Make every change; the first failure, or None. Sockets first: they fail without harm."""
+    try:
+        fresh = _bind_fresh(supervisor, plan, new)
+    except ChapiteauError as exc:
+        return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+    supervisor.spec = new
+    for name, bound in fresh.items():
+        with contextlib.suppress(KeyError):
+            supervisor.bound.pop(name).close()
+        await keep_socket(supervisor, name, bound)
+    for change in plan.changes:
+        if change.what == "service":
+            outcome = await _change_service(supervisor, change, new)
+            if not outcome.ok:
+                return outcome
+        elif change.what == "socket":
+            await _change_socket(supervisor, change)
+    return None
+
+
+def _bind_fresh(supervisor: "Supervisor", plan: Plan, new: Spec) -> dict[str, socket.socket]:
+    """Every socket of the plan that must be bound, all or none. Raises BindError."""
+    made: dict[str, socket.socket] = {}
+    folder = supervisor.config_path.parent
+    try:
+        for change in plan.of("socket"):
+            if change.effect in ("bind", "replace"):
+                made[change.name] = bind(change.name, new.socket[change.name], folder)
+    except ChapiteauError:
+        for bound in made.values():
+            bound.close()
+        raise
+    return made
+
+
+async def _change_socket(supervisor: "Supervisor", change: Change) -> None:
+    if change.effect == "close":
+        supervisor.link.tell("drop", name=f"socket/{change.name}")
+        supervisor.around.sockets.pop(change.name, None)
+        if (bound := supervisor.bound.pop(change.name, None)) is not None:
+            bound.close()
+        supervisor.ground.say("socket.closed", change.name, data={"socket": change.name})
+    elif change.effect == "apply" and change.name in supervisor.bound:
+        spec = supervisor.spec.socket[change.name]
+        if spec.type == "stream":
+            supervisor.bound[change.name].listen(spec.backlog)
+    elif change.effect in ("bind", "replace"):
+        await bind_one(supervisor, change.name)
+
+
+async def _change_service(supervisor: "Supervisor", change: Change, new: Spec) -> Outcome:
+    name = change.name
+    if change.kind == "remove":
+        runner = supervisor.runners[name]
+        async with runner.lock:
+            outcome = await runner.stop()
+        if outcome.ok:
+            supervisor.forget_runner(name)
+        return outcome
+    spec = new.service[name]
+    if change.kind == "add":
+        added = supervisor.add_runner(name, spec)
+        supervisor.start_helpers(added)
+        if spec.autostart and not spec.schedule and not spec.on_demand:
+            return await added.start(spec.ready.start_timeout + 5)
+        return Outcome(ok=True)
+    runner = supervisor.runners[name]
+    async with runner.lock:
+        return await _to_spec(supervisor, change, name)
+
+
+async def _to_spec(supervisor: "Supervisor", change: Change, name: str) -> Outcome:
+    runner, spec = supervisor.runners[name], supervisor.spec.service[name]
+    if change.effect == "reload":
+        outcome = await runner.replace(spec)
+        if outcome.ok and runner.wanted != spec.processes and not spec.scaling:
+            outcome = await runner.scale(spec.processes, None)
+        return outcome
+    scaled = any(d.setting == "processes" for d in change.differences)
+    runner.use(spec)
+    supervisor.start_helpers(runner)
+    if change.effect == "restart":
+        if scaled:
+            runner.wanted = spec.processes
+        return await runner.restart(None)
+    if scaled:
+        return await runner.scale(spec.processes, None)
+    return Outcome(ok=True)

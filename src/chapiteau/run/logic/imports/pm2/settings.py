@@ -1,0 +1,244 @@
+"""What becomes of each option of an app in a PM2 ecosystem file."""
+
+import re
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.draft import Target, literal
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import (
+    boolean,
+    byte_size,
+    duration,
+    integer,
+    milliseconds,
+    text,
+)
+from chapiteau.run.logic.imports.rules import (
+    Rule,
+    differs,
+    for_each,
+    keep,
+    lose,
+    lose_if,
+    same,
+)
+
+__all__ = ["ALIASES", "APP", "TOGETHER"]
+
+# PM2's second names for one thing → the name used here.
+ALIASES: Final = {
+    **dict.fromkeys(("out", "output", "out_log"), "out_file"),
+    **dict.fromkeys(("error", "err", "err_file", "err_log"), "error_file"),
+    **dict.fromkeys(("interpreterArgs", "interpreter_args", "nodeArgs"), "node_args"),
+    "exec": "script",
+    "interpreter": "exec_interpreter",
+    "log": "log_file",
+    "pid": "pid_file",
+    "cron": "cron_restart",
+    "combine_logs": "merge_logs",
+    "user": "uid",
+}
+_UPTIME: Final = re.compile(r"(\d+)([hms]?)")
+_PLUS: Final = "PM2 Plus sees nothing of Chapiteau; /metrics and the dashboard show figures"
+
+
+def _uptime(value: Any) -> str:
+    match = _UPTIME.fullmatch(text(value).strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a time like 5000, 10s or 1h")
+    unit = {"": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]]
+    return duration(int(match[1]) * unit)
+
+
+def _memory(value: Any) -> str:
+    count = byte_size(value)
+    return f"{count // 1048576}MiB" if count % 1048576 == 0 else f"{count}B"
+
+
+def _backoff(option: Option, target: Target) -> None:
+    target.set("restart.delay", milliseconds(option.value), option)
+    target.set("restart.factor", 1.5)
+    target.set("restart.max_delay", "15s")
+    target.kept(option, f"restart.delay in [{'.'.join(target.path)}], growing up to 15s")
+
+
+def _fixed_delay(option: Option, target: Target) -> None:
+    pause = milliseconds(option.value)
+    target.set("restart.delay", pause, option)
+    target.set("restart.factor", 1.0)
+    target.set("restart.max_delay", pause if pause != "0s" else "60s")
+    target.kept(option, f"restart.delay in [{'.'.join(target.path)}]")
+
+
+def _max_restarts(option: Option, target: Target) -> None:
+    target.set("restart.attempts", max(1, integer(option.value)), option)
+    target.changed(
+        option,
+        "counts restarts within restart.window; PM2 counts those that came before min_uptime",
+    )
+
+
+def _codes(value: Any) -> list[int]:
+    parts = value if isinstance(value, list) else text(value).split(",")
+    return [integer(part) for part in parts]
+
+
+def _texts(value: Any) -> list[str]:
+    return [literal(text(part)) for part in (value if isinstance(value, list) else [value])]
+
+
+def _watch(option: Option, target: Target) -> None:
+    if isinstance(option.value, bool):
+        if not option.value:
+            target.kept(option, "nothing is watched")
+            return
+        target.set("watch.paths", ["."], option)
+    else:
+        target.set("watch.paths", _texts(option.value), option)
+    target.set("watch.include", ["*"])
+    target.changed(option, "a change reloads the service, PM2 restarted it")
+
+
+def _ignored(option: Option, target: Target) -> None:
+    names = [part.strip("/").rpartition("/")[2] or part for part in _texts(option.value)]
+    target.set("watch.exclude", [".*", *names], option)
+    target.changed(option, "are names here, anywhere below; PM2 took paths and patterns")
+
+
+def _environment(option: Option, target: Target) -> None:
+    values: Any = option.value
+    if not hasattr(values, "items"):
+        raise ValueError("is no object of names and values")
+    for name, value in values.items():
+        if value is not None:
+            target.set(f"env.{name}", value, option)
+    target.kept(option, "env")
+
+
+def _log_type(option: Option, target: Target) -> None:
+    if text(option.value) != "json":
+        raise ValueError(f"{option.value!r} is not json")
+    target.set("log.mode", "line")
+    target.put(option, "log.format", "json")
+
+
+def _mode(option: Option, target: Target) -> None:
+    if text(option.value).startswith("cluster"):
+        target.lost(
+            option,
+            "let Node's cluster module share one port among the instances",
+            "add a [socket.NAME] and listen on its descriptor: server.listen({ fd: 3 })",
+        )
+    else:
+        target.kept(option, "processes of their own")
+
+
+def _port(option: Option, target: Target) -> None:
+    target.set("env.PORT", str(integer(option.value)), option)
+    target.kept(option, "env.PORT")
+
+
+def _filter_env(option: Option, target: Target) -> None:
+    if option.value is True:
+        target.put(option, "clean_env", True)
+    elif option.value is False:
+        target.kept(option, "the environment is inherited")
+    else:
+        target.lost(option, "kept single variables back", "clean_env = true keeps all back")
+
+
+_FLAG_HINT: Final = "nothing to do"
+
+APP: Final[dict[str, Rule]] = {
+    "namespace": keep("labels.namespace"),
+    "cwd": keep("cwd"),
+    "env": _environment,
+    "filter_env": _filter_env,
+    "port": _port,
+    "uid": keep("user"),
+    "gid": keep("group"),
+    "max_memory_restart": differs(
+        "limits.memory_soft",
+        _memory,
+        "one process above it is replaced gently, its requests are finished first",
+    ),
+    "autorestart": lambda option, target: target.put(
+        option, "restart.policy", "always" if boolean(option.value) else "never"
+    ),
+    "restart_delay": _fixed_delay,
+    "exp_backoff_restart_delay": _backoff,
+    "min_uptime": keep("restart.healthy_after", _uptime),
+    "max_restarts": _max_restarts,
+    "stop_exit_codes": keep("restart.stop_codes", _codes),
+    "kill_timeout": keep("stop_timeout", milliseconds),
+    "kill_retry_time": same("the end of a process is seen at once"),
+    "shutdown_with_message": lose_if(
+        boolean,
+        "asked the process to end by a message of Node's",
+        "handle the stop signal: process.on('SIGINT', …)",
+        "the stop signal is used",
+    ),
+    "treekill": lose_if(
+        lambda value: not boolean(value),
+        "let children live on",
+        "nothing of a service survives its stop; make them services of their own",
+        "the whole tree ends",
+    ),
+    "wait_ready": lose_if(
+        boolean,
+        "waited for process.send('ready')",
+        "let the program write READY=1 to $NOTIFY_SOCKET (ready.notify), or ready.http",
+        "nothing is waited for",
+    ),
+    "listen_timeout": keep("ready.start_timeout", milliseconds),
+    "watch": _watch,
+    "ignore_watch": _ignored,
+    "watch_delay": keep("watch.debounce", milliseconds),
+    "watch_options": lose("were options of chokidar", "watch.include, watch.exclude"),
+    "out_file": keep("log.file"),
+    "log_type": _log_type,
+    **for_each(
+        "log_date_format time",
+        differs("log.mode", lambda _: "line", "each line gets a time, in our own format"),
+    ),
+    "merge_logs": same("the processes of a service share a file"),
+    "disable_logs": lambda option, target: (
+        target.put(option, "log.file", "none")
+        if boolean(option.value)
+        else target.kept(option, "output is kept")
+    ),
+    "pid_file": lose("named a file with the pid", "chapiteau status --json tells pids"),
+    "exec_mode": _mode,
+    "increment_var": lose(
+        "gave each instance another number in this variable",
+        "use ${process.number} in env, or a shared socket instead of ports",
+    ),
+    "instance_var": lose(
+        "numbered the instances from 0 in this variable",
+        "CHAPITEAU_PROCESS holds the number, from 1",
+    ),
+    "cron_restart": lose(
+        "restarted the app by the clock",
+        "max_age replaces processes one by one; a job that ends is schedule = ...",
+    ),
+    "append_env_to_name": lose("put the environment's name into the app's", "rename the service"),
+    "post_update": lose("ran commands after an update", "make them a one-shot that this needs"),
+    "io": lose("set up PM2 Plus", _PLUS),
+    **for_each(
+        "deep_monitoring v8 event_loop_inspector trace",
+        lose_if(boolean, "let PM2 look into Node", _PLUS, "was off"),
+    ),
+    **for_each(
+        "vizion pmx automation disable_trace write execute_command windowsHide force "
+        "source_map_support disable_source_map_support username install_url",
+        same("has no meaning outside PM2"),
+    ),
+    # These take part in more than one setting: see file.py.
+    **for_each(
+        "script name name_prefix args exec_interpreter node_args instances error_file log_file",
+        same("see the command, name and log of the service"),
+    ),
+}
+TOGETHER: Final = frozenset(
+    "script name name_prefix args exec_interpreter node_args instances error_file log_file".split()
+)

@@ -1,0 +1,263 @@
+"""The processes of a process-compose file: each a service, and how they wait for each other."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.process_compose.probes import take_log_line, take_probe
+from chapiteau.run.logic.imports.process_compose.settings import (
+    AVAILABILITY,
+    LOGGER,
+    PROCESS,
+    ROTATION,
+    SCHEDULE,
+    SHUTDOWN,
+    TOGETHER,
+    WATCH,
+)
+from chapiteau.run.logic.imports.process_compose.variables import Filling
+from chapiteau.run.logic.imports.reading.source import Option, Source
+from chapiteau.run.logic.imports.reading.values import text
+from chapiteau.run.logic.imports.rules import apply
+
+__all__ = ["Processes", "pairs"]
+
+_SIMPLE: Final = re.compile(r"(?:[\w@%+=:,./\s{}-]|\$\{[\w.]+\})+")  # nothing for a shell to do
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
+
+
+def pairs(value: Any) -> dict[str, Any]:
+    """environment: a list of NAME=value, or a mapping."""
+    if isinstance(value, Mapping):
+        return {str(key): inner for key, inner in value.items()}
+    if isinstance(value, list):
+        return dict(str(item).partition("=")[::2] for item in value)
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Processes:
+    """All processes together: what they share, and how they wait for each other."""
+
+    draft: Draft
+    sources: Sequence[Source]
+    shared: Mapping[str, Option]  # the top level
+    shared_env: Mapping[str, Any]
+    dotenv: frozenset[str]
+    names: Mapping[str, str]  # process → service
+    merged: Mapping[str, Mapping[str, Option]]  # process → its options
+
+    def take(self, name: str) -> None:
+        """One process becomes one service."""
+        target, options = self.draft.table("service", self.names[name]), self.merged[name]
+        filling = self._filling(options)
+        simple = [o for o in options.values() if o.name not in TOGETHER]
+        simple = [o for o in simple if not o.name.startswith("x-")]
+        apply(self._filled(target, simple, filling), PROCESS, target)
+        self._environment(target, options, filling)
+        self._command(target, options, filling)
+        for key, rules in (
+            ("availability", AVAILABILITY),
+            ("shutdown", SHUTDOWN),
+            ("schedule", SCHEDULE),
+            ("watch", WATCH),
+        ):
+            if key in options:
+                apply(self._filled(target, self._parts(options[key]), filling), rules, target)
+        self._defaults(target, options)
+        self._checks(target, options, filling)
+        self._logs(target, options, filling)
+
+    def _filling(self, options: Mapping[str, Option]) -> Filling:
+        known: dict[str, Any] = {}
+        for source in (self.shared.get("vars"), options.get("vars")):
+            if source and isinstance(source.value, Mapping):
+                known |= source.value
+        off = self.shared.get("disable_env_expansion")
+        return Filling(vars=known, dotenv=self.dotenv, expand=not (off and off.value is True))
+
+    def _filled(self, target: Target, options: list[Option], filling: Filling) -> list[Option]:
+        made = []
+        for option in options:
+            value = option.value
+            try:
+                if isinstance(value, str):
+                    value = filling.fill(value)
+            except ValueError as exc:
+                target.lost(option, str(exc), "write the value down")
+                continue
+            made.append(
+                Option(name=option.name, value=value, where=option.where, section=option.section)
+            )
+        return made
+
+    def _parts(self, option: Option) -> list[Option]:
+        if not isinstance(option.value, Mapping):
+            return []
+        return [
+            Option(
+                name=str(key),
+                value=value,
+                where=self._place(option, str(key)),
+                section=f"{option.section} {option.name}.",
+            )
+            for key, value in option.value.items()
+        ]
+
+    def _place(self, option: Option, key: str) -> str:
+        """The line of a key below an option: the first after it with that key in its file."""
+        name, _, line = option.where.rpartition(":")
+        for source in self.sources:
+            tree = source.tree
+            if source.name == name and tree and line.isdecimal():
+                below = [n for p, n in tree.lines.items() if p and p[-1] == key and n >= int(line)]
+                if below:
+                    return source.where(min(below))
+        return option.where
+
+    # ── parts of one process ──────────────────────────────────────────────────────────────────
+    def _environment(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
+        own = options.get("environment")
+        env = {**self.shared_env, **(pairs(own.value) if own else {})}
+        for name, value in env.items():
+            try:
+                target.set(f"env.{name}", filling.fill(text(value)), own)
+            except ValueError as exc:
+                option = own or self.shared["environment"]
+                target.lost(option, f"{name}: {exc}", "write the value down")
+        if own:
+            target.kept(own, "env")
+        files = [".env"] if self.dotenv else []
+        if more := options.get("env_file"):
+            listed = more.value if isinstance(more.value, list) else [more.value]
+            files += [str(name) for name in listed]
+            target.kept(more, "env_files")
+        if files:
+            target.set("env_files", files)
+
+    def _command(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
+        command, entrypoint = options.get("command"), options.get("entrypoint")
+        option = command or entrypoint
+        if option is None:
+            return
+        try:
+            if command is None:
+                words = [filling.fill(text(word)) for word in option.value]
+                target.put(option, "command", words)
+                return
+            line = filling.fill(text(option.value).strip(), for_shell=True)
+        except (ValueError, TypeError) as exc:
+            target.lost(option, f"its value can't be used: {exc}", "set command by hand")
+            return
+        self._shell_line(target, option, line, options)
+        if entrypoint:
+            target.kept(entrypoint, "process-compose ignores it beside command")
+
+    def _shell_line(
+        self, target: Target, option: Option, line: str, options: Mapping[str, Option]
+    ) -> None:
+        own = options.get("shell") or self.shared.get("shell")
+        shell = own.value if own and isinstance(own.value, Mapping) else {}
+        program = text(shell.get("shell_command") or "bash")
+        if _SIMPLE.fullmatch(line) and "\n" not in line and not _ASSIGNMENT.match(line):
+            target.put(option, "command", line)
+        else:
+            argument = text(shell.get("shell_argument") or "-c")
+            target.put(option, "command", [program, argument, line])
+        if options.get("shell"):
+            target.kept(options["shell"], "command")
+
+    def _defaults(self, target: Target, options: Mapping[str, Option]) -> None:
+        """process-compose's defaults that are not ours."""
+        if target.get("restart.policy") is None:
+            target.set("restart.policy", "never")
+        availability = options.get("availability")
+        inner = availability.value if availability else {}
+        if isinstance(inner, Mapping) and inner.get("restart") == "exit_on_failure":
+            target.set("essential", True)
+
+    def _checks(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
+        def _parts(option: Option) -> list[Option]:
+            return self._filled(target, self._parts(option), filling)
+
+        for name, key in (("readiness_probe", "ready"), ("liveness_probe", "live")):
+            if name in options and isinstance(options[name].value, Mapping):
+                take_probe(target, key, options[name], parts)
+        if line := options.get("ready_log_line"):
+            take_log_line(target, line)
+
+    def _logs(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
+        place = options.get("log_location")
+        setup = options.get("log_configuration") or self.shared.get("log_configuration")
+        whole = self.shared.get("log_location")
+        if place:
+            for option in self._filled(target, [place], filling):
+                target.put(option, "log.file", option.value)
+        elif whole:
+            target.lost(
+                whole,
+                "was one file for all processes",
+                "each service has a file of its own; `chapiteau logs` shows them together",
+            )
+        if setup is None:
+            return
+        parts = self._parts(setup)
+        apply(parts, LOGGER, target)
+        for rotation in (o for o in parts if o.name == "rotation"):
+            self._rotation(target, rotation)
+        if any(o.name == "disable_json" and o.value is True for o in parts):
+            target.set("log.mode", "line")
+        else:
+            target.set("log.mode", "line")
+            target.set("log.format", "json")
+
+    def _rotation(self, target: Target, rotation: Option) -> None:
+        apply(self._parts(rotation), ROTATION, target)
+        value = rotation.value if isinstance(rotation.value, Mapping) else {}
+        folder, name = value.get("directory"), value.get("filename")
+        if isinstance(name, str) and name:
+            whole = f"{folder}/{name}" if isinstance(folder, str) and folder else name
+            target.set("log.file", whole, rotation)
+
+    # ── who waits for whom ────────────────────────────────────────────────────────────────────
+    def wait_for_each_other(self) -> None:
+        """depends_on of all: known only when every service is there."""
+        for name, options in self.merged.items():
+            depends = options.get("depends_on")
+            if depends is None:
+                continue
+            target = self.draft.table("service", self.names[name])
+            for option in self._parts(depends):
+                self._condition(target, option)
+
+    def _condition(self, target: Target, option: Option) -> None:
+        value = option.value if isinstance(option.value, Mapping) else {}
+        condition = text(value.get("condition") or "process_started")
+        other = self.names.get(option.name)
+        if other is None:
+            target.lost(option, "waits for a process that is not there", "add it by hand")
+            return
+        key = "after" if condition == "process_started" else "needs"
+        target.set(key, [*(target.get(key) or ()), other], option)
+        service = self.draft.table("service", other)
+        if condition in ("process_completed_successfully", "process_completed"):
+            service.set("one_shot", True)
+            service.values.pop("ready", None)
+        if condition == "process_completed":
+            target.lost(
+                option,
+                "waited for its end, with success or not",
+                "a one-shot has to end with 0: end its command with `|| true`",
+            )
+        elif condition == "process_started":
+            target.kept(option, "after")
+        elif condition in (
+            "process_healthy",
+            "process_log_ready",
+            "process_completed_successfully",
+        ):
+            target.kept(option, "needs")
+        else:
+            target.lost(option, f"{condition!r} is no condition", "write needs or after")

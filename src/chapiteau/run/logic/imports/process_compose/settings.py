@@ -1,0 +1,228 @@
+"""What becomes of each option of process-compose.yaml: one table per kind of mapping."""
+
+from typing import Final
+
+from chapiteau.run.logic.imports.draft import Target, literal
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import (
+    boolean,
+    go_duration,
+    integer,
+    seconds,
+    signal_name,
+    text,
+)
+from chapiteau.run.logic.imports.rules import Rule, for_each, keep, lose, lose_if, mapped, same
+
+__all__ = [
+    "AVAILABILITY",
+    "LOGGER",
+    "PROCESS",
+    "PROJECT",
+    "ROTATION",
+    "SCHEDULE",
+    "SHUTDOWN",
+    "TOGETHER",
+    "WATCH",
+]
+
+_OWN: Final = "was about process-compose itself"
+_TERMINAL: Final = "chapiteau top and the dashboard show services and take commands"
+
+PROJECT: Final[dict[str, Rule]] = {
+    "version": same("the format of the new file has no versions"),
+    "name": keep("name"),
+    "is_strict": same("unknown keys are always errors"),
+    "is_tui_disabled": same("`chapiteau up` shows lines, no full screen"),
+    **for_each("log_level log_length log_format", lose(_OWN, "see [log]")),
+    **for_each("processes environment vars shell extends", same("is part of every service")),
+    **for_each("log_location log_configuration", same("log of every service")),
+    **for_each("disable_env_expansion ordered_shutdown", same("is so in the new file")),
+    "env_cmds": lose(
+        "ran commands whose output became variables",
+        "let a one-shot write them to a file, and name it in env_files",
+    ),
+    **for_each(
+        "mcp_server theme shortcuts hidden_columns", lose("set up the terminal or MCP", _TERMINAL)
+    ),
+}
+
+
+def _backoff(option: Option, target: Target) -> None:
+    pause = seconds(option.value)
+    target.set("restart.delay", pause, option)
+    target.set("restart.factor", 1.0)
+    target.set("restart.max_delay", pause if pause != "0s" else "60s")
+    target.kept(option, f"restart.delay in [{'.'.join(target.path)}], always the same")
+
+
+def _max_restarts(option: Option, target: Target) -> None:
+    count = integer(option.value)
+    if count < 1:
+        target.kept(option, "it is started again for ever")
+        return
+    target.set("restart.attempts", count, option)
+    target.set("restart.after_give_up", "stay-down")
+    target.changed(option, "counts restarts within restart.window, not over the whole life")
+
+
+AVAILABILITY: Final[dict[str, Rule]] = {
+    "restart": mapped(
+        "restart.policy",
+        {"always": "always", "on_failure": "on-failure", "no": "never", "false": "never"}
+        | {"exit_on_failure": "never"},
+    ),
+    "backoff_seconds": _backoff,
+    "max_restarts": _max_restarts,
+    "exit_on_end": lose_if(
+        boolean,
+        "ended everything when this process ended, with or without success",
+        "essential = true ends everything when it fails",
+        "was off",
+    ),
+    "exit_on_skipped": lose_if(
+        boolean, "ended everything when this was never started", "needs = [...] waits", "was off"
+    ),
+}
+
+
+SHUTDOWN: Final[dict[str, Rule]] = {
+    "signal": keep("stop_signal", signal_name),
+    "timeout_seconds": keep("stop_timeout", seconds),
+    "command": lose("was a command that ends the process", "let it end at its stop_signal"),
+    "parent_only": lose_if(
+        boolean,
+        "let the children live on",
+        "nothing of a service survives its stop; make them services of their own",
+        "the whole tree ends",
+    ),
+    "send_keys": lose("typed keys to end the process", "let it end at its stop_signal"),
+}
+
+ROTATION: Final[dict[str, Rule]] = {
+    "max_size_mb": lambda option, target: target.put(
+        option, "log.max_size", f"{integer(option.value)}MiB"
+    ),
+    "max_backups": keep("log.keep", integer),
+    "max_age_days": lose(
+        "deleted old files after so many days", "log.max_total bounds them by their size"
+    ),
+    "compress": lambda option, target: target.put(
+        option, "log.compress", "gzip" if boolean(option.value) else "none"
+    ),
+    "directory": same("log.file"),
+    "filename": same("log.file"),
+}
+
+LOGGER: Final[dict[str, Rule]] = {
+    "rotation": same("log"),
+    "disable_json": same("log.format"),
+    **for_each(
+        "add_timestamp no_color no_metadata timestamp_format fields_order flush_each_line",
+        lose("shaped the lines of the log", "log.mode and log.format: text or JSON lines"),
+    ),
+}
+
+SCHEDULE: Final[dict[str, Rule]] = {
+    "cron": keep("schedule"),
+    "interval": lambda option, target: (
+        target.kept(option, "process-compose ignores it beside cron")
+        if target.get("schedule")
+        else target.put(option, "schedule", f"@every {go_duration(option.value)}")
+    ),
+    "timezone": lose("named the zone of the clock", "start the supervisor with TZ set"),
+    "run_on_start": lose_if(
+        boolean, "ran it at the start too", "chapiteau start NAME runs it now", "was off"
+    ),
+    "max_concurrent": lose_if(
+        lambda value: integer(value) > 1,
+        "let several runs overlap",
+        'overlap says what happens: "skip", "queue" or "kill"',
+        "one run at a time",
+    ),
+}
+
+
+def _paths(option: Option, target: Target) -> None:
+    paths = option.value if isinstance(option.value, list) else [option.value]
+    target.put(option, "watch.paths", [literal(text(path)) for path in paths])
+    target.set("watch.include", ["*"])
+
+
+WATCH: Final[dict[str, Rule]] = {
+    "paths": _paths,
+    "debounce": keep("watch.debounce", go_duration),
+    **for_each(
+        "ignore exclude",
+        lambda option, target: target.put(
+            option, "watch.exclude", [literal(text(v)) for v in option.value]
+        ),
+    ),
+    "include": lambda option, target: target.put(
+        option, "watch.include", [literal(text(v)) for v in option.value]
+    ),
+    "cascade": lose("restarted what depends on it too", "reload those by hand"),
+}
+
+
+def _success(option: Option, target: Target) -> None:
+    codes = option.value if isinstance(option.value, list) else [option.value]
+    target.put(option, "restart.success_codes", sorted({0, *(integer(c) for c in codes)}))
+
+
+def _foreground(option: Option, target: Target) -> None:
+    if boolean(option.value):
+        target.set("autostart", False)
+        target.lost(
+            option,
+            "was started by hand in the foreground of the terminal",
+            "it is not started by itself; run it with `chapiteau run exec`",
+        )
+    else:
+        target.kept(option, "runs in the background")
+
+
+PROCESS: Final[dict[str, Rule]] = {
+    "working_dir": keep("cwd"),
+    "namespace": keep("labels.namespace"),
+    "description": keep("labels.description"),
+    "replicas": keep("processes", integer),
+    "success_exit_codes": _success,
+    "disabled": lambda option, target: target.put(option, "autostart", not boolean(option.value)),
+    "is_tty": lambda option, target: target.put(
+        option, "stdin", "pty" if boolean(option.value) else "null"
+    ),
+    "is_foreground": _foreground,
+    "is_interactive": lose_if(boolean, "wanted a person at the terminal", _TERMINAL, "was off"),
+    "is_daemon": lose_if(
+        boolean,
+        "is a program that puts itself into the background",
+        "start it with its option for the foreground",
+        "it stays in the foreground",
+    ),
+    "launch_timeout_seconds": lose(
+        "was the time to go into the background", "start it in the foreground"
+    ),
+    "is_elevated": lose_if(
+        boolean,
+        "ran it with sudo",
+        'start the supervisor as root and set user = "root" here, another user elsewhere',
+        "was off",
+    ),
+    "is_dotenv_disabled": lose_if(boolean, "ignored .env", "take env_files out", "was off"),
+    "disable_ansi_colors": lose_if(
+        boolean, "took colours out of the output", "set NO_COLOR in env", "was off"
+    ),
+    # These take part in more than one setting: see file.py.
+    **for_each(
+        "command entrypoint environment env_file vars depends_on availability shutdown schedule "
+        "liveness_probe readiness_probe ready_log_line log_location log_configuration watch shell",
+        same("see the service"),
+    ),
+}
+TOGETHER: Final = frozenset(
+    (
+        "command entrypoint environment env_file vars depends_on availability shutdown schedule "
+        "liveness_probe readiness_probe ready_log_line log_location log_configuration watch shell"
+    ).split()
+)

@@ -1,0 +1,58 @@
+"""`$NAME`, `${NAME}` and `{{.NAME}}` in process-compose.yaml, made variables of ours."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.draft import literal
+
+__all__ = ["Filling"]
+
+_ENV: Final = re.compile(r"\$\$|\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<bare>[A-Za-z_]\w*)")
+_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<code>.*?)\s*-?\}\}")
+_SIMPLE: Final = re.compile(r"\.(\w+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filling:
+    """What is known when the file is read."""
+
+    vars: Mapping[str, Any] = field(default_factory=dict)
+    dotenv: frozenset[str] = frozenset()  # names in .env: processes have them, the file does not
+    expand: bool = True  # disable_env_expansion turns it off
+
+    def fill(self, text: str, *, for_shell: bool = False) -> str:
+        """The text in our terms. In a shell's line a name from .env is left to the shell.
+
+        Raises ValueError for a template that would have to be computed.
+        """
+        filled = _TEMPLATE.sub(self._template, text)
+        if not self.expand:
+            return literal(filled)
+        pieces, last = [], 0
+        for match in _ENV.finditer(filled):
+            pieces += [filled[last : match.start()], self._variable(match, for_shell)]
+            last = match.end()
+        return "".join([*pieces, filled[last:]])
+
+    def _variable(self, match: re.Match[str], for_shell: bool) -> str:
+        name = match["braced"] or match["bare"]
+        if name is None:
+            return "$"  # $$ keeps a dollar for the shell
+        if name == "PC_REPLICA_NUM":
+            return "${process.number}"
+        if name == "PC_PROC_NAME":
+            return "${service.name}"
+        if for_shell and name in self.dotenv:
+            return literal(f"${{{name}}}")
+        return f"${{env.{name}}}"
+
+    def _template(self, match: re.Match[str]) -> str:
+        simple = _SIMPLE.fullmatch(match["code"])
+        name = simple[1] if simple else ""
+        if name in self.vars:
+            return str(self.vars[name])
+        if name == "PC_REPLICA_NUM":
+            return "$PC_REPLICA_NUM"
+        raise ValueError(f"{match[0]} would have to be computed by process-compose")

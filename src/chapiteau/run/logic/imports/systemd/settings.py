@@ -1,0 +1,487 @@
+"""What becomes of each directive of a unit: one table per section."""
+
+from typing import Final
+
+from chapiteau.run.logic.imports.draft import Target, literal
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import (
+    boolean,
+    duration,
+    integer,
+    octal,
+    signal_name,
+    text,
+)
+from chapiteau.run.logic.imports.rules import (
+    Rule,
+    differs,
+    for_each,
+    keep,
+    lose,
+    lose_if,
+    mapped,
+    same,
+)
+from chapiteau.run.logic.imports.systemd.words import exact, size, span, split
+
+__all__ = ["INSTALL", "SERVICE", "SOCKET", "TOGETHER", "UNIT"]
+
+_OUTER: Final = (
+    "put it into the unit that starts Chapiteau (chapiteau run unit): it holds for all services"
+)
+_SANDBOX: Final = lose("is part of systemd's sandbox", _OUTER)
+_RESOURCE: Final = lose(
+    "shared out the machine's resources", f"limits.memory, limits.cpu and limits.pids; or {_OUTER}"
+)
+
+
+def _seconds(key: str) -> Rule:
+    def rule(option: Option, target: Target) -> None:
+        value = span(text(option.value))
+        if value == float("inf"):
+            target.lost(option, "never ran out", f"{key} always ends: set a long time")
+        else:
+            target.put(option, key, duration(value))
+
+    return rule
+
+
+def _limit(key: str, *, is_size: bool = False) -> Rule:
+    """LimitX=soft:hard, or one value for both."""
+
+    def rule(option: Option, target: Target) -> None:
+        soft = text(option.value).partition(":")[0].strip()
+        if soft == "infinity":
+            target.lost(option, "lifted the limit", f"set {key} to a number")
+            return
+        value = size(soft) if is_size else integer(soft)
+        target.put(option, key, value)
+
+    return rule
+
+
+_TYPES: Final = {
+    "simple": "it counts as up at once",
+    "exec": "it counts as up at once",
+    "idle": "it counts as up at once",
+}
+
+
+def _type(option: Option, target: Target) -> None:
+    word = text(option.value).strip()
+    if word in _TYPES:
+        target.kept(option, _TYPES[word])
+    elif word in ("notify", "notify-reload"):
+        target.put(option, "ready.notify", True)
+        if word == "notify-reload":
+            target.set("reload_signal", "HUP")
+    elif word == "oneshot":
+        target.put(option, "one_shot", True)
+    elif word == "forking":
+        target.lost(
+            option,
+            "is for a program that puts itself into the background",
+            "start it with its option for the foreground; Chapiteau keeps the process itself",
+        )
+    else:
+        target.lost(option, f"{word} has no equal", "use a `ready` check")
+
+
+_ABNORMAL: Final = {"on-abnormal", "on-abort", "on-watchdog"}
+
+
+def _restart(option: Option, target: Target) -> None:
+    word = text(option.value).strip()
+    plain = {"no": "never", "always": "always", "on-failure": "on-failure"}
+    if word in plain:
+        target.put(option, "restart.policy", plain[word])
+    elif word in _ABNORMAL:
+        target.set("restart.policy", "on-failure", option)
+        target.changed(
+            option,
+            f"{word} became on-failure: an exit code that is no success starts it again too",
+            "restart.stop_codes names the codes after which it stays down",
+        )
+    elif word == "on-success":
+        target.set("restart.policy", "never", option)
+        target.lost(option, "started it again after a success only", "use schedule, or always")
+    else:
+        raise ValueError(f"{word!r} is no policy")
+
+
+def _restart_pause(option: Option, target: Target) -> None:
+    pause = exact(span(text(option.value)))
+    target.set("restart.delay", pause, option)
+    target.set("restart.factor", 1.0)
+    target.set("restart.max_delay", pause if pause != "0s" else "60s")
+    target.changed(option, "the first restart comes at once, the pause before each later one")
+
+
+def _burst(option: Option, target: Target) -> None:
+    target.put(option, "restart.attempts", max(1, integer(option.value)))
+
+
+def _interval(option: Option, target: Target) -> None:
+    value = span(text(option.value))
+    if value == 0:
+        target.set("restart.after_give_up", "retry")
+        target.kept(option, "it is tried again for ever")
+    else:
+        target.put(option, "restart.window", exact(value))
+
+
+def _codes(key: str, first: tuple[int, ...]) -> Rule:
+    def rule(option: Option, target: Target) -> None:
+        codes = list(first)
+        others = []
+        for word in split(text(option.value)):
+            (codes if word.isdecimal() else others).append(
+                integer(word) if word.isdecimal() else word  # type: ignore[arg-type]
+            )
+        known = target.get(key) or []
+        target.put(option, key, list(dict.fromkeys([*known, *codes])))
+        if others:
+            target.lost(option, f"named signals or words too: {' '.join(others)}", f"see {key}")
+
+    return rule
+
+
+def _quota(option: Option, target: Target) -> None:
+    share = text(option.value).strip()
+    if not share.endswith("%"):
+        raise ValueError(f"{share!r} is no share in %")
+    target.put(option, "limits.cpu", float(share[:-1]) / 100)
+
+
+def _memory(option: Option, target: Target) -> None:
+    target.put(option, "limits.memory", size(text(option.value)))
+
+
+def _tasks(option: Option, target: Target) -> None:
+    if text(option.value).strip() == "infinity":
+        target.kept(option, "there is no limit")
+    else:
+        target.put(option, "limits.pids", integer(option.value))
+
+
+def _capabilities(option: Option, target: Target) -> None:
+    words = split(text(option.value))
+    if not words or words[0].startswith("~"):
+        target.lost(option, "took single capabilities away", "capabilities names those that stay")
+        return
+    target.put(option, "capabilities", [w.lower().removeprefix("cap_") for w in words])
+
+
+def _directory(option: Option, target: Target) -> None:
+    path = text(option.value).strip()
+    if path.startswith("-"):
+        path = path[1:]
+        target.changed(option, "must be there: without it the service does not start")
+    if path == "~":
+        target.lost(option, "was the user's home", "write the path as cwd")
+        return
+    target.put(option, "cwd", literal(path))
+
+
+def _output(option: Option, target: Target) -> None:
+    kind, _, path = text(option.value).strip().partition(":")
+    if kind in ("file", "append", "truncate") and path:
+        target.put(option, "log.file", literal(path))
+        if kind != "append":
+            target.changed(option, "lines are added to the file, which is rotated")
+    elif kind == "null":
+        target.put(option, "log.file", "none")
+    elif kind.startswith("journal"):
+        target.put(option, "log.journald", True)
+    elif kind.startswith("syslog"):
+        target.put(option, "log.syslog", "/dev/log")
+    elif kind == "inherit":
+        target.kept(option, "output goes where [log] says")
+    else:
+        target.lost(option, f"sent output to {kind}", "see [service.NAME.log]")
+
+
+def _error_output(option: Option, target: Target) -> None:
+    value = text(option.value).strip()
+    if value in ("inherit", "journal"):
+        target.kept(option, "both streams go the same way")
+    else:
+        target.lost(
+            option,
+            "sent errors another way",
+            "both streams go to one file; JSON lines (log.format) tell them apart",
+        )
+
+
+def _kill_mode(option: Option, target: Target) -> None:
+    word = text(option.value).strip()
+    if word == "mixed":
+        target.kept(option, "exactly so: the stop signal to the process, then KILL to the rest")
+    elif word == "control-group":
+        target.changed(
+            option,
+            "only the process itself gets the stop signal; what is left of its whole tree is "
+            "killed at stop_timeout",
+        )
+    else:
+        target.lost(option, f"{word} let processes live on", "nothing of a service survives a stop")
+
+
+def _notify_access(option: Option, target: Target) -> None:
+    target.changed(option, "any process of the service may notify")
+
+
+SERVICE: Final[dict[str, Rule]] = {
+    "Type": _type,
+    "Restart": _restart,
+    "RestartSec": _restart_pause,
+    "StartLimitBurst": _burst,
+    **for_each("StartLimitIntervalSec StartLimitInterval", _interval),
+    "SuccessExitStatus": _codes("restart.success_codes", (0,)),
+    "RestartPreventExitStatus": _codes("restart.stop_codes", ()),
+    "RestartForceExitStatus": lose("always started it again after these", "see restart.policy"),
+    **for_each(
+        "RestartSteps RestartMaxDelaySec RestartMode",
+        lose("shaped the pauses", "restart.factor and restart.max_delay"),
+    ),
+    "TimeoutStartSec": _seconds("ready.start_timeout"),
+    "TimeoutStopSec": _seconds("stop_timeout"),
+    "RuntimeMaxSec": differs(
+        "max_age",
+        lambda value: exact(span(text(value))),
+        "a process of that age is replaced, without a pause in between",
+    ),
+    "RuntimeRandomizedExtraSec": _seconds("max_age_spread"),
+    "WatchdogSec": _seconds("watchdog"),
+    "KillSignal": keep("stop_signal", signal_name),
+    "KillMode": _kill_mode,
+    "SendSIGKILL": lose_if(
+        lambda value: not boolean(value), "never killed", "stop_timeout can be long", "so it is"
+    ),
+    "SendSIGHUP": lose_if(boolean, "sent HUP after the stop signal", "stop_signal", "was off"),
+    **for_each(
+        "RestartKillSignal FinalKillSignal WatchdogSignal TimeoutAbortSec TimeoutCleanSec "
+        "TimeoutStartFailureMode TimeoutStopFailureMode ReloadSignal",
+        lose("named other signals or times", "stop_signal and stop_timeout; KILL comes last"),
+    ),
+    "NotifyAccess": _notify_access,
+    "ExitType": mapped("labels.exit_type", {"main": "main"}),
+    "PIDFile": lose(
+        "told the pid of a program in the background", "start the program in the foreground"
+    ),
+    **for_each("GuessMainPID NonBlocking", same("has no meaning here")),
+    "RemainAfterExit": same("a one-shot that ended with 0 counts as done"),
+    "BusName": lose("made the D-Bus name the sign of being ready", "use a `ready` check"),
+    **for_each(
+        "FileDescriptorStoreMax FileDescriptorStorePreserve OpenFile",
+        lose("kept descriptors for the program", "sockets are kept by the keeper"),
+    ),
+    "OOMPolicy": lose("said what to do when memory ran out", "the exit says so; restart.policy"),
+    "WorkingDirectory": _directory,
+    "User": keep("user"),
+    "Group": keep("group"),
+    "SupplementaryGroups": lose(
+        "added groups", "a service has all groups of its user: add the user to them"
+    ),
+    "DynamicUser": lose_if(
+        boolean, "made a user for each run", "make a user, and set user = ...", "was off"
+    ),
+    "UMask": keep("umask", octal),
+    "Nice": keep("nice", integer),
+    "OOMScoreAdjust": keep("oom_score", integer),
+    "NoNewPrivileges": keep("no_new_privs", boolean),
+    "CapabilityBoundingSet": _capabilities,
+    "AmbientCapabilities": lose(
+        "gave rights to a user that is not root",
+        "capabilities keeps them for the user; a low port is better a [socket.NAME]",
+    ),
+    "StandardInput": lambda option, target: (
+        target.kept(option, "the input is empty")
+        if text(option.value).strip() == "null"
+        else target.put(option, "stdin", "pty")
+        if text(option.value).startswith("tty")
+        else target.lost(option, "was another input", "stdin_socket hands a socket over")
+    ),
+    "StandardOutput": _output,
+    "StandardError": _error_output,
+    "LogRateLimitIntervalSec": lose("bounded lines in the journal", "log.rate bounds bytes"),
+    "LogRateLimitBurst": lose("bounded lines in the journal", "log.rate bounds bytes"),
+    **for_each(
+        "SyslogIdentifier SyslogFacility SyslogLevel SyslogLevelPrefix LogLevelMax LogExtraFields "
+        "LogNamespace LogFilterPatterns StandardInputText StandardInputData",
+        lose("shaped the lines in the journal", "each line carries the service's name"),
+    ),
+    "LimitNOFILE": _limit("limits.open_files"),
+    "LimitNPROC": _limit("limits.processes"),
+    "LimitCORE": _limit("limits.core", is_size=True),
+    "LimitSTACK": _limit("limits.stack", is_size=True),
+    "LimitFSIZE": _limit("limits.file_size", is_size=True),
+    "LimitAS": _limit("limits.address_space", is_size=True),
+    **for_each(
+        "LimitCPU LimitDATA LimitRSS LimitMEMLOCK LimitLOCKS LimitSIGPENDING LimitMSGQUEUE "
+        "LimitNICE LimitRTPRIO LimitRTTIME",
+        lose("was a limit that Chapiteau has no name for", "start it with prlimit(1)"),
+    ),
+    **for_each("MemoryMax MemoryLimit", _memory),
+    "MemoryHigh": lose(
+        "slowed the service down above this", "limits.memory_soft replaces a process gently"
+    ),
+    "CPUQuota": _quota,
+    "TasksMax": _tasks,
+    **for_each(
+        "MemoryAccounting CPUAccounting TasksAccounting IOAccounting IPAccounting",
+        same("figures of every process are always collected"),
+    ),
+    **for_each("SystemCallErrorNumber", _SANDBOX),
+    "UnsetEnvironment": lose("took variables away", "clean_env = true starts with none"),
+    "RuntimeDirectory": lose(
+        "made folders in /run", "make them in a one-shot, or with systemd-tmpfiles"
+    ),
+    **for_each(
+        "StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory",
+        lose("made folders for the service", "make them once, owned by its user"),
+    ),
+    **for_each(
+        "ExecCondition ExecStartPost ExecStop ExecStopPost",
+        lose("ran a command beside the service", "a one-shot that needs it, or a plugin"),
+    ),
+    # These take part in more than one setting: see services.py.
+    **for_each(
+        "ExecStart ExecStartPre ExecReload Environment EnvironmentFile PassEnvironment Sockets "
+        "TimeoutSec",
+        same("see the service"),
+    ),
+}
+TOGETHER: Final = frozenset(
+    (
+        "ExecStart ExecStartPre ExecReload Environment EnvironmentFile PassEnvironment Sockets "
+        "TimeoutSec"
+    ).split()
+)
+_SANDBOXED: Final = (
+    "Protect Private Restrict ReadWrite ReadOnly Inaccessible NoExec ExecPaths ExecSearchPath Bind "
+    "TemporaryFileSystem SystemCall MemoryDenyWriteExecute LockPersonality Personality Root Mount "
+    "Extension Device SecureBits Keyring AppArmor SELinux Smack PAM NetworkNamespace IPCNamespace "
+    "ProcSubset RemoveIPC SetCredential LoadCredential ImportCredential UtmpI UtmpM TTY IgnoreSIGPIPE "
+    "RuntimeDirectory StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory Permissions "
+    "USBFunction"
+).split()
+_SHARED_OUT: Final = (
+    "CPU IO BlockIO Memory DefaultMemory AllowedCPUs AllowedMemory StartupAllowed StartupCPU "
+    "StartupIO StartupBlock NUMA Slice Delegate DisableControllers IPAddress IPIngress IPEgress "
+    "SocketBind BPF ManagedOOM TimerSlack Coredump"
+).split()
+
+
+def rule_for(name: str, rules: dict[str, Rule]) -> Rule | None:
+    """The rule of a directive; families of directives share one."""
+    if name in rules:
+        return rules[name]
+    if rules is SERVICE:
+        if any(name.startswith(prefix) for prefix in _SHARED_OUT):
+            return _RESOURCE
+        if any(name.startswith(prefix) for prefix in _SANDBOXED):
+            return _SANDBOX
+    if rules is UNIT and name.startswith(("Condition", "Assert")):
+        return lose("started it only under a condition", "let the command check it, or a one-shot")
+    return None
+
+
+UNIT: Final[dict[str, Rule]] = {
+    "Description": keep("labels.description"),
+    "Documentation": keep("labels.documentation"),
+    "StartLimitBurst": _burst,
+    **for_each("StartLimitIntervalSec StartLimitInterval", _interval),
+    **for_each("SourcePath DefaultDependencies CollectMode", same("has no meaning here")),
+    **for_each(
+        "OnFailure OnSuccess OnFailureJobMode OnSuccessJobMode OnFailureIsolate",
+        lose("started other units at its end", "a plugin that hears service.failed"),
+    ),
+    **for_each(
+        "Conflicts PartOf Upholds PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom "
+        "PropagateReloadFrom PropagatesStopTo StopPropagatedFrom JoinsNamespaceOf "
+        "StopWhenUnneeded",
+        lose("tied it to other units", "needs = [...] is the only tie between services"),
+    ),
+    **for_each(
+        "StartLimitAction FailureAction SuccessAction FailureActionExitStatus "
+        "SuccessActionExitStatus RebootArgument JobTimeoutSec JobRunningTimeoutSec "
+        "JobTimeoutAction JobTimeoutRebootArgument",
+        lose("acted on the whole machine", "essential = true ends the supervisor with an error"),
+    ),
+    **for_each(
+        "RefuseManualStart RefuseManualStop AllowIsolate IgnoreOnIsolate",
+        lose("restricted systemctl", "[project] operators says who may start and stop"),
+    ),
+    "RequiresMountsFor": lose("waited for a file system", _OUTER),
+    # The order among units: see file.py.
+    **for_each(
+        "Requires Requisite Wants BindsTo BindTo After Before", same("needs and after of services")
+    ),
+}
+
+INSTALL: Final[dict[str, Rule]] = {
+    **for_each(
+        "WantedBy RequiredBy UpheldBy",
+        same("starts with the supervisor, which its own unit starts at boot"),
+    ),
+    **for_each("Also", same("import the other unit too")),
+    **for_each("Alias DefaultInstance", lose("gave it another name", "a service has one name")),
+}
+
+
+def _owner(option: Option, target: Target) -> None:
+    known = (target.get("owner") or "").partition(":")
+    user, group = known[0], known[2]
+    if option.name == "SocketUser":
+        user = text(option.value)
+    else:
+        group = text(option.value)
+    target.put(option, "owner", f"{user or 'root'}:{group}" if group else user)
+
+
+SOCKET: Final[dict[str, Rule]] = {
+    "Backlog": keep("backlog", integer),
+    "BindToDevice": keep("interface"),
+    "SocketMode": keep("mode", octal),
+    **for_each("SocketUser SocketGroup", _owner),
+    "ReusePort": keep("reuse_port", boolean),
+    "NoDelay": keep("nodelay", boolean),
+    "Accept": lose_if(
+        boolean,
+        "started one process for each connection",
+        "the program must accept connections itself",
+        "the service accepts connections itself",
+    ),
+    "RemoveOnStop": same("a stale socket file is replaced"),
+    "DirectoryMode": lose("set the rights of the socket's folder", "make the folder beforehand"),
+    "BindIPv6Only": lose(
+        "said whether an IPv6 socket takes IPv4 too", "an address with a colon is IPv6"
+    ),
+    **for_each(
+        "ListenSequentialPacket ListenFIFO ListenNetlink ListenSpecial ListenMessageQueue "
+        "ListenUSBFunction SocketProtocol",
+        lose("was no TCP, UDP or Unix socket", "the program must open it itself"),
+    ),
+    **for_each(
+        "KeepAlive KeepAliveTimeSec KeepAliveIntervalSec KeepAliveProbes DeferAcceptSec Priority "
+        "ReceiveBuffer SendBuffer IPTOS IPTTL Mark PipeSize FreeBind Transparent Broadcast "
+        "PassCredentials PassSecurity PassPacketInfo PassFileDescriptorsToExec Timestamping "
+        "TCPCongestion Writable FlushPending MessageQueueMaxMessages MessageQueueMessageSize",
+        lose("was an option of the socket", "the program can set it on the socket that it gets"),
+    ),
+    **for_each(
+        "MaxConnections MaxConnectionsPerSource TriggerLimitIntervalSec TriggerLimitBurst "
+        "PollLimitIntervalSec PollLimitBurst",
+        lose("bounded connections", "let the program, or a proxy before it, bound them"),
+    ),
+    **for_each(
+        "ExecStartPre ExecStartPost ExecStopPre ExecStopPost TimeoutSec Symlinks SmackLabel "
+        "SmackLabelIPIn SmackLabelIPOut SELinuxContextFromNet",
+        lose("was done beside the socket", "a one-shot that the service needs"),
+    ),
+    # See sockets.py.
+    **for_each(
+        "ListenStream ListenDatagram FileDescriptorName Service", same("the socket and its service")
+    ),
+}
