@@ -209,8 +209,8 @@ class _Variables:
         return self.text(value, path) if isinstance(value, str) and "${" in value else value
 
     def text(self, value: str, path: KeyPath) -> str:
-        for name in names_in(value):
-            self.check_later(name, path)
+        if not all([self.check_later(name, path) for name in names_in(value)]):
+            return value
         try:
             return resolve(value, self.known)
         except LookupError as exc:
@@ -240,21 +240,25 @@ class _Variables:
         hint = f"set it, or give a default: ${{env.{name}:-value}}"
         raise LookupError(f"environment variable {name} is not set", hint)
 
-    def check_later(self, name: str, path: KeyPath) -> None:
+    def check_later(self, name: str, path: KeyPath) -> bool:
+        """Whether nothing is wrong with a name that only a spawn can fill in."""
         first, _, rest = name.partition(".")
         if first == "socket":
             wanted, _, part = rest.partition(".")
             sockets = self.merge.data.get("socket", {})
             if wanted not in sockets:
                 hint = did_you_mean(wanted, sockets) or f"add a section [socket.{wanted}]"
-                self.problem(path, f"${{{name}}}: there is no socket {wanted!r}", hint)
-            elif part not in {"fd", "port", "address"}:
-                self.problem(path, f"${{{name}}}: a socket has fd, port and address")
+                return self.problem(path, f"${{{name}}}: there is no socket {wanted!r}", hint)
+            if part not in {"fd", "port", "address"}:
+                return self.problem(path, f"${{{name}}}: a socket has fd, port and address")
         elif first in {"service", "process"} and path[0] not in _SPAWN_SECTIONS:
-            self.problem(path, f"${{{name}}}: has a value in [service.NAME] and [log] only")
+            what = f"${{{name}}}: has a value in [service.NAME] and [log] only"
+            return self.problem(path, what)
+        return True
 
-    def problem(self, path: KeyPath, what: str, hint: str = "") -> None:
+    def problem(self, path: KeyPath, what: str, hint: str = "") -> bool:
         dotted = ".".join(map(str, path))
         found = Problem(self.merge.where(path), f"{dotted}: {what}", hint)
         if found not in self.merge.problems:
             self.merge.problems.append(found)
+        return False
