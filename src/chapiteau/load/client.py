@@ -27,7 +27,8 @@ def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
         if database is None:
             return []
         rows = database.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?", (last,)  # noqa: S608
+            f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?",
+            (last,),
         )
         return [ResultSummary(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
@@ -35,9 +36,10 @@ def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
 def result(folder: Path, number: int) -> dict[str, Any]:
     """The whole document of a result (docs/reference/load-result.md). Raises NoSuchResultError."""
     with _open(folder) as database:
-        row = database and database.execute(
-            "SELECT document FROM result WHERE id = ?", (number,)
-        ).fetchone()
+        row = (
+            database
+            and database.execute("SELECT document FROM result WHERE id = ?", (number,)).fetchone()
+        )
         if not row:
             raise NoSuchResultError(
                 f"no load test result {number}", hint="see `chapiteau load list`"

@@ -38,7 +38,8 @@ def _flag(one: Setting) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     many = one.type.startswith(("list", "table"))
     names = [name, *([_SHORT[one.name]] if one.name in _SHORT else [])]
     metavar = {"list of string": "TEXT", "table of string": "NAME=VALUE"}.get(
-        one.type, one.type.split(" ")[0].upper() if "|" not in one.type else one.type.replace('"', "")
+        one.type,
+        one.type.split(" ")[0].upper() if "|" not in one.type else one.type.replace('"', ""),
     )
     kind = click.INT if one.type == "integer" else click.STRING
     return click.option(*names, one.name, type=kind, multiple=many, metavar=metavar, help=text)

@@ -52,7 +52,9 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
         )
         for one in found
     ]
-    click.echo(table(rows, ("id", "when (UTC)", "kind", "test", "rate", "errors", "p99", "verdict")))
+    click.echo(
+        table(rows, ("id", "when (UTC)", "kind", "test", "rate", "errors", "p99", "verdict"))
+    )
     return 0
 
 
@@ -122,7 +124,10 @@ def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -
     except ValueError:
         raise UsageError(f"--margin {margin!r} is no percentage", hint="for example 5%") from None
     found = compared(
-        _document(a, config), _document(b, config), share, random.Random("compare")  # noqa: S311
+        _document(a, config),
+        _document(b, config),
+        share,
+        random.Random("compare"),  # noqa: S311
     )
     if as_json:
         print_json(found)

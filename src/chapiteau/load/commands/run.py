@@ -19,7 +19,7 @@ __all__ = ["run"]
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
-def run(  # noqa: PLR0913 — flags of the command itself; the settings come as **options
+def run(
     *,
     target: str,
     report: str | None,

@@ -69,7 +69,9 @@ def deliver(
         text = as_text(document)
         first, _, rest = text.partition("\n")
         word = document["verdict"]["word"]
-        colour = {"met": "green", "none": None, "not met": "red", "broken": "red"}.get(word, "yellow")
+        colour = {"met": "green", "none": None, "not met": "red", "broken": "red"}.get(
+            word, "yellow"
+        )
         click.echo(click.style(first, fg=colour, bold=True) if colour_wanted() else first)
         click.echo(rest)
         if where:

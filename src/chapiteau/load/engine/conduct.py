@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
@@ -24,7 +22,16 @@ from chapiteau.load.logic.settings import LoadTest, shape_of
 from chapiteau.load.logic.shape import Shape
 from chapiteau.load.logic.totals import Totals
 
-__all__ = ["Job", "Watch", "conduct", "facts_of", "interruptible", "live_state", "machine", "processes_for"]
+__all__ = [
+    "Job",
+    "Watch",
+    "conduct",
+    "facts_of",
+    "interruptible",
+    "live_state",
+    "machine",
+    "processes_for",
+]
 
 _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
 
@@ -76,7 +83,9 @@ def processes_for(test: LoadTest, target: str) -> int:
     runs on it too, or all of it."""
     if test.processes:
         return test.processes
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
     local = bool(target) and urls.is_loopback(urls.parse(target).host)
     wanted = max(1, cores // 2) if local else cores
     # A number of users or sessions smaller than that needs no more processes.
@@ -114,7 +123,9 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     lasted = _lasted(totals, shape, whole=not (aborted or interrupted or test.iterations))
     findings = judge(objectives, totals, lasted)
     verdict = _verdict(findings, aborted, totals, lasted, interrupted=bool(interrupted))
-    return document(facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings)
+    return document(
+        facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
+    )
 
 
 def _lasted(totals: Totals, shape: Shape, *, whole: bool) -> float:
@@ -170,7 +181,7 @@ def _show(
         watch.live.write(live_state(job, "run", started, shape.seconds, totals, points))
 
 
-def live_state(  # noqa: PLR0913 — the fields of one message
+def live_state(
     job: Job,
     kind: str,
     started: float,
@@ -239,10 +250,16 @@ def _verdict(
     ended = " (stopped early)" if interrupted else ""
     if aborted:
         first = aborted[0]
-        line = f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
+        line = (
+            f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
+        )
         return {"word": "not met", "line": line, "exit_code": 1}
     if not totals.requests:
         return {"word": "unsure", "line": "no request was sent" + ended, "exit_code": 2}
+    if not any(row.statuses for row in totals.rows.values()):
+        kinds = sorted({kind for row in totals.rows.values() for kind in row.failures})
+        line = f"no request was answered: {', '.join(kinds)}"
+        return {"word": "broken", "line": line, "exit_code": 4}
     if not findings:
         rate = totals.requests / max(seconds, 1e-9)
         line = f"measured {rate:.4g} requests/s; no objective was given to judge by{ended}"
@@ -280,11 +297,3 @@ def interruptible(team: Team) -> Iterator[list[int]]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
-
-
-def scenario_path(text: str) -> Path:
-    """A scenario file that must exist. Raises UsageError."""
-    path = Path(text)
-    if not path.is_file():
-        raise UsageError(f"{text}: no such scenario file")
-    return path

@@ -227,7 +227,9 @@ class Crowd:
 
     def _crashed(self, exc: Exception) -> None:
         place = traceback.extract_tb(exc.__traceback__)
-        own = [f for f in place if "/chapiteau/load/engine/" not in f.filename] or list(place)
+        own = [f for f in place if "/chapiteau/load/engine/" not in f.filename]
+        if not own and isinstance(exc, ExchangeError):
+            return  # no scenario of the user's: the request's own row tells all
         line = f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else "?"
         if isinstance(exc, ExchangeError):
             what = f"request failed: {exc.kind} ({line})"

@@ -74,7 +74,8 @@ def _section(
     if name not in tests:
         raise NotFoundError(
             f"{name!r} is no URL, no file, and no [load.{name}] in chapiteau.toml",
-            hint=did_you_mean(name, tests) or "for example: chapiteau load run http://localhost:8000/",
+            hint=did_you_mean(name, tests)
+            or "for example: chapiteau load run http://localhost:8000/",
         )
     return {**tests[name], **given}, f"load.{name}."
 
@@ -99,7 +100,8 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str]:
     path = folder / target
     if not path.is_file():
         raise NotFoundError(
-            f"{path}: no such file", hint="give a URL, a scenario file, or the name of a [load.NAME]"
+            f"{path}: no such file",
+            hint="give a URL, a scenario file, or the name of a [load.NAME]",
         )
     if path.suffix != ".py":
         raise UsageError(f"{path}: not a scenario file (.py)")
@@ -107,7 +109,7 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def _looks_like_openapi(target: str) -> bool:
-    return target.split("?")[0].endswith(("openapi.json", "openapi.yaml", "openapi.yml"))
+    return target.split("?", maxsplit=1)[0].endswith(("openapi.json", "openapi.yaml", "openapi.yml"))
 
 
 def _openapi(test: LoadTest, place: str, folder: Path) -> tuple[dict[str, Any], str]:

@@ -10,7 +10,7 @@ import socket
 import sys
 from typing import Final
 
-__all__ = ["NullResponder", "main"]
+__all__ = ["NullResponder", "count_requests", "main"]
 
 _BODY: Final = b"{}"
 ANSWER: Final = (
@@ -65,7 +65,7 @@ class NullResponder:
             return
         if fd in self._rest:
             data = self._rest.pop(fd) + data
-        count, rest = _requests(data)
+        count, rest = count_requests(data)
         if rest:
             self._rest[fd] = rest
         self.served += count
@@ -73,7 +73,7 @@ class NullResponder:
             client.send(self._answer * count)
 
 
-def _requests(data: bytes) -> tuple[int, bytes]:
+def count_requests(data: bytes) -> tuple[int, bytes]:
     """How many whole requests there are, and what follows them."""
     count = 0
     while data:

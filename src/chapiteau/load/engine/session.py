@@ -27,7 +27,9 @@ class Session:
     set-up returned, `user` counts users in this worker, `state` is for the scenario's own notes.
     """
 
-    def __init__(self, client: Client, *, user: int = 0, seed: str = "", shared: Any = None) -> None:
+    def __init__(
+        self, client: Client, *, user: int = 0, seed: str = "", shared: Any = None
+    ) -> None:
         self.headers: dict[str, str] = {}
         self.cookies = CookieJar()
         self._start_cookies = CookieJar()
@@ -200,9 +202,7 @@ class Session:
             lines.append(f"cookie: {cookies}\r\n")
         return prepared.head + "".join(lines).encode("latin-1", "replace") + b"\r\n" + prepared.body
 
-    async def _follow(
-        self, prepared: Prepared, exchange: Exchange, intended: float
-    ) -> Exchange:
+    async def _follow(self, prepared: Prepared, exchange: Exchange, intended: float) -> Exchange:
         """Go where answers point to, at most ten times; all of it counts as one request."""
         at, method, body = prepared.address, prepared.method, prepared.body
         for _ in range(_MOST_HOPS):
@@ -211,9 +211,9 @@ class Session:
                 return exchange
             if exchange.status == 303 or (exchange.status in {301, 302} and method == "POST"):
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
-            options: Options = {"name": prepared.row.name, "data": body} if body else {
-                "name": prepared.row.name
-            }
+            options: Options = (
+                {"name": prepared.row.name, "data": body} if body else {"name": prepared.row.name}
+            )
             hop = self._client.prepare(method, urls.redirected(at, location), options)
             at = hop.address
             exchange = Exchange(
@@ -226,7 +226,9 @@ class Session:
                 self._failed(prepared, intended, error)
                 raise
             self.cookies.take(at, Headers(exchange.head).all("set-cookie"))
-        error = ExchangeError("redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}")
+        error = ExchangeError(
+            "redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}"
+        )
         self._failed(prepared, intended, error)
         raise error
 

@@ -148,7 +148,7 @@ class Team:
     def _start(self, number: int) -> _Member:
         ours, theirs = socket.socketpair()
         with theirs:
-            process = subprocess.Popen(  # noqa: S603 — our own interpreter, our own module
+            process = subprocess.Popen(
                 [sys.executable, "-m", "chapiteau.load.engine.worker", str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

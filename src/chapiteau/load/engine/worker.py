@@ -147,6 +147,7 @@ class Worker:
             headers=plan.get("headers", {}),
             timeout=plan["timeout"],
             wiring=Wiring(**{k: v for k, v in wiring.items() if k in known}),
+            divert=plan.get("divert", ""),
             allowed=lambda host: is_loopback(host) or host in allowed,
         )
 

@@ -27,7 +27,9 @@ def encoded(json_value: Any, data: Any, *, has_json: bool) -> tuple[bytes, str]:
         return data.encode(), "text/plain; charset=utf-8"
     if isinstance(data, Mapping):
         return query(data).replace("%20", "+").encode(), _FORM_BODY
-    raise TypeError(f"data= takes bytes, text or a mapping of form fields, not {type(data).__name__}")
+    raise TypeError(
+        f"data= takes bytes, text or a mapping of form fields, not {type(data).__name__}"
+    )
 
 
 def decoded(body: bytes, encoding: str) -> bytes:

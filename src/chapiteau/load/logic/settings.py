@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from chapiteau.core.errors import UsageError
 from chapiteau.core.fields import Duration, Rate, setting
 from chapiteau.core.problems import Problem
 from chapiteau.load.logic.arrivals import Arrivals
@@ -39,7 +40,9 @@ class LoadTest:
     baseline: str = setting("", help="Stored result or JSON file that must not be missed by 5 %.")
 
     processes: int = setting(0, help="Load processes; 0 takes what suits the machine.", low=0)
-    most_users: int = setting(10_000, help="Sessions on their way at most; more are dropped.", low=1)
+    most_users: int = setting(
+        10_000, help="Sessions on their way at most; more are dropped.", low=1
+    )
     timeout: Duration = setting("30s", help="Time for a whole answer.")
     drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
     headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
@@ -66,13 +69,17 @@ class LoadTest:
             yield Problem(given[1], f"can't be given together with {given[0]}")
         if self.iterations is not None and self.rate is not None:
             yield Problem("iterations", "goes with users, not with a rate")
+        for name in ("objective", "abort"):
+            try:
+                parse_objectives(getattr(self, name))
+            except UsageError as exc:
+                yield Problem(name, exc.what.removeprefix("objective "), exc.hint)
         if not self.target and not self.openapi:
             yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
 
 
 def shape_of(test: LoadTest) -> tuple[Shape, bool]:
     """The load over time, and whether it is open (rates) or closed (users)."""
-    parse_objectives(test.objective)
     if test.shape:
         rates = "/" in test.shape
         return parse_shape(test.shape, rates=rates), rates

@@ -1,9 +1,9 @@
 """Load over time as data: stages with a rate (or a number of users) that one can add up and draw.
 
-    "200/s 30s"                          constant
-    "50/s->500/s 1m"                     a ramp
-    "100/s 10s, 1000/s 5s, 100/s 30s"    a spike
-    "50/s~150/s every 20s 2m"            a sine wave between the two
+"200/s 30s"                          constant
+"50/s->500/s 1m"                     a ramp
+"100/s 10s, 1000/s 5s, 100/s 30s"    a spike
+"50/s~150/s every 20s 2m"            a sine wave between the two
 """
 
 import math
@@ -155,11 +155,13 @@ def parse_shape(text: str, *, rates: bool) -> Shape:
         match = _STAGE.fullmatch(part.strip())
         try:
             if match is None:
-                raise ValueError("not a stage")  # noqa: TRY004 — it is about the text
+                raise ValueError("not a stage")
             stages.append(_stage(match, rates=rates))
         except ValueError as exc:
             example = "50/s->200/s 30s, 200/s 1m" if rates else "10->50 30s, 50 1m"
-            raise UsageError(f"shape {part.strip()!r}: {exc}", hint=f"for example {example}") from None
+            raise UsageError(
+                f"shape {part.strip()!r}: {exc}", hint=f"for example {example}"
+            ) from None
     return Shape(tuple(stages))
 
 

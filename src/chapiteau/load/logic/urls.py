@@ -52,7 +52,9 @@ def parse(url: str) -> Address:
     """The parts of an absolute http or https URL. Raises UsageError when it is none."""
     match = _URL.fullmatch(url.strip())
     if match is None or (match["port"] and int(match["port"]) > 65535):
-        raise UsageError(f"{url!r} is no http or https URL", hint="for example http://localhost:8000/")
+        raise UsageError(
+            f"{url!r} is no http or https URL", hint="for example http://localhost:8000/"
+        )
     path = match["path"] or "/"
     if not path.startswith("/"):
         path = "/" + path

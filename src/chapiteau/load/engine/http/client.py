@@ -69,6 +69,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
         wiring: Wiring | None = None,
+        divert: str = "",
         allowed: Callable[[str], bool] = urls.is_loopback,
     ) -> None:
         self.reactor = reactor
@@ -81,15 +82,20 @@ class Client:
         self._wiring = wiring or Wiring()
         self._origins: dict[tuple[str, str, int], Origin] = {}
         self._allowed = allowed
-        self._fields = _fields({"accept": "*/*", "accept-encoding": "gzip, deflate"} | {
-            key.lower(): value for key, value in (headers or {}).items()
-        })
+        self._divert = urls.parse(divert) if divert else None
+        self._fields = _fields(
+            {"accept": "*/*", "accept-encoding": "gzip, deflate"}
+            | {key.lower(): value for key, value in (headers or {}).items()}
+        )
         self._tick: asyncio.TimerHandle | None = None
         self._check_deadlines()
 
     def prepare(self, method: str, url: str, options: Options) -> Prepared:
         """A request ready to go; one without options is kept for the next time."""
         address = urls.parse(urls.join(self.base, url))
+        if self._divert is not None:
+            to = self._divert
+            address = Address(to.scheme, to.host, to.port, address.path, address.user)
         if options:
             return self._made(method.upper(), address, options)
         prepared = self._made(method.upper(), address, options)
@@ -102,9 +108,7 @@ class Client:
             mark = "&" if "?" in address.path else "?"
             path = address.path + mark + urls.query(params)
             address = Address(address.scheme, address.host, address.port, path, address.user)
-        body, kind = encoded(
-            options.get("json"), options.get("data"), has_json="json" in options
-        )
+        body, kind = encoded(options.get("json"), options.get("data"), has_json="json" in options)
         fields = dict(self._fields)
         if address.user and "authorization" not in fields:
             fields["authorization"] = _basic(address.user)

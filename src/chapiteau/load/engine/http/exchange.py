@@ -37,8 +37,8 @@ class Exchange(Wakeup):
         loop: asyncio.AbstractEventLoop,
         data: bytes,
         deadline: float,
-        bare: bool,  # noqa: FBT001 — one call, in the hottest line of the engine
-        twice: bool,  # noqa: FBT001
+        bare: bool,
+        twice: bool,
     ) -> None:
         # Wakeup.__init__ written out: a call of it would cost a tenth of the whole object.
         self._asyncio_future_blocking = False

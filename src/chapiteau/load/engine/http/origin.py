@@ -35,7 +35,7 @@ class Wiring:
 class Origin:
     """One scheme, host and port. Idle connections are taken last in, first out."""
 
-    def __init__(  # noqa: PLR0913 — each is a fact of its own
+    def __init__(
         self,
         reactor: Reactor,
         now: Callable[[], float],

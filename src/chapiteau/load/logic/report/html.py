@@ -89,9 +89,7 @@ def _figures(document: dict[str, Any]) -> str:
 
 
 def _sound(sound: dict[str, Any]) -> str:
-    word = (
-        '<span class="good">yes</span>' if sound["sound"] else '<span class="bad">no</span>'
-    )
+    word = '<span class="good">yes</span>' if sound["sound"] else '<span class="bad">no</span>'
     notes = "".join(f'<li class="warn">{escape(note)}</li>' for note in sound["notes"])
     return (
         f"<h2>Is the measurement itself sound?</h2><p>{word}: sessions began "
@@ -162,7 +160,7 @@ def _nines(share: float) -> float:
 
 
 def _share(nines: float) -> str:
-    return f"{(1 - 10 ** -nines) * 100:.5g}%"
+    return f"{(1 - 10**-nines) * 100:.5g}%"
 
 
 def _rows(rows: list[dict[str, Any]]) -> str:
@@ -181,9 +179,7 @@ def _rows(rows: list[dict[str, Any]]) -> str:
 
 def _row(row: dict[str, Any]) -> str:
     style = ' class="bad"' if row["bad"] else ""
-    times = "".join(
-        f"<td>{seconds(row[key])}</td>" for key in ("p50", "p90", "p99", "p999", "max")
-    )
+    times = "".join(f"<td>{seconds(row[key])}</td>" for key in ("p50", "p90", "p99", "p999", "max"))
     return (
         f"<tr><td>{escape(row['name'])}</td><td>{row['requests']}</td><td>{row['rate']:.4g}</td>"
         f"<td{style}>{row['errors'] * 100:.3g}%</td>{times}<td>{spark(row['pace'])}</td></tr>"

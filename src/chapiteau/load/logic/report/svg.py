@@ -41,7 +41,7 @@ class _Scale:
         return self.start + min(1.0, max(0.0, share)) * (self.stop - self.start)
 
 
-def chart(  # noqa: PLR0913 — a chart's parts, all by name
+def chart(
     title: str,
     lines: Sequence[Line],
     *,
@@ -60,7 +60,7 @@ def chart(  # noqa: PLR0913 — a chart's parts, all by name
     x = _Scale(min(xs), max(xs), _LEFT, WIDTH - _RIGHT)
     y = _y_scale(values, log=log)
     parts = [
-        f'<figure><figcaption>{escape(title)} {_legend(lines)}</figcaption>'
+        f"<figure><figcaption>{escape(title)} {_legend(lines)}</figcaption>"
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
     ]
     parts += _grid(x, y, x_text, y_text)

@@ -1,0 +1,59 @@
+"""`chapiteau load capacity`"""
+
+import sys
+from typing import Any
+
+import click
+
+from chapiteau.load.commands.options import given, settings_flags
+
+__all__ = ["capacity"]
+
+
+@click.command()
+@click.argument("target", required=False, default="")
+@settings_flags(capacity=True)
+@click.option("--report", metavar="FILE", help="Write the HTML report here.")
+@click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
+@click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
+@click.option("--quiet", "-q", is_flag=True, help="No progress.")
+@click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
+def capacity(
+    *,
+    target: str,
+    report: str | None,
+    as_json: bool,
+    no_store: bool,
+    quiet: bool,
+    config: str | None,
+    **options: Any,
+) -> int:
+    """Find the highest rate at which TARGET keeps the objective.
+
+    Exit codes: 0 found (and at least --min-capacity), 1 not met, 2 unsure (time was too short),
+    3 the generator was the limit, 4 the scenario is broken or the target is not allowed.
+    """
+    import asyncio
+
+    from chapiteau.load.commands.showing import ProgressLine, deliver
+    from chapiteau.load.engine.conduct import Watch
+    from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
+    from chapiteau.load.engine.seek import seek
+    from chapiteau.load.engine.store import LiveFile
+    from chapiteau.plumbing.clock import SystemClock
+
+    project = project_or_none(config)
+    job = find_job(target, given(options), project, ("chapiteau", *sys.argv[1:]))
+    folder = run_folder(project)
+    line = ProgressLine(quiet=quiet)
+    live = LiveFile(folder)
+
+    def show(point: dict[str, Any], elapsed: float, total: float) -> None:
+        line.show(point, elapsed, total, f"{point['phase']:>8} {point['target_rate']:8.4g}/s ")
+
+    try:
+        document = asyncio.run(seek(job, SystemClock(), Watch(line=show, live=live), line.say))
+    finally:
+        live.remove()
+        line.clear()
+    return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)

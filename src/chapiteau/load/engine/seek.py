@@ -1,0 +1,228 @@
+"""Carries out the search for a service's capacity, step by step."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import UsageError
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.engine.calibrate import Calibration, calibrate
+from chapiteau.load.engine.conduct import (
+    Job,
+    Watch,
+    facts_of,
+    interruptible,
+    live_state,
+    processes_for,
+)
+from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.errors import ScenarioError
+from chapiteau.load.logic.capacity import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.evidence import evidence
+from chapiteau.load.logic.finding import capacity_part, capacity_verdict
+from chapiteau.load.logic.guard import Guard, limited_by, recovered_after, what_rises
+from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
+from chapiteau.load.logic.report.document import document, timeline
+from chapiteau.load.logic.shape import steady
+from chapiteau.load.logic.totals import Totals
+
+__all__ = ["seek"]
+
+_HOLD: Final = {"low": 30.0, "medium": 60.0, "high": 120.0}
+_REST: Final = 0.5  # seconds between two steps
+_MOST_REST: Final = 15.0  # seconds to wait for an overloaded service to come back
+
+
+async def seek(job: Job, clock: Clock, watch: Watch, say: Callable[[str], None]) -> dict[str, Any]:
+    """Find the capacity; the result document. `say` gets a line for each step."""
+    objectives = parse_objectives(job.test.objective)
+    if not objectives:
+        raise UsageError(
+            "a capacity is the highest rate that keeps an objective; none is given",
+            hint='for example --objective "p99 < 200ms, errors < 0.1%"',
+        )
+    started, zero = clock.wall(), clock.now()
+    calibration = await calibrate(job)
+    if calibration.cost:
+        say(f"generator: {calibration.ceiling:.0f} requests/s for each process at most")
+    async with Team(job.plan(), processes_for(job.test, job.base)) as team:
+        seeker = _Seeker(job, team, objectives, watch, say)
+        seeker.started = started
+        seeker.ceiling = calibration.ceiling
+        with interruptible(team) as interrupted:
+            answer = await seeker.run(interrupted)
+    seconds = clock.now() - zero
+    return _document(job, answer, seeker, calibration, started, seconds)
+
+
+class _Seeker:
+    """One search on its way."""
+
+    def __init__(
+        self,
+        job: Job,
+        team: Team,
+        objectives: tuple[Objective, ...],
+        watch: Watch,
+        say: Callable[[str], None],
+    ) -> None:
+        self.job = job
+        self.team = team
+        self.objectives = objectives
+        self.watch = watch
+        self.say = say
+        self.started = 0.0
+        self.ceiling = 0.0
+        self.normal: float | None = None  # median latency of the probe, seconds
+        self.number = 0
+        self.held = Totals(watched(objectives))  # of the latest hold: the report's main part
+        self.held_seconds = 0.0
+
+    async def run(self, interrupted: list[int]) -> Answer:
+        test = self.job.test
+        plan = SearchPlan(
+            budget=test.budget,
+            hold=min(_HOLD[test.confidence], max(10.0, test.budget * 0.4)),
+            rough=min(6.0, max(3.0, test.budget / 30)),
+            max_rate=test.max_rate or math.inf,
+        )
+        steps = search(plan)
+        try:
+            step = next(steps)
+            while True:
+                if interrupted:
+                    return Answer(outcome="unsure", notes=("stopped before the end",))
+                observed = await self.step(step)
+                step = steps.send(observed)
+        except StopIteration as end:
+            answer: Answer = end.value
+            return answer
+
+    # ── one step ──────────────────────────────────────────────────────────────────────────────
+    async def step(self, step: Step) -> Observed:
+        self.number += 1
+        totals = Totals(watched(self.objectives))
+        guard = Guard(self.objectives, step.rate)
+        order = Order(
+            shape=steady(step.rate or 1.0, step.seconds),
+            open=step.rate > 0,
+            arrivals=self.job.test.arrivals,
+            drain=min(self.job.test.timeout, guard.patience + 1.0),
+            step=self.number,
+        )
+
+        def on_second(second: int, _totals: Totals) -> bool:
+            self.show(step, totals, second)
+            return guard.second(second, totals)
+
+        took = await self.team.run(order, totals, on_second)
+        if not totals.requests:
+            what = next(iter(totals.crashes), "no request was sent")
+            raise ScenarioError(
+                f"the scenario does not work: {what}", hint=totals.samples.get(what, "").strip()
+            )
+        observed = replace(self.observed(step, totals, guard), seconds=took)
+        if step.phase == "probe":
+            self.refuse_dead(totals)
+            self.normal = observed.p50
+        if step.phase == "hold" or not self.held_seconds:
+            self.held, self.held_seconds = totals, step.seconds
+        self.say(_told(step, observed))
+        await self.rest(overloaded=bool(observed.overloaded))
+        return observed
+
+    def observed(self, step: Step, totals: Totals, guard: Guard) -> Observed:
+        last = guard.ended or math.ceil(step.seconds)
+        first = min(int(step.warm), last - 1)
+        size = 5 if step.phase == "hold" else 1
+        part = totals.whole("", first, last)
+        span = max(1, last - first)
+        running = [n for second, n in totals.running.items() if first <= second < last]
+        latency: Histogram = part.latency
+        return Observed(
+            rate=step.rate,
+            reached=part.count / span,
+            sessions=totals.ended / max(1.0, float(last)),
+            evidence=evidence(self.objectives, totals, first, last, size),
+            p50=latency.quantile(0.5) / 1e6 if latency.count else None,
+            p99=latency.quantile(0.99) / 1e6 if latency.count else None,
+            errors=part.bad / part.count if part.count else 0.0,
+            running=sum(running) / len(running) if running else 0.0,
+            overloaded=guard.why,
+            limited=limited_by(totals, self.objectives, self.normal),
+            rising=what_rises(totals, first, last) if step.phase == "hold" else "",
+            recovery=recovered_after(totals, self.objectives, self.normal)
+            if step.phase == "recover"
+            else None,
+        )
+
+    def refuse_dead(self, totals: Totals) -> None:
+        """A scenario or service that answers nothing good at rest is no matter of capacity."""
+        if any(int(s) < 400 for row in totals.rows.values() for s in row.statuses):
+            return
+        what = next(iter(totals.samples), "no answer")
+        raise ScenarioError(
+            f"the service gives no good answer even to one user: {what}",
+            hint=totals.samples.get(what, "").strip()[:300],
+        )
+
+    async def rest(self, *, overloaded: bool) -> None:
+        """Wait until the service has worked off what the step left behind."""
+        await asyncio.sleep(_REST)
+        if not overloaded or self.normal is None:
+            return
+        waited = 0.0
+        while waited < _MOST_REST:
+            totals = Totals()
+            order = Order(shape=steady(1, 1.0), open=False, drain=5.0, sessions=5)
+            waited += 0.5 + await self.team.run(order, totals)
+            whole = totals.whole()
+            if whole.count and whole.latency.quantile(0.5) / 1e6 < 3 * self.normal + 0.005:
+                return
+            await asyncio.sleep(0.5)
+
+    def show(self, step: Step, totals: Totals, second: int) -> None:
+        points = timeline(totals)
+        if not points:
+            return
+        point = dict(points[min(second, len(points) - 1)])
+        point["running"] = totals.running.get(second, 0)
+        point["phase"] = step.phase
+        self.watch.line({**point, "target_rate": step.rate}, second + 1, step.seconds)
+        if self.watch.live is not None:
+            state = live_state(self.job, "capacity", self.started, step.seconds, totals, points)
+            self.watch.live.write({**state, "phase": step.phase, "rate": step.rate})
+
+
+def _told(step: Step, observed: Observed) -> str:
+    rate = f"{step.rate:8.4g}/s" if step.rate else "  one user"
+    p99 = "–" if observed.p99 is None else f"{observed.p99 * 1000:.3g}ms"
+    state = observed.limited or observed.overloaded
+    good = all(e.passes() for e in observed.evidence)
+    word = (
+        f"generator-limited: {observed.limited}"
+        if observed.limited
+        else (state or ("kept" if good else "missed"))
+    )
+    return f"{step.phase:>8} {rate}  p99 {p99:>8}  errors {observed.errors * 100:.2g}%  {word}"
+
+
+def _document(
+    job: Job,
+    answer: Answer,
+    seeker: _Seeker,
+    calibration: Calibration,
+    started: float,
+    seconds: float,
+) -> dict[str, Any]:
+    verdict = capacity_verdict(answer, job.test)
+    findings: list[Finding] = judge(seeker.objectives, seeker.held, seeker.held_seconds)
+    facts = facts_of(job, "capacity", started, seeker.held_seconds, None, is_open=True)
+    made = document(facts, seeker.held, verdict, findings)
+    part = capacity_part(answer)
+    part["ceiling"] = round(calibration.ceiling)
+    part["searched"] = round(seconds, 3)
+    return {**made, "capacity": part}

@@ -1,0 +1,89 @@
+"""A search's answer in words, in numbers, and as an exit code."""
+
+from typing import Any
+
+from chapiteau.load.logic.capacity import Answer, Done
+from chapiteau.load.logic.settings import LoadTest
+
+__all__ = ["capacity_part", "capacity_verdict"]
+
+
+def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
+    """Word, line and exit code.
+
+    0 found (and at or above `min_capacity`), 1 not met, 2 unsure, 3 the generator was the limit.
+    """
+    objective = test.objective
+    if answer.outcome == "none":
+        return _verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
+    if answer.outcome == "unsure":
+        high = f" and {answer.failed:.4g}/s" if answer.failed else ""
+        return _verdict("unsure", f"unsure: between {answer.low:.4g}/s{high}; {_more(answer)}", 2)
+    held = _rate(answer)
+    floor = test.min_capacity
+    if answer.outcome == "generator-limited":
+        if floor is not None and answer.held >= floor:
+            return _verdict(
+                "met", f"keeps {objective} at {held}, above the {floor:g}/s asked for", 0
+            )
+        line = f"keeps {objective} at {held}; beyond that the load generator is the limit"
+        return _verdict("generator-limited", line, 3)
+    if answer.outcome == "at least":
+        line = f"keeps {objective} at {held}, the highest rate that was tried"
+    else:
+        line = f"keeps {objective} up to {held}; missed at {answer.failed:.4g}/s"
+    if floor is not None and answer.held < floor:
+        return _verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
+    return _verdict("met", line, 0)
+
+
+def _verdict(word: str, line: str, code: int) -> dict[str, Any]:
+    return {"word": word, "line": line, "exit_code": code}
+
+
+def _rate(answer: Answer) -> str:
+    """Sessions a second, and requests when a session has several."""
+    text = f"{answer.held:.4g}/s"
+    if answer.held_requests > answer.held * 1.2:
+        text += f" ({answer.held_requests:.4g} requests/s)"
+    return text
+
+
+def _last_note(answer: Answer) -> str:
+    return answer.notes[-1] if answer.notes else "every step missed it"
+
+
+def _more(answer: Answer) -> str:
+    return answer.notes[-1] if answer.notes else "the time was too short for a hold: raise --budget"
+
+
+def capacity_part(answer: Answer) -> dict[str, Any]:
+    """The document's part on the search."""
+    return {
+        "outcome": answer.outcome,
+        "held": answer.held,
+        "held_requests": round(answer.held_requests, 3),
+        "failed": answer.failed,
+        # From simulated services of known truth: it lies in here in 9 of 10 searches.
+        "interval": [answer.held * 0.98, answer.failed or answer.held * 1.06]
+        if answer.held
+        else None,
+        "notes": list(answer.notes),
+        "steps": [_step(done) for done in answer.steps],
+    }
+
+
+def _step(done: Done) -> dict[str, Any]:
+    step, observed = done.step, done.observed
+    return {
+        "phase": step.phase,
+        "rate": round(step.rate or observed.sessions, 4),
+        "reached": round(observed.reached, 3),
+        "seconds": step.seconds,
+        "p50": observed.p50,
+        "p99": observed.p99,
+        "errors": observed.errors,
+        "running": round(observed.running, 2),
+        "outcome": done.outcome,
+        "why": done.why,
+    }

@@ -1,0 +1,98 @@
+"""Watches over a step: ends it when the service is under water, tells whose fault a miss is."""
+
+from collections.abc import Sequence
+from statistics import median
+
+from chapiteau.load.logic.objective import Objective
+from chapiteau.load.logic.statistics import trend
+from chapiteau.load.logic.totals import Totals
+
+__all__ = ["Guard", "limited_by", "recovered_after", "what_rises"]
+
+
+class Guard:
+    """Ends a step that is lost already, so that a service is never held under water."""
+
+    def __init__(self, objectives: Sequence[Objective], rate: float) -> None:
+        self._objectives = [o for o in objectives if o.allowed is not None]
+        times = [o.limit for o in objectives if o.metric in {"quantile", "mean"}]
+        self.patience = max(times, default=1.0)  # seconds that an answer may reasonably take
+        # By Little's law, more sessions on their way than this mean that the average one takes
+        # longer than the limit, whatever the answers that came so far say.
+        self._most = max(20.0, rate * self.patience * 2)
+        self._last = 0
+        self.ended: int | None = None  # seconds that went by when it was ended early
+        self.why = ""
+
+    def second(self, second: int, totals: Totals) -> bool:
+        """Take note of a second; true ends the step."""
+        running = totals.running.get(second, 0)
+        growing = running >= self._last
+        self._last = running
+        if self.ended is not None or second < 1:
+            return False
+        if running > self._most and growing:
+            return self._end(second, f"{running} sessions on their way and growing")
+        for objective in self._objectives:
+            part = totals.series[objective.of].get(second - 1)
+            before = totals.series[objective.of].get(second - 2)
+            if part is None or before is None or part.count + before.count < 20:
+                continue
+            missed = objective.missed(part) + objective.missed(before)
+            if missed > 0.5 * (part.count + before.count):
+                return self._end(second, f"{objective.text}: most requests missed it")
+        return False
+
+    def _end(self, second: int, why: str) -> bool:
+        self.ended = second + 1
+        self.why = why
+        return True
+
+
+def limited_by(totals: Totals, objectives: Sequence[Objective], normal: float | None = None) -> str:
+    """Why the generator, not the service, set the limit; "" when it did not.
+
+    Send lag counts against the generator from 5 ms or a tenth of the tightest time limit.
+    """
+    if totals.own_failures:
+        return "out of ports or descriptors"
+    times = [o.limit for o in objectives if o.metric == "quantile"]
+    most = max(0.005, 0.1 * min(times, default=0.05), (normal or 0.0) * 0.1)
+    if totals.lag.count >= 20 and (late := totals.lag.quantile(0.99) / 1e6) > most:
+        return f"sessions began {late * 1000:.0f} ms late (p99)"
+    if totals.dropped:
+        return f"{totals.dropped} sessions were dropped: all allowed users were busy"
+    return ""
+
+
+def what_rises(totals: Totals, first: int, last: int) -> str:
+    """What went up during a hold though the rate stayed the same: a slow leak's shadow."""
+    latency, running = [], []
+    for second in range(first, last):
+        part = totals.series[""].get(second)
+        if part is not None and part.count:
+            latency.append(part.latency.quantile(0.9) / 1e6)
+            running.append(float(totals.running.get(second, 0)))
+    for name, values in (("p90", latency), ("sessions on their way", running)):
+        found = trend(values)
+        if not found.rising:
+            continue
+        grown = found.slope * len(values)
+        usual = median(values)
+        # A tenth in a minute is drift of the machine; a leak that matters shows more.
+        if usual and grown > 0.5 * usual:
+            return f"{name} rose by {grown / usual * 100:.0f}%"
+    return ""
+
+
+def recovered_after(
+    totals: Totals, objectives: Sequence[Objective], normal: float | None
+) -> float | None:
+    """Seconds until a whole second was normal again; None when none was."""
+    limits = [o.limit for o in objectives if o.metric == "quantile"]
+    most = max(3 * (normal or 0.0), min(limits, default=0.0))
+    for second in sorted(totals.series[""]):
+        part = totals.series[""][second]
+        if part.count and part.latency.quantile(0.9) / 1e6 <= most and part.bad <= part.count * 0.1:
+            return float(second)
+    return None
