@@ -13,7 +13,7 @@ from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, 
 from chapiteau.run.logic.imports.reading.values import exec_line, integer, seconds, signal_name
 from chapiteau.run.logic.imports.rules import Rule, apply, for_each, lose, same
 
-__all__ = ["FOREMAN", "OVERMIND", "import_procfile"]
+__all__ = ["FOREMAN", "OVERMIND", "import_procfile", "parse_formation"]
 
 _LINE: Final = re.compile(r"([A-Za-z0-9_-]+):\s*(.+)$")
 _PORT: Final = re.compile(r"\$(?:PORT\b|\{PORT\b)")
@@ -105,7 +105,7 @@ def _take(plan: _Plan, option: Option) -> None:
     value, name = str(option.value), option.name.lower().replace("-", "_")
     try:
         if name in ("formation", "concurrency"):
-            plan.formation |= formation(value)
+            plan.formation |= parse_formation(value)
         elif name == "port":
             plan.port = integer(value)
         elif name == "port_step":
@@ -136,7 +136,7 @@ def _take_names(plan: _Plan, name: str, names: set[str]) -> None:
         lists[name] |= names
 
 
-def formation(text: str) -> dict[str, int]:
+def parse_formation(text: str) -> dict[str, int]:
     """Processes per type in "web=2,worker=1". Raises ValueError."""
     found = {}
     for part in text.split(","):
@@ -157,7 +157,7 @@ def _checked(read: Mapping[str, object], key: str, what: str) -> Rule:
     return rule
 
 
-_READ: Final = {"formation": formation, "integer": integer, "seconds": seconds}
+_READ: Final = {"formation": parse_formation, "integer": integer, "seconds": seconds}
 
 FOREMAN: Final[dict[str, Rule]] = {
     **for_each("formation concurrency", _checked(_READ, "formation", "processes")),

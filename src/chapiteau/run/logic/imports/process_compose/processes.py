@@ -179,7 +179,7 @@ class Processes:
             target.set("essential", True)
 
     def _checks(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
-        def _parts(option: Option) -> list[Option]:
+        def parts(option: Option) -> list[Option]:
             return self._filled(target, self._parts(option), filling)
 
         for name, key in (("readiness_probe", "ready"), ("liveness_probe", "live")):

@@ -132,14 +132,11 @@ def _interval(option: Option, target: Target) -> None:
 
 def _codes(key: str, first: tuple[int, ...]) -> Rule:
     def rule(option: Option, target: Target) -> None:
-        codes = list(first)
-        others = []
-        for word in split(text(option.value)):
-            (codes if word.isdecimal() else others).append(
-                integer(word) if word.isdecimal() else word  # type: ignore[arg-type]
-            )
+        words = split(text(option.value))
+        codes = [integer(word) for word in words if word.isdecimal()]
+        others = [word for word in words if not word.isdecimal()]
         known = target.get(key) or []
-        target.put(option, key, list(dict.fromkeys([*known, *codes])))
+        target.put(option, key, list(dict.fromkeys([*known, *first, *codes])))
         if others:
             target.lost(option, f"named signals or words too: {' '.join(others)}", f"see {key}")
 
@@ -362,9 +359,9 @@ _SANDBOXED: Final = (
     "Protect Private Restrict ReadWrite ReadOnly Inaccessible NoExec ExecPaths ExecSearchPath Bind "
     "TemporaryFileSystem SystemCall MemoryDenyWriteExecute LockPersonality Personality Root Mount "
     "Extension Device SecureBits Keyring AppArmor SELinux Smack PAM NetworkNamespace IPCNamespace "
-    "ProcSubset RemoveIPC SetCredential LoadCredential ImportCredential UtmpI UtmpM TTY IgnoreSIGPIPE "
-    "RuntimeDirectory StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory Permissions "
-    "USBFunction"
+    "ProcSubset RemoveIPC SetCredential LoadCredential ImportCredential UtmpI UtmpM TTY "
+    "RuntimeDirectory StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory "
+    "IgnoreSIGPIPE Permissions USBFunction"
 ).split()
 _SHARED_OUT: Final = (
     "CPU IO BlockIO Memory DefaultMemory AllowedCPUs AllowedMemory StartupAllowed StartupCPU "

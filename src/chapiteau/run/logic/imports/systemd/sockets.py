@@ -29,14 +29,7 @@ def take_socket(draft: Draft, unit: str, options: Sequence[Option]) -> list[str]
             top.kept(option, "sockets of that service")
     made: list[str] = []
     rest = [o for o in options if o.name not in _OWN]
-    for option in options:
-        if option.name not in ("ListenStream", "ListenDatagram"):
-            continue
-        if option.value == "":
-            for name in made:
-                del draft.tables["socket"][name]
-            made = []
-            continue
+    for option in _addresses(options):
         try:
             settings = _address(fill(str(option.value), known))
         except ValueError as exc:
@@ -48,6 +41,15 @@ def take_socket(draft: Draft, unit: str, options: Sequence[Option]) -> list[str]
         for option in rest:
             top.lost(option, "belongs to a socket without an address", "add ListenStream=")
     return made
+
+
+def _addresses(options: Sequence[Option]) -> list[Option]:
+    """Every address; an empty assignment forgets those before it, as in systemd."""
+    found: list[Option] = []
+    for option in options:
+        if option.name in ("ListenStream", "ListenDatagram"):
+            found = [*found, option] if option.value else []
+    return found
 
 
 def _socket(
