@@ -37,7 +37,7 @@ class NoteChange(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """What to change; what is left out stays."""
 
     text: Text | msgspec.UnsetType = msgspec.UNSET
-    stars: Stars | None | msgspec.UnsetType = msgspec.UNSET
+    stars: Stars | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):

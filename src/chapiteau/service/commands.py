@@ -32,10 +32,7 @@ def serve(app: str, bind: tuple[str, ...], threads: int, linger: float, drain: f
     127.0.0.1:8000. TERM: accept no more, answer what was asked, end with 0.
     """
     import logging
-    import warnings
 
-    # Pyramid 2.1 imports pkg_resources, which complains on every start: not our user's business.
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     from chapiteau.plumbing.clock import SystemClock
     from chapiteau.service.engine.loading import load_app
     from chapiteau.service.engine.serving.listeners import bind as listen

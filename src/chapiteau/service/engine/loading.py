@@ -58,15 +58,16 @@ def _built(found: Any, target: str) -> Any:
         raise AppError(f"{target} is {type(found).__name__}, which can't be called")
     if not inspect.isroutine(found) and not inspect.isclass(found):
         return found  # an instance with __call__: Pyramid's Router, Flask, …
+    factory: Any = found
     needed = [
         p
         for p in inspect.signature(found).parameters.values()
         if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
     ]
     if not needed:
-        app = found()
+        app = factory()
     elif len(needed) == 1:
-        app = found({})
+        app = factory({})
     elif len(needed) == 2:
         return found
     else:

@@ -61,7 +61,7 @@ def status_line(status: int) -> str:
 
 
 def request_id(environ: dict[str, Any]) -> str:
-    """The id of this request: the client's, when it is a sane one, or a new one; kept in environ."""
+    """The id of this request: the client's own when it is a sane one; kept in environ."""
     known: str | None = environ.get("chapiteau.request_id")
     if known is not None:
         return known

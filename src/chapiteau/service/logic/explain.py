@@ -150,8 +150,12 @@ class _Walk:
     ) -> Iterator[Complaint]:
         args = typing.get_args(base) or (Any, Any)
         for key, item in value.items():
-            yield from self.leaf_of({key: None}, dict[args[0], Any], (*path, str(key)))
+            yield from self.leaf_of({key: None}, _keyed(args[0]), (*path, str(key)))
             yield from self.any(item, args[1], (*path, str(key)))
+
+
+def _keyed(key: Any) -> Any:
+    return dict[key, Any]
 
 
 def _unwrap(kind: Any) -> tuple[Any, list[msgspec.Meta]]:

@@ -7,10 +7,11 @@ folded lines; a chunk size is hex digits only. Every refusal closes the connecti
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Chunks", "Head", "HeadParser", "Limits", "RefusedRequestError"]
+__all__ = ["Chunks", "Fields", "Head", "HeadParser", "Limits", "RefusedRequestError"]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _TARGET: Final = re.compile(r"[!-~]+")
@@ -132,45 +133,74 @@ class HeadParser:
         return fields
 
     def _field(self, fields: Fields, name: str, value: str) -> None:
-        key = name.upper().replace("-", "_")
         if "_" in name:
             # `Content_Length` would become the same variable as `Content-Length`: drop it.
             return
-        if key == "CONTENT_LENGTH":
-            if fields.length is not None or not value.isascii() or not value.isdigit():
-                raise RefusedRequestError(400, "Content-Length is not one number")
-            if len(value) > 18 or int(value) > self.limits.body:
-                raise RefusedRequestError(413, "the body is too long")
-            fields.length = int(value)
-            fields.environ[key] = value
+        key = name.upper().replace("-", "_")
+        special = _SPECIAL.get(key)
+        if special is not None and special(fields, value, self.limits):
             return
-        if key == "TRANSFER_ENCODING":
-            if value.lower() != "chunked" or fields.chunked:
-                raise RefusedRequestError(501, "no transfer coding but chunked is known")
-            fields.chunked = True
-            return
-        if key == "CONTENT_TYPE":
-            if key in fields.environ:
-                raise RefusedRequestError(400, "Content-Type is given twice")
-            fields.environ[key] = value
-            return
-        if key == "CONNECTION":
-            words = [word.strip() for word in value.lower().split(",")]
-            if "close" in words:
-                fields.close = True
-            elif "keep-alive" in words and fields.close is None:
-                fields.close = False
-        elif key == "EXPECT":
-            if value.lower() != "100-continue":
-                raise RefusedRequestError(417, "no expectation but 100-continue is known")
-            fields.expects = True
-        elif key == "HOST":
-            fields.hosts += 1
-        name = "HTTP_" + key
-        if name in fields.environ:
+        variable = "HTTP_" + key
+        if variable in fields.environ:
             joint = "; " if key == "COOKIE" else ", "
-            value = fields.environ[name] + joint + value
-        fields.environ[name] = value
+            value = fields.environ[variable] + joint + value
+        fields.environ[variable] = value
+
+
+def _content_length(fields: Fields, value: str, limits: Limits) -> bool:
+    if fields.length is not None or not value.isascii() or not value.isdigit():
+        raise RefusedRequestError(400, "Content-Length is not one number")
+    if len(value) > 18 or int(value) > limits.body:
+        raise RefusedRequestError(413, "the body is too long")
+    fields.length = int(value)
+    fields.environ["CONTENT_LENGTH"] = value
+    return True
+
+
+def _transfer_encoding(fields: Fields, value: str, _limits: Limits) -> bool:
+    if value.lower() != "chunked" or fields.chunked:
+        raise RefusedRequestError(501, "no transfer coding but chunked is known")
+    fields.chunked = True
+    return True
+
+
+def _content_type(fields: Fields, value: str, _limits: Limits) -> bool:
+    if "CONTENT_TYPE" in fields.environ:
+        raise RefusedRequestError(400, "Content-Type is given twice")
+    fields.environ["CONTENT_TYPE"] = value
+    return True
+
+
+def _connection(fields: Fields, value: str, _limits: Limits) -> bool:
+    words = [word.strip() for word in value.lower().split(",")]
+    if "close" in words:
+        fields.close = True
+    elif "keep-alive" in words and fields.close is None:
+        fields.close = False
+    return False
+
+
+def _expect(fields: Fields, value: str, _limits: Limits) -> bool:
+    if value.lower() != "100-continue":
+        raise RefusedRequestError(417, "no expectation but 100-continue is known")
+    fields.expects = True
+    return False
+
+
+def _host(fields: Fields, _value: str, _limits: Limits) -> bool:
+    fields.hosts += 1
+    return False
+
+
+# Headers that mean something to the server itself; True: it is no HTTP_… variable besides.
+_SPECIAL: Final[dict[str, Callable[[Fields, str, Limits], bool]]] = {
+    "CONTENT_LENGTH": _content_length,
+    "TRANSFER_ENCODING": _transfer_encoding,
+    "CONTENT_TYPE": _content_type,
+    "CONNECTION": _connection,
+    "EXPECT": _expect,
+    "HOST": _host,
+}
 
 
 def _request_line(line: str) -> tuple[str, str, int]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chapiteau.service.logic.operation import Operation, Parameter
+from chapiteau.service.logic.operation import BodySpec, Operation, Parameter
 from chapiteau.service.logic.path import template_of
 from chapiteau.service.logic.problem import (
     MEDIA_TYPE,
@@ -123,7 +123,7 @@ class _Writer:
         if parameters:
             made["parameters"] = parameters
         if op.body is not None:
-            made["requestBody"] = self._body(service, op)
+            made["requestBody"] = self._body(service, op, op.body)
         made["responses"] = self._responses(service, op)
         return made
 
@@ -160,9 +160,7 @@ class _Writer:
             made["example"] = p.marker.example
         return made
 
-    def _body(self, service: Described, op: Operation) -> dict[str, Any]:
-        body = op.body
-        assert body is not None
+    def _body(self, service: Described, op: Operation, body: BodySpec) -> dict[str, Any]:
         made: dict[str, Any] = {}
         if body.marker.description:
             made["description"] = body.marker.description

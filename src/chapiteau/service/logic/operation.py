@@ -58,6 +58,13 @@ class Parameter:
         """Whether it may be given several times."""
         return any(typing.get_origin(k) in _SCALARS or k in _SCALARS for k in _parts(self.type))
 
+    @property
+    def has_float(self) -> bool:
+        """Whether a number may be meant, for which "nan" must not pass."""
+        kinds = _parts(self.type)
+        inner = [arg for k in kinds for arg in typing.get_args(k)]
+        return any(k is float for kind in [*kinds, *inner] for k in _parts(kind))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BodySpec:
@@ -329,9 +336,9 @@ def _members(kind: Any) -> Iterator[tuple[str, str, Any, Any]]:
         kind = typing.get_args(kind)[0]
     plain = typing.get_origin(kind) or kind
     if issubclass(plain, msgspec.Struct):
-        for f in msgspec.structs.fields(kind):
-            has = f.default if f.default is not msgspec.NODEFAULT else f.default_factory
-            yield f.name, f.encode_name, f.type, has
+        for own in msgspec.structs.fields(kind):
+            has = own.default if own.default is not msgspec.NODEFAULT else own.default_factory
+            yield own.name, own.encode_name, own.type, has
         return
     hints = typing.get_type_hints(plain, include_extras=True)
     if typing.is_typeddict(plain):

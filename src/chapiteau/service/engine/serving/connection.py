@@ -15,6 +15,10 @@ _READ: Final = 64 * 1024
 _IN_MEMORY: Final = 1 << 20  # a longer body waits in a temporary file
 
 
+def _long_body() -> Any:
+    return tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
+
+
 class Incoming:
     """A whole request: head, and the body as a file."""
 
@@ -101,7 +105,7 @@ class Connection:
         self._chunks = Chunks(parser.limits) if head.fields.chunked else None
         self._left = length or 0
         small = length is not None and length <= _IN_MEMORY
-        self._body = BytesIO() if small else tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
+        self._body = BytesIO() if small else _long_body()
         if head.fields.expects and not self.data:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

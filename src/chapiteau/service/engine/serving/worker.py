@@ -152,7 +152,7 @@ class Worker:
             self._lead.acquire()
             try:
                 kept = self.finished.is_set() or self._turns()
-            except BaseException:
+            except BaseException:  # noqa: BLE001 — whatever it is, the process must not go on
                 _log.exception("a defect in the worker; this process ends")
                 os._exit(70)  # half a loop must not go on: the supervisor starts a new process
             if kept:
@@ -162,25 +162,33 @@ class Worker:
         """Lead until finished (True) or until the lead is lost (False)."""
         while True:
             self.last_turn = self._now()
-            ready = self._poller.poll(self._patience())
-            for fd, events in ready:
-                if fd in self._listeners and self._leave_it(len(ready)):
-                    continue
-                if not self._event(fd, events):
-                    return False
-            while self._returned:
-                if not self._welcome_back(self._returned.popleft()):
-                    return False
+            if not self._serve_ready() or not self._serve_returned():
+                return False
             if self._drain_asked and not self._draining:
                 self._start_drain()
-            if self._now() >= self._next_sweep:
-                self._next_sweep = self._now() + (0.05 if self._draining else _SWEEP)
-                if not self._sweep():
-                    return False
+            if self._now() >= self._next_sweep and not self._sweep():
+                return False
             if self._draining and not self._conns and not self._listeners:
                 self.finished.set()
                 self.ring()
                 return True
+
+    def _serve_ready(self) -> bool:
+        ready = self._poller.poll(self._patience())
+        for fd, events in ready:
+            if fd in self._listeners and self._leave_it(len(ready)):
+                continue
+            if not self._event(fd, events):
+                return False
+        return True
+
+    def _serve_returned(self) -> bool:
+        while self._returned:
+            conn = self._returned.popleft()
+            conn.busy = False
+            if not self._advance(conn):
+                return False
+        return True
 
     def _patience(self) -> float:
         return 0.05 if self._draining else _SWEEP
@@ -327,10 +335,6 @@ class Worker:
         """
         return self._draining or conn.requests >= self.options.requests_per_connection
 
-    def _welcome_back(self, conn: Connection) -> bool:
-        conn.busy = False
-        return self._advance(conn)
-
     def _watch(self, conn: Connection, mask: int) -> None:
         if mask == conn.mask:
             return
@@ -352,9 +356,10 @@ class Worker:
     # ── time ─────────────────────────────────────────────────────────────────────────────────
     def _sweep(self) -> bool:
         now = self._now()
-        if self._listeners and not self._accepting and self._resume_at <= now:
-            if len(self._conns) < self.options.max_connections:
-                self._accept_again()
+        self._next_sweep = now + self._patience()
+        room = len(self._conns) < self.options.max_connections
+        if room and self._listeners and self._resume_at <= now:
+            self._accept_again()
         for conn in [c for c in self._conns.values() if not c.busy]:
             if not self._overdue(conn, now):
                 return False

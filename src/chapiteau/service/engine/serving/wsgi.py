@@ -92,8 +92,8 @@ class Exchange:
     """One request's answer on its way from the application to the socket."""
 
     __slots__ = (
-        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_keep", "_length", "_sent", "_version",
-        "headers", "keep", "status",
+        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_length", "_sent", "_version", "headers",
+        "keep", "status",
     )  # fmt: skip
 
     def __init__(self, conn: Connection, incoming: Incoming, *, keep: bool, dates: Dates) -> None:
@@ -115,14 +115,14 @@ class Exchange:
         try:
             body = app(environ, self.start_response)
             self._send_all(body)
-        except Exception:
+        except Exception:  # noqa: BLE001 — an application's fault must not end the worker
             _log.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             self._failed()
         finally:
             if hasattr(body, "close"):
                 try:
                     body.close()
-                except Exception:
+                except Exception:  # noqa: BLE001 — the answer is out; only the log can tell
                     _log.exception("close() of the answer to %s", environ["PATH_INFO"])
 
     def start_response(
@@ -195,16 +195,9 @@ class Exchange:
             self._length = -1 if self._bodyless or length is not None else given
             if length is not None and not self._bodyless and given != length:
                 raise RuntimeError(f"Content-Length says {given}, the body has {length} bytes")
-        elif not empty:
-            if length is not None and not (self._head and length == 0):
-                text += f"Content-Length: {length}\r\n"
-                count += 1
-            elif self._version == 11 and not self._head:
-                text += "Transfer-Encoding: chunked\r\n"
-                self._chunked = True
-                count += 1
-            elif not self._head:
-                self.keep = False
+        elif not empty and (framing := self._framing(length)):
+            text += framing
+            count += 1
         # A line end inside a value would let an answer forge headers (or a second answer).
         if text.count("\n") != count or text.count("\r") != count or "\0" in text:
             raise RuntimeError("a header holds a line end")
@@ -215,6 +208,18 @@ class Exchange:
         head = f"HTTP/1.1 {self.status}\r\n{text}{self._dates.line()}\r\n".encode("latin-1")
         self._sent = True
         return head
+
+    def _framing(self, length: int | None) -> str:
+        """The header that tells where a body without Content-Length ends."""
+        if length is not None and not (self._head and length == 0):
+            return f"Content-Length: {length}\r\n"
+        if self._head:
+            return ""
+        if self._version == 11:
+            self._chunked = True
+            return "Transfer-Encoding: chunked\r\n"
+        self.keep = False  # HTTP/1.0: the end of the connection is the end of the body
+        return ""
 
     def _lines(self) -> tuple[str, int, int]:
         given = -1

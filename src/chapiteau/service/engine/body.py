@@ -1,0 +1,89 @@
+"""The body of a request: bounded, of a known type, decoded to the declared type."""
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any, Final
+
+import msgspec
+
+from chapiteau.service.logic.explain import explain
+from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
+from chapiteau.service.logic.operation import BodySpec
+from chapiteau.service.logic.problem import Detail, problem_for
+from chapiteau.service.logic.query import media_type
+
+__all__ = ["BodyPlan", "read_bytes"]
+
+Environ = dict[str, Any]
+_JSON: Final = "application/json"
+
+
+class BodyPlan:
+    """How to read the body of one operation."""
+
+    def __init__(self, spec: BodySpec, max_body: int) -> None:
+        self.argument = spec.argument
+        self._spec = spec
+        self._max = max_body
+        self._raw = spec.type is bytes
+        self._decode: Callable[[bytes], Any] = (
+            bytes if self._raw else msgspec.json.Decoder(spec.type).decode
+        )
+
+    def read(self, environ: Environ) -> Any:
+        """The value. Raises ProblemError, ValueError or msgspec's errors; then ask `explain`."""
+        data = read_bytes(environ, self._max)
+        if not data and not self._spec.required:
+            return self._spec.default
+        if environ.get("CONTENT_TYPE") != _JSON and not self._raw:
+            self._check_type(environ)
+        return self._decode(data)
+
+    def _check_type(self, environ: Environ) -> None:
+        kind = media_type(environ.get("CONTENT_TYPE", ""))
+        if kind in ("", _JSON) or kind.endswith("+json"):
+            return
+        raise problem_for(415, f"{kind} can't be read here", headers={"Accept": _JSON})
+
+    def explain(self, environ: Environ) -> list[Detail]:
+        """Everything that is wrong with the body. Raises ProblemError when it can't be read."""
+        data = read_bytes(environ, self._max)
+        if self._raw or (not data and not self._spec.required):
+            return []
+        self._check_type(environ)
+        if not data:
+            return [missing("body", "", "a body must be given")]
+        return details_of("body", explain(_parsed(data), self._spec.type))
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return msgspec.json.decode(data)
+    except UnicodeDecodeError:
+        raise MalformedRequestError("the body is not UTF-8") from None
+    except RecursionError:
+        raise MalformedRequestError("the body is nested too deeply") from None
+    except msgspec.MsgspecError as exc:
+        raise MalformedRequestError(f"the body is not JSON: {exc}") from None
+
+
+def read_bytes(environ: Environ, most: int) -> bytes:
+    """The body's bytes; a later reader of `wsgi.input` finds them again. Raises ProblemError."""
+    length = environ.get("CONTENT_LENGTH")
+    source = environ["wsgi.input"]
+    if length:
+        size = int(length)
+        if size > most:
+            raise problem_for(413, f"a body may have {most} bytes here, not {size}")
+        data: bytes = source.read(size)
+        if len(data) < size:
+            raise MalformedRequestError("the body ends early")
+    elif environ.get("wsgi.input_terminated"):
+        data = source.read(most + 1)
+        if len(data) > most:
+            raise problem_for(413, f"a body may have {most} bytes here")
+        environ["CONTENT_LENGTH"] = str(len(data))
+    else:
+        data = b""
+    environ["wsgi.input"] = BytesIO(data)
+    return data

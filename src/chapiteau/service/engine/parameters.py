@@ -1,0 +1,167 @@
+"""The parameters of an operation: collected as text, converted all at once."""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import asdict
+
+from chapiteau.core.problems import did_you_mean
+from chapiteau.service.logic.explain import explain
+from chapiteau.service.logic.invalid import details_of, missing
+from chapiteau.service.logic.operation import Operation, Parameter
+from chapiteau.service.logic.path import names_in
+from chapiteau.service.logic.problem import Detail
+from chapiteau.service.logic.query import cookies, pairs
+
+__all__ = ["MisplacedError", "ParameterPlan"]
+
+Environ = dict[str, Any]
+Raw = dict[str, Any]
+
+
+class MisplacedError(ValueError):
+    """Parameters that have no place, or are given twice; the second pass says which."""
+
+
+class _Slot:
+    """Where a parameter's text goes: into the arguments, or into a group of them."""
+
+    __slots__ = ("group", "key", "many", "numeric")
+
+    def __init__(self, parameter: Parameter) -> None:
+        self.group = parameter.argument if parameter.field else None
+        self.key = parameter.field or parameter.argument
+        self.many = parameter.many
+        self.numeric = parameter.has_float
+
+    def put(self, raw: Raw, value: str) -> bool:
+        """False when the value can't go there: a second one, or "nan" for a number."""
+        into = raw if self.group is None else raw[self.group]
+        if self.numeric and value.strip("+-")[:1].isalpha():
+            # msgspec would take "nan" and "inf" for floats; no JSON number is either of them.
+            value = "\x00"
+        if self.many:
+            into.setdefault(self.key, []).append(value)
+        elif self.key in into:
+            return False
+        else:
+            into[self.key] = value
+        return True
+
+
+class ParameterPlan:
+    """How to read the parameters of one operation."""
+
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._struct = _struct(operation)
+        by: dict[str, dict[str, _Slot]] = {}
+        for parameter in operation.parameters:
+            by.setdefault(parameter.marker.place, {})[parameter.wire] = _Slot(parameter)
+        self._query = by.get("query", {})
+        self._cookies = by.get("cookie", {})
+        self._headers = [(_environ_key(name), s) for name, s in by.get("header", {}).items()]
+        in_path = by.get("path", {})
+        self._path = [
+            (index, in_path[name])
+            for index, name in enumerate(names_in(operation.path))
+            if name in in_path
+        ]
+        grouped = {p.argument for p in operation.parameters if p.field}
+        self._groups = [name for name, _, _ in operation.arguments if name in grouped]
+        self._strict = operation.options.unknown_query == "refuse"
+        self._reads_query = bool(self._query) or self._strict
+
+    def read(self, environ: Environ, captures: list[str]) -> dict[str, Any]:
+        """The handler's arguments. Raises ValueError or msgspec's errors; then ask `explain`."""
+        raw: Raw = {name: {} for name in self._groups} if self._groups else {}
+        for index, slot in self._path:
+            slot.put(raw, captures[index])
+        if self._reads_query and (text := environ["QUERY_STRING"]):
+            self._read_query(text, raw)
+        for key, slot in self._headers:
+            if (given := environ.get(key)) is not None:
+                slot.put(raw, given)
+        if self._cookies:
+            self._read_cookies(environ, raw)
+        if self._struct is None:
+            return raw
+        return asdict(msgspec.convert(raw, self._struct, strict=False))
+
+    def _read_query(self, text: str, raw: Raw) -> None:
+        for name, value in pairs(text):
+            slot = self._query.get(name)
+            if slot is None:
+                if self._strict:
+                    raise MisplacedError
+            elif not slot.put(raw, value):
+                raise MisplacedError
+
+    def _read_cookies(self, environ: Environ, raw: Raw) -> None:
+        for name, value in cookies(environ.get("HTTP_COOKIE", "")).items():
+            if (slot := self._cookies.get(name)) is not None:
+                slot.put(raw, value)
+
+    # ── the bad path ─────────────────────────────────────────────────────────────────────────
+    def explain(self, environ: Environ, captures: list[str]) -> list[Detail]:
+        """Everything that is wrong with the parameters. Raises UnicodeDecodeError."""
+        raw: Raw = {name: {} for name in self._groups}
+        found: list[Detail] = []
+        for index, slot in self._path:
+            slot.put(raw, captures[index])
+        for name, value in pairs(environ["QUERY_STRING"]) if self._reads_query else ():
+            if (known := self._query.get(name)) is not None:
+                if not known.put(raw, value):
+                    found.append(_misplaced(name, "repeated", "is given twice"))
+            elif self._strict:
+                hint = did_you_mean(name, self._query)
+                found.append(
+                    _misplaced(name, "unknown", "is not known" + (f"; {hint}" if hint else ""))
+                )
+        for key, slot in self._headers:
+            if key in environ:
+                slot.put(raw, environ[key])
+        self._read_cookies(environ, raw)
+        found += [detail for p in self._operation.parameters for detail in _explain(p, raw)]
+        return found or self._explain_groups(raw)
+
+    def _explain_groups(self, raw: Raw) -> list[Detail]:
+        """What only a whole group knows: __post_init__ and the like."""
+        found: list[Detail] = []
+        for name, kind, _ in self._operation.arguments:
+            if name in self._groups:
+                found += details_of("query", explain(raw[name], kind, strict=False))
+        return found
+
+
+def _explain(parameter: Parameter, raw: Raw) -> list[Detail]:
+    into = raw.get(parameter.argument, {}) if parameter.field else raw
+    key = parameter.field or parameter.argument
+    place, pointer = parameter.marker.place, "/" + parameter.wire
+    if key not in into:
+        return [missing(place, pointer)] if parameter.required else []
+    return details_of(place, explain(into[key], parameter.type, strict=False), pointer)
+
+
+def _misplaced(name: str, code: str, detail: str) -> Detail:
+    return Detail(place="query", pointer="/" + name, code=code, detail=detail)
+
+
+def _environ_key(header: str) -> str:
+    key = header.upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key
+
+
+def _struct(operation: Operation) -> type[msgspec.Struct] | None:
+    """One Struct with a field per argument, so that one conversion does them all."""
+    if not operation.arguments:
+        return None
+    fields: list[Any] = []
+    for name, kind, default in operation.arguments:
+        if default is msgspec.NODEFAULT:
+            fields.append((name, kind))
+        elif isinstance(default, list | dict | set):
+            fields.append((name, kind, msgspec.field(default_factory=default.copy)))
+        else:
+            fields.append((name, kind, default))
+    return msgspec.defstruct("Arguments", fields, kw_only=True)
