@@ -1,6 +1,6 @@
 """The state of a supervisor as people read it: problems first, then a line for each service."""
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -20,7 +20,9 @@ _COLOURS: Final = {
     "backoff": "red",
     "failed": "red",
 }
-_FINE: Final = frozenset({"running", "completed", "stopped", "reloading"})
+_FINE: Final = frozenset(
+    {"running", "completed", "stopped", "reloading", "starting", "waiting", "stopping"}
+)
 
 
 def render(
@@ -42,8 +44,8 @@ def render(
 
 
 def _headline(status: SupervisorStatus, now: float) -> str:
-    wanted = sum(s.wanted for s in status.services if not s.one_shot)
-    ready = sum(s.ready for s in status.services if not s.one_shot)
+    counted = [s for s in status.services if not s.one_shot and s.state != "stopped"]
+    wanted, ready = sum(s.wanted for s in counted), sum(s.ready for s in counted)
     line = (
         f"{status.project} on {status.node}: {ready} of {wanted} processes ready, "
         f"up {format_duration(max(0.0, now - status.started_at))}"
@@ -56,21 +58,27 @@ def _headline(status: SupervisorStatus, now: float) -> str:
 def complaints(status: SupervisorStatus) -> list[str]:
     """Everything that is wrong, most telling first."""
     found = [str(problem) for problem in status.problems]
+    told = {problem.where for problem in status.problems}
     for service in status.services:
-        if service.state not in _FINE:
+        if service.state not in _FINE and service.name not in told:
             found.append(f"{service.name} is {service.state}{_because(service.reason)}")
+        if service.state in {"completed", "stopped"}:
+            continue
         for process in service.processes:
-            exit_ = process.last_exit
-            if process.ready or not exit_ or service.state in {"completed", "stopped"}:
-                continue
-            found.append(f"{service.name}.{process.number}: {_ending(exit_)}")
-            found += [f"    {printable(str(line))}" for line in exit_.get("lines", ())[-3:]]
+            if process.last_exit and not process.ready:
+                found += _last_words(service, process, told=service.name in told)
     return found
 
 
-def _ending(exit_: dict[str, object]) -> str:
-    if exit_.get("cause"):
-        return f"{exit_['cause']}"
+def _last_words(service: ServiceStatus, process: ProcessStatus, *, told: bool) -> list[str]:
+    """How a process ended, and the end of what it said."""
+    exit_ = process.last_exit
+    how = str(exit_.get("text") or exit_.get("cause") or _ending(exit_))
+    lines = [f"    | {printable(str(line))}" for line in exit_.get("lines", ())[-5:]]
+    return lines if told else [f"{service.name}.{process.number}: {printable(how)}", *lines]
+
+
+def _ending(exit_: dict[str, Any]) -> str:
     if exit_.get("signal"):
         return f"killed by {exit_['signal']}" + (" (out of memory)" if exit_.get("oom") else "")
     return f"ended with code {exit_.get('code')}"
@@ -86,7 +94,7 @@ def _rows(service: ServiceStatus, now: float, *, wide: bool) -> list[list[object
     row: list[object] = [
         service.name,
         service.state,
-        f"{service.ready}/{service.wanted}",
+        "" if service.one_shot else f"{service.ready}/{service.wanted}",
         alive[0].pid if len(alive) == 1 else "",
         service.restarts,
         f"{sum(p.cpu_percent for p in alive):.1f}" if alive else "",

@@ -18,9 +18,14 @@ _STARTED: Final = 15.0  # seconds in which the supervisor must answer at all
 
 
 def standing(status: SupervisorStatus) -> Standing:
-    """Which services are not yet what they should be, and which have failed."""
-    pending = [s.name for s in status.services if not _is_there(s) and s.state != "failed"]
-    return pending, [s.name for s in status.services if s.state == "failed"]
+    """Which services are not yet what they should be, and which have failed.
+
+    One that restarts in a loop counts as failed: it is tried again, but waiting is no use.
+    """
+    looping = {problem.where for problem in status.problems}
+    missing = [s for s in status.services if not _is_there(s)]
+    failed = [s.name for s in missing if s.state == "failed" or s.name in looping]
+    return [s.name for s in missing if s.name not in failed], failed
 
 
 def _is_there(service: ServiceStatus) -> bool:
@@ -53,18 +58,26 @@ def wait_until_ready(client: Client, timeout: float | None) -> None:
             pending, failed = standing(status)
             if failed:
                 raise ChapiteauError(
-                    "\n".join([f"failed: {', '.join(failed)}", *complaints(status)]),
+                    "\n  ".join([f"failed: {', '.join(failed)}", *complaints(status)]),
                     hint="the others go on; look with `chapiteau logs`, stop with `chapiteau down`",
                 )
             if not pending:
                 say("\n".join(welcome(status)), colour="green")
                 return
         if clock.now() >= end:
-            left = ", ".join(standing(status)[0]) if status else "the supervisor"
-            raise TimedOutError(
-                f"not ready in time: {left}", hint="it goes on; look with `chapiteau status`"
-            )
+            raise _too_late(status)
         clock.sleep(0.05)
+
+
+def _too_late(status: SupervisorStatus | None) -> TimedOutError:
+    names = standing(status)[0] if status else ["the supervisor"]
+    pending = [s for s in status.services if s.name in names] if status else []
+    why = [f"{s.name} is {s.state}" + (f": {s.reason}" if s.reason else "") for s in pending]
+    told = complaints(status) if status else []
+    return TimedOutError(
+        "\n  ".join([f"not ready in time: {', '.join(names)}", *why, *told]),
+        hint="it goes on; look with `chapiteau status`",
+    )
 
 
 def _status(client: Client, since: float) -> SupervisorStatus | None:
