@@ -22,17 +22,12 @@ class Leftovers:
         self._folder = folder
         self._clock = SystemClock()
         self._before = self._seen()
-        self._port = 0
 
-    def note(self, port: int) -> None:
-        """The port on which nobody may answer afterwards."""
-        self._port = port
-
-    def left(self) -> list[str]:
-        """What is still there, after a moment of patience; empty when all is clean."""
+    def left(self, port: int) -> list[str]:
+        """What is still there after a moment of patience, and who listens on the port."""
         end = self._clock.now() + PATIENCE
         while True:
-            found = sorted(self._seen() - self._before) + self._listener()
+            found = sorted(self._seen() - self._before) + _listener(port)
             if not found or self._clock.now() >= end:
                 return found
             self._clock.sleep(0.1)
@@ -68,10 +63,9 @@ class Leftovers:
             return set()
         return {f"cgroup {path}" for path in CGROUPS.rglob("*chapiteau*") if path.is_dir()}
 
-    def _listener(self) -> list[str]:
-        if not self._port:
-            return []
-        with socket.socket() as probe:
-            probe.settimeout(1)
-            there = probe.connect_ex(("127.0.0.1", self._port)) == 0
-        return [f"somebody listens on port {self._port}"] if there else []
+
+def _listener(port: int) -> list[str]:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        there = port and probe.connect_ex(("127.0.0.1", port)) == 0
+    return [f"somebody listens on port {port}"] if there else []

@@ -51,11 +51,19 @@ class Count:
 class Outside:
     """A load generator from Debian, running beside us for some seconds."""
 
-    def __init__(self, program: str, url: str, seconds: int) -> None:
+    def __init__(self, program: str, url: str, seconds: int, connections: int) -> None:
         self.name = program
         argv = {
-            "wrk": ["wrk", "-t1", "-c8", f"-d{seconds}s", "--timeout", "5s", url],
-            "h2load": ["h2load", "--h1", "-t1", "-c4", f"-D{seconds}", "--warm-up-time=0", url],
+            "wrk": ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", url],
+            "h2load": [
+                "h2load",
+                "--h1",
+                "-t1",
+                f"-c{connections}",
+                f"-D{seconds}",
+                "--warm-up-time=0",
+                url,
+            ],
         }[program]
         self._run = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
