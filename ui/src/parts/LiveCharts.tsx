@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../live/api";
 import { numbers, tick } from "../live/store";
+import { Curves, type Past } from "../model/curves";
 import { bytes, percent } from "../model/format";
 import type { Happening } from "../model/types";
 import { param, narrow } from "../model/route";
@@ -12,68 +13,6 @@ import { look, sentence } from "./Timeline";
 
 const MOST_LINES = 8;
 const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied/;
-
-interface Past {
-  time: number;
-  ids: string[];
-  cpu: (number | null)[][];
-  rss: (number | null)[][];
-}
-
-/** Points by second for every line. */
-class Curves {
-  times: number[] = [];
-  cpu = new Map<string, (number | null)[]>();
-  rss = new Map<string, (number | null)[]>();
-
-  constructor(readonly span: number) {}
-
-  load(prefix: string, past: Past): void {
-    if (!past.ids.length) return;
-    const length = past.cpu[0]?.length ?? 0;
-    if (!this.times.length) this.times = Array.from({ length }, (_, i) => past.time + i);
-    const shift = past.time - (this.times[0] ?? past.time);
-    past.ids.forEach((id, i) => {
-      this.cpu.set(prefix + id, shifted(past.cpu[i] ?? [], shift, this.times.length));
-      this.rss.set(prefix + id, shifted(past.rss[i] ?? [], shift, this.times.length));
-    });
-  }
-
-  add(time: number, readings: Map<string, { cpu: number; rss: number }>): void {
-    const second = Math.floor(time);
-    const last = this.times[this.times.length - 1] ?? second - 1;
-    if (second <= last) return;
-    for (let t = Math.max(last + 1, second - this.span); t <= second; t++) {
-      this.times.push(t);
-      for (const id of readings.keys()) {
-        if (!this.cpu.has(id)) {
-          this.cpu.set(id, Array<number | null>(this.times.length - 1).fill(null));
-          this.rss.set(id, Array<number | null>(this.times.length - 1).fill(null));
-        }
-      }
-      for (const [id, line] of this.cpu) line.push(t === second ? (readings.get(id)?.cpu ?? null) : null);
-      for (const [id, line] of this.rss) line.push(t === second ? (readings.get(id)?.rss ?? null) : null);
-    }
-    this.#trim();
-  }
-
-  #trim(): void {
-    const excess = this.times.length - this.span;
-    if (excess <= 0) return;
-    this.times = this.times.slice(excess);
-    for (const lines of [this.cpu, this.rss]) {
-      for (const [id, line] of lines) {
-        const kept = line.slice(excess);
-        if (kept.every((v) => v === null)) lines.delete(id);
-        else lines.set(id, kept);
-      }
-    }
-  }
-}
-
-function shifted(values: (number | null)[], shift: number, length: number): (number | null)[] {
-  return Array.from({ length }, (_, i) => values[i - shift] ?? null);
-}
 
 export function LiveCharts({ nodes, service, events }: { nodes: string[]; service: string; events: readonly Happening[] }) {
   const span = Number(param("range", "300"));

@@ -9,9 +9,9 @@ from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError
 
-__all__ = ["Files"]
+__all__ = ["STATIC", "Files"]
 
-_STATIC: Final = Path(__file__).parent.parent / "static"
+STATIC: Final = Path(__file__).parent.parent / "static"
 _MISSING: Final = """<!doctype html><html lang="en"><title>Chapiteau</title>
 <h1>The page was not built</h1><p>This installation has no dashboard files.
 Build them where the sources are: <code>cd ui &amp;&amp; npm ci &amp;&amp; npm run build</code>,
@@ -21,7 +21,7 @@ or install the package again.</p></html>"""
 class Files:
     """Every built file by its path, read once: no path of a request ever meets the disk."""
 
-    def __init__(self, folder: Path = _STATIC) -> None:
+    def __init__(self, folder: Path = STATIC) -> None:
         self._files = {
             f"/{path.relative_to(folder).as_posix()}": path.read_bytes()
             for path in sorted(folder.rglob("*"))

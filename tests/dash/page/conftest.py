@@ -1,0 +1,61 @@
+"""Debian's chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from chapiteau.dash.web.files import STATIC
+
+CHROMIUM = "/usr/bin/chromium"
+QUIET = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    if not (STATIC / "index.html").exists():
+        pytest.skip("the page is not built: cd ui && npm ci && npm run build")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def open_page(
+    browser: Browser, house: Any, path: str = "/", **more: Any
+) -> AsyncIterator[Page]:
+    """A page that is logged in; anything it complains about fails the test."""
+    context = await browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **more})
+    page = await context.new_page()
+    complaints: list[str] = []
+    foreign: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("request", lambda r: foreign.append(r.url) if not _ours(r.url, house.base) else None)
+    await page.goto(f"{house.base}{path}#token={house.hub.sessions.token}")
+    await page.get_by_role("navigation", name="Pages").wait_for()
+    yield page
+    await context.close()
+    assert complaints == []
+    assert foreign == []
+
+
+def _ours(url: str, base: str) -> bool:
+    return url.startswith((base, base.replace("http", "ws", 1), "data:", "blob:"))
+
+
+@pytest.fixture
+def visit(browser: Browser, house: Any) -> Any:
+    """visit("/service/web") as a context manager that gives the page."""
+    return lambda path="/", **more: open_page(browser, house, path, **more)

@@ -1,0 +1,199 @@
+"""The JSON API and the live socket, as a page uses them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chapiteau.dash.engine.node import Fetched
+from tests.support import wait_for_async
+
+WEB = {"node": "alpha", "service": "web"}
+
+
+async def get(session: Any, path: str) -> Any:
+    async with session.get(path) as answer:
+        assert answer.status == 200, await answer.text()
+        return await answer.json()
+
+
+async def act(session: Any, verb: str, key: str = "k1", **more: Any) -> Any:
+    body = {"verb": verb, "targets": [WEB], **more}
+    async with session.post("/api/act", json=body, headers={"Idempotency-Key": key}) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def test_the_fleet_tells_what_is_wrong_and_how_to_cure_it(house: Any) -> None:
+    async with house.client() as session:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
+        (node,) = (await get(session, "/api/fleet"))["nodes"]
+    (trouble,) = node["troubles"]
+    assert trouble["service"] == "mailer"
+    assert trouble["cause"] == "a module is missing: redis"
+    assert trouble["lines"][-1] == "ModuleNotFoundError: redis"
+    assert [cure["line"] for cure in trouble["cures"]] == [
+        "chapiteau restart mailer",
+        "chapiteau stop mailer",
+    ]
+
+
+async def test_an_action_reaches_the_node_with_who_wanted_it(house: Any) -> None:
+    async with house.client() as session:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
+        status, action = await act(session, "scale", options={"by": 1})
+        assert status == 202
+        assert action["lines"] == ["chapiteau scale web +1"]
+        await wait_for_async(lambda: house.node.commands)
+    assert house.node.commands == [("scale", "web", {"by": 1}, "dash:local")]
+
+
+async def test_a_repeated_key_acts_once(house: Any) -> None:
+    async with house.client() as session:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
+        first = await act(session, "reload")
+        again = await act(session, "reload")
+        assert first[1]["number"] == again[1]["number"]
+        await wait_for_async(lambda: house.node.commands)
+        await act(session, "reload", key="k2")
+        await wait_for_async(lambda: len(house.node.commands) == 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({"verb": "rm", "targets": [WEB]}, "unknown action"),
+        ({"verb": "stop", "targets": []}, "nothing is selected"),
+        ({"verb": "stop", "targets": [{"node": "alpha", "service": "wbe"}]}, "no service 'wbe'"),
+        ({"verb": "stop", "targets": "web"}, "targets"),
+    ],
+)
+async def test_a_wrong_order_is_refused_with_words(house: Any, body: Any, says: str) -> None:
+    async with house.client() as session:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
+        async with session.post("/api/act", json=body, headers={"Idempotency-Key": "x"}) as answer:
+            assert answer.status == 400
+            assert says in (await answer.json(content_type=None))["detail"]
+    assert house.node.commands == []
+
+
+async def test_a_failed_action_is_told_per_server(house: Any, open_live: Any) -> None:
+    house.node.outcome = {"ok": False, "error": "web is not running", "hint": "start it"}
+    async with house.client() as session, open_live(session) as page:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
+        await page.order(op="sub", topic="actions")
+        await act(session, "signal", options={"signal": "HUP"})
+        while not (action := await page.next("actions"))["ended"]:
+            pass
+        assert action["targets"][0]["result"]["error"] == "web is not running"
+        assert (await get(session, "/api/audit"))["entries"][0]["result"].startswith("0 of 1 done")
+
+
+async def test_the_socket_sends_state_then_changes(house: Any, open_live: Any) -> None:
+    async with house.client() as session, open_live(session) as page:
+        await page.order(op="sub", topic="fleet")
+        node = await page.next("fleet")
+        assert node["name"] == "alpha"
+        house.node.services = []
+        house.node.happen("service.stopped", service="web")
+        while (await page.next("fleet"))["status"].get("services") != []:
+            pass
+
+
+async def test_numbers_come_in_columns_with_names_first(house: Any, open_live: Any) -> None:
+    async with house.client() as session, open_live(session) as page:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").stats)
+        await page.order(op="sub", topic="stats")
+        names = await page.next("stats")
+        assert names["ids"] == ["web/1", "web/2", "web/3", "web/4"]
+        numbers = await page.next("stats")
+        (node,) = numbers["nodes"]
+        assert node["v"] == names["v"]
+        assert len(node["cpu"]) == len(node["rss"]) == 4
+
+
+async def test_events_come_with_their_node_and_none_is_missed(house: Any, open_live: Any) -> None:
+    house.node.happen("process.spawned", service="web", process=1)
+    async with house.client() as session, open_live(session) as page:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").events)
+        await page.order(op="sub", topic="events")
+        first = await page.next("events")
+        assert first["first"] is True
+        assert [e["kind"] for e in first["events"]] == ["process.spawned"]
+        for _ in range(500):
+            house.node.happen("process.ready", service="web")
+        seen: list[int] = []
+        while len(seen) < 500:
+            seen += [e["seq"] for e in (await page.next("events"))["events"]]
+        assert seen == list(range(2, 502))
+
+
+async def test_log_lines_follow_and_can_be_narrowed(house: Any, open_live: Any) -> None:
+    house.node.say("web", 1, "hello")
+    house.node.say("mailer", 1, "not this")
+    async with house.client() as session, open_live(session) as page:
+        await page.order(op="log", id="a", nodes=["alpha"], query={"service": "web"})
+        assert [row[5] for row in (await page.next("log:a"))["lines"]] == ["hello"]
+        house.node.say("web", 2, "again", "stderr")
+        (row,) = (await page.next("log:a"))["lines"]
+        assert row[1:] == ["alpha", "web", 2, "stderr", "again"]
+
+
+async def test_a_node_that_falls_silent_keeps_its_last_values(house: Any, open_live: Any) -> None:
+    async with house.client() as session, open_live(session) as page:
+        await page.order(op="sub", topic="fleet")
+        while not (node := await page.next("fleet"))["status"].get("services"):
+            pass
+        house.node.fall_silent()
+        while not (node := await page.next("fleet"))["away"]:
+            pass
+        assert [s["name"] for s in node["status"]["services"]] == ["loader", "web", "mailer"]
+        assert node["troubles"][0]["what"] == "unreachable"
+        house.node.fall_silent(away=False)
+        while (node := await page.next("fleet"))["away"]:
+            pass
+        assert node["troubles"][0]["service"] == "mailer"
+
+
+async def test_history_is_there_for_a_page_that_opens_later(house: Any) -> None:
+    async with house.client() as session:
+        await asyncio.sleep(0)  # nobody watched: the hub did
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").stats)
+        past = await get(session, "/api/history?node=alpha&service=web&seconds=60")
+        assert past["ids"] == ["web/1", "web/2", "web/3", "web/4"]
+        assert len(past["cpu"][0]) == 60
+        assert past["cpu"][0][-1] is not None
+
+
+async def test_an_openapi_document_is_fetched_through_the_hub(house: Any) -> None:
+    house.node.answers["GET", ""] = Fetched(
+        status=200, headers=(), body='{"openapi": "3.1.0"}', milliseconds=1, url="http://x/o.json"
+    )
+    async with house.client() as session:
+        found = await get(session, "/api/openapi?node=alpha&service=web")
+        assert found["document"] == {"openapi": "3.1.0"}
+
+
+async def test_trying_an_operation_gives_the_answer_and_leaves_a_trace(house: Any) -> None:
+    house.node.answers["POST", "/notes"] = Fetched(
+        status=201, headers=(("ETag", "1"),), body="{}", milliseconds=1, url="http://x/notes"
+    )
+    body = {"node": "alpha", "service": "web", "method": "POST", "path": "/notes"}
+    async with house.client() as session:
+        async with session.post("/api/try", json=body) as answer:
+            assert (await answer.json())["status"] == 201
+        (entry,) = (await get(session, "/api/audit"))["entries"]
+        assert (entry["verb"], entry["target"]) == ("try", "alpha/web POST /notes")
+
+
+async def test_sessions_survive_a_restart_of_the_hub(house: Any) -> None:
+    from chapiteau.dash.engine.sessions import Sessions
+
+    async with house.client() as session:
+        (cookie,) = list(session.cookie_jar)
+    again = Sessions(house.hub.store, house.hub.clock, house.hub.settings, lambda: None)
+    caller = again.caller(cookie.value)
+    assert caller is not None
+    assert caller.name == "local"
+    assert again.caller("stolen") is None

@@ -1,0 +1,205 @@
+"""What must not get in: strangers, foreign pages, rebinding, used tokens, big frames."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from typing import Any
+
+import aiohttp
+import pytest
+from yarl import URL
+
+from chapiteau.dash.logic.access import VERBS, Caller, Role, allowed
+
+READS = ["/api/session", "/api/fleet", "/api/history?node=alpha", "/api/load", "/api/audit"]
+
+
+async def status(session: aiohttp.ClientSession, method: str, path: str, **more: Any) -> int:
+    async with session.request(method, path, **more) as answer:
+        await answer.read()
+        return answer.status
+
+
+@pytest.mark.parametrize("path", READS)
+async def test_without_a_session_nothing_is_told(house: Any, path: str) -> None:
+    async with house.client(login=False) as session:
+        assert await status(session, "GET", path) == 401
+
+
+async def test_without_a_session_the_socket_stays_shut(house: Any) -> None:
+    async with house.client(login=False) as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect("/api/live")
+        assert refused.value.status == 401
+
+
+async def test_the_link_works_once(house: Any) -> None:
+    token = house.hub.sessions.token
+    async with house.client(login=False) as session:
+        assert await status(session, "POST", "/api/login", json={"token": token}) == 200
+    async with house.client(login=False) as session:
+        assert await status(session, "POST", "/api/login", json={"token": token}) == 401
+        assert await status(session, "GET", "/api/session") == 401
+
+
+async def test_the_address_file_has_the_new_token_and_is_ours_alone(house: Any) -> None:
+    async with house.client():
+        file = house.server.project.address_file
+        assert house.hub.sessions.token in file.read_text()
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert house.server.project.store.stat().st_mode & 0o777 == 0o600
+
+
+async def test_the_cookie_is_out_of_reach_of_scripts_and_foreign_pages(house: Any) -> None:
+    async with house.client(login=False) as session:
+        token = {"token": house.hub.sessions.token}
+        async with session.post("/api/login", json=token) as answer:
+            cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+
+
+async def test_guessing_tokens_is_made_slow(house: Any) -> None:
+    async with house.client(login=False) as session:
+        for _ in range(5):
+            assert await status(session, "POST", "/api/login", json={"token": "x"}) == 401
+        token = {"token": house.hub.sessions.token}
+        async with session.post("/api/login", json=token) as answer:
+            assert answer.status == 401
+            assert "too many tries" in (await answer.json(content_type=None))["detail"]
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8800", "127.0.0.1.evil.example"])
+async def test_a_foreign_host_name_is_refused_everywhere(house: Any, host: str) -> None:
+    async with house.client() as session:
+        for path in ("/", "/api/fleet", "/favicon.svg"):
+            assert await status(session, "GET", path, headers={"Host": host}) == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        pytest.param({"Origin": "http://evil.example"}, id="foreign origin"),
+        pytest.param({"Origin": "null"}, id="sandboxed page"),
+        pytest.param({"Sec-Fetch-Site": "cross-site"}, id="cross-site fetch"),
+        pytest.param({"X-Chapiteau": ""}, id="without our header"),
+    ],
+)
+async def test_a_foreign_page_changes_nothing(house: Any, headers: dict[str, str]) -> None:
+    body = {"verb": "stop", "targets": [{"node": "alpha", "service": "web"}]}
+    async with house.client() as session:
+        sent = {"Idempotency-Key": "k", **headers}
+        assert await status(session, "POST", "/api/act", json=body, headers=sent) == 403
+    assert house.node.commands == []
+
+
+async def test_a_form_can_not_post(house: Any) -> None:
+    async with house.client() as session:
+        kind = {"Content-Type": "text/plain"}
+        assert await status(session, "POST", "/api/act", data=b"{}", headers=kind) == 400
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", None])
+async def test_a_foreign_page_gets_no_socket(house: Any, origin: str | None) -> None:
+    async with house.client() as session:
+        cookies = {c.key: c.value for c in session.cookie_jar}
+    headers = {"Origin": origin} if origin else {}
+    async with aiohttp.ClientSession(house.base, cookies=cookies, headers=headers) as stranger:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await stranger.ws_connect("/api/live")
+        assert refused.value.status == 403
+
+
+async def test_getting_never_changes_anything(house: Any) -> None:
+    async with house.client() as session:
+        for path in ("/api/act", "/api/login", "/api/logout", "/api/try"):
+            assert await status(session, "GET", path) in (404, 405)
+    assert house.node.commands == []
+
+
+async def test_every_answer_forbids_inline_and_foreign_code(house: Any) -> None:
+    async with house.client() as session:
+        for path in ("/", "/service/web", "/api/fleet", "/api/nothing", "/assets/nothing.js"):
+            async with session.get(path) as answer:
+                policy = answer.headers["Content-Security-Policy"]
+                assert "default-src 'none'" in policy
+                assert "unsafe" not in policy
+                assert not re.search(r"https?:", policy)
+                assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_the_page_has_no_inline_script_or_style(house: Any) -> None:
+    async with house.client() as session, session.get("/") as answer:
+        page = await answer.text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", page)
+    assert "<style" not in page
+    assert " style=" not in page
+    assert not re.search(r"(?:src|href)=\"(?:https?:)?//", page)
+
+
+async def test_no_path_reaches_a_file_of_the_machine(house: Any) -> None:
+    async with house.client() as session:
+        for path in ("/assets/..%2f..%2fapp.py", "/assets/%2e%2e/%2e%2e/app.py", "/assets/a%00b"):
+            url = URL(house.base + path, encoded=True)
+            async with session.get(url) as answer:
+                assert answer.status in (400, 404)
+        for path in ("/api/load/..%2f..%2fx/report", "/api/load/1e9/report"):
+            assert await status(session, "GET", path) == 404
+
+
+async def test_a_huge_frame_closes_the_socket(house: Any, open_live: Any) -> None:
+    async with house.client() as session, open_live(session) as page:
+        with contextlib.suppress(ConnectionError):  # the hub may hang up before all is sent
+            await page.socket.send_str("x" * (10 << 20))
+        message = await page.socket.receive(timeout=5)
+        assert message.type is not aiohttp.WSMsgType.TEXT
+    async with house.client() as session:
+        assert await status(session, "GET", "/api/fleet") == 200
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"op":"rm"}', '{"op":"sub","topic":"secrets"}'])
+async def test_a_strange_order_closes_the_socket(house: Any, open_live: Any, text: str) -> None:
+    async with house.client() as session, open_live(session) as page:
+        await page.socket.send_str(text)
+        message = await page.socket.receive(timeout=5)
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert message.data == 1008
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_each_role_may_do_what_its_table_says(house: Any, role: Role) -> None:
+    session_id = house.hub.sessions.begin(Caller(name="ana", role=role))
+    async with house.client(login=False) as session:
+        session.cookie_jar.update_cookies({f"chapiteau-{house.server.port}": session_id})
+        async with session.get("/api/session") as answer:
+            assert set((await answer.json())["verbs"]) == {v for v in VERBS if allowed(role, v)}
+        for verb in ("start", "stop", "restart", "reload", "scale", "signal"):
+            body = {"verb": verb, "targets": [{"node": "alpha", "service": "web"}]}
+            got = await status(
+                session, "POST", "/api/act", json=body, headers={"Idempotency-Key": verb}
+            )
+            assert got == (202 if allowed(role, verb) else 403)
+        expected = 200 if allowed(role, "audit") else 403
+        assert await status(session, "GET", "/api/audit") == expected
+
+
+async def test_logging_out_ends_the_session_everywhere(house: Any) -> None:
+    async with house.client() as session:
+        kept = {c.key: c.value for c in session.cookie_jar}
+        assert await status(session, "POST", "/api/logout", json={}) == 200
+    async with aiohttp.ClientSession(house.base, cookies=kept) as thief:
+        assert await status(thief, "GET", "/api/session") == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["//evil.example/x", "http://evil.example/", "/a\\b", "/a\r\nHost: x", "no-slash", "/a b"],
+)
+async def test_trying_reaches_only_paths_of_the_service(house: Any, path: str) -> None:
+    from chapiteau.dash.engine.node import Request
+    from chapiteau.dash.engine.reach import fetch
+    from chapiteau.dash.errors import BadRequestError
+
+    with pytest.raises(BadRequestError):
+        await fetch(await house.node.status(), Request(service="web", path=path))

@@ -1,0 +1,81 @@
+/** CPU and memory of several processes on one axis of seconds: history first, then live points. */
+
+export interface Past {
+  time: number;
+  ids: string[];
+  cpu: (number | null)[][];
+  rss: (number | null)[][];
+}
+
+export interface Point {
+  cpu: number;
+  rss: number;
+}
+
+type Line = (number | null)[];
+
+export class Curves {
+  times: number[] = [];
+  cpu = new Map<string, Line>();
+  rss = new Map<string, Line>();
+
+  constructor(readonly span: number) {}
+
+  /** History may come after the first live points: it fills in before and between them. */
+  load(prefix: string, past: Past): void {
+    const length = past.cpu[0]?.length ?? 0;
+    if (!length) return;
+    this.#reach(past.time, past.time + length - 1);
+    const shift = past.time - (this.times[0] ?? past.time);
+    past.ids.forEach((id, row) => {
+      fill(this.#line(this.cpu, prefix + id), past.cpu[row] ?? [], shift);
+      fill(this.#line(this.rss, prefix + id), past.rss[row] ?? [], shift);
+    });
+    this.#trim();
+  }
+
+  add(time: number, points: ReadonlyMap<string, Point>): void {
+    const second = Math.floor(time);
+    if (this.times.length && second <= (this.times[this.times.length - 1] ?? 0)) return;
+    this.#reach(second, second);
+    const at = this.times.length - 1;
+    for (const [id, point] of points) {
+      this.#line(this.cpu, id)[at] = point.cpu;
+      this.#line(this.rss, id)[at] = point.rss;
+    }
+    this.#trim();
+  }
+
+  /** Make the axis long enough for these seconds. */
+  #reach(first: number, last: number): void {
+    const from = Math.min(first, this.times[0] ?? first);
+    const to = Math.max(last, this.times[this.times.length - 1] ?? last);
+    const before = (this.times[0] ?? from) - from;
+    // A gap longer than the chart (a laptop that slept) makes all before it worthless.
+    const start = Math.max(from, to - this.span + 1);
+    const length = to - start + 1;
+    for (const lines of [this.cpu, this.rss]) {
+      for (const [id, line] of lines) lines.set(id, Array.from({ length }, (_, i) => line[i + (start - from) - before] ?? null));
+    }
+    this.times = Array.from({ length }, (_, i) => start + i);
+  }
+
+  #line(lines: Map<string, Line>, id: string): Line {
+    let line = lines.get(id);
+    if (!line) lines.set(id, (line = Array<number | null>(this.times.length).fill(null)));
+    return line;
+  }
+
+  /** Processes that left the chart leave its legend. */
+  #trim(): void {
+    for (const lines of [this.cpu, this.rss]) {
+      for (const [id, line] of lines) if (line.every((value) => value === null)) lines.delete(id);
+    }
+  }
+}
+
+function fill(line: Line, values: Line, shift: number): void {
+  values.forEach((value, i) => {
+    if (value !== null && i + shift >= 0 && i + shift < line.length && line[i + shift] == null) line[i + shift] = value;
+  });
+}
