@@ -24,7 +24,11 @@ def standing(status: SupervisorStatus) -> Standing:
     """
     looping = {problem.where for problem in status.problems}
     missing = [s for s in status.services if not _is_there(s)]
-    failed = [s.name for s in missing if s.state == "failed" or s.name in looping]
+    failed = [
+        s.name
+        for s in missing
+        if s.state == "failed" or (s.name in looping and s.state != "waiting")
+    ]
     return [s.name for s in missing if s.name not in failed], failed
 
 
