@@ -62,13 +62,26 @@ class Ground:
         self.keeper_pid = 0
         self._link, self._spawner, self._output, self._events = link, spawner, output, events
         self._tasks: set[asyncio.Task[None]] = set()
+        self._spawning = 0
+        self._early: dict[str, dict[str, Any]] = {}  # ends of processes that `spawn` still awaits
 
     # ── beginnings ──────────────────────────────────────────────────────────────────────────
     async def spawn(self, name: str, spec: Service, number: int, generation: int) -> Instance:
         """Start a process and attach its output. Raises SpawnError."""
-        instance, pipes = await self._spawner.spawn(name, spec, number, generation)
-        self.attach(instance, pipes)
-        return instance
+        self._spawning += 1
+        try:
+            instance, pipes = await self._spawner.spawn(name, spec, number, generation)
+            self.attach(instance, pipes)
+            # A process may end before we hear that it began: both words can come in one read.
+            if (end := self._early.pop(instance.key, None)) is not None:
+                self.ended(instance.key, end)
+            return instance
+        finally:
+            self._spawning -= 1
+            if not self._spawning:
+                for key in self._early:
+                    self._link.tell("ack", key=key)
+                self._early.clear()
 
     def attach(self, instance: Instance, pipes: dict[str, int]) -> None:
         """Take over a process: one just started, or one found alive."""
@@ -171,7 +184,10 @@ class Ground:
         """The keeper tells of an end: take its last output, end what it left, find the cause."""
         instance, slot = self.by_key.get(key, (None, None))
         if instance is None:
-            self._link.tell("ack", key=key)
+            if self._spawning:
+                self._early[key] = end
+            else:
+                self._link.tell("ack", key=key)
             return
         self._output.drain(key)
         left = end["left"] if instance.cgroup is not None else self._strays(instance)

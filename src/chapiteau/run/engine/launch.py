@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from chapiteau.run.logic.spec import Spec
 __all__ = ["keeper_words", "prepare_run_dir", "start"]
 
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
+LOCK_FD: Final = 10  # where a keeper finds the lock; it moves it up at once
 _PATIENCE: Final = 30.0  # seconds until the supervisor must answer
 
 
@@ -47,7 +47,7 @@ def prepare_run_dir(run_dir: Path) -> int:
 
 
 def keeper_words(
-    config: Path, spec: Spec, run_dir: Path, lock: int, owner_pid: int, only: Sequence[str] = ()
+    config: Path, spec: Spec, run_dir: Path, owner_pid: int, only: Sequence[str] = ()
 ) -> list[str]:
     """The command line of a keeper with its brain."""
     gentle = all(service.no_new_privs for service in spec.service.values())
@@ -61,7 +61,7 @@ def keeper_words(
         "no-new-privs" if gentle else "-",
         str(run_dir),
         str(owner_pid),
-        str(lock),
+        str(LOCK_FD),
         *brain,
         *only,
     ]
@@ -80,25 +80,29 @@ def start(
     lock = prepare_run_dir(run_dir)
     try:
         (run_dir / "failure.json").unlink(missing_ok=True)
-        words = keeper_words(config, spec, run_dir, lock, owner_pid or 0, only)
-        with (run_dir / "supervisor.log").open("ab") as log:
-            keeper = subprocess.Popen(
-                words,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                cwd="/",
-                start_new_session=True,
-                pass_fds=[lock],
-            )
+        words = keeper_words(config, spec, run_dir, owner_pid or 0, only)
+        keeper = _spawn(words, run_dir, lock)
         os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{keeper.pid}\n".encode(), 0)
+        os.pwrite(lock, f"{keeper}\n".encode(), 0)
     finally:
         os.close(lock)
     _wait_for_answer(run_dir, keeper)
 
 
-def _wait_for_answer(run_dir: Path, keeper: "subprocess.Popen[bytes]") -> None:
+def _spawn(words: list[str], run_dir: Path, lock: int) -> int:
+    """Start the keeper in a session of its own; it is nobody's child to wait for."""
+    log = os.open(run_dir / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    null = os.open(os.devnull, os.O_RDONLY)
+    try:
+        moves = [(null, 0), (log, 1), (log, 2), (lock, LOCK_FD)]
+        actions = [(os.POSIX_SPAWN_DUP2, source, target) for source, target in moves]
+        return os.posix_spawn(words[0], words, os.environ, file_actions=actions, setsid=True)
+    finally:
+        os.close(log)
+        os.close(null)
+
+
+def _wait_for_answer(run_dir: Path, keeper: int) -> None:
     clock = SystemClock()
     deadline = clock.now() + _PATIENCE
     path = control_path(run_dir)
@@ -106,8 +110,9 @@ def _wait_for_answer(run_dir: Path, keeper: "subprocess.Popen[bytes]") -> None:
         with contextlib.suppress(OSError, ChapiteauError):
             if ask(path, format_request("GET", "/v1/ping"), timeout=2.0).status == 200:
                 return
-        if keeper.poll() is not None:
-            raise _failure(run_dir, keeper.returncode)
+        ended, status = os.waitpid(keeper, os.WNOHANG)
+        if ended:
+            raise _failure(run_dir, os.waitstatus_to_exitcode(status))
         clock.sleep(0.02)
     raise ChapiteauError(
         f"the supervisor did not answer within {_PATIENCE:g} s",

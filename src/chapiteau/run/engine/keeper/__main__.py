@@ -26,6 +26,7 @@ def _start(argv: list[str]) -> None:
     libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if argv[0] == "no-new-privs":
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    os.chdir("/")  # or it would hold whatever folder it was started in
     os.execv(sys.executable, [sys.executable, "-I", "-S", sys.argv[0], "run", *argv[1:]])
 
 
@@ -35,7 +36,10 @@ def _main(what: str, argv: list[str]) -> int:
     if what == "resume":
         return Keeper.resumed(int(argv[0])).run()
     run_dir, owner, lock, *brain = argv
-    return Keeper(brain, run_dir, int(owner), int(lock)).run()
+    made = Keeper(brain, run_dir, int(owner), int(lock))
+    if int(lock) >= 0:
+        os.close(int(lock))  # it has its copy, with a number that no child uses
+    return made.run()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,208 @@
+"""The keeper alone, spoken to directly: it lives through everything and never doubles a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import chapiteau.run.engine.keeper
+from tests.support import alive, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.slow
+FOLDER = Path(chapiteau.run.engine.keeper.__file__).parent
+# A brain that hands its end of the channel to the test, and sleeps.
+BRAIN = """
+import os, socket, sys, signal
+out = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+out.connect(sys.argv[1])
+socket.send_fds(out, [str(os.getpid()).encode()], [int(os.environ["CHAPITEAU_KEEPER_FD"])])
+os.close(int(os.environ["CHAPITEAU_KEEPER_FD"]))
+signal.pause()
+"""
+
+
+class Keeper:
+    """A real keeper whose brain is the test."""
+
+    def __init__(self, folder: Path) -> None:
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(folder / "b.sock"))
+        self.listener.listen()
+        self.listener.settimeout(10)
+        brain = [sys.executable, "-I", "-S", "-c", BRAIN, str(folder / "b.sock")]
+        words = [sys.executable, "-I", "-S", str(FOLDER), "start", "-", str(folder), "0", "-1"]
+        self.process = subprocess.Popen([*words, *brain], cwd="/")
+        self.number = 0
+        self.news: list[dict[str, Any]] = []
+        self.brain = 0
+        self.accept()
+
+    def accept(self) -> None:
+        """Become the next brain."""
+        connection, _ = self.listener.accept()
+        data, fds, _, _ = socket.recv_fds(connection, 64, 1)
+        connection.close()
+        self.brain, self.channel = int(data), socket.socket(fileno=fds[0])
+        self.channel.settimeout(10)
+
+    def ask(self, op: str, **rest: Any) -> dict[str, Any]:
+        self.number += 1
+        self.channel.send(json.dumps({"op": op, "id": self.number, **rest}).encode())
+        while True:
+            message = self.receive()
+            if message.get("re") == self.number:
+                return message
+            self.news.append(message)
+
+    def receive(self) -> dict[str, Any]:
+        data, fds, _, _ = socket.recv_fds(self.channel, 1 << 18, 8)
+        for fd in fds:
+            os.close(fd)
+        message: dict[str, Any] = json.loads(data)
+        return message
+
+    def spawn(self, key: str, *argv: str, **rest: Any) -> dict[str, Any]:
+        given = {"argv": list(argv), "env": dict(os.environ), "cwd": "/", **rest}
+        return self.ask("spawn", key=key, **given)
+
+    def exit_of(self, key: str) -> dict[str, Any]:
+        while True:
+            for message in self.news:
+                if message.get("op") == "exited" and message["key"] == key:
+                    end: dict[str, Any] = message["exit"]
+                    return end
+            self.news.append(self.receive())
+
+    def end(self) -> int:
+        self.ask("quit", code=0)
+        os.kill(self.brain, signal.SIGKILL)
+        return self.process.wait(10)
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Iterator[Keeper]:
+    made = Keeper(tmp_path)
+    yield made
+    if made.process.poll() is None:
+        made.process.kill()
+        made.process.wait()
+    made.listener.close()
+    made.channel.close()
+
+
+def test_it_spawns_and_tells_the_exit_code(keeper: Keeper) -> None:
+    answer = keeper.spawn("a", "/bin/sh", "-c", "exit 7")
+    assert answer["pid"] > 0
+    assert keeper.exit_of("a")["code"] == 7
+    assert keeper.end() == 0
+
+
+def test_a_failed_exec_comes_back_as_the_error_that_it_is(keeper: Keeper) -> None:
+    answer = keeper.spawn("a", "/no/such/program")
+    assert (answer["stage"], answer["errno"]) == ("exec", 2)
+    assert keeper.spawn("a", "/bin/true", cwd="/no/such/folder")["stage"] == "cwd"
+
+
+def test_one_process_per_key(keeper: Keeper) -> None:
+    first = keeper.spawn("a", "/bin/sleep", "60")
+    second = keeper.spawn("a", "/bin/sleep", "60")
+    assert "pid" not in second
+    assert "exists" in second["error"]
+    keeper.end()
+    wait_for(lambda: not alive(first["pid"]))
+
+
+def test_an_end_is_kept_until_somebody_knows_of_it(keeper: Keeper) -> None:
+    """It dies while no brain lives; the next brain hears the exact code."""
+    pid = keeper.spawn("a", "/bin/sh", "-c", "sleep 0.3; exit 42", memo={"who": "me"})["pid"]
+    os.kill(keeper.brain, signal.SIGKILL)
+    keeper.channel.close()
+    keeper.accept()
+    wait_for(lambda: not alive(pid))
+    hello = keeper.ask("hello")
+    assert hello["brain_starts"] == 2
+    child = next(m for m in keeper.news if m.get("op") == "child")
+    assert child["memo"] == {"who": "me"}
+    if child["exit"] is None:
+        assert keeper.exit_of("a")["code"] == 42
+    else:
+        assert child["exit"]["code"] == 42
+
+
+def test_a_process_takes_all_that_it_started_with_it(keeper: Keeper, tmp_path: Path) -> None:
+    """Without cgroups its group goes at least; with them (test_end.py) everything."""
+    script = f"sleep 600 & echo $! > {tmp_path}/pid; sleep 0.1; exit 0"
+    keeper.spawn("a", "/bin/sh", "-c", script)
+    assert keeper.exit_of("a")["code"] == 0
+    left = int((tmp_path / "pid").read_text())
+    wait_for(lambda: not alive(left))
+
+
+def test_descriptors_and_notes_outlive_a_brain(keeper: Keeper) -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        keeper.number += 1
+        message = {"op": "store", "name": "web", "id": keeper.number}
+        socket.send_fds(keeper.channel, [json.dumps(message).encode()], [listening.fileno()])
+        address = listening.getsockname()
+    keeper.ask("note", name="n", value={"x": 1})
+    os.kill(keeper.brain, signal.SIGKILL)
+    keeper.channel.close()
+    keeper.accept()
+    hello = keeper.ask("hello")
+    assert hello["notes"]["n"] == {"x": 1}
+    assert "web" in hello["fds"]
+    with socket.create_connection(address, timeout=5):
+        pass  # still listening, though everybody who had it is dead
+
+
+def test_it_upgrades_itself_and_stays_the_parent(keeper: Keeper) -> None:
+    pid = keeper.spawn("a", "/bin/sh", "-c", "read x < /dev/zero; sleep 0.5; exit 9")["pid"]
+    answer = keeper.ask("upgrade", python=sys.executable, folder=str(FOLDER))
+    assert answer["pid"] == keeper.process.pid
+    assert keeper.ask("hello")["pid"] == keeper.process.pid
+    os.kill(pid, signal.SIGTERM)
+    assert keeper.exit_of("a")["signal"] == signal.SIGTERM
+
+
+def test_sigterm_becomes_a_question_to_the_brain(keeper: Keeper) -> None:
+    keeper.ask("hello")
+    os.kill(keeper.process.pid, signal.SIGTERM)
+    assert keeper.receive() == {"op": "asked", "what": "stop"}
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    data=st.one_of(
+        st.binary(max_size=2000),
+        st.builds(
+            lambda op, extra: json.dumps({"op": op, "id": 1, **extra}).encode(),
+            st.sampled_from(
+                ["spawn", "store", "fetch", "drop", "note", "signal", "ack", "memo", "hello", "x"]
+            ),
+            st.dictionaries(
+                st.sampled_from(["key", "name", "argv", "env", "fds", "signal", "memo", "pipes"]),
+                st.none() | st.integers() | st.text(max_size=5) | st.lists(st.integers()),
+            ),
+        ),
+    )
+)
+def test_any_bytes_leave_it_alive(keeper: Keeper, data: bytes) -> None:
+    if data:
+        keeper.channel.send(data)
+    assert keeper.ask("fetch", name="nothing")["ok"] is False
+    assert keeper.process.poll() is None

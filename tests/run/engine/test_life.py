@@ -1,0 +1,265 @@
+"""Starting, waiting, restarting, readiness: with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import alive, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.run.project import Project
+
+pytestmark = pytest.mark.slow
+New = "Callable[[str], Project]"
+
+
+def test_a_one_shot_must_end_with_0_before_others_start(project: New) -> None:
+    p = project("""
+        [service.load]
+        command = "sh -c 'sleep 0.5; touch loaded'"
+        one_shot = true
+        [service.web]
+        command = "sh -c 'test -e loaded && exec sleep 60'"
+        needs = ["load"]
+        ready.alive = "100ms"
+    """).up()
+    assert p.service("web").state == "waiting"
+    assert p.service("web").reason == "waits for load, which is starting"
+    p.until("web", "running")
+    assert p.service("web").restarts == 0
+    assert p.service("load").state == "completed"
+
+
+def test_a_one_shot_that_failed_holds_the_others_back_until_it_is_mended(project: New) -> None:
+    p = project("""
+        [service.load]
+        command = "test -e ok"
+        one_shot = true
+        [service.web]
+        command = "sleep 60"
+        needs = ["load"]
+        ready.alive = "100ms"
+    """).up()
+    p.until("load", "failed")
+    assert "load, which is failed" in p.until("web", "waiting").reason
+    (p.folder / "ok").touch()
+    assert p.client.command("start", "load").ok
+    p.until("web", "running")
+
+
+def test_a_killed_process_is_back_at_once_with_its_number(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sleep 600"
+        processes = 3
+        ready.alive = "50ms"
+    """).up()
+    p.until("web", "running")
+    before = p.pids("web")
+    os.kill(before[1], signal.SIGKILL)
+    wait_for(lambda: len(set(p.pids("web")) - set(before)) == 1)
+    p.until("web", "running")
+    after = p.service("web")
+    assert [x.number for x in after.processes] == [1, 2, 3]
+    assert after.processes[1].last_exit["signal"] == signal.SIGKILL
+    assert after.restarts == 1
+
+
+def test_a_service_that_dies_at_once_tells_its_last_words_and_the_cause(project: New) -> None:
+    p = project("""
+        [service.bad]
+        command = "python3 -c 'import nosuchmodule'"
+        restart.attempts = 2
+        restart.delay = "50ms"
+    """).up()
+    found = p.until("bad", "failed", 15)
+    last = found.processes[0].last_exit
+    assert last["code"] == 1
+    assert last["cause"] == "import error: No module named 'nosuchmodule'"
+    assert "ModuleNotFoundError" in last["lines"][-1]
+    assert len(last["lines"]) < 8, "lines of earlier lives do not belong here"
+    assert any(problem.where == "bad" for problem in p.status().problems)
+
+
+def test_a_command_that_is_not_there_is_named(project: New) -> None:
+    p = project("""
+        [service.bad]
+        command = "gunicron shop:app"
+        restart.attempts = 1
+    """).up()
+    found = p.until("bad", "failed")
+    assert "command not found: gunicron" in found.reason
+
+
+def test_start_answers_with_what_happened(project: New) -> None:
+    p = project("""
+        [service.bad]
+        command = "sh -c 'echo no luck >&2; exit 3'"
+        autostart = false
+        restart.delay = "10ms"
+        [service.good]
+        command = "sleep 60"
+        autostart = false
+        ready.alive = "50ms"
+    """).up()
+    assert p.service("good").state == "stopped"
+    outcome = p.client.command("start", "good")
+    assert (outcome.ok, outcome.text) == (True, "good started, 1 ready")
+    outcome = p.client.command("start", "bad")
+    assert not outcome.ok
+    assert "exit 3" in outcome.error
+    assert "no luck" in outcome.error
+    partial = p.client.command("restart", "all")
+    assert partial.exit_code == 7
+
+
+def test_ready_by_sd_notify_counts_only_from_the_process_itself(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "python3 web.py"
+        ready.notify = true
+    """)
+    p.file("web.py", """
+        import os, socket, time
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.connect(os.environ["NOTIFY_SOCKET"])
+        s.send(b"STATUS=warming up")
+        while not os.path.exists("go"):
+            time.sleep(0.02)
+        s.send(b"READY=1\\nSTATUS=fine")
+        time.sleep(600)
+    """)  # fmt: skip
+    p.up()
+    wait_for(lambda: p.service("web").processes[0].status_text == "warming up")
+    assert p.service("web").state == "starting"
+    # A stranger who says READY changes nothing.
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(b"READY=1", str(p.folder / ".chapiteau" / "notify.sock"))
+    (p.folder / "go").touch()
+    p.until("web", "running")
+    assert p.service("web").processes[0].ready
+
+
+def test_ready_by_a_line_of_output_and_not_in_time(project: New) -> None:
+    p = project("""
+        [service.good]
+        command = "sh -c 'sleep 0.3; echo listening on 1; exec sleep 60'"
+        ready.log = "listening on [0-9]+"
+        [service.late]
+        command = "sleep 60"
+        ready.log = "never said"
+        ready.start_timeout = "300ms"
+        restart.attempts = 1
+        stop_timeout = "1s"
+    """).up()
+    p.until("good", "running")
+    assert "not ready within 0.3 s" in p.until("late", "failed").reason
+
+
+def test_ready_by_http_on_a_held_socket(project: New) -> None:
+    p = project("""
+        [socket.web]
+        [service.web]
+        command = "python3 web.py"
+        sockets = ["web"]
+        ready.http = "socket:web/health"
+    """)
+    p.file("web.py", """
+        import http.server, os, socket
+        class H(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(200 if self.path == "/health" else 404)
+                self.end_headers()
+            def log_message(self, *a): pass
+        assert os.environ["LISTEN_PID"] == str(os.getpid())
+        assert os.environ["LISTEN_FDNAMES"] == "web"
+        s = http.server.HTTPServer(("", 0), H, bind_and_activate=False)
+        s.socket = socket.socket(fileno=3)
+        s.serve_forever()
+    """)  # fmt: skip
+    p.up()
+    p.until("web", "running")
+
+
+def test_a_liveness_probe_replaces_the_one_sick_process(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sh -c 'rm -f sick; exec sleep 600'"
+        ready.alive = "50ms"
+        live.exec = "test ! -e sick"
+        live.interval = "100ms"
+        live.failures = 2
+        stop_timeout = "1s"
+    """).up()
+    p.until("web", "running")
+    old = p.pids("web")
+    (p.folder / "sick").touch()
+    wait_for(lambda: p.pids("web") not in ([], old), what="a new process")
+    told = wait_for(lambda: p.events("process.unhealthy"))
+    assert "2 probes in a row failed" in told[0].text
+    assert told[0].data["stacks"][0].startswith("thread")
+    assert not alive(old[0])
+
+
+def test_a_silent_watchdog_gets_the_stacks_of_a_python_program(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "python3 web.py"
+        ready.notify = true
+        watchdog = "300ms"
+    """)
+    p.file("web.py", """
+        import os, socket, time
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.connect(os.environ["NOTIFY_SOCKET"])
+        s.send(b"READY=1")
+        def stuck_in_here():
+            time.sleep(600)
+        stuck_in_here()
+    """)  # fmt: skip
+    p.up()
+    told = wait_for(lambda: p.events("process.unhealthy"))
+    assert "no WATCHDOG=1" in told[0].text
+    assert any("stuck_in_here" in line for line in told[0].data["lines"])
+
+
+def test_scale_up_and_down_keeps_the_others(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sleep 600"
+        processes = 2
+        ready.alive = "50ms"
+    """).up()
+    p.until("web", "running")
+    before = p.pids("web")
+    assert p.client.command("scale", "web", processes=5).ok
+    assert p.pids("web")[:2] == before
+    assert len(p.pids("web")) == 5
+    assert p.client.command("scale", "web", by=-4).ok
+    assert p.pids("web") == before[:1]
+
+
+def test_essential_takes_everything_down_with_an_error(project: New) -> None:
+    p = project("""
+        [service.main]
+        command = "false"
+        essential = true
+        restart.policy = "never"
+        [service.other]
+        command = "sleep 600"
+    """)
+    from chapiteau.core.errors import ChapiteauError
+
+    try:
+        p.up()
+    except ChapiteauError:
+        return  # it was over before it answered: as good
+    wait_for(lambda: not alive(p.keeper), what="the whole set is down")

@@ -1,0 +1,128 @@
+"""Judging an end."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chapiteau.core.fields import read
+from chapiteau.run.logic.restart import End, History, judge
+from chapiteau.run.logic.spec import Service
+from chapiteau.run.logic.states import Event
+
+
+def service(**settings: Any) -> Service:
+    made, problems = read(Service, {"command": "x", **settings})
+    assert made is not None, problems
+    return made
+
+
+def verdict(spec: Service, end: End, history: History | None = None, now: float = 0.0) -> Any:
+    return judge(spec, end, history or History(), now, random.Random(1))
+
+
+@pytest.mark.parametrize(
+    ("settings", "end", "event"),
+    [
+        pytest.param({}, End(code=1), Event.DIED_RETRY, id="always: a failure is tried again"),
+        pytest.param({}, End(code=0), Event.DIED_RETRY, id="always: success too"),
+        pytest.param(
+            {"restart": {"policy": "on-failure"}}, End(code=0), Event.DIED_DONE,
+            id="on-failure: success is the end",
+        ),
+        pytest.param(
+            {"restart": {"policy": "on-failure", "success_codes": [0, 3]}}, End(code=3),
+            Event.DIED_DONE, id="success is what the service says it is",
+        ),
+        pytest.param(
+            {"restart": {"policy": "never"}}, End(code=1), Event.DIED_FOR_GOOD,
+            id="never: a failure stays",
+        ),
+        pytest.param(
+            {"restart": {"stop_codes": [78]}}, End(code=78), Event.DIED_FOR_GOOD,
+            id="a stop code ends it whatever the policy",
+        ),
+        pytest.param({"one_shot": True}, End(code=0), Event.DIED_DONE, id="a one-shot is done"),
+        pytest.param(
+            {"one_shot": True}, End(code=2), Event.DIED_FOR_GOOD, id="a one-shot that failed is not",
+        ),
+        pytest.param(
+            {}, End(code=0, detached=True), Event.DIED_FOR_GOOD,
+            id="a daemon that went away is not started in a loop",
+        ),
+        pytest.param({}, End(signal=15, asked=True), Event.DIED_DONE, id="who was asked is done"),
+        pytest.param(
+            {}, End(spawn_error="not found"), Event.DIED_RETRY, id="a failed start is tried again"
+        ),
+    ],
+)  # fmt: skip
+def test_verdict(settings: dict[str, Any], end: End, event: Event) -> None:
+    assert verdict(service(**settings), end).event is event
+
+
+def test_the_first_restart_is_at_once_and_the_next_ones_wait_longer() -> None:
+    spec = service(restart={"jitter": 0})
+    history, delays = History(), []
+    for turn in range(5):
+        found = verdict(spec, End(code=1, ran_for=0.01), history, now=float(turn))
+        history = found.history
+        delays.append(found.delay)
+    assert delays == [0.0, 0.1, 0.2, 0.4, 0.8]
+
+
+def test_a_command_that_is_not_there_is_never_tried_at_once() -> None:
+    assert verdict(service(), End(spawn_error="no such file")).delay > 0
+
+
+def test_a_healthy_life_clears_the_row() -> None:
+    history = History(row=7, times=(1.0,))
+    found = verdict(service(), End(code=1, ran_for=60.0), history, now=100.0)
+    assert found.delay == 0.0
+    assert found.history.row == 1
+
+
+def test_slow_loops_are_caught_by_the_budget() -> None:
+    """Dying every 15 s is healthy each time and still more than 5 restarts in 2 minutes."""
+    spec = service(restart={"attempts": 5})
+    history = History()
+    for turn in range(6):
+        found = verdict(spec, End(code=1, ran_for=15.0), history, now=15.0 * turn)
+        history = found.history
+    assert found.event is Event.DIED_FOR_GOOD
+    assert "gave up" in found.reason
+    assert found.delay == 60.0  # and looks again later
+
+
+def test_stay_down_means_that() -> None:
+    spec = service(restart={"attempts": 1, "after_give_up": "stay-down"})
+    history = verdict(spec, End(code=1)).history
+    assert verdict(spec, End(code=1), history).delay is None
+
+
+@given(
+    ends=st.lists(
+        st.tuples(st.floats(0, 100), st.integers(0, 3), st.floats(0, 50)), min_size=1, max_size=60
+    ),
+    attempts=st.integers(1, 8),
+    window=st.floats(1, 200),
+)
+def test_no_window_ever_holds_more_restarts_than_the_budget(
+    ends: list[tuple[float, int, float]], attempts: int, window: float
+) -> None:
+    spec = service(restart={"attempts": attempts, "window": window})
+    history, now = History(), 0.0
+    restarts: list[float] = []
+    for gap, code, ran_for in ends:
+        now += gap
+        found = verdict(spec, End(code=code, ran_for=ran_for), history, now)
+        history = found.history
+        if found.event is Event.DIED_RETRY:
+            restarts.append(now)
+            assert found.delay is not None
+            assert 0 <= found.delay <= spec.restart.max_delay
+    for start in restarts:
+        assert sum(1 for t in restarts if start <= t < start + window) <= attempts
