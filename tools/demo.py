@@ -25,7 +25,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 CITY: Final = "/cities/2657896"  # Zürich
 KEPT: Final = 8  # connections of wrk
 BUDGET: Final = os.environ.get("DEMO_BUDGET", "70s")
-OBJECTIVE: Final = "p99 < 100ms, errors < 0.1%"
+OBJECTIVE: Final = "p99 < 200ms, errors < 1%"
 
 
 class Demo:
@@ -69,7 +69,7 @@ class Demo:
         self.stage.run(
             *("load", "capacity", self.stage.url("/openapi.json"), "--objective", OBJECTIVE),
             *("--budget", BUDGET, "--confidence", "low", "--report", str(report)),
-            allowed=(0, 2, 3),  # 2: the time was too short to be sure; 3: this machine is too small
+            allowed=(0, 1, 2, 3),  # a verdict, whichever: a busy laptop carries little, or unsurely
         )
         self.report = str(report) if report.is_file() else ""
 

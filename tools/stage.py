@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 import urllib.request
@@ -48,7 +49,7 @@ class Stage:
 
     def run(self, *args: str, show: bool = True, allowed: tuple[int, ...] = (0,)) -> str:
         """`chapiteau ARGS` in the project's folder; its output is shown, and given back."""
-        say(paint("1", f"$ chapiteau {' '.join(args)}"))
+        say(paint("1", f"$ chapiteau {shlex.join(args)}"))
         lines = []
         with subprocess.Popen(
             [*CHAPITEAU, *args], cwd=self.folder, stdout=subprocess.PIPE, text=True
