@@ -30,7 +30,10 @@ def render(
 ) -> str:
     """The state for people. `now` in seconds since 1970."""
     pieces = [_headline(status, now)]
-    pieces += [_paint(f"! {line}", "red", colour) for line in complaints(status)]
+    pieces += [
+        _paint(line if line.startswith(" ") else f"! {line}", "red", colour)
+        for line in complaints(status)
+    ]
     rows = [row for service in status.services for row in _rows(service, now, wide=wide)]
     head = ["SERVICE", "STATE", "READY", "PID", "RESTARTS", "CPU%", "MEMORY", "UP"]
     lines = table(rows, head).splitlines()
@@ -56,26 +59,32 @@ def _headline(status: SupervisorStatus, now: float) -> str:
 
 
 def complaints(status: SupervisorStatus) -> list[str]:
-    """Everything that is wrong, most telling first."""
-    found = [str(problem) for problem in status.problems]
-    told = {problem.where for problem in status.problems}
-    for service in status.services:
-        if service.state not in _FINE and service.name not in told:
+    """Everything that is wrong, each with the last words of who died of it."""
+    services = {service.name: service for service in status.services}
+    found: list[str] = []
+    for problem in status.problems:
+        found.append(str(problem))
+        told = services.pop(problem.where, None)
+        found += _last_words(told, brief=True) if told else []
+    for service in services.values():
+        if service.state not in _FINE:
             found.append(f"{service.name} is {service.state}{_because(service.reason)}")
-        if service.state in {"completed", "stopped"}:
-            continue
-        for process in service.processes:
-            if process.last_exit and not process.ready:
-                found += _last_words(service, process, told=service.name in told)
+        if service.state not in {"completed", "stopped"}:
+            found += _last_words(service)
     return found
 
 
-def _last_words(service: ServiceStatus, process: ProcessStatus, *, told: bool) -> list[str]:
-    """How a process ended, and the end of what it said."""
-    exit_ = process.last_exit
-    how = str(exit_.get("text") or exit_.get("cause") or _ending(exit_))
-    lines = [f"    | {printable(str(line))}" for line in exit_.get("lines", ())[-5:]]
-    return lines if told else [f"{service.name}.{process.number}: {printable(how)}", *lines]
+def _last_words(service: ServiceStatus, *, brief: bool = False) -> list[str]:
+    """How its processes ended, and the end of what they said."""
+    found: list[str] = []
+    for process in service.processes:
+        end = process.last_exit
+        if not end or process.ready:
+            continue
+        how = printable(str(end.get("text") or end.get("cause") or _ending(end)))
+        found += [] if brief else [f"{service.name}.{process.number}: {how}"]
+        found += [f"    | {printable(str(line))}" for line in end.get("lines", ())[-5:]]
+    return found
 
 
 def _ending(exit_: dict[str, Any]) -> str:
