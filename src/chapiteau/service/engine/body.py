@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chapiteau.service.logic.explain import explain
+from chapiteau.service.logic.explain import Explainer
 from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
 from chapiteau.service.logic.operation import BodySpec
 from chapiteau.service.logic.problem import Detail, problem_for
@@ -26,6 +26,7 @@ class BodyPlan:
         self._spec = spec
         self._max = max_body
         self._raw = spec.type is bytes
+        self._explain = Explainer(spec.type)
         self._decode: Callable[[bytes], Any] = (
             bytes if self._raw else msgspec.json.Decoder(spec.type).decode
         )
@@ -53,7 +54,7 @@ class BodyPlan:
         self._check_type(environ)
         if not data:
             return [missing("body", "", "a body must be given")]
-        return details_of("body", explain(_parsed(data), self._spec.type))
+        return details_of("body", self._explain(_parsed(data)))
 
 
 def _parsed(data: bytes) -> Any:

@@ -100,15 +100,14 @@ def _introspectable(config: Any, service: Service, path: str) -> Any:
 def _add_views(config: Any, application: Application, service: Service, route: str) -> None:
     """One view for the whole service, and one more for each method that has view options."""
 
-    def late(_context: Any, request: Any) -> Any:
-        return normal_view(application.plans[route])(_context, request)
-
-    config.add_view(late, route_name=route, permission=NO_PERMISSION_REQUIRED)
+    # The plan is made when the configuration is committed: the view asks for it by name.
+    view = normal_view(application.plans, route)
+    config.add_view(view, route_name=route, permission=NO_PERMISSION_REQUIRED)
     for method, operation in service.operations.items():
         if operation.options.view:
             methods = (method, "HEAD") if method == "GET" else method
             config.add_view(
-                late, route_name=route, request_method=methods, **operation.options.view
+                view, route_name=route, request_method=methods, **operation.options.view
             )
 
 

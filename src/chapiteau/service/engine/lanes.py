@@ -18,7 +18,7 @@ from zope.interface import Interface, implementedBy
 
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.engine.plan import ServicePlan
-from chapiteau.service.engine.reply import Reply, problem_reply, to_response
+from chapiteau.service.engine.reply import ReadyResponse, Reply, problem_reply
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
 
@@ -27,14 +27,15 @@ __all__ = ["FastLane", "normal_view"]
 _EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
 
 
-def normal_view(plan: ServicePlan) -> Any:
-    """The Pyramid view of a service."""
-    names = names_in(plan.path)
+def normal_view(plans: dict[str, ServicePlan], route: str) -> Any:
+    """The Pyramid view of a service, whose plan will stand under the route's name."""
 
     def view(_context: Any, request: Any) -> Any:
-        captures = [_text(request.matchdict[name]) for name in names]
+        plan = plans[route]
+        match = request.matchdict
+        captures = [_text(match[name]) for name in plan.names] if match else []
         made = plan.run(request.environ, request, captures)
-        return to_response(made) if isinstance(made, Reply) else made
+        return ReadyResponse(made) if type(made) is Reply else made
 
     return view
 
@@ -98,7 +99,7 @@ class FastLane:
             except Exception:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
                 made = self._excepted(request)
             if request.response_callbacks:
-                made = to_response(made) if isinstance(made, Reply) else made
+                made = ReadyResponse(made) if isinstance(made, Reply) else made
                 request._process_response_callbacks(made)  # noqa: SLF001 — as the router does
             return made
         finally:

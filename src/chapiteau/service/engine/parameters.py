@@ -6,7 +6,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from chapiteau.core.problems import did_you_mean
-from chapiteau.service.logic.explain import explain
+from chapiteau.service.logic.explain import Explainer
 from chapiteau.service.logic.invalid import details_of, missing
 from chapiteau.service.logic.operation import Operation, Parameter
 from chapiteau.service.logic.path import names_in
@@ -69,6 +69,14 @@ class ParameterPlan:
         ]
         grouped = {p.argument for p in operation.parameters if p.field}
         self._groups = [name for name, _, _ in operation.arguments if name in grouped]
+        self._explainers = {
+            (p.marker.place, p.wire): Explainer(p.type, strict=False) for p in operation.parameters
+        }
+        self._group_explainers = {
+            name: Explainer(kind, strict=False)
+            for name, kind, _ in operation.arguments
+            if name in grouped
+        }
         self._strict = operation.options.unknown_query == "refuse"
         self._reads_query = bool(self._query) or self._strict
 
@@ -122,25 +130,23 @@ class ParameterPlan:
             if key in environ:
                 slot.put(raw, environ[key])
         self._read_cookies(environ, raw)
-        found += [detail for p in self._operation.parameters for detail in _explain(p, raw)]
+        found += [detail for p in self._operation.parameters for detail in self._explain(p, raw)]
         return found or self._explain_groups(raw)
+
+    def _explain(self, parameter: Parameter, raw: Raw) -> list[Detail]:
+        into = raw.get(parameter.argument, {}) if parameter.field else raw
+        key = parameter.field or parameter.argument
+        place, pointer = parameter.marker.place, "/" + parameter.wire
+        if key not in into:
+            return [missing(place, pointer)] if parameter.required else []
+        return details_of(place, self._explainers[place, parameter.wire](into[key]), pointer)
 
     def _explain_groups(self, raw: Raw) -> list[Detail]:
         """What only a whole group knows: __post_init__ and the like."""
         found: list[Detail] = []
-        for name, kind, _ in self._operation.arguments:
-            if name in self._groups:
-                found += details_of("query", explain(raw[name], kind, strict=False))
+        for name, explainer in self._group_explainers.items():
+            found += details_of("query", explainer(raw[name]))
         return found
-
-
-def _explain(parameter: Parameter, raw: Raw) -> list[Detail]:
-    into = raw.get(parameter.argument, {}) if parameter.field else raw
-    key = parameter.field or parameter.argument
-    place, pointer = parameter.marker.place, "/" + parameter.wire
-    if key not in into:
-        return [missing(place, pointer)] if parameter.required else []
-    return details_of(place, explain(into[key], parameter.type, strict=False), pointer)
 
 
 def _misplaced(name: str, code: str, detail: str) -> Detail:

@@ -17,6 +17,7 @@ from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.conditional import Precondition
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
 from chapiteau.service.logic.operation import Operation
+from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 
 __all__ = ["OperationPlan", "ServicePlan"]
@@ -109,6 +110,7 @@ class ServicePlan:
     def __init__(self, service: Service, path: str, *, max_body: int) -> None:
         self.service = service
         self.path = path
+        self.names = names_in(path)
         self.methods = {
             method: OperationPlan(operation, max_body=max_body)
             for method, operation in service.operations.items()

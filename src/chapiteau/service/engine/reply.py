@@ -18,14 +18,14 @@ from chapiteau.service.logic.problem import (
     problem_document,
 )
 
-__all__ = ["Reply", "problem_reply", "request_id", "status_line", "to_response"]
+__all__ = ["ReadyResponse", "Reply", "problem_reply", "request_id", "status_line", "to_response"]
 
 Headers = list[tuple[str, str]]
 
 _encode = msgspec.json.Encoder().encode
 _GOOD_ID: Final = re.compile(r"[A-Za-z0-9._:+/=-]{1,64}")
 _counter = itertools.count(1)
-_prefix: dict[int, str] = {}
+_prefix = ""
 
 
 @implementer(IResponse)
@@ -69,19 +69,19 @@ def request_id(environ: dict[str, Any]) -> str:
     if given is not None and _GOOD_ID.fullmatch(given):
         made = str(given)
     else:
-        made = f"{_process_prefix()}{next(_counter):x}"
+        made = f"{_prefix}{next(_counter):x}"
     environ["chapiteau.request_id"] = made
     return made
 
 
-def _process_prefix() -> str:
+def _new_prefix() -> None:
     """Random per process: a forked worker must not repeat its sibling's ids."""
-    pid = os.getpid()
-    found = _prefix.get(pid)
-    if found is None:
-        _prefix.clear()
-        found = _prefix[pid] = os.urandom(6).hex() + "-"
-    return found
+    global _prefix  # noqa: PLW0603 — one word per process, renewed by fork alone
+    _prefix = os.urandom(6).hex() + "-"
+
+
+_new_prefix()
+os.register_at_fork(after_in_child=_new_prefix)
 
 
 def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
@@ -97,10 +97,30 @@ def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
     return Reply(status_line(problem.status), headers, body)
 
 
+class ReadyResponse(Response):  # type: ignore[misc]
+    """A Reply as Pyramid's tweens and callbacks know it, without WebOb's second thoughts.
+
+    WebOb's own constructor parses the status and guesses a content type; its call rewrites
+    Location to an absolute URL from the Host header, which nobody has checked.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        self._status = reply.status
+        self._headers = None
+        self._headerlist = reply.headers
+        self._app_iter = [reply.body] if reply.body else []
+        self.conditional_response = False
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        start_response(self._status, self._headerlist)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return ()
+        body: Iterable[bytes] = self._app_iter
+        return body
+
+
 def to_response(reply: Reply) -> Response:
     """The same as a WebOb Response, for tweens and callbacks that want one."""
-    response = Response(status=reply.status, headerlist=list(reply.headers))
-    if reply.status[:3] not in ("204", "304"):
-        response.app_iter = [reply.body]
-        response.headerlist = list(reply.headers)
-    return response
+    return ReadyResponse(reply)

@@ -1,22 +1,25 @@
 """Every problem of a value at once, with JSON pointers.
 
 The fast decoder stops at its first complaint. Only when it has complained does this second pass
-walk the value beside its type and collect all of them.
+walk the value beside its type and collect all of them. What a type asks for is worked out once,
+when the Explainer is made.
 """
 
 import dataclasses
+import functools
+import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from chapiteau.core.problems import did_you_mean
 
-__all__ = ["Complaint", "explain", "pointer"]
+__all__ = ["Complaint", "Explainer", "explain", "pointer"]
 
-_MOST: Final = 100  # complaints per request: an answer must not be longer than what was sent
+MOST: Final = 100  # complaints per request: an answer must not be longer than what was sent
 _SIZED: Final = (list, set, frozenset, tuple)
 
 
@@ -31,7 +34,18 @@ class Complaint:
 
 def pointer(path: tuple[str | int, ...]) -> str:
     """RFC 6901: `/items/0/name`; the empty string means the whole value."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+    text = ""
+    for part in path:
+        word = str(part)
+        if "~" in word or "/" in word:
+            word = word.replace("~", "~0").replace("/", "~1")
+        text += "/" + word
+    return text
+
+
+Path = tuple[str | int, ...]
+Found = list[Complaint]
+Check = Callable[[Any, Path, Found], None]
 
 
 def explain(value: object, kind: Any, *, strict: bool = True) -> list[Complaint]:
@@ -39,12 +53,179 @@ def explain(value: object, kind: Any, *, strict: bool = True) -> list[Complaint]
 
     `strict=False` takes strings for numbers, as path and query parameters come.
     """
-    found: list[Complaint] = []
-    for complaint in _Walk(strict).any(value, kind, ()):
-        found.append(complaint)
-        if len(found) >= _MOST:
-            break
-    return found
+    return Explainer(kind, strict=strict)(value)
+
+
+class Explainer:
+    """Collects complaints about values of one type; made once per type, used many times."""
+
+    def __init__(self, kind: Any, *, strict: bool = True) -> None:
+        self._strict = strict
+        self._made: dict[int, tuple[Any, list[Check]]] = {}
+        self._check = self._of(kind)
+
+    def __call__(self, value: object) -> list[Complaint]:
+        """All complaints, at most a hundred."""
+        found: Found = []
+        self._check(value, (), found)
+        return found[:MOST]
+
+    # ── one check per type ───────────────────────────────────────────────────────────────────
+    def _of(self, kind: Any) -> Check:
+        base, metas = _unwrap(kind)
+        origin = typing.get_origin(base)
+        if _is_record(base):
+            return self._record(base)
+        if origin in (typing.Union, types.UnionType):
+            return self._union(base, kind)
+        if origin in _SIZED:
+            return self._items(base, kind, metas)
+        if origin in (dict, Mapping):
+            return self._mapping(base, kind, metas)
+        return self._leaf(kind)
+
+    def _leaf(self, kind: Any) -> Check:
+        # msgspec works a bare type out anew at every call, but keeps what it knows of a Struct.
+        holder = msgspec.defstruct("Value", [("v", kind)])
+        convert, strict = msgspec.convert, self._strict
+
+        def check(value: Any, path: Path, found: Found) -> None:
+            try:
+                convert({"v": value}, holder, strict=strict)
+            except (msgspec.ValidationError, ValueError, TypeError) as exc:
+                words = str(exc)
+                head, at, tail = words.rpartition(" - at `$")
+                text = head if at else words
+                inner = tail[:-1].removeprefix(".v") if at else ""
+                found.append(Complaint(pointer(path) + _pointer_of(inner), _code(text), text))
+
+        return check
+
+    def _record(self, kind: Any) -> Check:
+        known = self._made.get(id(kind))
+        if known is not None:
+            # A type that holds itself: the check is being made right now, so ask for it later.
+            later = known[1]
+            return lambda value, path, found: later[0](value, path, found)
+        slot: list[Check] = []
+        self._made[id(kind)] = (kind, slot)
+        whole = self._leaf(kind)
+        fields = _fields(kind)
+        checks = {f.wire: self._of(f.kind) for f in fields}
+        simple = {f.wire for f in fields if _is_simple(f.kind)}
+        required = [f.wire for f in fields if f.required]
+        unknown = _unknown(kind, list(checks))
+        bad_fields = self._bad_fields(fields)
+
+        def check(value: Any, path: Path, found: Found) -> None:
+            if not isinstance(value, dict):
+                whole(value, path, found)
+                return
+            before = len(found)
+            for wire, text in bad_fields({k: v for k, v in value.items() if k in checks}):
+                if text and wire in simple:
+                    found.append(Complaint(pointer((*path, wire)), _code(text), text))
+                else:
+                    checks[wire](value[wire], (*path, wire), found)
+            for wire in required:
+                if wire not in value:
+                    found.append(Complaint(pointer((*path, wire)), "missing", "must be given"))
+            if unknown is not None:
+                unknown(value, path, found)
+            if len(found) == before:
+                # Tags, __post_init__ and whatever else only the decoder knows.
+                whole(value, path, found)
+
+        slot.append(check)
+        return check
+
+    def _bad_fields(
+        self, fields: "list[_Field]"
+    ) -> Callable[[dict[str, Any]], list[tuple[str, str]]]:
+        """Which fields of a record are wrong, and the decoder's words about each.
+
+        Convert all of them, take out the one complained about, convert again: so good fields
+        cost next to nothing.
+        """
+        partial = msgspec.defstruct(
+            "Partial",
+            [(f"f{at}", f.kind, None) for at, f in enumerate(fields)],
+            rename={f"f{at}": f.wire for at, f in enumerate(fields)},
+            kw_only=True,
+        )
+        convert, strict = msgspec.convert, self._strict
+
+        def bad(rest: dict[str, Any]) -> list[tuple[str, str]]:
+            wrong: list[tuple[str, str]] = []
+            while True:
+                try:
+                    convert(rest, partial, strict=strict)
+                except (msgspec.ValidationError, ValueError, TypeError) as exc:
+                    text, _, inner = str(exc).rpartition(" - at `$.")
+                    wire = _FIRST.match(inner)[0]  # type: ignore[index]
+                    if wire not in rest:  # no telling which: look at each of them
+                        return [*wrong, *((each, "") for each in rest)]
+                    wrong.append((wire, text))
+                    del rest[wire]
+                else:
+                    return wrong
+
+        return bad
+
+    def _union(self, base: Any, kind: Any) -> Check:
+        choices = [k for k in typing.get_args(base) if k is not type(None)]
+        records = [c for c in choices if _is_record(_unwrap(c)[0])]
+        leaf = self._leaf(kind)
+        one = self._of(choices[0]) if len(choices) == 1 else None
+        record = self._of(records[0]) if len(records) == 1 else None
+
+        def check(value: Any, path: Path, found: Found) -> None:
+            if one is not None and value is not None:
+                one(value, path, found)
+            elif record is not None and isinstance(value, dict):
+                record(value, path, found)
+            else:
+                leaf(value, path, found)
+
+        return check
+
+    def _items(self, base: Any, kind: Any, metas: list[msgspec.Meta]) -> Check:
+        args = typing.get_args(base)
+        fixed = typing.get_origin(base) is tuple and args[-1:] != (Ellipsis,)
+        inner = [self._of(arg) for arg in (args if fixed else args[:1] or (Any,))]
+        whole, sizes = self._leaf(kind), self._leaf(_limited(list, metas))
+
+        def check(value: Any, path: Path, found: Found) -> None:
+            if not isinstance(value, list | tuple) or (fixed and len(value) != len(inner)):
+                whole(value, path, found)
+                return
+            for index, item in enumerate(value):
+                inner[index if fixed else 0](item, (*path, index), found)
+                if len(found) > MOST:
+                    return
+            if metas:
+                sizes(value, path, found)
+
+        return check
+
+    def _mapping(self, base: Any, kind: Any, metas: list[msgspec.Meta]) -> Check:
+        of_key, of_value = typing.get_args(base) or (Any, Any)
+        keys, values = self._leaf(_keyed(of_key)), self._of(of_value)
+        whole, sizes = self._leaf(kind), self._leaf(_limited(dict, metas))
+
+        def check(value: Any, path: Path, found: Found) -> None:
+            if not isinstance(value, dict):
+                whole(value, path, found)
+                return
+            for key, item in value.items():
+                keys({key: None}, (*path, str(key)), found)
+                values(item, (*path, str(key)), found)
+                if len(found) > MOST:
+                    return
+            if metas:
+                sizes(value, path, found)
+
+        return check
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,108 +235,32 @@ class _Field:
     required: bool
 
 
-class _Walk:
-    def __init__(self, strict: bool) -> None:
-        self.strict = strict
+def _unknown(kind: Any, known: list[str]) -> Check | None:
+    """A check for fields that the type refuses."""
+    config = getattr(kind, "__struct_config__", None)
+    if config is None or not config.forbid_unknown_fields:
+        return None
+    allowed = {*known, getattr(config, "tag_field", None)}
 
-    def any(self, value: object, kind: Any, path: tuple[str | int, ...]) -> Iterator[Complaint]:
-        base, metas = _unwrap(kind)
-        origin = typing.get_origin(base)
-        if _is_record(base):
-            yield from self.record(value, base, path)
-        elif origin in (typing.Union, types.UnionType):
-            yield from self.union(value, base, kind, path)
-        elif origin in _SIZED and isinstance(value, list | tuple):
-            yield from self.items(value, base, path)
-            yield from self.leaf_of(value, _sizes(list, metas), path)
-        elif origin in (dict, Mapping) and isinstance(value, dict):
-            yield from self.mapping(value, base, path)
-            yield from self.leaf_of(value, _sizes(dict, metas), path)
-        else:
-            yield from self.leaf_of(value, kind, path)
-
-    def leaf_of(self, value: object, kind: Any, path: tuple[str | int, ...]) -> Iterator[Complaint]:
-        try:
-            msgspec.convert(value, kind, strict=self.strict)
-        except (msgspec.ValidationError, ValueError, TypeError) as exc:
-            words = str(exc)
-            head, at, tail = words.rpartition(" - at `$")
-            text = head if at else words
-            inner = tail[:-1] if at else ""
-            yield Complaint(pointer(path) + _pointer_of(inner), _code(text), text)
-
-    def record(self, value: object, kind: Any, path: tuple[str | int, ...]) -> Iterator[Complaint]:
-        if not isinstance(value, dict):
-            yield from self.leaf_of(value, kind, path)
-            return
-        before = 0
-        fields = _fields(kind)
-        for field in fields:
-            if field.wire in value:
-                for complaint in self.any(value[field.wire], field.kind, (*path, field.wire)):
-                    before += 1
-                    yield complaint
-            elif field.required:
-                before += 1
-                yield Complaint(pointer((*path, field.wire)), "missing", "must be given")
-        for complaint in self.unknown(value, kind, fields, path):
-            before += 1
-            yield complaint
-        if not before:
-            # Tags, __post_init__ and whatever else only the decoder knows.
-            yield from self.leaf_of(value, kind, path)
-
-    def unknown(
-        self, value: dict[str, Any], kind: Any, fields: list[_Field], path: tuple[str | int, ...]
-    ) -> Iterator[Complaint]:
-        config = getattr(kind, "__struct_config__", None)
-        if config is None or not config.forbid_unknown_fields:
-            return
-        known = [f.wire for f in fields]
-        tag = getattr(config, "tag_field", None)
+    def check(value: Any, path: Path, found: Found) -> None:
         for key in value:
-            if key not in known and key != tag:
-                hint = did_you_mean(str(key), known)
-                yield Complaint(pointer((*path, key)), "unknown", f"is not known; {hint}")
+            if key not in allowed:
+                text = f"is not known; {did_you_mean(str(key), known)}"
+                found.append(Complaint(pointer((*path, key)), "unknown", text))
 
-    def union(
-        self, value: object, base: Any, kind: Any, path: tuple[str | int, ...]
-    ) -> Iterator[Complaint]:
-        choices = [k for k in typing.get_args(base) if k is not type(None)]
-        if value is None or len(choices) != 1:
-            records = [c for c in choices if _is_record(_unwrap(c)[0])]
-            if isinstance(value, dict) and len(records) == 1:
-                yield from self.any(value, records[0], path)
-                return
-            yield from self.leaf_of(value, kind, path)
-            return
-        yield from self.any(value, choices[0], path)
-
-    def items(
-        self, value: list[Any] | tuple[Any, ...], base: Any, path: tuple[str | int, ...]
-    ) -> Iterator[Complaint]:
-        args = typing.get_args(base)
-        if typing.get_origin(base) is tuple and args[-1:] != (Ellipsis,):
-            if len(args) != len(value):
-                yield from self.leaf_of(value, base, path)
-                return
-            kinds: list[Any] = list(args)
-        else:
-            kinds = [args[0] if args else Any] * len(value)
-        for index, (item, kind) in enumerate(zip(value, kinds, strict=True)):
-            yield from self.any(item, kind, (*path, index))
-
-    def mapping(
-        self, value: dict[Any, Any], base: Any, path: tuple[str | int, ...]
-    ) -> Iterator[Complaint]:
-        args = typing.get_args(base) or (Any, Any)
-        for key, item in value.items():
-            yield from self.leaf_of({key: None}, _keyed(args[0]), (*path, str(key)))
-            yield from self.any(item, args[1], (*path, str(key)))
+    return check
 
 
 def _keyed(key: Any) -> Any:
     return dict[key, Any]
+
+
+def _limited(container: Any, metas: list[msgspec.Meta]) -> Any:
+    """The container with its own limits, but anything inside."""
+    kind: Any = container
+    for meta in metas:
+        kind = Annotated[kind, meta]
+    return kind
 
 
 def _unwrap(kind: Any) -> tuple[Any, list[msgspec.Meta]]:
@@ -166,14 +271,6 @@ def _unwrap(kind: Any) -> tuple[Any, list[msgspec.Meta]]:
     return kind, metas
 
 
-def _sizes(container: Any, metas: list[msgspec.Meta]) -> Any:
-    """The container with its own limits, but anything inside."""
-    kind: Any = container
-    for meta in metas:
-        kind = Annotated[kind, meta]
-    return kind
-
-
 def _is_record(kind: Any) -> bool:
     plain = typing.get_origin(kind) or kind
     if not isinstance(plain, type):
@@ -181,6 +278,12 @@ def _is_record(kind: Any) -> bool:
     if issubclass(plain, msgspec.Struct):
         return not plain.__struct_config__.array_like
     return dataclasses.is_dataclass(plain) or typing.is_typeddict(plain)
+
+
+def _is_simple(kind: Any) -> bool:
+    """Whether there is nothing inside that could be wrong by itself."""
+    base, _ = _unwrap(kind)
+    return not _is_record(base) and typing.get_origin(base) is None
 
 
 def _fields(kind: Any) -> list[_Field]:
@@ -229,6 +332,10 @@ _CODES: Final = (
 )
 
 
+_FIRST: Final = re.compile(r"[^.\[`]*")
+
+
+@functools.lru_cache(maxsize=512)
 def _code(text: str) -> str:
     for part, code in _CODES:
         if part in text:

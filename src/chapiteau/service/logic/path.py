@@ -45,9 +45,11 @@ class RouteTable:
         self._static: dict[str, int] = {}
         self._root = _Node()
         self._odd: list[tuple[int, Match]] = []
+        self._settled: dict[str, tuple[int, list[str]]] = {}
 
     def add(self, number: int, pattern: str, match: Match) -> None:
         """Add a route; `match` is asked for patterns too odd for the table."""
+        self._settled.clear()
         if not pattern.startswith("/"):
             pattern = "/" + pattern
         if "{" not in pattern and "*" not in pattern and ":" not in pattern:
@@ -69,9 +71,18 @@ class RouteTable:
 
     def find(self, path: str) -> tuple[int, list[str]] | None:
         """The first declared route that matches, and the text of its simple parameters."""
+        known = self._settled.get(path)
+        if known is not None:
+            return known
         best = self._static.get(path)
+        found = self._search(path, best)
+        if best is not None and found is not None:
+            self._settled[path] = found  # a fixed path always gets the same answer
+        return found
+
+    def _search(self, path: str, best: int | None) -> tuple[int, list[str]] | None:
         captured: list[str] = []
-        if best is None or self._root.any is not None or self._root.words:
+        if self._root.any is not None or self._root.words:
             found = self._walk(self._root, path[1:].split("/"), 0)
             if found is not None and (best is None or found[0] < best):
                 best, captured = found
