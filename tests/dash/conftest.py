@@ -96,17 +96,24 @@ def fill(node: MemoryNode) -> None:
     ]
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    (tmp_path / "chapiteau.toml").write_text('[project]\nname = "memory"\n')
+@contextlib.asynccontextmanager
+async def dashboard(folder: Path) -> AsyncIterator[House]:
+    """A dashboard over one node in memory."""
+    (folder / "chapiteau.toml").write_text('[project]\nname = "memory"\n')
     clock = SystemClock()
     node = MemoryNode(name="alpha", clock=clock, period=0.2)
     fill(node)
     server = Server(
-        read_project(tmp_path), host="127.0.0.1", port=0, exact_port=True, clock=clock, node=node
+        read_project(folder), host="127.0.0.1", port=0, exact_port=True, clock=clock, node=node
     )
     async with server.running():
         yield House(server, node)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with dashboard(tmp_path) as house:
+        yield house
 
 
 @contextlib.asynccontextmanager

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
 from chapiteau.dash.web.files import STATIC
+from tests.dash.conftest import House, dashboard
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
@@ -21,7 +24,10 @@ QUIET = (
 )
 
 
-@pytest.fixture
+# One loop and one browser for all tests of a module: a browser takes a second to start.
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def browser() -> AsyncIterator[Browser]:
     if not (STATIC / "index.html").exists():
         pytest.skip("the page is not built: cd ui && npm ci && npm run build")
@@ -29,6 +35,12 @@ async def browser() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
         yield browser
         await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with dashboard(tmp_path) as house:
+        yield house
 
 
 @contextlib.asynccontextmanager

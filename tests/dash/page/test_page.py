@@ -11,7 +11,12 @@ from playwright.async_api import Page, expect
 from chapiteau.dash.engine.node import Fetched
 from tests.support import wait_for_async
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(60)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(60),
+    pytest.mark.asyncio(loop_scope="module"),
+]
 
 DOCUMENT = """{"openapi": "3.1.0", "info": {"title": "Atlas", "version": "1"}, "paths": {
  "/cities": {"get": {"operationId": "list", "summary": "Cities", "parameters": [
@@ -51,7 +56,7 @@ async def test_a_button_asks_shows_the_line_and_acts(visit: Any, house: Any) -> 
         await expect(dialog).to_contain_text("Restart web on alpha")
         await expect(dialog).to_contain_text("chapiteau restart web")
         await expect(dialog).to_contain_text("4 of 4 processes ready")
-        await dialog.get_by_role("button", name="Restart").click()
+        await dialog.get_by_role("button", name="Restart", exact=True).click()
         await expect(page.get_by_role("status").last).to_contain_text("✓ Restart web")
     assert house.node.commands == [("restart", "web", {}, "dash:local")]
 
@@ -66,7 +71,7 @@ async def test_escape_cancels_and_nothing_happens(visit: Any, house: Any) -> Non
 
 async def test_keys_do_what_buttons_do(visit: Any, house: Any) -> None:
     async with visit("/service/web") as page:
-        await page.get_by_role("button", name="Reload").wait_for()
+        await page.get_by_role("button", name="Reload", exact=True).wait_for()
         await page.keyboard.press("r")
         await wait_for_async(lambda: house.node.commands == [("reload", "web", {}, "dash:local")])
         await page.keyboard.press("+")

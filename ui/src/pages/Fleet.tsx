@@ -22,6 +22,7 @@ export function Fleet() {
   const options: [string, string][] = [["servers", "servers"], ["services", "services"], ["processes", "processes"]];
   return (
     <>
+      <h1 class="sr">Fleet</h1>
       <Band nodes={nodes} />
       <Attention troubles={troubles.value} showNode={many} />
       <div class="bar">

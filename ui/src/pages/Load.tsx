@@ -57,7 +57,7 @@ const COLUMNS: Column<LoadResult>[] = [
   { key: "errors", label: "errors", width: "70px", right: true, from: 520, sort: (r) => r.errors, cell: (r) => <span class={r.errors > 0.01 ? "bad" : ""}>{percent(100 * r.errors)}</span> },
   { key: "requests", label: "requests", width: "90px", right: true, from: 640, sort: (r) => r.requests, cell: (r) => grouped(r.requests) },
   { key: "started", label: "when", width: "150px", from: 760, sort: (r) => r.started, cell: (r) => moment(r.started) },
-  { key: "line", label: "", width: "minmax(120px, 2fr)", from: 900, cell: (r) => <span class="muted" title={r.line}>{r.line}</span> },
+  { key: "line", label: "verdict in words", mute: true, width: "minmax(120px, 2fr)", from: 900, cell: (r) => <span class="muted" title={r.line}>{r.line}</span> },
 ];
 
 function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {

@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 export function CommandLine({ line, label = "Same from a terminal" }: { line: string; label?: string }) {
   return (
     <div class="cmdline">
-      <code aria-label={label}>{line}</code>
+      <code tabIndex={0} role="textbox" aria-readonly="true" aria-label={label}>{line}</code>
       <CopyButton text={line} label={`Copy: ${line}`} />
     </div>
   );

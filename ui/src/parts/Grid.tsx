@@ -13,6 +13,7 @@ export interface Column<T> {
   cell: (row: T) => ComponentChildren;
   sort?: (row: T) => number | string;
   right?: boolean;
+  mute?: boolean; // its label is only read aloud
   from?: number; // shown when the table is at least this wide, px
 }
 
@@ -99,7 +100,7 @@ function Head<T>({ column, sort, onSort }: { column: Column<T>; sort: string; on
           {column.label} <span aria-hidden="true">{up ? "▲" : down ? "▼" : ""}</span>
         </button>
       ) : (
-        column.label
+        <span class={column.mute ? "sr" : ""}>{column.label}</span>
       )}
     </div>
   );

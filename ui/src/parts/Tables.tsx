@@ -63,13 +63,13 @@ function serviceColumns(showNode: boolean, selected?: ReadonlySet<string>, onSel
     { key: "state", label: "state", width: "112px", sort: (r) => rank(r.state), cell: (r) => <State state={r.state} title={r.service.reason} /> },
     { key: "procs", label: "ready", width: "52px", right: true, sort: (r) => r.service.ready - r.service.wanted, cell: (r) => (r.service.one_shot ? "once" : `${r.service.ready}/${r.service.wanted}`) },
     { key: "cpu", label: "CPU", width: "64px", right: true, from: 410, sort: (r) => r.cpu, cell: (r) => percent(r.cpu) },
-    { key: "spark", label: "", width: "84px", from: 620, cell: (r) => <Spark values={numbers.serviceSpark(r.node, r.service.name)} /> },
+    { key: "spark", label: "CPU of the last minute", mute: true, width: "84px", from: 620, cell: (r) => <Spark values={numbers.serviceSpark(r.node, r.service.name)} /> },
     { key: "rss", label: "memory", width: "78px", right: true, from: 500, sort: (r) => r.rss, cell: (r) => (r.rss ? bytes(r.rss) : "–") },
     { key: "restarts", label: "restarts", width: "72px", right: true, from: 700, sort: (r) => r.service.restarts, cell: (r) => r.service.restarts },
-    { key: "reason", label: "", width: "minmax(120px, 2fr)", from: 780, cell: (r) => <span class="muted" title={r.service.reason || r.service.command}>{r.service.reason || r.service.command}</span> },
+    { key: "reason", label: "reason or command", mute: true, width: "minmax(120px, 2fr)", from: 780, cell: (r) => <span class="muted" title={r.service.reason || r.service.command}>{r.service.reason || r.service.command}</span> },
   ];
   if (showNode) columns.splice(1, 0, { key: "node", label: "server", width: "minmax(70px, 1fr)", from: 330, sort: (r) => r.node, cell: (r) => <a href={href(["server", r.node])} class={r.away ? "away" : ""}>{r.node}</a> });
-  if (onSelect) columns.splice(0, 0, { key: "pick", label: "", width: "20px", from: 400, cell: (r) => <input type="checkbox" aria-label={`Select ${r.service.name} on ${r.node}`} checked={selected?.has(r.id) ?? false} onChange={() => onSelect(r.id)} /> });
+  if (onSelect) columns.splice(0, 0, { key: "pick", label: "selected", mute: true, width: "20px", from: 400, cell: (r) => <input type="checkbox" aria-label={`Select ${r.service.name} on ${r.node}`} checked={selected?.has(r.id) ?? false} onChange={() => onSelect(r.id)} /> });
   return columns;
 }
 
