@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -162,10 +165,26 @@ def lost_by_us(seen: Count, in_hands: int) -> int:
     return seen.failed - excused
 
 
+def on_a_free_port(folder: Path) -> Path:
+    """The folder itself, or a copy that takes any free port when somebody holds the file's one."""
+    config = (folder / "chapiteau.toml").read_text()
+    port = tomllib.loads(config)["socket"]["web"]["port"]
+    with socket.socket() as probe:
+        taken = port and probe.connect_ex(("127.0.0.1", port)) == 0
+    if not taken:
+        return folder
+    say(f"port {port} is taken: the demo plays on a copy of {folder.name}, on a free port")
+    copy = ROOT / "reports" / "demo" / folder.name
+    skip = shutil.ignore_patterns(".chapiteau", "data", "__pycache__")
+    shutil.copytree(folder, copy, ignore=skip, dirs_exist_ok=True)
+    (copy / "chapiteau.toml").write_text(config.replace(f"port = {port}\n", "port = 0\n"))
+    return copy
+
+
 def main(mode: str = "stay", folder: str = "") -> int:
     """The demo; 1 when something failed or something was left behind."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    demo = Demo(Path(folder or ROOT / "examples" / "atlas").resolve())
+    demo = Demo(on_a_free_port(Path(folder or ROOT / "examples" / "atlas").resolve()))
     leftovers = Leftovers(demo.stage.folder)
     try:
         demo.play()
