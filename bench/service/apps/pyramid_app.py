@@ -1,9 +1,8 @@
 """Bare Pyramid with its json renderer; nothing is validated but the path and query."""
 
+from contract import ITEM
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPBadRequest
-
-from contract import ITEM
 
 
 def ping(request):

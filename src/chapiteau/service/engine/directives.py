@@ -11,7 +11,7 @@ from chapiteau.service.engine.document import ApiDocument, document_service
 from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import HealthChecks, Kind, health_service
 from chapiteau.service.engine.lanes import FastLane, normal_view
-from chapiteau.service.engine.plan import ServicePlan
+from chapiteau.service.engine.plan import Plan, ServicePlan
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.openapi import ApiInfo
@@ -25,7 +25,7 @@ class Application:
     """Everything that belongs to one application; nothing of it is shared between two."""
 
     def __init__(self) -> None:
-        self.plans: dict[str, ServicePlan] = {}
+        self.plans: dict[str, Plan] = {}
         self.document = ApiDocument()
         self.checks = HealthChecks(SystemClock())
         self.max_body = 1 << 20
@@ -33,7 +33,7 @@ class Application:
     @property
     def services(self) -> list[Service]:
         """The services in the order in which they were added."""
-        return [plan.service for plan in self.plans.values()]
+        return [plan.service for plan in self.plans.values() if isinstance(plan, ServicePlan)]
 
 
 def application_of(registry: Any) -> Application:

@@ -17,7 +17,7 @@ from pyramid.tweens import EXCVIEW
 from zope.interface import Interface, implementedBy
 
 from chapiteau.service.engine.failures import problem_of
-from chapiteau.service.engine.plan import ServicePlan
+from chapiteau.service.engine.plan import Plan
 from chapiteau.service.engine.reply import ReadyResponse, Reply, problem_reply
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
@@ -27,7 +27,7 @@ __all__ = ["FastLane", "normal_view"]
 _EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
 
 
-def normal_view(plans: dict[str, ServicePlan], route: str) -> Any:
+def normal_view(plans: dict[str, Plan], route: str) -> Any:
     """The Pyramid view of a service, whose plan will stand under the route's name."""
 
     def view(_context: Any, request: Any) -> Any:
@@ -48,11 +48,11 @@ def _text(value: Any) -> str:
 class FastLane:
     """An execution policy: looks the path up, makes a real Request, runs the plan."""
 
-    def __init__(self, plans: dict[str, ServicePlan]) -> None:
+    def __init__(self, plans: dict[str, Plan]) -> None:
         self._plans = plans
         self._ready = False
         self._table = RouteTable()
-        self._routes: list[tuple[Any, ServicePlan | None, tuple[str, ...]]] = []
+        self._routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
         self._extensions: Any = None
 
     def __call__(self, environ: dict[str, Any], router: Any) -> Any:
@@ -77,7 +77,7 @@ class FastLane:
         environ: dict[str, Any],
         router: Any,
         route: Any,
-        plan: ServicePlan,
+        plan: Plan,
         names: tuple[str, ...],
         captures: list[str],
     ) -> Any:
@@ -122,7 +122,7 @@ class FastLane:
         open_lane = not self._obstacles(registry)
         mapper = registry.queryUtility(IRoutesMapper)
         table = RouteTable()
-        routes: list[tuple[Any, ServicePlan | None, tuple[str, ...]]] = []
+        routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
         for number, route in enumerate(mapper.get_routes() if mapper else ()):
             plan = self._plans.get(route.name)
             usable = open_lane and plan is not None and plan.plain and not route.predicates

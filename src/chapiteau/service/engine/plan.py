@@ -4,7 +4,7 @@ Everything that can be decided at start is decided here: one Struct for all para
 decoder for the body, one encoder, the header list. Both lanes run the same plan.
 """
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -20,10 +20,32 @@ from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 
-__all__ = ["OperationPlan", "ServicePlan"]
+__all__ = ["OperationPlan", "Plan", "ServicePlan"]
 
 Environ = dict[str, Any]
 _FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
+
+
+class Plan(Protocol):
+    """What the lanes run: a native service's plan, or whatever else answers for one route.
+
+    `names` are the parameters of the path in their order, `plain` says that nothing of Pyramid's
+    is asked for beyond a route and a request, `run` gives a Reply or a WebOb Response.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Parameters of the path, in their order."""
+        ...
+
+    @property
+    def plain(self) -> bool:
+        """Whether the fast lane may take it."""
+        ...
+
+    def run(self, environ: Environ, request: Any, captures: list[str], /) -> Any:
+        """Answer a request. Raises ProblemError."""
+        ...
 
 
 class OperationPlan:

@@ -106,7 +106,11 @@ class Explainer:
         if known is not None:
             # A type that holds itself: the check is being made right now, so ask for it later.
             later = known[1]
-            return lambda value, path, found: later[0](value, path, found)
+
+            def again(value: Any, path: Path, found: Found) -> None:
+                later[0](value, path, found)
+
+            return again
         slot: list[Check] = []
         self._made[id(kind)] = (kind, slot)
         whole = self._leaf(kind)

@@ -1,0 +1,87 @@
+"""Cross-origin requests (fetch standard): who may read, and what a preflight is told."""
+
+import fnmatch
+from dataclasses import dataclass
+
+__all__ = ["CorsPolicy", "allow_origin", "answer_headers", "preflight_headers"]
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CorsPolicy:
+    """Which other sites' pages may use an operation.
+
+    `origins` may hold wildcards (`https://*.example.org`); `max_age` is in seconds (None: the
+    browser's own, 5 s).
+    """
+
+    origins: tuple[str, ...] = ("*",)
+    headers: tuple[str, ...] = ()
+    expose: tuple[str, ...] = ()
+    credentials: bool = False
+    max_age: int | None = None
+
+
+def allow_origin(policy: CorsPolicy, origin: str) -> str | None:
+    """The value of Access-Control-Allow-Origin, or None: this page may not read the answer."""
+    if "*" in policy.origins and not policy.credentials:
+        return "*"
+    if any(fnmatch.fnmatchcase(origin.lower(), allowed.lower()) for allowed in policy.origins):
+        return origin
+    return None
+
+
+def answer_headers(policy: CorsPolicy, origin: str | None) -> Headers:
+    """Headers for an actual answer.
+
+    `Vary: Origin` goes out whenever the answer could differ by origin, also without an Origin
+    header: a shared cache must not give one page's answer to another.
+    """
+    found: Headers = []
+    if not ("*" in policy.origins and not policy.credentials):
+        found.append(("Vary", "Origin"))
+    if origin is None:
+        return found
+    allowed = allow_origin(policy, origin)
+    if allowed is None:
+        return found
+    found.append(("Access-Control-Allow-Origin", allowed))
+    if policy.credentials:
+        found.append(("Access-Control-Allow-Credentials", "true"))
+    if policy.expose:
+        found.append(("Access-Control-Expose-Headers", ", ".join(policy.expose)))
+    return found
+
+
+def preflight_headers(
+    policy: CorsPolicy,
+    *,
+    origin: str,
+    method: str,
+    asked: str | None,
+    methods: tuple[str, ...],
+) -> Headers:
+    """Headers for an OPTIONS with Access-Control-Request-Method.
+
+    `asked` is Access-Control-Request-Headers. With no `headers` in the policy every header asked
+    for is allowed; names come back in alphabetical order, so that caches see equal answers.
+    """
+    found: Headers = [
+        ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
+    ]
+    allowed = allow_origin(policy, origin)
+    if allowed is None or method not in methods:
+        return found
+    found.append(("Access-Control-Allow-Origin", allowed))
+    if policy.credentials:
+        found.append(("Access-Control-Allow-Credentials", "true"))
+    found.append(("Access-Control-Allow-Methods", ", ".join(methods)))
+    names = policy.headers or tuple(
+        sorted({name.strip() for name in (asked or "").split(",") if name.strip()})
+    )
+    if names:
+        found.append(("Access-Control-Allow-Headers", ", ".join(names)))
+    if policy.max_age is not None:
+        found.append(("Access-Control-Max-Age", str(policy.max_age)))
+    return found
