@@ -120,7 +120,8 @@ async def test_server_sent_events_carry_ids_and_continue_from_the_last(
         supervisor.happen("plugin.message", text=text)
     reader, writer = await asyncio.open_unix_connection(str(path))
     writer.write(
-        b"GET /v1/events HTTP/1.0\r\nHost: x\r\nAccept: text/event-stream\r\nLast-Event-ID: 1\r\n\r\n"
+        b"GET /v1/events HTTP/1.0\r\nHost: x\r\n"
+        b"Accept: text/event-stream\r\nLast-Event-ID: 1\r\n\r\n"
     )
     answer = (await reader.read()).decode()
     writer.close()
@@ -293,3 +294,18 @@ async def test_no_path_answers_404_as_problem_json(path: Path) -> None:
     assert head.startswith("HTTP/1.0 404")
     assert "application/problem+json" in head
     assert json.loads(body)["exit_code"] == 3
+
+
+async def test_closing_ends_streams_at_once_but_not_before_the_last_item(tmp_path: Path) -> None:
+    supervisor = MemorySupervisor()
+    seen: list[Happening | Lost] = []
+    async with control_server(supervisor, tmp_path / "c.sock") as path:
+        events = AsyncClient(path).events(follow=True)
+        supervisor.happen("service.ready")
+        seen.append(await anext(events))
+        supervisor.happen("supervisor.stopping")
+        begun = asyncio.get_running_loop().time()
+    took = asyncio.get_running_loop().time() - begun
+    seen += [event async for event in events]
+    assert [e.kind for e in seen if isinstance(e, Happening)][-1] == "supervisor.stopping"
+    assert took < 0.4

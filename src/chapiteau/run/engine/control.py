@@ -15,6 +15,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.api.faults import problem, problem_of
 from chapiteau.run.engine.api.handlers import CALLER, Handlers
 from chapiteau.run.engine.api.routes import ROUTES
+from chapiteau.run.engine.api.streams import CLOSING
 from chapiteau.run.engine.identity import peer_of
 from chapiteau.run.engine.port import Port
 from chapiteau.run.errors import AlreadyRunningError
@@ -46,6 +47,7 @@ class ControlServer:
         self.path = path
         self._access = access
         self._busy: Counter[int] = Counter()
+        self._closing = asyncio.Event()
         self._runner = web.AppRunner(
             self._application(port),
             access_log=None,
@@ -68,12 +70,14 @@ class ControlServer:
             self._guard.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._guard
+        self._closing.set()
         await self._runner.cleanup()
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
     def _application(self, port: Port) -> web.Application:
         app = web.Application(middlewares=[_translated], client_max_size=_BODY)
+        app[CLOSING] = self._closing
         handlers = Handlers(port)
         for route in ROUTES:
             handler: Handler = getattr(handlers, route.handler)

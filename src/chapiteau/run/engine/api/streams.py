@@ -10,9 +10,12 @@ from aiohttp import web
 
 from chapiteau.run.logic.messages import Lost
 
-__all__ = ["stream"]
+__all__ = ["CLOSING", "stream"]
+
+CLOSING: Final = web.AppKey("closing", asyncio.Event)  # set when the server goes
 
 _BEAT: Final = 15.0  # seconds of silence after which a line without meaning is sent
+_LAST: Final = 0.01  # seconds for items that are still on their way when the server goes
 _STUCK: Final = 60.0  # seconds after which a reader that takes nothing is let go
 
 Shape = Callable[[Any], dict[str, Any]]
@@ -30,7 +33,7 @@ async def stream(
     response = web.StreamResponse(headers={"Cache-Control": "no-store"})
     response.content_type = "text/event-stream" if sse else "application/x-ndjson"
     await response.prepare(request)
-    source = _with_beats(items)
+    source = _with_beats(items, request.app[CLOSING])
     with contextlib.suppress(ConnectionError, TimeoutError):
         async for item in source:
             async with asyncio.timeout(_STUCK):
@@ -52,15 +55,26 @@ def _encode(item: Any, shape: Shape, *, sse: bool, numbered: bool) -> bytes:
     return f"{head}data: {text}\n\n".encode()
 
 
-async def _with_beats(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
-    """The items, and None after each long silence: that is how a dead connection is noticed."""
+async def _with_beats(
+    items: AsyncIterator[Any], closing: asyncio.Event
+) -> AsyncGenerator[Any, None]:
+    """The items, and None after each long silence: that is how a dead connection is noticed.
+
+    When the server goes, what is there already still comes, and then the end.
+    """
+    end = asyncio.ensure_future(closing.wait())
     waiting: asyncio.Future[Any] | None = None
     try:
         while True:
             waiting = waiting or asyncio.ensure_future(anext(items))
-            done, _ = await asyncio.wait({waiting}, timeout=_BEAT)
-            if not done:
-                yield None
+            limit = _LAST if closing.is_set() else _BEAT
+            await asyncio.wait({waiting, *(() if end.done() else (end,))}, timeout=limit,
+                               return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+            if not waiting.done():
+                if limit == _LAST:
+                    return
+                if not end.done():
+                    yield None
                 continue
             try:
                 item = waiting.result()
@@ -70,9 +84,10 @@ async def _with_beats(items: AsyncIterator[Any]) -> AsyncGenerator[Any, None]:
                 waiting = None
             yield item
     finally:
-        if waiting is not None:
-            waiting.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
-                await waiting
+        for task in (end, waiting):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, StopAsyncIteration):
+                    await task
         if isinstance(items, AsyncGenerator):
             await items.aclose()
