@@ -50,10 +50,12 @@ def _read_file(name: str, path: Path) -> str:
         ) from None
     except OSError as exc:
         raise RefusedError(f"the secret {name}: {path}: {exc.strerror}") from None
-    with os.fdopen(handle, "rb") as file:
+    try:
         # The open file is checked, not the path: nobody can swap it in between.
         _check_private(name, path, os.fstat(handle))
-        value = file.read(_LONGEST + 1)
+        value = os.read(handle, _LONGEST + 1)
+    finally:
+        os.close(handle)
     if len(value) > _LONGEST:
         raise RefusedError(f"the secret {name}: {path} is larger than 1 MiB")
     return value.decode("utf-8", "surrogateescape").removesuffix("\n").removesuffix("\r")

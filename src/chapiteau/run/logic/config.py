@@ -56,7 +56,11 @@ class _Reading:
 
     def named(self, section: str, kind: type[T]) -> dict[str, T]:
         made: dict[str, T] = {}
-        for name, raw in self.raw.get(section, {}).items():
+        parts = self.raw.get(section, {})
+        if not isinstance(parts, Mapping):
+            self.found.append(((section,), Problem(section, f"must be [{section}.NAME] sections")))
+            return made
+        for name, raw in parts.items():
             value = self.part(kind, self.with_log(section, raw), (section, name))
             if value is not None:
                 made[name] = value
