@@ -125,7 +125,7 @@ class _Reader:
     def parameter(self, part: Any, at: str) -> Parameter | None:
         raw, where = self.table(part, at, "a parameter")
         name, place = raw.get("name"), raw.get("in")
-        if not isinstance(name, str) or place not in _STYLES:
+        if not isinstance(name, str) or not isinstance(place, str) or place not in _STYLES:
             if raw:
                 self.references.problem(where, "a parameter must have a name and a place (in)")
             return None

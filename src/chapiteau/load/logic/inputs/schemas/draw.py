@@ -12,6 +12,7 @@ __all__ = ["Draw", "Maker"]
 _SOFT: Final = 4
 _HARD: Final = 40
 _BUDGET: Final = 400
+_TRIES: Final = 100
 
 
 @dataclass(slots=True)
@@ -20,6 +21,13 @@ class Draw:
 
     chance: "random.Random"
     left: int = _BUDGET  # values; beyond, only what is required is written
+
+    tries: int = _TRIES  # values that may be thrown away because a check refused them
+
+    def again(self) -> bool:
+        """May one more value be made in place of one that was refused?"""
+        self.tries -= 1
+        return self.tries > 0
 
     def sparse(self, depth: int) -> bool:
         """Time to come to an end: only what is required."""

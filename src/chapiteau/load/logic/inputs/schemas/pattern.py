@@ -42,6 +42,7 @@ class _Draw:
 
     chance: "random.Random"
     reach: int  # repeats beyond the least that a `*`, `+` or `{n,}` may write
+    exact: bool = False  # … and always writes
     left: int = _MOST
     groups: dict[int, str] = field(default_factory=dict)
 
@@ -60,13 +61,21 @@ class Writer:
         """A string that matches, of `least` to `most` characters where the pattern allows it."""
         top = _MOST if most is None else most
         text = ""
-        for reach in (3, 0, 8, 16, max(16, least), max(32, least * 2)):
-            for _ in range(4):
-                text = self.piece(_Draw(chance, reach))
-                if self.open_end and len(text) < least <= _MOST:
-                    text += "".join(chance.choices(_LOWER, k=least - len(text)))
-                if least <= len(text) <= top:
-                    return text
+        for reach in (3, 3, 8, 8, 16, 16):
+            text = self._once(_Draw(chance, reach), least)
+            if least <= len(text) <= top:
+                return text
+        # Chance did not find the length: lengthen every repeat step by step.
+        for reach in range(max(least, 64) + 1):
+            text = self._once(_Draw(chance, reach, exact=True), least)
+            if len(text) >= least:
+                break
+        return text
+
+    def _once(self, draw: _Draw, least: int) -> str:
+        text = self.piece(draw)
+        if self.open_end and len(text) < least <= _MOST:
+            text += "".join(draw.chance.choices(_LOWER, k=least - len(text)))
         return text
 
 
@@ -301,7 +310,8 @@ def _repeat(piece: _Piece, least: int, most: int | None) -> _Piece:
     def write(draw: _Draw) -> str:
         top = least + draw.reach if most is None else min(most, least + draw.reach)
         written: list[str] = []
-        for _ in range(draw.chance.randint(least, max(least, top))):
+        count = top if draw.exact else draw.chance.randint(least, max(least, top))
+        for _ in range(count):
             if draw.left <= 0:
                 break
             draw.left -= 1

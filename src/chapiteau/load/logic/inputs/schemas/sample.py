@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sampler"]
 
-_TRIES: Final = 12  # for schemas that only a check can tell (oneOf, not, if, several patterns)
 _NULLS: Final = 0.1  # how often a nullable value is null
 _EXAMPLES: Final = 0.5  # how often an object or array is one of the document's examples
 _ENDLESS: Final = 1000
@@ -67,7 +66,7 @@ class Sampler:
 
     def _built(self, places: tuple[Place, ...], name: str) -> Maker:
         shape = flatten(places, self._references)
-        made = self._chosen(places, shape, name) if shape.choices else self._typed(shape, name)
+        made = self._chosen(places, shape, name) if shape.choices else self._typed(shape, places, name)
         delicate = shape.delicate or len(shape.patterns) > 1
         if delicate and not shape.choices:
             made = self._checked(made, places)
@@ -79,21 +78,28 @@ class Sampler:
     # ── one of several ──────────────────────────────────────────────────────────────────────
 
     def _chosen(self, places: tuple[Place, ...], shape: Shape, name: str) -> Maker:
-        choice = shape.choices[0]
+        choice = self._viable(places, shape.choices[0])
 
         def write(draw: Draw, depth: int) -> Any:
-            value = None
-            for _ in range(_TRIES):
+            while True:
                 number = self._branch(choice, places, draw, depth)
                 branch = choice.branches[number]
                 value = self._compile((*places, branch), name)(draw, depth)
                 if choice.by and isinstance(value, dict) and choice.names[number]:
                     value = _labelled(value, choice, number)
-                if self._fits(value, places):
-                    break
-            return value
+                if self._fits(value, places) or not draw.again():
+                    return value
 
         return write
+
+    def _viable(self, places: tuple[Place, ...], choice: Choice) -> Choice:
+        """The choice without branches that contradict the rest; all of them when all do."""
+        shapes = [flatten((*places, branch), self._references) for branch in choice.branches]
+        kept = [i for i, shape in enumerate(shapes) if not shape.impossible]
+        if not kept or len(kept) == len(shapes):
+            return choice
+        names = tuple(choice.names[i] for i in kept) if choice.names else ()
+        return Choice(tuple(choice.branches[i] for i in kept), names, choice.by)
 
     def _branch(self, choice: Choice, places: tuple[Place, ...], draw: Draw, depth: int) -> int:
         count = len(choice.branches)
@@ -105,9 +111,7 @@ class Sampler:
     def _checked(self, made: Maker, places: tuple[Place, ...]) -> Maker:
         def write(draw: Draw, depth: int) -> Any:
             value = made(draw, depth)
-            for _ in range(_TRIES):
-                if self._fits(value, places):
-                    break
+            while not self._fits(value, places) and draw.again():
                 value = made(draw, depth)
             return value
 
@@ -143,9 +147,9 @@ class Sampler:
 
     # ── by type ─────────────────────────────────────────────────────────────────────────────
 
-    def _typed(self, shape: Shape, name: str) -> Maker:
-        allowed = shape.allowed
-        if allowed:
+    def _typed(self, shape: Shape, places: tuple[Place, ...], name: str) -> Maker:
+        if shape.allowed:
+            allowed = [v for v in shape.allowed if self._fits(v, places)] or shape.allowed
             usual = [v for v in allowed if v is not None] or allowed
             return lambda draw, _depth: draw.chance.choice(usual)
         types = likely_types(shape)

@@ -42,6 +42,7 @@ class Shape:
     examples: list[Any] = field(default_factory=list)
     defaults: list[Any] = field(default_factory=list)
     choices: list[Choice] = field(default_factory=list)
+    met: list[Any] = field(default_factory=list)  # lists of branches, taken or still open
     properties: dict[str, list[Place]] = field(default_factory=dict)
     required: list[str] = field(default_factory=list)
     additional: list[Place] = field(default_factory=list)
@@ -176,6 +177,10 @@ def _read_choices(place: Place, shape: Shape, taken: set[str]) -> None:
             continue
         branches = tuple(Place(part, f"{where}/{keyword}/{i}") for i, part in enumerate(raw))
         shape.delicate = True
+        # The same choice twice (a base that is met on two ways) must not be taken twice.
+        if any(raw == met for met in shape.met):
+            continue
+        shape.met.append(raw)
         if not taken & {b.where for b in branches}:
             shape.choices.append(_named_choice(schema, branches))
     if "if" in schema:
