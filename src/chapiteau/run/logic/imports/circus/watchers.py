@@ -30,11 +30,11 @@ def take_watcher(draft: Draft, section: Section, sections: list[Section]) -> Non
     target = draft.named("service", named)
     env = _environment(target, section, name, sections)
     _command(target, section, env, sections)
-    simple = [
-        o for o in section.options if o.name not in TOGETHER and not _is_stream(o) and o.value != ""
-    ]
-    empty = [o for o in section.options if o.value == "" and o.name.startswith("rlimit_")]
-    apply([o for o in [*simple, *empty] if not o.name.startswith("flapping.")], WATCHER, target)
+    simple = [o for o in section.options if o.name not in TOGETHER and not _is_stream(o)]
+    for option in [o for o in simple if o.value == "" and not o.name.startswith("rlimit_")]:
+        simple.remove(option)
+        target.kept(option, "is empty: the default holds")
+    apply([o for o in simple if not o.name.startswith("flapping.")], WATCHER, target)
     take_flapping(target, [o for o in simple if o.name.startswith("flapping.")])
     take_streams(target, [o for o in section.options if _is_stream(o)])
     _closed_outputs(target, section)

@@ -101,7 +101,7 @@ class Processes:
                 name=str(key),
                 value=value,
                 where=self._place(option, str(key)),
-                section=f"{option.section} {option.name}.",
+                section=f"{option.title}.",
             )
             for key, value in option.value.items()
         ]

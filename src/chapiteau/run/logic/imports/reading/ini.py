@@ -16,7 +16,6 @@ __all__ = ["Section", "merge_sections", "read_circus", "read_supervisord", "read
 
 _HEADER: Final = re.compile(r"\[(?P<name>.+)\]")
 _ENTRY: Final = re.compile(r"(?P<key>.*?)\s*[=:]\s*(?P<value>.*)$")
-_INLINE: Final = re.compile(r"(?:^|(?<=\s))[;#]")
 
 
 @dataclass(slots=True)
@@ -98,7 +97,7 @@ def read_circus(source: Source) -> list[Section]:
             continue
         if line[0] in "rR" and line.split(None, 1)[0].lower() == "rem":
             continue
-        if line[0].isspace() and reader.entries is not None and reader.entry:
+        if line[0].isspace() and reader.entry and reader.entry.name:
             reader.entry.lines.append(line.strip())
         elif header := _HEADER.match(line):
             reader.open(header["name"], number)
@@ -106,7 +105,7 @@ def read_circus(source: Source) -> list[Section]:
             raise reader.outside(number)
         else:
             _circus_entry(reader, line, number)
-    return [_section(name, *found, "\n".join) for name, found in reader.finish().items()]
+    return list(_with_defaults(_sections(reader, "\n".join)))
 
 
 def _circus_entry(reader: _Reader, line: str, number: int) -> None:
@@ -120,7 +119,7 @@ def _circus_entry(reader: _Reader, line: str, number: int) -> None:
         value = value[:cut]
     value = value.strip()
     entry = _Entry(
-        match["key"].strip(), reader.source.where(number), ["" if value == '""' else value]
+        match["key"].rstrip(), reader.source.where(number), ["" if value == '""' else value]
     )
     first = reader.entries.get(entry.name)
     if first is not None:
@@ -140,8 +139,8 @@ def read_supervisord(source: Source) -> list[Section]:
     reader = _Reader(source)
     indent = 0
     for number, line in enumerate(source.rows(), 1):
-        comment = _INLINE.search(line)
-        value = (line[: comment.start()] if comment else line).strip()
+        comment = _comment(line)
+        value = line[:comment].strip()
         if not value:
             if comment is None and reader.entry is not None:
                 reader.entry.lines.append("")
@@ -157,11 +156,22 @@ def read_supervisord(source: Source) -> list[Section]:
             raise reader.outside(number)
         else:
             _supervisord_entry(reader, value, number)
-    sections = [
-        _section(name, *found, lambda lines: "\n".join(lines).rstrip())
-        for name, found in reader.finish().items()
-    ]
-    return list(_with_defaults(sections))
+    return list(_with_defaults(_sections(reader, lambda lines: "\n".join(lines).rstrip())))
+
+
+def _comment(line: str) -> int | None:
+    """Where a comment begins, as configparser looks for it: the n-th `;` and the n-th `#` of the
+    line are looked at together, and the first n with a space before one of them decides."""
+    if line.strip()[:1] in ("#", ";"):
+        return 0
+    at = {";": -1, "#": -1}
+    while at:
+        at = {mark: line.find(mark, index + 1) for mark, index in at.items()}
+        at = {mark: index for mark, index in at.items() if index >= 0}
+        begins = [index for index in at.values() if index == 0 or line[index - 1].isspace()]
+        if begins:
+            return min(begins)
+    return None
 
 
 def _supervisord_entry(reader: _Reader, value: str, number: int) -> None:
@@ -244,20 +254,13 @@ def _joined(source: Source) -> Iterator[tuple[int, str]]:
         yield began, held.strip()
 
 
-def _section(
-    name: str,
-    where: str,
-    entries: dict[str, _Entry],
-    repeated: list[_Entry],
-    join: Callable[[list[str]], str],
-) -> Section:
-    title = f"[{name}]"
-    return Section(
-        name,
-        where,
-        [e.option(title, join(e.lines)) for e in entries.values()],
-        [e.option(title, join(e.lines)) for e in repeated],
-    )
+def _sections(reader: _Reader, join: Callable[[list[str]], str]) -> list[Section]:
+    made = []
+    for name, (where, entries, repeated) in reader.finish().items():
+        options = [e.option(f"[{name}]", join(e.lines)) for e in entries.values()]
+        again = [e.option(f"[{name}]", join(e.lines)) for e in repeated]
+        made.append(Section(name, where, options, again))
+    return made
 
 
 def merge_sections(files: list[list[Section]], *, first_wins: bool) -> list[Section]:

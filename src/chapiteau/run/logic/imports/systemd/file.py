@@ -9,7 +9,12 @@ from chapiteau.run.logic.imports.finish import finish
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.ini import Section, read_systemd
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, unreadable
-from chapiteau.run.logic.imports.systemd.services import apply_rules, take_service
+from chapiteau.run.logic.imports.systemd.services import (
+    apply_rules,
+    filled,
+    last_wins,
+    take_service,
+)
 from chapiteau.run.logic.imports.systemd.sockets import take_socket
 
 __all__ = ["import_systemd"]
@@ -85,8 +90,8 @@ def _gather(sources: Sequence[Source], choices: Choices) -> list[_Unit]:
 
 def _service(draft: Draft, target: Target, unit: _Unit) -> None:
     take_service(draft, target, unit.name, unit.options("Service"))
-    plain = [o for o in unit.options("Unit") if o.name not in _ORDER and o.value != ""]
-    apply_rules(plain, target, "Unit")
+    plain = [o for o in last_wins(unit.options("Unit")) if o.name not in _ORDER]
+    apply_rules(filled(plain, unit.name, target), target, "Unit")
     apply_rules([o for o in unit.options("Install") if o.value != ""], target, "Install")
     _strangers(target, unit)
 

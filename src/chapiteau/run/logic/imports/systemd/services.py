@@ -7,7 +7,8 @@ from typing import Final
 from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import duration, signal_name
-from chapiteau.run.logic.imports.systemd.settings import TOGETHER, rule_for
+from chapiteau.run.logic.imports.systemd.settings import TOGETHER
+from chapiteau.run.logic.imports.systemd.units import SECTIONS, rule_for
 from chapiteau.run.logic.imports.systemd.words import (
     Exec,
     command_line,
@@ -18,7 +19,7 @@ from chapiteau.run.logic.imports.systemd.words import (
     split,
 )
 
-__all__ = ["apply_rules", "take_service"]
+__all__ = ["apply_rules", "filled", "last_wins", "take_service"]
 
 _KILL: Final = re.compile(r"(?:/usr)?/bin/kill|kill")
 _SHARED: Final = (
@@ -29,13 +30,8 @@ _SHARED: Final = (
 
 def apply_rules(options: Sequence[Option], target: Target, which: str) -> None:
     """Give each directive of a section to its rule; what has none is reported as lost."""
-    from chapiteau.run.logic.imports.systemd import settings
-
-    rules = {
-        "Service": settings.SERVICE, "Unit": settings.UNIT,
-        "Install": settings.INSTALL, "Socket": settings.SOCKET,
-    }[which]  # fmt: skip
-    for option in options:
+    rules = SECTIONS[which]
+    for option in (o for o in options if o.name):
         rule = rule_for(option.name, rules)
         if rule is None:
             target.lost(option, "is no directive that is known here", "set by hand what you need")
@@ -46,7 +42,7 @@ def apply_rules(options: Sequence[Option], target: Target, which: str) -> None:
             target.lost(option, f"its value can't be used: {exc}", "set it by hand")
 
 
-def last_wins(options: Sequence[Option], lists: frozenset[str]) -> list[Option]:
+def last_wins(options: Sequence[Option], lists: frozenset[str] = frozenset()) -> list[Option]:
     """As systemd reads repeated directives: lists grow, an empty value empties, else the last."""
     kept: list[Option] = []
     for option in options:
@@ -66,9 +62,7 @@ _LISTS: Final = frozenset(
 
 def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Option]) -> None:
     """One [Service] section."""
-    known = specifiers(unit)
-    filled = [_filled(o, known, target) for o in last_wins(options, _LISTS)]
-    sound = [o for o in filled if o is not None]
+    sound = filled(last_wins(options, _LISTS), unit, target)
     simple = [o for o in sound if o.name not in TOGETHER]
     _defaults(target)
     _timeouts(target, sound)
@@ -80,13 +74,20 @@ def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Opti
     _before(draft, target, [o for o in sound if o.name == "ExecStartPre"], env)
 
 
-def _filled(option: Option, known: Mapping[str, str], target: Target) -> Option | None:
-    try:
-        value = fill(str(option.value), known)
-    except ValueError as exc:
-        target.lost(option, f"its value can't be used: {exc}", "write the value down")
-        return None
-    return Option(name=option.name, value=value, where=option.where, section=option.section)
+def filled(options: Sequence[Option], unit: str, target: Target) -> list[Option]:
+    """The directives with their specifiers filled in; what can't be filled in is lost."""
+    known = specifiers(unit)
+    made = []
+    for option in options:
+        try:
+            value = fill(str(option.value), known)
+        except ValueError as exc:
+            target.lost(option, f"its value can't be used: {exc}", "write the value down")
+            continue
+        made.append(
+            Option(name=option.name, value=value, where=option.where, section=option.section)
+        )
+    return made
 
 
 def _defaults(target: Target) -> None:

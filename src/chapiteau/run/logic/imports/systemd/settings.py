@@ -1,4 +1,4 @@
-"""What becomes of each directive of a unit: one table per section."""
+"""What becomes of each directive of a [Service] section."""
 
 from typing import Final
 
@@ -24,14 +24,14 @@ from chapiteau.run.logic.imports.rules import (
 )
 from chapiteau.run.logic.imports.systemd.words import exact, size, span, split
 
-__all__ = ["INSTALL", "SERVICE", "SOCKET", "TOGETHER", "UNIT"]
+__all__ = ["OUTER", "RESOURCE", "SANDBOX", "SERVICE", "TOGETHER", "burst", "interval"]
 
-_OUTER: Final = (
+OUTER: Final = (
     "put it into the unit that starts Chapiteau (chapiteau run unit): it holds for all services"
 )
-_SANDBOX: Final = lose("is part of systemd's sandbox", _OUTER)
-_RESOURCE: Final = lose(
-    "shared out the machine's resources", f"limits.memory, limits.cpu and limits.pids; or {_OUTER}"
+SANDBOX: Final = lose("is part of systemd's sandbox", OUTER)
+RESOURCE: Final = lose(
+    "shared out the machine's resources", f"limits.memory, limits.cpu and limits.pids; or {OUTER}"
 )
 
 
@@ -117,11 +117,13 @@ def _restart_pause(option: Option, target: Target) -> None:
     target.changed(option, "the first restart comes at once, the pause before each later one")
 
 
-def _burst(option: Option, target: Target) -> None:
+def burst(option: Option, target: Target) -> None:
+    """StartLimitBurst=."""
     target.put(option, "restart.attempts", max(1, integer(option.value)))
 
 
-def _interval(option: Option, target: Target) -> None:
+def interval(option: Option, target: Target) -> None:
+    """StartLimitIntervalSec=."""
     value = span(text(option.value))
     if value == 0:
         target.set("restart.after_give_up", "retry")
@@ -232,8 +234,8 @@ SERVICE: Final[dict[str, Rule]] = {
     "Type": _type,
     "Restart": _restart,
     "RestartSec": _restart_pause,
-    "StartLimitBurst": _burst,
-    **for_each("StartLimitIntervalSec StartLimitInterval", _interval),
+    "StartLimitBurst": burst,
+    **for_each("StartLimitIntervalSec StartLimitInterval", interval),
     "SuccessExitStatus": _codes("restart.success_codes", (0,)),
     "RestartPreventExitStatus": _codes("restart.stop_codes", ()),
     "RestartForceExitStatus": lose("always started it again after these", "see restart.policy"),
@@ -329,7 +331,7 @@ SERVICE: Final[dict[str, Rule]] = {
         "MemoryAccounting CPUAccounting TasksAccounting IOAccounting IPAccounting",
         same("figures of every process are always collected"),
     ),
-    **for_each("SystemCallErrorNumber", _SANDBOX),
+    **for_each("SystemCallErrorNumber", SANDBOX),
     "UnsetEnvironment": lose("took variables away", "clean_env = true starts with none"),
     "RuntimeDirectory": lose(
         "made folders in /run", "make them in a one-shot, or with systemd-tmpfiles"
@@ -355,130 +357,3 @@ TOGETHER: Final = frozenset(
         "TimeoutSec"
     ).split()
 )
-_SANDBOXED: Final = (
-    "Protect Private Restrict ReadWrite ReadOnly Inaccessible NoExec ExecPaths ExecSearchPath Bind "
-    "TemporaryFileSystem SystemCall MemoryDenyWriteExecute LockPersonality Personality Root Mount "
-    "Extension Device SecureBits Keyring AppArmor SELinux Smack PAM NetworkNamespace IPCNamespace "
-    "ProcSubset RemoveIPC SetCredential LoadCredential ImportCredential UtmpI UtmpM TTY "
-    "RuntimeDirectory StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory "
-    "IgnoreSIGPIPE Permissions USBFunction"
-).split()
-_SHARED_OUT: Final = (
-    "CPU IO BlockIO Memory DefaultMemory AllowedCPUs AllowedMemory StartupAllowed StartupCPU "
-    "StartupIO StartupBlock NUMA Slice Delegate DisableControllers IPAddress IPIngress IPEgress "
-    "SocketBind BPF ManagedOOM TimerSlack Coredump"
-).split()
-
-
-def rule_for(name: str, rules: dict[str, Rule]) -> Rule | None:
-    """The rule of a directive; families of directives share one."""
-    if name in rules:
-        return rules[name]
-    if rules is SERVICE:
-        if any(name.startswith(prefix) for prefix in _SHARED_OUT):
-            return _RESOURCE
-        if any(name.startswith(prefix) for prefix in _SANDBOXED):
-            return _SANDBOX
-    if rules is UNIT and name.startswith(("Condition", "Assert")):
-        return lose("started it only under a condition", "let the command check it, or a one-shot")
-    return None
-
-
-UNIT: Final[dict[str, Rule]] = {
-    "Description": keep("labels.description"),
-    "Documentation": keep("labels.documentation"),
-    "StartLimitBurst": _burst,
-    **for_each("StartLimitIntervalSec StartLimitInterval", _interval),
-    **for_each("SourcePath DefaultDependencies CollectMode", same("has no meaning here")),
-    **for_each(
-        "OnFailure OnSuccess OnFailureJobMode OnSuccessJobMode OnFailureIsolate",
-        lose("started other units at its end", "a plugin that hears service.failed"),
-    ),
-    **for_each(
-        "Conflicts PartOf Upholds PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom "
-        "PropagateReloadFrom PropagatesStopTo StopPropagatedFrom JoinsNamespaceOf "
-        "StopWhenUnneeded",
-        lose("tied it to other units", "needs = [...] is the only tie between services"),
-    ),
-    **for_each(
-        "StartLimitAction FailureAction SuccessAction FailureActionExitStatus "
-        "SuccessActionExitStatus RebootArgument JobTimeoutSec JobRunningTimeoutSec "
-        "JobTimeoutAction JobTimeoutRebootArgument",
-        lose("acted on the whole machine", "essential = true ends the supervisor with an error"),
-    ),
-    **for_each(
-        "RefuseManualStart RefuseManualStop AllowIsolate IgnoreOnIsolate",
-        lose("restricted systemctl", "[project] operators says who may start and stop"),
-    ),
-    "RequiresMountsFor": lose("waited for a file system", _OUTER),
-    # The order among units: see file.py.
-    **for_each(
-        "Requires Requisite Wants BindsTo BindTo After Before", same("needs and after of services")
-    ),
-}
-
-INSTALL: Final[dict[str, Rule]] = {
-    **for_each(
-        "WantedBy RequiredBy UpheldBy",
-        same("starts with the supervisor, which its own unit starts at boot"),
-    ),
-    **for_each("Also", same("import the other unit too")),
-    **for_each("Alias DefaultInstance", lose("gave it another name", "a service has one name")),
-}
-
-
-def _owner(option: Option, target: Target) -> None:
-    known = (target.get("owner") or "").partition(":")
-    user, group = known[0], known[2]
-    if option.name == "SocketUser":
-        user = text(option.value)
-    else:
-        group = text(option.value)
-    target.put(option, "owner", f"{user or 'root'}:{group}" if group else user)
-
-
-SOCKET: Final[dict[str, Rule]] = {
-    "Backlog": keep("backlog", integer),
-    "BindToDevice": keep("interface"),
-    "SocketMode": keep("mode", octal),
-    **for_each("SocketUser SocketGroup", _owner),
-    "ReusePort": keep("reuse_port", boolean),
-    "NoDelay": keep("nodelay", boolean),
-    "Accept": lose_if(
-        boolean,
-        "started one process for each connection",
-        "the program must accept connections itself",
-        "the service accepts connections itself",
-    ),
-    "RemoveOnStop": same("a stale socket file is replaced"),
-    "DirectoryMode": lose("set the rights of the socket's folder", "make the folder beforehand"),
-    "BindIPv6Only": lose(
-        "said whether an IPv6 socket takes IPv4 too", "an address with a colon is IPv6"
-    ),
-    **for_each(
-        "ListenSequentialPacket ListenFIFO ListenNetlink ListenSpecial ListenMessageQueue "
-        "ListenUSBFunction SocketProtocol",
-        lose("was no TCP, UDP or Unix socket", "the program must open it itself"),
-    ),
-    **for_each(
-        "KeepAlive KeepAliveTimeSec KeepAliveIntervalSec KeepAliveProbes DeferAcceptSec Priority "
-        "ReceiveBuffer SendBuffer IPTOS IPTTL Mark PipeSize FreeBind Transparent Broadcast "
-        "PassCredentials PassSecurity PassPacketInfo PassFileDescriptorsToExec Timestamping "
-        "TCPCongestion Writable FlushPending MessageQueueMaxMessages MessageQueueMessageSize",
-        lose("was an option of the socket", "the program can set it on the socket that it gets"),
-    ),
-    **for_each(
-        "MaxConnections MaxConnectionsPerSource TriggerLimitIntervalSec TriggerLimitBurst "
-        "PollLimitIntervalSec PollLimitBurst",
-        lose("bounded connections", "let the program, or a proxy before it, bound them"),
-    ),
-    **for_each(
-        "ExecStartPre ExecStartPost ExecStopPre ExecStopPost TimeoutSec Symlinks SmackLabel "
-        "SmackLabelIPIn SmackLabelIPOut SELinuxContextFromNet",
-        lose("was done beside the socket", "a one-shot that the service needs"),
-    ),
-    # See sockets.py.
-    **for_each(
-        "ListenStream ListenDatagram FileDescriptorName Service", same("the socket and its service")
-    ),
-}
