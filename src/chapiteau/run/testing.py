@@ -65,9 +65,13 @@ class MemorySupervisor:
         line = LogLine(
             time=self.clock.wall(), service=service, process=process, stream=stream, text=text
         )
+        self.keep(line)
+        return line
+
+    def keep(self, line: LogLine) -> None:
+        """Add a line that is as it is, its time too."""
         self._lines.append(line)
         self._tell(line)
-        return line
 
     def status(self) -> SupervisorStatus:
         """The state now."""

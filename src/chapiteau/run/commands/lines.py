@@ -63,7 +63,7 @@ def event_line(event: Happening, *, colour: bool, wall: bool = True) -> str:
     kind = event.kind
     if colour:
         kind = click.style(kind, fg=_kind_colour(kind))
-    text = printable(event.text)
+    text = printable(event.text).replace("\n", "\n    ")
     return " ".join(p for p in (when.strip() if wall else "", kind, who, text) if p)
 
 
