@@ -52,7 +52,8 @@ def encode_body(body: Body, value: Any, chance: "random.Random") -> tuple[str, b
     if media == "application/x-www-form-urlencoded":
         return media, form_encode(_form_pairs(value)).encode()
     if media.startswith("multipart/"):
-        return encode_multipart(_form_parts(value, body.encoding), chance, media)
+        boundary = f"chapiteau-{chance.getrandbits(64):016x}"
+        return encode_multipart(_form_parts(value, body.encoding), boundary, media)
     if media.endswith(("/xml", "+xml")):
         return body.media, _xml(value).encode("utf-8", "replace")
     return body.media if "*" not in media else "text/plain", plain(value).encode("utf-8", "replace")
@@ -86,10 +87,9 @@ def _form_parts(value: Any, encoding: Mapping[str, Any]) -> list[Part]:
 
 
 def encode_multipart(
-    parts: list[Part], chance: "random.Random", media: str = "multipart/form-data"
+    parts: list[Part], boundary: str, media: str = "multipart/form-data"
 ) -> tuple[str, bytes]:
     """The content type and bytes of a multipart body (RFC 7578)."""
-    boundary = f"chapiteau-{chance.getrandbits(64):016x}"
     lines: list[bytes] = []
     for name, file, kind, content in parts:
         label = f'form-data; name="{_quoted(name)}"'

@@ -66,7 +66,9 @@ class Sampler:
 
     def _built(self, places: tuple[Place, ...], name: str) -> Maker:
         shape = flatten(places, self._references)
-        made = self._chosen(places, shape, name) if shape.choices else self._typed(shape, places, name)
+        made = (
+            self._chosen(places, shape, name) if shape.choices else self._typed(shape, places, name)
+        )
         delicate = shape.delicate or len(shape.patterns) > 1
         if delicate and not shape.choices:
             made = self._checked(made, places)

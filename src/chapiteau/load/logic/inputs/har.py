@@ -1,0 +1,129 @@
+"""HAR 1.2 (what browsers save under "Network"): a visit, sent again by every session."""
+
+import base64
+import binascii
+import datetime
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from chapiteau.core.problems import Problem, raise_problems
+from chapiteau.load.logic.inputs.quoting import base_of, form_encode
+from chapiteau.load.logic.inputs.recorded import InOrder, Input, kept_headers, only_host
+from chapiteau.load.logic.template import Request
+
+__all__ = ["read_har"]
+
+_LONGEST_PAUSE: Final = 60.0  # seconds; somebody went to lunch while recording
+_LEAST_PAUSE: Final = 0.2  # shorter gaps are the browser's, not the person's
+# What a browser keeps in its cache or does for itself.
+_NOT_SENT: Final = ("data:", "blob:", "chrome-extension:", "ws:", "wss:", "about:")
+
+
+def read_har(text: str | bytes, *, name: str = "har", pauses: bool = True) -> Input:
+    """The recorded visit as a session; raises InvalidInputError when nothing in it can be sent.
+
+    Only requests to the first request's host are kept. Cookies are left out: a session gets its
+    own from the answers. `pauses` keeps the time that the person took between requests.
+    """
+    entries, problems = _entries(text, name)
+    requests = list(_requests(entries, problems, pauses=pauses))
+    kept, others = only_host(requests)
+    for host, count in others.items():
+        hint = "record them apart if they belong to the service"
+        problems.append(Problem(host, f"{count} requests to another host are left out", hint))
+    if not kept:
+        raise_problems(name, [*problems, Problem("", "has no request that can be sent")])
+    base = base_of(kept[0].url)
+    relative = tuple(replace(r, url=r.url.removeprefix(base) or "/") for r in kept)
+    return Input(flow=InOrder(name, relative), base_url=base, problems=tuple(problems))
+
+
+def _entries(text: str | bytes, name: str) -> tuple[list[Any], list[Problem]]:
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as exc:
+        raise_problems(name, [Problem("", f"is not JSON: {exc}", "a HAR file is JSON")])
+    log = raw.get("log") if isinstance(raw, dict) else None
+    entries = log.get("entries") if isinstance(log, dict) else None
+    if not isinstance(entries, list):
+        hint = "save it from the browser's network panel: Save all as HAR"
+        raise_problems(name, [Problem("/log/entries", "is missing: this is no HAR file", hint)])
+    return list(entries or ()), []
+
+
+def _requests(entries: list[Any], problems: list[Problem], *, pauses: bool) -> Iterator[Request]:
+    ended = 0.0
+    followed = ""  # where the answer before pointed to: a session follows that by itself
+    for number, entry in enumerate(entries):
+        where = f"/log/entries/{number}"
+        raw = entry.get("request") if isinstance(entry, dict) else None
+        url = raw.get("url") if isinstance(raw, dict) else None
+        if not isinstance(raw, dict) or not isinstance(url, str) or not url:
+            problems.append(Problem(where, "has no request"))
+            continue
+        if url.startswith(_NOT_SENT):
+            continue
+        started = _moment(entry.get("startedDateTime"))
+        pause = started - ended if ended and started else 0.0
+        ended = started + _seconds(entry.get("time"))
+        if url == followed:
+            followed = ""
+            continue
+        response = entry.get("response")
+        response = response if isinstance(response, dict) else {}
+        followed = str(response.get("redirectURL") or "")
+        think = min(pause, _LONGEST_PAUSE) if pauses and pause >= _LEAST_PAUSE else 0.0
+        yield _request(raw, url, response.get("status"), think)
+
+
+def _request(raw: Mapping[str, Any], url: str, status: Any, think: float) -> Request:
+    body, content_type = _body(raw.get("postData"))
+    headers = kept_headers(_pairs(raw.get("headers")))
+    headers = tuple(h for h in headers if h[0].lower() != "cookie")
+    if content_type and not any(n.lower() == "content-type" for n, _ in headers):
+        headers += (("Content-Type", content_type),)
+    refused = isinstance(status, int) and 400 <= status < 500
+    return Request(
+        method=str(raw.get("method") or "GET").upper(),
+        url=url.partition("#")[0],
+        headers=headers,
+        body=body,
+        expect=frozenset({status}) if refused else frozenset(),
+        think=round(think, 3),
+    )
+
+
+def _pairs(raw: Any) -> Iterator[tuple[str, str]]:
+    for item in raw if isinstance(raw, list) else ():
+        if isinstance(item, dict):
+            yield str(item.get("name", "")), str(item.get("value", ""))
+
+
+def _body(raw: Any) -> tuple[bytes, str]:
+    if not isinstance(raw, dict):
+        return b"", ""
+    kind = str(raw.get("mimeType") or "")
+    text = raw.get("text")
+    if isinstance(text, str) and text:
+        if raw.get("encoding") == "base64":
+            try:
+                return base64.b64decode(text, validate=True), kind
+            except (binascii.Error, ValueError):
+                pass  # marked so by mistake: what stands there is the body
+        return text.encode("utf-8", "replace"), kind
+    return form_encode(_pairs(raw.get("params"))).encode(), kind
+
+
+def _moment(raw: Any) -> float:
+    try:
+        return datetime.datetime.fromisoformat(str(raw)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _seconds(raw: Any) -> float:
+    """Milliseconds as HAR has them, in seconds; 0 for what is no time."""
+    good = isinstance(raw, int | float) and not isinstance(raw, bool) and 0 <= raw < 1e9
+    return raw / 1000 if good else 0.0

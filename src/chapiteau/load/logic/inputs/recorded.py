@@ -1,0 +1,99 @@
+"""Requests that are known beforehand, as sessions: all in order, or one of them at a time."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from chapiteau.core.problems import Problem
+from chapiteau.load.logic.inputs.quoting import base_of
+from chapiteau.load.logic.template import Flow, Request, Seen
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["AnyOne", "InOrder", "Input", "kept_headers", "only_host"]
+
+# Headers of a recording that belong to its connection or its caches, not to the request.
+_OF_THE_CONNECTION: Final = frozenset(
+    "host connection content-length transfer-encoding accept-encoding keep-alive upgrade te "
+    "proxy-connection proxy-authorization if-none-match if-modified-since cookie2".split()
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """What a document, recording or command line turned into."""
+
+    flow: Flow
+    base_url: str = ""  # where it says the service is; "" when it does not say
+    problems: tuple[Problem, ...] = ()  # what was left out, and why
+
+
+@dataclass(frozen=True, slots=True)
+class InOrder:
+    """Each session sends all the requests, one after the other."""
+
+    name: str
+    requests: tuple[Request, ...]
+
+    def next(self, _chance: "random.Random", seen: Seen) -> Request | None:
+        """The request after those that were answered."""
+        return self.requests[seen.steps] if seen.steps < len(self.requests) else None
+
+    def outline(self) -> list[str]:
+        """The requests in their order."""
+        return [_line(request) for request in self.requests]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOne:
+    """Each session sends one of the requests, by chance."""
+
+    name: str
+    requests: tuple[Request, ...]
+
+    def next(self, chance: "random.Random", seen: Seen) -> Request | None:
+        """Any one, and then nothing."""
+        return chance.choice(self.requests) if seen.steps == 0 and self.requests else None
+
+    def outline(self) -> list[str]:
+        """The requests that may be sent."""
+        return [_line(request) for request in self.requests]
+
+
+def _line(request: Request) -> str:
+    pause = f"  (after {request.think:.1f} s)" if request.think else ""
+    size = f"  ({len(request.body)} bytes)" if request.body else ""
+    return f"{request.method} {request.url}{size}{pause}"
+
+
+def kept_headers(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The headers worth sending again, in one line each."""
+    return tuple(
+        (name, _one_line(value))
+        for name, value in pairs
+        if name
+        and not name.startswith(":")
+        and name.lower() not in _OF_THE_CONNECTION
+        and name.isascii()
+        and all(c > " " and c not in ':"(),/' for c in name)
+    )
+
+
+def _one_line(value: str) -> str:
+    return "".join(c if c == "\t" or (c >= " " and c != "\x7f") else " " for c in value).strip()
+
+
+def only_host(requests: Iterable[Request]) -> tuple[tuple[Request, ...], Mapping[str, int]]:
+    """The requests to the first one's host, and how many went to which others."""
+    kept: list[Request] = []
+    others: dict[str, int] = {}
+    home = ""
+    for request in requests:
+        base = base_of(request.url)
+        home = home or base
+        if not base or base == home:
+            kept.append(request)
+        else:
+            others[base] = others.get(base, 0) + 1
+    return tuple(kept), others
