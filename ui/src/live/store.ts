@@ -37,21 +37,31 @@ export interface LoadResult {
   report: string;
 }
 
-export interface LiveRun {
-  run: string;
-  name?: string;
-  target?: string;
-  phase?: string;
-  line?: string;
-  elapsed?: number;
-  total?: number;
-  requests?: number;
-  rate?: number;
-  wanted?: number;
-  users?: number;
+export interface LoadPoint {
+  t: number; // seconds after the start
+  rate: number;
+  bad: number;
+  running: number | null;
   p50?: number | null;
   p99?: number | null;
-  errors?: number;
+}
+
+export interface LiveRun {
+  run: string;
+  kind: string;
+  name: string;
+  target: string;
+  objective?: string;
+  phase?: string;
+  started: number;
+  seconds: number;
+  requests: number;
+  rate?: number; // wanted by the step that runs
+  p50?: number | null;
+  p99?: number | null;
+  errors: number;
+  dropped?: number;
+  timeline?: LoadPoint[];
 }
 
 export interface LoadState {

@@ -177,8 +177,10 @@ export function curl(origin: string, op: Operation, filled: Filled): string {
   return words.join(" ");
 }
 
-export function loadLine(document: string, op: Operation): string {
-  return `chapiteau load run ${document} --only ${quoted(`${op.method} ${op.path}`)} --rate 50/s --duration 30s`;
+/** A read can be loaded as it stands; anything else by the whole document, which makes its own data. */
+export function loadLine(document: string, origin: string, op: Operation, filled: Filled): string {
+  if (op.method !== "GET") return `chapiteau load run --openapi ${quoted(document)} --rate 50/s --duration 30s`;
+  return `chapiteau load run ${quoted(origin + filledPath(op, filled))} --rate 50/s --duration 30s`;
 }
 
 function compact(json: string): string {

@@ -76,7 +76,7 @@ function Detail({ op, found, node, service }: { op: Operation; found: Found; nod
       {op.description && op.description !== op.summary && <p class="muted pre">{op.description}</p>}
       <Form op={op} filled={filled} set={setFilled} />
       <Try op={op} filled={filled} node={node} service={service} origin={origin} />
-      <CommandLine line={loadLine(found.url, op)} label="Load-test this" />
+      <CommandLine line={loadLine(found.url, origin, op, filled)} label="Load-test this" />
       {op.responses.map((answer) => (
         <details key={answer.status} class="answer">
           <summary><strong>{answer.status}</strong> {answer.description}</summary>

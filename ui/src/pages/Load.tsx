@@ -1,10 +1,11 @@
 /** Load tests: what runs now, what ran, whether it kept its objective, and the report itself. */
 
-import { useEffect, useRef } from "preact/hooks";
-import { load, now, watchLoad, type LiveRun, type LoadResult } from "../live/store";
+import { useEffect } from "preact/hooks";
+import { load, watchLoad, type LiveRun, type LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { compile } from "../model/filter";
 import { go, href, narrow, param } from "../model/route";
+import { Age } from "../parts/Age";
 import { Chart } from "../parts/Chart";
 import { CommandLine } from "../parts/Copy";
 import { Grid, sorted, type Column } from "../parts/Grid";
@@ -92,33 +93,30 @@ function change(value: number, before: number | undefined): string {
   return `${by >= 0 ? "+" : ""}${by.toFixed(1)} % against the one before`;
 }
 
-const KEPT = 900;
-
-/** The running test, from one state per second. */
+/** The running test: what it did so far, next to what it has to keep. */
 function Live({ run }: { run: LiveRun }) {
-  const past = useRef<{ times: number[]; rate: number[]; p99: (number | null)[] }>({ times: [], rate: [], p99: [] });
-  const { times, rate, p99 } = past.current;
-  const second = Math.floor(now.peek());
-  if (times[times.length - 1] !== second) {
-    times.push(second);
-    rate.push(run.rate ?? 0);
-    p99.push(run.p99 ?? null);
-    if (times.length > KEPT) [times, rate, p99].forEach((line) => line.shift());
-  }
+  const points = run.timeline ?? [];
+  const last = points[points.length - 1];
+  const times = points.map((p) => Math.floor(run.started) + p.t);
   return (
-    <section class="panel live-load" aria-label={`Running: ${run.name ?? run.run}`}>
-      <header class="title"><h2>{run.name ?? run.run}</h2><span class="state busy"><span aria-hidden="true">◐</span> running</span><span class="muted">{run.target} · {duration(run.elapsed ?? 0)}{run.total ? ` of ${duration(run.total)}` : ""} {run.phase}</span></header>
+    <section class="panel live-load" aria-label={`Running: ${run.name}`}>
+      <header class="title">
+        <h2>{run.name}</h2><span class="state busy"><span aria-hidden="true">◐</span> running{run.phase && `: ${run.phase}`}</span>
+        <span class="muted">{run.target} · <Age since={run.started} suffix="" />{run.kind === "run" && run.seconds > 0 && ` of ${duration(run.seconds)}`}</span>
+        {run.objective && <code>{run.objective}</code>}
+      </header>
       <dl class="band">
-        <Fact label="rate" value={`${grouped(run.rate ?? 0)}/s`} note={run.wanted ? `wanted ${grouped(run.wanted)}/s` : ""} />
+        <Fact label="rate" value={`${grouped(last?.rate ?? run.rate ?? 0)}/s`} note={run.rate ? `wanted ${grouped(run.rate)}/s` : ""} />
         <Fact label="p99" value={run.p99 == null ? "–" : latency(run.p99)} note={run.p50 == null ? "" : `p50 ${latency(run.p50)}`} />
-        <Fact label="errors" value={percent(100 * (run.errors ?? 0))} tone={run.errors ? "bad" : ""} />
-        <Fact label="requests" value={grouped(run.requests ?? 0)} note={run.users ? `${run.users} users` : ""} />
+        <Fact label="errors" value={percent(100 * run.errors)} note={run.dropped ? `${grouped(run.dropped)} dropped` : ""} tone={run.errors ? "bad" : ""} />
+        <Fact label="requests" value={grouped(run.requests)} note={last?.running == null ? "" : `${last.running} sessions now`} />
       </dl>
-      {run.line && <p class="verdict-line">{run.line}</p>}
-      <div class="charts">
-        <Chart title="Requests per second" times={[...times]} series={[{ label: "rate", values: [...rate] }]} format={(v) => `${grouped(v)}/s`} />
-        <Chart title="p99" times={[...times]} series={[{ label: "p99", values: [...p99] }]} format={latency} />
-      </div>
+      {points.length > 1 && (
+        <div class="charts">
+          <Chart title="Requests per second" times={times} series={[{ label: "rate", values: points.map((p) => p.rate) }, { label: "failed", values: points.map((p) => p.bad) }]} format={(v) => `${grouped(v)}/s`} />
+          <Chart title="Latency" times={times} series={[{ label: "p50", values: points.map((p) => p.p50 ?? null) }, { label: "p99", values: points.map((p) => p.p99 ?? null) }]} format={latency} />
+        </div>
+      )}
     </section>
   );
 }

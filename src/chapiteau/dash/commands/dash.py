@@ -43,7 +43,7 @@ def serve(config: Path | None, bind: str | None) -> None:
     project = read_project(config)
     host, port = _split(bind) if bind else (project.dash.host, project.dash.port)
     server = Server(project, host=host, port=port, exact_port=bind is not None, clock=SystemClock())
-    asyncio.run(run(server))
+    asyncio.run(run(server, told=lambda url: click.echo(f"dashboard {url}")))
 
 
 @group.command()

@@ -113,7 +113,8 @@ class NodeWatch:
 
     async def _refresh(self) -> None:
         while True:
-            status = await self.node.status()
+            # The page's own link logs in whoever has it: it must not reach a viewer.
+            status = {**await self.node.status(), "dashboard": ""}
             back = bool(self.away_since)
             self._found()
             if back or status != self.status:
@@ -138,8 +139,8 @@ class NodeWatch:
     async def _measure(self) -> None:
         if not self._always_measure:
             await self._watched.wait()
-        async for message in self.node.stats():
-            message = {"pid": [], "cpu": [], "rss": [], **message}
+        async for raw in self.node.stats():
+            message = {"pid": [], "cpu": [], "rss": [], **raw}
             if "ids" in message and message["ids"] != self.ids:
                 self.ids = list(message["ids"])
                 self.ids_version += 1

@@ -9,10 +9,10 @@ from chapiteau.dash.errors import BadRequestError
 
 __all__ = ["Target", "clean_headers", "clean_method", "clean_path", "target"]
 
-_ORIGIN: Final = re.compile(r"^(https?)://(\[[0-9a-fA-F:]+\]|[^/:\[\]]+)(?::(\d+))?(/.*)?$")
+_ORIGIN: Final = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[^/:\[\]]+)(?::(\d+))?(/.*)?")
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _BAD_PATH: Final = re.compile(r"[\x00-\x20\x7f\\]")
-_HEADER: Final = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+_HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS: Final = frozenset(
     ("host", "cookie", "connection", "content-length", "transfer-encoding", "upgrade", "te")
 )
@@ -30,7 +30,7 @@ def target(status: Mapping[str, Any], service: str) -> Target:
     """The address from the service's `openapi` URL. Raises BadRequestError when it has none."""
     for entry in status.get("services", ()):
         if entry["name"] == service:
-            match = _ORIGIN.match(entry.get("openapi") or "")
+            match = _ORIGIN.fullmatch(entry.get("openapi") or "")
             if match is None:
                 raise BadRequestError(
                     f"{service} publishes no OpenAPI document",
@@ -60,7 +60,7 @@ def clean_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Headers without those that are the connection's own. Raises BadRequestError."""
     kept = {}
     for name, value in headers.items():
-        if not _HEADER.match(name) or re.search(r"[\r\n\x00]", value):
+        if not _HEADER.fullmatch(name) or re.search(r"[\r\n\x00]", value):
             raise BadRequestError(f"not a header: {name!r}")
         if name.lower() not in _OURS:
             kept[name] = value

@@ -7,7 +7,8 @@ import json
 import signal
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -79,7 +80,8 @@ class Server:
         store = Store(self.project.store)
         has_accounts = bool(store.accounts())
         raise_problems(
-            str(self.project.config), refusals(self.project.dash, has_accounts=has_accounts)
+            str(self.project.config),
+            refusals(replace(self.project.dash, host=self._host), has_accounts=has_accounts),
         )
         listener = self._bind()
         self.port = listener.getsockname()[1]
@@ -169,13 +171,14 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def serve(server: Server) -> None:
-    """Run until SIGTERM or SIGINT; says READY=1 when the page answers."""
+async def serve(server: Server, told: Callable[[str], object]) -> None:
+    """Run until SIGTERM or SIGINT; `told` gets the URL, and NOTIFY_SOCKET READY=1."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with server.running():
+        told(server.url)
         notify("READY=1")
         await stop.wait()
         notify("STOPPING=1")

@@ -1,0 +1,88 @@
+"""What counts as trouble, and what is offered against it."""
+
+from typing import Any
+
+import pytest
+
+from chapiteau.dash.logic.attention import troubles
+from chapiteau.dash.testing import process, service
+
+CRASH = {"code": 1, "time": 90.0, "cause": "a module is missing: redis", "lines": ["a", "b"]}
+
+
+def of(*services: dict[str, Any], **more: Any) -> list[Any]:
+    return troubles("n1", {"services": list(services), **more})
+
+
+def test_a_healthy_fleet_needs_nothing() -> None:
+    done = service("load", [process(1, 0, "completed")], state="completed", one_shot=True)
+    assert of(service("web", [process(1, 7)]), done) == []
+    assert troubles("n1", {}) == []
+
+
+def test_a_service_that_gave_up_says_why_and_can_be_started() -> None:
+    (found,) = of(service("web", [process(1, 0, "failed", last_exit=CRASH)], state="failed"))
+    assert found.severity == 2
+    assert found.what == "failed: exit 1"
+    assert (found.since, found.cause, found.lines) == (90.0, CRASH["cause"], ("a", "b"))
+    assert [cure.verb for cure in found.cures] == ["start", "stop"]
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        ({"code": 3}, "backing off: exit 3"),
+        ({"signal": "SIGSEGV"}, "backing off: killed by SIGSEGV"),
+        ({"signal": "SIGKILL", "oom": True}, "backing off: out of memory"),
+        ({}, "backing off"),
+        ({"code": None}, "backing off"),
+    ],
+)
+def test_the_exit_is_told_in_words(last: dict[str, Any], words: str) -> None:
+    (found,) = of(service("web", [process(1, 0, "backoff", last_exit=last)], state="backoff"))
+    assert found.what == words
+
+
+def test_one_sick_process_of_many_is_named() -> None:
+    sick = process(2, 0, "backoff", restarts=7, last_exit=CRASH)
+    (found,) = of(service("web", [process(1, 7), sick]))
+    assert found.process == 2
+    assert found.what == "process 2 backoff: exit 1, 7 restarts"
+    assert found.severity == 1
+
+
+def test_too_few_ready_is_trouble_even_if_all_are_alive() -> None:
+    (found,) = of(service("web", [process(1, 7), process(2, 8, ready=False)], ready=1, wanted=2))
+    assert found.what == "1 of 2 processes ready"
+
+
+def test_a_stopped_service_is_no_trouble() -> None:
+    assert of(service("web", [], state="stopped", wanted=2, ready=0)) == []
+
+
+def test_a_full_queue_is_trouble_with_a_cure() -> None:
+    socket = {"name": "s", "backlog": 100, "queued": 80, "services": ["web"]}
+    (found,) = of(sockets=[socket])
+    assert "80 of 100" in found.what
+    assert found.cures[0].line == "chapiteau scale web +1"
+
+
+def test_a_silent_node_hides_what_may_no_longer_be_true() -> None:
+    status = {"services": [service("web", [process(1, 0, "failed")], state="failed")]}
+    (found,) = troubles("n1", status, away_since=5.0)
+    assert (found.what, found.since) == ("unreachable", 5.0)
+
+
+def test_the_supervisors_own_problems_are_shown() -> None:
+    problem = {"where": "log disk", "what": "is full", "hint": "make room"}
+    (found,) = of(problems=[problem])
+    assert (found.what, found.cause) == ("log disk: is full", "make room")
+
+
+def test_the_worst_comes_first() -> None:
+    found = of(
+        service("a", [process(1, 7, ready=False)], ready=0),
+        service("b", [process(1, 0, "failed")], state="failed"),
+    )
+    assert [t.service for t in found] == ["b", "a"]
+    assert len({t.key for t in found}) == 2

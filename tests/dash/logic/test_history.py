@@ -1,0 +1,63 @@
+"""The last minutes of numbers."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chapiteau.dash.logic.history import History
+
+
+def message(time: float, cpu: list[float]) -> dict[str, Any]:
+    return {"time": time, "cpu": cpu, "rss": [c * 100 for c in cpu]}
+
+
+def test_what_was_measured_is_read_back_by_second() -> None:
+    history = History(10)
+    for second in (100, 101, 103):
+        history.add(message(second + 0.4, [second - 99.5, 5]), ["web/1", "job/1"])
+    found = history.read("web", 4)
+    assert found == {
+        "time": 100,
+        "step": 1,
+        "ids": ["web/1"],
+        "cpu": [[0.5, 1.5, None, 3.5]],
+        "rss": [[50.0, 150.0, None, 350.0]],
+    }
+    assert history.read("", 4)["ids"] == ["job/1", "web/1"]
+
+
+def test_a_service_with_a_slash_or_a_longer_name_is_not_mixed_up() -> None:
+    history = History(5)
+    history.add(message(1, [1, 2, 3]), ["web/1", "web2/1", "a/web/1"])
+    assert history.read("web", 5)["ids"] == ["web/1"]
+
+
+def test_nothing_measured_gives_nothing() -> None:
+    assert History(5).read("", 5)["ids"] == []
+    none = History(0)
+    none.add(message(1, [1]), ["web/1"])
+    assert none.read("", 5)["ids"] == []
+
+
+def test_a_process_long_gone_is_forgotten() -> None:
+    history = History(5)
+    history.add(message(1, [1]), ["web/1"])
+    history.add(message(60, [1]), ["web/2"])
+    assert history.read("", 5)["ids"] == ["web/2"]
+    assert "web/1" not in repr(history._rings)
+
+
+@given(st.lists(st.integers(0, 40), min_size=1, max_size=60), st.integers(1, 12))
+def test_the_ring_remembers_exactly_its_last_seconds(ticks: list[int], points: int) -> None:
+    history, truth = History(points), {}
+    last = -1
+    for tick in ticks:
+        history.add(message(1000 + tick, [tick]), ["web/1"])
+        if tick > last:
+            truth[tick] = float(tick)
+            last = tick
+    found = history.read("web", points)
+    start = found["time"] - 1000
+    expected = [truth.get(start + i) for i in range(points)]
+    assert found["cpu"] == [expected]

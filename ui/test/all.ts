@@ -1,0 +1,9 @@
+/** Every test of the pure modules; `npm test` builds and runs them under Node's own runner. */
+
+import "./ansi.test";
+import "./columns.test";
+import "./curves.test";
+import "./filter.test";
+import "./format.test";
+import "./openapi.test";
+import "./rows.test";
