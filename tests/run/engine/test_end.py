@@ -11,9 +11,8 @@ import pytest
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
-    from tests.run.project import Project
+    pass
 
 pytestmark = pytest.mark.slow
 New = "Callable[[str], Project]"

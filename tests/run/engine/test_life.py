@@ -11,9 +11,8 @@ import pytest
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
-    from tests.run.project import Project
+    pass
 
 pytestmark = pytest.mark.slow
 New = "Callable[[str], Project]"
@@ -22,7 +21,7 @@ New = "Callable[[str], Project]"
 def test_a_one_shot_must_end_with_0_before_others_start(project: New) -> None:
     p = project("""
         [service.load]
-        command = "sh -c 'sleep 0.5; touch loaded'"
+        command = "sh -c 'until test -e go; do sleep 0.02; done; touch loaded'"
         one_shot = true
         [service.web]
         command = "sh -c 'test -e loaded && exec sleep 60'"
@@ -31,6 +30,7 @@ def test_a_one_shot_must_end_with_0_before_others_start(project: New) -> None:
     """).up()
     assert p.service("web").state == "waiting"
     assert p.service("web").reason == "waits for load, which is starting"
+    (p.folder / "go").touch()
     p.until("web", "running")
     assert p.service("web").restarts == 0
     assert p.service("load").state == "completed"

@@ -72,6 +72,8 @@ class Ground:
         try:
             instance, pipes = await self._spawner.spawn(name, spec, number, generation)
             self.attach(instance, pipes)
+            self.say("process.spawned", f"pid {instance.pid}", service=name, process=number,
+                     pid=instance.pid)  # fmt: skip
             # A process may end before we hear that it began: both words can come in one read.
             if (end := self._early.pop(instance.key, None)) is not None:
                 self.ended(instance.key, end)
@@ -83,6 +85,14 @@ class Ground:
                     self._link.tell("ack", key=key)
                 self._early.clear()
 
+    def claim(self, instance: Instance, slot: Slot) -> bool:
+        """The slot hears of this process from now on; False when it has ended already."""
+        if instance.end is not None:
+            slot.ended(instance, instance.end)
+            return False
+        self.by_key[instance.key] = (instance, slot)
+        return True
+
     def attach(self, instance: Instance, pipes: dict[str, int]) -> None:
         """Take over a process: one just started, or one found alive."""
         self.by_key[instance.key] = (instance, None)
@@ -93,10 +103,7 @@ class Ground:
 
     def watch(self, instance: Instance, spec: Service, slot: Slot) -> None:
         """Look for readiness and health, age, watchdog."""
-        self.by_key[instance.key] = (instance, slot)
-        if instance.end is not None:
-            # It ended before we came to look: the keeper's word was here first.
-            slot.ended(instance, instance.end)
+        if not self.claim(instance, slot):
             return
         context = self._context(instance, spec)
         if instance.ready:

@@ -15,7 +15,7 @@ from chapiteau.plumbing.unix import ask, control_path, format_request
 from chapiteau.run.errors import AlreadyRunningError
 from chapiteau.run.logic.spec import Spec
 
-__all__ = ["keeper_words", "prepare_run_dir", "start"]
+__all__ = ["keeper_words", "last_words", "prepare_run_dir", "start"]
 
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
 LOCK_FD: Final = 10  # where a keeper finds the lock; it moves it up at once
@@ -120,14 +120,21 @@ def _wait_for_answer(run_dir: Path, keeper: int) -> None:
     )
 
 
-def _failure(run_dir: Path, code: int) -> ChapiteauError:
+def last_words(run_dir: Path) -> ChapiteauError | None:
+    """Why the last supervisor could not start, or ended by itself; None when it was asked to."""
     try:
         word = json.loads((run_dir / "failure.json").read_text())
         error = ChapiteauError(word["what"], hint=word["hint"])
         error.exit_code = int(word["exit_code"])  # type: ignore[misc]  # this one's own
     except (OSError, ValueError, KeyError):
-        log = run_dir / "supervisor.log"
-        lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
-        said = "".join(f"\n    | {line}" for line in lines)
-        return ChapiteauError(f"the supervisor ended with {code}{said}", hint=f"see {log}")
+        return None
     return error
+
+
+def _failure(run_dir: Path, code: int) -> ChapiteauError:
+    if (error := last_words(run_dir)) is not None:
+        return error
+    log = run_dir / "supervisor.log"
+    lines = log.read_text(errors="replace").splitlines()[-8:] if log.exists() else []
+    said = "".join(f"\n    | {line}" for line in lines)
+    return ChapiteauError(f"the supervisor ended with {code}{said}", hint=f"see {log}")

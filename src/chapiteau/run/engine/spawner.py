@@ -20,7 +20,7 @@ from chapiteau.run.logic.command import Command, Place, SocketFact, command_of
 from chapiteau.run.logic.environment import merge_environment, parse_env_file
 from chapiteau.run.logic.spec import Service
 
-__all__ = ["Spawner", "Surroundings"]
+__all__ = ["Spawner", "Surroundings", "account_of", "ids_of", "look_up", "read_env_file"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,8 +87,8 @@ class Spawner:
                 f"{name}: the working directory {cwd} does not exist",
                 hint=f"create it, or change service.{name}.cwd",
             )
-        _look_up(name, command.program, env.get("PATH", os.defpath), cwd)
-        first = _look_up(name, command.argv[0], env.get("PATH", os.defpath), cwd)
+        look_up(name, command.program, env.get("PATH", os.defpath), cwd)
+        first = look_up(name, command.argv[0], env.get("PATH", os.defpath), cwd)
         return {
             "argv": [first, *command.argv[1:]],
             "env": env,
@@ -114,7 +114,7 @@ class Spawner:
         missing = [s for s in wanted if s not in sockets]
         if missing:
             raise SpawnError(f"{name}: socket {missing[0]} is not bound", hint="see the events")
-        uid, gid = _ids(name, service)
+        uid, gid = ids_of(name, service)
         place = Place(
             service=name,
             number=number,
@@ -132,8 +132,10 @@ class Spawner:
             env = merge_environment(
                 service,
                 inherited=self.around.inherited,
-                account=_account(service),
-                files=[self._env_file(name, path) for path in service.env_files],
+                account=account_of(service),
+                files=[
+                    read_env_file(name, self.around.folder / path) for path in service.env_files
+                ],
                 secrets=read_secrets(service, self.around.folder),
                 values=self.values(name, service, number),
                 sockets=service.sockets,
@@ -160,17 +162,18 @@ class Spawner:
             values[f"socket.{socket_name}.address"] = fact.address
         return values
 
-    def _env_file(self, name: str, path: str) -> dict[str, str]:
-        where = self.around.folder / path
-        try:
-            return parse_env_file(where.read_text(encoding="utf-8"))
-        except OSError as exc:
-            raise SpawnError(f"{name}: {where}: {exc.strerror}") from exc
-        except ValueError as exc:
-            raise SpawnError(f"{name}: {where}: {exc}") from exc
+
+def read_env_file(name: str, path: Path) -> dict[str, str]:
+    """The variables of one of a service's `env_files`. Raises SpawnError."""
+    try:
+        return parse_env_file(path.read_text(encoding="utf-8"))
+    except OSError as exc:
+        raise SpawnError(f"{name}: {path}: {exc.strerror}") from exc
+    except ValueError as exc:
+        raise SpawnError(f"{name}: {path}: {exc}") from exc
 
 
-def _look_up(name: str, program: str, path: str, cwd: Path) -> str:
+def look_up(name: str, program: str, path: str, cwd: Path) -> str:
     """The absolute path of a program as this service would find it. Raises SpawnError."""
     where = str(cwd / program) if "/" in program else program
     if "/" not in program and (found := shutil.which(program, path=path)) is not None:
@@ -186,7 +189,11 @@ def _look_up(name: str, program: str, path: str, cwd: Path) -> str:
     )
 
 
-def _ids(name: str, service: Service) -> tuple[int | None, int | None]:
+def ids_of(name: str, service: Service) -> tuple[int | None, int | None]:
+    """uid and gid that a service asks for; None where it stays as the supervisor.
+
+    Raises SpawnError when there is no such user or group, or when that needs root.
+    """
     import grp
 
     if not service.user and not service.group:
@@ -209,7 +216,8 @@ def _ids(name: str, service: Service) -> tuple[int | None, int | None]:
     return None, gid
 
 
-def _account(service: Service) -> dict[str, str]:
+def account_of(service: Service) -> dict[str, str]:
+    """HOME, USER and so on of the user that a service runs as."""
     if not service.user:
         return {}
     try:

@@ -50,6 +50,8 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
         return exc.exit_code
     link.tell("notify", text="READY=1")
     await supervisor.finished.wait()
+    if supervisor.last_words is not None:
+        _leave_word(run_dir, supervisor.last_words)
     await control.close()
     supervisor.close()
     await _quit(link, supervisor.exit_code)

@@ -62,6 +62,7 @@ class Supervisor:
         self.started_wall = self.clock.wall()
         self.brain_restarts = self.keeper_pid = 0
         self.exit_code = 0
+        self.last_words: ChapiteauError | None = None  # why it ended by itself
         self.finished = asyncio.Event()
         self._meter, self._stats_meter = Meter(self.clock), Meter(self.clock)
         self._notify: NotifySocket | None = None
@@ -100,6 +101,9 @@ class Supervisor:
         """Make a service known; it does not start yet."""
         runner = Runner(name, service, self.ground)
         runner.needs_met = lambda: self._why_wait(runner)
+        runner.needs_hopeless = lambda: any(
+            need not in self.runners or self.runners[need].gave_up for need in runner.spec.needs
+        )
         runner.watch(lambda: self._after_change(runner))
         self.runners[name] = runner
         known = self._wanted.found.get(name) if self._wanted is not None else None
@@ -157,7 +161,9 @@ class Supervisor:
             self._wanted.put(runner.name, {**runner.facts(), "completed": done})
         if runner.spec.essential and runner.on and runner.gave_up and self._stopping is None:
             self.exit_code = 1
-            self.end(f"{runner.name} is essential and {runner.reason or 'failed'}")
+            why = f"{runner.name} is essential and is down: {runner.reason or 'failed'}"
+            self.last_words = ChapiteauError(why, hint=f"chapiteau logs {runner.name}")
+            self.end(why)
 
     # ── hearing ─────────────────────────────────────────────────────────────────────────────
     def asked(self, what: str) -> None:

@@ -98,10 +98,6 @@ class Reload:
             self._failure = self._failure or exc.what
             return None
         self.candidates.append(new)
-        self._ground.say(
-            "process.spawned", f"pid {new.pid} (reload)", service=runner.name,
-            process=slot.number, pid=new.pid,
-        )  # fmt: skip
         self._ground.watch(new, self._spec, slot)
         limit = self._spec.ready.start_timeout
         await runner.until(lambda: new.ready or not new.alive or self._cancelled, limit)

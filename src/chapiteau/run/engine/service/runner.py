@@ -30,10 +30,12 @@ class Runner:
         self.lock = asyncio.Lock()
         self.reload: Reload | None = None
         self.needs_met: Callable[[], str] = lambda: ""  # "" or why it must wait
+        self.needs_hopeless: Callable[[], bool] = lambda: False  # one of them has given up
         self._watchers: list[Callable[[], None]] = []
         self._starting: asyncio.Task[None] | None = None
         self._announced = ""
         self._woken = asyncio.Event()
+        self._begun = False  # whether the last wish to start has reached the processes
         self._noticing = False
 
     def __repr__(self) -> str:
@@ -153,7 +155,7 @@ class Runner:
 
     def switch_on(self) -> None:
         """Want it up; what it needs is waited for in the background."""
-        self.on = True
+        self.on, self._begun = True, False
         self._make_slots()
         if self._starting is None or self._starting.done():
             self._starting = asyncio.ensure_future(self._start_when_possible())
@@ -177,14 +179,18 @@ class Runner:
             for slot in list(self.slots.values()):
                 if slot.number <= self.wanted:
                     slot.feed(Event.START_ASKED)
+        self._begun = True
         self.changed()
 
     def look_again(self) -> None:
         """Something that this service may wait for has changed."""
         if self.waiting:
             self._woken.set()
+            self.changed()
 
     def _settled(self) -> bool:
+        if not self._begun and self.on:
+            return bool(self.waiting) and self.needs_hopeless()
         if self.satisfied or self.gave_up or not self.on:
             return True
         backing = [s for s in self.slots.values() if s.state is State.BACKOFF]

@@ -26,6 +26,10 @@ class Ground(Protocol):
         """Start a process and attach its output. Raises SpawnError."""
         ...
 
+    def claim(self, instance: Instance, slot: "Slot") -> bool:
+        """The slot hears of this process from now on; False when it has ended already."""
+        ...
+
     def watch(self, instance: Instance, spec: Service, slot: "Slot") -> None:
         """Begin to look for its readiness and health."""
         ...
@@ -104,10 +108,8 @@ class Slot:
             self._spawn_failed(SpawnError(f"{self.name}: could not be started: {exc!r}"))
             raise
         self.instance = instance
-        self.ground.say(
-            "process.spawned", f"pid {instance.pid}", service=self.name, process=self.number,
-            pid=instance.pid,
-        )  # fmt: skip
+        if not self.ground.claim(instance, self):
+            return
         if self.state in (State.STOPPING, State.CYCLING):  # asked while it was being started
             self._ask_to_end()
             return
