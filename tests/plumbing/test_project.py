@@ -37,7 +37,7 @@ def test_a_file_is_looked_for_upwards(tmp_path: Path) -> None:
 def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=str(tmp_path)):
         find_config(start=tmp_path)
-    with pytest.raises(NotFoundError, match="other.toml"):
+    with pytest.raises(NotFoundError, match=r"other\.toml"):
         find_config("other.toml")
 
 

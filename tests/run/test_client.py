@@ -1,8 +1,11 @@
 """Both clients: typed answers, honest errors, patience with a brain that is replaced, lightness."""
 
+import asyncio
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.run.client import AsyncClient, Client, run_dir_of, socket_of
-from chapiteau.run.commands.patience import follow_events, follow_logs
+from chapiteau.run.commands.showing.patience import follow_events, follow_logs
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Outcome
@@ -145,3 +148,35 @@ def test_the_hottest_command_makes_no_values_of_the_answer(memory: Memory) -> No
     )  # fmt: skip
     assert done.stderr == "[]\n"
     assert json.loads(done.stdout)["project"] == "memory"
+
+
+def test_a_call_waits_for_the_next_brain_while_a_keeper_lives(tmp_path: Path) -> None:
+    run_dir = tmp_path / ".chapiteau"
+    run_dir.mkdir()
+    (run_dir / "lock").write_text(f"{os.getpid()}\n")
+    (tmp_path / "chapiteau.toml").write_text("")
+    client = Client.find(tmp_path)
+    answers: list[int] = []
+    asking = threading.Thread(target=lambda: answers.append(len(client.status().services)))
+    asking.start()
+    with memory_supervisor(tmp_path, {"web": 1, "db": 1}):
+        asking.join(5)
+    assert answers == [2]
+
+
+async def test_an_asynchronous_call_waits_too(tmp_path: Path) -> None:
+    run_dir = tmp_path / ".chapiteau"
+    run_dir.mkdir()
+    (run_dir / "lock").write_text(f"{os.getpid()}\n")
+    call = asyncio.create_task(AsyncClient.at(run_dir).ping())
+    await asyncio.sleep(0)
+    with await asyncio.to_thread(lambda: memory_supervisor(tmp_path, {"web": 1})):
+        assert (await asyncio.wait_for(call, 5))["ok"] is True
+
+
+def test_a_dead_keepers_lock_makes_nobody_wait(tmp_path: Path) -> None:
+    run_dir = tmp_path / ".chapiteau"
+    run_dir.mkdir()
+    (run_dir / "lock").write_text("4194303\n")  # above pid_max's default: nobody has it
+    with pytest.raises(NotRunningError):
+        Client.at(run_dir).status()

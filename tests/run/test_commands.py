@@ -11,10 +11,10 @@ from click.testing import CliRunner
 from chapiteau.cli.main import main
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
-from chapiteau.run.commands.board import render
-from chapiteau.run.commands.lines import LinePrinter, event_line
 from chapiteau.run.commands.options import service_names
-from chapiteau.run.commands.waiting import standing
+from chapiteau.run.commands.showing.board import render
+from chapiteau.run.commands.showing.lines import LinePrinter, event_line
+from chapiteau.run.commands.showing.waiting import standing
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Lost, Outcome
 from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus

@@ -24,5 +24,9 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "load": ("chapiteau.load.commands:group", "Load tests: run, capacity, report, compare."),
     "dash": ("chapiteau.dash.commands:group", "The dashboard."),
     "import": ("chapiteau.run.commands.importing:command", "Move in from other supervisors."),
+    "completion": (
+        "chapiteau.run.commands.machine.schema:completion",
+        "Teach your shell to complete.",
+    ),
     "new": ("chapiteau.service.commands:new", "A new project from a template."),
 }

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["lock_file", "write_atomic"]
+__all__ = ["living_holder", "lock_file", "write_atomic"]
 
 
 def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
@@ -57,3 +57,22 @@ def lock_file(path: Path) -> Iterator[bool]:
         yield True
     finally:
         os.close(handle)
+
+
+def living_holder(path: Path) -> int:
+    """The pid that a lock file names, when a process with that pid lives; else 0.
+
+    Trying the lock would say it exactly, but whoever tries holds it for a moment, and in that
+    moment somebody's honest attempt would fail.
+    """
+    try:
+        pid = int(path.read_text()[:20])
+    except (OSError, ValueError):
+        return 0
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return 0
+    except PermissionError:
+        pass  # it lives, and is another user's
+    return pid

@@ -209,8 +209,8 @@ class _Variables:
         return self.text(value, path) if isinstance(value, str) and "${" in value else value
 
     def text(self, value: str, path: KeyPath) -> str:
-        if not all([self.check_later(name, path) for name in names_in(value)]):
-            return value
+        if [name for name in names_in(value) if not self.check_later(name, path)]:
+            return value  # told already; `known` would tell it again
         try:
             return resolve(value, self.known)
         except LookupError as exc:

@@ -132,6 +132,10 @@ class MemorySupervisor:
         """Answers `changes`."""
         return Outcome(ok=True, data={"changes": self.changes, "applied": not dry_run})
 
+    async def upgrade(self, who: str) -> Outcome:
+        """Nothing to become."""
+        return Outcome(ok=True, text="upgraded")
+
     async def shutdown(self, who: str) -> None:
         """Sets `stopping`."""
         self.stopping.set()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 
+BRAINLESS: Final = 10.0  # seconds in which a keeper brings up the next brain, at the worst
 _BY_CODE: Final[dict[int, type[ChapiteauError]]] = {
     kind.exit_code: kind
     for kind in (UsageError, NotFoundError, RefusedError, UnreachableError, TimedOutError)

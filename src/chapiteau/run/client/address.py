@@ -6,7 +6,7 @@ from chapiteau.core.errors import UsageError
 from chapiteau.plumbing.project import find_config, read_project
 from chapiteau.plumbing.unix import control_path
 
-__all__ = ["run_dir_of", "socket_of"]
+__all__ = ["lock_of", "run_dir_of", "socket_of"]
 
 
 def run_dir_of(config: Path) -> Path:
@@ -25,3 +25,8 @@ def run_dir_of(config: Path) -> Path:
 def socket_of(config: str | Path | None = None) -> Path:
     """Path of the control socket for a config file, its folder, or the one found from here up."""
     return control_path(run_dir_of(find_config(config)))
+
+
+def lock_of(run_dir: Path) -> Path:
+    """The file that names the living supervisor's keeper."""
+    return run_dir / "lock"

@@ -6,9 +6,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.plumbing.unix import Reply, parse_head
+from chapiteau.plumbing.files import living_holder
+from chapiteau.plumbing.project import find_config
+from chapiteau.plumbing.unix import Reply, control_path, parse_head
 from chapiteau.run.client import _wire
-from chapiteau.run.client.address import socket_of
+from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.logic.status import SupervisorStatus
@@ -22,13 +24,19 @@ _LONGEST_LINE: Final = 4 << 20  # bytes; a stats message of 10,000 processes is 
 class AsyncClient:
     """Talks to one supervisor; every call is a connection of its own. Raises as Client does."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run_dir: Path | None = None) -> None:
         self.path = path
+        self._lock = lock_of(run_dir) if run_dir else None
 
     @classmethod
     def find(cls, config: str | Path | None = None) -> "AsyncClient":
         """The client for a chapiteau.toml, its folder, or the one found from here upwards."""
-        return cls(socket_of(config))
+        return cls.at(run_dir_of(find_config(config)))
+
+    @classmethod
+    def at(cls, run_dir: Path) -> "AsyncClient":
+        """The client for the supervisor of a run directory; waits for a brain being replaced."""
+        return cls(control_path(run_dir), run_dir)
 
     async def ping(self, timeout: float = _SOON) -> dict[str, Any]:
         """Whether anybody is there, and of which version."""
@@ -52,6 +60,10 @@ class AsyncClient:
     async def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""
         return _wire.outcome(await self._ask(_wire.post("/v1/config/apply"), None))
+
+    async def upgrade(self) -> Outcome:
+        """Make the supervisor become the one that is installed now; services go on."""
+        return _wire.outcome(await self._ask(_wire.post("/v1/upgrade"), None))
 
     async def config(self) -> dict[str, Any]:
         """The running configuration; secrets are left out."""
@@ -114,7 +126,18 @@ class AsyncClient:
             raise _wire.not_running(self.path, exc) from exc
 
     async def _open(self, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_unix_connection(str(self.path), limit=_LONGEST_LINE)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + _wire.BRAINLESS
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(
+                    str(self.path), limit=_LONGEST_LINE
+                )
+                break
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._lock is None or not living_holder(self._lock) or loop.time() >= end:
+                    raise
+                await asyncio.sleep(0.02)
         writer.write(request)
         return reader, writer
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from chapiteau.plumbing.unix import ask, listen_lines
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.plumbing.files import living_holder
+from chapiteau.plumbing.project import find_config
+from chapiteau.plumbing.unix import ask, control_path, listen_lines
 from chapiteau.run.client import _wire
-from chapiteau.run.client.address import socket_of
+from chapiteau.run.client.address import lock_of, run_dir_of
 
 # Making dataclasses costs a millisecond each: a call imports only those that it gives back.
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from chapiteau.plumbing.unix import Reply
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
+T = TypeVar("T")
 _SOON: Final = 10.0  # seconds for what the supervisor answers at once
 
 
@@ -31,13 +36,22 @@ class Client:
     supervisor answers as error otherwise.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, run_dir: Path | None = None) -> None:
         self.path = path
+        self._lock = lock_of(run_dir) if run_dir else None
 
     @classmethod
     def find(cls, config: str | Path | None = None) -> Client:
         """The client for a chapiteau.toml, its folder, or the one found from here upwards."""
-        return cls(socket_of(config))
+        return cls.at(run_dir_of(find_config(config)))
+
+    @classmethod
+    def at(cls, run_dir: Path) -> Client:
+        """The client for the supervisor of a run directory.
+
+        While a keeper lives there but its brain is just being replaced, calls wait for the next.
+        """
+        return cls(control_path(run_dir), run_dir)
 
     def ping(self, timeout: float = _SOON) -> dict[str, Any]:
         """Whether anybody is there, and of which version."""
@@ -75,6 +89,10 @@ class Client:
         """Make the supervisor follow the file on disk, whole or not at all."""
         return _wire.outcome(self._ask(_wire.post("/v1/config/apply"), None))
 
+    def upgrade(self) -> Outcome:
+        """Make the supervisor become the one that is installed now; services go on."""
+        return _wire.outcome(self._ask(_wire.post("/v1/upgrade"), None))
+
     def config(self) -> dict[str, Any]:
         """The running configuration; secrets are left out."""
         return dict(self._get("/v1/config"))
@@ -101,17 +119,33 @@ class Client:
 
     def _ask(self, request: bytes, timeout: float | None) -> Reply:
         try:
-            return ask(self.path, request, timeout)
+            return self._when_it_listens(lambda: ask(self.path, request, timeout))
         except OSError as exc:
             raise _wire.not_running(self.path, exc) from exc
 
     def _stream(self, target: str) -> Iterator[dict[str, Any]]:
-        try:
-            with listen_lines(self.path, _wire.get(target)) as (reply, lines):
+        with contextlib.ExitStack() as stack:
+            request = _wire.get(target)
+            try:
+                reply, lines = self._when_it_listens(
+                    lambda: stack.enter_context(listen_lines(self.path, request))
+                )
                 if reply.status >= 400:
                     raise _wire.error_of(reply)
                 for line in lines:
                     if line.strip():
                         yield json.loads(line)
-        except OSError as exc:
-            raise _wire.not_running(self.path, exc) from exc
+            except OSError as exc:
+                raise _wire.not_running(self.path, exc) from exc
+
+    def _when_it_listens(self, deed: Callable[[], T]) -> T:
+        """Nobody listens though a keeper lives: the next brain is on its way, so try again."""
+        clock = SystemClock()
+        end = clock.now() + _wire.BRAINLESS
+        while True:
+            try:
+                return deed()
+            except (FileNotFoundError, ConnectionRefusedError):
+                if self._lock is None or not living_holder(self._lock) or clock.now() >= end:
+                    raise
+                clock.sleep(0.02)

@@ -24,6 +24,12 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "check": (f"{_HERE}.check:check", "Every problem of a chapiteau.toml."),
     "plan": (f"{_HERE}.check:plan", "What a changed file would change."),
     "apply": (f"{_HERE}.check:apply", "Follow the changed file, whole or not at all."),
+    "exec": (f"{_HERE}.machine.oneoff:command", "Run something in a service's environment."),
+    "upgrade": (f"{_HERE}.machine.upgrade:command", "A new supervisor; the services go on."),
+    "doctor": (f"{_HERE}.machine.doctor:command", "Is this machine fit for it?"),
+    "unit": (f"{_HERE}.machine.unit:command", "A systemd unit for this project."),
+    "daemon": (f"{_HERE}.machine.daemon:command", "Become the supervisor in this process."),
+    "schema": (f"{_HERE}.machine.schema:schema", "JSON Schema of chapiteau.toml."),
 }
 
 

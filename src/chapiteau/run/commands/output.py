@@ -11,9 +11,9 @@ from chapiteau.core.units import parse_duration
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import colour_wanted, print_json
 from chapiteau.run.client.blocking import Client
-from chapiteau.run.commands.lines import LinePrinter, event_line
 from chapiteau.run.commands.options import as_json, config_option, service_names
-from chapiteau.run.commands.patience import follow_events, follow_logs
+from chapiteau.run.commands.showing.lines import LinePrinter, event_line
+from chapiteau.run.commands.showing.patience import follow_events, follow_logs
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogQuery, Lost
 

@@ -51,7 +51,7 @@ def command(names: tuple[str, ...], config: str | None, json_wanted: bool, outpu
     else:
         from chapiteau.plumbing.clock import SystemClock
         from chapiteau.plumbing.console import colour_wanted
-        from chapiteau.run.commands.board import render
+        from chapiteau.run.commands.showing.board import render
 
         now = SystemClock().wall()
         text = render(status, now, wide=output == "wide", colour=colour_wanted())

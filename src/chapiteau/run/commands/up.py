@@ -7,7 +7,6 @@ import click
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.project import find_config
-from chapiteau.plumbing.unix import control_path
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     config_option,
@@ -43,25 +42,29 @@ def command(
     chapiteau up web
     """
     from chapiteau.run.engine.config import load_config
-    from chapiteau.run.engine.launch import start
+    from chapiteau.run.engine.launch import last_words, start
     from chapiteau.run.logic.selection import select
 
     path = find_config(config)
     found = load_config(path)
     select(",".join(names), tuple(found.spec.service))  # a wrong name ends it here
-    client = Client(control_path(found.run_dir, create=True))
+    client = Client.at(found.run_dir)
     _refuse_second(client)
     begun = SystemClock().wall()
     start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
     if detach:
-        from chapiteau.run.commands.waiting import wait_until_ready
+        from chapiteau.run.commands.showing.waiting import wait_until_ready
 
         if wait:
             wait_until_ready(client, timeout)
         return
-    from chapiteau.run.commands.foreground import stay
+    from chapiteau.run.commands.showing.foreground import stay
 
-    raise click.exceptions.Exit(stay(client.path, found.spec, begun))
+    code = stay(found.run_dir, found.spec, begun)
+    error = last_words(found.run_dir)
+    if error is not None:
+        raise error
+    raise click.exceptions.Exit(code)
 
 
 def _refuse_second(client: Client) -> None:

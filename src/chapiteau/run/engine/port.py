@@ -37,6 +37,10 @@ class Port(Protocol):
         """Stop everything, then the supervisor. Returns at once."""
         ...
 
+    async def upgrade(self, who: str) -> Outcome:
+        """Let the keeper and the brain become those that are installed now; services go on."""
+        ...
+
     def config(self) -> dict[str, Any]:
         """The running configuration as plain values; secrets are shown by their place only."""
         ...

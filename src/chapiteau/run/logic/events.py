@@ -10,6 +10,7 @@ KINDS: Final[dict[str, str]] = {
     "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
     "supervisor.stopping": "A shutdown has begun.",
     "supervisor.config_applied": "A changed configuration was applied.",
+    "supervisor.upgraded": "The keeper was renewed; a new brain follows.",
     "supervisor.brain_died": "The brain ended and the keeper starts a new one.",
     "service.starting": "A service begins to start.",
     "service.waiting": "It waits for what it needs.",

@@ -83,6 +83,11 @@ class Handlers:
         """Follow the file."""
         return await self._apply(request, dry_run=False)
 
+    async def upgrade(self, request: web.Request) -> web.StreamResponse:
+        """A new supervisor around the same services."""
+        task: asyncio.Task[Outcome] = asyncio.ensure_future(self._port.upgrade(request[CALLER]))
+        return await self._outcome(task)
+
     async def shutdown(self, request: web.Request) -> web.StreamResponse:
         """The end of it all."""
         await self._port.shutdown(request[CALLER])

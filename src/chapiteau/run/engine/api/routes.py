@@ -111,6 +111,14 @@ ROUTES: Final = (
     ),
     Route(
         method="POST",
+        path="/v1/upgrade",
+        verb="upgrade",
+        handler="upgrade",
+        summary="Become the supervisor that is installed now; services go on.",
+        answer=Outcome,
+    ),
+    Route(
+        method="POST",
         path="/v1/shutdown",
         verb="shutdown",
         handler="shutdown",

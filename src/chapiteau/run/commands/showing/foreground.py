@@ -12,9 +12,9 @@ import click
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.console import colour_wanted
 from chapiteau.run.client.aio import AsyncClient
-from chapiteau.run.commands.lines import LinePrinter, event_line
 from chapiteau.run.commands.options import say
-from chapiteau.run.commands.waiting import standing, welcome
+from chapiteau.run.commands.showing.lines import LinePrinter, event_line
+from chapiteau.run.commands.showing.waiting import standing, welcome
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
@@ -28,13 +28,13 @@ _LAST_WORDS: Final = 1.0  # seconds for output that is still on its way at the e
 _QUIET: Final = frozenset({"command.done", "process.spawned", "process.status", "socket.bound"})
 
 
-def stay(path: Path, spec: Spec, begun: float) -> int:
+def stay(run_dir: Path, spec: Spec, begun: float) -> int:
     """Follow from this moment (seconds since 1970) until the supervisor has ended.
 
     Gives the exit code: 0 when somebody ended it, 1 when a service failed for good, 130 when
     Ctrl-C was needed twice.
     """
-    return asyncio.run(_Foreground(AsyncClient(path), spec, begun).follow())
+    return asyncio.run(_Foreground(AsyncClient.at(run_dir), spec, begun).follow())
 
 
 class _Foreground:

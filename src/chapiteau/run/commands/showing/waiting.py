@@ -5,8 +5,8 @@ from typing import Final
 from chapiteau.core.errors import ChapiteauError, TimedOutError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.run.client.blocking import Client
-from chapiteau.run.commands.board import complaints
 from chapiteau.run.commands.options import say
+from chapiteau.run.commands.showing.board import complaints
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 

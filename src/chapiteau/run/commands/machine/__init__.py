@@ -1,0 +1,1 @@
+"""Commands about the machine and the supervisor itself: units, upgrades, checks, schemas."""

@@ -1,0 +1,61 @@
+"""`chapiteau run doctor`: is this machine fit for this project?"""
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.plumbing.project import find_config
+from chapiteau.run.commands.options import as_json, config_option
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.checkup import Finding
+
+__all__ = ["command"]
+
+_MARKS: Final = {"ok": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗", "red")}
+
+
+@click.command("doctor")
+@config_option
+@as_json
+def command(config: str | None, json_wanted: bool) -> None:
+    """Is this machine fit for this project? Looks at rights, limits, ports, programs and files.
+
+    Exit code 1 when something is wrong.
+
+    \b
+    chapiteau run doctor
+    chapiteau run doctor --json
+    """
+    found = _findings(config)
+    if json_wanted:
+        print_json({"schema": 1, "findings": [finding.to_dict() for finding in found]})
+    else:
+        colour = colour_wanted()
+        for finding in found:
+            mark, name = _MARKS[finding.level]
+            click.echo(
+                f"{click.style(mark, fg=name) if colour else mark} {finding.what}"
+                + (f"\n    {finding.hint}" if finding.hint else ""),
+                color=True,
+            )
+    if any(finding.level == "bad" for finding in found):
+        raise click.exceptions.Exit(1)
+
+
+def _findings(config: str | None) -> "list[Finding]":
+    from chapiteau.run.engine.checkup import Finding, look_at_machine, look_at_project
+    from chapiteau.run.engine.config import load_config
+
+    found = list(look_at_machine())
+    try:
+        found += look_at_project(load_config(find_config(config)))
+    except NotFoundError as exc:
+        if config:
+            raise
+        found.append(Finding(level="note", what=exc.what, hint="the machine alone was looked at"))
+    except ChapiteauError as exc:
+        found.append(Finding(level="bad", what=exc.what, hint=exc.hint))
+    return found

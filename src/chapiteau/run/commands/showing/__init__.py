@@ -1,0 +1,1 @@
+"""What people see: boards, lines, progress, and waiting for what comes."""

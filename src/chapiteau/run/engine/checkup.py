@@ -1,0 +1,179 @@
+"""Looks at the machine and the project: what would keep services from running well here."""
+
+import errno
+import os
+import platform
+import resource
+import shutil
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.plumbing.files import living_holder
+from chapiteau.plumbing.unix import control_path
+from chapiteau.run.engine.config import Config
+from chapiteau.run.engine.identity import access_of
+from chapiteau.run.engine.machine.cgroups import find_cgroups
+from chapiteau.run.engine.machine.portholder import holder_of
+from chapiteau.run.engine.secrets import read_secrets
+from chapiteau.run.engine.spawner import account_of, ids_of, look_up, read_env_file
+from chapiteau.run.errors import SpawnError
+from chapiteau.run.logic.environment import merge_environment
+from chapiteau.run.logic.spec import Service, Socket
+
+__all__ = ["Finding", "look_at_machine", "look_at_project"]
+
+Level = Literal["ok", "note", "bad"]
+_FEW_FILES: Final = 4096
+_LITTLE_SPACE: Final = 256 * 2**20
+_TOOLS: Final = {"setpriv": "user, capabilities", "prlimit": "limits", "nice": "nice"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    what: str
+    hint: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return {"level": self.level, "what": self.what, "hint": self.hint}
+
+
+def _fine(what: str) -> Finding:
+    return Finding(level="ok", what=what)
+
+
+def _note(what: str, hint: str = "") -> Finding:
+    return Finding(level="note", what=what, hint=hint)
+
+
+def _bad(what: str, hint: str = "") -> Finding:
+    return Finding(level="bad", what=what, hint=hint)
+
+
+def look_at_machine() -> Iterator[Finding]:
+    """What the machine offers, whatever the project."""
+    yield _fine(f"{platform.system()} {platform.release()}, Python {platform.python_version()}")
+    yield _cgroups()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < _FEW_FILES:
+        yield _note(f"only {hard} open files allowed", "raise `ulimit -Hn`, or LimitNOFILE=")
+    else:
+        yield _fine(f"{soft} open files, up to {hard}")
+    for tool, uses in _TOOLS.items():
+        if shutil.which(tool) is None:
+            yield _note(f"{tool} is missing: services can't set {uses}", "install util-linux")
+    if os.geteuid() == 0:
+        yield _fine("running as root: services may have users of their own")
+    else:
+        yield _note("not root: every service runs as this user")
+
+
+def _cgroups() -> Finding:
+    found = find_cgroups(f"doctor-{os.getpid()}")
+    found.remove_all()
+    if found.root is not None:
+        return _fine("cgroup v2: nothing escapes a stop, limits by cgroup")
+    hint = "sessions, groups and the subreaper do it instead; memory, CPU and pids have no limit"
+    return _note(found.summary, hint)
+
+
+def look_at_project(config: Config) -> Iterator[Finding]:
+    """What this project needs, and whether it is there."""
+    yield _answers(config)
+    yield from _space(config)
+    yield _catch("roles", lambda: access_of(config.spec.project))
+    running = bool(living_holder(config.run_dir / "lock"))
+    for name, wanted in config.spec.socket.items():
+        yield _socket(name, wanted, config.path.parent, ours=running)
+    for name, service in config.spec.named():
+        yield _catch(f"service {name}", _service_check(name, service, config))
+
+
+def _service_check(name: str, service: Service, config: Config) -> Callable[[], object]:
+    folder = config.path.parent
+
+    def look() -> None:
+        ids_of(name, service)
+        env = merge_environment(
+            service,
+            inherited=os.environ,
+            account=account_of(service),
+            files=[read_env_file(name, folder / path) for path in service.env_files],
+            secrets=read_secrets(service, folder),
+        )
+        cwd = (folder / service.cwd).absolute()
+        if not cwd.is_dir():
+            raise SpawnError(f"the working directory {cwd} does not exist")
+        if service.command and not service.shell:
+            words = service.command.split() if isinstance(service.command, str) else service.command
+            if "${" not in words[0]:
+                look_up(name, words[0].strip("'\""), env.get("PATH", os.defpath), cwd)
+
+    return look
+
+
+def _catch(what: str, look: Callable[[], object]) -> Finding:
+    try:
+        look()
+    except ChapiteauError as exc:
+        shown = exc.what if exc.what.startswith(what) else f"{what}: {exc.what}"
+        return _bad(shown, exc.hint)
+    return _fine(what)
+
+
+def _answers(config: Config) -> Finding:
+    path = control_path(config.run_dir)
+    held = bool(living_holder(config.run_dir / "lock"))
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+            return _fine(f"a supervisor answers at {path}")
+        except OSError as exc:
+            if held:
+                return _bad(
+                    f"a supervisor holds {config.run_dir}, but does not answer ({exc.strerror})",
+                    f"see {config.run_dir}/supervisor.log",
+                )
+            if exc.errno == errno.ECONNREFUSED:
+                return _note(f"{path} was left by a supervisor that is gone", "`up` replaces it")
+    return _fine("no supervisor runs for this project")
+
+
+def _space(config: Config) -> Iterator[Finding]:
+    folder = config.run_dir
+    while not folder.exists():
+        folder = folder.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        yield _bad(f"{config.run_dir} can't be written by this user", "choose project.run_dir")
+    left = shutil.disk_usage(folder).free
+    if left < _LITTLE_SPACE:
+        yield _bad(f"{left // 2**20} MiB left on the disk of {folder}", "output will be dropped")
+
+
+def _socket(name: str, wanted: Socket, folder: Path, *, ours: bool) -> Finding:
+    kind = socket.SOCK_STREAM if wanted.type == "stream" else socket.SOCK_DGRAM
+    if wanted.path:
+        parent = (folder / wanted.path).parent
+        if not parent.is_dir():
+            return _note(f"socket {name}: {parent} does not exist yet")
+        return _fine(f"socket {name}: {wanted.path}")
+    shown = f"socket {name}: {wanted.host}:{wanted.port}"
+    family = socket.AF_INET6 if ":" in wanted.host else socket.AF_INET
+    with socket.socket(family, kind) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((wanted.host, wanted.port))
+        except OSError as exc:
+            holder = holder_of(wanted.port) if exc.errno == errno.EADDRINUSE else ""
+            if ours and holder:
+                return _fine(f"{shown}, held by {holder}")
+            text = f"{shown}: {exc.strerror}" + (f", held by {holder}" if holder else "")
+            return _bad(text, "stop that program, or choose another port" if holder else "")
+    return _fine(shown)

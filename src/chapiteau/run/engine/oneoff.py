@@ -1,0 +1,64 @@
+"""Run something by hand as a service would run it: its folder, user, limits, environment."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+from chapiteau.core.errors import NotFoundError
+from chapiteau.core.problems import did_you_mean
+from chapiteau.run.engine.config import Config
+from chapiteau.run.engine.secrets import read_secrets
+from chapiteau.run.engine.spawner import account_of, ids_of, look_up, read_env_file
+from chapiteau.run.logic.command import Place, command_of
+from chapiteau.run.logic.environment import merge_environment
+from chapiteau.run.logic.spec import Service
+
+__all__ = ["run_oneoff"]
+
+
+def run_oneoff(
+    config: Config, name: str, words: Sequence[str], environ: Mapping[str, str] | None = None
+) -> NoReturn:
+    """Become these words in the service's place, on the caller's terminal; sockets stay away.
+
+    Raises NotFoundError for an unknown service, SpawnError when something is missing.
+    """
+    if name not in config.spec.service:
+        hint = did_you_mean(name, config.spec.service)
+        raise NotFoundError(f"no service {name!r}", hint=hint)
+    service = _bare(config.spec.service[name], words)
+    uid, gid = ids_of(name, service)
+    place = Place(service=name, number=0, python=sys.executable, uid=uid, gid=gid)
+    command = command_of(service, place)
+    folder = config.path.parent
+    env = _environment(name, service, folder, os.environ if environ is None else environ)
+    cwd = (folder / service.cwd).absolute()
+    os.chdir(cwd)
+    if service.umask:
+        os.umask(int(service.umask, 8))
+    path = env.get("PATH", os.defpath)
+    look_up(name, command.program, path, cwd)
+    program = look_up(name, command.argv[0], path, cwd)
+    sys.stdout.flush()
+    os.execve(program, command.argv, env)  # noqa: S606 — no shell is wanted
+
+
+def _bare(service: Service, words: Sequence[str]) -> Service:
+    """The same service with another command and without sockets: they belong to the running one."""
+    return replace(service, command=tuple(words), app="", shell=False, sockets=(), stdin_socket="")
+
+
+def _environment(
+    name: str, service: Service, folder: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    return merge_environment(
+        service,
+        inherited=environ,
+        account=account_of(service),
+        files=[read_env_file(name, folder / path) for path in service.env_files],
+        secrets=read_secrets(service, folder, environ),
+        values={"service.name": name, "process.number": "0"},
+    )
