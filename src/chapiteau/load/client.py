@@ -11,14 +11,15 @@ import sqlite3
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.load.errors import NoSuchResultError
 from chapiteau.load.logic.results import DATABASE, LIVE, ResultSummary
 
 __all__ = ["ResultSummary", "live", "report_path", "result", "results", "stop"]
 
-_COLUMNS = tuple(ResultSummary.__dataclass_fields__)
+_COLUMNS: Final = tuple(ResultSummary.__dataclass_fields__)
+_NEWEST: Final = f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?"  # noqa: S608
 
 
 def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
@@ -26,10 +27,7 @@ def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
     with _open(folder) as database:
         if database is None:
             return []
-        rows = database.execute(
-            f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?",
-            (last,),
-        )
+        rows = database.execute(_NEWEST, (last,))
         return [ResultSummary(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
 
 

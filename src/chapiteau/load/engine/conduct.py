@@ -117,20 +117,15 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
             return bool(aborted) or _is_broken(totals, second)
 
         with interruptible(team) as interrupted:
-            await team.run(order, totals, on_second)
+            took = await team.run(order, totals, on_second)
     _refuse_broken(totals)
-    # The load lasted as long as its shape, or shorter when it was ended: draining isn't load.
-    lasted = _lasted(totals, shape, whole=not (aborted or interrupted or test.iterations))
+    # Draining is no load: a run lasts as long as its shape, or until it was ended.
+    lasted = min(shape.seconds, took)
     findings = judge(objectives, totals, lasted)
     verdict = _verdict(findings, aborted, totals, lasted, interrupted=bool(interrupted))
     return document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
-
-
-def _lasted(totals: Totals, shape: Shape, *, whole: bool) -> float:
-    seen = float(max(totals.series[""], default=0) + 1)
-    return shape.seconds if whole else min(shape.seconds, seen)
 
 
 def facts_of(

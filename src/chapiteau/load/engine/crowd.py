@@ -20,6 +20,7 @@ __all__ = ["Crowd", "Stage", "called"]
 
 # Sessions that are due within this time start at once: arming the timer takes as long.
 _NOW: Final = 0.00002
+_GLANCE: Final = 0.005  # seconds between two looks at who is still on the way
 _BROKEN: Final = (TargetNotAllowedError, UsageError, ScenarioError)
 
 
@@ -146,13 +147,14 @@ class Crowd:
     async def drain(self, seconds: float) -> int:
         """Wait for sessions on their way, then cut them off; how many were cut."""
         until = self.now() + seconds
-        while self.running and self.now() < until and self.broken is None:
-            await asyncio.sleep(0.005)
+        # Looked at from time to time: an Event would cost every session something.
+        while self.running and self.now() < until and self.broken is None:  # noqa: ASYNC110
+            await asyncio.sleep(_GLANCE)
         cut = self.running
         for user in list(self._users):
             user.cut()
-        while self.running:
-            await asyncio.sleep(0.005)
+        while self.running:  # noqa: ASYNC110
+            await asyncio.sleep(_GLANCE)
         return cut
 
     async def close(self) -> None:
@@ -238,14 +240,16 @@ class Crowd:
         self._tally.crash(what, "".join(traceback.format_exception(exc)))
 
     async def _fixtures(self, session: Session, when: Any) -> bool:
-        """A user whose set-up fails is a broken scenario: nothing can be said about the service."""
         for fixture in self._play.at(when, "user"):
             try:
                 await called(fixture.run, session)
+            except _BROKEN as exc:
+                self.broken = exc
+                return False
             except Exception as exc:  # noqa: BLE001 — as above
-                self.broken = self.broken or ScenarioError(
-                    f"a user's {when}, {fixture.run.__name__}, failed: {type(exc).__name__}: {exc}"
-                )
+                # The service may refuse a login under load: that is a failed session.
+                self._crashed(exc)
+                self._tally.iteration(f"{when} of a user", good=False)
                 return False
         return True
 

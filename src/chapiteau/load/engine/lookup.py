@@ -109,7 +109,9 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str]:
 
 
 def _looks_like_openapi(target: str) -> bool:
-    return target.split("?", maxsplit=1)[0].endswith(("openapi.json", "openapi.yaml", "openapi.yml"))
+    return target.split("?", maxsplit=1)[0].endswith(
+        ("openapi.json", "openapi.yaml", "openapi.yml")
+    )
 
 
 def _openapi(test: LoadTest, place: str, folder: Path) -> tuple[dict[str, Any], str]:

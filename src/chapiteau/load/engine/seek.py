@@ -105,7 +105,8 @@ class _Seeker:
     async def step(self, step: Step) -> Observed:
         self.number += 1
         totals = Totals(watched(self.objectives))
-        guard = Guard(self.objectives, step.rate)
+        holding = int(step.warm) if step.phase == "hold" else 0
+        guard = Guard(self.objectives, step.rate, hold=holding)
         order = Order(
             shape=steady(step.rate or 1.0, step.seconds),
             open=step.rate > 0,

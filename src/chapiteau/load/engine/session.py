@@ -226,11 +226,11 @@ class Session:
                 self._failed(prepared, intended, error)
                 raise
             self.cookies.take(at, Headers(exchange.head).all("set-cookie"))
-        error = ExchangeError(
+        endless = ExchangeError(
             "redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}"
         )
-        self._failed(prepared, intended, error)
-        raise error
+        self._failed(prepared, intended, endless)
+        raise endless
 
 
 def _excerpt(response: Response) -> str:

@@ -96,7 +96,7 @@ def _answer(response: Response, *, remember: bool) -> Answer:
 
 
 def flow_of(source: dict[str, Any]) -> Flow:
-    """The flow that a document makes; `source` is plain JSON, so that each process makes its own."""
+    """The flow that a document makes; `source` is plain JSON: each process makes its own."""
     from chapiteau.load.logic.inputs.openapi import read_openapi
 
     return read_openapi(source["text"], at=source.get("at", "")).flow

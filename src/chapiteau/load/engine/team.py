@@ -96,9 +96,13 @@ class Team:
             self._tell(member, self._go(order, zero, member.number))
         seen: dict[int, int] = {}
         left = set(range(self._workers))
-        async with asyncio.TaskGroup() as group:
-            for member in self._members:
-                group.create_task(self._collect(member, totals, seen, left, on_second))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for member in self._members:
+                    group.create_task(self._collect(member, totals, seen, left, on_second))
+        except BaseExceptionGroup as several:
+            # Every worker meets the same broken scenario: one of them says it.
+            raise several.exceptions[0] from None
         return time.monotonic() - zero
 
     def _go(self, order: Order, zero: float, number: int) -> dict[str, Any]:

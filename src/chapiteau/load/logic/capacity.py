@@ -24,7 +24,14 @@ Outcome = Literal["kept", "missed", "generator-limited", "unsure"]
 
 _CLIMB: Final = 1.5
 _GAP: Final = 1.06  # bisection ends when the bracket is this narrow
-_DOWN: Final = 0.97
+_STEEP: Final = 20.0  # usual d ln(late) / d ln(rate); M/M/1 at 80 to 95 % load: 20 to 45
+_PRIOR_SPREAD: Final = 0.005  # weight of that, as spread of ln(rate) of imagined steps
+_TARGET: Final = 0.7  # of the limit: where the mean of a hold should lie to pass with its error
+_FURTHEST_UP: Final = 1.08
+_FURTHEST_DOWN: Final = 0.93
+_AT_LEAST_DOWN: Final = 0.97
+_AT_LEAST_UP: Final = 1.03
+_WORTHWHILE: Final = 1.02  # a step smaller than this is not worth another hold
 _SIGMAS: Final = 1.0  # a hold passes with its mean this many standard errors within the limit
 _LOWEST: Final = 0.05  # sessions a second below which nothing is tried
 _BETWEEN: Final = 1.5  # seconds that go by between two steps
@@ -134,7 +141,7 @@ class _Search:
         yield from self.aftermath(held)
         failed = self.lowest_failed(above=held.step.rate)
         kind: Literal["found", "at least", "generator-limited"] = "found"
-        if failed is None:
+        if failed is None and high is None:
             kind = "generator-limited" if self.limited else "at least"
         return replace(
             self.answer(kind, failed=failed),
@@ -182,7 +189,9 @@ class _Search:
                 low = rate
                 if rate >= self.plan.max_rate:
                     return low, None
-                rate = min(self.plan.max_rate, rate * _CLIMB)
+                # No queue yet: the median is that of the idle service. Two strides at once.
+                idle = probe.p50 and done.observed.p50 and done.observed.p50 < 1.2 * probe.p50
+                rate = min(self.plan.max_rate, rate * (_CLIMB**2 if idle else _CLIMB))
             elif low is not None:
                 return low, rate
             else:
@@ -211,19 +220,31 @@ class _Search:
 
     # ── strict: the hold ──────────────────────────────────────────────────────────────────────
     def hold(self, low: float, high: float | None) -> Generator[Step, Observed, Done | None]:
-        """Hold a rate for long; down in small steps until it is surely kept."""
-        rate = low
+        """Hold a rate for long: down until it is surely kept, up while it is kept so easily
+        that the rough steps must have been unlucky."""
+        rate, best = low, None
+        failed = math.inf
         while self.affords(self.plan.least_hold):
             seconds = min(self.plan.hold, self.left() - _BETWEEN)
             done = yield from self.step(Step(phase="hold", rate=rate, seconds=seconds))
             if done.outcome == "kept":
-                return done
+                best = done
+                aim = min(rate * max(self.aim(done), _AT_LEAST_UP), self.plan.max_rate)
+                aim = min(aim, math.sqrt(rate * failed))
+                if aim < rate * _WORTHWHILE:
+                    return best
+                rate = aim
+                continue
             if done.outcome == "generator-limited":
                 self.limited = True
-            over = max((_excess(e) for e in done.observed.evidence), default=0.0)
-            # Far off the mark, small steps would only cost time: go halfway at once.
-            rate *= 0.9 if done.observed.overloaded or over > 3 else _DOWN
-        return None
+            failed = min(failed, rate)
+            if best is None:
+                rate *= min(self.aim(done), _AT_LEAST_DOWN)
+                continue
+            rate = math.sqrt(best.step.rate * failed)
+            if rate < best.step.rate * _WORTHWHILE:
+                return best
+        return best
 
     def aftermath(self, held: Done) -> Generator[Step, Observed, None]:
         """A short push above, then half the load: does it come back by itself?"""
@@ -241,6 +262,36 @@ class _Search:
             self.notes.append("at half the rate it did not come back to normal within 8 s")
         elif recovery >= 1:
             self.notes.append(f"back to normal {recovery:.0f} s after the load was halved")
+
+    def aim(self, done: Done) -> float:
+        """By which factor to change the rate so that a hold just passes.
+
+        How the share of late requests grows with the rate near the knee is seen from the steps
+        so far; its distance from the limit then tells how far the rate is off. Factors are
+        bounded: one hold is a noisy witness.
+        """
+        if done.observed.overloaded:
+            return _FURTHEST_DOWN
+        factor = _FURTHEST_UP
+        for number, one in enumerate(done.observed.evidence):
+            over = max(_excess(one), 1e-3)
+            factor = min(factor, (_TARGET / over) ** (1 / self.steepness(number)))
+        return max(_FURTHEST_DOWN, factor)
+
+    def steepness(self, number: int) -> float:
+        """d ln(excess) / d ln(rate) of one objective, by least squares over the steps near its
+        limit, held to its usual value by the weight of some steps."""
+        points = []
+        for done in self.done:
+            if done.step.phase in {"climb", "bisect", "hold"} and done.observed.evidence:
+                over = _excess(done.observed.evidence[number])
+                if 0.1 < over < 20:
+                    points.append((math.log(done.step.rate), math.log(over)))
+        x0 = sum(x for x, _ in points) / len(points) if points else 0.0
+        y0 = sum(y for _, y in points) / len(points) if points else 0.0
+        spread = sum((x - x0) ** 2 for x, _ in points) + _PRIOR_SPREAD
+        slope = sum((x - x0) * (y - y0) for x, y in points) + _PRIOR_SPREAD * _STEEP
+        return min(50.0, max(4.0, slope / spread))
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────
     def step(self, step: Step) -> Generator[Step, Observed, Done]:

@@ -6,6 +6,8 @@ from chapiteau.load.logic.urls import Address
 
 __all__ = ["Cookie", "CookieJar"]
 
+_PAST = (*(str(year) for year in range(1969, 2001)), "69", "70", "71")
+
 
 @dataclass(frozen=True, slots=True)
 class Cookie:
@@ -80,11 +82,11 @@ class CookieJar:
             path if path.startswith("/") else _default_path(at.path),
             "secure" in given,
         )
-        key = (cookie.domain or cookie.host, cookie.path, cookie.name)
+        place = (cookie.domain or cookie.host, cookie.path, cookie.name)
         if _gone(given):
-            self._cookies.pop(key, None)
+            self._cookies.pop(place, None)
         else:
-            self._cookies[key] = cookie
+            self._cookies[place] = cookie
 
     def field(self, at: Address) -> str:
         """The Cookie field for a request to this address; "" when none fits."""
@@ -113,6 +115,3 @@ def _gone(given: dict[str, str]) -> bool:
         return int(age) <= 0
     # Servers delete with a date long past; a year before 2000 is told without a clock.
     return any(f" {year} " in given.get("expires", "").replace("-", " ") for year in _PAST)
-
-
-_PAST = tuple(str(year) for year in range(1969, 2001)) + ("69", "70", "71")

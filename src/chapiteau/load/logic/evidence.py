@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chapiteau.load.logic.objective import Objective
+from chapiteau.load.logic.objective import Objective, passed_share
 from chapiteau.load.logic.statistics import Mean, batch_mean
 from chapiteau.load.logic.totals import Totals
 
@@ -71,11 +71,8 @@ def evidence(
 
 def _one(objective: Objective, totals: Totals, first: int, last: int, size: int) -> Evidence:
     limit = objective.limit if objective.allowed is None else objective.allowed
-    if objective.metric == "checks":
-        pairs = [p for label, p in totals.checks.items() if objective.of in {"", label}]
-        every = sum(good + bad for good, bad in pairs)
-        share = sum(good for good, _ in pairs) / every if every else math.nan
-        return Evidence(objective, limit, (Batch(share, every),))
+    if objective.metric in {"checks", "failed"}:
+        return Evidence(objective, limit, (Batch(passed_share(objective, totals), totals.ended),))
     batches = []
     # What is left of the last batch joins the one before: a short batch weighs as noise.
     starts = list(range(first, max(first + 1, last - size + 1), size)) or [first]

@@ -2,19 +2,29 @@
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Final
 
+from chapiteau.load.logic.evidence import evidence
 from chapiteau.load.logic.objective import Objective
 from chapiteau.load.logic.statistics import trend
 from chapiteau.load.logic.totals import Totals
 
 __all__ = ["Guard", "limited_by", "recovered_after", "what_rises"]
 
+_SURELY: Final = 2.0  # standard errors beyond the limit
+
 
 class Guard:
     """Ends a step that is lost already, so that a service is never held under water."""
 
-    def __init__(self, objectives: Sequence[Objective], rate: float) -> None:
+    def __init__(
+        self, objectives: Sequence[Objective], rate: float, *, hold: int = 0, batch: int = 5
+    ) -> None:
+        """`hold` is the number of warm-up seconds of a confirming hold; 0 for other steps."""
+        self._all = tuple(objectives)
         self._objectives = [o for o in objectives if o.allowed is not None]
+        self._hold = hold
+        self._batch = batch
         times = [o.limit for o in objectives if o.metric in {"quantile", "mean"}]
         self.patience = max(times, default=1.0)  # seconds that an answer may reasonably take
         # By Little's law, more sessions on their way than this mean that the average one takes
@@ -41,6 +51,18 @@ class Guard:
             missed = objective.missed(part) + objective.missed(before)
             if missed > 0.5 * (part.count + before.count):
                 return self._end(second, f"{objective.text}: most requests missed it")
+        return self._hopeless(second, totals) if self._hold else False
+
+    def _hopeless(self, second: int, totals: Totals) -> bool:
+        """A hold that surely fails is not worth its time. (It may not pass early: a quiet start
+        would fool it; failing early can only make the answer lower.)"""
+        gone = second - self._hold
+        if gone < 4 * self._batch or gone % self._batch:
+            return False
+        for one in evidence(self._all, totals, self._hold, second, self._batch):
+            if one.fails(_SURELY):
+                self.ended = second
+                return True
         return False
 
     def _end(self, second: int, why: str) -> bool:

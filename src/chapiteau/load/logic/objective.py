@@ -10,14 +10,15 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.units import format_duration, parse_duration, parse_rate
 from chapiteau.load.logic.totals import Second, Totals
 
-__all__ = ["Finding", "Objective", "judge", "parse_objectives", "watched"]
+__all__ = ["Finding", "Objective", "judge", "parse_objectives", "passed_share", "watched"]
 
-Metric = Literal["quantile", "mean", "max", "errors", "rate", "checks"]
+Metric = Literal["quantile", "mean", "max", "errors", "rate", "checks", "failed"]
 _ONE: Final = re.compile(
-    r"(?P<metric>p\d+(?:\.\d+)?|median|mean|avg|max|errors?|rate|checks?)"
+    r"(?P<metric>p\d+(?:\.\d+)?|median|mean|avg|max|errors?|failed|rate|checks?)"
     r"(?:\s*\((?P<of>[^)]*(?:\{[^}]*\}[^)]*)*)\))?"
     r"\s*(?P<way><=?|>=?)\s*(?P<limit>\S+)"
 )
+_SHARES: Final = frozenset({"errors", "checks", "failed"})
 _EXAMPLE: Final = 'for example "p99 < 200ms, errors < 0.1%"'
 
 
@@ -25,7 +26,8 @@ _EXAMPLE: Final = 'for example "p99 < 200ms, errors < 0.1%"'
 class Objective:
     """One limit. `of` is a request's name or tag; "" means all requests.
 
-    `limit` is in seconds for times, a share (0..1) for errors and checks, per second for rates.
+    `limit` is in seconds for times, a share (0..1) for errors, checks and failed sessions, and
+    per second for rates.
     """
 
     metric: Metric
@@ -56,7 +58,7 @@ class Objective:
         """A value of this objective's kind for people."""
         if math.isnan(value):
             return "no data"
-        if self.metric in {"errors", "checks"}:
+        if self.metric in _SHARES:
             return f"{value * 100:.3g}%"
         if self.metric == "rate":
             return f"{value:.4g}/s"
@@ -129,13 +131,13 @@ def _metric(word: str) -> tuple[Metric, float]:
         return "quantile", float(word[1:]) / 100
     known: dict[str, Metric] = {
         "mean": "mean", "avg": "mean", "max": "max", "error": "errors", "errors": "errors",
-        "rate": "rate", "check": "checks", "checks": "checks",
+        "rate": "rate", "check": "checks", "checks": "checks", "failed": "failed",
     }  # fmt: skip
     return known[word], 0.0
 
 
 def _limit(metric: Metric, text: str) -> float:
-    if metric in {"errors", "checks"}:
+    if metric in _SHARES:
         share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
         if not 0 <= share <= 1:
             raise ValueError("a share lies between 0% and 100%")
@@ -167,8 +169,8 @@ def _judge(objective: Objective, totals: Totals, seconds: float) -> Finding:
 
 
 def _value(objective: Objective, totals: Totals, seconds: float) -> float:
-    if objective.metric == "checks":
-        return _checks(objective, totals)
+    if objective.metric in {"checks", "failed"}:
+        return passed_share(objective, totals)
     whole = totals.whole(objective.of)
     if not whole.count:
         return math.nan
@@ -181,10 +183,13 @@ def _value(objective: Objective, totals: Totals, seconds: float) -> float:
     return (whole.latency.mean if objective.metric == "mean" else whole.latency.high) / 1e6
 
 
-def _checks(objective: Objective, totals: Totals) -> float:
-    pairs = [p for label, p in totals.checks.items() if objective.of in {"", label}]
+def passed_share(objective: Objective, totals: Totals) -> float:
+    """Share of checks that passed, or of sessions that failed; NaN when there were none."""
+    counted = totals.checks if objective.metric == "checks" else totals.iterations
+    pairs = [pair for label, pair in counted.items() if objective.of in {"", label}]
     every = sum(good + bad for good, bad in pairs)
-    return sum(good for good, _ in pairs) / every if every else math.nan
+    wanted = sum(good if objective.metric == "checks" else bad for good, bad in pairs)
+    return wanted / every if every else math.nan
 
 
 def _breach(objective: Objective, totals: Totals) -> int | None:

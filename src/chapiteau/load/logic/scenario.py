@@ -117,7 +117,7 @@ def _fixture(when: Literal["setup", "teardown"], what: Any) -> Any:
         return marked
 
     if callable(what):
-        return mark(what)  # type: ignore[type-var]  # a bare decorator: `what` is the function
+        return mark(what)
     if what not in get_args(Level):
         raise UsageError(
             f"{when}({what!r}): no such level", hint=f"one of {', '.join(get_args(Level))}"

@@ -136,7 +136,7 @@ class Tally:
 
     def flush(self) -> Frame:
         """What came since the last flush, ready for JSON; the counts begin anew."""
-        rows = {name: frame for name, row in self._rows.items() if (frame := row.flush())}
+        rows = {name: part for name, row in self._rows.items() if (part := row.flush())}
         lag, self.lag = self.lag, []
         frame: Frame = {
             "rows": rows,

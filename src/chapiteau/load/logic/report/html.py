@@ -256,7 +256,8 @@ def _capacity(capacity: dict[str, Any] | None) -> str:
     )
     return (
         f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 — a style sheet, not code
 """The report's style sheet: light and dark, screen and paper."""
 
 from typing import Final

@@ -59,10 +59,9 @@ def chart(
         values.append(limit[0])
     x = _Scale(min(xs), max(xs), _LEFT, WIDTH - _RIGHT)
     y = _y_scale(values, log=log)
-    parts = [
-        f"<figure><figcaption>{escape(title)} {_legend(lines)}</figcaption>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
-    ]
+    head = f"<figure><figcaption>{escape(title)} {_legend(lines)}</figcaption>"
+    label = escape(title)
+    parts = [head, f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">']
     parts += _grid(x, y, x_text, y_text)
     if limit is not None:
         parts.append(_limit(y.at(limit[0]), limit[1]))
@@ -82,7 +81,7 @@ def _y_scale(values: list[float], *, log: bool) -> _Scale:
 
 def _nice(value: float) -> float:
     """The next of 1, 2, 2.5, 5 × 10ⁿ: an axis that people can read."""
-    power = 10 ** math.floor(math.log10(value))
+    power = 10.0 ** math.floor(math.log10(value))
     return next((f * power for f in (1, 2, 2.5, 5) if f * power >= value), 10 * power)
 
 
@@ -130,7 +129,10 @@ def _path(line: Line, x: _Scale, y: _Scale) -> str:
             continue
         steps.append(f"{pen}{x.at(at):.1f} {y.at(value):.1f}")
         pen = "L"
-    return f'<path class="line {line.style}" d="{" ".join(steps)}"><title>{escape(line.name)}</title></path>'
+    return (
+        f'<path class="line {line.style}" d="{" ".join(steps)}">'
+        f"<title>{escape(line.name)}</title></path>"
+    )
 
 
 def _legend(lines: Sequence[Line]) -> str:

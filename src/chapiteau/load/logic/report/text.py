@@ -41,15 +41,22 @@ def _figures(document: dict[str, Any]) -> list[str]:
     totals, sound = document["totals"], document["soundness"]
     pace = [point["rate"] for point in document["timeline"]]
     lag = seconds(sound["lag_p99"])
+    processes = f"{sound['processes']} process{'' if sound['processes'] == 1 else 'es'}"
     return [
-        f"{totals['requests']} requests in {format_duration(document['seconds'])}: "
-        f"{totals['rate']:.4g}/s, {totals['errors'] * 100:.3g}% errors, "
-        f"{format_size(totals['received'])} received",
-        f"latency p50 {seconds(totals['p50'])}  p90 {seconds(totals['p90'])}  "
-        f"p99 {seconds(totals['p99'])}  max {seconds(totals['max'])}   "
-        f"(service alone: p99 {seconds(totals['service']['p99'])})",
-        f"generator: {sound['processes']} processes, busiest {sound['cpu_peak'] * 100:.0f}% of a "
-        f"core, sessions late p99 {lag}, dropped {sound['dropped']}",
+        (
+            f"{totals['requests']} requests in {format_duration(document['seconds'])}: "
+            f"{totals['rate']:.4g}/s, {totals['errors'] * 100:.3g}% errors, "
+            f"{format_size(totals['received'])} received"
+        ),
+        (
+            f"latency p50 {seconds(totals['p50'])}  p90 {seconds(totals['p90'])}  "
+            f"p99 {seconds(totals['p99'])}  max {seconds(totals['max'])}   "
+            f"(service alone: p99 {seconds(totals['service']['p99'])})"
+        ),
+        (
+            f"generator: {processes}, busiest {sound['cpu_peak'] * 100:.0f}% of a "
+            f"core, sessions late p99 {lag}, dropped {sound['dropped']}"
+        ),
         f"rate {sparkline(pace[-60:])}",
     ]
 

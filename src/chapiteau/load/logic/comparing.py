@@ -1,0 +1,222 @@
+"""Is one result faster or slower than another? With an interval, and a right to say "cannot tell".
+
+Both results keep histograms of short times in a row. Whole blocks of neighbours are drawn again
+and again (block bootstrap), so that the dependence within a queue stays in the samples. The
+difference of a figure then has an interval; it counts only when it lies beyond the margin.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.histogram import Histogram
+from chapiteau.core.text import table
+from chapiteau.load.logic.report.text import seconds
+from chapiteau.load.logic.statistics import resampled
+from chapiteau.load.logic.tally import text_histogram
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["Change", "compared", "comparison_text"]
+
+_DRAWS: Final = 400
+_FEWEST: Final = 8  # batches below which no interval is worth printing
+_LEVEL: Final = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """A figure's relative change from A to B, with its 95 % interval."""
+
+    figure: str
+    before: float
+    after: float
+    change: float
+    low: float
+    high: float
+
+    def word(self, margin: float) -> str:
+        """slower, faster, same, or cannot tell."""
+        if math.isnan(self.low):
+            return "cannot tell"
+        if self.low > margin:
+            return "slower"
+        if self.high < -margin:
+            return "faster"
+        if self.low >= -margin and self.high <= margin:
+            return "same"
+        return "cannot tell"
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    latency: Histogram
+    bad: int
+
+
+def compared(
+    a: dict[str, Any], b: dict[str, Any], margin: float, chance: "random.Random"
+) -> dict[str, Any]:
+    """The comparison of two result documents, JSON-ready. Raises UsageError when one is empty."""
+    one, two = _batches(a), _batches(b)
+    changes = [
+        _change("p50", one, two, lambda h: h.quantile(0.5), chance),
+        _change("p90", one, two, lambda h: h.quantile(0.9), chance),
+        _change("p99", one, two, lambda h: h.quantile(0.99), chance),
+    ]
+    words = [change.word(margin) for change in changes]
+    errors = (a["totals"]["errors"], b["totals"]["errors"])
+    found: dict[str, Any] = {
+        "a": _named(a),
+        "b": _named(b),
+        "margin": margin,
+        "changes": [
+            {
+                "figure": c.figure, "before": c.before, "after": c.after, "change": c.change,
+                "low": _number(c.low), "high": _number(c.high), "word": word,
+            }
+            for c, word in zip(changes, words, strict=True)
+        ],
+        "errors": {"before": errors[0], "after": errors[1]},
+        "word": _overall(words, errors),
+        "rows": _rows(a, b),
+    }  # fmt: skip
+    if a.get("capacity") and b.get("capacity"):
+        found["capacity"] = _capacities(a["capacity"], b["capacity"], margin)
+        found["word"] = found["capacity"]["word"]
+    return found
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _named(document: dict[str, Any]) -> dict[str, Any]:
+    keys = ("id", "name", "target", "started", "kind")
+    return {key: document.get(key) for key in keys} | {"rate": document["totals"]["rate"]}
+
+
+def _batches(document: dict[str, Any]) -> list[_Batch]:
+    parts = [_Batch(text_histogram(text), bad) for text, bad in document["batches"]["parts"]]
+    full = [part for part in parts if part.latency.count]
+    if not full:
+        raise UsageError(f"{document['name']}: a result without requests can't be compared")
+    # The first second holds connecting and caches.
+    return full[1:] if len(full) > _FEWEST else full
+
+
+def _change(
+    figure: str,
+    one: list[_Batch],
+    two: list[_Batch],
+    value: Callable[[Histogram], float],
+    chance: "random.Random",
+) -> Change:
+    before, after = value(_merged(one)), value(_merged(two))
+    low = high = math.nan
+    if min(len(one), len(two)) >= _FEWEST:
+        drawn = sorted(
+            math.log(max(1.0, _drawn(two, value, chance)) / max(1.0, _drawn(one, value, chance)))
+            for _ in range(_DRAWS)
+        )
+        edge = int(_DRAWS * (1 - _LEVEL) / 2)
+        low, high = math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
+    return Change(
+        figure=figure,
+        before=before / 1e6,
+        after=after / 1e6,
+        change=after / before - 1 if before else math.nan,
+        low=low,
+        high=high,
+    )
+
+
+def _merged(batches: list[_Batch]) -> Histogram:
+    whole = Histogram()
+    for batch in batches:
+        whole.merge(batch.latency)
+    return whole
+
+
+def _drawn(
+    batches: list[_Batch], value: Callable[[Histogram], float], chance: "random.Random"
+) -> float:
+    """The figure in one resample; blocks of n^⅓ neighbours, the usual length."""
+    block = max(1, round(len(batches) ** (1 / 3)))
+    return value(_merged([batches[i] for i in resampled(len(batches), block, chance)]))
+
+
+def _overall(words: list[str], errors: tuple[float, float]) -> str:
+    if errors[1] > errors[0] + 0.01:
+        return "slower"  # answers that fail fast must not pass as an improvement
+    for word in ("slower", "cannot tell", "faster"):
+        if word in words:
+            return word
+    return "same"
+
+
+def _rows(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
+    """p99 of each name that both have: without intervals, to show where to look."""
+    after = {row["name"]: row for row in b["rows"]}
+    found = []
+    for row in a["rows"][:100]:
+        other = after.get(row["name"])
+        if other is not None and row["p99"] and other["p99"]:
+            change = other["p99"] / row["p99"] - 1
+            found.append(
+                {"name": row["name"], "before": row["p99"], "after": other["p99"], "change": change}
+            )
+    return found
+
+
+def _capacities(a: dict[str, Any], b: dict[str, Any], margin: float) -> dict[str, Any]:
+    """Disjoint intervals make a difference; the margin says whether it matters."""
+    word = "cannot tell"
+    if a["interval"] and b["interval"]:
+        if b["interval"][0] > a["interval"][1]:
+            word = "faster"
+        elif b["interval"][1] < a["interval"][0]:
+            word = "slower"
+        elif a["held"] and abs(b["held"] / a["held"] - 1) <= margin:
+            word = "same"
+    return {"before": a["interval"], "after": b["interval"], "word": word}
+
+
+def comparison_text(found: dict[str, Any]) -> str:
+    """The comparison for a terminal."""
+    lines = [f"B is {found['word']}" if found["word"] != "same" else "A and B are the same"]
+    if found["word"] == "cannot tell":
+        lines[0] = "cannot tell: the measurements vary too much, or are too short"
+    if capacity := found.get("capacity"):
+        lines.append(f"capacity {_span(capacity['before'])} → {_span(capacity['after'])}")
+    rows = [
+        (
+            change["figure"],
+            seconds(change["before"]),
+            seconds(change["after"]),
+            f"{change['change'] * 100:+.1f}%",
+            "–"
+            if change["low"] is None
+            else f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%",
+            change["word"],
+        )
+        for change in found["changes"]
+    ]
+    lines += ["", table(rows, ("", "A", "B", "change", "95 % interval", f"±{found['margin']:.0%}"))]
+    errors = found["errors"]
+    lines.append(f"\nerrors {errors['before'] * 100:.3g}% → {errors['after'] * 100:.3g}%")
+    worst = sorted(found["rows"], key=lambda row: -abs(row["change"]))[:10]
+    if len(found["rows"]) > 1:
+        moved = [
+            (r["name"], seconds(r["before"]), seconds(r["after"]), f"{r['change'] * 100:+.0f}%")
+            for r in worst
+        ]
+        lines += ["", table(moved, ("p99 of", "A", "B", "change"))]
+    return "\n".join(lines)
+
+
+def _span(interval: list[float] | None) -> str:
+    return "none" if interval is None else f"{interval[0]:.4g}–{interval[1]:.4g}/s"
