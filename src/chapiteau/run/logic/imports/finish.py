@@ -46,6 +46,7 @@ def finish(draft: Draft, title: str) -> Imported:
     """
     _drop_empty_services(draft)
     _keep_rights(draft)
+    _use_line_mode(draft)
     _drop_dead_references(draft)
     _break_cycles(draft)
     _drop_invalid(draft)
@@ -96,6 +97,20 @@ def _keep_rights(draft: Draft) -> None:
                 _origin(draft, ("service", name)),
                 "its command uses a set-uid program: no_new_privs is switched off",
                 "Chapiteau lets set-uid programs gain nothing by default",
+            )
+
+
+def _use_line_mode(draft: Draft) -> None:
+    """A file of one's own, syslog and journald take lines, not bytes as they come."""
+    for name, table in draft.tables.get("service", {}).items():
+        log = table.get("log", {})
+        wanted = [k for k in ("file", "syslog", "journald") if log.get(k) not in (None, "", "none")]
+        if wanted and log.get("mode") != "line":
+            log["mode"] = "line"
+            draft.table("service", name).changed(
+                _origin(draft, ("service", name, "log", wanted[0])),
+                "each line there gets a time and the process before it",
+                'log.format = "json" makes JSON lines',
             )
 
 

@@ -53,7 +53,7 @@ class _Writer:
             self.subtable((*path, key), value)
 
     def subtable(self, path: KeyPath, value: Mapping[str, Any]) -> None:
-        if value and path not in self.comments and all(_is_full_table(v) for v in value.values()):
+        if value and path not in self.comments and not self.own_keys(path, value):
             self.table(path, value)  # [service.web] says that [service] exists
             return
         self.lines.append("")
@@ -61,15 +61,18 @@ class _Writer:
         self.lines.append(f"[{'.'.join(_key(part) for part in path)}]")
         self.table(path, value)
 
+    def own_keys(self, path: KeyPath, value: Mapping[str, Any]) -> bool:
+        """Whether anything stands in the table itself, below its own header."""
+        return any(
+            not isinstance(inner, Mapping) or self.fits_inline(path, key, inner)
+            for key, inner in value.items()
+        )
+
     def fits_inline(self, path: KeyPath, key: str, value: Mapping[str, Any]) -> bool:
         if len(path) < 2 or len(value) > _INLINE or (*path, key) in self.comments:
             return False
         plain = all(isinstance(v, str | bool | int | float) for v in value.values())
         return plain and len(_entry(key, value)) <= _WIDTH
-
-
-def _is_full_table(value: object) -> bool:
-    return isinstance(value, Mapping)
 
 
 def _comment_lines(text: str) -> Iterator[str]:

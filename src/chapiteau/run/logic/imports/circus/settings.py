@@ -150,7 +150,7 @@ WATCHER: Final[dict[str, Rule]] = {
     "close_child_stdin": lose_if(
         lambda value: not boolean(value),
         "let processes read circusd's own input",
-        'stdin = "pty" gives a terminal of its own',
+        "the input of every service is empty; stdin_socket hands a socket over",
         "the input is empty",
     ),
     "rlimit_nofile": _rlimit("limits.open_files"),
@@ -159,6 +159,11 @@ WATCHER: Final[dict[str, Rule]] = {
     "rlimit_stack": _rlimit("limits.stack"),
     "rlimit_fsize": _rlimit("limits.file_size"),
     "rlimit_as": _rlimit("limits.address_space"),
+    **for_each(
+        "rlimit_cpu rlimit_data rlimit_rss rlimit_memlock rlimit_nice rlimit_rtprio "
+        "rlimit_rttime rlimit_sigpending rlimit_msgqueue rlimit_locks",
+        lose("was a limit that Chapiteau has no name for", "start the program with prlimit(1)"),
+    ),
     "shell_args": lose("were arguments of the shell", "write them into the command"),
     "check_flapping": same(_NOT_READ),
     **{

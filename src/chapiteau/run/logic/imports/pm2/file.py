@@ -190,13 +190,8 @@ def _variants(target: Target, variants: Mapping[str, Option], wanted: str) -> No
 
 def _literal_env(target: Target) -> None:
     env = target.get("env") or {}
-    for name, value in list(env.items()):
-        if isinstance(value, Mapping | list):
-            option = Option(name=f"env.{name}", value=value, where="", section=f"[{target.name}]")
-            target.lost(option, "is not a plain value", "write it as text")
-            del env[name]
-        else:
-            env[name] = _keep_ours(text(value))
+    for name, value in env.items():
+        env[name] = _keep_ours(text(value))
 
 
 def _keep_ours(value: str) -> str:

@@ -110,7 +110,15 @@ def _environment(option: Option, target: Target) -> None:
     if not hasattr(values, "items"):
         raise ValueError("is no object of names and values")
     for name, value in values.items():
-        if value is not None:
+        if isinstance(value, dict | list):
+            part = Option(
+                name=f"{option.name}.{name}",
+                value=value,
+                where=option.where,
+                section=option.section,
+            )
+            target.lost(part, "is not a plain value", "write it as text")
+        elif value is not None:
             target.set(f"env.{name}", value, option)
     target.kept(option, "env")
 

@@ -117,6 +117,7 @@ def _processes(draft: Draft, files: list[_File], dotenv: frozenset[str]) -> None
         names=names,
         merged=merged,
     )
+    whole.take_shared_logs()
     for name in merged:
         whole.take(name)
     whole.wait_for_each_other()

@@ -53,7 +53,8 @@ def take_probe(target: Target, key: str, option: Option, parts: Parts) -> None:
         if name in found:
             apply(parts(found[name]), rules, inner)
     if "http_get" in found and isinstance(found["http_get"].value, Mapping):
-        inner.set("http", _url(found["http_get"].value), option)
+        address = {o.name: o.value for o in parts(found["http_get"])}
+        inner.set("http", _url(address), option)
         inner.values.pop("exec", None)
     if not inner.get("http") and not inner.get("exec"):
         del target.values[key]

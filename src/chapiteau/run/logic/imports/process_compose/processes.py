@@ -25,6 +25,10 @@ from chapiteau.run.logic.imports.rules import apply
 __all__ = ["Processes", "pairs"]
 
 _SIMPLE: Final = re.compile(r"(?:[\w@%+=:,./\s{}-]|\$\{[\w.]+\})+")  # nothing for a shell to do
+_CONDITIONS: Final = frozenset(
+    "process_started process_healthy process_completed process_completed_successfully "
+    "process_log_ready".split()
+)
 _ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 
 
@@ -129,6 +133,8 @@ class Processes:
                 target.lost(option, f"{name}: {exc}", "write the value down")
         if own:
             target.kept(own, "env")
+        if "${process.number}" in str(target.get("env")):
+            self._count_from_one(target, own or self.shared["environment"])
         files = [".env"] if self.dotenv else []
         if more := options.get("env_file"):
             listed = more.value if isinstance(more.value, list) else [more.value]
@@ -136,6 +142,13 @@ class Processes:
             target.kept(more, "env_files")
         if files:
             target.set("env_files", files)
+
+    def _count_from_one(self, target: Target, option: Option) -> None:
+        target.changed(
+            option,
+            "PC_REPLICA_NUM became ${process.number}, which counts from 1 instead of 0",
+            "let the program subtract 1 where that matters",
+        )
 
     def _command(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
         command, entrypoint = options.get("command"), options.get("entrypoint")
@@ -151,6 +164,8 @@ class Processes:
         except (ValueError, TypeError) as exc:
             target.lost(option, f"its value can't be used: {exc}", "set command by hand")
             return
+        if "${process.number}" in line:
+            self._count_from_one(target, option)
         self._shell_line(target, option, line, options)
         if entrypoint:
             target.kept(entrypoint, "process-compose ignores it beside command")
@@ -188,29 +203,34 @@ class Processes:
         if line := options.get("ready_log_line"):
             take_log_line(target, line)
 
-    def _logs(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
-        place = options.get("log_location")
-        setup = options.get("log_configuration") or self.shared.get("log_configuration")
-        whole = self.shared.get("log_location")
-        if place:
-            for option in self._filled(target, [place], filling):
-                target.put(option, "log.file", option.value)
-        elif whole:
-            target.lost(
+    def take_shared_logs(self) -> None:
+        """The log of the whole project: [log]."""
+        top = self.draft.table()
+        if whole := self.shared.get("log_location"):
+            top.lost(
                 whole,
                 "was one file for all processes",
                 "each service has a file of its own; `chapiteau logs` shows them together",
             )
-        if setup is None:
-            return
+        if setup := self.shared.get("log_configuration"):
+            self._log_lines(top, setup)
+            for rotation in (o for o in self._parts(setup) if o.name == "rotation"):
+                apply(self._parts(rotation), ROTATION, top)
+
+    def _logs(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
+        if setup := options.get("log_configuration"):
+            self._log_lines(target, setup)
+            for rotation in (o for o in self._parts(setup) if o.name == "rotation"):
+                self._rotation(target, rotation)
+        if place := options.get("log_location"):
+            for option in self._filled(target, [place], filling):
+                target.put(option, "log.file", option.value)
+
+    def _log_lines(self, target: Target, setup: Option) -> None:
         parts = self._parts(setup)
         apply(parts, LOGGER, target)
-        for rotation in (o for o in parts if o.name == "rotation"):
-            self._rotation(target, rotation)
-        if any(o.name == "disable_json" and o.value is True for o in parts):
-            target.set("log.mode", "line")
-        else:
-            target.set("log.mode", "line")
+        target.set("log.mode", "line")
+        if not any(o.name == "disable_json" and o.value is True for o in parts):
             target.set("log.format", "json")
 
     def _rotation(self, target: Target, rotation: Option) -> None:
@@ -239,6 +259,9 @@ class Processes:
         if other is None:
             target.lost(option, "waits for a process that is not there", "add it by hand")
             return
+        if condition not in _CONDITIONS:
+            target.lost(option, f"{condition!r} is no condition", "write needs or after")
+            return
         key = "after" if condition == "process_started" else "needs"
         target.set(key, [*(target.get(key) or ()), other], option)
         service = self.draft.table("service", other)
@@ -251,13 +274,5 @@ class Processes:
                 "waited for its end, with success or not",
                 "a one-shot has to end with 0: end its command with `|| true`",
             )
-        elif condition == "process_started":
-            target.kept(option, "after")
-        elif condition in (
-            "process_healthy",
-            "process_log_ready",
-            "process_completed_successfully",
-        ):
-            target.kept(option, "needs")
         else:
-            target.lost(option, f"{condition!r} is no condition", "write needs or after")
+            target.kept(option, key)

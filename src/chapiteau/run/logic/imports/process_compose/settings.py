@@ -189,8 +189,8 @@ PROCESS: Final[dict[str, Rule]] = {
     "replicas": keep("processes", integer),
     "success_exit_codes": _success,
     "disabled": lambda option, target: target.put(option, "autostart", not boolean(option.value)),
-    "is_tty": lambda option, target: target.put(
-        option, "stdin", "pty" if boolean(option.value) else "null"
+    "is_tty": lose_if(
+        boolean, "gave it a terminal", "script -qc COMMAND /dev/null makes one", "was off"
     ),
     "is_foreground": _foreground,
     "is_interactive": lose_if(boolean, "wanted a person at the terminal", _TERMINAL, "was off"),

@@ -9,7 +9,9 @@ from chapiteau.run.logic.imports.draft import literal
 
 __all__ = ["Filling"]
 
-_ENV: Final = re.compile(r"\$\$|\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<bare>[A-Za-z_]\w*)")
+_ENV: Final = re.compile(
+    r"(?P<kept>\$\$(?:\{[^{}]*\})?)|\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<bare>[A-Za-z_]\w*)"
+)
 _TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<code>.*?)\s*-?\}\}")
 _SIMPLE: Final = re.compile(r"\.(\w+)")
 
@@ -32,14 +34,14 @@ class Filling:
             return literal(filled)
         pieces, last = [], 0
         for match in _ENV.finditer(filled):
-            pieces += [filled[last : match.start()], self._variable(match, for_shell)]
+            pieces += [literal(filled[last : match.start()]), self._variable(match, for_shell)]
             last = match.end()
-        return "".join([*pieces, filled[last:]])
+        return "".join([*pieces, literal(filled[last:])])
 
     def _variable(self, match: re.Match[str], for_shell: bool) -> str:
+        if kept := match["kept"]:
+            return literal(kept[1:])  # $$ keeps a dollar for the shell
         name = match["braced"] or match["bare"]
-        if name is None:
-            return "$"  # $$ keeps a dollar for the shell
         if name == "PC_REPLICA_NUM":
             return "${process.number}"
         if name == "PC_PROC_NAME":

@@ -133,11 +133,12 @@ class _Parser:
             value = self.operand(path, depth)
             while self.peek().text in ("+", "||", "??"):
                 value = self.combined(value, path, depth)
-            if not self.at_end():
+            if not self.at_end(path):
                 raise _NotStatic
         except _NotStatic:
             self.at = start
-            while not self.at_end():
+            self.skip_one()
+            while not self.at_end(path):
                 self.skip_one()
             last = self.tokens[max(self.at - 1, start)]
             return Dynamic(self.source.text[first.start : last.end])
@@ -156,13 +157,13 @@ class _Parser:
             raise _NotStatic
         return left or right if operator == "||" else (right if left is None else left)
 
-    def at_end(self) -> bool:
+    def at_end(self, path: KeyPath) -> bool:
         token = self.peek()
         if token.kind == "end" or token.text in (",", "}", "]", ")", ";"):
             return True
         # A new line ends a statement where no operator goes on (JavaScript's own rule, roughly).
-        before = self.tokens[self.at - 1] if self.at else token
-        return token.line > before.line and token.kind in ("name", "end") and self.at > 0
+        before = self.peek(-1)
+        return not path and token.line > before.line and token.kind == "name"
 
     def operand(self, path: KeyPath, depth: int) -> Any:
         token = self.take()

@@ -10,6 +10,7 @@ from chapiteau.run.logic.imports.draft import literal
 
 __all__ = ["Expansion", "read_pairs"]
 
+_OURS: Final = re.compile(r"(?<!\$)\$\{(?:env|host|process)\.[^{}]*\}")
 _MARK: Final = re.compile(r"%(?:\((?P<name>[^)]*)\)(?P<form>[-+ #0]*\d*(?:\.\d+)?[a-zA-Z])|%)")
 
 
@@ -55,6 +56,10 @@ class Expansion:
 
 def read_pairs(text: str) -> dict[str, str]:
     """KEY="value",KEY2=value2 as supervisord splits it. Raises ValueError."""
+    # Our own variables stand for words that supervisord would have filled in before it splits.
+    ours = list(dict.fromkeys(_OURS.findall(text)))
+    for number, name in enumerate(ours):
+        text = text.replace(name, f"OURS{number}VARIABLE")
     lexer = shlex.shlex(text)
     lexer.wordchars += "/.+-():"
     try:
@@ -66,5 +71,8 @@ def read_pairs(text: str) -> dict[str, str]:
         part = tokens[at : at + 3]
         if len(part) != 3 or part[1] != "=":
             raise ValueError(f'{text!r} is not KEY="value",KEY="value"')
-        pairs[part[0]] = part[2].strip("'\"")
+        value = part[2].strip("'\"")
+        for number, name in enumerate(ours):
+            value = value.replace(f"OURS{number}VARIABLE", name)
+        pairs[part[0]] = value
     return pairs

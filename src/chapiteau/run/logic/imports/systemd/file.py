@@ -90,7 +90,7 @@ def _gather(sources: Sequence[Source], choices: Choices) -> list[_Unit]:
 
 def _service(draft: Draft, target: Target, unit: _Unit) -> None:
     take_service(draft, target, unit.name, unit.options("Service"))
-    plain = [o for o in last_wins(unit.options("Unit")) if o.name not in _ORDER]
+    plain = [o for o in last_wins(unit.options("Unit"), target) if o.name not in _ORDER]
     apply_rules(filled(plain, unit.name, target), target, "Unit")
     apply_rules([o for o in unit.options("Install") if o.value != ""], target, "Install")
     _strangers(target, unit)

@@ -42,12 +42,16 @@ def apply_rules(options: Sequence[Option], target: Target, which: str) -> None:
             target.lost(option, f"its value can't be used: {exc}", "set it by hand")
 
 
-def last_wins(options: Sequence[Option], lists: frozenset[str] = frozenset()) -> list[Option]:
+def last_wins(
+    options: Sequence[Option], target: Target, lists: frozenset[str] = frozenset()
+) -> list[Option]:
     """As systemd reads repeated directives: lists grow, an empty value empties, else the last."""
     kept: list[Option] = []
     for option in options:
         if option.value == "" or option.name not in lists:
-            kept = [o for o in kept if o.name != option.name]
+            for before in [o for o in kept if o.name == option.name]:
+                kept.remove(before)
+                target.kept(before, f"is overruled by {option.where}")
         if option.value != "":
             kept.append(option)
     return kept
@@ -62,7 +66,7 @@ _LISTS: Final = frozenset(
 
 def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Option]) -> None:
     """One [Service] section."""
-    sound = filled(last_wins(options, _LISTS), unit, target)
+    sound = filled(last_wins(options, target, _LISTS), unit, target)
     simple = [o for o in sound if o.name not in TOGETHER]
     _defaults(target)
     _timeouts(target, sound)
@@ -82,7 +86,8 @@ def filled(options: Sequence[Option], unit: str, target: Target) -> list[Option]
         try:
             value = fill(str(option.value), known)
         except ValueError as exc:
-            target.lost(option, f"its value can't be used: {exc}", "write the value down")
+            hint = "give the file its instance's name (web@blue.service), or write the value down"
+            target.lost(option, f"its value can't be used: {exc}", hint)
             continue
         made.append(
             Option(name=option.name, value=value, where=option.where, section=option.section)

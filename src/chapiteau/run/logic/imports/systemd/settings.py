@@ -294,12 +294,11 @@ SERVICE: Final[dict[str, Rule]] = {
         "gave rights to a user that is not root",
         "capabilities keeps them for the user; a low port is better a [socket.NAME]",
     ),
-    "StandardInput": lambda option, target: (
-        target.kept(option, "the input is empty")
-        if text(option.value).strip() == "null"
-        else target.put(option, "stdin", "pty")
-        if text(option.value).startswith("tty")
-        else target.lost(option, "was another input", "stdin_socket hands a socket over")
+    "StandardInput": lose_if(
+        lambda value: text(value).strip() != "null",
+        "was another input",
+        "the input of every service is empty; stdin_socket hands a socket over",
+        "the input is empty",
     ),
     "StandardOutput": _output,
     "StandardError": _error_output,

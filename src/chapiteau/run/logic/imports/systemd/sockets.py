@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chapiteau.run.logic.imports.draft import Draft
 from chapiteau.run.logic.imports.reading.source import Option
-from chapiteau.run.logic.imports.systemd.services import apply_rules
+from chapiteau.run.logic.imports.systemd.services import apply_rules, last_wins
 from chapiteau.run.logic.imports.systemd.words import fill, specifiers
 
 __all__ = ["take_socket"]
@@ -28,7 +28,7 @@ def take_socket(draft: Draft, unit: str, options: Sequence[Option]) -> list[str]
         elif option.name == "Service":
             top.kept(option, "sockets of that service")
     made: list[str] = []
-    rest = [o for o in options if o.name not in _OWN]
+    rest = last_wins([o for o in options if o.name not in _OWN], top)
     for option in _addresses(options):
         try:
             settings = _address(fill(str(option.value), known))
