@@ -298,8 +298,8 @@ class Worker:
     def _run(self, conn: Connection, incoming: Incoming, environ: dict[str, Any]) -> bool:
         """Run a request; False when the lead was lost, the connection then comes back by itself."""
         conn.requests += 1
-        keep = incoming.head.keep and (bool(conn.data) or not self._enough(conn))
-        exchange = Exchange(conn, incoming, keep=keep, dates=self._dates)
+        leaving = self._drained if conn.requests < self.options.requests_per_connection else _yes
+        exchange = Exchange(conn, incoming, leaving=leaving, dates=self._dates)
         conn.busy = True
         started = self._now()
         leading = not (self._mean > _SLOW and self.options.threads > 1)
@@ -327,13 +327,8 @@ class Worker:
         self._wake()
         return False
 
-    def _enough(self, conn: Connection) -> bool:
-        """Whether this answer is the connection's last one.
-
-        Connections live long and are taken by whoever was awake when they came. Closing each
-        after many requests lets them spread over the siblings again.
-        """
-        return self._draining or conn.requests >= self.options.requests_per_connection
+    def _drained(self) -> bool:
+        return self._drain_asked
 
     def _watch(self, conn: Connection, mask: int) -> None:
         if mask == conn.mask:
@@ -414,3 +409,12 @@ class Worker:
             return False
         self._watch(self._welcome(sock, address, base), READ)
         return True
+
+
+def _yes() -> bool:
+    """The last request of a connection that has had many.
+
+    Connections live long and belong to whichever worker was awake when they came. Ending each
+    after a while lets them spread over the siblings again.
+    """
+    return True

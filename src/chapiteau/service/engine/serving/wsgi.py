@@ -92,16 +92,19 @@ class Exchange:
     """One request's answer on its way from the application to the socket."""
 
     __slots__ = (
-        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_length", "_sent", "_version",
+        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_leaving", "_length", "_sent", "_version",
         "headers", "keep", "status",
     )  # fmt: skip
 
-    def __init__(self, conn: Connection, incoming: Incoming, *, keep: bool, dates: Dates) -> None:
+    def __init__(
+        self, conn: Connection, incoming: Incoming, *, leaving: Callable[[], bool], dates: Dates
+    ) -> None:
         self._conn = conn
         self._dates = dates
         self._version = incoming.head.version
         self._head = incoming.head.method == "HEAD"
-        self.keep = keep
+        self.keep = incoming.head.keep
+        self._leaving = leaving
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self._sent = False
@@ -201,6 +204,8 @@ class Exchange:
         # A line end inside a value would let an answer forge headers (or a second answer).
         if text.count("\n") != count or text.count("\r") != count or "\0" in text:
             raise RuntimeError("a header holds a line end")
+        # Asked only now: the worker may have been told to stop while the application was working.
+        self.keep = self.keep and (bool(self._conn.data) or not self._leaving())
         if not self.keep:
             text += "Connection: close\r\n"
         elif self._version == 10:

@@ -1,0 +1,204 @@
+"""What a worker does with connections and requests, good and bad."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.service.serving.conftest import Site
+
+pytestmark = pytest.mark.slow
+
+
+def test_many_requests_on_one_connection_also_sent_ahead(site: Site) -> None:
+    site.start()
+    wire = site.connect()
+    assert wire.ask("/environ?a=%20b", "X-A: 1")[2] == (
+        b"REQUEST_METHOD=GET\nPATH_INFO=/environ\nQUERY_STRING=a=%20b\nREMOTE_ADDR=127.0.0.1\nHTTP_X_A=1"
+    )
+    wire.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
+    assert [wire.answer()[0] for _ in range(5)] == [200] * 5
+    assert wire.ask("/", "Connection: close")[0] == 200
+    assert wire.closed()
+
+
+def test_bodies_with_a_length_in_chunks_and_after_100_continue(site: Site) -> None:
+    site.start()
+    wire = site.connect()
+    wire.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhel")
+    wire.send(b"lo")
+    assert wire.answer()[2] == b"hello"
+    wire.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n")
+    wire.send(b"2\r\nde\r\n0\r\n\r\n")
+    assert wire.answer()[2] == b"abcde"
+    wire.send(
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    )
+    assert wire.answer()[0] == 100
+    wire.send(b"ok")
+    assert wire.answer()[2] == b"ok"
+    long = b"y" * (3 << 20)
+    wire.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(long) + long)
+    assert wire.answer()[2] == long
+
+
+def test_a_stream_goes_out_in_chunks_and_a_large_answer_whole(site: Site) -> None:
+    site.start()
+    wire = site.connect()
+    status, head, body = wire.ask("/stream")
+    assert (status, body) == (200, b"part 0\npart 1\npart 2\n")
+    assert b"Transfer-Encoding: chunked" in head
+    assert len(wire.ask("/big?8000000")[2]) == 8_000_000
+    wire.send(b"GET /stream HTTP/1.0\r\n\r\n")
+    while not wire.closed():
+        pass
+
+
+def test_head_has_no_body(site: Site) -> None:
+    site.start()
+    wire = site.connect()
+    wire.send(b"HEAD /big?5 HTTP/1.1\r\nHost: x\r\n\r\nGET /big?3 HTTP/1.1\r\nHost: x\r\n\r\n")
+    data = b""
+    while b"xxx" not in data:
+        data += wire.sock.recv(4096)
+    assert data.count(b"HTTP/1.1 200 OK") == 2
+    assert b"Content-Length: 5\r\n" in data
+    assert not data.endswith(b"xxxx")
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"BROKEN\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (b"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET /#a HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+        (b"GET " + b"/" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+    ],
+)  # fmt: skip
+def test_a_bad_request_is_told_so_and_the_connection_closed(
+    site: Site, data: bytes, status: int
+) -> None:
+    site.start()
+    wire = site.connect()
+    wire.send(data)
+    found, head, _ = wire.answer()
+    assert found == status
+    assert b"Connection: close" in head
+    assert wire.closed()
+
+
+def test_faults_of_the_application_hurt_only_their_own_request(site: Site) -> None:
+    worker = site.start()
+    for path in ("/raise", "/forge"):
+        status, head, body = site.connect().ask(path)
+        assert status == 500
+        assert b"Set-Cookie" not in head
+        assert b"purpose" not in body
+    with pytest.raises(ConnectionError):
+        site.connect().ask("/short")  # half an answer must not look like a whole one
+    assert site.connect().ask("/")[0] == 200
+    assert worker.poll() is None
+
+
+def test_slow_requests_do_not_keep_fast_ones_waiting(site: Site) -> None:
+    site.start("--threads", "3")
+    slow = [site.connect() for _ in range(2)]
+    for wire in slow:
+        wire.send(b"GET /slow?1.5 HTTP/1.1\r\nHost: x\r\n\r\n")
+    wire = site.connect()
+    took = []
+    for _ in range(30):
+        before = time.monotonic()
+        assert wire.ask("/")[0] == 200
+        took.append(time.monotonic() - before)
+    assert max(took) < 0.5
+    assert [w.answer()[0] for w in slow] == [200, 200]
+    assert slow[0].ask("/")[0] == 200  # and the connection is as good as before
+
+
+def test_a_client_that_sends_slowly_holds_no_thread(site: Site) -> None:
+    site.start("--threads", "1")
+    drip = site.connect()
+    drip.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\na")
+    assert site.connect().ask("/")[0] == 200
+    drip.send(b"bcd")
+    assert drip.answer()[2] == b"abcd"
+
+
+def test_a_reader_that_takes_nothing_holds_no_other_client(site: Site) -> None:
+    site.start("--threads", "1")
+    lazy = site.connect()
+    lazy.send(b"GET /big?8000000 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert site.connect().ask("/")[0] == 200
+    assert len(lazy.answer()[2]) == 8_000_000
+
+
+def test_term_ends_with_0_after_what_was_asked(site: Site) -> None:
+    worker = site.start("--linger", "0.3")
+    idle, busy = site.connect(), site.connect()
+    assert idle.ask("/")[0] == 200
+    busy.send(b"GET /slow?0.8 HTTP/1.1\r\nHost: x\r\n\r\n")
+    half = site.connect()
+    half.send(b"GET / HTTP/1.1\r\nHo")
+    time.sleep(0.2)  # the worker must have read them: nothing outside tells when it has
+    worker.terminate()
+    half.send(b"st: x\r\n\r\n")
+    assert half.answer()[0] == 200
+    status, head, _ = busy.answer()
+    assert status == 200
+    assert b"Connection: close" in head
+    assert idle.closed()
+    assert worker.wait(10) == 0
+
+
+def test_a_request_that_comes_while_draining_is_answered(site: Site) -> None:
+    worker = site.start("--linger", "2")
+    wire = site.connect()
+    assert wire.ask("/")[0] == 200
+    worker.terminate()
+    other = site.connect()  # stays in the queue of the socket, for whoever comes next
+    other.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert wire.ask("/")[0] == 200
+    assert worker.wait(10) == 0
+    site.start()
+    assert other.answer()[0] == 200
+
+
+def test_a_factory_that_fails_is_told_in_words(site: Site) -> None:
+    for app, words in (
+        ("apps:broken", "no database"),
+        ("apps:ap", "did you mean 'app'?"),
+        ("nowhere:app", "no module 'nowhere'"),
+        ("apps", "names no application"),
+    ):
+        worker = site.spawn(app=app)
+        _, told = worker.communicate(timeout=15)
+        assert worker.returncode in (1, 3), app
+        assert words in told.decode()
+
+
+def test_an_address_in_use_is_told_with_the_address(site: Site) -> None:
+    from tests.support import run_cli
+
+    site.start()
+    done = run_cli("service", "serve", "apps:app", "--bind", f"127.0.0.1:{site.port}")
+    assert done.returncode == 1
+    assert f"127.0.0.1:{site.port}" in done.stderr
+
+
+def test_threads_of_a_worker_serve_at_the_same_time(site: Site) -> None:
+    site.start("--threads", "4")
+    wires = [site.connect() for _ in range(4)]
+    before = time.monotonic()
+    threads = [threading.Thread(target=wire.ask, args=("/slow?0.5",)) for wire in wires]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert time.monotonic() - before < 1.5
