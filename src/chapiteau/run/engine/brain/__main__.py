@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
+from chapiteau.run.engine.brain.own import own_services
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.link import KeeperLink
@@ -41,6 +42,7 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
     try:
         spec = _the_spec(config, run_dir, first=first)
         supervisor = Supervisor(spec, config, run_dir, link)
+        supervisor.own_services = own_services(config)
         link.on_gone = supervisor.finished.set
         await supervisor.begin(only)
         control = await _open_control(supervisor)

@@ -23,6 +23,7 @@ from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output, Stream
+from chapiteau.run.engine.service.beside import Beside
 from chapiteau.run.engine.service.notify import NotifySocket
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings
@@ -61,6 +62,7 @@ class Supervisor:
         self.generation = 1
         self.started_wall = self.clock.wall()
         self.brain_restarts = self.keeper_pid = 0
+        self.own_services: dict[str, Service] = {}  # ours, like the dashboard
         self.exit_code = 0
         self.last_words: ChapiteauError | None = None  # why it ended by itself
         self.finished = asyncio.Event()
@@ -68,6 +70,7 @@ class Supervisor:
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
         self._stopping: asyncio.Task[None] | None = None
+        self._beside: dict[str, Beside] = {}
         self._drops: dict[Stream, tuple[float, int]] = {}
         self._sample: dict[str, Any] = {}
 
@@ -89,13 +92,15 @@ class Supervisor:
         self._notify = await open_notify(self, hello["fds"])
         self._notify.on_message = self._heard
         await bind_sockets(self, hello["fds"])
-        for name, service in self.spec.service.items():
+        for name, service in {**self.spec.service, **self.own_services}.items():
             self.add_runner(name, service)
         found = adopt_children(self)
         self.ground.say(
             "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
         )
         self._switch_on(set(only))
+        for runner in self.runners.values():
+            self.start_helpers(runner)
 
     def add_runner(self, name: str, service: Service) -> Runner:
         """Make a service known; it does not start yet."""
@@ -115,12 +120,27 @@ class Supervisor:
     def forget_runner(self, name: str) -> None:
         """A service that the configuration no longer has, and that has stopped."""
         del self.runners[name]
+        if (beside := self._beside.pop(name, None)) is not None:
+            beside.end()
         self.next_runs.pop(name, None)
         if self._wanted is not None:
             self._wanted.put(name, None)
 
     def start_helpers(self, runner: Runner) -> None:
         """Begin (anew) what goes on beside a service: schedule, watching files, scaling."""
+        if (before := self._beside.pop(runner.name, None)) is not None:
+            before.end()
+        self._beside[runner.name] = Beside(runner, self)
+        self._beside[runner.name].begin()
+
+    async def do(self, verb: str, runner: Runner, options: dict[str, Any], who: str) -> None:
+        """A command that no person gave."""
+        if self._stopping is None:
+            await self._doing(DEEDS[verb], runner, options, verb, who)
+
+    def folder_of(self, runner: Runner) -> Path:
+        """The service's working directory."""
+        return (self.around.folder / runner.spec.cwd).absolute()
 
     def _switch_on(self, only: set[str]) -> None:
         """Start what was wanted before us; on a first start what starts by itself, or `only`."""
@@ -289,6 +309,12 @@ class Supervisor:
         except ChapiteauError as exc:
             return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
 
+    async def upgrade(self, who: str) -> Outcome:
+        """Keeper and brain become those that are installed now; services go on."""
+        from chapiteau.run.engine.brain.renewal import renew
+
+        return await renew(self, who)
+
     async def shutdown(self, who: str) -> None:
         """Stop everything, then the supervisor. Returns at once."""
         self.end(f"asked by {who}")
@@ -321,6 +347,8 @@ class Supervisor:
         if self._stopping is None:
             self.ground.say("supervisor.stopping", why)
             self.link.tell("notify", text="STOPPING=1")
+            for beside in self._beside.values():
+                beside.end()
             self._stopping = asyncio.ensure_future(self._ending())
 
     def hurry(self) -> None:

@@ -62,6 +62,7 @@ DEEDS: Final[dict[str, Deed]] = {
     "scale": _scale,
     "signal": _signal,
     "reopen": _reopen,
+    "renew": lambda _, runner, options: runner.renew(int(options.get("process", 1))),
 }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.logic.spec import Socket
 
-__all__ = ["BindError", "address_of", "bind", "queue_of"]
+__all__ = ["BindError", "address_of", "bind", "connections_to", "queue_of"]
 
 _TCP_INFO_UNACKED = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
 
@@ -130,6 +130,24 @@ def address_of(bound: socket.socket) -> tuple[str, int]:
         return (name if isinstance(name, str) else os.fsdecode(name)), 0
     host, port = name[0], name[1]
     return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), port
+
+
+def connections_to(bound: socket.socket) -> int:
+    """Connections to this socket's address that are open or wait; from /proc/net (proc(5))."""
+    name = bound.getsockname()
+    if isinstance(name, str | bytes):
+        text = os.fsdecode(name)
+        rows = Path("/proc/net/unix").read_text().splitlines()[1:]
+        # state 03 is "connected"; the listener itself is 01
+        return sum(1 for row in rows if row.endswith(f" {text}") and row.split()[5] == "03")
+    port = f":{name[1]:04X}"
+    count = 0
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(OSError):
+            for row in Path(table).read_text().splitlines()[1:]:
+                words = row.split()
+                count += words[1].endswith(port) and words[3] == "01"
+    return count
 
 
 def queue_of(bound: socket.socket) -> int:

@@ -26,7 +26,9 @@ _OFF = (State.DOWN, State.STOPPING)
 class Reload:
     """One reload of one service; `candidates` are the new processes that are not ready yet."""
 
-    def __init__(self, runner: "Runner", spec: Service, generation: int) -> None:
+    def __init__(
+        self, runner: "Runner", spec: Service, generation: int, only: Slot | None = None
+    ) -> None:
         self.candidates: list[Instance] = []
         self._runner, self._ground = runner, runner.ground
         self._old_spec, self._spec, self._generation = runner.spec, spec, generation
@@ -34,6 +36,7 @@ class Reload:
         self._failure = ""
         self._failed: Instance | None = None
         self._cancelled = False
+        self._only = only
 
     def cancel(self) -> None:
         """Somebody wants the service down: give the new ones up."""
@@ -49,6 +52,7 @@ class Reload:
         self._ground.say("service.reloading", service=name, data={"generation": self._generation})
         old_pids = [i.pid for i in runner.instances()]
         slots = sorted(runner.slots.values(), key=lambda s: s.number)
+        slots = slots if self._only is None else [self._only]
         try:
             async with asyncio.timeout(timeout):
                 await self._all(slots)

@@ -319,6 +319,26 @@ class Runner:
             self.changed()
         return outcome
 
+    async def renew(self, number: int) -> Outcome:
+        """Replace one process, as a reload does."""
+        slot = self.slots.get(number)
+        if slot is None or not self.on:
+            return Outcome(ok=False, error=f"{self.name}: no process {number} runs", exit_code=3)
+        self.reload = Reload(self, self.spec, self.generation, only=slot)
+        try:
+            return await self.reload.run(None)
+        finally:
+            self.reload = None
+            self.changed()
+
+    def rest(self) -> None:
+        """A run of a scheduled service is over: the next start begins afresh."""
+        if self.quiet:
+            self.on = False
+            for slot in self.slots.values():
+                if slot.state is not State.DOWN:
+                    slot.feed(Event.STOP_ASKED)
+
     def adopt(self, instance: Instance) -> None:
         """A process found alive (or with an end we have not heard of) at our own start."""
         slot = self.slots.get(instance.number)

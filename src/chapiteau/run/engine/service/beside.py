@@ -1,0 +1,236 @@
+"""What goes on beside a service while it is known: schedule, file watch, scaling, age, on demand.
+
+Each is one task per service; a changed configuration ends them and begins them anew.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.engine.machine.sockets import connections_to, queue_of
+from chapiteau.run.engine.machine.usage import Meter
+from chapiteau.run.engine.machine.watch import Snapshot, differences, take
+from chapiteau.run.engine.service.runner import Runner
+from chapiteau.run.logic.autoscale import Trend, decide
+from chapiteau.run.logic.cron import parse_schedule
+
+__all__ = ["Around", "Beside"]
+
+_LOOK = 1.0  # seconds between two looks at load, memory and age
+_GLANCE = 0.25  # seconds between two looks at files
+
+
+class Around(Protocol):
+    """What these tasks need of the supervisor."""
+
+    clock: Clock
+    bound: dict[str, Any]
+    next_runs: dict[str, float]
+
+    async def do(self, verb: str, runner: Runner, options: dict[str, Any], who: str) -> None:
+        """A command as anybody could give it: queued, and told in the events."""
+        ...
+
+    def folder_of(self, runner: Runner) -> Path:
+        """The service's working directory."""
+        ...
+
+
+class Beside:
+    """The tasks of one service."""
+
+    def __init__(self, runner: Runner, around: Around) -> None:
+        self._runner, self._around = runner, around
+        self._meter = Meter(around.clock)
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        """Start those that the settings ask for."""
+        spec = self._runner.spec
+        wanted: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        if spec.schedule:
+            wanted.append(self._schedule)
+        if spec.watch is not None and spec.watch.paths:
+            wanted.append(self._watch)
+        if spec.on_demand:
+            wanted.append(self._on_demand)
+        if spec.scaling is not None:
+            wanted.append(self._scale)
+        if spec.max_age or spec.limits.memory_soft:
+            wanted.append(self._renew)
+        self._tasks = [asyncio.ensure_future(work()) for work in wanted]
+        for task in self._tasks:
+            task.add_done_callback(_complain)
+
+    def end(self) -> None:
+        """Cancel them."""
+        for task in self._tasks:
+            task.cancel()
+        self._tasks.clear()
+        self._around.next_runs.pop(self._runner.name, None)
+
+    # ── schedule ────────────────────────────────────────────────────────────────────────────
+    async def _schedule(self) -> None:
+        """Start the service at its times; `overlap` says what when it is still at it."""
+        runner, clock = self._runner, self._around.clock
+        rule = parse_schedule(runner.spec.schedule)
+        while True:
+            now = datetime.fromtimestamp(clock.wall(), UTC).astimezone()
+            due = rule.next_after(now).timestamp()
+            self._around.next_runs[runner.name] = due
+            await self._moment(due)
+            busy = any(True for _ in runner.instances())
+            if busy and runner.spec.overlap == "skip":
+                self._runner.ground.say(
+                    "command.done", "skipped: the last run is still going",
+                    service=runner.name, who="schedule", data={"verb": "start", "ok": False},
+                )  # fmt: skip
+                continue
+            if busy and runner.spec.overlap == "kill":
+                await self._around.do("stop", runner, {}, "schedule")
+            elif busy:
+                await runner.until(lambda: not any(True for _ in runner.instances()))
+            runner.rest()
+            await self._around.do("start", runner, {}, "schedule")
+
+    async def _moment(self, due: float) -> None:
+        """Until this moment of the wall clock, in short steps: it may be set while we sleep."""
+        while True:
+            left = due - self._around.clock.wall()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, 30.0))
+
+    # ── files ───────────────────────────────────────────────────────────────────────────────
+    async def _watch(self) -> None:
+        """Reload when files have changed and then been quiet for `debounce`."""
+        runner = self._runner
+        rule = runner.spec.watch
+        if rule is None:
+            return
+        roots = [self._around.folder_of(runner) / path for path in rule.paths]
+        seen: Snapshot = await asyncio.to_thread(take, roots, rule)
+        while True:
+            await asyncio.sleep(_GLANCE)
+            found = await asyncio.to_thread(take, roots, rule)
+            if found == seen:
+                continue
+            changed = differences(seen, found)
+            quiet = found
+            while True:
+                await asyncio.sleep(rule.debounce)
+                found = await asyncio.to_thread(take, roots, rule)
+                if found == quiet:
+                    break
+                quiet = found
+            seen = found
+            if runner.on:
+                await self._around.do(
+                    "reload", runner, {}, f"file change: {', '.join(changed[:3])}"
+                )
+
+    # ── load ────────────────────────────────────────────────────────────────────────────────
+    async def _scale(self) -> None:
+        """One process more or fewer when the load stays beyond a bound."""
+        runner = self._runner
+        rule = runner.spec.scaling
+        if rule is None:
+            return
+        trend = Trend()
+        while True:
+            await asyncio.sleep(_LOOK)
+            if not runner.on or runner.reload is not None or runner.lock.locked():
+                continue
+            now = self._around.clock.now()
+            trend, change = decide(rule, trend, now, runner.wanted, self._load())
+            if change:
+                options = {"processes": runner.wanted + change}
+                await self._around.do("scale", runner, options, f"load ({rule.metric})")
+
+    def _load(self) -> float:
+        """CPU percent per process, or connections waiting per process."""
+        runner = self._runner
+        instances = [i for i in runner.instances() if i.alive]
+        if runner.spec.scaling is not None and runner.spec.scaling.metric == "queue":
+            names = [n for n in runner.spec.sockets if n in self._around.bound]
+            return float(sum(queue_of(self._around.bound[n]) for n in names))
+        now = self._around.clock.now()
+        used = [self._meter.look(i.pid, now - i.began).cpu_percent for i in instances]
+        return sum(used) / len(used) if used else 0.0
+
+    # ── age and memory ──────────────────────────────────────────────────────────────────────
+    async def _renew(self) -> None:
+        """Replace, one at a time, a process that is too old or uses too much memory."""
+        runner, clock = self._runner, self._around.clock
+        spec = runner.spec
+        lives: dict[str, float] = {}  # each process's own allowed age, drawn once
+        while True:
+            await asyncio.sleep(_LOOK)
+            for slot in list(runner.slots.values()):
+                instance = slot.instance
+                if instance is None or not instance.ready or runner.reload is not None:
+                    continue
+                if instance.key not in lives:
+                    spread = runner.ground.chance.uniform(0, spec.max_age_spread)
+                    lives[instance.key] = spec.max_age + spread
+                age = clock.now() - instance.began
+                rss = self._meter.look(instance.pid, age).rss_bytes
+                if spec.max_age and age >= lives[instance.key]:
+                    why = f"older than {lives[instance.key]:.0f} s"
+                elif spec.limits.memory_soft and rss > spec.limits.memory_soft:
+                    why = f"uses {rss >> 20} MiB, more than {spec.limits.memory_soft >> 20}"
+                else:
+                    continue
+                options = {"process": slot.number}
+                await self._around.do("renew", runner, options, f"policy: {why}")
+            alive = {i.key for i in runner.instances()}
+            lives = {key: life for key, life in lives.items() if key in alive}
+
+    # ── on demand ───────────────────────────────────────────────────────────────────────────
+    async def _on_demand(self) -> None:
+        """Start at the first connection to one of its own sockets; stop when nobody came."""
+        runner = self._runner
+        while True:
+            if not runner.on:
+                await self._first_connection()
+                await self._around.do("start", runner, {}, "first connection")
+            await self._idle()
+            if runner.on:
+                await self._around.do("stop", runner, {}, "idle")
+
+    async def _first_connection(self) -> None:
+        loop = asyncio.get_running_loop()
+        came = asyncio.Event()
+        names = [n for n in self._runner.spec.sockets if n in self._around.bound]
+        watched = [self._around.bound[n].dup() for n in names]
+        for one in watched:
+            loop.add_reader(one, came.set)
+        try:
+            await came.wait()
+        finally:
+            for one in watched:
+                loop.remove_reader(one)
+                one.close()
+
+    async def _idle(self) -> None:
+        """Until there was no connection for `idle_stop`; for ever when that is 0."""
+        runner, clock = self._runner, self._around.clock
+        since = clock.now()
+        while runner.on:
+            await asyncio.sleep(_LOOK)
+            bound = [self._around.bound[n] for n in runner.spec.sockets if n in self._around.bound]
+            if any(connections_to(one) for one in bound) or not runner.spec.idle_stop:
+                since = clock.now()
+            elif clock.now() - since >= runner.spec.idle_stop:
+                return
+
+
+def _complain(task: "asyncio.Task[None]") -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        if (error := task.exception()) is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_exception_handler({"message": "beside a service", "exception": error})
