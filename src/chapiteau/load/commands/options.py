@@ -10,7 +10,7 @@ from chapiteau.load.logic.settings import LoadTest
 
 __all__ = ["given", "settings_flags"]
 
-_SHORT: Final = {"duration": "-d", "rate": "-r", "users": "-u"}
+_SHORT: Final = {"duration": "-d", "rate": "-r", "users": "-u", "base": "--url"}
 _CAPACITY: Final = frozenset({"max_rate", "min_capacity", "budget", "confidence"})
 _NOT_CAPACITY: Final = frozenset({"rate", "users", "shape", "duration", "iterations", "abort"})
 _SKIPPED: Final = frozenset({"target"})
@@ -30,7 +30,7 @@ def settings_flags(*, capacity: bool) -> Callable[[Callable[..., Any]], Callable
 
 def _flag(one: Setting) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     name = "--" + one.name.replace("_", "-")
-    text = one.help.removeprefix("(capacity) ")
+    text = one.help.removeprefix("(capacity) ").removeprefix("(document) ")
     if one.default not in {"", "[]", '""'}:
         text += f"  [default: {one.default.strip(chr(34))}]"
     if one.type == "boolean":

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
+from chapiteau.core.problems import Problem
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
@@ -46,6 +47,7 @@ class Job:
     base: str
     target: str
     command: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()  # of the document: what it does without
 
     def plan(self) -> dict[str, Any]:
         """What the load processes are told."""

@@ -13,7 +13,7 @@ from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic.scenario import Play, Scenario, collect
 from chapiteau.load.logic.template import Answer, Flow, Seen
 
-__all__ = ["flow_of", "play_of_file", "play_of_flow", "play_of_url"]
+__all__ = ["play_of_file", "play_of_flow", "play_of_url"]
 
 
 def play_of_file(path: Path) -> Play:
@@ -93,10 +93,3 @@ def _answer(response: Response, *, remember: bool) -> Answer:
     except ValueError:
         value = None
     return Answer(status=response.status, json=value, headers=dict(response.headers))
-
-
-def flow_of(source: dict[str, Any]) -> Flow:
-    """The flow that a document makes; `source` is plain JSON: each process makes its own."""
-    from chapiteau.load.logic.inputs.openapi import read_openapi
-
-    return read_openapi(source["text"], at=source.get("at", "")).flow

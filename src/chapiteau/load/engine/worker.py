@@ -25,10 +25,11 @@ from typing import Any
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.engine.crowd import Crowd, Stage, called
+from chapiteau.load.engine.documents import read_source
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
 from chapiteau.load.engine.http.reactor import Reactor
-from chapiteau.load.engine.source import flow_of, play_of_file, play_of_flow, play_of_url
+from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import arrivals
 from chapiteau.load.logic.scenario import Play
@@ -202,7 +203,7 @@ def _play(source: dict[str, Any]) -> Play:
         return play_of_file(Path(source["path"]))
     if source["kind"] == "url":
         return play_of_url(source["url"])
-    return play_of_flow(flow_of(source))
+    return play_of_flow(read_source(source).flow)
 
 
 async def _obey(channel: socket.socket) -> None:

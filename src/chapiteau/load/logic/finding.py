@@ -36,9 +36,9 @@ def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
     if answer.outcome == "at least":
         line = f"keeps {objective} at {held}, the highest rate that was tried"
     else:
-        low, high = answer.held / _ABOVE, answer.held / _BELOW
+        least, most = answer.held / _ABOVE, answer.held / _BELOW
         missed = f"; missed at {answer.failed:.4g}/s" if answer.failed else ""
-        line = f"keeps {objective} up to {held} (90 % sure: {low:.4g} to {high:.4g}){missed}"
+        line = f"keeps {objective} up to {held} (90 % sure: {least:.4g} to {most:.4g}){missed}"
     if floor is not None and answer.held < floor:
         return _verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
     return _verdict("met", line, 0)

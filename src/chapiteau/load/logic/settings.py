@@ -25,6 +25,21 @@ class LoadTest:
 
     target: str = setting("", help="URL to get, scenario file (.py), or a document of requests.")
     openapi: str = setting("", help="OpenAPI document (URL or file) to make requests from.")
+    format: Literal["", "openapi", "har", "postman", "curl", "urls", "accesslog"] = setting(
+        "", help="What the document is, when its name and content don't tell."
+    )
+    only_safe: bool = setting(False, help="(document) Only what changes nothing: GET and HEAD.")
+    methods: tuple[str, ...] = setting((), help="(document) Only these methods.")
+    include: tuple[str, ...] = setting(
+        (), help='(document) Only these tags, operationIds or "GET /cities/*".'
+    )
+    exclude: tuple[str, ...] = setting((), help="(document) All but these.")
+    deprecated: bool = setting(False, help="(document) Deprecated operations, too.")
+    bearer: str = setting("", help="(document) Token for operations that ask for one.")
+    basic: str = setting("", help="(document) USER:PASSWORD for operations that ask for them.")
+    api_keys: dict[str, str] = setting(factory=dict, help="(document) API keys by scheme or name.")
+    variables: dict[str, str] = setting(factory=dict, help="(document) Of a Postman collection.")
+    pauses: bool = setting(True, help="(document) Keep the pauses that a HAR file shows.")
     base: str = setting("", help="Base URL of relative requests. Default: the target's.")
     scenarios: tuple[str, ...] = setting((), help="Only these scenarios of the file.")
 

@@ -1,0 +1,121 @@
+"""Documents that requests are made from: fetched or read, told apart, tried once beforehand."""
+
+import http.client
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.errors import NotFoundError, UsageError
+from chapiteau.core.problems import Problem
+from chapiteau.load.errors import ScenarioError
+from chapiteau.load.logic import urls
+from chapiteau.load.logic.inputs.reading import InputOptions, guess_format, read_input
+from chapiteau.load.logic.inputs.recorded import Input
+from chapiteau.load.logic.settings import LoadTest
+
+__all__ = ["Found", "find_document", "looks_like_document", "read_source"]
+
+_TIME: Final = 10.0
+_MOST: Final = 256 << 20
+_DOCUMENTS: Final = ("openapi.json", "openapi.yaml", "openapi.yml", ".har", "_collection.json")
+# Settings that say something about a document; they travel to the load processes as they are.
+_SETTINGS: Final = (
+    "only_safe", "methods", "include", "exclude", "deprecated", "bearer", "api_keys", "variables",
+    "pauses",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A document: JSON-ready for the load processes, where the service is, what was left out."""
+
+    source: dict[str, Any]
+    base: str
+    problems: tuple[Problem, ...]
+
+
+def looks_like_document(target: str) -> bool:
+    """Whether a URL is that of a document, and not of a page to be loaded."""
+    return target.split("?", maxsplit=1)[0].endswith(_DOCUMENTS)
+
+
+def find_document(
+    place: str, test: LoadTest, folder: Path, allowed: Callable[[str], None]
+) -> Found:
+    """The document at a URL or in a file, and all that is known of it.
+
+    `allowed` raises for hosts that may not be asked. Raises NotFoundError, ScenarioError,
+    InvalidInputError with every problem that makes it useless.
+    """
+    if place.startswith(("http://", "https://")):
+        allowed(urls.parse(place).host)
+        text, at = _fetched(place, verify=test.verify), place
+        home = Path()
+    else:
+        path = folder / place
+        if not path.is_file():
+            raise NotFoundError(
+                f"{path}: no such file",
+                hint="give a URL, a scenario file, a document, or the name of a [load.NAME]",
+            )
+        text, at, home = path.read_bytes().decode("utf-8-sig", "replace"), "", path.parent
+    name = Path(place).name
+    source = {
+        "kind": test.format or guess_format(name, text),
+        "text": text,
+        "name": name,
+        "at": at,
+        "folder": str(home.resolve()),
+        "options": {key: getattr(test, key) for key in _SETTINGS} | _basic(test.basic),
+    }
+    found = read_source(source)
+    base = test.base or found.base_url
+    if test.openapi and test.target.startswith(("http://", "https://")):
+        base = test.base or test.target
+    if not base:
+        raise UsageError(
+            f"{place} does not say where the service is", hint="pass --base http://host:port"
+        )
+    return Found(source=source, base=base, problems=found.problems)
+
+
+def read_source(source: dict[str, Any]) -> Input:
+    """What a document makes; `source` is plain JSON: each load process makes its own."""
+    folder = Path(source.get("folder", "."))
+    return read_input(
+        source["kind"],
+        source["text"],
+        name=source.get("name", ""),
+        at=source.get("at", ""),
+        options=InputOptions.of(source.get("options", {})),
+        read_file=lambda path: (folder / path).read_bytes(),
+    )
+
+
+def _basic(pair: str) -> dict[str, str]:
+    user, _, password = pair.partition(":")
+    return {"user": user, "password": password} if pair else {}
+
+
+def _fetched(url: str, *, verify: bool) -> str:
+    """A document over HTTP. Raises ScenarioError when it can't be had."""
+    at = urls.parse(url)
+    connection: http.client.HTTPConnection
+    if at.scheme == "https":
+        context = ssl.create_default_context() if verify else ssl._create_unverified_context()  # noqa: S323, SLF001
+        connection = http.client.HTTPSConnection(at.host, at.port, timeout=_TIME, context=context)
+    else:
+        connection = http.client.HTTPConnection(at.host, at.port, timeout=_TIME)
+    try:
+        connection.request("GET", at.path, headers={"accept": "application/json, */*;q=0.5"})
+        answer = connection.getresponse()
+        body = answer.read(_MOST)
+    except (OSError, http.client.HTTPException) as exc:
+        raise ScenarioError(f"{url}: {exc}", hint="is the service running?") from None
+    finally:
+        connection.close()
+    if answer.status != 200:
+        raise ScenarioError(f"{url}: status {answer.status}, so there is no document to go by")
+    return body.decode("utf-8-sig", "replace")
