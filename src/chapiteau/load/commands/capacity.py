@@ -35,15 +35,17 @@ def capacity(
     """
     import asyncio
 
-    from chapiteau.load.commands.showing import ProgressLine, deliver
+    from chapiteau.load.commands.showing import ProgressLine, deliver, warn
     from chapiteau.load.engine.conduct import Watch
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
     from chapiteau.load.engine.seek import seek
     from chapiteau.load.engine.store import LiveFile
+    from chapiteau.load.logic.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 
     project = project_or_none(config)
-    job = find_job(target, given(options), project, ("chapiteau", *sys.argv[1:]))
+    job = find_job(target, given(options), project, ("chapiteau", *masked(sys.argv[1:])))
+    warn(job.problems)
     folder = run_folder(project)
     line = ProgressLine(quiet=quiet)
     live = LiveFile(folder)

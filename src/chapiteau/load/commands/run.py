@@ -37,15 +37,17 @@ def run(
     """
     import asyncio
 
-    from chapiteau.load.commands.showing import ProgressLine, deliver
+    from chapiteau.load.commands.showing import ProgressLine, deliver, warn
     from chapiteau.load.engine.conduct import Watch, conduct
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
     from chapiteau.load.engine.store import LiveFile
+    from chapiteau.load.logic.masking import masked
     from chapiteau.load.logic.settings import shape_of
     from chapiteau.plumbing.clock import SystemClock
 
     project = project_or_none(config)
-    job = find_job(target, given(options), project, ("chapiteau", *sys.argv[1:]))
+    job = find_job(target, given(options), project, ("chapiteau", *masked(sys.argv[1:])))
+    warn(job.problems)
     if dry_run:
         shape, is_open = shape_of(job.test)
         _show_plan(job.target, outline(job), shape.outline("/s" if is_open else " users"))

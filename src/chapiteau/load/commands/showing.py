@@ -1,17 +1,19 @@
 """Progress while a test runs, and where its result goes afterwards."""
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
+from chapiteau.core.problems import Problem
 from chapiteau.load.engine.store import store
 from chapiteau.load.logic.report.html import as_html
 from chapiteau.load.logic.report.text import as_text, progress
 from chapiteau.plumbing.console import colour_wanted, print_json
 
-__all__ = ["ProgressLine", "deliver"]
+__all__ = ["ProgressLine", "deliver", "warn"]
 
 
 class ProgressLine:
@@ -48,6 +50,15 @@ class ProgressLine:
         if self._open:
             sys.stderr.write("\r\x1b[K")
             self._open = False
+
+
+def warn(problems: Iterable[Problem], *, most: int = 10) -> None:
+    """What a test does without, on stderr: the first few, and how many more."""
+    told = list(problems)
+    for problem in told[:most]:
+        click.echo(f"warning: {problem}", err=True)
+    if len(told) > most:
+        click.echo(f"warning: … and {len(told) - most} more", err=True)
 
 
 def deliver(
