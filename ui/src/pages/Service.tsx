@@ -7,7 +7,7 @@ import { href, narrow, param } from "../model/route";
 import { processRows, worst } from "../model/rows";
 import type { Node, Service as ServiceView, Target, Verb } from "../model/types";
 import { Attention } from "../parts/Attention";
-import { CopyButton } from "../parts/Copy";
+import { CommandLine } from "../parts/Copy";
 import { LiveCharts } from "../parts/LiveCharts";
 import { Choice, Log } from "../parts/Log";
 import { State } from "../parts/State";
@@ -83,7 +83,7 @@ function Buttons({ name, services, nodes }: { name: string; services: ServiceVie
         </span>
       )}
       {!stopped && <SignalMenu targets={targets} />}
-      <CopyButton text={`chapiteau reload ${name}`} label={`Copy: chapiteau reload ${name}`} />
+      <CommandLine line={`chapiteau ${stopped ? "start" : "reload"} ${name}`} />
     </div>
   );
 }

@@ -74,6 +74,6 @@ function lines(all: Map<string, (number | null)[]>): Series[] {
 }
 
 function marker(event: Happening): Marker {
-  const [glyph, tone] = look(event.kind);
+  const [glyph, tone] = look(event);
   return { time: event.time, glyph, tone, text: sentence(event) };
 }

@@ -8,17 +8,19 @@ import { plain } from "../model/ansi";
 const TONES: [RegExp, string, string][] = [
   [/failed|killed|spawn_failed|unhealthy|brain_died|dropped/, "✖", "bad"],
   [/process\.exited|backoff|unready/, "▼", "warn"],
-  [/ready|recovered|completed|reloaded|started|attached/, "●", "good"],
+  [/\.ready|recovered|completed|reloaded|supervisor\.started/, "●", "good"],
   [/command|scaled|config/, "◆", "accent"],
 ];
 
-export function look(kind: string): [string, string] {
-  const found = TONES.find(([pattern]) => pattern.test(kind));
+export function look(event: Happening): [string, string] {
+  // A one-shot that ends with 0 did what it should.
+  if (event.kind === "process.exited" && event.data?.["code"] === 0) return ["·", "muted"];
+  const found = TONES.find(([pattern]) => pattern.test(event.kind));
   return found ? [found[1], found[2]] : ["·", "muted"];
 }
 
 export function sentence(event: Happening): string {
-  const words = plain(event.text ?? "") || event.kind.replace(/[._]/g, " ");
+  const words = plain(event.text ?? "") || event.kind.replace(event.service ? /^\w+\./ : "", "").replace(/[._]/g, " ");
   return event.who && !words.includes(event.who) ? `${words} — by ${event.who}` : words;
 }
 
@@ -27,11 +29,11 @@ export function Timeline({ events, showNode, most = 200 }: { events: readonly Ha
   return (
     <ol class="timeline">
       {events.slice(-most).reverse().map((event) => {
-        const [glyph, tone] = look(event.kind);
+        const [glyph, tone] = look(event);
         return (
           <li key={`${event.node}/${event.seq}/${event.time}`}>
             <time title={moment(event.time)}>{clock(event.time)}</time>
-            <span class={tone} aria-hidden="true">{glyph}</span>
+            <span class={`glyph ${tone}`} aria-hidden="true">{glyph}</span>
             <span class="grow">
               {showNode && <a href={href(["server", event.node])} class="muted">{event.node} </a>}
               {event.service && <a href={href(["service", event.service])}>{event.service}{event.process ? ` #${event.process}` : ""}</a>} {sentence(event)}

@@ -7,17 +7,12 @@ from pathlib import Path
 import click
 
 from chapiteau.core.errors import UsageError
+from chapiteau.dash.commands.options import CONFIG
+from chapiteau.dash.commands.users import user
 from chapiteau.dash.errors import HubGoneError
 from chapiteau.plumbing.console import print_json
 
 __all__ = ["group", "serve", "url"]
-
-_CONFIG = click.option(
-    "--config",
-    "-c",
-    type=click.Path(path_type=Path),
-    help="The project's file. Default: chapiteau.toml here or in a folder above.",
-)
 
 
 @click.group()
@@ -30,8 +25,11 @@ def group() -> None:
     """
 
 
+group.add_command(user)
+
+
 @group.command()
-@_CONFIG
+@CONFIG
 @click.option("--bind", metavar="HOST:PORT", help="Listen here instead of where [dash] says.")
 def serve(config: Path | None, bind: str | None) -> None:
     """Serve the page until stopped."""
@@ -47,7 +45,7 @@ def serve(config: Path | None, bind: str | None) -> None:
 
 
 @group.command()
-@_CONFIG
+@CONFIG
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def url(config: Path | None, as_json: bool) -> None:
     """Print a link to the running page; it logs in one browser, once."""

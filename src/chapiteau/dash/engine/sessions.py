@@ -87,8 +87,11 @@ class Sessions:
             self.end(session_id)
             return None
         if now - session.used > _WRITE_EVERY:
+            # `chapiteau dash user remove` drops sessions in the file, from another process.
+            if not self._store.touch_session(key, now):
+                del self._live[key]
+                return None
             self._live[key] = replace(session, used=now)
-            self._store.keep_session(key, self._live[key])
         return Caller(name=session.name, role=Role(session.role))
 
     def end(self, session_id: str) -> None:

@@ -66,6 +66,11 @@ class Store:
             (id_hash, session.name, session.role, session.made, session.used),
         )
 
+    def touch_session(self, id_hash: str, used: float) -> bool:
+        """Note that it was used; False when it is gone."""
+        cursor = self._db.execute("UPDATE session SET used = ? WHERE id_hash = ?", (used, id_hash))
+        return cursor.rowcount > 0
+
     def sessions(self) -> dict[str, StoredSession]:
         """Every session by the hash of its id."""
         rows = self._db.execute("SELECT id_hash, name, role, made, used FROM session")
