@@ -1,4 +1,4 @@
-"""A project with a running supervisor, driven as a user does; ended, and looked after, at the end."""
+"""A project with a running supervisor, driven as a user does, and ended with a last look."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import pytest
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
-
     pass
 
 pytestmark = pytest.mark.slow
@@ -114,10 +113,10 @@ def test_slow_ones_are_stopped_together_not_in_turn(project: New) -> None:
 def test_those_who_need_others_stop_first(project: New) -> None:
     p = project("""
         [service.db]
-        command = ["sh", "-c", "trap 'date +%s%N > db; exit 0' TERM; while true; do sleep 0.02; done"]
+        command = ["sh", "-c", "trap 'date +%s%N >db; exit' TERM; while :; do sleep 0.02; done"]
         ready.alive = "100ms"
         [service.web]
-        command = ["sh", "-c", "trap 'date +%s%N > web; exit 0' TERM; while true; do sleep 0.02; done"]
+        command = ["sh", "-c", "trap 'date +%s%N >web; exit' TERM; while :; do sleep 0.02; done"]
         needs = ["db"]
         ready.alive = "100ms"
     """).up()  # fmt: skip

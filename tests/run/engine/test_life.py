@@ -11,7 +11,6 @@ import pytest
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
-
     pass
 
 pytestmark = pytest.mark.slow

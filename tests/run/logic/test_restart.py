@@ -48,7 +48,7 @@ def verdict(spec: Service, end: End, history: History | None = None, now: float 
         ),
         pytest.param({"one_shot": True}, End(code=0), Event.DIED_DONE, id="a one-shot is done"),
         pytest.param(
-            {"one_shot": True}, End(code=2), Event.DIED_FOR_GOOD, id="a one-shot that failed is not",
+            {"one_shot": True}, End(code=2), Event.DIED_FOR_GOOD, id="a failed one-shot is not",
         ),
         pytest.param(
             {}, End(code=0, detached=True), Event.DIED_FOR_GOOD,

@@ -1,6 +1,5 @@
 """Follows a changed configuration: the whole plan, or back to where we were."""
 
-import contextlib
 import socket
 from typing import TYPE_CHECKING
 
@@ -30,14 +29,14 @@ async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Ou
         return Outcome(ok=False, error=f"refused: {text}", hint=hint, exit_code=4, data=data)
     if dry_run or not plan:
         return Outcome(ok=True, text=plan.text(), data=data)
-    failure = await _follow(supervisor, plan, new)
+    change = _Following(supervisor, old, new)
+    failure = await change.follow(plan)
     if failure is None:
         supervisor.generation += 1
         save_running_spec(supervisor.run_dir, new)
         supervisor.ground.say("supervisor.config_applied", f"{len(plan.changes)} changes", who=who)
         return Outcome(ok=True, text=plan.text(), data=data)
-    await _follow(supervisor, make_plan(new, old), old)
-    save_running_spec(supervisor.run_dir, old)
+    await change.back()
     return Outcome(
         ok=False,
         error=f"{failure.error}\nthe configuration is as it was before",
@@ -47,25 +46,55 @@ async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Ou
     )
 
 
-async def _follow(supervisor: "Supervisor", plan: Plan, new: Spec) -> Outcome | None:
-    """Make every change; the first failure, or None. Sockets first: they fail without harm."""
-    try:
-        fresh = _bind_fresh(supervisor, plan, new)
-    except ChapiteauError as exc:
-        return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
-    supervisor.spec = new
-    for name, bound in fresh.items():
-        with contextlib.suppress(KeyError):
-            supervisor.bound.pop(name).close()
-        await keep_socket(supervisor, name, bound)
-    for change in plan.changes:
-        if change.what == "service":
-            outcome = await _change_service(supervisor, change, new)
-            if not outcome.ok:
-                return outcome
-        elif change.what == "socket":
-            await _change_socket(supervisor, change)
-    return None
+class _Following:
+    """One change of configuration on its way; `back` undoes what was done of it."""
+
+    def __init__(self, supervisor: "Supervisor", old: Spec, new: Spec) -> None:
+        self._supervisor, self._old, self._new = supervisor, old, new
+        self._spare: dict[str, socket.socket] = {}  # sockets that others have replaced
+        self._fresh: dict[str, socket.socket] = {}
+        self._done: list[Change] = []
+
+    async def follow(self, plan: Plan) -> Outcome | None:
+        """Make every change; the first failure, or None. Sockets first: they fail without harm."""
+        supervisor = self._supervisor
+        try:
+            self._fresh = _bind_fresh(supervisor, plan, self._new)
+        except ChapiteauError as exc:
+            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+        supervisor.spec = self._new
+        for name, bound in self._fresh.items():
+            if name in supervisor.bound:
+                self._spare[name] = supervisor.bound.pop(name)
+            await keep_socket(supervisor, name, bound)
+        for change in plan.changes:
+            self._done.append(change)
+            if change.what == "service":
+                outcome = await _change_service(supervisor, change)
+                if not outcome.ok:
+                    return outcome
+            elif change.what == "socket":
+                await _change_socket(supervisor, change)
+        for replaced in self._spare.values():
+            replaced.close()
+        return None
+
+    async def back(self) -> None:
+        """As it was: the sockets that were replaced were never closed, services go back."""
+        supervisor = self._supervisor
+        supervisor.spec = self._old
+        for name, bound in self._fresh.items():
+            supervisor.bound.pop(name, None)
+            bound.close()
+            if name in self._spare:
+                await keep_socket(supervisor, name, self._spare[name])
+            else:
+                supervisor.link.tell("drop", name=f"socket/{name}")
+                supervisor.around.sockets.pop(name, None)
+        touched = {change.name for change in self._done if change.what == "service"}
+        for change in make_plan(self._new, self._old).of("service"):
+            if change.name in touched:
+                await _change_service(supervisor, change)
 
 
 def _bind_fresh(supervisor: "Supervisor", plan: Plan, new: Spec) -> dict[str, socket.socket]:
@@ -98,7 +127,7 @@ async def _change_socket(supervisor: "Supervisor", change: Change) -> None:
         await bind_one(supervisor, change.name)
 
 
-async def _change_service(supervisor: "Supervisor", change: Change, new: Spec) -> Outcome:
+async def _change_service(supervisor: "Supervisor", change: Change) -> Outcome:
     name = change.name
     if change.kind == "remove":
         runner = supervisor.runners[name]
@@ -107,7 +136,7 @@ async def _change_service(supervisor: "Supervisor", change: Change, new: Spec) -
         if outcome.ok:
             supervisor.forget_runner(name)
         return outcome
-    spec = new.service[name]
+    spec = supervisor.spec.service[name]
     if change.kind == "add":
         added = supervisor.add_runner(name, spec)
         supervisor.start_helpers(added)
