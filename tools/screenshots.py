@@ -32,7 +32,7 @@ needs = ["load"]
 # name, path, width, height
 SHOTS = (
     ("fleet", "/", 1280, 640),
-    ("service", "/service/web", 1280, 900),
+    ("service", "/service/web?range=60", 1280, 900),
     ("load", "/load", 1280, 720),
     ("apis", "/apis", 1280, 760),
     ("events", "/events", 1280, 560),
@@ -66,6 +66,8 @@ def running(*words: str, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         )
         try:
             yield child
+            if child.poll() is not None:
+                raise SystemExit(f"{words} ended early:\n{(folder / 'tool.log').read_text()}")
         finally:
             child.send_signal(signal.SIGINT)
             child.wait(30)

@@ -79,6 +79,13 @@ def test_the_supervisors_own_problems_are_shown() -> None:
     assert (found.what, found.cause) == ("log disk: is full", "make room")
 
 
+def test_what_a_service_tells_is_not_told_twice() -> None:
+    dead = service("web", [process(1, 0, "failed", last_exit={**CRASH, "hint": "pip"})])
+    problem = {"where": "web", "what": "gave up", "hint": "pip"}
+    (found,) = of({**dead, "state": "failed"}, problems=[problem])
+    assert found.cause == "a module is missing: redis — pip"
+
+
 def test_the_worst_comes_first() -> None:
     found = of(
         service("a", [process(1, 7, ready=False)], ready=0),

@@ -33,6 +33,13 @@ def test_a_service_with_a_slash_or_a_longer_name_is_not_mixed_up() -> None:
     assert history.read("web", 5)["ids"] == ["web/1"]
 
 
+def test_sparks_add_the_processes_of_a_service_up() -> None:
+    history = History(10)
+    history.add(message(100, [1.0, 2.0]), ["web/1", "web/2"])
+    history.add(message(102, [3.0, 4.0]), ["web/1", "web/2"])
+    assert history.sparks(4) == {"web": [0.0, 3.0, 0.0, 7.0]}
+
+
 def test_nothing_measured_gives_nothing() -> None:
     assert History(5).read("", 5)["ids"] == []
     none = History(0)

@@ -82,6 +82,17 @@ export class Numbers {
     };
   }
 
+  /** The past, for lines that have not begun yet. */
+  fillSparks(past: Record<string, Record<string, number[]>>): void {
+    for (const [node, services] of Object.entries(past)) {
+      for (const [service, values] of Object.entries(services)) {
+        const key = `${node} ${service}`;
+        const live = this.#sparks.get(key) ?? [];
+        this.#sparks.set(key, [...values, ...live].slice(-SPARK));
+      }
+    }
+  }
+
   service(node: string, service: string): { cpu: number; rss: number } {
     const found = this.#nodes.get(node);
     let cpu = 0;

@@ -49,7 +49,12 @@ def troubles(node: str, status: Status, *, away_since: float = 0.0) -> list[Trou
         ]
     found = [t for service in status.get("services", ()) for t in _of_service(node, service)]
     found += [t for socket in status.get("sockets", ()) for t in _of_socket(node, socket)]
-    found += [_of_problem(node, problem) for problem in status.get("problems", ())]
+    named = {t.service for t in found}
+    found += [
+        _of_problem(node, problem)
+        for problem in status.get("problems", ())
+        if problem["where"] not in named  # told already, with its output and its cures
+    ]
     return sorted(found, key=lambda t: (-t.severity, t.service, t.process))
 
 
@@ -94,7 +99,7 @@ def _down(node: str, service: Status) -> Trouble:
         service=name,
         what=f"{'failed' if gave_up else 'backing off'}: {_exit_words(last)}".rstrip(": "),
         since=float(last.get("time", 0.0)),
-        cause=str(last.get("cause", "")) or service.get("reason", ""),
+        cause=_cause(last) or service.get("reason", ""),
         lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
         cures=(cure("start", name) if gave_up else cure("restart", name), cure("stop", name)),
     )
@@ -114,7 +119,7 @@ def _sick_process(node: str, name: str, process: Status) -> Trouble:
         process=number,
         what=f"process {number} {process['state']}{': ' + words if words else ''}{looping}",
         since=float(last.get("time", 0.0)),
-        cause=str(last.get("cause", "")) or process.get("reason", ""),
+        cause=_cause(last) or process.get("reason", ""),
         lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
         cures=(cure("restart", name), cure("stop", name)),
     )
@@ -132,6 +137,11 @@ def _crashed(service: Status) -> bool:
 def _last_exit(service: Status) -> Status:
     exits = [p["last_exit"] for p in service.get("processes", ()) if p.get("last_exit")]
     return max(exits, key=lambda e: e.get("time", 0.0), default={})
+
+
+def _cause(last: Status) -> str:
+    cause, hint = str(last.get("cause", "")), str(last.get("hint", ""))
+    return f"{cause} — {hint}" if cause and hint else cause
 
 
 def _exit_words(last: Status) -> str:

@@ -74,6 +74,16 @@ class History:
         for name in [n for n, ring in self._rings.items() if ring.upto < tick - self._points]:
             del self._rings[name]
 
+    def sparks(self, seconds: int) -> dict[str, list[float]]:
+        """CPU of each service, its processes added up, for the last seconds; gaps are 0."""
+        ticks = range(self._last - seconds + 1, self._last + 1) if self._last else range(0)
+        sums: dict[str, list[float]] = {}
+        for name, ring in self._rings.items():
+            line = sums.setdefault(name.rpartition("/")[0], [0.0] * len(ticks))
+            for at, value in enumerate(ring.read(ticks)[0]):
+                line[at] += value or 0.0
+        return {name: [round(v, 1) for v in line] for name, line in sums.items()}
+
     def read(self, service: str, seconds: int) -> dict[str, Any]:
         """Columns for the processes of one service ("" for all); gaps are None.
 

@@ -21,9 +21,12 @@ __all__ = [
     "logs",
     "preview",
     "session",
+    "sparks",
 ]
 
 _ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal")
+# Sums over a hundred nodes would stop the loop for a moment; there the lines fill as they go.
+_SPARK_NODES: Final = 10
 _LOG_KEYS: Final = ("service", "process", "stream", "last", "grep", "level", "since")
 
 
@@ -88,6 +91,13 @@ async def history(request: web.Request) -> web.Response:
     seconds = _number(query.get("seconds", "300"), 1, 86_400)
     watch = request.app[HUB].fleet.watch(query.get("node", ""))
     return web.json_response(watch.history.read(query.get("service", ""), seconds))
+
+
+@need("see")
+async def sparks(request: web.Request) -> web.Response:
+    """GET /api/sparks: CPU of each service over the last minute, on at most a few nodes."""
+    watches = list(request.app[HUB].fleet.watches())[:_SPARK_NODES]
+    return web.json_response({w.node.name: w.history.sparks(60) for w in watches})
 
 
 @need("see")

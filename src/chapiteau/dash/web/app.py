@@ -27,6 +27,7 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.get("/api/live", live),
             web.get("/api/fleet", api.fleet),
             web.get("/api/history", api.history),
+            web.get("/api/sparks", api.sparks),
             web.get("/api/logs", api.logs),
             web.post("/api/preview", api.preview),
             web.post("/api/act", api.act),
