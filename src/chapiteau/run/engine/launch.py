@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import json
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,6 +115,8 @@ def _wait_for_answer(run_dir: Path, keeper: int) -> None:
         if ended:
             raise _failure(run_dir, os.waitstatus_to_exitcode(status))
         clock.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(keeper, signal.SIGTERM)  # or it would start brains for ever, and nobody would know
     raise ChapiteauError(
         f"the supervisor did not answer within {_PATIENCE:g} s",
         hint=f"see {run_dir}/supervisor.log",

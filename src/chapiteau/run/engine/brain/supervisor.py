@@ -13,6 +13,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.core.graph import layers
 from chapiteau.plumbing.clock import SystemClock
+from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.snapshot import picture, sample
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
@@ -50,7 +51,7 @@ class Supervisor:
         self.around = Surroundings(
             folder=config_path.parent,
             run_dir=run_dir,
-            notify_path=run_dir / "notify.sock",
+            notify_path=control_path(run_dir).with_name("notify.sock"),  # short enough
             cgroups=self.cgroups,
         )
         self.ground = Ground(
