@@ -37,9 +37,11 @@ class Session:
         self.shared = shared
         self.user = user
         self.iteration = 0
+        self.tally = client.tally  # what the report counts from
+        self.base = client.base
         self._client = client
         self._loop = client.loop
-        self._now = client.now
+        self.now = self._now = client.now
         self._tally = client.tally
         self._plain = client.plain
         self._lag = 0.0

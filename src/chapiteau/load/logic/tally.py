@@ -36,16 +36,19 @@ class Row:
 
     def flush(self) -> Frame | None:
         """What came since the last time; None when nothing did."""
-        if not self.latency and not self.failures:
+        if not self.latency and not self.failures and not self.bad:
             return None
         seconds, self.latency = self.latency, defaultdict(list)
         bad, self.bad = self.bad, defaultdict(int)
         service, self.service = self.service, []
+        counted: dict[str, list[Any]] = {
+            str(second): [histogram_text(_histogram(values)), bad.pop(second, 0)]
+            for second, values in seconds.items()
+        }
+        # Refused after its second was reported: a scenario that looked long at the answer.
+        counted |= {str(second): ["", count] for second, count in bad.items() if count}
         frame: Frame = {
-            "seconds": {
-                str(second): [histogram_text(_histogram(values)), bad.pop(second, 0)]
-                for second, values in seconds.items()
-            },
+            "seconds": counted,
             "service": histogram_text(_histogram(service)),
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "failures": dict(self.failures),

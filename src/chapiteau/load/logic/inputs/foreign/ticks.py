@@ -1,0 +1,56 @@
+"""Locust's LoadTestShape → a shape of ours: asked for each second before anything runs."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from chapiteau.core.units import format_duration
+
+__all__ = ["shape_of_ticks"]
+
+_LONGEST: Final = 24 * 3600  # seconds; a shape without an end is cut here
+
+
+def shape_of_ticks(tick: Callable[[float], Any], longest: int = _LONGEST) -> str:
+    """Users over time as `10->50 8s, 50 1m`; "" when the shape ends at once.
+
+    `tick(seconds)` gives (users, spawn rate, …) or None at the end. Users come and go at the
+    spawn rate, as Locust would have it. Raises ValueError for an answer that is neither.
+    """
+    levels = [0.0]
+    for second in range(longest):
+        wanted = tick(float(second))
+        if wanted is None:
+            break
+        users, rate = _pair(wanted)
+        now = levels[-1]
+        step = max(rate, 1e-9)
+        levels.append(min(users, now + step) if users > now else max(users, now - step))
+    return ", ".join(_stages(levels))
+
+
+def _pair(wanted: Any) -> tuple[float, float]:
+    if not isinstance(wanted, Sequence) or len(wanted) < 2:
+        raise ValueError(f"tick() must give (users, spawn rate) or None, not {wanted!r}")
+    users, rate = float(wanted[0]), float(wanted[1])
+    if not (math.isfinite(users) and users >= 0 and rate > 0):
+        raise ValueError(f"tick() gave {wanted!r}: users from 0 up, spawn rate above 0")
+    return users, rate
+
+
+def _stages(levels: list[float]) -> list[str]:
+    """Neighbouring seconds with the same slope are one stage."""
+    found: list[tuple[float, float, int]] = []  # first, last, seconds
+    for before, after in zip(levels, levels[1:], strict=False):
+        if found and math.isclose(after - before, (found[-1][1] - found[-1][0]) / found[-1][2]):
+            found[-1] = (found[-1][0], after, found[-1][2] + 1)
+        else:
+            found.append((before, after, 1))
+    return [_text(first, last, seconds) for first, last, seconds in found]
+
+
+def _text(first: float, last: float, seconds: int) -> str:
+    time = format_duration(float(seconds)).replace(" ", "")
+    if first == last:
+        return f"{first:g} {time}"
+    return f"{first:g}->{last:g} {time}"
