@@ -10,6 +10,7 @@ from pyramid.request import Request
 from atlas.search import Wanted, find, nearest
 from chapiteau.service import (
     Answer,
+    NoSuchPageError,
     ProblemError,
     Query,
     Service,
@@ -72,7 +73,11 @@ near = Service("nearest", "/cities/nearest", tags=["cities"])
 city = Service("city", "/cities/{city_id}", tags=["cities"])
 
 
-@cities.get(etag="content", headers={"Link": "The first page, and the next one if there is one."})
+@cities.get(
+    etag="content",
+    raises=[NoSuchPageError],
+    headers={"Link": "The first page, and the next one if there is one."},
+)
 def list_cities(request: Request, filters: Annotated[Filters, Query]) -> Answer[list[City]]:
     """Cities, the largest first.
 

@@ -10,6 +10,7 @@ from pyramid.request import Request
 from atlas.cities import Cursor, Id, Limit, NoSuchCityError
 from chapiteau.service import (
     Answer,
+    NoSuchPageError,
     Precondition,
     ProblemError,
     Service,
@@ -71,7 +72,7 @@ note = Service("note", "/notes/{note_id}", tags=["notes"], etag=version_of)
 
 
 @notes.get(
-    raises=[NoSuchCityError],
+    raises=[NoSuchCityError, NoSuchPageError],
     headers={"Link": "The first page, and the next one if there is one."},
 )
 def list_notes(
@@ -130,12 +131,12 @@ def edit_note(
     return note_of(row)
 
 
-@note.delete(raises=[NoSuchNoteError])
+@note.delete(raises=[NoSuchNoteError], if_match="optional")
 def delete_note(request: Request, note_id: NoteId, precondition: Precondition) -> None:
     """Remove a note. With `If-Match`, only this version of it."""
     with request.registry["store"].writing() as db:
         old = note_of(_row(db, note_id))
-        precondition.check(str(old.version), required=False)
+        precondition.check(str(old.version))
         db.execute("DELETE FROM note WHERE id = ?", (note_id,))
 
 

@@ -45,7 +45,13 @@ CREATE INDEX note_by_city ON note (city_id, id);
 
 def connect(path: Path) -> sqlite3.Connection:
     """A connection that waits for its turn to write instead of failing at once."""
-    made = sqlite3.connect(path, timeout=10.0, isolation_level=None, cached_statements=256)
+    made = sqlite3.connect(
+        path,
+        timeout=10.0,
+        isolation_level=None,  # transactions begin where we say so
+        cached_statements=256,
+        check_same_thread=False,  # each thread has its own; only close() comes from another
+    )
     made.row_factory = sqlite3.Row
     made.execute("PRAGMA foreign_keys = ON")
     made.execute("PRAGMA synchronous = NORMAL")
@@ -60,6 +66,7 @@ class Store:
             raise FileNotFoundError(f"{path} is not there: run `python -m atlas.fill {path}` first")
         self._path = path
         self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
 
     @property
     def db(self) -> sqlite3.Connection:
@@ -67,7 +74,13 @@ class Store:
         found: sqlite3.Connection | None = getattr(self._local, "db", None)
         if found is None:
             found = self._local.db = connect(self._path)
+            self._opened.append(found)
         return found
+
+    def close(self) -> None:
+        """Close every thread's connection; for tests, when no thread asks any more."""
+        for db in self._opened:
+            db.close()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

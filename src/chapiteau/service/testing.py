@@ -119,6 +119,9 @@ class Client:
         return TestAnswer(got[0], list(got[1]), data)
 
 
+_QUERY = "/%:@!$&'()*+,;=-._~?[]"
+
+
 def _environ(
     method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: bytes
 ) -> dict[str, Any]:
@@ -128,7 +131,7 @@ def _environ(
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(quote(plain, safe="/%:@!$&'()*+,;=-._~")).decode("latin-1"),
-        "QUERY_STRING": "&".join(part for part in (text, more) if part),
+        "QUERY_STRING": "&".join(part for part in (quote(text, safe=_QUERY), more) if part),
         "SERVER_NAME": "localhost",
         "SERVER_PORT": "80",
         "SERVER_PROTOCOL": "HTTP/1.1",

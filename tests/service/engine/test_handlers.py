@@ -163,6 +163,18 @@ def test_bodies_that_are_refused(build: Build, body: bytes, status: int, words: 
     assert words in answer.text
 
 
+def test_a_whole_number_may_be_written_with_a_point(build: Build) -> None:
+    def handler(point: Point) -> Point:
+        return point
+
+    client = build(one("POST", "/", handler))
+    sent = client.post(
+        "/", body=b'{"x": 2.0, "y": 1e2}', headers={"Content-Type": "application/json"}
+    )
+    assert sent.json() == {"x": 2, "y": 100}
+    assert client.post("/", json={"x": 2.5}).json()["errors"][0]["pointer"] == "/x"
+
+
 def test_an_oversized_body_is_413(build: Build) -> None:
     def handler(item: Item) -> None: ...
 

@@ -38,7 +38,13 @@ class BodyPlan:
             return self._spec.default
         if environ.get("CONTENT_TYPE") != _JSON and not self._raw:
             self._check_type(environ)
-        return self._decode(data)
+        try:
+            return self._decode(data)
+        except msgspec.ValidationError as exc:
+            if "got `float`" not in str(exc):
+                raise
+            # JSON knows one kind of number: 2.0 is an integer too (JSON Schema 2020-12, 4.2.3).
+            return msgspec.convert(_whole(_parsed(data)), self._spec.type)
 
     def _check_type(self, environ: Environ) -> None:
         kind = media_type(environ.get("CONTENT_TYPE", ""))
@@ -54,7 +60,7 @@ class BodyPlan:
         self._check_type(environ)
         if not data:
             return [missing("body", "", "a body must be given")]
-        return details_of("body", self._explain(_parsed(data)))
+        return details_of("body", self._explain(_whole(_parsed(data))))
 
 
 def _parsed(data: bytes) -> Any:
@@ -66,6 +72,17 @@ def _parsed(data: bytes) -> Any:
         raise MalformedRequestError("the body is nested too deeply") from None
     except msgspec.MsgspecError as exc:
         raise MalformedRequestError(f"the body is not JSON: {exc}") from None
+
+
+def _whole(value: Any) -> Any:
+    """Floats that are whole numbers become ints, at any depth."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    return value
 
 
 def read_bytes(environ: Environ, most: int) -> bytes:

@@ -83,14 +83,16 @@ class OperationPlan:
             arguments[self.operation.context_argument] = request.context
         if self.operation.precondition_argument is not None:
             arguments[self.operation.precondition_argument] = Precondition(
-                request.environ.get("HTTP_IF_MATCH"), request.environ.get("HTTP_IF_NONE_MATCH")
+                request.environ.get("HTTP_IF_MATCH"),
+                request.environ.get("HTTP_IF_NONE_MATCH"),
+                self.operation.options.if_match == "required",
             )
 
     def _complaint(self, environ: Environ, captures: list[str], cause: Exception) -> ProblemError:
         """Look at everything again, slowly, and say all of it."""
         try:
             found = self._parameters.explain(environ, captures)
-        except UnicodeDecodeError:
+        except UnicodeError:
             return MalformedRequestError("the query string is not UTF-8")
         if self._body is not None:
             try:

@@ -83,11 +83,13 @@ class Precondition:
 
     if_match: str | None = None
     if_none_match: str | None = None
+    required: bool = True
 
-    def check(self, tag: str | None, *, required: bool = True) -> None:
+    def check(self, tag: str | None) -> None:
         """Raise 412 when `tag` (without quotes; None: it does not exist) is not the one meant.
 
-        Raises 428 when the client names no version at all and `required` is true.
+        Raises 428 when the client names no version at all, unless the operation says
+        `if_match="optional"`.
         """
         quoted = None if tag is None else quote_tag(tag)
         if self.if_match is not None:
@@ -99,7 +101,7 @@ class Precondition:
         elif self.if_none_match is not None:
             if quoted is not None and tags_match(self.if_none_match, quoted, strong=False):
                 raise PreconditionFailedError("it exists already", headers={"ETag": quoted})
-        elif required:
+        elif self.required:
             raise PreconditionRequiredError(
                 "send If-Match with the ETag that the last GET answered, or * to overwrite"
             )

@@ -203,7 +203,7 @@ def _failures(op: Operation) -> dict[int, list[str]]:
     if op.body is not None:
         statuses += [413, 415]
     if op.precondition_argument is not None:
-        statuses += [412, 428]
+        statuses += [412, 428] if op.options.if_match == "required" else [412]
     statuses.append(500)
     found: dict[int, list[str]] = {}
     for kind in [*kinds, *(type(problem_for(status)) for status in statuses)]:
@@ -229,6 +229,7 @@ def _precondition_parameters(op: Operation) -> list[dict[str, Any]]:
             "name": "If-Match",
             "in": "header",
             "description": "ETag of the version that is meant to change, or *.",
+            "required": op.options.if_match == "required",
             "schema": {"type": "string"},
         }
     ]

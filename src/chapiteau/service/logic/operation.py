@@ -35,6 +35,7 @@ class OperationOptions:
     raises: tuple[type[ProblemError], ...] = ()
     etag: Callable[[Any], str | int | None] | Literal["content"] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    if_match: Literal["required", "optional"] = "required"
     deprecated: bool = False
     unknown_query: str = "refuse"
     hidden: bool = False
