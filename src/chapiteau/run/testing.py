@@ -136,7 +136,7 @@ class MemorySupervisor:
         """Nothing to become."""
         return Outcome(ok=True, text="upgraded")
 
-    async def shutdown(self, who: str) -> None:
+    async def shutdown(self, who: str, *, force: bool = False) -> None:
         """Sets `stopping`."""
         self.stopping.set()
 

@@ -69,9 +69,10 @@ class AsyncClient:
         """The running configuration; secrets are left out."""
         return dict(await self._get("/v1/config"))
 
-    async def shutdown(self) -> None:
-        """Begin to stop everything, then the supervisor; returns at once."""
-        _wire.payload(await self._ask(_wire.post("/v1/shutdown"), _SOON))
+    async def shutdown(self, *, force: bool = False) -> None:
+        """Begin to stop everything, then the supervisor; returns at once. `force`: no grace."""
+        body = {"force": True} if force else None
+        _wire.payload(await self._ask(_wire.post("/v1/shutdown", body), _SOON))
 
     async def events(
         self, after: int = 0, *, follow: bool = False

@@ -97,9 +97,10 @@ class Client:
         """The running configuration; secrets are left out."""
         return dict(self._get("/v1/config"))
 
-    def shutdown(self) -> None:
-        """Begin to stop everything, then the supervisor; returns at once."""
-        _wire.payload(self._ask(_wire.post("/v1/shutdown"), _SOON))
+    def shutdown(self, *, force: bool = False) -> None:
+        """Begin to stop everything, then the supervisor; returns at once. `force`: no grace."""
+        body = {"force": True} if force else None
+        _wire.payload(self._ask(_wire.post("/v1/shutdown", body), _SOON))
 
     def events(self, after: int = 0, *, follow: bool = False) -> Iterator[Happening | Lost]:
         """What happened after this number; goes on for ever when following."""

@@ -25,7 +25,10 @@ __all__ = ["command", "wait_until_gone"]
 @wait_option
 @timeout_option
 @as_json
-def command(config: str | None, wait: bool, timeout: float | None, json_wanted: bool) -> None:
+@click.option("--force", is_flag=True, help="Kill at once what runs.")
+def command(
+    config: str | None, wait: bool, timeout: float | None, json_wanted: bool, force: bool
+) -> None:
     """Stop everything, the supervisor too. Nothing survives.
 
     \b
@@ -35,7 +38,7 @@ def command(config: str | None, wait: bool, timeout: float | None, json_wanted: 
     client = Client.find(config)
     try:
         status = client.status()
-        client.shutdown()
+        client.shutdown(force=force)
     except NotRunningError:
         _tell(json_wanted, "nothing runs")
         return

@@ -33,8 +33,8 @@ class Port(Protocol):
         """Read the file again: the plan in `data["changes"]`, applied unless `dry_run`."""
         ...
 
-    async def shutdown(self, who: str) -> None:
-        """Stop everything, then the supervisor. Returns at once."""
+    async def shutdown(self, who: str, *, force: bool = False) -> None:
+        """Stop everything, then the supervisor. Returns at once; `force` gives no grace."""
         ...
 
     async def upgrade(self, who: str) -> Outcome:

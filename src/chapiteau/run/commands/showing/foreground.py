@@ -76,7 +76,7 @@ class _Foreground:
 
     async def _shutdown(self) -> None:
         with contextlib.suppress(ChapiteauError):
-            await self._client.shutdown()
+            await self._client.shutdown(force=self._asked > 1)
 
     async def _events(self) -> None:
         last, deadline = 0, self._deadline()

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -90,7 +90,9 @@ class Handlers:
 
     async def shutdown(self, request: web.Request) -> web.StreamResponse:
         """The end of it all."""
-        await self._port.shutdown(request[CALLER])
+        options = await _body(request)
+        _check_options(options, {"force"})
+        await self._port.shutdown(request[CALLER], force=bool(options.get("force")))
         return _json({"ok": True})
 
     async def events(self, request: web.Request) -> web.StreamResponse:
@@ -135,26 +137,32 @@ async def _options(request: web.Request) -> Mapping[str, Any]:
     verbs = [name for name, role in VERBS.items() if role == "operator"]
     if verb not in verbs:
         raise NotFoundError(f"no command {verb!r}", hint=did_you_mean(verb, verbs))
-    raw = await request.read()
-    try:
-        options = json.loads(raw) if raw.strip() else {}
-    except ValueError as exc:
-        raise UsageError(f"the body is not JSON: {exc}") from None
-    if not isinstance(options, dict):
-        raise UsageError("the body must be a JSON object")
-    for name, value in options.items():
-        _check_option(name, value)
+    options = await _body(request)
+    _check_options(options, VERB_OPTIONS)
     return options
 
 
-def _check_option(name: str, value: Any) -> None:
-    schema = VERB_OPTIONS.get(name)
-    if schema is None:
-        raise UsageError(f"no option {name!r}", hint=did_you_mean(name, VERB_OPTIONS))
-    kind = _JSON_TYPES[schema["type"]]
-    wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-    if wrong or ("minimum" in schema and value < schema["minimum"]):
-        raise UsageError(f"{name}: {value!r} is not a usable {schema['type']}")
+async def _body(request: web.Request) -> Mapping[str, Any]:
+    """The JSON object of a request; an empty body is an empty one."""
+    raw = await request.read()
+    try:
+        options = json.loads(raw) if raw.strip() else {}
+    except (ValueError, RecursionError) as exc:
+        raise UsageError(f"the body is not JSON: {exc}") from None
+    if not isinstance(options, dict):
+        raise UsageError("the body must be a JSON object")
+    return options
+
+
+def _check_options(options: Mapping[str, Any], known: Container[str]) -> None:
+    for name, value in options.items():
+        schema = VERB_OPTIONS.get(name)
+        if schema is None or name not in known:
+            raise UsageError(f"no option {name!r}", hint=did_you_mean(name, VERB_OPTIONS))
+        kind = _JSON_TYPES[schema["type"]]
+        wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+        if wrong or ("minimum" in schema and value < schema["minimum"]):
+            raise UsageError(f"{name}: {value!r} is not a usable {schema['type']}")
 
 
 def _flag(request: web.Request, name: str) -> bool:

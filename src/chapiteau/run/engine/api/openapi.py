@@ -66,7 +66,8 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if route.body:
-        schema = {"type": "object", "properties": VERB_OPTIONS, "additionalProperties": False}
+        options = {name: VERB_OPTIONS[name] for name in route.body}
+        schema = {"type": "object", "properties": options, "additionalProperties": False}
         made["requestBody"] = {
             "required": False,
             "content": {"application/json": {"schema": schema}},

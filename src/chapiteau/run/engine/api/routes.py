@@ -34,7 +34,7 @@ class Route:
     answer: type[Any] | None = None
     kind: Kind = "json"
     query: tuple[Parameter, ...] = ()
-    body: bool = False
+    body: tuple[str, ...] = ()  # names of the options that its body may hold
 
 
 _INT: Final = {"type": "integer", "minimum": 0}
@@ -49,7 +49,7 @@ VERB_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "by": {"type": "integer", "description": "(scale) How many more; negative for fewer."},
     "signal": {"type": "string", "description": "(signal) Its name, like HUP."},
     "process": {"type": "integer", "minimum": 1, "description": "Only this process."},
-    "force": {"type": "boolean", "description": "Do it though something speaks against it."},
+    "force": {"type": "boolean", "description": "Without grace."},
 }
 
 ROUTES: Final = (
@@ -84,7 +84,7 @@ ROUTES: Final = (
         handler="command",
         summary="Start, stop, restart, reload, scale or signal services.",
         answer=Outcome,
-        body=True,
+        body=tuple(VERB_OPTIONS),
     ),
     Route(
         method="GET",
@@ -123,6 +123,7 @@ ROUTES: Final = (
         verb="shutdown",
         handler="shutdown",
         summary="Stop everything, then the supervisor.",
+        body=("force",),
     ),
     Route(
         method="GET",

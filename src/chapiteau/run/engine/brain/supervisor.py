@@ -85,6 +85,7 @@ class Supervisor:
         self.started_wall = hello["notes"].get("started", self.started_wall)
         if self.brain_restarts == 0:
             self.link.tell("note", name="started", value=self.started_wall)
+        if "null" not in hello["fds"]:  # a brain before us may have died before it did this
             self.ground.run(self.link.store("null", os.open(os.devnull, os.O_RDONLY)))
         self.link.on_exit, self.link.on_asked = self.ground.ended, self.asked
         self._wanted = Wanted(self.run_dir / "state.json", self.link, hello["notes"])
@@ -316,9 +317,11 @@ class Supervisor:
 
         return await renew(self, who)
 
-    async def shutdown(self, who: str) -> None:
-        """Stop everything, then the supervisor. Returns at once."""
+    async def shutdown(self, who: str, *, force: bool = False) -> None:
+        """Stop everything, then the supervisor. Returns at once; with `force` without grace."""
         self.end(f"asked by {who}")
+        if force:
+            self.hurry()
 
     def config(self) -> dict[str, Any]:
         """The running configuration; secrets are shown by their place only."""
