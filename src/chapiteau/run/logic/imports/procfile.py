@@ -11,7 +11,7 @@ from chapiteau.run.logic.imports.finish import finish
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, unreadable
 from chapiteau.run.logic.imports.reading.values import exec_line, integer, seconds, signal_name
-from chapiteau.run.logic.imports.rules import Rule, apply, for_each, lose, same
+from chapiteau.run.logic.imports.rules import Rule, apply, for_each, lose, own, same
 
 __all__ = ["FOREMAN", "OVERMIND", "import_procfile", "parse_formation"]
 
@@ -154,7 +154,7 @@ def _checked(read: Mapping[str, object], key: str, what: str) -> Rule:
             reader(str(option.value))
         target.kept(option, what)
 
-    return rule
+    return own(what, rule)
 
 
 _READ: Final = {"formation": parse_formation, "integer": integer, "seconds": seconds}

@@ -5,6 +5,7 @@ sense of the value; the option is then reported as lost, like one that no rule k
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from chapiteau.core.problems import did_you_mean
@@ -14,14 +15,16 @@ from chapiteau.run.logic.imports.reading.values import text
 
 __all__ = [
     "Rule",
+    "Told",
     "apply",
-    "both",
     "differs",
     "for_each",
     "keep",
     "lose",
     "lose_if",
     "mapped",
+    "own",
+    "row",
     "same",
 ]
 
@@ -29,18 +32,41 @@ Rule = Callable[[Option, Target], None]
 Convert = Callable[[Any], Any]
 
 
-def plain(value: Any) -> str:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A rule with the words that stand for it in the guide's table."""
+
+    act: Rule
+    shown: str
+
+    def __call__(self, option: Option, target: Target) -> None:
+        self.act(option, target)
+
+
+def row(rule: Rule) -> str:
+    """What the guide says about a rule: its words, or its docstring."""
+    if isinstance(rule, Told):
+        return rule.shown
+    return " ".join((rule.__doc__ or "").split())
+
+
+def own(shown: str, act: Rule) -> Rule:
+    """A rule of one's own with its words for the guide."""
+    return Told(act, shown)
+
+
+def _plain(value: Any) -> str:
     """Text taken over as it is; what looks like a variable of ours is made literal."""
     return literal(text(value))
 
 
-def keep(key: str, convert: Convert = plain) -> Rule:
+def keep(key: str, convert: Convert = _plain) -> Rule:
     """The same meaning under the name `key`."""
 
     def rule(option: Option, target: Target) -> None:
         target.put(option, key, convert(option.value))
 
-    return rule
+    return Told(rule, f"`{key}`")
 
 
 def differs(key: str, convert: Convert, what: str, hint: str = "") -> Rule:
@@ -50,7 +76,7 @@ def differs(key: str, convert: Convert, what: str, hint: str = "") -> Rule:
         target.set(key, convert(option.value), option)
         target.changed(option, what, hint)
 
-    return rule
+    return Told(rule, f"`{key}`: {what}")
 
 
 def mapped(key: str, words: Mapping[str, Any]) -> Rule:
@@ -62,7 +88,7 @@ def mapped(key: str, words: Mapping[str, Any]) -> Rule:
             raise ValueError(f"{option.value!r} is none of {', '.join(words)}")
         target.put(option, key, words[word])
 
-    return rule
+    return Told(rule, f"`{key}`")
 
 
 def same(what: str) -> Rule:
@@ -71,7 +97,7 @@ def same(what: str) -> Rule:
     def rule(option: Option, target: Target) -> None:
         target.kept(option, what)
 
-    return rule
+    return Told(rule, f"nothing to write: {what}")
 
 
 def lose(what: str, hint: str) -> Rule:
@@ -80,7 +106,7 @@ def lose(what: str, hint: str) -> Rule:
     def rule(option: Option, target: Target) -> None:
         target.lost(option, what, hint)
 
-    return rule
+    return Told(rule, f"**lost**: {what}. {_sentence(hint)}")
 
 
 def lose_if(when: Callable[[Any], object], what: str, hint: str, otherwise: str) -> Rule:
@@ -92,17 +118,11 @@ def lose_if(when: Callable[[Any], object], what: str, hint: str, otherwise: str)
         else:
             target.kept(option, otherwise)
 
-    return rule
+    return Told(rule, f"**lost** where it {what}. {_sentence(hint)}")
 
 
-def both(first: Rule, second: Rule) -> Rule:
-    """Two rules for one option."""
-
-    def rule(option: Option, target: Target) -> None:
-        first(option, target)
-        second(option, target)
-
-    return rule
+def _sentence(hint: str) -> str:
+    return f"Instead: {hint}." if hint else ""
 
 
 def for_each(names: str, rule: Rule) -> dict[str, Rule]:

@@ -23,6 +23,7 @@ PLUGINS: Final = {
 
 
 def _gave_up(option: Option, target: Target) -> None:
+    """-1: nothing to write; a number is **lost**: it is tried again every `restart.max_delay`"""
     if integer(option.value) < 0:
         target.kept(option, "it is tried again for ever")
     else:
@@ -84,7 +85,7 @@ def take_plugin(draft: Draft, section: Section) -> None:
             top.lost(
                 option,
                 f"belongs to a plugin written for Circus ({use or 'no class given'})",
-                "run it through the bridge (chapiteau[circus]), or port it: [plugin.NAME]",
+                "write it as a program that reads `chapiteau events -f --json`",
             )
     _order(top, section)
 

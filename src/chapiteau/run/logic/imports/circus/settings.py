@@ -19,19 +19,22 @@ from chapiteau.run.logic.imports.rules import (
     lose,
     lose_if,
     mapped,
+    own,
     same,
 )
 
 __all__ = ["DAEMON", "SOCKET", "TOGETHER", "WATCHER"]
 
-_BRIDGE: Final = "install chapiteau[circus] where circusctl or Circus plugins must go on"
+_CONTROL: Final = (
+    "RUN_DIR/control.sock answers the CLI: status, start, stop, reload, scale, signal, events"
+)
 _OWN_LOG: Final = "the supervisor's own messages come with `chapiteau events` and on stderr"
 _NOT_READ: Final = "Circus does not read it either"
 
 DAEMON: Final[dict[str, Rule]] = {
     **for_each(
         "endpoint pubsub_endpoint stats_endpoint multicast_endpoint endpoint_owner",
-        lose("was an address (or its owner) of Circus's ZeroMQ protocol", _BRIDGE),
+        lose("was an address (or its owner) of Circus's ZeroMQ protocol", _CONTROL),
     ),
     **for_each("statsd", same("figures of every process are always collected")),
     "check_delay": same("nothing is polled: the exit of a process is seen at once"),
@@ -72,20 +75,20 @@ def _rlimit(key: str) -> Rule:
         else:
             target.put(option, key, integer(option.value))
 
-    return rule
+    return own(f"`{key}`; empty (no limit) is **lost**", rule)
 
 
 _HOOK_HINTS: Final = {
     "before_start": "make it a service with one_shot = true that this one needs",
-    "after_start": "use a `ready` check, or a plugin that hears service.ready",
-    "before_spawn": "make it part of the command, or a plugin that hears process.spawned",
-    "after_spawn": "a plugin that hears process.spawned",
+    "after_start": "use a `ready` check, or read service.ready from `chapiteau events -f`",
+    "before_spawn": "make it part of the command",
+    "after_spawn": "read process.spawned from `chapiteau events -f`",
     "before_stop": "let the program do it when it gets its stop_signal",
-    "after_stop": "a plugin that hears service.stopped",
+    "after_stop": "read service.stopped from `chapiteau events -f`",
     "before_signal": "let the program handle the signal",
-    "after_signal": "a plugin that hears process.stopping",
-    "before_reap": "a plugin that hears process.exited",
-    "after_reap": "a plugin that hears process.exited",
+    "after_signal": "read process.stopping from `chapiteau events -f`",
+    "before_reap": "read process.exited from `chapiteau events -f`",
+    "after_reap": "read process.exited from `chapiteau events -f`",
     "extended_stats": "publish figures of the program's own at its /metrics",
 }
 
@@ -138,10 +141,13 @@ WATCHER: Final[dict[str, Rule]] = {
         "children get no TERM, but nothing of a service survives its stop",
         "was off anyway",
     ),
-    "send_hup": lambda option, target: (
-        target.put(option, "reload_signal", "HUP")
-        if boolean(option.value)
-        else target.kept(option, "reload replaces the processes")
+    "send_hup": own(
+        '`reload_signal = "HUP"`',
+        lambda option, target: (
+            target.put(option, "reload_signal", "HUP")
+            if boolean(option.value)
+            else target.kept(option, "reload replaces the processes")
+        ),
     ),
     "max_age": keep("max_age", seconds),
     "max_age_variance": keep("max_age_spread", seconds),

@@ -22,6 +22,9 @@ _WHEN: Final = {"S": 1, "M": 60, "H": 3600, "D": 86400, "W": 604800}
 
 
 def _class(option: Option, target: Target) -> None:
+    """files and their rotation: see below; a class of your own is **lost**: read `chapiteau logs
+    -f --json`
+    """
     name = str(option.value).rpartition(".")[2]
     what = _CLASSES.get(name)
     if what is None:
@@ -38,6 +41,7 @@ def _class(option: Option, target: Target) -> None:
 
 
 def _age(option: Option, target: Target) -> None:
+    """`log.max_age`"""
     word = str(option.value).strip().upper()
     unit = _WHEN.get("D" if word == "MIDNIGHT" else word[:1])
     if unit is None:

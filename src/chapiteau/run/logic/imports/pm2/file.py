@@ -64,7 +64,10 @@ def _top_level(draft: Draft, source: Source, data: Mapping[str, Any], apps: str)
             continue
         option = Option(name=key, value=value, where=source.place((key,)))
         if key == "deploy":
-            what, hint = "was PM2's deployment over ssh", "see [deploy] and `chapiteau deploy`"
+            what, hint = (
+                "was PM2's deployment over ssh",
+                "bring the files by your own means, then `chapiteau reload`",
+            )
         else:
             what, hint = "is no section that is known here", "set by hand what you need of it"
         draft.table("project").lost(option, what, hint)

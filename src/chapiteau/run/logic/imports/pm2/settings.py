@@ -20,6 +20,7 @@ from chapiteau.run.logic.imports.rules import (
     keep,
     lose,
     lose_if,
+    own,
     same,
 )
 
@@ -56,6 +57,7 @@ def _memory(value: Any) -> str:
 
 
 def _backoff(option: Option, target: Target) -> None:
+    """`restart.delay` with `factor = 1.5` and `max_delay = "15s"`"""
     target.set("restart.delay", milliseconds(option.value), option)
     target.set("restart.factor", 1.5)
     target.set("restart.max_delay", "15s")
@@ -63,6 +65,7 @@ def _backoff(option: Option, target: Target) -> None:
 
 
 def _fixed_delay(option: Option, target: Target) -> None:
+    """`restart.delay`, with `factor = 1` so that it stays the same"""
     pause = milliseconds(option.value)
     target.set("restart.delay", pause, option)
     target.set("restart.factor", 1.0)
@@ -71,6 +74,7 @@ def _fixed_delay(option: Option, target: Target) -> None:
 
 
 def _max_restarts(option: Option, target: Target) -> None:
+    """`restart.attempts`, counted within `restart.window`; then it stays down"""
     target.set("restart.attempts", max(1, integer(option.value)), option)
     target.changed(
         option,
@@ -88,6 +92,7 @@ def _texts(value: Any) -> list[str]:
 
 
 def _watch(option: Option, target: Target) -> None:
+    """`watch.paths`: a change reloads the service"""
     if isinstance(option.value, bool):
         if not option.value:
             target.kept(option, "nothing is watched")
@@ -100,12 +105,14 @@ def _watch(option: Option, target: Target) -> None:
 
 
 def _ignored(option: Option, target: Target) -> None:
+    """`watch.exclude`: names, anywhere below"""
     names = [part.strip("/").rpartition("/")[2] or part for part in _texts(option.value)]
     target.set("watch.exclude", [".*", *names], option)
     target.changed(option, "are names here, anywhere below; PM2 took paths and patterns")
 
 
 def _environment(option: Option, target: Target) -> None:
+    """`env`"""
     values: Any = option.value
     if not hasattr(values, "items"):
         raise ValueError("is no object of names and values")
@@ -124,6 +131,7 @@ def _environment(option: Option, target: Target) -> None:
 
 
 def _log_type(option: Option, target: Target) -> None:
+    """`log.format = "json"`"""
     if text(option.value) != "json":
         raise ValueError(f"{option.value!r} is not json")
     target.set("log.mode", "line")
@@ -131,6 +139,9 @@ def _log_type(option: Option, target: Target) -> None:
 
 
 def _mode(option: Option, target: Target) -> None:
+    """fork: nothing to write; cluster is **lost**: listen on a [socket.NAME] instead,
+    `server.listen({ fd: 3 })`
+    """
     if text(option.value).startswith("cluster"):
         target.lost(
             option,
@@ -142,11 +153,13 @@ def _mode(option: Option, target: Target) -> None:
 
 
 def _port(option: Option, target: Target) -> None:
+    """`env.PORT`"""
     target.set("env.PORT", str(integer(option.value)), option)
     target.kept(option, "env.PORT")
 
 
 def _filter_env(option: Option, target: Target) -> None:
+    """true: `clean_env = true`; a list is **lost**"""
     if option.value is True:
         target.put(option, "clean_env", True)
     elif option.value is False:
@@ -170,9 +183,7 @@ APP: Final[dict[str, Rule]] = {
         _memory,
         "one process above it is replaced gently, its requests are finished first",
     ),
-    "autorestart": lambda option, target: target.put(
-        option, "restart.policy", "always" if boolean(option.value) else "never"
-    ),
+    "autorestart": keep("restart.policy", lambda value: "always" if boolean(value) else "never"),
     "restart_delay": _fixed_delay,
     "exp_backoff_restart_delay": _backoff,
     "min_uptime": keep("restart.healthy_after", _uptime),
@@ -210,10 +221,13 @@ APP: Final[dict[str, Rule]] = {
         differs("log.mode", lambda _: "line", "each line gets a time, in our own format"),
     ),
     "merge_logs": same("the processes of a service share a file"),
-    "disable_logs": lambda option, target: (
-        target.put(option, "log.file", "none")
-        if boolean(option.value)
-        else target.kept(option, "output is kept")
+    "disable_logs": own(
+        '`log.file = "none"`',
+        lambda option, target: (
+            target.put(option, "log.file", "none")
+            if boolean(option.value)
+            else target.kept(option, "output is kept")
+        ),
     ),
     "pid_file": lose("named a file with the pid", "chapiteau status --json tells pids"),
     "exec_mode": _mode,

@@ -12,7 +12,7 @@ from chapiteau.run.logic.imports.reading.values import (
     signal_name,
     text,
 )
-from chapiteau.run.logic.imports.rules import Rule, for_each, keep, lose, lose_if, mapped, same
+from chapiteau.run.logic.imports.rules import Rule, for_each, keep, lose, lose_if, mapped, own, same
 
 __all__ = [
     "AVAILABILITY",
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _OWN: Final = "was about process-compose itself"
-_TERMINAL: Final = "chapiteau top and the dashboard show services and take commands"
+_TERMINAL: Final = "the dashboard shows services and takes commands"
 
 PROJECT: Final[dict[str, Rule]] = {
     "version": same("the format of the new file has no versions"),
@@ -49,6 +49,7 @@ PROJECT: Final[dict[str, Rule]] = {
 
 
 def _backoff(option: Option, target: Target) -> None:
+    """`restart.delay`, with `factor = 1` so that it stays the same"""
     pause = seconds(option.value)
     target.set("restart.delay", pause, option)
     target.set("restart.factor", 1.0)
@@ -57,6 +58,9 @@ def _backoff(option: Option, target: Target) -> None:
 
 
 def _max_restarts(option: Option, target: Target) -> None:
+    """`restart.attempts` with `after_give_up = "stay-down"`, counted within `restart.window`; 0:
+    nothing to write
+    """
     count = integer(option.value)
     if count < 1:
         target.kept(option, "it is started again for ever")
@@ -100,16 +104,12 @@ SHUTDOWN: Final[dict[str, Rule]] = {
 }
 
 ROTATION: Final[dict[str, Rule]] = {
-    "max_size_mb": lambda option, target: target.put(
-        option, "log.max_size", f"{integer(option.value)}MiB"
-    ),
+    "max_size_mb": keep("log.max_size", lambda value: f"{integer(value)}MiB"),
     "max_backups": keep("log.keep", integer),
     "max_age_days": lose(
         "deleted old files after so many days", "log.max_total bounds them by their size"
     ),
-    "compress": lambda option, target: target.put(
-        option, "log.compress", "gzip" if boolean(option.value) else "none"
-    ),
+    "compress": keep("log.compress", lambda value: "gzip" if boolean(value) else "none"),
     "directory": same("log.file"),
     "filename": same("log.file"),
 }
@@ -125,10 +125,13 @@ LOGGER: Final[dict[str, Rule]] = {
 
 SCHEDULE: Final[dict[str, Rule]] = {
     "cron": keep("schedule"),
-    "interval": lambda option, target: (
-        target.kept(option, "process-compose ignores it beside cron")
-        if target.get("schedule")
-        else target.put(option, "schedule", f"@every {go_duration(option.value)}")
+    "interval": own(
+        '`schedule = "@every …"`',
+        lambda option, target: (
+            target.kept(option, "process-compose ignores it beside cron")
+            if target.get("schedule")
+            else target.put(option, "schedule", f"@every {go_duration(option.value)}")
+        ),
     ),
     "timezone": lose("named the zone of the clock", "start the supervisor with TZ set"),
     "run_on_start": lose_if(
@@ -143,7 +146,12 @@ SCHEDULE: Final[dict[str, Rule]] = {
 }
 
 
+def _texts(value: object) -> list[str]:
+    return [literal(text(part)) for part in (value if isinstance(value, list) else [value])]
+
+
 def _paths(option: Option, target: Target) -> None:
+    """`watch.paths`"""
     paths = option.value if isinstance(option.value, list) else [option.value]
     target.put(option, "watch.paths", [literal(text(path)) for path in paths])
     target.set("watch.include", ["*"])
@@ -154,23 +162,21 @@ WATCH: Final[dict[str, Rule]] = {
     "debounce": keep("watch.debounce", go_duration),
     **for_each(
         "ignore exclude",
-        lambda option, target: target.put(
-            option, "watch.exclude", [literal(text(v)) for v in option.value]
-        ),
+        keep("watch.exclude", _texts),
     ),
-    "include": lambda option, target: target.put(
-        option, "watch.include", [literal(text(v)) for v in option.value]
-    ),
+    "include": keep("watch.include", _texts),
     "cascade": lose("restarted what depends on it too", "reload those by hand"),
 }
 
 
 def _success(option: Option, target: Target) -> None:
+    """`restart.success_codes`"""
     codes = option.value if isinstance(option.value, list) else [option.value]
     target.put(option, "restart.success_codes", sorted({0, *(integer(c) for c in codes)}))
 
 
 def _foreground(option: Option, target: Target) -> None:
+    """`autostart = false`; the terminal is **lost**"""
     if boolean(option.value):
         target.set("autostart", False)
         target.lost(
@@ -188,7 +194,7 @@ PROCESS: Final[dict[str, Rule]] = {
     "description": keep("labels.description"),
     "replicas": keep("processes", integer),
     "success_exit_codes": _success,
-    "disabled": lambda option, target: target.put(option, "autostart", not boolean(option.value)),
+    "disabled": keep("autostart", lambda value: not boolean(value)),
     "is_tty": lose_if(
         boolean, "gave it a terminal", "script -qc COMMAND /dev/null makes one", "was off"
     ),

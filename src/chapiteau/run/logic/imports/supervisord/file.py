@@ -180,7 +180,7 @@ def _others(draft: Draft, sections: list[Section]) -> None:
                 top.lost(
                     option,
                     "belongs to a listener that speaks supervisord's event protocol",
-                    "write a plugin, or read `chapiteau events -f --json`",
+                    "write it as a program that reads `chapiteau events -f --json`",
                 )
             elif section.name == "include":
                 top.kept(option, "the included files are part of this import")

@@ -23,6 +23,7 @@ from chapiteau.run.logic.imports.rules import (
     lose,
     lose_if,
     mapped,
+    own,
     same,
 )
 
@@ -59,7 +60,7 @@ SECTIONS: Final[dict[str, Rule]] = {
     "unix_http_server": lose("set up supervisord's control socket", _ROLES),
     "inet_http_server": lose(
         "opened supervisord's page and XML-RPC on the network",
-        "the dashboard has a page (chapiteau dash), the hub speaks TLS between machines",
+        "the dashboard has a page: chapiteau dash",
     ),
     "supervisorctl": same("the CLI finds the supervisor through chapiteau.toml"),
     "rpcinterface": lose("extended supervisord's XML-RPC", "the control API is HTTP and JSON"),
@@ -74,6 +75,7 @@ ALONE: Final[dict[tuple[str, str], Rule]] = {
 
 
 def _startsecs(option: Option, target: Target) -> None:
+    """`ready.alive` and `restart.healthy_after`; 0: nothing to write"""
     value = number(option.value)
     if value == 0:
         target.kept(option, "a process counts as up at once")
@@ -84,6 +86,7 @@ def _startsecs(option: Option, target: Target) -> None:
 
 
 def _startretries(option: Option, target: Target) -> None:
+    """`restart.attempts` with `after_give_up = "stay-down"`, counted within `restart.window`"""
     count = integer(option.value)
     target.set("restart.attempts", max(1, count), option)
     target.set("restart.after_give_up", "stay-down")
@@ -101,6 +104,9 @@ def _exit_codes(value: Any) -> list[int]:
 
 
 def _stop_group(option: Option, target: Target) -> None:
+    """nothing to write: the stop signal goes to the process itself, and at `stop_timeout` its
+    whole tree is killed
+    """
     if boolean(option.value):
         target.changed(
             option,
@@ -134,22 +140,28 @@ PROGRAM: Final[dict[str, Rule]] = {
     "umask": keep("umask", octal),
     "serverurl": lose("told the program where supervisord listens", "set it in env"),
     "stdout_logfile_backups": keep("log.keep", integer),
-    "stdout_logfile_maxbytes": lambda option, target: (
-        target.put(option, "log.max_size", size_text(option.value))
-        if byte_size(option.value)
-        else target.changed(
-            option,
-            "let the file grow without end; it is rotated at 50MiB",
-            "log.max_size, log.keep and log.max_total say how much",
-        )
+    "stdout_logfile_maxbytes": own(
+        "`log.max_size`; 0 (no rotation) becomes 50MiB",
+        lambda option, target: (
+            target.put(option, "log.max_size", size_text(option.value))
+            if byte_size(option.value)
+            else target.changed(
+                option,
+                "let the file grow without end; it is rotated at 50MiB",
+                "log.max_size, log.keep and log.max_total say how much",
+            )
+        ),
     ),
     **for_each("stderr_logfile_maxbytes stderr_logfile_backups", lose("was for errors", _SECOND)),
     **for_each(
         "stdout_syslog stderr_syslog",
-        lambda option, target: (
-            target.put(option, "log.syslog", "/dev/log")
-            if boolean(option.value)
-            else target.kept(option, "nothing goes to syslog")
+        own(
+            '`log.syslog = "/dev/log"`',
+            lambda option, target: (
+                target.put(option, "log.syslog", "/dev/log")
+                if boolean(option.value)
+                else target.kept(option, "nothing goes to syslog")
+            ),
         ),
     ),
     **for_each(

@@ -20,6 +20,7 @@ from chapiteau.run.logic.imports.rules import (
     lose,
     lose_if,
     mapped,
+    own,
     same,
 )
 from chapiteau.run.logic.imports.systemd.words import exact, size, span, split
@@ -43,7 +44,7 @@ def _seconds(key: str) -> Rule:
         else:
             target.put(option, key, duration(value))
 
-    return rule
+    return own(f"`{key}`; infinity is **lost**", rule)
 
 
 def _limit(key: str, *, is_size: bool = False) -> Rule:
@@ -57,7 +58,7 @@ def _limit(key: str, *, is_size: bool = False) -> Rule:
         value = size(soft) if is_size else integer(soft)
         target.put(option, key, value)
 
-    return rule
+    return own(f"`{key}`; infinity is **lost**", rule)
 
 
 _TYPES: Final = {
@@ -68,6 +69,9 @@ _TYPES: Final = {
 
 
 def _type(option: Option, target: Target) -> None:
+    """`notify`: `ready.notify`; `notify-reload` too, with `reload_signal = "HUP"`; `oneshot`:
+    `one_shot`; `simple`, `exec`, `idle`: nothing to write; `forking` and `dbus` are **lost**
+    """
     word = text(option.value).strip()
     if word in _TYPES:
         target.kept(option, _TYPES[word])
@@ -91,6 +95,9 @@ _ABNORMAL: Final = {"on-abnormal", "on-abort", "on-watchdog"}
 
 
 def _restart(option: Option, target: Target) -> None:
+    """`restart.policy`; `on-abnormal`, `on-abort`, `on-watchdog` become `on-failure`; `on-success`
+    is **lost**
+    """
     word = text(option.value).strip()
     plain = {"no": "never", "always": "always", "on-failure": "on-failure"}
     if word in plain:
@@ -110,6 +117,7 @@ def _restart(option: Option, target: Target) -> None:
 
 
 def _restart_pause(option: Option, target: Target) -> None:
+    """`restart.delay`, with `factor = 1`; the first restart comes at once"""
     pause = exact(span(text(option.value)))
     target.set("restart.delay", pause, option)
     target.set("restart.factor", 1.0)
@@ -118,12 +126,12 @@ def _restart_pause(option: Option, target: Target) -> None:
 
 
 def burst(option: Option, target: Target) -> None:
-    """StartLimitBurst=."""
+    """`restart.attempts`"""
     target.put(option, "restart.attempts", max(1, integer(option.value)))
 
 
 def interval(option: Option, target: Target) -> None:
-    """StartLimitIntervalSec=."""
+    """`restart.window`; 0: `after_give_up = "retry"`"""
     value = span(text(option.value))
     if value == 0:
         target.set("restart.after_give_up", "retry")
@@ -142,10 +150,11 @@ def _codes(key: str, first: tuple[int, ...]) -> Rule:
         if others:
             target.lost(option, f"named signals or words too: {' '.join(others)}", f"see {key}")
 
-    return rule
+    return own(f"`{key}`; signals and words are **lost**", rule)
 
 
 def _quota(option: Option, target: Target) -> None:
+    """`limits.cpu` in cores: 150% is 1.5"""
     share = text(option.value).strip()
     if not share.endswith("%"):
         raise ValueError(f"{share!r} is no share in %")
@@ -153,10 +162,12 @@ def _quota(option: Option, target: Target) -> None:
 
 
 def _memory(option: Option, target: Target) -> None:
+    """`limits.memory`"""
     target.put(option, "limits.memory", size(text(option.value)))
 
 
 def _tasks(option: Option, target: Target) -> None:
+    """`limits.pids`"""
     if text(option.value).strip() == "infinity":
         target.kept(option, "there is no limit")
     else:
@@ -164,6 +175,7 @@ def _tasks(option: Option, target: Target) -> None:
 
 
 def _capabilities(option: Option, target: Target) -> None:
+    """`capabilities`; a list that begins with ~ is **lost**"""
     words = split(text(option.value))
     if not words or words[0].startswith("~"):
         target.lost(option, "took single capabilities away", "capabilities names those that stay")
@@ -172,6 +184,7 @@ def _capabilities(option: Option, target: Target) -> None:
 
 
 def _directory(option: Option, target: Target) -> None:
+    """`cwd`"""
     path = text(option.value).strip()
     if path.startswith("-"):
         path = path[1:]
@@ -183,6 +196,9 @@ def _directory(option: Option, target: Target) -> None:
 
 
 def _output(option: Option, target: Target) -> None:
+    """`file:` and `append:`: `log.file`; `journal`: `log.journald`; `syslog`: `log.syslog`;
+    `null`: `log.file = "none"`
+    """
     kind, _, path = text(option.value).strip().partition(":")
     if kind in ("file", "append", "truncate") and path:
         target.put(option, "log.file", literal(path))
@@ -201,6 +217,7 @@ def _output(option: Option, target: Target) -> None:
 
 
 def _error_output(option: Option, target: Target) -> None:
+    """`inherit`: nothing to write; else **lost**: both streams go to one file"""
     value = text(option.value).strip()
     if value in ("inherit", "journal"):
         target.kept(option, "both streams go the same way")
@@ -213,6 +230,9 @@ def _error_output(option: Option, target: Target) -> None:
 
 
 def _kill_mode(option: Option, target: Target) -> None:
+    """`mixed`: exactly so; `control-group`: only the process itself gets the stop signal;
+    `process` and `none` are **lost**
+    """
     word = text(option.value).strip()
     if word == "mixed":
         target.kept(option, "exactly so: the stop signal to the process, then KILL to the rest")
@@ -227,6 +247,7 @@ def _kill_mode(option: Option, target: Target) -> None:
 
 
 def _notify_access(option: Option, target: Target) -> None:
+    """any process of the service may notify"""
     target.changed(option, "any process of the service may notify")
 
 
@@ -341,7 +362,7 @@ SERVICE: Final[dict[str, Rule]] = {
     ),
     **for_each(
         "ExecCondition ExecStartPost ExecStop ExecStopPost",
-        lose("ran a command beside the service", "a one-shot that needs it, or a plugin"),
+        lose("ran a command beside the service", "make it a one-shot, or part of the command"),
     ),
     # These take part in more than one setting: see services.py.
     **for_each(

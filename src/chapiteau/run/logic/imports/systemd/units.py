@@ -39,7 +39,7 @@ UNIT: Final[dict[str, Rule]] = {
     **for_each("SourcePath DefaultDependencies CollectMode", same("has no meaning here")),
     **for_each(
         "OnFailure OnSuccess OnFailureJobMode OnSuccessJobMode OnFailureIsolate",
-        lose("started other units at its end", "a plugin that hears service.failed"),
+        lose("started other units at its end", "read service.failed from `chapiteau events -f`"),
     ),
     **for_each(
         "Conflicts PartOf Upholds PropagatesReloadTo PropagateReloadTo ReloadPropagatedFrom "
@@ -75,6 +75,7 @@ INSTALL: Final[dict[str, Rule]] = {
 
 
 def _owner(option: Option, target: Target) -> None:
+    """`owner`"""
     known = (target.get("owner") or "").partition(":")
     user, group = known[0], known[2]
     if option.name == "SocketUser":
