@@ -121,8 +121,9 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         with interruptible(team) as interrupted:
             took = await team.run(order, totals, on_second)
     _refuse_broken(totals)
-    # Draining is no load: a run lasts as long as its shape, or until it was ended.
-    lasted = min(shape.seconds, took)
+    # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
+    early = bool(aborted or interrupted or test.iterations)
+    lasted = min(shape.seconds, took) if early else shape.seconds
     findings = judge(objectives, totals, lasted)
     verdict = _verdict(findings, aborted, totals, lasted, interrupted=bool(interrupted))
     return document(

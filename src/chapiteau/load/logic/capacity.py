@@ -34,6 +34,9 @@ _AT_LEAST_UP: Final = 1.03
 _WORTHWHILE: Final = 1.02  # a step smaller than this is not worth another hold
 _SIGMAS: Final = 1.0  # a hold passes with its mean this many standard errors within the limit
 _LOWEST: Final = 0.05  # sessions a second below which nothing is tried
+_LATE_EXPECTED: Final = 0.5  # late requests that a step at the limit should hold
+_ENOUGH_LATE: Final = 3.0  # … and a hold, to tell anything
+_LONGEST_ROUGH: Final = 30.0
 _BETWEEN: Final = 1.5  # seconds that go by between two steps
 
 
@@ -137,6 +140,7 @@ class _Search:
             low, high = yield from self.bisect(low, high)
         held = yield from self.hold(low, high)
         if held is None:
+            self.explain_unsure()
             return self.answer("unsure", low=low, failed=high)
         yield from self.aftermath(held)
         failed = self.lowest_failed(above=held.step.rate)
@@ -159,6 +163,14 @@ class _Search:
         return Answer(
             outcome=outcome, low=low, failed=failed, steps=tuple(self.done), notes=tuple(self.notes)
         )
+
+    def explain_unsure(self) -> None:
+        """Say what more time would be needed for."""
+        last = self.done[-1]
+        if last.step.phase == "hold" and last.why.endswith("needed"):
+            self.notes.append(f"too few requests ({last.why}): raise --budget and --confidence")
+        elif last.step.phase == "hold":
+            self.notes.append("no hold was kept within the time: raise --budget")
 
     def lowest_failed(self, above: float) -> float | None:
         """The nearest rate above that was missed; pushes are meant to miss, and say nothing."""
@@ -196,7 +208,8 @@ class _Search:
                 return low, rate
             else:
                 high = rate
-                while (rate := rate / 2) >= _LOWEST and self.affords(self.plan.rough):
+                # Further down, a step would hold too few requests to show anything.
+                while (rate := rate / 2) >= self.lowest() and self.affords(self.plan.rough):
                     done = yield from self.step(self.rough("climb", rate))
                     if done.outcome == "kept":
                         return rate, high
@@ -303,7 +316,25 @@ class _Search:
         return done
 
     def rough(self, phase: Phase, rate: float) -> Step:
-        return Step(phase=phase, rate=rate, seconds=self.plan.rough)
+        """A short step, longer at rates so low that it would hold too few requests."""
+        wanted = _LATE_EXPECTED / (self.allowed() * rate)
+        return Step(
+            phase=phase, rate=rate, seconds=min(max(self.plan.rough, wanted), _LONGEST_ROUGH)
+        )
+
+    def allowed(self) -> float:
+        """The smallest share of requests that any objective lets miss it."""
+        shares = [
+            one.objective.allowed
+            for done in self.done[:1]
+            for one in done.observed.evidence
+            if one.objective.metric == "quantile" and one.objective.allowed
+        ]
+        return min(shares, default=1.0)
+
+    def lowest(self) -> float:
+        """The lowest rate at which a rough step could show anything."""
+        return max(_LOWEST, _LATE_EXPECTED / (self.allowed() * _LONGEST_ROUGH))
 
     def probe_seconds(self) -> float:
         return min(5.0, self.plan.rough)
@@ -322,6 +353,10 @@ def _judged(step: Step, observed: Observed) -> tuple[Outcome, str]:
         return "missed", observed.overloaded
     sigmas = _SIGMAS if step.phase == "hold" else 0.0
     for one in observed.evidence:
+        if step.phase == "hold" and one.objective.metric == "quantile":
+            needed = math.ceil(_ENOUGH_LATE / one.limit)
+            if one.count < needed:
+                return "missed", f"{one.objective.text}: {one.count} of {needed} requests needed"
         if not one.passes(sigmas):
             return "missed", _why(one)
     return "kept", ""

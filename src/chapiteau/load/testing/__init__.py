@@ -10,6 +10,7 @@ from chapiteau.load.testing.models import (
     mmc_capacity,
     model_of,
 )
+from chapiteau.load.testing.simulation import Simulation, simulated_search
 from chapiteau.load.testing.target import Target
 
 __all__ = [
@@ -18,8 +19,10 @@ __all__ = [
     "Model",
     "Queue",
     "Scaling",
+    "Simulation",
     "Stalling",
     "Target",
     "mmc_capacity",
     "model_of",
+    "simulated_search",
 ]

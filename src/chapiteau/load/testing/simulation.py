@@ -1,0 +1,139 @@
+"""A load test in no time: a model of a service, arrivals by chance, and a clock of numbers.
+
+Runs the whole decision logic of `chapiteau load capacity` against a model whose truth is known,
+some thousand times as fast as real load would. The engine's part (guard, drain, seconds) is done
+as the engine does it.
+"""
+
+import heapq
+import math
+import random
+from collections import Counter
+from collections.abc import Sequence
+
+from chapiteau.load.logic.arrivals import poisson
+from chapiteau.load.logic.capacity import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.evidence import evidence
+from chapiteau.load.logic.guard import Guard, recovered_after, what_rises
+from chapiteau.load.logic.objective import Objective
+from chapiteau.load.logic.shape import steady
+from chapiteau.load.logic.totals import Second, Totals
+from chapiteau.load.testing.models import Model
+
+__all__ = ["Simulation", "simulated_search"]
+
+_PAUSE = 0.5
+
+
+def simulated_search(
+    model: Model, objectives: Sequence[Objective], plan: SearchPlan, seed: int
+) -> Answer:
+    """What the search finds for this model."""
+    simulation = Simulation(model, objectives, seed)
+    steps = search(plan)
+    try:
+        step = next(steps)
+        while True:
+            step = steps.send(simulation.step(step))
+    except StopIteration as end:
+        answer: Answer = end.value
+        return answer
+
+
+class Simulation:
+    """Time passes only in here."""
+
+    def __init__(self, model: Model, objectives: Sequence[Objective], seed: int) -> None:
+        self._model = model
+        self._objectives = tuple(objectives)
+        self._chance = random.Random(seed)  # noqa: S311 — repeatable, not secret
+        self._now = 0.0
+        self._normal: float | None = None
+
+    def step(self, step: Step) -> Observed:
+        """Carry out a step of the search."""
+        totals = Totals()
+        guard = Guard(
+            self._objectives, step.rate, hold=int(step.warm) if step.phase == "hold" else 0
+        )
+        if step.rate:
+            sessions = self._open(step, totals, guard)
+        else:
+            sessions = self._closed(step, totals)
+        return self._observed(step, totals, guard, sessions)
+
+    def _closed(self, step: Step, totals: Totals) -> float:
+        """One user, one request after the other."""
+        at, values = 0.0, []
+        while at < step.seconds:
+            end = self._model.admit(self._now + at) - self._now
+            values.append((at, end))
+            at = end
+        _count(totals, values)
+        self._now += max(at, step.seconds) + _PAUSE
+        return len(values) / step.seconds
+
+    def _open(self, step: Step, totals: Totals, guard: Guard) -> float:
+        moments = poisson(steady(step.rate, step.seconds), self._chance)
+        due = next(moments, None)
+        inside: list[tuple[float, float]] = []
+        arrived, second, last = 0, 0, 0.0
+        while True:
+            tick = second + 1.0
+            while due is not None and due < tick:
+                end = self._model.admit(self._now + due) - self._now
+                heapq.heappush(inside, (end, due))
+                last = max(last, end)
+                arrived += 1
+                due = next(moments, None)
+            gone = []
+            while inside and inside[0][0] <= tick:
+                end, asked = heapq.heappop(inside)
+                gone.append((asked, end))
+            _count(totals, gone)
+            totals.running[second] = len(inside)
+            if tick >= step.seconds or guard.second(second, totals):
+                break
+            second += 1
+        stopped = float(guard.ended) if guard.ended is not None else step.seconds
+        cut = stopped if guard.ended is not None else stopped + guard.patience + 1.0
+        for end, asked in inside:
+            if end > cut:
+                totals.series[""].setdefault(int(asked), Second()).bad += 1
+        _count(totals, [(asked, min(end, cut)) for end, asked in inside])
+        # The engine waits until an overloaded service has worked off what it was given.
+        self._now += max(stopped, last) + _PAUSE
+        return arrived / stopped
+
+    def _observed(self, step: Step, totals: Totals, guard: Guard, sessions: float) -> Observed:
+        last = guard.ended or math.ceil(step.seconds)
+        first = min(int(step.warm), last - 1)
+        part = totals.whole("", first, last)
+        median = part.latency.quantile(0.5) / 1e6 if part.count else None
+        if step.phase == "probe":
+            self._normal = median
+        return Observed(
+            rate=step.rate,
+            reached=part.count / max(1, last - first),
+            sessions=sessions,
+            evidence=evidence(
+                self._objectives, totals, first, last, 5 if step.phase == "hold" else 1
+            ),
+            p50=median,
+            p99=part.latency.quantile(0.99) / 1e6 if part.count else None,
+            errors=part.bad / part.count if part.count else 0.0,
+            overloaded=guard.why,
+            rising=what_rises(totals, first, last) if step.phase == "hold" else "",
+            seconds=float(guard.ended or step.seconds),
+            recovery=recovered_after(totals, self._objectives, self._normal)
+            if step.phase == "recover"
+            else None,
+        )
+
+
+def _count(totals: Totals, requests: Sequence[tuple[float, float]]) -> None:
+    """(asked, ended) of requests into the seconds in which they were asked."""
+    counted = Counter((int(asked), int((end - asked) * 1e6)) for asked, end in requests)
+    seconds = totals.series[""]
+    for (second, micros), times in counted.items():
+        seconds.setdefault(second, Second()).latency.record(micros, times)

@@ -1,0 +1,153 @@
+"""The search's plan, step by step, with answers from a table."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chapiteau.load.logic.capacity import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.evidence import Batch, Evidence
+from chapiteau.load.logic.finding import capacity_part, capacity_verdict
+from chapiteau.load.logic.objective import parse_objectives
+from chapiteau.load.logic.settings import LoadTest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+(P99,) = parse_objectives("p99 < 100ms")
+TEST = LoadTest(target="http://localhost/", objective="p99 < 100ms")
+
+
+def observed(step: Step, late: float, **more: object) -> Observed:
+    """`late` requests in all batches alike."""
+    batches = tuple(Batch(late, 1000) for _ in range(6))
+    rate = step.rate or 100.0
+    facts: dict[str, object] = {
+        "rate": step.rate, "reached": rate, "sessions": rate, "seconds": step.seconds,
+        "evidence": (Evidence(P99, 0.01, batches),), "p50": 0.01, "p99": 0.05,
+    }  # fmt: skip
+    return Observed(**{**facts, **more})  # type: ignore[arg-type]
+
+
+def run(
+    answer: Callable[[Step], Observed], plan: SearchPlan | None = None
+) -> tuple[Answer, list[Step]]:
+    steps, seen = search(plan or SearchPlan()), []
+    try:
+        step = next(steps)
+        while True:
+            seen.append(step)
+            step = steps.send(answer(step))
+    except StopIteration as end:
+        return end.value, seen
+
+
+def knee(at: float) -> Callable[[Step], Observed]:
+    """A service without noise: 1 % late at this rate, steeply more above."""
+    return lambda step: observed(
+        step, min(1.0, 0.01 * (step.rate / at) ** 25) if step.rate else 0.0
+    )
+
+
+@pytest.mark.parametrize("at", [7.0, 80.0, 400.0, 12_345.0])
+def test_a_knee_without_noise_is_found_closely(at: float) -> None:
+    answer, _ = run(knee(at))
+
+    assert answer.outcome == "found"
+    assert 0.96 <= answer.held / at <= 1.0
+    assert answer.failed is not None
+    assert answer.failed > answer.held
+
+
+def test_the_search_goes_probe_climb_bisect_hold_push_recover() -> None:
+    _, steps = run(knee(400))
+    phases = [s.phase for s in steps]
+
+    assert phases[0] == "probe"
+    assert list(dict.fromkeys(phases)) == ["probe", "climb", "bisect", "hold", "push", "recover"]
+    assert steps[-1].rate == pytest.approx(
+        next(s.rate for s in reversed(steps) if s.phase == "hold" and s.rate <= 400) / 2, rel=0.05
+    )
+
+
+def test_only_a_hold_may_pass() -> None:
+    """Whatever the rough steps say, the answer is a rate that was held."""
+    answer, steps = run(knee(300))
+
+    assert answer.held in {s.rate for s in steps if s.phase == "hold"}
+
+
+def test_a_generator_that_gives_out_is_never_held_against_the_service() -> None:
+    def weak(step: Step) -> Observed:
+        return observed(step, 0.0, limited="sessions began 9 ms late" if step.rate > 500 else "")
+
+    answer, _ = run(weak)
+    verdict = capacity_verdict(answer, TEST)
+
+    assert answer.outcome == "generator-limited"
+    assert 0 < answer.held <= 500
+    assert verdict["exit_code"] == 3
+    assert "generator is the limit" in verdict["line"]
+
+
+def test_an_overload_ends_climbing() -> None:
+    answer, steps = run(
+        lambda step: observed(step, 0.0, overloaded="drowning" if step.rate > 200 else "")
+    )
+
+    assert answer.outcome == "found"
+    assert answer.held <= 200
+    assert [s.phase for s in steps].count("climb") <= 4
+
+
+def test_a_first_rate_that_is_too_high_is_halved_until_it_is_kept() -> None:
+    answer, _ = run(lambda step: observed(step, 0.0 if step.rate <= 3 else 1.0))
+
+    assert 2.5 < answer.held <= 3
+
+
+def test_nothing_is_found_when_every_rate_misses() -> None:
+    answer, _ = run(lambda step: observed(step, 1.0 if step.rate else 0.0))
+    verdict = capacity_verdict(answer, TEST)
+
+    assert answer.outcome == "none"
+    assert (verdict["word"], verdict["exit_code"]) == ("not met", 1)
+
+
+def test_a_lucky_neighbourhood_is_left_upwards() -> None:
+    """Rough steps were unlucky at 250; holds show that there is room, and go up."""
+
+    def moody(step: Step) -> Observed:
+        if step.phase in {"climb", "bisect"}:
+            return observed(step, 0.0 if step.rate < 250 else 0.5)
+        return knee(300)(step)
+
+    answer, _ = run(moody, SearchPlan(budget=900))
+
+    assert 0.96 <= answer.held / 300 <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("floor", "word", "code"), [(None, "met", 0), (100.0, "met", 0), (500.0, "not met", 1)]
+)
+def test_the_verdict_holds_the_capacity_against_what_was_asked(
+    floor: float | None, word: str, code: int
+) -> None:
+    answer, _ = run(knee(400))
+    test = LoadTest(target="x", objective="p99 < 100ms", min_capacity=floor)
+
+    verdict = capacity_verdict(answer, test)
+
+    assert (verdict["word"], verdict["exit_code"]) == (word, code)
+
+
+def test_the_document_holds_every_step_and_an_interval() -> None:
+    answer, steps = run(knee(400))
+    part = capacity_part(answer)
+
+    assert len(part["steps"]) == len(steps)
+    assert part["interval"][0] < part["held"] < part["interval"][1]
+    assert {s["outcome"] for s in part["steps"]} == {"kept", "missed"}
+    assert not any(math.isnan(s["rate"]) for s in part["steps"])

@@ -1,0 +1,175 @@
+"""Answers from bytes: whole or in pieces, with lengths, chunks or an end, and rubbish."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chapiteau.load.errors import BadAnswerError
+from chapiteau.load.logic.http1 import AnswerReader, Headers, dechunk
+
+PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello"
+CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    b"3\r\nhel\r\n2;ext=1\r\nlo\r\n0\r\nTrailer: x\r\n\r\n"
+)
+TO_THE_END = b"HTTP/1.1 200 OK\r\n\r\nhello"
+
+
+def reader(*, bare: bool = False) -> AnswerReader:
+    made = AnswerReader()
+    made.start(bare=bare)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("data", "status", "body", "keep"),
+    [
+        pytest.param(PLAIN, 200, b"hello", True, id="with a length"),
+        pytest.param(CHUNKED, 200, b"hello", True, id="in chunks, with extension and trailer"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True, id="without content"),
+        pytest.param(
+            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, b"", True, id="unchanged"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            200, b"", False, id="says that it closes",
+        ),
+        pytest.param(
+            b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", 200, b"", False, id="old: closes"
+        ),
+        pytest.param(
+            b"HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 0\r\n\r\n",
+            200, b"", True, id="old, but keeps",
+        ),
+        pytest.param(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + PLAIN,
+            200, b"hello", True, id="interim answers are skipped",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("piece", [1, 3, 7, 10_000])
+def test_an_answer_is_the_same_in_any_pieces(
+    data: bytes, status: int, body: bytes, keep: bool, piece: int
+) -> None:
+    made = reader()
+
+    whole = [made.feed(data[i : i + piece]) for i in range(0, len(data), piece)]
+
+    assert whole == [False] * (len(whole) - 1) + [True]
+    assert (made.status, made.body, made.keep, made.rest) == (status, body, keep, b"")
+
+
+def test_without_length_the_body_ends_with_the_connection() -> None:
+    made = reader()
+
+    assert not made.feed(TO_THE_END[:22])
+    assert not made.feed(TO_THE_END[22:])
+    assert made.end()
+    assert (made.body, made.keep) == (b"hello", False)
+
+
+def test_an_end_in_the_middle_is_no_answer() -> None:
+    made = reader()
+    made.feed(PLAIN[:-1])
+
+    assert made.begun
+    assert not made.end()
+
+
+def test_an_answer_to_head_has_no_body_whatever_its_length_says() -> None:
+    made = reader(bare=True)
+
+    assert made.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n")
+    assert made.body == b""
+
+
+def test_what_follows_an_answer_is_kept_for_the_next() -> None:
+    made = reader()
+
+    assert made.feed(PLAIN + PLAIN)
+    assert made.rest == PLAIN
+    made.start(bare=False)
+    assert made.feed(b"")
+    assert made.body == b"hello"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n\r\n", id="another protocol"),
+        pytest.param(b"\x00\x01\x02\x03\x04\x05\x06\x07", id="binary"),
+        pytest.param(b"HTTP/1.1 abc OK\r\n\r\n", id="no number as status"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", id="negative length"),
+        pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 5x\r\n\r\n", id="no number as length"),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", id="two lengths"
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nhello\r\n",
+            id="a chunk size that only int() takes",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n",
+            id="a chunk longer than its size",
+        ),
+        pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000, id="an endless head"),
+    ],
+)
+def test_rubbish_is_told_from_an_answer(data: bytes) -> None:
+    with pytest.raises(BadAnswerError):
+        reader().feed(data)
+
+
+def test_a_head_in_lower_case_and_with_spaces_is_understood() -> None:
+    made = reader()
+
+    assert made.feed(b"HTTP/1.1 201 Created\r\ncontent-length:   2  \r\n\r\nok")
+    assert made.body == b"ok"
+
+
+@given(st.binary(max_size=400), st.integers(1, 40))
+def test_any_bytes_give_an_answer_or_a_complaint(data: bytes, piece: int) -> None:
+    """Never another exception, and never an answer from nothing."""
+    made = reader()
+    try:
+        for start in range(0, len(data), piece):
+            if made.feed(data[start : start + piece]):
+                assert data.startswith(b"HTTP/1.")
+                return
+    except BadAnswerError:
+        pass
+
+
+@given(st.binary(max_size=300), st.integers(1, 50), st.integers(1, 60))
+def test_chunks_of_any_size_join_to_the_same_body(body: bytes, size: int, piece: int) -> None:
+    parts = [body[i : i + size] for i in range(0, len(body), size)]
+    sent = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + sent
+    made = reader()
+
+    done = [made.feed(data[i : i + piece]) for i in range(0, len(data), piece)]
+
+    assert done[-1]
+    assert not any(done[:-1])
+    assert made.body == body
+
+
+def test_chunks_are_taken_only_when_whole() -> None:
+    parts: list[bytes] = []
+
+    assert dechunk(b"3\r\nabc\r\n5\r\nde", parts) == (8, False)
+    assert parts == [b"abc"]
+
+
+def test_headers_are_found_in_any_case_and_all_of_a_name() -> None:
+    headers = Headers(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nEmpty:\r\nbad\r\n")
+
+    assert headers["SET-COOKIE"] == "a=1"
+    assert headers.all("Set-Cookie") == ["a=1", "b=2"]
+    assert headers.get("nothing", "x") == "x"
+    assert "empty" in headers
+    assert "bad" not in headers
+    with pytest.raises(KeyError):
+        headers["nothing"]
