@@ -39,6 +39,7 @@ class Session:
         self.iteration = 0
         self.tally = client.tally  # what the report counts from
         self.base = client.base
+        self.allowed = client.allowed
         self._client = client
         self._loop = client.loop
         self.now = self._now = client.now

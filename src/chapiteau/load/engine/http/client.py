@@ -78,10 +78,10 @@ class Client:
         self.tally = tally
         self.base = base
         self.timeout = timeout
+        self.allowed = allowed  # may this host be loaded?
         self.plain: dict[tuple[str, str], Prepared] = {}
         self._wiring = wiring or Wiring()
         self._origins: dict[tuple[str, str, int], Origin] = {}
-        self._allowed = allowed
         self._divert = urls.parse(divert) if divert else None
         self._fields = _fields(
             {"accept": "*/*", "accept-encoding": "gzip, deflate"}
@@ -143,7 +143,7 @@ class Client:
         key = (address.scheme, address.host, address.port)
         origin = self._origins.get(key)
         if origin is None:
-            if not self._allowed(address.host):
+            if not self.allowed(address.host):
                 raise TargetNotAllowedError(
                     f"{address.host} is not this machine, and may be somebody else's",
                     hint=f"if you may put load on it: --allow {address.host}",
