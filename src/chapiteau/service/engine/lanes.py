@@ -54,6 +54,7 @@ class FastLane:
         self._table = RouteTable()
         self._routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
         self._extensions: Any = None
+        self._new_request: Any = None
 
     def __call__(self, environ: dict[str, Any], router: Any) -> Any:
         if not self._ready:
@@ -81,29 +82,30 @@ class FastLane:
         names: tuple[str, ...],
         captures: list[str],
     ) -> Any:
-        request = router.request_factory(environ)
-        registry = request.registry = router.registry
-        request.invoke_subrequest = router.invoke_subrequest
+        request = self._new_request(environ)
+        registry = router.registry
+        attrs = request.__dict__
+        attrs["registry"] = registry
+        attrs["invoke_subrequest"] = router.invoke_subrequest
+        attrs["matched_route"] = route
+        attrs["matchdict"] = dict(zip(names, captures, strict=True)) if names else {}
+        attrs["context"] = attrs["root"] = router.root_factory(request)
         if self._extensions is not None:
             apply_request_extensions(request, extensions=self._extensions)
         manager.push({"registry": registry, "request": request})
         try:
-            attrs = request.__dict__
-            attrs["matched_route"] = route
-            attrs["matchdict"] = dict(zip(names, captures, strict=True))
-            attrs["context"] = attrs["root"] = router.root_factory(request)
             try:
                 made = plan.run(environ, request, captures)
             except ProblemError as exc:
                 made = problem_reply(exc, environ)
             except Exception:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
                 made = self._excepted(request)
-            if request.response_callbacks:
+            if "response_callbacks" in attrs:
                 made = ReadyResponse(made) if isinstance(made, Reply) else made
                 request._process_response_callbacks(made)  # noqa: SLF001 — as the router does
             return made
         finally:
-            if request.finished_callbacks:
+            if "finished_callbacks" in attrs:
                 request._process_finished_callbacks()  # noqa: SLF001 — as the router does
             manager.pop()
 
@@ -130,6 +132,7 @@ class FastLane:
             table.add(number, route.pattern, route.match)
             routes.append((route, plan if usable else None, names_in(route.pattern)))
         self._extensions = router.request_extensions
+        self._new_request = router.request_factory
         self._table, self._routes, self._ready = table, routes, True
 
     @staticmethod

@@ -26,13 +26,14 @@ class MisplacedError(ValueError):
 class _Slot:
     """Where a parameter's text goes: into the arguments, or into a group of them."""
 
-    __slots__ = ("group", "key", "many", "numeric")
+    __slots__ = ("group", "key", "many", "numeric", "plain")
 
     def __init__(self, parameter: Parameter) -> None:
         self.group = parameter.argument if parameter.field else None
         self.key = parameter.field or parameter.argument
         self.many = parameter.many
         self.numeric = parameter.has_float
+        self.plain = not (self.group or self.many or self.numeric)
 
     def put(self, raw: Raw, value: str) -> bool:
         """False when the value can't go there: a second one, or "nan" for a number."""
@@ -84,7 +85,10 @@ class ParameterPlan:
         """The handler's arguments. Raises ValueError or msgspec's errors; then ask `explain`."""
         raw: Raw = {name: {} for name in self._groups} if self._groups else {}
         for index, slot in self._path:
-            slot.put(raw, captures[index])
+            if slot.plain:
+                raw[slot.key] = captures[index]
+            else:
+                slot.put(raw, captures[index])
         if self._reads_query and (text := environ["QUERY_STRING"]):
             self._read_query(text, raw)
         for key, slot in self._headers:
@@ -97,11 +101,14 @@ class ParameterPlan:
         return asdict(msgspec.convert(raw, self._struct, strict=False))
 
     def _read_query(self, text: str, raw: Raw) -> None:
+        known = self._query
         for name, value in pairs(text):
-            slot = self._query.get(name)
+            slot = known.get(name)
             if slot is None:
                 if self._strict:
                     raise MisplacedError
+            elif slot.plain and slot.key not in raw:
+                raw[slot.key] = value
             elif not slot.put(raw, value):
                 raise MisplacedError
 

@@ -131,11 +131,12 @@ class Explainer:
                     found.append(Complaint(pointer((*path, wire)), _code(text), text))
                 else:
                     checks[wire](value[wire], (*path, wire), found)
-            for wire in required:
-                if wire not in value:
-                    found.append(Complaint(pointer((*path, wire)), "missing", "must be given"))
-            if unknown is not None:
-                unknown(value, path, found)
+            found += [
+                Complaint(pointer((*path, wire)), "missing", "must be given")
+                for wire in required
+                if wire not in value
+            ]
+            unknown(value, path, found)
             if len(found) == before:
                 # Tags, __post_init__ and whatever else only the decoder knows.
                 whole(value, path, found)
@@ -239,11 +240,11 @@ class _Field:
     required: bool
 
 
-def _unknown(kind: Any, known: list[str]) -> Check | None:
-    """A check for fields that the type refuses."""
+def _unknown(kind: Any, known: list[str]) -> Check:
+    """A check for fields that the type refuses; most types refuse none."""
     config = getattr(kind, "__struct_config__", None)
     if config is None or not config.forbid_unknown_fields:
-        return None
+        return lambda value, path, found: None
     allowed = {*known, getattr(config, "tag_field", None)}
 
     def check(value: Any, path: Path, found: Found) -> None:

@@ -94,17 +94,30 @@ class RouteTable:
         return None if best is None else (best, captured)
 
     def _walk(self, node: _Node, words: list[str], depth: int) -> tuple[int, list[str]] | None:
-        if depth == len(words):
-            return None if node.route is None else (node.route, [])
-        word = words[depth]
-        literal = node.words.get(word)
-        found = self._walk(literal, words, depth + 1) if literal is not None else None
-        if node.any is not None and word:
-            other = self._walk(node.any, words, depth + 1)
-            if other is not None and (found is None or other[0] < found[0]):
-                other[1].insert(0, word)
-                return other
-        return found
+        """Down the tree; where a word could be taken both ways, try both."""
+        captured: list[str] = []
+        for at in range(depth, len(words)):
+            word = words[at]
+            literal = node.words.get(word)
+            if literal is None:
+                if node.any is None or not word:
+                    return None
+                captured.append(word)
+                node = node.any
+            elif node.any is None:
+                node = literal
+            else:
+                return self._both(node, words, at, captured)
+        return None if node.route is None else (node.route, captured)
+
+    def _both(
+        self, node: _Node, words: list[str], at: int, captured: list[str]
+    ) -> tuple[int, list[str]] | None:
+        left = self._walk(node.words[words[at]], words, at + 1)
+        right = self._walk(node.any or _Node(), words, at + 1)
+        if right is not None and (left is None or right[0] < left[0]):
+            return right[0], [*captured, words[at], *right[1]]
+        return None if left is None else (left[0], captured + left[1])
 
 
 def _simple(word: str) -> bool:

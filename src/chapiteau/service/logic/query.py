@@ -20,16 +20,13 @@ def percent_decode(text: str) -> str:
 
 def pairs(query: str) -> list[tuple[str, str]]:
     """`a=1&b=x+y` as pairs in order; a name without `=` has the empty value."""
+    if "%" not in query and "+" not in query and query.isascii():
+        return [piece.partition("=")[::2] for piece in query.split("&") if piece]
     found: list[tuple[str, str]] = []
-    plain = "%" not in query and "+" not in query and query.isascii()
-    for piece in query.split("&"):
-        if not piece:
-            continue
-        name, _, value = piece.partition("=")
-        if not plain:
-            name = percent_decode(name.replace("+", " "))
-            value = percent_decode(value.replace("+", " "))
-        found.append((name, value))
+    for piece in query.replace("+", " ").split("&"):
+        if piece:
+            name, _, value = piece.partition("=")
+            found.append((percent_decode(name), percent_decode(value)))
     return found
 
 

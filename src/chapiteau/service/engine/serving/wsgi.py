@@ -92,8 +92,8 @@ class Exchange:
     """One request's answer on its way from the application to the socket."""
 
     __slots__ = (
-        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_leaving", "_length", "_sent", "_version",
-        "headers", "keep", "status",
+        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_leaving", "_length", "_sent",
+        "_version", "headers", "keep", "status",
     )  # fmt: skip
 
     def __init__(
