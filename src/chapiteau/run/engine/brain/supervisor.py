@@ -51,7 +51,7 @@ class Supervisor:
         self.around = Surroundings(
             folder=config_path.parent,
             run_dir=run_dir,
-            notify_path=control_path(run_dir).with_name("notify.sock"),  # short enough
+            notify_path=control_path(run_dir, create=True).with_name("notify.sock"),
             cgroups=self.cgroups,
         )
         self.ground = Ground(
