@@ -63,15 +63,16 @@ class MemorySupervisor:
     def say(self, service: str, text: str, *, process: int = 1, stream: str = "stdout") -> LogLine:
         """Add a line of output; every follower sees it."""
         line = LogLine(
-            time=self.clock.wall(), service=service, process=process, stream=stream, text=text
+            time=self.clock.wall(),
+            service=service,
+            process=process,
+            stream=stream,
+            text=text,
+            at=len(self._lines) + 1,
         )
-        self.keep(line)
-        return line
-
-    def keep(self, line: LogLine) -> None:
-        """Add a line that is as it is, its time too."""
         self._lines.append(line)
         self._tell(line)
+        return line
 
     def status(self) -> SupervisorStatus:
         """The state now."""
@@ -212,6 +213,7 @@ def _fits(line: LogLine, query: LogQuery) -> bool:
         and (not query.process or line.process == query.process)
         and (not query.stream or line.stream == query.stream)
         and line.time >= query.since
+        and line.at > query.after.get(line.source, 0)
         and re.search(query.grep, line.text) is not None
     )
 

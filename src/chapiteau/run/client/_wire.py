@@ -60,6 +60,7 @@ def logs_target(query: LogQuery) -> str:
         "level": query.level,
         "since": query.since or "",
     }
+    pairs += [("after", f"{source}:{at}") for source, at in query.after.items()]
     pairs += [(key, str(value)) for key, value in plain.items() if value != ""]
     return f"/v1/logs?{urlencode(pairs)}"
 

@@ -18,6 +18,8 @@ class LogQuery:
     grep: str = ""  # regular expression
     level: str = ""  # at least this level, where a level can be seen in the line
     since: float = 0.0  # seconds since 1970
+    # Where a reader was: "SERVICE/PROCESS/STREAM" → `at` of the last line that it has.
+    after: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,16 +31,23 @@ class LogLine:
     process: int
     stream: str
     text: str
+    at: int = 0  # bytes of its log file up to its end; 0 when unknown
+
+    @property
+    def source(self) -> str:
+        """Which log file it is of, as `LogQuery.after` names it."""
+        return f"{self.service}/{self.process}/{self.stream}"
 
     def to_dict(self) -> dict[str, Any]:
         """As in the stream of lines."""
-        return {
+        full: dict[str, Any] = {
             "time": round(self.time, 6),
             "service": self.service,
             "process": self.process,
             "stream": self.stream,
             "text": self.text,
         }
+        return {**full, "at": self.at} if self.at else full
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,17 +118,13 @@ class _Foreground:
                 say("\n".join(welcome(status)), colour="green")
 
     async def _lines(self) -> None:
-        since, newest = self._begun, set[LogLine]()
+        places: dict[str, int] = {}  # where we are in each log file: the next brain goes on there
         while True:
             with contextlib.suppress(NotRunningError):
-                query = LogQuery(follow=True, last=10_000, since=since)
+                query = LogQuery(follow=True, last=10_000, since=self._begun, after=dict(places))
                 async for item in self._client.logs(query):
                     if isinstance(item, LogLine):
-                        if item in newest:
-                            continue
-                        newest = newest if item.time <= since else set()
-                        since = max(since, item.time)
-                        newest.add(item)
+                        places[item.source] = item.at
                     self._print(item)
             await asyncio.sleep(0.05)
 

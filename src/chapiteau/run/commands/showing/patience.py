@@ -31,21 +31,16 @@ def follow_events(client: Client, after: int = 0) -> Iterator[Happening | Lost]:
 
 
 def follow_logs(client: Client, query: LogQuery) -> Iterator[LogLine | Lost]:
-    """Lines without end; those of the moment at which the brain died are not shown twice."""
+    """Lines without end; after a new brain from where we were, none twice and none missing."""
     current = replace(query, follow=True)
-    newest: set[LogLine] = set()
+    places = dict(query.after)
 
     def again() -> Iterator[LogLine | Lost]:
-        return client.logs(current)
+        return client.logs(replace(current, after=dict(places)))
 
     for item in _endless(again):
         if isinstance(item, LogLine):
-            if item in newest:
-                continue
-            if item.time > current.since:
-                newest = set()
-                current = replace(current, since=item.time, last=10_000)
-            newest.add(item)
+            places[item.source] = item.at
         yield item
 
 

@@ -194,7 +194,15 @@ def _log_query(request: web.Request) -> LogQuery:
         grep=grep,
         level=request.query.get("level", ""),
         since=_seconds(request.query.get("since", "0")),
+        after=dict(map(_place, request.query.getall("after", []))),
     )
+
+
+def _place(text: str) -> tuple[str, int]:
+    source, _, at = text.rpartition(":")
+    if source.count("/") != 2 or not at.isdigit():
+        raise UsageError(f"after: {text!r} is not SERVICE/PROCESS/STREAM:AT")
+    return source, int(at)
 
 
 def _seconds(text: str) -> float:

@@ -156,6 +156,12 @@ ROUTES: Final = (
             Parameter("follow", _FLAG, "1 goes on with new lines."),
             Parameter("grep", _TEXT, "Only lines in which this regular expression is found."),
             Parameter("level", _TEXT, "Only lines of this level and above."),
+            Parameter(
+                "after",
+                _TEXT,
+                "SERVICE/PROCESS/STREAM:AT of the last line you have; may be given more than once.",
+                many=True,
+            ),
             Parameter("since", {"type": "number"}, "Only lines after this time (1970 seconds)."),
         ),
     ),

@@ -4,18 +4,26 @@ import bisect
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["kept_lines"]
+__all__ = ["KeptLine", "kept_lines", "lines_after"]
 
 _BLOCK = 1 << 16
 _MOST = 16 << 20  # bytes read back at the most
 
 
-def kept_lines(
-    path: Path, marks: Sequence[tuple[int, float]], count: int
-) -> Iterator[tuple[float, str]]:
-    """(time, text) of the last `count` lines, oldest first.
+@dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A line in a log file; `end` is the number of bytes up to its end."""
+
+    time: float
+    text: str
+    end: int
+
+
+def kept_lines(path: Path, marks: Sequence[tuple[int, float]], count: int) -> Iterator[KeptLine]:
+    """The last `count` lines, oldest first.
 
     `marks` are (offset, time) noted as output came, about one a second; output from before the
     first mark gets the file's own time. Older files are read when the newest holds too few.
@@ -23,13 +31,34 @@ def kept_lines(
     if count <= 0 or path == Path(os.devnull):
         return
     found = _tail(path, marks, count)
-    older = path.with_name(path.name + ".1")
-    if len(found) < count and older.exists():
-        yield from _tail(older, (), count - len(found))
+    if len(found) < count:
+        yield from _tail(_older(path), (), count - len(found))
     yield from found
 
 
-def _tail(path: Path, marks: Sequence[tuple[int, float]], count: int) -> list[tuple[float, str]]:
+def lines_after(
+    path: Path, marks: Sequence[tuple[int, float]], count: int, offset: int
+) -> Iterator[KeptLine]:
+    """The lines (at most `count`) that a reader who was at this offset has not seen.
+
+    When the file is shorter than that it was turned since: the rest of the older one comes first.
+    """
+    if path == Path(os.devnull):
+        return
+    found = _tail(path, marks, count)
+    with contextlib.suppress(OSError):
+        if path.stat().st_size >= offset:
+            found = [line for line in found if line.end > offset]
+        else:
+            yield from (line for line in _tail(_older(path), (), count) if line.end > offset)
+    yield from found
+
+
+def _older(path: Path) -> Path:
+    return path.with_name(path.name + ".1")
+
+
+def _tail(path: Path, marks: Sequence[tuple[int, float]], count: int) -> list[KeptLine]:
     with contextlib.suppress(OSError), path.open("rb") as stream:
         info = os.fstat(stream.fileno())
         start, data = info.st_size, b""
@@ -39,12 +68,12 @@ def _tail(path: Path, marks: Sequence[tuple[int, float]], count: int) -> list[tu
             stream.seek(start)
             data = stream.read(step) + data
         offsets = [offset for offset, _ in marks]
-        lines: list[tuple[float, str]] = []
+        lines: list[KeptLine] = []
         at = start
         for raw in data.splitlines(keepends=True):
             index = bisect.bisect_right(offsets, at) - 1
             when = marks[index][1] if index >= 0 else info.st_mtime
-            lines.append((when, raw.decode("utf-8", "replace").rstrip("\r\n")))
             at += len(raw)
+            lines.append(KeptLine(when, raw.decode("utf-8", "replace").rstrip("\r\n"), at))
         return lines[-count:]
     return []

@@ -11,7 +11,7 @@ from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture
-from chapiteau.run.engine.output.history import kept_lines
+from chapiteau.run.engine.output.history import kept_lines, lines_after
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
 from chapiteau.run.logic.loglevel import at_least
@@ -122,7 +122,8 @@ class Output:
         def deliver(stream: Stream, data: bytes) -> None:
             nonlocal lost
             splitter = splitters.setdefault(stream, _Splitter(stream))
-            for line in splitter.feed(data, self._clock.wall()):
+            end = self._captures[stream].size
+            for line in splitter.feed(data, self._clock.wall(), end):
                 if _matches(line, query, pattern):
                     try:
                         queue.put_nowait(line)
@@ -149,11 +150,20 @@ class Output:
         found: list[LogLine] = []
         for stream, capture in self._captures.items():
             if _wanted(stream, query):
-                for when, text in kept_lines(capture.path, capture.marks, query.last):
-                    line = _line(stream, when, text)
-                    if when >= query.since and _matches(line, query, pattern):
+                path, marks = capture.path, capture.marks
+                been = query.after.get(f"{stream.service}/{stream.process}/{stream.name}")
+                lines = (
+                    kept_lines(path, marks, query.last)
+                    if been is None
+                    else lines_after(path, marks, _WAITING, been)
+                )
+                for kept in lines:
+                    line = _line(stream, kept.time, kept.text, kept.end)
+                    if kept.time >= query.since and _matches(line, query, pattern):
                         found.append(line)
         found.sort(key=lambda line: line.time)
+        if query.after:
+            return found
         return found[-query.last :] if query.last else []
 
     def reopen(self) -> None:
@@ -175,18 +185,29 @@ class _Splitter:
     def __init__(self, stream: Stream) -> None:
         self._stream, self._rest = stream, b""
 
-    def feed(self, data: bytes, when: float) -> list[LogLine]:
+    def feed(self, data: bytes, when: float, end: int) -> list[LogLine]:
+        """The lines that these bytes complete; `end` is where in the file they end."""
+        at = end - len(self._rest) - len(data)
         *whole, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _LINE_LIMIT:
             whole.append(self._rest[:_LINE_LIMIT] + " …cut".encode())
             self._rest = b""
-        texts = (raw.decode("utf-8", "replace").rstrip("\r") for raw in whole)
-        return [_line(self._stream, when, text) for text in texts]
+        found = []
+        for raw in whole:
+            at += len(raw) + 1
+            text = raw.decode("utf-8", "replace").rstrip("\r")
+            found.append(_line(self._stream, when, text, max(0, at)))
+        return found
 
 
-def _line(stream: Stream, when: float, text: str) -> LogLine:
+def _line(stream: Stream, when: float, text: str, at: int) -> LogLine:
     return LogLine(
-        time=when, service=stream.service, process=stream.process, stream=stream.name, text=text
+        time=when,
+        service=stream.service,
+        process=stream.process,
+        stream=stream.name,
+        text=text,
+        at=at,
     )
 
 
