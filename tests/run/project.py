@@ -6,20 +6,24 @@ import contextlib
 import os
 import signal
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client import Client
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.launch import start
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 
 __all__ = ["Project"]
+
+T = TypeVar("T")
 
 
 class Project:
@@ -65,6 +69,17 @@ class Project:
         wait_for(lambda: self.service(name).state == state, deadline, f"{name} is {state}")
         return self.service(name)
 
+    def when(self, fact: Callable[[], T], deadline: float = 15.0, what: str = "") -> T:
+        """As wait_for, while brains come and go: one that hangs up in mid-answer is "not yet"."""
+
+        def calm() -> T | None:
+            try:
+                return fact()
+            except ChapiteauError:
+                return None
+
+        return cast("T", wait_for(calm, deadline, what))
+
     def address(self, name: str) -> str:
         return next(s.address for s in self.status().sockets if s.name == name)
 
@@ -77,15 +92,10 @@ class Project:
 
     def kill_brain(self) -> int:
         """SIGKILL the brain and wait until another one answers."""
-        old = wait_for(lambda: self.status().pid, what="a brain answers")
+        old = self.when(lambda: self.status().pid, what="a brain answers")
         os.kill(old, signal.SIGKILL)
-        wait_for(lambda: self._other_brain(old), what="another brain answers")
+        self.when(lambda: self.status().pid != old, what="another brain answers")
         return old
-
-    def _other_brain(self, old: int) -> bool:
-        with contextlib.suppress(Exception):
-            return self.status().pid != old
-        return False
 
     def down(self) -> None:
         """End it all; then nothing may be left."""

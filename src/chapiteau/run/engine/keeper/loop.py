@@ -36,7 +36,7 @@ __all__ = ["Keeper"]
 
 Message = dict[str, Any]
 LARGEST: Final = 1 << 18  # bytes of one message
-BRAIN_DELAYS: Final = (0.0, 0.0, 0.1, 0.3, 1.0, 3.0)
+BRAIN_DELAYS: Final = (0.0, 0.0, 0.0, 0.1, 0.3, 1.0)
 BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays anew
 PING_EVERY: Final = 20.0
 PING_LIMIT: Final = 90.0
