@@ -173,6 +173,18 @@ def test_check_tells_all_problems_as_json(memory: Memory) -> None:
     ]  # fmt: skip
 
 
+def test_check_looks_into_the_sections_of_the_other_wings(memory: Memory) -> None:
+    path = memory.folder / "chapiteau.toml"
+    path.write_text("[dash]\nprot = 1\n[hub]\nport = 70000\n[load.peak]\nuser = 3\n")
+    _, out, _ = cli("check", "--json")
+    told = {p["where"]: p["hint"] or p["what"] for p in json.loads(out)["problems"]}
+    assert told == {
+        "chapiteau.toml:2": "did you mean 'port'?",
+        "chapiteau.toml:4": "hub.port: must be 65535 or less, not 70000",
+        "chapiteau.toml:6": "did you mean 'users'?",
+    }
+
+
 def test_tab_knows_the_services_of_the_file(memory: Memory) -> None:
     import click
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["COMMANDS"]
+__all__ = ["COMMANDS", "SECTIONS"]
 
 # name → (module:attribute, one line for `chapiteau --help`)
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
@@ -23,10 +23,20 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "service": ("chapiteau.service.commands:group", "Web services: routes, OpenAPI document."),
     "load": ("chapiteau.load.commands:group", "Load tests: run, capacity, report, compare."),
     "dash": ("chapiteau.dash.commands:group", "The dashboard."),
+    "hub": ("chapiteau.dash.commands.hub:group", "Many servers on one page: the page's side."),
+    "node": ("chapiteau.dash.commands.node:group", "Many servers on one page: this server's side."),
     "import": ("chapiteau.run.commands.importing:command", "Move in from other supervisors."),
     "completion": (
         "chapiteau.run.commands.machine.schema:completion",
         "Teach your shell to complete.",
     ),
     "new": ("chapiteau.service.commands:new", "A new project from a template."),
+}
+
+# Section of chapiteau.toml → the dataclass of its settings, for `chapiteau check`. The
+# supervisor's own sections are checked by itself; a NAME stands for names that people choose.
+SECTIONS: Final[dict[str, str]] = {
+    "dash": "chapiteau.dash.logic.settings:Dash",
+    "hub": "chapiteau.dash.logic.settings:HubSettings",
+    "load.NAME": "chapiteau.load.logic.settings:LoadTest",
 }

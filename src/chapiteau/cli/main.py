@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import click
 
-from chapiteau.cli.groups import COMMANDS
+from chapiteau.cli.groups import COMMANDS, SECTIONS
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.lazygroup import LazyGroup
 
@@ -17,7 +17,7 @@ __all__ = ["main", "run"]
 @click.command(
     cls=LazyGroup,
     table=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "obj": SECTIONS},
     epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
 )
 @click.version_option(package_name="chapiteau", prog_name="chapiteau")

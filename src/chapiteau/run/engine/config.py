@@ -1,11 +1,13 @@
 """Reads a project's configuration for the supervisor: one call for the brain and the commands."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from chapiteau.core.errors import UsageError
+from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.plumbing.project import ProjectFile, read_project
 from chapiteau.run.logic.config import SECTIONS, read_spec
@@ -37,12 +39,32 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> Config:
     return Config(path=project.path, files=project.files, spec=spec)
 
 
-def check_config(path: Path, env: Mapping[str, str] | None = None) -> list[Problem]:
-    """Every problem of the file as far as the supervisor goes; syntax errors too."""
+def check_config(
+    path: Path,
+    others: Mapping[str, type[Any]] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> list[Problem]:
+    """Every problem of the file; syntax errors too.
+
+    `others` are the dataclasses of sections that are not the supervisor's: "dash", or "load.NAME"
+    where people choose names.
+    """
     try:
-        return _read(path, env)[2]
+        project, _, problems = _read(path, env)
     except UsageError as exc:
         return [Problem("", exc.what, exc.hint)]
+    for section, kind in (others or {}).items():
+        problems += _problems_of(project, section, kind)
+    return sorted(problems, key=_place)
+
+
+def _problems_of(project: ProjectFile, section: str, kind: type[Any]) -> Iterator[Problem]:
+    name, _, chosen = section.partition(".")
+    raw = project.section(name)
+    parts = {(name, key): part for key, part in raw.items()} if chosen else {(name,): raw}
+    for path, part in parts.items():
+        for place, found in read(kind, part, path)[1]:
+            yield Problem(project.where(place), f"{found.where}: {found.what}", found.hint)
 
 
 def _read(
