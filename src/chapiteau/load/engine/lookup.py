@@ -1,5 +1,7 @@
 """From what the user typed to a job: a URL, a scenario file, a document, or a section's name."""
 
+import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +9,7 @@ from typing import Any
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
+from chapiteau.load.engine.compat.moving import as_its_author_meant, is_molotov, of_molotov
 from chapiteau.load.engine.conduct import Job
 from chapiteau.load.engine.documents import find_document, looks_like_document, read_source
 from chapiteau.load.errors import TargetNotAllowedError
@@ -45,7 +48,10 @@ def find_job(
     raw: dict[str, Any] = {"target": target, **given}
     name = target
     where = ""
-    if _is_name(target):
+    told: tuple[Problem, ...] = ()
+    if is_molotov(target):
+        raw, told = of_molotov(target, given)
+    elif _is_name(target):
         raw, where = _section(target, given, project)
     test, found = read(LoadTest, raw)
     problems = [Problem(f"{where}{p.where}", p.what, p.hint) for _, p in found]
@@ -55,7 +61,8 @@ def find_job(
     if test is None:
         raise UsageError("no settings")
     folder = project.folder if project is not None and where else Path()
-    return _job(test, name or test.openapi, folder, command)
+    job = _job(as_its_author_meant(test, folder), name or test.openapi, folder, command)
+    return dataclasses.replace(job, problems=(*told, *job.problems))
 
 
 def _is_name(target: str) -> bool:
@@ -96,6 +103,8 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Pr
     """How each process makes its scenarios, the base URL that comes with it, what is amiss."""
     target = test.target
     is_url = target.startswith(("http://", "https://"))
+    if test.external:
+        return {"kind": "command", "command": shlex.split(test.external)}, target, ()
     if is_url and not test.openapi and not test.format and not looks_like_document(target):
         address = urls.parse(target)
         return {"kind": "url", "url": str(address)}, str(address), ()
@@ -124,8 +133,10 @@ def outline(job: Job) -> list[str]:
 
     if job.source["kind"] == "url":
         return [f"GET {job.source['url']}"]
+    if job.source["kind"] == "command":
+        return [shlex.join(job.source["command"])]
     if job.source["kind"] == "file":
-        play = play_of_file(Path(job.source["path"])).only(job.test.scenarios)
+        play = play_of_file(Path(job.source["path"]), job.test.options).only(job.test.scenarios)
         total = sum(s.weight for s in play.scenarios)
         return [f"{s.weight / total:6.1%}  {s.name}" for s in play.scenarios]
     return read_source(job.source).flow.outline()

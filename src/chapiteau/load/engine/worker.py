@@ -24,6 +24,7 @@ from typing import Any
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
+from chapiteau.load.engine.compat.external import play_of_command
 from chapiteau.load.engine.crowd import Crowd, Stage, called
 from chapiteau.load.engine.documents import read_source
 from chapiteau.load.engine.http.client import Client
@@ -60,7 +61,7 @@ class Worker:
     async def setup(self, order: dict[str, Any]) -> None:
         """Read the scenario; in the first worker, run the run's set-up."""
         plan = self._plan = order["plan"]
-        self._play = _play(plan["source"]).only(plan.get("scenarios", ()))
+        self._play = _play(plan).only(plan.get("scenarios", ()))
         self._stage = Stage(plan["worker"], plan["workers"], plan.get("options", {}))
         self._client = self._make_client(plan)
         shared: Any = None
@@ -198,9 +199,12 @@ class Worker:
             self._channel.sendall(encode_line(report))
 
 
-def _play(source: dict[str, Any]) -> Play:
+def _play(plan: dict[str, Any]) -> Play:
+    source = plan["source"]
     if source["kind"] == "file":
-        return play_of_file(Path(source["path"]))
+        return play_of_file(Path(source["path"]), plan.get("options", {}))
+    if source["kind"] == "command":
+        return play_of_command(source["command"], plan.get("base", ""))
     if source["kind"] == "url":
         return play_of_url(source["url"])
     return play_of_flow(read_source(source).flow)

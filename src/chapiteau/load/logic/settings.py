@@ -40,6 +40,9 @@ class LoadTest:
     api_keys: dict[str, str] = setting(factory=dict, help="(document) API keys by scheme or name.")
     variables: dict[str, str] = setting(factory=dict, help="(document) Of a Postman collection.")
     pauses: bool = setting(True, help="(document) Keep the pauses that a HAR file shows.")
+    external: str = setting(
+        "", help="A command that puts the load on and prints what it did (NDJSON)."
+    )
     base: str = setting("", help="Base URL of relative requests. Default: the target's.")
     scenarios: tuple[str, ...] = setting((), help="Only these scenarios of the file.")
 
@@ -89,7 +92,7 @@ class LoadTest:
                 parse_objectives(getattr(self, name))
             except UsageError as exc:
                 yield Problem(name, exc.what.removeprefix("objective "), exc.hint)
-        if not self.target and not self.openapi:
+        if not (self.target or self.openapi or self.external):
             yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
 
 

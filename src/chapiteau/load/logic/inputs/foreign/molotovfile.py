@@ -113,11 +113,11 @@ def _problems(chosen: Mapping[str, Any], root: Mapping[str, Any], where: str) ->
         for key, hint in _LEFT.items()
         if chosen.get(key)
     ]
-    for key in chosen:
-        if key not in _TAKEN and key not in _LEFT:
-            found.append(
-                Problem(where, f"{key!r} is not a setting", did_you_mean(str(key), _TAKEN))
-            )
+    found += [
+        Problem(where, f"{key!r} is not a setting", did_you_mean(str(key), _TAKEN))
+        for key in chosen
+        if key not in _TAKEN and key not in _LEFT
+    ]
     needed = chosen.get("requirements") or root.get("requirements")
     if needed:
         found.append(

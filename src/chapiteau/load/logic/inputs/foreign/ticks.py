@@ -1,5 +1,6 @@
 """Locust's LoadTestShape → a shape of ours: asked for each second before anything runs."""
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -41,7 +42,7 @@ def _pair(wanted: Any) -> tuple[float, float]:
 def _stages(levels: list[float]) -> list[str]:
     """Neighbouring seconds with the same slope are one stage."""
     found: list[tuple[float, float, int]] = []  # first, last, seconds
-    for before, after in zip(levels, levels[1:], strict=False):
+    for before, after in itertools.pairwise(levels):
         if found and math.isclose(after - before, (found[-1][1] - found[-1][0]) / found[-1][2]):
             found[-1] = (found[-1][0], after, found[-1][2] + 1)
         else:

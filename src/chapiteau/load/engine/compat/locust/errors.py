@@ -1,0 +1,43 @@
+"""What a locust task may raise to steer its user."""
+
+__all__ = [
+    "CatchResponseError",
+    "InterruptTaskSet",
+    "LocustError",
+    "RescheduleTask",
+    "RescheduleTaskImmediately",
+    "ResponseError",
+    "StopUser",
+]
+
+
+class LocustError(Exception):
+    """Root of them."""
+
+
+class ResponseError(LocustError):
+    """The answer is no good."""
+
+
+class CatchResponseError(LocustError):
+    """`failure(…)` was called with a text."""
+
+
+class InterruptTaskSet(LocustError):  # noqa: N818 — locust's name
+    """Leave this TaskSet; go on in the parent at once, or after its wait."""
+
+    def __init__(self, reschedule: bool = True) -> None:
+        super().__init__("interrupted")
+        self.reschedule = reschedule
+
+
+class StopUser(LocustError):  # noqa: N818 — locust's name
+    """This user stops for good."""
+
+
+class RescheduleTask(LocustError):  # noqa: N818 — locust's name
+    """Drop this task, wait, take another."""
+
+
+class RescheduleTaskImmediately(LocustError):  # noqa: N818 — locust's name
+    """Drop this task, take another at once."""

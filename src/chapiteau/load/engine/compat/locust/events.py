@@ -1,0 +1,62 @@
+"""Locust's event hooks: `@events.request.add_listener`."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+__all__ = ["EventHook", "Events"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NAMES: Final = (
+    "request", "user_error", "report_to_master", "worker_report", "worker_connect",
+    "spawning_complete", "quitting", "quit", "init", "init_command_line_parser", "test_start",
+    "test_stopping", "test_stop", "reset_stats", "cpu_warning", "heartbeat_sent",
+    "heartbeat_received", "usage_monitor", "request_success", "request_failure",
+)  # fmt: skip
+
+
+class EventHook:
+    """Listeners of one event."""
+
+    def __init__(self) -> None:
+        self.listeners: list[Callable[..., Any]] = []
+        self.fired: Callable[[dict[str, Any]], None] | None = None  # told of what a file fires
+
+    def add_listener(self, handler: F) -> F:
+        """Have it called; also a decorator."""
+        self.listeners.append(handler)
+        return handler
+
+    def remove_listener(self, handler: Callable[..., Any]) -> None:
+        """Have it called no more."""
+        self.listeners.remove(handler)
+
+    def fire(self, *, reverse: bool = False, **info: Any) -> None:
+        """Tell everybody. A file fires `request` for what it measured by itself."""
+        if self.fired is not None:
+            self.fired(info)
+        self.tell(info, reverse=reverse)
+
+    def tell(self, info: dict[str, Any], *, reverse: bool = False) -> None:
+        """Call the listeners."""
+        for listener in self.listeners[::-1] if reverse else list(self.listeners):
+            listener(**info)
+
+
+class Events:
+    """All hooks of one file; a name that locust does not know is an own one."""
+
+    def __init__(self) -> None:
+        for name in _NAMES:
+            setattr(self, name, EventHook())
+
+    def register(self, name: str) -> EventHook:
+        """A hook of the file's own."""
+        hook = EventHook()
+        setattr(self, name, hook)
+        return hook
+
+    def __getattr__(self, name: str) -> EventHook:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self.register(name)

@@ -1,0 +1,185 @@
+"""Users: what they do, how long they wait, and one step of their lives at a time."""
+
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from chapiteau.load.engine.compat.blocking import Blocking
+from chapiteau.load.engine.compat.locust.client import CaughtResponse, LocustClient
+from chapiteau.load.engine.compat.locust.errors import (
+    InterruptTaskSet,
+    LocustError,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopUser,
+)
+from chapiteau.load.engine.compat.locust.tasks import TaskSet, tasks_of, wanted
+from chapiteau.load.engine.compat.locust.waiting import constant
+
+__all__ = ["FastHttpUser", "HttpUser", "Life", "User"]
+
+_MOST_ENTRIES = 50  # task sets entered in one step; a set of nothing but sets would never end
+
+
+class User:
+    """One virtual user; subclasses say what it does."""
+
+    abstract = True
+    host: str | None = None
+    weight: int = 1
+    fixed_count: int = 0
+    tasks: list[Any] = []  # noqa: RUF012 — each subclass gets its own
+    wait_time: Any = constant(0)
+    min_wait: float | None = None
+    max_wait: float | None = None
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.tasks = tasks_of(cls)
+        if "abstract" not in cls.__dict__:
+            cls.abstract = False
+
+    def __init__(self, environment: Any) -> None:
+        self.environment = environment
+        self.client: Any = None
+
+    def on_start(self) -> None:
+        """Called before its first task."""
+
+    def on_stop(self) -> None:
+        """Called after its last."""
+
+    def wait(self) -> None:
+        """Wait as between tasks."""
+        self.wait_for(self)
+
+    def wait_for(self, of: Any) -> None:
+        """Wait as between the tasks of this user or TaskSet."""
+        threading.Event().wait(waiting_time(of, self))
+
+    def stop(self, force: bool = False) -> bool:
+        """Stop after this task."""
+        raise StopUser
+
+    def context(self) -> dict[str, Any]:
+        """What request events get beside the request."""
+        return {}
+
+
+class HttpUser(User):
+    """A user with a client for HTTP."""
+
+    abstract = True
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        blocking: Blocking = environment.here.blocking
+        base = blocking.session.base or environment.host or self.host or ""
+        if not base:
+            raise LocustError("no host: set `host` on the class, or pass --base http://host:port")
+        self.client = LocustClient(blocking, base, environment.events.request)
+
+
+class FastHttpUser(HttpUser):
+    """The same as HttpUser here; in locust it has a quicker client."""
+
+    abstract = True
+
+    @contextmanager
+    def rest(self, method: str, url: str, **given: Any) -> Iterator[CaughtResponse]:
+        """A JSON request; the answer's JSON is `response.js`."""
+        headers = {"Accept": "application/json", **(given.pop("headers", None) or {})}
+        with self.client.request(method, url, headers=headers, catch_response=True, **given) as it:
+            try:
+                it.js = it.json() if it.content else None
+            except ValueError as exc:
+                it.js = None
+                it.failure(f"no JSON in the answer: {exc}")
+            yield it
+
+
+def waiting_time(of: Any, user: User) -> float:
+    """Seconds between the tasks of a user or TaskSet; sets without an own wait take the user's."""
+    for one in (of, user):
+        if one.min_wait is not None and one.max_wait is not None:  # milliseconds, before locust 1.0
+            return random.uniform(one.min_wait, one.max_wait) / 1000  # noqa: S311
+        if one.wait_time is not None:
+            return float(one.wait_time())
+    return 0.0
+
+
+class Life:
+    """A user's way through its tasks, one step at a time; runs in a thread."""
+
+    def __init__(
+        self, user: User, chance: random.Random, only: set[str], without: set[str]
+    ) -> None:
+        self.user = user
+        self.over = False
+        self._chance = chance
+        self._only = only
+        self._without = without
+        self._stack: list[Any] = [user]  # the user, and the task sets it is in
+        self._orders: list[Iterator[Any] | None] = [None]
+
+    def begin(self) -> None:
+        """The user's on_start."""
+        self.user.on_start()
+
+    def step(self) -> float:
+        """Run one task; the seconds to wait afterwards. What the task raises is raised."""
+        for _ in range(_MOST_ENTRIES):
+            here = self._stack[-1]
+            chosen = self._pick()
+            try:
+                if isinstance(chosen, type):
+                    self._enter(chosen(here))
+                    continue
+                chosen(here)
+            except InterruptTaskSet as exc:
+                self._leave()
+                if exc.reschedule:
+                    continue
+            except RescheduleTaskImmediately:
+                continue
+            except RescheduleTask:
+                pass
+            except StopUser:
+                self.end()
+            break
+        return 0.0 if self.over else waiting_time(self._stack[-1], self.user)
+
+    def end(self) -> None:
+        """Leave everything; on_stop of each."""
+        if self.over:
+            return
+        self.over = True
+        while len(self._stack) > 1:
+            self._leave()
+        self.user.on_stop()
+
+    def _pick(self) -> Any:
+        order = self._orders[-1]
+        if order is not None:
+            return next(order)
+        here = self._stack[-1]
+        tasks = here.tasks
+        if self._only or self._without:
+            tasks = wanted(tasks, self._only, self._without)
+        if not tasks:
+            raise LocustError(f"{type(here).__name__} has no task")
+        return self._chance.choice(tasks)
+
+    def _enter(self, inner: TaskSet) -> None:
+        self._stack.append(inner)
+        self._orders.append(inner.order() if inner.tasks else None)
+        inner.on_start()
+
+    def _leave(self) -> None:
+        if len(self._stack) == 1:
+            raise LocustError("interrupt() outside of a TaskSet")
+        inner = self._stack.pop()
+        self._orders.pop()
+        inner.on_stop()

@@ -1,0 +1,58 @@
+"""Settings that come with another tester's file: molotov.json, a LoadTestShape, one user."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.errors import NotFoundError
+from chapiteau.core.problems import Problem
+from chapiteau.load.engine.compat import shape_of_foreign
+from chapiteau.load.logic.inputs.foreign.molotovfile import molotov_settings
+from chapiteau.load.logic.settings import LoadTest
+
+__all__ = ["as_its_author_meant", "is_molotov", "of_molotov"]
+
+_FILE: Final = "molotov.json"
+_MODEL: Final = ("rate", "users", "shape")  # each of them decides alone how much load there is
+
+
+def is_molotov(target: str) -> bool:
+    """`molotov.json`, or `path/molotov.json:test`."""
+    return target.endswith(_FILE) or f"{_FILE}:" in target
+
+
+def of_molotov(target: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """The settings of a test in a molotov.json, those given over them; its `env` is set."""
+    place, _, test = target.partition(f"{_FILE}:")
+    path = Path(place) / _FILE if test else Path(target)
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file")
+    text = path.read_text(encoding="utf-8")
+    found = molotov_settings(text, test, name=str(path))
+    os.environ.update(found.environment)
+    own = dict(found.settings)
+    own["target"] = str(path.parent / own["target"])
+    if any(name in given for name in _MODEL):
+        own = {name: value for name, value in own.items() if name not in _MODEL}
+    options = {**own.get("options", {}), **given.get("options", {})}
+    return {**own, **given, "options": options}, found.problems
+
+
+def as_its_author_meant(test: LoadTest, folder: Path) -> LoadTest:
+    """The test, with its file's own load where none was given.
+
+    Other testers know users only: without a word their files get one, not ten sessions a second.
+    """
+    if any(getattr(test, name) is not None and getattr(test, name) != "" for name in _MODEL):
+        return test
+    if test.external:
+        return dataclasses.replace(test, users=1)
+    path = folder / test.target
+    if path.suffix != ".py" or not path.is_file():
+        return test
+    shape = shape_of_foreign(path)
+    if shape is None:
+        return test
+    return dataclasses.replace(test, shape=shape) if shape else dataclasses.replace(test, users=1)
