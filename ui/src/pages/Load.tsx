@@ -1,13 +1,14 @@
 /** Load tests: what runs now, what ran, whether it kept its objective, and the report itself. */
 
 import { useEffect } from "preact/hooks";
-import { load, watchLoad, type LiveRun, type LoadResult } from "../live/store";
+import { events, load, sortedNodes, watchLoad, type LiveRun, type LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { compile } from "../model/filter";
 import { go, href, narrow, param } from "../model/route";
 import { Age } from "../parts/Age";
 import { Chart } from "../parts/Chart";
 import { CommandLine } from "../parts/Copy";
+import { LiveCharts } from "../parts/LiveCharts";
 import { Grid, sorted, type Column } from "../parts/Grid";
 import { FilterBox } from "../parts/Tables";
 import { Fact } from "./Fleet";
@@ -97,6 +98,7 @@ function change(value: number, before: number | undefined): string {
 function Live({ run }: { run: LiveRun }) {
   const points = run.timeline ?? [];
   const last = points[points.length - 1];
+  const target = supervised(run.target);
   const times = points.map((p) => Math.floor(run.started) + p.t);
   return (
     <section class="panel live-load" aria-label={`Running: ${run.name}`}>
@@ -117,6 +119,15 @@ function Live({ run }: { run: LiveRun }) {
           <Chart title="Latency" times={times} series={[{ label: "p50", values: points.map((p) => p.p50 ?? null) }, { label: "p99", values: points.map((p) => p.p99 ?? null) }]} format={latency} />
         </div>
       )}
+      {target && <LiveCharts nodes={[target.node]} service={target.service} events={events.value.filter((e) => e.service === target.service)} />}
     </section>
   );
+}
+
+/** The supervised service behind a URL: its CPU and memory belong on the same clock. */
+function supervised(url: string): { node: string; service: string } | null {
+  for (const node of sortedNodes.value) {
+    for (const service of node.status.services ?? []) if (service.openapi.startsWith(`${url}/`)) return { node: node.name, service: service.name };
+  }
+  return null;
 }

@@ -36,7 +36,7 @@ export function LiveCharts({ nodes, service, events }: { nodes: string[]; servic
   const { times, cpu, rss } = curves.current;
   const markers = useMemo(() => events.filter((e) => MARKED.test(e.kind)).map(marker), [events]);
   return (
-    <section aria-label="Charts">
+    <section class="chart-block" aria-label={`CPU and memory of ${service}`}>
       <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />
       <div class="charts">
       <Chart title="CPU" times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />

@@ -1,13 +1,12 @@
 """`chapiteau dash serve | url | user`."""
 
-import asyncio
 import json
 from pathlib import Path
 
 import click
 
-from chapiteau.core.errors import UsageError
 from chapiteau.dash.commands.options import CONFIG
+from chapiteau.dash.commands.serving import run_server
 from chapiteau.dash.commands.users import user
 from chapiteau.dash.errors import HubGoneError
 from chapiteau.plumbing.console import print_json
@@ -33,15 +32,7 @@ group.add_command(user)
 @click.option("--bind", metavar="HOST:PORT", help="Listen here instead of where [dash] says.")
 def serve(config: Path | None, bind: str | None) -> None:
     """Serve the page until stopped."""
-    from chapiteau.dash.engine.project import read_project
-    from chapiteau.dash.web.server import Server
-    from chapiteau.dash.web.server import serve as run
-    from chapiteau.plumbing.clock import SystemClock
-
-    project = read_project(config)
-    host, port = _split(bind) if bind else (project.dash.host, project.dash.port)
-    server = Server(project, host=host, port=port, exact_port=bind is not None, clock=SystemClock())
-    asyncio.run(run(server, told=lambda url: click.echo(f"dashboard {url}")))
+    run_server(config, bind, with_hub=False)
 
 
 @group.command()
@@ -63,10 +54,3 @@ def url(config: Path | None, as_json: bool) -> None:
         print_json(told)
     else:
         click.echo(told["url"])
-
-
-def _split(bind: str) -> tuple[str, int]:
-    host, _, port = bind.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
-        raise UsageError(f"--bind {bind}: not HOST:PORT", hint="for example --bind 127.0.0.1:8800")
-    return host.strip("[]"), int(port)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, raise_problems
-from chapiteau.dash.logic.settings import Dash
+from chapiteau.dash.logic.settings import Dash, HubSettings
 from chapiteau.plumbing.project import find_config
 from chapiteau.plumbing.project import read_project as read_file
 from chapiteau.run.client import run_dir_of, socket_of
@@ -22,6 +22,8 @@ class Project:
     run_dir: Path
     control_socket: Path  # where the supervisor answers
     dash: Dash
+    hub: HubSettings
+    has_services: bool
 
     @property
     def address_file(self) -> Path:
@@ -33,19 +35,34 @@ class Project:
         """What the hub must not forget."""
         return self.run_dir / "dash.sqlite3"
 
+    @property
+    def authority(self) -> Path:
+        """The hub's certificates."""
+        return self.run_dir / "hub"
+
+    @property
+    def papers(self) -> Path:
+        """What makes this server a node of another one's hub."""
+        return self.run_dir / "node"
+
 
 def read_project(given: Path | None) -> Project:
     """Read [project] and [dash]. Raises InvalidInputError with file and line of each problem."""
     config = find_config(given)
     file = read_file(config)
     dash, found = read(Dash, file.section("dash"), ("dash",))
+    hub, also = read(HubSettings, file.section("hub"), ("hub",))
+    found = [*found, *also]
     problems = [Problem(file.where(path), f"{p.where}: {p.what}", p.hint) for path, p in found]
     raise_problems(str(config), problems)
     assert dash is not None  # noqa: S101 — no problems means a value
+    assert hub is not None  # noqa: S101
     return Project(
         config=config,
         name=str(file.section("project").get("name") or config.parent.name),
         run_dir=run_dir_of(config),
         control_socket=socket_of(config),
         dash=dash,
+        hub=hub,
+        has_services=bool(file.section("service")),
     )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
 
-__all__ = ["Store", "StoredSession"]
+__all__ = ["Store", "StoredSession", "open_database"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS session (
@@ -26,6 +26,26 @@ CREATE TABLE IF NOT EXISTS audit (
 """
 
 
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Open the hub's file, made with mode 0600 where it is missing; every write is durable.
+
+    Several processes may have it open: the running hub, and commands that change accounts.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Made by us with narrow rights before SQLite sees it: its -wal and -shm copy the mode.
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        database = sqlite3.connect(path, isolation_level=None, timeout=5)
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=FULL")
+        database.executescript(schema)
+    except sqlite3.DatabaseError as exc:
+        raise ChapiteauError(
+            f"{path}: not usable ({exc})", hint="move it away; the dashboard makes a new one"
+        ) from exc
+    return database
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSession:
     """A session as kept: its id only as a hash."""
@@ -40,18 +60,7 @@ class Store:
     """The hub's file. Every write is on disk when the call returns."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # Made by us with narrow rights before SQLite sees it: its -wal and -shm copy the mode.
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            self._db.executescript(_SCHEMA)
-        except sqlite3.DatabaseError as exc:
-            raise ChapiteauError(
-                f"{path}: not usable ({exc})", hint="move it away; the dashboard makes a new one"
-            ) from exc
+        self._db = open_database(path, _SCHEMA)
 
     def close(self) -> None:
         """Close the file."""

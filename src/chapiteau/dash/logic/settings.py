@@ -1,4 +1,4 @@
-"""[dash] of chapiteau.toml."""
+"""[dash] and [hub] of chapiteau.toml."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from chapiteau.core.fields import Duration, setting
 from chapiteau.core.problems import Problem
 
-__all__ = ["Dash", "is_loopback", "refusals"]
+__all__ = ["Dash", "HubSettings", "is_loopback", "refusals"]
 
 _LOOPBACK: Final = ("localhost", "127.", "::1", "[::1]")
 
@@ -35,6 +35,20 @@ class Dash:
         "12h", help="A session ends after this time without a request."
     )
     session_max: Duration = setting("7d", help="A session ends after this time in any case.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSettings:
+    """[hub] — let other servers join this dashboard."""
+
+    enable: bool = setting(False, help="Listen for nodes beside the dashboard.")
+    host: str = setting("::", help="Address to listen on for nodes (TLS 1.3); :: is all.")
+    port: int = setting(8843, help="Port to listen on for nodes.", low=0, high=65535)
+    address: str = setting(
+        "",
+        help="How nodes reach this server: host:port. Default: its host name and the port.",
+        example='address = "ops.example.org:8843"',
+    )
 
 
 def is_loopback(host: str) -> bool:

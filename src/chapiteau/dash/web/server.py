@@ -19,6 +19,9 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.gate import Gate
+from chapiteau.dash.engine.cluster.registry import Registry
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.hub import Hub
 from chapiteau.dash.engine.local import LocalNode
@@ -49,6 +52,7 @@ class Server:
         port: int,
         exact_port: bool,
         clock: Clock,
+        with_hub: bool = False,
         node: Node | None = None,
     ) -> None:
         self.project = project
@@ -57,7 +61,9 @@ class Server:
         self._exact_port = exact_port
         self._clock = clock
         self._chance = Random()  # noqa: S311 — spreads retries, guards nothing
+        self._with_hub = with_hub or project.hub.enable
         self._node = node
+        self.gate: Gate | None = None
         self.port = 0
         self.hub: Hub | None = None
 
@@ -87,7 +93,10 @@ class Server:
         self.port = listener.getsockname()[1]
         self.hub = self._make_hub(store)
         node = self._node or LocalNode(socket.gethostname(), self.project.control_socket)
-        self.hub.fleet.add(node)
+        # A hub may be nothing but a hub: then there is no supervisor here to wait for.
+        if self.project.has_services or not self._with_hub or self._node:
+            self.hub.fleet.add(node)
+        registry = await self._open_gate(self.hub)
         beat = asyncio.create_task(self.hub.fleet.beat())
         runner = web.AppRunner(
             make_app(self.hub, self._door()), access_log=None, shutdown_timeout=1.0
@@ -101,8 +110,26 @@ class Server:
             self.project.address_file.unlink(missing_ok=True)
             beat.cancel()
             await runner.cleanup()
+            if self.gate is not None:
+                await self.gate.close()
             await self.hub.close()
             await node.close()
+            registry.close()
+
+    async def _open_gate(self, hub: Hub) -> Registry:
+        registry = Registry(self.project.store)
+        if self._with_hub:
+            authority = Authority(self.project.authority, self._clock)
+            self.gate = Gate(hub.fleet, registry, authority, self._clock)
+            settings = self.project.hub
+            try:
+                await self.gate.open(settings.host, settings.port)
+            except OSError as exc:
+                raise PortTakenError(
+                    f"cannot listen for nodes on {settings.host}:{settings.port}: {exc}",
+                    hint="set another hub.port",
+                ) from exc
+        return registry
 
     def tell_address(self) -> None:
         """Write the URL, token included, where only this user can read it."""

@@ -42,7 +42,7 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
     try:
         spec = _the_spec(config, run_dir, first=first)
         supervisor = Supervisor(spec, config, run_dir, link)
-        supervisor.own_services = own_services(config)
+        supervisor.own_services = own_services(config, run_dir)
         link.on_gone = supervisor.finished.set
         await supervisor.begin(only)
         control = await _open_control(supervisor)

@@ -9,24 +9,37 @@ from chapiteau.core.fields import read
 from chapiteau.plumbing.project import read_project
 from chapiteau.run.logic.spec import Service
 
-__all__ = ["DASHBOARD", "own_services"]
+__all__ = ["DASHBOARD", "NODE", "own_services"]
 
 DASHBOARD: Final = "dashboard"
+NODE: Final = "node"
 
 
-def own_services(config: Path) -> dict[str, Service]:
-    """The dashboard, when [dash] enables it. A process of its own: its faults stay there."""
+def own_services(config: Path, run_dir: Path) -> dict[str, Service]:
+    """The dashboard, when [dash] or [hub] enables it; the agent, when this server joined a hub.
+
+    Each is a process of its own: its faults stay there.
+    """
+    found = {}
+    if _enabled(config, "dash") or _enabled(config, "hub"):
+        found[DASHBOARD] = _service(config, "dash", "serve")
+    if (run_dir / "node" / "hub.json").exists():
+        found[NODE] = _service(config, "node", "run")
+    return found
+
+
+def _enabled(config: Path, section: str) -> bool:
     try:
-        enabled = read_project(config).section("dash").get("enable", False)
+        return read_project(config).section(section).get("enable", False) is True
     except ChapiteauError:
-        return {}  # the file is being edited: what runs is told by the keeper
-    if enabled is not True:
-        return {}
-    words = [sys.executable, "-P", "-m", "chapiteau", "dash", "serve", "--config", str(config)]
+        return False  # the file is being edited: what runs is told by the keeper
+
+
+def _service(config: Path, *words: str) -> Service:
     made, problems = read(
         Service,
         {
-            "command": words,
+            "command": [sys.executable, "-P", "-m", "chapiteau", *words, "--config", str(config)],
             "ready": {"notify": True},
             "restart": {"delay": "1s", "max_delay": "30s"},
             "stop_timeout": "3s",
@@ -34,4 +47,4 @@ def own_services(config: Path) -> dict[str, Service]:
     )
     if made is None:
         raise AssertionError(f"our own settings must be right: {problems}")
-    return {DASHBOARD: made}
+    return made

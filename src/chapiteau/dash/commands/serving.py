@@ -1,0 +1,42 @@
+"""Running the dashboard, with or without a door for nodes."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from chapiteau.core.errors import UsageError
+
+__all__ = ["run_server"]
+
+
+def run_server(config: Path | None, bind: str | None, *, with_hub: bool) -> None:
+    """Serve until SIGTERM or SIGINT; prints the link."""
+    from chapiteau.dash.engine.project import read_project
+    from chapiteau.dash.web.server import Server, serve
+    from chapiteau.plumbing.clock import SystemClock
+
+    project = read_project(config)
+    host, port = _split(bind) if bind else (project.dash.host, project.dash.port)
+    server = Server(
+        project,
+        host=host,
+        port=port,
+        exact_port=bind is not None,
+        clock=SystemClock(),
+        with_hub=with_hub,
+    )
+
+    def told(url: str) -> None:
+        click.echo(f"dashboard {url}")
+        if server.gate is not None:
+            click.echo(f"nodes dial {project.hub.host}:{server.gate.port}", err=True)
+
+    asyncio.run(serve(server, told))
+
+
+def _split(bind: str) -> tuple[str, int]:
+    host, _, port = bind.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise UsageError(f"--bind {bind}: not HOST:PORT", hint="for example --bind 127.0.0.1:8800")
+    return host.strip("[]"), int(port)

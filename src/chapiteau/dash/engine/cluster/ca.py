@@ -1,0 +1,212 @@
+"""The hub's own certificate authority: ECDSA P-256, one file each, readable by its user alone."""
+
+import contextlib
+import datetime
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.errors import BadRequestError
+from chapiteau.dash.logic.tokens import ca_hash
+from chapiteau.plumbing.files import write_atomic
+
+__all__ = ["HUB_NAME", "Authority", "Signed", "make_request", "needs_renewal"]
+
+HUB_NAME: Final = "hub.chapiteau"  # what nodes check the hub's certificate against
+_DAY: Final = 86_400.0
+_CA_DAYS: Final = 3650
+_HUB_DAYS: Final = 365
+_NODE_DAYS: Final = 30
+_SKEW: Final = 600.0  # seconds by which clocks may differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A node's new certificate."""
+
+    pem: str
+    serial: str
+    expires: float
+
+
+class Authority:
+    """Makes certificates in a folder; made at first use."""
+
+    def __init__(self, folder: Path, clock: Clock) -> None:
+        self._folder = folder
+        self._clock = clock
+
+    @property
+    def ca_pem(self) -> str:
+        """The CA's certificate, which nodes keep."""
+        return (self._folder / "ca.pem").read_text()
+
+    def hash(self) -> str:
+        """What a token says of this CA."""
+        x509, _, _, serialization = _crypto()
+        found = x509.load_pem_x509_certificate(self.ca_pem.encode())
+        return ca_hash(
+            found.public_key().public_bytes(
+                serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+
+    def ensure(self) -> None:
+        """Make the CA and the hub's certificate where they are missing or about to end."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not (self._folder / "ca.pem").exists():
+            self._make_ca()
+        hub = self._folder / "hub.pem"
+        if not hub.exists() or needs_renewal(hub.read_text(), self._clock.wall()):
+            key, request = make_request(HUB_NAME)
+            signed = self._sign(request, HUB_NAME, _HUB_DAYS, server=True)
+            write_atomic(self._folder / "hub.key", key.encode(), mode=0o600)
+            write_atomic(hub, signed.pem.encode(), mode=0o600)
+
+    def sign(self, request: str, name: str) -> Signed:
+        """A certificate for a node: for this name, whatever the request says of itself."""
+        return self._sign(request, name, _NODE_DAYS, server=False)
+
+    def context(self) -> ssl.SSLContext:
+        """The hub's side: TLS 1.3; a certificate is asked for, since who joins has none yet."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        context.load_cert_chain(self._folder / "hub.pem", self._folder / "hub.key")
+        context.load_verify_locations(cadata=self.ca_pem)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+    def _make_ca(self) -> None:
+        x509, hashes, ec, serialization = _crypto()
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "chapiteau hub CA")])
+        usage = {
+            kind: kind in ("key_cert_sign", "crl_sign")
+            for kind in (
+                "digital_signature",
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "key_cert_sign",
+                "crl_sign",
+                "encipher_only",
+                "decipher_only",
+            )
+        }
+        start, end = self._span(_CA_DAYS)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .add_extension(x509.KeyUsage(**usage), critical=True)
+            .add_extension(
+                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
+            )
+            .sign(key, hashes.SHA256())
+        )
+        # The key first: a CA certificate without its key would never be made again.
+        write_atomic(self._folder / "ca.key", _key_pem(key, serialization), mode=0o600)
+        pem = made.public_bytes(serialization.Encoding.PEM)
+        write_atomic(self._folder / "ca.pem", pem, mode=0o600)
+
+    def _sign(self, request: str, name: str, days: int, *, server: bool) -> Signed:
+        x509, hashes, _, serialization = _crypto()
+        with _told("not a certificate request"):
+            asked = x509.load_pem_x509_csr(request.encode())
+            if not asked.is_signature_valid:
+                raise ValueError("its signature does not fit")
+        ca = x509.load_pem_x509_certificate(self.ca_pem.encode())
+        key_bytes = (self._folder / "ca.key").read_bytes()
+        ca_key = serialization.load_pem_private_key(key_bytes, password=None)
+        oid = x509.oid.ExtendedKeyUsageOID
+        purpose = oid.SERVER_AUTH if server else oid.CLIENT_AUTH
+        start, end = self._span(days)
+        made = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+            .issuer_name(ca.subject)
+            .public_key(asked.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=True)
+            .add_extension(
+                x509.AuthorityKeyIdentifier.from_issuer_public_key(ca.public_key()), critical=False
+            )
+            .sign(ca_key, hashes.SHA256())
+        )
+        pem = made.public_bytes(serialization.Encoding.PEM).decode()
+        serial = f"{made.serial_number:X}"  # as ssl.getpeercert tells it, without leading zeros
+        return Signed(pem=pem, serial=serial, expires=end.timestamp())
+
+    def _span(self, days: int) -> tuple[datetime.datetime, datetime.datetime]:
+        now = self._clock.wall()
+        return tuple(  # type: ignore[return-value]
+            datetime.datetime.fromtimestamp(int(t), tz=datetime.UTC)
+            for t in (now - _SKEW, now + days * _DAY)
+        )
+
+
+def make_request(name: str) -> tuple[str, str]:
+    """A new private key and a certificate request for it, both PEM."""
+    x509, hashes, ec, serialization = _crypto()
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
+        .sign(key, hashes.SHA256())
+    )
+    pem = request.public_bytes(serialization.Encoding.PEM).decode()
+    return _key_pem(key, serialization).decode(), pem
+
+
+def needs_renewal(pem: str, now: float) -> bool:
+    """Whether a third of a certificate's time is over."""
+    x509, *_ = _crypto()
+    found = x509.load_pem_x509_certificate(pem.encode())
+    start = found.not_valid_before_utc.timestamp()
+    end = found.not_valid_after_utc.timestamp()
+    return bool(now > start + (end - start) / 3)
+
+
+def _key_pem(key: Any, serialization: Any) -> bytes:
+    found: bytes = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return found
+
+
+def _crypto() -> tuple[Any, Any, Any, Any]:
+    """The parts of `cryptography` used here: 11 MB of memory, so only when something is signed."""
+    try:
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+    except ImportError:
+        raise ChapiteauError(
+            "several servers need the package cryptography",
+            hint="pip install 'chapiteau[hub]'",
+        ) from None
+    return x509, hashes, ec, serialization
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, TypeError) as exc:
+        raise BadRequestError(f"{what}: {exc}") from exc

@@ -1,0 +1,170 @@
+"""Where nodes come in: one TLS port. With a certificate to work, without one only to join."""
+
+import asyncio
+import contextlib
+import ssl
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.link import Answers, Args, Link
+from chapiteau.dash.engine.cluster.registry import Registry
+from chapiteau.dash.engine.cluster.remote import RemoteNode
+from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.errors import NotAllowedError
+from chapiteau.dash.logic.tokens import node_name
+
+__all__ = ["Gate"]
+
+_HANDSHAKE: Final = 10.0  # seconds
+_JOINING: Final = 15.0  # seconds that somebody without a certificate may stay
+_LOOK: Final = 2.0  # seconds between two looks for revoked nodes
+_STRANGERS: Final = 20  # at once
+
+
+class Gate:
+    """Listens, tells nodes from strangers, and keeps the fleet's remote nodes linked."""
+
+    def __init__(
+        self, fleet: Fleet, registry: Registry, authority: Authority, clock: Clock
+    ) -> None:
+        self._fleet = fleet
+        self._registry = registry
+        self._authority = authority
+        self._clock = clock
+        self._nodes: dict[str, RemoteNode] = {}
+        self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
+        self._strangers = 0
+        self._serving: set[asyncio.Task[Any]] = set()
+        self._server: asyncio.Server | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def open(self, host: str, port: int) -> None:
+        """Begin to listen; nodes known from before are there at once, as away."""
+        self._authority.ensure()
+        for known in self._registry.nodes():
+            if not known.revoked:
+                self._node(known.name)
+        self._server = await asyncio.start_server(
+            self._connected,
+            host,
+            port,
+            ssl=self._authority.context(),
+            ssl_handshake_timeout=_HANDSHAKE,
+        )
+        self.port = self._server.sockets[0].getsockname()[1]
+        self._watch = asyncio.create_task(self._look_for_revoked())
+
+    async def close(self) -> None:
+        """Stop listening and hang up."""
+        if self._server is None or self._watch is None:
+            return
+        self._server.close()
+        tasks = [self._watch, *self._serving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 — asyncio calls this in a task of its own
+        self._serving.add(task)
+        name, serial = _who(writer)
+        # A cancelled handler is one that `close` ended: asyncio would log it as an error.
+        with contextlib.suppress(asyncio.CancelledError):
+            if name:
+                await self._member(reader, writer, name, serial)
+            else:
+                await self._stranger(reader, writer)
+        writer.transport.abort()
+        self._serving.discard(task)
+
+    async def _stranger(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._strangers >= _STRANGERS:
+            return
+        self._strangers += 1
+        link = Link(reader, writer, Answers({"ca": self._ca, "join": self._join}), name="stranger")
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_JOINING):
+                    await link.run()
+        finally:
+            self._strangers -= 1
+
+    async def _member(
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        name: str,
+        serial: str,
+    ) -> None:
+        async def hello(args: Args) -> dict[str, Any]:
+            self._registry.check(name, serial)
+            if args.get("name") != name:
+                raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
+            self._node(name).attach(link)
+            self._registry.saw(name, self._clock.wall())
+            return {"time": self._clock.wall()}
+
+        async def renew(args: Args) -> dict[str, Any]:
+            self._registry.check(name, serial)
+            signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
+            self._registry.note_certificate(name, signed.serial, signed.expires)
+            return {"certificate": signed.pem}
+
+        link = Link(reader, writer, Answers({"hello": hello, "renew": renew}), name=name)
+        self._links[link] = (name, serial)
+        try:
+            await link.run()
+        finally:
+            del self._links[link]
+            if name in self._nodes:
+                self._nodes[name].detach(link)
+                self._registry.saw(name, self._clock.wall())
+
+    async def _ca(self, _: Args) -> dict[str, Any]:
+        return {"ca": self._authority.ca_pem}
+
+    async def _join(self, args: Args) -> dict[str, Any]:
+        name, now = node_name(str(args["name"])), self._clock.wall()
+        taken = {watch.node.name for watch in self._fleet.watches()} - set(self._nodes)
+        if name in taken:
+            raise NotAllowedError(
+                f"the hub itself is called {name}", hint="join with another --name"
+            )
+        self._registry.use_token(str(args["id"]), str(args["secret"]), now)
+        signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
+        self._registry.admit(name, signed.serial, signed.expires, now)
+        self._node(name)
+        return {"certificate": signed.pem, "name": name}
+
+    def _node(self, name: str) -> RemoteNode:
+        if name not in self._nodes:
+            self._nodes[name] = RemoteNode(name)
+            self._fleet.add(self._nodes[name])
+        return self._nodes[name]
+
+    async def _look_for_revoked(self) -> None:
+        """`chapiteau hub revoke` writes into the file; whoever it names is cut off here."""
+        while True:
+            await asyncio.sleep(_LOOK)
+            for known in self._registry.nodes():
+                if known.revoked and known.name in self._nodes:
+                    await self._nodes.pop(known.name).close()
+                    await self._fleet.remove(known.name)
+            for link, (name, serial) in list(self._links.items()):
+                try:
+                    self._registry.check(name, serial)
+                except NotAllowedError:
+                    link.close()
+
+
+def _who(writer: asyncio.StreamWriter) -> tuple[str, str]:
+    """Name and serial of the certificate that TLS has verified; empty without one."""
+    secure: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    shown: Any = secure.getpeercert() if secure is not None else None
+    if not shown:
+        return "", ""
+    subject = {key: value for part in shown.get("subject", ()) for key, value in part}
+    return str(subject.get("commonName", "")), str(shown.get("serialNumber", "")).lstrip("0")

@@ -1,0 +1,155 @@
+"""A node far away, as the hub sees it: the same questions, asked over its link."""
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, Final
+
+from chapiteau.dash.engine.cluster.link import Link
+from chapiteau.dash.engine.node import Fetched, Request
+from chapiteau.dash.errors import NodeAwayError
+
+__all__ = ["RemoteNode"]
+
+_SOON: Final = 10.0  # seconds for an answer
+_FETCH: Final = 20.0
+_ACCEPT: Final = 30.0  # seconds in which a command must be taken on, else it expires
+_COMMAND: Final = 600.0  # seconds in which a taken command may run
+
+
+class RemoteNode:
+    """Exists from the day a node has joined; has a link while the node is connected."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._link: Link | None = None
+        self._linked = asyncio.Event()
+
+    def __repr__(self) -> str:
+        return f"<RemoteNode {self.name} {'linked' if self._link else 'away'}>"
+
+    def attach(self, link: Link) -> None:
+        """The node has called; of two connections with one name the newer one counts."""
+        if self._link is not None:
+            self._link.close()
+        self._link = link
+        self._linked.set()
+
+    def detach(self, link: Link) -> None:
+        """This connection is over."""
+        if self._link is link:
+            self._link = None
+            self._linked.clear()
+
+    async def linked(self) -> None:
+        """Wait until the node is connected."""
+        await self._linked.wait()
+
+    async def status(self) -> dict[str, Any]:
+        """The state now."""
+        found: dict[str, Any] = await self._up().call("status", {}, within=_SOON)
+        return found
+
+    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Kept events, then new ones; a break is taken up again with the last number seen."""
+        async with contextlib.aclosing(self._up().stream("events", {"after": after})) as items:
+            async for item in items:
+                yield item
+
+    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Lines of output; searching is done on the node."""
+        async with contextlib.aclosing(self._up().stream("logs", dict(query))) as items:
+            async for item in items:
+                yield item
+
+    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+        """One message per second."""
+        async with contextlib.aclosing(self._up().stream("stats", {})) as items:
+            async for item in items:
+                yield item
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        """Do it at most once. When the link breaks, it is asked for again under the same id."""
+        command = {
+            "id": secrets.token_hex(12),
+            "verb": verb,
+            "service": service,
+            "options": dict(options),
+            "who": who,
+        }
+        patience = _Patience(self.name)
+        while True:
+            try:
+                async with asyncio.timeout_at(patience.deadline) as timer:
+                    await self._linked.wait()
+                    args = {**command, "ttl": patience.left()}
+                    async with contextlib.aclosing(self._up().stream("command", args)) as answers:
+                        async for answer in answers:
+                            if "outcome" in answer:
+                                found: dict[str, Any] = answer["outcome"]
+                                return found
+                            timer.reschedule(patience.accepted())
+            except TimeoutError:
+                raise patience.over() from None
+            except NodeAwayError:
+                await asyncio.sleep(0.2)
+
+    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+        """Plan or apply the node's own file."""
+        found: dict[str, Any] = await self._up().call(
+            "config", {"dry_run": dry_run, "who": who}, within=_COMMAND
+        )
+        return found
+
+    async def fetch(self, request: Request) -> Fetched:
+        """Send a request to a service on the node."""
+        args = dataclasses.asdict(request)
+        raw = await self._up().call("fetch", args, within=_FETCH)
+        return Fetched(**{**raw, "headers": tuple((k, v) for k, v in raw["headers"])})
+
+    async def close(self) -> None:
+        """Hang up."""
+        if self._link is not None:
+            self._link.close()
+
+    def _up(self) -> Link:
+        if self._link is None:
+            raise NodeAwayError(
+                f"{self.name} is not connected",
+                hint="on the server: chapiteau node status, and chapiteau up",
+            )
+        return self._link
+
+
+class _Patience:
+    """How long a command may wait: first to be taken on, then to be done."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._taken = False
+        self.deadline = self._loop.time() + _ACCEPT
+
+    def left(self) -> float:
+        """Seconds until it expires."""
+        return max(0.0, self.deadline - self._loop.time())
+
+    def accepted(self) -> float:
+        """The node has taken it on: the new deadline."""
+        if not self._taken:
+            self._taken = True
+            self.deadline = self._loop.time() + _COMMAND
+        return self.deadline
+
+    def over(self) -> NodeAwayError:
+        """What to tell when time is up."""
+        if self._taken:
+            return NodeAwayError(
+                f"{self._name} took the command on and has not told its end",
+                hint="look at its events before you try again",
+            )
+        return NodeAwayError(f"{self._name} is not connected: the command expired, undone")

@@ -1,0 +1,49 @@
+"""The agent as a process."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from random import Random
+
+from chapiteau.dash.engine.cluster.agent import Agent
+from chapiteau.dash.engine.cluster.ledger import Ledger
+from chapiteau.dash.engine.cluster.membership import Membership
+from chapiteau.dash.engine.local import LocalNode
+from chapiteau.dash.engine.notify import notify
+from chapiteau.dash.engine.project import Project
+from chapiteau.plumbing.clock import SystemClock
+
+__all__ = ["run_agent"]
+
+
+async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT; tells when the hub is found and when it is lost."""
+    clock = SystemClock()
+    membership = Membership(project.papers)
+    node = LocalNode(membership.name, project.control_socket)
+    ledger = Ledger(project.papers / "commands.sqlite3", clock)
+    chance = Random()  # noqa: S311 — spreads retries, guards nothing
+    agent = Agent(membership, node, ledger, clock=clock, chance=chance)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [asyncio.create_task(agent.run()), asyncio.create_task(_report(agent, tell))]
+    # Ready at once: the supervisor must not wait for a hub that is away.
+    notify("READY=1")
+    await stop.wait()
+    notify("STOPPING=1")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    ledger.close()
+
+
+async def _report(agent: Agent, tell: Callable[[str], None]) -> None:
+    before = ""
+    while True:
+        now = "connected to the hub" if agent.connected.is_set() else agent.trouble
+        if now and now != before:
+            tell(now)
+            before = now
+        await asyncio.sleep(0.5)
