@@ -103,9 +103,9 @@ def test_an_overload_ends_climbing() -> None:
 
 
 def test_a_first_rate_that_is_too_high_is_halved_until_it_is_kept() -> None:
-    answer, _ = run(lambda step: observed(step, 0.0 if step.rate <= 3 else 1.0))
+    answer, _ = run(lambda step: observed(step, 0.0 if step.rate <= 20 else 1.0))
 
-    assert 2.5 < answer.held <= 3
+    assert 19 < answer.held <= 20
 
 
 def test_nothing_is_found_when_every_rate_misses() -> None:

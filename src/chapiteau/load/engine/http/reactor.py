@@ -51,6 +51,8 @@ class Reactor:
 
     def poll(self) -> None:
         """Serve all that is ready now."""
+        if self._epoll.closed:
+            return  # the loop had this call in its queue already
         handlers = self._handlers
         poll = self._epoll.poll
         for _ in range(_ROUNDS):

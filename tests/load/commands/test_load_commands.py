@@ -1,0 +1,226 @@
+"""`chapiteau load …` as a user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chapiteau.load import client
+from chapiteau.load.testing import Target
+from tests.support import run_cli, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with Target("queue", mean=0.0002, fixed=True) as target:
+        yield target.url
+
+
+def load(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
+    return run_cli("load", *args, cwd=folder, timeout=60)
+
+
+def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    return json.loads(done.stdout)
+
+
+def test_a_run_is_judged_stored_and_reported(url: str, tmp_path: Path) -> None:
+    done = load(tmp_path, "run", url, "--rate", "100/s", "-d", "1", "--objective", "p99 < 5s")
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("✓ met: p99 < 5s")
+    (kept,) = client.results(tmp_path / ".chapiteau")
+    assert (kept.verdict, kept.kind, kept.id) == ("met", "run", 1)
+    report = client.report_path(tmp_path / ".chapiteau", 1)
+    assert report is not None
+    html = report.read_text()
+    assert "<svg" in html
+    assert "<script" not in html
+    assert "http://" not in html.replace(url.rstrip("/"), "")
+    assert len(html) < 400_000
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "says"),
+    [
+        (["--objective", "p50 < 1us"], 1, "not met"),
+        (["--objective", "p99 <"], 2, "not understood"),
+        (["--rate", "5/s", "--users", "3"], 2, "can't be given together"),
+        (["--rate", "fast"], 2, "is not a rate"),
+        (["--shape", "up 10s"], 2, "is not"),
+        (["--scenarios", "x", "--rate", "1"], 2, "no scenario 'x'"),
+    ],
+)
+def test_what_goes_wrong_has_its_exit_code(
+    args: list[str], code: int, says: str, url: str, tmp_path: Path
+) -> None:
+    done = load(tmp_path, "run", url, "-d", "1", *args)
+
+    assert done.returncode == code, done.stdout + done.stderr
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_target_that_is_not_ours_is_refused(tmp_path: Path) -> None:
+    done = load(tmp_path, "run", "http://example.com/")
+
+    assert done.returncode == 4
+    assert "--allow example.com" in done.stderr
+
+
+def test_a_service_that_is_not_there_is_no_measurement(tmp_path: Path) -> None:
+    done = load(tmp_path, "run", "http://127.0.0.1:1/", "-d", "1", "--objective", "p99 < 1s")
+
+    assert done.returncode == 4
+    assert "connection refused" in done.stdout
+
+
+def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
+    done = load(tmp_path, "run", "http://127.0.0.1:1/", "--shape", "1/s->9/s 10s", "--dry-run")
+
+    assert done.returncode == 0
+    assert "1/s to 9/s in 10s" in done.stdout
+    assert not (tmp_path / ".chapiteau").exists()
+
+
+def test_a_section_of_the_project_is_a_test(url: str, tmp_path: Path) -> None:
+    (tmp_path / "chapiteau.toml").write_text(
+        f'[load.home]\ntarget = "{url}"\nusers = 2\nduration = "1s"\nobjective = "errors < 1%"\n'
+    )
+    done = load(tmp_path, "run", "home", "--json")
+    wrong = load(tmp_path, "run", "hom")
+
+    assert done.returncode == 0, done.stderr
+    found = document(done)
+    assert (found["name"], found["plan"]["model"]) == ("home", "closed")
+    assert found["format"] == "chapiteau-load/1"
+    assert wrong.returncode == 3
+    assert "did you mean 'home'?" in wrong.stderr
+
+
+def test_a_typo_in_the_project_is_shown_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "chapiteau.toml").write_text('[load.home]\ntarget = "http://x/"\nratee = 3\n')
+    done = load(tmp_path, "run", "home")
+
+    assert done.returncode == 2
+    assert "load.home.ratee" in done.stderr
+    assert "rate" in done.stderr
+
+
+def test_results_are_listed_shown_and_rendered(url: str, tmp_path: Path) -> None:
+    for _ in range(2):
+        load(tmp_path, "run", url, "--rate", "50", "-d", "1", "-q")
+    listed = load(tmp_path, "list", "--json")
+    shown = load(tmp_path, "show", "1")
+    compared = load(tmp_path, "compare", "1", "2", "--json")
+    missing = load(tmp_path, "show", "9")
+
+    assert [one["id"] for one in json.loads(listed.stdout)] == [2, 1]
+    assert "requests" in shown.stdout
+    assert json.loads(compared.stdout)["word"] in {"cannot tell", "same"}
+    assert missing.returncode == 3
+    for form, start in (
+        ("html", "<!doctype html>"),
+        ("json", "{"),
+        ("csv", "name,requests"),
+        ("junit", "<?xml"),
+        ("markdown", "###"),
+    ):
+        made = load(tmp_path, "report", "1", "--format", form)
+        assert made.stdout.startswith(start), form
+
+
+def test_a_running_test_can_be_seen_and_stopped(url: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", "load", "run", url, "-d", "60", "-q"],
+        cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    folder = tmp_path / ".chapiteau"
+    try:
+        state = wait_for(lambda: client.live(folder), 20)[0]
+        assert (state["pid"], state["kind"]) == (process.pid, "run")
+        assert client.stop(folder, state["run"])
+        out, _ = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert "(stopped early)" in out
+    assert client.live(folder) == []
+    assert len(client.results(folder)) == 1
+
+
+def test_load_processes_end_with_a_killed_parent(url: str, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", "load", "run", url, "-d", "60", "-q"], cwd=tmp_path
+    )
+    folder = tmp_path / ".chapiteau"
+    try:
+        wait_for(lambda: client.live(folder), 20)
+        children = _children(process.pid)
+        assert children
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    wait_for(lambda: not any(_is_alive(pid) for pid in children), 10)
+    assert client.live(folder) == []
+
+
+def _children(pid: int) -> list[int]:
+    found = subprocess.run(
+        ["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False
+    ).stdout
+    return [int(line) for line in found.split()]
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_capacity_needs_an_objective(url: str, tmp_path: Path) -> None:
+    done = load(tmp_path, "capacity", url)
+
+    assert done.returncode == 2
+    assert "objective" in done.stderr
+
+
+def test_a_capacity_up_to_a_rate_is_found_and_told(url: str, tmp_path: Path) -> None:
+    done = load(
+        tmp_path, "capacity", url, "--objective", "p90 < 2s", "--max-rate", "60",
+        "--budget", "40s", "--confidence", "low", "--json",
+    )  # fmt: skip
+
+    found = document(done)
+    assert done.returncode in {0, 3}, done.stderr
+    assert found["capacity"]["held"] == pytest.approx(60, rel=0.35)
+    assert {s["phase"] for s in found["capacity"]["steps"]} >= {"probe", "climb", "hold"}
+
+
+def test_the_front_door_stays_light() -> None:
+    """`chapiteau load --help` imports neither the engine nor asyncio."""
+    script = (
+        "import sys; sys.argv = ['chapiteau', 'load', '--help']\n"
+        "from chapiteau.cli.main import run\n"
+        "try: run()\nexcept SystemExit: pass\n"
+        "print([m for m in ('asyncio', 'ssl', 'sqlite3') if m in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stderr.strip() == "[]"

@@ -1,0 +1,359 @@
+"""The measuring client against a server that does every odd thing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import ssl
+import time
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import trustme
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load import ExchangeError, Session
+from chapiteau.load.engine.http.client import Client
+from chapiteau.load.engine.http.origin import Wiring
+from chapiteau.load.engine.http.reactor import Reactor
+from chapiteau.load.errors import TargetNotAllowedError
+from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.totals import Totals
+from tests.load.engine.server import Asked, answer, serving
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.slow
+
+
+@asynccontextmanager
+async def session(base: str, **more: Any) -> AsyncIterator[Session]:
+    reactor = Reactor(asyncio.get_running_loop())
+    tally = Tally()
+    tally.zero = time.monotonic()
+    client = Client(reactor, time.monotonic, tally, base=base, **more)
+    made = Session(client, seed="test")
+    made.begin(0.0)
+    try:
+        yield made
+    finally:
+        client.close()
+        reactor.close()
+
+
+async def ok(_asked: Asked) -> bytes:
+    return answer()
+
+
+def totals(made: Session) -> Totals:
+    counted = Totals()
+    counted.add(made.tally.flush())
+    return counted
+
+
+async def test_requests_arrive_as_they_were_meant() -> None:
+    async with serving(ok) as server, session(server.url) as s:
+        s.headers["X-Mine"] = "yes"
+        await s.get("/a", params={"q": "x y"}, headers={"Accept": "text/plain"})
+        await s.post("/b", json={"n": 1})
+        await s.put("/c", data={"form": "field"})
+        await s.request("PURGE", "/d", data=b"raw")
+
+    get, post, put, purge = server.asked
+    assert (get.method, get.path) == ("GET", "/a?q=x%20y")
+    assert "accept: text/plain" in get.head
+    assert "x-mine: yes" in get.head.lower()
+    assert f"host: 127.0.0.1:{server.port}" in get.head
+    assert (post.body, "content-type: application/json" in post.head) == (b'{"n":1}', True)
+    assert put.body == b"form=field"
+    assert (purge.method, purge.body) == ("PURGE", b"raw")
+
+
+async def test_one_user_needs_one_connection() -> None:
+    async with serving(ok) as server, session(server.url) as s:
+        for _ in range(20):
+            assert (await s.get("/")).text() == "ok"
+
+    assert server.connections == 1
+    assert [a.number for a in server.asked] == list(range(1, 21))
+
+
+async def test_asyncio_works_around_it() -> None:
+    """gather, TaskGroup, create_task, wait_for, context: whatever a library may do."""
+
+    async def slow(asked: Asked) -> bytes:
+        await asyncio.sleep(0.01)
+        return answer(asked.path.encode())
+
+    async with serving(slow) as server, session(server.url) as s:
+        both = await asyncio.gather(s.get("/1"), s.get("/2"))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(s.get(f"/{n}")) for n in (3, 4, 5)]
+        late = await asyncio.wait_for(s.get("/6"), 5)
+        done, _ = await asyncio.wait({asyncio.create_task(s.get("/7"))})
+
+    texts = [r.text() for r in both] + [t.result().text() for t in tasks] + [late.text()]
+    assert texts == ["/1", "/2", "/3", "/4", "/5", "/6"]
+    assert done.pop().result().text() == "/7"
+    assert server.connections == 3
+
+
+async def test_a_cancelled_request_gives_up_its_connection() -> None:
+    async def never(asked: Asked) -> bytes:
+        await asyncio.sleep(30 if asked.path == "/hang" else 0)
+        return answer()
+
+    async with serving(never) as server, session(server.url) as s:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await s.get("/hang")
+        assert (await s.get("/fine")).status == 200
+        counted = totals(s)
+
+    assert server.connections == 2
+    assert counted.rows["GET /hang"].failures == {"given up": 1}
+    assert counted.rows["GET /hang"].latency.high >= 45_000
+
+
+async def test_a_connection_that_died_while_idle_is_replaced_unseen() -> None:
+    """Only requests that may be repeated are; a POST may have been carried out."""
+
+    async def once(asked: Asked) -> bytes | None:
+        return answer() if asked.number == 1 else None
+
+    async with serving(once) as server, session(server.url) as s:
+        assert (await s.get("/one")).status == 200
+        assert (await s.get("/two")).status == 200
+        assert server.connections == 2
+        with pytest.raises(ExchangeError) as caught:
+            await s.post("/three", json=1)
+        counted = totals(s)
+
+    assert caught.value.kind == "closed early"
+    assert counted.rows["POST /three"].failures == {"closed early": 1}
+    assert counted.rows["GET /two"].bad == 0
+
+
+async def test_a_fresh_connection_that_dies_is_an_error_not_a_loop() -> None:
+    async def never(_asked: Asked) -> None:
+        return None
+
+    async with serving(never) as server, session(server.url) as s:
+        with pytest.raises(ExchangeError):
+            await s.get("/")
+
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"SSH-2.0-x\r\n\r\n", "bad answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-Then-Close: 1\r\n\r\nshort", "closed early"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Then-Close: 1\r\n\r\nzz\r\n",
+            "bad answer",
+        ),
+    ],
+)
+async def test_broken_answers_are_failures_with_a_name(data: bytes, kind: str) -> None:
+    async def broken(_asked: Asked) -> bytes:
+        return data
+
+    async with serving(broken) as server, session(server.url) as s:
+        with pytest.raises(ExchangeError) as caught:
+            await s.get("/")
+        assert totals(s).rows["GET /"].failures == {kind: 1}
+
+    assert caught.value.kind == kind
+
+
+async def test_time_limits_hold_in_each_phase() -> None:
+    async def hang(_asked: Asked) -> bytes:
+        await asyncio.sleep(30)
+        return answer()
+
+    async with serving(hang) as server, session(server.url, timeout=0.1) as s:
+        with pytest.raises(ExchangeError, match="waiting for the answer") as caught:
+            await s.get("/")
+        row = totals(s).rows["GET /"]
+
+    assert caught.value.kind == "timeout"
+    assert row.latency.high >= 100_000
+
+
+async def test_nobody_there_is_said_so() -> None:
+    async with serving(ok) as server:
+        gone = server.url
+    async with session(gone) as s:
+        with pytest.raises(ExchangeError) as caught:
+            await s.get("/")
+        assert caught.value.kind == "connection refused"
+
+
+async def test_redirects_are_followed_with_cookies_and_count_once() -> None:
+    async def moving(asked: Asked) -> bytes:
+        if asked.path == "/login":
+            return answer(b"", "303 See Other", "Location: /home", "Set-Cookie: sid=1; Path=/")
+        return answer(asked.head.encode())
+
+    async with serving(moving) as server, session(server.url) as s:
+        home = await s.post("/login", json={})
+        stay = await s.get("/login", allow_redirects=False)
+        counted = totals(s)
+
+    assert "cookie: sid=1" in home.text()
+    assert server.asked[1].method == "GET"
+    assert stay.status == 303
+    assert counted.rows["POST /login"].statuses == {"200": 1}
+    assert counted.requests == 2
+
+
+async def test_redirects_in_a_circle_end() -> None:
+    async def circle(_asked: Asked) -> bytes:
+        return answer(b"", "302 Found", "Location: /")
+
+    async with serving(circle) as server, session(server.url) as s:
+        with pytest.raises(ExchangeError, match="redirects"):
+            await s.get("/")
+
+    assert len(server.asked) <= 12
+
+
+async def test_every_session_starts_with_what_the_users_set_up_stored() -> None:
+    async def cookies(asked: Asked) -> bytes:
+        return answer(asked.head.encode(), "200 OK", f"Set-Cookie: at{asked.path[1:]}=1; Path=/")
+
+    async with serving(cookies) as server, session(server.url) as s:
+        await s.get("/login")
+        s.settle()
+        s.begin(0.0)
+        await s.get("/first")
+        s.begin(0.0)
+        seen = (await s.get("/second")).text()
+
+    assert "atlogin=1" in seen
+    assert "atfirst" not in seen
+
+
+async def test_large_bodies_pass_both_ways() -> None:
+    big = bytes(range(256)) * 20_000
+
+    async def echo(asked: Asked) -> bytes:
+        parts = [asked.body[i : i + 70_001] for i in range(0, len(asked.body), 70_001)]
+        chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in parts) + b"0\r\n\r\n"
+        return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks
+
+    async with serving(echo) as server, session(server.url) as s:
+        back = await s.post("/", data=big)
+        again = await s.post("/", data=b"small")
+
+    assert back.body == big
+    assert again.body == b"small"
+    assert server.connections == 1
+
+
+async def test_compressed_answers_are_undone_on_demand() -> None:
+    async def packed(_asked: Asked) -> bytes:
+        return answer(gzip.compress(b'{"a": 1}'), "200 OK", "Content-Encoding: gzip")
+
+    async with serving(packed) as server, session(server.url) as s:
+        response = await s.get("/")
+
+    assert response.json() == {"a": 1}
+
+
+async def test_statuses_count_as_bad_unless_expected() -> None:
+    async def missing(_asked: Asked) -> bytes:
+        return answer(b"no such thing", "404 Not Found")
+
+    async with serving(missing) as server, session(server.url) as s:
+        bad = await s.get("/x")
+        fine = await s.get("/x", expect={404}, name="wanted")
+        counted = totals(s)
+
+    assert (bad.good, fine.good) == (False, True)
+    assert (counted.rows["GET /x"].bad, counted.rows["wanted"].bad) == (1, 0)
+    assert "no such thing" in counted.samples["GET /x: 404"]
+
+
+async def test_no_more_connections_than_allowed_and_who_waits_is_served() -> None:
+    async def slow(_asked: Asked) -> bytes:
+        await asyncio.sleep(0.02)
+        return answer()
+
+    wiring = Wiring(most_connections=2)
+    async with serving(slow) as server, session(server.url, wiring=wiring) as s:
+        await asyncio.gather(*[s.get("/") for _ in range(9)])
+        waited = totals(s).rows["GET /"].latency.high
+
+    assert server.connections == 2
+    assert waited >= 80_000
+
+
+async def test_tls_with_a_certificate_of_ones_own(tmp_path: Any) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    wiring = Wiring(ca_file=str(tmp_path / "ca.pem"))
+
+    async with serving(ok, context) as server:
+        async with session(server.url, wiring=wiring) as s:
+            for _ in range(3):
+                assert (await s.get("/")).text() == "ok"
+            assert server.connections == 1
+        async with session(server.url) as s:
+            with pytest.raises(ExchangeError, match="TLS handshake failed"):
+                await s.get("/")
+        async with session(server.url, wiring=Wiring(verify=False)) as s:
+            assert (await s.get("/")).status == 200
+
+
+async def test_a_name_is_resolved_and_an_unknown_one_is_told() -> None:
+    async with serving(ok) as server:
+        async with session(f"http://localhost:{server.port}") as s:
+            # localhost may come first as ::1, where nobody listens: all addresses take turns.
+            for _ in range(4):
+                with contextlib.suppress(ExchangeError):
+                    await s.get("/")
+        assert server.asked
+        wiring = Wiring(resolve=(("shop.localhost", "127.0.0.1"),))
+        async with session(f"http://shop.localhost:{server.port}", wiring=wiring) as s:
+            assert (await s.get("/")).status == 200
+    assert f"host: shop.localhost:{server.port}" in server.asked[-1].head
+
+
+async def test_foreign_hosts_are_refused_before_anything_is_sent() -> None:
+    async with session("") as s:
+        with pytest.raises(TargetNotAllowedError, match=r"example\.com"):
+            await s.get("http://example.com/")
+
+
+async def test_a_header_that_would_break_the_request_is_refused() -> None:
+    async with serving(ok) as server, session(server.url) as s:
+        with pytest.raises(UsageError, match="can't be sent"):
+            await s.get("/", headers={"X": "a\r\nEvil: 1"})
+
+    assert server.asked == []
+
+
+async def test_latency_counts_from_the_moment_it_was_due() -> None:
+    async with serving(ok) as server, session(server.url) as s:
+        s.begin(0.25)
+        first = await s.get("/")
+        second = await s.get("/")
+
+    assert first.seconds >= 0.25 > first.service_seconds
+    assert second.seconds < 0.25
+
+
+async def test_chance_is_the_same_for_the_same_seed() -> None:
+    async with session("") as one, session("") as two:
+        assert [one.random.random() for _ in range(3)] == [two.random.random() for _ in range(3)]
+        first = one.random.random()
+        one.begin(0.0)
+        assert one.random.random() != first

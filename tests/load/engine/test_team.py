@@ -1,0 +1,228 @@
+"""Whole load processes against real services: exact counts, one instant, true latency."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.errors import ScenarioError, WorkerLostError
+from chapiteau.load.logic.shape import Shape, Stage, steady
+from chapiteau.load.logic.totals import Totals
+from chapiteau.load.testing import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def target() -> Iterator[Target]:
+    with Target("queue", mean=0.0001, fixed=True) as running:
+        yield running
+
+
+def plan(url: str, **more: Any) -> dict[str, Any]:
+    return {
+        "source": {"kind": "url", "url": url}, "seed": "1", "most_users": 1000, "timeout": 10.0,
+        **more,
+    }  # fmt: skip
+
+
+def file_plan(path: Path, text: str, base: str, **more: Any) -> dict[str, Any]:
+    path.write_text(text)
+    return plan("", source={"kind": "file", "path": str(path)}, base=base, **more)
+
+
+async def run(team: Team, order: Order) -> Totals:
+    totals = Totals()
+    await team.run(order, totals)
+    return totals
+
+
+async def test_even_arrivals_over_several_processes_are_exactly_as_many_as_planned(
+    target: Target,
+) -> None:
+    async with Team(plan(target.url), 3) as team:
+        totals = await run(team, Order(shape=steady(200, 1.5), arrivals="even"))
+
+    assert (totals.started, totals.ended, totals.requests, totals.bad) == (300, 300, 300, 0)
+    assert totals.lag.count == 300
+
+
+async def test_a_number_of_sessions_is_split_exactly(target: Target) -> None:
+    async with Team(plan(target.url), 2) as team:
+        totals = await run(team, Order(shape=steady(7, 60), open=False, sessions=501))
+
+    assert (totals.started, totals.requests) == (501, 501)
+    assert totals.users <= 7
+
+
+async def test_a_ramp_of_users_rises(target: Target) -> None:
+    async with Team(plan(target.url), 1) as team:
+        totals = await run(team, Order(shape=Shape((Stage(1, 9, 2.0),)), open=False))
+
+    assert totals.running[0] < totals.running[1] <= 9
+
+
+async def test_a_team_runs_one_step_after_the_other(target: Target) -> None:
+    async with Team(plan(target.url), 2) as team:
+        for step in range(3):
+            totals = await run(team, Order(shape=steady(100, 0.5), arrivals="even", step=step))
+            assert totals.requests == 50
+
+
+async def test_stop_ends_a_step_soon(target: Target) -> None:
+    async with Team(plan(target.url), 2) as team:
+        totals = Totals()
+        took = await team.run(
+            Order(shape=steady(100, 60)), totals, lambda second, _totals: second >= 0
+        )
+
+    assert took < 5
+    assert totals.requests > 0
+
+
+async def test_a_standing_service_is_seen_with_its_whole_stall() -> None:
+    """Frozen 200 ms in every 2 s: a tenth of the requests waits evenly up to 200 ms, so the true
+    p99 is 180 ms. Timed from when they were sent, a closed loop would see a few."""
+    with Target("stalling", mean=0.0002, every=2.0, length=0.2) as stalling:
+        async with Team(plan(stalling.url), 1) as team:
+            totals = await run(team, Order(shape=steady(400, 8), arrivals="even"))
+
+    latency = totals.whole("", 0, 8).latency
+    assert totals.bad == 0
+    assert latency.quantile(0.99) / 1e6 == pytest.approx(0.18, rel=0.06)
+    assert latency.quantile(0.5) / 1e6 < 0.05
+
+
+async def test_dropped_sessions_are_counted(target: Target) -> None:
+    with Target("queue", mean=0.05, fixed=True) as slow:
+        async with Team(plan(slow.url, most_users=5), 1) as team:
+            totals = await run(team, Order(shape=steady(200, 1.0), arrivals="even", drain=2.0))
+
+    assert totals.dropped > 100
+    assert totals.dropped + totals.started == 200
+
+
+SCENARIO = """
+import asyncio
+from chapiteau.load import scenario, setup, teardown
+
+@setup
+async def whole(stage):
+    return {"token": "t"}
+
+@setup("worker")
+def here(stage):
+    assert stage.shared == {"token": "t"}
+
+@setup("user")
+async def login(session):
+    assert session.shared["token"] == "t"
+    await session.get("/login", name="login")
+
+@setup("session")
+def begin(session):
+    session.state["begun"] = True
+
+@scenario(weight=3)
+async def often(session):
+    assert session.state["begun"]
+    a, b = await asyncio.gather(session.get("/a"), session.get("/b"))
+    session.check(a.status == 200, "a answers")
+    session.counter("pairs")
+    session.trend("weight", 2.5)
+    session.gauge("level", 7)
+
+@scenario(weight=1)
+async def failing(session):
+    answer = await session.get("/c")
+    assert answer.json() == {"never": True}, "not what it should be"
+
+@scenario(weight=0)
+async def unused(session):
+    raise RuntimeError
+"""
+
+
+async def test_a_scenario_file_with_everything_in_it(target: Target, tmp_path: Path) -> None:
+    made = file_plan(tmp_path / "mix.py", SCENARIO, target.url)
+    async with Team(made, 2) as team:
+        totals = await run(team, Order(shape=steady(100, 1.0), arrivals="even"))
+        shared = team.shared
+
+    good, bad = totals.iterations["often"][0], totals.iterations["failing"][1]
+    assert shared == {"token": "t"}
+    assert good + bad == 100
+    assert 55 < good < 92
+    assert totals.rows["GET /a"].count == totals.rows["GET /b"].count == good
+    assert totals.checks == {"a answers": [good, 0]}
+    assert totals.metrics["pairs"]["value"] == good
+    assert totals.metrics["level"]["value"] == 7
+    assert totals.metrics["weight"]["values"].quantile(0.5) == pytest.approx(2500, rel=0.01)
+    (what,) = totals.crashes
+    assert what == "AssertionError: not what it should be (mix.py:34)"
+    assert "mix.py" in totals.samples[what]
+    assert "unused" not in totals.iterations
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("x = 1", "no scenario in it"),
+        ("import nothing_like_this", "can't be imported"),
+        ("def broken(:", "SyntaxError"),
+        (
+            "from chapiteau.load import *\n@setup\ndef s(stage): raise ValueError('no database')\n"
+            "@scenario\nasync def f(session): ...",
+            "no database",
+        ),
+        (
+            "from chapiteau.load import *\n@scenario\nasync def f(s): await s.get('http://x.example')",
+            "not this machine",
+        ),
+    ],
+)
+async def test_a_broken_scenario_says_what_is_wrong_with_it(
+    text: str, says: str, target: Target, tmp_path: Path
+) -> None:
+    made = file_plan(tmp_path / "broken.py", text, target.url)
+    with pytest.raises(ChapiteauError, match=says):
+        async with Team(made, 2) as team:
+            await run(team, Order(shape=steady(50, 3)))
+
+
+async def test_a_set_up_that_gives_no_json_is_refused(target: Target, tmp_path: Path) -> None:
+    text = (
+        "from chapiteau.load import *\n@setup\ndef s(stage): return object()\n"
+        "@scenario\nasync def f(session): ..."
+    )
+    with pytest.raises(ScenarioError, match="JSON"):
+        async with Team(file_plan(tmp_path / "s.py", text, target.url), 1):
+            pass
+
+
+async def test_a_load_process_that_dies_is_noticed(target: Target, tmp_path: Path) -> None:
+    text = (
+        "import os\nfrom chapiteau.load import *\n"
+        "@scenario\nasync def f(session):\n await session.get('/')\n os._exit(7)"
+    )
+    with pytest.raises(WorkerLostError, match="ended by itself"):
+        async with Team(file_plan(tmp_path / "die.py", text, target.url), 1) as team:
+            await run(team, Order(shape=steady(50, 5)))
+
+
+async def test_nothing_is_left_when_the_team_is_closed(target: Target) -> None:
+    async with Team(plan(target.url), 2) as team:
+        pids = team.pids
+        await run(team, Order(shape=steady(50, 0.3)))
+
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
