@@ -21,6 +21,7 @@ from chapiteau.service import (
 
 Id = Annotated[int, Meta(ge=1, le=2**53, description="GeoNames' number of the city.")]
 Country = Annotated[str, Meta(pattern="^[A-Z]{2}$", description="ISO 3166 code of a country.")]
+People = Annotated[int, Meta(ge=0, le=2**53, description="At least so many people.")]
 Search = Annotated[
     str, Meta(min_length=2, max_length=80, description="Beginnings of words of the name.")
 ]
@@ -58,7 +59,7 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """Which cities, in which order."""
 
     country: Country | None = None
-    min_population: Annotated[int, Meta(ge=0, le=2**53, description="At least so many people.")] = 0
+    min_population: People = 0
     q: Search | None = None
     sort: Annotated[
         Literal["population", "-population", "name", "-name"],
@@ -101,7 +102,7 @@ def nearest_cities(
     request: Request,
     lat: Annotated[float, Meta(ge=-90, le=90, description="Degrees north.")],
     lon: Annotated[float, Meta(ge=-180, le=180, description="Degrees east.")],
-    min_population: Annotated[int, Meta(ge=0, le=2**53)] = 0,
+    min_population: People = 0,
     limit: Limit = 10,
 ) -> list[NearCity]:
     """The cities nearest to a point, the nearest first."""

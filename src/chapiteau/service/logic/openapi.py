@@ -142,7 +142,7 @@ class _Writer:
         return f"{plain}_{number}"
 
     def _parameter(self, service: Described, op: Operation, p: Parameter) -> dict[str, Any]:
-        schema = dict(self.schemas[service.path, op.method, p.marker.place, p.wire])
+        schema = _without_null(self.schemas[service.path, op.method, p.marker.place, p.wire])
         made: dict[str, Any] = {"name": p.wire, "in": p.marker.place}
         description = p.marker.description or schema.pop("description", "")
         if description:
@@ -233,6 +233,15 @@ def _precondition_parameters(op: Operation) -> list[dict[str, Any]]:
             "schema": {"type": "string"},
         }
     ]
+
+
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter that is not there is left out; no text on the wire means null."""
+    parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+    if not parts:
+        return dict(schema)
+    rest = {key: value for key, value in schema.items() if key != "anyOf"}
+    return {**parts[0], **rest} if len(parts) == 1 else {**rest, "anyOf": parts}
 
 
 def _plain_default(value: Any) -> bool:

@@ -1,18 +1,13 @@
-"""`chapiteau service …` and `chapiteau new`."""
+"""`chapiteau service serve`: one process that serves a WSGI application."""
 
 import sys
 
 import click
 
-__all__ = ["group", "serve"]
+__all__ = ["serve"]
 
 
-@click.group("service")
-def group() -> None:
-    """Web services: serve them, list their routes, write their OpenAPI document."""
-
-
-@group.command()
+@click.command()
 @click.argument("app", metavar="MODULE:FACTORY")
 @click.option("--bind", multiple=True, metavar="HOST:PORT", help="Listen here (also unix:/path).")
 @click.option("--threads", default=4, show_default=True, type=click.IntRange(1), help="Threads.")

@@ -1,0 +1,112 @@
+"""`service routes`, `service openapi`, `service check`: what an application publishes."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chapiteau.core.errors import GateFailedError, UsageError
+from chapiteau.core.text import table
+from chapiteau.plumbing.console import print_json
+from chapiteau.service.logic.lint import lint
+from chapiteau.service.logic.yaml import to_yaml
+
+__all__ = ["check", "document_of", "openapi", "routes"]
+
+
+def document_of(target: str) -> dict[str, Any]:
+    """The document of `module:factory`, or of a JSON file. Raises ChapiteauError."""
+    path = Path(target)
+    if path.suffix == ".json" or path.is_file():
+        return _read(path)
+    from chapiteau.service.engine.directives import application_of
+    from chapiteau.service.engine.loading import load_app
+
+    app = load_app(target)
+    registry = getattr(app, "registry", None)
+    try:
+        return application_of(registry).document.build()
+    except (KeyError, TypeError):
+        raise UsageError(
+            f"{target} is no application of chapiteau.service",
+            hint='does it say config.include("chapiteau.service")?',
+        ) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import msgspec
+
+    try:
+        made = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+    except OSError as exc:
+        raise UsageError(f"{path}: {exc.strerror}") from None
+    except msgspec.MsgspecError as exc:
+        raise UsageError(f"{path}: not a JSON document: {exc}") from None
+    return made
+
+
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+@click.command()
+@click.argument("app", metavar="MODULE:FACTORY")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+def routes(app: str, as_json: bool) -> None:
+    """List every operation: method, path, id, summary."""
+    rows = [
+        {
+            "method": method.upper(),
+            "path": path,
+            "id": operation.get("operationId", ""),
+            "summary": operation.get("summary", ""),
+        }
+        for path, item in document_of(app)["paths"].items()
+        for method, operation in item.items()
+        if method in _METHODS
+    ]
+    if as_json:
+        print_json(rows)
+        return
+    click.echo(table([tuple(r.values()) for r in rows], ("METHOD", "PATH", "ID", "SUMMARY")))
+
+
+@click.command()
+@click.argument("app", metavar="MODULE:FACTORY")
+@click.option("--format", "form", type=click.Choice(["json", "yaml"]), default="json")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Write this file.")
+def openapi(app: str, form: str, output: Path | None) -> None:
+    """Write the OpenAPI 3.1 document. The same application always gives the same bytes."""
+    import msgspec
+
+    document = document_of(app)
+    if form == "yaml":
+        data = to_yaml(document).encode()
+    else:
+        data = msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    if output is None:
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    from chapiteau.plumbing.files import write_atomic
+
+    write_atomic(output, data)
+
+
+@click.command()
+@click.argument("app", metavar="MODULE:FACTORY")
+@click.option("--against", type=click.Path(), help="An older document: ids must not have changed.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON list.")
+def check(app: str, against: str | None, as_json: bool) -> None:
+    """Find what a reader of the document would miss: descriptions, answers, stable ids."""
+    found = lint(document_of(app), document_of(against) if against else None)
+    if as_json:
+        print_json([problem.to_dict() for problem in found])
+    else:
+        for problem in found:
+            click.echo(str(problem))
+    if found:
+        count = len(found)
+        raise GateFailedError(f"{app}: {count} problem{'' if count == 1 else 's'} in the document")
+    if not as_json:
+        click.echo(f"{app}: nothing is missing in the document")

@@ -1,0 +1,173 @@
+"""A typed TypeScript client: one file, `fetch` only, strict for tsc."""
+
+import json
+import re
+from typing import Any, Final
+
+from chapiteau.service.logic.clients.calls import Argument, Call, calls
+
+__all__ = ["typescript_client"]
+
+_SIMPLE: Final = {
+    "string": "string", "integer": "number", "number": "number", "boolean": "boolean",
+    "null": "null",
+}  # fmt: skip
+
+
+def typescript_client(document: dict[str, Any], *, name: str = "Client") -> str:
+    """The source of a module that exports the class `name` and every model."""
+    info = document.get("info", {})
+    title = f"{info.get('title', 'API')} {info.get('version', '')}".strip()
+    parts = [f"// Client of {title}. Written by `chapiteau service client`: don't edit.\n"]
+    schemas = document.get("components", {}).get("schemas", {})
+    parts += [f"\nexport type {_name(key)} = {_type(schema)};\n" for key, schema in schemas.items()]
+    parts.append(_BASE.replace("NAME", name))
+    parts += [_method(call) for call in calls(document)]
+    return "".join(parts) + "}\n"
+
+
+def _name(text: str) -> str:
+    return re.sub(r"\W+", "_", text).strip("_")
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return _name(schema["$ref"].rpartition("/")[2])
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            return " | ".join(dict.fromkeys(_type(part) for part in schema[key]))
+    if "enum" in schema:
+        return " | ".join(json.dumps(value) for value in schema["enum"])
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        return " | ".join(_type({**schema, "type": one}) for one in kind)
+    if kind == "array":
+        return f"Array<{_type(schema.get('items', {}))}>"
+    if kind == "object":
+        return _object(schema)
+    return _SIMPLE.get(str(kind), "unknown")
+
+
+def _object(schema: dict[str, Any]) -> str:
+    if "properties" not in schema:
+        more = schema.get("additionalProperties")
+        return f"Record<string, {_type(more) if isinstance(more, dict) else 'unknown'}>"
+    required = set(schema.get("required", ()))
+    fields = [
+        f"{json.dumps(wire)}{'' if wire in required else '?'}: {_type(part)}"
+        for wire, part in schema["properties"].items()
+    ]
+    return "{ " + "; ".join(fields) + " }"
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.strip("_").split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _method(call: Call) -> str:
+    in_path = [a for a in call.arguments if a.place == "path"]
+    others = [a for a in call.arguments if a.place != "path"]
+    parts = [f"{_camel(a.name)}: {_type(a.schema)}" for a in in_path]
+    if call.body is not None:
+        parts.append(f"body{'' if call.body_required else '?'}: {_type(call.body)}")
+    if others:
+        fields = "; ".join(_field(a) for a in others)
+        default = "" if any(a.required for a in others) else " = {}"
+        parts.append(f"options: {{ {fields} }}{default}")
+    path = call.path
+    for argument in in_path:
+        path = path.replace(
+            "{" + argument.wire + "}",
+            "${encodeURIComponent(String(" + _camel(argument.name) + "))}",
+        )
+    answer = "undefined" if call.answer is None else _type(call.answer)
+    words = " ".join(call.words.split()).replace("*/", "* /") or f"{call.method} {call.path}"
+    given = [_pairs(others, "query"), _pairs(others, "header")]
+    if call.body is not None:
+        given.append("body")
+    return (
+        f"\n  /** {words} */\n"
+        f"  {_camel(call.name)}({', '.join(parts)}): Promise<Answer<{answer}>> {{\n"
+        f'    return this.send("{call.method}", `{path}`, {", ".join(given)});\n  }}\n'
+    )
+
+
+def _field(argument: Argument) -> str:
+    return f"{_camel(argument.name)}{'' if argument.required else '?'}: {_type(argument.schema)}"
+
+
+def _pairs(arguments: list[Argument], place: str) -> str:
+    pairs = (
+        f"{json.dumps(a.wire)}: options.{_camel(a.name)}" for a in arguments if a.place == place
+    )
+    return "{ " + ", ".join(pairs) + " }"
+
+
+_BASE = """
+/** A good answer: the value, and what its headers say. */
+export interface Answer<T> {
+  value: T;
+  status: number;
+  headers: Headers;
+  /** Version to send back as If-Match. */
+  etag: string | null;
+}
+
+/** An answer of 400 or more; `problem` is its document (RFC 9457). */
+export class ApiError extends Error {
+  constructor(
+    public readonly status: number,
+    public readonly problem: Record<string, unknown>,
+  ) {
+    super(`${status} ${String(problem["detail"] ?? problem["title"] ?? "")}`.trim());
+  }
+}
+
+type Values = Record<string, unknown>;
+
+export class NAME {
+  constructor(
+    private readonly url: string,
+    private readonly init: RequestInit = {},
+  ) {}
+
+  private async send<T>(
+    method: string,
+    path: string,
+    query: Values,
+    headers: Values,
+    body?: unknown,
+  ): Promise<Answer<T>> {
+    const target = new URL(this.url.replace(/\\/$/, "") + path);
+    for (const [name, value] of Object.entries(query)) {
+      if (value === undefined || value === null) continue;
+      for (const item of Array.isArray(value) ? value : [value]) {
+        target.searchParams.append(name, String(item));
+      }
+    }
+    const sent = new Headers(this.init.headers);
+    sent.set("Accept", "application/json");
+    for (const [name, value] of Object.entries(headers)) {
+      if (value !== undefined && value !== null) sent.set(name, String(value));
+    }
+    const init: RequestInit = { ...this.init, method, headers: sent };
+    if (body !== undefined) {
+      sent.set("Content-Type", "application/json");
+      init.body = JSON.stringify(body);
+    }
+    const response = await fetch(target, init);
+    const text = await response.text();
+    const isJson = (response.headers.get("content-type") ?? "").includes("json");
+    const value: unknown = text && isJson ? JSON.parse(text) : undefined;
+    if (!response.ok) {
+      throw new ApiError(response.status, (value ?? {}) as Record<string, unknown>);
+    }
+    return {
+      value: value as T,
+      status: response.status,
+      headers: response.headers,
+      etag: response.headers.get("etag"),
+    };
+  }
+"""
