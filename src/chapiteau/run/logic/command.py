@@ -1,5 +1,6 @@
 """From a service as written to what is really started: words, descriptors and the exec chain."""
 
+import functools
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,15 @@ from typing import Any
 from chapiteau.core.variables import fill
 from chapiteau.run.logic.spec import Limits, Service
 
-__all__ = ["Command", "Place", "SocketFact", "command_of", "fill_values", "shown_command"]
+__all__ = [
+    "Command",
+    "Place",
+    "SocketFact",
+    "cgroup_limits",
+    "command_of",
+    "fill_values",
+    "shown_command",
+]
 
 FIRST_FD = 3  # systemd's SD_LISTEN_FDS_START
 
@@ -89,8 +98,13 @@ def _words(service: Service, place: Place) -> list[str]:
         text = service.command if isinstance(service.command, str) else shlex.join(service.command)
         return ["/bin/sh", "-c", text]
     if isinstance(service.command, str):
-        return shlex.split(service.command)
+        return list(_split(service.command))
     return list(service.command)
+
+
+@functools.lru_cache(maxsize=1024)
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(shlex.split(text))
 
 
 def _values(service: Service, place: Place) -> dict[str, str]:
@@ -111,6 +125,18 @@ def fill_values(service: Service, place: Place, texts: Mapping[str, Any]) -> dic
     """The same variables filled into environment values."""
     values = _values(service, place)
     return {k: fill(v, values) if isinstance(v, str) else v for k, v in texts.items()}
+
+
+def cgroup_limits(limits: Limits) -> dict[str, str]:
+    """Files of cgroup v2 and what to write into them (kernel docs, cgroup-v2.rst)."""
+    wanted = {}
+    if limits.memory:
+        wanted["memory.max"] = str(limits.memory)
+    if limits.cpu:
+        wanted["cpu.max"] = f"{round(limits.cpu * 100_000)} 100000"
+    if limits.pids:
+        wanted["pids.max"] = str(limits.pids)
+    return wanted
 
 
 def _limits_words(limits: Limits) -> list[str]:

@@ -8,7 +8,7 @@ from chapiteau.core.secret import Secret
 from chapiteau.core.variables import fill
 from chapiteau.run.logic.spec import SecretRef, Service
 
-__all__ = ["merge_environment", "parse_env_file"]
+__all__ = ["inheritable", "merge_environment", "parse_env_file"]
 
 # What the supervisor was told about itself is a lie for its children.
 _NOT_INHERITED: Final = re.compile(
@@ -67,7 +67,12 @@ def _base(inherited: Mapping[str, str], *, clean: bool) -> dict[str, str]:
         made = {name: inherited[name] for name in _KEPT_WHEN_CLEAN if name in inherited}
         made.setdefault("PATH", _DEFAULT_PATH)
         return made
-    return {k: v for k, v in inherited.items() if not _NOT_INHERITED.fullmatch(k)}
+    return inheritable(inherited)
+
+
+def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what the supervisor was told about itself."""
+    return {k: v for k, v in environ.items() if not _NOT_INHERITED.fullmatch(k)}
 
 
 def parse_env_file(text: str) -> dict[str, str]:

@@ -23,6 +23,7 @@ KINDS: Final[dict[str, str]] = {
     "service.reloading": "A reload begins.",
     "service.reloaded": "Every process was replaced.",
     "service.reload_failed": "The new processes did not get ready; the old ones go on serving.",
+    "service.unlimited": "A limit that was asked for can't be had on this machine.",
     "service.scaled": "Its number of processes was changed.",
     "process.spawned": "A process was started.",
     "process.ready": "It is ready.",

@@ -10,7 +10,7 @@ import click
 from chapiteau.core.errors import RefusedError
 from chapiteau.plumbing.project import find_config
 from chapiteau.run.commands.options import config_option, say
-from chapiteau.run.logic.unit import UnitFacts, systemd_unit
+from chapiteau.run.logic.written.unit import UnitFacts, systemd_unit
 
 __all__ = ["command"]
 

@@ -58,10 +58,11 @@ def _owners(inodes: set[str], proc: Path) -> Iterator[tuple[int, str]]:
 
 def _has(folder: Path, wanted: set[str]) -> bool:
     try:
-        for entry in os.scandir(folder / "fd"):
-            with contextlib.suppress(OSError):  # closed in the meantime
-                if str(Path(entry.path).readlink()) in wanted:
-                    return True
+        names = os.listdir(folder / "fd")
     except OSError:  # ended in the meantime, or another user's
         return False
+    for name in names:
+        with contextlib.suppress(OSError):  # closed in the meantime
+            if os.readlink(f"{folder}/fd/{name}") in wanted:  # noqa: PTH115 — thousands of them
+                return True
     return False

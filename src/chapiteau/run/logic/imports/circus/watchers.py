@@ -13,7 +13,7 @@ from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.finish import ordered
 from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
-from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, words
+from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, one_line
 from chapiteau.run.logic.imports.rules import apply
 
 __all__ = ["order_watchers", "take_watcher"]
@@ -119,9 +119,8 @@ def _command(
         return
     whole = " ".join(str(part.value) for part in (cmd, args) if part and part.value)
     wanted = _used_sockets(whole)
-    text = _fill(target, section, cmd, whole.replace("\n", " "), env)
     try:
-        words(text)
+        text = one_line(_fill(target, section, cmd, whole, env))
     except ValueError as exc:
         target.lost(cmd, str(exc), "close the quote, then import again")
         return

@@ -172,8 +172,11 @@ class _Parser:
         if token.text == "[":
             return self.array(path, token, depth)
         if token.text == "(":
+            if self.peek().text == ")":
+                raise _NotStatic  # () => …
             value = self.expression(path, depth + 1)
-            self.expect(")", token)
+            if self.take().text != ")":
+                raise _NotStatic  # (a, b) => …
             return value
         if token.kind == "string":
             return _unescape(token.text[1:-1])

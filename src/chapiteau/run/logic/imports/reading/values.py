@@ -14,6 +14,7 @@ __all__ = [
     "milliseconds",
     "number",
     "octal",
+    "one_line",
     "seconds",
     "signal_name",
     "size_text",
@@ -162,6 +163,15 @@ def words(value: str) -> list[str]:
         return shlex.split(value)
     except ValueError as exc:
         raise ValueError(f"{value!r} can't be split into words: {exc}") from None
+
+
+def one_line(command: str) -> str:
+    """A command that goes over several lines as one, unless a line break stands inside quotes.
+
+    Raises ValueError (an open quote).
+    """
+    flat = " ".join(part.strip() for part in command.splitlines())
+    return flat if words(flat) == words(command) else command
 
 
 def exec_line(command: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.run.logic.imports.draft import Draft, Target
 from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
-from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, words
+from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, one_line
 from chapiteau.run.logic.imports.rules import apply, lose
 from chapiteau.run.logic.imports.supervisord.expansion import Expansion, read_pairs
 from chapiteau.run.logic.imports.supervisord.settings import FCGI, PROGRAM, TOGETHER
@@ -153,9 +153,8 @@ def _command(target: Target, section: Section, options: list[Option]) -> None:
     command = next((o for o in options if o.name == "command"), None)
     if command is None:
         return
-    text = " ".join(str(command.value).split("\n"))
     try:
-        words(text)
+        text = one_line(str(command.value))
     except ValueError as exc:
         target.lost(command, str(exc), "close the quote, then import again")
         return

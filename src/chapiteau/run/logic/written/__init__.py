@@ -1,0 +1,1 @@
+"""Texts that are written for others: systemd units, schemas for editors."""

@@ -1,0 +1,64 @@
+"""The doctor finds what would keep services from running."""
+
+import socket
+from pathlib import Path
+
+from chapiteau.run.engine.checkup import Finding, look_at_machine, look_at_project
+from chapiteau.run.engine.config import load_config
+
+
+def findings(folder: Path, text: str) -> list[Finding]:
+    path = folder / "chapiteau.toml"
+    path.write_text(text)
+    return list(look_at_project(load_config(path)))
+
+
+def bad(found: list[Finding]) -> list[str]:
+    return [finding.what for finding in found if finding.level == "bad"]
+
+
+def test_a_healthy_project_has_nothing_bad(tmp_path: Path) -> None:
+    text = '[socket.web]\n[service.web]\ncommand = "sh -c true"\nsockets = ["web"]\n'
+    assert bad(findings(tmp_path, text)) == []
+
+
+def test_missing_programs_folders_users_files_and_secrets_are_told(tmp_path: Path) -> None:
+    services = {
+        "program": 'command = "nosuchprogram"',
+        "folder": 'command = "sh"\ncwd = "nowhere"',
+        "user": 'command = "sh"\nuser = "nosuchuser"',
+        "file": 'command = "sh"\nenv_files = ["nosuch.env"]',
+        "secret": 'command = "sh"\nenv = {A = {file = "nosuch"}}',
+    }
+    text = "".join(f"[service.{name}]\n{body}\n" for name, body in services.items())
+    told = bad(findings(tmp_path, text))
+    assert len(told) == len(services)
+    for name, what in zip(services, told, strict=True):
+        assert what.startswith(f"service {name}: ")
+
+
+def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        (what,) = bad(findings(tmp_path, f"[socket.web]\nport = {port}\n"))
+    assert f"127.0.0.1:{port}" in what
+    assert "held by pid" in what
+
+
+def test_a_socket_that_was_left_is_noted(tmp_path: Path) -> None:
+    (tmp_path / ".chapiteau").mkdir()
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / ".chapiteau" / "control.sock"))
+    notes = [f.what for f in findings(tmp_path, "") if f.level == "note"]
+    assert any("was left by a supervisor that is gone" in note for note in notes)
+
+
+def test_unknown_people_are_told(tmp_path: Path) -> None:
+    (what,) = bad(findings(tmp_path, '[project]\noperators = ["group:nosuchgroup"]\n'))
+    assert "nosuchgroup" in what
+
+
+def test_the_machine_is_looked_at_whatever_the_project() -> None:
+    found = list(look_at_machine())
+    assert any("cgroup" in finding.what for finding in found)
+    assert all(finding.level in {"ok", "note"} for finding in found)

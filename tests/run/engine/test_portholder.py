@@ -1,0 +1,40 @@
+"""Who holds a port is found in /proc."""
+
+import os
+import socket
+from pathlib import Path
+
+from chapiteau.run.engine.machine.portholder import holder_of
+from tests.support import free_port
+
+
+def test_a_listener_is_named_with_its_pid() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert f"pid {os.getpid()} (" in holder_of(taken.getsockname()[1])
+
+
+def test_a_listener_on_ipv6_and_a_udp_socket_are_found_too() -> None:
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as taken:
+        assert f"pid {os.getpid()}" in holder_of(taken.getsockname()[1])
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        assert f"pid {os.getpid()}" in holder_of(taken.getsockname()[1])
+
+
+def test_a_free_port_is_held_by_nobody() -> None:
+    assert holder_of(free_port()) == ""
+
+
+def test_a_hidden_holder_is_told_by_its_uid(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "tcp").write_text(
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+        "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000    33 0 4711\n"
+        "   1: 0100007F:1F91 00000000:0000 01 00000000:00000000 00:00000000 00000000    44 0 4712\n"
+    )
+    assert holder_of(8080, proc=tmp_path) == "a process of uid 33 (run as root to see which)"
+    assert holder_of(8081, proc=tmp_path) == ""  # connected, not listening
+
+
+def test_without_proc_nobody_is_known(tmp_path: Path) -> None:
+    assert holder_of(8080, proc=tmp_path) == ""
