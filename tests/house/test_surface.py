@@ -25,6 +25,7 @@ def test_all_lists_exactly_what_the_module_defines(name: str) -> None:
         if not key.startswith("_")
         and (inspect.isclass(value) or inspect.isfunction(value))
         and value.__module__ == name
+        and value.__name__ == key  # not a second, shorter name for the same
     }
     listed = getattr(module, "__all__", None)
     if listed is None:  # a package that is only a folder
@@ -52,5 +53,6 @@ def test_every_public_function_and_class_has_a_docstring(name: str) -> None:
         for key in getattr(module, "__all__", ())
         if (value := getattr(module, key)).__doc__ is None
         and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__name__ == key
     ]
     assert not missing

@@ -1,5 +1,6 @@
 """Every request passes here: Host, Origin, session, role; every answer leaves with headers."""
 
+import functools
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -85,6 +86,7 @@ def need(verb: str) -> Callable[[Handler], Handler]:
     """The handler runs only for callers whose role has this verb."""
 
     def wrap(handler: Handler) -> Handler:
+        @functools.wraps(handler)
         async def checked(request: web.Request) -> web.StreamResponse:
             caller = _caller(request)
             if caller is None:

@@ -10,7 +10,7 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.operation import Operation, OperationOptions, read_operation
 
-__all__ = ["METHODS", "Service"]
+__all__ = ["METHODS", "Service", "context_package"]
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 

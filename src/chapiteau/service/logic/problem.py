@@ -13,6 +13,7 @@ __all__ = [
     "Detail",
     "ProblemDocument",
     "ProblemError",
+    "ProblemPlace",
     "phrase",
     "problem_document",
     "problem_for",

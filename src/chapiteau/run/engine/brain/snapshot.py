@@ -25,7 +25,7 @@ from chapiteau.run.logic.status import (
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["picture", "sample"]
+__all__ = ["dashboard_url", "picture", "sample"]
 
 
 def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:

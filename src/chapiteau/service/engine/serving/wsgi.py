@@ -12,7 +12,7 @@ from chapiteau.service.engine.serving.connection import Connection, Incoming
 from chapiteau.service.logic.http1 import RefusedRequestError
 from chapiteau.service.logic.problem import MEDIA_TYPE, phrase
 
-__all__ = ["Exchange", "base_environ", "environ_for", "refusal"]
+__all__ = ["Dates", "Exchange", "base_environ", "environ_for", "refusal"]
 
 _log = logging.getLogger("chapiteau.service.worker")
 
