@@ -9,6 +9,7 @@ each with its path; an unknown key is one, with the nearest known name.
 """
 
 import dataclasses
+import functools
 import math
 import types
 import typing
@@ -86,6 +87,33 @@ def read(cls: type[T], raw: object, path: Path = ()) -> tuple[T | None, list[tup
     return (None if reader.found else value), reader.found
 
 
+@functools.lru_cache(maxsize=256)
+def _declared(cls: Any) -> "dict[str, tuple[dataclasses.Field[Any], Any]]":
+    """Each setting's field and type. Asked for every table of a file: reflection is slow."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {f.name: (f, hints[f.name]) for f in dataclasses.fields(cls) if f.init}
+
+
+@functools.lru_cache(maxsize=2048)
+def _default(cls: Any, name: str) -> Any:
+    """The value of a setting that was left out, read once and shared: it can't be changed.
+
+    Defaults are written as people would write them ("90s"), so they are read too; a table that
+    was left out has its own defaults. _NOT_SET leaves it to the dataclass's own factory.
+    """
+    field, hint = _declared(cls)[name]
+    reader = _Reader()
+    if field.default is not dataclasses.MISSING:
+        value = reader.value(hint, field.default, (name,), {})
+    elif (table := _table(field)) is not None:
+        value = reader.dataclass(table, {}, (name,))
+    else:
+        return _NOT_SET
+    if reader.found:
+        raise AssertionError(f"{cls.__name__}.{name}: a default that can't be: {reader.found}")
+    return value
+
+
 class _Bad(Exception):  # noqa: N818 — never leaves this module
     """This value is wrong; the problem is already noted."""
 
@@ -99,28 +127,24 @@ class _Reader:
         self.found.append((path, Problem(dotted, what, hint)))
         return _Bad()
 
-    def dataclass(self, cls: type[Any], raw: object, path: Path) -> Any:
+    def dataclass(self, cls: Any, raw: object, path: Path) -> Any:
         if not isinstance(raw, Mapping):
             self.bad(path, f"must be a table, not {_kind(raw)}")
             return None
-        hints = typing.get_type_hints(cls, include_extras=True)
-        known = {f.name: f for f in dataclasses.fields(cls) if f.init}
+        known = _declared(cls)
         for key in raw:
             if key not in known:
                 self.bad((*path, key), "is not a known setting", did_you_mean(str(key), known))
         values: dict[str, Any] = {}
-        for name, field in known.items():
+        for name, (field, hint) in known.items():
             here = (*path, name)
             try:
                 if name in raw:
-                    values[name] = self.value(hints[name], raw[name], here, field.metadata)
+                    values[name] = self.value(hint, raw[name], here, field.metadata)
                 elif _required(field):
                     self.bad(here, "must be given", field.metadata.get("help", ""))
-                elif field.default is not dataclasses.MISSING:
-                    # Defaults are written as people would write them ("90s"): read them too.
-                    values[name] = self.value(hints[name], field.default, here, {})
-                elif (table := _table(field)) is not None:
-                    values[name] = self.dataclass(table, {}, here)  # a table that was left out
+                elif (default := _default(cls, name)) is not _NOT_SET:
+                    values[name] = default
             except _Bad:
                 continue
         return None if self.found else cls(**values)

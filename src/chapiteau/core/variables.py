@@ -11,7 +11,9 @@ from typing import Final
 __all__ = ["fill", "names_in", "resolve"]
 
 _VARIABLE: Final = re.compile(r"\$(\$?)\{([^{}]*)\}")
-_LATER: Final = re.compile(r"socket\.[\w-]+\.(?:fd|port|address)|service\.name|process\.number|python")
+_LATER: Final = re.compile(
+    r"socket\.[\w-]+\.(?:fd|port|address)|service\.name|process\.number|python"
+)
 
 
 def names_in(text: str) -> list[str]:

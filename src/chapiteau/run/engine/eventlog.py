@@ -40,7 +40,7 @@ class EventLog:
             flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
             self._file = os.open(self._path, flags, 0o640)
             size = os.fstat(self._file).st_size
-            start = max(0, size - (4 << 20))
+            start = max(0, size - (1 << 20))
             data = os.pread(self._file, size - start, start)
             if data and not data.endswith(b"\n"):
                 os.write(self._file, b"\n")  # the machine went down in the middle of a line

@@ -4,7 +4,7 @@ import os
 import pwd
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,14 @@ from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.errors import SpawnError
-from chapiteau.run.logic.command import Command, Place, SocketFact, command_of
-from chapiteau.run.logic.environment import merge_environment, parse_env_file
+from chapiteau.run.logic.command import (
+    Command,
+    Place,
+    SocketFact,
+    cgroup_limits,
+    command_of,
+)
+from chapiteau.run.logic.environment import inheritable, merge_environment, parse_env_file
 from chapiteau.run.logic.spec import Service
 
 __all__ = ["Spawner", "Surroundings", "account_of", "ids_of", "look_up", "read_env_file"]
@@ -34,7 +40,7 @@ class Surroundings:
     keeper_no_new_privs: bool = False
     sockets: dict[str, SocketFact] = field(default_factory=dict)
     per_process: dict[tuple[str, int], SocketFact] = field(default_factory=dict)  # reuse_port
-    inherited: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    inherited: Mapping[str, str] = field(default_factory=lambda: inheritable(os.environ))
 
 
 class Spawner:
@@ -44,6 +50,9 @@ class Spawner:
         self.around = around
         self._link, self._clock = link, clock
         self._serial = 0
+        self._limits: dict[str, dict[str, str]] = {}
+        self.on_missing: Callable[[str, list[str], str], None] = lambda name, files, why: None
+        self._found: dict[tuple[str, str, Path], str] = {}
 
     async def spawn(
         self, name: str, service: Service, number: int, generation: int
@@ -52,6 +61,7 @@ class Spawner:
         self._serial += 1
         key = f"{name}.{number}.{int(self._clock.wall() * 1000):x}-{self._serial:x}"
         request = self.request(name, service, number, key)
+        self._limit(name, service)
         group = self.around.cgroups.make(name, key)
         if group is not None:
             request["cgroups"] = [str(group)]
@@ -87,17 +97,37 @@ class Spawner:
                 f"{name}: the working directory {cwd} does not exist",
                 hint=f"create it, or change service.{name}.cwd",
             )
-        look_up(name, command.program, env.get("PATH", os.defpath), cwd)
-        first = look_up(name, command.argv[0], env.get("PATH", os.defpath), cwd)
+        path = env.get("PATH", os.defpath)
+        self._look_up(name, command.program, path, cwd)
+        first = self._look_up(name, command.argv[0], path, cwd)
+        base = self.around.inherited
         return {
             "argv": [first, *command.argv[1:]],
-            "env": env,
+            "env": {k: v for k, v in env.items() if base.get(k) != v},
+            "unset": [k for k in base if k not in env],
             "cwd": str(cwd),
             "fds": [*command.fds, *([] if service.stdin_socket else [("null", 0)])],
             "pipes": ["out", "err"],
             "umask": int(service.umask, 8) if service.umask else None,
             "oom_score": service.oom_score,
         }
+
+    def _limit(self, name: str, service: Service) -> None:
+        """Set the service's cgroup limits, once; what can't be had is told, not ignored."""
+        wanted = cgroup_limits(service.limits)
+        if self._limits.get(name, {}) == wanted:
+            return
+        self._limits[name] = wanted
+        missing = self.around.cgroups.limit(name, wanted)
+        if missing:
+            self.on_missing(name, missing, self.around.cgroups.summary)
+
+    def _look_up(self, name: str, program: str, path: str, cwd: Path) -> str:
+        """As `look_up`, remembered; a file that has gone meanwhile is looked for anew."""
+        found = self._found.get((program, path, cwd), "")
+        if not found or not os.access(found, os.X_OK):
+            found = self._found[program, path, cwd] = look_up(name, program, path, cwd)
+        return found
 
     def cwd(self, service: Service) -> Path:
         """The working directory."""

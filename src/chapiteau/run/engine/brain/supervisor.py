@@ -54,9 +54,9 @@ class Supervisor:
             notify_path=control_path(run_dir, create=True).with_name("notify.sock"),
             cgroups=self.cgroups,
         )
-        self.ground = Ground(
-            link, Spawner(link, self.around, self.clock), self.output, self.events_log, self.clock
-        )
+        spawner = Spawner(link, self.around, self.clock)
+        spawner.on_missing = self._limits_missing
+        self.ground = Ground(link, spawner, self.output, self.events_log, self.clock)
         self.runners: dict[str, Runner] = {}
         self.bound: dict[str, socket.socket] = {}
         self.next_runs: dict[str, float] = {}
@@ -64,6 +64,7 @@ class Supervisor:
         self.started_wall = self.clock.wall()
         self.brain_restarts = self.keeper_pid = 0
         self.own_services: dict[str, Service] = {}  # ours, like the dashboard
+        self.limits_missing: dict[str, str] = {}
         self.exit_code = 0
         self.last_words: ChapiteauError | None = None  # why it ended by itself
         self.finished = asyncio.Event()
@@ -82,6 +83,7 @@ class Supervisor:
         self.keeper_pid = self.ground.keeper_pid = hello["pid"]
         self.brain_restarts = hello["brain_starts"] - 1
         self.around.keeper_no_new_privs = hello["no_new_privs"]
+        self.link.tell("base", env=dict(self.around.inherited))
         self.started_wall = hello["notes"].get("started", self.started_wall)
         if self.brain_restarts == 0:
             self.link.tell("note", name="started", value=self.started_wall)
@@ -175,9 +177,8 @@ class Supervisor:
         return ""
 
     def _after_change(self, runner: Runner) -> None:
-        for other in self.runners.values():
-            if runner.name in other.spec.needs or runner.name in other.spec.after:
-                other.look_again()
+        for name in self._waiting_for(runner.name):
+            self.runners[name].look_again()
         if self._wanted is not None and self._stopping is None:
             done = runner.spec.one_shot and runner.state == "completed"
             self._wanted.put(runner.name, {**runner.facts(), "completed": done})
@@ -186,6 +187,14 @@ class Supervisor:
             why = f"{runner.name} is essential and is down: {runner.reason or 'failed'}"
             self.last_words = ChapiteauError(why, hint=f"chapiteau logs {runner.name}")
             self.end(why)
+
+    def _waiting_for(self, name: str) -> list[str]:
+        """Services that wait, and this one is among what they may wait for."""
+        return [
+            other.name
+            for other in self.runners.values()
+            if other.waiting and (name in other.spec.needs or name in other.spec.after)
+        ]
 
     # ── hearing ─────────────────────────────────────────────────────────────────────────────
     def asked(self, what: str) -> None:
@@ -243,6 +252,12 @@ class Supervisor:
                             data={"bytes": total, "why": why})  # fmt: skip
             last, total = now, 0
         self._drops[stream] = (last, total)
+
+    def _limits_missing(self, name: str, files: list[str], why: str) -> None:
+        """A limit that was asked for and can't be had here must not look as if it held."""
+        self.limits_missing[name] = ", ".join(files)
+        text = f"{', '.join(files)} can't be limited on this machine (cgroups: {why})"
+        self.ground.say("service.unlimited", text, service=name, data={"files": files})
 
     def rule_of(self, name: str) -> Logs:
         """[log] of a service."""

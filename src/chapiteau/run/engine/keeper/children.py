@@ -38,9 +38,16 @@ class Children:
         """Which output streams of a child are kept here."""
         return [name for name in ("out", "err") if f"pipe/{key}/{name}" in self.fds]
 
-    def spawn(self, message: Message) -> Message:
-        """Start a process: {"pid", "start", "pipes"}, or {"error", "stage", "errno"}."""
+    def spawn(self, message: Message, base: dict[str, str]) -> Message:
+        """Start a process: {"pid", "start", "pipes"}, or {"error", "stage", "errno"}.
+
+        Its environment is `base` without `unset`, with `env` over it.
+        """
         key = message["key"]
+        unset = message.get("unset")
+        if unset is not None:
+            kept = {name: value for name, value in base.items() if name not in unset}
+            message["env"] = {**kept, **message["env"]}
         if key in self.known:
             return {"error": f"{key} exists already", "stage": "key"}
         pipes: list[tuple[str, int, int]] = []

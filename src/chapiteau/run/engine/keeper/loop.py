@@ -51,6 +51,7 @@ KEPT: Final = (
     "brain_starts",
     "owner",
     "asked_at",
+    "base",
 )
 
 
@@ -64,6 +65,7 @@ class Keeper:
         self.fds: dict[str, int] = {"lock": high(lock)} if lock >= 0 else {}
         self.children = Children(self.fds)
         self.notes: dict[str, Any] = {}
+        self.base: dict[str, str] = {}  # the environment that most spawns start from
         self.brain_pid, self.brain_starts, self.asked_at = 0, 0, 0.0
         self.owner = pidfd_of(owner_pid) if owner_pid else -1
         self.link: socket.socket | None = None
@@ -379,7 +381,8 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "drop": Keeper._drop,
     "note": Keeper._note,
     "pong": lambda _keeper, _message: None,
-    "spawn": lambda keeper, message: keeper.children.spawn(message),
+    "base": lambda keeper, message: keeper.base.update(message["env"]),
+    "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
     "memo": lambda keeper, message: keeper.children.update_memo(message),

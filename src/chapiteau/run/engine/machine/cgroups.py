@@ -21,6 +21,7 @@ class Cgroups:
         self.root = root
         self.home = home
         self.why_not = why_not
+        self._limited: set[str] = set()
 
     @property
     def summary(self) -> str:
@@ -31,9 +32,10 @@ class Cgroups:
         """The folder for one process. None when there is none to be had."""
         if self.root is None:
             return None
-        folder = self.root / service / key
+        # One level deep unless the service has limits of its own: each folder costs a lock.
+        folder = self.root / service / key if service in self._limited else self.root / key
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            os.mkdir(folder)  # noqa: PTH102 — once per start of a process
         except OSError:
             return None
         return folder
@@ -43,6 +45,7 @@ class Cgroups:
         if self.root is None:
             return sorted(wanted)
         folder = self.root / service
+        self._limited.add(service)
         missing = []
         with contextlib.suppress(OSError):
             folder.mkdir(parents=True, exist_ok=True)
