@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -54,6 +55,8 @@ class _Foreground:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop)
+        if os.getpid() == 1:  # in a container orphans come to us, and nobody else reaps them
+            loop.add_signal_handler(signal.SIGCHLD, _reap)
         lines = asyncio.create_task(self._lines())
         try:
             await self._events()
@@ -130,3 +133,9 @@ class _Foreground:
 
     def _print(self, item: LogLine | Lost) -> None:
         click.echo(self._printer.line(item), color=True)
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
