@@ -61,6 +61,7 @@ def test_the_demo_holds_and_ctrl_c_leaves_nothing(
     assert code == 0, said
     assert "everything held: no request was lost" in said
     assert said.rstrip().endswith("nothing is left behind."), said
+    assert "the dashboard   http://127.0.0.1:" in said
     for title in ("1. A service", "2. How much", "3. SIGKILL", "4. Reload", "5. Verdict"):
         assert title in said
     counts = re.findall(r"(wrk|h2load|strict client) +([\d,]+) requests, (\d+) failed", said)
