@@ -1,5 +1,6 @@
 """What the hub must not forget: sessions, accounts, the audit trail. One SQLite file, mode 0600."""
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -33,7 +34,11 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Made by us with narrow rights before SQLite sees it: its -wal and -shm copy the mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    # Only when it is missing: closing a descriptor of a file drops all of the process's POSIX
+    # locks on it, also those of another SQLite connection, and another process would then
+    # throw away the write-ahead log that this one still needs.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         database = sqlite3.connect(path, isolation_level=None, timeout=5)
         database.execute("PRAGMA journal_mode=WAL")

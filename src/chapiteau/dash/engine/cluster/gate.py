@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import ssl
 from typing import Any, Final
 
@@ -48,8 +49,7 @@ class Gate:
                 self._node(known.name)
         self._server = await asyncio.start_server(
             self._connected,
-            host,
-            port,
+            sock=_listen(host, port),
             ssl=self._authority.context(),
             ssl_handshake_timeout=_HANDSHAKE,
         )
@@ -158,6 +158,16 @@ class Gate:
                     self._registry.check(name, serial)
                 except NotAllowedError:
                     link.close()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if host == "::" and socket.has_dualstack_ipv6():
+        # asyncio itself would make `::` IPv6 only, and nodes dial both.
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6, backlog=512, dualstack_ipv6=True
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=512)
 
 
 def _who(writer: asyncio.StreamWriter) -> tuple[str, str]:
