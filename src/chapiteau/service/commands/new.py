@@ -36,6 +36,8 @@ def _filled(folder: Traversable, at: Path, words: dict[str, str]) -> list[tuple[
     """Every file of the template with its place; names lose what keeps them from being code."""
     found: list[tuple[Path, str]] = []
     for item in sorted(folder.iterdir(), key=lambda i: i.name):
+        if item.name.startswith((".", "__pycache__")):  # left there by tools, not ours
+            continue
         name = item.name.removesuffix(".txt")
         name = {"package": words["@package@"], "gitignore": ".gitignore"}.get(name, name)
         if item.is_dir():

@@ -8,6 +8,8 @@ __all__ = ["to_yaml"]
 
 # A plain word that no YAML reader takes for anything else than itself.
 _PLAIN: Final = re.compile(r"[A-Za-z_/$][A-Za-z0-9_/$. -]*[A-Za-z0-9_/$]|[A-Za-z_/$]")
+# What YAML does not take as it is (YAML 1.2 §5.1), beside what JSON has escaped already.
+_ODD: Final = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _WORDS: Final = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"}
 
 
@@ -36,7 +38,9 @@ def _entry(key: str, value: Any, indent: str) -> list[str]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, str):
-        plain = _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-        return value if plain else json.dumps(value, ensure_ascii=False)
-    return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and "e" in text and "." not in text:
+        text = text.replace("e", ".0e")  # without a point, YAML 1.1 reads a string
+    return _ODD.sub(lambda m: f"\\U{ord(m[0]):08x}", text)

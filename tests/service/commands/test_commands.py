@@ -1,0 +1,147 @@
+"""The commands as people type them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import ROOT, run_cli
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project as `chapiteau new` makes it."""
+    folder = tmp_path_factory.mktemp("new") / "shop"
+    done = run_cli("new", "shop", "--folder", str(folder))
+    assert done.returncode == 0, done.stderr
+    assert "chapiteau up" in done.stdout
+    return folder
+
+
+@pytest.fixture
+def live(shop: Path, tmp_path: Path) -> Iterator[str]:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", "service", "serve", "shop.app:make",
+         "--bind", "127.0.0.1:0", "--linger", "0"],
+        cwd=shop, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert worker.stderr is not None
+    yield worker.stderr.readline().split()[-1]
+    worker.terminate()
+    assert worker.wait(20) == 0
+    worker.stderr.close()
+
+
+def test_a_new_project_passes_every_check_of_its_own(shop: Path) -> None:
+    words = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-n",
+        "0",
+        "-p",
+        "no:asyncio",
+        "-p",
+        "no:cacheprovider",
+    ]
+    done = subprocess.run(words, cwd=shop, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "3 passed" in done.stdout
+    for command in (("service", "check", "shop.app:make"), ("check",)):
+        checked = run_cli(*command, cwd=shop)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_new_refuses_what_it_would_overwrite_and_what_is_no_name(shop: Path) -> None:
+    again = run_cli("new", "shop", "--folder", str(shop))
+    assert (again.returncode, "is there already" in again.stderr) == (4, True)
+    assert run_cli("new", "9").returncode == 2
+
+
+def test_routes_and_documents(shop: Path, tmp_path: Path) -> None:
+    rows = json.loads(run_cli("service", "routes", "shop.app:make", "--json", cwd=shop).stdout)
+    assert ("PUT", "/notes/{note_id}", "edit_note") in {
+        (r["method"], r["path"], r["id"]) for r in rows
+    }
+    assert "GET     /notes" in run_cli("service", "routes", "shop.app:make", cwd=shop).stdout
+    first = run_cli("service", "openapi", "shop.app:make", cwd=shop).stdout
+    assert first == run_cli("service", "openapi", "shop.app:make", cwd=shop).stdout
+    assert json.loads(first)["info"]["title"] == "shop"
+
+    old, new = tmp_path / "old.json", tmp_path / "new.json"
+    document = json.loads(first)
+    old.write_text(first)
+    del document["paths"]["/notes"]["post"]
+    new.write_text(json.dumps(document))
+    same = run_cli("service", "diff", str(old), "shop.app:make", cwd=shop)
+    assert (same.returncode, same.stdout) == (0, "no change\n")
+    broken = run_cli("service", "diff", str(old), str(new))
+    assert broken.returncode == 8
+    assert "breaking    POST /notes: is gone" in broken.stdout
+
+
+def test_a_target_that_is_none_is_told_in_words(shop: Path, tmp_path: Path) -> None:
+    for target, code, words in (
+        ("shop.app:mak", 3, "did you mean 'make'?"),
+        ("shop.store:SCHEMA", 1, "can't be called"),
+        (str(tmp_path / "none.json"), 2, "No such file"),
+    ):
+        done = run_cli("service", "routes", target, cwd=shop)
+        assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+
+
+def test_the_python_client_is_strictly_typed_and_works(
+    shop: Path, live: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "shop_client.py"
+    done = run_cli(
+        "service", "client", "shop.app:make", "--name", "Shop", "-o", str(path), cwd=shop
+    )
+    assert done.returncode == 0, done.stderr
+    use = tmp_path / "use.py"
+    use.write_text(
+        "import asyncio\nfrom shop_client import ApiError, AsyncShop, Shop\n"
+        "import sys\nshop = Shop(sys.argv[1])\nmade = shop.write_note({'text': 'milk'})\n"
+        "number: int = made.value['id']\n"
+        "edited = shop.edit_note(number, {'text': 'bread'}, if_match=made.etag or '')\n"
+        "text: str = edited.value['text']\nassert text == 'bread'\n"
+        "try:\n    shop.edit_note(number, {'text': ''}, if_match='*')\n"
+        "except ApiError as error:\n    assert error.status == 422\nelse:\n    raise SystemExit(9)\n"  # noqa: E501
+        "async def main() -> None:\n    found = await AsyncShop(sys.argv[1]).list_notes(limit=1)\n"
+        "    assert found.value[0]['id'] == number\nasyncio.run(main())\nshop.close()\n"
+    )
+    typed = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(use)],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert typed.returncode == 0, typed.stdout
+    used = subprocess.run(
+        [sys.executable, str(use), live], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert used.returncode == 0, used.stderr
+
+
+TSC = ROOT / "ui" / "node_modules" / ".bin" / "tsc"
+
+
+@pytest.mark.skipif(not TSC.exists(), reason="the compiler of TypeScript is not installed (ui/)")
+def test_the_typescript_client_compiles(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "client.ts"
+    words = ("service", "client", "shop.app:make", "--language", "typescript", "-o", str(path))
+    assert run_cli(*words, cwd=shop).returncode == 0
+    flags = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
+    done = subprocess.run(
+        [str(TSC), *flags, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
