@@ -34,8 +34,10 @@ function processColumns(showNode: boolean, showService: boolean): Column<Process
     { key: "exit", label: "last exit", width: "minmax(80px, 1fr)", from: 760, cell: (r) => <span title={r.process.last_exit.cause}>{exitWords(r.process)}</span> },
     { key: "reason", label: "reason", width: "minmax(100px, 2fr)", from: 860, cell: (r) => <span class="muted" title={reason(r.process)}>{reason(r.process)}</span> },
   ];
-  if (showNode) columns.splice(0, 0, { key: "node", label: "server", width: "minmax(80px, 1fr)", from: 400, sort: (r) => r.node, cell: (r) => <span class={r.away ? "away" : ""}>{r.node}</span> });
-  return columns;
+  if (!showNode) return columns;
+  // The server's name takes room: what else has to wait for a wider table does so for longer.
+  const later = columns.map((column) => (column.from ? { ...column, from: column.from + 100 } : column));
+  return [{ key: "node", label: "server", width: "minmax(80px, 1fr)", from: 400, sort: (r) => r.node, cell: (r) => <span class={r.away ? "away" : ""}>{r.node}</span> }, ...later];
 }
 
 function processField(row: ProcessRow, name: string): string | number | undefined {

@@ -1,0 +1,271 @@
+"""Three servers in network namespaces of their own: joined, seen, steered, cut off, found again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.support import as_root, wait_for, wait_for_async
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.needs_root,
+    pytest.mark.timeout(120),
+    as_root,
+    pytest.mark.skipif(not shutil.which("ip"), reason="needs iproute2"),
+]
+
+NET = "10.213.77"
+SERVICES = """
+[project]
+name = "shop"
+[service.web]
+command = ["${python}", "-c", "import signal; print('up', flush=True); signal.pause()"]
+processes = 2
+"""
+HUB = f"""
+[project]
+name = "fleet"
+[dash]
+port = 0
+[hub]
+host = "{NET}.1"
+port = 8843
+address = "{NET}.1:8843"
+"""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+
+
+class Country:
+    """A bridge, and servers behind it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.mark = f"c{os.getpid() % 100000}"
+        self.servers: list[str] = []
+        self.hub: subprocess.Popen[bytes] | None = None
+
+    def build(self) -> None:
+        ip("link", "add", self.mark, "type", "bridge")
+        ip("addr", "add", f"{NET}.1/24", "dev", self.mark)
+        ip("link", "set", self.mark, "up")
+
+    def add(self, name: str) -> None:
+        number = len(self.servers) + 2
+        space, outer = self.space(name), self.wire(name)
+        ip("netns", "add", space)
+        self.servers.append(name)
+        ip("link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", space)
+        ip("link", "set", outer, "master", self.mark, "up")
+        ip("-n", space, "addr", "add", f"{NET}.{number}/24", "dev", "eth0")
+        ip("-n", space, "link", "set", "eth0", "up")
+        ip("-n", space, "link", "set", "lo", "up")
+        (self.folder / name).mkdir()
+        (self.folder / name / "chapiteau.toml").write_text(SERVICES)
+
+    def space(self, name: str) -> str:
+        return f"{self.mark}{name}"
+
+    def wire(self, name: str) -> str:
+        return f"v{self.mark}{name}"
+
+    def on(self, name: str, *words: str) -> str:
+        """`chapiteau …` on a server."""
+        return self._run(["ip", "netns", "exec", self.space(name)], name, *words)
+
+    def at_hub(self, *words: str) -> str:
+        return self._run([], "hub", *words)
+
+    def _run(self, before: list[str], place: str, *words: str) -> str:
+        done = subprocess.run(
+            [*before, sys.executable, "-m", "chapiteau", *words],
+            cwd=self.folder / place,
+            capture_output=True,
+            text=True,
+            timeout=40,
+            check=False,
+        )
+        assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def cut(self, name: str) -> None:
+        ip("link", "set", self.wire(name), "down")
+
+    def mend(self, name: str) -> None:
+        ip("link", "set", self.wire(name), "up")
+
+    def start_hub(self) -> None:
+        log = (self.folder / "hub.log").open("wb")
+        self.hub = subprocess.Popen(
+            [sys.executable, "-m", "chapiteau", "hub", "up"],
+            cwd=self.folder / "hub",
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        wait_for(self.link, what="the hub's link")
+
+    def link(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            (self.folder / "hub" / ".chapiteau" / "dash.json").read_text()
+        )
+        return found
+
+    def destroy(self) -> None:
+        for name in self.servers:
+            subprocess.run(
+                [
+                    "ip",
+                    "netns",
+                    "exec",
+                    self.space(name),
+                    sys.executable,
+                    "-m",
+                    "chapiteau",
+                    "down",
+                ],
+                cwd=self.folder / name,
+                capture_output=True,
+                timeout=40,
+                check=False,
+            )
+            subprocess.run(["ip", "netns", "del", self.space(name)], check=False, timeout=10)
+        if self.hub is not None:
+            self.hub.kill()
+            self.hub.wait()
+        subprocess.run(["ip", "link", "del", self.mark], check=False, timeout=10)
+
+
+@pytest.fixture
+def country(tmp_path: Path) -> Iterator[Country]:
+    country = Country(tmp_path)
+    (tmp_path / "hub").mkdir()
+    (tmp_path / "hub" / "chapiteau.toml").write_text(HUB)
+    try:
+        try:
+            country.build()
+        except subprocess.CalledProcessError as exc:
+            pytest.skip(f"no network namespaces here: {exc.stderr.decode()}")
+        country.start_hub()
+        for name in ("a", "b", "c"):
+            country.add(name)
+            line = country.at_hub("hub", "token").split()
+            country.on(name, *line[1:], "--name", f"server-{name}")
+            country.on(name, "up", "-d")
+        yield country
+    finally:
+        country.destroy()
+
+
+class Page:
+    """What a browser would ask."""
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self.session = session
+
+    async def nodes(self) -> dict[str, Any]:
+        async with self.session.get("/api/fleet") as answer:
+            return {node["name"]: node for node in (await answer.json())["nodes"]}
+
+    async def web(self, name: str) -> dict[str, Any]:
+        status = (await self.nodes())[f"server-{name}"]["status"]
+        found: dict[str, Any] = next(s for s in status["services"] if s["name"] == "web")
+        return found
+
+    async def act(self, verb: str, names: str, key: str, **options: Any) -> int:
+        targets = [{"node": f"server-{n}", "service": "web"} for n in names]
+        body = {"verb": verb, "targets": targets, "options": options}
+        sent = {"Idempotency-Key": key}
+        async with self.session.post("/api/act", json=body, headers=sent) as answer:
+            assert answer.status == 202, await answer.text()
+            return int((await answer.json())["number"])
+
+    async def away(self, name: str) -> bool:
+        return bool((await self.nodes())[f"server-{name}"]["away"])
+
+
+async def test_three_servers_on_one_page(country: Country) -> None:
+    link = country.link()
+    base = link["base"].rstrip("/")
+    headers = {"Origin": base, "X-Chapiteau": "1"}
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with aiohttp.ClientSession(base, headers=headers, cookie_jar=jar) as session:
+        token = link["url"].partition("token=")[2]
+        async with session.post("/api/login", json={"token": token}) as answer:
+            assert answer.status == 200
+        page = Page(session)
+
+        async def all_ready() -> bool:
+            return [(await page.web(n))["ready"] for n in "abc"] == [2, 2, 2]
+
+        await wait_for_async(all_ready, deadline=20, what="all three are seen")
+
+        # Act on all at once.
+        await page.act("scale", "abc", "k1", processes=3)
+
+        async def three_each() -> bool:
+            return [(await page.web(n))["ready"] for n in "abc"] == [3, 3, 3]
+
+        await wait_for_async(three_each, deadline=20, what="scaled everywhere")
+
+        # A worker dies on b: seen, and the reason is told.
+        victim = (await page.web("b"))["processes"][0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+
+        async def restarted() -> bool:
+            processes = (await page.web("b"))["processes"]
+            return victim not in [p["pid"] for p in processes] and len(processes) == 3
+
+        await wait_for_async(restarted, deadline=15, what="the worker is replaced")
+
+        # The cable of c is pulled: its values stay, it is away, not down.
+        country.cut("c")
+        await wait_for_async(lambda: page.away("c"), deadline=25, what="c is away")
+        assert (await page.web("c"))["ready"] == 3
+        assert not await page.away("a")
+        killed = json.loads(country.on("c", "status", "--json"))
+        pid = next(s for s in killed["services"] if s["name"] == "web")["processes"][0]["pid"]
+        os.kill(pid, signal.SIGKILL)  # behind the cut, c looks after itself
+        wait_for(
+            lambda: (
+                pid
+                not in [
+                    p["pid"]
+                    for s in json.loads(country.on("c", "status", "--json"))["services"]
+                    for p in s["processes"]
+                ]
+            ),
+            what="c restarts its worker alone",
+        )
+
+        # Back again: what happened meanwhile is told.
+        country.mend("c")
+
+        async def back() -> bool:
+            return not await page.away("c") and pid not in [
+                p["pid"] for p in (await page.web("c"))["processes"]
+            ]
+
+        await wait_for_async(back, deadline=40, what="c is back with its news")
+
+        # The hub itself is killed: the servers go on, and find the next one.
+        assert country.hub is not None
+        country.hub.kill()
+        country.hub.wait()
+        country.start_hub()
+    nodes = json.loads(country.at_hub("hub", "nodes", "--json"))["nodes"]
+    assert [node["name"] for node in nodes] == ["server-a", "server-b", "server-c"]
+    country.at_hub("hub", "revoke", "server-a")
