@@ -309,3 +309,21 @@ async def test_closing_ends_streams_at_once_but_not_before_the_last_item(tmp_pat
     seen += [event async for event in events]
     assert [e.kind for e in seen if isinstance(e, Happening)][-1] == "supervisor.stopping"
     assert took < 0.4
+
+
+async def test_connections_that_say_nothing_are_limited_and_disturb_nobody_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chapiteau.run.engine.control._PER_USER", 5)
+    async with control_server(MemorySupervisor(), tmp_path / "c.sock") as path:
+        idle = [await asyncio.open_unix_connection(str(path)) for _ in range(5)]
+        idle.append(await asyncio.open_unix_connection(str(path)))
+        assert await asyncio.wait_for(idle[-1][0].read(), 5) == b""  # turned away
+        idle.pop(0)[1].close()
+        async with asyncio.timeout(5):
+            while True:
+                with contextlib.suppress(NotRunningError):
+                    assert (await AsyncClient(path).ping())["ok"] is True
+                    break
+        for _, writer in idle:
+            writer.close()

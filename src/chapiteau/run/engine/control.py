@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -12,13 +10,13 @@ from typing import Final
 from aiohttp import web
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.api.doorkeeper import Doorkeeper
 from chapiteau.run.engine.api.faults import problem, problem_of
 from chapiteau.run.engine.api.handlers import CALLER, Handlers
 from chapiteau.run.engine.api.routes import ROUTES
 from chapiteau.run.engine.api.streams import CLOSING
 from chapiteau.run.engine.identity import peer_of
 from chapiteau.run.engine.port import Port
-from chapiteau.run.errors import AlreadyRunningError
 from chapiteau.run.logic.access import VERBS, Access, Caller
 
 __all__ = ["ControlServer", "serve"]
@@ -26,7 +24,7 @@ __all__ = ["ControlServer", "serve"]
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log = logging.getLogger("chapiteau.run.control")
 _LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
-_PER_UID: Final = 256  # requests of one user at a time; streams are requests too
+_PER_USER: Final = 512  # connections of one user at a time
 _BODY: Final = 1 << 20
 
 
@@ -46,7 +44,6 @@ class ControlServer:
     def __init__(self, port: Port, path: Path, access: Access) -> None:
         self.path = path
         self._access = access
-        self._busy: Counter[int] = Counter()
         self._closing = asyncio.Event()
         self._runner = web.AppRunner(
             self._application(port),
@@ -55,12 +52,14 @@ class ControlServer:
             shutdown_timeout=0.5,
             handler_cancellation=True,  # a stream ends when its reader hangs up
         )
-        self._site: web.SockSite | None = None
+        self._door: Doorkeeper | None = None
         self._guard: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Bind and answer."""
         await self._runner.setup()
+        if self._runner.server is not None:
+            self._door = Doorkeeper(self._runner.server, per_user=_PER_USER)
         await self._bind()
         self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
 
@@ -71,6 +70,8 @@ class ControlServer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._guard
         self._closing.set()
+        if self._door is not None:
+            await self._door.close()
         await self._runner.cleanup()
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
@@ -90,42 +91,26 @@ class ControlServer:
         async def answer(request: web.Request) -> web.StreamResponse:
             caller = _caller(request)
             wanted = verb or request.match_info["verb"]
-            if wanted in VERBS and not self._access.may(caller, wanted):
+            role = self._access.role(caller)
+            # A verb that nobody knows is told to those who have any role, as not found.
+            if role is None or (wanted in VERBS and not self._access.may(caller, wanted)):
                 _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, wanted)
-                role = self._access.role(caller)
                 what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
                 hint = "an admin can give roles: operators = [...] in [project]"
                 return problem(403, what, hint=hint, exit_code=4)
-            if self._busy[caller.uid] >= _PER_UID:
-                what = f"{caller} has {_PER_UID} requests open"
-                return problem(503, what, hint="close some of them", exit_code=4)
             request[CALLER] = str(caller)
-            self._busy[caller.uid] += 1
-            try:
-                return await handler(request)
-            finally:
-                self._busy[caller.uid] -= 1
+            return await handler(request)
 
         return answer
 
     async def _bind(self) -> None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            _remove_stale(self.path)
-            sock.bind(str(self.path))
-            # With roles for others the file is open to all, and each caller is asked who it is.
-            self.path.chmod(0o666 if self._access.has_others else 0o600)
-            if self._access.has_others:
-                self.path.parent.chmod(0o711)
-            sock.setblocking(False)
-            site = web.SockSite(self._runner, sock, backlog=128)
-            await site.start()
-        except BaseException:
-            sock.close()
-            raise
-        if self._site is not None:
-            await self._site.stop()
-        self._site = site
+        if self._door is None:
+            raise AssertionError("the server is not set up")
+        # With roles for others the file is open to all, and each caller is asked who it is.
+        others = self._access.has_others
+        if others:
+            self.path.parent.chmod(0o711)
+        await self._door.open(self.path, 0o666 if others else 0o600)
 
     async def _keep_path(self) -> None:
         """Make the file again when somebody removed it (tmp cleaners do)."""
@@ -160,18 +145,3 @@ async def _translated(request: web.Request, handler: Handler) -> web.StreamRespo
         _log.exception("%s %s failed", request.method, request.path)
         hint = "a defect: the supervisor's log has the details"
         return problem(500, "the supervisor failed to answer", hint=hint)
-
-
-def _remove_stale(path: Path) -> None:
-    """Unlink a socket file that nobody listens at. Raises AlreadyRunningError if somebody does."""
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
-        try:
-            probe.connect(str(path))
-        except FileNotFoundError:
-            return
-        except OSError:
-            path.unlink(missing_ok=True)
-            return
-    raise AlreadyRunningError(
-        f"another supervisor answers at {path}", hint="look with `chapiteau status`"
-    )
