@@ -7,8 +7,10 @@
 
 from chapiteau.service.engine.directives import includeme
 from chapiteau.service.engine.service import Service
+from chapiteau.service.engine.streams import Event, EventStream, JsonLines, Stream
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.conditional import Precondition
+from chapiteau.service.logic.cors import CorsPolicy
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
 from chapiteau.service.logic.paging import (
     NoSuchPageError,
@@ -23,13 +25,18 @@ __all__ = [
     "Answer",
     "Body",
     "Cookie",
+    "CorsPolicy",
+    "Event",
+    "EventStream",
     "Header",
+    "JsonLines",
     "NoSuchPageError",
     "Path",
     "Precondition",
     "ProblemError",
     "Query",
     "Service",
+    "Stream",
     "decode_cursor",
     "encode_cursor",
     "includeme",

@@ -1,39 +1,79 @@
 """From what a handler returns to a Reply: encoded, tagged, perhaps 304."""
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-import msgspec
 from webob.response import Response as BaseResponse
 
-from chapiteau.service.engine.reply import Reply, request_id, status_line
+from chapiteau.service.engine.codecs import JSON, encoder_for
+from chapiteau.service.engine.reply import Reply, StreamReply, request_id, status_line
+from chapiteau.service.engine.streams import Stream
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.conditional import not_modified, quote_tag
+from chapiteau.service.logic.deprecation import deprecation_headers
+from chapiteau.service.logic.negotiate import choose
 from chapiteau.service.logic.operation import Operation
+from chapiteau.service.logic.problem import problem_for
 
-__all__ = ["AnswerPlan"]
+__all__ = ["AnswerPlan", "Encoding"]
 
 Environ = dict[str, Any]
-_READY = (Answer, BaseResponse, Reply)
+Encoding = tuple[str, Callable[[Any], bytes]]
+_READY = (Answer, Stream, BaseResponse, Reply, StreamReply)
+_REMEMBERED = 64  # Accept headers whose answer is kept
 
 
 class AnswerPlan:
     """How to answer for one operation."""
 
     def __init__(self, operation: Operation) -> None:
-        self._encode = msgspec.json.Encoder().encode
+        offers = operation.options.produces
+        self._offers: dict[str, Encoding] = {m: (m, encoder_for(m)) for m in offers}
+        self._first = self._offers[offers[0]]
+        self._known: dict[str, Encoding] = {
+            "*/*": self._first,
+            JSON: self._offers.get(JSON, self._first),
+        }
+        if JSON not in self._offers:
+            del self._known[JSON]
         self._status = status_line(operation.status)
         self._reads = operation.method in ("GET", "HEAD")
         etag = operation.options.etag
         self._tag_of = etag if callable(etag) else None
         self._tag_content = etag == "content"
         self._plain = etag is None
+        self._always = [("X-Content-Type-Options", "nosniff")]
+        self._always += deprecation_headers(
+            operation.options.deprecated, operation.options.sunset, operation.options.successor
+        )
+        if len(offers) > 1:
+            self._always.append(("Vary", "Accept"))
 
-    def reply(self, value: Any, environ: Environ) -> Any:
+    def choose(self, accept: str | None) -> Encoding:
+        """How to encode for this Accept header. Raises ProblemError (406).
+
+        Asked before the handler runs: nothing may be done whose outcome can't be told.
+        """
+        if accept is None:
+            return self._first
+        known = self._known.get(accept)
+        if known is not None:
+            return known
+        chosen = choose(accept, tuple(self._offers))
+        if chosen is None:
+            raise problem_for(406, f"offered here: {', '.join(self._offers)}")
+        if len(self._known) < _REMEMBERED:
+            self._known[accept] = self._offers[chosen]
+        return self._offers[chosen]
+
+    def reply(self, value: Any, environ: Environ, encoding: Encoding) -> Any:
         """A Reply; a Response that the handler made itself stays as it is."""
         status = self._status
         extra = tag = None
         if isinstance(value, _READY):
+            if isinstance(value, Stream):
+                return self._stream(value, environ)
             if not isinstance(value, Answer):
                 return value
             if value.status is not None:
@@ -42,19 +82,29 @@ class AnswerPlan:
         own = request_id(environ)
         if value is None and status.startswith("204"):
             body = b""
-            headers = [("X-Request-ID", own)]
+            headers = [("X-Request-ID", own), *self._always]
         else:
-            body = self._encode(value)
+            body = encoding[1](value)
             headers = [
-                ("Content-Type", "application/json"),
+                ("Content-Type", encoding[0]),
                 ("Content-Length", str(len(body))),
                 ("X-Request-ID", own),
+                *self._always,
             ]
         if extra:
             headers.extend(extra.items())
         if tag is None and self._plain:
             return Reply(status, headers, body)
         return self._tagged(Reply(status, headers, body), value, tag, environ)
+
+    def _stream(self, stream: Stream, environ: Environ) -> StreamReply:
+        headers = [
+            ("Content-Type", stream.media),
+            ("X-Request-ID", request_id(environ)),
+            *self._always,
+            *stream.headers.items(),
+        ]
+        return StreamReply(self._status, headers, stream.pieces())
 
     def _tagged(self, reply: Reply, value: Any, tag: str | None, environ: Environ) -> Reply:
         if tag is None and self._tag_of is not None and value is not None:

@@ -1,12 +1,11 @@
 """The body of a request: bounded, of a known type, decoded to the declared type."""
 
-from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
-from chapiteau.service.logic.explain import Explainer
+from chapiteau.service.engine.codecs import JSON, Codec, decoder_for
 from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
 from chapiteau.service.logic.operation import BodySpec
 from chapiteau.service.logic.problem import Detail, problem_for
@@ -15,63 +14,69 @@ from chapiteau.service.logic.query import media_type
 __all__ = ["BodyPlan", "read_bytes"]
 
 Environ = dict[str, Any]
-_JSON: Final = "application/json"
 
 
 class BodyPlan:
     """How to read the body of one operation."""
 
-    def __init__(self, spec: BodySpec, max_body: int) -> None:
+    def __init__(self, spec: BodySpec, max_body: int, consumes: tuple[str, ...]) -> None:
         self.argument = spec.argument
         self._spec = spec
         self._max = max_body
         self._raw = spec.type is bytes
-        self._explain = Explainer(spec.type)
-        self._decode: Callable[[bytes], Any] = (
-            bytes if self._raw else msgspec.json.Decoder(spec.type).decode
-        )
+        self._codecs = {} if self._raw else {m: decoder_for(m, spec.type) for m in consumes}
+        self._first = None if self._raw else self._codecs[consumes[0]]
 
     def read(self, environ: Environ) -> Any:
         """The value. Raises ProblemError, ValueError or msgspec's errors; then ask `explain`."""
         data = read_bytes(environ, self._max)
         if not data and not self._spec.required:
             return self._spec.default
-        if environ.get("CONTENT_TYPE") != _JSON and not self._raw:
-            self._check_type(environ)
+        codec = self._codec(environ.get("CONTENT_TYPE", ""))
+        if codec is None:
+            return data
         try:
-            return self._decode(data)
+            return codec.decode(data)
         except msgspec.ValidationError as exc:
             if "got `float`" not in str(exc):
                 raise
             # JSON knows one kind of number: 2.0 is an integer too (JSON Schema 2020-12, 4.2.3).
-            return msgspec.convert(_whole(_parsed(data)), self._spec.type)
+            return msgspec.convert(_whole(_parsed(codec, data)), self._spec.type)
 
-    def _check_type(self, environ: Environ) -> None:
-        kind = media_type(environ.get("CONTENT_TYPE", ""))
-        if kind in ("", _JSON) or kind.endswith("+json"):
-            return
-        raise problem_for(415, f"{kind} can't be read here", headers={"Accept": _JSON})
+    def _codec(self, content_type: str) -> Codec | None:
+        """Who reads this media type; None: it is taken as it comes. Raises ProblemError (415)."""
+        found = self._codecs.get(content_type)
+        if found is not None or self._raw:
+            return found
+        kind = media_type(content_type)
+        found = self._first if not kind else self._codecs.get(kind)
+        if found is None and kind.endswith("+json"):
+            found = self._codecs.get(JSON)
+        if found is None:
+            known = ", ".join(self._codecs)
+            raise problem_for(415, f"{kind} can't be read here", headers={"Accept": known})
+        return found
 
     def explain(self, environ: Environ) -> list[Detail]:
         """Everything that is wrong with the body. Raises ProblemError when it can't be read."""
         data = read_bytes(environ, self._max)
-        if self._raw or (not data and not self._spec.required):
+        codec = self._codec(environ.get("CONTENT_TYPE", ""))
+        if codec is None or (not data and not self._spec.required):
             return []
-        self._check_type(environ)
         if not data:
             return [missing("body", "", "a body must be given")]
-        return details_of("body", self._explain(_whole(_parsed(data))))
+        return details_of("body", codec.complaints(_whole(_parsed(codec, data))))
 
 
-def _parsed(data: bytes) -> Any:
+def _parsed(codec: Codec, data: bytes) -> Any:
     try:
-        return msgspec.json.decode(data)
-    except UnicodeDecodeError:
+        return codec.parse(data)
+    except UnicodeError:
         raise MalformedRequestError("the body is not UTF-8") from None
     except RecursionError:
         raise MalformedRequestError("the body is nested too deeply") from None
     except msgspec.MsgspecError as exc:
-        raise MalformedRequestError(f"the body is not JSON: {exc}") from None
+        raise MalformedRequestError(f"the body can't be read: {exc}") from None
 
 
 def _whole(value: Any) -> Any:

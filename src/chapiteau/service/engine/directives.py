@@ -14,6 +14,7 @@ from chapiteau.service.engine.lanes import FastLane, normal_view
 from chapiteau.service.engine.plan import Plan, ServicePlan
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
+from chapiteau.service.logic.cors import CorsPolicy
 from chapiteau.service.logic.openapi import ApiInfo
 
 __all__ = ["Application", "application_of", "includeme"]
@@ -29,6 +30,7 @@ class Application:
         self.document = ApiDocument()
         self.checks = HealthChecks(SystemClock())
         self.max_body = 1 << 20
+        self.cors: CorsPolicy | None = None
 
     @property
     def services(self) -> list[Service]:
@@ -54,6 +56,7 @@ def includeme(config: Any) -> None:
     use_service_routes(config)
     config.add_directive("add_service", _add_service)
     config.add_directive("set_api", _set_api)
+    config.add_directive("set_cors", _set_cors)
     config.add_directive("add_health_check", _add_health_check)
     add_failure_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
@@ -78,7 +81,7 @@ def _add_service(config: Any, service: Service) -> None:
     route = f"{PREFIX}{service.name} {full}"
 
     def register() -> None:
-        plan = ServicePlan(service, full, max_body=application.max_body)
+        plan = ServicePlan(service, full, max_body=application.max_body, cors=application.cors)
         application.plans[route] = plan
         application.document.add(service, full)
 
@@ -101,8 +104,13 @@ def _add_views(config: Any, application: Application, service: Service, route: s
     """One view for the whole service, and one more for each method that has view options."""
 
     # The plan is made when the configuration is committed: the view asks for it by name.
+    # Law: a method with a view of its own is never answered by the open view, whatever its
+    # predicates say; else a predicate that fails would open what a permission has closed.
+    own = {method for method, operation in service.operations.items() if operation.options.view}
+    own |= {"HEAD"} if "GET" in own and "HEAD" not in service.operations else set()
+    rest = normal_view(application.plans, route, closed=frozenset(own))
+    config.add_view(rest, route_name=route, permission=NO_PERMISSION_REQUIRED)
     view = normal_view(application.plans, route)
-    config.add_view(view, route_name=route, permission=NO_PERMISSION_REQUIRED)
     for method, operation in service.operations.items():
         if operation.options.view:
             methods = (method, "HEAD") if method == "GET" else method
@@ -123,6 +131,11 @@ def _set_api(
     application_of(config.registry).document.info = ApiInfo(
         title=title, version=version, description=description, servers=servers
     )
+
+
+def _set_cors(config: Any, policy: CorsPolicy) -> None:
+    """`config.set_cors(CorsPolicy(…))`: for every operation that has no policy of its own."""
+    application_of(config.registry).cors = policy
 
 
 def _add_health_check(

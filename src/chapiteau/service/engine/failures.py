@@ -6,7 +6,13 @@ from typing import Any
 from pyramid.exceptions import URLDecodeError
 from pyramid.httpexceptions import HTTPException
 
-from chapiteau.service.engine.reply import problem_reply, request_id, to_response
+from chapiteau.service.engine.reply import (
+    CORS_KEY,
+    problem_reply,
+    request_id,
+    to_response,
+)
+from chapiteau.service.logic.cors import CorsPolicy, answer_headers
 from chapiteau.service.logic.problem import ProblemError, problem_for
 
 __all__ = ["add_failure_views", "problem_of"]
@@ -52,7 +58,19 @@ def add_failure_views(config: Any) -> None:
     config.add_forbidden_view(_view)
 
 
+def _cors_of(request: Any) -> CorsPolicy | None:
+    """The policy that `config.set_cors` has set."""
+    found: CorsPolicy | None = request.registry["chapiteau.service"].cors
+    return found
+
+
 def _view(error: Any, request: Any) -> Any:
     if isinstance(error, HTTPException) and error.code < 400:
         return error  # a redirect is an answer, not a problem
+    if CORS_KEY not in request.environ:
+        # An unknown URL belongs to no service: the application's own policy holds there.
+        policy = _cors_of(request)
+        if policy is not None:
+            origin = request.environ.get("HTTP_ORIGIN")
+            request.environ[CORS_KEY] = answer_headers(policy, origin)
     return to_response(problem_reply(problem_of(error, request.environ), request.environ))

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from pyramid.events import BeforeTraversal, ContextFound, NewRequest, NewResponse
+from pyramid.exceptions import PredicateMismatch
 from pyramid.interfaces import IRouteRequest, IRoutesMapper, ITraverser, ITweens
 from pyramid.request import apply_request_extensions
 from pyramid.router import default_execution_policy
@@ -18,7 +19,7 @@ from zope.interface import Interface, implementedBy
 
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.engine.plan import Plan
-from chapiteau.service.engine.reply import ReadyResponse, Reply, problem_reply
+from chapiteau.service.engine.reply import problem_reply, to_response
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
 
@@ -27,15 +28,21 @@ __all__ = ["FastLane", "normal_view"]
 _EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
 
 
-def normal_view(plans: dict[str, Plan], route: str) -> Any:
-    """The Pyramid view of a service, whose plan will stand under the route's name."""
+def normal_view(plans: dict[str, Plan], route: str, *, closed: frozenset[str] = frozenset()) -> Any:
+    """The Pyramid view of a service, whose plan will stand under the route's name.
+
+    Methods in `closed` have views of their own: here they answer 404, as Pyramid does when no
+    predicate fits.
+    """
 
     def view(_context: Any, request: Any) -> Any:
         plan = plans[route]
+        if request.method in closed:
+            raise PredicateMismatch("no view for this request")
         match = request.matchdict
         captures = [_text(match[name]) for name in plan.names] if match else []
         made = plan.run(request.environ, request, captures)
-        return ReadyResponse(made) if type(made) is Reply else made
+        return to_response(made)
 
     return view
 
@@ -101,7 +108,7 @@ class FastLane:
             except Exception:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
                 made = self._excepted(request)
             if "response_callbacks" in attrs:
-                made = ReadyResponse(made) if isinstance(made, Reply) else made
+                made = to_response(made)
                 request._process_response_callbacks(made)  # noqa: SLF001 — as the router does
             return made
         finally:

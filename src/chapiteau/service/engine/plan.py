@@ -11,10 +11,11 @@ import msgspec
 from chapiteau.service.engine.answers import AnswerPlan
 from chapiteau.service.engine.body import BodyPlan
 from chapiteau.service.engine.parameters import ParameterPlan
-from chapiteau.service.engine.reply import Reply, request_id
+from chapiteau.service.engine.reply import CORS_KEY, Reply, StreamReply, request_id
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.conditional import Precondition
+from chapiteau.service.logic.cors import CorsPolicy, answer_headers, preflight_headers
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.path import names_in
@@ -56,7 +57,11 @@ class OperationPlan:
         self.operation = operation
         self._handler = operation.handler
         self._parameters = ParameterPlan(operation)
-        self._body = BodyPlan(operation.body, max_body) if operation.body else None
+        self._body = (
+            BodyPlan(operation.body, max_body, operation.options.consumes)
+            if operation.body
+            else None
+        )
         self._answer = AnswerPlan(operation)
         self._extras = bool(operation.context_argument or operation.precondition_argument)
 
@@ -65,6 +70,7 @@ class OperationPlan:
 
     def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """A Reply, or a Response that the handler made itself. Raises ProblemError."""
+        encoding = self._answer.choose(environ.get("HTTP_ACCEPT"))
         try:
             arguments = self._parameters.read(environ, captures)
             if self._body is not None:
@@ -76,7 +82,7 @@ class OperationPlan:
             arguments[operation.request_argument] = request
         if self._extras:
             self._add_extras(arguments, request)
-        return self._answer.reply(self._handler(**arguments), environ)
+        return self._answer.reply(self._handler(**arguments), environ, encoding)
 
     def _add_extras(self, arguments: dict[str, Any], request: Any) -> None:
         if self.operation.context_argument is not None:
@@ -131,7 +137,9 @@ def _prove(operation: Operation) -> None:
 class ServicePlan:
     """All methods of one service."""
 
-    def __init__(self, service: Service, path: str, *, max_body: int) -> None:
+    def __init__(
+        self, service: Service, path: str, *, max_body: int, cors: CorsPolicy | None = None
+    ) -> None:
         self.service = service
         self.path = path
         self.names = names_in(path)
@@ -142,6 +150,8 @@ class ServicePlan:
         if "GET" in self.methods:
             self.methods.setdefault("HEAD", self.methods["GET"])
         self.allow = ", ".join(sorted({*self.methods, "OPTIONS"}))
+        self._cors = {m: p.operation.options.cors or cors for m, p in self.methods.items()}
+        self._crosses = any(self._cors.values())
 
     @property
     def plain(self) -> bool:
@@ -155,8 +165,46 @@ class ServicePlan:
         """Answer a request for this path. Raises ProblemError."""
         method = environ["REQUEST_METHOD"]
         plan = self.methods.get(method)
+        if self._crosses:
+            return self._run_crossed(plan, environ, request, captures)
         if plan is not None:
             return plan.run(environ, request, captures)
+        return self._other(method, environ)
+
+    def _run_crossed(
+        self, plan: OperationPlan | None, environ: Environ, request: Any, captures: list[str]
+    ) -> Any:
+        """The same for pages of other origins; error answers get the headers by CORS_KEY."""
+        method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
+        wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+        if plan is None and method == "OPTIONS" and origin and wanted:
+            return self._preflight(environ, origin, wanted)
+        policy = self._cors.get(method)
+        headers = answer_headers(policy, origin) if policy is not None else []
+        environ[CORS_KEY] = headers
+        if plan is None:
+            return self._other(method, environ)
+        made = plan.run(environ, request, captures)
+        if isinstance(made, Reply | StreamReply):
+            made.headers.extend(headers)
+        else:
+            made.headerlist = [*made.headerlist, *headers]
+        return made
+
+    def _preflight(self, environ: Environ, origin: str, wanted: str) -> Reply:
+        policy = self._cors.get(wanted)
+        headers = [("X-Request-ID", request_id(environ)), ("Allow", self.allow)]
+        if policy is not None:
+            headers += preflight_headers(
+                policy,
+                origin=origin,
+                method=wanted,
+                asked=environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
+                methods=tuple(sorted(m for m, p in self._cors.items() if p is not None)),
+            )
+        return Reply("204 No Content", headers, b"")
+
+    def _other(self, method: str, environ: Environ) -> Reply:
         if method == "OPTIONS":
             own = request_id(environ)
             return Reply("204 No Content", [("Allow", self.allow), ("X-Request-ID", own)], b"")

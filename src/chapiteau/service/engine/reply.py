@@ -18,8 +18,18 @@ from chapiteau.service.logic.problem import (
     problem_document,
 )
 
-__all__ = ["ReadyResponse", "Reply", "problem_reply", "request_id", "status_line", "to_response"]
+__all__ = [
+    "CORS_KEY",
+    "ReadyResponse",
+    "Reply",
+    "StreamReply",
+    "problem_reply",
+    "request_id",
+    "status_line",
+    "to_response",
+]
 
+CORS_KEY: Final = "chapiteau.cors"  # headers that also an error answer must carry
 Headers = list[tuple[str, str]]
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +57,24 @@ class Reply:
 
     def __repr__(self) -> str:
         return f"<Reply {self.status} {len(self.body)} bytes>"
+
+
+@implementer(IResponse)
+class StreamReply:
+    """An answer whose length nobody knows yet."""
+
+    __slots__ = ("headers", "pieces", "status")
+
+    def __init__(self, status: str, headers: Headers, pieces: Iterable[bytes]) -> None:
+        self.status = status
+        self.headers = headers
+        self.pieces = pieces
+
+    def __call__(
+        self, environ: dict[str, Any], start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        start_response(self.status, self.headers)
+        return self.pieces if environ["REQUEST_METHOD"] != "HEAD" else ()
 
 
 _LINES: Final[dict[int, str]] = {}
@@ -92,7 +120,9 @@ def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
         ("Content-Type", MEDIA_TYPE),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", own),
+        ("X-Content-Type-Options", "nosniff"),
         *problem.headers.items(),
+        *environ.get(CORS_KEY, ()),
     ]
     return Reply(status_line(problem.status), headers, body)
 
@@ -121,6 +151,10 @@ class ReadyResponse(Response):  # type: ignore[misc]
         return body
 
 
-def to_response(reply: Reply) -> Response:
-    """The same as a WebOb Response, for tweens and callbacks that want one."""
-    return ReadyResponse(reply)
+def to_response(made: Any) -> Response:
+    """A finished answer as a WebOb Response, for tweens and callbacks that want one."""
+    if isinstance(made, Reply):
+        return ReadyResponse(made)
+    if isinstance(made, StreamReply):
+        return Response(status=made.status, headerlist=made.headers, app_iter=made.pieces)
+    return made

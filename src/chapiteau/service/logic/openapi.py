@@ -21,7 +21,6 @@ from chapiteau.service.logic.problem import (
 __all__ = ["ApiInfo", "Described", "openapi_document"]
 
 _REF: Final = "#/components/schemas/{name}"
-_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +115,7 @@ class _Writer:
             made["summary"] = summary
         if description:
             made["description"] = description
-        if op.options.deprecated:
+        if op.options.deprecated or op.options.sunset:
             made["deprecated"] = True
         parameters = [self._parameter(service, op, p) for p in op.parameters]
         parameters += _precondition_parameters(op)
@@ -167,7 +166,8 @@ class _Writer:
         if body.type is bytes:
             made["content"] = {"application/octet-stream": {}}
         else:
-            made["content"] = {_JSON: {"schema": self.schemas[service.path, op.method, "body"]}}
+            schema = self.schemas[service.path, op.method, "body"]
+            made["content"] = {media: {"schema": schema} for media in op.options.consumes}
         made["required"] = body.required
         return made
 
@@ -185,7 +185,10 @@ class _Writer:
             headers[name] = {"description": words, "schema": {"type": "string"}}
         good["headers"] = headers
         if op.answer is not None:
-            good["content"] = {_JSON: {"schema": self.schemas[service.path, op.method, "answer"]}}
+            schema = self.schemas[service.path, op.method, "answer"]
+            good["content"] = {media: {"schema": schema} for media in op.options.produces}
+        elif op.raw_media:
+            good["content"] = {op.raw_media: {}}
         made: dict[str, Any] = {str(op.status): good}
         if op.options.etag is not None and op.method == "GET":
             made["304"] = {"description": "Not Modified: the client has this version."}
@@ -204,7 +207,7 @@ def _failures(op: Operation) -> dict[int, list[str]]:
         statuses += [413, 415]
     if op.precondition_argument is not None:
         statuses += [412, 428] if op.options.if_match == "required" else [412]
-    statuses.append(500)
+    statuses += [406, 500]
     found: dict[int, list[str]] = {}
     for kind in [*kinds, *(type(problem_for(status)) for status in statuses)]:
         titles = found.setdefault(kind.status, [])

@@ -6,6 +6,7 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -13,6 +14,7 @@ import msgspec
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.conditional import Precondition
+from chapiteau.service.logic.cors import CorsPolicy
 from chapiteau.service.logic.markers import Body, Cookie, Header, Marker, Path, Query
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import ProblemError
@@ -36,7 +38,12 @@ class OperationOptions:
     etag: Callable[[Any], str | int | None] | Literal["content"] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     if_match: Literal["required", "optional"] = "required"
-    deprecated: bool = False
+    produces: tuple[str, ...] = ("application/json",)
+    consumes: tuple[str, ...] = ("application/json",)
+    deprecated: datetime | bool = False
+    sunset: datetime | None = None
+    cors: CorsPolicy | None = None
+    successor: str = ""
     unknown_query: str = "refuse"
     hidden: bool = False
     view: dict[str, Any] = field(default_factory=dict)
@@ -93,13 +100,14 @@ class Operation:
     arguments: tuple[tuple[str, Any, Any], ...]
     body: BodySpec | None
     answer: Any
+    raw_media: str = ""
 
     @property
     def status(self) -> int:
         """The status of a good answer."""
         if self.options.status is not None:
             return self.options.status
-        return 204 if self.answer is None else 200
+        return 204 if self.answer is None and not self.raw_media else 200
 
     @property
     def where(self) -> str:
@@ -129,6 +137,7 @@ def read_operation(
         arguments=tuple(reader.arguments),
         body=reader.body,
         answer=_answer_type(reader.hints),
+        raw_media=_raw_media(reader.hints.get("return")),
     )
 
 
@@ -138,7 +147,16 @@ def _answer_type(hints: dict[str, Any]) -> Any:
     kind = hints["return"]
     if typing.get_origin(kind) is Answer:
         (kind,) = typing.get_args(kind)
-    return None if kind is type(None) else kind
+    return None if kind is type(None) or _raw_media(kind) else kind
+
+
+def _raw_media(kind: Any) -> str:
+    """The media type of an answer that has no schema: a stream's own, or `*/*` for a Response."""
+    if not isinstance(kind, type):
+        return ""
+    if hasattr(kind, "pieces"):
+        return str(getattr(kind, "media", "*/*"))
+    return "*/*" if hasattr(kind, "app_iter") else ""
 
 
 class _Reader:

@@ -1,0 +1,108 @@
+"""Media types: how a value becomes bytes, and bytes a value."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from chapiteau.service.errors import DeclarationError
+from chapiteau.service.logic.explain import Explainer
+from chapiteau.service.logic.query import pairs
+
+__all__ = ["CSV", "FORM", "JSON", "MSGPACK", "NDJSON", "Codec", "decoder_for", "encoder_for"]
+
+JSON: Final = "application/json"
+MSGPACK: Final = "application/msgpack"
+NDJSON: Final = "application/x-ndjson"
+CSV: Final = "text/csv"
+FORM: Final = "application/x-www-form-urlencoded"
+
+_json = msgspec.json.Encoder()
+
+
+def encoder_for(media: str) -> Callable[[Any], bytes]:
+    """What writes a media type. Raises DeclarationError for one that nobody can write."""
+    encoders: dict[str, Callable[[Any], bytes]] = {
+        JSON: _json.encode,
+        MSGPACK: msgspec.msgpack.Encoder().encode,
+        NDJSON: _json.encode_lines,
+        CSV: _csv,
+    }
+    if media in encoders:
+        return encoders[media]
+    if media.endswith("+json"):
+        return _json.encode
+    raise DeclarationError(
+        f"nothing here writes {media}", hint=f"known: {', '.join(encoders)}, application/*+json"
+    )
+
+
+def _csv(value: Any) -> bytes:
+    """A list of records as a table (RFC 4180); the first record's fields make the head.
+
+    A cell that a spreadsheet would take for a formula gets an apostrophe before it.
+    """
+    rows = msgspec.to_builtins(value if isinstance(value, Iterable) else [value])
+    if isinstance(rows, dict):
+        rows = [rows]
+    text = io.StringIO()
+    writer = csv.writer(text)
+    if rows and isinstance(rows[0], dict):
+        head = list(rows[0])
+        writer.writerow(head)
+        rows = [[row.get(name) for name in head] for row in rows]
+    for row in rows:
+        writer.writerow([_cell(c) for c in (row if isinstance(row, list) else [row])])
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in tuple("=+-@\t\r"):
+        return "'" + value
+    if isinstance(value, dict | list):
+        return _json.encode(value).decode()
+    return value
+
+
+class Codec:
+    """Reads one media type as one declared type: fast, and on failure every complaint."""
+
+    __slots__ = ("_explain", "decode", "parse")
+
+    def __init__(
+        self, decode: Callable[[bytes], Any], parse: Callable[[bytes], Any], explain: Explainer
+    ) -> None:
+        self.decode = decode
+        self.parse = parse  # to plain values, for the second pass
+        self._explain = explain
+
+    def complaints(self, value: Any) -> Any:
+        """Everything that is wrong with plain values."""
+        return self._explain(value)
+
+
+def decoder_for(media: str, kind: Any) -> Codec:
+    """What reads a media type as a `kind`. Raises DeclarationError."""
+    if media == JSON or media.endswith("+json"):
+        return Codec(msgspec.json.Decoder(kind).decode, msgspec.json.decode, Explainer(kind))
+    if media == MSGPACK:
+        decode = msgspec.msgpack.Decoder(kind).decode
+        return Codec(decode, msgspec.msgpack.decode, Explainer(kind))
+    if media == FORM:
+        explain = Explainer(kind, strict=False)
+        return Codec(lambda data: msgspec.convert(_form(data), kind, strict=False), _form, explain)
+    raise DeclarationError(f"nothing here reads {media}", hint=f"known: {JSON}, {MSGPACK}, {FORM}")
+
+
+def _form(data: bytes) -> dict[str, Any]:
+    """Form fields; one that is given several times becomes a list."""
+    found: dict[str, Any] = {}
+    for name, value in pairs(data.decode("ascii")):
+        if name in found:
+            before = found[name]
+            found[name] = [*(before if isinstance(before, list) else [before]), value]
+        else:
+            found[name] = value
+    return found
