@@ -73,7 +73,9 @@ class Histogram:
 
     def above(self, micros: int) -> int:
         """How many values lie above this one (to the bucket's precision)."""
-        edge = _index(min(max(micros, 0), _TOP))
+        if micros < 0:
+            return self.count
+        edge = _index(min(micros, _TOP))
         return sum(times for index, times in self._counts.items() if index > edge)
 
     def buckets(self) -> Iterator[tuple[float, int]]:

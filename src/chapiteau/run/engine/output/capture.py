@@ -78,10 +78,11 @@ class Capture:
             return now >= self._retry_at and self._open(now)
         if now >= self._look_at:
             self._look_at = now + _LOOK
-            try:
-                same = self.path.stat().st_ino == self._inode
-            except OSError:
-                same = False
+            same = False
+            with contextlib.suppress(OSError):
+                found = self.path.stat()
+                same = found.st_ino == self._inode
+                self._size = min(self._size, found.st_size)  # somebody cut it (copytruncate)
             if not same:
                 self.close()
                 return self._open(now)
@@ -118,7 +119,7 @@ class Capture:
     def _allowed(self, now: float) -> int:
         """Bytes that may be moved now: all, or what the rate cap still allows (a token bucket)."""
         if not self._rate:
-            return CHUNK
+            return min(CHUNK, self._rotation.room(self._size))
         passed, self._filled_at = now - self._filled_at, now
         self._allowance = min(float(self._rate), self._allowance + passed * self._rate)
         if self._allowance < 1:

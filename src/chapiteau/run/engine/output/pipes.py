@@ -12,6 +12,7 @@ from typing import Final
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture
 from chapiteau.run.engine.output.history import kept_lines, lines_after
+from chapiteau.run.engine.output.linelog import LineLog, Reader
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
 from chapiteau.run.logic.loglevel import at_least
@@ -20,6 +21,7 @@ from chapiteau.run.logic.spec import Logs
 __all__ = ["Output", "Stream"]
 
 _LINE_LIMIT: Final = 16 * 1024
+_SPOOL: Final = 8 << 20  # bytes of raw output kept in line mode, twice
 _WAITING: Final = 10_000  # lines that a slow follower may be behind
 STREAMS: Final = {"out": "stdout", "err": "stderr"}
 
@@ -41,6 +43,8 @@ class Output:
         self._captures: dict[Stream, Capture] = {}
         self._pipes: dict[int, tuple[str, Capture]] = {}
         self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
+        self._linelogs: dict[str, LineLog] = {}
+        self._readers: list[Reader] = []
         self._begun: dict[str, dict[Stream, int]] = {}  # where in its files a process began
         self.on_drop: Callable[[Stream, int, str], None] = lambda stream, count, why: None
 
@@ -52,17 +56,35 @@ class Output:
         self._pipes[pipe] = (key, capture)
         asyncio.get_running_loop().add_reader(pipe, self._readable, pipe, capture)
 
-    def _new(self, stream: Stream, rule: Logs) -> Capture:
+    def _new(self, stream: Stream, given: Logs) -> Capture:
+        rule = given
         path = self._folder / stream.service / f"{stream.process}.{stream.name}.log"
-        if rule.file == "none":  # and never rotate the null device away
+        if rule.mode == "line":  # the raw file is then only what the lines are made from
+            rule = replace(rule, max_size=_SPOOL, max_age=0.0, keep=1, compress="none")
+        elif rule.file == "none":  # and never rotate the null device away
             path, rule = Path(os.devnull), replace(rule, max_size=1 << 62, max_age=0.0)
         made = Capture(path, Rotation(rule), self._clock, rate=rule.rate)
         made.on_drop = lambda count, why: self.on_drop(stream, count, why)
+        if given.mode == "line":
+            self._read_lines(stream, made, given)
         for follower, query in self._followers.items():
             if _wanted(stream, query):
                 made.followers.append(_bound(follower, stream))
         self._captures[stream] = made
         return made
+
+    def _read_lines(self, stream: Stream, capture: Capture, rule: Logs) -> None:
+        log = self._linelogs.get(stream.service)
+        if log is None:
+            named = rule.file if rule.file not in ("", "none") else f"{stream.service}.log"
+            log = LineLog(self._folder / named, rule, self._clock)
+            log.on_drop = lambda count, why: self.on_drop(stream, count, why)
+            self._linelogs[stream.service] = log
+        capture.path.parent.mkdir(parents=True, exist_ok=True)
+        facts = (stream.service, stream.process, stream.name)
+        reader = Reader(log, facts, capture.path, self._clock)
+        self._readers.append(reader)
+        capture.followers.append(reader.feed)
 
     def _readable(self, pipe: int, capture: Capture) -> None:
         try:
@@ -170,11 +192,17 @@ class Output:
         """Open every file anew (after an outside logrotate)."""
         for capture in self._captures.values():
             capture.reopen()
+        for log in self._linelogs.values():
+            log.reopen()
 
     def close(self) -> None:
         """Let go of pipes and files."""
         for pipe in list(self._pipes):
             self._end(pipe)
+        for reader in self._readers:
+            reader.close()
+        for log in self._linelogs.values():
+            log.close()
         for capture in self._captures.values():
             capture.close()
 

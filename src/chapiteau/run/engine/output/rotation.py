@@ -5,13 +5,17 @@ import gzip
 import os
 import shutil
 import threading
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from chapiteau.run.logic.spec import Logs
 
 __all__ = ["Rotation"]
 
 _POSTPONE = 10.0
+_LEAST = 1 << 16
+_names = threading.Lock()  # numbers change under it, so that a file is what its name says
 
 
 class Rotation:
@@ -21,6 +25,7 @@ class Rotation:
         self._rule = rule
         self._since = 0.0
         self._not_before = 0.0
+        self._packer: threading.Thread | None = None
 
     def due(self, size: int, wall: float) -> bool:
         """Whether the file should be turned now."""
@@ -56,39 +61,67 @@ class Rotation:
         self._since = 0.0
         self._tidy(path)
 
+    def room(self, size: int) -> int:
+        """Bytes that the file should still take before it is turned; never fewer than 64 KiB."""
+        return max(_LEAST, self._rule.max_size - size)
+
     def _shift(self, path: Path) -> None:
-        for number in range(self._rule.keep, 0, -1):
-            for suffix in ("", ".gz"):
-                old = path.with_name(f"{path.name}.{number}{suffix}")
-                if old.exists():
-                    old.rename(path.with_name(f"{path.name}.{number + 1}{suffix}"))
+        with _names:
+            for number in range(self._rule.keep, 0, -1):
+                for suffix in ("", ".gz"):
+                    old = path.with_name(f"{path.name}.{number}{suffix}")
+                    if old.exists():
+                        old.rename(path.with_name(f"{path.name}.{number + 1}{suffix}"))
 
     def _tidy(self, path: Path) -> None:
-        kept = self._rule.keep
         total = 0
-        for number in range(1, kept + 2):
-            for suffix in ("", ".gz"):
-                old = path.with_name(f"{path.name}.{number}{suffix}")
-                if not old.exists():
-                    continue
+        with _names:
+            for number, old in _numbered_files(path, self._rule.keep + 1):
                 total += old.stat().st_size
-                if number > kept or (self._rule.max_total and total > self._rule.max_total):
+                over = self._rule.max_total and total > self._rule.max_total
+                if number > self._rule.keep or over:
                     old.unlink()
-        first = _numbered(path, 1)
-        if self._rule.compress == "gzip" and first.exists():
+        if self._rule.compress == "gzip" and (self._packer is None or not self._packer.is_alive()):
             # zlib lets go of the interpreter: the loop keeps moving output meanwhile.
-            threading.Thread(target=_compress, args=(first,), daemon=True).start()
+            self._packer = threading.Thread(target=_pack, args=(path, self._rule.keep), daemon=True)
+            self._packer.start()
 
 
 def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.name}.{number}")
 
 
-def _compress(path: Path) -> None:
-    """FILE.1 → FILE.1.gz; the plain file goes only when the other is whole."""
-    draft = path.with_name(path.name + ".gz.tmp")
+def _numbered_files(path: Path, most: int) -> Iterator[tuple[int, Path]]:
+    for number in range(1, most + 1):
+        for suffix in ("", ".gz"):
+            old = path.with_name(f"{path.name}.{number}{suffix}")
+            if old.exists():
+                yield number, old
+
+
+def _pack(path: Path, keep: int) -> None:
+    """Compress every rotated file that is not, oldest first, until there is none."""
     with contextlib.suppress(OSError):
-        with path.open("rb") as source, gzip.open(draft, "wb", compresslevel=6) as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-        draft.rename(path.with_name(path.name + ".gz"))
-        path.unlink()
+        while True:
+            with _names:
+                plain = [old for _, old in _numbered_files(path, keep) if old.suffix != ".gz"]
+                source = plain[-1].open("rb") if plain else None
+            if source is None:
+                return
+            with source:
+                _pack_one(path, keep, source)
+
+
+def _pack_one(path: Path, keep: int, source: BinaryIO) -> None:
+    """The file may get another number meanwhile: it is found again by its inode."""
+    inode = os.fstat(source.fileno()).st_ino
+    draft = path.with_name(f"{path.name}.{inode}.gz.tmp")
+    with gzip.open(draft, "wb", compresslevel=6) as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    with _names:
+        for _, old in _numbered_files(path, keep):
+            if old.stat().st_ino == inode:
+                draft.rename(old.with_name(old.name + ".gz"))
+                old.unlink()
+                return
+        draft.unlink()  # it was too old to be kept

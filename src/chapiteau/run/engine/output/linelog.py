@@ -1,0 +1,219 @@
+"""Line mode: a service's output once more, line by line, with time, service and process.
+
+The raw capture stays the truth; this reads what it took. `place` remembers how far, so that the
+next brain goes on from there: no line is ever lost, and a brain that is killed in the middle may
+at worst write its last chunk twice.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.engine.output.rotation import Rotation
+from chapiteau.run.logic.lineform import (
+    as_journal,
+    as_json,
+    as_syslog,
+    join_lines,
+    prefix_of,
+    split_lines,
+)
+from chapiteau.run.logic.messages import LogLine
+from chapiteau.run.logic.spec import Logs
+
+__all__ = ["LineLog", "Reader"]
+
+_PLACE: Final = struct.Struct("<QQ")  # inode and offset of the raw file
+_RETRY: Final = 1.0
+_JOIN_WAIT: Final = 0.3  # seconds that a line waits for its continuation
+_LONGEST: Final = 16 * 1024  # bytes of one line; what is longer goes on in the next
+_JOURNAL: Final = "/run/systemd/journal/socket"
+
+
+class LineLog:
+    """Where the lines of one service go: its file, and syslog or journald beside it."""
+
+    def __init__(self, path: Path, rule: Logs, clock: Clock) -> None:
+        self.rule = rule
+        self.on_drop: Callable[[int, str], None] = lambda count, why: None
+        self._path, self._clock = path, clock
+        self._rotation = Rotation(rule)
+        self._file, self._size, self._retry_at = -1, 0, 0.0
+        self._node = socket.gethostname()
+        self._out: list[tuple[socket.socket, str | tuple[str, int], bool]] = []
+        for target, journal in ((rule.syslog, False), (rule.journald and _JOURNAL, True)):
+            if target:
+                self._out.append(_datagrams(str(target), journal=journal))
+
+    @property
+    def plain(self) -> bool:
+        """Only a time stamp before each line: bytes need not be looked at one by one."""
+        return self.rule.format == "text" and not self.rule.multiline and not self._out
+
+    def write(self, data: bytes) -> None:
+        """Whole lines into the file. A file that can't be written costs the lines, not us."""
+        now = self._clock.now()
+        if self.rule.file == "none" or (self._file < 0 and not self._open(now)):
+            return
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as exc:
+            self.on_drop(len(data), exc.strerror or str(exc))
+            self._close()
+            self._retry_at = now + _RETRY
+            return
+        self._size += len(data)
+        if self._rotation.due(self._size, self._clock.wall()):
+            try:
+                self._rotation.turn(self._path, self._file, self._size, b"")
+            except OSError:
+                self._rotation.postpone(self._clock.wall())
+                return
+            self._close()
+
+    def lines(self, found: list[LogLine]) -> None:
+        """Lines that were looked at one by one."""
+        if self.rule.format == "json":
+            self.write("".join(as_json(line, self._node) + "\n" for line in found).encode())
+        else:
+            self.write("".join(_text(line) for line in found).encode("utf-8", "replace"))
+        for line in found:
+            for out, address, journal in self._out:
+                message = as_journal(line) if journal else as_syslog(line, self._node, 0)
+                with contextlib.suppress(OSError):  # datagrams: nobody there is nobody's fault
+                    out.sendto(message, address)
+
+    def _open(self, now: float) -> bool:
+        if now < self._retry_at:
+            return False
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.open(self._path, flags, 0o640)
+        except OSError as exc:
+            self.on_drop(0, exc.strerror or str(exc))
+            self._retry_at = now + _RETRY
+            return False
+        self._size = os.fstat(self._file).st_size
+        return True
+
+    def _close(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def reopen(self) -> None:
+        """Open the path anew at the next line."""
+        self._close()
+
+    def close(self) -> None:
+        """Close file and sockets."""
+        self._close()
+        for out, _, _ in self._out:
+            out.close()
+
+
+class Reader:
+    """Reads one raw stream on behalf of a LineLog; `feed` hears of new bytes."""
+
+    def __init__(self, log: LineLog, stream: tuple[str, int, str], raw: Path, clock: Clock) -> None:
+        self._log, self._raw, self._clock = log, raw, clock
+        self._service, self._process, self._name = stream
+        self._rest = b""
+        self._held: LogLine | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._start = re.compile(log.rule.multiline) if log.rule.multiline else None
+        self._place = os.open(
+            raw.with_name(raw.name + ".place"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+        )
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """What was taken while no brain, or an earlier one, had not written it yet."""
+        kept = os.pread(self._place, _PLACE.size, 0)
+        if len(kept) < _PLACE.size:  # the first time: what is older was never ours to write
+            self._remember()
+            return
+        inode, offset = _PLACE.unpack(kept)
+        for path in (self._raw.with_name(self._raw.name + ".1"), self._raw):
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                if os.fstat(file.fileno()).st_ino == inode:
+                    file.seek(offset)
+                elif path != self._raw:
+                    continue
+                while data := file.read(1 << 20):
+                    self._take(data)
+        self._remember()
+
+    def feed(self, data: bytes) -> None:
+        """New bytes have come."""
+        self._take(data)
+        self._remember()
+
+    def _take(self, data: bytes) -> None:
+        data = self._rest + data
+        cut = data.rfind(b"\n") + 1
+        if not cut and len(data) > _LONGEST:
+            data, cut = data[:_LONGEST] + b"\n" + data[_LONGEST:], _LONGEST + 1
+        whole, self._rest = data[:cut], data[cut:]
+        if not whole:
+            return
+        wall = self._clock.wall()
+        if self._log.plain:
+            prefix = prefix_of(wall, self._service, self._process, self._name).encode()
+            self._log.write(prefix + whole[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
+            return
+        lines = list(split_lines(whole, self._service, self._process, self._name, wall))
+        if self._start is not None:
+            lines, self._held = join_lines(lines, self._start, self._held)
+            self._wait_for_more()
+        if lines:
+            self._log.lines(lines)
+
+    def _wait_for_more(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(_JOIN_WAIT, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._log.lines([self._held])
+            self._held = None
+
+    def _remember(self) -> None:
+        with contextlib.suppress(OSError):
+            info = self._raw.stat()
+            offset = info.st_size - len(self._rest)
+            os.pwrite(self._place, _PLACE.pack(info.st_ino, max(0, offset)), 0)
+
+    def close(self) -> None:
+        """Write what is held and let go."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._let_go()
+        os.close(self._place)
+
+
+def _text(line: LogLine) -> str:
+    prefix = prefix_of(line.time, line.service, line.process, line.stream)
+    return prefix + line.text.replace("\n", "\n  ") + "\n"
+
+
+def _datagrams(target: str, *, journal: bool) -> tuple[socket.socket, str | tuple[str, int], bool]:
+    if target.startswith("/"):
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        made.setblocking(False)
+        return made, target, journal
+    host, _, port = target.rpartition(":")
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+    made.setblocking(False)
+    return made, (host.strip("[]") or target, int(port) if host else 514), journal

@@ -1,0 +1,124 @@
+"""How lines of output look in line mode: text for people, JSON for machines, syslog, journald."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+from chapiteau.run.logic.loglevel import level_of
+from chapiteau.run.logic.messages import LogLine
+
+__all__ = ["as_journal", "as_json", "as_syslog", "join_lines", "prefix_of", "split_lines", "stamp"]
+
+_FACILITY_USER: Final = 1
+_SEVERITY: Final = {
+    "trace": 7, "debug": 7, "info": 6, "notice": 5, "warning": 4, "warn": 4, "error": 3, "err": 3,
+    "critical": 2, "fatal": 2, "panic": 0, "emerg": 0,
+}  # fmt: skip
+
+
+def stamp(when: float) -> str:
+    """RFC 3339 in UTC, to the millisecond."""
+    moment = datetime.fromtimestamp(when, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def prefix_of(when: float, service: str, process: int, stream: str) -> str:
+    """What stands before each line of text."""
+    mark = "!" if stream == "stderr" else "|"
+    return f"{stamp(when)} {service}.{process} {mark} "
+
+
+def as_json(line: LogLine, node: str) -> str:
+    """One JSON object; a line that is an object itself keeps its own keys under `fields`."""
+    facts: dict[str, object] = {
+        "time": stamp(line.time),
+        "node": node,
+        "service": line.service,
+        "process": line.process,
+        "stream": line.stream,
+    }
+    if level := level_of(line.text):
+        facts["level"] = level
+    own = _object(line.text)
+    facts["message" if own is None else "fields"] = line.text if own is None else own
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+
+
+def _object(text: str) -> dict[str, object] | None:
+    if not text.startswith("{"):
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def as_syslog(line: LogLine, node: str, pid: int) -> bytes:
+    """A message of the syslog protocol (RFC 5424, §6)."""
+    severity = _SEVERITY.get(level_of(line.text), 4 if line.stream == "stderr" else 6)
+    app = re.sub(r"[^!-~]", "_", line.service)[:48] or "-"
+    head = f"<{_FACILITY_USER * 8 + severity}>1 {stamp(line.time)} {node} {app} {pid or '-'} - - "
+    return head.encode() + line.text.encode("utf-8", "replace")
+
+
+def as_journal(line: LogLine) -> bytes:
+    """A datagram of systemd's native journal protocol (systemd.io/JOURNAL_NATIVE_PROTOCOL)."""
+    severity = _SEVERITY.get(level_of(line.text), 4 if line.stream == "stderr" else 6)
+    fields = {
+        "PRIORITY": str(severity),
+        "SYSLOG_IDENTIFIER": line.service,
+        "CHAPITEAU_SERVICE": line.service,
+        "CHAPITEAU_PROCESS": str(line.process),
+        "CHAPITEAU_STREAM": line.stream,
+    }
+    made = b"".join(f"{name}={value}\n".encode() for name, value in fields.items())
+    message = line.text.encode("utf-8", "replace")
+    if b"\n" in message:
+        return made + b"MESSAGE\n" + len(message).to_bytes(8, "little") + message + b"\n"
+    return made + b"MESSAGE=" + message + b"\n"
+
+
+def join_lines(
+    lines: Sequence[LogLine], start: "re.Pattern[str]", held: LogLine | None
+) -> tuple[list[LogLine], LogLine | None]:
+    """Lines that do not match `start` continue the one before: (complete ones, the one held).
+
+    The last one is held back, since its continuation may still come.
+    """
+    done: list[LogLine] = []
+    for line in lines:
+        if held is not None and not start.search(line.text):
+            held = _longer(held, line)
+        else:
+            if held is not None:
+                done.append(held)
+            held = line
+    return done, held
+
+
+def _longer(first: LogLine, more: LogLine) -> LogLine:
+    text = f"{first.text}\n{more.text}"
+    return LogLine(
+        time=first.time,
+        service=first.service,
+        process=first.process,
+        stream=first.stream,
+        text=text[:65536],
+    )
+
+
+def split_lines(
+    data: bytes, service: str, process: int, stream: str, when: float
+) -> Iterator[LogLine]:
+    """Whole lines of bytes as LogLines."""
+    for raw in data.splitlines():
+        yield LogLine(
+            time=when,
+            service=service,
+            process=process,
+            stream=stream,
+            text=raw.decode("utf-8", "replace"),
+        )
