@@ -5,21 +5,21 @@
 `config.include("chapiteau.service")` brings the directives; `config.scan()` finds services.
 """
 
+from chapiteau.service.engine.answering.streams import Event, EventStream, JsonLines, Stream
 from chapiteau.service.engine.directives import includeme
 from chapiteau.service.engine.service import Service
-from chapiteau.service.engine.streams import Event, EventStream, JsonLines, Stream
 from chapiteau.service.logic.answer import Answer
-from chapiteau.service.logic.conditional import Precondition
-from chapiteau.service.logic.cors import CorsPolicy
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
-from chapiteau.service.logic.paging import (
+from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.wire.conditional import Precondition
+from chapiteau.service.logic.wire.cors import CorsPolicy
+from chapiteau.service.logic.wire.paging import (
     NoSuchPageError,
     decode_cursor,
     encode_cursor,
     link_header,
     with_query,
 )
-from chapiteau.service.logic.problem import ProblemError
 
 __all__ = [
     "Answer",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chapiteau.service.logic.clients import python_client, typescript_client
 from chapiteau.service.logic.clients.calls import snake
-from chapiteau.service.logic.yaml import to_yaml
+from chapiteau.service.logic.document.yaml import to_yaml
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)

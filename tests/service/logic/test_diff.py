@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from chapiteau.service.logic.diff import compare
-from chapiteau.service.logic.lint import lint
+from chapiteau.service.logic.document.diff import compare
+from chapiteau.service.logic.document.lint import lint
 
 OLD: dict[str, Any] = {
     "paths": {

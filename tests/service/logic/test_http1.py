@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.service.logic.http1 import Chunks, Head, HeadParser, Limits, RefusedRequestError
+from chapiteau.service.logic.wire.http1 import Chunks, Head, HeadParser, Limits, RefusedRequestError
 
 
 def parse(data: bytes, limits: Limits | None = None) -> Head:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chapiteau.service.logic.negotiate import Refusal, View, accepted, choose, select_view
+from chapiteau.service.logic.wire.negotiate import Refusal, View, accepted, choose, select_view
 
 OFFERS = ("application/json", "application/msgpack", "text/csv")
 

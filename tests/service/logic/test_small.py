@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.service.logic.conditional import tags_match
-from chapiteau.service.logic.cors import CorsPolicy, answer_headers, preflight_headers
-from chapiteau.service.logic.paging import (
+from chapiteau.service.logic.wire.conditional import tags_match
+from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
+from chapiteau.service.logic.wire.paging import (
     NoSuchPageError,
     decode_cursor,
     encode_cursor,
     link_header,
     with_query,
 )
-from chapiteau.service.logic.query import cookies, pairs
+from chapiteau.service.logic.wire.query import cookies, pairs
 
 
 @given(st.tuples(st.integers(-(2**60), 2**60), st.text(max_size=20)))

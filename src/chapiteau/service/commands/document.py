@@ -9,8 +9,8 @@ import click
 from chapiteau.core.errors import GateFailedError, UsageError
 from chapiteau.core.text import table
 from chapiteau.plumbing.console import print_json
-from chapiteau.service.logic.lint import lint
-from chapiteau.service.logic.yaml import to_yaml
+from chapiteau.service.logic.document.lint import lint
+from chapiteau.service.logic.document.yaml import to_yaml
 
 __all__ = ["check", "document_of", "openapi", "routes"]
 

@@ -33,8 +33,8 @@ def serve(app: str, bind: tuple[str, ...], threads: int, linger: float, drain: f
     from chapiteau.service.engine.serving.listeners import bind as listen
     from chapiteau.service.engine.serving.listeners import inherited
     from chapiteau.service.engine.serving.notify import Notifier
+    from chapiteau.service.engine.serving.options import ServeOptions
     from chapiteau.service.engine.serving.serve import serve as run
-    from chapiteau.service.engine.serving.worker import ServeOptions
 
     if not logging.getLogger().handlers:
         logging.basicConfig(

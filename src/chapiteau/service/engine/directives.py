@@ -7,15 +7,15 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from chapiteau.core.units import parse_size
 from chapiteau.plumbing.clock import SystemClock
+from chapiteau.service.engine.answering.plan import Plan, ServicePlan
 from chapiteau.service.engine.document import ApiDocument, document_service
 from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import HealthChecks, Kind, health_service
 from chapiteau.service.engine.lanes import FastLane, normal_view
-from chapiteau.service.engine.plan import Plan, ServicePlan
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
-from chapiteau.service.logic.cors import CorsPolicy
-from chapiteau.service.logic.openapi import ApiInfo
+from chapiteau.service.logic.document.openapi import ApiInfo
+from chapiteau.service.logic.wire.cors import CorsPolicy
 
 __all__ = ["Application", "application_of", "includeme"]
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import msgspec
 
-from chapiteau.service.engine.reply import Reply, request_id
+from chapiteau.service.engine.answering.reply import Reply, request_id
 from chapiteau.service.engine.service import Service
-from chapiteau.service.logic.conditional import not_modified, quote_tag
-from chapiteau.service.logic.openapi import ApiInfo, Described, openapi_document
+from chapiteau.service.logic.document.openapi import ApiInfo, Described, openapi_document
+from chapiteau.service.logic.wire.conditional import not_modified, quote_tag
 
 __all__ = ["ApiDocument", "document_service"]
 

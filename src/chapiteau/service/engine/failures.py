@@ -6,14 +6,14 @@ from typing import Any
 from pyramid.exceptions import URLDecodeError
 from pyramid.httpexceptions import HTTPException
 
-from chapiteau.service.engine.reply import (
+from chapiteau.service.engine.answering.reply import (
     CORS_KEY,
     problem_reply,
     request_id,
     to_response,
 )
-from chapiteau.service.logic.cors import CorsPolicy, answer_headers
 from chapiteau.service.logic.problem import ProblemError, problem_for
+from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers
 
 __all__ = ["add_failure_views", "problem_of"]
 

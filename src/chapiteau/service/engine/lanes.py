@@ -17,9 +17,9 @@ from pyramid.threadlocal import manager
 from pyramid.tweens import EXCVIEW
 from zope.interface import Interface, implementedBy
 
+from chapiteau.service.engine.answering.plan import Plan
+from chapiteau.service.engine.answering.reply import problem_reply, to_response
 from chapiteau.service.engine.failures import problem_of
-from chapiteau.service.engine.plan import Plan
-from chapiteau.service.engine.reply import problem_reply, to_response
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
 

@@ -13,11 +13,11 @@ import msgspec
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.answer import Answer
-from chapiteau.service.logic.conditional import Precondition
-from chapiteau.service.logic.cors import CorsPolicy
 from chapiteau.service.logic.markers import Body, Cookie, Header, Marker, Path, Query
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.wire.conditional import Precondition
+from chapiteau.service.logic.wire.cors import CorsPolicy
 
 __all__ = ["BodySpec", "Operation", "OperationOptions", "Parameter", "read_operation"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import IO, Any, Final
 
-from chapiteau.service.logic.http1 import Chunks, Head, HeadParser
+from chapiteau.service.logic.wire.http1 import Chunks, Head, HeadParser
 
 __all__ = ["Connection", "Incoming"]
 

@@ -17,12 +17,12 @@ import os
 import socket
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.service.engine.serving.connection import Connection, Incoming
 from chapiteau.service.engine.serving.listeners import port_of
+from chapiteau.service.engine.serving.options import ServeOptions
 from chapiteau.service.engine.serving.poller import READ, WRITE, new_poller
 from chapiteau.service.engine.serving.wsgi import (
     Application,
@@ -32,9 +32,9 @@ from chapiteau.service.engine.serving.wsgi import (
     environ_for,
     refusal,
 )
-from chapiteau.service.logic.http1 import HeadParser, Limits, RefusedRequestError
+from chapiteau.service.logic.wire.http1 import HeadParser, RefusedRequestError
 
-__all__ = ["ServeOptions", "Worker"]
+__all__ = ["Worker"]
 
 _log = logging.getLogger("chapiteau.service.worker")
 
@@ -43,21 +43,6 @@ _SLOW: Final = 0.002  # mean seconds per request above which the lead is given a
 _POLITE: Final = 0.001  # seconds for which a busy leader leaves a connection to its siblings
 _SWEEP: Final = 1.0  # seconds between two looks at timeouts
 _LINGER_READ: Final = 2.0  # seconds in which a refused client may still send into the void
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeOptions:
-    """How to serve; times in seconds."""
-
-    threads: int = 4
-    keep_alive: float = 75.0
-    read_timeout: float = 20.0
-    write_timeout: float = 30.0
-    linger: float = 1.0
-    drain_timeout: float = 60.0
-    max_connections: int = 1000
-    requests_per_connection: int = 1000
-    limits: Limits = field(default_factory=Limits)
 
 
 class Worker:

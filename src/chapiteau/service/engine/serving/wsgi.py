@@ -9,8 +9,8 @@ from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from chapiteau.service.engine.serving.connection import Connection, Incoming
-from chapiteau.service.logic.http1 import RefusedRequestError
 from chapiteau.service.logic.problem import MEDIA_TYPE, phrase
+from chapiteau.service.logic.wire.http1 import RefusedRequestError
 
 __all__ = ["Dates", "Exchange", "base_environ", "environ_for", "refusal"]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from chapiteau.service.logic.lint import operations_of
+from chapiteau.service.logic.document.lint import operations_of
 
 __all__ = ["Argument", "Call", "calls", "snake"]
 

@@ -11,7 +11,7 @@ from chapiteau.service.logic.invalid import details_of, missing
 from chapiteau.service.logic.operation import Operation, Parameter
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail
-from chapiteau.service.logic.query import cookies, pairs
+from chapiteau.service.logic.wire.query import cookies, pairs
 
 __all__ = ["MisplacedError", "ParameterPlan"]
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from chapiteau.service.logic.query import media_type
+from chapiteau.service.logic.wire.query import media_type
 
 __all__ = [
     "Range",

@@ -9,7 +9,7 @@ import msgspec
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.explain import Explainer
-from chapiteau.service.logic.query import pairs
+from chapiteau.service.logic.wire.query import pairs
 
 __all__ = ["CSV", "FORM", "JSON", "MSGPACK", "NDJSON", "Codec", "decoder_for", "encoder_for"]
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import msgspec
 
-from chapiteau.service.engine.codecs import JSON, Codec, decoder_for
+from chapiteau.service.engine.answering.codecs import JSON, Codec, decoder_for
 from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
 from chapiteau.service.logic.operation import BodySpec
 from chapiteau.service.logic.problem import Detail, problem_for
-from chapiteau.service.logic.query import media_type
+from chapiteau.service.logic.wire.query import media_type
 
 __all__ = ["BodyPlan", "read_bytes"]
 

@@ -8,18 +8,18 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from chapiteau.service.engine.answers import AnswerPlan
-from chapiteau.service.engine.body import BodyPlan
-from chapiteau.service.engine.parameters import ParameterPlan
-from chapiteau.service.engine.reply import CORS_KEY, Reply, StreamReply, request_id
+from chapiteau.service.engine.answering.answers import AnswerPlan
+from chapiteau.service.engine.answering.body import BodyPlan
+from chapiteau.service.engine.answering.parameters import ParameterPlan
+from chapiteau.service.engine.answering.reply import CORS_KEY, Reply, StreamReply, request_id
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
-from chapiteau.service.logic.conditional import Precondition
-from chapiteau.service.logic.cors import CorsPolicy, answer_headers, preflight_headers
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
+from chapiteau.service.logic.wire.conditional import Precondition
+from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
 
 __all__ = ["OperationPlan", "Plan", "ServicePlan"]
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from webob.response import Response as BaseResponse
 
-from chapiteau.service.engine.codecs import JSON, encoder_for
-from chapiteau.service.engine.reply import Reply, StreamReply, request_id, status_line
-from chapiteau.service.engine.streams import Stream
+from chapiteau.service.engine.answering.codecs import JSON, encoder_for
+from chapiteau.service.engine.answering.reply import Reply, StreamReply, request_id, status_line
+from chapiteau.service.engine.answering.streams import Stream
 from chapiteau.service.logic.answer import Answer
-from chapiteau.service.logic.conditional import not_modified, quote_tag
-from chapiteau.service.logic.deprecation import deprecation_headers
-from chapiteau.service.logic.negotiate import choose
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import problem_for
+from chapiteau.service.logic.wire.conditional import not_modified, quote_tag
+from chapiteau.service.logic.wire.deprecation import deprecation_headers
+from chapiteau.service.logic.wire.negotiate import choose
 
 __all__ = ["AnswerPlan", "Encoding"]
 

@@ -1,0 +1,1 @@
+"""From a request to its answer: parameters, body, the handler, the encoded reply."""

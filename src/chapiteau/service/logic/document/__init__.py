@@ -1,0 +1,1 @@
+"""The OpenAPI document: written, checked, compared."""

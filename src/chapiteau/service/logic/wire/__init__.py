@@ -1,0 +1,1 @@
+"""What goes over the wire, read and decided: requests, media types, origins, versions, pages."""
