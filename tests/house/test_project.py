@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,59 @@ def test_the_first_pages_are_there_and_short(name: str) -> None:
     lines = (ROOT / name).read_text().splitlines()
     assert lines[0].startswith("# ")
     assert len(lines) <= {"AGENTS.md": 60, "CONTRIBUTING.md": 120}.get(name, 400)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("tools/*.sh")), ids=lambda p: p.name)
+def test_shell_scripts_are_well_formed_and_stop_at_the_first_error(path: Path) -> None:
+    subprocess.run(["sh", "-n", str(path)], check=True)
+    assert "\nset -eu\n" in path.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.skipif(not (ROOT / ".tools/uv/bin/uv").exists(), reason="set up in another way")
+def test_setting_up_again_finds_everything_and_says_nothing() -> None:
+    words = ["sh", "tools/setup.sh", "tests"]
+    subprocess.run(words, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+    done = subprocess.run(
+        words,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_setup_says_what_is_missing_when_it_may_not_install(tmp_path: Path) -> None:
+    """Without root and sudo, in a PATH where a program is missing: its package is named."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    script = (ROOT / "tools/setup.sh").read_text()
+    begin = script[: script.index("find_python\nget_uv\n")]
+    begin = begin.replace("$(id -u)", "1000")
+    (tools / "setup.sh").write_text(f"{begin}\nwant some-package\ninstall_missing must\n")
+    done = subprocess.run(
+        ["/bin/sh", str(tools / "setup.sh")],
+        env={"PATH": _path_without_sudo(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "missing: some-package, and there is neither root nor sudo" in done.stderr
+    assert "apt-get install --no-install-recommends some-package" in done.stderr
+
+
+def _path_without_sudo(folder: Path) -> str:
+    """A PATH with the few programs that the script needs to come so far, and an apt-get."""
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in ("dirname", "id", "mktemp", "tail", "rm", "cat"):
+        (programs / name).symlink_to(f"/usr/bin/{name}")
+    (programs / "apt-get").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "apt-get").chmod(0o755)
+    return str(programs)
