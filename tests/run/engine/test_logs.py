@@ -242,8 +242,12 @@ def test_a_full_disk_stops_no_service_and_is_said_once(project: New) -> None:
         # Room again: it goes on, and the gap is marked in the file itself.
         log = run / "log" / "w" / "1.stdout.log"
         log.write_bytes(b"")
-        p.client.command("restart", "w")
-        wait_for(lambda: b"bytes of output were dropped here" in log.read_bytes()[:4096])
+
+        def says_so_after_more_output() -> bool:
+            p.client.command("restart", "w")
+            return b"bytes of output were dropped here" in log.read_bytes()[:4096]
+
+        wait_for(says_so_after_more_output)
     finally:
         p.down()
         subprocess.run(["umount", "-l", str(run / "log")], check=False)
