@@ -21,6 +21,8 @@ __all__ = ["Crowd", "Stage", "called"]
 # Sessions that are due within this time start at once: arming the timer takes as long.
 _NOW: Final = 0.00002
 _GLANCE: Final = 0.005  # seconds between two looks at who is still on the way
+# Frames that are not the scenario's: ours, and the assertions of unittest.
+_NOT_OWN: Final = ("/chapiteau/load/engine/", "/unittest/")
 _BROKEN: Final = (TargetNotAllowedError, UsageError, ScenarioError)
 
 
@@ -229,7 +231,7 @@ class Crowd:
 
     def _crashed(self, exc: Exception) -> None:
         place = traceback.extract_tb(exc.__traceback__)
-        own = [f for f in place if "/chapiteau/load/engine/" not in f.filename]
+        own = [f for f in place if not any(part in f.filename for part in _NOT_OWN)]
         if not own and isinstance(exc, ExchangeError):
             return  # no scenario of the user's: the request's own row tells all
         line = f"{own[-1].filename.rsplit('/', 1)[-1]}:{own[-1].lineno}" if own else "?"

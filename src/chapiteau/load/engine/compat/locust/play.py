@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -39,7 +40,8 @@ class LocustFile:
         self.shapes = [c for c in own if issubclass(c, shape.LoadTestShape) and not c.abstract]
         self._crew = Crew()
         self._environment = Environment(self.events, None, None)
-        self._counts: dict[type[Any], int] = {}
+        self._dealt: list[type[Any]] = []
+        self._stage = Stage(0, 1, {})
         self._session: Session | None = None
 
     def play(self) -> Play:
@@ -75,6 +77,8 @@ class LocustFile:
     # ── fixtures ────────────────────────────────────────────────────────────────────────────
 
     async def _start(self, stage: Stage) -> None:
+        self._stage = stage
+
         def start() -> None:
             self._environment = Environment(
                 self.events, None, parsed_options(self.events, stage.options)
@@ -100,7 +104,7 @@ class LocustFile:
     async def _greet(self, session: Session) -> None:
         blocking = Blocking(session, self._crew)
         self._session = session
-        kind = self._next_class()
+        kind = self._class_of(session.user)
         chance = random.Random(session.random.getrandbits(64))  # noqa: S311 — repeatable
 
         def enter() -> users.Life:
@@ -136,16 +140,20 @@ class LocustFile:
         if wait:
             await asyncio.sleep(wait)
 
-    def _next_class(self) -> type[Any]:
-        """Classes in the proportion of their weights; those with a fixed count first."""
-        for one in self.classes:
-            if self._counts.get(one, 0) < one.fixed_count:
-                break
-        else:
+    def _class_of(self, user: int) -> type[Any]:
+        """The class of a user of this process, counted from 1.
+
+        All processes deal from one sequence, each its own cards: together they keep the weights.
+        """
+        place = (user - 1) * self._stage.workers + self._stage.worker
+        while len(self._dealt) <= place:
+            counts = Counter(self._dealt)
+            short = [c for c in self.classes if counts[c] < c.fixed_count]
             free = [c for c in self.classes if not c.fixed_count] or self.classes
-            one = min(free, key=lambda c: (self._counts.get(c, 0) + 1) / c.weight)
-        self._counts[one] = self._counts.get(one, 0) + 1
-        return one
+            # The class that is furthest behind its share (the Sainte-Laguë rule).
+            best = min(free, key=lambda c: (counts[c] + 0.5) / c.weight)
+            self._dealt.append(short[0] if short else best)
+        return self._dealt[place]
 
     # ── requests of the file's own ──────────────────────────────────────────────────────────
 
