@@ -15,6 +15,7 @@ from chapiteau.run.commands.options import service_names
 from chapiteau.run.commands.showing.board import render
 from chapiteau.run.commands.showing.lines import LinePrinter, event_line
 from chapiteau.run.commands.showing.waiting import standing
+from chapiteau.run.commands.top import screen
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Lost, Outcome
 from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
@@ -58,6 +59,7 @@ def cli(*words: str) -> tuple[int, str, str]:
             ("restart", "web", {"wait": True, "process": 2}),
             id="one process",
         ),
+        pytest.param(["run", "reopen"], ("reopen", "all", {}), id="reopen"),
         pytest.param(["reload", "all"], ("reload", "all", {"wait": True}), id="reload"),
         pytest.param(
             ["scale", "web=4"], ("scale", "web", {"wait": True, "processes": 4}), id="scale to"
@@ -264,3 +266,29 @@ def test_colours_of_programs_pass_and_other_escapes_do_not() -> None:
 def test_further_lines_of_an_event_are_indented() -> None:
     event = Happening(seq=1, time=0.0, kind="process.exited", service="web", process=2, text="a\nb")
     assert event_line(event, colour=False, wall=False) == "process.exited web.2 a\n    b"
+
+
+def test_top_sorts_fits_the_terminal_and_says_what_it_leaves_out() -> None:
+    look = {
+        "ids": [f"web/{n}" for n in range(1, 31)],
+        "pid": list(range(101, 131)),
+        "cpu": [float(n) for n in range(30)],
+        "rss": [2**20] * 30,
+        "threads": [1] * 30,
+        "sockets": {"web": {"queued": 7}},
+        "supervisor": {"cpu": 0.5, "rss": 2**25},
+        "host": {"load1": 0.25},
+    }
+    lines = screen(look, size=(60, 12)).splitlines()
+    assert len(lines) <= 12
+    assert max(map(len, lines)) <= 60
+    assert lines[0].startswith("30 processes, CPU 435.0 %, memory 30MiB")
+    assert lines[1] == "waiting connections: web 7"
+    assert lines[4].split()[:3] == ["web.30", "130", "29.0"]
+    assert lines[-1] == "… and 24 more"
+    assert screen(look, sort="name", size=(80, 12)).splitlines()[4].startswith("web.1 ")
+
+
+def test_top_in_a_pipe_is_text_or_json(memory: Memory) -> None:
+    assert json.loads(cli("top", "-n", "1", "--json")[1])["ids"] == []
+    assert cli("top", "-n", "1")[1].startswith("0 processes")

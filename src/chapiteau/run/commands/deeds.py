@@ -22,7 +22,7 @@ from chapiteau.run.commands.options import (
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import Outcome
 
-__all__ = ["reload", "restart", "scale", "signal", "start", "stop"]
+__all__ = ["reload", "reopen", "restart", "scale", "signal", "start", "stop"]
 
 _names = click.argument("names", nargs=-1, shell_complete=service_names)
 _process = click.option("--process", type=click.IntRange(1), help="Only this process.")
@@ -187,6 +187,19 @@ def signal(
     except ValueError as exc:
         raise usage(str(exc), "first the signal, then the services: signal HUP web") from None
     _do("signal", names, config, json_wanted, signal=word, process=process)
+
+
+@click.command("reopen")
+@_names
+@config_option
+@as_json
+def reopen(names: tuple[str, ...], config: str | None, json_wanted: bool) -> None:
+    """Open log files anew, after logrotate has moved them away.
+
+    \b
+    postrotate: chapiteau run reopen -c /srv/shop
+    """
+    _do("reopen", names or ("all",), config, json_wanted)
 
 
 def _some(names: tuple[str, ...], verb: str) -> tuple[str, ...]:

@@ -29,8 +29,6 @@ VERBS: Final[dict[str, Role]] = {
     "reopen": "operator",
     "config": "admin",  # commands and paths may tell more than a viewer should know
     "apply": "admin",
-    "set": "admin",
-    "exec": "admin",
     "upgrade": "admin",
     "shutdown": "admin",
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.run.client.blocking import Client
@@ -10,7 +10,7 @@ from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
 
-__all__ = ["follow_events", "follow_logs"]
+__all__ = ["follow_events", "follow_logs", "follow_stats"]
 
 T = TypeVar("T")
 _PATIENCE: Final = 10.0  # seconds in which a new brain must answer
@@ -42,6 +42,11 @@ def follow_logs(client: Client, query: LogQuery) -> Iterator[LogLine | Lost]:
         if isinstance(item, LogLine):
             places[item.source] = item.at
         yield item
+
+
+def follow_stats(client: Client) -> Iterator[dict[str, Any]]:
+    """Stats messages without end, whichever brain sends them."""
+    return _endless(client.stats)
 
 
 def _endless(again: Callable[[], Iterator[T]]) -> Iterator[T]:
