@@ -40,7 +40,7 @@ def capacity(
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
     from chapiteau.load.engine.seek import seek
     from chapiteau.load.engine.store import LiveFile
-    from chapiteau.load.logic.masking import masked
+    from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 
     project = project_or_none(config)

@@ -41,7 +41,7 @@ def run(
     from chapiteau.load.engine.conduct import Watch, conduct
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
     from chapiteau.load.engine.store import LiveFile
-    from chapiteau.load.logic.masking import masked
+    from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.load.logic.settings import shape_of
     from chapiteau.plumbing.clock import SystemClock
 

@@ -1,6 +1,6 @@
 """No secret of the command line reaches a report."""
 
-from chapiteau.load.logic.masking import masked
+from chapiteau.load.logic.inputs.masking import masked
 
 
 def test_secrets_are_hidden_and_the_rest_is_not() -> None:
