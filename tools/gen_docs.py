@@ -35,7 +35,9 @@ SECTIONS: Final = {
     "service.NAME": "chapiteau.run.logic.spec:Service",
     "log": "chapiteau.run.logic.spec:Logs",
     "plugin.NAME": "chapiteau.run.logic.spec:Plugin",
+    "load.NAME": "chapiteau.load.logic.settings:LoadTest",
     "dash": "chapiteau.dash.logic.settings:Dash",
+    "hub": "chapiteau.dash.logic.settings:HubSettings",
 }
 
 

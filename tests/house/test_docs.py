@@ -22,6 +22,10 @@ import pytest
 
 from chapiteau.cli.groups import COMMANDS
 from chapiteau.cli.main import main
+from chapiteau.core.fields import read
+from chapiteau.dash.logic.settings import Dash, HubSettings
+from chapiteau.load.logic.settings import LoadTest
+from chapiteau.run.logic.config import SECTIONS, read_spec
 from tests.support import ROOT
 from tools import gen_docs
 
@@ -96,18 +100,16 @@ def test_python_that_is_marked_runs(block: Block) -> None:
 
 @pytest.mark.parametrize("block", of("toml"))
 def test_chapiteau_toml_is_read_without_a_problem(block: Block) -> None:
-    from chapiteau.core.fields import read
-    from chapiteau.dash.logic.settings import Dash
-    from chapiteau.run.logic.config import SECTIONS, read_spec
-
     data = tomllib.loads(block.body)
     ours = {name: value for name, value in data.items() if name in SECTIONS}
     # A piece of a file may point to services and sockets that stand elsewhere in it.
     elsewhere = ("is not a", "does not exist", "unknown", "no such", "no socket", "no service")
     _, problems = read_spec(ours)
     assert [p for p in problems if not any(word in p.what for word in elsewhere)] == []
-    if "dash" in data:
-        assert read(Dash, data["dash"])[1] == []
+    for section, kind in (("dash", Dash), ("hub", HubSettings)):
+        assert read(kind, data.get(section, {}))[1] == []
+    for part in data.get("load", {}).values():
+        assert read(LoadTest, part)[1] == []
 
 
 def command_lines() -> Iterator[tuple[str, str]]:
