@@ -28,7 +28,8 @@ def read_spec(
     log = reading.part(Logs, raw.get("log", {}), ("log",))
     named = {section: reading.named(section, kind) for section, kind in _NAMED.items()}
     problems = [_placed(where, path, p.where, p.what, p.hint) for path, p in reading.found]
-    for broken in broken_rules(project or Project(), named["socket"], named["service"], raw):
+    parts = (named["socket"], named["service"], named["plugin"])
+    for broken in broken_rules(project or Project(), *parts, raw):
         places = [place for path in broken.also if (place := where(path))]
         what = f"{broken.what} ({', '.join(places)})" if places else broken.what
         dotted = ".".join(map(str, broken.path))

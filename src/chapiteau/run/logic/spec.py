@@ -5,7 +5,7 @@ Each setting is declared once, here: parser, reference page and JSON Schema are 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from chapiteau.core.fields import Duration, Size, setting
 
@@ -263,10 +263,11 @@ class Service:
 class Plugin:
     """[plugin.NAME] — Python code beside the brain that hears events and gives commands."""
 
-    use: str = setting(help="Dotted name `module:Class`, or the name of a shipped plugin.")
-    options: dict[str, str | int | float | bool] = setting(
-        factory=dict, help="Handed to the plugin."
+    use: str = setting(
+        help="A shipped plugin (reference/plugins.md), one that an installed package offers, or "
+        "your own as `module:Class`."
     )
+    options: dict[str, Any] = setting(factory=dict, help="What its class declares as settings.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

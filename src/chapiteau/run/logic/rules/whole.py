@@ -9,8 +9,9 @@ from chapiteau.core.graph import CycleError, layers
 from chapiteau.core.problems import did_you_mean
 from chapiteau.run.logic.access import who_problem
 from chapiteau.run.logic.rules.names import is_octal
+from chapiteau.run.logic.rules.plugins import plugin_rules
 from chapiteau.run.logic.rules.service import SERVICE_RULES, Broken
-from chapiteau.run.logic.spec import Project, Service, Socket
+from chapiteau.run.logic.spec import Plugin, Project, Service, Socket
 
 __all__ = ["broken_rules"]
 
@@ -25,11 +26,12 @@ def broken_rules(
     project: Project,
     sockets: Mapping[str, Socket],
     services: Mapping[str, Service],
+    plugins: Mapping[str, Plugin],
     raw: Mapping[str, Any],
 ) -> list[Broken]:
     """Every broken rule with the path it stands at.
 
-    `sockets` and `services` hold those that could be read; `raw` has all names, so that a service
+    `sockets`, `services` and `plugins` hold those that could be read; `raw` has all names, so that a service
     that could not be read is still known to those that need it.
     """
     known_sockets = _names(raw, "socket")
@@ -41,6 +43,7 @@ def broken_rules(
         *_same_address(sockets),
         *_unknown_names(services, known_sockets, known_services),
         *_rings(services),
+        *plugin_rules(plugins, known_services),
     ]
     for name, service in services.items():
         for rule in SERVICE_RULES:

@@ -1,0 +1,1 @@
+"""What the shipped plugins decide, without doing it; and their settings."""

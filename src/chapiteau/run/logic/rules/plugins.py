@@ -1,0 +1,111 @@
+"""What [plugin.NAME] must not say."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit
+
+from chapiteau.core.fields import Path, read
+from chapiteau.run.logic.plugins.settings import (
+    SHIPPED,
+    Alerts,
+    Circus,
+    HttpObserver,
+    Resources,
+    Watchdog,
+)
+from chapiteau.run.logic.rules.names import signal_name
+from chapiteau.run.logic.rules.service import Broken
+from chapiteau.run.logic.spec import Plugin
+
+__all__ = ["plugin_rules"]
+
+_TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
+
+
+def plugin_rules(plugins: Mapping[str, Plugin], services: Collection[str]) -> Iterator[Broken]:
+    """Every broken rule. Options of plugins that are not ours are known to their class alone."""
+    for name, plugin in plugins.items():
+        here = ("plugin", name)
+        if name in services:
+            hint = "status shows both under their names: choose another"
+            yield Broken(here, "is also the name of a service", hint)
+        if ":" in plugin.use and not _TARGET.fullmatch(plugin.use):
+            yield Broken((*here, "use"), f"{plugin.use!r} is not module:Class")
+        shipped = SHIPPED.get(plugin.use)
+        if shipped is None:
+            continue
+        made, problems = read(shipped.settings, plugin.options, (*here, "options"))
+        for path, problem in problems:
+            yield Broken(path, problem.what, problem.hint)
+        if made is not None:
+            yield from _of(made, (*here, "options"))
+
+
+def _of(options: object, here: Path) -> Iterator[Broken]:
+    if isinstance(options, Resources):
+        if not (options.max_cpu or options.min_cpu or options.max_memory or options.min_memory):
+            yield Broken(here, "has no bound", "set max_cpu, max_memory, min_cpu or min_memory")
+    elif isinstance(options, HttpObserver):
+        if urlsplit(options.url).scheme not in ("http", "https"):
+            yield Broken((*here, "url"), f"{options.url!r} is not an http:// or https:// address")
+        if options.action != "alert" and not options.service:
+            yield Broken((*here, "service"), f"must be given: what shall {options.action}?")
+    elif isinstance(options, Watchdog):
+        yield from _watchdog(options, here)
+    elif isinstance(options, Alerts):
+        yield from _alerts(options, here)
+    elif isinstance(options, Circus):
+        yield from _circus(options, here)
+
+
+def _watchdog(options: Watchdog, here: Path) -> Iterator[Broken]:
+    try:
+        if "pid" not in re.compile(options.message).groupindex:
+            yield Broken((*here, "message"), "has no group named pid", r"write (?P<pid>\d+)")
+    except re.error as exc:
+        yield Broken((*here, "message"), f"is not a regular expression: {exc}")
+    try:
+        if options.signal:
+            signal_name(options.signal)
+    except ValueError as exc:
+        yield Broken((*here, "signal"), str(exc))
+
+
+def _alerts(options: Alerts, here: Path) -> Iterator[Broken]:
+    if not options.to:
+        yield Broken((*here, "to"), "nobody would hear of anything", "add options.to.NAME.url")
+    for name, target in options.to.items():
+        place = (*here, "to", name)
+        if bool(target.url) == bool(target.mail):
+            yield Broken(place, "takes either url or mail")
+        if target.url and urlsplit(target.url).scheme not in ("http", "https"):
+            yield Broken((*place, "url"), f"{target.url!r} is not an http:// or https:// address")
+    for index, silence in enumerate(options.silence):
+        try:
+            if silence.until:
+                datetime.fromisoformat(silence.until)
+        except ValueError:
+            yield Broken(
+                (*here, "silence", index, "until"),
+                f"{silence.until!r} is no moment",
+                'write "2026-12-01T06:00" (local time)',
+            )
+
+
+def _circus(options: Circus, here: Path) -> Iterator[Broken]:
+    for key in ("endpoint", "pubsub_endpoint", "stats_endpoint"):
+        text = getattr(options, key)
+        parts = urlsplit(text)
+        if not text or (parts.scheme == "ipc" and len(text) > len("ipc://")):
+            continue
+        if parts.scheme != "tcp":
+            yield Broken((*here, key), f"{text!r} is neither ipc://PATH nor tcp://HOST:PORT")
+        elif parts.hostname not in _LOOPBACK:
+            hint = "reach it from other machines through ssh: circusctl --ssh"
+            yield Broken((*here, key), f"{parts.hostname} is not loopback", hint)
+        elif not options.allow_tcp:
+            hint = "use ipc://, or set allow_tcp = true: every user of this machine may command"
+            yield Broken((*here, key), "tcp has no owner and no password", hint)
