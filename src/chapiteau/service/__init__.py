@@ -6,7 +6,9 @@
 """
 
 from chapiteau.service.engine.answering.streams import Event, EventStream, JsonLines, Stream
+from chapiteau.service.engine.auth import ApiKeyAuth, BasicAuth, BearerAuth
 from chapiteau.service.engine.directives import includeme
+from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
@@ -23,6 +25,9 @@ from chapiteau.service.logic.wire.paging import (
 
 __all__ = [
     "Answer",
+    "ApiKeyAuth",
+    "BasicAuth",
+    "BearerAuth",
     "Body",
     "Cookie",
     "CorsPolicy",
@@ -30,12 +35,14 @@ __all__ = [
     "EventStream",
     "Header",
     "JsonLines",
+    "MemoryStore",
     "NoSuchPageError",
     "Path",
     "Precondition",
     "ProblemError",
     "Query",
     "Service",
+    "SqliteStore",
     "Stream",
     "decode_cursor",
     "encode_cursor",

@@ -11,6 +11,7 @@ from chapiteau.service.engine.answering.plan import Plan, ServicePlan
 from chapiteau.service.engine.document import ApiDocument, document_service
 from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import HealthChecks, Kind, health_service
+from chapiteau.service.engine.idempotency import IdempotencyStore, MemoryStore, once
 from chapiteau.service.engine.lanes import FastLane, normal_view
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
@@ -31,6 +32,12 @@ class Application:
         self.checks = HealthChecks(SystemClock())
         self.max_body = 1 << 20
         self.cors: CorsPolicy | None = None
+        self.keys: IdempotencyStore = MemoryStore()
+        self._clock = SystemClock()
+
+    def once(self, key: str, fingerprint: str, run: Callable[[], Any]) -> Any:
+        """Run at most once per Idempotency-Key."""
+        return once(self.keys, self._clock, key, fingerprint, run)
 
     @property
     def services(self) -> list[Service]:
@@ -57,6 +64,7 @@ def includeme(config: Any) -> None:
     config.add_directive("add_service", _add_service)
     config.add_directive("set_api", _set_api)
     config.add_directive("set_cors", _set_cors)
+    config.add_directive("set_idempotency_store", _set_idempotency_store)
     config.add_directive("add_health_check", _add_health_check)
     add_failure_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
@@ -81,7 +89,13 @@ def _add_service(config: Any, service: Service) -> None:
     route = f"{PREFIX}{service.name} {full}"
 
     def register() -> None:
-        plan = ServicePlan(service, full, max_body=application.max_body, cors=application.cors)
+        plan = ServicePlan(
+            service,
+            full,
+            max_body=application.max_body,
+            cors=application.cors,
+            once_only=application.once,
+        )
         application.plans[route] = plan
         application.document.add(service, full)
 
@@ -136,6 +150,11 @@ def _set_api(
 def _set_cors(config: Any, policy: CorsPolicy) -> None:
     """`config.set_cors(CorsPolicy(…))`: for every operation that has no policy of its own."""
     application_of(config.registry).cors = policy
+
+
+def _set_idempotency_store(config: Any, store: IdempotencyStore) -> None:
+    """`config.set_idempotency_store(SqliteStore(…))`: keys that all processes share."""
+    application_of(config.registry).keys = store
 
 
 def _add_health_check(

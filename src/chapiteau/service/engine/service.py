@@ -126,7 +126,7 @@ class Service:
                     f"service {self.name!r}: no option {key!r}",
                     hint=did_you_mean(key, known | _VIEW_OPTIONS | _ROUTE_OPTIONS),
                 )
-        for key in ("tags", "raises", "produces", "consumes"):
+        for key in ("tags", "raises", "produces", "consumes", "scopes"):
             if key in given:
                 given[key] = tuple(given[key])
         return OperationOptions(**given, view=view)

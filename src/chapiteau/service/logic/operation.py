@@ -43,6 +43,9 @@ class OperationOptions:
     deprecated: datetime | bool = False
     sunset: datetime | None = None
     cors: CorsPolicy | None = None
+    auth: Any = None
+    scopes: tuple[str, ...] = ()
+    idempotent: bool = False
     successor: str = ""
     unknown_query: str = "refuse"
     hidden: bool = False
@@ -96,6 +99,7 @@ class Operation:
     request_argument: str | None
     context_argument: str | None
     precondition_argument: str | None
+    identity_argument: str | None
     parameters: tuple[Parameter, ...]
     arguments: tuple[tuple[str, Any, Any], ...]
     body: BodySpec | None
@@ -121,7 +125,7 @@ def read_operation(
     method: str, path: str, handler: Callable[..., Any], options: OperationOptions
 ) -> Operation:
     """Read a handler. Raises DeclarationError that names the parameter which makes no sense."""
-    reader = _Reader(method, path, handler)
+    reader = _Reader(method, path, handler, known=options.auth is not None)
     for name, parameter in inspect.signature(handler).parameters.items():
         reader.argument(name, parameter)
     reader.check_path()
@@ -133,6 +137,7 @@ def read_operation(
         request_argument=reader.request,
         context_argument=reader.context,
         precondition_argument=reader.precondition,
+        identity_argument=reader.identity,
         parameters=tuple(reader.parameters),
         arguments=tuple(reader.arguments),
         body=reader.body,
@@ -160,8 +165,12 @@ def _raw_media(kind: Any) -> str:
 
 
 class _Reader:
-    def __init__(self, method: str, path: str, handler: Callable[..., Any]) -> None:
+    def __init__(
+        self, method: str, path: str, handler: Callable[..., Any], *, known: bool = False
+    ) -> None:
         self.method = method
+        self.known = known  # somebody asks whom we know: `identity` may be a parameter
+        self.identity: str | None = None
         self.path = path
         self.handler = handler
         self.in_path = names_in(path)
@@ -208,6 +217,8 @@ class _Reader:
             self.request = name
         elif name == "context" and name not in self.in_path:
             self.context = name
+        elif name == "identity" and self.known:
+            self.identity = name
         elif kind is Precondition:
             self.precondition = name
         else:

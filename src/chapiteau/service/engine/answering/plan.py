@@ -4,14 +4,17 @@ Everything that can be decided at start is decided here: one Struct for all para
 decoder for the body, one encoder, the header list. Both lanes run the same plan.
 """
 
+from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from chapiteau.service.engine.answering.answers import AnswerPlan
-from chapiteau.service.engine.answering.body import BodyPlan
+from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.parameters import ParameterPlan
 from chapiteau.service.engine.answering.reply import CORS_KEY, Reply, StreamReply, request_id
+from chapiteau.service.engine.auth import identify
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
@@ -24,6 +27,8 @@ from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, prefli
 __all__ = ["OperationPlan", "Plan", "ServicePlan"]
 
 Environ = dict[str, Any]
+Once = Callable[[str, str, Callable[[], Any]], Any]
+IDENTITY_KEY: Final = "chapiteau.identity"
 _FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -52,8 +57,11 @@ class Plan(Protocol):
 class OperationPlan:
     """How to run one operation."""
 
-    def __init__(self, operation: Operation, *, max_body: int) -> None:
+    def __init__(
+        self, operation: Operation, *, max_body: int, once_only: Once | None = None
+    ) -> None:
         _prove(operation)
+        self._max_body = max_body
         self.operation = operation
         self._handler = operation.handler
         self._parameters = ParameterPlan(operation)
@@ -63,13 +71,38 @@ class OperationPlan:
             else None
         )
         self._answer = AnswerPlan(operation)
-        self._extras = bool(operation.context_argument or operation.precondition_argument)
+        self._extras = bool(
+            operation.context_argument
+            or operation.precondition_argument
+            or operation.identity_argument
+        )
+        self._guard = operation.options.auth
+        self._once = once_only if operation.options.idempotent else None
 
     def __repr__(self) -> str:
         return f"<OperationPlan {self.operation.method} {self.operation.path}>"
 
     def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """A Reply, or a Response that the handler made itself. Raises ProblemError."""
+        if self._guard is not None:
+            scopes = self.operation.options.scopes
+            environ[IDENTITY_KEY] = identify(self._guard, scopes, environ)
+        if self._once is not None and "HTTP_IDEMPOTENCY_KEY" in environ:
+            return self._run_once(self._once, environ, request, captures)
+        return self._run(environ, request, captures)
+
+    def _run_once(self, once: Once, environ: Environ, request: Any, captures: list[str]) -> Any:
+        """A request with an Idempotency-Key: done at most once per key, caller and operation."""
+        body = read_bytes(environ, self._max_body)
+        caller = repr(environ.get("HTTP_AUTHORIZATION", ""))
+        parts = (self.operation.method, environ["PATH_INFO"], environ["QUERY_STRING"], caller)
+        mark = blake2b("\n".join(parts).encode() + b"\n" + body, digest_size=16).hexdigest()
+        who = blake2b(caller.encode(), digest_size=8).hexdigest()
+        given = environ["HTTP_IDEMPOTENCY_KEY"]
+        key = f"{who} {self.operation.method} {self.operation.path} {given}"
+        return once(key, mark, lambda: self._run(environ, request, captures))
+
+    def _run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         encoding = self._answer.choose(environ.get("HTTP_ACCEPT"))
         try:
             arguments = self._parameters.read(environ, captures)
@@ -87,6 +120,8 @@ class OperationPlan:
     def _add_extras(self, arguments: dict[str, Any], request: Any) -> None:
         if self.operation.context_argument is not None:
             arguments[self.operation.context_argument] = request.context
+        if self.operation.identity_argument is not None:
+            arguments[self.operation.identity_argument] = request.environ[IDENTITY_KEY]
         if self.operation.precondition_argument is not None:
             arguments[self.operation.precondition_argument] = Precondition(
                 request.environ.get("HTTP_IF_MATCH"),
@@ -138,13 +173,19 @@ class ServicePlan:
     """All methods of one service."""
 
     def __init__(
-        self, service: Service, path: str, *, max_body: int, cors: CorsPolicy | None = None
+        self,
+        service: Service,
+        path: str,
+        *,
+        max_body: int,
+        cors: CorsPolicy | None = None,
+        once_only: Once | None = None,
     ) -> None:
         self.service = service
         self.path = path
         self.names = names_in(path)
         self.methods = {
-            method: OperationPlan(operation, max_body=max_body)
+            method: OperationPlan(operation, max_body=max_body, once_only=once_only)
             for method, operation in service.operations.items()
         }
         if "GET" in self.methods:

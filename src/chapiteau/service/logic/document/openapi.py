@@ -96,6 +96,13 @@ class _Writer:
                 }
             },
         }
+        schemes = {
+            op.options.auth.name: op.options.auth.document()
+            for _, op in self._shown()
+            if op.options.auth is not None
+        }
+        if schemes:
+            made["components"]["securitySchemes"] = dict(sorted(schemes.items()))
         return made
 
     def _paths(self) -> dict[str, Any]:
@@ -123,6 +130,8 @@ class _Writer:
             made["parameters"] = parameters
         if op.body is not None:
             made["requestBody"] = self._body(service, op, op.body)
+        if op.options.auth is not None:
+            made["security"] = [{op.options.auth.name: list(op.options.scopes)}]
         made["responses"] = self._responses(service, op)
         return made
 
@@ -207,6 +216,10 @@ def _failures(op: Operation) -> dict[int, list[str]]:
         statuses += [413, 415]
     if op.precondition_argument is not None:
         statuses += [412, 428] if op.options.if_match == "required" else [412]
+    if op.options.auth is not None:
+        statuses += [401, 403] if op.options.scopes else [401]
+    if op.options.idempotent:
+        statuses += [409, 422]
     statuses += [406, 500]
     found: dict[int, list[str]] = {}
     for kind in [*kinds, *(type(problem_for(status)) for status in statuses)]:
@@ -225,16 +238,27 @@ def _problem_answer(status: int, titles: list[str]) -> dict[str, Any]:
 
 
 def _precondition_parameters(op: Operation) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    if op.options.idempotent:
+        found.append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "description": "Sent again with the same key, the request is not done again.",
+                "schema": {"type": "string", "maxLength": 255},
+            }
+        )
     if op.precondition_argument is None:
-        return []
+        return found
     return [
+        *found,
         {
             "name": "If-Match",
             "in": "header",
             "description": "ETag of the version that is meant to change, or *.",
             "required": op.options.if_match == "required",
             "schema": {"type": "string"},
-        }
+        },
     ]
 
 

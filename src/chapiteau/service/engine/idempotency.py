@@ -1,0 +1,185 @@
+"""`Idempotency-Key`: a request that is sent again is not done again (IETF draft 07).
+
+The first request with a key takes it; a second one meanwhile is told to wait (409), a later one
+gets the first one's answer, and another request under the same key is refused (422).
+"""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from chapiteau.core.clock import Clock
+from chapiteau.service.engine.answering.reply import Reply
+from chapiteau.service.logic.problem import ProblemError
+
+__all__ = [
+    "IdempotencyStore",
+    "KeyInUseError",
+    "KeyReusedError",
+    "MemoryStore",
+    "Saved",
+    "SqliteStore",
+    "once",
+]
+
+_MOST: Final = 10_000  # keys that a MemoryStore keeps
+_HELD: Final = 60.0  # seconds after which a key whose holder never finished is free again
+
+
+class KeyInUseError(ProblemError):
+    """The same request is being done right now (409)."""
+
+    status = 409
+    code = "key-in-use"
+    title = "The first request with this key is still running"
+
+
+class KeyReusedError(ProblemError):
+    """The key was used for another request (422)."""
+
+    status = 422
+    code = "key-reused"
+    title = "This key belongs to another request"
+
+
+class Saved(msgspec.Struct, array_like=True):
+    """What a store keeps for a key: whose it is, since when, and the answer once there is one."""
+
+    fingerprint: str
+    since: float
+    status: str = ""
+    headers: list[tuple[str, str]] = []
+    body: bytes = b""
+
+
+class IdempotencyStore(Protocol):
+    """Keeps keys; `take` is atomic over all threads and processes that share the store."""
+
+    def take(self, key: str, mine: Saved, *, older_than: float) -> Saved | None:
+        """None when the key is now ours; else what is kept for it.
+
+        An entry without answer that is older than `older_than` was left by a crash: ours too.
+        """
+        ...
+
+    def keep(self, key: str, done: Saved) -> None:
+        """Keep the answer."""
+        ...
+
+    def drop(self, key: str) -> None:
+        """Free the key: the request failed, and may be tried again."""
+        ...
+
+
+class MemoryStore:
+    """For one process; the oldest keys go first."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, Saved] = OrderedDict()
+
+    def take(self, key: str, mine: Saved, *, older_than: float) -> Saved | None:
+        """See IdempotencyStore."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None and (found.status or found.since > older_than):
+                return found
+            self._kept[key] = mine
+            while len(self._kept) > _MOST:
+                self._kept.popitem(last=False)
+            return None
+
+    def keep(self, key: str, done: Saved) -> None:
+        """See IdempotencyStore."""
+        with self._lock:
+            self._kept[key] = done
+
+    def drop(self, key: str) -> None:
+        """See IdempotencyStore."""
+        with self._lock:
+            self._kept.pop(key, None)
+
+
+class SqliteStore:
+    """For all processes of one machine: a SQLite file; entries live for `days`."""
+
+    def __init__(self, path: Path, *, days: float = 1.0) -> None:
+        self._path = path
+        self._seconds = days * 86_400
+        self._local = threading.local()
+        with self._db() as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(
+                "CREATE TABLE IF NOT EXISTS idempotency"
+                " (key TEXT PRIMARY KEY, since REAL NOT NULL, saved BLOB NOT NULL) WITHOUT ROWID"
+            )
+
+    def _db(self) -> sqlite3.Connection:
+        found: sqlite3.Connection | None = getattr(self._local, "db", None)
+        if found is None:
+            found = sqlite3.connect(self._path, timeout=10.0, isolation_level=None)
+            self._local.db = found
+        return found
+
+    def take(self, key: str, mine: Saved, *, older_than: float) -> Saved | None:
+        """See IdempotencyStore."""
+        db = self._db()
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            db.execute("DELETE FROM idempotency WHERE since < ?", (mine.since - self._seconds,))
+            row = db.execute("SELECT saved FROM idempotency WHERE key = ?", (key,)).fetchone()
+            found = None if row is None else msgspec.msgpack.decode(row[0], type=Saved)
+            if found is None or (not found.status and found.since <= older_than):
+                self._put(db, key, mine)
+                found = None
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+        return found
+
+    @staticmethod
+    def _put(db: sqlite3.Connection, key: str, saved: Saved) -> None:
+        db.execute(
+            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)",
+            (key, saved.since, msgspec.msgpack.encode(saved)),
+        )
+
+    def keep(self, key: str, done: Saved) -> None:
+        """See IdempotencyStore."""
+        self._put(self._db(), key, done)
+
+    def drop(self, key: str) -> None:
+        """See IdempotencyStore."""
+        self._db().execute("DELETE FROM idempotency WHERE key = ?", (key,))
+
+
+def once(
+    store: IdempotencyStore, clock: Clock, key: str, fingerprint: str, run: Callable[[], Any]
+) -> Any:
+    """Run at most once per key. Raises KeyInUseError, KeyReusedError, and what `run` raises."""
+    now = clock.wall()
+    mine = Saved(fingerprint, now)
+    found = store.take(key, mine, older_than=now - _HELD)
+    if found is not None:
+        if found.fingerprint != fingerprint:
+            raise KeyReusedError("send another Idempotency-Key with another request")
+        if not found.status:
+            raise KeyInUseError("wait, then send it again", headers={"Retry-After": "1"})
+        return Reply(found.status, [*found.headers, ("Idempotency-Replayed", "true")], found.body)
+    try:
+        made = run()
+    except BaseException:
+        store.drop(key)
+        raise
+    if isinstance(made, Reply) and made.status[0] != "5":
+        kept = [(n, v) for n, v in made.headers if n != "X-Request-ID"]
+        store.keep(key, Saved(fingerprint, now, made.status, kept, made.body))
+    else:
+        store.drop(key)
+    return made
