@@ -120,7 +120,7 @@ class Crowd:
         end = self._tally.zero + seconds
         while (left := end - self.now()) > 0 and not stop.is_set() and self.broken is None:
             self._adjust(wanted(self.now() - self._tally.zero))
-            if self._left == 0 and not self.running:
+            if self._left == 0 and not self._occupied():
                 break
             await _sleep_or(stop, min(0.1 if sessions is None else 0.01, left))
         self._adjust(0)
@@ -150,7 +150,7 @@ class Crowd:
         """Wait for sessions on their way, then cut them off; how many were cut."""
         until = self.now() + seconds
         # Looked at from time to time: an Event would cost every session something.
-        while self.running and self.now() < until and self.broken is None:  # noqa: ASYNC110
+        while self._occupied() and self.now() < until and self.broken is None:  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE)
         cut = self.running
         for user in list(self._users):
@@ -158,6 +158,10 @@ class Crowd:
         while self.running:  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE)
         return cut
+
+    def _occupied(self) -> bool:
+        """Whether a session is on its way, or about to begin: `running` counts it only then."""
+        return any(user.busy for user in self._users)
 
     async def close(self) -> None:
         """Send all users home, with their tear-downs."""

@@ -1,3 +1,4 @@
+# ruff: noqa: PT009
 """A Loads test case as people wrote them: requests, WebTest, counters, a WebSocket."""
 
 import os

@@ -2,7 +2,7 @@ from locust import HttpUser, LoadTestShape, constant, task
 
 
 class Steps(LoadTestShape):
-    stages = [(2, 2, 2), (4, 6, 4), (5, 1, 5)]  # until, users, spawn rate
+    stages = ((2, 2, 2), (4, 6, 4), (5, 1, 5))  # until, users, spawn rate
 
     def tick(self):
         for until, users, rate in self.stages:

@@ -35,7 +35,7 @@ async def leave(worker_id, session):
 
 @molotov.global_teardown()
 def report():
-    molotov.request  # still there at the end
+    assert molotov.request  # still there at the end
     with open(os.environ["REPORT"], "a") as file:
         file.write(f"{counts}\n")
 

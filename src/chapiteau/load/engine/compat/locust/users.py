@@ -17,6 +17,7 @@ from chapiteau.load.engine.compat.locust.errors import (
 )
 from chapiteau.load.engine.compat.locust.tasks import TaskSet, tasks_of, wanted
 from chapiteau.load.engine.compat.locust.waiting import constant
+from chapiteau.load.errors import ScenarioError
 
 __all__ = ["FastHttpUser", "HttpUser", "Life", "User"]
 
@@ -78,7 +79,10 @@ class HttpUser(User):
         blocking: Blocking = environment.here.blocking
         base = blocking.session.base or environment.host or self.host or ""
         if not base:
-            raise LocustError("no host: set `host` on the class, or pass --base http://host:port")
+            raise ScenarioError(
+                f"{type(self).__name__} has no host",
+                hint="set `host` on the class, or pass --base http://host:port",
+            )
         self.client = LocustClient(blocking, base, environment.events.request)
 
 

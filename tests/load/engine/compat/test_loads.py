@@ -1,0 +1,87 @@
+"""Loads' test cases run as they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.load.engine.compat.conftest import file
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from chapiteau.load.logic.totals import Totals
+    from tests.load.engine.compat.shop import Shop
+
+    Played = Callable[..., Awaitable[Totals]]
+
+pytestmark = pytest.mark.slow
+
+
+async def test_session_app_counters_and_sockets(shop: Shop, played: Played) -> None:
+    totals = await played(file("loads_shop.py"), users=3, sessions=120)
+
+    assert set(totals.iterations) == {
+        "TestShop.test_list_and_read",
+        "TestShop.test_app",
+        "TestShop.test_socket",
+        "TestShop.test_failure",
+    }
+    for name, (good, bad) in totals.iterations.items():
+        assert (good == 0) == (name == "TestShop.test_failure"), (name, totals.crashes)
+        assert (bad == 0) == (name != "TestShop.test_failure")
+    runs = {name.rpartition("_")[2]: sum(counts) for name, counts in totals.iterations.items()}
+    assert totals.metrics["products read"]["value"] == runs["read"]
+    assert totals.metrics["websockets opened"]["value"] == runs["socket"]
+    assert totals.metrics["websockets closed"]["value"] == runs["socket"]
+    assert totals.metrics["websocket bytes"]["value"] == runs["socket"] * 180_003
+    assert shop.asked["POST /products"] == runs["app"]
+    assert ("x-test", "1") in shop.headers
+    (crash,) = totals.crashes
+    assert crash.startswith("AssertionError: 404 != 200 (loads_shop.py:")
+
+
+async def test_only_the_named_test_runs(shop: Shop, played: Played) -> None:
+    totals = await played(
+        file("loads_shop.py"), sessions=5, scenarios=["TestShop.test_list_and_read"]
+    )
+
+    assert totals.iterations == {"TestShop.test_list_and_read": [5, 0]}
+
+
+async def test_a_test_case_lives_as_long_as_its_user(
+    shop: Shop, tmp_path: Path, played: Played
+) -> None:
+    path = tmp_path / "kept.py"
+    path.write_text(
+        """
+import unittest
+from loads.case import TestCase
+
+class TestKept(TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.ready = getattr(cls, "ready", 0) + 1
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.turns = 0
+        assert self.session.post(self.app.server_url + "/login").status_code == 201
+
+    def test_it(self):
+        self.turns += 1
+        assert self.ready == 1
+        self.assertEqual(self.app.get("/me").status_int, 200)  # still the log-in's cookie
+        self.addCleanup(self.incr_counter, "cleaned")
+        if self.turns == 2:
+            raise unittest.SkipTest("not now")
+"""
+    )
+
+    totals = await played({"kind": "file", "path": str(path)}, users=2, sessions=20, base=shop.url)
+
+    assert totals.iterations == {"TestKept.test_it": [20, 0]}
+    assert shop.asked["POST /login"] == 2
+    assert totals.metrics["cleaned"]["value"] == 20

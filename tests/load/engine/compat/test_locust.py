@@ -1,0 +1,121 @@
+"""Locust files of the common kind run as they are."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chapiteau.load.engine.compat.locust import play_of_locust, shape_of_locust
+from chapiteau.load.engine.compat.locust.waiting import constant_pacing, constant_throughput
+from chapiteau.load.errors import ScenarioError
+from tests.load.engine.compat.conftest import FILES, file
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from chapiteau.load.logic.totals import Totals
+    from tests.load.engine.compat.shop import Shop
+
+    Played = Callable[..., Awaitable[Totals]]
+
+
+@pytest.mark.slow
+async def test_users_task_sets_verdicts_and_events(
+    shop: Shop, report: Path, played: Played
+) -> None:
+    totals = await played(file("locust_shop.py"), users=4, sessions=400)
+    rows = totals.rows
+
+    assert totals.crashes == {}
+    assert shop.asked["POST /login"] == 3  # three Customers, one Machine: weights 3 to 1
+    assert rows["GET /products/[id]"].count == shop.asked["GET /products/N"]
+    assert rows["GET /me"].statuses == {"200": rows["GET /me"].count}  # the log-in's cookie
+    assert rows["GET too slow"].bad == rows["GET too slow"].count > 0  # refused by the scenario
+    assert rows["GET /nowhere"].bad == 0  # a 404 that the scenario took for good
+    assert rows["POST /products"].count - rows["GET /nowhere"].count in {0, 1, 2, 3}  # in order
+    assert rows["QUEUE take"].count == 10  # then StopUser
+    assert 4_000 < rows["QUEUE take"].latency.quantile(0.5) < 7_000  # what the file has timed
+    assert ("x-session", "t1") in shop.headers  # client.headers
+    calls, _, seen = report.read_text().rpartition(" ")
+    counted = ast.literal_eval(calls)
+    assert (counted["start"], counted["stop"]) == (1, 1)
+    assert counted["failed"] == rows["GET too slow"].count
+    assert counted["request"] == int(seen) == totals.requests
+
+
+@pytest.mark.slow
+async def test_tags_choose_tasks_and_options_reach_the_file(
+    shop: Shop, played: Played, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CURRENCY", "USD")
+    totals = await played(
+        file("locust_shop.py"), users=3, sessions=9, options={"tags": "bad", "currency": "USD"}
+    )
+
+    assert totals.rows["GET too slow"].count >= 6
+    assert "GET /me" not in totals.rows
+
+
+@pytest.mark.slow
+async def test_a_user_whose_host_is_not_said_says_so(
+    shop: Shop, tmp_path: Path, played: Played
+) -> None:
+    path = tmp_path / "nohost.py"
+    path.write_text(
+        "from locust import HttpUser, task\n"
+        "class U(HttpUser):\n    @task\n    def t(self): self.client.get('/products')\n"
+    )
+    source = {"kind": "file", "path": str(path)}
+
+    totals = await played(source, users=1, sessions=3, base=shop.url)
+    assert totals.rows["GET /products"].count == 3
+
+    with pytest.raises(ScenarioError, match="U has no host"):
+        await played(source, users=1, sessions=3)
+
+
+def test_a_load_shape_is_asked_beforehand(shop: Shop) -> None:
+    assert shape_of_locust(FILES / "locust_steps.py") == "0->2 1s, 2 1s, 2->6 1s, 6 1s, 6->1 1s"
+    assert shape_of_locust(FILES / "locust_shop.py") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no user in it"),
+        ("class U(locust.HttpUser): pass\n", "U has no @task"),
+        ("from locust import nothing_here\n", "can't be imported"),
+        (
+            "class S(locust.LoadTestShape):\n    def tick(self): return 1 / 0\n",
+            "S.tick failed: ZeroDivisionError",
+        ),
+        (
+            "class S(locust.LoadTestShape):\n    def tick(self): return 3, 0\n",
+            "spawn rate above 0",
+        ),
+    ],
+)
+def test_mistakes_are_told(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "wrong.py"
+    path.write_text("import locust\n" + text)
+    ask = shape_of_locust if "Shape" in text else play_of_locust
+    with pytest.raises(ScenarioError, match=message):
+        ask(path)
+
+
+def test_pacing_takes_off_what_the_task_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    class User:
+        wait_time = constant_throughput(0.5)
+        other = constant_pacing(1.0)
+
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    user = User()
+    assert user.wait_time() == 2.0
+    now += 2.0 + 0.5  # waited, then half a second of work
+    assert user.wait_time() == 1.5
+    now += 1.5 + 7.0  # a slow task makes no debt
+    assert user.wait_time() == 0.0

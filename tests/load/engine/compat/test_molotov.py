@@ -1,0 +1,136 @@
+"""Molotov files run as they are."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from chapiteau.load.engine.compat.molotov import play_of_molotov
+from chapiteau.load.errors import ScenarioError
+from tests.load.engine.compat.conftest import FILES, file
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from pathlib import Path
+
+    from chapiteau.load.logic.totals import Totals
+    from tests.load.engine.compat.shop import Shop
+
+    Played = Callable[..., Awaitable[Totals]]
+
+
+@pytest.mark.slow
+async def test_scenarios_fixtures_events_and_variables(
+    shop: Shop, report: Path, played: Played
+) -> None:
+    totals = await played(file("molotov_shop.py"), users=3, sessions=200)
+
+    assert {name: row.count for name, row in totals.rows.items()} == {
+        "GET /products": shop.asked["GET /products"],
+        "POST /login": 3,
+        "GET /products/{id}": shop.asked["GET /products/N"],
+        "GET /me": shop.asked["GET /me"],
+        "GET /nowhere": shop.asked["GET /nowhere"],
+    }
+    assert shop.asked["GET /products"] == 1  # global_setup, once
+    assert shop.asked["POST /logout"] == 3  # teardown_session, after the counting has ended
+    good, bad = map(sum, zip(*totals.iterations.values(), strict=True))
+    assert (good + bad, bad) == (200, shop.asked["GET /nowhere"])
+    assert set(totals.iterations) == {"read_one", "cookies", "broken"}
+    assert totals.rows["GET /me"].statuses == {"200": shop.asked["GET /me"]}  # the log-in's cookie
+    assert {("x-worker", "1"), ("x-worker", "3")} <= shop.headers  # what setup returned
+    (crash,) = totals.crashes
+    assert crash.startswith("AssertionError: status 404 (molotov_shop.py:")
+    counts = ast.literal_eval(report.read_text())
+    assert counts["response_received"] == 200 + 3 + 3  # log-ins and log-outs
+    assert counts["scenario_failure"] == bad
+
+
+@pytest.mark.slow
+async def test_weights_are_kept(shop: Shop, played: Played) -> None:
+    totals = await played(file("molotov_shop.py"), sessions=1000, workers=2)
+
+    share = sum(totals.iterations["read_one"]) / 1000
+    assert 0.62 < share < 0.78  # 7 of 10
+
+
+def written(path: Path, text: str) -> Path:
+    path.write_text("from molotov import *\nimport molotov\n" + text)
+    return path
+
+
+@pytest.mark.slow
+async def test_a_picker_and_session_factories_decide(
+    shop: Shop, tmp_path: Path, played: Played
+) -> None:
+    path = written(
+        tmp_path / "picked.py",
+        """
+made = []
+
+@molotov.session_factory("plain")
+def factory(loop=None, **more):
+    made.append(loop)
+    return {"kind": "plain"}
+
+@molotov.scenario_picker()
+def pick(worker_id, step_id):
+    return "one" if step_id % 2 else "two"
+
+@molotov.scenario()
+async def one(session):
+    await session.get("/echo")
+
+@molotov.scenario()
+async def two(session, session_factory="plain"):
+    assert session == {"kind": "plain"}
+    assert len(made) == 1
+""",
+    )
+
+    totals = await played({"kind": "file", "path": str(path)}, users=1, sessions=10, base=shop.url)
+
+    assert totals.iterations == {"picked": [10, 0]}
+    assert shop.asked["GET /echo"] == 5
+
+
+@pytest.mark.slow
+async def test_a_blocking_request_inside_a_scenario_is_refused(
+    shop: Shop, tmp_path: Path, played: Played
+) -> None:
+    path = written(
+        tmp_path / "blocks.py",
+        '@molotov.scenario()\nasync def one(session):\n    molotov.request("http://127.0.0.1:1/")\n',
+    )
+
+    with pytest.raises(ScenarioError, match=r"molotov\.request blocks"):
+        await played({"kind": "file", "path": str(path)}, sessions=2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no scenario in it"),
+        ("@molotov.scenario()\ndef f(session): pass\n", "must be an async def"),
+        ("@molotov.scenario\nasync def f(session): pass\n", "with its parentheses"),
+        (
+            "@molotov.setup()\nasync def a(w, args): ...\n@molotov.setup()\nasync def b(w): ...\n",
+            "there is a second setup",
+        ),
+        ("import nothing_of_that_name\n", "blocks.py:3: can't be imported"),
+    ],
+)
+def test_mistakes_are_told_with_their_line(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        play_of_molotov(written(tmp_path / "blocks.py", text))
+
+
+def test_stand_ins_are_gone_after_the_import(shop: Shop) -> None:
+    import sys
+
+    before: Any = sys.modules.get("molotov")
+    play_of_molotov(FILES / "molotov_shop.py")
+
+    assert sys.modules.get("molotov") is before
