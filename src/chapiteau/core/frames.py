@@ -1,7 +1,7 @@
 """JSON lines: bytes ⇄ messages, however they are cut on the way."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from chapiteau.core.errors import ChapiteauError
@@ -21,10 +21,16 @@ def encode_line(message: dict[str, Any]) -> bytes:
 
 
 class LineReader:
-    """Collects bytes and gives whole messages; a line above `limit` bytes is an error."""
+    """Collects bytes and gives whole messages; a line above `limit` bytes is an error.
 
-    def __init__(self, limit: int = 1 << 20) -> None:
+    `decode` is how a line becomes a value; it raises ValueError for what it can't read.
+    """
+
+    def __init__(
+        self, limit: int = 1 << 20, decode: Callable[[bytes], object] = json.loads
+    ) -> None:
         self._limit = limit
+        self._decode_line = decode
         self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[dict[str, Any]]:
@@ -39,7 +45,7 @@ class LineReader:
         if len(line) > self._limit:
             raise FrameError(f"a line of more than {self._limit} bytes")
         try:
-            message = json.loads(line)
+            message = self._decode_line(line)
         except (ValueError, RecursionError) as exc:
             raise FrameError(f"not JSON: {line[:80]!r}") from exc
         if not isinstance(message, dict):

@@ -1,103 +1,92 @@
-"""The last minutes of every process's CPU and memory, in rings of fixed size."""
+"""The last minutes of every process's CPU and memory.
+
+Kept as it comes, one pair of columns per second: taking a message costs two copies in C, however
+many processes it has. Rows are put together only when somebody looks.
+"""
 
 from array import array
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["History"]
 
-_MISSING: Final = float("nan")
 
-
-class _Ring:
-    """Numbers at consecutive ticks; the oldest are overwritten."""
-
-    __slots__ = ("cpu", "first", "rss", "size", "upto")
-
-    def __init__(self, size: int, tick: int) -> None:
-        self.size = size
-        self.first = tick
-        self.upto = tick  # the next tick to write
-        # 4-byte floats: 10,000 processes × 600 points × 2 are 48 MB.
-        self.cpu = array("f", [_MISSING]) * size
-        self.rss = array("f", [_MISSING]) * size
-
-    def put(self, tick: int, cpu: float, rss: float) -> None:
-        if tick < self.upto:
-            return
-        for gap in range(max(self.upto, tick - self.size), tick):
-            self.cpu[gap % self.size] = self.rss[gap % self.size] = _MISSING
-        self.cpu[tick % self.size] = cpu
-        self.rss[tick % self.size] = rss
-        self.upto = tick + 1
-
-    def read(self, ticks: range) -> tuple[list[float | None], list[float | None]]:
-        low = max(self.first, self.upto - self.size)
-        cpu: list[float | None] = []
-        rss: list[float | None] = []
-        for tick in ticks:
-            here = low <= tick < self.upto
-            value = self.cpu[tick % self.size] if here else _MISSING
-            if value != value:
-                cpu.append(None)
-                rss.append(None)
-            else:
-                cpu.append(round(value, 1))
-                rss.append(float(int(self.rss[tick % self.size])))
-        return cpu, rss
+@dataclass(frozen=True, slots=True)
+class _Second:
+    tick: int
+    place: dict[str, int]  # process → its place in the columns; shared while names stay the same
+    # 4-byte floats: 10,000 processes × 600 seconds × 2 are 48 MB.
+    cpu: "array[float]"
+    rss: "array[float]"
 
 
 class History:
-    """Rings by process id ("web/1"), one point per second of wall time."""
+    """Seconds of wall time, the oldest dropped; process ids are like "web/1"."""
 
     def __init__(self, points: int) -> None:
         self._points = points
-        self._rings: dict[str, _Ring] = {}
-        self._last = 0
+        self._seconds: deque[_Second] = deque(maxlen=max(1, points))
+        self._names: Sequence[str] = ()
+        self._place: dict[str, int] = {}
 
     def add(self, message: Mapping[str, Any], ids: Sequence[str]) -> None:
-        """Keep one columnar statistics message."""
-        if not self._points:
-            return
+        """Keep one columnar statistics message; a second one in the same second is not needed."""
         tick = int(message["time"])
-        self._last = max(self._last, tick)
-        for name, cpu, rss in zip(ids, message["cpu"], message["rss"], strict=True):
-            ring = self._rings.get(name)
-            if ring is None:
-                ring = self._rings[name] = _Ring(self._points, tick)
-            ring.put(tick, cpu, rss)
-        self._drop_old(tick)
-
-    def _drop_old(self, tick: int) -> None:
-        if tick % 60:
+        if not self._points or tick <= self._last():
             return
-        for name in [n for n, ring in self._rings.items() if ring.upto < tick - self._points]:
-            del self._rings[name]
-
-    def sparks(self, seconds: int) -> dict[str, list[float]]:
-        """CPU of each service, its processes added up, for the last seconds; gaps are 0."""
-        ticks = range(self._last - seconds + 1, self._last + 1) if self._last else range(0)
-        sums: dict[str, list[float]] = {}
-        for name, ring in self._rings.items():
-            line = sums.setdefault(name.rpartition("/")[0], [0.0] * len(ticks))
-            for at, value in enumerate(ring.read(ticks)[0]):
-                line[at] += value or 0.0
-        return {name: [round(v, 1) for v in line] for name, line in sums.items()}
+        if ids is not self._names:
+            self._names, self._place = ids, {name: at for at, name in enumerate(ids)}
+        cpu, rss = array("f", message["cpu"]), array("f", message["rss"])
+        self._seconds.append(_Second(tick, self._place, cpu, rss))
 
     def read(self, service: str, seconds: int) -> dict[str, Any]:
         """Columns for the processes of one service ("" for all); gaps are None.
 
         {"time": first, "step": 1, "ids": […], "cpu": [[…], …], "rss": [[…], …]}; rss in bytes.
         """
-        span = min(seconds, self._points)
-        ticks = range(self._last - span + 1, self._last + 1) if self._last else range(0)
-        ids, cpus, rsss = [], [], []
-        for name, ring in sorted(self._rings.items()):
-            if service and name.rpartition("/")[0] != service:
-                continue
-            cpu, rss = ring.read(ticks)
-            if any(value is not None for value in cpu):
-                ids.append(name)
-                cpus.append(cpu)
-                rsss.append(rss)
-        return {"time": ticks.start, "step": 1, "ids": ids, "cpu": cpus, "rss": rsss}
+        ticks = self._ticks(seconds)
+        cpu: dict[str, list[float | None]] = {}
+        rss: dict[str, list[float | None]] = {}
+        for second in self._window(ticks):
+            at = second.tick - ticks.start
+            for name, place in second.place.items():
+                if service and name.rpartition("/")[0] != service:
+                    continue
+                if name not in cpu:
+                    cpu[name], rss[name] = [None] * len(ticks), [None] * len(ticks)
+                cpu[name][at] = round(second.cpu[place], 1)
+                rss[name][at] = float(int(second.rss[place]))
+        ids = sorted(cpu)
+        return {
+            "time": ticks.start,
+            "step": 1,
+            "ids": ids,
+            "cpu": [cpu[name] for name in ids],
+            "rss": [rss[name] for name in ids],
+        }
+
+    def sparks(self, seconds: int) -> dict[str, list[float]]:
+        """CPU of each service, its processes added up, for the last seconds; gaps are 0."""
+        ticks = self._ticks(seconds)
+        sums: dict[str, list[float]] = {}
+        for second in self._window(ticks):
+            at = second.tick - ticks.start
+            for name, place in second.place.items():
+                line = sums.setdefault(name.rpartition("/")[0], [0.0] * len(ticks))
+                line[at] += second.cpu[place]
+        return {name: [round(v, 1) for v in line] for name, line in sums.items()}
+
+    def _ticks(self, seconds: int) -> range:
+        last = self._last()
+        return range(last - min(seconds, self._points) + 1, last + 1) if last else range(0)
+
+    def _window(self, ticks: range) -> Iterator[_Second]:
+        for second in reversed(self._seconds):
+            if second.tick < ticks.start:
+                return
+            yield second
+
+    def _last(self) -> int:
+        return self._seconds[-1].tick if self._seconds else 0

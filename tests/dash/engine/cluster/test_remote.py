@@ -65,13 +65,24 @@ class Proxy:
 
 
 @pytest.fixture
-async def line(ring: Any, memory: Any) -> AsyncIterator[Any]:
-    """(remote node at the hub, the line to it); the node has joined and is connected."""
+async def proxy(ring: Any) -> AsyncIterator[Proxy]:
     async with Proxy(ring.port) as proxy:
-        membership = await ring.join("far", port=proxy.port)
-        async with ring.agent(membership, memory) as agent:
-            await wait_for_async(agent.connected.is_set)
-            yield ring.fleet.watch("far").node, proxy
+        yield proxy
+
+
+@pytest.fixture
+async def agent(ring: Any, memory: Any, proxy: Proxy) -> AsyncIterator[Any]:
+    """The agent of a node that has joined and is connected."""
+    membership = await ring.join("far", port=proxy.port)
+    async with ring.agent(membership, memory) as agent:
+        await wait_for_async(agent.connected.is_set)
+        yield agent
+
+
+@pytest.fixture
+def line(ring: Any, agent: Any, proxy: Proxy) -> Any:
+    """(remote node at the hub, the line to it)."""
+    return ring.fleet.watch("far").node, proxy
 
 
 async def test_every_question_has_its_answer(line: Any, memory: Any) -> None:
@@ -134,7 +145,9 @@ async def test_no_event_is_missed_or_doubled_over_cuts(ring: Any, line: Any, mem
     assert [event["seq"] for event in watch.events] == list(range(1, 201))
 
 
-async def test_a_command_whose_answer_is_lost_is_done_once(line: Any, memory: Any) -> None:
+async def test_a_command_whose_answer_is_lost_is_done_once(
+    line: Any, memory: Any, agent: Any
+) -> None:
     node, proxy = line
     begun, go_on = asyncio.Event(), asyncio.Event()
     plain = type(memory).command
@@ -152,9 +165,7 @@ async def test_a_command_whose_answer_is_lost_is_done_once(line: Any, memory: An
         def __getattr__(self, key: str) -> Any:
             return getattr(memory, key)
 
-    # The agent asks its node for `command` at call time: stand in between.
-    agent_node = _agent_of(line)
-    agent_node._node = Slow()
+    agent._node = Slow()  # stands in between: the agent asks its node at call time
     asked = asyncio.create_task(node.command("restart", "web", {}, "dash:ana"))
     await begun.wait()
     proxy.cut()
@@ -207,12 +218,3 @@ async def test_a_second_agent_with_the_same_papers_replaces_the_first(
     async with ring.agent(Membership(ring.folder / "far"), memory) as second:
         await wait_for_async(second.connected.is_set)
         assert (await node.status())["node"] == "far"
-
-
-def _agent_of(line: Any) -> Any:
-    import gc
-
-    from chapiteau.dash.engine.cluster.agent import Agent
-
-    del line
-    return next(o for o in gc.get_objects() if isinstance(o, Agent) and o.connected.is_set())

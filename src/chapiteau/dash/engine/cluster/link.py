@@ -15,8 +15,10 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.core.frames import FrameError, LineReader, encode_line
+from chapiteau.core.frames import FrameError, LineReader
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 
 __all__ = ["Answers", "Args", "Link"]
@@ -28,7 +30,7 @@ MISSED: Final = 3  # beats after which the other side counts as gone
 _WAITING: Final = 2_000  # items of one stream that may wait for their reader
 _LARGEST: Final = 8 << 20  # bytes of one message
 _MOST_BYTES: Final = 16 << 20  # per second from one peer; more waits
-_END: Final = object()
+_DECODER: Final = msgspec.json.Decoder()  # three times as fast as json.loads
 
 
 class Answers:
@@ -59,6 +61,7 @@ class Link:
         self._writer = writer
         self._answers = answers
         self._count = 0
+        self._heard = 0.0
         self._asked: dict[int, asyncio.Queue[dict[str, Any]]] = {}
         self._working: dict[int, asyncio.Task[None]] = {}
         self._over = asyncio.Event()
@@ -128,15 +131,15 @@ class Link:
                     await self._send({"stop": number})
 
     async def _read(self) -> None:
-        lines = LineReader(_LARGEST)
+        lines = LineReader(_LARGEST, _DECODER.decode)
         loop = asyncio.get_running_loop()
         second, taken = 0, 0
         while True:
-            async with asyncio.timeout(BEAT * MISSED):
-                data = await self._reader.read(1 << 18)
+            data = await self._reader.read(1 << 18)
             if not data:
                 return
-            now = int(loop.time())
+            self._heard = loop.time()
+            now = int(self._heard)
             if now != second:
                 second, taken = now, 0
             taken += len(data)
@@ -196,15 +199,20 @@ class Link:
 
     async def _keep_beating(self) -> None:
         with contextlib.suppress(NodeAwayError):
+            loop = asyncio.get_running_loop()
+            self._heard = loop.time()
             while True:
                 await asyncio.sleep(BEAT)
+                if loop.time() - self._heard > BEAT * MISSED:
+                    self._why = "silent for too long"
+                    self._writer.transport.abort()
                 await self._send({"beat": 1})
 
     async def _send(self, message: dict[str, Any]) -> None:
         if self._over.is_set():
             raise NodeAwayError(f"{self.name}: {self._why}")
         try:
-            self._writer.write(encode_line(message))
+            self._writer.write(msgspec.json.encode(message) + b"\n")
             await self._writer.drain()
         except (OSError, RuntimeError) as exc:
             raise NodeAwayError(f"{self.name}: {exc}") from exc

@@ -1,0 +1,154 @@
+"""What a statistics message of a node costs the hub, over mutual TLS 1.3; and a round of commands.
+
+    python bench/dash/compare_hub.py [NODES ...]
+
+The hub runs on one core, all nodes in one process on another. Budgets (docs/decisions/0033): at
+most 100 µs of the hub's CPU per message, at most 25 ms for a command to 50 nodes and back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from random import Random
+
+from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.cluster.agent import Agent
+from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.gate import Gate
+from chapiteau.dash.engine.cluster.ledger import Ledger
+from chapiteau.dash.engine.cluster.membership import join
+from chapiteau.dash.engine.cluster.registry import Registry
+from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.logic.tokens import JoinToken, base32
+from chapiteau.dash.testing import MemoryNode, process, service
+from chapiteau.plumbing.clock import SystemClock
+
+BUDGET_US, BUDGET_ROUND_MS = 100.0, 25.0
+PER_SECOND, SECONDS, PROCESSES = 10, 6, 50
+CLOCK = SystemClock()
+
+
+def node(name: str) -> MemoryNode:
+    """A node whose message has about 2 kB."""
+    found = MemoryNode(name=name, clock=CLOCK, period=1 / PER_SECOND)
+    found.services = [service("web", [process(i, 1000 + i) for i in range(1, PROCESSES + 1)])]
+    return found
+
+
+async def nodes_side(folder: Path) -> None:
+    """All nodes in one process: join, dial, answer until killed."""
+    plan = json.loads((folder / "plan.json").read_text())
+    agents = []
+    for name, (ca, token_id, secret) in plan["tokens"].items():
+        token = JoinToken(ca=ca, id=token_id, secret=secret)
+        papers = await join(folder / name, ("127.0.0.1", plan["port"]), token, name)
+        ledger = Ledger(papers.folder / "commands.sqlite3", CLOCK)
+        agent = Agent(papers, node(name), ledger, clock=CLOCK, chance=Random(name))
+        agents.append(asyncio.create_task(agent.run()))
+    await asyncio.gather(*agents)
+
+
+class Counting(Fleet):
+    """A fleet that counts what comes in."""
+
+    messages = 0
+
+    def measured(self, watch: object) -> None:
+        """One more."""
+        self.messages += 1
+        super().measured(watch)  # type: ignore[arg-type]
+
+
+async def hub_side(folder: Path, count: int) -> dict[str, float]:
+    """The hub; returns the figures."""
+    fleet = Counting(Bus(), clock=CLOCK, chance=Random(1), history=600)
+    registry, authority = Registry(folder / "hub.sqlite3"), Authority(folder / "hub", CLOCK)
+    gate = Gate(fleet, registry, authority, CLOCK)
+    await gate.open("127.0.0.1", 0)
+    plan = {"port": gate.port, "tokens": tokens(registry, authority, count)}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    others = [sys.executable, __file__, "--nodes", str(folder)]
+    child = subprocess.Popen(["taskset", "-c", "1", *others])
+    try:
+        while sum(bool(w.stats) for w in fleet.watches()) < count:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(1)
+        return await measured(fleet, count)
+    finally:
+        child.kill()
+        child.wait()
+        await gate.close()
+        await fleet.close()
+
+
+def tokens(registry: Registry, authority: Authority, count: int) -> dict[str, tuple[str, str, str]]:
+    """One for each node."""
+    made = {}
+    for number in range(count):
+        token = JoinToken(
+            ca=authority.hash(),
+            id=base32(secrets.token_bytes(5)),
+            secret=base32(secrets.token_bytes(16)),
+        )
+        registry.add_token(token, CLOCK.wall() + 600)
+        made[f"n{number:03}"] = (token.ca, token.id, token.secret)
+    return made
+
+
+async def measured(fleet: Counting, count: int) -> dict[str, float]:
+    """CPU per message over some seconds, then rounds of commands."""
+    before, cpu = fleet.messages, cpu_seconds()
+    await asyncio.sleep(SECONDS)
+    messages, spent = fleet.messages - before, cpu_seconds() - cpu
+    rounds = []
+    watches = list(fleet.watches())[:50]
+    for _ in range(5):
+        began = CLOCK.now()
+        await asyncio.gather(*(w.node.command("reload", "web", {}, "bench") for w in watches))
+        rounds.append((CLOCK.now() - began) * 1000)
+    return {
+        "nodes": count,
+        "messages": messages,
+        "us": 1e6 * spent / messages,
+        "round_ms": sorted(rounds)[2],
+        "rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
+
+
+def cpu_seconds() -> float:
+    """Of this process, in the kernel too."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main(counts: list[int]) -> int:
+    """Measure each size; 8 when a budget is missed."""
+    os.sched_setaffinity(0, {0})
+    good = True
+    print(
+        f"{'nodes':>6} {'messages':>9} {'CPU µs/message':>15} {'50 commands ms':>15} {'RSS MB':>7}"
+    )
+    for count in counts:
+        # In memory: on real servers each node writes its commands down on a disk of its own.
+        with tempfile.TemporaryDirectory(dir="/dev/shm") as scratch:
+            found = asyncio.run(hub_side(Path(scratch), count))
+        print(
+            f"{found['nodes']:>6.0f} {found['messages']:>9.0f} {found['us']:>15.1f}"
+            f" {found['round_ms']:>15.1f} {found['rss_mb']:>7.1f}"
+        )
+        good = good and found["us"] <= BUDGET_US and found["round_ms"] <= BUDGET_ROUND_MS
+    return 0 if good else 8
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--nodes"]:
+        asyncio.run(nodes_side(Path(sys.argv[2])))
+    sys.exit(main([int(word) for word in sys.argv[1:]] or [50, 100]))
