@@ -1,5 +1,6 @@
 """The doctor finds what would keep services from running."""
 
+import os
 import socket
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
         (what,) = bad(findings(tmp_path, f"[socket.web]\nport = {port}\n"))
     assert f"127.0.0.1:{port}" in what
     assert "held by pid" in what
+
+
+def test_a_port_of_our_own_keeper_is_fine_and_another_program_is_not(tmp_path: Path) -> None:
+    (tmp_path / ".chapiteau").mkdir()
+    lock = tmp_path / ".chapiteau" / "lock"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        text = f"[socket.web]\nport = {taken.getsockname()[1]}\n"
+        lock.write_text(f"{os.getpid()}\n")
+        assert not any("socket web" in what for what in bad(findings(tmp_path, text)))
+        lock.write_text(f"{os.getppid()}\n")
+        assert any("socket web" in what for what in bad(findings(tmp_path, text)))
 
 
 def test_a_socket_that_was_left_is_noted(tmp_path: Path) -> None:

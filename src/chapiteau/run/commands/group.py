@@ -30,6 +30,8 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "upgrade": (f"{_HERE}.machine.upgrade:command", "A new supervisor; the services go on."),
     "doctor": (f"{_HERE}.machine.doctor:command", "Is this machine fit for it?"),
     "unit": (f"{_HERE}.machine.unit:command", "A systemd unit for this project."),
+    "plugin": (f"{_HERE}.machine.plugin:plugin", "Run a plugin of the configuration, here."),
+    "circus-bridge": (f"{_HERE}.machine.plugin:circus_bridge", "Speak Circus's protocol."),
     "daemon": (f"{_HERE}.machine.daemon:command", "Become the supervisor in this process."),
     "schema": (f"{_HERE}.machine.schema:schema", "JSON Schema of chapiteau.toml."),
 }

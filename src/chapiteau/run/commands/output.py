@@ -1,5 +1,6 @@
 """`logs` and `events`: what the services say, and what happened to them."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,12 +11,15 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.units import parse_duration
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.plumbing.project import find_config
+from chapiteau.run.client.address import run_dir_of
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option, service_names
 from chapiteau.run.commands.showing.lines import LinePrinter, event_line
 from chapiteau.run.commands.showing.patience import follow_events, follow_logs
+from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogQuery, Lost
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
 
 __all__ = ["events", "logs"]
 
@@ -57,11 +61,21 @@ def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> 
     client = Client.find(config)
     items = follow_logs(client, query) if follow else client.logs(query)
     printer = LinePrinter(colour=colour_wanted())
-    for item in items:
+    for item in _or_say_where(items, config):
         if json_wanted:
             print_json({"lost": item.count} if isinstance(item, Lost) else item.to_dict())
         else:
             click.echo(printer.line(item), color=True)
+
+
+def _or_say_where(items: Iterator[LogLine | Lost], config: str | None) -> Iterator[LogLine | Lost]:
+    """The items; when nobody runs, the files are still there."""
+    try:
+        yield from items
+    except NotRunningError as exc:
+        folder = run_dir_of(find_config(config)) / "log"
+        hint = f"start it with `chapiteau up`; older output is in {folder}"
+        raise NotRunningError(exc.what, hint=hint) from exc
 
 
 @click.command("events")

@@ -89,9 +89,9 @@ def look_at_project(config: Config) -> Iterator[Finding]:
     yield _answers(config)
     yield from _space(config)
     yield _catch("roles", lambda: access_of(config.spec.project))
-    running = bool(living_holder(config.run_dir / "lock"))
+    keeper = living_holder(config.run_dir / "lock")
     for name, wanted in config.spec.socket.items():
-        yield _socket(name, wanted, config.path.parent, ours=running)
+        yield _socket(name, wanted, config.path.parent, keeper=keeper)
     for name, service in config.spec.named():
         yield _catch(f"service {name}", _service_check(name, service, config))
 
@@ -157,7 +157,7 @@ def _space(config: Config) -> Iterator[Finding]:
         yield _bad(f"{left // 2**20} MiB left on the disk of {folder}", "output will be dropped")
 
 
-def _socket(name: str, wanted: Socket, folder: Path, *, ours: bool) -> Finding:
+def _socket(name: str, wanted: Socket, folder: Path, *, keeper: int) -> Finding:
     kind = socket.SOCK_STREAM if wanted.type == "stream" else socket.SOCK_DGRAM
     if wanted.path:
         parent = (folder / wanted.path).parent
@@ -172,7 +172,7 @@ def _socket(name: str, wanted: Socket, folder: Path, *, ours: bool) -> Finding:
             probe.bind((wanted.host, wanted.port))
         except OSError as exc:
             holder = holder_of(wanted.port) if exc.errno == errno.EADDRINUSE else ""
-            if ours and holder:
+            if keeper and f"pid {keeper} (" in holder:
                 return _fine(f"{shown}, held by {holder}")
             text = f"{shown}: {exc.strerror}" + (f", held by {holder}" if holder else "")
             return _bad(text, "stop that program, or choose another port" if holder else "")
