@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +17,8 @@ if TYPE_CHECKING:
     from tests.service.serving.conftest import Site
 
 pytestmark = pytest.mark.slow
+
+HERE = Path(__file__).parent
 
 
 def test_many_requests_on_one_connection_also_sent_ahead(site: Site) -> None:
@@ -202,3 +209,28 @@ def test_threads_of_a_worker_serve_at_the_same_time(site: Site) -> None:
     for thread in threads:
         thread.join()
     assert time.monotonic() - before < 1.5
+
+
+def test_the_access_log_has_one_line_of_json_per_request(tmp_path: Path) -> None:
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", "service", "serve", "apps:app",
+         "--bind", f"unix:{tmp_path}/s", "--access-log", "--linger", "0"],
+        cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert worker.stderr is not None
+    assert worker.stderr.readline().strip().endswith(f"unix:{tmp_path}/s")
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.connect(f"{tmp_path}/s")
+        wire.sendall(b"GET /big?3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        while wire.recv(4096):
+            pass
+    worker.terminate()
+    told, _ = worker.communicate(timeout=15)
+    (line,) = [json.loads(text) for text in told.splitlines()]
+    assert (line["method"], line["path"], line["query"], line["status"]) == (
+        "GET",
+        "/big",
+        "3",
+        200,
+    )
+    assert line["ms"] >= 0

@@ -20,7 +20,10 @@ __all__ = ["serve"]
 )
 @click.option("--drain", default=60.0, show_default=True, type=click.FloatRange(0),
               help="After TERM, seconds for which running requests may go on.")  # fmt: skip
-def serve(app: str, bind: tuple[str, ...], threads: int, linger: float, drain: float) -> None:
+@click.option("--access-log", is_flag=True, help="Write one line of JSON per request to stdout.")
+def serve(
+    app: str, bind: tuple[str, ...], threads: int, linger: float, drain: float, access_log: bool
+) -> None:
     """Serve a WSGI application with one process.
 
     Sockets come from LISTEN_FDS (a supervisor's or systemd's), else from --bind, else
@@ -30,6 +33,7 @@ def serve(app: str, bind: tuple[str, ...], threads: int, linger: float, drain: f
 
     from chapiteau.plumbing.clock import SystemClock
     from chapiteau.service.engine.loading import load_app
+    from chapiteau.service.engine.serving.accesslog import AccessLog
     from chapiteau.service.engine.serving.listeners import bind as listen
     from chapiteau.service.engine.serving.listeners import inherited
     from chapiteau.service.engine.serving.notify import Notifier
@@ -47,7 +51,12 @@ def serve(app: str, bind: tuple[str, ...], threads: int, linger: float, drain: f
     made = load_app(app)
     for listener in listeners:
         click.echo(f"serving {app} on {_address(listener.getsockname())}", err=True)
-    options = ServeOptions(threads=threads, linger=linger, drain_timeout=drain)
+    options = ServeOptions(
+        threads=threads,
+        linger=linger,
+        drain_timeout=drain,
+        access_log=AccessLog(sys.stdout) if access_log else None,
+    )
     sys.exit(run(made, listeners, SystemClock(), options, notifier))
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from chapiteau.service.engine.serving.accesslog import AccessLog
 from chapiteau.service.logic.wire.http1 import Limits
 
 __all__ = ["ServeOptions"]
@@ -19,4 +20,5 @@ class ServeOptions:
     drain_timeout: float = 60.0
     max_connections: int = 1000
     requests_per_connection: int = 1000
+    access_log: AccessLog | None = None
     limits: Limits = field(default_factory=Limits)

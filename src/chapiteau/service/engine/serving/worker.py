@@ -21,14 +21,13 @@ from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.service.engine.serving.connection import Connection, Incoming
-from chapiteau.service.engine.serving.listeners import port_of
+from chapiteau.service.engine.serving.door import Door
 from chapiteau.service.engine.serving.options import ServeOptions
 from chapiteau.service.engine.serving.poller import READ, WRITE, new_poller
 from chapiteau.service.engine.serving.wsgi import (
     Application,
     Dates,
     Exchange,
-    base_environ,
     environ_for,
     refusal,
 )
@@ -40,7 +39,6 @@ _log = logging.getLogger("chapiteau.service.worker")
 
 _BLINK: Final = 0.005  # seconds in one request after which another thread may lead
 _SLOW: Final = 0.002  # mean seconds per request above which the lead is given away beforehand
-_POLITE: Final = 0.001  # seconds for which a busy leader leaves a connection to its siblings
 _SWEEP: Final = 1.0  # seconds between two looks at timeouts
 _LINGER_READ: Final = 2.0  # seconds in which a refused client may still send into the void
 
@@ -61,10 +59,8 @@ class Worker:
         self._dates = Dates(clock.wall)
         self._parser = HeadParser(self.options.limits)
         self._poller = new_poller()
-        self._listeners: dict[int, tuple[socket.socket, dict[str, Any]]] = {}
-        self._accepting = False
-        self._left_since = 0.0
-        self._resume_at = 0.0
+        threads = self.options.threads > 1
+        self._door = Door(listeners, self._poller, clock.now, threads=threads)
         self._conns: dict[int, Connection] = {}
         self._returned: deque[Connection] = deque()
         self._lead = threading.Lock()
@@ -84,19 +80,11 @@ class Worker:
         for end in (self._wake_out, self._wake_in):
             os.set_blocking(end, False)
         self._poller.register(self._wake_out, READ)
-        for listener in listeners:
-            listener.setblocking(False)
-            if listener.family != socket.AF_UNIX and hasattr(socket, "TCP_DEFER_ACCEPT"):
-                # The kernel hands a connection over when its first bytes are there. So we hold
-                # none that we can't serve at once, and a kill of this process hurts fewer.
-                listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
-            base = base_environ(*port_of(listener), threads=self.options.threads > 1)
-            self._listeners[listener.fileno()] = (listener, base)
 
     # ── from outside ─────────────────────────────────────────────────────────────────────────
     def start(self) -> None:
         """Begin to accept."""
-        self._accept_again()
+        self._door.open()
         for number in range(self.options.threads):
             thread = threading.Thread(target=self._work, name=f"worker {number}", daemon=True)
             self._threads.append(thread)
@@ -153,7 +141,7 @@ class Worker:
                 self._start_drain()
             if self._now() >= self._next_sweep and not self._sweep():
                 return False
-            if self._draining and not self._conns and not self._listeners:
+            if self._draining and not self._conns and self._door.gone:
                 self.finished.set()
                 self.ring()
                 return True
@@ -161,7 +149,7 @@ class Worker:
     def _serve_ready(self) -> bool:
         ready = self._poller.poll(self._patience())
         for fd, events in ready:
-            if fd in self._listeners and self._leave_it(len(ready)):
+            if fd in self._door and self._door.leave(len(ready)):
                 continue
             if not self._event(fd, events):
                 return False
@@ -183,64 +171,22 @@ class Worker:
         conn = self._conns.get(fd)
         if conn is not None:
             return self._ready(conn, events)
-        if fd in self._listeners:
+        if fd in self._door:
             return self._accept(fd)
         if fd == self._wake_out:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._wake_out, 4096)
         return True
 
-    def _leave_it(self, ready: int) -> bool:
-        """Whether a waiting connection is left to a sibling with less to do, for a moment."""
-        if ready > 1:
-            now = self._now()
-            self._left_since = self._left_since or now
-            if now - self._left_since < _POLITE:
-                return True
-        self._left_since = 0.0
-        return False
-
-    # ── accepting ────────────────────────────────────────────────────────────────────────────
     def _accept(self, fd: int) -> bool:
-        listener, base = self._listeners[fd]
-        try:
-            sock, address = listener.accept()
-        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-            return True  # a sibling was faster, or the client has gone
-        except OSError as exc:
-            _log.warning("can't accept: %s", exc)
-            self._accept_not(1.0)
+        conn = self._door.take(fd)
+        if conn is None:
             return True
-        conn = self._welcome(sock, address, base)
+        self._conns[conn.fd] = conn
         if len(self._conns) >= self.options.max_connections:
-            self._accept_not(0.0)
+            self._door.shut()
         # Mostly the request is there already: no need to ask the poller first.
         return self._ready(conn, READ)
-
-    def _welcome(self, sock: socket.socket, address: Any, base: dict[str, Any]) -> Connection:
-        sock.setblocking(False)
-        own = base.copy()
-        if isinstance(address, tuple):
-            own["REMOTE_ADDR"], own["REMOTE_PORT"] = address[0], str(address[1])
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        else:
-            own["REMOTE_ADDR"] = ""
-        conn = Connection(sock, own, self._now())
-        self._conns[conn.fd] = conn
-        return conn
-
-    def _accept_not(self, pause: float) -> None:
-        if self._accepting:
-            self._accepting = False
-            for fd in self._listeners:
-                self._poller.unregister(fd)
-        self._resume_at = self._now() + pause
-
-    def _accept_again(self) -> None:
-        if not self._accepting:
-            self._accepting = True
-            for fd in self._listeners:
-                self._poller.register(fd, READ)
 
     # ── one connection ───────────────────────────────────────────────────────────────────────
     def _ready(self, conn: Connection, events: int) -> bool:
@@ -296,6 +242,10 @@ class Worker:
             self._lead.release()
         exchange.run(self._app, environ)
         ended = self._now()
+        if self.options.access_log is not None:
+            self.options.access_log.write(
+                environ, exchange.status, ended - started, self._dates.wall()
+            )
         if leading:
             try:
                 self._token.pop()
@@ -330,16 +280,15 @@ class Worker:
         self._watch(conn, 0)
         del self._conns[conn.fd]
         conn.close()
-        if not self._accepting and self._resume_at <= self._now() and self._listeners:
-            self._accept_again()
+        if not self._draining and len(self._conns) < self.options.max_connections:
+            self._door.open()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────
     def _sweep(self) -> bool:
         now = self._now()
         self._next_sweep = now + self._patience()
-        room = len(self._conns) < self.options.max_connections
-        if room and self._listeners and self._resume_at <= now:
-            self._accept_again()
+        if not self._draining and len(self._conns) < self.options.max_connections:
+            self._door.open()
         for conn in [c for c in self._conns.values() if not c.busy]:
             if not self._overdue(conn, now):
                 return False
@@ -370,30 +319,12 @@ class Worker:
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────
     def _start_drain(self) -> None:
-        """Take what is in the queue because of us, then leave it to the siblings.
-
-        A connection may have come for which the kernel has woken only this process. So first
-        stop listening for more, then accept until nothing is there.
-        """
+        """Take what is in the queue because of us, then leave it to the siblings."""
         self._draining = True
         self._linger_until = self._now() + self.options.linger
-        self._accept_not(float("inf"))
-        for fd in list(self._listeners):
-            listener, _ = self._listeners[fd]
-            while len(self._conns) < self.options.max_connections and self._accept_last(fd):
-                pass
-            del self._listeners[fd]
-            listener.close()
-
-    def _accept_last(self, fd: int) -> bool:
-        """Accept one more without running it yet; False when the queue is empty."""
-        listener, base = self._listeners[fd]
-        try:
-            sock, address = listener.accept()
-        except OSError:
-            return False
-        self._watch(self._welcome(sock, address, base), READ)
-        return True
+        for conn in self._door.close(self.options.max_connections):
+            self._conns[conn.fd] = conn
+            self._watch(conn, READ)
 
 
 def _yes() -> bool:

@@ -75,13 +75,13 @@ class Dates:
     """The Date header, written once a second."""
 
     def __init__(self, wall: Callable[[], float]) -> None:
-        self._wall = wall
+        self.wall = wall
         self._second = 0
         self._line = ""
 
     def line(self) -> str:
         """`Date: …` with its line end."""
-        second = int(self._wall())
+        second = int(self.wall())
         if second != self._second:
             self._line = f"Date: {formatdate(second, usegmt=True)}\r\n"
             self._second = second

@@ -1,0 +1,31 @@
+"""One line of JSON per request."""
+
+import json
+from typing import Any, TextIO
+
+__all__ = ["AccessLog"]
+
+
+class AccessLog:
+    """Writes what was asked and answered; a reader that has gone never hurts the service."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, environ: dict[str, Any], status: str, seconds: float, wall: float) -> None:
+        """One request; `seconds` is the time inside the application."""
+        line = {
+            "time": round(wall, 3),
+            "method": environ["REQUEST_METHOD"],
+            "path": environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace"),
+            "query": environ["QUERY_STRING"],
+            "status": int(status[:3]) if status[:3].isdigit() else 0,
+            "ms": round(seconds * 1000, 3),
+            "client": environ.get("REMOTE_ADDR", ""),
+            "request_id": environ.get("chapiteau.request_id", ""),
+        }
+        try:
+            self._stream.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
