@@ -9,7 +9,7 @@ Values are integer microseconds.
 import itertools
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 __all__ = ["Histogram"]
@@ -43,6 +43,24 @@ class Histogram:
         self.total += value * times
         self.low = min(self.low, value)
         self.high = max(self.high, value)
+
+    def record_counts(self, counts: Mapping[int, int]) -> None:
+        """Count many values at once: value → how often. Much cheaper than `record` for each."""
+        mine = self._counts
+        for value, times in counts.items():
+            if value < 0 or value > _TOP:
+                self.record(value, times)
+                continue
+            index = value
+            if value >= SUB:
+                shift = value.bit_length() - _BITS
+                index = (shift << (_BITS - 1)) + (value >> shift)
+            mine[index] = mine.get(index, 0) + times
+            self.count += times
+            self.total += value * times
+        if counts:
+            self.low = min(self.low, max(0, min(counts)))
+            self.high = max(self.high, min(_TOP, max(counts)))
 
     def merge(self, other: "Histogram") -> None:
         """Add all of another's counts to this one."""

@@ -221,6 +221,8 @@ def test_the_front_door_stays_light() -> None:
         "try: run()\nexcept SystemExit: pass\n"
         "print([m for m in ('asyncio', 'ssl', 'sqlite3') if m in sys.modules], file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
 
     assert done.stderr.strip() == "[]"

@@ -122,7 +122,7 @@ class Session:
     def begin(self, lag: float) -> None:
         """A new iteration begins, this many seconds later than it was meant to."""
         self.iteration += 1
-        if self.cookies or self._start_cookies:
+        if self.cookies.kept or self._start_cookies.kept:
             self.cookies = self._start_cookies.copy()
         self._lag = lag
         self._sent = 0
@@ -145,7 +145,7 @@ class Session:
         intended = asked - self._lag
         self._lag = 0.0
         data = prepared.data
-        if self.headers or self.cookies:
+        if self.headers or self.cookies.kept:
             data = self._dressed(prepared)
         exchange = Exchange(
             self._loop, data, asked + prepared.timeout, prepared.bare, prepared.twice

@@ -51,7 +51,7 @@ class Stagehand(Protocol):
 class User:
     """Runs a session when called; with `looping`, one after the other until that is taken back."""
 
-    __slots__ = ("_call", "_due", "_hand", "_leaving", "_number", "busy", "looping", "task")
+    __slots__ = ("_call", "_cut", "_due", "_hand", "_leaving", "_number", "busy", "looping", "task")
 
     def __init__(self, hand: Stagehand, number: int) -> None:
         self._hand = hand
@@ -59,6 +59,7 @@ class User:
         self._call = Wakeup(hand.loop)
         self._due = 0.0
         self._leaving = False
+        self._cut = False
         self.busy = False
         self.looping = False
         self.task: asyncio.Task[None] | None = None
@@ -78,6 +79,7 @@ class User:
         """End the session at hand; the user stays."""
         self.looping = False
         if self.busy and self.task is not None:
+            self._cut = True
             self.task.cancel()
 
     def leave(self) -> None:
@@ -117,8 +119,10 @@ class User:
                 if not session.sent:
                     await asyncio.sleep(0 if good else _AFTER_FAILURE)
             except asyncio.CancelledError:
+                if not self._cut or self.task is None:
+                    raise  # the loop itself ends
                 # Cut off: only this session ends. The Task must not stay marked as cancelled.
-                if self.task is not None:
-                    self.task.uncancel()
+                self._cut = False
+                self.task.uncancel()
                 return
             due = self._hand.now()

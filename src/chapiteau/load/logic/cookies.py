@@ -38,21 +38,21 @@ class Cookie:
 class CookieJar:
     """What a user's browser would hold. Expiry times are not kept: sessions are short."""
 
-    __slots__ = ("_cookies",)
+    __slots__ = ("kept",)
 
     def __init__(self) -> None:
-        self._cookies: dict[tuple[str, str, str], Cookie] = {}
+        self.kept: dict[tuple[str, str, str], Cookie] = {}  # by domain, path and name
 
     def __len__(self) -> int:
-        return len(self._cookies)
+        return len(self.kept)
 
     def __bool__(self) -> bool:
-        return bool(self._cookies)
+        return bool(self.kept)
 
     def copy(self) -> "CookieJar":
         """The same cookies in a jar of their own."""
         made = CookieJar()
-        made._cookies = dict(self._cookies)
+        made.kept = dict(self.kept)
         return made
 
     def take(self, at: Address, fields: list[str]) -> None:
@@ -84,23 +84,23 @@ class CookieJar:
         )
         place = (cookie.domain or cookie.host, cookie.path, cookie.name)
         if _gone(given):
-            self._cookies.pop(place, None)
+            self.kept.pop(place, None)
         else:
-            self._cookies[place] = cookie
+            self.kept[place] = cookie
 
     def field(self, at: Address) -> str:
         """The Cookie field for a request to this address; "" when none fits."""
-        fitting = [c for c in self._cookies.values() if c.fits(at)]
+        fitting = [c for c in self.kept.values() if c.fits(at)]
         fitting.sort(key=lambda c: -len(c.path))
         return "; ".join(f"{c.name}={c.value}" for c in fitting)
 
     def get(self, name: str, default: str = "") -> str:
         """The value of the first cookie of this name."""
-        return next((c.value for c in self._cookies.values() if c.name == name), default)
+        return next((c.value for c in self.kept.values() if c.name == name), default)
 
     def set(self, name: str, value: str, host: str) -> None:
         """Put a cookie of our own in."""
-        self._cookies[host, "/", name] = Cookie(name, value, host)
+        self.kept[host, "/", name] = Cookie(name, value, host)
 
 
 def _default_path(path: str) -> str:

@@ -16,6 +16,11 @@ _MOST_CHUNK_LINE: Final = 8 * 1024
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
 _NO_BODY: Final = frozenset({204, 304})
 
+_MOST_KNOWN: Final = 256
+
+# What a head that came before said: status, keep the connection, length of the body.
+Known = dict[bytes, tuple[int, bool, int]]
+
 # How the body ends.
 _HEAD, _LENGTH, _CHUNKED, _CLOSE = range(4)
 
@@ -27,9 +32,23 @@ class AnswerReader:
     may be used again) and `rest` (bytes beyond it) tell about it until `start` is called.
     """
 
-    __slots__ = ("_bare", "_chunks", "_mode", "_need", "body", "head", "keep", "rest", "status")
+    __slots__ = (
+        "_bare",
+        "_chunks",
+        "_known",
+        "_mode",
+        "_need",
+        "body",
+        "head",
+        "keep",
+        "rest",
+        "status",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, known: Known | None = None) -> None:
+        """`known` is shared by readers of one service: its heads repeat, byte for byte, until
+        the second in their Date changes, and one look-up then spares reading them."""
+        self._known = {} if known is None else known
         self._bare = False
         self._mode = _HEAD
         self._need = 0
@@ -56,7 +75,18 @@ class AnswerReader:
         if self._mode == _HEAD:
             if self.rest:
                 data = self.rest + data
-            return self._read_head(data)
+            # The usual case written out: one read with a whole answer whose head is known.
+            stop = data.find(b"\r\n\r\n")
+            known = self._known.get(data[: stop + 2])
+            if known is None or self._bare:
+                return self._read_head(data, stop)
+            self.status, self.keep, length = known
+            self.head = data[: stop + 2]
+            self.body = body = data[stop + 4 :]
+            if len(body) == length:
+                self.rest = b""
+                return True
+            return self._take(data, stop + 4, length)
         if self._mode == _LENGTH:
             return self._read_length(data)
         if self._mode == _CHUNKED:
@@ -73,8 +103,7 @@ class AnswerReader:
         self._mode = _HEAD
         return True
 
-    def _read_head(self, data: bytes) -> bool:
-        stop = data.find(b"\r\n\r\n")
+    def _read_head(self, data: bytes, stop: int) -> bool:
         if stop < 0:
             if len(data) > _MOST_HEAD:
                 raise BadAnswerError(f"a head of more than {_MOST_HEAD} bytes")
@@ -82,14 +111,15 @@ class AnswerReader:
                 raise BadAnswerError(f"not an HTTP/1 answer: {data[:40]!r}")
             self.rest = data
             return False
+        head = data[: stop + 2]
         if data[:7] != b"HTTP/1." or not data[9:12].isdigit():
             raise BadAnswerError(f"not an HTTP/1 answer: {data[:40]!r}")
         status = int(data[9:12])
         if status < 200 and status != 101:
             return self._skip_interim(data[stop + 4 :])
         self.status = status
-        self.head = data[: stop + 2]
-        low = self.head.lower()
+        self.head = head
+        low = head.lower()
         if b"\nconnection:" in low or data[7] == 48:  # "0" of HTTP/1.0
             self.keep = _keeps(low, old=data[7] == 48)
         return self._frame(low, data, stop + 4)
@@ -110,15 +140,25 @@ class AnswerReader:
             at = low.find(b"\ncontent-length:")
             if at >= 0:
                 length = _length(low, at + 16)
-                if len(data) - start >= length:
-                    return self._whole(data, start, start + length)
-                self._mode = _LENGTH
-                self._need = length - (len(data) - start)
-                self._chunks.append(data[start:])
-                self.rest = b""
-                return False
+                if len(self._known) >= _MOST_KNOWN:
+                    self._known.clear()
+                self._known[self.head] = (self.status, self.keep, length)
+                return self._take(data, start, length)
         self._mode = _CLOSE
         self.keep = False
+        self._chunks.append(data[start:])
+        self.rest = b""
+        return False
+
+    def _take(self, data: bytes, start: int, length: int) -> bool:
+        """A body of this length, or as much of it as has come."""
+        stop = start + length
+        if len(data) >= stop:
+            self.body = data[start:stop]
+            self.rest = data[stop:] if len(data) > stop else b""
+            return True
+        self._mode = _LENGTH
+        self._need = stop - len(data)
         self._chunks.append(data[start:])
         self.rest = b""
         return False

@@ -91,11 +91,17 @@ class Tally:
 
     def iteration(self, scenario: str, *, good: bool) -> None:
         """A session of this scenario has ended."""
-        self._iterations.setdefault(scenario, [0, 0])[0 if good else 1] += 1
+        pair = self._iterations.get(scenario)
+        if pair is None:
+            pair = self._iterations[scenario] = [0, 0]
+        pair[not good] += 1
 
     def check(self, label: str, *, good: bool) -> None:
         """A check passed or not."""
-        self._checks.setdefault(label, [0, 0])[0 if good else 1] += 1
+        pair = self._checks.get(label)
+        if pair is None:
+            pair = self._checks[label] = [0, 0]
+        pair[not good] += 1
 
     def crash(self, what: str, sample: str) -> None:
         """A scenario raised; `what` groups, one `sample` of each group is kept."""
@@ -175,8 +181,7 @@ def _metric(metric: Frame) -> Frame:
 def _histogram(values: Iterable[int]) -> Histogram:
     """Counted by value first: at a high rate most of them come many times."""
     made = Histogram()
-    for value, times in Counter(values).items():
-        made.record(value, times)
+    made.record_counts(Counter(values))
     return made
 
 

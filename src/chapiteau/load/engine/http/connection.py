@@ -25,6 +25,7 @@ class Connection:
     __slots__ = (
         "_closed",
         "_events",
+        "_now",
         "_reactor",
         "_reader",
         "_recv",
@@ -45,12 +46,13 @@ class Connection:
         self.phase = "connecting"
         self.served = 0
         self.opened = origin.now()
+        self._now = origin.now
         self.fd = sock.fileno()
         self._sock = sock
         self._send = sock.send
         self._recv = sock.recv
         self._reactor = reactor
-        self._reader = AnswerReader()
+        self._reader = AnswerReader(origin.known)
         self._rest: bytes | memoryview = b""
         self._closed = False
         self._events = WRITE
@@ -62,9 +64,20 @@ class Connection:
         self.exchange = exchange
         exchange.connection = self
         self._reader.start(bare=exchange.bare)
-        exchange.sent = self.origin.now()
+        exchange.sent = self._now()
         self.phase = "waiting for the answer"
-        self._write(exchange.data)
+        # `_write` written out: a call less in the engine's hottest line.
+        data = exchange.data
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            self._lost(exc)
+            return
+        if sent < len(data):
+            self._rest = memoryview(data)[sent:]
+            self._wait_for(READ | WRITE)
 
     def _write(self, data: bytes) -> None:
         """Hand bytes to the kernel; what it doesn't take goes out when there is room."""
@@ -150,7 +163,7 @@ class Connection:
     def _done(self, exchange: Exchange) -> None:
         reader = self._reader
         origin = self.origin
-        exchange.ended = origin.now()
+        exchange.ended = self._now()
         exchange.status = reader.status
         exchange.head = reader.head
         exchange.body = reader.body
@@ -195,7 +208,7 @@ class Connection:
             exchange.tried = True
             self.origin.send_again(exchange)
         else:
-            exchange.ended = self.origin.now()
+            exchange.ended = self._now()
             exchange.fail(network_error(exc, phase))
 
     def _give_up(self, error: ExchangeError) -> None:
@@ -204,7 +217,7 @@ class Connection:
         self.close()
         if exchange is not None:
             exchange.connection = None
-            exchange.ended = self.origin.now()
+            exchange.ended = self._now()
             exchange.fail(error)
 
     def overdue(self) -> None:

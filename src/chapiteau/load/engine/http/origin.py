@@ -14,6 +14,7 @@ from chapiteau.load.engine.http.exchange import Exchange
 from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.engine.http.tls import TlsConnection
 from chapiteau.load.errors import ExchangeError
+from chapiteau.load.logic.http1 import Known
 
 __all__ = ["Origin", "Wiring"]
 
@@ -51,6 +52,7 @@ class Origin:
         self.secure = scheme == "https"
         self.name = f"{scheme}://{host}:{port}"
         self.connections: set[Connection] = set()
+        self.known: Known = {}  # heads of answers that came before
         self.tls_session: ssl.SSLSession | None = None
         self.resolving: asyncio.Task[None] | None = None
         self._wiring = wiring
