@@ -183,7 +183,8 @@ def on_a_free_port(folder: Path) -> Path:
 
 def main(mode: str = "stay", folder: str = "") -> int:
     """The demo; 1 when something failed or something was left behind."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for sign in (signal.SIGINT, signal.SIGTERM):  # a shell's background job ignores the first
+        signal.signal(sign, signal.default_int_handler)
     demo = Demo(on_a_free_port(Path(folder or ROOT / "examples" / "atlas").resolve()))
     leftovers = Leftovers(demo.stage.folder)
     try:

@@ -23,14 +23,16 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 FOLDER = Path(chapiteau.run.engine.keeper.__file__).parent
-# A brain that hands its end of the channel to the test, and sleeps.
+# A brain that hands its end of the channel to the test, and sleeps for as long as its keeper lives.
 BRAIN = """
-import os, socket, sys, signal
+import os, socket, sys, time
 out = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 out.connect(sys.argv[1])
 socket.send_fds(out, [str(os.getpid()).encode()], [int(os.environ["CHAPITEAU_KEEPER_FD"])])
 os.close(int(os.environ["CHAPITEAU_KEEPER_FD"]))
-signal.pause()
+keeper = os.getppid()
+while os.getppid() == keeper:
+    time.sleep(0.1)
 """
 
 
@@ -43,7 +45,18 @@ class Keeper:
         self.listener.listen()
         self.listener.settimeout(10)
         brain = [sys.executable, "-I", "-S", "-c", BRAIN, str(folder / "b.sock")]
-        words = [sys.executable, "-I", "-S", str(FOLDER), "start", "-", str(folder), "0", "-1"]
+        words = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(FOLDER),
+            "start",
+            "-",
+            "run",
+            str(folder),
+            "0",
+            "-1",
+        ]
         self.process = subprocess.Popen([*words, *brain], cwd="/")
         self.number = 0
         self.news: list[dict[str, Any]] = []
