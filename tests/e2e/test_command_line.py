@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from chapiteau.run.client import Client
 from tests.support import alive, run_cli, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 pytestmark = pytest.mark.slow
 
@@ -83,34 +82,39 @@ class Foreground:
 
 
 @pytest.fixture
-def foreground(folder: Path) -> Iterator[Foreground]:
-    started = Foreground.__new__(Foreground)
-    yield started
-    if hasattr(started, "child"):
-        with contextlib.suppress(ProcessLookupError):
-            started.child.kill()
-        started.child.communicate()
+def foreground(folder: Path) -> Iterator[Callable[..., Foreground]]:
+    """`foreground("up")` starts it; what still runs at the end is killed."""
+    started: list[Foreground] = []
+
+    def start(*words: str) -> Foreground:
+        started.append(Foreground(folder, *words))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.child.kill()
+        one.child.communicate()
 
 
 def test_in_the_foreground_output_is_shown_and_ctrl_c_ends_all(
-    folder: Path, foreground: Foreground
+    folder: Path, foreground: Callable[..., Foreground]
 ) -> None:
     write(folder, f'[socket.web]\n[service.web]\n{TICK}\nsockets = ["web"]\nprocesses = 2\n')
-    foreground.__init__(folder, "up")  # type: ignore[misc]
-    told = foreground.until("is ready\n  web  http://127.0.0.1:")
-    foreground.until("web.2 | tick\n")
-    foreground.until("web.1 | tick\n")
+    shown = foreground("up")
+    told = shown.until("is ready\n  web  http://127.0.0.1:")
+    shown.until("web.2 | tick\n")
+    shown.until("web.1 | tick\n")
     assert "service.ready web" in told
     status = Client.find(folder).status()
     pids = [p.pid for s in status.services for p in s.processes]
-    foreground.child.send_signal(signal.SIGINT)
-    assert foreground.end() == 0
-    assert "stopping … (again: faster)" in foreground.output
+    shown.child.send_signal(signal.SIGINT)
+    assert shown.end() == 0
+    assert "stopping … (again: faster)" in shown.output
     wait_for(lambda: not any(map(alive, [*pids, status.pid, status.keeper_pid])))
 
 
 def test_a_second_ctrl_c_does_not_wait_for_the_stubborn(
-    folder: Path, foreground: Foreground
+    folder: Path, foreground: Callable[..., Foreground]
 ) -> None:
     write(
         folder,
@@ -120,15 +124,17 @@ def test_a_second_ctrl_c_does_not_wait_for_the_stubborn(
         stop_timeout = "60s"
         """,
     )
-    foreground.__init__(folder, "up")  # type: ignore[misc]
-    foreground.until("is ready")
-    foreground.child.send_signal(signal.SIGINT)
-    foreground.until("process.stopping")
-    foreground.child.send_signal(signal.SIGINT)
-    assert foreground.end() == 130
+    shown = foreground("up")
+    shown.until("is ready")
+    shown.child.send_signal(signal.SIGINT)
+    shown.until("process.stopping")
+    shown.child.send_signal(signal.SIGINT)
+    assert shown.end() == 130
 
 
-def test_output_goes_on_when_the_brain_is_killed(folder: Path, foreground: Foreground) -> None:
+def test_output_goes_on_when_the_brain_is_killed(
+    folder: Path, foreground: Callable[..., Foreground]
+) -> None:
     write(
         folder,
         """
@@ -136,17 +142,19 @@ def test_output_goes_on_when_the_brain_is_killed(folder: Path, foreground: Foreg
         command = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo n=$i; sleep 0.02; done"]
         """,
     )
-    foreground.__init__(folder, "up")  # type: ignore[misc]
-    seen = foreground.until("n=20\n")
+    shown = foreground("up")
+    seen = shown.until("n=20\n")
     os.kill(Client.find(folder).status().pid, signal.SIGKILL)
-    seen += foreground.until("n=200\n")
+    seen += shown.until("n=200\n")
     numbers = [int(n) for n in re.findall(r"n=(\d+)\n", seen)]
     assert numbers == list(range(1, 201)), "a line was lost, doubled or out of order"
-    foreground.child.send_signal(signal.SIGTERM)
-    assert foreground.end() == 0
+    shown.child.send_signal(signal.SIGTERM)
+    assert shown.end() == 0
 
 
-def test_an_essential_service_takes_up_down_with_it(folder: Path, foreground: Foreground) -> None:
+def test_an_essential_service_takes_up_down_with_it(
+    folder: Path, foreground: Callable[..., Foreground]
+) -> None:
     write(
         folder,
         f"""
@@ -158,10 +166,10 @@ def test_an_essential_service_takes_up_down_with_it(folder: Path, foreground: Fo
         restart = {{policy = "never"}}
         """,
     )
-    foreground.__init__(folder, "up")  # type: ignore[misc]
-    assert foreground.end() not in {0, 130}
-    assert "main" in foreground.output
-    assert "broken" in foreground.output
+    shown = foreground("up")
+    assert shown.end() not in {0, 130}
+    assert "main" in shown.output
+    assert "broken" in shown.output
 
 
 def test_only_what_is_named_starts_and_what_it_needs(folder: Path) -> None:
@@ -289,7 +297,7 @@ def test_a_secret_is_nowhere_but_in_the_process(folder: Path) -> None:
     assert "hush" not in told
 
 
-def test_logs_follow_and_filter(folder: Path) -> None:
+def test_logs_follow_and_filter(folder: Path, foreground: Callable[..., Foreground]) -> None:
     client = up(
         folder,
         """
@@ -301,9 +309,7 @@ def test_logs_follow_and_filter(folder: Path) -> None:
     assert run_cli("logs", "--grep", "^t", cwd=folder).stdout.count("web.1 | t") == 2
     only = run_cli("logs", "--stream", "stderr", "--json", cwd=folder).stdout
     assert [json.loads(line)["text"] for line in only.splitlines()] == ["two"]
-    follower = Foreground(folder, "logs", "-f", "-n", "5")
+    follower = foreground("logs", "-f", "-n", "5")
     follower.until("three\n")
     client.command("restart", "web")
     follower.until("web.1 | one\n")
-    follower.child.terminate()
-    follower.child.communicate()

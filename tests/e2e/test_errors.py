@@ -77,8 +77,8 @@ def test_a_command_that_is_not_there(folder: Path) -> None:
 
 @not_as_root
 def test_another_user_needs_root(folder: Path) -> None:
-    done = up(folder, '[service.web]\ncommand = "sleep 9"\nuser = "nobody"\n')
-    told(done, 1, "only root may run it as nobody")
+    done = up(folder, '[service.web]\ncommand = "sleep 9"\nuser = "daemon"\n')
+    told(done, 1, "only root may run it as daemon")
 
 
 @as_root
