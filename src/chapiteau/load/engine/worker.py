@@ -251,6 +251,8 @@ def main() -> None:
     """Take orders from the descriptor that the command line names."""
     # Ctrl-C goes to the whole group of the terminal; the parent decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a scenario prints is for people; standard output belongs to the command's own data.
+    os.dup2(2, 1)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
