@@ -12,6 +12,7 @@ import pytest
 
 from tests.run.load import Clients
 from tests.run.project import Project
+from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,7 +118,7 @@ def test_sigkill_of_worker_and_brain_together_loses_no_new_connection(tmp_path: 
                 brain = p.status().pid
                 os.kill(chance.choice(p.pids("web")), signal.SIGKILL)
                 os.kill(brain, signal.SIGKILL)
-                p.when(lambda: len(p.pids("web")) == 3 and p.status().pid != brain, 30)
+                p.when(lambda b=brain: len(p.pids("web")) == 3 and p.status().pid != b, 30)
         p.when(lambda: p.service("web").state == "running")
         assert seen.failed == []
         assert seen.done > 100
@@ -134,7 +135,7 @@ def test_the_keeper_renews_itself_under_load(tmp_path: Path) -> None:
             for _ in range(5):
                 brain = p.when(lambda: p.status().pid)
                 assert p.client.upgrade().ok
-                p.when(lambda: p.status().pid != brain)
+                p.when(lambda b=brain: p.status().pid != b)
         assert p.status().keeper_pid == before.keeper_pid
         assert p.pids("web") + p.pids("writer") == pids
         assert seen.failed == []
@@ -149,5 +150,44 @@ def test_a_second_supervisor_on_the_same_project_is_refused(tmp_path: Path) -> N
     try:
         with pytest.raises(AlreadyRunningError, match=f"pid {p.keeper}"):
             Project(tmp_path, TOML).up()
+    finally:
+        p.down()
+
+
+def test_sigkill_of_the_keeper_doubles_nothing_and_loses_no_request(tmp_path: Path) -> None:
+    """The parent of everything dies: the brain makes another, which finds all of it alive."""
+    p = start(tmp_path)
+    try:
+        pids = p.pids("web") + p.pids("writer")
+        with Clients(p.address("web"), keep=False) as seen:
+            for _ in range(2):
+                old = p.keeper
+                os.kill(old, signal.SIGKILL)
+                p.keeper = p.when(lambda o=old: (k := p.status().keeper_pid) != o and k, 30)
+        assert p.pids("web") + p.pids("writer") == pids
+        assert seen.failed == []
+        # Foster children are watched as well: one that ends is replaced, one that stops is gone.
+        os.kill(pids[0], signal.SIGKILL)
+        p.when(lambda: pids[0] not in p.pids("web") and len(p.pids("web")) == 3, 20)
+        assert p.client.command("stop", "writer").ok
+        assert not alive(pids[3])
+    finally:
+        p.down()
+
+
+def test_sigkill_of_keeper_and_brain_leaves_no_second_copy(tmp_path: Path) -> None:
+    """Nobody is left who knows them: the next start ends what it finds before it starts anew."""
+    p = start(tmp_path)
+    pids = p.pids("web") + p.pids("writer")
+    brain = p.status().pid
+    os.kill(p.keeper, signal.SIGSTOP)
+    os.kill(brain, signal.SIGKILL)
+    os.kill(p.keeper, signal.SIGKILL)
+    wait_for(lambda: not alive(p.keeper))
+    assert all(alive(pid) for pid in pids), "they live on, though nobody knows them"
+    p.up()
+    try:
+        p.until("web", "running", 20)
+        assert not any(alive(pid) for pid in pids)
     finally:
         p.down()

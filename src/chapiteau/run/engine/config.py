@@ -8,9 +8,10 @@ from typing import Any
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.fields import read
-from chapiteau.core.problems import Problem, raise_problems
+from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.plumbing.project import ProjectFile, read_project
 from chapiteau.run.logic.config import SECTIONS, read_spec
+from chapiteau.run.logic.plugins.settings import SHIPPED
 from chapiteau.run.logic.spec import Spec
 
 __all__ = ["Config", "check_config", "load_config"]
@@ -73,7 +74,24 @@ def _read(
     project = read_project(path, os.environ if env is None else env)
     raw = {name: project.data[name] for name in SECTIONS if name in project.data}
     spec, problems = read_spec(raw, project.where, name=project.folder.name)
+    problems += _unknown_plugins(project, spec)
     return project, spec, sorted([*project.problems, *problems], key=_place)
+
+
+def _unknown_plugins(project: ProjectFile, spec: Spec | None) -> Iterator[Problem]:
+    """Short names that neither we nor an installed package offers."""
+    short = {name: p.use for name, p in (spec.plugin if spec else {}).items() if ":" not in p.use}
+    if set(short.values()) <= set(SHIPPED):
+        return
+    from importlib.metadata import entry_points
+
+    known = {*SHIPPED, *entry_points(group="chapiteau.plugins").names}
+    for name, use in short.items():
+        if use not in known:
+            place = ("plugin", name, "use")
+            what = f"{'.'.join(place)}: there is no plugin {use!r}"
+            hint = f"{did_you_mean(use, known)}; your own is written module:Class"
+            yield Problem(project.where(place), what, hint)
 
 
 def _place(problem: Problem) -> tuple[str, int, str]:

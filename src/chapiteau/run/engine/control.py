@@ -26,6 +26,7 @@ _log = logging.getLogger("chapiteau.run.control")
 _LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
 _PER_USER: Final = 512  # connections of one user at a time
 _BODY: Final = 1 << 20
+_NAME: Final = 64  # characters of what a program calls itself
 
 
 async def serve(port: Port, path: Path, access: Access) -> "ControlServer":
@@ -98,7 +99,7 @@ class ControlServer:
                 what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
                 hint = "an admin can give roles: operators = [...] in [project]"
                 return problem(403, what, hint=hint, exit_code=4)
-            request[CALLER] = str(caller)
+            request[CALLER] = _named(caller, request)
             return await handler(request)
 
         return answer
@@ -128,6 +129,12 @@ def _caller(request: web.Request) -> Caller:
     if sock is None:
         return Caller(uid=-1)  # hung up already: a stranger
     return peer_of(sock)
+
+
+def _named(caller: Caller, request: web.Request) -> str:
+    """As events show it: the uid, as the kernel says, and what the program calls itself."""
+    name = "".join(filter(str.isprintable, request.headers.get("Chapiteau-As", "")))[:_NAME]
+    return f"{caller} ({name})" if name else str(caller)
 
 
 @web.middleware

@@ -228,6 +228,8 @@ class Ground:
         data = {k: end[k] for k in ("code", "signal", "oom", "cause", "hint") if end.get(k)}
         if end["code"] is not None:
             data["code"] = end["code"]
+        if instance.asked:
+            data["asked"] = True
         if lines and (number is not None or end["code"] != 0):
             data["lines"] = lines
         self.say("process.exited", how, service=instance.service, process=instance.number,

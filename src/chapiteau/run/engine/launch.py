@@ -60,6 +60,7 @@ def keeper_words(
         str(KEEPER_FOLDER),
         "start",
         "no-new-privs" if gentle else "-",
+        "run",
         str(run_dir),
         str(owner_pid),
         str(LOCK_FD),

@@ -35,12 +35,14 @@ class KeeperLink:
         self.on_exit: Callable[[str, Message], None] = lambda key, end: None
         self.on_asked: Callable[[str], None] = lambda what: None
         self.on_gone: Callable[[], None] = lambda: None
+        self.notes: dict[str, Any] = {}  # as the keeper holds them
         self.children: list[tuple[Message, list[int]]] = []  # as found at `hello`
         self._loop.add_reader(channel, self._read)
 
     async def hello(self) -> Message:
         """What the keeper remembers; `children` then holds (child, its pipes)."""
         answer, _ = await self.ask("hello")
+        self.notes.update(answer["notes"])
         return answer
 
     async def ask(
@@ -55,6 +57,8 @@ class KeeperLink:
 
     def tell(self, op: str, **rest: Any) -> None:
         """Send a request that needs no answer."""
+        if op == "note":
+            self.notes[rest["name"]] = rest["value"]
         self._send({"op": op, **rest}, [])
 
     async def store(self, name: str, fd: int) -> None:

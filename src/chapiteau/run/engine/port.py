@@ -41,6 +41,10 @@ class Port(Protocol):
         """Let the keeper and the brain become those that are installed now; services go on."""
         ...
 
+    def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
+        """Record an event of kind plugin.message."""
+        ...
+
     def config(self) -> dict[str, Any]:
         """The running configuration as plain values; secrets are shown by their place only."""
         ...

@@ -38,6 +38,7 @@ class Surroundings:
     notify_path: Path
     cgroups: Cgroups
     keeper_no_new_privs: bool = False
+    limit: tuple[int, int] = (0, 0)  # RLIMIT_NOFILE that services get
     sockets: dict[str, SocketFact] = field(default_factory=dict)
     per_process: dict[tuple[str, int], SocketFact] = field(default_factory=dict)  # reuse_port
     inherited: Mapping[str, str] = field(default_factory=lambda: inheritable(os.environ))

@@ -12,6 +12,8 @@ KINDS: Final[dict[str, str]] = {
     "supervisor.config_applied": "A changed configuration was applied.",
     "supervisor.upgraded": "The keeper was renewed; a new brain follows.",
     "supervisor.brain_died": "The brain ended and the keeper starts a new one.",
+    "supervisor.keeper_died": "The keeper was killed; the brain made another and left.",
+    "supervisor.swept": "Processes that an earlier supervisor had left were ended.",
     "service.starting": "A service begins to start.",
     "service.waiting": "It waits for what it needs.",
     "service.ready": "All its wanted processes are ready.",
@@ -30,7 +32,7 @@ KINDS: Final[dict[str, str]] = {
     "process.unready": "It lost its readiness.",
     "process.stopping": "It was asked to end.",
     "process.killed": "It did not end in time and was killed.",
-    "process.exited": "It ended; `data` has exit code or signal, the last lines, the likely cause.",
+    "process.exited": "It ended. `data`: `code` or `signal`, last `lines`, likely `cause`, if `asked`.",
     "process.spawn_failed": "It could not be started.",
     "process.backoff": "It will be started again after `data.delay_s`.",
     "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks`: its stacks.",
@@ -39,6 +41,8 @@ KINDS: Final[dict[str, str]] = {
     "socket.closed": "A listening socket was closed.",
     "log.dropped": "Output was dropped; `data.bytes`, `data.why`.",
     "command.done": "A person's or program's command ended; `who` says whose.",
+    "hook.done": "A hook ended well; `data.hook`: which.",
+    "hook.failed": "A hook failed or took too long; `data`: `hook`, `why`, `lines`, `outcome`.",
     "plugin.message": "A plugin has something to say.",
 }
 

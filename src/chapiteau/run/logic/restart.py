@@ -38,6 +38,8 @@ class End:
             name = _SIGNALS.get(self.signal, f"signal {self.signal}")
             note = " (out of memory)" if self.oom else " (core dumped)" if self.core else ""
             return f"killed by {name}{note}"
+        if self.code is None:
+            return "ended, nobody knows how"
         return f"exit {self.code}"
 
 

@@ -15,7 +15,7 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.run.engine.api.faults import failure
 from chapiteau.run.engine.api.openapi import document
 from chapiteau.run.engine.api.openmetrics import CONTENT_TYPE, openmetrics
-from chapiteau.run.engine.api.routes import VERB_OPTIONS
+from chapiteau.run.engine.api.routes import MESSAGE_OPTIONS, VERB_OPTIONS
 from chapiteau.run.engine.api.streams import stream
 from chapiteau.run.engine.port import Port
 from chapiteau.run.logic.access import VERBS
@@ -31,7 +31,9 @@ _JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "integer": int,
     "number": (int, float),
     "string": str,
+    "object": dict,
 }
+_MOST_DATA: Final = 16 << 10  # bytes of JSON that one message may carry
 
 
 class Handlers:
@@ -103,6 +105,23 @@ class Handlers:
         items = self._port.events(after, follow=_flag(request, "follow"))
         return await stream(request, items, Happening.to_dict, numbered=True)
 
+    async def say(self, request: web.Request) -> web.StreamResponse:
+        """A program's message."""
+        body = await _body(request)
+        _check_options(body, MESSAGE_OPTIONS, MESSAGE_OPTIONS)
+        text, data = body.get("text", ""), dict(body.get("data", {}))
+        if not text.strip() or len(text) > MESSAGE_OPTIONS["text"]["maxLength"]:
+            raise UsageError("text: must be given, in 2000 characters at most")
+        if len(json.dumps(data)) > _MOST_DATA:
+            raise UsageError("data: is more than 16 KiB")
+        for key in ("service", "plugin"):
+            if len(body.get(key, "")) > MESSAGE_OPTIONS[key]["maxLength"]:
+                raise UsageError(f"{key}: is no name")
+        if plugin := body.get("plugin"):
+            data["plugin"] = plugin
+        self._port.message(text, str(body.get("service", "")), data, request[CALLER])
+        return _json({"ok": True})
+
     async def logs(self, request: web.Request) -> web.StreamResponse:
         """Output."""
         return await stream(request, self._port.logs(_log_query(request)), LogLine.to_dict)
@@ -156,11 +175,15 @@ async def _body(request: web.Request) -> Mapping[str, Any]:
     return options
 
 
-def _check_options(options: Mapping[str, Any], known: Container[str]) -> None:
+def _check_options(
+    options: Mapping[str, Any],
+    known: Container[str],
+    schemas: Mapping[str, dict[str, Any]] = VERB_OPTIONS,
+) -> None:
     for name, value in options.items():
-        schema = VERB_OPTIONS.get(name)
+        schema = schemas.get(name)
         if schema is None or name not in known:
-            raise UsageError(f"no option {name!r}", hint=did_you_mean(name, VERB_OPTIONS))
+            raise UsageError(f"no option {name!r}", hint=did_you_mean(name, schemas))
         kind = _JSON_TYPES[schema["type"]]
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
         if wrong or ("minimum" in schema and value < schema["minimum"]):

@@ -7,7 +7,7 @@ from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 
-__all__ = ["ROUTES", "VERB_OPTIONS", "Parameter", "Route"]
+__all__ = ["MESSAGE_OPTIONS", "ROUTES", "VERB_OPTIONS", "Parameter", "Route"]
 
 Kind = Literal["json", "stream", "text"]
 
@@ -50,6 +50,14 @@ VERB_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "signal": {"type": "string", "description": "(signal) Its name, like HUP."},
     "process": {"type": "integer", "minimum": 1, "description": "Only this process."},
     "force": {"type": "boolean", "description": "Without grace."},
+}
+
+# What a message may hold: POST /v1/messages.
+MESSAGE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "text": {"type": "string", "minLength": 1, "maxLength": 2000, "description": "One line."},
+    "service": {"type": "string", "maxLength": 64, "description": "The service it is about."},
+    "plugin": {"type": "string", "maxLength": 64, "description": "The plugin that says it."},
+    "data": {"type": "object", "description": "Facts for programs; 16 KiB of JSON at most."},
 }
 
 ROUTES: Final = (
@@ -137,6 +145,14 @@ ROUTES: Final = (
             Parameter("after", _INT, "Only events with a greater number."),
             Parameter("follow", _FLAG, "1 goes on with what happens from now on."),
         ),
+    ),
+    Route(
+        method="POST",
+        path="/v1/messages",
+        verb="say",
+        handler="say",
+        summary="Record an event of kind plugin.message.",
+        body=tuple(MESSAGE_OPTIONS),
     ),
     Route(
         method="GET",

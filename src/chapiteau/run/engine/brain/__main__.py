@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import resource
@@ -14,6 +15,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
 from chapiteau.run.engine.brain.own import own_services
+from chapiteau.run.engine.brain.rescue import rescue
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.link import KeeperLink
@@ -42,8 +44,8 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
     try:
         spec = _the_spec(config, run_dir, first=first)
         supervisor = Supervisor(spec, config, run_dir, link)
-        supervisor.own_services = own_services(config, run_dir)
-        link.on_gone = supervisor.finished.set
+        supervisor.own_services = own_services(config, run_dir, spec.plugin)
+        link.on_gone = functools.partial(rescue, supervisor)
         await supervisor.begin(only)
         control = await _open_control(supervisor)
     except ChapiteauError as exc:
@@ -89,6 +91,7 @@ def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:
 
 
 async def _quit(link: KeeperLink, code: int) -> None:
+    link.on_gone = lambda: None  # from here on its end is what we want
     with contextlib.suppress(ChapiteauError):
         await link.ask("quit", code=code)
     link.close()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.brain.applied import save_running_spec
 from chapiteau.run.engine.brain.attach import bind_one, keep_socket
+from chapiteau.run.engine.brain.own import plugin_service
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.machine.sockets import bind
 from chapiteau.run.logic.messages import Outcome
@@ -75,6 +76,8 @@ class _Following:
                     return outcome
             elif change.what == "socket":
                 await _change_socket(supervisor, change)
+            elif change.what == "plugin":
+                await _change_plugin(supervisor, change)
         for replaced in self._spare.values():
             replaced.close()
         return None
@@ -95,6 +98,10 @@ class _Following:
         for change in make_plan(self._new, self._old).of("service"):
             if change.name in touched:
                 await _change_service(supervisor, change)
+        plugins = {change.name for change in self._done if change.what == "plugin"}
+        for change in make_plan(self._new, self._old).of("plugin"):
+            if change.name in plugins:
+                await _change_plugin(supervisor, change)
 
 
 def _bind_fresh(supervisor: "Supervisor", plan: Plan, new: Spec) -> dict[str, socket.socket]:
@@ -125,6 +132,22 @@ async def _change_socket(supervisor: "Supervisor", change: Change) -> None:
             supervisor.bound[change.name].listen(spec.backlog)
     elif change.effect in ("bind", "replace"):
         await bind_one(supervisor, change.name)
+
+
+async def _change_plugin(supervisor: "Supervisor", change: Change) -> None:
+    """A plugin that does not come up holds nothing back: status shows it."""
+    name = change.name
+    if change.kind != "add":
+        runner = supervisor.runners[name]
+        async with runner.lock:
+            await runner.stop()
+        supervisor.forget_runner(name)
+        supervisor.own_services.pop(name, None)
+    if change.kind != "remove":
+        plugin = supervisor.spec.plugin[name]
+        service = plugin_service(supervisor.config_path, name, plugin)
+        supervisor.own_services[name] = service
+        supervisor.add_runner(name, service).switch_on()
 
 
 async def _change_service(supervisor: "Supervisor", change: Change) -> Outcome:

@@ -50,6 +50,7 @@ def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
         rss_bytes=own.rss_bytes + keeper.rss_bytes,
         cgroups=supervisor.cgroups.summary,
         dashboard=dashboard_url(supervisor.run_dir),
+        last_event=supervisor.events_log.seq,
     )
 
 
@@ -126,6 +127,7 @@ def _process(
         threads=usage.threads,
         fds=fds_of(instance.pid),
         status_text=instance.status_text,
+        extra=instance.extra,
         last_exit=slot.last_exit,
     )
 

@@ -1,8 +1,8 @@
 """The supervisor: services, sockets and events put together, offered as a Port."""
 
 import asyncio
-import contextlib
 import os
+import resource
 import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
@@ -15,6 +15,8 @@ from chapiteau.core.graph import layers
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
+from chapiteau.run.engine.brain.hearing import Hearing
+from chapiteau.run.engine.brain.leftovers import Roll, end_leftovers
 from chapiteau.run.engine.brain.snapshot import picture, sample
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.brain.wanted import Wanted
@@ -68,6 +70,7 @@ class Supervisor:
         self.exit_code = 0
         self.last_words: ChapiteauError | None = None  # why it ended by itself
         self.finished = asyncio.Event()
+        self._roll = Roll(run_dir / "processes.json")
         self._meter, self._stats_meter = Meter(self.clock), Meter(self.clock)
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
@@ -83,9 +86,13 @@ class Supervisor:
         self.keeper_pid = self.ground.keeper_pid = hello["pid"]
         self.brain_restarts = hello["brain_starts"] - 1
         self.around.keeper_no_new_privs = hello["no_new_privs"]
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        self.around.limit = (hello["nofile"], hard)
         self.link.tell("base", env=dict(self.around.inherited))
         self.started_wall = hello["notes"].get("started", self.started_wall)
         if self.brain_restarts == 0:
+            if ended := await end_leftovers(self, self._roll):
+                self.ground.say("supervisor.swept", f"{ended} processes of an earlier supervisor")
             self.link.tell("note", name="started", value=self.started_wall)
         if "null" not in hello["fds"]:  # a brain before us may have died before it did this
             self.ground.run(self.link.store("null", os.open(os.devnull, os.O_RDONLY)))
@@ -94,7 +101,7 @@ class Supervisor:
         self.ground.rule_of = self.rule_of
         self.output.on_drop = self._dropped
         self._notify = await open_notify(self, hello["fds"])
-        self._notify.on_message = self._heard
+        self._notify.on_message = Hearing(self.ground).heard
         await bind_sockets(self, hello["fds"])
         for name, service in {**self.spec.service, **self.own_services}.items():
             self.add_runner(name, service)
@@ -102,6 +109,9 @@ class Supervisor:
         self.ground.say(
             "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
         )
+        if hello["asked"] or hello["notes"].get("stopping"):
+            self.end("goes on with the shutdown that the brain before began")
+            return
         self._switch_on(set(only))
         for runner in self.runners.values():
             self.start_helpers(runner)
@@ -155,7 +165,7 @@ class Supervisor:
             service = runner.spec
             by_itself = service.autostart and not service.schedule and not service.on_demand
             wish = found[name].get("on", by_itself) if name in found else by_itself
-            if chosen is not None and name not in found:
+            if chosen is not None and name not in {**found, **self.own_services}:
                 wish = name in chosen
             done = service.one_shot and name in found and found[name].get("completed")
             if done and self.brain_restarts:
@@ -177,6 +187,7 @@ class Supervisor:
         return ""
 
     def _after_change(self, runner: Runner) -> None:
+        self._roll.changed(self)
         for name in self._waiting_for(runner.name):
             self.runners[name].look_again()
         if self._wanted is not None and self._stopping is None:
@@ -196,6 +207,11 @@ class Supervisor:
             if other.waiting and (name in other.spec.needs or name in other.spec.after)
         ]
 
+    @property
+    def notify_fd(self) -> int:
+        """The socket on which processes speak; -1 before it is open."""
+        return self._notify.fileno() if self._notify is not None else -1
+
     # ── hearing ─────────────────────────────────────────────────────────────────────────────
     def asked(self, what: str) -> None:
         """The keeper passes on a signal, or the death of the terminal that started us."""
@@ -210,36 +226,6 @@ class Supervisor:
         outcome = await self.apply_config(dry_run=False, who="SIGHUP")
         if not outcome.ok:
             self.ground.say("command.done", outcome.error, who="SIGHUP")
-
-    def _heard(self, pid: int, values: dict[str, str]) -> None:
-        """sd_notify from a process, or from a descendant of one."""
-        entry = self._speaker(pid)
-        if entry is None:
-            return
-        instance, slot = entry
-        if text := values.get("STATUS"):
-            instance.status_text = text[:200]
-            self.ground.say("process.status", instance.status_text, service=instance.service,
-                            process=instance.number, pid=instance.pid)  # fmt: skip
-        if slot is None:
-            return
-        if values.get("READY") == "1":
-            slot.became_ready(instance)
-        if values.get("WATCHDOG") == "1" and instance.ready and slot.spec.watchdog:
-            self.ground.feed_watchdog(instance, slot.spec, slot)
-        if extra := values.get("EXTEND_TIMEOUT_USEC"):
-            with contextlib.suppress(ValueError):
-                slot.extend_start(instance, int(extra) / 1e6)
-
-    def _speaker(self, pid: int) -> tuple[Any, Any] | None:
-        by_pid = {entry[0].pid: entry for entry in self.ground.by_key.values()}
-        for _ in range(16):  # up the family tree
-            if pid in by_pid:
-                return by_pid[pid]
-            if pid <= 1:
-                return None
-            pid = _parent_of(pid)
-        return None
 
     def _dropped(self, stream: Stream, count: int, why: str) -> None:
         """Output was lost: said at once, then at most once a minute with the sum."""
@@ -281,8 +267,10 @@ class Supervisor:
         self, verb: str, service: str, options: Mapping[str, Any], who: str
     ) -> Outcome:
         """Do it on every service that is meant, side by side; say what happened."""
+        if self._stopping is not None and verb not in ("stop", "signal", "reopen"):
+            return Outcome(ok=False, error="the supervisor is shutting down", exit_code=4)
         try:
-            names = select(service, list(self.runners))
+            names = select(service, list(self.runners), own=self.own_services)
             deed = DEEDS[verb]
         except NotFoundError as exc:
             return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
@@ -338,6 +326,10 @@ class Supervisor:
         if force:
             self.hurry()
 
+    def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
+        """A plugin, or another program, has something to say."""
+        self.ground.say("plugin.message", text, service=service, who=who, data=dict(data))
+
     def config(self) -> dict[str, Any]:
         """The running configuration; secrets are shown by their place only."""
         return asdict(self.spec)
@@ -366,6 +358,7 @@ class Supervisor:
         if self._stopping is None:
             self.ground.say("supervisor.stopping", why)
             self.link.tell("notify", text="STOPPING=1")
+            self.link.tell("note", name="stopping", value=True)
             for beside in self._beside.values():
                 beside.end()
             self._stopping = asyncio.ensure_future(self._ending())
@@ -378,10 +371,16 @@ class Supervisor:
 
     async def _ending(self) -> None:
         """In the reverse order of the start: who needs others goes first."""
-        order = layers({name: (*r.spec.needs, *r.spec.after) for name, r in self.runners.items()})
+        order = layers(
+            {
+                name: (*r.spec.needs, *r.spec.after)
+                for name, r in self.runners.items()
+                if name not in self.own_services  # plugins and page see the others end
+            }
+        )
         try:
             async with asyncio.timeout(self.spec.project.stop_deadline):
-                for group in reversed(order):
+                for group in [*reversed(order), list(self.own_services)]:
                     await asyncio.gather(*(self.runners[name].stop() for name in group))
         except TimeoutError:
             self.ground.say("supervisor.stopping", "the deadline is over: killing what is left")
@@ -389,6 +388,7 @@ class Supervisor:
             await asyncio.sleep(0.3)
         if self._wanted is not None:
             self._wanted.clear()
+        self._roll.clear()
         self.finished.set()
 
     def close(self) -> None:
@@ -410,10 +410,3 @@ def _short(path: Path) -> str:
     import hashlib
 
     return hashlib.sha256(str(path).encode()).hexdigest()[:8]
-
-
-def _parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0

@@ -1,4 +1,4 @@
-"""`python -I -S FOLDER start …` prepares the process; `run …` and `resume FD` are the keeper."""
+"""`… start FLAG WORDS` prepares the process; `run …` and `resume FD` are the keeper."""
 
 import os
 import sys
@@ -27,7 +27,7 @@ def _start(argv: list[str]) -> None:
     if argv[0] == "no-new-privs":
         libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
     os.chdir("/")  # or it would hold whatever folder it was started in
-    os.execv(sys.executable, [sys.executable, "-I", "-S", sys.argv[0], "run", *argv[1:]])
+    os.execv(sys.executable, [sys.executable, "-I", "-S", sys.argv[0], *argv[1:]])
 
 
 def _main(what: str, argv: list[str]) -> int:

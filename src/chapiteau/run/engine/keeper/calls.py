@@ -5,6 +5,7 @@ import fcntl
 import os
 import signal
 import socket
+import struct
 import time
 from collections.abc import Iterable
 from typing import Any, Final
@@ -12,6 +13,7 @@ from typing import Any, Final
 __all__ = [
     "close_all",
     "exit_of",
+    "foreign_exit",
     "high",
     "make_pipe",
     "no_new_privs",
@@ -29,6 +31,8 @@ LOW_FD: Final = (
 )
 PIPE_SIZE: Final = 1 << 20
 F_SETPIPE_SZ: Final = 1031
+PIDFD_GET_INFO: Final = 3 << 30 | 64 << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, 64 bytes)
+PIDFD_INFO_EXIT: Final = 1 << 3
 DEFAULTS: Final = (
     signal.SIGPIPE,
     signal.SIGCHLD,
@@ -130,6 +134,22 @@ def pidfd_of(pid: int) -> int:
         return os.pidfd_open(pid)
     except OSError:
         return -1
+
+
+def foreign_exit(pidfd: int) -> dict[str, Any] | None:
+    """How a process that is not our child ended; None when nobody can tell (yet).
+
+    PIDFD_GET_INFO (Linux 6.15, include/uapi/linux/pidfd.h) tells once its parent has reaped it.
+    """
+    record = bytearray(64)
+    struct.pack_into("Q", record, 0, PIDFD_INFO_EXIT)
+    try:
+        fcntl.ioctl(pidfd, PIDFD_GET_INFO, record)
+    except OSError:
+        return None
+    if not struct.unpack_from("Q", record)[0] & PIDFD_INFO_EXIT:
+        return None
+    return exit_of(struct.unpack_from("i", record, 60)[0])
 
 
 def no_new_privs() -> bool:

@@ -11,9 +11,20 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from .calls import close_all, exit_of, make_pipe, pids_in, say, spawn, start_of, write_to
+from .calls import (
+    close_all,
+    exit_of,
+    foreign_exit,
+    make_pipe,
+    pidfd_of,
+    pids_in,
+    say,
+    spawn,
+    start_of,
+    write_to,
+)
 
-__all__ = ["Children"]
+__all__ = ["Children", "unknown_exit"]
 
 Message = dict[str, Any]
 STREAMS: Final = {"in": 0, "out": 1, "err": 2}
@@ -28,11 +39,17 @@ class Children:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._by_pid: dict[int, str] = {}
         self._stage = ""
+        self.fosters: dict[int, str] = {}  # pidfd → key
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
         """What another keeper in this process knew before it became this one."""
         self.known, self.limit = known, limit
-        self._by_pid = {c["pid"]: key for key, c in known.items() if c["exit"] is None}
+        alive = {key: child for key, child in known.items() if child["exit"] is None}
+        for key, child in alive.items():
+            if child.get("foster"):
+                self._adopt(key, child)
+            else:
+                self._by_pid[child["pid"]] = key
 
     def pipes_of(self, key: str) -> list[str]:
         """Which output streams of a child are kept here."""
@@ -145,6 +162,34 @@ class Children:
                 self.known[key]["exit"] = end
                 yield key, end
 
+    # ── foster children: those of a keeper that was killed ──────────────────────────────────
+    def _adopt(self, key: str, child: Message) -> None:
+        """Watch a process that is not our child, if it is still the same process."""
+        pidfd = pidfd_of(child["pid"])
+        if pidfd >= 0 and start_of(child["pid"]) == child["start"]:
+            self.fosters[pidfd] = key
+            return
+        close_all([pidfd] if pidfd >= 0 else [])
+        child["exit"] = unknown_exit()
+
+    def foster_ended(self, pidfd: int, *, patient: bool) -> tuple[str, Message] | None:
+        """(key, exit) of a foster child that has ended; None while the kernel can't tell how,
+        and we are patient. A code that nobody knows is "unknown", never made up."""
+        key = self.fosters[pidfd]
+        found = foreign_exit(pidfd)
+        if found is None and patient:
+            return None
+        del self.fosters[pidfd]
+        os.close(pidfd)
+        child = self.known[key]
+        end = {**unknown_exit(), **(found or {}), "unknown": found is None}
+        child["exit"] = end
+        if child.get("cgroup"):
+            end["left"] = pids_in(child["cgroup"])
+            with contextlib.suppress(OSError):
+                write_to(f"{child['cgroup']}/cgroup.kill", "1")
+        return key, end
+
     def _end_leftovers(self, pid: int, key: str) -> list[int]:
         """The end of a process is the end of all that it started; who was left."""
         group = self.known[key].get("cgroup")
@@ -164,9 +209,13 @@ class Children:
         whole = message.get("scope") == "group"
         if child is None or (child["exit"] is not None and not whole):
             return {"ok": False}
+        pidfd = next((fd for fd, key in self.fosters.items() if key == message["key"]), -1)
         try:
-            (os.killpg if whole else os.kill)(child["pid"], message["signal"])
-        except ProcessLookupError:
+            if pidfd >= 0:  # not our child: its pid could be another's by now, its pidfd can't
+                signal.pidfd_send_signal(pidfd, message["signal"])
+            if pidfd < 0 or whole:
+                (os.killpg if whole else os.kill)(child["pid"], message["signal"])
+        except (ProcessLookupError, PermissionError):
             return {"ok": False}
         return {"ok": True}
 
@@ -196,3 +245,10 @@ class Children:
                     send(child["pid"], signal.SIGKILL)
             with contextlib.suppress(OSError):
                 write_to(f"{child['cgroup']}/cgroup.kill", "1")
+
+
+def unknown_exit() -> Message:
+    """An end of which only the fact is known."""
+    now = time.time()  # noqa: TID251 — no Clock this far down
+    facts: Message = {"code": None, "signal": None, "core": False, "unknown": True}
+    return {**facts, "time": now, "max_rss": 0, "cpu": 0.0, "left": []}

@@ -31,6 +31,7 @@ from .calls import (
     write_to,
 )
 from .children import Children
+from .state import hand_on, taken_over
 
 __all__ = ["Keeper"]
 
@@ -40,6 +41,7 @@ BRAIN_DELAYS: Final = (0.0, 0.0, 0.0, 0.1, 0.3, 1.0)
 BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays anew
 PING_EVERY: Final = 20.0
 PING_LIMIT: Final = 90.0
+FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
 LAST_RESORT: Final = 90.0  # seconds that brains have to end everything after SIGTERM
 _HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KEPT: Final = (
@@ -72,6 +74,7 @@ class Keeper:
         self.outgoing: list[tuple[bytes, tuple[int, ...]]] = []  # what the brain did not take yet
         self._tries, self._since, self._due = 0, 0.0, 0.0
         self._heard = self._pinged = 0.0
+        self._late: dict[int, float] = {}  # foster children that ended, and since when
         self._code: int | None = None
         self._poll = select.poll()
         self._wake = (-1, -1)
@@ -107,12 +110,16 @@ class Keeper:
         if self.link is not None:  # another keeper was here before us
             self._poll.register(self.link, select.POLLIN | select.POLLOUT)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        for fd in self.children.fosters:
+            self._poll.register(fd, select.POLLIN)
         self._reap()
 
     def _patience(self) -> int:
         """Milliseconds until something is due."""
         now = time.monotonic()
         due = [self._pinged + PING_EVERY] if self.brain_pid else [self._due]
+        if self._late:
+            due.append(now + 0.1)
         if self.asked_at:
             due.append(self.asked_at + LAST_RESORT)
         return max(0, int((min(due) - now) * 1000) + 1)
@@ -120,6 +127,8 @@ class Keeper:
     def _handle(self, fd: int, what: int) -> None:
         if fd == self._wake[0]:
             self._on_signals()
+        elif fd in self.children.fosters:
+            self._foster_ended(fd)
         elif fd == self.owner:
             self._poll.unregister(fd)
             self._ask("owner-gone")
@@ -128,6 +137,20 @@ class Keeper:
                 self._flush()
             if what & ~select.POLLOUT:
                 self._on_message()
+
+    def _foster_ended(self, fd: int) -> None:
+        """A process that an earlier keeper started has ended; its new parent tells how, a little
+        later: until then the descriptor stays out of the poll, and is looked at again."""
+        now = time.monotonic()
+        since = self._late.setdefault(fd, now)
+        ended = self.children.foster_ended(fd, patient=now - since < FOSTER_PATIENCE)
+        with contextlib.suppress(KeyError):
+            self._poll.unregister(fd)
+        if ended is not None:
+            del self._late[fd]
+            key, end = ended
+            pid = self.children.known[key]["pid"]
+            self._send({"op": "exited", "key": key, "pid": pid, "exit": end})
 
     def _on_signals(self) -> None:
         numbers: set[int] = set()
@@ -206,6 +229,8 @@ class Keeper:
 
     def _look_after_brain(self) -> None:
         now = time.monotonic()
+        for fd in list(self._late):
+            self._foster_ended(fd)
         if self.link is not None and now - self._pinged >= PING_EVERY:
             self._pinged = now
             self._send({"op": "ping"})
@@ -324,9 +349,8 @@ class Keeper:
     def _quit(self, message: Message) -> None:
         self._code = int(message.get("code", 0))
 
-    # ── upgrade ─────────────────────────────────────────────────────────────────────────────
-    def _upgrade(self, message: Message) -> None:
-        """Become another keeper by exec: the pid stays, so we stay the parent; state by memfd."""
+    def become_next(self, message: Message) -> None:
+        """Become another keeper by exec: the pid stays, so we stay the parent. Raises OSError."""
         link = self.link.fileno() if self.link is not None else -1
         state = {name: getattr(self, name) for name in KEPT} | {
             "children": self.children.known,
@@ -335,43 +359,31 @@ class Keeper:
             "outgoing": [[data.decode(), fds] for data, fds in self.outgoing],
             "reply": message.get("id"),
         }
-        memory = os.memfd_create("keeper", 0)
-        os.write(memory, json.dumps(state).encode())
-        os.lseek(memory, 0, os.SEEK_SET)
-        carried = [fd for fd in (*self.fds.values(), link, self.owner, memory) if fd >= 0]
-        for fd in carried:
-            os.set_inheritable(fd, True)
-        python, folder = message["python"], message["folder"]
+        fds = [*self.fds.values(), link, self.owner, *self.children.fosters]
         # Until the next keeper has its handlers, a TERM would end us and a CHLD would be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         try:
-            os.execv(python, [python, "-I", "-S", folder, "resume", str(memory)])
-        except OSError:
+            hand_on(state, fds, message["python"], message["folder"])
+        finally:  # only when it failed
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            for fd in carried:
-                os.set_inheritable(fd, False)
-            raise
 
     @classmethod
     def resumed(cls, memory: int) -> "Keeper":
-        """The keeper that the one before became."""
-        with open(memory, "rb") as stream:
-            state = json.loads(stream.read())
+        """The keeper that the one before became, or that a brain made in its place."""
+        state = taken_over(memory)
         made = cls(state["brain_argv"], state["run_dir"])
         for name in KEPT:
             setattr(made, name, state[name])
         made.children = Children(made.fds)
         made.children.restore(state["children"], tuple(state["limit"]))
         made._since = made._heard = made._pinged = time.monotonic()
-        for fd in (*made.fds.values(), state["link"], made.owner):
-            if fd >= 0:
-                os.set_inheritable(fd, False)
         if state["link"] >= 0:
             made.link = socket.socket(fileno=state["link"])
             made.link.setblocking(False)
         made.outgoing = [(data.encode(), tuple(fds)) for data, fds in state["outgoing"]]
-        reply = {"re": state["reply"], "pid": os.getpid()}
-        made.outgoing.append((json.dumps(reply).encode(), ()))
+        if state["reply"] is not None:
+            reply = {"re": state["reply"], "pid": os.getpid()}
+            made.outgoing.append((json.dumps(reply).encode(), ()))
         return made
 
 
@@ -388,7 +400,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "memo": lambda keeper, message: keeper.children.update_memo(message),
     "notify": lambda _keeper, message: sd_notify(message["text"]),
     "quit": Keeper._quit,
-    "upgrade": Keeper._upgrade,
+    "upgrade": Keeper.become_next,
 }
 
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -98,6 +98,12 @@ class Output:
         asyncio.get_running_loop().remove_reader(pipe)
         if self._pipes.pop(pipe, None) is not None:
             os.close(pipe)
+
+    def held(self) -> Iterator[tuple[str, str, int]]:
+        """(process key, "out" or "err", pipe) of every pipe that is open."""
+        for pipe, (key, capture) in self._pipes.items():
+            stream = next(s for s, one in self._captures.items() if one is capture)
+            yield key, "out" if stream.name == "stdout" else "err", pipe
 
     def drain(self, key: str) -> None:
         """A process has ended: take what its pipes still hold, without waiting for more."""

@@ -27,6 +27,7 @@ class Instance:
     unhealthy: str = ""  # why we ended it ourselves
     replaced: bool = False  # another one has taken its place; it finishes its work
     status_text: str = ""
+    extra: dict[str, Any] = field(default_factory=dict)  # of its hook `extended_stats`
     end: dict[str, Any] | None = None
     on_end: list[Callable[[], None]] = field(default_factory=list)
     on_ready: Callable[[], None] | None = None

@@ -65,6 +65,10 @@ class NotifySocket:
             if pid:
                 self.on_message(pid, parse_notify(data))
 
+    def fileno(self) -> int:
+        """Its descriptor."""
+        return self._sock.fileno()
+
     def close(self) -> None:
         """Stop listening."""
         asyncio.get_running_loop().remove_reader(self._sock)
