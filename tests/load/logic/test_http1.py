@@ -45,7 +45,7 @@ def reader(*, bare: bool = False) -> AnswerReader:
         ),
         pytest.param(
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + PLAIN,
-            200, b"hello", True, id="interim answers are skipped",
+            200, b"hello", True, id="interim ones are skipped",
         ),
     ],
 )  # fmt: skip

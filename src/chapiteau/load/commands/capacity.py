@@ -34,12 +34,16 @@ def capacity(
     3 the generator was the limit, 4 the scenario is broken or the target is not allowed.
     """
     import asyncio
+    import contextlib
 
     from chapiteau.load.commands.showing import ProgressLine, deliver, warn
+    from chapiteau.load.commands.stored import against_baseline, stored_result
     from chapiteau.load.engine.conduct import Watch
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
     from chapiteau.load.engine.seek import seek
     from chapiteau.load.engine.store import LiveFile
+    from chapiteau.load.engine.supervised import Supervised
+    from chapiteau.load.engine.vary import vary
     from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 
@@ -53,9 +57,16 @@ def capacity(
     def show(point: dict[str, Any], elapsed: float, total: float) -> None:
         line.show(point, elapsed, total, f"{point['phase']:>8} {point['target_rate']:8.4g}/s ")
 
+    baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
+    supervised = Supervised.find(folder)
+    search = vary if job.test.vary else seek
     try:
-        document = asyncio.run(seek(job, SystemClock(), Watch(line=show, live=live), line.say))
+        with supervised or contextlib.nullcontext():
+            watch = Watch(line=show, live=live)
+            document = asyncio.run(search(job, SystemClock(), watch, line.say, supervised))
     finally:
         live.remove()
         line.clear()
+    if baseline is not None:
+        document = against_baseline(document, baseline)
     return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)

@@ -11,7 +11,7 @@ from chapiteau.load.logic.settings import LoadTest
 __all__ = ["given", "settings_flags"]
 
 _SHORT: Final = {"duration": "-d", "rate": "-r", "users": "-u", "base": "--url"}
-_CAPACITY: Final = frozenset({"max_rate", "min_capacity", "budget", "confidence"})
+_CAPACITY: Final = frozenset({"max_rate", "min_capacity", "budget", "confidence", "vary"})
 _NOT_CAPACITY: Final = frozenset({"rate", "users", "shape", "duration", "iterations", "abort"})
 _SKIPPED: Final = frozenset({"target"})
 

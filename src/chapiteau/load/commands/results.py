@@ -1,8 +1,6 @@
 """`chapiteau load list | show | report | compare`"""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -92,9 +90,10 @@ def show(*, number: int, as_json: bool, config: str | None) -> int:
 @_config
 def report(*, number: str, form: str, output: str | None, config: str | None) -> int:
     """Make a report anew from a stored result (by its number) or a JSON file."""
+    from chapiteau.load.commands.stored import stored_result
     from chapiteau.load.logic.report import rendered
 
-    text = rendered(_document(number, config), form)
+    text = rendered(stored_result(number, _folder(config)), form)
     if output:
         Path(output).write_text(text, encoding="utf-8")
     else:
@@ -116,6 +115,7 @@ def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -
     import random
 
     from chapiteau.core.errors import UsageError
+    from chapiteau.load.commands.stored import stored_result
     from chapiteau.load.logic.comparing import compared, comparison_text
     from chapiteau.plumbing.console import print_json
 
@@ -123,9 +123,10 @@ def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -
         share = float(margin.rstrip("%")) / 100
     except ValueError:
         raise UsageError(f"--margin {margin!r} is no percentage", hint="for example 5%") from None
+    folder = _folder(config)
     found = compared(
-        _document(a, config),
-        _document(b, config),
+        stored_result(a, folder),
+        stored_result(b, folder),
         share,
         random.Random("compare"),  # noqa: S311
     )
@@ -134,21 +135,3 @@ def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -
     else:
         click.echo(comparison_text(found))
     return {"slower": 1, "cannot tell": 2}.get(found["word"], 0)
-
-
-def _document(text: str, config: str | None) -> dict[str, Any]:
-    from chapiteau.core.errors import NotFoundError, UsageError
-    from chapiteau.load.client import result
-    from chapiteau.load.logic.report.document import FORMAT
-
-    if text.isdigit():
-        return result(_folder(config), int(text))
-    try:
-        document = json.loads(Path(text).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise NotFoundError(f"{text}: no such file, and no number of a result") from None
-    except (ValueError, OSError) as exc:
-        raise UsageError(f"{text}: not a result: {exc}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise UsageError(f"{text}: not a result of the format {FORMAT}")
-    return document

@@ -38,6 +38,7 @@ def run(
     import asyncio
 
     from chapiteau.load.commands.showing import ProgressLine, deliver, warn
+    from chapiteau.load.commands.stored import against_baseline, stored_result
     from chapiteau.load.engine.conduct import Watch, conduct
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
     from chapiteau.load.engine.store import LiveFile
@@ -54,12 +55,15 @@ def run(
         return 0
     folder = run_folder(project)
     line = ProgressLine(quiet=quiet)
+    baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
     live = LiveFile(folder)
     try:
         document = asyncio.run(conduct(job, SystemClock(), Watch(line=line.show, live=live)))
     finally:
         live.remove()
         line.clear()
+    if baseline is not None:
+        document = against_baseline(document, baseline)
     return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)
 
 

@@ -18,6 +18,7 @@ from chapiteau.load.engine.conduct import (
     live_state,
     processes_for,
 )
+from chapiteau.load.engine.supervised import Supervised
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic.capacity import Answer, Observed, SearchPlan, Step, search
@@ -26,6 +27,7 @@ from chapiteau.load.logic.finding import capacity_part, capacity_verdict
 from chapiteau.load.logic.guard import Guard, limited_by, recovered_after, what_rises
 from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import document, timeline
+from chapiteau.load.logic.saturation import what_saturates
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
 
@@ -36,8 +38,17 @@ _REST: Final = 0.5  # seconds between two steps
 _MOST_REST: Final = 15.0  # seconds to wait for an overloaded service to come back
 
 
-async def seek(job: Job, clock: Clock, watch: Watch, say: Callable[[str], None]) -> dict[str, Any]:
-    """Find the capacity; the result document. `say` gets a line for each step."""
+async def seek(
+    job: Job,
+    clock: Clock,
+    watch: Watch,
+    say: Callable[[str], None],
+    supervised: Supervised | None = None,
+) -> dict[str, Any]:
+    """Find the capacity; the result document. `say` gets a line for each step.
+
+    With a supervisor at hand, the report says what gave out at the rate that was kept.
+    """
     objectives = parse_objectives(job.test.objective)
     if not objectives:
         raise UsageError(
@@ -52,6 +63,7 @@ async def seek(job: Job, clock: Clock, watch: Watch, say: Callable[[str], None])
         seeker = _Seeker(job, team, objectives, watch, say)
         seeker.started = started
         seeker.ceiling = calibration.ceiling
+        seeker.supervised = supervised
         with interruptible(team) as interrupted:
             answer = await seeker.run(interrupted)
     seconds = clock.now() - zero
@@ -76,6 +88,8 @@ class _Seeker:
         self.say = say
         self.started = 0.0
         self.ceiling = 0.0
+        self.supervised: Supervised | None = None
+        self.samples: list[dict[str, Any]] = []  # the supervisor's, of the latest hold
         self.normal: float | None = None  # median latency of the probe, seconds
         self.number = 0
         self.held = Totals(watched(objectives))  # of the latest hold: the report's main part
@@ -129,6 +143,9 @@ class _Seeker:
         if step.phase == "probe":
             self.refuse_dead(totals)
             self.normal = observed.p50
+        samples = self.supervised.taken() if self.supervised is not None else []
+        if step.phase == "hold":
+            self.samples = samples
         if step.phase == "hold" or not self.held_seconds:
             self.held, self.held_seconds = totals, step.seconds
         self.say(_told(step, observed))
@@ -226,4 +243,7 @@ def _document(
     part = capacity_part(answer)
     part["ceiling"] = round(calibration.ceiling)
     part["searched"] = round(seconds, 3)
+    part["saturated"] = what_saturates(seeker.samples)
+    if part["saturated"]:
+        part["notes"].append(f"at this rate: {part['saturated']}")
     return {**made, "capacity": part}

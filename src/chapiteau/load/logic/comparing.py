@@ -20,7 +20,7 @@ from chapiteau.load.logic.tally import text_histogram
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Change", "compared", "comparison_text"]
+__all__ = ["Change", "compared", "comparison_text", "held_against"]
 
 _DRAWS: Final = 400
 _FEWEST: Final = 8  # batches below which no interval is worth printing
@@ -183,6 +183,16 @@ def _capacities(a: dict[str, Any], b: dict[str, Any], margin: float) -> dict[str
         elif a["held"] and abs(b["held"] / a["held"] - 1) <= margin:
             word = "same"
     return {"before": a["interval"], "after": b["interval"], "word": word}
+
+
+def held_against(document: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """A result with its comparison to a baseline: a verdict of "met" ends where it got slower."""
+    verdict = dict(document["verdict"])
+    if found["word"] == "slower" and verdict["exit_code"] == 0:
+        worst = max(found["changes"], key=lambda change: change["change"])
+        text = f"slower than the baseline: {worst['figure']} {worst['change'] * 100:+.0f}%"
+        verdict |= {"word": "not met", "line": text, "exit_code": 1}
+    return {**document, "verdict": verdict, "comparison": found}
 
 
 def comparison_text(found: dict[str, Any]) -> str:

@@ -3,9 +3,10 @@
 Each setting is declared once, here: parser, flags, reference page and JSON Schema come from it.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.fields import Duration, Rate, setting
@@ -15,6 +16,8 @@ from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
 
 __all__ = ["Confidence", "LoadTest", "shape_of"]
+
+_VARY: Final = re.compile(r"[\w.-]+=[1-9]\d*(?:,[1-9]\d*)*")
 
 Confidence = Literal["low", "medium", "high"]
 
@@ -75,6 +78,7 @@ class LoadTest:
 
     max_rate: Rate | None = setting(None, help="(capacity) Never go above this rate.")
     min_capacity: Rate | None = setting(None, help="(capacity) Fail below this rate.")
+    vary: str = setting("", help='(capacity) Search at several sizes: "web=1,2,4" processes.')
     budget: Duration = setting("5m", help="(capacity) Time for the whole search.")
     confidence: Confidence = setting(
         "medium", help="(capacity) Length of the confirming hold: 30, 60 or 120 s."
@@ -87,6 +91,8 @@ class LoadTest:
             yield Problem(given[1], f"can't be given together with {given[0]}")
         if self.iterations is not None and self.rate is not None:
             yield Problem("iterations", "goes with users, not with a rate")
+        if self.vary and not _VARY.fullmatch(self.vary.replace(" ", "")):
+            yield Problem("vary", f"{self.vary!r} is not SERVICE=N,N", "for example web=1,2,4")
         for name in ("objective", "abort"):
             try:
                 parse_objectives(getattr(self, name))

@@ -56,10 +56,7 @@ class Simulation:
         guard = Guard(
             self._objectives, step.rate, hold=int(step.warm) if step.phase == "hold" else 0
         )
-        if step.rate:
-            sessions = self._open(step, totals, guard)
-        else:
-            sessions = self._closed(step, totals)
+        sessions = self._open(step, totals, guard) if step.rate else self._closed(step, totals)
         return self._observed(step, totals, guard, sessions)
 
     def _closed(self, step: Step, totals: Totals) -> float:

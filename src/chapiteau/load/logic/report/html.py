@@ -21,6 +21,7 @@ def as_html(document: dict[str, Any]) -> str:
         _head(document),
         _banner(document),
         _capacity(document.get("capacity")),
+        _comparison(document.get("comparison")),
         _figures(document),
         _sound(document["soundness"]),
         _charts(document),
@@ -259,6 +260,30 @@ def _capacity(capacity: dict[str, Any] | None) -> str:
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
     )
+
+
+def _comparison(found: dict[str, Any] | None) -> str:
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr><td>{c['figure']}</td><td>{seconds(c['before'])}</td><td>{seconds(c['after'])}</td>"
+        f"<td>{c['change'] * 100:+.1f}%</td><td>{_interval(c)}</td>"
+        f"<td>{escape(c['word'])}</td></tr>"
+        for c in found["changes"]
+    )
+    head = "".join(
+        f"<th>{name}</th>" for name in ("", "baseline", "now", "change", "95 % interval", "")
+    )
+    return (
+        f"<h2>Against the baseline: {escape(found['word'])}</h2>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+
+
+def _interval(change: dict[str, Any]) -> str:
+    if change["low"] is None:
+        return "–"
+    return f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%"
 
 
 def _step(step: dict[str, Any]) -> str:

@@ -29,6 +29,8 @@ def as_text(document: dict[str, Any]) -> str:
         sign = "✓" if finding["met"] else "✗"
         lines.append(f"  {sign} {finding['objective']}: {finding['shown']}")
     lines += _capacity(document.get("capacity"))
+    if comparison := document.get("comparison"):
+        lines += [f"  · against the baseline: {comparison['word']}"]
     lines += ["", *_figures(document), "", _rows(document)]
     lines += _counted("checks", document["checks"], "label")
     lines += _failures(document["failures"])

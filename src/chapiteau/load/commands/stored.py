@@ -1,0 +1,36 @@
+"""A result that the user names: by the number it is stored under, or by a JSON file."""
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from chapiteau.core.errors import NotFoundError, UsageError
+from chapiteau.load.client import result
+from chapiteau.load.logic.comparing import compared, held_against
+from chapiteau.load.logic.report.document import FORMAT
+
+__all__ = ["against_baseline", "stored_result"]
+
+_MARGIN = 0.05
+
+
+def stored_result(text: str, folder: Path) -> dict[str, Any]:
+    """The document. Raises NoSuchResultError, NotFoundError, UsageError."""
+    if text.isdigit():
+        return result(folder, int(text))
+    try:
+        document = json.loads(Path(text).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"{text}: no such file, and no number of a result") from None
+    except (ValueError, OSError) as exc:
+        raise UsageError(f"{text}: not a result: {exc}") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise UsageError(f"{text}: not a result of the format {FORMAT}")
+    return document
+
+
+def against_baseline(document: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    """The document with its comparison; slower than the baseline is not met."""
+    found = compared(baseline, document, _MARGIN, random.Random("baseline"))  # noqa: S311
+    return held_against(document, found)

@@ -1,0 +1,96 @@
+"""The service under test when our own supervisor runs it: its numbers, and its size.
+
+Talks HTTP over the supervisor's unix socket (docs/reference/control-api.md).
+"""
+
+import contextlib
+import json
+import threading
+from pathlib import Path
+from typing import Any, Self
+
+from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
+from chapiteau.core.problems import did_you_mean
+from chapiteau.plumbing.unix import Reply, ask, control_path, format_request, listen_lines
+
+__all__ = ["Supervised"]
+
+_SCALE_TIME = 120.0
+
+
+class Supervised:
+    """A supervisor that answers in a project's run folder. Use it with `with`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = control_path(folder)
+        self._samples: list[dict[str, Any]] = []
+        self._lock = threading.Lock()
+        self._running = False
+
+    @classmethod
+    def find(cls, folder: Path) -> "Supervised | None":
+        """The supervisor of this run folder; None when none answers."""
+        made = cls(folder)
+        try:
+            reply = made._ask("GET", "/v1/ping", timeout=2.0)
+        except (OSError, ChapiteauError, ValueError):
+            return None
+        return made if reply.status == 200 else None
+
+    def __enter__(self) -> Self:
+        self._running = True
+        threading.Thread(target=self._listen, daemon=True).start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._running = False
+
+    def _listen(self) -> None:
+        """Collect stats messages until nobody wants them; a supervisor that goes ends it."""
+        ids: list[str] = []
+        with contextlib.suppress(OSError, ChapiteauError, ValueError):
+            request = format_request("GET", "/v1/stats")
+            with listen_lines(self._socket, request) as (_, lines):
+                for line in lines:
+                    if not self._running:
+                        return
+                    if line.strip():
+                        message = json.loads(line)
+                        # Names are sent only when they change: each sample here gets its own.
+                        ids = message.get("ids", ids)
+                        self._keep({**message, "ids": ids})
+
+    def _keep(self, sample: dict[str, Any]) -> None:
+        with self._lock:
+            self._samples.append(sample)
+            del self._samples[:-600]
+
+    def taken(self) -> list[dict[str, Any]]:
+        """The samples since the last call."""
+        with self._lock:
+            samples, self._samples = self._samples, []
+        return samples
+
+    def processes(self, service: str) -> int:
+        """How many processes a service has. Raises NotFoundError with the nearest name."""
+        status = json.loads(self._ask("GET", "/v1/status", timeout=10.0).body)
+        services = status["services"]
+        found = services.values() if isinstance(services, dict) else services
+        counts = {one["name"]: int(one.get("wanted", len(one["processes"]))) for one in found}
+        if service not in counts:
+            raise NotFoundError(f"no service {service!r}", hint=did_you_mean(service, counts))
+        return counts[service]
+
+    def scale(self, service: str, processes: int) -> None:
+        """Give a service this many processes, and wait until they are ready."""
+        body = json.dumps({"processes": processes, "wait": True, "timeout": _SCALE_TIME}).encode()
+        reply = self._ask("POST", f"/v1/services/{service}/scale", body, timeout=_SCALE_TIME + 10)
+        if reply.status >= 400:
+            problem = json.loads(reply.body)
+            raise RefusedError(
+                f"{service} could not be scaled to {processes}: {problem.get('detail', '')}",
+                hint=str(problem.get("hint", "")),
+            )
+
+    def _ask(self, method: str, target: str, body: bytes | None = None, *, timeout: float) -> Reply:
+        return ask(self._socket, format_request(method, target, body), timeout)
