@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from chapiteau.plumbing.processes import is_alive
+
 __all__ = ["living_holder", "lock_file", "write_atomic"]
 
 
@@ -69,10 +71,4 @@ def living_holder(path: Path) -> int:
         pid = int(path.read_text()[:20])
     except (OSError, ValueError):
         return 0
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return 0
-    except PermissionError:
-        pass  # it lives, and is another user's
-    return pid
+    return pid if is_alive(pid) else 0

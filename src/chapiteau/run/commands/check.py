@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chapiteau.core.problems import raise_problems
+from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.plumbing.console import print_json
 from chapiteau.plumbing.project import find_config
 from chapiteau.run.commands.options import as_json, config_option, tell_outcome
@@ -27,6 +27,7 @@ def check(config: str | None, json_wanted: bool) -> None:
 
     path = find_config(config)
     problems = check_config(path, _other_sections())
+    problems += _plugin_problems(path)
     if json_wanted:
         print_json({"schema": 1, "ok": not problems, "problems": [p.to_dict() for p in problems]})
         if problems:
@@ -38,6 +39,30 @@ def check(config: str | None, json_wanted: bool) -> None:
         f"{_shown(path)}: no problems ({_count(spec.service, 'service')}, "
         f"{_count(spec.socket, 'socket')})"
     )
+
+
+def _plugin_problems(path: Path) -> list[Problem]:
+    """Options of plugins that are not shipped: their class knows what is right."""
+    from chapiteau.core.errors import UsageError
+    from chapiteau.core.fields import read
+    from chapiteau.plumbing.project import read_project
+    from chapiteau.run.logic.spec import Plugin
+
+    try:
+        project = read_project(path)
+    except UsageError:
+        return []  # told already
+    plugins = {name: read(Plugin, raw)[0] for name, raw in project.section("plugin").items()}
+    if not any(plugins.values()):
+        return []
+    from chapiteau.run.client.plugins.finding import option_problems
+
+    return [
+        Problem(project.where(place), f"{problem.where}: {problem.what}", problem.hint)
+        for name, plugin in plugins.items()
+        if plugin is not None
+        for place, problem in option_problems(name, plugin, project.folder)
+    ]
 
 
 def _other_sections() -> dict[str, type[Any]]:

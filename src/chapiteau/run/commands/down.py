@@ -1,12 +1,11 @@
 """`chapiteau down`: stop everything, the supervisor too, and wait until it is so."""
 
-import os
-
 import click
 
 from chapiteau.core.errors import ChapiteauError, TimedOutError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import print_json
+from chapiteau.plumbing.processes import is_alive
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     as_json,
@@ -58,7 +57,7 @@ def wait_until_gone(client: Client, pids: tuple[int, ...], timeout: float | None
     """Until nobody answers and these processes have ended. Raises TimedOutError."""
     clock = SystemClock()
     end = clock.now() + timeout if timeout is not None else None
-    while _answers(client) or any(map(_alive, pids)):
+    while _answers(client) or any(map(is_alive, pids)):
         if end is not None and clock.now() >= end:
             raise TimedOutError(
                 "the supervisor is still stopping", hint="look with `chapiteau events`"
@@ -74,19 +73,3 @@ def _answers(client: Client) -> bool:
     except ChapiteauError:
         return True
     return True
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 — /proc, read once
-            return file.read().rpartition(b")")[2].split()[0] != b"Z"
-    except OSError:
-        return os.name == "posix" and not os.path.exists("/proc/self")  # noqa: PTH110
