@@ -1,0 +1,48 @@
+"""The Python of our documentation runs, page by page."""
+
+from __future__ import annotations
+
+import re
+import sys
+import types
+
+import pytest
+
+from tests.support import ROOT
+
+PAGES = (
+    "tutorial/web-service.md",
+    "how-to/guard-a-service.md",
+    "how-to/send-again-safely.md",
+)
+_BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    source = "\n".join(_BLOCK.findall(text))
+    assert source
+    name = "page_" + re.sub(r"\W", "_", page)
+    module = types.ModuleType(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    exec(compile(source, page, "exec", dont_inherit=True), vars(module))
+
+
+def test_the_reference_names_every_option_of_an_operation() -> None:
+    import dataclasses
+
+    from chapiteau.service.logic.operation import OperationOptions
+
+    text = (ROOT / "docs" / "reference" / "service.md").read_text()
+    missing = [f.name for f in dataclasses.fields(OperationOptions) if f"`{f.name}`" not in text]
+    assert [name for name in missing if name != "view"] == []
+
+
+def test_the_reference_names_everything_public() -> None:
+    import chapiteau.service
+
+    pages = [*(ROOT / "docs").rglob("*.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    missing = [name for name in chapiteau.service.__all__ if name not in text]
+    assert missing == []
