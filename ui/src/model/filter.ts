@@ -16,6 +16,11 @@ export function compile<T>(query: string, field: (row: T, name: string) => Field
   return (row) => tests.every((test) => test(row));
 }
 
+/** The rows that fit; all of them, untouched, when nothing is asked. */
+export function filtered<T>(rows: T[], query: string, field: (row: T, name: string) => Field | undefined, text: (row: T) => string): T[] {
+  return query.trim() ? rows.filter(compile(query, field, text)) : rows;
+}
+
 function compared<T>(field: (row: T, name: string) => Field | undefined, name: string, sign: string, limit: number): Test<T> {
   return (row) => {
     const value = Number(field(row, name));

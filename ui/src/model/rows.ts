@@ -26,19 +26,20 @@ export interface ServiceRow {
 export function processRows(nodes: readonly Node[], numbers: Numbers, only = ""): ProcessRow[] {
   const rows: ProcessRow[] = [];
   for (const node of nodes) {
+    const table = numbers.table(node.name);
     for (const service of node.status.services ?? []) {
       if (only && service.name !== only) continue;
       for (const process of service.processes) {
         const key = `${service.name}/${process.number}`;
-        const read = process.pid ? numbers.process(node.name, key) : null;
+        const place = process.pid ? table?.at.get(key) : undefined;
         rows.push({
           id: `${node.name}/${key}/${process.pid}`,
           node: node.name,
           away: node.away > 0,
           service: service.name,
           process,
-          cpu: read?.cpu ?? process.cpu_percent,
-          rss: read?.rss ?? process.rss_bytes,
+          cpu: place === undefined ? process.cpu_percent : (table?.cpu[place] ?? 0),
+          rss: place === undefined ? process.rss_bytes : (table?.rss[place] ?? 0),
         });
       }
     }

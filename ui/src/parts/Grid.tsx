@@ -136,7 +136,10 @@ export function sorted<T>(rows: T[], columns: Column<T>[], sort: string): T[] {
   const by = columns.find((column) => column.key === key)?.sort;
   if (!by) return rows;
   const sign = sort.startsWith("-") ? -1 : 1;
-  const keyed = rows.map((row) => [by(row), row] as const);
-  keyed.sort(([a], [b]) => sign * (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b))));
-  return keyed.map(([, row]) => row);
+  // Each key once; then places are sorted, not rows: ten thousand rows sort every second.
+  const keys = rows.map(by);
+  const places = rows.map((_, i) => i);
+  if (keys.every((key) => typeof key === "number")) places.sort((a, b) => sign * ((keys[a] as number) - (keys[b] as number)));
+  else places.sort((a, b) => sign * String(keys[a]).localeCompare(String(keys[b]), "en", { numeric: true }));
+  return places.map((place) => rows[place] as T);
 }

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { tick, numbers } from "../live/store";
-import { compile } from "../model/filter";
+import { filtered } from "../model/filter";
 import { bytes, duration, percent } from "../model/format";
 import { go, href, narrow, param } from "../model/route";
 import { exitWords, rank, reason, type ProcessRow, type ServiceRow } from "../model/rows";
@@ -15,7 +15,7 @@ export function ProcessTable({ rows, showNode, showService, label }: { rows: Pro
   const sort = param("sort", "");
   const query = param("q");
   const columns = useMemo(() => processColumns(showNode, showService), [showNode, showService]);
-  const kept = rows.filter(compile(query, processField, (row) => `${row.node} ${row.service} ${row.process.number} ${row.process.state} ${row.process.pid} ${reason(row.process)}`));
+  const kept = filtered(rows, query, processField, (row) => `${row.node} ${row.service} ${row.process.number} ${row.process.state} ${row.process.pid} ${reason(row.process)}`);
   return (
     <Grid label={label} columns={columns} rows={sorted(kept, columns, sort)} id={(row) => row.id} sort={sort} onSort={(s) => narrow({ sort: s })} tall={rows.length > 40}
       onOpen={(row) => (showService ? go(href(["service", row.service], { node: row.node, process: String(row.process.number) })) : narrow({ process: String(row.process.number) }))} />
@@ -51,7 +51,7 @@ function processField(row: ProcessRow, name: string): string | number | undefine
 export function ServiceTable({ rows, showNode, label, selected, onSelect }: { rows: ServiceRow[]; showNode: boolean; label: string; selected?: ReadonlySet<string>; onSelect?: (id: string) => void }) {
   const sort = param("sort", "");
   const columns = useMemo(() => serviceColumns(showNode, selected, onSelect), [showNode, selected]);
-  const kept = rows.filter(compile(param("q"), serviceField, (row) => `${row.node} ${row.service.name} ${row.state} ${row.service.reason}`));
+  const kept = filtered(rows, param("q"), serviceField, (row) => `${row.node} ${row.service.name} ${row.state} ${row.service.reason}`);
   tick.value;
   return (
     <Grid label={label} columns={columns} rows={sorted(kept, columns, sort)} id={(row) => row.id} sort={sort} onSort={(s) => narrow({ sort: s })} tall={rows.length > 40}
