@@ -64,6 +64,12 @@ class ControlServer:
         await self._bind()
         self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
 
+    def admit(self, access: Access) -> None:
+        """From now on these roles hold."""
+        self._access = access
+        with contextlib.suppress(FileNotFoundError):  # the guard makes it again, with this mode
+            self._set_modes()
+
     async def close(self) -> None:
         """Answer no more, end all streams, remove the socket's file."""
         if self._guard is not None:
@@ -107,11 +113,15 @@ class ControlServer:
     async def _bind(self) -> None:
         if self._door is None:
             raise AssertionError("the server is not set up")
-        # With roles for others the file is open to all, and each caller is asked who it is.
+        await self._door.open(self.path)
+        self._set_modes()
+
+    def _set_modes(self) -> None:
+        """With roles for others the file is open to all, and each caller is asked who it is."""
         others = self._access.has_others
         if others:
             self.path.parent.chmod(0o711)
-        await self._door.open(self.path, 0o666 if others else 0o600)
+        self.path.chmod(0o666 if others else 0o600)
 
     async def _keep_path(self) -> None:
         """Make the file again when somebody removed it (tmp cleaners do)."""

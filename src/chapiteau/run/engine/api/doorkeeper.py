@@ -32,13 +32,16 @@ class Doorkeeper:
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
 
-    async def open(self, path: Path, mode: int) -> None:
-        """Listen here, in place of the socket before. Raises AlreadyRunningError, OSError."""
+    async def open(self, path: Path) -> None:
+        """Listen here, in place of the socket before. Raises AlreadyRunningError, OSError.
+
+        The file is its owner's alone; whoever wants it open to others says so afterwards.
+        """
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _remove_stale(path)
             sock.bind(str(path))
-            path.chmod(mode)
+            path.chmod(0o600)
             sock.listen(128)
             sock.setblocking(False)
         except BaseException:

@@ -74,6 +74,7 @@ async def _open_control(supervisor: Supervisor) -> "ControlServer":
     server: ControlServer = await control.serve(
         supervisor, path, access_of(supervisor.spec.project)
     )
+    supervisor.on_roles = server.admit
     return server
 
 

@@ -8,6 +8,7 @@ from chapiteau.run.engine.brain.applied import save_running_spec
 from chapiteau.run.engine.brain.attach import bind_one, keep_socket
 from chapiteau.run.engine.brain.own import plugin_service
 from chapiteau.run.engine.config import load_config
+from chapiteau.run.engine.identity import access_of
 from chapiteau.run.engine.machine.sockets import bind
 from chapiteau.run.logic.messages import Outcome
 from chapiteau.run.logic.plan import Change, Plan, make_plan
@@ -30,11 +31,13 @@ async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Ou
         return Outcome(ok=False, error=f"refused: {text}", hint=hint, exit_code=4, data=data)
     if dry_run or not plan:
         return Outcome(ok=True, text=plan.text(), data=data)
+    access = access_of(new.project)  # a user or group that is not there stops it here
     change = _Following(supervisor, old, new)
     failure = await change.follow(plan)
     if failure is None:
         supervisor.generation += 1
         save_running_spec(supervisor.run_dir, new)
+        supervisor.on_roles(access)
         supervisor.ground.say("supervisor.config_applied", f"{len(plan.changes)} changes", who=who)
         return Outcome(ok=True, text=plan.text(), data=data)
     await change.back()

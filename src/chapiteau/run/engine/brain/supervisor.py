@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,7 @@ from chapiteau.run.engine.service.beside import Beside
 from chapiteau.run.engine.service.notify import NotifySocket
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings
+from chapiteau.run.logic.access import Access
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.logic.selection import select, with_needs
@@ -70,6 +71,7 @@ class Supervisor:
         self.exit_code = 0
         self.last_words: ChapiteauError | None = None  # why it ended by itself
         self.finished = asyncio.Event()
+        self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
         self._roll = Roll(run_dir / "processes.json")
         self._meter, self._stats_meter = Meter(self.clock), Meter(self.clock)
         self._notify: NotifySocket | None = None
