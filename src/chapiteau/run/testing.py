@@ -86,6 +86,7 @@ class MemorySupervisor:
             generation=1,
             started_at=self.clock.wall(),
             brain_restarts=0,
+            last_event=len(self._happened),
             services=tuple(self._service(name) for name in self.wanted),
             sockets=(SocketStatus(name="web", address="127.0.0.1:1", type="stream", backlog=1),),
         )
@@ -140,6 +141,10 @@ class MemorySupervisor:
     async def shutdown(self, who: str, *, force: bool = False) -> None:
         """Sets `stopping`."""
         self.stopping.set()
+
+    def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
+        """Adds an event of kind plugin.message."""
+        self.happen("plugin.message", service=service, text=text, **data)
 
     def config(self) -> dict[str, Any]:
         """What it was made with."""

@@ -50,9 +50,9 @@ GREETER = """
                 pass
 """
 WEB = """
-    [service.web]
-    command = "sleep 60"
-    ready.alive = "20ms"
+[service.web]
+command = "sleep 60"
+ready.alive = "20ms"
 """
 
 
@@ -82,7 +82,7 @@ def test_a_plugin_of_the_project_hears_events_and_speaks(project: New) -> None:
 
 
 def test_a_plugin_goes_on_hearing_when_the_brain_is_killed(project: New) -> None:
-    p = project("[plugin.greeter]\nuse = 'greeter:Greeter'\n" + WEB.replace("    ", ""))
+    p = project("[plugin.greeter]\nuse = 'greeter:Greeter'\n" + WEB)
     p.file("greeter.py", GREETER)
     p.up()
     p.until("greeter", "running")
@@ -95,7 +95,7 @@ def test_a_plugin_goes_on_hearing_when_the_brain_is_killed(project: New) -> None
 
 
 def test_a_plugin_that_fails_is_tried_again_and_status_says_why(project: New) -> None:
-    p = project("[plugin.broken]\nuse = 'greeter:Broken'\n" + WEB.replace("    ", ""))
+    p = project("[plugin.broken]\nuse = 'greeter:Broken'\n" + WEB)
     p.file("greeter.py", GREETER)
     p.up()
     p.until("web", "running")
@@ -106,7 +106,7 @@ def test_a_plugin_that_fails_is_tried_again_and_status_says_why(project: New) ->
 
 
 def test_a_plugin_that_hangs_holds_neither_the_brain_nor_a_shutdown(project: New) -> None:
-    p = project("[plugin.stubborn]\nuse = 'greeter:Stubborn'\n" + WEB.replace("    ", ""))
+    p = project("[plugin.stubborn]\nuse = 'greeter:Stubborn'\n" + WEB)
     p.file("greeter.py", GREETER)
     p.up()
     p.until("stubborn", "running")
@@ -117,7 +117,7 @@ def test_a_plugin_that_hangs_holds_neither_the_brain_nor_a_shutdown(project: New
 
 
 def test_all_means_the_services_and_not_the_plugins(project: New) -> None:
-    p = project("[plugin.greeter]\nuse = 'greeter:Greeter'\n" + WEB.replace("    ", ""))
+    p = project("[plugin.greeter]\nuse = 'greeter:Greeter'\n" + WEB)
     p.file("greeter.py", GREETER)
     p.up()
     p.until("greeter", "running")
@@ -129,21 +129,21 @@ def test_all_means_the_services_and_not_the_plugins(project: New) -> None:
 
 
 def test_a_changed_configuration_adds_changes_and_removes_plugins(project: New) -> None:
-    p = project(WEB.replace("    ", ""))
+    p = project(WEB)
     p.file("greeter.py", GREETER)
     p.up()
     p.until("web", "running")
-    p.write("[plugin.g]\nuse = 'greeter:Greeter'\n" + WEB.replace("    ", ""))
+    p.write("[plugin.g]\nuse = 'greeter:Greeter'\n" + WEB)
     assert p.client.apply().ok
     first = p.pids("g") or wait_for(lambda: p.pids("g"))
     p.until("g", "running")
-    p.write("[plugin.g]\nuse = 'greeter:Greeter'\noptions.word = 'hi'\n" + WEB.replace("    ", ""))
+    p.write("[plugin.g]\nuse = 'greeter:Greeter'\noptions.word = 'hi'\n" + WEB)
     assert p.client.apply().ok
     p.until("g", "running")
     assert p.pids("g") != first
     p.client.command("restart", "web")
     wait_for(lambda: "hi, web" in messages(p), what="the new word")
-    p.write(WEB.replace("    ", ""))
+    p.write(WEB)
     assert p.client.apply().ok
     assert [s.name for s in p.status().services] == ["web"]
     assert p.service("web").restarts == 0

@@ -7,8 +7,9 @@ from chapiteau.run.client.blocking import Client
 
 if TYPE_CHECKING:
     from chapiteau.run.client.aio import AsyncClient
+    from chapiteau.run.client.plugin import Plugin
 
-__all__ = ["AsyncClient", "Client", "run_dir_of", "socket_of"]
+__all__ = ["AsyncClient", "Client", "Plugin", "run_dir_of", "socket_of"]
 
 
 def __getattr__(name: str) -> Any:
@@ -17,4 +18,8 @@ def __getattr__(name: str) -> Any:
         from chapiteau.run.client.aio import AsyncClient
 
         return AsyncClient
+    if name == "Plugin":
+        from chapiteau.run.client.plugin import Plugin
+
+        return Plugin
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 
+SPEAKS_AS: Final = "Chapiteau-As"  # whose program it is, beside the uid that the kernel tells
 BRAINLESS: Final = 10.0  # seconds in which a keeper brings up the next brain, at the worst
 _BY_CODE: Final[dict[int, type[ChapiteauError]]] = {
     kind.exit_code: kind
@@ -37,8 +38,10 @@ def get(target: str, *, sse_after: int = 0) -> bytes:
     return format_request("GET", target, headers=headers)
 
 
-def post(target: str, body: Mapping[str, Any] | None = None) -> bytes:
-    return format_request("POST", target, json.dumps(dict(body or {})).encode())
+def post(
+    target: str, body: Mapping[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> bytes:
+    return format_request("POST", target, json.dumps(dict(body or {})).encode(), headers=headers)
 
 
 def verb_target(verb: str, service: str) -> str:

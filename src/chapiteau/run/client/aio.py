@@ -24,9 +24,10 @@ _LONGEST_LINE: Final = 4 << 20  # bytes; a stats message of 10,000 processes is 
 class AsyncClient:
     """Talks to one supervisor; every call is a connection of its own. Raises as Client does."""
 
-    def __init__(self, path: Path, run_dir: Path | None = None) -> None:
+    def __init__(self, path: Path, run_dir: Path | None = None, *, speaks_as: str = "") -> None:
         self.path = path
         self._lock = lock_of(run_dir) if run_dir else None
+        self._as = {_wire.SPEAKS_AS: speaks_as} if speaks_as else {}
 
     @classmethod
     def find(cls, config: str | Path | None = None) -> "AsyncClient":
@@ -34,9 +35,12 @@ class AsyncClient:
         return cls.at(run_dir_of(find_config(config)))
 
     @classmethod
-    def at(cls, run_dir: Path) -> "AsyncClient":
-        """The client for the supervisor of a run directory; waits for a brain being replaced."""
-        return cls(control_path(run_dir), run_dir)
+    def at(cls, run_dir: Path, *, speaks_as: str = "") -> "AsyncClient":
+        """The client for the supervisor of a run directory; waits for a brain being replaced.
+
+        `speaks_as` ("deploy script") is shown in events after the caller's uid.
+        """
+        return cls(control_path(run_dir), run_dir, speaks_as=speaks_as)
 
     async def ping(self, timeout: float = _SOON) -> dict[str, Any]:
         """Whether anybody is there, and of which version."""
@@ -50,7 +54,7 @@ class AsyncClient:
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any
     ) -> Outcome:
         """Do start, stop, restart, reload, scale or signal; a failure is an Outcome as well."""
-        request = _wire.post(_wire.verb_target(verb, service), options)
+        request = _wire.post(_wire.verb_target(verb, service), options, self._as)
         return _wire.outcome(await self._ask(request, answer_within))
 
     async def plan(self) -> Outcome:
@@ -59,11 +63,23 @@ class AsyncClient:
 
     async def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""
-        return _wire.outcome(await self._ask(_wire.post("/v1/config/apply"), None))
+        return _wire.outcome(await self._ask(_wire.post("/v1/config/apply", None, self._as), None))
 
     async def upgrade(self) -> Outcome:
         """Make the supervisor become the one that is installed now; services go on."""
         return _wire.outcome(await self._ask(_wire.post("/v1/upgrade"), None))
+
+    async def say(
+        self,
+        text: str,
+        *,
+        service: str = "",
+        plugin: str = "",
+        data: dict[str, Any] | None = None,
+    ) -> None:
+        """Record an event of kind plugin.message."""
+        body = {"text": text, "service": service, "plugin": plugin, "data": data or {}}
+        _wire.payload(await self._ask(_wire.post("/v1/messages", body, self._as), _SOON))
 
     async def config(self) -> dict[str, Any]:
         """The running configuration; secrets are left out."""
@@ -72,7 +88,7 @@ class AsyncClient:
     async def shutdown(self, *, force: bool = False) -> None:
         """Begin to stop everything, then the supervisor; returns at once. `force`: no grace."""
         body = {"force": True} if force else None
-        _wire.payload(await self._ask(_wire.post("/v1/shutdown", body), _SOON))
+        _wire.payload(await self._ask(_wire.post("/v1/shutdown", body, self._as), _SOON))
 
     async def events(
         self, after: int = 0, *, follow: bool = False

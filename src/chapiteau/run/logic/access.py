@@ -29,6 +29,7 @@ VERBS: Final[dict[str, Role]] = {
     "reopen": "operator",
     "config": "admin",  # commands and paths may tell more than a viewer should know
     "apply": "admin",
+    "say": "admin",
     "upgrade": "admin",
     "shutdown": "admin",
 }

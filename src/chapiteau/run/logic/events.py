@@ -32,7 +32,7 @@ KINDS: Final[dict[str, str]] = {
     "process.unready": "It lost its readiness.",
     "process.stopping": "It was asked to end.",
     "process.killed": "It did not end in time and was killed.",
-    "process.exited": "It ended. `data`: `code` or `signal`, last `lines`, likely `cause`, if `asked`.",
+    "process.exited": "It ended: `data.code` or `signal`, last `lines`, the `cause`; or `asked`.",
     "process.spawn_failed": "It could not be started.",
     "process.backoff": "It will be started again after `data.delay_s`.",
     "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks`: its stacks.",

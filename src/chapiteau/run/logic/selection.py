@@ -1,7 +1,7 @@
 """Which services a person means: names, globs, several with commas, or all."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from functools import lru_cache
 
 from chapiteau.core.errors import NotFoundError
@@ -10,12 +10,20 @@ from chapiteau.core.problems import did_you_mean
 __all__ = ["select", "with_needs"]
 
 
-def select(wanted: str, names: Sequence[str]) -> list[str]:
+def select(wanted: str, names: Sequence[str], own: Container[str] = ()) -> list[str]:
     """The names that are meant, in the order of `names`. Raises NotFoundError for a part that
-    matches nothing."""
+    matches nothing.
+
+    `own` are those of Chapiteau itself, like plugins: meant only when their whole name is said.
+    """
     chosen: set[str] = set()
     for part in filter(None, (piece.strip() for piece in wanted.split(","))):
-        matches = [name for name in names if part == "all" or _pattern(part).fullmatch(name)]
+        matches = [
+            name
+            for name in names
+            if name == part
+            or (name not in own and (part == "all" or _pattern(part).fullmatch(name)))
+        ]
         if not matches and part not in {"all", "*"}:
             raise NotFoundError(f"no service {part!r}", hint=did_you_mean(part, names))
         chosen.update(matches)

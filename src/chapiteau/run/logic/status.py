@@ -29,6 +29,7 @@ class ProcessStatus:
     written_bytes: int = 0
     status_text: str = ""  # what it said with STATUS=
     last_exit: dict[str, Any] = field(default_factory=dict)  # code, signal, oom, cause, lines, time
+    extra: dict[str, Any] = field(default_factory=dict)  # what its hook `extended_stats` printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ class SupervisorStatus:
     rss_bytes: int = 0
     cgroups: str = ""  # "v2" or why not
     dashboard: str = ""  # its URL
+    last_event: int = 0  # number of the newest event
     schema: int = 1
 
     def to_dict(self) -> dict[str, Any]:

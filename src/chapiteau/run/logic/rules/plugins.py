@@ -4,7 +4,6 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from chapiteau.core.fields import Path, read
 from chapiteau.run.logic.plugins.settings import (
@@ -22,6 +21,7 @@ from chapiteau.run.logic.spec import Plugin
 __all__ = ["plugin_rules"]
 
 _TARGET: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_ADDRESS: Final = re.compile(r"(?P<scheme>[a-z]+)://(?:\[(?P<six>[^\]]*)\]|(?P<host>[^/:\[]*))")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -49,7 +49,7 @@ def _of(options: object, here: Path) -> Iterator[Broken]:
         if not (options.max_cpu or options.min_cpu or options.max_memory or options.min_memory):
             yield Broken(here, "has no bound", "set max_cpu, max_memory, min_cpu or min_memory")
     elif isinstance(options, HttpObserver):
-        if urlsplit(options.url).scheme not in ("http", "https"):
+        if not _is_web(options.url):
             yield Broken((*here, "url"), f"{options.url!r} is not an http:// or https:// address")
         if options.action != "alert" and not options.service:
             yield Broken((*here, "service"), f"must be given: what shall {options.action}?")
@@ -59,6 +59,11 @@ def _of(options: object, here: Path) -> Iterator[Broken]:
         yield from _alerts(options, here)
     elif isinstance(options, Circus):
         yield from _circus(options, here)
+
+
+def _is_web(url: str) -> bool:
+    match = _ADDRESS.match(url)
+    return bool(match and match["scheme"] in ("http", "https") and (match["host"] or match["six"]))
 
 
 def _watchdog(options: Watchdog, here: Path) -> Iterator[Broken]:
@@ -81,7 +86,7 @@ def _alerts(options: Alerts, here: Path) -> Iterator[Broken]:
         place = (*here, "to", name)
         if bool(target.url) == bool(target.mail):
             yield Broken(place, "takes either url or mail")
-        if target.url and urlsplit(target.url).scheme not in ("http", "https"):
+        if target.url and not _is_web(target.url):
             yield Broken((*place, "url"), f"{target.url!r} is not an http:// or https:// address")
     for index, silence in enumerate(options.silence):
         try:
@@ -98,14 +103,14 @@ def _alerts(options: Alerts, here: Path) -> Iterator[Broken]:
 def _circus(options: Circus, here: Path) -> Iterator[Broken]:
     for key in ("endpoint", "pubsub_endpoint", "stats_endpoint"):
         text = getattr(options, key)
-        parts = urlsplit(text)
-        if not text or (parts.scheme == "ipc" and len(text) > len("ipc://")):
+        match = _ADDRESS.match(text)
+        if not text or (text.startswith("ipc://") and len(text) > len("ipc://")):
             continue
-        if parts.scheme != "tcp":
+        if match is None or match["scheme"] != "tcp":
             yield Broken((*here, key), f"{text!r} is neither ipc://PATH nor tcp://HOST:PORT")
-        elif parts.hostname not in _LOOPBACK:
+        elif (host := match["six"] or match["host"]) not in _LOOPBACK:
             hint = "reach it from other machines through ssh: circusctl --ssh"
-            yield Broken((*here, key), f"{parts.hostname} is not loopback", hint)
+            yield Broken((*here, key), f"{host} is not loopback", hint)
         elif not options.allow_tcp:
             hint = "use ipc://, or set allow_tcp = true: every user of this machine may command"
             yield Broken((*here, key), "tcp has no owner and no password", hint)

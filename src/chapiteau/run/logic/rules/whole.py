@@ -31,8 +31,8 @@ def broken_rules(
 ) -> list[Broken]:
     """Every broken rule with the path it stands at.
 
-    `sockets`, `services` and `plugins` hold those that could be read; `raw` has all names, so that a service
-    that could not be read is still known to those that need it.
+    `sockets`, `services` and `plugins` hold those that could be read; `raw` has all names, so that
+    a service that could not be read is still known to those that need it.
     """
     known_sockets = _names(raw, "socket")
     known_services = _names(raw, "service")

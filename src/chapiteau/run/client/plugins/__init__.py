@@ -1,0 +1,1 @@
+"""The shipped plugins, and what finds and runs any plugin."""

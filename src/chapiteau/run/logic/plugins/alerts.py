@@ -1,0 +1,140 @@
+"""Which trouble somebody shall hear of, whom it is told, and when it is over."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.plugins.naming import fits
+from chapiteau.run.logic.plugins.settings import Alerts, Target
+
+__all__ = ["Notice", "Router", "mail_text", "payload", "title"]
+
+# What happened → what tells that it is over, about the same service.
+_ENDS: Final[dict[str, tuple[str, ...]]] = {
+    "service.failed": ("service.ready", "service.recovered", "service.completed"),
+    "process.unhealthy": ("service.ready", "service.recovered"),
+    "process.backoff": ("service.ready", "service.recovered", "service.completed"),
+    "process.exited": ("service.ready", "service.recovered", "service.completed"),
+    "process.spawn_failed": ("service.ready", "service.recovered", "service.completed"),
+    "service.reload_failed": ("service.reloaded",),
+    "supervisor.brain_died": ("supervisor.started",),
+    "hook.failed": ("hook.done",),
+}
+_NEVER_OVER: Final = "service.stopping"  # somebody took it down: the trouble is theirs to know
+_LASTING: Final = 7 * 86400.0  # seconds after which trouble that never ended is forgotten
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """One message to one target."""
+
+    target: str
+    status: str  # "firing" or "resolved"
+    event: Happening
+    since: float  # seconds since 1970: when the trouble began
+    count: int = 1  # how often it happened since it was last told
+
+
+@dataclass(slots=True)
+class _Trouble:
+    kind: str
+    since: float
+    told: float
+    more: int = 0
+
+
+class Router:
+    """Hears events, gives notices; the same trouble is told once, and again after `repeat`."""
+
+    def __init__(self, rule: Alerts, own_name: str = "") -> None:
+        self._rule, self._own = rule, own_name
+        self._open: dict[tuple[str, str, str], _Trouble] = {}  # target, service, kind
+
+    def hear(self, event: Happening) -> Iterator[Notice]:
+        """The notices that this event leads to."""
+        if event.data.get("plugin") == self._own and event.kind == "plugin.message":
+            return  # our own trouble with a delivery must not feed itself
+        if event.service == self._own:
+            return
+        for name, target in self._rule.to.items():
+            if not fits(event.service, target.services) and event.service:
+                continue
+            yield from self._resolved(name, target, event)
+            if fits(event.kind, target.kinds):
+                yield from self._firing(name, event)
+
+    def _resolved(self, name: str, target: Target, event: Happening) -> Iterator[Notice]:
+        for key, trouble in list(self._open.items()):
+            if key[:2] != (name, event.service):
+                continue
+            old = event.time - trouble.told > _LASTING
+            if event.kind == _NEVER_OVER or old:
+                del self._open[key]
+            elif event.kind in _ENDS.get(trouble.kind, ()) or _says_so(event, trouble.kind):
+                del self._open[key]
+                if target.resolved and not self._silent(event, trouble.kind):
+                    yield Notice(target=name, status="resolved", event=event, since=trouble.since)
+
+    def _firing(self, name: str, event: Happening) -> Iterator[Notice]:
+        if event.data.get("resolved") or self._silent(event, event.kind):
+            return
+        key = (name, event.service, event.kind)
+        trouble = self._open.get(key)
+        if trouble is not None and event.time - trouble.told < self._rule.repeat:
+            trouble.more += 1
+            return
+        since, more = (trouble.since, trouble.more) if trouble else (event.time, 0)
+        self._open[key] = _Trouble(event.kind, since, event.time)
+        yield Notice(target=name, status="firing", event=event, since=since, count=more + 1)
+
+    def _silent(self, event: Happening, kind: str) -> bool:
+        return any(
+            fits(event.service, one.services)
+            and fits(kind, one.kinds)
+            and (not one.until or event.time < datetime.fromisoformat(one.until).timestamp())
+            for one in self._rule.silence
+        )
+
+
+def _says_so(event: Happening, kind: str) -> bool:
+    """A plugin tells that what it complained of is over."""
+    return kind == event.kind == "plugin.message" and bool(event.data.get("resolved"))
+
+
+def title(notice: Notice, project: str) -> str:
+    """One line."""
+    event = notice.event
+    what = f"{event.kind} {event.text}".strip()
+    if notice.status == "resolved":
+        what = f"resolved after {max(0.0, event.time - notice.since):.0f} s: {what}"
+    return f"[{project}] {event.service + ': ' if event.service else ''}{what}"
+
+
+def payload(notice: Notice, project: str, node: str) -> dict[str, Any]:
+    """The JSON that is sent; `text` is what chat webhooks show."""
+    return {
+        "schema": 1,
+        "status": notice.status,
+        "text": title(notice, project),
+        "project": project,
+        "node": node,
+        "service": notice.event.service,
+        "since": notice.since,
+        "count": notice.count,
+        "event": notice.event.to_dict(),
+    }
+
+
+def mail_text(notice: Notice, project: str, node: str) -> str:
+    """The body of a mail."""
+    event = notice.event
+    lines = [title(notice, project), "", f"node: {node}", f"event: {event.kind} #{event.seq}"]
+    lines += [f"{key}: {value}" for key, value in _told(event.data).items()]
+    lines += ["", *map(str, event.data.get("lines", ()))]
+    return "\n".join(lines) + "\n"
+
+
+def _told(data: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in data.items() if k not in ("lines", "stacks")}
