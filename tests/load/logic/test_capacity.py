@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.load.logic.capacity import Answer, Observed, SearchPlan, Step, search
-from chapiteau.load.logic.evidence import Batch, Evidence
-from chapiteau.load.logic.finding import capacity_part, capacity_verdict
+from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.capacity.evidence import Batch, Evidence
+from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.settings import LoadTest
 

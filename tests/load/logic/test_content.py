@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from chapiteau.load.errors import BadAnswerError
-from chapiteau.load.logic.content import charset, decoded, encoded
+from chapiteau.load.logic.http.content import charset, decoded, encoded
 
 
 def test_what_goes_out_has_its_content_type() -> None:

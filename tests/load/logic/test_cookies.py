@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chapiteau.load.logic.cookies import CookieJar
+from chapiteau.load.logic.http.cookies import CookieJar
 from chapiteau.load.logic.urls import parse
 
 HOME = parse("http://shop.example/account/login")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.load.errors import BadAnswerError
-from chapiteau.load.logic.http1 import AnswerReader, Headers, dechunk
+from chapiteau.load.logic.http.http1 import AnswerReader, Headers, dechunk
 
 PLAIN = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello"
 CHUNKED = (

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
-from chapiteau.load.logic.evidence import evidence
-from chapiteau.load.logic.guard import Guard, limited_by, recovered_after, what_rises
+from chapiteau.load.logic.capacity.evidence import evidence
+from chapiteau.load.logic.capacity.guard import Guard, limited_by, recovered_after, what_rises
 from chapiteau.load.logic.objective import judge, parse_objectives
 from chapiteau.load.logic.tally import OTHER, Tally
 from chapiteau.load.logic.totals import Totals

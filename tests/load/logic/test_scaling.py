@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.load.logic.saturation import what_saturates
-from chapiteau.load.logic.scaling import Law, fit_law, scaling_part
+from chapiteau.load.logic.capacity.saturation import what_saturates
+from chapiteau.load.logic.capacity.scaling import Law, fit_law, scaling_part
 
 
 @given(st.floats(10, 1e5), st.floats(0, 0.3), st.floats(0, 0.02))

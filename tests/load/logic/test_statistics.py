@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.load.logic.statistics import batch_mean, resampled, trend
+from chapiteau.load.logic.capacity.statistics import batch_mean, resampled, trend
 
 
 def test_independent_batches_have_the_usual_error() -> None:

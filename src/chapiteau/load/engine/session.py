@@ -10,8 +10,8 @@ from chapiteau.load.engine.http.exchange import Exchange
 from chapiteau.load.engine.http.response import Response
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.cookies import CookieJar
-from chapiteau.load.logic.http1 import Headers
+from chapiteau.load.logic.http.cookies import CookieJar
+from chapiteau.load.logic.http.http1 import Headers
 
 __all__ = ["Session"]
 

@@ -10,7 +10,7 @@ from chapiteau.load.engine.http.origin import Origin, Wiring
 from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.content import encoded
+from chapiteau.load.logic.http.content import encoded
 from chapiteau.load.logic.tally import Row, Tally
 from chapiteau.load.logic.urls import Address
 

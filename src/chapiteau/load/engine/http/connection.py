@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from chapiteau.load.engine.http.exchange import Exchange
 from chapiteau.load.engine.http.reactor import READ, WRITE, Reactor
 from chapiteau.load.errors import BadAnswerError, ExchangeError
-from chapiteau.load.logic.http1 import AnswerReader
+from chapiteau.load.logic.http.http1 import AnswerReader
 
 if TYPE_CHECKING:
     from chapiteau.load.engine.http.origin import Origin

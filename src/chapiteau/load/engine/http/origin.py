@@ -14,7 +14,7 @@ from chapiteau.load.engine.http.exchange import Exchange
 from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.engine.http.tls import TlsConnection
 from chapiteau.load.errors import ExchangeError
-from chapiteau.load.logic.http1 import Known
+from chapiteau.load.logic.http.http1 import Known
 
 __all__ = ["Origin", "Wiring"]
 

@@ -3,8 +3,8 @@
 import json
 from typing import Any
 
-from chapiteau.load.logic.content import charset, decoded
-from chapiteau.load.logic.http1 import Headers
+from chapiteau.load.logic.http.content import charset, decoded
+from chapiteau.load.logic.http.http1 import Headers
 
 __all__ = ["Response"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
-from chapiteau.load.engine.calibrate import Calibration, calibrate
+from chapiteau.load.engine.search.calibrate import Calibration, calibrate
 from chapiteau.load.engine.conduct import (
     Job,
     Watch,
@@ -18,16 +18,16 @@ from chapiteau.load.engine.conduct import (
     live_state,
     processes_for,
 )
-from chapiteau.load.engine.supervised import Supervised
+from chapiteau.load.engine.search.supervised import Supervised
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
-from chapiteau.load.logic.capacity import Answer, Observed, SearchPlan, Step, search
-from chapiteau.load.logic.evidence import evidence
-from chapiteau.load.logic.finding import capacity_part, capacity_verdict
-from chapiteau.load.logic.guard import Guard, limited_by, recovered_after, what_rises
+from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.capacity.evidence import evidence
+from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
+from chapiteau.load.logic.capacity.guard import Guard, limited_by, recovered_after, what_rises
 from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import document, timeline
-from chapiteau.load.logic.saturation import what_saturates
+from chapiteau.load.logic.capacity.saturation import what_saturates
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
 

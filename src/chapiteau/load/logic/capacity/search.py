@@ -15,7 +15,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from chapiteau.load.logic.evidence import Evidence
+from chapiteau.load.logic.capacity.evidence import Evidence
 
 __all__ = ["Answer", "Done", "Observed", "Phase", "SearchPlan", "Step", "search"]
 

@@ -8,9 +8,9 @@ from typing import Any
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.conduct import Job, Watch
-from chapiteau.load.engine.seek import seek
-from chapiteau.load.engine.supervised import Supervised
-from chapiteau.load.logic.scaling import scaling_part
+from chapiteau.load.engine.search.seek import seek
+from chapiteau.load.engine.search.supervised import Supervised
+from chapiteau.load.logic.capacity.scaling import scaling_part
 
 __all__ = ["vary"]
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Final
 
-from chapiteau.load.logic.evidence import evidence
+from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.objective import Objective
-from chapiteau.load.logic.statistics import trend
+from chapiteau.load.logic.capacity.statistics import trend
 from chapiteau.load.logic.totals import Totals
 
 __all__ = ["Guard", "limited_by", "recovered_after", "what_rises"]

@@ -1,0 +1,1 @@
+"""Carries out a capacity search, at one size of the service or at several."""

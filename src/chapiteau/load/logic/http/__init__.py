@@ -1,0 +1,1 @@
+"""HTTP as values: answers from bytes, cookies, bodies."""
