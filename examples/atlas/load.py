@@ -1,4 +1,4 @@
-"""How people use atlas: `chapiteau load run load.py --url http://127.0.0.1:8087`.
+"""How people use atlas: `chapiteau load run load.py --base http://127.0.0.1:8087 --rate 100/s`.
 
 Most look around, some search, few write. Each session is one visit.
 """

@@ -70,24 +70,31 @@ def nearest(
 ) -> list[tuple[float, sqlite3.Row]]:
     """The nearest cities with their distances in km.
 
-    Looks into a box around the point and doubles it until the box holds enough cities that are
-    nearer than its own edge (what lies outside can't be nearer).
+    Looks into a box around the point and makes it wider until it holds enough cities. Those tell
+    how far away the last one can be at most: a box of that size has all that are nearer.
     """
     half = 10.0
     while True:
-        rows = db.execute(_NEAR, (*_box(lat, lon, half), min_population)).fetchall()
-        found = sorted(
-            ((distance_km(lat, lon, row["latitude"], row["longitude"]), row) for row in rows),
-            key=lambda pair: (pair[0], pair[1]["id"]),
-        )
-        inside = [pair for pair in found if pair[0] <= half]
-        if len(inside) >= limit or half > 20_100:  # half of the way round
-            return (inside if len(inside) >= limit else found)[:limit]
-        half *= 2
+        found = _in_box(db, lat, lon, half, min_population)
+        if half > 20_100 or (len(found) >= limit and found[limit - 1][0] <= half):
+            break
+        half = found[limit - 1][0] + 0.001 if len(found) >= limit else half * 3
+    distances = {number: distance for distance, number in found[:limit]}
+    marks = ", ".join("?" * len(distances))
+    rows = db.execute(f"SELECT * FROM city WHERE id IN ({marks})", list(distances))  # noqa: S608
+    return sorted(((distances[row["id"]], row) for row in rows), key=lambda p: (p[0], p[1]["id"]))
+
+
+def _in_box(
+    db: sqlite3.Connection, lat: float, lon: float, half: float, min_population: int
+) -> list[tuple[float, int]]:
+    """Distance and id of every city in the box, the nearest first."""
+    rows = db.execute(_NEAR, (*_box(lat, lon, half), min_population))
+    return sorted((distance_km(lat, lon, row[1], row[2]), row[0]) for row in rows)
 
 
 _NEAR = """
-SELECT city.* FROM city_place JOIN city ON city.id = city_place.id
+SELECT city.id, latitude, longitude FROM city_place JOIN city ON city.id = city_place.id
 WHERE north >= ? AND south <= ? AND (
   (east >= ? AND west <= ?) OR (east >= ? AND west <= ?)
 ) AND population >= ?

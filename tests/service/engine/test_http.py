@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import pytest
+from pyramid.request import Request
+from pyramid.response import FileResponse
 
 from chapiteau.service import (
     Answer,
@@ -101,6 +104,42 @@ def test_bodies_of_several_media_types(build: Build, cities: Service) -> None:
     document = client.get("/openapi.json").json()
     assert len(document["paths"]["/cities"]["post"]["requestBody"]["content"]) == 3
     assert len(document["paths"]["/cities"]["get"]["responses"]["200"]["content"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("headers", "words"),
+    [
+        ({"Content-Type": "application/json; charset=latin-1"}, "latin-1"),
+        ({"Content-Type": "application/json", "Content-Encoding": "gzip"}, "gzip"),
+    ],
+)
+def test_what_would_have_to_be_guessed_or_unpacked_is_415(
+    build: Build, cities: Service, headers: dict[str, str], words: str
+) -> None:
+    answer = build(cities).post("/cities", body=b'{"name":"a","people":1}', headers=headers)
+    assert (answer.status, words in answer.json()["detail"]) == (415, True)
+    good = {"Content-Type": 'application/json; charset="UTF-8"', "Content-Encoding": "identity"}
+    assert (
+        build(cities).post("/cities", body=b'{"name":"a","people":1}', headers=good).status == 200
+    )
+
+
+def test_files_and_their_ranges_are_pyramids(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"0123456789")
+    service = Service("file", "/file")
+
+    @service.get()
+    def read(request: Request) -> FileResponse:
+        return FileResponse(tmp_path / "a.txt", request=request)
+
+    client = build(service)
+    whole = client.get("/file")
+    assert (whole.body, whole.headers["content-type"][:10]) == (b"0123456789", "text/plain")
+    part = client.get("/file", headers={"Range": "bytes=2-4"})
+    assert (part.status, part.body) == (206, b"234")
+    assert part.headers["content-range"] == "bytes 2-4/10"
+    again = client.get("/file", headers={"If-Modified-Since": whole.headers["last-modified"]})
+    assert again.status == 304
 
 
 def test_pages_of_other_origins(build: Build) -> None:

@@ -9,7 +9,7 @@ from chapiteau.service.engine.answering.codecs import JSON, Codec, decoder_for
 from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
 from chapiteau.service.logic.operation import BodySpec
 from chapiteau.service.logic.problem import Detail, problem_for
-from chapiteau.service.logic.wire.query import media_type
+from chapiteau.service.logic.wire.query import media_type, parameter_of
 
 __all__ = ["BodyPlan", "read_bytes"]
 
@@ -32,6 +32,8 @@ class BodyPlan:
         data = read_bytes(environ, self._max)
         if not data and not self._spec.required:
             return self._spec.default
+        if "HTTP_CONTENT_ENCODING" in environ:
+            _check_coding(environ)
         codec = self._codec(environ.get("CONTENT_TYPE", ""))
         if codec is None:
             return data
@@ -49,6 +51,9 @@ class BodyPlan:
         if found is not None or self._raw:
             return found
         kind = media_type(content_type)
+        charset = parameter_of(content_type, "charset")
+        if charset and charset.lower() not in ("utf-8", "utf8", "us-ascii"):
+            raise problem_for(415, f"text must be UTF-8 here, not {charset}")
         found = self._first if not kind else self._codecs.get(kind)
         if found is None and kind.endswith("+json"):
             found = self._codecs.get(JSON)
@@ -63,9 +68,20 @@ class BodyPlan:
         codec = self._codec(environ.get("CONTENT_TYPE", ""))
         if codec is None or (not data and not self._spec.required):
             return []
+        if "HTTP_CONTENT_ENCODING" in environ:
+            _check_coding(environ)
         if not data:
             return [missing("body", "", "a body must be given")]
         return details_of("body", codec.complaints(_whole(_parsed(codec, data))))
+
+
+def _check_coding(environ: Environ) -> None:
+    """A compressed body is refused, not unpacked: a few bytes could become gigabytes."""
+    coding = environ["HTTP_CONTENT_ENCODING"].strip().lower()
+    if coding not in ("", "identity"):
+        raise problem_for(
+            415, f"a body in {coding} can't be read here", headers={"Accept-Encoding": "identity"}
+        )
 
 
 def _parsed(codec: Codec, data: bytes) -> Any:

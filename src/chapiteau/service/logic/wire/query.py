@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-__all__ = ["cookies", "media_type", "pairs", "percent_decode"]
+__all__ = ["cookies", "media_type", "pairs", "parameter_of", "percent_decode"]
 
 _ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")
 
@@ -43,3 +43,12 @@ def cookies(header: str) -> dict[str, str]:
 def media_type(header: str) -> str:
     """`Application/JSON; charset=utf-8` as `application/json`."""
     return header.partition(";")[0].strip().lower()
+
+
+def parameter_of(header: str, name: str) -> str:
+    """A parameter of a media type: the charset of `text/csv; charset="utf-8"`; empty: none."""
+    for piece in header.split(";")[1:]:
+        key, _, value = piece.partition("=")
+        if key.strip().lower() == name:
+            return value.strip().strip('"')
+    return ""
