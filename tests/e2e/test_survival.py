@@ -191,3 +191,35 @@ def test_sigkill_of_keeper_and_brain_leaves_no_second_copy(tmp_path: Path) -> No
         assert not any(alive(pid) for pid in pids)
     finally:
         p.down()
+
+
+def test_what_a_process_said_while_no_brain_lived_is_heard(tmp_path: Path) -> None:
+    """READY=1 waits in the socket; the next brain must not take the process for unready."""
+    toml = f"""
+        [service.slow]
+        command = ["{sys.executable}", "-S", "slow.py"]
+        ready.notify = true
+        ready.start_timeout = "60s"
+    """
+    p = Project(tmp_path, toml)
+    p.file("slow.py", """
+        import os, socket, time
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+        open("said", "w").close()
+        time.sleep(600)
+    """)  # fmt: skip
+    p.up()
+    try:
+        wait_for(lambda: p.pids("slow"))
+        brain = p.status().pid
+        os.kill(brain, signal.SIGSTOP)
+        (tmp_path / "go").touch()
+        wait_for((tmp_path / "said").exists)
+        os.kill(brain, signal.SIGKILL)
+        p.when(lambda: p.service("slow").state == "running")
+        assert p.service("slow").restarts == 0
+    finally:
+        p.down()

@@ -102,12 +102,13 @@ class Supervisor:
         self._wanted = Wanted(self.run_dir / "state.json", self.link, hello["notes"])
         self.ground.rule_of = self.rule_of
         self.output.on_drop = self._dropped
-        self._notify = await open_notify(self, hello["fds"])
-        self._notify.on_message = Hearing(self.ground).heard
         await bind_sockets(self, hello["fds"])
         for name, service in {**self.spec.service, **self.own_services}.items():
             self.add_runner(name, service)
         found = adopt_children(self)
+        # Not before: what was said while no brain lived must find the process that said it.
+        self._notify = await open_notify(self, hello["fds"])
+        self._notify.on_message = Hearing(self.ground).heard
         self.ground.say(
             "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
         )
