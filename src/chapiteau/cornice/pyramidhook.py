@@ -1,0 +1,211 @@
+"""How services become Pyramid's routes and views, and what every request gets."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from pyramid.exceptions import PredicateMismatch
+from pyramid.httpexceptions import (
+    HTTPException,
+    HTTPMethodNotAllowed,
+    HTTPNotAcceptable,
+    HTTPUnsupportedMediaType,
+)
+from pyramid.security import NO_PERMISSION_REQUIRED
+
+from chapiteau.cornice._calling import decorate_view
+from chapiteau.cornice.cors import (
+    CORS_PARAMETERS,
+    OriginCheck,
+    add_vary,
+    apply_cors_post_request,
+    get_cors_preflight_view,
+    get_cors_validator,
+)
+from chapiteau.cornice.errors import Errors
+from chapiteau.cornice.util import (
+    content_type_matches,
+    current_service,
+    to_list,
+)
+
+__all__ = [
+    "add_nosniff_header",
+    "apply_filters",
+    "get_fallback_view",
+    "handle_exceptions",
+    "register_resource_views",
+    "register_service_views",
+    "wrap_request",
+]
+
+# Arguments of a view that are for us and that Pyramid's add_view wouldn't know.
+_OURS: Final = frozenset({
+    "klass", "schema", "deserializer", "schema_kwargs", "validators", "filters", "error_handler",
+    "factory", "traverse", *CORS_PARAMETERS,
+})  # fmt: skip
+_HELD: Final = frozenset({"accept", "content_type"})
+
+
+# ── every request ───────────────────────────────────────────────────────────────────────────
+def wrap_request(event: Any) -> None:
+    """Give a request its `validated`, `errors` and `info`, and its answer our headers."""
+    request = event.request
+    attributes = request.__dict__
+    if "errors" in attributes and "validated" in attributes:
+        return
+    settings = request.registry.settings or {}
+    localizer = request.localizer if settings.get("available_languages") else None
+    attributes["validated"] = {}
+    attributes["errors"] = Errors(localizer=localizer)
+    attributes["info"] = {}
+    request.add_response_callback(apply_filters)
+    request.add_response_callback(add_nosniff_header)
+
+
+def add_nosniff_header(request: Any, response: Any) -> None:
+    """Browsers shall believe the content type."""
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+
+
+def apply_filters(request: Any, response: Any) -> Any:
+    """Response callback: the filters of the view that has answered, then CORS."""
+    answered = getattr(request, "_cornice_answered", None)
+    if answered is not None:
+        for one in answered.filters:
+            response = one(response, request)
+        if answered.negotiated:
+            add_vary(response.headers, "Accept")
+    service = current_service(request)
+    if service is not None and service.cors_enabled:
+        apply_cors_post_request(service, request, response)
+    return response
+
+
+def handle_exceptions(exc: Any, request: Any) -> Any:
+    """Exception view: HTTP exceptions are answers; others go on to the server's log."""
+    if not isinstance(exc, HTTPException):
+        raise exc
+    return exc
+
+
+# ── a service's route and views ─────────────────────────────────────────────────────────────
+def register_resource_views(config: Any, resource: Any) -> None:
+    """`config.add_cornice_resource(klass)`."""
+    for service in resource._services.values():  # noqa: SLF001 — set by `add_resource`
+        config.add_cornice_service(service)
+
+
+def register_service_views(config: Any, service: Any) -> None:
+    """`config.add_cornice_service(service)`."""
+    route, options = _add_route(config, service)
+    if service.cors_enabled:
+        _share(service)
+    for method, view, arguments in service.definitions:
+        arguments["request_method"] = method
+        made = decorate_view(view, arguments, method, options)
+        for choice in _choices(arguments):
+            config.add_view(view=made, route_name=route, **_view_options(arguments), **choice)
+    # Asked when no view fits: it says why.
+    config.add_view(
+        view=get_fallback_view(service),
+        route_name=route,
+        permission=NO_PERMISSION_REQUIRED,
+        require_csrf=False,
+    )
+
+
+def _add_route(config: Any, service: Any) -> tuple[str, dict[str, Any]]:
+    """The service's route, with what of its arguments is the route's business."""
+    names = {*config.get_predlist("route").sorter.names, "factory", "traverse"} - _HELD
+    options = {k: v for k, v in service.arguments.items() if k in names}
+    services = config.registry.cornice_services
+    if service.pyramid_route:
+        route, key = service.pyramid_route, f"__cornice{service.pyramid_route}"
+    else:
+        prefix = (config.route_prefix or "").rstrip("/")
+        route = service.name
+        key = f"{prefix}/{service.path.lstrip('/')}" if prefix else service.path
+        config.add_route(route, service.path, **options)
+    services[key] = service
+    by_route = getattr(config.registry, "cornice_routes", None)
+    if by_route is None:
+        by_route = config.registry.cornice_routes = {}
+    by_route[route] = service
+    return route, options
+
+
+def _share(service: Any) -> None:
+    """Preflights, and the check of the origin in front of every view; both once."""
+    if "OPTIONS" not in service.defined_methods:
+        preflight = get_cors_preflight_view(service)
+        service.add_view("OPTIONS", preflight, permission=NO_PERMISSION_REQUIRED)
+    for _, _, arguments in service.definitions:
+        validators = arguments["validators"]
+        if not any(isinstance(v, OriginCheck) for v in validators):
+            validators.insert(0, get_cors_validator(service))
+
+
+def _view_options(arguments: dict[str, Any]) -> dict[str, Any]:
+    """What of a view's arguments is Pyramid's business."""
+    return {k: v for k, v in arguments.items() if k not in _OURS and k not in _HELD}
+
+
+def _choices(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """One view for each way to accept and be accepted: Pyramid then chooses between them."""
+    accepts = _split(arguments.get("accept"))
+    takes = _split(arguments.get("content_type"))
+    answers: list[dict[str, Any]] = [{"accept": kind} for kind in accepts[0]]
+    answers += [{"cornice_accept": function} for function in accepts[1]]
+    # A body without a media type always passes.
+    bodies: list[dict[str, Any]] = [{"content_type": (*takes[0], "")}] if takes[0] else []
+    bodies += [{"cornice_content_type": function} for function in takes[1]]
+    for answer, body in itertools.product(answers or [{}], bodies or [{}]):
+        yield {**answer, **body}
+
+
+def _split(value: Any) -> tuple[list[str], list[Any]]:
+    """Media types, and callables that tell some."""
+    given = [v for v in to_list(value) if v] if value else []
+    return [v for v in given if not callable(v)], [v for v in given if callable(v)]
+
+
+def get_fallback_view(service: Any) -> Callable[[Any], Any]:
+    """The view for requests that no other view of the service takes: it tells why."""
+
+    def fallback(request: Any) -> Any:
+        method = request.method
+        if method not in service.defined_methods:
+            response = HTTPMethodNotAllowed()
+            response.allow = service.defined_methods
+            raise response
+        offers = _offers(service.get_acceptable(method, True), request.info.get("acceptable"))
+        if offers and "Accept" in request.headers:
+            if not request.accept.acceptable_offers(offers):
+                problem = f"Accept header should be one of {offers}"
+                return _refuse(service, request, HTTPNotAcceptable, "Accept", problem)
+        kinds = _offers(
+            service.get_contenttypes(method, True), request.info.get("supported_contenttypes")
+        )
+        if kinds and not content_type_matches(request, kinds):
+            problem = f"Content-Type header should be one of {kinds}"
+            return _refuse(service, request, HTTPUnsupportedMediaType, "Content-Type", problem)
+        # Some other predicate said no.
+        raise PredicateMismatch(service.name)
+
+    fallback.__name__ = "_fallback_view"
+    return fallback
+
+
+def _offers(declared: list[Any], called: Any) -> list[str]:
+    return sorted({str(kind) for kind in [*declared, *(called or ())] if kind})
+
+
+def _refuse(service: Any, request: Any, kind: Any, header: str, problem: str) -> Any:
+    request.errors.status = kind.code
+    request.errors.add("header", header, problem)
+    answer = service.error_handler(request)
+    # Raised where it can be, so that tweens and exception views meet it.
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer

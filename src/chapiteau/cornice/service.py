@@ -1,0 +1,208 @@
+"""`Service`: one path, its views, and what is true of all of them."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeVar
+
+import venusian
+from pyramid.exceptions import ConfigurationError
+from pyramid.interfaces import IRendererFactory
+
+from chapiteau.cornice._calling import decorate_view
+from chapiteau.cornice._sharing import Sharing
+from chapiteau.cornice.util import to_list
+
+__all__ = [
+    "DEFAULT_FILTERS",
+    "DEFAULT_VALIDATORS",
+    "SERVICES",
+    "Service",
+    "clear_services",
+    "decorate_view",
+    "get_services",
+]
+
+DEFAULT_VALIDATORS: Final[list[Any]] = []
+DEFAULT_FILTERS: Final[list[Any]] = []
+
+# Cornice's API promises one list for the whole process. Nothing of ours reads it: what an
+# application serves stands in its registry, so that two applications don't see each other.
+SERVICES: Final[list["Service"]] = []
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def clear_services() -> None:
+    """Forget every service that was made so far (for tests)."""
+    SERVICES[:] = []
+
+
+def get_services(
+    names: Iterable[str] | None = None, exclude: Iterable[str] | None = None
+) -> list["Service"]:
+    """The services of this process, in the order in which they were made."""
+    wanted = None if names is None else set(names)
+    unwanted = set(exclude or ())
+    return [s for s in SERVICES if (wanted is None or s.name in wanted) and s.name not in unwanted]
+
+
+class _Questions(Sharing):
+    """The part of `Service` that tells what its views take and give."""
+
+    def filter_argumentlist(
+        self, method: str, argname: str, filter_callables: bool = False
+    ) -> list[Any]:
+        """The values of one argument over all views of a method."""
+        found: list[Any] = []
+        for defined, _, arguments in self.definitions:
+            if defined.upper() == method.upper():
+                found += to_list(arguments.get(argname))
+        return [v for v in found if not callable(v)] if filter_callables else found
+
+    def get_acceptable(self, method: str, filter_callables: bool = False) -> list[Any]:
+        """The media types with which a method can answer."""
+        return self.filter_argumentlist(method, "accept", filter_callables)
+
+    def get_contenttypes(self, method: str, filter_callables: bool = False) -> list[Any]:
+        """The media types that a method takes."""
+        return self.filter_argumentlist(method, "content_type", filter_callables)
+
+    def get_validators(self, method: str) -> list[Any]:
+        """The validators of all views of a method, in their order."""
+        return self.filter_argumentlist(method, "validators")
+
+
+class Service(_Questions):
+    """One path (or Pyramid route) with a view for each method.
+
+        users = Service(name="users", path="/users/{id}", description="People.")
+
+        @users.get(validators=(known,))
+        def get_user(request): ...
+
+    Further keyword arguments are defaults for all views, or options of Pyramid's route. Class
+    attributes are defaults too: a project's own subclass is the place for them. Raises TypeError
+    without path and route, ConfigurationError for `acl`.
+    """
+
+    renderer: Any = "cornicejson"
+    default_validators: Any = DEFAULT_VALIDATORS
+    default_filters: Any = DEFAULT_FILTERS
+    mandatory_arguments: tuple[str, ...] = ("renderer",)
+    list_arguments: tuple[str, ...] = ("validators", "filters", "cors_headers", "cors_origins")
+
+    def __init__(
+        self,
+        name: str,
+        path: str | None = None,
+        description: str | None = None,
+        cors_policy: dict[str, Any] | None = None,
+        depth: int = 1,
+        pyramid_route: str | None = None,
+        **kw: Any,
+    ) -> None:
+        if not path and not pyramid_route:
+            raise TypeError(f"service {name!r} needs a path, or a pyramid_route")
+        if "acl" in kw:
+            raise ConfigurationError(f"service {name!r}: no acl here; write a factory with __acl__")
+        self.name = name
+        self.path = path
+        self.pyramid_route = pyramid_route
+        self.description = description
+        self.definitions = []
+        self.defined_methods: list[str] = []
+        for key, value in (cors_policy or {}).items():
+            kw.setdefault(f"cors_{key}", value)
+        self.arguments: dict[str, Any] = {}
+        arguments = self.get_arguments(kw)
+        for key, value in arguments.items():
+            setattr(self, key, value)
+        self.arguments = arguments
+        SERVICES.append(self)
+
+        def register(context: Any, _name: str, _ob: Any) -> None:
+            context.config.with_package(info.module).add_cornice_service(self)
+
+        info = venusian.attach(self, register, category="pyramid", depth=depth)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} at {self.pyramid_route or self.path}>"
+
+    def default_error_handler(self, request: Any) -> Any:
+        """The answer for `request.errors`: by the service's renderer, or as JSON."""
+        factory = request.registry.queryUtility(IRendererFactory, name=self.renderer)
+        if not hasattr(factory, "render_errors"):
+            factory = request.registry.queryUtility(IRendererFactory, name="cornicejson")
+        return factory.render_errors(request)
+
+    # ── arguments ───────────────────────────────────────────────────────────────────────────
+    def get_arguments(self, conf: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The arguments of a view: its own, over those of the service, over the class's."""
+        own = dict(conf or {})
+        unwanted = own.pop("exclude", None)
+        found: dict[str, Any] = dict(self.arguments)
+        for name in self.list_arguments:
+            given = to_list(own.pop(name)) if name in own else []
+            # On a service made of arguments alone the defaults come first, then its own.
+            before = [*getattr(self, name, ())] if self.arguments else self._defaults(name)
+            found[name] = [*before, *given]
+        if unwanted is not None:
+            unwanted = to_list(unwanted)
+            for name in self.list_arguments:
+                found[name] = [value for value in found[name] if value not in unwanted]
+        for name in self.mandatory_arguments:
+            found[name] = own.pop(name) if name in own else getattr(self, name, None)
+        found["error_handler"] = getattr(self, "error_handler", self.default_error_handler)
+        found.update(own)
+        return found
+
+    def _defaults(self, name: str) -> list[Any]:
+        found = list(getattr(self, f"default_{name}", ()))
+        found += [value for value in getattr(type(self), name, ()) if value not in found]
+        return found
+
+    # ── views ───────────────────────────────────────────────────────────────────────────────
+    def add_view(self, method: str, view: Any, **kwargs: Any) -> None:
+        """Let a callable, or a method of `klass=` by its name, answer a method."""
+        method = method.upper()
+        if hasattr(self, "get_view_wrapper"):
+            owned = (*self.list_arguments, *self.mandatory_arguments, "exclude")
+            rest = {key: value for key, value in kwargs.items() if key not in owned}
+            view = self.get_view_wrapper(rest)(view)
+        for name in (method, "HEAD") if method == "GET" else (method,):
+            self.definitions.append((name, view, self.get_arguments(kwargs)))
+            if name not in self.defined_methods:
+                self.defined_methods.append(name)
+
+    def decorator(self, method: str, **kwargs: Any) -> Callable[[F], F]:
+        """The same as a decorator, for any method."""
+
+        def declare(view: F) -> F:
+            self.add_view(method, view, **kwargs)
+            return view
+
+        return declare
+
+    def get(self, **kwargs: Any) -> Callable[[F], F]:
+        """Decorator for GET, and HEAD with it."""
+        return self.decorator("GET", **kwargs)
+
+    def post(self, **kwargs: Any) -> Callable[[F], F]:
+        """Decorator for POST."""
+        return self.decorator("POST", **kwargs)
+
+    def put(self, **kwargs: Any) -> Callable[[F], F]:
+        """Decorator for PUT."""
+        return self.decorator("PUT", **kwargs)
+
+    def delete(self, **kwargs: Any) -> Callable[[F], F]:
+        """Decorator for DELETE."""
+        return self.decorator("DELETE", **kwargs)
+
+    def options(self, **kwargs: Any) -> Callable[[F], F]:
+        """Decorator for OPTIONS; with CORS there is one already."""
+        return self.decorator("OPTIONS", **kwargs)
+
+    def patch(self, **kwargs: Any) -> Callable[[F], F]:
+        """Decorator for PATCH."""
+        return self.decorator("PATCH", **kwargs)

@@ -1,0 +1,135 @@
+"""Small parts that validators, predicates and applications ask for."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = [
+    "AcceptPredicate",
+    "ContentTypePredicate",
+    "TakesPredicate",
+    "content_type_matches",
+    "current_service",
+    "extract_form_urlencoded_data",
+    "extract_json_data",
+    "func_name",
+    "is_string",
+    "match_accept_header",
+    "match_content_type_header",
+    "to_list",
+]
+
+
+def is_string(s: Any) -> bool:
+    """Whether it is text."""
+    return isinstance(s, str)
+
+
+def to_list(obj: Any) -> list[Any]:
+    """A list of it, unless it is a list or tuple already."""
+    return list(obj) if isinstance(obj, list | tuple) else [obj]
+
+
+def match_accept_header(func: Callable[[Any], Any], context: Any, request: Any) -> bool:
+    """Whether the client accepts one of the media types that `func(request)` offers."""
+    offers = to_list(func(request))
+    request.info["acceptable"] = offers
+    return bool(request.accept.acceptable_offers(offers))
+
+
+def match_content_type_header(func: Callable[[Any], Any], context: Any, request: Any) -> bool:
+    """Whether the body is of one of the media types that `func(request)` takes."""
+    offers = to_list(func(request))
+    request.info["supported_contenttypes"] = offers
+    return content_type_matches(request, offers)
+
+
+def content_type_matches(request: Any, content_types: Sequence[str]) -> bool:
+    """Whether the body's media type, without its parameters, is among these."""
+    kind = request.content_type
+    return (kind.partition(";")[0].strip() if kind else "") in content_types
+
+
+def extract_json_data(request: Any) -> Any:
+    """The body as JSON object or array; what can't be one is noted in `request.errors`."""
+    if not request.body:
+        return {}
+    try:
+        body = request.json_body
+    except ValueError as exc:  # not JSON, or not UTF-8
+        request.errors.add("body", "", f"Invalid JSON: {exc}")
+        return {}
+    if isinstance(body, dict | list):
+        return body
+    request.errors.add("body", "", "Should be a JSON object or an array")
+    return {}
+
+
+def extract_form_urlencoded_data(request: Any) -> Any:
+    """The fields of a form."""
+    return request.POST
+
+
+class ContentTypePredicate:
+    """The view predicate `content_type=`: a media type, or several; "" is a body without one."""
+
+    def __init__(self, val: Any, config: Any) -> None:
+        self.val = val
+        self._kinds = frozenset(to_list(val))
+
+    def text(self) -> str:
+        """How Pyramid shows it."""
+        shown = self.val if is_string(self.val) else ", ".join(sorted(self._kinds))
+        return f"content_type = {shown}"
+
+    phash = text
+
+    def __call__(self, context: Any, request: Any) -> bool:
+        return content_type_matches(request, self._kinds)  # type: ignore[arg-type]
+
+
+class AcceptPredicate:
+    """`accept=` as a callable that tells the offers for a request."""
+
+    match = staticmethod(match_accept_header)
+    word = "accept"
+
+    def __init__(self, val: Any, config: Any) -> None:
+        self.val = val
+
+    def text(self) -> str:
+        """How Pyramid shows it."""
+        return f"{self.word} = {func_name(self.val)} at {id(self.val):x}"
+
+    phash = text
+
+    def __call__(self, context: Any, request: Any) -> bool:
+        return self.match(self.val, context, request)
+
+
+class TakesPredicate(AcceptPredicate):
+    """`content_type=` as a callable that tells the media types for a request."""
+
+    match = staticmethod(match_content_type_header)
+    word = "content_type"
+
+
+def func_name(f: Any) -> str:
+    """How to call a view in a log: its qualified name, or that of its class."""
+    if isinstance(f, str):
+        return f
+    return getattr(f, "__qualname__", None) or getattr(f, "__name__", None) or type(f).__name__
+
+
+def current_service(request: Any) -> Any:
+    """The service that answers this request, or None."""
+    route = getattr(request, "matched_route", None)
+    if route is None:
+        return None
+    registry = request.registry
+    # By name first: two services may share a pattern.
+    found = getattr(registry, "cornice_routes", {}).get(route.name)
+    services = getattr(registry, "cornice_services", None)
+    if found is not None or not services:
+        return found
+    found = services.get(route.pattern)
+    return found if found is not None else services.get(f"__cornice{route.name}")

@@ -1,0 +1,59 @@
+"""The parts of a request, as schemas want them."""
+
+from typing import Any, Final
+
+from chapiteau.cornice.util import extract_form_urlencoded_data, extract_json_data
+
+__all__ = ["MISSING", "extract_cstruct", "part_of"]
+
+MISSING: Final = object()
+_JSON: Final = "application/json"
+_FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def extract_cstruct(request: Any) -> dict[str, Any]:
+    """All parts: body, path, querystring, header, cookies, method, url.
+
+    The body is JSON or a form; of any other media type, bytes. Nothing at all when it should be
+    JSON and is none, or a scalar: `request.errors` then tells.
+    """
+    body = _body_of(request)
+    if body is MISSING:
+        return {}
+    return {
+        "method": request.method,
+        "url": request.url,
+        "path": request.matchdict,
+        "body": body,
+        "querystring": _plain(request.GET),
+        "header": request.headers,
+        "cookies": request.cookies,
+    }
+
+
+def part_of(request: Any, location: str, deserializer: Any) -> Any:
+    """One part, or MISSING."""
+    if deserializer is not None and deserializer is not extract_cstruct:
+        return deserializer(request).get(location, MISSING)
+    # The body is looked at in any case: what can't be read is an error everywhere.
+    body = _body_of(request)
+    if body is MISSING or location == "body":
+        return body
+    if location == "querystring":
+        return _plain(request.GET)
+    return request.matchdict if location == "path" else request.headers
+
+
+def _plain(value: Any) -> Any:
+    return value.mixed() if hasattr(value, "mixed") else value
+
+
+def _body_of(request: Any) -> Any:
+    kind = request.content_type
+    if not kind or kind == _JSON or (kind.startswith("application/") and kind.endswith("json")):
+        before = len(request.errors)
+        found = extract_json_data(request)
+        return MISSING if len(request.errors) > before else found
+    if kind in _FORMS:
+        return _plain(extract_form_urlencoded_data(request))
+    return request.body
