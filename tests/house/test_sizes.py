@@ -16,7 +16,7 @@ def test_every_exception_is_still_needed_and_has_a_reason(monkeypatch: pytest.Mo
     asked = dict(EXCEPTIONS)
     EXCEPTIONS.clear()
     try:
-        too_big = {finding.place for finding in measure(ROOT)}
+        too_big = {f"{finding.place}: {finding.what}" for finding in measure(ROOT)}
     finally:
         EXCEPTIONS.update(asked)
     assert set(asked) <= too_big

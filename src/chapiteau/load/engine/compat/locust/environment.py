@@ -8,7 +8,7 @@ from typing import Any
 
 from chapiteau.load.engine.compat.locust.events import Events
 
-__all__ = ["Environment", "Runner", "parsed_options"]
+__all__ = ["Environment", "Runner", "Stats", "parsed_options"]
 
 
 class Runner:

@@ -19,7 +19,7 @@ from chapiteau.load.engine.compat.locust.tasks import TaskSet, tasks_of, wanted
 from chapiteau.load.engine.compat.locust.waiting import constant
 from chapiteau.load.errors import ScenarioError
 
-__all__ = ["FastHttpUser", "HttpUser", "Life", "User"]
+__all__ = ["FastHttpUser", "HttpUser", "Life", "User", "waiting_time"]
 
 _MOST_ENTRIES = 50  # task sets entered in one step; a set of nothing but sets would never end
 
