@@ -22,7 +22,8 @@ test("the worst state stands for many", () => {
 
 test("an exit is told in words, and never invented", () => {
   assert.equal(exitWords(process({ last_exit: { code: 3 } })), "exit 3");
-  assert.equal(exitWords(process({ last_exit: { signal: "SIGKILL" } })), "killed by SIGKILL");
+  assert.equal(exitWords(process({ last_exit: { signal: 9 } })), "killed by SIGKILL");
+  assert.equal(exitWords(process({ last_exit: { signal: 47 } })), "killed by signal 47");
   assert.equal(exitWords(process({ last_exit: { signal: "SIGKILL", oom: true } })), "out of memory");
   assert.equal(exitWords(process({ last_exit: {} })), "");
 });

@@ -32,8 +32,9 @@ def test_a_service_that_gave_up_says_why_and_can_be_started() -> None:
     ("last", "words"),
     [
         ({"code": 3}, "backing off: exit 3"),
-        ({"signal": "SIGSEGV"}, "backing off: killed by SIGSEGV"),
-        ({"signal": "SIGKILL", "oom": True}, "backing off: out of memory"),
+        ({"signal": 11}, "backing off: killed by SIGSEGV"),
+        ({"signal": 47}, "backing off: killed by signal 47"),
+        ({"signal": 9, "oom": True}, "backing off: out of memory"),
         ({}, "backing off"),
         ({"code": None}, "backing off"),
     ],

@@ -67,6 +67,15 @@ function round(value: number): string {
   return value >= 100 ? String(Math.round(value)) : String(Math.round(value * 10) / 10);
 }
 
+// Linux on every machine that runs these services; others are shown by number.
+const SIGNALS: Record<number, string> = { 1: "HUP", 2: "INT", 3: "QUIT", 4: "ILL", 6: "ABRT", 7: "BUS", 8: "FPE", 9: "KILL", 10: "USR1", 11: "SEGV", 12: "USR2", 13: "PIPE", 14: "ALRM", 15: "TERM", 24: "XCPU", 25: "XFSZ", 31: "SYS" };
+
+/** 9 → "SIGKILL"; a name stays as it is. */
+export function signalName(signal: number | string): string {
+  const name = SIGNALS[Number(signal)];
+  return name ? `SIG${name}` : /^\d+$/.test(String(signal)) ? `signal ${signal}` : String(signal);
+}
+
 /** "3 processes", "1 process". */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;

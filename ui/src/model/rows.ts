@@ -2,6 +2,7 @@
 
 import type { Node, Process, Service } from "./types";
 import type { Numbers } from "./columns";
+import { signalName } from "./format";
 
 export interface ProcessRow {
   id: string;
@@ -85,5 +86,5 @@ export function exitWords(process: Process): string {
   const exit = process.last_exit;
   if (!exit || (exit.code == null && !exit.signal)) return "";
   if (exit.oom) return "out of memory";
-  return exit.signal ? `killed by ${exit.signal}` : `exit ${exit.code}`;
+  return exit.signal ? `killed by ${signalName(exit.signal)}` : `exit ${exit.code}`;
 }

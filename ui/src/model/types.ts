@@ -2,7 +2,7 @@
 
 export interface LastExit {
   code?: number | null;
-  signal?: string | null;
+  signal?: number | string | null;
   oom?: boolean;
   cause?: string;
   lines?: string[];

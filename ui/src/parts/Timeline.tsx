@@ -1,6 +1,6 @@
 /** What happened, newest first. */
 
-import { clock, moment } from "../model/format";
+import { clock, moment, signalName } from "../model/format";
 import { href } from "../model/route";
 import type { Happening } from "../model/types";
 import { plain } from "../model/ansi";
@@ -20,6 +20,8 @@ export function look(event: Happening): [string, string] {
 }
 
 export function sentence(event: Happening): string {
+  const signal = event.kind === "process.exited" ? event.data?.["signal"] : null;
+  if (signal) return `killed by ${signalName(signal as number)}`;
   const words = plain(event.text ?? "") || event.kind.replace(event.service ? /^\w+\./ : "", "").replace(/[._]/g, " ");
   return event.who && !words.includes(event.who) ? `${words} — by ${event.who}` : words;
 }

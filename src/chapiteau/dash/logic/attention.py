@@ -13,6 +13,20 @@ Status = Mapping[str, Any]
 _QUEUE_FULL: Final = 0.8  # of the backlog
 _LOOPING: Final = 3  # restarts in a row that make a loop
 _KEPT_LINES: Final = 20
+_SIGNALS: Final = {
+    1: "SIGHUP",
+    2: "SIGINT",
+    3: "SIGQUIT",
+    4: "SIGILL",
+    6: "SIGABRT",
+    7: "SIGBUS",
+    8: "SIGFPE",
+    9: "SIGKILL",
+    11: "SIGSEGV",
+    13: "SIGPIPE",
+    15: "SIGTERM",
+    31: "SIGSYS",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +162,7 @@ def _exit_words(last: Status) -> str:
     if last.get("oom"):
         return "out of memory"
     if signal := last.get("signal"):
-        return f"killed by {signal}"
+        return f"killed by {_SIGNALS.get(signal, f'signal {signal}')}"
     code = last.get("code")
     return "" if code is None else f"exit {code}"
 

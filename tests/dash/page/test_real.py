@@ -1,0 +1,98 @@
+"""The page over a real supervisor with real processes, started as a user starts them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from tests.support import alive, run_cli, wait_for
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(90),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+FILE = """
+[project]
+name = "real"
+[dash]
+enable = true
+port = 0
+[service.web]
+command = ["${python}", "-uc", "import signal; print('hello from a worker'); signal.pause()"]
+processes = 2
+[service.broken]
+command = ["${python}", "-c", "import a_library_that_is_missing"]
+restart = { attempts = 2, window = "30s", after_give_up = "stay-down" }
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Any:
+    (tmp_path / "chapiteau.toml").write_text(FILE)
+    run_cli("up", "-d", "--no-wait", cwd=tmp_path, timeout=40)
+    yield tmp_path
+    run_cli("down", cwd=tmp_path, timeout=40)
+
+
+def link(project: Path) -> str:
+    return run_cli("dash", "url", cwd=project).stdout.strip()
+
+
+def status(project: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run_cli("status", "--json", cwd=project).stdout)
+    return found
+
+
+def pids(project: Path) -> list[int]:
+    web = next(s for s in status(project)["services"] if s["name"] == "web")
+    return [p["pid"] for p in web["processes"] if p["pid"]]
+
+
+@contextlib.asynccontextmanager
+async def opened(browser: Browser, project: Path) -> AsyncIterator[Page]:
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    page = await context.new_page()
+    await page.goto(wait_for(lambda: link(project), deadline=20, what="the link"))
+    yield page
+    await context.close()
+
+
+async def test_what_is_pressed_happens_and_what_happens_is_seen(
+    browser: Browser, project: Path
+) -> None:
+    async with opened(browser, project) as page:
+        trouble = page.get_by_role("region", name="Needs attention")
+        await expect(trouble).to_contain_text("a_library_that_is_missing", timeout=20_000)
+        await page.get_by_role("link", name="web").first.click()
+        await expect(page.get_by_text("2/2 ready")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_role("log")).to_contain_text("hello from a worker")
+        await page.get_by_role("button", name="One process more").click()
+        await expect(page.get_by_text("3/3 ready")).to_be_visible(timeout=15_000)
+        wait_for(lambda: len(pids(project)) == 3)
+
+        victim = pids(project)[0]
+        os.kill(victim, signal.SIGKILL)
+        await expect(page.get_by_role("row", name=str(victim))).to_have_count(0, timeout=10_000)
+        await expect(page.get_by_text("SIGKILL").first).to_be_visible(timeout=10_000)
+
+        # The brain dies: its services live, the page finds its way back.
+        before = pids(project)
+        os.kill(status(project)["pid"], signal.SIGKILL)
+        wait_for(lambda: pids(project) == before, deadline=20, what="the next brain")
+        assert all(alive(pid) for pid in before)
+        await expect(page.get_by_text("3/3 ready")).to_be_visible(timeout=15_000)
+        await page.get_by_role("button", name="Stop", exact=True).click()
+        await page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
+        await expect(page.get_by_text("0/3 ready")).to_be_visible(timeout=20_000)
+        wait_for(lambda: not any(alive(pid) for pid in before))
