@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.run.logic.cron import parse_schedule
+from chapiteau.run.logic.life.cron import parse_schedule
 
 MONDAY = datetime(2026, 1, 5, 12, 30, 30, tzinfo=UTC)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
-from chapiteau.run.logic.restart import End, History, judge
+from chapiteau.run.logic.life.restart import End, History, judge
 from chapiteau.run.logic.spec import Service
 from chapiteau.run.logic.states import Event
 

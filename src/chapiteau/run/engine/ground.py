@@ -17,6 +17,7 @@ from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.stacks import stacks_of
 from chapiteau.run.engine.machine.strays import strays_of
 from chapiteau.run.engine.output.pipes import STREAMS, Output, Stream
+from chapiteau.run.engine.service.hooks import Hooks
 from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.probes import ProbeContext
 from chapiteau.run.engine.service.readiness import (
@@ -26,7 +27,8 @@ from chapiteau.run.engine.service.readiness import (
 )
 from chapiteau.run.engine.service.slot import Slot
 from chapiteau.run.engine.spawner import Spawner
-from chapiteau.run.logic.cause import likely_cause
+from chapiteau.run.errors import SpawnError
+from chapiteau.run.logic.life.cause import likely_cause
 from chapiteau.run.logic.spec import Logs, Service
 
 __all__ = ["Ground", "signal_number"]
@@ -59,7 +61,7 @@ class Ground:
         self.chance = random.Random()  # noqa: S311 — jitter, not secrets
         self.by_key: dict[str, tuple[Instance, Slot | None]] = {}
         self.rule_of: Callable[[str], Logs] = lambda name: Logs()
-        self.keeper_pid = 0
+        self.hooks = Hooks(spawner, self.say)
         self._link, self._spawner, self._output, self._events = link, spawner, output, events
         self._tasks: set[asyncio.Task[None]] = set()
         self._spawning = 0
@@ -68,12 +70,16 @@ class Ground:
     # ── beginnings ──────────────────────────────────────────────────────────────────────────
     async def spawn(self, name: str, spec: Service, number: int, generation: int) -> Instance:
         """Start a process and attach its output. Raises SpawnError."""
+        if why := await self.hook("before_spawn", name, spec, number):
+            raise SpawnError(f"{name}: {why}", hint="the event hook.failed has its last lines")
         self._spawning += 1
         try:
             instance, pipes = await self._spawner.spawn(name, spec, number, generation)
             self.attach(instance, pipes)
             self.say("process.spawned", f"pid {instance.pid}", service=name, process=number,
                      pid=instance.pid)  # fmt: skip
+            if "after_spawn" in spec.hooks:
+                self.run(self._after_spawn(instance, spec))
             # A process may end before we hear that it began: both words can come in one read.
             if (end := self._early.pop(instance.key, None)) is not None:
                 self.ended(instance.key, end)
@@ -84,6 +90,20 @@ class Ground:
                 for key in self._early:
                     self._link.tell("ack", key=key)
                 self._early.clear()
+
+    async def _after_spawn(self, instance: Instance, spec: Service) -> None:
+        why = await self.hook(
+            "after_spawn", instance.service, spec, instance.number, pid=instance.pid
+        )
+        if why and instance.alive:
+            instance.unhealthy = why
+            self.kill(instance)
+
+    async def hook(
+        self, point: str, name: str, spec: Service, process: int = 0, **facts: Any
+    ) -> str:
+        """Run the service's hook at this point; "" when it may go on, else why not."""
+        return await self.hooks.passes(point, name, spec, process, **facts) if spec.hooks else ""
 
     def claim(self, instance: Instance, slot: Slot) -> bool:
         """The slot hears of this process from now on; False when it has ended already."""
@@ -177,8 +197,30 @@ class Ground:
         """The stop signal; and CONT, since a stopped process would sleep over it."""
         self.say("process.stopping", service=instance.service, process=instance.number,
                  pid=instance.pid)  # fmt: skip
-        self.signal(instance, signal_number(spec.stop_signal), whole=spec.shell)
+        number = signal_number(spec.stop_signal)
+        if spec.hooks.keys() & {"before_signal", "after_signal"}:
+            self.run(self._ask_between_hooks(instance, spec, number))
+        else:
+            self.signal(instance, number, whole=spec.shell)
+            self.signal(instance, signal.SIGCONT, whole=spec.shell)
+
+    async def _ask_between_hooks(self, instance: Instance, spec: Service, number: int) -> None:
+        """A hook that keeps the stop signal back keeps nothing alive: the grace time runs."""
+        await self.deliver(instance, spec, number, whole=spec.shell)
         self.signal(instance, signal.SIGCONT, whole=spec.shell)
+
+    async def deliver(
+        self, instance: Instance, spec: Service, number: int, *, whole: bool = False
+    ) -> str:
+        """Send a signal between its hooks; why it was not sent, else ""."""
+        facts = {"pid": instance.pid, "signal": number}
+        why = await self.hook("before_signal", instance.service, spec, instance.number, **facts)
+        if why and number != signal.SIGKILL:
+            return why
+        if instance.alive:
+            self.signal(instance, number, whole=whole)
+            await self.hook("after_signal", instance.service, spec, instance.number, **facts)
+        return ""
 
     def kill(self, instance: Instance) -> None:
         """SIGKILL to everything of it."""
@@ -216,11 +258,20 @@ class Ground:
         del self.by_key[key]
         instance.end = facts
         if slot is not None:
+            if slot.spec.hooks.keys() & {"before_reap", "after_reap"}:
+                self.run(self._reaped(instance, slot.spec, facts))
             slot.ended(instance, facts)
         loop = asyncio.get_running_loop()
         loop.call_later(_REMEMBERED, self._output.forget, key)
         if instance.cgroup is not None:
             loop.call_later(0.2, Cgroups.remove, instance.cgroup)
+
+    async def _reaped(self, instance: Instance, spec: Service, end: dict[str, Any]) -> None:
+        """Both in order, beside what comes next: no hook delays a restart."""
+        code = -end["signal"] if end["signal"] is not None else end["code"]
+        facts = {"pid": instance.pid, "exit_code": code}
+        for point in ("before_reap", "after_reap"):
+            await self.hook(point, instance.service, spec, instance.number, **facts)
 
     def _tell_end(self, instance: Instance, end: dict[str, Any], lines: list[str]) -> None:
         number = end["signal"]
@@ -238,7 +289,7 @@ class Ground:
     def _strays(self, instance: Instance) -> list[int]:
         """Without cgroups: kill what left the process's group; who that was."""
         known = {one.pid for one, _ in self.by_key.values()}
-        left = strays_of(self.keeper_pid, instance.key, known)
+        left = strays_of(self.hooks.keeper_pid, instance.key, known)
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)

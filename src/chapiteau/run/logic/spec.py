@@ -11,6 +11,7 @@ from chapiteau.core.fields import Duration, Size, setting
 
 __all__ = [
     "Check",
+    "Hook",
     "Limits",
     "Logs",
     "Plugin",
@@ -181,6 +182,18 @@ class Logs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A command that runs at one point of a service's life, as the service's user."""
+
+    run: str | tuple[str, ...] = setting(help="The command; it passes when it ends with 0.")
+    timeout: Duration = setting("10s", help="Then it is killed with all that it started: failed.")
+    on_failure: Literal["", "abort", "ignore"] = setting(
+        "", help="Default: abort where that can be (docs/reference/hooks.md), else ignore."
+    )
+    interval: Duration = setting("10s", help="(extended_stats) Time between two runs.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """[service.NAME] — a program, or our own web worker, in one or more processes."""
 
@@ -251,6 +264,11 @@ class Service:
     watch: Watch | None = setting(None, help="Reload on file changes.")
     scaling: Scaling | None = setting(None, help="Change the number of processes with the load.")
     log: Logs | None = setting(None, help="Overrides [log] for this service.")
+    hooks: dict[str, str | tuple[str, ...] | Hook] = setting(
+        factory=dict,
+        help="Commands at points of its life (docs/reference/hooks.md).",
+        example='hooks.before_start = "alembic upgrade head"',
+    )
     labels: dict[str, str] = setting(factory=dict, help="Your own facts, shown with the service.")
 
     @property

@@ -39,7 +39,7 @@ class Event(Enum):
     GRACE_OVER = "did not end in time"
     BACKOFF_OVER = "waited long enough"
     REPLACED = "another process, already ready, has taken the number"
-    # its end, or a spawn that failed, as judged by logic/restart.py:
+    # its end, or a spawn that failed, as judged by logic/life/restart.py:
     DIED_RETRY = "ended, try again"
     DIED_FOR_GOOD = "ended, give up"
     DIED_DONE = "ended with success, nothing more to do"

@@ -27,6 +27,7 @@ from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output, Stream
 from chapiteau.run.engine.service.beside import Beside
+from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.notify import NotifySocket
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings
@@ -85,7 +86,7 @@ class Supervisor:
     async def begin(self, only: tuple[str, ...] = ()) -> None:
         """Attach to the keeper, bind, adopt, start. Raises BindError (then nothing was started)."""
         hello = await self.link.hello()
-        self.keeper_pid = self.ground.keeper_pid = hello["pid"]
+        self.keeper_pid = self.ground.hooks.keeper_pid = hello["pid"]
         self.brain_restarts = hello["brain_starts"] - 1
         self.around.keeper_no_new_privs = hello["no_new_privs"]
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -159,6 +160,11 @@ class Supervisor:
         """The service's working directory."""
         return (self.around.folder / runner.spec.cwd).absolute()
 
+    async def extra(self, runner: Runner, instance: Instance) -> dict[str, Any]:
+        """What its hook `extended_stats` says of a process. Raises ValueError."""
+        name, number = runner.name, instance.number
+        return await self.ground.hooks.extra(name, runner.spec, number, instance.pid)
+
     def _switch_on(self, only: set[str]) -> None:
         """Start what was wanted before us; on a first start what starts by itself, or `only`."""
         found = self._wanted.found if self._wanted is not None else {}
@@ -196,7 +202,12 @@ class Supervisor:
         if self._wanted is not None and self._stopping is None:
             done = runner.spec.one_shot and runner.state == "completed"
             self._wanted.put(runner.name, {**runner.facts(), "completed": done})
-        if runner.spec.essential and runner.on and runner.gave_up and self._stopping is None:
+        if (
+            runner.spec.essential
+            and (runner.on or runner.refused)
+            and runner.gave_up
+            and self._stopping is None
+        ):
             self.exit_code = 1
             why = f"{runner.name} is essential and is down: {runner.reason or 'failed'}"
             self.last_words = ChapiteauError(why, hint=f"chapiteau logs {runner.name}")

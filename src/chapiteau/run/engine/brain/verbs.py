@@ -1,5 +1,6 @@
 """What can be asked of a service, verb by verb."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -36,10 +37,12 @@ async def _signal(ground: Ground, runner: Runner, options: Mapping[str, Any]) ->
         return Outcome(ok=False, error=str(exc), exit_code=2)
     process = int(options.get("process", 0))
     met = [i for i in runner.instances() if process in (0, i.number)]
-    for instance in met:
-        ground.signal(instance, number)
     if not met:
         return Outcome(ok=False, error=f"{runner.name}: no such process runs", exit_code=3)
+    kept_back = await asyncio.gather(*(ground.deliver(i, runner.spec, number) for i in met))
+    if why := next(filter(None, kept_back), ""):
+        error = f"{runner.name}: signal {number} was not sent to {sum(map(bool, kept_back))}: {why}"
+        return Outcome(ok=False, error=error, exit_code=4)
     return Outcome(ok=True, text=f"{runner.name}: signal {number} sent to {len(met)}")
 
 

@@ -17,7 +17,7 @@ from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.rotation import Rotation
-from chapiteau.run.logic.lineform import (
+from chapiteau.run.logic.lines.form import (
     as_journal,
     as_json,
     as_syslog,

@@ -15,7 +15,7 @@ from chapiteau.run.engine.output.history import kept_lines, lines_after
 from chapiteau.run.engine.output.linelog import LineLog, Reader
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
-from chapiteau.run.logic.loglevel import at_least
+from chapiteau.run.logic.lines.level import at_least
 from chapiteau.run.logic.spec import Logs
 
 __all__ = ["Output", "Stream"]

@@ -14,9 +14,11 @@ from chapiteau.core.clock import Clock
 from chapiteau.run.engine.machine.sockets import connections_to, queue_of
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.machine.watch import Snapshot, differences, take
+from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.runner import Runner
-from chapiteau.run.logic.autoscale import Trend, decide
-from chapiteau.run.logic.cron import parse_schedule
+from chapiteau.run.logic.life.autoscale import Trend, decide
+from chapiteau.run.logic.life.cron import parse_schedule
+from chapiteau.run.logic.rules.hooks import hook_at
 
 __all__ = ["Around", "Beside"]
 
@@ -37,6 +39,10 @@ class Around(Protocol):
 
     def folder_of(self, runner: Runner) -> Path:
         """The service's working directory."""
+        ...
+
+    async def extra(self, runner: Runner, instance: Instance) -> dict[str, Any]:
+        """What its hook `extended_stats` says of a process. Raises ValueError."""
         ...
 
 
@@ -62,6 +68,8 @@ class Beside:
             wanted.append(self._scale)
         if spec.max_age or spec.limits.memory_soft:
             wanted.append(self._renew)
+        if "extended_stats" in spec.hooks:
+            wanted.append(self._extend)
         self._tasks = [asyncio.ensure_future(work()) for work in wanted]
         for task in self._tasks:
             task.add_done_callback(_complain)
@@ -189,6 +197,25 @@ class Beside:
                 await self._around.do("renew", runner, options, f"policy: {why}")
             alive = {i.key for i in runner.instances()}
             lives = {key: life for key, life in lives.items() if key in alive}
+
+    # ── extended stats ──────────────────────────────────────────────────────────────────────
+    async def _extend(self) -> None:
+        """Ask the owner's command about each process; a new complaint is told, an old one not."""
+        runner, told = self._runner, ""
+        hook = hook_at(runner.spec, "extended_stats")
+        while hook is not None:
+            why = ""
+            for instance in [i for i in runner.instances() if i.ready]:
+                try:
+                    instance.extra = await self._around.extra(runner, instance)
+                except ValueError as exc:
+                    why, instance.extra = str(exc), {}
+            if why and why != told:
+                data = {"hook": "extended_stats", "why": why, "outcome": "ignore"}
+                text = f"extended_stats: {why}"
+                runner.ground.say("hook.failed", text, service=runner.name, data=data)
+            told = why
+            await asyncio.sleep(hook.interval)
 
     # ── on demand ───────────────────────────────────────────────────────────────────────────
     async def _on_demand(self) -> None:

@@ -8,7 +8,7 @@ from chapiteau.run.engine.port import Outcome
 from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.reload import Reload
 from chapiteau.run.engine.service.slot import Ground, Slot
-from chapiteau.run.logic.service_state import summary
+from chapiteau.run.logic.life.service_state import summary
 from chapiteau.run.logic.spec import Service
 from chapiteau.run.logic.states import Event, State
 
@@ -25,6 +25,7 @@ class Runner:
         self.on = False
         self.wanted = spec.processes
         self.waiting = ""  # for what, while it waits for what it needs
+        self.refused = ""  # what a hook had against the last start
         self.generation = 0
         self.slots: dict[int, Slot] = {}
         self.lock = asyncio.Lock()
@@ -44,7 +45,7 @@ class Runner:
     # ── looking ─────────────────────────────────────────────────────────────────────────────
     @property
     def state(self) -> str:
-        """One word (logic/service_state.py)."""
+        """One word (logic/life/service_state.py)."""
         states = [slot.state for slot in self.slots.values()]
         return summary(
             on=self.on, waiting=self.waiting, reloading=self.reload is not None, states=states
@@ -64,8 +65,8 @@ class Runner:
 
     @property
     def gave_up(self) -> bool:
-        """Whether some number has failed for good."""
-        return any(slot.state is State.FAILED for slot in self.slots.values())
+        """Whether some number has failed for good, or a hook forbade the start."""
+        return bool(self.refused) or any(slot.state is State.FAILED for slot in self.slots.values())
 
     def instances(self) -> Iterable[Instance]:
         """Every process that is alive, the retiring ones too."""
@@ -139,6 +140,8 @@ class Runner:
     @property
     def reason(self) -> str:
         """Why it is not simply running."""
+        if self.refused:
+            return self.refused
         if self.waiting and self.on:
             return self.waiting
         reasons = [slot.reason for slot in self.slots.values() if slot.reason]
@@ -155,7 +158,7 @@ class Runner:
 
     def switch_on(self) -> None:
         """Want it up; what it needs is waited for in the background."""
-        self.on, self._begun = True, False
+        self.on, self._begun, self.refused = True, False, ""
         self._make_slots()
         if self._starting is None or self._starting.done():
             self._starting = asyncio.ensure_future(self._start_when_possible())
@@ -174,13 +177,33 @@ class Runner:
             self._woken.clear()
             await self._woken.wait()
             self.waiting = self.needs_met()
+        fresh = not any(True for _ in self.instances())  # else a brain before us has started it
+        if self.on and fresh and await self._forbidden("before_start"):
+            return
         if self.on:
             self.ground.say("service.starting", service=self.name)
             for slot in list(self.slots.values()):
                 if slot.number <= self.wanted:
                     slot.feed(Event.START_ASKED)
+        if self.on and fresh and "after_start" in self.spec.hooks:
+            await self.until(self._up_or_not)
+            if self.satisfied and await self._forbidden("after_start"):
+                return
         self._begun = True
         self.changed()
+
+    async def _forbidden(self, point: str) -> bool:
+        """Whether a hook forbids the start; then the service is down, and says why."""
+        self.refused = await self.ground.hook(point, self.name, self.spec)
+        if not self.refused:
+            return False
+        self.on, self._begun = False, True
+        cause = {"cause": self.refused}
+        self.ground.say("service.failed", self.refused, service=self.name, data=cause)
+        for slot in list(self.slots.values()):
+            slot.feed(Event.STOP_ASKED)
+        self.changed()
+        return True
 
     def look_again(self) -> None:
         """Something that this service may wait for has changed."""
@@ -191,6 +214,9 @@ class Runner:
     def _settled(self) -> bool:
         if not self._begun and self.on:
             return bool(self.waiting) and self.needs_hopeless()
+        return self._up_or_not()
+
+    def _up_or_not(self) -> bool:
         if self.satisfied or self.gave_up or not self.on:
             return True
         backing = [s for s in self.slots.values() if s.state is State.BACKOFF]
@@ -230,6 +256,8 @@ class Runner:
         """Stop every process, all at the same time, and wait until nothing is left."""
         if not self.on and self.quiet:
             return Outcome(ok=True, text=f"{self.name} is stopped already")
+        if self.on:
+            await self.ground.hook("before_stop", self.name, self.spec)
         self.switch_off()
         limit = timeout or self.spec.stop_timeout + _AFTER_KILL
         if not await self.until(lambda: self.quiet, limit):
@@ -243,6 +271,7 @@ class Runner:
                 exit_code=6,
                 data={"pids": left},
             )
+        await self.ground.hook("after_stop", self.name, self.spec)
         return Outcome(ok=True, text=f"{self.name} stopped")
 
     def switch_off(self) -> None:

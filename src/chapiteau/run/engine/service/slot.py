@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.errors import SpawnError
-from chapiteau.run.logic.restart import End, History, exit_facts, judge
+from chapiteau.run.logic.life.restart import End, History, exit_facts, judge
 from chapiteau.run.logic.spec import Service
 from chapiteau.run.logic.states import Effect, Event, State, step
 
@@ -48,6 +48,12 @@ class Ground(Protocol):
 
     def last_lines(self, instance: Instance) -> list[str]:
         """Its last lines of output."""
+        ...
+
+    async def hook(
+        self, point: str, name: str, spec: Service, process: int = 0, **facts: Any
+    ) -> str:
+        """Run the service's hook at this point; "" when it may go on, else why not."""
         ...
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 from chapiteau.core.fields import Path
 from chapiteau.core.variables import names_in
-from chapiteau.run.logic.cron import parse_schedule
+from chapiteau.run.logic.life.cron import parse_schedule
 from chapiteau.run.logic.rules.names import capability_name, is_octal, signal_name
 from chapiteau.run.logic.spec import Check, Service
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from chapiteau.core.graph import CycleError, layers
 from chapiteau.core.problems import did_you_mean
 from chapiteau.run.logic.access import who_problem
+from chapiteau.run.logic.rules.hooks import hook_rules
 from chapiteau.run.logic.rules.names import is_octal
 from chapiteau.run.logic.rules.plugins import plugin_rules
 from chapiteau.run.logic.rules.service import SERVICE_RULES, Broken
@@ -46,7 +47,7 @@ def broken_rules(
         *plugin_rules(plugins, known_services),
     ]
     for name, service in services.items():
-        for rule in SERVICE_RULES:
+        for rule in (*SERVICE_RULES, hook_rules):
             found += [replace(b, path=("service", name, *b.path)) for b in rule(service)]
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from chapiteau.run.logic.loglevel import level_of
+from chapiteau.run.logic.lines.level import level_of
 from chapiteau.run.logic.messages import LogLine
 
 __all__ = ["as_journal", "as_json", "as_syslog", "join_lines", "prefix_of", "split_lines", "stamp"]

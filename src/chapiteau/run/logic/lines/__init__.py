@@ -1,0 +1,1 @@
+"""Lines of output: their level and how they are written."""
