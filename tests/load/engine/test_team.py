@@ -179,8 +179,11 @@ async def test_a_scenario_file_with_everything_in_it(target: Target, tmp_path: P
         ("import nothing_like_this", "can't be imported"),
         ("def broken(:", "SyntaxError"),
         (
-            "from chapiteau.load import *\n@setup\ndef s(stage): raise ValueError('no database')\n"
-            "@scenario\nasync def f(session): ...",
+            """from chapiteau.load import *
+@setup
+def s(stage): raise ValueError('no database')
+@scenario
+async def f(session): ...""",
             "no database",
         ),
         (

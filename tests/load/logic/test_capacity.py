@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
 from chapiteau.load.logic.capacity.evidence import Batch, Evidence
 from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
+from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.settings import LoadTest
 
@@ -151,3 +152,26 @@ def test_the_document_holds_every_step_and_an_interval() -> None:
     assert part["interval"][0] < part["held"] < part["interval"][1]
     assert {s["outcome"] for s in part["steps"]} == {"kept", "missed"}
     assert not any(math.isnan(s["rate"]) for s in part["steps"])
+
+
+def test_what_is_kept_in_spite_of_a_late_generator_is_kept() -> None:
+    def behind(step: Step) -> Observed:
+        return replace(knee(400)(step), late="sessions began 9 ms late")
+
+    answer, _ = run(behind)
+
+    assert answer.outcome == "generator-limited"
+    assert 0 < answer.held <= 400
+    assert all(d.outcome != "missed" for d in answer.steps)
+
+
+def test_a_generator_that_can_not_even_hold_says_nothing_of_the_service() -> None:
+    def late(step: Step) -> Observed:
+        share = 0.5 if step.phase == "hold" else 0.0
+        return replace(observed(step, share), late="sessions began late")
+
+    answer, _ = run(late, SearchPlan(max_rate=200))
+    verdict = capacity_verdict(answer, TEST)
+
+    assert (answer.outcome, verdict["exit_code"]) == ("generator-limited", 3)
+    assert "nothing is said" in verdict["line"]

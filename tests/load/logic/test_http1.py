@@ -30,7 +30,8 @@ def reader(*, bare: bool = False) -> AnswerReader:
         pytest.param(CHUNKED, 200, b"hello", True, id="in chunks, with extension and trailer"),
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True, id="without content"),
         pytest.param(
-            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, b"", True, id="unchanged"
+            b"HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n",
+            304, b"", True, id="unchanged",
         ),
         pytest.param(
             b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",

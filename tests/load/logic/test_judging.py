@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.logic.capacity.evidence import evidence
-from chapiteau.load.logic.capacity.guard import Guard, limited_by, recovered_after, what_rises
+from chapiteau.load.logic.capacity.guard import (
+    Guard,
+    late_by,
+    limited_by,
+    recovered_after,
+    what_rises,
+)
 from chapiteau.load.logic.objective import judge, parse_objectives
 from chapiteau.load.logic.tally import OTHER, Tally
 from chapiteau.load.logic.totals import Totals
@@ -181,8 +187,25 @@ def test_lateness_of_the_generator_is_its_own() -> None:
     for _ in range(100):
         totals.lag.record(9_000)
 
-    assert "9 ms late" in limited_by(totals, parse_objectives("p99 < 50ms"))
-    assert limited_by(totals, parse_objectives("p99 < 500ms")) == ""
+    assert "9 ms late" in late_by(totals, parse_objectives("p99 < 50ms"))
+    assert late_by(totals, parse_objectives("p99 < 500ms")) == ""
+
+
+def test_a_service_that_is_slow_by_itself_is_not_excused() -> None:
+    totals = fed([(0, 300, True)] * 50)
+    for _ in range(100):
+        totals.lag.record(90_000)
+
+    assert late_by(totals, parse_objectives("p99 < 50ms")) == ""
+    assert "late" in late_by(totals, parse_objectives("p99 < 400ms"))
+
+
+def test_what_was_not_sent_is_no_load() -> None:
+    totals = Totals()
+    totals.dropped = 3
+
+    assert "3 sessions were dropped" in limited_by(totals)
+    assert limited_by(Totals()) == ""
 
 
 def test_a_rise_and_a_recovery_are_seen() -> None:

@@ -41,9 +41,9 @@ def capacity(
     from chapiteau.load.engine.conduct import Watch
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
     from chapiteau.load.engine.search.seek import seek
-    from chapiteau.load.engine.store import LiveFile
     from chapiteau.load.engine.search.supervised import Supervised
     from chapiteau.load.engine.search.vary import vary
+    from chapiteau.load.engine.store import LiveFile
     from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 

@@ -41,7 +41,8 @@ def _flag(one: Setting) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         one.type,
         one.type.split(" ")[0].upper() if "|" not in one.type else one.type.replace('"', ""),
     )
-    kind = click.INT if one.type == "integer" else click.STRING
+    kinds = {"integer": click.INT, "number": click.FLOAT}
+    kind = kinds.get(one.type, click.STRING)
     return click.option(*names, one.name, type=kind, multiple=many, metavar=metavar, help=text)
 
 

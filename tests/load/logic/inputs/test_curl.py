@@ -1,3 +1,4 @@
+# ruff: noqa: E501 — command lines are as long as they are
 """Command lines say the same here as to curl."""
 
 import base64

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 — collections are written as they come
 """Collections: variables, folders, authorisation, bodies, values kept from answers."""
 
 import base64

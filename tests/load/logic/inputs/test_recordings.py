@@ -95,7 +95,18 @@ def test_what_a_redirect_led_to_is_not_sent_twice() -> None:
     assert [r.url for r in requests(found)] == ["/old", "/next"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"log": {}}', '{"log": {"entries": []}}', '{"log": {"entries": [1, {}, {"request": {"url": 3}}]}}'])  # fmt: skip
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"log": {}}',
+        '{"log": {"entries": []}}',
+        '{"log": {"entries": [1, {}, {"request": {"url": 3}}]}}',
+    ],
+)
 def test_what_is_no_har_is_refused(text: str) -> None:
     with pytest.raises(InvalidInputError):
         read_har(text)

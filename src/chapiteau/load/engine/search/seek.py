@@ -9,7 +9,6 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
-from chapiteau.load.engine.search.calibrate import Calibration, calibrate
 from chapiteau.load.engine.conduct import (
     Job,
     Watch,
@@ -18,16 +17,23 @@ from chapiteau.load.engine.conduct import (
     live_state,
     processes_for,
 )
+from chapiteau.load.engine.search.calibrate import Calibration, calibrate
 from chapiteau.load.engine.search.supervised import Supervised
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
-from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
 from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
-from chapiteau.load.logic.capacity.guard import Guard, limited_by, recovered_after, what_rises
+from chapiteau.load.logic.capacity.guard import (
+    Guard,
+    late_by,
+    limited_by,
+    recovered_after,
+    what_rises,
+)
+from chapiteau.load.logic.capacity.saturation import what_saturates
+from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
 from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import document, timeline
-from chapiteau.load.logic.capacity.saturation import what_saturates
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
 
@@ -170,7 +176,8 @@ class _Seeker:
             errors=part.bad / part.count if part.count else 0.0,
             running=sum(running) / len(running) if running else 0.0,
             overloaded=guard.why,
-            limited=limited_by(totals, self.objectives, self.normal),
+            limited=limited_by(totals),
+            late=late_by(totals, self.objectives, self.normal),
             rising=what_rises(totals, first, last) if step.phase == "hold" else "",
             recovery=recovered_after(totals, self.objectives, self.normal)
             if step.phase == "recover"
@@ -220,6 +227,8 @@ def _told(step: Step, observed: Observed) -> str:
     p99 = "–" if observed.p99 is None else f"{observed.p99 * 1000:.3g}ms"
     state = observed.limited or observed.overloaded
     good = all(e.passes() for e in observed.evidence)
+    if observed.late and (state or not good):
+        state = f"missed, but {observed.late}"
     word = (
         f"generator-limited: {observed.limited}"
         if observed.limited

@@ -4,8 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chapiteau.load.logic.objective import Objective, passed_share
 from chapiteau.load.logic.capacity.statistics import Mean, batch_mean
+from chapiteau.load.logic.objective import Objective, passed_share
 from chapiteau.load.logic.totals import Totals
 
 __all__ = ["Batch", "Evidence", "evidence"]

@@ -22,8 +22,12 @@ def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
     if answer.outcome == "none":
         return _verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
     if answer.outcome == "unsure":
-        high = f" and {answer.failed:.4g}/s" if answer.failed else ""
-        return _verdict("unsure", f"unsure: between {answer.low:.4g}/s{high}; {_more(answer)}", 2)
+        low, high = f"{answer.low:.4g}/s", f"{answer.failed or 0:.4g}/s"
+        span = f"between {low} and {high}" if answer.failed else f"perhaps {low}"
+        return _verdict("unsure", f"unsure: {span}; {_more(answer)}", 2)
+    if answer.outcome == "generator-limited" and not answer.held:
+        line = "the load generator was the limit, so nothing is said about the service"
+        return _verdict("generator-limited", line, 3)
     held = _rate(answer)
     floor = test.min_capacity
     if answer.outcome == "generator-limited":

@@ -157,6 +157,8 @@ def _drawn_peaks(points: Sequence[tuple[int, float]], chance: "random.Random") -
 def _line(sizes: list[dict[str, Any]]) -> str:
     if len(sizes) < 2:
         return "one size only: nothing to compare"
+    if not all(row["capacity"] for row in sizes):
+        return "no capacity was found at some sizes, so they can't be compared"
     first, last = sizes[0], sizes[-1]
     ratio = last["size"] / first["size"]
     return (

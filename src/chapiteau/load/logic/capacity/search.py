@@ -79,7 +79,8 @@ class Observed:
     errors: float = 0.0
     running: float = 0.0  # sessions on their way, on average
     overloaded: str = ""  # why the guard ended the step early; "" when it did not
-    limited: str = ""  # why the generator was the limit
+    limited: str = ""  # why the generator could not put all of the load on
+    late: str = ""  # why a miss may be the generator's
     rising: str = ""  # what rose during the step, for holds
     seconds: float = 0.0  # how long it really took
     recovery: float | None = None  # seconds until latency was normal again, for `recover`
@@ -141,6 +142,9 @@ class _Search:
         held = yield from self.hold(low, high)
         if held is None:
             self.explain_unsure()
+            holds = [d for d in self.done if d.step.phase == "hold"]
+            if holds and all(d.outcome == "generator-limited" for d in holds):
+                return self.answer("generator-limited", low=low, failed=high)
             return self.answer("unsure", low=low, failed=high)
         yield from self.aftermath(held)
         failed = self.lowest_failed(above=held.step.rate)
@@ -349,17 +353,23 @@ class _Search:
 def _judged(step: Step, observed: Observed) -> tuple[Outcome, str]:
     if observed.limited:
         return "generator-limited", observed.limited
-    if observed.overloaded:
-        return "missed", observed.overloaded
+    missed = observed.overloaded or _missed(step, observed)
+    if missed and observed.late:
+        return "generator-limited", observed.late
+    return ("missed", missed) if missed else ("kept", "")
+
+
+def _missed(step: Step, observed: Observed) -> str:
+    """Which objective a step has missed; "" when it kept all."""
     sigmas = _SIGMAS if step.phase == "hold" else 0.0
     for one in observed.evidence:
         if step.phase == "hold" and one.objective.metric == "quantile":
             needed = math.ceil(_ENOUGH_LATE / one.limit)
             if one.count < needed:
-                return "missed", f"{one.objective.text}: {one.count} of {needed} requests needed"
+                return f"{one.objective.text}: {one.count} of {needed} requests needed"
         if not one.passes(sigmas):
-            return "missed", _why(one)
-    return "kept", ""
+            return _why(one)
+    return ""
 
 
 def _why(evidence: Evidence) -> str:

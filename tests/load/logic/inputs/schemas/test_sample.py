@@ -275,23 +275,23 @@ def test_any_plain_schema_is_satisfied(schema: Any, seed: int) -> None:
     assert jsonschema.Draft202012Validator(schema).is_valid(value), value
 
 
+WORDS = (
+    "type properties items $ref allOf oneOf enum required minimum maximum minItems maxLength "
+    "pattern format multipleOf if not additionalProperties discriminator prefixItems example "
+    "contains patternProperties dependentRequired minProperties nullable"
+).split()
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
     lambda inner: st.one_of(
         st.lists(inner, max_size=3),
         st.dictionaries(
-            st.sampled_from(
-                ["type", "properties", "items", "$ref", "allOf", "oneOf", "enum", "required",
-                 "minimum", "maximum", "minItems", "maxLength", "pattern", "format", "multipleOf",
-                 "if", "not", "additionalProperties", "discriminator", "prefixItems", "example",
-                 "patternProperties", "contains", "dependentRequired", "minProperties", "nullable"]
-            ),  # fmt: skip
+            st.sampled_from(WORDS),
             st.one_of(inner, st.sampled_from(["object", "array", "string", "integer", "#", "#/x"])),
             max_size=5,
         ),
     ),
     max_leaves=20,
-)  # fmt: skip
+)
 
 
 @settings(deadline=None)
