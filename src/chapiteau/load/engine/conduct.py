@@ -34,6 +34,10 @@ __all__ = [
     "processes_for",
 ]
 
+# Settings that may hold secrets: a report goes from hand to hand.
+_UNSHOWN: Final = frozenset(
+    {"headers", "options", "client_key", "bearer", "basic", "api_keys", "variables"}
+)
 _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
 
 
@@ -138,7 +142,7 @@ def facts_of(
     plan: dict[str, Any] = {
         key: value
         for key, value in asdict(job.test).items()
-        if value not in (None, "", (), {}) and key not in {"headers", "options", "client_key"}
+        if value not in (None, "", (), {}) and key not in _UNSHOWN
     }
     plan["model"] = "open" if is_open else "closed"
     if shape is not None:

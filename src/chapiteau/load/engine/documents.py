@@ -11,11 +11,12 @@ from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.problems import Problem
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
+from chapiteau.load.logic.inputs.accesslog import Replay, read_access_log
 from chapiteau.load.logic.inputs.reading import InputOptions, guess_format, read_input
 from chapiteau.load.logic.inputs.recorded import Input
 from chapiteau.load.logic.settings import LoadTest
 
-__all__ = ["Found", "find_document", "looks_like_document", "read_source"]
+__all__ = ["Found", "find_document", "looks_like_document", "read_source", "replay_of"]
 
 _TIME: Final = 10.0
 _MOST: Final = 256 << 20
@@ -23,7 +24,7 @@ _DOCUMENTS: Final = ("openapi.json", "openapi.yaml", "openapi.yml", ".har", "_co
 # Settings that say something about a document; they travel to the load processes as they are.
 _SETTINGS: Final = (
     "only_safe", "methods", "include", "exclude", "deprecated", "bearer", "api_keys", "variables",
-    "pauses",
+    "pauses", "replay",
 )  # fmt: skip
 
 
@@ -92,6 +93,14 @@ def read_source(source: dict[str, Any]) -> Input:
         options=InputOptions.of(source.get("options", {})),
         read_file=lambda path: (folder / path).read_bytes(),
     )
+
+
+def replay_of(source: dict[str, Any], part: int = 0, parts: int = 1) -> Replay | None:
+    """An access log with its own timing, or this process's part of it; None when not asked for."""
+    speed = float(source.get("options", {}).get("replay") or 0.0)
+    if not speed or source["kind"] != "accesslog":
+        return None
+    return read_access_log(source["text"], name=source["name"]).replay(part, parts, speed)
 
 
 def _basic(pair: str) -> dict[str, str]:

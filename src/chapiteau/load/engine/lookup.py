@@ -1,6 +1,7 @@
 """From what the user typed to a job: a URL, a scenario file, a document, or a section's name."""
 
 import dataclasses
+import math
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,14 @@ from typing import Any
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
-from chapiteau.load.engine.compat.moving import as_its_author_meant, is_molotov, of_molotov
+from chapiteau.load.engine.compat.moving import as_its_author_meant, is_molotov, of_molotov, told_of
 from chapiteau.load.engine.conduct import Job
-from chapiteau.load.engine.documents import find_document, looks_like_document, read_source
+from chapiteau.load.engine.documents import (
+    find_document,
+    looks_like_document,
+    read_source,
+    replay_of,
+)
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.settings import LoadTest
@@ -84,6 +90,7 @@ def _section(
 
 def _job(test: LoadTest, name: str, folder: Path, command: tuple[str, ...]) -> Job:
     source, base, problems = _source(test, folder)
+    test = _in_its_own_time(test, source)
     base = test.base or base
     target = base or test.target
     if base:
@@ -99,6 +106,19 @@ def _job(test: LoadTest, name: str, folder: Path, command: tuple[str, ...]) -> J
     )
 
 
+def _in_its_own_time(test: LoadTest, source: dict[str, Any]) -> LoadTest:
+    """A log that is replayed decides by itself how much load there is, and how long."""
+    replay = replay_of(source)
+    if replay is None:
+        if test.replay:
+            raise UsageError("replay is for access logs", hint="say --format accesslog")
+        return test
+    if any((test.rate, test.users, test.shape)):
+        raise UsageError("replay can't be given together with a rate, users or a shape")
+    seconds = max(1.0, math.ceil(replay.moments[-1] + 0.001))
+    return dataclasses.replace(test, rate=len(replay.requests) / seconds, duration=seconds)
+
+
 def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Problem, ...]]:
     """How each process makes its scenarios, the base URL that comes with it, what is amiss."""
     target = test.target
@@ -112,7 +132,7 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Pr
         path = folder / target
         if not path.is_file():
             raise NotFoundError(f"{path}: no such scenario file")
-        return {"kind": "file", "path": str(path.resolve())}, "", ()
+        return {"kind": "file", "path": str(path.resolve())}, "", told_of(path)
     found = find_document(
         test.openapi or target, test, folder, lambda host: _refuse_foreign(host, test)
     )
@@ -139,4 +159,5 @@ def outline(job: Job) -> list[str]:
         play = play_of_file(Path(job.source["path"]), job.test.options).only(job.test.scenarios)
         total = sum(s.weight for s in play.scenarios)
         return [f"{s.weight / total:6.1%}  {s.name}" for s in play.scenarios]
-    return read_source(job.source).flow.outline()
+    replay = replay_of(job.source)
+    return (replay or read_source(job.source).flow).outline()

@@ -26,13 +26,14 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.engine.compat.external import play_of_command
 from chapiteau.load.engine.crowd import Crowd, Stage, called
-from chapiteau.load.engine.documents import read_source
+from chapiteau.load.engine.documents import read_source, replay_of
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
 from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import arrivals
+from chapiteau.load.logic.inputs.accesslog import Replay
 from chapiteau.load.logic.scenario import Play
 from chapiteau.load.logic.shape import Shape
 from chapiteau.load.logic.tally import Frame, Tally
@@ -53,6 +54,7 @@ class Worker:
         self._cpu = time.process_time()
         self._plan: dict[str, Any] = {}
         self._play = Play(())
+        self._replay: Replay | None = None
         self._stage = Stage(0, 1, {})
         self._client: Client | None = None
         self._crowd: Crowd | None = None
@@ -61,7 +63,8 @@ class Worker:
     async def setup(self, order: dict[str, Any]) -> None:
         """Read the scenario; in the first worker, run the run's set-up."""
         plan = self._plan = order["plan"]
-        self._play = _play(plan).only(plan.get("scenarios", ()))
+        self._replay = _replay(plan)
+        self._play = _play(plan, self._replay).only(plan.get("scenarios", ()))
         self._stage = Stage(plan["worker"], plan["workers"], plan.get("options", {}))
         self._client = self._make_client(plan)
         shared: Any = None
@@ -154,6 +157,8 @@ class Worker:
         )
 
     def _moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:
+        if self._replay is not None:
+            return iter(self._replay.moments)
         worker, workers = self._plan["worker"], self._plan["workers"]
         if order["arrivals"] == "even":
             return arrivals.even(shape, worker, workers)
@@ -199,8 +204,14 @@ class Worker:
             self._channel.sendall(encode_line(report))
 
 
-def _play(plan: dict[str, Any]) -> Play:
+def _replay(plan: dict[str, Any]) -> Replay | None:
+    return replay_of(plan["source"], plan["worker"], plan["workers"])
+
+
+def _play(plan: dict[str, Any], replay: Replay | None) -> Play:
     source = plan["source"]
+    if replay is not None:
+        return play_of_flow(replay)
     if source["kind"] == "file":
         return play_of_file(Path(source["path"]), plan.get("options", {}))
     if source["kind"] == "command":

@@ -46,6 +46,9 @@ class LoadTest:
     external: str = setting(
         "", help="A command that puts the load on and prints what it did (NDJSON)."
     )
+    replay: float = setting(
+        0.0, help="(document) Send an access log in its own time; 2 is twice as fast.", low=0.0
+    )
     base: str = setting("", help="Base URL of relative requests. Default: the target's.")
     scenarios: tuple[str, ...] = setting((), help="Only these scenarios of the file.")
 

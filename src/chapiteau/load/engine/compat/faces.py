@@ -1,9 +1,9 @@
 """Modules that stand in for other load testers while their scenario files are imported."""
 
+import contextlib
 import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,7 +21,7 @@ def module(name: str, contents: Mapping[str, Any]) -> ModuleType:
     return made
 
 
-@contextmanager
+@contextlib.contextmanager
 def standing_in(modules: Mapping[str, ModuleType]) -> Iterator[None]:
     """Put the modules into sys.modules; afterwards everything is as it was.
 
@@ -57,7 +57,9 @@ def imported(path: Path) -> ModuleType:
     made = importlib.util.module_from_spec(spec)
     sys.modules[name] = made
     try:
-        spec.loader.exec_module(made)
+        # What a file prints while it is imported must not get among a command's own data.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(made)
     except Exception as exc:
         line = _line_in(exc, path)
         what = f"{path}{line}: can't be imported: {type(exc).__name__}: {exc}"

@@ -9,10 +9,11 @@ from typing import Any, Final
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import Problem
 from chapiteau.load.engine.compat import shape_of_foreign
+from chapiteau.load.logic.inputs.foreign.kind import foreign_kind
 from chapiteau.load.logic.inputs.foreign.molotovfile import molotov_settings
 from chapiteau.load.logic.settings import LoadTest
 
-__all__ = ["as_its_author_meant", "is_molotov", "of_molotov"]
+__all__ = ["as_its_author_meant", "is_molotov", "of_molotov", "told_of"]
 
 _FILE: Final = "molotov.json"
 _MODEL: Final = ("rate", "users", "shape")  # each of them decides alone how much load there is
@@ -38,6 +39,17 @@ def of_molotov(target: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], t
         own = {name: value for name, value in own.items() if name not in _MODEL}
     options = {**own.get("options", {}), **given.get("options", {})}
     return {**own, **given, "options": options}, found.problems
+
+
+def told_of(path: Path) -> tuple[Problem, ...]:
+    """What to know before another tester's file is run; nothing for ours."""
+    kind = foreign_kind(path.read_text(encoding="utf-8", errors="replace"))
+    if kind not in {"loads", "locust"}:
+        return ()
+    what = f"a {kind} file runs in threads: about ten times the generator CPU of an async scenario"
+    return (
+        Problem(str(path), what, "hot paths are worth an `async def` (chapiteau.load.scenario)"),
+    )
 
 
 def as_its_author_meant(test: LoadTest, folder: Path) -> LoadTest:

@@ -5,14 +5,17 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.load.logic.inputs.quoting import quote
 from chapiteau.load.logic.inputs.recorded import AnyOne
-from chapiteau.load.logic.template import Request
+from chapiteau.load.logic.template import Request, Seen
 
-__all__ = ["AccessLog", "Visit", "read_access_log"]
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["AccessLog", "Replay", "Visit", "read_access_log"]
 
 # host ident user [time] "METHOD path HTTP/1.1" status size, and in the combined form
 # "referrer" "agent" (Apache's documentation, mod_log_config; nginx's `combined`).
@@ -65,6 +68,8 @@ _STATUS_KEYS: Final = (
     "http.response.status_code",
 )
 _MOST_PROBLEMS: Final = 10
+_SHOWN: Final = 20
+_PLACE: Final = "place in the log"  # key in Seen.memory
 _IN_A_TARGET: Final = "/?#[]@!$&'()*+,;=:%"  # as it was sent: escapes are escapes already
 
 
@@ -74,6 +79,30 @@ class Visit:
 
     at: float
     request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """The log's requests one after the other, one a session; `moments` say when each is due."""
+
+    name: str
+    moments: tuple[float, ...]  # seconds from the start
+    requests: tuple[Request, ...]
+
+    def next(self, _chance: "random.Random", seen: Seen) -> Request | None:
+        """The first request that no session has taken yet."""
+        if seen.steps:
+            return None
+        place: int = seen.memory.get(_PLACE, 0)
+        seen.memory[_PLACE] = place + 1
+        return self.requests[place] if place < len(self.requests) else None
+
+    def outline(self) -> list[str]:
+        """The first requests, with their moments."""
+        pairs = list(zip(self.moments, self.requests, strict=True))
+        lines = [f"{at:8.3f} s  {r.method} {r.url}" for at, r in pairs[:_SHOWN]]
+        more = len(pairs) - _SHOWN
+        return [*lines, f"… and {more} more"] if more > 0 else lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +117,12 @@ class AccessLog:
     def seconds(self) -> float:
         """From the first request to the last."""
         return self.visits[-1].at if self.visits else 0.0
+
+    def replay(self, part: int = 0, parts: int = 1, speed: float = 1.0) -> Replay:
+        """The log with its own timing, `speed` times as fast; of several parts, every n-th."""
+        mine = self.visits[part::parts]
+        moments = tuple(v.at / speed for v in mine)
+        return Replay(self.name, moments, tuple(v.request for v in mine))
 
     @property
     def flow(self) -> AnyOne:

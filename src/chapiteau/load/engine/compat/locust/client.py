@@ -69,8 +69,10 @@ class LocustClient(HttpSession):
     ) -> Any:
         """Any method; `name` groups, `catch_response` leaves the verdict to the scenario."""
         asked = self._asked(method, url, given)
-        row = self._row(asked.method, asked.url, name or self.request_name)
-        asked.options["name"] = row
+        name = name or self.request_name
+        row = self._row(asked.method, asked.url, name)
+        if name or catch_response:
+            asked.options["name"] = row
         if catch_response:
             asked.options["expect"] = _ANY
         answer = self._blocking.send(asked)

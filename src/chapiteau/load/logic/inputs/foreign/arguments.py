@@ -49,7 +49,9 @@ def sent(method: str, url: str, given: Mapping[str, Any]) -> Sent:
         request.options["allow_redirects"] = bool(given["allow_redirects"])
     if given.get("name"):
         request.options["name"] = str(given["name"])
-    request.options["headers"] = request.headers
+    # No options at all: then our session has the request ready from the time before.
+    if request.headers:
+        request.options["headers"] = request.headers
     if request.body:
         request.options["data"] = request.body
     return request

@@ -31,7 +31,7 @@ def shape_of_ticks(tick: Callable[[float], Any], longest: int = _LONGEST) -> str
 
 
 def _pair(wanted: Any) -> tuple[float, float]:
-    if not isinstance(wanted, Sequence) or len(wanted) < 2:
+    if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) < 2:
         raise ValueError(f"tick() must give (users, spawn rate) or None, not {wanted!r}")
     users, rate = float(wanted[0]), float(wanted[1])
     if not (math.isfinite(users) and users >= 0 and rate > 0):
