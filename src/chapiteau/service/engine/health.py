@@ -49,7 +49,7 @@ class _Check:
     call: Callable[[], Any]
     timeout: float
     kind: Kind
-    running: threading.Thread | None = None
+    running: "_Run | None" = None
 
 
 class HealthChecks:
@@ -67,48 +67,49 @@ class HealthChecks:
     def ask(self, kind: Kind) -> Health:
         """Run the checks of a kind, all at the same time, each within its own timeout."""
         wanted = [check for check in self._checks.values() if check.kind == kind]
-        results: dict[str, CheckResult] = {}
         started = self._clock.now()
         with self._lock:
-            waiting = [(check, self._start(check, results)) for check in wanted]
-        for check, thread in waiting:
+            waiting = [(check, self._start(check)) for check in wanted]
+        results: dict[str, CheckResult] = {}
+        for check, run in waiting:
             left = check.timeout - (self._clock.now() - started)
-            thread.join(max(0.0, left))
-            results.setdefault(
-                check.name,
-                CheckResult(
-                    ok=False,
-                    seconds=round(self._clock.now() - started, 6),
-                    detail=f"no answer within {check.timeout:g} s",
-                ),
+            run.thread.join(max(0.0, left))
+            results[check.name] = run.result or CheckResult(
+                ok=False,
+                seconds=round(self._clock.now() - started, 6),
+                detail=f"no answer within {check.timeout:g} s",
             )
-        ordered = {check.name: results[check.name] for check in wanted}
-        return Health(ok=all(r.ok for r in ordered.values()), checks=ordered)
+        return Health(ok=all(r.ok for r in results.values()), checks=results)
 
-    def _start(self, check: _Check, results: dict[str, CheckResult]) -> threading.Thread:
+    def _start(self, check: _Check) -> "_Run":
         # A check that hangs keeps its one thread: asking again must not pile up more of them.
-        if check.running is not None and check.running.is_alive():
+        # Whoever asks meanwhile waits for the same run, and gets its result.
+        if check.running is not None and check.running.thread.is_alive():
             return check.running
-        thread = threading.Thread(
-            target=self._run, args=(check, results), name=f"check {check.name}", daemon=True
-        )
-        check.running = thread
-        thread.start()
-        return thread
+        check.running = _Run(check, self._clock)
+        check.running.thread.start()
+        return check.running
 
-    def _run(self, check: _Check, results: dict[str, CheckResult]) -> None:
+
+class _Run:
+    """One go of a check, for everybody who asked while it went on."""
+
+    def __init__(self, check: _Check, clock: Clock) -> None:
+        self.result: CheckResult | None = None
+        self._check, self._clock = check, clock
+        self.thread = threading.Thread(target=self._go, name=f"check {check.name}", daemon=True)
+
+    def _go(self) -> None:
         started = self._clock.now()
         try:
-            answer = check.call()
+            answer = self._check.call()
         except Exception as exc:  # noqa: BLE001 — whatever a check raises, it means "not well"
-            _log.warning("check %s failed: %s", check.name, exc)
+            _log.warning("check %s failed: %s", self._check.name, exc)
             ok, detail = False, type(exc).__name__
         else:
             ok, detail = answer is not False, ""
-        results.setdefault(
-            check.name,
-            CheckResult(ok=ok, seconds=round(self._clock.now() - started, 6), detail=detail),
-        )
+        seconds = round(self._clock.now() - started, 6)
+        self.result = CheckResult(ok=ok, seconds=seconds, detail=detail)
 
 
 def health_service(kind: Kind, path: str, checks: HealthChecks) -> Service:
