@@ -160,10 +160,10 @@ class Supervisor:
         """The service's working directory."""
         return (self.around.folder / runner.spec.cwd).absolute()
 
-    async def extra(self, runner: Runner, instance: Instance) -> dict[str, Any]:
+    async def extended(self, runner: Runner, instance: Instance) -> dict[str, Any]:
         """What its hook `extended_stats` says of a process. Raises ValueError."""
         name, number = runner.name, instance.number
-        return await self.ground.hooks.extra(name, runner.spec, number, instance.pid)
+        return await self.ground.hooks.extended(name, runner.spec, number, instance.pid)
 
     def _switch_on(self, only: set[str]) -> None:
         """Start what was wanted before us; on a first start what starts by itself, or `only`."""

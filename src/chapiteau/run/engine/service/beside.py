@@ -41,7 +41,7 @@ class Around(Protocol):
         """The service's working directory."""
         ...
 
-    async def extra(self, runner: Runner, instance: Instance) -> dict[str, Any]:
+    async def extended(self, runner: Runner, instance: Instance) -> dict[str, Any]:
         """What its hook `extended_stats` says of a process. Raises ValueError."""
         ...
 
@@ -207,7 +207,7 @@ class Beside:
             why = ""
             for instance in [i for i in runner.instances() if i.ready]:
                 try:
-                    instance.extra = await self._around.extra(runner, instance)
+                    instance.extra = await self._around.extended(runner, instance)
                 except ValueError as exc:
                     why, instance.extra = str(exc), {}
             if why and why != told:

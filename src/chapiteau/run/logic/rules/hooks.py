@@ -1,0 +1,76 @@
+"""The points in a service's life at which a command of its owner runs."""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final, Literal
+
+from chapiteau.core.problems import did_you_mean
+from chapiteau.run.logic.rules.service import Broken
+from chapiteau.run.logic.spec import Hook, Service
+
+__all__ = ["HOOKS", "Point", "hook_at", "hook_rules", "words_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """When a hook runs, and what its failure can prevent ("" is: nothing)."""
+
+    when: str
+    prevents: str = ""
+
+
+HOOKS: Final[dict[str, Point]] = {
+    "before_start": Point("the service is about to start", "the start: it stays down"),
+    "after_start": Point("all its processes are ready", "it stays up: it is stopped again"),
+    "before_spawn": Point("a process is about to be started", "the process is not started"),
+    "after_spawn": Point("a process was started; `CHAPITEAU_PID`", "it is killed again"),
+    "before_stop": Point("the service is about to be stopped"),
+    "after_stop": Point("none of its processes is left"),
+    "before_signal": Point(
+        "a process is about to get a signal; `CHAPITEAU_SIGNAL`",
+        "the signal is not sent (KILL is sent whatever happens)",
+    ),
+    "after_signal": Point("the signal was sent"),
+    "before_reap": Point("a process has ended; `CHAPITEAU_EXIT_CODE`, -N for signal N"),
+    "after_reap": Point("what happens next to it has been decided"),
+    "extended_stats": Point(
+        "every `interval`, for each process: prints a JSON object, shown as `extra` in its status"
+    ),
+}
+
+
+def hook_at(service: Service, point: str) -> Hook | None:
+    """The hook of a service at this point, short forms and defaults written out."""
+    given = service.hooks.get(point)
+    if given is None:
+        return None
+    default: Literal["abort", "ignore"] = "abort" if HOOKS[point].prevents else "ignore"
+    if isinstance(given, Hook):
+        return replace(given, on_failure=given.on_failure or default)
+    return Hook(run=given, timeout=10.0, interval=10.0, on_failure=default)
+
+
+def words_of(hook: Hook) -> list[str]:
+    """The command line. Raises ValueError when a quote is not closed."""
+    return shlex.split(hook.run) if isinstance(hook.run, str) else list(hook.run)
+
+
+def hook_rules(service: Service) -> Iterator[Broken]:
+    """What [service.NAME.hooks] must not say."""
+    for point, given in service.hooks.items():
+        here = ("hooks", point)
+        if point not in HOOKS:
+            yield Broken(here, "is no point at which hooks run", did_you_mean(point, HOOKS))
+            continue
+        hook = hook_at(service, point)
+        assert hook is not None  # noqa: S101 — it was just given
+        place = (*here, "run") if isinstance(given, Hook) else here
+        try:
+            if not words_of(hook):
+                yield Broken(place, "is empty")
+        except ValueError as exc:
+            yield Broken(place, f"can't be split into words: {exc}", "close the quote")
+        if hook.on_failure == "abort" and not HOOKS[point].prevents:
+            what = f"can't be prevented: what has happened, or must ({HOOKS[point].when})"
+            yield Broken((*here, "on_failure"), what, 'write on_failure = "ignore"')
