@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from chapiteau.cornice._answering import Answerer
 from chapiteau.cornice.util import func_name
 
 __all__ = ["Answered", "decorate_view"]
@@ -47,6 +48,7 @@ def decorate_view(
     named = any(isinstance(v, str) for v in validators)
     handler = args.get("error_handler")
     answered = Answered(args)
+    render = Answerer(args.get("renderer"))
     by_name = isinstance(view, str)
 
     def call(request: Any) -> Any:
@@ -64,7 +66,7 @@ def decorate_view(
             result = getattr(ob, view)() if by_name else view(request)
             if not errors:
                 request._cornice_answered = answered  # noqa: SLF001 — our own word on it
-                return result
+                return render(request, result)
         answer = getattr(ob, handler) if isinstance(handler, str) else handler
         return answer(request)  # type: ignore[misc]
 

@@ -3,13 +3,14 @@
 from functools import partial
 from typing import Any
 
-from pyramid.events import NewRequest
+from pyramid.events import BeforeTraversal, NewRequest
 from pyramid.httpexceptions import HTTPForbidden, HTTPNotFound
 from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool, aslist
 
 from chapiteau.cornice.pyramidhook import (
     handle_exceptions,
+    note_service,
     register_resource_views,
     register_service_views,
     wrap_request,
@@ -19,7 +20,6 @@ from chapiteau.cornice.util import (
     AcceptPredicate,
     ContentTypePredicate,
     TakesPredicate,
-    current_service,
 )
 from chapiteau.service.engine.routes import use_service_routes
 
@@ -44,7 +44,8 @@ def includeme(config: Any) -> None:
     config.add_view_predicate("content_type", ContentTypePredicate)
     config.add_view_predicate("cornice_accept", AcceptPredicate)
     config.add_view_predicate("cornice_content_type", TakesPredicate)
-    config.add_request_method(current_service, reify=True)
+    # Not a reified request method: Pyramid makes a new class per request for those.
+    config.add_subscriber(note_service, BeforeTraversal)
     if asbool(settings.get("handle_exceptions", True)):
         for kind in (Exception, HTTPNotFound, HTTPForbidden):
             config.add_view(handle_exceptions, context=kind, permission=NO_PERMISSION_REQUIRED)

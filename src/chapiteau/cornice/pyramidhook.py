@@ -34,6 +34,7 @@ __all__ = [
     "apply_filters",
     "get_fallback_view",
     "handle_exceptions",
+    "note_service",
     "register_resource_views",
     "register_service_views",
     "wrap_request",
@@ -59,8 +60,15 @@ def wrap_request(event: Any) -> None:
     attributes["validated"] = {}
     attributes["errors"] = Errors(localizer=localizer)
     attributes["info"] = {}
+    attributes["current_service"] = None
     request.add_response_callback(apply_filters)
     request.add_response_callback(add_nosniff_header)
+
+
+def note_service(event: Any) -> None:
+    """Set `request.current_service`, as soon as the route is known."""
+    request = event.request
+    request.__dict__["current_service"] = current_service(request)
 
 
 def add_nosniff_header(request: Any, response: Any) -> None:
@@ -76,7 +84,7 @@ def apply_filters(request: Any, response: Any) -> Any:
             response = one(response, request)
         if answered.negotiated:
             add_vary(response.headers, "Accept")
-    service = current_service(request)
+    service = getattr(request, "current_service", None)
     if service is not None and service.cors_enabled:
         apply_cors_post_request(service, request, response)
     return response

@@ -20,9 +20,14 @@ class JSONError(HTTPError):  # type: ignore[misc]
     def __init__(self, serializer: Any, serializer_kw: Any, errors: Any, status: int = 400) -> None:
         body = serializer({"status": "error", "errors": errors}, **serializer_kw)
         # HTTPError's own constructor would look at this class for a status and a title.
-        Response.__init__(self, body, status=status)
+        Response.__init__(
+            self,
+            body=body.encode() if isinstance(body, str) else body,
+            status=status,
+            content_type="application/json",
+            charset=None,
+        )
         Exception.__init__(self, self.status)
-        self.content_type = "application/json"
 
 
 class CorniceRenderer(JSON):  # type: ignore[misc]

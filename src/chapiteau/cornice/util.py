@@ -1,7 +1,11 @@
 """Small parts that validators, predicates and applications ask for."""
 
+import json
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import Any
+
+from webob.request import BaseRequest, DisconnectionError
 
 __all__ = [
     "AcceptPredicate",
@@ -51,10 +55,11 @@ def content_type_matches(request: Any, content_types: Sequence[str]) -> bool:
 
 def extract_json_data(request: Any) -> Any:
     """The body as JSON object or array; what can't be one is noted in `request.errors`."""
-    if not request.body:
+    raw = _raw_body(request)
+    if not raw:
         return {}
     try:
-        body = request.json_body
+        body = _parsed(request, raw)
     except ValueError as exc:  # not JSON, or not UTF-8
         request.errors.add("body", "", f"Invalid JSON: {exc}")
         return {}
@@ -62,6 +67,27 @@ def extract_json_data(request: Any) -> Any:
         return body
     request.errors.add("body", "", "Should be a JSON object or an array")
     return {}
+
+
+def _raw_body(request: Any) -> Any:
+    """`request.body`, without WebOb's copy of it when nobody has read it yet."""
+    environ = getattr(request, "environ", {})
+    length = environ.get("CONTENT_LENGTH") or ""
+    if not length.isdecimal() or environ.get("webob.is_body_seekable"):
+        return request.body
+    size = int(length)
+    data = environ["wsgi.input"].read(size)
+    if len(data) < size:
+        raise DisconnectionError(f"the client has sent {len(data)} of {size} bytes and gone")
+    environ["wsgi.input"] = BytesIO(data)
+    environ["webob.is_body_seekable"] = True
+    return data
+
+
+def _parsed(request: Any, raw: Any) -> Any:
+    if isinstance(request, BaseRequest) and "charset" not in request.environ.get("CONTENT_TYPE", ""):
+        return json.loads(raw.decode("utf-8"))
+    return request.json_body
 
 
 def extract_form_urlencoded_data(request: Any) -> Any:
