@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import subprocess
 import sys
@@ -234,3 +235,27 @@ def test_the_access_log_has_one_line_of_json_per_request(tmp_path: Path) -> None
         200,
     )
     assert line["ms"] >= 0
+
+
+def test_slow_and_fast_requests_mixed_never_confuse_the_threads(site: Site) -> None:
+    """Leadership changes hands all the time; two leaders at once would end the process."""
+    worker = site.start("--threads", "3")
+    lost: list[str] = []
+
+    def client(number: int) -> None:
+        chance = random.Random(number)
+        wire = site.connect()
+        try:
+            for _ in range(150):
+                path = "/slow?0.012" if chance.random() < 0.1 else "/"
+                assert wire.ask(path)[0] == 200
+        except OSError as exc:
+            lost.append(repr(exc))
+
+    threads = [threading.Thread(target=client, args=(n,)) for n in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert lost == []
+    assert worker.poll() is None

@@ -8,7 +8,7 @@ queues up behind. So all threads can be inside slow requests, while fast ones co
 Laws: a connection belongs to the leader, but for the time in which a thread runs its request.
 Only the leader accepts, and only one connection per turn: what this worker can't serve soon stays
 in the shared queue for its siblings, where a kill of this process can't hurt it. Losing the lead
-is decided by who pops `_token` first.
+is decided by who pops the request's token first: its own thread, or the watch.
 """
 
 import contextlib
@@ -100,14 +100,13 @@ class Worker:
 
         Returns whether a request is running at all.
         """
-        if not self._token:
-            return False
+        token = self._token  # of this very request: a later one has another
         try:
-            started = self._token[0]
-            if self._now() - started > _BLINK and self._token.pop() >= 0:
+            if self._now() - token[0] > _BLINK:
+                token.pop()
                 self._lead.release()
         except IndexError:
-            pass  # the request ended in this very moment
+            return False  # no request, or it ended in this very moment
         return True
 
     def ring(self) -> None:
@@ -234,8 +233,9 @@ class Worker:
         conn.busy = True
         started = self._now()
         leading = not (self._mean > _SLOW and self.options.threads > 1)
+        token = [started]
         if leading:
-            self._token.append(started)
+            self._token = token
             if self.asleep:
                 self.ring()
         else:
@@ -248,9 +248,9 @@ class Worker:
             )
         if leading:
             try:
-                self._token.pop()
+                token.pop()
             except IndexError:
-                leading = False
+                leading = False  # the watch was faster: another thread leads now
         self._mean += (ended - started - self._mean) * 0.1
         conn.since = ended
         conn.closing = not exchange.keep
