@@ -41,7 +41,6 @@ EXCEPTIONS: Final[dict[str, tuple[int, str]]] = {
         9,
         "what the command line decides for all sessions of a process; keyword-only",
     ),
-    "src/chapiteau/run/logic: files": (20, "the words of the supervisor, one file for each"),
     "src/chapiteau/run/engine/brain/supervisor.py: lines": (
         430,
         "the port of the control API, whole",
