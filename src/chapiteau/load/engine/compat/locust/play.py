@@ -42,7 +42,7 @@ class LocustFile:
         self._environment = Environment(self.events, None, None)
         self._dealt: list[type[Any]] = []
         self._stage = Stage(0, 1, {})
-        self._session: Session | None = None
+        self._teller: Blocking | None = None  # a way into the loop, for what threads count
 
     def play(self) -> Play:
         """For our engine. Raises ScenarioError when no user can run."""
@@ -103,7 +103,7 @@ class LocustFile:
 
     async def _greet(self, session: Session) -> None:
         blocking = Blocking(session, self._crew)
-        self._session = session
+        self._teller = self._teller or blocking
         kind = self._class_of(session.user)
         chance = random.Random(session.random.getrandbits(64))  # noqa: S311 — repeatable
 
@@ -162,14 +162,13 @@ class LocustFile:
 
     def _fired(self, info: dict[str, Any]) -> None:
         """`events.request.fire(…)`: something that the file has timed by itself."""
-        if self._session is None or _KEPT not in self._session.state:
+        if self._teller is None:
             return
-        session = self._session
+        session = self._teller.session
         name = f"{info.get('request_type', '')} {info.get('name', '')}".strip() or "(unnamed)"
         seconds = float(info.get("response_time") or 0.0) / 1000
         error = info.get("exception")
-        blocking: Blocking = session.state[_KEPT][0]
-        blocking.tell(
+        self._teller.tell(
             count, session.tally, name, seconds, session.now(), str(error) if error else ""
         )
 
