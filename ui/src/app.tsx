@@ -59,7 +59,7 @@ export function App() {
 
 function Page({ parts }: { parts: string[] }) {
   const [first = "", second = ""] = parts;
-  if (!sortedNodes.value.length) return <p class="empty" aria-busy="true">Waiting for the first server…</p>;
+  if (!sortedNodes.value.length) return <><h1 class="sr">Chapiteau</h1><p class="empty" aria-busy="true">Waiting for the first server…</p></>;
   if (first === "") return <Fleet />;
   if (first === "server" && second) return <Server key={second} name={second} />;
   if (first === "service" && second) return <Service key={second} name={second} />;

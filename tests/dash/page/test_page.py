@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
+from chapiteau.core.errors import UnreachableError
 from chapiteau.dash.engine.node import Fetched
 from tests.support import wait_for_async
 
@@ -161,18 +162,22 @@ async def test_a_silent_server_greys_and_comes_back(visit: Any, house: Any) -> N
         await expect(page.get_by_text("unreachable for")).to_have_count(0, timeout=10_000)
 
 
-async def test_a_lost_hub_is_told_and_found_again(visit: Any, house: Any) -> None:
-    async with visit() as page:
+async def test_a_lost_hub_is_told_and_found_again(
+    visit: Any, house: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: str) -> None:
+        raise UnreachableError("the hub is busy with something else")
+
+    async with visit(may_complain=True) as page:
         await expect(page.get_by_text("● live")).to_be_visible(timeout=10_000)
-        await page.context.set_offline(True)
-        await page.evaluate("window.dispatchEvent(new Event('offline'))")
-        for viewer in list(house.hub.bus.viewers):
-            viewer.box.overflown = True
-            viewer.wake.set()
-        await expect(page.get_by_text("reconnecting")).to_be_visible()
-        await expect(page.get_by_role("row", name="web").first).to_be_visible()
-        await page.context.set_offline(False)
-        await expect(page.get_by_text("● live")).to_be_visible(timeout=10_000)
+        with monkeypatch.context() as patch:
+            patch.setattr(house.hub.sessions, "caller", refuse)
+            for viewer in list(house.hub.bus.viewers):
+                viewer.box.overflown = True
+                viewer.wake.set()
+            await expect(page.get_by_text("reconnecting")).to_be_visible(timeout=10_000)
+            await expect(page.get_by_role("row", name="web").first).to_be_visible()
+        await expect(page.get_by_text("● live")).to_be_visible(timeout=15_000)
 
 
 async def test_an_api_is_read_and_tried(visit: Any, house: Any) -> None:
