@@ -1,51 +1,67 @@
-"""/live and /ready: what registered checks say."""
+"""Checks: their answers, their timeouts, and who waits for whom."""
 
 from __future__ import annotations
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.service.engine.health import HealthChecks
-from tests.support import wait_for
+
+if TYPE_CHECKING:
+    pass
+
+Build = "Callable[..., Any]"
 
 
-def test_everybody_who_asks_meanwhile_gets_the_result_of_the_same_run() -> None:
-    """Two probes at once: the second waits for the first one's run, and is not told "no answer"."""
-    begun, go = threading.Event(), threading.Event()
+def test_a_check_that_raises_or_says_no_makes_ready_503(build: Build) -> None:
+    state: list[Any] = [True]
 
-    def check() -> bool:
-        begun.set()
-        return go.wait(5)
+    def check() -> Any:
+        if isinstance(state[0], Exception):
+            raise state[0]
+        return state[0]
 
-    checks = HealthChecks(SystemClock())
-    checks.add("db", check, timeout=5.0, kind="ready")
-    with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(checks.ask, "ready")
-        assert begun.wait(5)
-        second = pool.submit(checks.ask, "ready")
-        wait_for(second.running)
-        go.set()
-        assert first.result(5).ok
-        assert second.result(5).ok
+    client = build(more=lambda config: config.add_health_check("database", check))
+    assert client.get("/ready").json()["checks"]["database"]["ok"] is True
+    for bad in (False, OSError("secret place")):
+        state[0] = bad
+        answer = client.get("/ready")
+        assert (answer.status, answer.json()["code"]) == (503, "not-healthy")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "secret" not in answer.text
+    assert client.get("/live").status == 200
 
 
-def test_a_check_that_hangs_is_not_healthy_and_keeps_one_thread() -> None:
-    go = threading.Event()
-    checks = HealthChecks(SystemClock())
-    checks.add("slow", lambda: go.wait(10), timeout=0.05, kind="ready")
+def test_a_check_that_hangs_is_late_and_piles_up_no_threads(build: Build) -> None:
+    go_on = threading.Event()
+    client = build(more=lambda config: config.add_health_check("slow", go_on.wait, timeout=0.05))
+    before = threading.active_count()
     for _ in range(3):
-        found = checks.ask("ready")
-        assert not found.ok
-        assert found.checks["slow"].detail == "no answer within 0.05 s"
-    assert sum(1 for t in threading.enumerate() if t.name == "check slow") == 1
-    go.set()
+        answer = client.get("/ready")
+        assert answer.status == 503
+        assert answer.json()["checks"]["slow"]["detail"] == "no answer within 0.05 s"
+    assert threading.active_count() <= before + 1
+    go_on.set()
 
 
-def test_a_check_that_raises_is_not_healthy_and_others_are_asked() -> None:
+def test_all_who_ask_at_once_get_the_same_good_answer() -> None:
     checks = HealthChecks(SystemClock())
-    checks.add("bad", lambda: 1 / 0, timeout=1.0, kind="ready")
-    checks.add("good", lambda: None, timeout=1.0, kind="ready")
-    found = checks.ask("ready")
-    assert not found.ok
-    assert (found.checks["bad"].detail, found.checks["good"].ok) == ("ZeroDivisionError", True)
+    threads_seen = set()
+
+    def check() -> None:
+        threads_seen.add(threading.get_ident())
+
+    checks.add("a", check, timeout=5.0, kind="ready")
+    found: list[bool] = []
+
+    def ask() -> None:
+        found.extend(checks.ask("ready").ok for _ in range(100))
+
+    askers = [threading.Thread(target=ask) for _ in range(8)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert found == [True] * 800
+    assert len(threads_seen) == 1  # so what a check keeps per thread is made once

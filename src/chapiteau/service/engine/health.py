@@ -1,9 +1,9 @@
 """`/live` and `/ready`: the checks that an application has registered, each with its timeout."""
 
 import logging
+import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
@@ -43,13 +43,64 @@ class NotHealthyError(ProblemError):
     title = "A check has failed"
 
 
-@dataclass(slots=True)
+class _Run:
+    """One run of a check; everybody who asks meanwhile waits for the same one."""
+
+    __slots__ = ("done", "result")
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.result: CheckResult | None = None
+
+
 class _Check:
-    name: str
-    call: Callable[[], Any]
-    timeout: float
-    kind: Kind
-    running: "_Run | None" = None
+    """A check and its one thread.
+
+    One thread for all runs: what a check keeps per thread (a connection, say) is made once, and a
+    check that hangs piles up no others.
+    """
+
+    def __init__(
+        self, name: str, call: Callable[[], Any], timeout: float, kind: Kind, clock: Clock
+    ) -> None:
+        self.name = name
+        self.timeout = timeout
+        self.kind = kind
+        self._call = call
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._asked: queue.SimpleQueue[_Run] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._current: _Run | None = None
+
+    def start(self) -> _Run:
+        """The run that is under way, or a new one."""
+        with self._lock:
+            run = self._current
+            if run is None or run.done.is_set():
+                run = self._current = _Run()
+                self._asked.put(run)
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._work, name=f"check {self.name}", daemon=True
+                )
+                self._thread.start()
+            return run
+
+    def _work(self) -> None:
+        while True:
+            run = self._asked.get()
+            started = self._clock.now()
+            try:
+                answer = self._call()
+            except Exception as exc:  # noqa: BLE001 — whatever it raises means "not well"
+                _log.warning("check %s failed: %s", self.name, exc)
+                ok, detail = False, type(exc).__name__
+            else:
+                ok, detail = answer is not False, ""
+            seconds = round(self._clock.now() - started, 6)
+            run.result = CheckResult(ok=ok, seconds=seconds, detail=detail)
+            run.done.set()
 
 
 class HealthChecks:
@@ -58,58 +109,25 @@ class HealthChecks:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._checks: dict[str, _Check] = {}
-        self._lock = threading.Lock()
 
     def add(self, name: str, call: Callable[[], Any], *, timeout: float, kind: Kind) -> None:
         """Register a check; a later one of the same name replaces it."""
-        self._checks[name] = _Check(name, call, timeout, kind)
+        self._checks[name] = _Check(name, call, timeout, kind, self._clock)
 
     def ask(self, kind: Kind) -> Health:
         """Run the checks of a kind, all at the same time, each within its own timeout."""
-        wanted = [check for check in self._checks.values() if check.kind == kind]
         started = self._clock.now()
-        with self._lock:
-            waiting = [(check, self._start(check)) for check in wanted]
+        runs = [(c, c.start()) for c in self._checks.values() if c.kind == kind]
         results: dict[str, CheckResult] = {}
-        for check, run in waiting:
-            left = check.timeout - (self._clock.now() - started)
-            run.thread.join(max(0.0, left))
-            results[check.name] = run.result or CheckResult(
+        for check, run in runs:
+            run.done.wait(max(0.0, check.timeout - (self._clock.now() - started)))
+            late = CheckResult(
                 ok=False,
                 seconds=round(self._clock.now() - started, 6),
                 detail=f"no answer within {check.timeout:g} s",
             )
+            results[check.name] = run.result or late
         return Health(ok=all(r.ok for r in results.values()), checks=results)
-
-    def _start(self, check: _Check) -> "_Run":
-        # A check that hangs keeps its one thread: asking again must not pile up more of them.
-        # Whoever asks meanwhile waits for the same run, and gets its result.
-        if check.running is not None and check.running.thread.is_alive():
-            return check.running
-        check.running = _Run(check, self._clock)
-        check.running.thread.start()
-        return check.running
-
-
-class _Run:
-    """One go of a check, for everybody who asked while it went on."""
-
-    def __init__(self, check: _Check, clock: Clock) -> None:
-        self.result: CheckResult | None = None
-        self._check, self._clock = check, clock
-        self.thread = threading.Thread(target=self._go, name=f"check {check.name}", daemon=True)
-
-    def _go(self) -> None:
-        started = self._clock.now()
-        try:
-            answer = self._check.call()
-        except Exception as exc:  # noqa: BLE001 — whatever a check raises, it means "not well"
-            _log.warning("check %s failed: %s", self._check.name, exc)
-            ok, detail = False, type(exc).__name__
-        else:
-            ok, detail = answer is not False, ""
-        seconds = round(self._clock.now() - started, 6)
-        self.result = CheckResult(ok=ok, seconds=seconds, detail=detail)
 
 
 def health_service(kind: Kind, path: str, checks: HealthChecks) -> Service:
