@@ -17,6 +17,7 @@ from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
+from chapiteau.load.logic.capacity.guard import late_by, limited_by
 from chapiteau.load.logic.objective import Finding, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
 from chapiteau.load.logic.settings import LoadTest, shape_of
@@ -248,7 +249,6 @@ def _verdict(
     *,
     interrupted: bool,
 ) -> dict[str, Any]:
-    sound = soundness(totals, seconds)
     ended = " (stopped early)" if interrupted else ""
     if aborted:
         first = aborted[0]
@@ -267,8 +267,10 @@ def _verdict(
         line = f"measured {rate:.4g} requests/s; no objective was given to judge by{ended}"
         return {"word": "none", "line": line, "exit_code": 0}
     missed = [finding for finding in findings if not finding.met]
-    if missed and not sound["sound"]:
-        line = "the load generator was the limit, so nothing is said about the service" + ended
+    objectives = [finding.objective for finding in findings]
+    own = limited_by(totals) or late_by(totals, objectives)
+    if missed and own:
+        line = f"the load generator was the limit ({own}): nothing is said about the service{ended}"
         return {"word": "generator-limited", "line": line, "exit_code": 3}
     if missed:
         first = missed[0]

@@ -101,6 +101,10 @@ class LoadTest:
                 parse_objectives(getattr(self, name))
             except UsageError as exc:
                 yield Problem(name, exc.what.removeprefix("objective "), exc.hint)
+        try:
+            shape_of(self)
+        except UsageError as exc:
+            yield Problem("shape", exc.what.removeprefix("shape "), exc.hint)
         if not (self.target or self.openapi or self.external):
             yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
 

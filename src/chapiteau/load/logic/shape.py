@@ -175,6 +175,10 @@ def _stage(match: "re.Match[str]", *, rates: bool) -> Stage:
 
 
 def _level(text: str, *, rates: bool) -> float:
-    if rates:
-        return parse_rate(text if "/" in text else float(text))
-    return float(text)
+    if rates and "/" in text:
+        return parse_rate(text)
+    try:
+        return float(text)
+    except ValueError:
+        kind = 'a rate ("50/s")' if rates else "a number of users"
+        raise ValueError(f"{text!r} is not {kind}") from None
