@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from chapiteau.core.problems import Problem
 from chapiteau.run.engine.machine.sockets import queue_of
-from chapiteau.run.engine.machine.usage import Meter, fds_of, host_usage
+from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
 from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.service.slot import Slot
@@ -25,14 +25,13 @@ from chapiteau.run.logic.status import (
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["dashboard_url", "picture", "sample"]
+__all__ = ["dashboard_url", "own_usage", "picture"]
 
 
 def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
     """The state now; reads /proc for every process."""
     services = tuple(_service(runner, supervisor, meter) for runner in supervisor.runners.values())
-    own = meter.look(os.getpid(), 1.0)
-    keeper = meter.look(supervisor.keeper_pid, 1.0)
+    own = own_usage(supervisor, meter)
     return SupervisorStatus(
         project=supervisor.spec.project.name,
         node=socket.gethostname(),
@@ -45,12 +44,26 @@ def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
         brain_restarts=supervisor.brain_restarts,
         services=services,
         sockets=tuple(_sockets(supervisor)),
-        problems=tuple(_problems(services)),
-        cpu_percent=round(own.cpu_percent + keeper.cpu_percent, 1),
-        rss_bytes=own.rss_bytes + keeper.rss_bytes,
+        problems=(*_problems(services), *_unlimited(supervisor)),
+        cpu_percent=own.cpu_percent,
+        rss_bytes=own.rss_bytes,
         cgroups=supervisor.cgroups.summary,
         dashboard=dashboard_url(supervisor.run_dir),
         last_event=supervisor.events_log.seq,
+    )
+
+
+def own_usage(supervisor: "Supervisor", meter: Meter) -> Usage:
+    """What keeper and brain use together, without the services below them."""
+    age = supervisor.clock.now() - supervisor.began
+    brain = meter.look(os.getpid(), age, alone=True)
+    older = supervisor.clock.wall() - supervisor.started_wall
+    keeper = meter.look(supervisor.keeper_pid, max(age, older), alone=True)
+    return Usage(
+        brain.cpu_seconds + keeper.cpu_seconds,
+        brain.rss_bytes + keeper.rss_bytes,
+        brain.threads + keeper.threads,
+        round(brain.cpu_percent + keeper.cpu_percent, 2),
     )
 
 
@@ -172,28 +185,9 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
     return found
 
 
-def sample(supervisor: "Supervisor", meter: Meter) -> dict[str, Any]:
-    """One columnar stats message (docs/reference/control-api.md)."""
-    now = supervisor.clock.now()
-    rows = [
-        (f"{i.service}/{i.number}", i.pid, meter.look(i.pid, now - i.began))
-        for runner in supervisor.runners.values()
-        for i in runner.instances()
+def _unlimited(supervisor: "Supervisor") -> list[Problem]:
+    """Limits that the configuration asks for and this machine can't give."""
+    return [
+        Problem(name, f"not limited here: {files}", f"cgroups: {supervisor.cgroups.summary}")
+        for name, files in supervisor.limits_missing.items()
     ]
-    own = meter.look(os.getpid(), 1.0)
-    keeper = meter.look(supervisor.keeper_pid, 1.0)
-    meter.forget({pid for _, pid, _ in rows} | {os.getpid(), supervisor.keeper_pid})
-    return {
-        "time": supervisor.clock.wall(),
-        "ids": [row[0] for row in rows],
-        "pid": [row[1] for row in rows],
-        "cpu": [row[2].cpu_percent for row in rows],
-        "rss": [row[2].rss_bytes for row in rows],
-        "threads": [row[2].threads for row in rows],
-        "sockets": {name: {"queued": queue_of(bound)} for name, bound in supervisor.bound.items()},
-        "supervisor": {
-            "cpu": round(own.cpu_percent + keeper.cpu_percent, 2),
-            "rss": own.rss_bytes + keeper.rss_bytes,
-        },
-        "host": host_usage(),
-    }

@@ -17,7 +17,8 @@ from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.leftovers import Roll, end_leftovers
-from chapiteau.run.engine.brain.snapshot import picture, sample
+from chapiteau.run.engine.brain.sampling import Sampler
+from chapiteau.run.engine.brain.snapshot import picture
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.brain.wanted import Wanted
 from chapiteau.run.engine.eventlog import EventLog
@@ -65,6 +66,7 @@ class Supervisor:
         self.bound: dict[str, socket.socket] = {}
         self.next_runs: dict[str, float] = {}
         self.generation = 1
+        self.began = self.clock.now()
         self.started_wall = self.clock.wall()
         self.brain_restarts = self.keeper_pid = 0
         self.own_services: dict[str, Service] = {}  # ours, like the dashboard
@@ -74,13 +76,12 @@ class Supervisor:
         self.finished = asyncio.Event()
         self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
         self._roll = Roll(run_dir / "processes.json")
-        self._meter, self._stats_meter = Meter(self.clock), Meter(self.clock)
+        self._meter, self._sampler = Meter(self.clock), Sampler(self.clock)
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._beside: dict[str, Beside] = {}
         self._drops: dict[Stream, tuple[float, int]] = {}
-        self._sample: dict[str, Any] = {}
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────
     async def begin(self, only: tuple[str, ...] = ()) -> None:
@@ -361,9 +362,7 @@ class Supervisor:
     async def stats(self) -> AsyncIterator[dict[str, Any]]:
         """One message a second; listeners share the work of one look."""
         while True:
-            if self.clock.wall() - self._sample.get("time", 0.0) > 0.9:
-                self._sample = sample(self, self._stats_meter)
-            yield self._sample
+            yield self._sampler.message(self)
             await asyncio.sleep(1.0)
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────

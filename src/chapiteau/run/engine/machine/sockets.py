@@ -10,7 +10,7 @@ from pathlib import Path
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.logic.spec import Socket
 
-__all__ = ["BindError", "address_of", "bind", "connections_to", "queue_of"]
+__all__ = ["BindError", "address_of", "bind", "connections_by_port", "connections_to", "queue_of"]
 
 _TCP_INFO_UNACKED = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
 
@@ -140,14 +140,20 @@ def connections_to(bound: socket.socket) -> int:
         rows = Path("/proc/net/unix").read_text().splitlines()[1:]
         # state 03 is "connected"; the listener itself is 01
         return sum(1 for row in rows if row.endswith(f" {text}") and row.split()[5] == "03")
-    port = f":{name[1]:04X}"
-    count = 0
+    return connections_by_port().get(name[1], 0)
+
+
+def connections_by_port() -> dict[int, int]:
+    """Established TCP connections by local port, of this network namespace (proc_net_tcp(5))."""
+    counts: dict[int, int] = {}
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with contextlib.suppress(OSError):
             for row in Path(table).read_text().splitlines()[1:]:
-                words = row.split()
-                count += words[1].endswith(port) and words[3] == "01"
-    return count
+                words = row.split(None, 4)
+                if words[3] == "01":
+                    port = int(words[1].rpartition(":")[2], 16)
+                    counts[port] = counts.get(port, 0) + 1
+    return counts
 
 
 def queue_of(bound: socket.socket) -> int:

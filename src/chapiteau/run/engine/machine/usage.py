@@ -36,10 +36,13 @@ class Meter:
         self._clock = clock
         self._before: dict[int, tuple[float, float]] = {}  # pid → (time, cpu seconds)
 
-    def look(self, pid: int, age: float) -> Usage:
-        """What the process and its descendants use. `age` in seconds serves the first look."""
-        cpu, rss, threads = _stat(pid)
-        waiting = _children(pid)
+    def look(self, pid: int, age: float, *, alone: bool = False) -> Usage:
+        """What the process and its descendants (not when `alone`) use.
+
+        `age` in seconds serves the first look.
+        """
+        cpu, rss, threads = _stat(pid, with_reaped=not alone)
+        waiting = [] if alone else _children(pid)
         while waiting:
             child = waiting.pop()
             more = _stat(child)
@@ -59,8 +62,8 @@ class Meter:
             del self._before[pid]
 
 
-def _stat(pid: int) -> tuple[float, int, int]:
-    """(CPU seconds with reaped children, RSS in bytes, threads) from /proc/PID/stat (proc(5))."""
+def _stat(pid: int, *, with_reaped: bool = True) -> tuple[float, int, int]:
+    """(CPU seconds, RSS in bytes, threads) from /proc/PID/stat (proc(5))."""
     try:
         handle = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -71,7 +74,9 @@ def _stat(pid: int) -> tuple[float, int, int]:
         return 0.0, 0, 0
     finally:
         os.close(handle)
-    ticks = int(words[11]) + int(words[12]) + int(words[13]) + int(words[14])
+    ticks = int(words[11]) + int(words[12])
+    if with_reaped:
+        ticks += int(words[13]) + int(words[14])
     return ticks / _TICK, int(words[21]) * _PAGE, int(words[17])
 
 

@@ -1,0 +1,65 @@
+"""One look a second at everything that runs, for whoever follows the statistics."""
+
+import os
+from typing import TYPE_CHECKING, Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.engine.brain.snapshot import own_usage
+from chapiteau.run.engine.machine.sockets import address_of, connections_by_port, queue_of
+from chapiteau.run.engine.machine.usage import Meter, fds_of, host_usage
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.brain.supervisor import Supervisor
+
+__all__ = ["Sampler"]
+
+_FRESH: Final = 0.9  # seconds that a look serves everybody who asks
+_SLOWLY: Final = 5.0  # seconds between looks at what is dear: descriptors, connections
+
+
+class Sampler:
+    """Listeners share one look; `message` is columnar (docs/reference/control-api.md)."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._meter = Meter(clock)
+        self._last: dict[str, Any] = {}
+        self._at = self._slow_at = float("-inf")
+        self._fds: dict[int, int] = {}
+        self._connections: dict[int, int] = {}
+
+    def message(self, supervisor: "Supervisor") -> dict[str, Any]:
+        """The figures of this second."""
+        now = self._clock.now()
+        if now - self._at >= _FRESH:
+            self._at = now
+            self._last = self._look(supervisor, now)
+        return self._last
+
+    def _look(self, supervisor: "Supervisor", now: float) -> dict[str, Any]:
+        alive = [i for runner in supervisor.runners.values() for i in runner.instances()]
+        used = [self._meter.look(i.pid, now - i.began) for i in alive]
+        if now - self._slow_at >= _SLOWLY:
+            self._slow_at = now
+            self._fds = {i.pid: fds_of(i.pid) for i in alive}
+            self._connections = connections_by_port()
+        own = own_usage(supervisor, self._meter)
+        self._meter.forget({i.pid for i in alive} | {os.getpid(), supervisor.keeper_pid})
+        return {
+            "time": self._clock.wall(),
+            "ids": [f"{i.service}/{i.number}" for i in alive],
+            "pid": [i.pid for i in alive],
+            "cpu": [u.cpu_percent for u in used],
+            "rss": [u.rss_bytes for u in used],
+            "threads": [u.threads for u in used],
+            "fds": [self._fds.get(i.pid, 0) for i in alive],
+            "sockets": {
+                name: {
+                    "queued": queue_of(bound),
+                    "connections": self._connections.get(address_of(bound)[1], 0),
+                }
+                for name, bound in supervisor.bound.items()
+            },
+            "supervisor": {"cpu": own.cpu_percent, "rss": own.rss_bytes},
+            "host": host_usage(),
+        }
