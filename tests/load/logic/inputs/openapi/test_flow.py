@@ -9,7 +9,7 @@ import yaml
 
 from chapiteau.core.secret import Secret
 from chapiteau.load.logic.inputs.openapi import Credentials, Selection, read_openapi
-from chapiteau.load.logic.template import Request
+from chapiteau.load.logic.template import Answer, Request
 from tests.load.logic.inputs.openapi.shop import SHOP, Shop, play
 
 TOKEN = Credentials(bearer=Secret("sesame"))
@@ -188,10 +188,68 @@ def test_a_link_carries_a_value_from_one_answer_to_the_next_request() -> None:
 
     class Service(Shop):
         def answer(self, request: Request) -> Any:
-            from chapiteau.load.logic.template import Answer
-
             sent.append(request.url)
             return Answer(status=202 if request.method == "POST" else 200, json={"ticket": "t-77"})
 
     play(read_openapi(document).flow, Service(), 20)
     assert {url for url in sent if url.startswith("/jobs")} == {"/jobs/t-77"}
+
+
+def test_a_collection_below_another_feeds_an_item_of_its_own() -> None:
+    identity = {"name": "note_id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    city = {"name": "id", "in": "path", "required": True, "schema": {"type": "integer"}}
+    good = {"responses": {"200": {"description": ""}, "201": {"description": ""}}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "1"},
+        "paths": {
+            "/cities": {"get": good},
+            "/cities/{id}/notes": {"parameters": [city], "get": good, "post": good},
+            "/notes/{note_id}": {"parameters": [identity], "get": good, "delete": good},
+        },
+    }
+    notes: dict[int, list[int]] = {1: [], 2: []}
+    sent: list[tuple[str, str]] = []
+
+    class Service(Shop):
+        def answer(self, request: Request) -> Answer:
+            path = request.url.strip("/").split("/")
+            sent.append((request.method, request.url))
+            if path == ["cities"]:
+                return Answer(status=200, json=[{"id": 1}, {"id": 2}])
+            if path[0] == "cities":
+                there = notes[int(path[1])]
+                if request.method == "GET":
+                    return Answer(status=200, json=[{"id": n} for n in there])
+                there.append(len(sent) + 1000)
+                return Answer(status=201, json={"id": there[-1]})
+            found = next((n for n in notes.values() if int(path[1]) in n), None)
+            if found is None:
+                return Answer(status=404)
+            if request.method == "DELETE":
+                found.remove(int(path[1]))
+            return Answer(status=200, json={})
+
+    service = Service()
+    api = read_openapi(document)
+    answers: list[int] = []
+    answer = service.answer
+
+    def counted(request: Request) -> Answer:
+        made = answer(request)
+        answers.append(made.status)
+        return made
+
+    service.answer = counted  # type: ignore[method-assign]
+    play(api.flow, service, 400)
+
+    assert set(answers) <= {200, 201}
+    assert any(method == "DELETE" for method, _ in sent)
+    assert any(method == "GET" and url.startswith("/notes/") for method, url in sent)
+    assert any("note_id from GET /cities/{id}/notes" in line for line in api.flow.outline())
+
+
+def test_probes_are_asked_seldom() -> None:
+    paths = {path: {"get": {"responses": {}}} for path in ("/ready", "/things")}
+    shares = dict(read_openapi({"openapi": "3.1.0", "paths": paths}).flow.operations)
+    assert shares["GET /ready"] < shares["GET /things"] / 10

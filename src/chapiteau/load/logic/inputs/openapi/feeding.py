@@ -29,6 +29,7 @@ class Source:
     creator: Operation | None = None
     linker: Operation | None = None  # its answer has the value, says a link of the document
     expression: str = ""  # … at this place
+    apart: bool = False  # the list or creator has a path of its own: any of its ids will do
 
 
 def sources_of(operation: Operation, operations: Iterable[Operation]) -> tuple[Source, ...]:
@@ -36,14 +37,17 @@ def sources_of(operation: Operation, operations: Iterable[Operation]) -> tuple[S
     known = list(operations)
     found = []
     for prefix, name in _parameters_in(operation.path):
-        lister = _at(known, "GET", prefix) or _namesake(known, name)
+        own_lister, own_creator = _at(known, "GET", prefix), _at(known, "POST", prefix)
+        lister = own_lister or _namesake(known, name) or _elsewhere(known, "GET", prefix)
+        creator = own_creator or _elsewhere(known, "POST", prefix)
         linker, expression = _linker(known, operation, name)
         found.append(
             Source(
                 parameter=name,
                 prefix=prefix,
                 lister=lister if lister is not operation else None,
-                creator=_at(known, "POST", prefix),
+                creator=creator,
+                apart=own_lister is None and own_creator is None,
                 linker=linker,
                 expression=expression,
             )
@@ -77,6 +81,16 @@ def _linker(
 def _at(operations: list[Operation], method: str, path: str) -> Operation | None:
     for operation in operations:
         if operation.method == method and operation.path.rstrip("/") == path and path:
+            return operation
+    return None
+
+
+def _elsewhere(operations: list[Operation], method: str, prefix: str) -> Operation | None:
+    """The same collection below something else: `/cities/{city}/notes` feeds `/notes/{note}`."""
+    last = prefix.rpartition("/")[2]
+    for operation in operations:
+        path = operation.path.rstrip("/")
+        if operation.method == method and path.endswith(f"}}/{last}") and last and "{" not in last:
             return operation
     return None
 

@@ -31,6 +31,7 @@ __all__ = ["OpenApiFlow"]
 _SCRIPT: Final = "openapi script"  # key of the session's own script in Seen.values
 _CHANGES: Final = frozenset({"PUT", "PATCH", "DELETE"})
 _REFRESH: Final = 0.05  # how often a list that is known is read anew for its ids
+_DEEPEST: Final = 3  # lists that feed lists
 _POOL: Final = 50  # created things remembered for one collection
 
 Bound = dict[str, Any]
@@ -52,6 +53,21 @@ class _Entry:
         return self.writer.operation
 
 
+@dataclass(frozen=True, slots=True)
+class _Hunt:
+    """A search for ids: for whom, how deep, and whether only created things will do."""
+
+    chance: "random.Random"
+    seen: Seen
+    method: str
+    own: bool = False
+    depth: int = 0
+
+    def deeper(self) -> "_Hunt":
+        """The same for what feeds the feeder: anything that is there will do."""
+        return _Hunt(self.chance, self.seen, self.method, own=False, depth=self.depth + 1)
+
+
 class OpenApiFlow:
     """Sessions over the chosen operations of one document."""
 
@@ -62,6 +78,7 @@ class OpenApiFlow:
         self._title = title
         self._writers = writers
         known = [writer.operation for writer in writers.values()]
+        self._sources = {o.name: sources_of(o, known) for o in known}
         entries = [self._entry(o, weight, known) for o, weight in chosen]
         self._entries = [e for e in entries if _possible(e)]
         self._left_out = [e.operation.name for e in entries if not _possible(e)]
@@ -73,7 +90,7 @@ class OpenApiFlow:
         return _Entry(
             writer=self._writers[operation.name],
             weight=weight,
-            sources=sources_of(operation, known),
+            sources=self._sources[operation.name],
             reader=self._writers[reader.name] if reader is not None and wanted else None,
         )
 
@@ -113,7 +130,8 @@ class OpenApiFlow:
         bound: Bound = {}
         for source in entry.sources:
             own = entry.operation.method in _CHANGES and source is entry.sources[-1]
-            value = yield from self._search(source, entry, bound, chance, seen, own=own)
+            hunt = _Hunt(chance, seen, entry.operation.method, own=own)
+            value = yield from self._search(source, bound, hunt)
             if value is None and own and source.creator is not None:
                 return  # what was to be changed could not be created
             if value is not None:
@@ -150,58 +168,70 @@ class OpenApiFlow:
         )
         self._harvest(operation, seen)
 
-    def _search(
-        self,
-        source: Source,
-        entry: _Entry,
-        bound: Bound,
-        chance: "random.Random",
-        seen: Seen,
-        *,
-        own: bool,
-    ) -> Search:
+    def _search(self, source: Source, bound: Bound, hunt: _Hunt) -> Search:
         """A value for one path parameter; None when the service shows none."""
-        if own and source.creator is not None:
-            fresh = entry.operation.method == "DELETE"
-            return (yield from self._own(source, bound, chance, seen, fresh=fresh))
-        items = yield from self._items(source, bound, chance, seen)
+        if hunt.own and source.creator is not None:
+            return (yield from self._created(source, bound, hunt))
+        items = yield from self._items(source, bound, hunt)
         if items:
-            return id_in(chance.choice(items), source.parameter)
-        if source.creator is not None and entry.operation.method != "POST":
-            return (yield from self._own(source, bound, chance, seen, fresh=False))
+            return id_in(hunt.chance.choice(items), source.parameter)
+        if source.creator is not None and hunt.method != "POST":
+            return (yield from self._created(source, bound, hunt))
         if source.linker is not None and set(_names(source.linker)) <= set(bound):
-            yield self._writers[source.linker.name].request(chance, bound, remember=True)
-            return linked_value(source.expression, seen.last) if _good(seen.last) else None
+            yield self._writers[source.linker.name].request(hunt.chance, bound, remember=True)
+            last = hunt.seen.last
+            return linked_value(source.expression, last) if _good(last) else None
         return None
 
-    def _items(self, source: Source, bound: Bound, chance: "random.Random", seen: Seen) -> Search:
+    def _items(self, source: Source, bound: Bound, hunt: _Hunt) -> Search:
         """The items of the list that feeds a parameter: remembered, or read now."""
         if source.lister is None:
             return []
         key = _items_key(source.lister)
         # The items of `/cities/{id}/notes` belong to one city: remembered ones are another's.
-        items = seen.memory.get(key) if not _names(source.lister) else None
+        kept = source.apart or not _names(source.lister)
+        items = hunt.seen.memory.get(key) if kept else None
         if not items:
+            inner = yield from self._complete(source.lister, bound, hunt)
             writer = self._writers[source.lister.name]
-            yield writer.request(chance, bound, remember=True, bare=True)
-            items = self._harvest(source.lister, seen)
+            yield writer.request(hunt.chance, inner, remember=True, bare=True)
+            items = self._harvest(source.lister, hunt.seen)
         return items
 
-    def _own(
-        self, source: Source, bound: Bound, chance: "random.Random", seen: Seen, *, fresh: bool
-    ) -> Search:
-        """The id of something that this run has created, just now when `fresh`."""
+    def _created(self, source: Source, bound: Bound, hunt: _Hunt) -> Search:
+        """The id of something that this run has created; for DELETE, just now."""
         assert source.creator is not None  # noqa: S101 — asked by both callers
-        pool = seen.memory.get(f"created {source.prefix}", [])
+        key = f"created {source.creator.name}"
+        fresh = hunt.own and hunt.method == "DELETE"
+        pool = hunt.seen.memory.setdefault(key, [])
         if pool and not fresh:
-            known = chance.choice(pool)
+            known = hunt.chance.choice(pool)
             bound.update(known)
             return known[source.parameter]
-        yield self._writers[source.creator.name].request(chance, bound, remember=True)
-        value = created_id(seen.last, source) if _good(seen.last) else None
-        if value is not None and not fresh:
-            _keep(seen, source, {**bound, source.parameter: value})
+        inner = yield from self._complete(source.creator, bound, hunt)
+        yield self._writers[source.creator.name].request(hunt.chance, inner, remember=True)
+        last = hunt.seen.last
+        value = created_id(last, source) if _good(last) else None
+        if value is not None:
+            bound.update({} if source.apart else inner)
+            if not fresh:
+                pool.append({**bound, source.parameter: value})
+                del pool[:-_POOL]
         return value
+
+    def _complete(self, operation: Operation, bound: Bound, hunt: _Hunt) -> Search:
+        """Values for all path parameters of an operation that feeds another."""
+        inner = dict(bound)
+        for source in self._sources[operation.name]:
+            if source.parameter in inner:
+                continue
+            value = None
+            if hunt.depth < _DEEPEST:
+                value = yield from self._search(source, inner, hunt.deeper())
+            if value is None:
+                value = self._writers[operation.name].made(source.parameter, hunt.chance)
+            inner[source.parameter] = value
+        return inner
 
     def _harvest(self, operation: Operation, seen: Seen) -> list[Any]:
         """Keep the items of a list's answer for sessions to come; give them back."""
@@ -243,12 +273,6 @@ def _items_key(operation: Operation) -> str:
 
 def _names(operation: Operation) -> list[str]:
     return [p.name for p in operation.parameters if p.place == "path"]
-
-
-def _keep(seen: Seen, source: Source, bound: Bound) -> None:
-    pool = seen.memory.setdefault(f"created {source.prefix}", [])
-    pool.append(bound)
-    del pool[:-_POOL]
 
 
 def _origin(source: Source, entry: _Entry) -> str:

@@ -13,6 +13,11 @@ __all__ = ["Selection", "choose", "permitted"]
 _SAFE: Final = frozenset({"GET", "HEAD", "QUERY"})
 _WEIGHTS: Final = {"GET": 10.0, "QUERY": 10.0, "POST": 1.0, "PUT": 1.0, "PATCH": 1.0}
 _RARE: Final = 0.5  # DELETE, OPTIONS, HEAD, TRACE
+# Asked by machines now and then: they must not water the users' figures down.
+_PROBES: Final = frozenset(
+    "live livez ready readyz health healthz healthcheck metrics ping __heartbeat__ "
+    "__lbheartbeat__ openapi.json".split()
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,4 +93,6 @@ def _matches(operation: Operation, word: str) -> bool:
 def _weight(operation: Operation) -> float:
     if operation.weight is not None:
         return operation.weight
+    if operation.path.rpartition("/")[2].lower() in _PROBES:
+        return _RARE
     return _WEIGHTS.get(operation.method, _RARE)
