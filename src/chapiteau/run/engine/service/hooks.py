@@ -8,7 +8,7 @@ import pwd
 import shlex
 import signal
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.variables import fill
@@ -21,7 +21,6 @@ __all__ = ["Hooks"]
 
 _KEPT: Final = 64 << 10  # bytes of a hook's output
 _SHOWN: Final = 20  # lines of it in an event
-_REST: Final = 0.2  # seconds in which the output of a hook that has ended must have come
 _OF_PROCESSES: Final = frozenset({"LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_USEC"})
 
 
@@ -70,27 +69,24 @@ class Hooks:
         """Why it failed ("" when it did not), and what it printed."""
         self._serial += 1
         key = f"hook-{os.getpid()}-{self._serial}"
-        try:
-            words = self._words(hook, name, spec, process)
-            env = self._environment(point, name, spec, process, key, facts)
-            child = await self._start(words, name, spec, env)
-        except ChapiteauError as exc:
-            return exc.what, ""
-        except OSError as exc:
-            return f"{shlex.join(words)}: {exc.strerror}", ""
-        output = bytearray()
-        reading = asyncio.ensure_future(_read(child, output))
-        try:
-            async with asyncio.timeout(hook.timeout):
-                code = await child.wait()
-                why = "" if code == 0 else _how(code)
-        except TimeoutError:
-            why = f"took longer than {hook.timeout:g} s"
-        finally:
-            await asyncio.shield(self._end(child, key))
-            await asyncio.wait({reading}, timeout=_REST)
-            reading.cancel()
-        return why, output.decode("utf-8", "replace")
+        with _Output() as output:
+            try:
+                words = self._words(hook, name, spec, process)
+                env = self._environment(point, name, spec, process, key, facts)
+                child = await self._start(words, name, spec, env, output.writing)
+            except ChapiteauError as exc:
+                return exc.what, ""
+            except OSError as exc:
+                return f"{shlex.join(words)}: {exc.strerror}", ""
+            try:
+                async with asyncio.timeout(hook.timeout):
+                    code = await child.wait()
+                    why = "" if code == 0 else _how(code)
+            except TimeoutError:
+                why = f"took longer than {hook.timeout:g} s"
+            finally:
+                await asyncio.shield(self._end(child, key))
+            return why, output.text()
 
     def _words(self, hook: Hook, name: str, spec: Service, process: int) -> list[str]:
         values = self._spawner.values(name, spec, process or 1)
@@ -110,7 +106,7 @@ class Hooks:
         return env | {f"CHAPITEAU_{k.upper()}": str(v) for k, v in facts.items()}
 
     async def _start(
-        self, words: list[str], name: str, spec: Service, env: dict[str, str]
+        self, words: list[str], name: str, spec: Service, env: dict[str, str], writing: int
     ) -> asyncio.subprocess.Process:
         uid, gid = ids_of(name, spec)
         who: dict[str, Any] = {"user": uid, "group": gid}
@@ -121,8 +117,8 @@ class Hooks:
             cwd=self._spawner.cwd(spec),
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdout=writing,
+            stderr=writing,
             start_new_session=True,
             umask=int(spec.umask, 8) if spec.umask else -1,
             **who,
@@ -138,12 +134,37 @@ class Hooks:
                 os.kill(pid, signal.SIGKILL)
 
 
-async def _read(child: asyncio.subprocess.Process, into: bytearray) -> None:
-    """Everything it prints, so that it never waits for us; the last part is kept."""
-    assert child.stdout is not None  # noqa: S101 — a pipe was asked for
-    while piece := await child.stdout.read(1 << 16):
-        into += piece
-        del into[:-_KEPT]
+class _Output:
+    """A pipe that is read as it fills, so that a hook never waits for us; the last part is kept.
+
+    Our own pipe: asyncio's Process.wait() would wait for its pipes to close, and a hook's orphan
+    can hold one open for ever.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self.writing = os.pipe()
+        os.set_blocking(self._reading, False)
+        self._kept = bytearray()
+
+    def __enter__(self) -> Self:
+        asyncio.get_running_loop().add_reader(self._reading, self._read)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._reading)
+        os.close(self._reading)
+        os.close(self.writing)
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._kept += os.read(self._reading, 1 << 16)
+            del self._kept[:-_KEPT]
+
+    def text(self) -> str:
+        """What it printed; everything is in the pipe when the hook has ended."""
+        for _ in range(16):  # a pipe holds no more
+            self._read()
+        return self._kept.decode("utf-8", "replace")
 
 
 def _how(code: int) -> str:
