@@ -49,7 +49,7 @@ class Trial:
 
     def note(self, label: str, value: Any) -> None:
         """Record one fact."""
-        self.facts.append([label, value])
+        self.facts.append([label, json.loads(json.dumps(value))])  # as it is now
 
     def refused(self, label: str, deed: Callable[[], Any]) -> None:
         """Record which error a deed raises, or that it raises none."""
@@ -111,8 +111,10 @@ def _headers(answer: Any) -> list[list[str]]:
         if name.lower() in _DULL:
             continue
         if name.lower() in _SETS:
-            value = ",".join(sorted(value.replace(" ", "").split(",")))
-        kept.append([name.lower(), value])
+            parts = sorted(value.replace(" ", "").split(","))
+            kept.append([name.lower(), ",".join(parts)])
+        else:
+            kept.append([name.lower(), value])
     return sorted(kept)
 
 

@@ -27,7 +27,7 @@ def main(cornice: str, swagger: str) -> None:
         + "\n]"
         for name, rows in sorted(facts.items())
     )
-    print("{\n" + ",\n".join(cases) + "\n}")
+    sys.stdout.write("{\n" + ",\n".join(cases) + "\n}\n")
 
 
 if __name__ == "__main__":

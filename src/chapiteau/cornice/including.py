@@ -72,4 +72,4 @@ def set_localizer_for_languages(
     wanted = request.accept_language
     if wanted:
         found = wanted.lookup(available_languages, default=default_locale_name)
-        request._LOCALE_ = found  # noqa: SLF001 — Pyramid's documented place for it
+        request._LOCALE_ = found

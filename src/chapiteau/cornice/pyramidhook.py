@@ -188,10 +188,10 @@ def get_fallback_view(service: Any) -> Callable[[Any], Any]:
             response.allow = service.defined_methods
             raise response
         offers = _offers(service.get_acceptable(method, True), request.info.get("acceptable"))
-        if offers and "Accept" in request.headers:
-            if not request.accept.acceptable_offers(offers):
-                problem = f"Accept header should be one of {offers}"
-                return _refuse(service, request, HTTPNotAcceptable, "Accept", problem)
+        asked = offers and "Accept" in request.headers
+        if asked and not request.accept.acceptable_offers(offers):
+            problem = f"Accept header should be one of {offers}"
+            return _refuse(service, request, HTTPNotAcceptable, "Accept", problem)
         kinds = _offers(
             service.get_contenttypes(method, True), request.info.get("supported_contenttypes")
         )

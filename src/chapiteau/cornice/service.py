@@ -1,6 +1,5 @@
 """`Service`: one path, its views, and what is true of all of them."""
 
-import functools
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 

@@ -85,7 +85,9 @@ def _raw_body(request: Any) -> Any:
 
 
 def _parsed(request: Any, raw: Any) -> Any:
-    if isinstance(request, BaseRequest) and "charset" not in request.environ.get("CONTENT_TYPE", ""):
+    if isinstance(request, BaseRequest) and "charset" not in request.environ.get(
+        "CONTENT_TYPE", ""
+    ):
         return json.loads(raw.decode("utf-8"))
     return request.json_body
 

@@ -53,7 +53,8 @@ def _with(t: Trial, method: str) -> Any:
 def lists_of_services(t: Trial) -> None:
     m = t.module("service")
     m.clear_services()
-    a, b, c = (t.service(n, f"/{n}") for n in "abc")
+    for name in "abc":
+        t.service(name, f"/{name}")
     t.note("all", [s.name for s in m.get_services()])
     t.note("names", [s.name for s in m.get_services(names=["a", "c"])])
     t.note("exclude", [s.name for s in m.get_services(exclude=["a"])])

@@ -181,7 +181,7 @@ def project_defaults_by_subclass(t: Trial) -> None:
     class Mine(t.service):  # type: ignore[misc,name-defined]
         renderer = "json"
         default_validators = (check,)
-        default_filters = [mark]
+        default_filters = (mark,)
         default_cors_headers = ("X-Backoff",)
         default_cors_origins = ("http://a.org",)
         cors_max_age = 77

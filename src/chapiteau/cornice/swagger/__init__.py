@@ -1,0 +1,24 @@
+"""The directives of cornice_swagger: Swagger 2 as it was, and OpenAPI 3.1 by option.
+
+`config.include("chapiteau.cornice.swagger")`, then `config.cornice_enable_openapi_view(…)`.
+"""
+
+from chapiteau.cornice.swagger.document import (
+    CorniceSwagger,
+    CorniceSwaggerException,
+)
+from chapiteau.cornice.swagger.including import (
+    CorniceSwaggerPredicate,
+    cornice_enable_openapi_explorer,
+    cornice_enable_openapi_view,
+    includeme,
+)
+
+__all__ = [
+    "CorniceSwagger",
+    "CorniceSwaggerException",
+    "CorniceSwaggerPredicate",
+    "cornice_enable_openapi_explorer",
+    "cornice_enable_openapi_view",
+    "includeme",
+]

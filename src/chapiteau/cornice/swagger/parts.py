@@ -1,0 +1,144 @@
+"""Definitions, parameters and responses of a Swagger 2 document, in full or by reference."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from chapiteau.cornice.swagger.converters import TypeConversionDispatcher
+
+__all__ = ["DefinitionHandler", "ParameterHandler", "ResponseHandler"]
+
+_PLACES: Final = {"querystring": "query", "headers": "header"}
+_PATH_PART: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
+_OF_SCHEMA_ONLY: Final = ("title", "example")
+
+
+class DefinitionHandler:
+    """Schemas, down to `ref` levels deep as references (-1: all)."""
+
+    json_pointer = "#/definitions/"
+
+    def __init__(self, ref: int = 0, type_converter: Any = None) -> None:
+        self.definition_registry: dict[str, Any] = {}
+        self.ref = ref
+        self.type_converter = type_converter or TypeConversionDispatcher()
+
+    def from_schema(self, schema_node: Any, base_name: str | None = None) -> dict[str, Any]:
+        """The schema of a node, or a reference to it."""
+        found: dict[str, Any] = self.type_converter(schema_node)
+        return self._refer(found, self.ref, base_name) if self.ref else found
+
+    def _refer(self, schema: dict[str, Any], depth: int, name: str | None = None) -> dict[str, Any]:
+        if depth == 0 or schema.get("type") != "object":
+            return schema
+        name = name or schema.get("title", "")
+        for key, inner in schema.get("properties", {}).items():
+            schema["properties"][key] = self._refer(inner, depth - 1, inner.get("title"))
+        self.definition_registry[name] = schema
+        return {"$ref": self.json_pointer + name}
+
+
+class ParameterHandler:
+    """Parameters of an operation and of a path."""
+
+    json_pointer = "#/parameters/"
+
+    def __init__(
+        self,
+        definition_handler: Any = None,
+        ref: bool = False,
+        type_converter: Any = None,
+    ) -> None:
+        self.parameter_registry: dict[str, Any] = {}
+        self.type_converter = type_converter or TypeConversionDispatcher()
+        self.definitions = definition_handler or DefinitionHandler()
+        self.ref = ref
+
+    def from_schema(self, schema_node: Any) -> list[dict[str, Any]]:
+        """From a schema with a child for each part of a request."""
+        found = []
+        for part in schema_node.children:
+            if part.name == "body":
+                found.append(self._noted(self._body(part)))
+            elif part.name in ("path", "header", "headers", "querystring", "query"):
+                place = _PLACES.get(part.name, part.name)
+                found += [self._noted(self._simple(place, child)) for child in part.children]
+        return found
+
+    def _body(self, node: Any) -> dict[str, Any]:
+        name = _name_of(node)
+        made: dict[str, Any] = {"name": name, "in": "body", "required": node.required}
+        if node.description:
+            made["description"] = node.description
+        return {**made, "schema": {**self._schema(node), "title": name}}
+
+    def _schema(self, node: Any) -> dict[str, Any]:
+        """In full: cornice_swagger refers to definitions from answers only."""
+        found: dict[str, Any] = self.type_converter(node)
+        return found
+
+    def _simple(self, place: str, node: Any) -> dict[str, Any]:
+        made = {"name": node.name, "in": place, "required": place == "path" or node.required}
+        told = self.type_converter(node)
+        return {**made, **{k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}}
+
+    def from_path(self, path: str) -> list[dict[str, Any]]:
+        """From the parts in braces of a Pyramid pattern."""
+        return [self._noted(one) for one in _path_parameters(path)]
+
+    def _noted(self, parameter: dict[str, Any]) -> dict[str, Any]:
+        if not self.ref:
+            return parameter
+        name = parameter["name"]
+        self.parameter_registry[name] = parameter
+        return {"$ref": self.json_pointer + name}
+
+
+def _path_parameters(path: str) -> list[dict[str, Any]]:
+    found = []
+    for name, pattern in _PATH_PART.findall(path):
+        made = {"name": name, "in": "path", "required": True, "type": "string"}
+        found.append({**made, "pattern": pattern} if pattern else made)
+    return found
+
+
+def _name_of(node: Any) -> str:
+    """The class of a schema; a node without one has a title at least."""
+    kind = type(node).__name__
+    return str(node.title or kind) if kind in ("SchemaNode", "MappingSchema") else kind
+
+
+class ResponseHandler:
+    """Answers of an operation."""
+
+    json_pointer = "#/responses/"
+
+    def __init__(
+        self, definition_handler: Any = None, type_converter: Any = None, ref: bool = False
+    ) -> None:
+        self.response_registry: dict[str, Any] = {}
+        self.type_converter = type_converter or TypeConversionDispatcher()
+        self.definitions = definition_handler or DefinitionHandler()
+        self.ref = ref
+
+    def from_schema_mapping(self, schema_mapping: Mapping[Any, Any]) -> dict[str, Any]:
+        """From `response_schemas=`: a schema with body and header for each status."""
+        return {str(status): self._of(node) for status, node in schema_mapping.items()}
+
+    def _of(self, node: Any) -> dict[str, Any]:
+        made: dict[str, Any] = {"description": node.description or ""}
+        for part in node.children:
+            if part.name == "body":
+                schema = self.definitions.from_schema(part, base_name=_name_of(part))
+                made["schema"] = schema
+            elif part.name in ("header", "headers"):
+                made["headers"] = {child.name: self._header(child) for child in part.children}
+        if not self.ref:
+            return made
+        name = type(node).__name__
+        self.response_registry[name] = made
+        return {"$ref": self.json_pointer + name}
+
+    def _header(self, node: Any) -> dict[str, Any]:
+        told = self.type_converter(node)
+        return {k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}
