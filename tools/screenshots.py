@@ -114,8 +114,7 @@ def main(target: Path) -> None:
         chapiteau(folder, "up", "-d", "--no-wait")
         try:
             address = wait_until_up(folder)
-            with running("dash", "serve", "--bind", "127.0.0.1:0", folder=folder):
-                stage(folder, f"http://{address}", target)
+            stage(folder, f"http://{address}", target)
         finally:
             chapiteau(folder, "down")
 

@@ -65,6 +65,16 @@ def test_it_serves_prints_its_link_and_goes_when_told(
     assert not (project / ".chapiteau/dash.json").exists()
 
 
+def test_a_second_one_for_the_same_project_is_refused(
+    project: Path, served: subprocess.Popen[bytes]
+) -> None:
+    done = run_cli("dash", "serve", "--bind", "127.0.0.1:0", cwd=project)
+    assert done.returncode == 4
+    assert "chapiteau dash url" in done.stderr
+    assert (project / ".chapiteau/dash.json").exists()
+    assert served.poll() is None
+
+
 def test_without_a_dashboard_the_url_says_how_to_start_one(project: Path) -> None:
     done = run_cli("dash", "url", cwd=project)
     assert done.returncode == 5

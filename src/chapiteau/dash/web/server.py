@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, RefusedError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
@@ -34,7 +34,7 @@ from chapiteau.dash.errors import PortTakenError
 from chapiteau.dash.logic.settings import is_loopback, refusals
 from chapiteau.dash.web.app import make_app
 from chapiteau.dash.web.guard import Door
-from chapiteau.plumbing.files import write_atomic
+from chapiteau.plumbing.files import lock_file, write_atomic
 
 __all__ = ["Server", "serve"]
 
@@ -82,7 +82,18 @@ class Server:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Server"]:
-        """Serve while inside."""
+        """Serve while inside. Raises RefusedError when a dashboard of this project runs already."""
+        with lock_file(self.project.run_dir / "dash.lock") as mine:
+            if not mine:
+                raise RefusedError(
+                    f"a dashboard runs for {self.project.config} already",
+                    hint="its link: chapiteau dash url",
+                )
+            async with self._serving():
+                yield self
+
+    @contextlib.asynccontextmanager
+    async def _serving(self) -> AsyncIterator[None]:
         store = Store(self.project.store)
         has_accounts = bool(store.accounts())
         raise_problems(
@@ -105,7 +116,7 @@ class Server:
         await web.SockSite(runner, listener, ssl_context=self._tls()).start()
         self.tell_address()
         try:
-            yield self
+            yield
         finally:
             self.project.address_file.unlink(missing_ok=True)
             beat.cancel()
