@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
@@ -76,6 +76,15 @@ async def seek(
     return _document(job, answer, seeker, calibration, started, seconds)
 
 
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What a hold has brought; that of the rate that was kept is the report's main part."""
+
+    totals: Totals
+    seconds: float
+    samples: list[dict[str, Any]]  # the supervisor's
+
+
 class _Seeker:
     """One search on its way."""
 
@@ -95,11 +104,9 @@ class _Seeker:
         self.started = 0.0
         self.ceiling = 0.0
         self.supervised: Supervised | None = None
-        self.samples: list[dict[str, Any]] = []  # the supervisor's, of the latest hold
         self.normal: float | None = None  # median latency of the probe, seconds
         self.number = 0
-        self.held = Totals(watched(objectives))  # of the latest hold: the report's main part
-        self.held_seconds = 0.0
+        self.holds: dict[float, _Hold] = {}  # by rate, and the first step
 
     async def run(self, interrupted: list[int]) -> Answer:
         test = self.job.test
@@ -150,10 +157,8 @@ class _Seeker:
             self.refuse_dead(totals)
             self.normal = observed.p50
         samples = self.supervised.taken() if self.supervised is not None else []
-        if step.phase == "hold":
-            self.samples = samples
-        if step.phase == "hold" or not self.held_seconds:
-            self.held, self.held_seconds = totals, step.seconds
+        if step.phase == "hold" or not self.holds:
+            self.holds[step.rate] = _Hold(totals, step.seconds, samples)
         self.say(_told(step, observed))
         await self.rest(overloaded=bool(observed.overloaded))
         return observed
@@ -246,13 +251,16 @@ def _document(
     seconds: float,
 ) -> dict[str, Any]:
     verdict = capacity_verdict(answer, job.test)
-    findings: list[Finding] = judge(seeker.objectives, seeker.held, seeker.held_seconds)
-    facts = facts_of(job, "capacity", started, seeker.held_seconds, None, is_open=True)
-    made = document(facts, seeker.held, verdict, findings)
+    nothing = _Hold(Totals(watched(seeker.objectives)), 0.0, [])
+    latest = [nothing, *seeker.holds.values()][-1]
+    hold = seeker.holds.get(answer.held, latest)
+    findings: list[Finding] = judge(seeker.objectives, hold.totals, hold.seconds)
+    facts = facts_of(job, "capacity", started, hold.seconds, None, is_open=True)
+    made = document(facts, hold.totals, verdict, findings)
     part = capacity_part(answer)
     part["ceiling"] = round(calibration.ceiling)
     part["searched"] = round(seconds, 3)
-    part["saturated"] = what_saturates(seeker.samples)
+    part["saturated"] = what_saturates(hold.samples)
     if part["saturated"]:
         part["notes"].append(f"at this rate: {part['saturated']}")
     return {**made, "capacity": part}
