@@ -12,13 +12,13 @@ from typing import Any
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.eventlog import EventLog
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.stacks import stacks_of
 from chapiteau.run.engine.machine.strays import strays_of
 from chapiteau.run.engine.output.pipes import STREAMS, Output, Stream
 from chapiteau.run.engine.service.hooks import Hooks
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.probes import ProbeContext
 from chapiteau.run.engine.service.readiness import (
     effective_ready,

@@ -11,10 +11,10 @@ from typing import Any
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.secrets import read_secrets
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.command import (
     Command,

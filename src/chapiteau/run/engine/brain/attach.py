@@ -6,8 +6,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.machine.sockets import address_of, bind
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.notify import NotifySocket
 from chapiteau.run.logic.command import SocketFact
 

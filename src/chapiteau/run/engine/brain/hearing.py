@@ -4,7 +4,7 @@ import contextlib
 from pathlib import Path
 
 from chapiteau.run.engine.ground import Ground
-from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.service.slot import Slot
 
 __all__ = ["Hearing"]

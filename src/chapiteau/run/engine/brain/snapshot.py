@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chapiteau.core.problems import Problem
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.machine.sockets import queue_of
 from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.service.slot import Slot
 from chapiteau.run.logic.command import shown_command

@@ -23,12 +23,12 @@ from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.brain.wanted import Wanted
 from chapiteau.run.engine.eventlog import EventLog
 from chapiteau.run.engine.ground import Ground
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output, Stream
 from chapiteau.run.engine.service.beside import Beside
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.notify import NotifySocket
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from chapiteau.core.clock import Clock
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.machine.sockets import connections_to, queue_of
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.machine.watch import Snapshot, differences, take
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.life.autoscale import Trend, decide
 from chapiteau.run.logic.life.cron import parse_schedule

@@ -5,9 +5,9 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.output.pipes import Output, Stream
 from chapiteau.run.engine.port import LogQuery
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.probes import ProbeContext, probe
 from chapiteau.run.logic.spec import Check, Service
 

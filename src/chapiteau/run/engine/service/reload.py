@@ -8,8 +8,8 @@ old settings, and the old processes have been serving all the time.
 import asyncio
 from typing import TYPE_CHECKING
 
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.port import Outcome
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.slot import Slot
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.spec import Service

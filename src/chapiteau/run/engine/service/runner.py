@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.port import Outcome
-from chapiteau.run.engine.service.instance import Instance
 from chapiteau.run.engine.service.reload import Reload
 from chapiteau.run.engine.service.slot import Ground, Slot
 from chapiteau.run.logic.life.service_state import summary

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from chapiteau.core.clock import Clock
-from chapiteau.run.engine.service.instance import Instance
+from chapiteau.run.engine.instance import Instance
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.life.restart import End, History, exit_facts, judge
 from chapiteau.run.logic.spec import Service
