@@ -2,9 +2,10 @@
 
 import colander
 from contract import ITEM
-from cornice import Service
 from cornice.validators import colander_body_validator, colander_querystring_validator
 from pyramid.config import Configurator
+
+from cornice import Service
 
 ping = Service(name="ping", path="/ping")
 items = Service(name="items", path="/items")

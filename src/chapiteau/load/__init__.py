@@ -1,11 +1,11 @@
 """Load tests: how much does a service carry within its objective, and where does it break?
 
-    from chapiteau.load import scenario
+from chapiteau.load import scenario
 
-    @scenario
-    async def browse(session):
-        answer = await session.get("/cities?country=FR")
-        session.check(len(answer.json()) > 0, "has cities")
+@scenario
+async def browse(session):
+    answer = await session.get("/cities?country=FR")
+    session.check(len(answer.json()) > 0, "has cities")
 """
 
 import importlib
