@@ -1,0 +1,1 @@
+"""The Circus bridge: Circus's ZMQ protocol, spoken by a plugin of ours."""

@@ -1,0 +1,1 @@
+"""Circus's words: its answers, options and topics, made from ours."""

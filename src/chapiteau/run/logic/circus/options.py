@@ -1,0 +1,53 @@
+"""A service's settings under the names that Circus has for them."""
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from chapiteau.run.logic.rules.names import signal_name
+
+__all__ = ["watcher_options"]
+
+
+def watcher_options(
+    service: Mapping[str, Any], *, wanted: int, folder: str, signals: Mapping[str, int]
+) -> dict[str, Any]:
+    """Every option that `circusctl options` shows; what Circus can't say is left out.
+
+    `service` is its running configuration; variables that are secrets are left out.
+    """
+    command = service.get("command") or f"chapiteau app {service.get('app', '')}"
+    restart = service.get("restart") or {}
+    env = {k: v for k, v in (service.get("env") or {}).items() if isinstance(v, str)}
+    return {
+        "args": "",
+        "autostart": service.get("autostart", True),
+        "close_child_stderr": False,
+        "close_child_stdin": True,
+        "close_child_stdout": False,
+        "cmd": command if isinstance(command, str) else shlex.join(command),
+        "copy_env": not service.get("clean_env", False),
+        "env": env,
+        "executable": None,
+        "gid": service.get("group") or None,
+        "graceful_timeout": service.get("stop_timeout", 10.0),
+        "max_age": int(service.get("max_age", 0)),
+        "max_age_variance": int(service.get("max_age_spread", 0)),
+        "max_retry": restart.get("attempts", 10),
+        "numprocesses": wanted,
+        "on_demand": service.get("on_demand", False),
+        "priority": 0,
+        "respawn": restart.get("policy", "always") != "never" and not service.get("one_shot"),
+        "send_hup": service.get("reload_signal") == "HUP",
+        "shell": service.get("shell", False),
+        "shell_args": None,
+        "singleton": service.get("one_shot", False),
+        "stderr_stream_conf": {},
+        "stdout_stream_conf": {},
+        "stop_children": True,
+        "stop_signal": signals.get(f"SIG{signal_name(service.get('stop_signal') or 'TERM')}", 15),
+        "uid": service.get("user") or None,
+        "use_sockets": bool(service.get("sockets")),
+        "warmup_delay": 0,
+        "working_dir": f"{folder}/{service.get('cwd', '')}".rstrip("/"),
+    }
