@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
 from chapiteau.core.text import table
-from chapiteau.load.logic.report.text import seconds
 from chapiteau.load.logic.capacity.statistics import resampled
+from chapiteau.load.logic.report.text import seconds
 from chapiteau.load.logic.tally import text_histogram
 
 if TYPE_CHECKING:
