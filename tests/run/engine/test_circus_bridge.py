@@ -19,7 +19,7 @@ from tests.run.engine.circus_tools import circus_bin
 from tests.support import alive, run_cli, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.run.project import Project
@@ -37,7 +37,7 @@ TOML = """
     processes = 2
     ready.alive = "20ms"
     sockets = ["http"]
-    hooks.extended_stats = "echo {{\\\\\\"jobs\\\\\\":7}}"
+    hooks.extended_stats = ["echo", '{"jobs": 7}']
     hooks.after_start = "true"
     [service."job.x"]
     command = "sleep 601"
@@ -89,11 +89,11 @@ def programs() -> Path:
 
 
 @pytest.fixture
-def circus(project: New, programs: Path) -> Iterator[Circus]:
+def circus(project: New, programs: Path) -> Circus:
     p = project(TOML).up()
     p.until("Web-1", "running")
     p.until("circus", "running", 20)
-    yield Circus(p, programs)
+    return Circus(p, programs)
 
 
 def test_every_command_that_looks_answers_as_circus_does(circus: Circus) -> None:
@@ -188,7 +188,7 @@ def test_what_ignores_the_stop_signal_is_killed_after_the_graceful_timeout(
 
 
 def test_errors_carry_circus_numbers(circus: Circus) -> None:
-    assert circus.run("status", "nobody", code=3) == "error: program nobody not found"
+    assert circus.run("list", "nobody", code=3) == "error: program nobody not found"
     assert circus.run("get", "web-1", "nothing", code=3) == "error: 'nothing' option not found"
     assert "chapiteau.toml" in circus.run("add", "x", "sleep 1", code=3)
     assert "chapiteau.toml" in circus.run("rm", "web-1", code=3)

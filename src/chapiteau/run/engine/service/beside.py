@@ -205,7 +205,8 @@ class Beside:
         hook = hook_at(runner.spec, "extended_stats")
         while hook is not None:
             why = ""
-            for instance in [i for i in runner.instances() if i.ready]:
+            asked = [i for i in runner.instances() if i.ready]
+            for instance in asked:
                 try:
                     instance.extra = await self._around.extended(runner, instance)
                 except ValueError as exc:
@@ -215,7 +216,7 @@ class Beside:
                 text = f"extended_stats: {why}"
                 runner.ground.say("hook.failed", text, service=runner.name, data=data)
             told = why
-            await asyncio.sleep(hook.interval)
+            await asyncio.sleep(hook.interval if asked else min(hook.interval, _LOOK))
 
     # ── on demand ───────────────────────────────────────────────────────────────────────────
     async def _on_demand(self) -> None:
