@@ -9,6 +9,7 @@ from chapiteau.service.engine.answering.streams import Event, EventStream, JsonL
 from chapiteau.service.engine.auth import ApiKeyAuth, BasicAuth, BearerAuth
 from chapiteau.service.engine.directives import includeme
 from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
+from chapiteau.service.engine.resource import add_resource, resource, view
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
@@ -44,9 +45,12 @@ __all__ = [
     "Service",
     "SqliteStore",
     "Stream",
+    "add_resource",
     "decode_cursor",
     "encode_cursor",
     "includeme",
     "link_header",
+    "resource",
+    "view",
     "with_query",
 ]

@@ -111,11 +111,24 @@ class Service:
                 f"service {self.name!r} has {method} twice: {first}",
                 hint="give the second one another path, or remove it",
             )
-        made = read_operation(
-            method, self.path, handler, self._options({**self.defaults, **options})
-        )
+        made = read_operation(method, self.path, handler, self._options(self._merged(options)))
         self.operations[method] = made
         return made
+
+    def _merged(self, own: dict[str, Any]) -> dict[str, Any]:
+        """A method's options over the service's; validators and filters come after its own."""
+        merged = {**self.defaults, **own}
+        unwanted = merged.pop("exclude", ())
+        for key in ("validators", "filters"):
+            both = (*self.defaults.get(key, ()), *own.get(key, ()))
+            merged[key] = tuple(one for one in both if one not in unwanted)
+            for one in merged[key]:
+                if not callable(one):
+                    raise DeclarationError(
+                        f"service {self.name!r}: {one!r} in {key} can't be called",
+                        hint="names of methods belong to classes with @resource",
+                    )
+        return merged
 
     def _options(self, given: dict[str, Any]) -> OperationOptions:
         known = {f.name for f in dataclasses.fields(OperationOptions)} - {"view"}

@@ -49,6 +49,8 @@ class OperationOptions:
     successor: str = ""
     unknown_query: str = "refuse"
     hidden: bool = False
+    validators: tuple[Callable[[Any], Any], ...] = ()
+    filters: tuple[Callable[..., Any], ...] = ()
     view: dict[str, Any] = field(default_factory=dict)
 
 

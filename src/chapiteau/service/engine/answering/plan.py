@@ -12,6 +12,7 @@ import msgspec
 
 from chapiteau.service.engine.answering.answers import AnswerPlan
 from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
+from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
 from chapiteau.service.engine.answering.parameters import ParameterPlan
 from chapiteau.service.engine.answering.reply import CORS_KEY, Reply, StreamReply, request_id
 from chapiteau.service.engine.auth import identify
@@ -76,6 +77,8 @@ class OperationPlan:
             or operation.precondition_argument
             or operation.identity_argument
         )
+        self._validators = operation.options.validators
+        self._filters = filters_of(operation.options.filters)
         self._guard = operation.options.auth
         self._once = once_only if operation.options.idempotent else None
 
@@ -113,9 +116,12 @@ class OperationPlan:
         operation = self.operation
         if operation.request_argument is not None:
             arguments[operation.request_argument] = request
+        if self._validators:
+            validate(self._validators, request, arguments)
         if self._extras:
             self._add_extras(arguments, request)
-        return self._answer.reply(self._handler(**arguments), environ, encoding)
+        made = self._answer.reply(self._handler(**arguments), environ, encoding)
+        return filtered(self._filters, made, request) if self._filters else made
 
     def _add_extras(self, arguments: dict[str, Any], request: Any) -> None:
         if self.operation.context_argument is not None:

@@ -212,6 +212,8 @@ def _failures(op: Operation) -> dict[int, list[str]]:
     statuses: list[int] = []
     if op.parameters or op.body is not None or op.options.unknown_query == "refuse":
         statuses += [400, 422]
+    elif op.options.validators:
+        statuses.append(422)
     if op.body is not None:
         statuses += [413, 415]
     if op.precondition_argument is not None:
