@@ -4,7 +4,12 @@
 docs/how-to/migrate-from-cornice.md tells the rest.
 """
 
-from chapiteau.cornice import (
+import warnings
+
+# As in chapiteau.service.engine: it must stand before the first import of Pyramid.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+from chapiteau.cornice import (  # noqa: E402
     cors,
     errors,
     pyramidhook,
@@ -14,13 +19,13 @@ from chapiteau.cornice import (
     util,
     validators,
 )
-from chapiteau.cornice.errors import Errors
-from chapiteau.cornice.including import (
+from chapiteau.cornice.errors import Errors  # noqa: E402
+from chapiteau.cornice.including import (  # noqa: E402
     includeme,
     set_localizer_for_languages,
     setup_localization,
 )
-from chapiteau.cornice.service import Service
+from chapiteau.cornice.service import Service  # noqa: E402
 
 __all__ = [
     "Errors",

@@ -176,10 +176,13 @@ class CorniceSwagger:
             "summary": summary,
             "tags": args.get("tags") or _asked(self.default_tags, service, method),
             "operationId": args.get("operation_id") or _asked(self.default_op_ids, service, method),
-            "security": args.get("api_security") or _asked(self.default_security, service, method),
             "deprecated": args.get("deprecated"),
         }
-        return {**made, **{key: value for key, value in told.items() if value}}
+        made.update({key: value for key, value in told.items() if value})
+        security = args.get("api_security", _asked(self.default_security, service, method))
+        if security is not None:  # an empty list is a word too: nothing is needed here
+            made["security"] = security
+        return made
 
     def _responses_of(self, args: dict[str, Any]) -> dict[str, Any]:
         schemas = args.get("response_schemas")
@@ -194,8 +197,8 @@ def _asked(default: Any, service: Service, method: str) -> Any:
 
 
 def _produced(args: dict[str, Any]) -> list[str]:
-    renderer = args.get("renderer")
-    if renderer in ("cornicejson", "json", "simplejson"):
+    renderer = str(args.get("renderer"))
+    if "json" in renderer:
         return ["application/json"]
     if renderer == "xml":
         return ["text/xml"]

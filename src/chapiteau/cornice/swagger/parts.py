@@ -79,8 +79,7 @@ class ParameterHandler:
 
     def _simple(self, place: str, node: Any) -> dict[str, Any]:
         made = {"name": node.name, "in": place, "required": place == "path" or node.required}
-        told = self.type_converter(node)
-        return {**made, **{k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}}
+        return {**made, **_untitled(self.type_converter(node))}
 
     def from_path(self, path: str) -> list[dict[str, Any]]:
         """From the parts in braces of a Pyramid pattern."""
@@ -103,9 +102,16 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
 
 
 def _name_of(node: Any) -> str:
-    """The class of a schema; a node without one has a title at least."""
-    kind = type(node).__name__
-    return str(node.title or kind) if kind in ("SchemaNode", "MappingSchema") else kind
+    """The class of a schema."""
+    return type(node).__name__
+
+
+def _untitled(told: dict[str, Any]) -> dict[str, Any]:
+    """A schema as parameters and headers have it."""
+    made = {k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}
+    if "items" in made:
+        made["items"] = _untitled(made["items"])
+    return made
 
 
 class ResponseHandler:
@@ -130,6 +136,8 @@ class ResponseHandler:
         for part in node.children:
             if part.name == "body":
                 schema = self.definitions.from_schema(part, base_name=_name_of(part))
+                if "$ref" not in schema:
+                    schema = {**schema, "title": _name_of(part)}
                 made["schema"] = schema
             elif part.name in ("header", "headers"):
                 made["headers"] = {child.name: self._header(child) for child in part.children}
@@ -140,5 +148,4 @@ class ResponseHandler:
         return {"$ref": self.json_pointer + name}
 
     def _header(self, node: Any) -> dict[str, Any]:
-        told = self.type_converter(node)
-        return {k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}
+        return _untitled(self.type_converter(node))

@@ -1,0 +1,1 @@
+"""`chapiteau import cornice PATH`: an application changes its imports and keeps its behaviour."""
