@@ -85,7 +85,7 @@ def measure(root: Path) -> list[Finding]:
     for folder in PAGES:
         for path in sorted((root / folder).rglob("*.ts*")):
             found += _lines(path, root, FILE_LINES)
-    for folder in (*SOURCES, *TESTS, *PAGES):
+    for folder in (*SOURCES, *PAGES):
         found += _folders(root / folder, root)
     return sorted(f for f in found if f.size > f.limit)
 
