@@ -220,12 +220,69 @@ def _cell(state: Any, move: tuple[Any, Any] | None) -> str:
     return "·" if move[0] is state else f"`{move[0].value}`"
 
 
+# ── plugins and hooks ────────────────────────────────────────────────────────────────────────
+def plugins_page() -> str:
+    """Every shipped plugin with every option."""
+    text = page(
+        "Shipped plugins",
+        """`[plugin.NAME]` takes one of these as `use`, and its options in `[plugin.NAME.options]`;
+        NAME is yours. [Plugins](../how-to/plugins.md) tells how to write your own,
+        [Alerts](../how-to/alerts.md) and [the Circus bridge](../how-to/circus-bridge.md) have pages
+        of their own.""",
+    )
+    shipped = load("chapiteau.run.logic.plugins.settings:SHIPPED")
+    text += row("`use`", "what it does") + row("---", "---")
+    text += "".join(row(f"`{name}`", _first_line(one.settings)) for name, one in shipped.items())
+    for name, one in shipped.items():
+        for heading, cls in _tables(name, one.settings):
+            title = (
+                f"`{heading}`" if heading == name else f"`{heading.replace('.', '.options.', 1)}`"
+            )
+            text += f"\n{'##' if heading == name else '###'} {title}\n\n{_whole(cls)}\n\n"
+            text += _settings_table(cls)
+    return text
+
+
+def _whole(cls: type[Any]) -> str:
+    return " ".join((cls.__doc__ or "").split())
+
+
+def hooks_page() -> str:
+    """Every point at which a hook runs."""
+    hooks = load("chapiteau.run.logic.rules.hooks:HOOKS")
+    text = page(
+        "Hooks",
+        """`[service.NAME.hooks]` runs a command of yours at these points of a service's life: with
+        its user, its working directory and its environment, beside the supervisor's loop. It passes
+        when it ends with 0. One that fails, or takes longer than `timeout` (default 10s), is told
+        as the event `hook.failed` with its last lines; when it hangs it is killed with all that it
+        started. With `on_failure = "ignore"` nothing else follows.""",
+    )
+    text += '```toml\n[service.web]\ncommand = "gunicorn shop:app"\n'
+    text += 'hooks.before_start = "alembic upgrade head"\n\n[service.web.hooks.before_stop]\n'
+    text += 'run = ["curl", "-fsS", "-X", "POST", "http://127.0.0.1:8000/drain"]\n'
+    text += 'timeout = "30s"\n```\n\n'
+    text += row("hook", "runs when", "its failure prevents") + row("---", "---", "---")
+    text += "".join(row(f"`{n}`", p.when, p.prevents or "nothing") for n, p in hooks.items())
+    return text + (
+        "\nThe environment tells what it is about: `CHAPITEAU_HOOK`, `CHAPITEAU_SERVICE`, "
+        "`CHAPITEAU_PROCESS` (its number), `CHAPITEAU_PID`, `CHAPITEAU_SIGNAL`, "
+        "`CHAPITEAU_EXIT_CODE`, and `CHAPITEAU_CONFIG`, so that `chapiteau status` finds the "
+        "project.\n\n`restart` and `reload` replace processes: their spawn, signal and reap hooks "
+        "run, those of start and stop do not. Reap hooks never delay what comes next. A stop signal "
+        "that `before_signal` keeps back keeps nothing alive: the grace time runs, then the process "
+        "is killed.\n"
+    )
+
+
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "settings.md": settings_page,
     "commands.md": commands_page,
     "events.md": events_page,
     "exit-codes.md": exit_codes_page,
     "process-states.md": states_page,
+    "plugins.md": plugins_page,
+    "hooks.md": hooks_page,
 }
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import run_cli, wait_for
+from tests.support import ROOT, run_cli, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,3 +175,19 @@ def test_check_is_content_with_a_right_plugin(project: New) -> None:
     p.file("greeter.py", GREETER)
     done = run_cli("check", cwd=p.folder)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_guide_tells_how_to_write_one_in_twenty_lines(project: New) -> None:
+    page = (ROOT / "docs/how-to/plugins.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", page, re.DOTALL)[0]
+    toml = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[1]
+    assert len([line for line in code.splitlines() if line.strip()]) <= 21
+    p = project(toml)
+    (p.folder / "announce.py").write_text(code)
+    assert run_cli("check", cwd=p.folder).returncode == 0
+    p.up()
+    p.until("announcer", "running")
+    p.client.command("stop", "web")
+    assert p.client.command("start", "web").ok
+    (text,) = wait_for(lambda: messages(p), what="the announcement")
+    assert re.fullmatch(r"web took \d+\.\d\d s", text)

@@ -13,12 +13,12 @@ __all__ = ["FLAPPING", "PLUGINS", "take_flapping", "take_plugin"]
 PLUGINS: Final = {
     "Flapping": "restart of every service",
     "ResourceWatcher": "limits.memory_soft",
-    "StatsdEmitter": "the supervisor's /metrics (OpenMetrics)",
-    "FullStats": "the supervisor's /metrics (OpenMetrics)",
+    "StatsdEmitter": '[plugin.NAME] use = "statsd", or /metrics (OpenMetrics)',
+    "FullStats": '[plugin.NAME] use = "statsd", or /metrics (OpenMetrics)',
     "HttpObserver": "live.http",
     "RedisObserver": "a `live` check with exec",
-    "CommandReloader": "watch",
-    "WatchDog": "watchdog (the program says WATCHDOG=1)",
+    "CommandReloader": '[plugin.NAME] use = "reloader", or watch',
+    "WatchDog": '[plugin.NAME] use = "watchdog", or watchdog (WATCHDOG=1)',
 }
 
 
@@ -85,7 +85,7 @@ def take_plugin(draft: Draft, section: Section) -> None:
             top.lost(
                 option,
                 f"belongs to a plugin written for Circus ({use or 'no class given'})",
-                "write it as a program that reads `chapiteau events -f --json`",
+                'it runs on unchanged with circus-plugin and [plugin.circus] use = "circus"',
             )
     _order(top, section)
 

@@ -78,19 +78,11 @@ def _rlimit(key: str) -> Rule:
     return own(f"`{key}`; empty (no limit) is **lost**", rule)
 
 
-_HOOK_HINTS: Final = {
-    "before_start": "make it a service with one_shot = true that this one needs",
-    "after_start": "use a `ready` check, or read service.ready from `chapiteau events -f`",
-    "before_spawn": "make it part of the command",
-    "after_spawn": "read process.spawned from `chapiteau events -f`",
-    "before_stop": "let the program do it when it gets its stop_signal",
-    "after_stop": "read service.stopped from `chapiteau events -f`",
-    "before_signal": "let the program handle the signal",
-    "after_signal": "read process.stopping from `chapiteau events -f`",
-    "before_reap": "read process.exited from `chapiteau events -f`",
-    "after_reap": "read process.exited from `chapiteau events -f`",
-    "extended_stats": "publish figures of the program's own at its /metrics",
-}
+_HOOKS: Final = (
+    "before_start after_start before_spawn after_spawn before_stop after_stop before_signal "
+    "after_signal before_reap after_reap extended_stats"
+)
+_HOOK_HINT: Final = "write it as a command at the same point: hooks.NAME of the service"
 
 WATCHER: Final[dict[str, Rule]] = {
     "numprocesses": keep("processes", integer),
@@ -173,8 +165,8 @@ WATCHER: Final[dict[str, Rule]] = {
     "shell_args": lose("were arguments of the shell", "write them into the command"),
     "check_flapping": same(_NOT_READ),
     **{
-        f"hooks.{name}": lose("ran Python code inside circusd", hint)
-        for name, hint in _HOOK_HINTS.items()
+        f"hooks.{name}": lose("ran Python code inside circusd", _HOOK_HINT.replace("NAME", name))
+        for name in _HOOKS.split()
     },
     # These take part in more than one setting: see _watcher.
     **for_each(
