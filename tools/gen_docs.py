@@ -262,16 +262,16 @@ def hooks_page() -> str:
     text += 'hooks.before_start = "alembic upgrade head"\n\n[service.web.hooks.before_stop]\n'
     text += 'run = ["curl", "-fsS", "-X", "POST", "http://127.0.0.1:8000/drain"]\n'
     text += 'timeout = "30s"\n```\n\n'
-    text += row("hook", "runs when", "its failure prevents") + row("---", "---", "---")
-    text += "".join(row(f"`{n}`", p.when, p.prevents or "nothing") for n, p in hooks.items())
+    text += row("hook", "runs when", "when it fails") + row("---", "---", "---")
+    text += "".join(row(f"`{n}`", p.when, p.prevents or "is told") for n, p in hooks.items())
     return text + (
         "\nThe environment tells what it is about: `CHAPITEAU_HOOK`, `CHAPITEAU_SERVICE`, "
         "`CHAPITEAU_PROCESS` (its number), `CHAPITEAU_PID`, `CHAPITEAU_SIGNAL`, "
         "`CHAPITEAU_EXIT_CODE`, and `CHAPITEAU_CONFIG`, so that `chapiteau status` finds the "
-        "project.\n\n`restart` and `reload` replace processes: their spawn, signal and reap hooks "
-        "run, those of start and stop do not. Reap hooks never delay what comes next. A stop signal "
-        "that `before_signal` keeps back keeps nothing alive: the grace time runs, then the process "
-        "is killed.\n"
+        "project.\n\n`restart` and `reload` replace processes: their spawn, signal and reap "
+        "hooks run, those of start and stop do not. Reap hooks never delay what comes next. "
+        "A stop signal that `before_signal` keeps back keeps nothing alive: the grace time runs, "
+        "then the process is killed.\n"
     )
 
 

@@ -14,17 +14,17 @@ __all__ = ["HOOKS", "Point", "hook_at", "hook_rules", "words_of"]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """When a hook runs, and what its failure can prevent ("" is: nothing)."""
+    """When a hook runs, and what its failure leads to ("": it is only told)."""
 
     when: str
     prevents: str = ""
 
 
 HOOKS: Final[dict[str, Point]] = {
-    "before_start": Point("the service is about to start", "the start: it stays down"),
-    "after_start": Point("all its processes are ready", "it stays up: it is stopped again"),
+    "before_start": Point("the service is about to start", "the service stays down"),
+    "after_start": Point("all its processes are ready", "the service is stopped again"),
     "before_spawn": Point("a process is about to be started", "the process is not started"),
-    "after_spawn": Point("a process was started; `CHAPITEAU_PID`", "it is killed again"),
+    "after_spawn": Point("a process was started; `CHAPITEAU_PID`", "the process is killed again"),
     "before_stop": Point("the service is about to be stopped"),
     "after_stop": Point("none of its processes is left"),
     "before_signal": Point(
