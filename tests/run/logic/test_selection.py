@@ -38,3 +38,14 @@ def test_all_of_nothing_is_nothing() -> None:
 def test_needs_are_followed_to_the_end_even_in_a_ring() -> None:
     needs = {"a": ("b",), "b": ("c",), "c": ("b",), "d": ()}
     assert with_needs(["a"], needs) == {"a", "b", "c"}
+
+
+def test_our_own_are_meant_only_by_their_whole_name() -> None:
+    names = ["web", "guard"]
+    for wanted in ("all", "*", "g*,web"):
+        if wanted == "g*,web":
+            with pytest.raises(NotFoundError):
+                select(wanted, names, own={"guard"})
+        else:
+            assert select(wanted, names, own={"guard"}) == ["web"]
+    assert select("guard", names, own={"guard"}) == ["guard"]

@@ -1,0 +1,96 @@
+"""Who is told of which trouble, how often, and when it is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chapiteau.core.fields import read
+from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.plugins.alerts import Notice, Router, mail_text, payload
+from chapiteau.run.logic.plugins.settings import Alerts
+
+
+def router(**raw: Any) -> Router:
+    raw.setdefault("to", {"chat": {"url": "http://x"}})
+    rule, problems = read(Alerts, raw)
+    assert rule is not None, problems
+    return Router(rule, "alerts")
+
+
+def event(kind: str, time: float = 0.0, service: str = "web", **data: Any) -> Happening:
+    return Happening(seq=1, time=time, kind=kind, service=service, data=data)
+
+
+def told(found: Any) -> list[tuple[str, str]]:
+    return [(n.target, n.status) for n in found]
+
+
+def test_the_same_trouble_is_told_once_and_again_after_a_while() -> None:
+    route = router(repeat="100s")
+    assert told(route.hear(event("service.failed"))) == [("chat", "firing")]
+    assert told(route.hear(event("service.failed", 50))) == []
+    (again,) = route.hear(event("service.failed", 101))
+    assert (again.count, again.since) == (2, 0.0)
+
+
+def test_its_end_is_told_to_those_who_heard_of_it() -> None:
+    route = router()
+    assert told(route.hear(event("service.ready"))) == []
+    list(route.hear(event("service.failed")))
+    assert told(route.hear(event("service.ready", service="other"))) == []
+    assert told(route.hear(event("service.recovered"))) == [("chat", "resolved")]
+    assert told(route.hear(event("service.ready"))) == []
+
+
+def test_what_somebody_took_down_is_not_resolved() -> None:
+    route = router()
+    list(route.hear(event("service.failed")))
+    assert told(route.hear(event("service.stopping"))) == []
+    assert told(route.hear(event("service.ready"))) == []
+
+
+def test_each_target_hears_of_its_own_services_and_kinds() -> None:
+    route = router(
+        to={
+            "a": {"url": "http://x", "services": ["shop*"]},
+            "b": {"mail": ["x@y"], "kinds": ["service.*"], "resolved": False},
+        }
+    )
+    assert told(route.hear(event("service.failed"))) == [("b", "firing")]
+    assert told(route.hear(event("service.failed", service="shop-1"))) == [
+        ("a", "firing"),
+        ("b", "firing"),
+    ]
+    assert told(route.hear(event("service.recovered", service="shop-1")))[0] == ("a", "resolved")
+
+
+def test_a_silence_ends_at_its_moment() -> None:
+    route = router(silence=[{"services": ["web"], "until": "2020-01-01T00:00"}])
+    assert told(route.hear(event("service.failed", 0))) == []
+    assert told(route.hear(event("service.failed", 2e9))) == [("chat", "firing")]
+    assert told(router(silence=[{}]).hear(event("service.failed", 2e9))) == []
+
+
+def test_a_plugin_resolves_its_own_complaint_and_our_own_words_are_not_told() -> None:
+    route = router()
+    assert told(route.hear(event("plugin.message", plugin="shop"))) == [("chat", "firing")]
+    assert told(route.hear(event("plugin.message", plugin="shop", resolved=True))) == [
+        ("chat", "resolved")
+    ]
+    assert told(route.hear(event("plugin.message", plugin="alerts"))) == []
+
+
+def test_what_is_sent_says_where_and_what() -> None:
+    what = Happening(
+        seq=9, time=60.0, kind="service.failed", service="web", text="exit 3",
+        data={"code": 3, "lines": ["no table users"]},
+    )  # fmt: skip
+    notice = Notice(target="chat", status="firing", event=what, since=0.0)
+    body = payload(notice, "shop", "atlas")
+    assert body["text"] == "[shop] web: service.failed exit 3"
+    assert body["event"]["seq"] == 9
+    text = mail_text(notice, "shop", "atlas")
+    assert "code: 3" in text
+    assert text.endswith("\nno table users\n")
+    over = Notice(target="chat", status="resolved", event=what, since=0.0)
+    assert payload(over, "s", "n")["text"] == "[s] web: resolved after 60 s: service.failed exit 3"
