@@ -9,11 +9,13 @@ from chapiteau.service.engine.answering.streams import Event, EventStream, JsonL
 from chapiteau.service.engine.auth import ApiKeyAuth, BasicAuth, BearerAuth
 from chapiteau.service.engine.directives import includeme
 from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
+from chapiteau.service.engine.ratelimits import MemoryRates, SqliteRates
 from chapiteau.service.engine.resource import add_resource, resource, view
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.upload import Upload
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy
 from chapiteau.service.logic.wire.paging import (
@@ -23,6 +25,7 @@ from chapiteau.service.logic.wire.paging import (
     link_header,
     with_query,
 )
+from chapiteau.service.logic.wire.ratelimit import RateLimit
 
 __all__ = [
     "Answer",
@@ -36,15 +39,19 @@ __all__ = [
     "EventStream",
     "Header",
     "JsonLines",
+    "MemoryRates",
     "MemoryStore",
     "NoSuchPageError",
     "Path",
     "Precondition",
     "ProblemError",
     "Query",
+    "RateLimit",
     "Service",
+    "SqliteRates",
     "SqliteStore",
     "Stream",
+    "Upload",
     "add_resource",
     "decode_cursor",
     "encode_cursor",

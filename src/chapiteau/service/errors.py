@@ -2,7 +2,7 @@
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError, UsageError
 
-__all__ = ["AppError", "AppNotFoundError", "DeclarationError", "ServeError"]
+__all__ = ["AppError", "AppNotFoundError", "DeclarationError", "ServeError", "WrongAnswerError"]
 
 
 class DeclarationError(UsageError):
@@ -19,3 +19,7 @@ class AppError(ChapiteauError):
 
 class ServeError(ChapiteauError):
     """The worker can't listen or can't go on."""
+
+
+class WrongAnswerError(ChapiteauError):
+    """A handler returned something else than it declares; told only where answers are checked."""

@@ -55,10 +55,17 @@ class TestAnswer:
 
 
 class Client:
-    """Calls a WSGI application; `headers` go with every request."""
+    """Calls a WSGI application; `headers` go with every request.
+
+    From then on the application holds every answer against the type that its handler declares: a
+    wrong one is a 500, and the log says which.
+    """
 
     def __init__(self, app: Application, *, headers: Mapping[str, str] | None = None) -> None:
         self._app = app
+        application = getattr(app, "registry", {}).get("chapiteau.service")
+        if application is not None:
+            application.check_answers()
         self.headers = dict(headers or {})
 
     def get(self, path: str, **options: Any) -> TestAnswer:

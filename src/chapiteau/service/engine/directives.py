@@ -7,12 +7,15 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from chapiteau.core.units import parse_size
 from chapiteau.plumbing.clock import SystemClock
-from chapiteau.service.engine.answering.plan import Plan, ServicePlan
+from chapiteau.service.engine.answering.coding import Packer
+from chapiteau.service.engine.answering.plan import Around, Plan, ServicePlan
 from chapiteau.service.engine.document import ApiDocument, document_service
 from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import HealthChecks, Kind, health_service
 from chapiteau.service.engine.idempotency import IdempotencyStore, MemoryStore, once
 from chapiteau.service.engine.lanes import FastLane, normal_view
+from chapiteau.service.engine.metrics import MeteredPlan, Metrics, metrics_service
+from chapiteau.service.engine.ratelimits import RateGate, RateStore
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.document.openapi import ApiInfo
@@ -33,11 +36,38 @@ class Application:
         self.max_body = 1 << 20
         self.cors: CorsPolicy | None = None
         self.keys: IdempotencyStore = MemoryStore()
-        self._clock = SystemClock()
+        self.packer: Packer | None = None
+        self.metrics: Metrics | None = None
+        self.check = False
+        self.clock = SystemClock()
+        self.gate = RateGate(self.clock)
 
     def once(self, key: str, fingerprint: str, run: Callable[[], Any]) -> Any:
         """Run at most once per Idempotency-Key."""
-        return once(self.keys, self._clock, key, fingerprint, run)
+        return once(self.keys, self.clock, key, fingerprint, run)
+
+    def plan(self, service: Service, path: str) -> ServicePlan:
+        """Compile a service for this application."""
+        around = Around(
+            max_body=self.max_body,
+            cors=self.cors,
+            once_only=self.once,
+            packer=self.packer,
+            gate=self.gate,
+            check_answers=self.check,
+        )
+        if self.metrics is None:
+            return ServicePlan(service, path, around)
+        made = MeteredPlan(service, path, around)
+        made.metrics = self.metrics
+        return made
+
+    def check_answers(self) -> None:
+        """From now on hold every answer against its declared type (`chapiteau.check_answers`)."""
+        self.check = True
+        for plan in self.plans.values():
+            if isinstance(plan, ServicePlan):
+                plan.check_answers()
 
     @property
     def services(self) -> list[Service]:
@@ -55,16 +85,22 @@ def includeme(config: Any) -> None:
     """Directives, error views, /openapi.json, /live, /ready, and both lanes.
 
     Settings: `chapiteau.max_body` (1MiB), `chapiteau.openapi_path` (/openapi.json),
-    `chapiteau.health` (true), `chapiteau.fast_lane` (true).
+    `chapiteau.health` (true), `chapiteau.fast_lane` (true), `chapiteau.compress` (off),
+    `chapiteau.check_answers` (false).
     """
     settings = config.registry.settings
     application = config.registry[_KEY] = Application()
     application.max_body = int(parse_size(settings.get("chapiteau.max_body", "1MiB")))
+    application.check = _true(settings.get("chapiteau.check_answers", False))
+    if (least := str(settings.get("chapiteau.compress", "off"))) not in ("", "off"):
+        application.packer = Packer(int(parse_size(least)))
     use_service_routes(config)
     config.add_directive("add_service", _add_service)
     config.add_directive("set_api", _set_api)
     config.add_directive("set_cors", _set_cors)
     config.add_directive("set_idempotency_store", _set_idempotency_store)
+    config.add_directive("set_rate_store", _set_rate_store)
+    config.add_directive("add_metrics", _add_metrics)
     config.add_directive("add_health_check", _add_health_check)
     add_failure_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
@@ -89,14 +125,7 @@ def _add_service(config: Any, service: Service) -> None:
     route = f"{PREFIX}{service.name} {full}"
 
     def register() -> None:
-        plan = ServicePlan(
-            service,
-            full,
-            max_body=application.max_body,
-            cors=application.cors,
-            once_only=application.once,
-        )
-        application.plans[route] = plan
+        application.plans[route] = application.plan(service, full)
         application.document.add(service, full)
 
     config.action(
@@ -155,6 +184,18 @@ def _set_cors(config: Any, policy: CorsPolicy) -> None:
 def _set_idempotency_store(config: Any, store: IdempotencyStore) -> None:
     """`config.set_idempotency_store(SqliteStore(…))`: keys that all processes share."""
     application_of(config.registry).keys = store
+
+
+def _set_rate_store(config: Any, store: RateStore) -> None:
+    """`config.set_rate_store(SqliteRates(…))`: budgets that all processes share."""
+    application_of(config.registry).gate.store = store
+
+
+def _add_metrics(config: Any, path: str = "/metrics") -> None:
+    """`config.add_metrics()`: count requests per operation, and answer a scraper at `path`."""
+    application = application_of(config.registry)
+    metrics = application.metrics = Metrics(application.clock)
+    config.add_service(metrics_service(path, metrics))
 
 
 def _add_health_check(

@@ -18,6 +18,7 @@ from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import ProblemError
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy
+from chapiteau.service.logic.wire.ratelimit import RateLimit
 
 __all__ = ["BodySpec", "Operation", "OperationOptions", "Parameter", "read_operation"]
 
@@ -50,6 +51,8 @@ class OperationOptions:
     unknown_query: str = "refuse"
     hidden: bool = False
     validators: tuple[Callable[[Any], Any], ...] = ()
+    max_body: int | None = None
+    limit: RateLimit | None = None
     filters: tuple[Callable[..., Any], ...] = ()
     view: dict[str, Any] = field(default_factory=dict)
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 from webob.response import Response as BaseResponse
 
 from chapiteau.service.engine.answering.codecs import JSON, encoder_for
 from chapiteau.service.engine.answering.reply import Reply, StreamReply, request_id, status_line
 from chapiteau.service.engine.answering.streams import Stream
+from chapiteau.service.errors import WrongAnswerError
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import problem_for
@@ -27,7 +29,12 @@ _REMEMBERED = 64  # Accept headers whose answer is kept
 class AnswerPlan:
     """How to answer for one operation."""
 
-    def __init__(self, operation: Operation) -> None:
+    def __init__(self, operation: Operation, *, check: bool = False) -> None:
+        self.check = check  # whether answers are held against the declared type
+        self._operation = operation
+        self._declared = (
+            None if operation.answer in (None, Any) else msgspec.json.Decoder(operation.answer)
+        )
         offers = operation.options.produces
         self._offers: dict[str, Encoding] = {m: (m, encoder_for(m)) for m in offers}
         self._first = self._offers[offers[0]]
@@ -84,6 +91,8 @@ class AnswerPlan:
             body = b""
             headers = [("X-Request-ID", own), *self._always]
         else:
+            if self.check:
+                self._prove(value)
             body = encoding[1](value)
             headers = [
                 ("Content-Type", encoding[0]),
@@ -96,6 +105,18 @@ class AnswerPlan:
         if tag is None and self._plain:
             return Reply(status, headers, body)
         return self._tagged(Reply(status, headers, body), value, tag, environ)
+
+    def _prove(self, value: Any) -> None:
+        """Raises WrongAnswerError when the document would be wrong about this answer."""
+        if self._declared is None:
+            return
+        try:
+            self._declared.decode(msgspec.json.encode(value))
+        except msgspec.ValidationError as exc:
+            raise WrongAnswerError(
+                f"{self._operation.where} returned another type than it declares: {exc}",
+                hint="mend the handler, or the type behind its ->",
+            ) from None
 
     def _stream(self, stream: Stream, environ: Environ) -> StreamReply:
         headers = [

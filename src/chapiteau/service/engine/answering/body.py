@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 
 from chapiteau.service.engine.answering.codecs import JSON, Codec, decoder_for
+from chapiteau.service.engine.answering.coding import unpacked
+from chapiteau.service.engine.answering.forms import MULTIPART, FormPlan
 from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
 from chapiteau.service.logic.operation import BodySpec
 from chapiteau.service.logic.problem import Detail, problem_for
@@ -24,16 +26,19 @@ class BodyPlan:
         self._spec = spec
         self._max = max_body
         self._raw = spec.type is bytes
-        self._codecs = {} if self._raw else {m: decoder_for(m, spec.type) for m in consumes}
-        self._first = None if self._raw else self._codecs[consumes[0]]
+        plain = () if self._raw else tuple(m for m in consumes if m != MULTIPART)
+        self._codecs = {m: decoder_for(m, spec.type) for m in plain}
+        self._first = self._codecs[plain[0]] if plain else None
+        with_files = MULTIPART in consumes and not self._raw
+        self._form = FormPlan(spec.type, max_body) if with_files else None
 
     def read(self, environ: Environ) -> Any:
         """The value. Raises ProblemError, ValueError or msgspec's errors; then ask `explain`."""
-        data = read_bytes(environ, self._max)
+        if self._form is not None and _is_form(environ):
+            return self._form.read(environ)
+        data = self._bytes(environ)
         if not data and not self._spec.required:
             return self._spec.default
-        if "HTTP_CONTENT_ENCODING" in environ:
-            _check_coding(environ)
         codec = self._codec(environ.get("CONTENT_TYPE", ""))
         if codec is None:
             return data
@@ -44,6 +49,10 @@ class BodyPlan:
                 raise
             # JSON knows one kind of number: 2.0 is an integer too (JSON Schema 2020-12, 4.2.3).
             return msgspec.convert(_whole(_parsed(codec, data)), self._spec.type)
+
+    def _bytes(self, environ: Environ) -> bytes:
+        data = read_bytes(environ, self._max)
+        return unpacked(environ, data, self._max) if "HTTP_CONTENT_ENCODING" in environ else data
 
     def _codec(self, content_type: str) -> Codec | None:
         """Who reads this media type; None: it is taken as it comes. Raises ProblemError (415)."""
@@ -58,30 +67,25 @@ class BodyPlan:
         if found is None and kind.endswith("+json"):
             found = self._codecs.get(JSON)
         if found is None:
-            known = ", ".join(self._codecs)
+            known = ", ".join([*self._codecs, *([MULTIPART] if self._form else [])])
             raise problem_for(415, f"{kind} can't be read here", headers={"Accept": known})
         return found
 
     def explain(self, environ: Environ) -> list[Detail]:
         """Everything that is wrong with the body. Raises ProblemError when it can't be read."""
-        data = read_bytes(environ, self._max)
+        if self._form is not None and _is_form(environ):
+            return details_of("body", self._form.complaints(environ))
+        data = self._bytes(environ)
         codec = self._codec(environ.get("CONTENT_TYPE", ""))
         if codec is None or (not data and not self._spec.required):
             return []
-        if "HTTP_CONTENT_ENCODING" in environ:
-            _check_coding(environ)
         if not data:
             return [missing("body", "", "a body must be given")]
         return details_of("body", codec.complaints(_whole(_parsed(codec, data))))
 
 
-def _check_coding(environ: Environ) -> None:
-    """A compressed body is refused, not unpacked: a few bytes could become gigabytes."""
-    coding = environ["HTTP_CONTENT_ENCODING"].strip().lower()
-    if coding not in ("", "identity"):
-        raise problem_for(
-            415, f"a body in {coding} can't be read here", headers={"Accept-Encoding": "identity"}
-        )
+def _is_form(environ: Environ) -> bool:
+    return media_type(environ.get("CONTENT_TYPE", "")) == MULTIPART
 
 
 def _parsed(codec: Codec, data: bytes) -> Any:

@@ -6,15 +6,29 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import msgspec
+from msgspec import inspect
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.explain import Explainer
 from chapiteau.service.logic.wire.query import pairs
 
-__all__ = ["CSV", "FORM", "JSON", "MSGPACK", "NDJSON", "Codec", "decoder_for", "encoder_for"]
+__all__ = [
+    "CBOR",
+    "CSV",
+    "FORM",
+    "JSON",
+    "MSGPACK",
+    "NDJSON",
+    "Codec",
+    "decoder_for",
+    "encoder_for",
+    "fields_of",
+    "many_of",
+]
 
 JSON: Final = "application/json"
 MSGPACK: Final = "application/msgpack"
+CBOR: Final = "application/cbor"
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 FORM: Final = "application/x-www-form-urlencoded"
@@ -34,8 +48,12 @@ def encoder_for(media: str) -> Callable[[Any], bytes]:
         return encoders[media]
     if media.endswith("+json"):
         return _json.encode
+    if media == CBOR:
+        dumps = _cbor().dumps
+        return lambda value: dumps(msgspec.to_builtins(value, builtin_types=(bytes,)))
     raise DeclarationError(
-        f"nothing here writes {media}", hint=f"known: {', '.join(encoders)}, application/*+json"
+        f"nothing here writes {media}",
+        hint=f"known: {', '.join(encoders)}, {CBOR}, application/*+json",
     )
 
 
@@ -90,19 +108,66 @@ def decoder_for(media: str, kind: Any) -> Codec:
     if media == MSGPACK:
         decode = msgspec.msgpack.Decoder(kind).decode
         return Codec(decode, msgspec.msgpack.decode, Explainer(kind))
+    if media == CBOR:
+        parse = _cbor_reader()
+        return Codec(lambda data: msgspec.convert(parse(data), kind), parse, Explainer(kind))
     if media == FORM:
+        many = many_of(kind)
+
+        def form(data: bytes) -> dict[str, Any]:
+            return fields_of(pairs(data.decode("ascii")), many)
+
         explain = Explainer(kind, strict=False)
-        return Codec(lambda data: msgspec.convert(_form(data), kind, strict=False), _form, explain)
-    raise DeclarationError(f"nothing here reads {media}", hint=f"known: {JSON}, {MSGPACK}, {FORM}")
+        return Codec(lambda data: msgspec.convert(form(data), kind, strict=False), form, explain)
+    known = f"{JSON}, {MSGPACK}, {CBOR}, {FORM}, multipart/form-data"
+    raise DeclarationError(f"nothing here reads {media}", hint=f"known: {known}")
 
 
-def _form(data: bytes) -> dict[str, Any]:
-    """Form fields; one that is given several times becomes a list."""
+def _cbor() -> Any:
+    try:
+        import cbor2
+    except ImportError:
+        raise DeclarationError(
+            f"{CBOR} needs cbor2, which is not installed", hint="pip install 'chapiteau[cbor]'"
+        ) from None
+    return cbor2
+
+
+def _cbor_reader() -> Callable[[bytes], Any]:
+    """Plain values out of CBOR (RFC 8949). Raises msgspec.DecodeError."""
+    cbor2 = _cbor()
+
+    def parse(data: bytes) -> Any:
+        source = io.BytesIO(data)
+        try:
+            value = cbor2.load(source, allow_duplicate_keys=False, max_depth=100)
+        except (cbor2.CBORError, ValueError, TypeError, RecursionError) as exc:
+            raise msgspec.DecodeError(f"CBOR is malformed: {exc}") from None
+        if source.read(1):
+            raise msgspec.DecodeError("CBOR is malformed: more bytes behind the value")
+        return value
+
+    return parse
+
+
+def many_of(kind: Any) -> frozenset[str]:
+    """The fields of a record that take several values: one that comes alone is a list too."""
+    lists = (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType)
+    found = set()
+    for field in getattr(inspect.type_info(kind), "fields", ()):
+        parts = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
+        if any(isinstance(part, lists) for part in parts):
+            found.add(field.encode_name)
+    return frozenset(found)
+
+
+def fields_of(given: Iterable[tuple[str, Any]], many: frozenset[str]) -> dict[str, Any]:
+    """Form fields; one that is given several times, or may be, becomes a list."""
     found: dict[str, Any] = {}
-    for name, value in pairs(data.decode("ascii")):
+    for name, value in given:
         if name in found:
             before = found[name]
             found[name] = [*(before if isinstance(before, list) else [before]), value]
         else:
-            found[name] = value
+            found[name] = [value] if name in many else value
     return found

@@ -4,7 +4,8 @@ Everything that can be decided at start is decided here: one Struct for all para
 decoder for the body, one encoder, the header list. Both lanes run the same plan.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
@@ -13,9 +14,11 @@ import msgspec
 from chapiteau.service.engine.answering.answers import AnswerPlan
 from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
+from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.parameters import ParameterPlan
 from chapiteau.service.engine.answering.reply import CORS_KEY, Reply, StreamReply, request_id
 from chapiteau.service.engine.auth import identify
+from chapiteau.service.engine.ratelimits import RateGate
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
@@ -25,7 +28,7 @@ from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
 
-__all__ = ["OperationPlan", "Plan", "ServicePlan"]
+__all__ = ["Around", "OperationPlan", "Plan", "ServicePlan", "add_headers"]
 
 Environ = dict[str, Any]
 Once = Callable[[str, str, Callable[[], Any]], Any]
@@ -55,14 +58,25 @@ class Plan(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What an application gives to all its plans."""
+
+    max_body: int
+    cors: CorsPolicy | None = None
+    once_only: Once | None = None
+    packer: Packer | None = None
+    gate: RateGate | None = None
+    check_answers: bool = False
+
+
 class OperationPlan:
     """How to run one operation."""
 
-    def __init__(
-        self, operation: Operation, *, max_body: int, once_only: Once | None = None
-    ) -> None:
+    def __init__(self, operation: Operation, around: "Around") -> None:
         _prove(operation)
-        self._max_body = max_body
+        own = operation.options.max_body
+        self._max_body = max_body = around.max_body if own is None else own
         self.operation = operation
         self._handler = operation.handler
         self._parameters = ParameterPlan(operation)
@@ -71,7 +85,7 @@ class OperationPlan:
             if operation.body
             else None
         )
-        self._answer = AnswerPlan(operation)
+        self._answer = AnswerPlan(operation, check=around.check_answers)
         self._extras = bool(
             operation.context_argument
             or operation.precondition_argument
@@ -80,13 +94,41 @@ class OperationPlan:
         self._validators = operation.options.validators
         self._filters = filters_of(operation.options.filters)
         self._guard = operation.options.auth
-        self._once = once_only if operation.options.idempotent else None
+        self._once = around.once_only if operation.options.idempotent else None
+        self._gate = around.gate if operation.options.limit is not None else None
+        self._packer = around.packer
+        self._special = any((self._guard, self._once, self._gate, self._packer))
 
     def __repr__(self) -> str:
         return f"<OperationPlan {self.operation.method} {self.operation.path}>"
 
     def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """A Reply, or a Response that the handler made itself. Raises ProblemError."""
+        if self._special:
+            return self._run_special(environ, request, captures)
+        return self._run(environ, request, captures)
+
+    def check_answers(self) -> None:
+        """From now on hold every answer against the declared type."""
+        self._answer.check = True
+
+    def _run_special(self, environ: Environ, request: Any, captures: list[str]) -> Any:
+        """The same for operations with guards, limits, keys, or packed answers."""
+        headers: list[tuple[str, str]] = []
+        operation = self.operation
+        if self._gate is not None and operation.options.limit is not None:
+            where = f"{operation.method} {operation.path}"
+            headers = self._gate.enter(operation.options.limit, where, request)
+        if self._packer is not None:
+            self._packer.unmark(environ)
+        made = self._run_guarded(environ, request, captures)
+        if self._packer is not None and isinstance(made, Reply):
+            made = self._packer.pack(made, environ)
+        if headers:
+            add_headers(made, headers)
+        return made
+
+    def _run_guarded(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         if self._guard is not None:
             scopes = self.operation.options.scopes
             environ[IDENTITY_KEY] = identify(self._guard, scopes, environ)
@@ -175,6 +217,14 @@ def _prove(operation: Operation) -> None:
             ) from None
 
 
+def add_headers(made: Any, headers: Iterable[tuple[str, str]]) -> None:
+    """Add to a finished answer, whoever has made it."""
+    if isinstance(made, Reply | StreamReply):
+        made.headers.extend(headers)
+    else:
+        made.headerlist = [*made.headerlist, *headers]
+
+
 class ServicePlan:
     """All methods of one service."""
 
@@ -182,23 +232,25 @@ class ServicePlan:
         self,
         service: Service,
         path: str,
-        *,
-        max_body: int,
-        cors: CorsPolicy | None = None,
-        once_only: Once | None = None,
+        around: Around,
     ) -> None:
         self.service = service
         self.path = path
         self.names = names_in(path)
         self.methods = {
-            method: OperationPlan(operation, max_body=max_body, once_only=once_only)
+            method: OperationPlan(operation, around)
             for method, operation in service.operations.items()
         }
         if "GET" in self.methods:
             self.methods.setdefault("HEAD", self.methods["GET"])
         self.allow = ", ".join(sorted({*self.methods, "OPTIONS"}))
-        self._cors = {m: p.operation.options.cors or cors for m, p in self.methods.items()}
+        self._cors = {m: p.operation.options.cors or around.cors for m, p in self.methods.items()}
         self._crosses = any(self._cors.values())
+
+    def check_answers(self) -> None:
+        """From now on hold every answer against the declared type."""
+        for plan in self.methods.values():
+            plan.check_answers()
 
     @property
     def plain(self) -> bool:
@@ -232,10 +284,7 @@ class ServicePlan:
         if plan is None:
             return self._other(method, environ)
         made = plan.run(environ, request, captures)
-        if isinstance(made, Reply | StreamReply):
-            made.headers.extend(headers)
-        else:
-            made.headerlist = [*made.headerlist, *headers]
+        add_headers(made, headers)
         return made
 
     def _preflight(self, environ: Environ, origin: str, wanted: str) -> Reply:

@@ -17,6 +17,7 @@ from chapiteau.service.logic.problem import (
     phrase,
     problem_for,
 )
+from chapiteau.service.logic.upload import Upload
 
 __all__ = ["ApiInfo", "Described", "openapi_document"]
 
@@ -56,7 +57,7 @@ class _Writer:
         )
         kinds = list(self._kinds())
         schemas, self.components = msgspec.json.schema_components(
-            [kind for _, kind in kinds], ref_template=_REF
+            [kind for _, kind in kinds], schema_hook=_schema_of, ref_template=_REF
         )
         self.schemas = {key: schema for (key, _), schema in zip(kinds, schemas, strict=True)}
         self.ids: set[str] = set()
@@ -185,6 +186,9 @@ class _Writer:
         headers: dict[str, Any] = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
         if op.options.etag is not None:
             headers["ETag"] = {"description": "Version.", "schema": {"type": "string"}}
+        if op.options.limit is not None:
+            words = "What is left of the client's budget."
+            headers["RateLimit"] = {"description": words, "schema": {"type": "string"}}
         if op.status == 201:
             headers["Location"] = {
                 "description": "Where the new resource is.",
@@ -206,6 +210,13 @@ class _Writer:
         return made
 
 
+def _schema_of(kind: Any) -> dict[str, Any]:
+    """Schemas of types that msgspec doesn't know. Raises NotImplementedError for all but ours."""
+    if kind is Upload:
+        return {"type": "string", "contentMediaType": "application/octet-stream"}
+    raise NotImplementedError
+
+
 def _failures(op: Operation) -> dict[int, list[str]]:
     """Status → titles of the problems that an operation can answer with."""
     kinds: list[type[ProblemError]] = list(op.options.raises)
@@ -222,6 +233,8 @@ def _failures(op: Operation) -> dict[int, list[str]]:
         statuses += [401, 403] if op.options.scopes else [401]
     if op.options.idempotent:
         statuses += [409, 422]
+    if op.options.limit is not None:
+        statuses.append(429)
     statuses += [406, 500]
     found: dict[int, list[str]] = {}
     for kind in [*kinds, *(type(problem_for(status)) for status in statuses)]:

@@ -16,6 +16,7 @@ __all__ = [
     "View",
     "accepted",
     "choose",
+    "coding_quality",
     "parse_accept",
     "select_view",
     "sends_one_of",
@@ -65,6 +66,15 @@ def _quality(parameters: list[str]) -> float:
             except ValueError:
                 return 0.0
     return 1.0
+
+
+def coding_quality(header: str, coding: str) -> float:
+    """How much an Accept-Encoding header likes a coding (RFC 9110 §12.5.3); 0: not at all."""
+    liked = {}
+    for piece in header.split(","):
+        name, *parameters = piece.split(";")
+        liked[name.strip().lower()] = _quality(parameters)
+    return liked.get(coding, liked.get("*", 0.0))
 
 
 def choose(header: str | None, offers: Sequence[str]) -> str | None:
