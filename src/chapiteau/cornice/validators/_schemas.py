@@ -12,6 +12,8 @@ from functools import cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+from chapiteau.cornice.validators._quick import UNSURE, quick_reader
+
 __all__ = ["load"]
 
 _MOST_KEPT: Final = 16  # of one class: as many as threads use it at the same time
@@ -21,7 +23,7 @@ _MAKING: Final = ("__init__", "__new__", "__setattr__", "on_bind_field")
 class _Kept:
     """A schema object, what it consisted of when it was made, and its context."""
 
-    __slots__ = ("context", "schema", "state")
+    __slots__ = ("context", "quick", "schema", "state")
 
     def __init__(self, schema: type, options: dict[str, Any], request: Any) -> None:
         self.context: dict[str, Any] = {**(options.pop("context", None) or {}), "request": request}
@@ -30,6 +32,7 @@ class _Kept:
         self.schema = schema(**options)
         self.schema.context = self.context
         self.state = dict(vars(self.schema))
+        self.quick: Any = None
 
     def clean(self) -> bool:
         """Let go of the request; whether a hook has left nothing behind."""
@@ -51,9 +54,15 @@ def load(schema: type, options: Any, request: Any, data: Any) -> Any:
         return _load(_Kept(schema, dict(options or {}), request), request, data)
     try:
         kept = pool.pop()
-        kept.context["request"] = request
     except IndexError:
         kept = _Kept(schema, {}, request)
+        kept.quick = quick_reader(kept.schema)
+    if kept.quick is not None:
+        found = kept.quick(data)  # neither sees nor changes the schema object
+        if found is not UNSURE:
+            pool.append(kept)
+            return found
+    kept.context["request"] = request
     try:
         return _load(kept, request, data)
     finally:
