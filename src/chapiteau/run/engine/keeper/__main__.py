@@ -18,7 +18,7 @@ PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS = 36, 38
 def _start(argv: list[str]) -> None:
     """Take the two process attributes that survive exec, then become the keeper.
 
-    ctypes costs the keeper 0.7 MiB for its whole life, so it is loaded in a process that ends here.
+    They must be set before the keeper's first child, and they stay through its upgrades.
     """
     import ctypes
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 __all__ = [
+    "DEFAULTS",
     "close_all",
     "exit_of",
     "foreign_exit",

@@ -4,6 +4,7 @@ Law: one process per key, ever. A spawn for a key that is known is refused.
 """
 
 import contextlib
+import errno
 import os
 import resource
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .calls import (
+    DEFAULTS,
     close_all,
     exit_of,
     foreign_exit,
@@ -23,6 +25,7 @@ from .calls import (
     start_of,
     write_to,
 )
+from .clone import spawn_into
 
 __all__ = ["Children", "unknown_exit"]
 
@@ -39,6 +42,7 @@ class Children:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._by_pid: dict[int, str] = {}
         self._stage = ""
+        self._clone = True  # until the kernel says that it can't
         self.fosters: dict[int, str] = {}  # pidfd → key
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
@@ -93,9 +97,9 @@ class Children:
         return {"pid": pid, "start": start, "pipes": self.pipes_of(key)}
 
     def _spawn_inside(self, message: Message, moves: list[tuple[int, int]]) -> int:
-        """Start it in its folder, umask, limits and cgroups: we go there, it inherits, we return.
+        """Start it in its folder, umask and limits: we take them on, it inherits, we return.
 
-        With one thread nobody sees us there; and the child is in its cgroup before its first
+        With one thread nobody sees us there. The child is in its cgroup before its first
         instruction, so that nothing it ever starts can escape.
         """
         groups = message.get("cgroups", ())
@@ -103,26 +107,49 @@ class Children:
         before = os.umask(umask) if umask is not None else None
         soft = min(message.get("nofile") or self.limit[0], self.limit[1])
         try:
-            self._stage = "cgroup"
-            for group in groups:
-                write_to(f"{group}/cgroup.procs", "0")
             self._stage = "cwd"
             os.chdir(message.get("cwd", "/"))
             self._set_soft_limit(soft)
             self._stage = "exec"
-            pid = spawn(message["argv"], message["env"], moves)
+            argv, env = message["argv"], message["env"]
+            if groups and self._clone:
+                pid = self._born(groups[0], argv, env, moves)
+            else:
+                pid = self._moved(groups, argv, env, moves)
         finally:
             self._set_soft_limit(self.limit[1])
             os.chdir("/")
             if before is not None:
                 os.umask(before)
-            for home in message.get("home_cgroups", ()) if groups else ():
+            for home in message.get("home_cgroups", ()) if groups and not self._clone else ():
                 with contextlib.suppress(OSError):
                     write_to(f"{home}/cgroup.procs", "0")
         if os.geteuid() == 0 or message.get("oom_score"):
             with contextlib.suppress(OSError):  # ours is low: theirs must not be
                 write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
         return pid
+
+    def _born(
+        self, group: str, argv: list[str], env: dict[str, str], moves: list[tuple[int, int]]
+    ) -> int:
+        """In its cgroup from the first instruction on; on old kernels by way of us being there."""
+        try:
+            return spawn_into(group, argv, env, moves, DEFAULTS)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM):
+                raise
+        self._clone = False
+        return self._moved([group], argv, env, moves)
+
+    def _moved(
+        self, groups: list[str], argv: list[str], env: dict[str, str], moves: list[tuple[int, int]]
+    ) -> int:
+        """We go into the cgroup, the child inherits it, we return."""
+        self._stage = "cgroup" if groups else "exec"
+        for group in groups:
+            write_to(f"{group}/cgroup.procs", "0")
+        self._stage = "exec"
+        return spawn(argv, env, moves)
 
     def _set_soft_limit(self, soft: int) -> None:
         with contextlib.suppress(OSError, ValueError):

@@ -1,0 +1,83 @@
+"""Starts a process inside a cgroup, with clone3(2) and CLONE_INTO_CGROUP (Linux 5.7).
+
+Moving a process into a cgroup, as the alternative would, waits for the kernel's readers: about
+10 ms whenever nothing was moved shortly before. Being born there waits for nothing.
+"""
+
+import ctypes
+import errno
+import os
+import signal
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["spawn_into"]
+
+SYS_CLONE3: Final = 435  # the same number on every architecture
+CLONE_VFORK: Final = 0x4000
+CLONE_INTO_CGROUP: Final = 0x2_0000_0000
+_ARGS: Final = struct.Struct("11Q")  # struct clone_args, second version
+_libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+def spawn_into(
+    group: str,
+    argv: list[str],
+    env: dict[str, str],
+    moves: Iterable[tuple[int, int]],
+    defaults: Iterable[int],
+) -> int:
+    """As `spawn`, in the cgroup folder `group`; we wait until it has exec'ed. Raises OSError.
+
+    The memory is copied, not shared: Python code runs in the child until exec, and this process
+    has one thread, so what it runs is whole.
+    """
+    folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    said, say = os.pipe2(os.O_CLOEXEC)
+    try:
+        flags = CLONE_VFORK | CLONE_INTO_CGROUP
+        packed = _ARGS.pack(flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, folder)
+        buffer = ctypes.create_string_buffer(packed, len(packed))
+        pid = int(_libc.syscall(ctypes.c_long(SYS_CLONE3), buffer, ctypes.c_size_t(len(packed))))
+        if pid == 0:
+            _be_born(argv, env, moves, defaults, say)
+        if pid < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
+        os.close(say)
+        say = -1
+        word = os.read(said, 4)
+    finally:
+        for fd in (folder, said, say):
+            if fd >= 0:
+                os.close(fd)
+    if word:
+        os.waitpid(pid, 0)
+        number = int.from_bytes(word, "little")
+        raise OSError(number, os.strerror(number))
+    return pid
+
+
+def _be_born(
+    argv: list[str],
+    env: dict[str, str],
+    moves: Iterable[tuple[int, int]],
+    defaults: Iterable[int],
+    say: int,
+) -> None:
+    """The child's side: never returns."""
+    number = errno.EIO
+    try:
+        os.setsid()
+        for one in defaults:
+            signal.signal(one, signal.SIG_DFL)
+        for source, target in moves:
+            os.dup2(source, target)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        os.execve(argv[0], argv, env)
+    except OSError as exc:
+        number = exc.errno or number
+    finally:
+        os.write(say, number.to_bytes(4, "little"))
+        os._exit(127)
