@@ -133,6 +133,9 @@ def test_commands_are_what_the_command_line_takes(place: str, line: str) -> None
         inner = command.get_command(context, name)
         assert inner is not None, f"{place}: no command {name!r}"
         command, context = inner, click.Context(inner, parent=context, info_name=name)
+    if words and words[0] in getattr(command, "others", {}):  # `chapiteau import cornice`
+        module, _, name = command.others[words.pop(0)].partition(":")  # type: ignore[attr-defined]
+        command = getattr(importlib.import_module(module), name)
     known = {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)} | {
         "--help",
         "-h",

@@ -33,7 +33,7 @@ def quick_reader(schema: Any) -> Reader | None:
     def quick(data: Any) -> Any:
         try:
             return read(data)
-        except (_UnsureError, ValidationError):
+        except (_UnsureError, ValidationError, OverflowError):
             return UNSURE
 
     return quick
@@ -92,7 +92,7 @@ def _plain_schema(schema: Any) -> bool:
 
 
 # What marshmallow itself puts on every schema class.
-_MADE: Final = frozenset({"opts", "Meta", "OPTIONS_CLASS", "_declared_fields", "_hooks"})
+_MADE: Final = frozenset({"opts", "Meta", "_abc_impl", "_declared_fields", "_hooks"})
 
 
 def _field(field: Any, depth: int) -> Reader | None:
