@@ -53,7 +53,7 @@ class Application:
             cors=self.cors,
             once_only=self.once,
             packer=self.packer,
-            gate=self.gate,
+            gate=self.gate.enter,
             check_answers=self.check,
         )
         if self.metrics is None:

@@ -18,7 +18,8 @@ class Upload:
 
     `file` is open for reading at its beginning, in memory when small, else in a temporary
     file without a name; it is closed when nobody holds the Upload any more.
-    `filename` and `content_type` are what the client says: the name has no folders in it, but nothing else has been checked.
+    `filename` and `content_type` are what the client says: the name has no folders in it, but
+    nothing else has been checked.
     """
 
     __slots__ = ("content_type", "file", "filename", "size")

@@ -18,7 +18,6 @@ from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.parameters import ParameterPlan
 from chapiteau.service.engine.answering.reply import CORS_KEY, Reply, StreamReply, request_id
 from chapiteau.service.engine.auth import identify
-from chapiteau.service.engine.ratelimits import RateGate
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
@@ -27,11 +26,13 @@ from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
+from chapiteau.service.logic.wire.ratelimit import RateLimit
 
 __all__ = ["Around", "OperationPlan", "Plan", "ServicePlan", "add_headers"]
 
 Environ = dict[str, Any]
 Once = Callable[[str, str, Callable[[], Any]], Any]
+Gate = Callable[[RateLimit, str, Any], list[tuple[str, str]]]
 IDENTITY_KEY: Final = "chapiteau.identity"
 _FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -66,7 +67,7 @@ class Around:
     cors: CorsPolicy | None = None
     once_only: Once | None = None
     packer: Packer | None = None
-    gate: RateGate | None = None
+    gate: Gate | None = None
     check_answers: bool = False
 
 
@@ -118,7 +119,7 @@ class OperationPlan:
         operation = self.operation
         if self._gate is not None and operation.options.limit is not None:
             where = f"{operation.method} {operation.path}"
-            headers = self._gate.enter(operation.options.limit, where, request)
+            headers = self._gate(operation.options.limit, where, request)
         if self._packer is not None:
             self._packer.unmark(environ)
         made = self._run_guarded(environ, request, captures)

@@ -1,0 +1,62 @@
+"""One file per way to make two servers disagree where a request ends: ours refuses them all.
+
+Each file under smuggling/ is sent as it is. The law: one answer that says no, then the end of the
+connection; what follows the bad request is never taken for another one.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.service.serving.conftest import Site
+
+pytestmark = pytest.mark.slow
+
+CORPUS = sorted((Path(__file__).parent / "smuggling").glob("*.http"))
+# Refused too, but with a status that says more than 400: bombs, and codings that nobody knows.
+OTHER = {
+    "header-bomb-many": 431,
+    "header-bomb-long": 431,
+    "line-bomb": 414,
+    "te-te-obfuscated": 501,
+    "te-not-last": 501,
+    "obs-fold-te": 501,
+}
+
+
+def everything(port: int, data: bytes) -> bytes:
+    """What the server says until it closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+        wire.sendall(data)
+        told = b""
+        while piece := wire.recv(65536):
+            told += piece
+        return told
+
+
+def test_every_way_to_smuggle_is_refused_and_the_connection_closed(site: Site) -> None:
+    worker = site.start()
+    wrong = []
+    for path, data in cases():
+        told = everything(site.port, data)
+        expected = OTHER.get(path.stem, 400)
+        answers = told.count(b"HTTP/1.1 ")
+        closing = b"\r\nConnection: close\r\n" in told
+        if (answers, told[9:12], closing) != (1, b"%d" % expected, True):
+            wrong.append((path.stem, told[:60]))
+    assert wrong == []
+    assert site.connect().ask("/")[0] == 200
+    assert worker.poll() is None
+
+
+def cases() -> Iterator[tuple[Path, bytes]]:
+    assert len(CORPUS) > 40
+    for path in CORPUS:
+        yield path, path.read_bytes()
