@@ -15,7 +15,9 @@ __all__ = ["command"]
 _KINDS = ("circus", "supervisord", "procfile", "pm2", "process-compose", "systemd")
 
 
-@click.command(cls=ImportCommand, name="import", others={"cornice": "chapiteau.cornice.moving.command:command"})
+@click.command(
+    cls=ImportCommand, name="import", others={"cornice": "chapiteau.cornice.moving.command:command"}
+)
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=False))
 @click.option("--from", "kind", type=click.Choice(_KINDS), help="What the files are.")
 @click.option(
