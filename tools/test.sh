@@ -5,6 +5,8 @@ set -eu
 cd "$(dirname "$0")/.."
 bin=.venv/bin
 export CI=true
+# Node for the page's own tests, where tools/setup.sh had to fetch one.
+[ -x .tools/uv/bin/node ] && PATH="$PWD/.tools/uv/bin:$PATH" && export PATH
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME 2>/dev/null || true
 
 step() {

@@ -179,6 +179,7 @@ class Team:
     async def _next(self, member: _Member) -> dict[str, Any]:
         report = await member.reports.get()
         if report["is"] == "lost":
+            member.reports.put_nowait(report)  # whoever asks again must not wait for the dead
             code = member.process.poll()
             raise WorkerLostError(
                 f"load process {member.number + 1} of {self._workers} ended by itself"
