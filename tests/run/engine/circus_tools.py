@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from chapiteau.plumbing.files import lock_file
+from tests.support import wait_for
 
 __all__ = ["circus_bin"]
 
@@ -26,7 +27,9 @@ def circus_bin() -> Path:
         if not done.exists() and ours:
             _install(folder)
             done.touch()
-    if not done.exists():
+    try:
+        wait_for(done.exists, 25)  # another worker of this test run is installing it
+    except AssertionError:
         pytest.skip(f"another test run is just installing {_WANTED}")
     return folder / "bin"
 
