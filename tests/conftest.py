@@ -23,10 +23,15 @@ settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several workers, slow tests run one after the other: they measure real processes."""
+    """With several workers, slow tests of one kind run one after the other.
+
+    They drive real processes; two such rows, side by side, keep two cores busy and no more.
+    """
     for item in items:
         if item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group("slow"))
+            wing = item.path.relative_to(TESTS).parts[0]
+            row = "supervisor" if wing in ("run", "e2e") else "others"
+            item.add_marker(pytest.mark.xdist_group(f"slow-{row}"))
 
 
 # ── logic decides and never does: the interpreter itself reports when a test breaks that ──────

@@ -37,6 +37,12 @@ step "documentation" sh tools/docs.sh
 
 $bin/python -m coverage erase
 if $bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report= "$@"; then code=0; else code=$?; fi
+if [ "$code" = 1 ]; then
+    # Real processes on a busy machine: what failed once is tried once more, alone, and named.
+    echo "── again, one after the other: what failed above"
+    if $bin/python -m pytest -n 0 -p no:randomly --last-failed --last-failed-no-failures none \
+        --cov --cov-report= "$@"; then code=0; else code=$?; fi
+fi
 [ "$code" = 0 ] && [ "$#" = 0 ] || exit "$code"
 
 # Silent when the bars are met, so that the summary above stays the last line.
