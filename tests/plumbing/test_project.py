@@ -93,6 +93,12 @@ def test_a_name_given_twice_names_both_places() -> None:
             id="unknown variable",
         ),
         pytest.param(
+            '[project]\nname = "${pyhton}"',
+            "${pyhton} is not a known variable",
+            "'python'",
+            id="python, mistyped",
+        ),
+        pytest.param(
             '[project]\nname = "${HOME}"',
             "${HOME} is not a known variable",
             "$${…}",

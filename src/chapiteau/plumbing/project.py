@@ -124,7 +124,9 @@ def _included(main: TomlFile, include: Any, problems: list[Problem]) -> list[Pat
 def _shown(path: Path) -> Path:
     """Relative to here when that is shorter for the reader: messages name it so."""
     try:
-        return path.relative_to(Path.cwd())
+        here = Path.cwd()
+        # A supervisor stands in `/`, and who asks it stands elsewhere: "srv/shop" would mislead.
+        return path if here == Path(here.anchor) else path.relative_to(here)
     except (ValueError, OSError):
         return path
 
@@ -224,7 +226,9 @@ class _Variables:
             return os.uname().nodename
         if name.startswith("env."):
             return self.env_value(name[4:])
-        known = ("env.NAME", "project.dir", "host.name", "service.name", "process.number")
+        known = (
+            "env.NAME", "host.name", "process.number", "project.dir", "python", "service.name",
+        )  # fmt: skip
         near = did_you_mean(name, known)
         if not near.startswith("did"):
             near = "write $${…} for a literal ${…}; " + near + ", socket.NAME.fd"

@@ -66,7 +66,38 @@ def test_a_new_project_passes_every_check_of_its_own(shop: Path) -> None:
 def test_new_refuses_what_it_would_overwrite_and_what_is_no_name(shop: Path) -> None:
     again = run_cli("new", "shop", "--folder", str(shop))
     assert (again.returncode, "is there already" in again.stderr) == (4, True)
-    assert run_cli("new", "9").returncode == 2
+    for name, why in (("9", "can't be"), ("class", "can't be"), ("json", "would hide")):
+        refused = run_cli("new", name, cwd=shop.parent)
+        assert (refused.returncode, why in refused.stderr) == (2, True), refused.stderr
+
+
+def test_new_takes_a_path_and_names_the_project_by_its_last_part(tmp_path: Path) -> None:
+    done = run_cli("new", f"{tmp_path}/my Dörf")
+    assert f"cd '{tmp_path}/my Dörf'" in done.stdout
+    assert 'name = "my Dörf"' in (tmp_path / "my Dörf" / "chapiteau.toml").read_text("utf-8")
+    assert (tmp_path / "my Dörf" / "my_d_rf" / "app.py").is_file()
+
+
+def test_processes_of_a_new_project_may_make_its_database_at_once(shop: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom shop.store import Store\n"
+        "print(flush=True), input()\n"
+        "for n in range(100): Store(Path(f'race/{n}/notes.sqlite3')).close()"
+    )
+    racers = [
+        subprocess.Popen([sys.executable, "-c", code], cwd=shop, stdin=-1, stdout=-1, text=True)
+        for _ in range(2)
+    ]
+    for racer in racers:
+        assert racer.stdout is not None
+        racer.stdout.readline()
+    for racer in racers:
+        assert racer.stdin is not None
+        racer.stdin.write("\n")
+        racer.stdin.flush()
+    for racer in racers:
+        racer.communicate(timeout=60)
+    assert [racer.returncode for racer in racers] == [0, 0]
 
 
 def test_routes_and_documents(shop: Path, tmp_path: Path) -> None:

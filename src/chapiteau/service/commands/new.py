@@ -2,6 +2,8 @@
 
 import keyword
 import re
+import shlex
+import sys
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -15,13 +17,17 @@ __all__ = ["new"]
 
 @click.command("new")
 @click.argument("name")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where; default: ./NAME.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where; default: NAME.")
 def new(name: str, folder: Path | None) -> None:
     """Start a project: a REST service with database, tests, load scenario, chapiteau.toml."""
-    package = re.sub(r"\W+", "_", name).strip("_").lower()
+    target = folder or Path(name)
+    name = Path(name).name  # a path says where, its last part is the name
+    package = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")
     if not package.isidentifier() or keyword.iskeyword(package):
         raise UsageError(f"{name!r} can't be a project's name", hint="try letters, as in: shop")
-    target = folder or Path(name)
+    if package in sys.stdlib_module_names or package == "chapiteau":
+        hint = f"try another, as in: {name}-service"
+        raise UsageError(f"{name!r} would hide the module {package!r}", hint=hint)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise RefusedError(f"{target} is there already", hint="choose another name or --folder")
     template = files("chapiteau.service.commands") / "template"
@@ -29,7 +35,7 @@ def new(name: str, folder: Path | None) -> None:
         place = target / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
-    click.echo(f"{target} is ready:\n\n  cd {target}\n  chapiteau up")
+    click.echo(f"{target} is ready:\n\n  cd {shlex.quote(str(target))}\n  chapiteau up")
 
 
 def _filled(folder: Traversable, at: Path, words: dict[str, str]) -> list[tuple[Path, str]]:

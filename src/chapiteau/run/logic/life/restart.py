@@ -95,7 +95,8 @@ def judge(service: Service, end: End, history: History, now: float, chance: Rand
     if _stays_down(service, good):
         if good:
             return Verdict(event=Event.DIED_DONE, delay=None, history=History(), reason="")
-        return _for_good(history, f"{end.text()}; the restart policy is {rule.policy}")
+        why = "a one-shot is not repeated" if service.one_shot else "the restart policy is never"
+        return _for_good(history, f"{end.text()}; {why}")
     return _again(rule, end, history.after(now, rule, end.ran_for), chance)
 
 
