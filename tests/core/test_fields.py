@@ -289,3 +289,16 @@ def test_whatever_is_read_satisfies_the_schema(raw: dict[str, object]) -> None:
     assert (value is None) == bool(found)
     if value is not None:
         jsonschema.validate(raw, json_schema(Everything))
+
+
+def test_a_table_that_can_not_be_left_out_is_a_defect_and_says_so() -> None:
+    @dataclass(frozen=True)
+    class Inner:
+        must: int = setting(help="x")
+
+    @dataclass(frozen=True)
+    class Outer:
+        inner: Inner = setting(factory=Inner, help="x")
+
+    with pytest.raises(AssertionError, match=r"Outer\.inner: a default that can't be"):
+        read(Outer, {})

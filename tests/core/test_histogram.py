@@ -137,3 +137,12 @@ def test_it_is_equal_to_nothing_else_and_has_no_hash() -> None:
     assert Histogram() != "histogram"
     with pytest.raises(TypeError, match="unhashable"):
         hash(Histogram())
+
+
+@given(st.dictionaries(st.integers(-10, 1 << 43), st.integers(1, 9), max_size=20))
+def test_counting_many_at_once_is_counting_each(counts: dict[int, int]) -> None:
+    at_once, each = Histogram(), Histogram()
+    at_once.record_counts(counts)
+    for value, times in counts.items():
+        each.record(value, times)
+    assert at_once == each
