@@ -41,7 +41,7 @@ if [ "$code" = 1 ]; then
     # Real processes on a busy machine: what failed once is tried once more, alone, and named.
     echo "── again, one after the other: what failed above"
     if $bin/python -m pytest -n 0 -p no:randomly --last-failed --last-failed-no-failures none \
-        --cov --cov-report= "$@"; then code=0; else code=$?; fi
+        --cov --cov-append --cov-report= "$@"; then code=0; else code=$?; fi
 fi
 [ "$code" = 0 ] && [ "$#" = 0 ] || exit "$code"
 
