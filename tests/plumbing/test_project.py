@@ -131,6 +131,15 @@ def test_complaints(text: str, complaint: str, hint: str) -> None:
     assert problem.where.startswith("chapiteau.toml:")
 
 
+def test_who_stands_in_the_root_folder_names_files_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chapiteau.toml").write_text("include = 1")
+    monkeypatch.chdir("/")
+    (problem,) = read_project(tmp_path / "chapiteau.toml").problems
+    assert problem.where.startswith(f"{tmp_path}/chapiteau.toml")
+
+
 def test_only_the_main_file_may_include() -> None:
     found = project('include = ["a.toml"]', a='include = ["b.toml"]')
     assert complaints(found) == ["a.toml:1: include: only the main file may include others"]

@@ -64,6 +64,12 @@ def test_verdict(settings: dict[str, Any], end: End, event: Event) -> None:
     assert verdict(service(**settings), end).event is event
 
 
+def test_a_failed_one_shot_does_not_blame_a_policy_that_it_has_not() -> None:
+    assert (
+        verdict(service(one_shot=True), End(code=1)).reason == "exit 1; a one-shot is not repeated"
+    )
+
+
 def test_the_first_restart_is_at_once_and_the_next_ones_wait_longer() -> None:
     spec = service(restart={"jitter": 0})
     history, delays = History(), []

@@ -75,6 +75,7 @@ def test_new_takes_a_path_and_names_the_project_by_its_last_part(tmp_path: Path)
     done = run_cli("new", f"{tmp_path}/my Dörf")
     assert f"cd '{tmp_path}/my Dörf'" in done.stdout
     assert 'name = "my Dörf"' in (tmp_path / "my Dörf" / "chapiteau.toml").read_text("utf-8")
+    assert 'name = "my_d_rf"' in (tmp_path / "my Dörf" / "pyproject.toml").read_text("utf-8")
     assert (tmp_path / "my Dörf" / "my_d_rf" / "app.py").is_file()
 
 
