@@ -127,9 +127,7 @@ def commands_page() -> str:
 def _command(
     path: str, command: click.Command, parent: click.Context | None, level: int
 ) -> Iterator[str]:
-    context = click.Context(
-        command, info_name=path.rpartition(" ")[2], parent=parent or _root(), max_content_width=100
-    )
+    context = click.Context(command, info_name=path.rpartition(" ")[2], parent=parent or _root())
     yield f"\n{'#' * level} {path}\n\n```text\n{command.get_help(context).rstrip()}\n```\n"
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -139,7 +137,7 @@ def _command(
 
 
 def _root() -> click.Context:
-    return click.Context(click.Group("chapiteau"), info_name="chapiteau", max_content_width=100)
+    return click.Context(click.Group("chapiteau"), info_name="chapiteau", terminal_width=78)
 
 
 # ── events, exit codes, states ───────────────────────────────────────────────────────────────
