@@ -25,9 +25,9 @@ const VERDICTS: Record<string, [string, string]> = {
 export function Load({ id }: { id: string }) {
   useEffect(watchLoad, []);
   const state = load.value;
-  if (!state) return <p class="empty" aria-busy="true">Looking for load tests…</p>;
+  if (!state) return <><h1>Load</h1><p class="empty" aria-busy="true">Looking for load tests…</p></>;
   const found = state.results.find((r) => String(r.id) === id);
-  if (id) return found ? <One result={found} all={state.results} /> : <p class="empty">No load test {id}. <a href="/load">All load tests</a></p>;
+  if (id) return found ? <One result={found} all={state.results} /> : <><h1>Load</h1><p class="empty">No load test {id}. <a href="/load">All load tests</a></p></>;
   return (
     <>
       <header class="title"><h1>Load</h1><span class="muted">Latency counts from the moment a request was due, not from when it could be sent.</span></header>
