@@ -89,6 +89,7 @@ async def test_the_palette_finds_a_service_and_goes_there(visit: Any) -> None:
         await page.keyboard.press("Control+k")
         box = page.get_by_role("combobox", name="Search or command")
         await box.fill("web")
+        await expect(page.get_by_role("option", name="web").first).to_be_visible()
         await box.press("Enter")
         await expect(page.get_by_role("heading", name="web", exact=True)).to_be_visible()
         assert page.url.endswith("/service/web")
