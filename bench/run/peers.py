@@ -18,7 +18,7 @@ from pathlib import Path
 __all__ = ["PEERS", "Chapiteau", "Peer"]
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-RIVALS = Path(os.environ.get("RIVALS", "")).parent
+RIVALS = ROOT / "bench" / ".venv" / "bin"  # made by bench/run.sh
 
 
 class Peer:
@@ -41,7 +41,7 @@ class Peer:
     @classmethod
     def find(cls) -> str | None:
         inside = RIVALS / cls.program
-        return str(inside) if RIVALS.name and inside.exists() else shutil.which(cls.program)
+        return str(inside) if inside.exists() else shutil.which(cls.program)
 
     def configure(self) -> None:
         raise NotImplementedError
