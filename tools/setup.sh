@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes everything that Chapiteau needs, from Debian, Python 3.11 and make alone.
 #
-#   tools/setup.sh          for the demo: .venv with every package of uv.lock, the dashboard, wrk
-#   tools/setup.sh tests    also what tests need from Debian: chromium, h2load, strace, iproute2
+#   tools/setup.sh          for the demo: .venv with every package of uv.lock, the dashboard, wrk, curl
+#   tools/setup.sh tests    also what tests need from Debian: chromium, strace, iproute2
 #
 # Safe to run again: a second run looks, finds everything and says nothing. What it does say goes
 # to stderr. It writes into .tools/ and .venv/ only; Debian packages need root or sudo.
@@ -114,12 +114,12 @@ get_node() {  # the page's own tests and TypeScript's compiler need it; tools/te
 find_python
 get_uv
 have wrk || want wrk
+have curl || want curl
 install_missing may
 make_venv
 
 if [ "${1:-}" = tests ]; then
     have chromium || want "chromium"
-    have h2load || want "nghttp2-client"
     have strace || want "strace"
     have ip || want "iproute2"
     install_missing must

@@ -1,12 +1,18 @@
 """Who counts failed requests in the demo: two clients that are not Chapiteau, and a strict one.
 
-`wrk` and `h2load` come from Debian. The strict client is a few lines of `http.client`: kept
-connections, every answer read to its last byte, and anything but a complete 200 is a failure.
+`wrk` and `curl` come from Debian. wrk never asks again: a request that a killed process was just
+answering is an error to it, so it judges what nobody may lose. curl repeats a GET whose kept
+connection ended before any answer, as browsers and proxies do (RFC 9110 §9.2.2), so it judges the
+death of a process. h2load is no witness: it forgets a connection that dies, and what was on it.
+
+The strict client is a few lines of `http.client`: kept connections, every answer read to its last
+byte, and anything but a complete 200 is a failure.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import subprocess
@@ -15,14 +21,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Count", "Outside", "Strict", "have"]
+__all__ = ["Count", "Curl", "Strict", "Wrk", "have"]
 
 _WRK_ERRORS: Final = re.compile(
     r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)"
 )
 _WRK_BAD: Final = re.compile(r"Non-2xx or 3xx responses: (\d+)")
 _WRK_ALL: Final = re.compile(r"(\d+) requests in ")
-_H2LOAD: Final = re.compile(r"(\d+) total, .*? (\d+) failed, (\d+) errored, (\d+) timeout")
 
 
 def have(program: str) -> bool:
@@ -48,23 +53,11 @@ class Count:
         )
 
 
-class Outside:
-    """A load generator from Debian, running beside us for some seconds."""
+class Wrk:
+    """wrk, running beside us for some seconds."""
 
-    def __init__(self, program: str, url: str, seconds: int, connections: int) -> None:
-        self.name = program
-        argv = {
-            "wrk": ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", url],
-            "h2load": [
-                "h2load",
-                "--h1",
-                "-t1",
-                f"-c{connections}",
-                f"-D{seconds}",
-                "--warm-up-time=0",
-                url,
-            ],
-        }[program]
+    def __init__(self, url: str, seconds: int, connections: int) -> None:
+        argv = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s", url]
         self._run = subprocess.Popen(
             argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -72,11 +65,36 @@ class Outside:
     def stop(self) -> Count:
         """Wait for its end and read what it says."""
         said, _ = self._run.communicate(timeout=60)
-        return (_read_wrk if self.name == "wrk" else _read_h2load)(said)
+        return _read_wrk(said)
+
+
+class Curl:
+    """curl with some kept connections at once, until `stop`; it says each answer's status."""
+
+    def __init__(self, url: str, connections: int) -> None:
+        self._said = os.memfd_create("answers")
+        argv = ["curl", "-q", "--silent", "--noproxy", "*", "--output", os.devnull]
+        argv += ["--parallel", "--parallel-max", str(connections), "--max-time", "5"]
+        argv += ["--write-out", "%{http_code} %{errormsg}\\n", f"{url}#[1-100000000]"]
+        self._run = subprocess.Popen(argv, stdout=self._said, stderr=subprocess.DEVNULL)
+
+    def stop(self) -> Count:
+        """End it; what was under way just then counts neither way."""
+        early = self._run.poll()
+        self._run.terminate()
+        self._run.wait(10)
+        with os.fdopen(self._said) as said:
+            said.seek(0)
+            answers = Counter(line.strip() for line in said if line.endswith("\n"))
+        seen = Count("curl", requests=answers.total())
+        del answers["200"]
+        seen.reasons = Counter({why.removeprefix("000 "): n for why, n in answers.items()})
+        return _closed(seen, f"it ended by itself with {early}" if early is not None else "")
 
 
 def _read_wrk(said: str) -> Count:
-    seen = Count("wrk", requests=int(_WRK_ALL.search(said)[1]) if _WRK_ALL.search(said) else 0)
+    answered = _WRK_ALL.search(said)
+    seen = Count("wrk", requests=int(answered[1]) if answered else 0)
     if errors := _WRK_ERRORS.search(said):
         for kind, number in zip(
             ("connect", "read", "write", "timeout"), errors.groups(), strict=True
@@ -84,15 +102,6 @@ def _read_wrk(said: str) -> Count:
             seen.reasons[kind] += int(number)
     if bad := _WRK_BAD.search(said):
         seen.reasons["not 2xx"] += int(bad[1])
-    return _closed(seen, said)
-
-
-def _read_h2load(said: str) -> Count:
-    match = _H2LOAD.search(said)
-    seen = Count("h2load", requests=int(match[1]) if match else 0)
-    if match:
-        for kind, number in zip(("failed", "errored", "timeout"), match.groups()[1:], strict=True):
-            seen.reasons[kind] += int(number)
     return _closed(seen, said)
 
 
