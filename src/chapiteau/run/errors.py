@@ -24,7 +24,15 @@ class KeeperGoneError(ChapiteauError):
 
 
 class SpawnError(ChapiteauError):
-    """A process could not be started; says at which stage and why."""
+    """A process could not be started; says at which stage and why.
+
+    `shell_code` is what a shell would have ended with: 127 when there is no such program, 126
+    when it can't be executed, else None.
+    """
+
+    def __init__(self, what: str, *, hint: str = "", shell_code: int | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.shell_code = shell_code
 
 
 class ImpossibleEventError(Exception):

@@ -244,21 +244,3 @@ def test_scale_up_and_down_keeps_the_others(project: New) -> None:
     assert len(p.pids("web")) == 5
     assert p.client.command("scale", "web", by=-4).ok
     assert p.pids("web") == before[:1]
-
-
-def test_essential_takes_everything_down_with_an_error(project: New) -> None:
-    p = project("""
-        [service.main]
-        command = "false"
-        essential = true
-        restart.policy = "never"
-        [service.other]
-        command = "sleep 600"
-    """)
-    from chapiteau.core.errors import ChapiteauError
-
-    try:
-        p.up()
-    except ChapiteauError:
-        return  # it was over before it answered: as good
-    wait_for(lambda: not alive(p.keeper), what="the whole set is down")

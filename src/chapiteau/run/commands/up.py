@@ -10,6 +10,7 @@ from chapiteau.plumbing.project import find_config
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     config_option,
+    say,
     service_names,
     timeout_option,
     wait_option,
@@ -56,14 +57,18 @@ def command(
         from chapiteau.run.commands.showing.waiting import wait_until_ready
 
         if wait:
-            wait_until_ready(client, timeout)
+            wait_until_ready(client, timeout, lambda: last_words(found.run_dir))
         return
     from chapiteau.run.commands.showing.foreground import stay
 
     code = stay(found.run_dir, found.spec, begun)
     error = last_words(found.run_dir)
     if error is not None:
-        raise error
+        error.what = error.what.partition("\n    | ")[0]  # its last lines have been seen
+        if error.exit_code:
+            raise error
+        say(error.what)  # an essential service has ended well: so do we
+        code = 0
     raise click.exceptions.Exit(code)
 
 

@@ -1,5 +1,6 @@
 """Starts one process through the keeper: looks everything up first, so that errors have names."""
 
+import errno
 import os
 import pwd
 import shutil
@@ -213,10 +214,11 @@ def look_up(name: str, program: str, path: str, cwd: Path) -> str:
         return where
     if "/" in program and Path(where).exists():
         hint = f"chmod +x {where}, or start it through its interpreter"
-        raise SpawnError(f"{name}: {where} is not executable", hint=hint)
+        raise SpawnError(f"{name}: {where} is not executable", hint=hint, shell_code=126)
     raise SpawnError(
         f"{name}: command not found: {program}",
         hint=f"PATH of the service is {path}" if "/" not in program else f"no file {where}",
+        shell_code=127,
     )
 
 
@@ -267,4 +269,5 @@ def _explain(name: str, request: dict[str, Any], answer: dict[str, Any]) -> Spaw
     stage, why = answer.get("stage", ""), answer["error"]
     shown = {"exec": request["argv"][0], "cwd": request["cwd"]}.get(stage, stage)
     hint = "its first line may name an interpreter that is missing" if stage == "exec" else ""
-    return SpawnError(f"{name}: cannot start {shown}: {why}", hint=hint)
+    code = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126}.get(answer.get("errno", 0))
+    return SpawnError(f"{name}: cannot start {shown}: {why}", hint=hint, shell_code=code)

@@ -242,7 +242,10 @@ class Service:
     idle_stop: Duration = setting(
         0.0, help="(on_demand) Stop after this time without a connection."
     )
-    essential: bool = setting(False, help="When it fails for good, everything stops with an error.")
+    essential: bool = setting(
+        False,
+        help="When it has ended for good, everything stops, with its exit code (128 + a signal).",
+    )
     schedule: str = setting("", help="Cron line (five fields) or @every 10m: run it then.")
     overlap: Literal["skip", "queue", "kill"] = setting(
         "skip", help="(schedule) When the last run is still going."

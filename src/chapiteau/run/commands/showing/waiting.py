@@ -1,5 +1,6 @@
 """Waiting until everything that should run is ready, and saying honestly when it is not."""
 
+from collections.abc import Callable
 from typing import Final
 
 from chapiteau.core.errors import ChapiteauError, TimedOutError
@@ -51,13 +52,20 @@ def welcome(status: SupervisorStatus) -> list[str]:
     return lines
 
 
-def wait_until_ready(client: Client, timeout: float | None) -> None:
-    """Raises ChapiteauError when a service fails, TimedOutError when it takes too long."""
+def wait_until_ready(
+    client: Client, timeout: float | None, why_over: Callable[[], ChapiteauError | None]
+) -> None:
+    """Raises ChapiteauError when a service fails, TimedOutError when it takes too long.
+
+    `why_over` tells why a supervisor that has gone meanwhile ended by itself.
+    """
     clock = SystemClock()
     begun = clock.now()
     end = begun + (_DEFAULT if timeout is None else timeout)
     while True:
         status = _status(client, clock.now() - begun)
+        if status is None and (error := why_over()) is not None:
+            raise error
         if status is not None:
             pending, failed = standing(status)
             if failed:

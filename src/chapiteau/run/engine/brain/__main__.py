@@ -15,7 +15,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
 from chapiteau.run.engine.brain.own import own_services
-from chapiteau.run.engine.brain.rescue import rescue
+from chapiteau.run.engine.brain.succession.rescue import rescue
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.link import KeeperLink
@@ -50,16 +50,17 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
         control = await _open_control(supervisor)
     except ChapiteauError as exc:
         _leave_word(run_dir, exc)
-        await _quit(link, exc.exit_code)
+        await _quit(link, exc.exit_code, exc)
         return exc.exit_code
     link.tell("notify", text="READY=1")
-    await supervisor.finished.wait()
-    if supervisor.last_words is not None:
-        _leave_word(run_dir, supervisor.last_words)
+    ending = supervisor.ending
+    await ending.finished.wait()
+    if ending.last_words is not None:
+        _leave_word(run_dir, ending.last_words)
     await control.close()
     supervisor.close()
-    await _quit(link, supervisor.exit_code)
-    return supervisor.exit_code
+    await _quit(link, ending.code, ending.last_words)
+    return ending.code
 
 
 async def _open_control(supervisor: Supervisor) -> "ControlServer":
@@ -91,10 +92,10 @@ def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:
         write_atomic(run_dir / "failure.json", json.dumps(word).encode(), mode=0o600)
 
 
-async def _quit(link: KeeperLink, code: int) -> None:
+async def _quit(link: KeeperLink, code: int, why: ChapiteauError | None) -> None:
     link.on_gone = lambda: None  # from here on its end is what we want
     with contextlib.suppress(ChapiteauError):
-        await link.ask("quit", code=code)
+        await link.ask("quit", code=code, why=why.what if why is not None else "")
     link.close()
 
 

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
-from chapiteau.core.graph import layers
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
+from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
-from chapiteau.run.engine.brain.leftovers import Roll, end_leftovers
 from chapiteau.run.engine.brain.sampling import Sampler
 from chapiteau.run.engine.brain.snapshot import picture
+from chapiteau.run.engine.brain.succession.leftovers import Roll, end_leftovers
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.brain.wanted import Wanted
 from chapiteau.run.engine.eventlog import EventLog
@@ -71,15 +71,12 @@ class Supervisor:
         self.brain_restarts = self.keeper_pid = 0
         self.own_services: dict[str, Service] = {}  # ours, like the dashboard
         self.limits_missing: dict[str, str] = {}
-        self.exit_code = 0
-        self.last_words: ChapiteauError | None = None  # why it ended by itself
-        self.finished = asyncio.Event()
+        self.ending = Ending(self)
         self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
         self._roll = Roll(run_dir / "processes.json")
         self._meter, self._sampler = Meter(self.clock), Sampler(self.clock)
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
-        self._stopping: asyncio.Task[None] | None = None
         self._beside: dict[str, Beside] = {}
         self._drops: dict[Stream, tuple[float, int]] = {}
 
@@ -114,8 +111,8 @@ class Supervisor:
         self.ground.say(
             "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
         )
-        if hello["asked"] or hello["notes"].get("stopping"):
-            self.end("goes on with the shutdown that the brain before began")
+        self.ending.promise()
+        if self.ending.go_on(hello):
             return
         self._switch_on(set(only))
         for runner in self.runners.values():
@@ -154,7 +151,7 @@ class Supervisor:
 
     async def do(self, verb: str, runner: Runner, options: dict[str, Any], who: str) -> None:
         """A command that no person gave."""
-        if self._stopping is None:
+        if not self.ending.begun:
             await self._doing(DEEDS[verb], runner, options, verb, who)
 
     def folder_of(self, runner: Runner) -> Path:
@@ -200,19 +197,10 @@ class Supervisor:
         self._roll.changed(self)
         for name in self._waiting_for(runner.name):
             self.runners[name].look_again()
-        if self._wanted is not None and self._stopping is None:
+        if self._wanted is not None and not self.ending.begun:
             done = runner.spec.one_shot and runner.state == "completed"
             self._wanted.put(runner.name, {**runner.facts(), "completed": done})
-        if (
-            runner.spec.essential
-            and (runner.on or runner.refused)
-            and runner.gave_up
-            and self._stopping is None
-        ):
-            self.exit_code = 1
-            why = f"{runner.name} is essential and is down: {runner.reason or 'failed'}"
-            self.last_words = ChapiteauError(why, hint=f"chapiteau logs {runner.name}")
-            self.end(why)
+        self.ending.look_at(runner)
 
     def _waiting_for(self, name: str) -> list[str]:
         """Services that wait, and this one is among what they may wait for."""
@@ -232,10 +220,11 @@ class Supervisor:
         """The keeper passes on a signal, or the death of the terminal that started us."""
         if what == "reload":
             self.ground.run(self._reload_config())
-        elif self._stopping is not None and what == "stop":
-            self.hurry()
+        elif self.ending.begun and what == "stop":
+            self.ending.hurry()
         else:
-            self.end("asked by a signal" if what == "stop" else "whoever started it has gone")
+            gone = "whoever started it has gone"
+            self.ending.begin("asked by a signal" if what == "stop" else gone)
 
     async def _reload_config(self) -> None:
         outcome = await self.apply_config(dry_run=False, who="SIGHUP")
@@ -282,7 +271,7 @@ class Supervisor:
         self, verb: str, service: str, options: Mapping[str, Any], who: str
     ) -> Outcome:
         """Do it on every service that is meant, side by side; say what happened."""
-        if self._stopping is not None and verb not in ("stop", "signal", "reopen"):
+        if self.ending.begun and verb not in ("stop", "signal", "reopen"):
             return Outcome(ok=False, error="the supervisor is shutting down", exit_code=4)
         try:
             names = select(service, list(self.runners), own=self.own_services)
@@ -331,15 +320,15 @@ class Supervisor:
 
     async def upgrade(self, who: str) -> Outcome:
         """Keeper and brain become those that are installed now; services go on."""
-        from chapiteau.run.engine.brain.renewal import renew
+        from chapiteau.run.engine.brain.succession.renewal import renew
 
         return await renew(self, who)
 
     async def shutdown(self, who: str, *, force: bool = False) -> None:
         """Stop everything, then the supervisor. Returns at once; with `force` without grace."""
-        self.end(f"asked by {who}")
+        self.ending.begin(f"asked by {who}")
         if force:
-            self.hurry()
+            self.ending.hurry()
 
     def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
         """A plugin, or another program, has something to say."""
@@ -366,43 +355,16 @@ class Supervisor:
             await asyncio.sleep(1.0)
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────
-    def end(self, why: str) -> None:
-        """Begin the shutdown, once."""
-        if self._stopping is None:
-            self.ground.say("supervisor.stopping", why)
-            self.link.tell("notify", text="STOPPING=1")
-            self.link.tell("note", name="stopping", value=True)
-            for beside in self._beside.values():
-                beside.end()
-            self._stopping = asyncio.ensure_future(self._ending())
+    def end_helpers(self) -> None:
+        """Nothing begins by itself any more."""
+        for beside in self._beside.values():
+            beside.end()
 
-    def hurry(self) -> None:
-        """Asked again: no more grace."""
-        for runner in self.runners.values():
-            for instance in list(runner.instances()):
-                self.ground.kill(instance)
-
-    async def _ending(self) -> None:
-        """In the reverse order of the start: who needs others goes first."""
-        order = layers(
-            {
-                name: (*r.spec.needs, *r.spec.after)
-                for name, r in self.runners.items()
-                if name not in self.own_services  # plugins and page see the others end
-            }
-        )
-        try:
-            async with asyncio.timeout(self.spec.project.stop_deadline):
-                for group in [*reversed(order), list(self.own_services)]:
-                    await asyncio.gather(*(self.runners[name].stop() for name in group))
-        except TimeoutError:
-            self.ground.say("supervisor.stopping", "the deadline is over: killing what is left")
-            self.hurry()
-            await asyncio.sleep(0.3)
+    def forget_wishes(self) -> None:
+        """A clean end: nothing is left to remember."""
         if self._wanted is not None:
             self._wanted.clear()
         self._roll.clear()
-        self.finished.set()
 
     def close(self) -> None:
         """Let go of everything; the processes have ended."""

@@ -348,6 +348,8 @@ class Keeper:
 
     def _quit(self, message: Message) -> None:
         self._code = int(message.get("code", 0))
+        if why := message.get("why"):
+            say(f"ends with exit code {self._code}: {why}")
 
     def become_next(self, message: Message) -> None:
         """Become another keeper by exec: the pid stays, so we stay the parent. Raises OSError."""

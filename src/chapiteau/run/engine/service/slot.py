@@ -128,7 +128,7 @@ class Slot:
             data={"hint": exc.hint},
         )  # fmt: skip
         end = End(spawn_error=exc.what, asked=self.state is State.STOPPING)
-        self._judged(end, {"text": exc.what, "hint": exc.hint})
+        self._judged(end, {"text": exc.what, "hint": exc.hint, "code": exc.shell_code})
 
     def _ask_to_end(self) -> None:
         if self.instance is None:

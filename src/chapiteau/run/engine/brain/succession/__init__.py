@@ -1,0 +1,1 @@
+"""What one brain, keeper or supervisor leaves to the next, and how the next takes it."""
