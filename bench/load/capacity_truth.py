@@ -11,7 +11,7 @@ import argparse
 import time
 from collections import Counter
 
-from chapiteau.load.logic.capacity.search import SearchPlan
+from chapiteau.load.logic.capacity.steps import SearchPlan
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.testing import Queue, mmc_capacity, simulated_search
 

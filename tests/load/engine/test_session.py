@@ -22,6 +22,7 @@ from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.totals import Totals
 from tests.load.engine.server import Asked, answer, serving
+from tests.support import wait_for_async
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,6 +117,39 @@ async def test_a_cancelled_request_gives_up_its_connection() -> None:
     assert server.connections == 2
     assert counted.rows["GET /hang"].failures == {"given up": 1}
     assert counted.rows["GET /hang"].latency.high >= 45_000
+
+
+async def test_a_request_that_the_end_of_the_test_cuts_off_is_no_error() -> None:
+    async def never(_asked: Asked) -> bytes:
+        await asyncio.sleep(30)
+        return answer()
+
+    async with serving(never) as server, session(server.url) as s:
+        waiting = asyncio.create_task(s.get("/hang"))
+        await wait_for_async(lambda: server.asked)
+        s.tally.stopping = True
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+        counted = totals(s)
+
+    row = counted.rows["GET /hang"]
+    assert (row.bad, row.failures, row.cut, row.answered, row.count) == (0, {}, 1, 0, 1)
+
+
+@pytest.mark.parametrize("status", ["307 Temporary Redirect", "308 Permanent Redirect"])
+async def test_a_body_that_is_sent_again_elsewhere_keeps_its_type(status: str) -> None:
+    async def move(asked: Asked) -> bytes:
+        return answer() if asked.path == "/new" else answer(b"", status, "Location: /new")
+
+    async with serving(move) as server, session(server.url) as s:
+        await s.post("/old", json={"n": 1}, headers={"Content-Type": "application/x+json"})
+        await s.post("/old", data={"form": "field"})
+
+    again = [asked for asked in server.asked if asked.path == "/new"]
+    assert [asked.body for asked in again] == [b'{"n":1}', b"form=field"]
+    assert "content-type: application/x+json" in again[0].head
+    assert "content-type: application/x-www-form-urlencoded" in again[1].head
 
 
 async def test_a_connection_that_died_while_idle_is_replaced_unseen() -> None:

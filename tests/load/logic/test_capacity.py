@@ -10,7 +10,8 @@ import pytest
 
 from chapiteau.load.logic.capacity.evidence import Batch, Evidence
 from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
-from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.capacity.search import search
+from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchPlan, Step
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.settings import LoadTest
 

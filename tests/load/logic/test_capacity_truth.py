@@ -9,7 +9,7 @@ import math
 
 import pytest
 
-from chapiteau.load.logic.capacity.search import Answer, SearchPlan
+from chapiteau.load.logic.capacity.steps import Answer, SearchPlan
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.testing import (
     Leaking,

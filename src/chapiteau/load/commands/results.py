@@ -82,7 +82,7 @@ def show(*, number: int, as_json: bool, config: str | None) -> int:
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["html", "json", "csv", "junit", "markdown"]),
+    type=click.Choice(["html", "json", "csv", "junit", "markdown", "md"]),
     default="html",
     show_default=True,
 )

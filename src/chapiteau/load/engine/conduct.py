@@ -1,6 +1,7 @@
 """One load test from its settings to its stored result."""
 
 import asyncio
+import math
 import os
 import platform
 import signal
@@ -17,7 +18,7 @@ from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.capacity.guard import late_by, limited_by
+from chapiteau.load.logic.judging import cut_short, run_verdict
 from chapiteau.load.logic.objective import Finding, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
 from chapiteau.load.logic.settings import LoadTest, shape_of
@@ -130,7 +131,9 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     early = bool(aborted or interrupted or test.iterations)
     lasted = min(shape.seconds, took) if early else shape.seconds
     findings = judge(objectives, totals, lasted)
-    verdict = _verdict(findings, aborted, totals, lasted, interrupted=bool(interrupted))
+    verdict = run_verdict(findings, aborted, totals, lasted)
+    if interrupted:
+        verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
     return document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
@@ -212,15 +215,16 @@ def live_state(
 
 
 def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:
-    """Abort limits that the last whole second misses."""
+    """Abort limits that the last whole second misses; checks and sessions count from the start."""
     last = Totals(watched(limits))
+    last.rows, last.checks, last.iterations = totals.rows, totals.checks, totals.iterations
     for key in last.series:
         part = totals.series[key].get(second - 1)
         if part is None:
             return
         last.series[key][second - 1] = part
     for finding in judge(limits, last, 1.0):
-        if not finding.met:
+        if not finding.met and not math.isnan(finding.value):
             yield finding
 
 
@@ -239,45 +243,6 @@ def _refuse_broken(totals: Totals) -> None:
     what = max(totals.crashes, key=lambda w: totals.crashes[w], default="it failed")
     sample = totals.samples.get(what, "").strip()
     raise ScenarioError(f"no session came as far as sending a request: {what}", hint=sample)
-
-
-def _verdict(
-    findings: Sequence[Finding],
-    aborted: Sequence[Finding],
-    totals: Totals,
-    seconds: float,
-    *,
-    interrupted: bool,
-) -> dict[str, Any]:
-    ended = " (stopped early)" if interrupted else ""
-    if aborted:
-        first = aborted[0]
-        line = (
-            f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
-        )
-        return {"word": "not met", "line": line, "exit_code": 1}
-    if not totals.requests:
-        return {"word": "unsure", "line": "no request was sent" + ended, "exit_code": 2}
-    if not any(row.statuses for row in totals.rows.values()):
-        kinds = sorted({kind for row in totals.rows.values() for kind in row.failures})
-        line = f"no request was answered: {', '.join(kinds)}"
-        return {"word": "broken", "line": line, "exit_code": 4}
-    if not findings:
-        rate = totals.requests / max(seconds, 1e-9)
-        line = f"measured {rate:.4g} requests/s; no objective was given to judge by{ended}"
-        return {"word": "none", "line": line, "exit_code": 0}
-    missed = [finding for finding in findings if not finding.met]
-    objectives = [finding.objective for finding in findings]
-    own = limited_by(totals) or late_by(totals, objectives)
-    if missed and own:
-        line = f"the load generator was the limit ({own}): nothing is said about the service{ended}"
-        return {"word": "generator-limited", "line": line, "exit_code": 3}
-    if missed:
-        first = missed[0]
-        line = f"not met: {first.objective.text} was {first.objective.show(first.value)}{ended}"
-        return {"word": "not met", "line": line, "exit_code": 1}
-    held = ", ".join(finding.objective.text for finding in findings)
-    return {"word": "met", "line": f"met: {held}{ended}", "exit_code": 0}
 
 
 @contextmanager

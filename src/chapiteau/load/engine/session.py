@@ -16,6 +16,7 @@ from chapiteau.load.logic.http.http1 import Headers
 __all__ = ["Session"]
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CONTENT: Final = ("content-type", "content-encoding", "content-language")
 _MOST_HOPS: Final = 10
 _MILLION: Final = 1_000_000.0
 
@@ -189,8 +190,12 @@ class Session:
         else:
             kind = "given up"
         second = int(intended - self._tally.zero)
-        row.failures[kind] += 1
         row.latency[second].append(int((now - intended) * _MILLION))
+        if self._tally.stopping and not isinstance(error, ExchangeError):
+            # The test was ended, not the service's patience: no error, and at least this late.
+            row.cut += 1
+            return
+        row.failures[kind] += 1
         row.bad[second] += 1
 
     def _dressed(self, prepared: Prepared) -> bytes:
@@ -214,9 +219,9 @@ class Session:
                 return exchange
             if exchange.status == 303 or (exchange.status in {301, 302} and method == "POST"):
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
-            options: Options = (
-                {"name": prepared.row.name, "data": body} if body else {"name": prepared.row.name}
-            )
+            options: Options = {"name": prepared.row.name}
+            if body:
+                options |= {"data": body, "headers": _content_fields(prepared)}
             hop = self._client.prepare(method, urls.redirected(at, location), options)
             at = hop.address
             exchange = Exchange(
@@ -234,6 +239,12 @@ class Session:
         )
         self._failed(prepared, intended, endless)
         raise endless
+
+
+def _content_fields(prepared: Prepared) -> dict[str, str]:
+    """What describes a body, for when it is sent again elsewhere (RFC 9110, 15.4.8)."""
+    fields = Headers(prepared.head)
+    return {name: value for name in _CONTENT if (value := fields.get(name))}
 
 
 def _excerpt(response: Response) -> str:

@@ -114,6 +114,7 @@ class Worker:
                 await crowd.keep(
                     lambda at: round(shape.level(at)), shape.seconds, self._stop, sessions
                 )
+            self._tally.stopping = self._stop.is_set()
             cut = await crowd.drain(0.0 if self._stop.is_set() else order["drain"])
         finally:
             reports.cancel()

@@ -42,6 +42,11 @@ class Objective:
         return self.metric in {"rate", "checks"}
 
     @property
+    def timed(self) -> bool:
+        """Whether it is about how long answers take."""
+        return self.metric in {"quantile", "mean", "max"}
+
+    @property
     def allowed(self) -> float | None:
         """Share of requests that may miss it; None when it is not about single requests."""
         if self.metric == "quantile":
@@ -172,8 +177,8 @@ def _value(objective: Objective, totals: Totals, seconds: float) -> float:
     if objective.metric in {"checks", "failed"}:
         return passed_share(objective, totals)
     whole = totals.whole(objective.of)
-    if not whole.count:
-        return math.nan
+    if not whole.count or (objective.timed and not totals.answered(objective.of)):
+        return math.nan  # how fast a connection is refused is no latency of the service
     if objective.metric == "quantile":
         return whole.latency.quantile(objective.quantile) / 1e6
     if objective.metric == "errors":

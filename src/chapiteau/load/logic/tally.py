@@ -22,7 +22,9 @@ _SAMPLE: Final = 4_000  # characters of a traceback or a body kept as a sample
 class Row:
     """Requests of one name."""
 
-    __slots__ = ("bad", "failures", "latency", "name", "received", "service", "statuses", "tags")
+    __slots__ = (
+        "bad", "cut", "failures", "latency", "name", "received", "service", "statuses", "tags",
+    )  # fmt: skip
 
     def __init__(self, name: str, tags: tuple[str, ...] = ()) -> None:
         self.name = name
@@ -33,6 +35,7 @@ class Row:
         self.bad: defaultdict[int, int] = defaultdict(int)
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.received = 0
+        self.cut = 0  # ended by us before an answer came
 
     def flush(self) -> Frame | None:
         """What came since the last time; None when nothing did."""
@@ -53,12 +56,13 @@ class Row:
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "failures": dict(self.failures),
             "received": self.received,
+            "cut": self.cut,
         }
         if self.tags:
             frame["tags"] = list(self.tags)
         self.statuses.clear()
         self.failures.clear()
-        self.received = 0
+        self.received = self.cut = 0
         return frame
 
 
@@ -72,6 +76,7 @@ class Tally:
         self.ended = 0
         self.dropped = 0
         self.retried = 0
+        self.stopping = False  # the test is being ended early: what is cut off is no error
         self._most = most_names
         self._rows: dict[str, Row] = {}
         self._iterations: dict[str, list[int]] = {}
@@ -141,6 +146,7 @@ class Tally:
         self._metrics.clear()
         self.lag.clear()
         self.started = self.ended = self.dropped = self.retried = 0
+        self.stopping = False
         self.zero = zero
 
     def flush(self) -> Frame:

@@ -44,12 +44,18 @@ class RowTotal:
     failures: dict[str, int] = field(default_factory=dict)
     bad: int = 0
     received: int = 0
+    cut: int = 0  # ended by us before an answer came
     pace: dict[int, int] = field(default_factory=dict)  # second → requests
 
     @property
     def count(self) -> int:
         """Requests that ended, well or not."""
         return self.latency.count
+
+    @property
+    def answered(self) -> int:
+        """Requests to which an answer came, good or bad."""
+        return self.count - self.cut - sum(self.failures.values())
 
 
 class Totals:
@@ -108,6 +114,7 @@ class Totals:
         _add_counts(row.statuses, frame["statuses"])
         _add_counts(row.failures, frame["failures"])
         row.received += frame["received"]
+        row.cut += frame.get("cut", 0)
 
     def _metric(self, name: str, frame: Frame) -> None:
         kind = frame["kind"]
@@ -136,6 +143,11 @@ class Totals:
     def bad(self) -> int:
         """Requests without an answer, or with one that was not expected."""
         return sum(row.bad for row in self.rows.values())
+
+    def answered(self, key: str = "") -> int:
+        """Requests of a name, tag or ("") all, to which an answer came."""
+        rows = self.rows.values()
+        return sum(row.answered for row in rows if key in {"", row.name} or key in row.tags)
 
     @property
     def own_failures(self) -> int:

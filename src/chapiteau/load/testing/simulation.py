@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from chapiteau.load.logic.arrivals import poisson
 from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.capacity.guard import Guard, recovered_after, what_rises
-from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.capacity.search import search
+from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchPlan, Step
 from chapiteau.load.logic.objective import Objective
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Second, Totals

@@ -31,7 +31,8 @@ from chapiteau.load.logic.capacity.guard import (
     what_rises,
 )
 from chapiteau.load.logic.capacity.saturation import what_saturates
-from chapiteau.load.logic.capacity.search import Answer, Observed, SearchPlan, Step, search
+from chapiteau.load.logic.capacity.search import search
+from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchEnded, SearchPlan, Step
 from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import document, timeline
 from chapiteau.load.logic.shape import steady
@@ -73,7 +74,10 @@ async def seek(
         with interruptible(team) as interrupted:
             answer = await seeker.run(interrupted)
     seconds = clock.now() - zero
-    return _document(job, answer, seeker, calibration, started, seconds)
+    made = _document(job, answer, seeker, calibration, started, seconds)
+    if interrupted:
+        made["verdict"]["exit_code"] = 128 + interrupted[0]
+    return made
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +124,8 @@ class _Seeker:
         try:
             step = next(steps)
             while True:
-                if interrupted:
-                    return Answer(outcome="unsure", notes=("stopped before the end",))
                 observed = await self.step(step)
-                step = steps.send(observed)
+                step = steps.throw(SearchEnded()) if interrupted else steps.send(observed)
         except StopIteration as end:
             answer: Answer = end.value
             return answer

@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from chapiteau.load.logic.capacity.search import Answer, Done
+from chapiteau.load.logic.capacity.steps import Answer, Done
 from chapiteau.load.logic.settings import LoadTest
 
 __all__ = ["capacity_part", "capacity_verdict"]

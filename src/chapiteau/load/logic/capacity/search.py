@@ -12,15 +12,22 @@ allowed everywhere: it can only make the answer lower.
 
 import math
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from chapiteau.load.logic.capacity.evidence import Evidence
+from chapiteau.load.logic.capacity.steps import (
+    Answer,
+    Done,
+    Observed,
+    Outcome,
+    Phase,
+    SearchEnded,
+    SearchPlan,
+    Step,
+)
 
-__all__ = ["Answer", "Done", "Observed", "Phase", "SearchPlan", "Step", "search"]
-
-Phase = Literal["probe", "climb", "bisect", "hold", "push", "recover"]
-Outcome = Literal["kept", "missed", "generator-limited", "unsure"]
+__all__ = ["search"]
 
 _CLIMB: Final = 1.5
 _GAP: Final = 1.06  # bisection ends when the bracket is this narrow
@@ -38,75 +45,6 @@ _LATE_EXPECTED: Final = 0.5  # late requests that a step at the limit should hol
 _ENOUGH_LATE: Final = 3.0  # … and a hold, to tell anything
 _LONGEST_ROUGH: Final = 30.0
 _BETWEEN: Final = 1.5  # seconds that go by between two steps
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchPlan:
-    """What the search may spend."""
-
-    budget: float = 300.0  # seconds
-    hold: float = 60.0  # seconds of the confirming hold
-    rough: float = 6.0  # seconds of a climbing or bisecting step
-    max_rate: float = math.inf
-    batch: float = 5.0
-
-    @property
-    def least_hold(self) -> float:
-        """A hold shorter than this says nothing."""
-        return min(self.hold, 4 * self.batch)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One piece of load: this many sessions a second (0: one user, one session after the other)."""
-
-    phase: Phase
-    rate: float
-    seconds: float
-    warm: float = 1.0  # seconds at the start that don't count
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """What a step has shown. Times in seconds."""
-
-    rate: float  # sessions a second that were asked for
-    reached: float  # requests a second that were sent
-    sessions: float  # sessions a second that ended
-    evidence: tuple[Evidence, ...]
-    p50: float | None = None
-    p99: float | None = None
-    errors: float = 0.0
-    running: float = 0.0  # sessions on their way, on average
-    overloaded: str = ""  # why the guard ended the step early; "" when it did not
-    limited: str = ""  # why the generator could not put all of the load on
-    late: str = ""  # why a miss may be the generator's
-    rising: str = ""  # what rose during the step, for holds
-    seconds: float = 0.0  # how long it really took
-    recovery: float | None = None  # seconds until latency was normal again, for `recover`
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A step with what came of it."""
-
-    step: Step
-    observed: Observed
-    outcome: Outcome
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The end of a search. `held` sessions a second were kept, `failed` is the next that wasn't."""
-
-    outcome: Literal["found", "at least", "none", "unsure", "generator-limited"]
-    held: float = 0.0
-    failed: float | None = None
-    held_requests: float = 0.0  # the same in requests a second
-    low: float = 0.0  # the bracket when unsure
-    steps: tuple[Done, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 Search = Generator[Step, Observed, Answer]
@@ -127,6 +65,15 @@ class _Search:
 
     # ── the whole way ─────────────────────────────────────────────────────────────────────────
     def run(self) -> Search:
+        try:
+            return (yield from self.whole())
+        except SearchEnded:
+            kept = [d.step.rate for d in self.done if d.outcome == "kept"]
+            self.notes.append("stopped before the end")
+            low = max(kept, default=0.0)
+            return self.answer("unsure", low=low, failed=self.lowest_failed(above=low))
+
+    def whole(self) -> Search:
         probe = yield from self.step(Step(phase="probe", rate=0.0, seconds=self.probe_seconds()))
         if probe.outcome != "kept":
             if probe.outcome == "generator-limited":

@@ -20,9 +20,10 @@ _FORMS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
     "csv": as_csv,
     "junit": as_junit,
     "markdown": as_markdown,
+    "md": as_markdown,
 }
 
 
 def rendered(document: dict[str, Any], form: str) -> str:
-    """The result as html, json, csv, junit or markdown."""
+    """The result as html, json, csv, junit, markdown or md."""
     return _FORMS[form](document)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 from xml.sax.saxutils import escape, quoteattr
 
-from chapiteau.load.logic.report.text import mark, seconds
+from chapiteau.load.logic.report.text import mark, seconds, sign
 
 __all__ = ["as_csv", "as_junit", "as_markdown"]
 
@@ -89,8 +89,7 @@ def as_markdown(document: dict[str, Any]) -> str:
     if verdict["findings"]:
         lines += ["| objective | measured | |", "|---|---|---|"]
         lines += [
-            f"| {_plain(f['objective'])} | {f['shown']} | {'✓' if f['met'] else '✗'} |"
-            for f in verdict["findings"]
+            f"| {_plain(f['objective'])} | {f['shown']} | {sign(f)} |" for f in verdict["findings"]
         ]
         lines.append("")
     lines += [

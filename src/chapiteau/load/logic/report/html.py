@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.core.units import format_duration, format_size
 from chapiteau.load.logic.report.style import STYLE
 from chapiteau.load.logic.report.svg import Line, chart, spark
-from chapiteau.load.logic.report.text import mark, seconds
+from chapiteau.load.logic.report.text import mark, seconds, sign
 
 __all__ = ["as_html"]
 
@@ -64,11 +64,12 @@ def _banner(document: dict[str, Any]) -> str:
 
 
 def _finding(finding: dict[str, Any]) -> str:
-    style, sign = ("good", "✓") if finding["met"] else ("bad", "✗")
+    shown = sign(finding)
+    style = {"✓": "good", "✗": "bad"}.get(shown, "warn")
     breach = finding["first_breach_s"]
     when = f", first missed after {breach} s" if breach is not None and not finding["met"] else ""
     return (
-        f'<li><span class="{style}">{sign}</span> {escape(finding["objective"])}: '
+        f'<li><span class="{style}">{shown}</span> {escape(finding["objective"])}: '
         f"<b>{escape(finding['shown'])}</b>{when}</li>"
     )
 

@@ -96,12 +96,17 @@ def _grid(
             f'<text class="tick" x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">'
             f"{escape(y_text(value))}</text>"
         )
+    said = ""
     for step in range(6):
         value = x.low + (x.high - x.low) * step / 5
+        text = x_text(value)
+        if text == said:
+            continue  # a short axis has fewer marks than places for them
+        said = text
         parts.append(
             f'<text class="tick" x="{x.at(value):.1f}" y="{HEIGHT - 8}" '
             f'text-anchor="{"start" if step == 0 else "end" if step == 5 else "middle"}">'
-            f"{escape(x_text(value))}</text>"
+            f"{escape(text)}</text>"
         )
     return parts
 

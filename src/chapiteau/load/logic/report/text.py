@@ -5,7 +5,7 @@ from typing import Any
 from chapiteau.core.text import printable, sparkline, table
 from chapiteau.core.units import format_duration, format_size
 
-__all__ = ["as_text", "mark", "progress", "seconds"]
+__all__ = ["as_text", "mark", "progress", "seconds", "sign"]
 
 _MARKS = {"met": "✓", "not met": "✗", "unsure": "?", "generator-limited": "!", "broken": "✗"}
 _HEAD = ("requests", "n", "/s", "errors", "p50", "p90", "p99", "max")
@@ -14,6 +14,13 @@ _HEAD = ("requests", "n", "/s", "errors", "p50", "p90", "p99", "max")
 def mark(word: str) -> str:
     """The sign of a verdict."""
     return _MARKS.get(word, "·")
+
+
+def sign(finding: dict[str, Any]) -> str:
+    """✓ kept, ✗ missed, ? when there was nothing to judge by."""
+    if finding["value"] is None:
+        return "?"
+    return "✓" if finding["met"] else "✗"
 
 
 def seconds(value: float | None) -> str:
@@ -25,9 +32,7 @@ def as_text(document: dict[str, Any]) -> str:
     """Some lines, at most 30 rows of requests."""
     verdict = document["verdict"]
     lines = [f"{mark(verdict['word'])} {verdict['line']}"]
-    for finding in verdict["findings"]:
-        sign = "✓" if finding["met"] else "✗"
-        lines.append(f"  {sign} {finding['objective']}: {finding['shown']}")
+    lines += [f"  {sign(f)} {f['objective']}: {f['shown']}" for f in verdict["findings"]]
     lines += _capacity(document.get("capacity"))
     if comparison := document.get("comparison"):
         lines += [f"  · against the baseline: {comparison['word']}"]

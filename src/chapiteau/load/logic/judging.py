@@ -1,0 +1,66 @@
+"""What a run has shown, in one word, one line and an exit code."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from chapiteau.core.units import format_duration
+from chapiteau.load.logic.capacity.guard import late_by, limited_by
+from chapiteau.load.logic.objective import Finding
+from chapiteau.load.logic.totals import Totals
+
+__all__ = ["cut_short", "run_verdict"]
+
+
+def run_verdict(
+    findings: Sequence[Finding], aborted: Sequence[Finding], totals: Totals, seconds: float
+) -> dict[str, Any]:
+    """Word, line and exit code: 0 met (or nothing to judge by), 1 not met, 2 unsure, 3 the
+    generator was the limit, 4 broken."""
+    if aborted:
+        first = aborted[0]
+        line = (
+            f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
+        )
+        return _verdict("not met", line, 1)
+    if not totals.requests:
+        return _verdict("unsure", "no request was sent", 2)
+    if not totals.answered():
+        kinds = sorted({kind for row in totals.rows.values() for kind in row.failures})
+        return _verdict("broken", f"no request was answered: {', '.join(kinds) or 'cut off'}", 4)
+    if not findings:
+        rate = totals.requests / max(seconds, 1e-9)
+        line = f"measured {rate:.4g} requests/s; no objective was given to judge by"
+        return _verdict("none", line, 0)
+    missed = [finding for finding in findings if not finding.met]
+    own = limited_by(totals) or late_by(totals, [finding.objective for finding in findings])
+    if missed and own:
+        line = f"the load generator was the limit ({own}): nothing is said about the service"
+        return _verdict("generator-limited", line, 3)
+    if missed:
+        first = missed[0]
+        line = f"not met: {first.objective.text} was {first.objective.show(first.value)}"
+        return _verdict("not met", line, 1)
+    held = ", ".join(finding.objective.text for finding in findings)
+    return _verdict("met", f"met: {held}", 0)
+
+
+def cut_short(
+    verdict: dict[str, Any], seconds: float, planned: float, signal: int
+) -> dict[str, Any]:
+    """The verdict of a run that a signal has ended: what was kept so far is no proof for the rest.
+
+    The exit code is the signal's, as a shell gives it: 130 after Ctrl-C.
+    """
+    word = "unsure" if verdict["word"] == "met" else verdict["word"]
+    line = verdict["line"].replace("met: ", "kept so far: ", 1) if word == "unsure" else ""
+    return {
+        "word": word,
+        "line": (line or verdict["line"])
+        + f" (stopped early, after {format_duration(round(seconds, 1))} of "
+        + f"{format_duration(planned)})",
+        "exit_code": 128 + signal,
+    }
+
+
+def _verdict(word: str, line: str, code: int) -> dict[str, Any]:
+    return {"word": word, "line": line, "exit_code": code}

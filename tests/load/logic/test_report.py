@@ -1,0 +1,115 @@
+"""What a report shows: the same figures everywhere, none that contradicts another."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.logic.judging import cut_short, run_verdict
+from chapiteau.load.logic.objective import judge, parse_objectives
+from chapiteau.load.logic.report import rendered
+from chapiteau.load.logic.report.document import Facts, document, latency_figures
+from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.totals import Totals
+
+FIGURES = ("p50", "p90", "p95", "p99", "p999", "max")
+
+
+def made(totals: Totals, objective: str = "", seconds: float = 3.0) -> dict[str, Any]:
+    objectives = parse_objectives(objective)
+    findings = judge(objectives, totals, seconds)
+    facts = Facts(
+        kind="run", name="shop", target="http://127.0.0.1:1/", started=0.0, seconds=seconds, plan={}
+    )
+    return document(facts, totals, run_verdict(findings, (), totals, seconds), findings)
+
+
+def refused(count: int = 20) -> Totals:
+    """Nobody listens: every request fails at once."""
+    tally, totals = Tally(), Totals()
+    row = tally.row("GET /")
+    for _ in range(count):
+        row.latency[0].append(150)
+        row.bad[0] += 1
+        row.failures["connection refused"] += 1
+    totals.add(tally.flush())
+    return totals
+
+
+def served(seconds: int) -> Totals:
+    tally, totals = Tally(), Totals()
+    row = tally.row("GET /")
+    for second in range(seconds):
+        row.latency[second] += [1000, 2000, 90_000]
+        row.statuses[200] += 3
+    totals.add(tally.flush())
+    return totals
+
+
+@given(st.lists(st.integers(0, 100_000_000), min_size=1, max_size=300))
+def test_percentiles_rise_up_to_the_maximum(values: list[int]) -> None:
+    figures = latency_figures(Histogram.of(values))
+
+    shown = [figures[name] for name in FIGURES]
+    assert shown == sorted(shown)  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("objective", ["p99 < 1s", "mean < 1s", "max < 1s"])
+def test_a_service_that_nobody_answers_for_keeps_no_time_limit(objective: str) -> None:
+    found = made(refused(), objective)
+
+    (finding,) = found["verdict"]["findings"]
+    assert (found["verdict"]["word"], found["verdict"]["exit_code"]) == ("broken", 4)
+    assert (finding["met"], finding["value"], finding["shown"]) == (False, None, "no data")
+    for form in ("html", "md", "junit"):
+        assert "✓" not in rendered(found, form)
+
+
+def test_an_axis_says_nothing_twice() -> None:
+    for seconds in (2, 3, 4, 7, 60):
+        html = rendered(made(served(seconds)), "html")
+        axis = re.findall(r">(\d+:\d\d)<", html.split("</svg>")[0])
+        assert len(axis) == len(set(axis)) >= 2, seconds
+
+
+def test_what_was_kept_until_a_signal_is_no_proof() -> None:
+    met = {"word": "met", "line": "met: p99 < 1s", "exit_code": 0}
+    missed = {"word": "not met", "line": "not met: p99 < 1s was 2s", "exit_code": 1}
+
+    assert cut_short(met, 3.04, 30.0, 2) == {
+        "word": "unsure",
+        "line": "kept so far: p99 < 1s (stopped early, after 3s of 30s)",
+        "exit_code": 130,
+    }
+    assert cut_short(missed, 3.0, 30.0, 15)["word"] == "not met"
+    assert cut_short(missed, 3.0, 30.0, 15)["exit_code"] == 143
+
+
+def test_a_name_and_a_failure_are_only_text() -> None:
+    tally, totals = Tally(), Totals()
+    row = tally.row("<img src=x onerror=alert(1)>|`")
+    row.latency[0].append(5)
+    row.statuses[200] += 1
+    tally.crash("</pre><script>alert(2)</script>", "]]><script>")
+    totals.add(tally.flush())
+
+    html = rendered(made(totals), "html")
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;img" in rendered(made(totals), "md")
+
+
+def test_the_same_result_gives_the_same_bytes() -> None:
+    for form in ("html", "json", "csv", "junit", "markdown"):
+        assert rendered(made(served(5)), form) == rendered(made(served(5)), form)
+
+
+def test_without_data_there_are_no_figures() -> None:
+    assert set(latency_figures(Histogram()).values()) == {None}
+    assert math.isnan(judge(parse_objectives("p99 < 1s"), Totals(), 1.0)[0].value)
