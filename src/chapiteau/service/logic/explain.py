@@ -23,8 +23,7 @@ MOST: Final = 100  # complaints per request: an answer must not be longer than w
 _SIZED: Final = (list, set, frozenset, tuple)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Complaint:
+class Complaint(msgspec.Struct, frozen=True):
     """One complaint: JSON pointer, a stable code, and words."""
 
     pointer: str
@@ -118,6 +117,7 @@ class Explainer:
         checks = {f.wire: self._of(f.kind) for f in fields}
         simple = {f.wire for f in fields if _is_simple(f.kind)}
         required = [f.wire for f in fields if f.required]
+        needed = frozenset(required)
         unknown = _unknown(kind, list(checks))
         bad_fields = self._bad_fields(fields)
 
@@ -126,16 +126,17 @@ class Explainer:
                 whole(value, path, found)
                 return
             before = len(found)
-            for wire, text in bad_fields({k: v for k, v in value.items() if k in checks}):
+            for wire, text in bad_fields(value.copy()):
                 if text and wire in simple:
                     found.append(Complaint(pointer((*path, wire)), _code(text), text))
                 else:
                     checks[wire](value[wire], (*path, wire), found)
-            found += [
-                Complaint(pointer((*path, wire)), "missing", "must be given")
-                for wire in required
-                if wire not in value
-            ]
+            if not value.keys() >= needed:
+                found += [
+                    Complaint(pointer((*path, wire)), "missing", "must be given")
+                    for wire in required
+                    if wire not in value
+                ]
             unknown(value, path, found)
             if len(found) == before:
                 # Tags, __post_init__ and whatever else only the decoder knows.
@@ -159,6 +160,7 @@ class Explainer:
             kw_only=True,
         )
         convert, strict = msgspec.convert, self._strict
+        known = {f.wire for f in fields}
 
         def bad(rest: dict[str, Any]) -> list[tuple[str, str]]:
             wrong: list[tuple[str, str]] = []
@@ -169,7 +171,7 @@ class Explainer:
                     text, _, inner = str(exc).rpartition(" - at `$.")
                     wire = _FIRST.match(inner)[0]  # type: ignore[index]
                     if wire not in rest:  # no telling which: look at each of them
-                        return [*wrong, *((each, "") for each in rest)]
+                        return [*wrong, *((each, "") for each in rest if each in known)]
                     wrong.append((wire, text))
                     del rest[wire]
                 else:

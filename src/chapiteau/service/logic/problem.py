@@ -1,7 +1,6 @@
 """Problem details (RFC 9457): the one format of every error answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -45,23 +44,16 @@ def phrase(status: int) -> str:
     return _PHRASES.get(status, "Status")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detail:
-    """One thing that is wrong in a request: where, as a JSON pointer (RFC 6901), and what."""
+class Detail(msgspec.Struct, frozen=True, kw_only=True, rename={"place": "in"}):
+    """One thing that is wrong in a request: where, as a JSON pointer (RFC 6901), and what.
+
+    Encoded, it is an entry of the member `errors` of a problem document.
+    """
 
     place: str
     pointer: str
     code: str
     detail: str
-
-    def to_dict(self) -> dict[str, str]:
-        """As it stands in the member `errors` of the document."""
-        return {
-            "in": self.place,
-            "pointer": self.pointer,
-            "code": self.code,
-            "detail": self.detail,
-        }
 
 
 class ProblemError(ChapiteauError):
@@ -121,7 +113,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def problem_document(problem: ProblemError, request_id: str = "") -> dict[str, Any]:
-    """The JSON-ready document of a problem."""
+    """The document of a problem, as msgspec encodes it."""
     status = problem.status
     code = problem.code or _code_of(status)
     document: dict[str, Any] = {
@@ -135,7 +127,7 @@ def problem_document(problem: ProblemError, request_id: str = "") -> dict[str, A
     if request_id:
         document["request_id"] = request_id
     if problem.errors:
-        document["errors"] = [found.to_dict() for found in problem.errors]
+        document["errors"] = problem.errors
     document.update(problem.members)
     return document
 

@@ -81,7 +81,11 @@ class BodyPlan:
             return []
         if not data:
             return [missing("body", "", "a body must be given")]
-        return details_of("body", codec.complaints(_whole(_parsed(codec, data))))
+        value = _parsed(codec, data)
+        found = codec.complaints(value)
+        if any("got `float`" in one.detail for one in found):
+            found = codec.complaints(_whole(value))
+        return details_of("body", found)
 
 
 def _is_form(environ: Environ) -> bool:

@@ -120,6 +120,8 @@ class ParameterPlan:
     # ── the bad path ─────────────────────────────────────────────────────────────────────────
     def explain(self, environ: Environ, captures: list[str]) -> list[Detail]:
         """Everything that is wrong with the parameters. Raises UnicodeDecodeError."""
+        if not (self._operation.parameters or environ["QUERY_STRING"]):
+            return []
         raw: Raw = {name: {} for name in self._groups}
         found: list[Detail] = []
         for index, slot in self._path:
