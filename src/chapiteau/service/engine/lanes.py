@@ -135,6 +135,7 @@ class FastLane:
         for number, route in enumerate(mapper.get_routes() if mapper else ()):
             plan = self._plans.get(route.name)
             usable = open_lane and plan is not None and plan.plain and not route.predicates
+            usable = usable and "*" not in route.pattern  # its match is a tuple, not a text
             usable = usable and self._only_view(registry, route.name)
             table.add(number, route.pattern, route.match)
             routes.append((route, plan if usable else None, names_in(route.pattern)))

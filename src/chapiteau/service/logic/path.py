@@ -9,10 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["RouteTable", "names_in", "template_of"]
+__all__ = ["RouteTable", "bad_segment", "names_in", "template_of"]
 
 _PLACE: Final = re.compile(r"\{([A-Za-z_]\w*)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _STAR: Final = re.compile(r"\*(\w+)$")
+
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 Match = Callable[[str], dict[str, object] | None]
 
@@ -31,6 +33,22 @@ def template_of(pattern: str) -> str:
     return plain if plain.startswith("/") else "/" + plain
 
 
+def bad_segment(captured: list[str]) -> str | None:
+    """What is wrong with the texts of a path's parameters: words for a 400, or None.
+
+    Control characters and the segments `.` and `..` mean something else to the next program that
+    reads them (a file system, a log, a header); no client sends them by accident.
+    """
+    for text in captured:
+        if not text.isprintable() and _CONTROL.search(text):
+            return "the path holds a control character"
+        if text[:1] == "." and text in (".", ".."):
+            return "the path holds . or .. as a segment"
+        if "/" in text and not {".", ".."}.isdisjoint(text.split("/")):
+            return "the path holds . or .. as a segment"
+    return None
+
+
 @dataclass(slots=True)
 class _Node:
     words: "dict[str, _Node]" = field(default_factory=dict)
@@ -44,7 +62,7 @@ class RouteTable:
     def __init__(self) -> None:
         self._static: dict[str, int] = {}
         self._root = _Node()
-        self._odd: list[tuple[int, Match]] = []
+        self._odd: list[tuple[int, Match, tuple[str, ...]]] = []
         self._settled: dict[str, tuple[int, list[str]]] = {}
 
     def add(self, number: int, pattern: str, match: Match) -> None:
@@ -57,7 +75,7 @@ class RouteTable:
             return
         words = pattern[1:].split("/")
         if "*" in pattern or not all(_simple(word) for word in words):
-            self._odd.append((number, match))
+            self._odd.append((number, match, names_in(pattern)))
             return
         node = self._root
         for word in words:
@@ -86,11 +104,11 @@ class RouteTable:
             found = self._walk(self._root, path[1:].split("/"), 0)
             if found is not None and (best is None or found[0] < best):
                 best, captured = found
-        for number, match in self._odd:
+        for number, match, names in self._odd:
             if best is not None and number > best:
                 break
-            if match(path) is not None:
-                return number, []
+            if (matched := match(path)) is not None:
+                return number, [str(matched[name]) for name in names]
         return None if best is None else (best, captured)
 
     def _walk(self, node: _Node, words: list[str], depth: int) -> tuple[int, list[str]] | None:

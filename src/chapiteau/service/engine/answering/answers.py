@@ -1,6 +1,6 @@
 """From what a handler returns to a Reply: encoded, tagged, perhaps 304."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -101,7 +101,7 @@ class AnswerPlan:
                 *self._always,
             ]
         if extra:
-            headers.extend(extra.items())
+            headers.extend(_unbroken(extra))
         if tag is None and self._plain:
             return Reply(status, headers, body)
         return self._tagged(Reply(status, headers, body), value, tag, environ)
@@ -141,3 +141,14 @@ class AnswerPlan:
             kept = [h for h in reply.headers if h[0] not in ("Content-Type", "Content-Length")]
             return Reply("304 Not Modified", kept, b"")
         return reply
+
+
+def _unbroken(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """The headers of an answer. Raises WrongAnswerError for one that would forge others."""
+    for name, value in headers.items():
+        if "\n" in value or "\r" in value or "\0" in value:
+            raise WrongAnswerError(
+                f"the header {name} of an answer holds a line end: {value!r}",
+                hint="quote what a client has sent: urllib.parse.quote(text)",
+            )
+    return headers.items()

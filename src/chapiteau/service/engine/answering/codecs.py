@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -10,7 +11,15 @@ from msgspec import inspect
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.explain import Explainer
+from chapiteau.service.logic.invalid import MalformedRequestError
+from chapiteau.service.logic.problem import Detail
 from chapiteau.service.logic.wire.query import pairs
+from chapiteau.service.logic.wire.repeated import (
+    fewest_keys,
+    repeated_in_json,
+    repeated_in_msgpack,
+    unlikely_in_msgpack,
+)
 
 __all__ = [
     "CBOR",
@@ -104,10 +113,9 @@ class Codec:
 def decoder_for(media: str, kind: Any) -> Codec:
     """What reads a media type as a `kind`. Raises DeclarationError."""
     if media == JSON or media.endswith("+json"):
-        return Codec(msgspec.json.Decoder(kind).decode, msgspec.json.decode, Explainer(kind))
+        return Codec(*_json_readers(kind), Explainer(kind))
     if media == MSGPACK:
-        decode = msgspec.msgpack.Decoder(kind).decode
-        return Codec(decode, msgspec.msgpack.decode, Explainer(kind))
+        return Codec(*_msgpack_readers(kind), Explainer(kind))
     if media == CBOR:
         parse = _cbor_reader()
         return Codec(lambda data: msgspec.convert(parse(data), kind), parse, Explainer(kind))
@@ -121,6 +129,64 @@ def decoder_for(media: str, kind: Any) -> Codec:
         return Codec(lambda data: msgspec.convert(form(data), kind, strict=False), form, explain)
     known = f"{JSON}, {MSGPACK}, {CBOR}, {FORM}, multipart/form-data"
     raise DeclarationError(f"nothing here reads {media}", hint=f"known: {known}")
+
+
+def _json_readers(kind: Any) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    """To the type, and to plain values; a key that comes twice is refused by both."""
+    typed, plain, fewest = msgspec.json.Decoder(kind).decode, msgspec.json.decode, fewest_keys(kind)
+
+    def decode(data: bytes) -> Any:
+        value = typed(data)
+        if b":" in data and (repeated := repeated_in_json(data, fewest)):
+            raise _repeats(repeated)
+        return value
+
+    def parse(data: bytes) -> Any:
+        value = plain(data)
+        if repeated := repeated_in_json(data):
+            raise _repeats(repeated)
+        return value
+
+    return decode, parse
+
+
+def _msgpack_readers(kind: Any) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+    plain, convert = msgspec.msgpack.Decoder().decode, msgspec.msgpack.Decoder(kind).decode
+
+    def parse(data: bytes) -> Any:
+        value = plain(data)
+        if not unlikely_in_msgpack(data, value) and (repeated := repeated_in_msgpack(data)):
+            raise _repeats(repeated)
+        return _finite(value)
+
+    def decode(data: bytes) -> Any:
+        value = convert(data)
+        parse(data)
+        return value
+
+    return decode, parse
+
+
+def _repeats(pointers: list[str]) -> MalformedRequestError:
+    said = [
+        Detail(place="body", pointer=at, code="repeated", detail="is given twice")
+        for at in pointers
+    ]
+    return MalformedRequestError("an object holds a key twice, see errors", errors=said)
+
+
+def _finite(value: Any) -> Any:
+    """The value itself. Raises MalformedRequestError for NaN and infinity, which JSON can't say."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            left += one.values()
+        elif isinstance(one, list):
+            left += one
+        elif isinstance(one, float) and not math.isfinite(one):
+            raise MalformedRequestError(f"the body holds {one}, which is no number")
+    return value
 
 
 def _cbor() -> Any:
@@ -145,7 +211,7 @@ def _cbor_reader() -> Callable[[bytes], Any]:
             raise msgspec.DecodeError(f"CBOR is malformed: {exc}") from None
         if source.read(1):
             raise msgspec.DecodeError("CBOR is malformed: more bytes behind the value")
-        return value
+        return _finite(value)
 
     return parse
 

@@ -22,7 +22,7 @@ from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
 from chapiteau.service.logic.operation import Operation
-from chapiteau.service.logic.path import names_in
+from chapiteau.service.logic.path import bad_segment, names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
@@ -190,7 +190,8 @@ class OperationPlan:
             except MalformedRequestError as exc:
                 if not found:
                     return exc
-                found.append(Detail(place="body", pointer="", code="syntax", detail=exc.detail))
+                unread = Detail(place="body", pointer="", code="syntax", detail=exc.detail)
+                found += exc.errors or [unread]
         # Should the two passes disagree, it is still the client's fault: say what is known.
         return InvalidRequestError(
             found or [Detail(place="body", pointer="", code="value", detail=str(cause))]
@@ -263,6 +264,8 @@ class ServicePlan:
 
     def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """Answer a request for this path. Raises ProblemError."""
+        if captures and (wrong := bad_segment(captures)):
+            raise problem_for(400, wrong)
         method = environ["REQUEST_METHOD"]
         plan = self.methods.get(method)
         if self._crosses:
