@@ -57,6 +57,12 @@ def test_talking_to_the_supervisor_needs_no_web_library(name: str) -> None:
     assert imported_by(f"import {module}") & heavy == set()
 
 
+def test_the_brain_imports_no_web_library() -> None:
+    """It is started again after every death: what it imports is what that costs."""
+    code = "import chapiteau.run.engine.brain.__main__, chapiteau.run.engine.control"
+    assert imported_by(code) & {"aiohttp", "click", "granian", "msgspec", "pyramid", "rich"} == set()
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_of_the_table_exists_and_says_the_same(name: str) -> None:
     command = main.get_command(click.Context(main), name)  # type: ignore[attr-defined]

@@ -278,7 +278,7 @@ async def test_no_path_answers_404_as_problem_json(path: Path) -> None:
     writer.write(b"GET /v1/nothing HTTP/1.0\r\nHost: x\r\n\r\n")
     head, _, body = (await reader.read()).decode().partition("\r\n\r\n")
     writer.close()
-    assert head.startswith("HTTP/1.0 404")
+    assert head.startswith("HTTP/1.1 404")
     assert "application/problem+json" in head
     assert json.loads(body)["exit_code"] == 3
 

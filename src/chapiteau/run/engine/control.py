@@ -7,25 +7,24 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
-
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.api.connection import Connection
 from chapiteau.run.engine.api.doorkeeper import Doorkeeper
 from chapiteau.run.engine.api.faults import problem, problem_of
-from chapiteau.run.engine.api.handlers import CALLER, Handlers
-from chapiteau.run.engine.api.routes import ROUTES
-from chapiteau.run.engine.api.streams import CLOSING
+from chapiteau.run.engine.api.handlers import Handlers
+from chapiteau.run.engine.api.request import Answer, Flow, Request
+from chapiteau.run.engine.api.routes import Route, find_route
 from chapiteau.run.engine.identity import peer_of
 from chapiteau.run.engine.port import Port
 from chapiteau.run.logic.access import VERBS, Access, Caller
 
 __all__ = ["ControlServer", "serve"]
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Handler = Callable[[Request], Awaitable[Answer | Flow]]
 _log = logging.getLogger("chapiteau.run.control")
 _LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
 _PER_USER: Final = 512  # connections of one user at a time
-_BODY: Final = 1 << 20
+_GRACE: Final = 0.5  # seconds for answers that are being made when we go
 _NAME: Final = 64  # characters of what a program calls itself
 
 
@@ -46,21 +45,16 @@ class ControlServer:
         self.path = path
         self._access = access
         self._closing = asyncio.Event()
-        self._runner = web.AppRunner(
-            self._application(port),
-            access_log=None,
-            handle_signals=False,
-            shutdown_timeout=0.5,
-            handler_cancellation=True,  # a stream ends when its reader hangs up
-        )
+        self._handlers = Handlers(port, self._closing)
+        self._connections: set[Connection] = set()
         self._door: Doorkeeper | None = None
         self._guard: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Bind and answer."""
-        await self._runner.setup()
-        if self._runner.server is not None:
-            self._door = Doorkeeper(self._runner.server, per_user=_PER_USER)
+        self._door = Doorkeeper(
+            lambda: Connection(self._respond, self._connections), per_user=_PER_USER
+        )
         await self._bind()
         self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
 
@@ -79,36 +73,48 @@ class ControlServer:
         self._closing.set()
         if self._door is not None:
             await self._door.close()
-        await self._runner.cleanup()
+        for connection in tuple(self._connections):
+            connection.end()
+        if busy := [c.task for c in self._connections if c.task is not None]:
+            await asyncio.wait(busy, timeout=_GRACE)
+        for connection in tuple(self._connections):
+            connection.abort()
         with contextlib.suppress(FileNotFoundError):
             self.path.unlink()
 
-    def _application(self, port: Port) -> web.Application:
-        app = web.Application(middlewares=[_translated], client_max_size=_BODY)
-        app[CLOSING] = self._closing
-        handlers = Handlers(port)
-        for route in ROUTES:
-            handler: Handler = getattr(handlers, route.handler)
-            app.router.add_route(route.method, route.path, self._guarded(route.verb, handler))
-        return app
+    async def _respond(self, request: Request, transport: asyncio.BaseTransport) -> Answer | Flow:
+        """The answer; every error becomes problem+json."""
+        try:
+            route, request.parts = find_route(request.method, request.segments)
+            if isinstance(route, Route):
+                return await self._asked(request, route, transport)
+            if not route:
+                return problem(404, f"{request.method} {request.path}: Not Found", exit_code=3)
+            what = f"{request.path} is for {' and '.join(route)}, not for {request.method}"
+            return problem(405, what, exit_code=2)
+        except ChapiteauError as exc:
+            return problem_of(exc)
+        except Exception:  # noqa: BLE001 — a fault of ours must not end it, but must be seen
+            _log.exception("%s %s failed", request.method, request.path)
+            hint = "a defect: the supervisor's log has the details"
+            return problem(500, "the supervisor failed to answer", hint=hint)
 
-    def _guarded(self, verb: str, handler: Handler) -> Handler:
+    async def _asked(
+        self, request: Request, route: Route, transport: asyncio.BaseTransport
+    ) -> Answer | Flow:
         """The handler behind the question who asks: whoever may not gets a 403."""
-
-        async def answer(request: web.Request) -> web.StreamResponse:
-            caller = _caller(request)
-            wanted = verb or request.match_info["verb"]
-            role = self._access.role(caller)
-            # A verb that nobody knows is told to those who have any role, as not found.
-            if role is None or (wanted in VERBS and not self._access.may(caller, wanted)):
-                _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, wanted)
-                what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
-                hint = "an admin can give roles: operators = [...] in [project]"
-                return problem(403, what, hint=hint, exit_code=4)
-            request[CALLER] = _named(caller, request)
-            return await handler(request)
-
-        return answer
+        caller = _caller(transport)
+        wanted = route.verb or request.parts["verb"]
+        role = self._access.role(caller)
+        # A verb that nobody knows is told to those who have any role, as not found.
+        if role is None or (wanted in VERBS and not self._access.may(caller, wanted)):
+            _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, wanted)
+            what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
+            hint = "an admin can give roles: operators = [...] in [project]"
+            return problem(403, what, hint=hint, exit_code=4)
+        request.caller = _named(caller, request)
+        handler: Handler = getattr(self._handlers, route.handler)
+        return await handler(request)
 
     async def _bind(self) -> None:
         if self._door is None:
@@ -134,31 +140,15 @@ class ControlServer:
                     await self._bind()
 
 
-def _caller(request: web.Request) -> Caller:
-    sock = request.transport.get_extra_info("socket") if request.transport else None
-    if sock is None:
-        return Caller(uid=-1)  # hung up already: a stranger
-    return peer_of(sock)
-
-
-def _named(caller: Caller, request: web.Request) -> str:
-    """As events show it: the uid, as the kernel says, and what the program calls itself."""
-    name = "".join(filter(str.isprintable, request.headers.get("Chapiteau-As", "")))[:_NAME]
-    return f"{caller} ({name})" if name else str(caller)
-
-
-@web.middleware
-async def _translated(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error leaves as problem+json."""
+def _caller(transport: asyncio.BaseTransport) -> Caller:
+    sock = transport.get_extra_info("socket")
     try:
-        return await handler(request)
-    except ChapiteauError as exc:
-        return problem_of(exc)
-    except web.HTTPException as exc:
-        code = 3 if exc.status == 404 else 2
-        what = f"{request.method} {request.path}: {exc.reason}"
-        return problem(exc.status, what, exit_code=code)
-    except Exception:  # noqa: BLE001 — a fault of ours must not end the supervisor, but must be seen
-        _log.exception("%s %s failed", request.method, request.path)
-        hint = "a defect: the supervisor's log has the details"
-        return problem(500, "the supervisor failed to answer", hint=hint)
+        return peer_of(sock)
+    except (OSError, AttributeError):
+        return Caller(uid=-1)  # hung up already: a stranger
+
+
+def _named(caller: Caller, request: Request) -> str:
+    """As events show it: the uid, as the kernel says, and what the program calls itself."""
+    name = "".join(filter(str.isprintable, request.headers.get("chapiteau-as", "")))[:_NAME]
+    return f"{caller} ({name})" if name else str(caller)

@@ -3,9 +3,8 @@
 import json
 from typing import Any, Final
 
-from aiohttp import web
-
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.api.request import Answer
 from chapiteau.run.logic.messages import Outcome
 
 __all__ = ["failure", "problem", "problem_of"]
@@ -18,15 +17,16 @@ _TITLE: Final = {
     404: "Not found",
     405: "Method not allowed",
     409: "Refused now",
+    411: "Length required",
+    413: "Too long",
+    431: "Too long",
     500: "Failed",
     503: "Unreachable",
     504: "Timed out",
 }
 
 
-def problem(
-    status: int, detail: str, *, hint: str = "", exit_code: int = 1, **more: Any
-) -> web.Response:
+def problem(status: int, detail: str, *, hint: str = "", exit_code: int = 1, **more: Any) -> Answer:
     """A problem document with the CLI's exit code."""
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -37,20 +37,20 @@ def problem(
     }
     if hint:
         body["hint"] = hint
-    return web.Response(
+    return Answer(
         status=status,
-        body=json.dumps({**body, **more}, ensure_ascii=False).encode(),
-        content_type="application/problem+json",
+        body=json.dumps({**body, **more}, ensure_ascii=False).encode("utf-8", "replace"),
+        kind="application/problem+json",
     )
 
 
-def problem_of(error: ChapiteauError) -> web.Response:
+def problem_of(error: ChapiteauError) -> Answer:
     """The problem document of one of our own errors."""
     status = _STATUS.get(error.exit_code, 500)
     return problem(status, error.what, hint=error.hint, exit_code=error.exit_code)
 
 
-def failure(outcome: Outcome) -> web.Response:
+def failure(outcome: Outcome) -> Answer:
     """The problem document of a command that failed, with all that it did."""
     code = outcome.exit_code or 1
     return problem(

@@ -1,5 +1,6 @@
 """Every call of the control API, once: the application and its OpenAPI document come from this."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -7,7 +8,7 @@ from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 
-__all__ = ["MESSAGE_OPTIONS", "ROUTES", "VERB_OPTIONS", "Parameter", "Route"]
+__all__ = ["MESSAGE_OPTIONS", "ROUTES", "VERB_OPTIONS", "Parameter", "Route", "find_route"]
 
 Kind = Literal["json", "stream", "text"]
 
@@ -198,3 +199,38 @@ ROUTES: Final = (
         kind="text",
     ),
 )
+
+
+def find_route(
+    method: str, segments: Sequence[str]
+) -> tuple[Route | tuple[str, ...], dict[str, str]]:
+    """The route of a path's segments, and what stands for each {name} in it.
+
+    Where there is none: the methods that the path has, empty when there is no such path.
+    """
+    others: list[str] = []
+    for route, pattern in _PATTERNS:
+        parts = _parts(pattern, segments)
+        if parts is None:
+            continue
+        if route.method == method:
+            return route, parts
+        others.append(route.method)
+    return tuple(others), {}
+
+
+def _parts(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | None:
+    if len(pattern) != len(segments):
+        return None
+    parts: dict[str, str] = {}
+    for wanted, found in zip(pattern, segments, strict=True):
+        if wanted.startswith("{"):
+            if not found:
+                return None
+            parts[wanted[1:-1]] = found
+        elif wanted != found:
+            return None
+    return parts
+
+
+_PATTERNS: Final = tuple((route, route.path[1:].split("/")) for route in ROUTES)

@@ -6,42 +6,39 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any, Final
 
-from aiohttp import web
-
+from chapiteau.run.engine.api.request import Flow, Request
 from chapiteau.run.logic.messages import Lost
 
-__all__ = ["CLOSING", "stream"]
-
-CLOSING: Final = web.AppKey("closing", asyncio.Event)  # set when the server goes
+__all__ = ["stream"]
 
 _BEAT: Final = 15.0  # seconds of silence after which a line without meaning is sent
 _LAST: Final = 0.01  # seconds for items that are still on their way when the server goes
-_STUCK: Final = 60.0  # seconds after which a reader that takes nothing is let go
 
 Shape = Callable[[Any], dict[str, Any]]
 
 
-async def stream(
-    request: web.Request, items: AsyncIterator[Any], shape: Shape, *, numbered: bool = False
-) -> web.StreamResponse:
+def stream(
+    request: Request,
+    items: AsyncIterator[Any],
+    shape: Shape,
+    closing: asyncio.Event,
+    *,
+    numbered: bool = False,
+) -> Flow:
     """Send each item as soon as it comes; `Lost` becomes `{"lost": n}`.
 
     With `numbered`, an item's `seq` becomes the SSE id, so that `Last-Event-ID` continues there.
-    A reader that takes nothing for a minute is let go; it never makes the supervisor wait.
+    `closing` is set when the server goes.
     """
-    sse = "text/event-stream" in request.headers.get("Accept", "")
-    response = web.StreamResponse(headers={"Cache-Control": "no-store"})
-    response.content_type = "text/event-stream" if sse else "application/x-ndjson"
-    await response.prepare(request)
-    source = _with_beats(items, request.app[CLOSING])
-    with contextlib.suppress(ConnectionError, TimeoutError):
-        async for item in source:
-            async with asyncio.timeout(_STUCK):
-                await response.write(_encode(item, shape, sse=sse, numbered=numbered))
-        async with asyncio.timeout(_STUCK):
-            await response.write_eof()
-    await source.aclose()
-    return response
+    sse = "text/event-stream" in request.headers.get("accept", "")
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        async with contextlib.aclosing(_with_beats(items, closing)) as source:
+            async for item in source:
+                yield _encode(item, shape, sse=sse, numbered=numbered)
+
+    kind = "text/event-stream" if sse else "application/x-ndjson"
+    return Flow(kind=kind, pieces=pieces())
 
 
 def _encode(item: Any, shape: Shape, *, sse: bool, numbered: bool) -> bytes:

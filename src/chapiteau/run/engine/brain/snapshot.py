@@ -3,11 +3,11 @@
 import json
 import os
 import socket
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chapiteau.core.problems import Problem
+from chapiteau.plumbing.version import own_version
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.machine.sockets import queue_of
 from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
@@ -37,7 +37,7 @@ def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
         node=socket.gethostname(),
         pid=os.getpid(),
         keeper_pid=supervisor.keeper_pid,
-        version=version("chapiteau"),
+        version=own_version(),
         config=str(supervisor.config_path),
         generation=supervisor.generation,
         started_at=supervisor.started_wall,
