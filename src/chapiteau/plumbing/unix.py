@@ -9,14 +9,22 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from chapiteau.core.errors import ChapiteauError, RefusedError
 
-__all__ = ["Reply", "ask", "control_path", "format_request", "listen_lines", "parse_head"]
+__all__ = [
+    "Reply",
+    "ask",
+    "control_path",
+    "forget_control",
+    "format_request",
+    "listen_lines",
+    "parse_head",
+]
 
 _LONGEST: Final = 100  # bytes; Linux allows 107 in a socket's address, macOS 103
 _NAME: Final = "control.sock"
@@ -43,12 +51,29 @@ def control_path(run_dir: Path, *, create: bool = False) -> Path:
     owner = folder.stat().st_uid if folder.exists() else os.getuid()
     base = Path(f"/tmp/chapiteau-{owner}")  # noqa: S108 — checked below: owner, mode, no link
     short = base / hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]
+    if create:
+        _make_private(base, short)
     for part in (base, short):
-        if create:
-            with contextlib.suppress(FileExistsError):
-                part.mkdir(mode=0o700)
         _check_folder(part, owner)
     return short / _NAME
+
+
+def _make_private(base: Path, short: Path) -> None:
+    """Make both; again when somebody else's `forget_control` takes the first one away meanwhile."""
+    for part in (base, short, base, short):
+        with contextlib.suppress(FileExistsError, FileNotFoundError):
+            part.mkdir(mode=0o700)
+
+
+def forget_control(run_dir: Path, *, beside: Iterable[str] = ()) -> None:
+    """Remove the control socket, the files `beside` it, and the short folder that held them."""
+    with contextlib.suppress(OSError, RefusedError):
+        path = control_path(run_dir)
+        for name in (_NAME, *beside):
+            path.with_name(name).unlink(missing_ok=True)
+        if path.parent != run_dir.resolve():
+            path.parent.rmdir()
+            path.parent.parent.rmdir()  # fails, as it should, while other projects live there
 
 
 def _check_folder(folder: Path, owner: int) -> None:

@@ -97,10 +97,10 @@ class Client:
         """The running configuration; secrets are left out."""
         return dict(self._get("/v1/config"))
 
-    def shutdown(self, *, force: bool = False) -> None:
+    def shutdown(self, *, force: bool = False, answer_within: float = _SOON) -> None:
         """Begin to stop everything, then the supervisor; returns at once. `force`: no grace."""
         body = {"force": True} if force else None
-        _wire.payload(self._ask(_wire.post("/v1/shutdown", body), _SOON))
+        _wire.payload(self._ask(_wire.post("/v1/shutdown", body), answer_within))
 
     def events(self, after: int = 0, *, follow: bool = False) -> Iterator[Happening | Lost]:
         """What happened after this number; goes on for ever when following."""
@@ -120,7 +120,7 @@ class Client:
 
     def _ask(self, request: bytes, timeout: float | None) -> Reply:
         try:
-            return self._when_it_listens(lambda: ask(self.path, request, timeout))
+            return self._when_it_listens(lambda: ask(self.path, request, timeout), timeout)
         except OSError as exc:
             raise _wire.not_running(self.path, exc) from exc
 
@@ -139,14 +139,18 @@ class Client:
             except OSError as exc:
                 raise _wire.not_running(self.path, exc) from exc
 
-    def _when_it_listens(self, deed: Callable[[], T]) -> T:
+    def keeper_pid(self) -> int:
+        """The keeper that holds the run directory, though nobody may answer; 0 when none does."""
+        return living_holder(self._lock) if self._lock is not None else 0
+
+    def _when_it_listens(self, deed: Callable[[], T], timeout: float | None = None) -> T:
         """Nobody listens though a keeper lives: the next brain is on its way, so try again."""
         clock = SystemClock()
-        end = clock.now() + _wire.BRAINLESS
+        end = clock.now() + min(timeout or _wire.BRAINLESS, _wire.BRAINLESS)
         while True:
             try:
                 return deed()
             except (FileNotFoundError, ConnectionRefusedError):
-                if self._lock is None or not living_holder(self._lock) or clock.now() >= end:
+                if not self.keeper_pid() or clock.now() >= end:
                     raise
                 clock.sleep(0.02)

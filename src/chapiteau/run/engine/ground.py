@@ -15,6 +15,7 @@ from chapiteau.run.engine.eventlog import EventLog
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.machine.stacks import stacks_of
 from chapiteau.run.engine.machine.strays import strays_of
 from chapiteau.run.engine.output.pipes import STREAMS, Output, Stream
@@ -31,24 +32,11 @@ from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.life.cause import likely_cause
 from chapiteau.run.logic.spec import Logs, Service
 
-__all__ = ["Ground", "signal_number"]
+__all__ = ["Ground"]
 
 _DAEMONISED_WITHIN = 10.0  # seconds: a first process that ends this soon and leaves others behind
 _REMEMBERED = 60.0  # seconds after its end that the last lines of a process can be asked for
 _DUMP_TIME = 1.0  # seconds that a sick process has to print its stacks
-
-
-def signal_number(name: str) -> int:
-    """15 for "TERM", "SIGTERM" or "15"; RTMIN+n too. Raises ValueError."""
-    text = name.strip().upper().removeprefix("SIG")
-    if text.isdigit():
-        return int(text)
-    if text.startswith("RTMIN+"):
-        return signal.SIGRTMIN + int(text[6:])
-    try:
-        return signal.Signals[f"SIG{text}"].value
-    except KeyError:
-        raise ValueError(f"{name!r} is not a signal") from None
 
 
 class Ground:

@@ -15,6 +15,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.command import (
@@ -70,7 +71,8 @@ class Spawner:
             request["home_cgroups"] = [str(self.around.cgroups.home)]
         wall = self._clock.wall()
         memo = {"service": name, "number": number, "generation": generation,
-                "cgroup": str(group) if group else "", "wall": wall}  # fmt: skip
+                "cgroup": str(group) if group else "", "wall": wall,
+                "stop": [signal_number(service.stop_signal), service.stop_timeout]}  # fmt: skip
         answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
         if "error" in answer:
             if group is not None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.unix import control_path
+from chapiteau.plumbing.unix import control_path, forget_control
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
@@ -378,7 +378,7 @@ class Supervisor:
             bound.close()
             if isinstance(name, str) and name.startswith("/"):
                 Path(name).unlink(missing_ok=True)
-        self.around.notify_path.unlink(missing_ok=True)
+        forget_control(self.run_dir, beside=(self.around.notify_path.name,))
 
 
 def _short(path: Path) -> str:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from chapiteau.run.engine.ground import Ground, signal_number
+from chapiteau.run.engine.ground import Ground
+from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.messages import Outcome
 

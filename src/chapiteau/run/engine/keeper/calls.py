@@ -18,6 +18,7 @@ __all__ = [
     "high",
     "make_pipe",
     "no_new_privs",
+    "own_children",
     "pidfd_of",
     "pids_in",
     "say",
@@ -110,6 +111,13 @@ def pids_in(group: str) -> list[int]:
     """Who is in a cgroup."""
     with contextlib.suppress(OSError, ValueError), open(f"{group}/cgroup.procs", "rb") as stream:
         return [int(line) for line in stream.read().split()]
+    return []
+
+
+def own_children() -> list[int]:
+    """Every child of this process, orphans that the kernel gave us too."""
+    with contextlib.suppress(OSError), open("/proc/thread-self/children", "rb") as stream:
+        return [int(word) for word in stream.read().split()]
     return []
 
 

@@ -18,6 +18,7 @@ from .calls import (
     exit_of,
     foreign_exit,
     make_pipe,
+    own_children,
     pidfd_of,
     pids_in,
     say,
@@ -27,10 +28,11 @@ from .calls import (
 )
 from .clone import spawn_into
 
-__all__ = ["Children", "unknown_exit"]
+__all__ = ["Children", "sweep", "unknown_exit"]
 
 Message = dict[str, Any]
 STREAMS: Final = {"in": 0, "out": 1, "err": 2}
+SWEEPING: Final = 2.0  # seconds for what was killed to go
 
 
 class Children:
@@ -261,6 +263,21 @@ class Children:
         del self.known[key]
         return names
 
+    def any_alive(self) -> bool:
+        """Whether a child is left."""
+        return any(child["exit"] is None for child in self.known.values())
+
+    def ask_all_to_end(self) -> float:
+        """To every child the stop signal that a brain noted for it; the longest grace time."""
+        longest = 0.0
+        for key, child in self.known.items():
+            if child["exit"] is None:
+                number, grace = stop_noted(child["memo"])
+                for one in (number, signal.SIGCONT):  # a stopped process would sleep over it
+                    self.signal({"key": key, "signal": one})
+                longest = max(longest, grace)
+        return longest
+
     def kill_all(self) -> None:
         """SIGKILL for all that is left, when no brain can end it properly."""
         for key, child in self.known.items():
@@ -272,6 +289,30 @@ class Children:
                     send(child["pid"], signal.SIGKILL)
             with contextlib.suppress(OSError):
                 write_to(f"{child['cgroup']}/cgroup.kill", "1")
+
+
+def stop_noted(memo: Any) -> tuple[int, float]:
+    """(signal, seconds of grace) as a brain noted it; whatever else stands there is no reason."""
+    try:
+        number, grace = memo["stop"]
+        return int(signal.Signals(number)), max(0.0, float(grace))
+    except (TypeError, ValueError, LookupError):
+        return int(signal.SIGTERM), 1.0
+
+
+def sweep() -> None:
+    """Kill and reap every child that we still have: orphans of services, which came to us."""
+    end = time.monotonic() + SWEEPING
+    while time.monotonic() < end:
+        for pid in own_children():
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        time.sleep(0.005)  # noqa: TID251 — no Clock this far down
 
 
 def unknown_exit() -> Message:

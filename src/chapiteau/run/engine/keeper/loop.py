@@ -30,7 +30,8 @@ from .calls import (
     spawn,
     write_to,
 )
-from .children import Children
+from .children import Children, sweep
+from .ending import Ending
 from .state import hand_on, taken_over
 
 __all__ = ["Keeper"]
@@ -39,10 +40,7 @@ Message = dict[str, Any]
 LARGEST: Final = 1 << 18  # bytes of one message
 BRAIN_DELAYS: Final = (0.0, 0.0, 0.0, 0.1, 0.3, 1.0)
 BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays anew
-PING_EVERY: Final = 20.0
-PING_LIMIT: Final = 90.0
 FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
-LAST_RESORT: Final = 90.0  # seconds that brains have to end everything after SIGTERM
 _HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KEPT: Final = (
     "brain_argv",
@@ -52,7 +50,6 @@ KEPT: Final = (
     "brain_pid",
     "brain_starts",
     "owner",
-    "asked_at",
     "base",
 )
 
@@ -68,7 +65,8 @@ class Keeper:
         self.children = Children(self.fds)
         self.notes: dict[str, Any] = {}
         self.base: dict[str, str] = {}  # the environment that most spawns start from
-        self.brain_pid, self.brain_starts, self.asked_at = 0, 0, 0.0
+        self.ending = Ending(self.children, self.notes)
+        self.brain_pid, self.brain_starts = 0, 0
         self.owner = pidfd_of(owner_pid) if owner_pid else -1
         self.link: socket.socket | None = None
         self.outgoing: list[tuple[bytes, tuple[int, ...]]] = []  # what the brain did not take yet
@@ -83,7 +81,7 @@ class Keeper:
         """Loop; the exit code."""
         self._prepare()
         while self._code is None:
-            if not self.brain_pid and time.monotonic() >= self._due:
+            if not (self.brain_pid or self.ending.alone) and time.monotonic() >= self._due:
                 self._start_brain()
             try:
                 for fd, what in self._poll.poll(self._patience()):
@@ -93,6 +91,7 @@ class Keeper:
             self._look_after_brain()
         self.children.kill_all()
         self._wait_for_brain()
+        sweep()
         return self._code
 
     def _prepare(self) -> None:
@@ -117,11 +116,14 @@ class Keeper:
     def _patience(self) -> int:
         """Milliseconds until something is due."""
         now = time.monotonic()
-        due = [self._pinged + PING_EVERY] if self.brain_pid else [self._due]
+        every, limit = self.ending.rhythm
+        due = [self._pinged + every, self._heard + limit] if self.brain_pid else []
+        if not self.brain_pid and not self.ending.alone:
+            due.append(self._due)
         if self._late:
             due.append(now + 0.1)
-        if self.asked_at:
-            due.append(self.asked_at + LAST_RESORT)
+        if self.ending.asked_at:
+            due.append(self.ending.deadline)
         return max(0, int((min(due) - now) * 1000) + 1)
 
     def _handle(self, fd: int, what: int) -> None:
@@ -163,9 +165,15 @@ class Keeper:
 
     def _ask(self, what: str) -> None:
         """Tell the brain what a person or the system wants of us."""
-        if what != "reload" and not self.asked_at:
-            self.asked_at = time.monotonic()
         self._send({"op": "asked", "what": what})
+        if what != "reload":
+            self._press()
+
+    def _press(self) -> None:
+        """The end is wanted: a brain that hangs is found out soon."""
+        self.ending.ask()
+        self._heard = self._pinged = time.monotonic()
+        self._send({"op": "ping"})
 
     def _reap(self) -> None:
         for key, end in self.children.reap(self.brain_pid):
@@ -197,6 +205,7 @@ class Keeper:
         except OSError as exc:
             say(f"cannot start the brain: {exc}")
             self._due = time.monotonic() + BRAIN_DELAYS[-1]
+            self.ending.brain_failed()
             ours.close()
             return
         finally:
@@ -218,7 +227,8 @@ class Keeper:
         self._tries += 1
         self.brain_pid = 0
         if self._code is None:
-            say(f"the brain ended ({end}); starting another")
+            self.ending.brain_failed()
+            say(f"the brain ended ({end})" + ("" if self.ending.alone else "; starting another"))
 
     def _close_link(self) -> None:
         if self.link is not None:
@@ -231,14 +241,15 @@ class Keeper:
         now = time.monotonic()
         for fd in list(self._late):
             self._foster_ended(fd)
-        if self.link is not None and now - self._pinged >= PING_EVERY:
+        every, limit = self.ending.rhythm
+        if self.link is not None and now - self._pinged >= every:
             self._pinged = now
             self._send({"op": "ping"})
-        if self.brain_pid and now - self._heard > PING_LIMIT:
+        if self.brain_pid and now - self._heard > limit:
             say("the brain does not answer; killing it")
             self._heard = now
             os.kill(self.brain_pid, signal.SIGKILL)
-        if self.asked_at and now - self.asked_at > LAST_RESORT:
+        if self._code is None and self.ending.is_over():
             self._code = 1  # no brain managed to end things in time: all is killed
 
     def _wait_for_brain(self) -> None:
@@ -328,7 +339,7 @@ class Keeper:
             "notes": self.notes,
             "fds": sorted(name for name in self.fds if not name.startswith("pipe/")),
             "nofile": self.children.limit[0],
-            "asked": bool(self.asked_at),
+            "asked": bool(self.ending.asked_at),
             "no_new_privs": no_new_privs(),
         }
 
@@ -341,6 +352,8 @@ class Keeper:
             self.notes.pop(message["name"], None)
         else:
             self.notes[message["name"]] = message["value"]
+        if message["name"] == "stopping" and not self.ending.asked_at:
+            self._press()  # the brain has begun the end: from now on it has only so much time
 
     def _acknowledge(self, message: Message) -> None:
         for name in self.children.forget(message["key"]):
@@ -357,6 +370,7 @@ class Keeper:
         state = {name: getattr(self, name) for name in KEPT} | {
             "children": self.children.known,
             "limit": self.children.limit,
+            "asked_at": self.ending.asked_at,
             "link": link,
             "outgoing": [[data.decode(), fds] for data, fds in self.outgoing],
             "reply": message.get("id"),
@@ -378,6 +392,8 @@ class Keeper:
             setattr(made, name, state[name])
         made.children = Children(made.fds)
         made.children.restore(state["children"], tuple(state["limit"]))
+        made.ending = Ending(made.children, made.notes)
+        made.ending.asked_at = state["asked_at"]
         made._since = made._heard = made._pinged = time.monotonic()
         if state["link"] >= 0:
             made.link = socket.socket(fileno=state["link"])
