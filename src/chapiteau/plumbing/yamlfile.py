@@ -16,6 +16,7 @@ _BOOL: Final = {w: w.lower() == "true" for w in "true True TRUE false False FALS
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
 _MOST: Final = 100_000  # values; aliases of aliases could ask for more than any memory
+_LONGEST_NUMBER: Final = 400  # digits; longer ones stay text
 _DEEPEST: Final = 100
 
 
@@ -108,7 +109,7 @@ def _scalar(node: Any) -> Any:
         return None
     if text in _BOOL:
         return _BOOL[text]
-    if _INTEGER.fullmatch(text):
+    if _INTEGER.fullmatch(text) and len(text) <= _LONGEST_NUMBER:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if _FLOAT.fullmatch(text):
         return float(text)

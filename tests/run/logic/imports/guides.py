@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chapiteau.run.logic.imports import procfile
-from chapiteau.run.logic.imports.circus import plugins as circus_plugins
+from chapiteau.run.logic.imports.circus import plugin_rules as plugins
 from chapiteau.run.logic.imports.circus import settings as circus
 from chapiteau.run.logic.imports.circus import streams as circus_streams
 from chapiteau.run.logic.imports.pm2 import settings as pm2
@@ -21,7 +21,13 @@ TABLES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
     "circus": {
         "[watcher:NAME]": circus.WATCHER,
         "stdout_stream.* and stderr_stream.*": circus_streams.STREAM,
-        "flapping.* and the Flapping plugin": circus_plugins.FLAPPING,
+        "flapping.* and the Flapping plugin": plugins.FLAPPING,
+        "The ResourceWatcher plugin": plugins.RESOURCES,
+        "The HttpObserver plugin": plugins.HTTP,
+        "The StatsdEmitter and FullStats plugins": plugins.STATSD,
+        "The CommandReloader plugin": plugins.RELOADER,
+        "The WatchDog plugin": plugins.WATCHDOG,
+        "The RedisObserver plugin": plugins.REDIS,
         "[socket:NAME]": circus.SOCKET,
         "[circus]": circus.DAEMON,
     },

@@ -72,6 +72,37 @@ def test_a_damaged_configuration_gives_a_file_or_an_error(kind: str, data: st.Da
     check(kind, text)
 
 
+PLUGIN = "[watcher:a]\ncmd = sleep 1\n[plugin:p]\nuse = circus.plugins.{}\n"
+BROKEN = {  # each of these once ended in a ValueError or TypeError
+    "a window that is no number": ("circus", PLUGIN.format("flapping.Flapping") + "window = [ 2"),
+    "attempts that are no number": ("circus", PLUGIN.format("flapping.Flapping") + "attempts = ("),
+    "a number of 5000 digits": ("pm2", f"module.exports = {{apps: [{{instances: {'9' * 5000}}}]}}"),
+    "the same in YAML": ("process-compose", f"processes:\n  a:\n    replicas: {'9' * 5000}"),
+    "a port that is a list": (
+        "process-compose",
+        "processes:\n  a:\n    command: b\n    readiness_probe: {http_get: {port: [1]}}",
+    ),
+    "no line to wait for": ("process-compose", "processes:\n  a: {command: b, ready_log_line: }"),
+    "no place for the log": ("process-compose", "processes:\n  a: {command: b, log_location: }"),
+    "a shell without a name": (
+        "process-compose",
+        "processes:\n  a: {command: 'b | c', shell: {shell_command: [1]}}",
+    ),
+    "a condition that is a list": (
+        "process-compose",
+        "processes:\n  a: {command: b, depends_on: {a: {condition: [1]}}}",
+    ),
+    "a check that is a word": ("process-compose", "processes:\n  a: {command: b, shutdown: x}"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_once_broke_the_import_is_told_now(case: str) -> None:
+    kind, text = BROKEN[case]
+    check(kind, text)
+    assert convert(kind, text, NAMES[kind]).lost
+
+
 @given(st.text(max_size=60), st.text(max_size=20))
 def test_the_kind_of_any_text_is_known_or_not(text: str, name: str) -> None:
     assert detect(name, text) in {"", *KINDS}

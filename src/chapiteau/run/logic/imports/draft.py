@@ -14,6 +14,7 @@ Path = tuple[str, ...]
 _UNSAFE: Final = {
     "service": re.compile(r"[^A-Za-z0-9_.-]+"),
     "socket": re.compile(r"[^A-Za-z0-9_-]+"),
+    "plugin": re.compile(r"[^A-Za-z0-9_.-]+"),
 }
 _RESERVED: Final = frozenset({"all", "supervisor", "keeper", "brain"})
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
@@ -38,14 +39,15 @@ class Draft:
     def fresh_name(self, kind: str, wanted: str) -> str:
         """A name for a service or socket that is allowed and not taken yet."""
         name = safe_name(kind, wanted)
-        taken: Mapping[str, Any] = self.tables.get(kind, {})
+        others = ("service", "plugin") if kind != "socket" else (kind,)
+        taken = {name for other in others for name in self.tables.get(other, {})}
         found, count = name, 2
         while found in taken:
             found, count = f"{name}-{count}", count + 1
         return found
 
     def named(self, kind: str, wanted: Option) -> "Target":
-        """A new [service.NAME] or [socket.NAME]; notes it when the name had to change."""
+        """A new [service.NAME], [socket.NAME] or [plugin.NAME]; notes a name that had to change."""
         name = self.fresh_name(kind, str(wanted.value))
         target = self.table(kind, name)
         self.origins[(kind, name)] = wanted

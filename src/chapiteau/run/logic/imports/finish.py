@@ -60,7 +60,7 @@ def finish(draft: Draft, title: str) -> Imported:
 
 
 def _in_order(tables: dict[str, Any]) -> dict[str, Any]:
-    first = ("project", "log", "socket", "service", "plugin")
+    first = ("project", "log", "dash", "socket", "service", "plugin")
     kept = {name: tables[name] for name in first if tables.get(name)}
     for section, kind in (("socket", Socket), ("service", Service)):
         if section in kept:
@@ -208,13 +208,14 @@ class _Paths:
 def _delete(tables: dict[str, Any], path: KeyPath) -> KeyPath:
     """Delete the deepest existing key of a path; gives the path that was deleted."""
     here: Any = tables
-    for depth, part in enumerate(path):
-        inner = here[part] if isinstance(here, dict) and part in here else None
-        if depth + 1 == len(path) or not isinstance(inner, dict) or path[depth + 1] not in inner:
-            del here[part]
-            return path[: depth + 1]
-        here = inner
-    raise AssertionError("a problem stands somewhere")
+    holder: Any = tables
+    depth = 0
+    for part in path:
+        if not isinstance(here, dict) or part not in here:
+            break
+        holder, here, depth = here, here[part], depth + 1
+    del holder[path[depth - 1]]
+    return path[:depth]
 
 
 def _origin(draft: Draft, path: tuple[str, ...]) -> Option:
@@ -232,7 +233,7 @@ def _comments(draft: Draft, title: str) -> dict[tuple[str, ...], list[str]]:
             "Then: chapiteau check, chapiteau up",
         ]
     }
-    for kind in ("socket", "service"):
+    for kind in ("socket", "service", "plugin"):
         for name in draft.tables.get(kind, {}):
             path = (kind, name)
             origin = draft.origins.get(path)

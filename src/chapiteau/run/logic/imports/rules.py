@@ -6,6 +6,7 @@ sense of the value; the option is then reported as lost, like one that no rule k
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from chapiteau.core.problems import did_you_mean
@@ -17,6 +18,9 @@ __all__ = [
     "Rule",
     "Told",
     "apply",
+    "attempt",
+    "dash",
+    "dash_host",
     "differs",
     "for_each",
     "keep",
@@ -125,6 +129,25 @@ def _sentence(hint: str) -> str:
     return f"Instead: {hint}." if hint else ""
 
 
+def dash(key: str, convert: Convert) -> Rule:
+    """A setting of the other tool's web page, as one of [dash]."""
+
+    def rule(option: Option, target: Target) -> None:
+        target.draft.table("dash").put(option, key, convert(option.value))
+
+    return rule
+
+
+def dash_host(option: Option, target: Target) -> None:
+    """An address that others can reach is lost: there the dashboard wants TLS."""
+    host = text(option.value).strip()
+    if host == "localhost":
+        host = "127.0.0.1"
+    if not (host == "::1" or host.startswith("127.")):
+        raise ValueError(f"{host!r} can be reached from other machines, and needs cert and key")
+    target.draft.table("dash").put(option, "host", host)
+
+
 def for_each(names: str, rule: Rule) -> dict[str, Rule]:
     """The same rule for several options, their names parted by spaces."""
     return dict.fromkeys(names.split(), rule)
@@ -137,10 +160,15 @@ def apply(options: Iterable[Option], rules: Mapping[str, Rule], target: Target) 
         if rule is None:
             _unknown(option, rules, target)
             continue
-        try:
-            rule(option, target)
-        except ValueError as exc:
-            target.lost(option, f"its value can't be used: {exc}", "correct it, or set it by hand")
+        attempt(option, target, partial(rule, option, target))
+
+
+def attempt(option: Option, target: Target, act: Callable[[], object]) -> None:
+    """Do what an option asks for; a value that makes no sense is reported, and ends nothing."""
+    try:
+        act()
+    except ValueError as exc:
+        target.lost(option, f"its value can't be used: {exc}", "correct it, or set it by hand")
 
 
 def _unknown(option: Option, rules: Mapping[str, Rule], target: Target) -> None:

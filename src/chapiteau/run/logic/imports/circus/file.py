@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Final
 
-from chapiteau.run.logic.imports.circus.plugins import take_plugin
+from chapiteau.run.logic.imports.circus.plugins import take_plugins
 from chapiteau.run.logic.imports.circus.settings import DAEMON, SOCKET
 from chapiteau.run.logic.imports.circus.watchers import order_watchers, take_watcher
 from chapiteau.run.logic.imports.draft import Draft, Target
@@ -38,6 +39,7 @@ def import_circus(sources: Sequence[Source], choices: Choices) -> Imported:
     for section in watchers:
         take_watcher(draft, section, sections)
     order_watchers(draft, watchers)
+    take_plugins(draft, sections)
     _rest(draft, sections)
     return finish(draft, f"Made from {', '.join(s.name for s in sources)} (Circus).")
 
@@ -60,12 +62,13 @@ def _daemon(draft: Draft, section: Section) -> None:
     apply(section.options, DAEMON, draft.table("project"))
 
 
+_KINDS: Final = frozenset({"socket", "watcher", "env", "plugin"})
+
+
 def _rest(draft: Draft, sections: list[Section]) -> None:
     for section in sections:
         kind = section.name.partition(":")[0]
-        if kind == "plugin":
-            take_plugin(draft, section)
-        elif section.name not in ("circus", "env") and kind not in ("socket", "watcher", "env"):
+        if section.name not in ("circus", "env") and kind not in _KINDS:
             for option in section.options:
                 draft.table("project").lost(
                     option, "stands in a section that Circus does not know", "delete it"

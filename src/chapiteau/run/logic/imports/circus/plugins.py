@@ -1,122 +1,89 @@
-"""[plugin:NAME]: those that Circus brings have equals; a user's own can't be translated."""
+"""[plugin:NAME]: Circus's own become ours; one of the user's runs on through the bridge."""
 
+import re
+import shlex
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
-from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.circus.plugin_rules import (
+    FLAPPING,
+    HTTP,
+    REDIS,
+    RELOADER,
+    RESOURCES,
+    STATSD,
+    WATCHDOG,
+)
+from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
-from chapiteau.run.logic.imports.reading.values import integer, seconds, size_text
-from chapiteau.run.logic.imports.rules import Rule, apply, for_each, keep, lose, same
+from chapiteau.run.logic.imports.reading.values import boolean, duration, number
+from chapiteau.run.logic.imports.rules import apply, attempt
 
-__all__ = ["FLAPPING", "PLUGINS", "take_flapping", "take_plugin"]
+__all__ = ["take_plugins"]
 
-PLUGINS: Final = {
-    "Flapping": "restart of every service",
-    "ResourceWatcher": "limits.memory_soft",
-    "StatsdEmitter": '[plugin.NAME] use = "statsd", or /metrics (OpenMetrics)',
-    "FullStats": '[plugin.NAME] use = "statsd", or /metrics (OpenMetrics)',
-    "HttpObserver": "live.http",
-    "RedisObserver": "a `live` check with exec",
-    "CommandReloader": '[plugin.NAME] use = "reloader", or watch',
-    "WatchDog": '[plugin.NAME] use = "watchdog", or watchdog (WATCHDOG=1)',
-}
+# What a watcher's own flapping.* says, by the name of its service.
+Overrides = Mapping[str, list[Option]]
+_BRIDGE: Final = "ipc://.chapiteau/circus"  # below the default run_dir, relative to the file
 
 
-def _gave_up(option: Option, target: Target) -> None:
-    """-1: nothing to write; a number is **lost**: it is tried again every `restart.max_delay`"""
-    if integer(option.value) < 0:
-        target.kept(option, "it is tried again for ever")
-    else:
-        target.lost(
-            option,
-            "gave up for good after so many rounds; Chapiteau goes on trying every max_delay",
-            'restart.after_give_up = "stay-down" gives up after the first round',
-        )
+def take_plugins(draft: Draft, sections: list[Section]) -> None:
+    """Every [plugin:NAME], and the flapping.* of watchers, which only a plugin reads."""
+    overrides = _overrides(draft, sections)
+    plugins = [section for section in sections if section.name.startswith("plugin:")]
+    for section in plugins:
+        _take(draft, section, overrides)
+    if not any(_kind(section) == "Flapping" for section in plugins):
+        for name, options in overrides.items():
+            for option in options:
+                what = "is heeded only with Circus's plugin Flapping, which is not in this file"
+                draft.table("service", name).kept(option, what)
 
 
-FLAPPING: Final[dict[str, Rule]] = {
-    "attempts": keep("restart.attempts", integer),
-    "window": keep("restart.window", seconds),
-    "retry_in": keep("restart.max_delay", seconds),
-    "max_retry": _gave_up,
-    "active": same("restarts are always counted"),
-}
+def _kind(section: Section) -> str:
+    return section.value("use").strip().rpartition(".")[2]
 
 
-def take_flapping(target: Target, options: list[Option]) -> None:
-    """flapping.* of one watcher."""
-    parts = [
-        Option(
-            name=o.name.removeprefix("flapping."),
-            value=o.value,
-            where=o.where,
-            section=f"{o.section} flapping.",
-        )
-        for o in options
-    ]
-    apply(parts, FLAPPING, target)
-    _bound_delay(target)
-
-
-def _bound_delay(target: Target) -> None:
-    """`delay` may not be longer than `max_delay`: a pause of 0 would be refused."""
-    if target.get("restart.max_delay") in ("0s", "0ms"):
-        target.set("restart.delay", "0s")
-
-
-def take_plugin(draft: Draft, section: Section) -> None:
-    """A plugin of Circus itself, or one of the user's."""
-    use = section.value("use")
-    name = use.rpartition(".")[2]
-    options = [o for o in section.options if o.name not in ("use", "priority")]
+def _take(draft: Draft, section: Section, overrides: Overrides) -> None:
+    name = _kind(section)  # Flapping needs what the watchers say, too
+    active, priority = section.get("active"), section.get("priority")
     top = draft.table("project")
-    if name == "Flapping":
-        _flapping(draft, section, options)
-    elif name == "ResourceWatcher":
-        _resources(draft, section, options)
-    elif name == "HttpObserver":
-        _http(draft, section, options)
-    elif name in PLUGINS:
-        hint = f"use {PLUGINS[name]}"
-        for option in [o for o in section.options if o.name != "priority"]:
-            top.lost(option, f"belongs to Circus's plugin {name}", hint)
-    else:
-        for option in [o for o in section.options if o.name != "priority"]:
-            top.lost(
-                option,
-                f"belongs to a plugin written for Circus ({use or 'no class given'})",
-                'it runs on unchanged with circus-plugin and [plugin.circus] use = "circus"',
-            )
-    _order(top, section)
-
-
-def _order(top: Target, section: Section) -> None:
-    if priority := section.get("priority"):
-        top.kept(priority, "plugins start before every service")
-
-
-def _flapping(draft: Draft, section: Section, options: list[Option]) -> None:
-    top = draft.table("project")
-    given = {o.name: o for o in options}
-    active = given.get("active")
-    use = section.get("use")
-    if active and str(active.value).strip().lower() in ("false", "no", "off", "0"):
+    if active and (name in _SHIPPED or name == "Flapping") and _is_off(top, active):
         for option in section.options:
             top.kept(option, "was switched off")
         return
-    if use:
-        top.kept(use, "restart of every service")
-    defaults = {"attempts": "2", "window": "1", "retry_in": "7"}
-    for name in list(draft.tables.get("service", {})):
-        target = draft.table("service", name)
-        own = dict(target.get("restart") or {})
-        for key, value in defaults.items():
-            written = Option(name=key, value=value, where=section.where, section=section.title)
-            FLAPPING[key](given.get(key, written), target)
-        target.values["restart"] = {**target.values["restart"], **own}
-        _bound_delay(target)
-    known = for_each("attempts window retry_in active", same("restart of every service"))
-    apply(options, {**known, "max_retry": _gave_up}, top)
+    if active and (name in _SHIPPED or name == "Flapping"):
+        top.kept(active, "was on anyway")
+    if priority:
+        top.kept(priority, "plugins start before every service")
+    if name == "Flapping":
+        _flapping(draft, section, overrides)
+    elif name in _SHIPPED:
+        _SHIPPED[name](draft, section)
+    else:
+        _own(draft, section)
+
+
+def _is_off(top: Target, active: Option) -> bool:
+    try:
+        return not boolean(active.value)
+    except ValueError as exc:
+        top.lost(active, f"its value can't be used: {exc}", "write true or false")
+        return False
+
+
+def _plugin(draft: Draft, section: Section, use: str, wanted: str = "") -> Target:
+    """[plugin.NAME] with `use`."""
+    name = wanted or section.name.partition(":")[2] or use
+    named = Option(name="name", value=name, where=section.where, section=section.title)
+    target = draft.named("plugin", named)
+    target.set("use", use, section.get("use"))
+    return target
+
+
+def _rest(section: Section) -> list[Option]:
+    return [o for o in section.options if o.name not in ("use", "priority", "active")]
 
 
 def _service_named(draft: Draft, name: str) -> Target | None:
@@ -126,70 +93,225 @@ def _service_named(draft: Draft, name: str) -> Target | None:
     return None
 
 
-def _resources(draft: Draft, section: Section, options: list[Option]) -> None:
-    watcher = section.value("watcher") or section.value("service")
-    target = _service_named(draft, watcher)
-    top = draft.table("project")
+def _used(target: Target, section: Section, differs: str) -> None:
     if use := section.get("use"):
-        top.kept(use, "limits.memory_soft")
-    if target is None:
-        for option in options:
-            top.lost(option, f"watches {watcher!r}, which is not there", "name a watcher")
-        return
-    rules: dict[str, Rule] = {
-        **for_each("watcher service", same("the service that is watched")),
-        "max_mem": _max_mem,
-        **for_each(
-            "max_cpu min_cpu min_mem health_threshold max_count",
-            lose(
-                "restarted the whole watcher by its CPU, idleness or mean health",
-                "limits.cpu bounds it; [service.NAME.scaling] follows the load; live checks health",
-            ),
-        ),
-        **for_each("process_children child_signal", same("memory is that of the whole tree")),
-        "loop_rate": same("memory is measured every second"),
-    }
-    apply(options, rules, target)
+        target.changed(use, f'became use = "{target.get("use")}": {differs}')
 
 
-def _max_mem(option: Option, target: Target) -> None:
-    text = str(option.value).strip()
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if 0 <= share <= 100:
-        raise ValueError(f"{text}% of the machine's memory; limits.memory_soft takes a size")
-    target.set("limits.memory_soft", size_text(text), option)
-    target.changed(
-        option, "one process is replaced gently when it is above, not the whole watcher restarted"
+# ── flapping ──────────────────────────────────────────────────────────────────────────────────
+def _overrides(draft: Draft, sections: list[Section]) -> dict[str, list[Option]]:
+    found: dict[str, list[Option]] = {}
+    for section in sections:
+        options = [o for o in section.options if o.name.startswith("flapping.")]
+        if section.name.startswith("watcher:") and options:
+            service = _service_named(draft, section.name.partition(":")[2])
+            if service is not None:
+                found[service.name] = [_inside(o) for o in options]
+    return found
+
+
+def _inside(option: Option) -> Option:
+    return Option(
+        name=option.name.removeprefix("flapping."),
+        value=option.value,
+        where=option.where,
+        section=f"{option.section} flapping.",
     )
 
 
-def _http(draft: Draft, section: Section, options: list[Option]) -> None:
-    target = _service_named(draft, section.value("restart_on_error"))
-    top = draft.table("project")
-    if target is None:
+def _flapping(draft: Draft, section: Section, overrides: Overrides) -> None:
+    """One guard for all, and one more for each watcher that has words of its own."""
+    services = [n for n, t in draft.tables.get("service", {}).items() if t.get("command")]
+    others = [name for name in services if name not in overrides]
+    general = _rest(section)
+    if others or not services:
+        guard = _guard(draft, section, "")
+        apply(general, FLAPPING, guard)
+        if overrides:
+            guard.set("options.services", others)
+    for name, own in overrides.items():
+        if _is_off_for(draft.table("service", name), own):
+            continue
+        guard = _guard(draft, section, f"{section.name.partition(':')[2]}-{name}")
+        said = {o.name for o in own}
+        apply([*(o for o in general if o.name not in said), *own], FLAPPING, guard)
+        guard.set("options.services", [name])
+
+
+def _guard(draft: Draft, section: Section, name: str) -> Target:
+    guard = _plugin(draft, section, "flapping", name)
+    guard.set("options", {"attempts": 2, "window": "1s", "retry_in": "7s"})  # Circus's defaults
+    _used(
+        guard,
+        section,
+        "ends are counted per process, not per watcher, and one that was asked for never counts",
+    )
+    return guard
+
+
+def _is_off_for(service: Target, options: list[Option]) -> bool:
+    active = next((o for o in options if o.name == "active"), None)
+    if active is None or not _is_off(service, active):
+        return False
+    for option in options:
+        service.kept(option, "the guard leaves this service out")
+    return True
+
+
+# ── the others that Circus brings ─────────────────────────────────────────────────────────────
+def _resources(draft: Draft, section: Section) -> None:
+    watcher = section.value("watcher") or section.value("service")
+    service = _service_named(draft, watcher)
+    if service is None:
+        top = draft.table("project")
         for option in section.options:
+            top.lost(option, f"watches {watcher!r}, which is not there", "name a watcher")
+        return
+    target = _plugin(draft, section, "resources")
+    target.set("options", {"services": [service.name], "max_cpu": 90.0})
+    apply(_rest(section), RESOURCES, target)
+    window = _window(section)
+    target.values["options"] |= {"window": window, "action": "restart", "pause": window}
+    _used(
+        target,
+        section,
+        "each process has its bounds and its window; a bound for memory is a size, and without "
+        "max_mem there is none (Circus: 90 % of the machine's)",
+    )
+
+
+def _window(section: Section) -> str:
+    def of(name: str, default: float) -> float:
+        try:
+            found = number(section.value(name) or default)
+        except ValueError:
+            return default
+        return found if found > 0 else default
+
+    return duration(of("loop_rate", 60) * of("max_count", 3))
+
+
+def _http(draft: Draft, section: Section) -> None:
+    target = _plugin(draft, section, "http")
+    target.set(
+        "options",
+        {"url": "http://localhost/", "interval": "60s", "timeout": "10s", "failures": 1},
+    )
+    apply(_rest(section), HTTP, target)
+    restart = section.get("restart_on_error")
+    if restart is None or not restart.value:
+        _used(target, section, "a failure is an event, plugin.message, which alerts pass on")
+        return
+    service = _service_named(draft, str(restart.value))
+    if service is None:
+        target.lost(restart, "names a watcher that is not there", "set options.service")
+        return
+    target.values["options"] |= {"service": service.name, "action": "restart"}
+    _used(target, section, "a failure is an event too, plugin.message, which alerts pass on")
+
+
+def _statsd(draft: Draft, section: Section) -> None:
+    target = _plugin(draft, section, "statsd")
+    target.set("options", {"prefix": "circus.app.watcher"})
+    if _kind(section) == "FullStats":
+        target.set("options.interval", "60s")
+    apply(_rest(section), STATSD, target)
+    _used(target, section, "counts events and sends gauges; their names are those of Chapiteau")
+
+
+def _reloader(draft: Draft, section: Section) -> None:
+    target = _plugin(draft, section, "reloader")
+    target.set("options.action", "restart")
+    apply(_rest(section), RELOADER, target)
+    _used(target, section, "the words of a command that are files are watched too")
+
+
+def _watchdog(draft: Draft, section: Section) -> None:
+    target = _plugin(draft, section, "watchdog")
+    apply(_rest(section), WATCHDOG, target)
+    chosen = section.get("watchers_regex")
+    if chosen is not None:
+        attempt(chosen, target, partial(_choose, draft, target, chosen))
+    _used(target, section, "the silent process alone is replaced")
+
+
+def _choose(draft: Draft, target: Target, chosen: Option) -> None:
+    try:
+        pattern = re.compile(str(chosen.value))
+    except (re.error, OverflowError, RecursionError) as exc:
+        raise ValueError(f"{chosen.value!r} is no regular expression: {exc}") from None
+    names = [
+        path[1]
+        for path, origin in draft.origins.items()
+        if path[:1] == ("service",) and len(path) == 2 and pattern.match(str(origin.value))
+    ]
+    if str(chosen.value) != ".*":
+        target.set("options.services", names, chosen)
+
+
+def _redis(draft: Draft, section: Section) -> None:
+    restart = section.get("restart_on_timeout")
+    service = _service_named(draft, section.value("restart_on_timeout")) if restart else None
+    top = draft.table("project")
+    if service is None:
+        for option in [o for o in section.options if o.name != "priority"]:
             top.lost(
                 option,
-                "pinged an address without restarting anything",
-                "add live = { http = URL } to the service that answers there",
+                "sent the figures of Redis to statsd, and restarted nothing",
+                "let a service with schedule = '@every 1m' send what redis-cli INFO tells",
             )
         return
+    url = section.value("redis_url") or "redis://localhost:6379/0"
+    service.set("live", {"exec": shlex.join(["redis-cli", "-u", literal(url), "ping"])})
+    service.values["live"] |= {"failures": 1, "timeout": "5s", "interval": "60s"}
+    apply(_rest(section), REDIS, service)
     if use := section.get("use"):
-        top.kept(use, "live.http")
-    target.set("live.failures", 1)
-    rules: dict[str, Rule] = {
-        "check_url": keep("live.http"),
-        "timeout": keep("live.timeout", seconds),
-        "loop_rate": keep("live.interval", seconds),
-        "restart_on_error": same("the service with the live check"),
-    }
-    apply(options, rules, target)
-    if not target.get("live.http"):
-        target.set("live.http", "http://localhost/")
-    if target.get("live.timeout") is None:
-        target.set("live.timeout", "10s")
-    if target.get("live.interval") is None:
-        target.set("live.interval", "60s")
+        service.changed(
+            use,
+            "became a `live` check with redis-cli; its figures are not sent to statsd",
+            "install redis-tools, or write another command",
+        )
+
+
+_SHIPPED: Final[dict[str, Callable[[Draft, Section], None]]] = {
+    "ResourceWatcher": _resources,
+    "StatsdEmitter": _statsd,
+    "FullStats": _statsd,
+    "HttpObserver": _http,
+    "RedisObserver": _redis,
+    "CommandReloader": _reloader,
+    "WatchDog": _watchdog,
+}
+
+
+# ── a plugin of the user's ────────────────────────────────────────────────────────────────────
+def _own(draft: Draft, section: Section) -> None:
+    """It runs on as a service: circus-plugin, which talks to the bridge."""
+    use = section.get("use")
+    if use is None or not use.value:
+        top = draft.table("project")
+        for option in section.options:
+            top.lost(option, "belongs to a plugin without `use`", "name its class")
+        return
+    given = [o for o in section.options if o.name not in ("use", "priority")]
+    words = ["circus-plugin", "--endpoint", f"{_BRIDGE}/ctrl", "--pubsub", f"{_BRIDGE}/pubsub"]
+    if given:
+        words += ["--config", ":::".join(f"{o.name}:{o.value}" for o in given)]
+    name = section.name.partition(":")[2]
+    named = Option(name="name", value=name, where=section.where, section=section.title)
+    target = draft.named("service", named)
+    target.set("command", [literal(word) for word in [*words, str(use.value)]], use)
+    for option in given:
+        target.kept(option, "--config in command")
+    target.changed(
+        use,
+        "is a plugin written for Circus: it runs as a service, and speaks to [plugin.circus]",
+        "pip install 'chapiteau[circus]' circus; docs/how-to/plugins.md: to write it anew",
+    )
+    if not _has_bridge(draft):
+        bridge = Option(name="use", value="circus", where=section.where, section=section.title)
+        draft.named("plugin", bridge).set("use", "circus", bridge)
+
+
+def _has_bridge(draft: Draft) -> bool:
+    return any(p.get("use") == "circus" for p in draft.tables.get("plugin", {}).values())

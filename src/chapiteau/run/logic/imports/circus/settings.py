@@ -8,11 +8,14 @@ from chapiteau.run.logic.imports.reading.values import (
     boolean,
     integer,
     number,
+    port_number,
     seconds,
     signal_name,
 )
 from chapiteau.run.logic.imports.rules import (
     Rule,
+    dash,
+    dash_host,
     differs,
     for_each,
     keep,
@@ -26,7 +29,7 @@ from chapiteau.run.logic.imports.rules import (
 __all__ = ["DAEMON", "SOCKET", "TOGETHER", "WATCHER"]
 
 _CONTROL: Final = (
-    "RUN_DIR/control.sock answers the CLI: status, start, stop, reload, scale, signal, events"
+    'chapiteau status, start, stop, reload … take its place; for circusctl: use = "circus"'
 )
 _OWN_LOG: Final = "the supervisor's own messages come with `chapiteau events` and on stderr"
 _NOT_READ: Final = "Circus does not read it either"
@@ -45,13 +48,9 @@ DAEMON: Final[dict[str, Rule]] = {
         "services start without a pause",
     ),
     **for_each("include include_dir", same("the included files are part of this import")),
-    "httpd": lose_if(
-        boolean, "started circus-web", "the dashboard: chapiteau dash", "no web page is started"
-    ),
-    **for_each(
-        "httpd_host httpd_port",
-        lose("was the address of circus-web", "set the dashboard's address in [dash]"),
-    ),
+    "httpd": own("`[dash] enable`", dash("enable", boolean)),
+    "httpd_host": own("`[dash] host`; one that others can reach is **lost**", dash_host),
+    "httpd_port": own("`[dash] port`", dash("port", port_number)),
     **for_each(
         "debug debug_gc", lose_if(boolean, "made circusd say more", _OWN_LOG, "was off anyway")
     ),

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
-from chapiteau.run.logic.imports.circus.plugins import take_flapping
 from chapiteau.run.logic.imports.circus.settings import TOGETHER, WATCHER
 from chapiteau.run.logic.imports.circus.streams import take_streams
 from chapiteau.run.logic.imports.draft import Draft, Target, literal
@@ -35,7 +34,6 @@ def take_watcher(draft: Draft, section: Section, sections: list[Section]) -> Non
         simple.remove(option)
         target.kept(option, "is empty: the default holds")
     apply([o for o in simple if not o.name.startswith("flapping.")], WATCHER, target)
-    take_flapping(target, [o for o in simple if o.name.startswith("flapping.")])
     take_streams(target, [o for o in section.options if _is_stream(o)])
     _closed_outputs(target, section)
     _defaults(target, sections)

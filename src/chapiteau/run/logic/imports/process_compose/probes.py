@@ -7,7 +7,16 @@ from typing import Any, Final
 from chapiteau.run.logic.imports.draft import Target
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import duration, integer, seconds, text
-from chapiteau.run.logic.imports.rules import Rule, apply, for_each, keep, lose, lose_if, same
+from chapiteau.run.logic.imports.rules import (
+    Rule,
+    apply,
+    attempt,
+    for_each,
+    keep,
+    lose,
+    lose_if,
+    same,
+)
 
 __all__ = ["EXEC", "HTTP", "PROBE", "take_log_line", "take_probe"]
 
@@ -54,7 +63,7 @@ def take_probe(target: Target, key: str, option: Option, parts: Parts) -> None:
             apply(parts(found[name]), rules, inner)
     if "http_get" in found and isinstance(found["http_get"].value, Mapping):
         address = {o.name: o.value for o in parts(found["http_get"])}
-        inner.set("http", _url(address), option)
+        attempt(option, inner, lambda: inner.set("http", _url(address), option))
         inner.values.pop("exec", None)
     if not inner.get("http") and not inner.get("exec"):
         del target.values[key]
@@ -95,4 +104,8 @@ def take_log_line(target: Target, option: Option) -> None:
     if target.get("ready"):
         target.lost(option, "is a second check beside the probe", "a service has one `ready` check")
         return
-    target.put(option, "ready.log", re.escape(text(option.value)).replace("\\ ", " "))
+    attempt(option, target, lambda: target.put(option, "ready.log", _escaped(text(option.value))))
+
+
+def _escaped(line: str) -> str:
+    return re.escape(line).replace("\\ ", " ")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from chapiteau.run.logic.imports.draft import Draft, Target
@@ -20,7 +21,7 @@ from chapiteau.run.logic.imports.process_compose.settings import (
 from chapiteau.run.logic.imports.process_compose.variables import Filling
 from chapiteau.run.logic.imports.reading.source import Option, Source
 from chapiteau.run.logic.imports.reading.values import text
-from chapiteau.run.logic.imports.rules import apply
+from chapiteau.run.logic.imports.rules import apply, attempt, keep
 
 __all__ = ["Processes", "pairs"]
 
@@ -68,7 +69,7 @@ class Processes:
             ("schedule", SCHEDULE),
             ("watch", WATCH),
         ):
-            if key in options:
+            if key in options and self._is_mapping(target, options[key]):
                 apply(self._filled(target, self._parts(options[key]), filling), rules, target)
         self._defaults(target, options)
         self._checks(target, options, filling)
@@ -97,6 +98,12 @@ class Processes:
             )
         return made
 
+    def _is_mapping(self, target: Target, option: Option) -> bool:
+        if not isinstance(option.value, Mapping):
+            target.lost(option, f"is no mapping: {option.value!r}", "set it by hand")
+            return False
+        return True
+
     def _parts(self, option: Option) -> list[Option]:
         if not isinstance(option.value, Mapping):
             return []
@@ -124,6 +131,9 @@ class Processes:
     # ── parts of one process ──────────────────────────────────────────────────────────────────
     def _environment(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
         own = options.get("environment")
+        if own and not isinstance(own.value, Mapping | list):
+            target.lost(own, f"is neither a mapping nor a list: {own.value!r}", "set env by hand")
+            own = None
         env = {**self.shared_env, **(pairs(own.value) if own else {})}
         for name, value in env.items():
             try:
@@ -166,7 +176,7 @@ class Processes:
             return
         if "${process.number}" in line:
             self._count_from_one(target, option)
-        self._shell_line(target, option, line, options)
+        attempt(option, target, lambda: self._shell_line(target, option, line, options))
         if entrypoint:
             target.kept(entrypoint, "process-compose ignores it beside command")
 
@@ -198,7 +208,7 @@ class Processes:
             return self._filled(target, self._parts(option), filling)
 
         for name, key in (("readiness_probe", "ready"), ("liveness_probe", "live")):
-            if name in options and isinstance(options[name].value, Mapping):
+            if name in options and self._is_mapping(target, options[name]):
                 take_probe(target, key, options[name], parts)
         if line := options.get("ready_log_line"):
             take_log_line(target, line)
@@ -212,19 +222,24 @@ class Processes:
                 "was one file for all processes",
                 "each service has a file of its own; `chapiteau logs` shows them together",
             )
-        if setup := self.shared.get("log_configuration"):
+        setup = self.shared.get("log_configuration")
+        if setup and self._is_mapping(top, setup):
             self._log_lines(top, setup)
             for rotation in (o for o in self._parts(setup) if o.name == "rotation"):
                 apply(self._parts(rotation), ROTATION, top)
 
     def _logs(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
-        if setup := options.get("log_configuration"):
+        setup = options.get("log_configuration")
+        if setup and self._is_mapping(target, setup):
             self._log_lines(target, setup)
             for rotation in (o for o in self._parts(setup) if o.name == "rotation"):
                 self._rotation(target, rotation)
         if place := options.get("log_location"):
-            for option in self._filled(target, [place], filling):
-                target.put(option, "log.file", option.value)
+            apply(
+                self._filled(target, [place], filling),
+                {"log_location": keep("log.file", text)},
+                target,
+            )
 
     def _log_lines(self, target: Target, setup: Option) -> None:
         parts = self._parts(setup)
@@ -246,11 +261,11 @@ class Processes:
         """depends_on of all: known only when every service is there."""
         for name, options in self.merged.items():
             depends = options.get("depends_on")
-            if depends is None:
-                continue
             target = self.draft.table("service", self.names[name])
+            if depends is None or not self._is_mapping(target, depends):
+                continue
             for option in self._parts(depends):
-                self._condition(target, option)
+                attempt(option, target, partial(self._condition, target, option))
 
     def _condition(self, target: Target, option: Option) -> None:
         value = option.value if isinstance(option.value, Mapping) else {}

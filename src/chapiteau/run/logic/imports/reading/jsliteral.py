@@ -28,6 +28,7 @@ _ESCAPE: Final = re.compile(
     r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n|.)", re.DOTALL
 )
 _PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
+_LONGEST_NUMBER: Final = 400  # digits: far beyond what any setting means
 _WORDS: Final = {"true": True, "false": False, "null": None, "undefined": None, "NaN": float("nan")}
 _HOLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _CLOSER: Final = {"{": "}", "[": "]", "(": ")"}
@@ -351,6 +352,8 @@ def _tokens(source: Source) -> list[_Token]:
 
 def _number(text: str) -> int | float:
     digits = text.replace("_", "").lower()
+    if len(digits) > _LONGEST_NUMBER:
+        return float("inf")
     if "x" in digits or "0o" in digits or "0b" in digits:
         return int(digits, 0)
     return float(digits) if "." in digits or "e" in digits else int(digits)

@@ -15,6 +15,7 @@ __all__ = [
     "number",
     "octal",
     "one_line",
+    "port_number",
     "seconds",
     "signal_name",
     "size_text",
@@ -69,6 +70,14 @@ def integer(value: Any) -> int:
         return int(text(value).strip())
     except ValueError:
         raise ValueError(f"{value!r} is not a whole number") from None
+
+
+def port_number(value: Any) -> int:
+    """A port, 0 to 65535. Raises ValueError."""
+    found = integer(value)
+    if not 0 <= found <= 65535:
+        raise ValueError(f"{value!r} is no port")
+    return found
 
 
 def number(value: Any) -> float:
