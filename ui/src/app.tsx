@@ -6,6 +6,7 @@ import { heard, linkLost, linkUp, now, session, sortedNodes, troubles } from "./
 import { duration } from "./model/format";
 import { go, route } from "./model/route";
 import { Apis } from "./pages/Apis";
+import { Deploys } from "./pages/Deploys";
 import { Events } from "./pages/Events";
 import { Fleet } from "./pages/Fleet";
 import { Load } from "./pages/Load";
@@ -20,6 +21,7 @@ import { nextTheme, theme } from "./theme";
 const PAGES: [string, string, string][] = [
   ["/", "Fleet", "g f"],
   ["/sockets", "Sockets", "g k"],
+  ["/deploys", "Deploys", "g d"],
   ["/load", "Load", "g l"],
   ["/apis", "APIs", "g a"],
   ["/events", "Events", "g e"],
@@ -64,6 +66,7 @@ function Page({ parts }: { parts: string[] }) {
   if (first === "server" && second) return <Server key={second} name={second} />;
   if (first === "service" && second) return <Service key={second} name={second} />;
   if (first === "sockets") return <Sockets />;
+  if (first === "deploys") return <Deploys />;
   if (first === "load") return <Load id={second} />;
   if (first === "apis") return <Apis />;
   if (first === "events") return <Events />;

@@ -12,19 +12,21 @@ export const singleKeys = signal(localStorage.getItem("keys") !== "off");
 export const KEYS: [string, string][] = [
   ["⌘K or Ctrl+K, :", "search, or give a command"],
   ["/", "filter what is shown"],
-  ["g f, g k, g l, g a, g e", "go to Fleet, Sockets, Load, APIs, Events"],
+  ["g f, g k, g d, g l, g a, g e", "go to Fleet, Sockets, Deploys, Load, APIs, Events"],
   ["n", "next problem"],
   ["j k ↵", "move in a table, open the row"],
   ["x", "select the row"],
   ["r, Shift+R, s", "(service) reload, restart, stop or start"],
   ["+ −", "(service) one process more, one less"],
+  ["d", "(server) compare what runs with the file"],
+  ["c, [ ]", "(load) compare, older and newer result"],
   ["l, f", "(service) filter the log, follow it again"],
   ["t", "theme; on an API: try"],
   ["?", "this sheet"],
   ["Esc", "close, or go back"],
 ];
 
-const PLACES: Record<string, string> = { f: "/", s: "/?view=services", k: "/sockets", l: "/load", a: "/apis", e: "/events" };
+const PLACES: Record<string, string> = { f: "/", s: "/?view=services", k: "/sockets", d: "/deploys", l: "/load", a: "/apis", e: "/events" };
 
 let pending = "";
 let problem = 0;
@@ -43,7 +45,7 @@ function onKey(event: KeyboardEvent): void {
   if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") return done(event, () => (overlay.value = "palette"));
   if (event.metaKey || event.ctrlKey || event.altKey || document.querySelector("dialog[open]")) return;
   const at = event.target as HTMLElement;
-  if (at.matches("input, textarea, select, [contenteditable]")) {
+  if (at.matches("input:not([type=checkbox]), textarea, select, [contenteditable]")) {
     if (event.key === "Escape") at.blur();
     return;
   }
@@ -71,7 +73,7 @@ function single(event: KeyboardEvent): void {
 /** Buttons carry their key; the first one on the page is pressed. */
 function press(key: string, event: KeyboardEvent): boolean {
   const name = key === "R" ? "Shift+R" : key;
-  const button = [...document.querySelectorAll<HTMLButtonElement>("[data-key]")].find((one) => one.dataset["key"] === name && !one.disabled);
+  const button = [...document.querySelectorAll<HTMLElement>("[data-key]")].find((one) => one.dataset["key"] === name && !one.matches(":disabled"));
   if (button) done(event, () => button.click());
   return Boolean(button);
 }

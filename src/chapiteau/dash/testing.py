@@ -71,6 +71,8 @@ class MemoryNode:
     answers: dict[tuple[str, str], Fetched] = field(default_factory=dict)  # (method, path) → answer
     commands: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=lambda: {"ok": True, "text": "done"})
+    plan: list[dict[str, Any]] = field(default_factory=list)  # what its changed file would change
+    applied: list[str] = field(default_factory=list)  # who applied it
     period: float = 1.0  # seconds between two statistics messages
     away: bool = False
     happenings: list[dict[str, Any]] = field(default_factory=list)
@@ -158,9 +160,15 @@ class MemoryNode:
         return dict(self.outcome)
 
     async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
-        """Nothing ever changes."""
+        """Shows `plan`; applying it empties it."""
         self._reachable()
-        return {"ok": True, "text": "nothing to change", "data": {"changes": []}}
+        found = {"ok": True, "text": "nothing to change", "data": {"changes": list(self.plan)}}
+        if self.plan:
+            found["text"] = f"{len(self.plan)} changes"
+        if not dry_run:
+            self.applied.append(who)
+            self.plan.clear()
+        return found
 
     async def fetch(self, request: Request) -> Fetched:
         """One of `answers`, or 404."""

@@ -6,10 +6,12 @@ import { may, sortedNodes } from "../live/store";
 import { plain } from "../model/ansi";
 import { curl, filledHeaders, filledPath, loadLine, operations, outline, typeOf, type Doc, type Filled, type Operation } from "../model/openapi";
 import { href, narrow, param } from "../model/route";
+import { ApiChanges, type Past } from "../parts/ApiChanges";
 import { CommandLine, CopyButton } from "../parts/Copy";
+import { Prose } from "../parts/Prose";
 import { FilterBox } from "../parts/Tables";
 
-interface Found {
+interface Found extends Past {
   url: string;
   document: Doc;
 }
@@ -50,7 +52,8 @@ function Api({ node, service }: { node: string; service: string }) {
   return (
     <>
       <p><strong>{info["title"]}</strong> {info["version"]} · OpenAPI {String(found.document["openapi"])} · {ops.length} operations · <a href={href(["service", service])}>{service}</a>
-        <span class="muted"> {info["description"]}</span></p>
+        <span class="muted"> <Prose text={info["description"] ?? ""} /></span></p>
+      <ApiChanges since={found.since} before={found.before} />
       <div class="two apis">
         <nav class="panel" aria-label="Operations">
           <div class="bar"><FilterBox placeholder="find an operation" /></div>
@@ -72,14 +75,14 @@ function Detail({ op, found, node, service }: { op: Operation; found: Found; nod
   return (
     <section class="panel detail" aria-label={`${op.method} ${op.path}`}>
       <h2><Method name={op.method} /> <code>{op.path}</code></h2>
-      {op.summary && <p>{op.summary}</p>}
-      {op.description && op.description !== op.summary && <p class="muted pre">{op.description}</p>}
+      {op.summary && <p><Prose text={op.summary} /></p>}
+      {op.description && op.description !== op.summary && <p class="muted pre"><Prose text={op.description} /></p>}
       <Form op={op} filled={filled} set={setFilled} />
       <Try op={op} filled={filled} node={node} service={service} origin={origin} />
       <CommandLine line={loadLine(found.url, origin, op, filled)} label="Load-test this" />
       {op.responses.map((answer) => (
         <details key={answer.status} class="answer">
-          <summary><strong>{answer.status}</strong> {answer.description}</summary>
+          <summary><strong>{answer.status}</strong> <Prose text={answer.description} /></summary>
           {answer.schema && <Outline doc={found.document} schema={answer.schema} />}
         </details>
       ))}
@@ -100,7 +103,7 @@ function Form({ op, filled, set }: { op: Operation; filled: Filled; set: (filled
           <label key={key}>
             <span><code>{p.name}</code>{p.required && <span class="bad" title="required"> *</span>} <span class="muted">{p.where} · {typeOf({}, p.schema)}</span></span>
             <input value={filled.values[key] ?? ""} placeholder={p.example} onInput={(event) => set({ ...filled, values: { ...filled.values, [key]: (event.currentTarget as HTMLInputElement).value } })} />
-            {p.description && <span class="muted">{p.description}</span>}
+            {p.description && <span class="muted"><Prose text={p.description} /></span>}
           </label>
         );
       })}

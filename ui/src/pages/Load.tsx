@@ -1,6 +1,6 @@
 /** Load tests: what runs now, what ran, whether it kept its objective, and the report itself. */
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { events, load, sortedNodes, watchLoad, type LiveRun, type LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { compile } from "../model/filter";
@@ -12,6 +12,7 @@ import { LiveCharts } from "../parts/LiveCharts";
 import { Grid, sorted, type Column } from "../parts/Grid";
 import { FilterBox } from "../parts/Tables";
 import { Fact } from "./Fleet";
+import { LoadCompare } from "./LoadCompare";
 
 const VERDICTS: Record<string, [string, string]> = {
   met: ["✓", "good"],
@@ -27,6 +28,8 @@ export function Load({ id }: { id: string }) {
   const state = load.value;
   if (!state) return <><h1>Load</h1><p class="empty" aria-busy="true">Looking for load tests…</p></>;
   const found = state.results.find((r) => String(r.id) === id);
+  const other = state.results.find((r) => String(r.id) === param("with"));
+  if (found && other) return <LoadCompare key={`${other.id} ${found.id}`} before={other} after={found} />;
   if (id) return found ? <One result={found} all={state.results} /> : <><h1>Load</h1><p class="empty">No load test {id}. <a href="/load">All load tests</a></p></>;
   return (
     <>
@@ -45,15 +48,38 @@ function Verdict({ word }: { word: string }) {
 }
 
 function Results({ rows }: { rows: LoadResult[] }) {
+  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const sort = param("sort");
   const kept = rows.filter(compile(param("q"), (r, name) => (r as unknown as Record<string, string | number>)[name], (r) => `${r.id} ${r.name} ${r.target} ${r.verdict}`));
-  return <Grid label="Load tests" columns={COLUMNS} rows={sorted(kept, COLUMNS, sort)} id={(r) => String(r.id)} sort={sort} onSort={(s) => narrow({ sort: s })} onOpen={(r) => go(href(["load", String(r.id)]))} />;
+  const pick = (id: string) => {
+    const next = new Set([...picked].slice(picked.has(id) ? 0 : -1));
+    if (!next.delete(id)) next.add(id);
+    setPicked(next);
+  };
+  const [before = "", after = ""] = [...picked].sort((a, b) => Number(a) - Number(b));
+  return (
+    <>
+      {picked.size > 0 && (
+        <div class="bar selected" role="toolbar" aria-label="Selected load tests">
+          <span>{after ? `#${before} and #${after}` : `#${before}: pick another one`}</span>
+          {after && <a class="button small primary" href={href(["load", after], { with: before })} data-key="c" aria-keyshortcuts="c" title="Compare (c)">compare</a>}
+          <button type="button" class="quiet small" onClick={() => setPicked(new Set())}>clear</button>
+        </div>
+      )}
+      <Table rows={sorted(kept, COLUMNS, sort)} sort={sort} picked={picked} pick={pick} />
+    </>
+  );
+}
+
+function Table({ rows, sort, picked, pick }: { rows: LoadResult[]; sort: string; picked: ReadonlySet<string>; pick: (id: string) => void }) {
+  const box: Column<LoadResult> = { key: "pick", label: "selected", mute: true, width: "20px", from: 400, cell: (r) => <input type="checkbox" aria-label={`Select load test ${r.id}`} checked={picked.has(String(r.id))} onChange={() => pick(String(r.id))} /> };
+  return <Grid label="Load tests" columns={[box, ...COLUMNS]} rows={rows} id={(r) => String(r.id)} sort={sort} selected={picked} onSelect={pick} onSort={(s) => narrow({ sort: s })} onOpen={(r) => go(href(["load", String(r.id)]))} />;
 }
 
 const COLUMNS: Column<LoadResult>[] = [
   { key: "id", label: "#", width: "44px", sort: (r) => r.id, cell: (r) => <a href={href(["load", String(r.id)])}>{r.id}</a> },
   { key: "verdict", label: "verdict", width: "116px", sort: (r) => r.verdict, cell: (r) => <Verdict word={r.verdict} /> },
-  { key: "name", label: "test", width: "minmax(110px, 1fr)", sort: (r) => r.name, cell: (r) => <><strong>{r.name}</strong> <span class="muted">{r.kind}</span></> },
+  { key: "name", label: "test", width: "minmax(110px, 1fr)", sort: (r) => r.name, cell: (r) => <span title={`${r.name} (${r.kind})`}><strong>{r.name.replace(/^https?:\/\//, "")}</strong> <span class="muted">{r.kind}</span></span> },
   { key: "rate", label: "rate", width: "86px", right: true, sort: (r) => r.rate, cell: (r) => `${grouped(r.rate)}/s` },
   { key: "p99", label: "p99", width: "80px", right: true, from: 440, sort: (r) => r.p99 ?? 0, cell: (r) => (r.p99 == null ? "–" : latency(r.p99)) },
   { key: "errors", label: "errors", width: "70px", right: true, from: 520, sort: (r) => r.errors, cell: (r) => <span class={r.errors > 0.01 ? "bad" : ""}>{percent(100 * r.errors)}</span> },
@@ -81,6 +107,7 @@ function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {
         {older && <a class="button small" href={href(["load", String(older.id)])} data-key="[">← older</a>}
         {newer && <a class="button small" href={href(["load", String(newer.id)])} data-key="]">newer →</a>}
         {result.report && <a class="button small" href={report} target="_blank" rel="noopener">open the report alone</a>}
+        {older && <a class="button small" href={href(["load", String(result.id)], { with: String(older.id) })} data-key="c" aria-keyshortcuts="c" title="Compare (c)">compare with #{older.id}</a>}
         {older && <CommandLine line={`chapiteau load compare ${older.id} ${result.id}`} />}
       </div>
       {result.report ? <iframe class="report" src={report} title={`Report of load test ${result.id}`} sandbox="allow-scripts allow-downloads" /> : <p class="empty">Its report was deleted; the numbers above are kept.</p>}

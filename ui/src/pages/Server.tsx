@@ -6,6 +6,7 @@ import { href } from "../model/route";
 import { serviceRows } from "../model/rows";
 import { Age } from "../parts/Age";
 import { Attention } from "../parts/Attention";
+import { Config } from "../parts/Config";
 import { SocketTable } from "./Sockets";
 import { Fact } from "./Fleet";
 import { FilterBox, ServiceTable } from "../parts/Tables";
@@ -34,6 +35,7 @@ export function Server({ name }: { name: string }) {
         <Fact label="up" value={status.started_at ? duration(now.value - status.started_at) : "–"} note={status.brain_restarts ? `brain restarted ${status.brain_restarts}×` : `pid ${status.pid ?? "?"}, keeper ${status.keeper_pid ?? "?"}`} tone={status.brain_restarts ? "warn" : ""} />
       </dl>
       <Attention troubles={node.troubles} showNode={false} />
+      <Config node={name} />
       <div class="bar"><h2>Services</h2><FilterBox placeholder="name, state:failed, cpu>80" /></div>
       <ServiceTable label="Services" rows={serviceRows([node], numbers)} showNode={false} />
       <h2>Sockets</h2>

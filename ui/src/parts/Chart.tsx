@@ -24,6 +24,7 @@ export interface ChartProps {
   markers?: Marker[];
   height?: number;
   span?: number; // seconds; without it all that is there
+  when?: (time: number) => string; // how a moment is written; a clock's time by default
   binary?: boolean; // bytes: ticks at powers of two
   sync?: string;
 }
@@ -71,7 +72,7 @@ export function Chart(props: ChartProps) {
   );
 }
 
-function Table({ title, times, series, format }: ChartProps) {
+function Table({ title, times, series, format, when = clock }: ChartProps) {
   const every = Math.max(1, Math.ceil(times.length / 20));
   const picked = times.map((time, i) => [time, i] as const).filter(([, i]) => i % every === 0);
   return (
@@ -83,7 +84,7 @@ function Table({ title, times, series, format }: ChartProps) {
         <tbody>
           {picked.reverse().map(([time, i]) => (
             <tr key={time}>
-              <td>{clock(time)}</td>
+              <td>{when(time)}</td>
               {series.map((s) => <td key={s.label} class="right">{s.values[i] == null ? "–" : format(s.values[i] as number)}</td>)}
             </tr>
           ))}
@@ -111,7 +112,7 @@ function options(live: { current: ChartProps }, width: number, height: number): 
       y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.12 : 1] },
     },
     axes: [
-      { stroke: ink, grid: { show: false }, ticks: { show: false }, size: 22, font: FONT, space: 70, values: (_u, ticks) => ticks.map((t) => clock(t)) },
+      { stroke: ink, grid: { show: false }, ticks: { show: false }, size: 22, font: FONT, space: 70, values: (_u, ticks) => ticks.map((t) => (live.current.when ?? clock)(t)) },
       { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 58, font: FONT, space: 34, ...(binary ? { incrs: BINARY } : {}), values: (_u, ticks) => ticks.map((v) => (v == null ? "" : live.current.format(v).replace(".0", ""))) },
     ],
     series: [
@@ -164,7 +165,7 @@ function tip(u: uPlot, props: ChartProps): void {
   }
   const values = props.series.slice(0, 6).map((s) => (s.values[i] == null ? "" : `${s.label} ${props.format(s.values[i] as number)}`));
   const near = (props.markers ?? []).find((m) => Math.abs(m.time - (props.times[i] ?? 0)) <= 2);
-  place.textContent = `${clock(props.times[i] ?? 0)}  ${values.filter(Boolean).join("  ")}${near ? `  ${near.glyph} ${near.text}` : ""}`;
+  place.textContent = `${(props.when ?? clock)(props.times[i] ?? 0)}  ${values.filter(Boolean).join("  ")}${near ? `  ${near.glyph} ${near.text}` : ""}`;
 }
 
 function summary(series: Series[], format: (value: number) => string): { now: string; all: string } {

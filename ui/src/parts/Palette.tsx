@@ -17,7 +17,7 @@ interface Entry {
 const VERBS: Verb[] = ["reload", "restart", "start", "stop"];
 
 function entries(): Entry[] {
-  const found: Entry[] = [["Fleet", "/"], ["Sockets", "/sockets"], ["Load", "/load"], ["APIs", "/apis"], ["Events", "/events"]].map(([text = "", to = ""]) => ({ text, hint: "page", run: () => go(to) }));
+  const found: Entry[] = [["Fleet", "/"], ["Sockets", "/sockets"], ["Deploys", "/deploys"], ["Load", "/load"], ["APIs", "/apis"], ["Events", "/events"]].map(([text = "", to = ""]) => ({ text, hint: "page", run: () => go(to) }));
   const services = new Map<string, string[]>();
   for (const node of sortedNodes.value) {
     found.push({ text: node.name, hint: "server", run: () => go(href(["server", node.name])) });

@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ class Fleet:
         self._watches: dict[str, NodeWatch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fresh: set[str] = set()
+        self._ears: list[Callable[[str, dict[str, Any]], None]] = []
 
     def add(self, node: Node) -> NodeWatch:
         """Begin to watch a node."""
@@ -37,6 +38,10 @@ class Fleet:
         self._watches[node.name] = watch
         self._tasks[node.name] = asyncio.create_task(watch.run(), name=f"watch {node.name}")
         return watch
+
+    def hear(self, ear: Callable[[str, dict[str, Any]], None]) -> None:
+        """Call it with a node's name and each new event, beside all pages."""
+        self._ears.append(ear)
 
     async def remove(self, name: str) -> None:
         """Forget a node."""
@@ -109,7 +114,9 @@ class Fleet:
         self._bus.latest("fleet", watch.node.name, self.view(watch))
 
     def happened(self, watch: NodeWatch, event: dict[str, Any]) -> None:
-        """Tell every page that shows events."""
+        """Tell every page that shows events, and whoever else listens."""
+        for ear in self._ears:
+            ear(watch.node.name, event)
         self._bus.every("events", {"events": [_named(watch, event)]})
 
     def measured(self, watch: NodeWatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.sessions import Sessions
 from chapiteau.dash.engine.store import Store
@@ -24,6 +25,7 @@ class Hub:
     bus: Bus
     fleet: Fleet
     actions: Actions
+    documents: Documents
     sessions: Sessions
     store: Store
     reports: Path  # the run folder, where load results lie
@@ -31,5 +33,6 @@ class Hub:
     async def close(self) -> None:
         """Stop everything, in reverse order."""
         await self.actions.close()
+        await self.documents.close()
         await self.fleet.close()
         self.store.close()

@@ -1,15 +1,18 @@
 """Load tests of this project: what ran, what runs now."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.load import client
+from chapiteau.load.logic.comparing import compared
 
-__all__ = ["LiveLoad", "report", "result", "results"]
+__all__ = ["LiveLoad", "comparison", "report", "result", "results"]
 
+_MARGIN: Final = 0.05  # differences below this share are none, as for `chapiteau load compare`
 _LOOK: Final = 1.0  # seconds between two looks at the folder
 
 
@@ -21,6 +24,18 @@ def results(folder: Path) -> list[dict[str, Any]]:
 def result(folder: Path, number: int) -> dict[str, Any]:
     """Everything about one load test. Raises NotFoundError."""
     return client.result(folder, number)
+
+
+def comparison(folder: Path, before: int, after: int) -> dict[str, Any]:
+    """Is `after` faster or slower than `before`? With the curves of both.
+
+    Raises NotFoundError, and UsageError when one of them has no requests.
+    """
+    a, b = result(folder, before), result(folder, after)
+    # The same draws for the same two tests: who looks twice sees the same.
+    chance = random.Random(f"{before} {after}")  # noqa: S311 — resamples, guards nothing
+    found = compared(a, b, _MARGIN, chance)
+    return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}}
 
 
 def report(folder: Path, number: int) -> str:

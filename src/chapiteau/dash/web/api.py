@@ -1,5 +1,6 @@
 """The JSON API: who am I, how is the fleet, do this. docs/reference/dash-api.md."""
 
+import asyncio
 import json
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from chapiteau.dash.web.guard import CALLER, DOOR, HUB, cookie_name, json_body, 
 __all__ = [
     "act",
     "audit",
+    "config",
     "fleet",
     "history",
     "login",
@@ -141,6 +143,28 @@ async def act(request: web.Request) -> web.Response:
     key = request.headers.get("Idempotency-Key", "")
     action = request.app[HUB].actions.start(caller, verb, targets, options, key)
     return web.json_response(action.to_dict(), status=202)
+
+
+@need("plan")
+async def config(request: web.Request) -> web.Response:
+    """POST /api/config {"node", "apply"}: what the node's changed file would change, or do it.
+
+    Applying is an admin's; it goes on when the page is closed meanwhile.
+    """
+    body = await json_body(request)
+    hub, caller = request.app[HUB], request[CALLER]
+    name, apply = str(body.get("node", "")), body.get("apply") is True
+    if apply and not allowed(caller.role, "apply"):
+        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not apply")
+    node = hub.fleet.watch(name).node
+    who = f"dash:{caller.name}"
+    outcome = await asyncio.shield(asyncio.ensure_future(node.config(dry_run=not apply, who=who)))
+    if apply:
+        result = "ok" if outcome["ok"] else str(outcome["error"])
+        hub.store.audit(
+            who=caller.name, verb="apply", target=name, result=result, time=hub.clock.wall()
+        )
+    return web.json_response(outcome)
 
 
 @need("audit")

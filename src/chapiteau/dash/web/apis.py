@@ -1,11 +1,9 @@
 """The services' own APIs: their documents, and trying them out."""
 
 import dataclasses
-import json
 
 from aiohttp import web
 
-from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.node import Request
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
@@ -15,17 +13,10 @@ __all__ = ["document", "try_out"]
 
 @need("see")
 async def document(request: web.Request) -> web.Response:
-    """GET /api/openapi?node=N&service=S: the service's own OpenAPI document, fetched now."""
-    node = request.app[HUB].fleet.watch(request.query.get("node", "")).node
-    asked = Request(service=request.query.get("service", ""), path="")
-    answer = await node.fetch(asked)
-    if answer.status != 200:
-        raise ChapiteauError(f"{answer.url} answered {answer.status}")
-    try:
-        found = json.loads(answer.body)
-    except ValueError as exc:
-        raise ChapiteauError(f"{answer.url} is not JSON: {exc}") from exc
-    return web.json_response({"url": answer.url, "document": found})
+    """GET /api/openapi?node=N&service=S: its document, fetched now, and what changed in it."""
+    query = request.query
+    found = await request.app[HUB].documents.read(query.get("node", ""), query.get("service", ""))
+    return web.json_response(found)
 
 
 @need("try")

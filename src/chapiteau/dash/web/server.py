@@ -22,6 +22,7 @@ from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.cluster.ca import Authority
 from chapiteau.dash.engine.cluster.gate import Gate
 from chapiteau.dash.engine.cluster.registry import Registry
+from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.hub import Hub
 from chapiteau.dash.engine.local import LocalNode
@@ -157,6 +158,7 @@ class Server:
             bus=bus,
             fleet=fleet,
             actions=Actions(fleet, bus, store, clock),
+            documents=Documents(self.project.store, fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
             reports=self.project.run_dir,

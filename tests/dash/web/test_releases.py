@@ -1,0 +1,129 @@
+"""What changed: the configuration, the API of a service, one load test against another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chapiteau.dash.engine.node import Fetched
+from chapiteau.dash.logic.access import Caller, Role
+from chapiteau.load.engine.store import store
+from chapiteau.load.logic.judging import run_verdict
+from chapiteau.load.logic.report.document import Facts, document
+from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.totals import Totals
+from tests.support import wait_for_async
+
+CHANGE = {
+    "kind": "change",
+    "what": "service",
+    "name": "web",
+    "effect": "restart",
+    "differences": [{"setting": "command", "old": "web --serve", "new": "web --serve --fast"}],
+}
+
+
+def keep_result(folder: Path, milliseconds: int, seconds: int = 12) -> int:
+    """A stored load test of steady latency."""
+    tally, totals = Tally(), Totals()
+    row = tally.row("GET /cities")
+    for second in range(seconds):
+        row.latency[second] += [milliseconds * 1000 + i for i in range(50)]
+        row.statuses[200] += 50
+    totals.add(tally.flush())
+    facts = Facts(
+        kind="run", name="shop", target="http://127.0.0.1:1", started=1e9, seconds=seconds, plan={}
+    )
+    made = document(facts, totals, run_verdict((), (), totals, seconds), ())
+    return store(folder, made, "<p>report</p>")
+
+
+async def post(session: Any, path: str, body: Any) -> tuple[int, Any]:
+    async with session.post(path, json=body) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def get(session: Any, path: str) -> tuple[int, Any]:
+    async with session.get(path) as answer:
+        return answer.status, await answer.json(content_type=None)
+
+
+async def test_a_plan_is_shown_then_applied_and_on_record(house: Any) -> None:
+    house.node.plan = [CHANGE]
+    async with house.client() as session:
+        status, plan = await post(session, "/api/config", {"node": "alpha"})
+        assert (status, plan["data"]["changes"]) == (200, [CHANGE])
+        assert house.node.applied == []
+        status, done = await post(session, "/api/config", {"node": "alpha", "apply": True})
+        assert (status, done["ok"]) == (200, True)
+        assert house.node.applied == ["dash:local"]
+        _, trail = await get(session, "/api/audit")
+    entry = trail["entries"][0]
+    assert (entry["verb"], entry["target"], entry["result"]) == ("apply", "alpha", "ok")
+
+
+async def test_only_an_admin_applies(house: Any) -> None:
+    session_id = house.hub.sessions.begin(Caller(name="ana", role=Role.OPERATOR))
+    async with house.client(login=False) as session:
+        session.cookie_jar.update_cookies({f"chapiteau-{house.server.port}": session_id})
+        assert (await post(session, "/api/config", {"node": "alpha"}))[0] == 200
+        status, problem = await post(session, "/api/config", {"node": "alpha", "apply": True})
+    assert status == 403
+    assert "may not apply" in problem["detail"]
+    assert house.node.applied == []
+
+
+def api(*paths: str) -> Fetched:
+    body = {
+        "openapi": "3.1.0",
+        "info": {"title": "shop", "version": "1"},
+        "paths": {path: {"get": {"responses": {"200": {"description": "it"}}}} for path in paths},
+    }
+    return Fetched(
+        status=200, headers=(), body=json.dumps(body), milliseconds=1, url="http://x/openapi.json"
+    )
+
+
+async def test_a_changed_api_is_noticed_though_nobody_looked(house: Any) -> None:
+    house.node.answers["GET", ""] = api("/a", "/b")
+    async with house.client() as session:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
+        _, first = await get(session, "/api/openapi?node=alpha&service=web")
+        assert first["before"] is None
+        house.node.answers["GET", ""] = api("/b", "/c")
+        house.node.happen("service.reloaded", service="web")
+        await wait_for_async(lambda: house.hub.documents.count("alpha", "web") == 2)
+        _, second = await get(session, "/api/openapi?node=alpha&service=web")
+    assert second["before"]["since"] == first["since"]
+    assert second["before"]["changes"] == [
+        {"breaking": True, "where": "GET /a", "what": "is gone"},
+        {"breaking": False, "where": "GET /c", "what": "is new"},
+    ]
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]"])
+async def test_what_is_no_document_is_told_and_not_kept(house: Any, body: str) -> None:
+    house.node.answers["GET", ""] = Fetched(
+        status=200, headers=(), body=body, milliseconds=1, url="http://x/openapi.json"
+    )
+    async with house.client() as session:
+        status, problem = await get(session, "/api/openapi?node=alpha&service=web")
+    assert status >= 400
+    assert "http://x/openapi.json is not" in problem["detail"]
+    assert house.hub.documents.count("alpha", "web") == 0
+
+
+async def test_two_load_tests_are_compared_with_their_curves(house: Any) -> None:
+    folder = house.hub.reports
+    before, after = keep_result(folder, 10), keep_result(folder, 20)
+    async with house.client() as session:
+        _, slower = await get(session, f"/api/load/compare?a={before}&b={after}")
+        _, faster = await get(session, f"/api/load/compare?a={after}&b={before}")
+        missing, _ = await get(session, f"/api/load/compare?a={before}&b=99")
+        nonsense, _ = await get(session, "/api/load/compare?a=x&b=")
+    assert (slower["word"], faster["word"]) == ("slower", "faster")
+    assert [len(slower["curves"][key]) for key in ("a", "b")] == [12, 12]
+    assert (missing, nonsense) == (404, 404)

@@ -1,0 +1,24 @@
+/** What was brought out, when, by whom, and how it went: reloads and changed configurations. */
+
+import { events, sortedNodes } from "../live/store";
+import { compile } from "../model/filter";
+import { param } from "../model/route";
+import type { Happening } from "../model/types";
+import { CommandLine } from "../parts/Copy";
+import { FilterBox } from "../parts/Tables";
+import { sentence, Timeline } from "../parts/Timeline";
+
+const BROUGHT = /^(supervisor\.(config_applied|upgraded)|service\.(reloaded|reload_failed))$/;
+
+export function Deploys() {
+  const test = compile<Happening>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.kind} ${e.service ?? ""} ${e.node} ${sentence(e)}`);
+  const all = events.value.filter((e) => BROUGHT.test(e.kind));
+  return (
+    <>
+      <header class="title"><h1>Deploys</h1><span class="muted">Reloads and applied configurations, on every server. A version that does not get ready leaves the old one serving.</span></header>
+      <div class="bar"><FilterBox placeholder="words, service:web, kind:reload_failed" /></div>
+      {all.length ? <div class="panel"><Timeline events={all.filter(test)} showNode={sortedNodes.value.length > 1} most={500} /></div>
+        : <><p class="empty">Nothing was brought out since the oldest event kept.</p><CommandLine line="chapiteau reload web" label="Replace a service's processes with their new version" /></>}
+    </>
+  );
+}

@@ -1,0 +1,96 @@
+/** Two load tests side by side: is the second faster or slower, by how much, and where. */
+
+import { useEffect, useState } from "preact/hooks";
+import { get, Refusal } from "../live/api";
+import type { LoadPoint, LoadResult } from "../live/store";
+import { duration, grouped, latency, moment, percent } from "../model/format";
+import { href } from "../model/route";
+import { Chart } from "../parts/Chart";
+import { CommandLine } from "../parts/Copy";
+
+interface Change {
+  figure: string;
+  before: number;
+  after: number;
+  change: number;
+  low: number | null;
+  high: number | null;
+  word: string;
+}
+
+interface Comparison {
+  word: string;
+  margin: number;
+  changes: Change[];
+  errors: { before: number; after: number };
+  rows: { name: string; before: number; after: number; change: number }[];
+  curves: { a: LoadPoint[]; b: LoadPoint[] };
+}
+
+const WORDS: Record<string, [string, string]> = { faster: ["▼", "good"], slower: ["▲", "bad"], same: ["=", "muted"] };
+
+export function LoadCompare({ before, after }: { before: LoadResult; after: LoadResult }) {
+  const [found, setFound] = useState<Comparison | null>(null);
+  const [error, setError] = useState("");
+  useEffect(() => {
+    setFound(null);
+    get<Comparison>("/api/load/compare", { a: String(before.id), b: String(after.id) }).then(setFound, (problem: unknown) => setError(problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)));
+  }, [before.id, after.id]);
+  return (
+    <>
+      <header class="title"><h1><a href={href(["load", String(before.id)])}>#{before.id}</a> → <a href={href(["load", String(after.id)])}>#{after.id}</a></h1>{found && <Word word={found.word} />}
+        <a class="button small" href={href(["load", String(before.id)], { with: String(after.id) })}>swap</a></header>
+      <p class="muted">{[before, after].map((one, i) => <span key={one.id}>{i > 0 && " against "}{one.name}, {moment(one.started)}</span>)}</p>
+      {error && <p role="alert" class="bad">✖ {error}</p>}
+      {!found && !error && <p class="empty" aria-busy="true">Comparing…</p>}
+      {found && <Found found={found} />}
+      <CommandLine line={`chapiteau load compare ${before.id} ${after.id}`} />
+    </>
+  );
+}
+
+function Word({ word }: { word: string }) {
+  const [glyph, tone] = WORDS[word] ?? ["?", "warn"];
+  return <span class={`state ${tone}`}><span aria-hidden="true">{glyph}</span> {word}</span>;
+}
+
+function Found({ found }: { found: Comparison }) {
+  const { a, b } = found.curves;
+  const length = Math.max(a.at(-1)?.t ?? 0, b.at(-1)?.t ?? 0) + 1;
+  const times = Array.from({ length }, (_, second) => second);
+  const line = (points: LoadPoint[], value: (point: LoadPoint) => number | null | undefined) => {
+    const values = Array<number | null>(length).fill(null);
+    for (const point of points) values[point.t] = value(point) ?? null;
+    return values;
+  };
+  const both = (value: (point: LoadPoint) => number | null | undefined) => [{ label: "first", values: line(a, value) }, { label: "second", values: line(b, value) }];
+  return (
+    <>
+      <div class="scroll panel" tabIndex={0} role="region" aria-label="Figures">
+        <table class="figures">
+          <thead><tr><th scope="col">figure</th><th scope="col">first</th><th scope="col">second</th><th scope="col">change</th><th scope="col">95 % interval</th><th scope="col">verdict (±{Math.round(100 * found.margin)} %)</th></tr></thead>
+          <tbody>
+            {found.changes.map((c) => (
+              <tr key={c.figure}><th scope="row">{c.figure}</th><td>{latency(c.before)}</td><td>{latency(c.after)}</td><td>{signed(c.change)}</td><td>{c.low == null || c.high == null ? "–" : `${signed(c.low)} … ${signed(c.high)}`}</td><td><Word word={c.word} /></td></tr>
+            ))}
+            <tr><th scope="row">errors</th><td>{percent(100 * found.errors.before)}</td><td>{percent(100 * found.errors.after)}</td><td colSpan={3} /></tr>
+          </tbody>
+        </table>
+      </div>
+      <div class="charts">
+        <Chart title="p99 over the test" times={times} series={both((p) => p.p99)} format={latency} when={duration} />
+        <Chart title="Requests per second" times={times} series={both((p) => p.rate)} format={(v) => `${grouped(v)}/s`} when={duration} />
+      </div>
+      {found.rows.length > 0 && (
+        <div class="scroll panel" tabIndex={0} role="region" aria-label="p99 of each endpoint">
+          <table class="figures">
+            <thead><tr><th scope="col">p99 of</th><th scope="col">first</th><th scope="col">second</th><th scope="col">change</th></tr></thead>
+            <tbody>{[...found.rows].sort((x, y) => Math.abs(y.change) - Math.abs(x.change)).map((row) => <tr key={row.name}><th scope="row">{row.name}</th><td>{latency(row.before)}</td><td>{latency(row.after)}</td><td>{signed(row.change)}</td></tr>)}</tbody>
+          </table>
+        </div>
+      )}
+    </>
+  );
+}
+
+const signed = (share: number) => `${share >= 0 ? "+" : ""}${(100 * share).toFixed(1)} %`;

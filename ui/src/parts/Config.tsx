@@ -1,0 +1,57 @@
+/** The server's file against what runs: what a changed file would do, and doing it. */
+
+import { useState } from "preact/hooks";
+import { post, Refusal } from "../live/api";
+import { may } from "../live/store";
+import { CommandLine } from "./Copy";
+
+interface Plan {
+  ok: boolean;
+  text: string;
+  error: string;
+  hint: string;
+  data: { changes?: { kind: string; what: string; name: string; effect: string; differences?: { setting: string; old: unknown; new: unknown }[] }[] };
+}
+
+export function Config({ node }: { node: string }) {
+  const [plan, setPlan] = useState<Plan | null>(null);
+  const [state, setState] = useState("");
+  const ask = async (apply: boolean) => {
+    setState(apply ? "Applying; services restart in their order…" : "Reading the file…");
+    try {
+      const answer = await post<Plan>("/api/config", { node, apply });
+      setPlan(apply && answer.ok ? null : answer);
+      setState(apply && answer.ok ? `✓ ${answer.text.split("\n").pop() ?? "applied"}` : "");
+    } catch (problem) {
+      setPlan(null);
+      setState(`✖ ${problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)}`);
+    }
+  };
+  if (!may("plan")) return null;
+  const changes = plan?.data.changes ?? [];
+  return (
+    <section class="panel config" aria-label="Configuration">
+      <header class="bar">
+        <h2>Configuration</h2>
+        <button type="button" class="small" data-key="d" aria-keyshortcuts="d" title="Running against the file (d)" onClick={() => ask(false)}>Compare with the file</button>
+        {may("apply") && changes.length > 0 && <button type="button" class="small primary" onClick={() => ask(true)}>Apply {changes.length === 1 ? "the change" : `${changes.length} changes`}</button>}
+        <span role="status" class={state.startsWith("✖") ? "bad" : "muted"}>{state}</span>
+      </header>
+      {plan && !plan.ok && <p role="alert" class="bad">✖ {plan.error} <span class="muted">{plan.hint}</span></p>}
+      {plan?.ok && !changes.length && <p class="good">● What runs is what the file says.</p>}
+      {changes.length > 0 && (
+        <ul class="changes">
+          {changes.map((c) => (
+            <li key={`${c.what} ${c.name}`}><strong>{SIGNS[c.kind] ?? "~"} {c.what} {c.name}</strong> <span class={c.effect === "none" ? "muted" : "warn"}>{c.effect}</span>
+              {c.differences?.map((d) => <div key={d.setting} class="muted"><code>{d.setting}</code> {shown(d.old)} → {shown(d.new)}</div>)}</li>
+          ))}
+        </ul>
+      )}
+      {changes.length > 0 && <CommandLine line="chapiteau reload" label="Apply it from a terminal on the server" />}
+    </section>
+  );
+}
+
+const SIGNS: Record<string, string> = { add: "+", remove: "−", change: "~" };
+
+const shown = (value: unknown) => (value === null || value === undefined || value === "" ? "nothing" : typeof value === "string" ? value : JSON.stringify(value));
