@@ -69,6 +69,7 @@ class Spawner:
         if group is not None:
             request["cgroups"] = [str(group)]
             request["home_cgroups"] = [str(self.around.cgroups.home)]
+            request["limited"] = bool(self._limits.get(name))
         wall = self._clock.wall()
         memo = {"service": name, "number": number, "generation": generation,
                 "cgroup": str(group) if group else "", "wall": wall,

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from .calls import (
-    DEFAULTS,
     close_all,
     exit_of,
     foreign_exit,
@@ -33,6 +32,8 @@ __all__ = ["Children", "sweep", "unknown_exit"]
 Message = dict[str, Any]
 STREAMS: Final = {"in": 0, "out": 1, "err": 2}
 SWEEPING: Final = 2.0  # seconds for what was killed to go
+ROW: Final = 3  # so many starts, each within ROW_GAP seconds of the one before, are a row
+ROW_GAP: Final = 0.01
 
 
 class Children:
@@ -45,6 +46,8 @@ class Children:
         self._by_pid: dict[int, str] = {}
         self._stage = ""
         self._clone = True  # until the kernel says that it can't
+        self._away = False  # whether we are in a child's cgroup just now
+        self._row, self._last = 0, 0.0  # starts in a row, and when the last one was done
         self.fosters: dict[int, str] = {}  # pidfd → key
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
@@ -114,29 +117,42 @@ class Children:
             self._set_soft_limit(soft)
             self._stage = "exec"
             argv, env = message["argv"], message["env"]
-            if groups and self._clone:
+            if groups and self._clone and not self._better_moved(message):
                 pid = self._born(groups[0], argv, env, moves)
             else:
                 pid = self._moved(groups, argv, env, moves)
         finally:
+            self._last = time.monotonic()
             self._set_soft_limit(self.limit[1])
             os.chdir("/")
             if before is not None:
                 os.umask(before)
-            for home in message.get("home_cgroups", ()) if groups and not self._clone else ():
+            for home in message.get("home_cgroups", ()) if self._away else ():
                 with contextlib.suppress(OSError):
                     write_to(f"{home}/cgroup.procs", "0")
+            self._away = False
         if os.geteuid() == 0 or message.get("oom_score"):
             with contextlib.suppress(OSError):  # ours is low: theirs must not be
                 write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
         return pid
+
+    def _better_moved(self, message: Message) -> bool:
+        """Whether to go into the cgroup ourselves and start from there.
+
+        The first such move waits some 5 ms for the kernel, those that follow at once take 10 µs,
+        and the start then copies no memory: in a row that is three times as fast as a clone.
+        Never where a limit would count us in.
+        """
+        soon = time.monotonic() - self._last < ROW_GAP
+        self._row = self._row + 1 if soon else 0
+        return self._row >= ROW and not message.get("limited")
 
     def _born(
         self, group: str, argv: list[str], env: dict[str, str], moves: list[tuple[int, int]]
     ) -> int:
         """In its cgroup from the first instruction on; on old kernels by way of us being there."""
         try:
-            return spawn_into(group, argv, env, moves, DEFAULTS)
+            return spawn_into(group, argv, env, moves)
         except OSError as exc:
             if exc.errno not in (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM):
                 raise
@@ -150,6 +166,7 @@ class Children:
         self._stage = "cgroup" if groups else "exec"
         for group in groups:
             write_to(f"{group}/cgroup.procs", "0")
+            self._away = True
         self._stage = "exec"
         return spawn(argv, env, moves)
 

@@ -4,10 +4,10 @@ Moving a process into a cgroup, as the alternative would, waits for the kernel's
 10 ms whenever nothing was moved shortly before. Being born there waits for nothing.
 """
 
+import _signal
 import ctypes
 import errno
 import os
-import signal
 import struct
 from collections.abc import Iterable
 from typing import Final
@@ -16,32 +16,32 @@ __all__ = ["spawn_into"]
 
 SYS_CLONE3: Final = 435  # the same number on every architecture
 CLONE_VFORK: Final = 0x4000
+CLONE_CLEAR_SIGHAND: Final = 0x1_0000_0000  # Linux 5.5: what we handle is at its default there
 CLONE_INTO_CGROUP: Final = 0x2_0000_0000
+# What stays ignored across exec unless told otherwise: Python ignores both from its start on.
+IGNORED: Final = (_signal.SIGPIPE, _signal.SIGXFSZ)
 _ARGS: Final = struct.Struct("11Q")  # struct clone_args, second version
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 
 
 def spawn_into(
-    group: str,
-    argv: list[str],
-    env: dict[str, str],
-    moves: Iterable[tuple[int, int]],
-    defaults: Iterable[int],
+    group: str, argv: list[str], env: dict[str, str], moves: Iterable[tuple[int, int]]
 ) -> int:
     """As `spawn`, in the cgroup folder `group`; we wait until it has exec'ed. Raises OSError.
 
     The memory is copied, not shared: Python code runs in the child until exec, and this process
-    has one thread, so what it runs is whole.
+    has one thread, so what it runs is whole. Every page that the child touches is a fault of its
+    own, so it does only what must be done there: half a millisecond less than the long way.
     """
     folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     said, say = os.pipe2(os.O_CLOEXEC)
     try:
-        flags = CLONE_VFORK | CLONE_INTO_CGROUP
-        packed = _ARGS.pack(flags, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, folder)
+        flags = CLONE_VFORK | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP
+        packed = _ARGS.pack(flags, 0, 0, 0, _signal.SIGCHLD, 0, 0, 0, 0, 0, folder)
         buffer = ctypes.create_string_buffer(packed, len(packed))
         pid = int(_libc.syscall(ctypes.c_long(SYS_CLONE3), buffer, ctypes.c_size_t(len(packed))))
         if pid == 0:
-            _be_born(argv, env, moves, defaults, say)
+            _be_born(argv, env, moves, say)
         if pid < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
@@ -60,21 +60,16 @@ def spawn_into(
 
 
 def _be_born(
-    argv: list[str],
-    env: dict[str, str],
-    moves: Iterable[tuple[int, int]],
-    defaults: Iterable[int],
-    say: int,
+    argv: list[str], env: dict[str, str], moves: Iterable[tuple[int, int]], say: int
 ) -> None:
-    """The child's side: never returns."""
+    """The child's side: never returns. The keeper blocks no signal, so there is no mask to lift."""
     number = errno.EIO
     try:
         os.setsid()
-        for one in defaults:
-            signal.signal(one, signal.SIG_DFL)
+        for one in IGNORED:
+            _signal.signal(one, _signal.SIG_DFL)
         for source, target in moves:
             os.dup2(source, target)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.execve(argv[0], argv, env)
     except OSError as exc:
         number = exc.errno or number
