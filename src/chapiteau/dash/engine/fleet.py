@@ -11,7 +11,9 @@ from chapiteau.dash.engine.bus import Bus, Viewer, encode
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.watch import NodeWatch
 from chapiteau.dash.errors import UnknownNodeError
-from chapiteau.dash.logic.attention import Trouble, troubles
+from chapiteau.dash.logic.attention import troubles
+from chapiteau.dash.logic.facts import LOOP_WINDOW, Facts, loops
+from chapiteau.dash.logic.trouble import Trouble
 
 __all__ = ["Fleet"]
 
@@ -97,12 +99,24 @@ class Fleet:
 
     def view(self, watch: NodeWatch) -> dict[str, Any]:
         """One node as the page sees it."""
-        found = troubles(watch.node.name, watch.status, away_since=watch.away_since)
+        facts = Facts(
+            now=self._clock.wall(),
+            health=watch.health,
+            skew=watch.skew,
+            expires=watch.expires,
+            generation=watch.generation,
+            looping=loops(watch.recent(LOOP_WINDOW), watch.status),
+            overruled=watch.overruled,
+        )
+        found = troubles(watch.node.name, watch.status, away_since=watch.away_since, facts=facts)
         return {
             "name": watch.node.name,
             "seen": round(watch.last_seen, 3),
             "away": round(watch.away_since, 3),
             "why": watch.why_away,
+            "skew": round(watch.skew, 1),
+            "expires": round(watch.expires),
+            "lost_stats": watch.lost_stats,
             "status": watch.status,
             "troubles": [_trouble(t) for t in found],
         }

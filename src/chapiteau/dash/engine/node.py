@@ -47,8 +47,16 @@ class Node(Protocol):
         """LogLines as docs/reference/control-api.md says; `query` as in its table."""
         ...
 
-    def stats(self) -> AsyncIterator[dict[str, Any]]:
-        """One columnar message per second."""
+    def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+        """One columnar message per second.
+
+        A node that keeps some gives each a "number"; `after` resumes there, "dropped" tells how
+        many are gone.
+        """
+        ...
+
+    async def health(self) -> dict[str, Any]:
+        """What `status` does not say: docs/reference/dash-api.md, health."""
         ...
 
     async def command(

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any, Final, Protocol
 
@@ -11,6 +11,7 @@ from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.node import Node
+from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.logic.history import History
 
 __all__ = ["Listener", "NodeWatch"]
@@ -19,6 +20,7 @@ _RETRY: Final = Backoff(first=0.2, factor=1.7, cap=5.0, jitter=0.3)
 _REFRESH: Final = 5.0  # seconds; a safety net, since every event asks for a fresh state
 _SETTLE: Final = 0.05  # seconds in which several events cost one status request
 _KEPT_EVENTS: Final = 2_000
+_HEALTH: Final = 10.0  # seconds between two questions for what the state does not say
 
 
 class Listener(Protocol):
@@ -53,6 +55,12 @@ class NodeWatch:
         self.ids: list[str] = []
         self.ids_version = 0
         self.events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
+        self.health: dict[str, Any] = {}
+        self.skew = 0.0  # seconds by which the node's clock is ahead of ours
+        self.overruled = ""  # why the node does not obey us
+        self.generation = 0  # of what the hub wants of it
+        self.expires = 0.0  # when its certificate ends; 0: it has none
+        self.lost_stats = 0  # messages that it could not keep while it was away
         self.last_seen = 0.0
         self.away_since = 0.0
         self.why_away = ""
@@ -64,6 +72,7 @@ class NodeWatch:
         self._stale = asyncio.Event()
         self._watched = asyncio.Event()
         self._last_event = 0
+        self._last_number = -1  # of its statistics
 
     def __repr__(self) -> str:
         state = f"away since {self.away_since:.0f}" if self.away_since else "live"
@@ -75,6 +84,15 @@ class NodeWatch:
             group.create_task(self._keep_trying(self._follow_events))
             group.create_task(self._keep_trying(self._refresh))
             group.create_task(self._keep_trying(self._measure))
+            group.create_task(self._keep_trying(self._ask_health))
+
+    def recent(self, seconds: float) -> Iterator[dict[str, Any]]:
+        """The events of the last seconds, newest first; times are the node's own."""
+        begin = self._clock.wall() + self.skew - seconds
+        for event in reversed(self.events):
+            if event["time"] < begin:
+                return
+            yield event
 
     def refresh(self) -> None:
         """Ask for a fresh status soon."""
@@ -126,7 +144,27 @@ class NodeWatch:
                     await asyncio.sleep(_SETTLE)
             self._stale.clear()
 
+    async def _ask_health(self) -> None:
+        while True:
+            sent = self._clock.wall()
+            try:
+                health = await self.node.health()
+            except NodeAwayError:
+                raise
+            except ChapiteauError:
+                health = {}  # a node of before there was this question
+            if "time" in health:
+                # Half the way there and back is the best guess of when it looked at its clock.
+                self.skew = float(health.pop("time")) - (sent + self._clock.wall()) / 2
+            if health != self.health:
+                self.health = health
+                self._listener.state_changed(self)
+            await asyncio.sleep(_HEALTH)
+
     async def _follow_events(self) -> None:
+        newest = (await self.node.status()).get("last_event", self._last_event)
+        if newest < self._last_event:
+            self._last_event = 0  # a supervisor that lost its state: its numbers began again
         async for event in self.node.events(self._last_event):
             if event["seq"] <= self._last_event and event["kind"] != "supervisor.started":
                 continue
@@ -139,7 +177,9 @@ class NodeWatch:
     async def _measure(self) -> None:
         if not self._always_measure:
             await self._watched.wait()
-        async for raw in self.node.stats():
+        async for raw in self.node.stats(self._last_number):
+            self._last_number = raw.pop("number", -1)
+            self.lost_stats += raw.pop("dropped", 0)
             message = {"pid": [], "cpu": [], "rss": [], **raw}
             if "ids" in message and message["ids"] != self.ids:
                 self.ids = list(message["ids"])

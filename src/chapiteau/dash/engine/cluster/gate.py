@@ -4,14 +4,17 @@ import asyncio
 import contextlib
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.ca import Authority
 from chapiteau.dash.engine.cluster.link import Answers, Args, Link
-from chapiteau.dash.engine.cluster.registry import Registry
+from chapiteau.dash.engine.cluster.registry import KnownNode, Registry
 from chapiteau.dash.engine.cluster.remote import RemoteNode
+from chapiteau.dash.engine.cluster.term import Term
 from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.plane.port import States
 from chapiteau.dash.errors import NotAllowedError
 from chapiteau.dash.logic.tokens import node_name
 
@@ -27,12 +30,21 @@ class Gate:
     """Listens, tells nodes from strangers, and keeps the fleet's remote nodes linked."""
 
     def __init__(
-        self, fleet: Fleet, registry: Registry, authority: Authority, clock: Clock
+        self,
+        fleet: Fleet,
+        registry: Registry,
+        authority: Authority,
+        clock: Clock,
+        *,
+        states: States,
+        term: Term,
     ) -> None:
         self._fleet = fleet
         self._registry = registry
         self._authority = authority
         self._clock = clock
+        self._states = states
+        self.term = term
         self._nodes: dict[str, RemoteNode] = {}
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
         self._strangers = 0
@@ -47,6 +59,7 @@ class Gate:
         for known in self._registry.nodes():
             if not known.revoked:
                 self._node(known.name)
+        await self.term.open()
         self._server = await asyncio.start_server(
             self._connected,
             sock=_listen(host, port),
@@ -65,6 +78,7 @@ class Gate:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await self.term.close()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -103,9 +117,15 @@ class Gate:
             self._registry.check(name, serial)
             if args.get("name") != name:
                 raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
+            self.term.note(int(args.get("fence", 0)))
             self._node(name).attach(link)
             self._registry.saw(name, self._clock.wall())
             return {"time": self._clock.wall()}
+
+        async def wanted(args: Args) -> AsyncIterator[dict[str, Any]]:
+            self._registry.check(name, serial)
+            async for found in self._states.watch(name, int(args["after"])):
+                yield found.to_dict()
 
         async def renew(args: Args) -> dict[str, Any]:
             self._registry.check(name, serial)
@@ -113,7 +133,8 @@ class Gate:
             self._registry.note_certificate(name, signed.serial, signed.expires)
             return {"certificate": signed.pem}
 
-        link = Link(reader, writer, Answers({"hello": hello, "renew": renew}), name=name)
+        answers = Answers({"hello": hello, "renew": renew}, {"wanted": wanted})
+        link = Link(reader, writer, answers, name=name)
         self._links[link] = (name, serial)
         try:
             await link.run()
@@ -141,9 +162,15 @@ class Gate:
 
     def _node(self, name: str) -> RemoteNode:
         if name not in self._nodes:
-            self._nodes[name] = RemoteNode(name)
+            self._nodes[name] = RemoteNode(name, lambda: self.term.fence)
             self._fleet.add(self._nodes[name])
         return self._nodes[name]
+
+    async def _inform(self, known: KnownNode) -> None:
+        watch = self._fleet.watch(known.name)
+        watch.expires = known.expires
+        watch.overruled = self.term.why
+        watch.generation = (await self._states.get(known.name)).generation
 
     async def _look_for_revoked(self) -> None:
         """`chapiteau hub revoke` writes into the file; whoever it names is cut off here."""
@@ -153,6 +180,8 @@ class Gate:
                 if known.revoked and known.name in self._nodes:
                     await self._nodes.pop(known.name).close()
                     await self._fleet.remove(known.name)
+                elif known.name in self._nodes:
+                    await self._inform(known)
             for link, (name, serial) in list(self._links.items()):
                 try:
                     self._registry.check(name, serial)

@@ -19,6 +19,8 @@ from chapiteau.plumbing.files import write_atomic
 __all__ = ["Membership", "hub_address", "join"]
 
 _FILES: Final = ("hub.json", "ca.pem", "node.pem")
+# What one hub has wanted and ordered means nothing under another one.
+_STEERING: Final = ("wanted.json", *(f"commands.sqlite3{end}" for end in ("", "-wal", "-shm")))
 _PATIENCE: Final = 10.0  # seconds
 _PORT: Final = 8843
 
@@ -60,7 +62,7 @@ class Membership:
 
     def leave(self) -> None:
         """Forget the hub."""
-        for name in _FILES:
+        for name in (*_FILES, *_STEERING):
             (self.folder / name).unlink(missing_ok=True)
 
 
@@ -87,6 +89,10 @@ async def join(folder: Path, address: tuple[str, int], token: JoinToken, name: s
     asked = {"id": token.id, "secret": token.secret, "name": name, "request": request}
     signed = await _ask(address, _context(ca["ca"]), "join", asked)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    before = folder / "ca.pem"
+    if not before.exists() or before.read_text() != ca["ca"]:
+        for stale in _STEERING:
+            (folder / stale).unlink(missing_ok=True)
     write_atomic(folder / "ca.pem", ca["ca"].encode(), mode=0o600)
     write_atomic(folder / "node.pem", (signed["certificate"] + key).encode(), mode=0o600)
     facts = {"host": address[0], "port": address[1], "name": signed["name"]}

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from chapiteau.dash.engine.cluster.link import Link
 from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.logic.plane import Order
 
 __all__ = ["RemoteNode"]
 
@@ -22,8 +23,9 @@ _COMMAND: Final = 600.0  # seconds in which a taken command may run
 class RemoteNode:
     """Exists from the day a node has joined; has a link while the node is connected."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, fence: Callable[[], int] = lambda: 0) -> None:
         self.name = name
+        self._fence = fence  # of the lease under which this hub acts
         self._link: Link | None = None
         self._linked = asyncio.Event()
 
@@ -42,6 +44,11 @@ class RemoteNode:
         if self._link is link:
             self._link = None
             self._linked.clear()
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether it is connected now."""
+        return self._link is not None
 
     async def linked(self) -> None:
         """Wait until the node is connected."""
@@ -64,35 +71,48 @@ class RemoteNode:
             async for item in items:
                 yield item
 
-    async def stats(self) -> AsyncIterator[dict[str, Any]]:
-        """One message per second."""
-        async with contextlib.aclosing(self._up().stream("stats", {})) as items:
+    async def health(self) -> dict[str, Any]:
+        """What it says of itself."""
+        found: dict[str, Any] = await self._up().call("health", {}, within=_SOON)
+        return found
+
+    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+        """One message per second; those that it kept while it was away come first."""
+        async with contextlib.aclosing(self._up().stream("stats", {"after": after})) as items:
             async for item in items:
                 yield item
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
     ) -> dict[str, Any]:
-        """Do it at most once. When the link breaks, it is asked for again under the same id."""
-        command = {
-            "id": secrets.token_hex(12),
-            "verb": verb,
-            "service": service,
-            "options": dict(options),
-            "who": who,
-        }
-        patience = _Patience(self.name)
+        """Do it at most once."""
+        order = Order(
+            id=secrets.token_hex(12),
+            verb=verb,
+            service=service,
+            options=dict(options),
+            who=who,
+            ttl=_ACCEPT,
+            fence=self._fence(),
+        )
+        return await self.send(order, lambda: None)
+
+    async def send(self, order: Order, accepted: Callable[[], None]) -> dict[str, Any]:
+        """The outcome. When the link breaks, it is asked for again under the same id."""
+        patience = _Patience(self.name, order.ttl)
         while True:
             try:
                 async with asyncio.timeout_at(patience.deadline) as timer:
                     await self._linked.wait()
-                    args = {**command, "ttl": patience.left()}
+                    args = {**order.to_dict(), "ttl": patience.left()}
                     async with contextlib.aclosing(self._up().stream("command", args)) as answers:
                         async for answer in answers:
                             if "outcome" in answer:
                                 found: dict[str, Any] = answer["outcome"]
                                 return found
-                            timer.reschedule(patience.accepted())
+                            if patience.accepted():
+                                accepted()
+                            timer.reschedule(patience.deadline)
             except TimeoutError:
                 raise patience.over() from None
             except NodeAwayError:
@@ -128,22 +148,23 @@ class RemoteNode:
 class _Patience:
     """How long a command may wait: first to be taken on, then to be done."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, ttl: float) -> None:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._taken = False
-        self.deadline = self._loop.time() + _ACCEPT
+        self.deadline = self._loop.time() + ttl
 
     def left(self) -> float:
         """Seconds until it expires."""
         return max(0.0, self.deadline - self._loop.time())
 
-    def accepted(self) -> float:
-        """The node has taken it on: the new deadline."""
-        if not self._taken:
-            self._taken = True
-            self.deadline = self._loop.time() + _COMMAND
-        return self.deadline
+    def accepted(self) -> bool:
+        """The node has taken it on; true the first time. Then it has longer."""
+        if self._taken:
+            return False
+        self._taken = True
+        self.deadline = self._loop.time() + _COMMAND
+        return True
 
     def over(self) -> NodeAwayError:
         """What to tell when time is up."""

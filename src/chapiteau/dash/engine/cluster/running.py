@@ -6,10 +6,14 @@ from collections.abc import Callable
 from random import Random
 
 from chapiteau.dash.engine.cluster.agent import Agent
-from chapiteau.dash.engine.cluster.ledger import Ledger
 from chapiteau.dash.engine.cluster.membership import Membership
-from chapiteau.dash.engine.local import LocalNode
+from chapiteau.dash.engine.cluster.reception import Reception
+from chapiteau.dash.engine.cluster.replay import Replay
+from chapiteau.dash.engine.here.local import LocalNode
 from chapiteau.dash.engine.notify import notify
+from chapiteau.dash.engine.plane.follower import Follower
+from chapiteau.dash.engine.plane.intake import Intake
+from chapiteau.dash.engine.plane.ledger import Ledger
 from chapiteau.dash.engine.project import Project
 from chapiteau.plumbing.clock import SystemClock
 
@@ -20,10 +24,16 @@ async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT; tells when the hub is found and when it is lost."""
     clock = SystemClock()
     membership = Membership(project.papers)
-    node = LocalNode(membership.name, project.control_socket)
+    node = LocalNode(membership.name, project.run_dir, clock)
     ledger = Ledger(project.papers / "commands.sqlite3", clock)
     chance = Random()  # noqa: S311 — spreads retries, guards nothing
-    agent = Agent(membership, node, ledger, clock=clock, chance=chance)
+    reception = Reception(
+        Intake(node, ledger),
+        Follower(node, project.papers / "wanted.json"),
+        Replay(node, chance),
+        clock,
+    )
+    agent = Agent(membership, reception, clock=clock, chance=chance)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

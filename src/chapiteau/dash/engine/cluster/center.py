@@ -1,0 +1,48 @@
+"""The hub's part for many servers, put together: registry, wanted states, lease, gate."""
+
+import socket
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.gate import Gate
+from chapiteau.dash.engine.cluster.registry import Registry
+from chapiteau.dash.engine.cluster.term import Term
+from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.plane.embedded import SqliteLeases, SqliteStates
+from chapiteau.dash.engine.project import Project
+from chapiteau.dash.errors import PortTakenError
+
+__all__ = ["Center"]
+
+
+class Center:
+    """Everything that a door for nodes needs; `open` and `close` in the right order."""
+
+    def __init__(self, project: Project, fleet: Fleet, clock: Clock) -> None:
+        self._settings = project.hub
+        self._registry = Registry(project.store)
+        self.states = SqliteStates(project.store)
+        self._leases = SqliteLeases(project.store, clock)
+        # The project's folder is the holder: a hub that is started anew need not wait for itself.
+        holder = f"{socket.gethostname()}:{project.run_dir}"
+        self.term = Term(self._leases, holder)
+        authority = Authority(project.authority, clock)
+        self.gate = Gate(
+            fleet, self._registry, authority, clock, states=self.states, term=self.term
+        )
+
+    async def open(self) -> None:
+        """Listen for nodes. Raises PortTakenError."""
+        host, port = self._settings.host, self._settings.port
+        try:
+            await self.gate.open(host, port)
+        except OSError as exc:
+            raise PortTakenError(
+                f"cannot listen for nodes on {host}:{port}: {exc}", hint="set another hub.port"
+            ) from exc
+
+    async def close(self) -> None:
+        """Hang up, give the lease back, close the file."""
+        await self.gate.close()
+        for part in (self._registry, self.states, self._leases):
+            part.close()

@@ -1,0 +1,1 @@
+"""This machine: its supervisor, its services, its disks."""

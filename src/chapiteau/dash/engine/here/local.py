@@ -1,0 +1,119 @@
+"""The node below our feet: its supervisor, over the control socket."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError, UnreachableError
+from chapiteau.dash.engine.here.disks import rooms
+from chapiteau.dash.engine.here.reach import fetch
+from chapiteau.dash.engine.node import Fetched, Request
+from chapiteau.dash.errors import NodeAwayError
+from chapiteau.run.client import AsyncClient
+from chapiteau.run.logic.messages import LogQuery, Lost
+
+__all__ = ["LocalNode"]
+
+
+class LocalNode:
+    """Asks the supervisor of this machine."""
+
+    def __init__(self, name: str, run_dir: Path, clock: Clock) -> None:
+        self.name = name
+        self._run_dir = run_dir
+        self._clock = clock
+        self._client = AsyncClient.at(run_dir)
+
+    async def status(self) -> dict[str, Any]:
+        """The state now."""
+        with self._translated():
+            return (await self._client.status()).to_dict()
+
+    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Kept events, then new ones."""
+        with self._translated():
+            async for item in self._client.events(after, follow=True):
+                if isinstance(item, Lost):
+                    # Too slow: begin again after the last one that came.
+                    raise NodeAwayError(f"{self.name}: {item.count} events were skipped")
+                yield item.to_dict()
+
+    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Lines of output; what was skipped is a line of its own."""
+        with self._translated():
+            async for item in self._client.logs(_log_query(query)):
+                if isinstance(item, Lost):
+                    yield {"time": 0.0, "stream": "note", "text": f"{item.count} lines skipped"}
+                else:
+                    yield item.to_dict()
+
+    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+        """One message per second; none is kept."""
+        with self._translated():
+            async for message in self._client.stats():
+                yield message
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        """Do it; a refusal is an outcome as well."""
+        with self._translated():
+            outcome = await self._as(who).command(verb, service, **options)
+        return dataclasses.asdict(outcome)
+
+    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+        """Plan or apply the project's file."""
+        with self._translated():
+            outcome = await (self._client.plan() if dry_run else self._as(who).apply())
+        return dataclasses.asdict(outcome)
+
+    async def health(self) -> dict[str, Any]:
+        """Time, room on disks, and whether the file still is what runs."""
+        outcome = await self.config(dry_run=True, who="")
+        return {
+            "time": self._clock.wall(),
+            "disks": await asyncio.to_thread(rooms, (self._run_dir, Path("/"))),
+            "changes": len(outcome["data"].get("changes", ())),
+            "config_error": "" if outcome["ok"] else outcome["error"],
+        }
+
+    async def fetch(self, request: Request) -> Fetched:
+        """Send a request to one of our own services."""
+        return await fetch(await self.status(), request)
+
+    async def close(self) -> None:
+        """Every call has its own connection: nothing to let go of."""
+
+    def _as(self, who: str) -> AsyncClient:
+        """The client that acts for a person: the supervisor's events name them."""
+        return AsyncClient.at(self._run_dir, speaks_as=who)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except UnreachableError as exc:
+            raise NodeAwayError(f"{self.name}: {exc.what}", hint=exc.hint) from exc
+        except (ValueError, KeyError, TypeError) as exc:
+            # An answer cut in the middle, or of another version.
+            raise NodeAwayError(f"{self.name}: an answer that can't be read ({exc})") from exc
+
+
+def _log_query(query: Mapping[str, str]) -> LogQuery:
+    try:
+        return LogQuery(
+            services=(query["service"],) if query.get("service") else (),
+            process=int(query.get("process") or 0),
+            stream=query.get("stream", ""),
+            last=int(query.get("last") or 100),
+            follow=query.get("follow") == "1",
+            grep=query.get("grep", ""),
+            level=query.get("level", ""),
+            since=float(query.get("since") or 0),
+        )
+    except ValueError as exc:
+        raise ChapiteauError(f"not a log query: {exc}") from exc

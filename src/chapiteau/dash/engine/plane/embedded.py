@@ -1,0 +1,175 @@
+"""Wanted states and leases in the hub's own SQLite file: nothing to install."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.engine.plane.port import HeldError, OvertakenError
+from chapiteau.dash.engine.store import open_database
+from chapiteau.dash.logic.plane import Lease, Wanted
+
+__all__ = ["SqliteLeases", "SqliteStates"]
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS wanted (
+  node TEXT PRIMARY KEY, generation INTEGER NOT NULL, services TEXT NOT NULL, who TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS lease (
+  name TEXT PRIMARY KEY, holder TEXT NOT NULL, fence INTEGER NOT NULL, until REAL NOT NULL,
+  ttl REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+"""
+_LOOK: Final = 1.0  # seconds between two looks for what a command line wrote
+
+
+class SqliteStates:
+    """States. The command line writes the same file: watchers look again each second."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_database(path, _SCHEMA)
+        self._news = asyncio.Condition()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    async def get(self, node: str) -> Wanted:
+        """The newest."""
+        return self._get(node)
+
+    async def put(self, wanted: Wanted, *, expect: int) -> Wanted:
+        """Replace it."""
+        with _transaction(self._db):
+            found = self._get(wanted.node)
+            if found.generation != expect:
+                raise OvertakenError(found)
+            made = replace(wanted, generation=self._next())
+            self._db.execute(
+                "INSERT OR REPLACE INTO wanted VALUES (?, ?, ?, ?)",
+                (made.node, made.generation, json.dumps(made.services), made.who),
+            )
+        async with self._news:
+            self._news.notify_all()
+        return made
+
+    async def watch(self, node: str, after: int) -> AsyncIterator[Wanted]:
+        """Newer ones."""
+        while True:
+            found = self._get(node)
+            if found.generation > after:
+                after = found.generation
+                yield found
+                continue
+            async with self._news:
+                try:
+                    async with asyncio.timeout(_LOOK):
+                        await self._news.wait()
+                except TimeoutError:
+                    continue
+
+    def every(self) -> list[Wanted]:
+        """Of all nodes, by name."""
+        rows = self._db.execute("SELECT node, generation, services, who FROM wanted ORDER BY node")
+        return [_wanted(row) for row in rows]
+
+    def raise_to(self, generation: int) -> None:
+        """Make the next generation greater than this one: the file was restored from a copy."""
+        with _transaction(self._db):
+            if self._counter() < generation:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO counter VALUES ('generation', ?)", (generation,)
+                )
+
+    def _get(self, node: str) -> Wanted:
+        row = self._db.execute(
+            "SELECT node, generation, services, who FROM wanted WHERE node = ?", (node,)
+        ).fetchone()
+        return _wanted(row) if row else Wanted(node=node)
+
+    def _next(self) -> int:
+        made = self._counter() + 1
+        self._db.execute("INSERT OR REPLACE INTO counter VALUES ('generation', ?)", (made,))
+        return made
+
+    def _counter(self) -> int:
+        row = self._db.execute("SELECT value FROM counter WHERE name = 'generation'").fetchone()
+        return int(row[0]) if row else 0
+
+
+class SqliteLeases:
+    """Leases. All who ask share this machine and its clock."""
+
+    def __init__(self, path: Path, clock: Clock) -> None:
+        self._db = open_database(path, _SCHEMA)
+        self._clock = clock
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    async def take(self, name: str, holder: str, ttl: float) -> Lease:
+        """Take it."""
+        now = self._clock.wall()
+        with _transaction(self._db):
+            row = self._db.execute(
+                "SELECT holder, fence, until, ttl FROM lease WHERE name = ?", (name,)
+            ).fetchone()
+            # What ends later than it can was written by a clock that has been set back since.
+            if row and row[0] not in ("", holder) and now < row[2] <= now + 2 * row[3]:
+                raise HeldError(
+                    f"{row[0]} has the lease {name!r}",
+                    hint=f"it runs out in {row[2] - now:.0f} s unless that one renews it",
+                )
+            fence = (row[1] if row else 0) + 1
+            self._db.execute(
+                "INSERT OR REPLACE INTO lease VALUES (?, ?, ?, ?, ?)",
+                (name, holder, fence, now + ttl, ttl),
+            )
+        return Lease(name=name, holder=holder, fence=fence, ttl=ttl)
+
+    async def keep(self, lease: Lease) -> None:
+        """Renew it."""
+        kept = self._db.execute(
+            "UPDATE lease SET until = ? WHERE name = ? AND fence = ? AND holder = ?",
+            (self._clock.wall() + lease.ttl, lease.name, lease.fence, lease.holder),
+        )
+        if not kept.rowcount:
+            raise HeldError(f"the lease {lease.name!r} went to another")
+
+    async def drop(self, lease: Lease) -> None:
+        """Give it back; its fence stays, so that the next one is greater."""
+        self._db.execute(
+            "UPDATE lease SET holder = '', until = 0 WHERE name = ? AND fence = ? AND holder = ?",
+            (lease.name, lease.fence, lease.holder),
+        )
+
+    def raise_to(self, name: str, fence: int) -> None:
+        """Make the next fence greater than this one: the file was restored from a copy."""
+        self._db.execute(
+            "INSERT INTO lease VALUES (?, '', ?, 0, 0) ON CONFLICT (name) DO UPDATE"
+            " SET fence = max(fence, excluded.fence), holder = '', until = 0",
+            (name, fence),
+        )
+
+
+class _transaction:  # noqa: N801 — reads as a verb in `with`
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK: another process may write the same file."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._db = database
+
+    def __enter__(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._db.execute("ROLLBACK" if kind else "COMMIT")
+
+
+def _wanted(row: tuple[str, int, str, str]) -> Wanted:
+    return Wanted(node=row[0], generation=row[1], services=json.loads(row[2]), who=row[3])
