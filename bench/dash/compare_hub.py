@@ -23,10 +23,16 @@ from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.cluster.agent import Agent
 from chapiteau.dash.engine.cluster.ca import Authority
 from chapiteau.dash.engine.cluster.gate import Gate
-from chapiteau.dash.engine.cluster.ledger import Ledger
 from chapiteau.dash.engine.cluster.membership import join
+from chapiteau.dash.engine.cluster.reception import Reception
 from chapiteau.dash.engine.cluster.registry import Registry
+from chapiteau.dash.engine.cluster.replay import Replay
+from chapiteau.dash.engine.cluster.term import Term
 from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.plane.embedded import SqliteLeases, SqliteStates
+from chapiteau.dash.engine.plane.follower import Follower
+from chapiteau.dash.engine.plane.intake import Intake
+from chapiteau.dash.engine.plane.ledger import Ledger
 from chapiteau.dash.logic.tokens import JoinToken, base32
 from chapiteau.dash.testing import MemoryNode, process, service
 from chapiteau.plumbing.clock import SystemClock
@@ -51,7 +57,14 @@ async def nodes_side(folder: Path) -> None:
         token = JoinToken(ca=ca, id=token_id, secret=secret)
         papers = await join(folder / name, ("127.0.0.1", plan["port"]), token, name)
         ledger = Ledger(papers.folder / "commands.sqlite3", CLOCK)
-        agent = Agent(papers, node(name), ledger, clock=CLOCK, chance=Random(name))
+        memory, chance = node(name), Random(name)
+        reception = Reception(
+            Intake(memory, ledger),
+            Follower(memory, papers.folder / "wanted.json"),
+            Replay(memory, chance),
+            CLOCK,
+        )
+        agent = Agent(papers, reception, clock=CLOCK, chance=chance)
         agents.append(asyncio.create_task(agent.run()))
     await asyncio.gather(*agents)
 
@@ -71,7 +84,9 @@ async def hub_side(folder: Path, count: int) -> dict[str, float]:
     """The hub; returns the figures."""
     fleet = Counting(Bus(), clock=CLOCK, chance=Random(1), history=600)
     registry, authority = Registry(folder / "hub.sqlite3"), Authority(folder / "hub", CLOCK)
-    gate = Gate(fleet, registry, authority, CLOCK)
+    states = SqliteStates(folder / "hub.sqlite3")
+    term = Term(SqliteLeases(folder / "hub.sqlite3", CLOCK), "bench")
+    gate = Gate(fleet, registry, authority, CLOCK, states=states, term=term)
     await gate.open("127.0.0.1", 0)
     plan = {"port": gate.port, "tokens": tokens(registry, authority, count)}
     (folder / "plan.json").write_text(json.dumps(plan))

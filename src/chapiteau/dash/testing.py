@@ -75,6 +75,7 @@ class MemoryNode:
     applied: list[str] = field(default_factory=list)  # who applied it
     period: float = 1.0  # seconds between two statistics messages
     away: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)  # what `health` says beside the usual
     happenings: list[dict[str, Any]] = field(default_factory=list)
     output: list[dict[str, Any]] = field(default_factory=list)
     chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 — numbers for show
@@ -117,6 +118,7 @@ class MemoryNode:
             "rss_bytes": 30_000_000,
             "cgroups": "v2",
             "dashboard": "",
+            "last_event": len(self.happenings),
             "schema": 1,
         }
 
@@ -137,7 +139,18 @@ class MemoryNode:
             if query.get("stream", line["stream"]) == line["stream"]:
                 yield line
 
-    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+    async def health(self) -> dict[str, Any]:
+        """All is well, but for what the test put into `facts`."""
+        self._reachable()
+        return {
+            "time": self.clock.wall(),
+            "disks": [],
+            "changes": 0,
+            "config_error": "",
+            **self.facts,
+        }
+
+    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
         """Numbers that move."""
         before: list[str] = []
         while True:

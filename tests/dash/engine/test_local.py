@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from chapiteau.dash.engine.local import LocalNode
+from chapiteau.dash.engine.here.local import LocalNode
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.plumbing.clock import SystemClock
+from chapiteau.plumbing.unix import control_path
 from chapiteau.run.testing import MemorySupervisor, control_server
 
 
 async def test_status_commands_events_and_lines_come_through(tmp_path: Path) -> None:
     supervisor = MemorySupervisor({"web": 2}, clock=SystemClock())
-    async with control_server(supervisor, tmp_path / "control.sock") as socket:
-        node = LocalNode("here", socket)
+    async with control_server(supervisor, control_path(tmp_path)):
+        node = LocalNode("here", tmp_path, SystemClock())
         assert [s["name"] for s in (await node.status())["services"]] == ["web"]
         outcome = await node.command("scale", "web", {"processes": 3}, "dash:ana")
         assert outcome["ok"] is True
@@ -31,7 +32,7 @@ async def test_status_commands_events_and_lines_come_through(tmp_path: Path) -> 
 
 
 async def test_nobody_there_is_an_away_node(tmp_path: Path) -> None:
-    node = LocalNode("here", tmp_path / "control.sock")
+    node = LocalNode("here", tmp_path, SystemClock())
     with pytest.raises(NodeAwayError, match="here"):
         await node.status()
     with pytest.raises(NodeAwayError):

@@ -197,8 +197,8 @@ async def test_logging_out_ends_the_session_everywhere(house: Any) -> None:
     ["//evil.example/x", "http://evil.example/", "/a\\b", "/a\r\nHost: x", "no-slash", "/a b"],
 )
 async def test_trying_reaches_only_paths_of_the_service(house: Any, path: str) -> None:
+    from chapiteau.dash.engine.here.reach import fetch
     from chapiteau.dash.engine.node import Request
-    from chapiteau.dash.engine.reach import fetch
     from chapiteau.dash.errors import BadRequestError
 
     with pytest.raises(BadRequestError):

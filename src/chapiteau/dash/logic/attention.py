@@ -1,10 +1,11 @@
 """What needs attention: each problem with its place, its cause, and the buttons that cure it."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chapiteau.dash.logic.lines import Cure, cure
+from chapiteau.dash.logic.facts import Facts, fact_troubles
+from chapiteau.dash.logic.lines import cure
+from chapiteau.dash.logic.trouble import Trouble
 
 __all__ = ["Trouble", "troubles"]
 
@@ -29,28 +30,15 @@ _SIGNALS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """One thing that is wrong."""
-
-    key: str  # the same trouble keeps its key
-    severity: int  # 2 broken, 1 degraded
-    node: str
-    what: str
-    service: str = ""
-    process: int = 0
-    since: float = 0.0  # seconds since 1970; 0 unknown
-    cause: str = ""
-    lines: tuple[str, ...] = ()  # last output
-    cures: tuple[Cure, ...] = field(default=())
-
-
-def troubles(node: str, status: Status, *, away_since: float = 0.0) -> list[Trouble]:
+def troubles(
+    node: str, status: Status, *, away_since: float = 0.0, facts: Facts | None = None
+) -> list[Trouble]:
     """Everything wrong on one node, worst first.
 
     `status`: the last SupervisorStatus seen, may be empty; `away_since`: when it fell silent.
     """
     if away_since:
+        late = facts is not None and 0 < facts.expires < facts.now
         return [
             Trouble(
                 key=f"{node}/away",
@@ -58,12 +46,19 @@ def troubles(node: str, status: Status, *, away_since: float = 0.0) -> list[Trou
                 node=node,
                 what="unreachable",
                 since=away_since,
-                cause="The supervisor does not answer; values below are the last ones seen.",
+                cause=(
+                    "Its certificate has expired: it can't come back by itself. Join again with a"
+                    " new token (chapiteau hub token)."
+                    if late
+                    else "The supervisor does not answer; values below are the last ones seen."
+                ),
             )
         ]
     found = [t for service in status.get("services", ()) for t in _of_service(node, service)]
     found += [t for socket in status.get("sockets", ()) for t in _of_socket(node, socket)]
     named = {t.service for t in found}
+    if facts is not None:
+        found += fact_troubles(node, facts, named)
     found += [
         _of_problem(node, problem)
         for problem in status.get("problems", ())

@@ -19,13 +19,12 @@ from chapiteau.core.errors import ChapiteauError, RefusedError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
-from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.center import Center
 from chapiteau.dash.engine.cluster.gate import Gate
-from chapiteau.dash.engine.cluster.registry import Registry
 from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.here.local import LocalNode
 from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.engine.local import LocalNode
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.notify import notify
 from chapiteau.dash.engine.project import Project
@@ -104,11 +103,11 @@ class Server:
         listener = self._bind()
         self.port = listener.getsockname()[1]
         self.hub = self._make_hub(store)
-        node = self._node or LocalNode(socket.gethostname(), self.project.control_socket)
+        node = self._node or LocalNode(socket.gethostname(), self.project.run_dir, self._clock)
         # A hub may be nothing but a hub: then there is no supervisor here to wait for.
         if self.project.has_services or not self._with_hub or self._node:
             self.hub.fleet.add(node)
-        registry = await self._open_gate(self.hub)
+        center = await self._open_center(self.hub)
         beat = asyncio.create_task(self.hub.fleet.beat())
         runner = web.AppRunner(
             make_app(self.hub, self._door()), access_log=None, shutdown_timeout=1.0
@@ -122,26 +121,18 @@ class Server:
             self.project.address_file.unlink(missing_ok=True)
             beat.cancel()
             await runner.cleanup()
-            if self.gate is not None:
-                await self.gate.close()
+            if center is not None:
+                await center.close()
             await self.hub.close()
             await node.close()
-            registry.close()
 
-    async def _open_gate(self, hub: Hub) -> Registry:
-        registry = Registry(self.project.store)
-        if self._with_hub:
-            authority = Authority(self.project.authority, self._clock)
-            self.gate = Gate(hub.fleet, registry, authority, self._clock)
-            settings = self.project.hub
-            try:
-                await self.gate.open(settings.host, settings.port)
-            except OSError as exc:
-                raise PortTakenError(
-                    f"cannot listen for nodes on {settings.host}:{settings.port}: {exc}",
-                    hint="set another hub.port",
-                ) from exc
-        return registry
+    async def _open_center(self, hub: Hub) -> Center | None:
+        if not self._with_hub:
+            return None
+        center = Center(self.project, hub.fleet, self._clock)
+        await center.open()
+        self.gate = center.gate
+        return center
 
     def tell_address(self) -> None:
         """Write the URL, token included, where only this user can read it."""

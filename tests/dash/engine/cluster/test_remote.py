@@ -3,65 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import NodeAwayError
+from tests.dash.engine.ring import Proxy
 from tests.support import wait_for_async
-
-
-class Proxy:
-    """A line between node and hub that can be cut, silenced and restored."""
-
-    def __init__(self, target: int) -> None:
-        self._target = target
-        self._pairs: set[asyncio.StreamWriter] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.silent = False
-        self.closed = False
-        self.port = 0
-
-    async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self._server.close()
-        self.cut()
-        await asyncio.sleep(0)
-
-    def cut(self) -> None:
-        for writer in self._pairs:
-            writer.transport.abort()
-        self._pairs.clear()
-        for task in self._tasks:
-            task.cancel()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.closed:
-            writer.transport.abort()
-            return
-        there, back = await asyncio.open_connection("127.0.0.1", self._target)
-        self._pairs |= {writer, back}
-        tasks = [
-            asyncio.create_task(self._pump(*ends)) for ends in ((reader, back), (there, writer))
-        ]
-        self._tasks |= set(tasks)
-        await asyncio.wait(tasks)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                while self.silent:
-                    await asyncio.sleep(0.02)
-                sink.write(data)
-                await sink.drain()
-        sink.close()
 
 
 @pytest.fixture
@@ -165,7 +115,7 @@ async def test_a_command_whose_answer_is_lost_is_done_once(
         def __getattr__(self, key: str) -> Any:
             return getattr(memory, key)
 
-    agent._node = Slow()  # stands in between: the agent asks its node at call time
+    agent._reception._intake.node = Slow()  # stands in between
     asked = asyncio.create_task(node.command("restart", "web", {}, "dash:ana"))
     await begun.wait()
     proxy.cut()
