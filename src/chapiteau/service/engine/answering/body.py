@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from chapiteau.service.engine.answering.codecs import JSON, Codec, decoder_for
+from chapiteau.service.engine.answering.codecs import JSON, Codec, decoder_for, whole
 from chapiteau.service.engine.answering.coding import unpacked
 from chapiteau.service.engine.answering.forms import MULTIPART, FormPlan
 from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
@@ -48,7 +48,7 @@ class BodyPlan:
             if "got `float`" not in str(exc):
                 raise
             # JSON knows one kind of number: 2.0 is an integer too (JSON Schema 2020-12, 4.2.3).
-            return msgspec.convert(_whole(_parsed(codec, data)), self._spec.type)
+            return msgspec.convert(whole(_parsed(codec, data)), self._spec.type)
 
     def _bytes(self, environ: Environ) -> bytes:
         data = read_bytes(environ, self._max)
@@ -84,7 +84,7 @@ class BodyPlan:
         value = _parsed(codec, data)
         found = codec.complaints(value)
         if any("got `float`" in one.detail for one in found):
-            found = codec.complaints(_whole(value))
+            found = codec.complaints(whole(value))
         return details_of("body", found)
 
 
@@ -103,17 +103,6 @@ def _parsed(codec: Codec, data: bytes) -> Any:
         raise MalformedRequestError(f"the body can't be read: {exc}") from None
 
 
-def _whole(value: Any) -> Any:
-    """Floats that are whole numbers become ints, at any depth."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() else value
-    if isinstance(value, list):
-        return [_whole(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
-    return value
-
-
 def read_bytes(environ: Environ, most: int) -> bytes:
     """The body's bytes; a later reader of `wsgi.input` finds them again. Raises ProblemError."""
     length = environ.get("CONTENT_LENGTH")
@@ -122,7 +111,11 @@ def read_bytes(environ: Environ, most: int) -> bytes:
         size = int(length)
         if size > most:
             raise problem_for(413, f"a body may have {most} bytes here, not {size}")
-        data: bytes = source.read(size)
+        if type(source) is BytesIO:  # our own worker's, or ours: it need not be wound back
+            data: bytes = source.getvalue()
+            if len(data) == size:
+                return data
+        data = source.read(size)
         if len(data) < size:
             raise MalformedRequestError("the body ends early")
     elif environ.get("wsgi.input_terminated"):

@@ -90,8 +90,12 @@ class Connection:
                 if self.waiting != "head":
                     self.waiting, self.since = "head", now()
                 return None
-            head = parser.parse(bytes(self.data[:end]))
-            del self.data[:end]
+            if end == len(self.data):
+                head = parser.parse(bytes(self.data))
+                self.data.clear()
+            else:
+                head = parser.parse(bytes(self.data[:end]))
+                del self.data[:end]
             if not head.has_body:
                 return Incoming(head, BytesIO(), 0)
             self._start_body(head, parser, now())

@@ -18,6 +18,11 @@ _log = logging.getLogger("chapiteau.service.worker")
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
+# Usual headers that say nothing to the worker itself; every other is looked at more closely.
+_PASSED: Final = frozenset(
+    "Content-Type X-Request-ID X-Content-Type-Options ETag Vary Link Location Cache-Control"
+    " Access-Control-Allow-Origin Content-Encoding Last-Modified Set-Cookie".split()
+)
 _BUFFERED: Final = 256 * 1024  # a stream waits for its reader above this
 _WRITE_TIMEOUT: Final = 30_000  # milliseconds in which a reader must take something
 
@@ -41,8 +46,6 @@ def base_environ(host: str, port: str, *, threads: bool) -> dict[str, Any]:
 def environ_for(base: dict[str, Any], incoming: Incoming) -> dict[str, Any]:
     """The environ of one request. Raises RefusedRequestError for a target that can't be."""
     head = incoming.head
-    environ = base.copy()
-    environ.update(head.fields.environ)
     path, _, query = head.target.partition("?")
     if not path.startswith("/"):
         path = _odd_target(head.method, path)
@@ -52,12 +55,16 @@ def environ_for(base: dict[str, Any], incoming: Incoming) -> dict[str, Any]:
         path = unquote_to_bytes(path).decode("latin-1")
     if "#" in query or ("#" in path and "#" in head.target):
         raise RefusedRequestError(400, "a request has no fragment")
-    environ["REQUEST_METHOD"] = head.method
-    environ["PATH_INFO"] = path
-    environ["QUERY_STRING"] = query
-    environ["RAW_URI"] = head.target
-    environ["SERVER_PROTOCOL"] = "HTTP/1.1" if head.version == 11 else "HTTP/1.0"
-    environ["wsgi.input"] = incoming.body
+    environ = {
+        **base,
+        **head.fields.environ,
+        "REQUEST_METHOD": head.method,
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "RAW_URI": head.target,
+        "SERVER_PROTOCOL": "HTTP/1.1" if head.version == 11 else "HTTP/1.0",
+        "wsgi.input": incoming.body,
+    }
     if head.fields.chunked:
         environ["CONTENT_LENGTH"] = str(incoming.length)
     return environ
@@ -230,13 +237,14 @@ class Exchange:
         given = -1
         lines = []
         for name, value in self.headers:
-            lowered = name.lower()
-            if lowered == "content-length":
-                given = int(value)
-            elif lowered in ("connection", "transfer-encoding", "date", "keep-alive"):
-                if lowered == "connection" and "close" in value.lower():
-                    self.keep = False
-                continue
+            if name not in _PASSED:
+                lowered = name.lower()
+                if lowered == "content-length":
+                    given = int(value)
+                elif lowered in ("connection", "transfer-encoding", "date", "keep-alive"):
+                    if lowered == "connection" and "close" in value.lower():
+                        self.keep = False
+                    continue
             lines.append(f"{name}: {value}\r\n")
         return "".join(lines), given, len(lines)
 

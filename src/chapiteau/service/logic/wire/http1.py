@@ -14,7 +14,7 @@ from typing import Final
 __all__ = ["Chunks", "Fields", "Head", "HeadParser", "Limits", "RefusedRequestError"]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_TARGET: Final = re.compile(r"[!-~]+")
+_LINE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])")
 # Anything that may not stand in a field value: controls, and CR or LF on their own.
 _BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
@@ -204,21 +204,13 @@ _SPECIAL: Final[dict[str, Callable[[Fields, str, Limits], bool]]] = {
 
 
 def _request_line(line: str) -> tuple[str, str, int]:
-    parts = line.split(" ")
-    if len(parts) != 3:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        if re.fullmatch(r"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]", line) and "HTTP/1." not in line[-8:]:
+            raise RefusedRequestError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
         raise RefusedRequestError(400, "the request line can't be read")
-    method, target, version = parts
-    if version == "HTTP/1.1":
-        number = 11
-    elif version == "HTTP/1.0":
-        number = 10
-    elif re.fullmatch(r"HTTP/\d\.\d", version):
-        raise RefusedRequestError(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
-    else:
-        raise RefusedRequestError(400, "the request line can't be read")
-    if not _TOKEN.fullmatch(method) or not _TARGET.fullmatch(target):
-        raise RefusedRequestError(400, "the request line can't be read")
-    return method, target, number
+    method, target, minor = match.groups()
+    return method, target, 11 if minor == "1" else 10
 
 
 class Chunks:
