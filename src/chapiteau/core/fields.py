@@ -114,6 +114,18 @@ def _default(cls: Any, name: str) -> Any:
     return value
 
 
+@functools.lru_cache(maxsize=256)
+def _left_out(cls: Any) -> tuple[dict[str, Any], frozenset[str]]:
+    """Values of the settings that may be left out, all of them, and names of those that may not.
+
+    A table of a file gives a few of its settings: asking for every other one is slow.
+    """
+    known = _declared(cls)
+    required = frozenset(name for name, (field, _) in known.items() if _required(field))
+    values = {name: _default(cls, name) for name in known if name not in required}
+    return {name: value for name, value in values.items() if value is not _NOT_SET}, required
+
+
 class _Bad(Exception):  # noqa: N818 — never leaves this module
     """This value is wrong; the problem is already noted."""
 
@@ -135,18 +147,16 @@ class _Reader:
         for key in raw:
             if key not in known:
                 self.bad((*path, key), "is not a known setting", did_you_mean(str(key), known))
-        values: dict[str, Any] = {}
+        standard, required = _left_out(cls)
+        values = dict(standard)
         for name, (field, hint) in known.items():
-            here = (*path, name)
-            try:
-                if name in raw:
-                    values[name] = self.value(hint, raw[name], here, field.metadata)
-                elif _required(field):
-                    self.bad(here, "must be given", field.metadata.get("help", ""))
-                elif (default := _default(cls, name)) is not _NOT_SET:
-                    values[name] = default
-            except _Bad:
-                continue
+            if name in raw:
+                try:
+                    values[name] = self.value(hint, raw[name], (*path, name), field.metadata)
+                except _Bad:
+                    continue
+            elif name in required:
+                self.bad((*path, name), "must be given", field.metadata.get("help", ""))
         return None if self.found else cls(**values)
 
     def value(self, kind: Any, raw: object, path: Path, meta: Mapping[str, Any]) -> Any:

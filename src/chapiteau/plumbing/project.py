@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.core.variables import names_in, resolve
+from chapiteau.plumbing.finding import FILE_NAME, find_config
 from chapiteau.plumbing.tomlfile import TomlFile, read_toml
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["FILE_NAME", "ProjectFile", "find_config", "read_project"]
 
-FILE_NAME: Final = "chapiteau.toml"
 _SECTIONS: Final = tuple("project socket service plugin log dash hub deploy load".split())
 _NAMED: Final = frozenset({"socket", "service", "plugin", "load"})  # [section.NAME]
 _SPAWN_SECTIONS: Final = frozenset({"service", "log"})
@@ -57,29 +56,6 @@ class ProjectFile:
             if source is not None:
                 return source.where(path)
         return str(self.path)
-
-
-def find_config(given: str | Path | None = None, start: Path | None = None) -> Path:
-    """The file given (or the one in that folder), else chapiteau.toml here or in a folder above.
-
-    Raises NotFoundError.
-    """
-    if given:
-        path = Path(given)
-        path = path / FILE_NAME if path.is_dir() else path
-        if not path.exists():
-            raise NotFoundError(
-                f"{path}: no such file", hint="run `chapiteau new NAME` for a start"
-            )
-        return path.absolute()
-    here = (start or Path.cwd()).absolute()
-    for folder in (here, *here.parents):
-        if (folder / FILE_NAME).is_file():
-            return folder / FILE_NAME
-    raise NotFoundError(
-        f"no {FILE_NAME} in {here} or above it",
-        hint="change into the project's folder, pass --config FILE, or run `chapiteau new NAME`",
-    )
 
 
 def read_project(path: Path, env: Mapping[str, str] | None = None) -> ProjectFile:
@@ -144,18 +120,13 @@ class _Merge:
     def add(self, source: TomlFile) -> None:
         self.files.append(source.path.absolute())
         for section, value in source.data.items():
-            here = source.where((section,))
             if section == "include":
-                self.problems.append(
-                    Problem(here, "include: only the main file may include others")
-                )
+                self.problem(source, section, "only the main file may include others")
             elif section not in _SECTIONS:
                 hint = did_you_mean(section, _SECTIONS)
-                self.problems.append(Problem(here, f"{section}: is not a known section", hint))
+                self.problem(source, section, "is not a known section", hint)
             elif not isinstance(value, dict):
-                self.problems.append(
-                    Problem(here, f"{section}: must be a section: [{_title(section)}]")
-                )
+                self.problem(source, section, f"must be a section: [{_title(section)}]")
             elif section in _NAMED:
                 self.named(source, section, value)
             elif section in self.data:
@@ -163,6 +134,9 @@ class _Merge:
             else:
                 self.data[section] = value
                 self.sources[(section,)] = source
+
+    def problem(self, source: TomlFile, section: str, what: str, hint: str = "") -> None:
+        self.problems.append(Problem(source.where((section,)), f"{section}: {what}", hint))
 
     def named(self, source: TomlFile, section: str, value: dict[str, Any]) -> None:
         into = self.data.setdefault(section, {})

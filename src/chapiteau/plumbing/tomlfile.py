@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -28,12 +29,13 @@ class TomlFile:
 
     path: Path
     data: dict[str, Any]
-    lines: dict[KeyPath, int] = field(repr=False)
+    text: str = field(repr=False)
 
     def where(self, path: KeyPath) -> str:
         """file:line of a key, or of the nearest table around it."""
+        lines = _lines(self.text)
         for length in range(len(path), 0, -1):
-            line = self.lines.get(path[:length])
+            line = lines.get(path[:length])
             if line is not None:
                 return f"{self.path}:{line}"
         return str(self.path)
@@ -59,7 +61,7 @@ def read_toml(path: Path) -> TomlFile:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise UsageError(f"{path}: not valid TOML: {exc}", hint=_line_of(exc, text)) from None
-    return TomlFile(path, data, _lines(text))
+    return TomlFile(path, data, text)
 
 
 def _line_of(exc: tomllib.TOMLDecodeError, text: str) -> str:
@@ -71,6 +73,7 @@ def _line_of(exc: tomllib.TOMLDecodeError, text: str) -> str:
     return f"line {number} reads: {lines[number - 1].strip()}" if number <= len(lines) else ""
 
 
+@functools.lru_cache(maxsize=8)
 def _lines(text: str) -> dict[KeyPath, int]:
     """Line of each header and key. A scan, not a parser: inside strings it may see a false key,
     which does no harm, since only paths that really exist are ever looked up."""
