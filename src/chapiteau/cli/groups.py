@@ -11,7 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("chapiteau.run.commands.status:command", "What runs, and what is wrong."),
     "logs": ("chapiteau.run.commands.output:logs", "Output of the services; -f follows."),
     "events": ("chapiteau.run.commands.output:events", "What happened; -f follows."),
-    "top": ("chapiteau.run.commands.top:command", "CPU and memory of every process, live."),
+    "top": ("chapiteau.dash.commands.top:command", "The fleet in a terminal, live."),
     "start": ("chapiteau.run.commands.deeds:start", "Start services."),
     "stop": ("chapiteau.run.commands.deeds:stop", "Stop services."),
     "restart": ("chapiteau.run.commands.deeds:restart", "Stop services, then start them."),

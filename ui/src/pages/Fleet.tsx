@@ -10,7 +10,7 @@ import type { Node, Verb } from "../model/types";
 import { Age } from "../parts/Age";
 import { Attention } from "../parts/Attention";
 import { Choice } from "../parts/Log";
-import { Spark } from "../parts/Spark";
+import { Spark } from "../charts/Spark";
 import { State } from "../parts/State";
 import { FilterBox, ProcessTable, ServiceTable } from "../parts/Tables";
 

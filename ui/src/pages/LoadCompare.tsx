@@ -5,7 +5,7 @@ import { get, Refusal } from "../live/api";
 import type { LoadPoint, LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { href } from "../model/route";
-import { Chart } from "../parts/Chart";
+import { Chart } from "../charts/Chart";
 import { CommandLine } from "../parts/Copy";
 
 interface Change {

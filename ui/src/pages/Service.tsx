@@ -8,7 +8,7 @@ import { processRows, worst } from "../model/rows";
 import type { Node, Service as ServiceView, Target, Verb } from "../model/types";
 import { Attention } from "../parts/Attention";
 import { CommandLine } from "../parts/Copy";
-import { LiveCharts } from "../parts/LiveCharts";
+import { LiveCharts } from "../charts/LiveCharts";
 import { Choice, Log } from "../parts/Log";
 import { State } from "../parts/State";
 import { ProcessTable } from "../parts/Tables";

@@ -7,7 +7,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { followLog } from "../live/store";
 import { pieces, plain } from "../model/ansi";
-import { clockFine } from "../model/format";
+import { clockFine, plural } from "../model/format";
 import { narrow, param } from "../model/route";
 import type { LogRow } from "../model/types";
 
@@ -32,7 +32,9 @@ export function Log({ nodes, service, showNode }: LogProps) {
   const process = param("process");
   const grep = param("grep");
   const [draft, setDraft] = useState(grep);
-  const lines = useRing(nodes, service, stream, process, grep);
+  const level = param("level");
+  const since = param("since");
+  const lines = useRing(nodes, { service, stream, process, grep, level, since });
   const [wrap, setWrap] = useState(remembered("wrap"));
   const [times, setTimes] = useState(remembered("times", true));
   const regex = draft && compiled(draft);
@@ -42,6 +44,8 @@ export function Log({ nodes, service, showNode }: LogProps) {
       <header class="bar">
         <h2>Log</h2>
         <Choice label="Stream" value={stream} onPick={(v) => narrow({ stream: v })} options={[["", "out + err"], ["stdout", "out"], ["stderr", "err"]]} />
+        <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and worse"], ["warning", "warnings and worse"], ["error", "errors"]]} />
+        <Pick label="Since" value={since} onPick={(v) => narrow({ since: v })} options={[["", "newest 500"], ["300", "last 5 minutes"], ["3600", "last hour"], ["86400", "last day"]]} />
         <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft }); }}>
           <input type="search" id="log-filter" value={draft} placeholder="regular expression; Enter searches on the server" aria-label="Filter lines" aria-keyshortcuts="l"
             aria-invalid={regex === null} onInput={(event) => setDraft((event.currentTarget as HTMLInputElement).value)} />
@@ -51,18 +55,21 @@ export function Log({ nodes, service, showNode }: LogProps) {
         <Toggle name="times" on={times} set={setTimes} />
         <button type="button" class="quiet small" onClick={() => save(lines.value, service)}>save</button>
       </header>
+      {grep && <div class="bar hits" role="status"><span>{plural(lines.value.length, "line")} with <code>{grep}</code></span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>show all lines around them</button></div>}
       <Lines lines={regex ? lines.value.filter((line) => regex.test(line.plain)) : lines.value} wrap={wrap} times={times} showNode={showNode} />
     </section>
   );
 }
 
-function useRing(nodes: string[], service: string, stream: string, process: string, grep: string) {
+function useRing(nodes: string[], narrowed: Record<string, string>) {
   const lines = useSignal<Line[]>([]);
-  const wanted = JSON.stringify([nodes, service, stream, process, grep]);
+  const wanted = JSON.stringify([nodes, narrowed]);
   useEffect(() => {
     lines.value = [];
     let count = 0;
-    return followLog({ nodes, query: { service, stream, process, grep, last: "500" } }, (rows, gap) => {
+    const { since = "", ...query } = narrowed;
+    const window: Record<string, string> = since ? { since: String(Date.now() / 1000 - Number(since)), last: String(KEPT) } : { last: "500" };
+    return followLog({ nodes, query: { ...query, ...window } }, (rows, gap) => {
       const fresh = rows.map((row) => ({ id: ++count, row, plain: plain(row[5]) }));
       if (gap) fresh.unshift({ id: ++count, row: [0, "", "", 0, "note", `${gap} lines skipped here: this page was too slow`], plain: "" });
       lines.value = [...lines.value, ...fresh].slice(-KEPT);
@@ -129,6 +136,14 @@ function Toggle({ name, on, set }: { name: string; on: boolean; set: (on: boolea
     localStorage.setItem(`log.${name}`, on ? "0" : "1");
   };
   return <button type="button" class="quiet small" aria-pressed={on} onClick={flip}>{name}</button>;
+}
+
+function Pick({ label, value, options, onPick }: { label: string; value: string; options: [string, string][]; onPick: (value: string) => void }) {
+  return (
+    <select aria-label={label} value={value} onChange={(event) => onPick((event.currentTarget as HTMLSelectElement).value)}>
+      {options.map(([key, text]) => <option key={key} value={key}>{text}</option>)}
+    </select>
+  );
 }
 
 export function Choice({ label, value, options, onPick }: { label: string; value: string; options: [string, string][]; onPick: (value: string) => void }) {

@@ -8,7 +8,7 @@ import { go, href, narrow, param } from "../model/route";
 import { exitWords, rank, reason, type ProcessRow, type ServiceRow } from "../model/rows";
 import { now } from "../live/store";
 import { Grid, sorted, type Column } from "./Grid";
-import { Spark } from "./Spark";
+import { Spark } from "../charts/Spark";
 import { State } from "./State";
 
 export function ProcessTable({ rows, showNode, showService, label }: { rows: ProcessRow[]; showNode: boolean; showService: boolean; label: string }) {

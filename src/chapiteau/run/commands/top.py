@@ -1,4 +1,4 @@
-"""`chapiteau top`: CPU and memory of every process, live."""
+"""CPU and memory of every process of this machine, as plain tables."""
 
 import contextlib
 import shutil
@@ -15,14 +15,15 @@ from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option
 from chapiteau.run.commands.showing.patience import follow_stats
 
-__all__ = ["command", "screen"]
+__all__ = ["SORTS", "command", "screen", "show"]
 
 _KEYS: Final[dict[str, str]] = {"cpu": "cpu", "memory": "rss", "threads": "threads", "name": "ids"}
+SORTS: Final = tuple(_KEYS)
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"  # a screen of our own, no cursor
 
 
 @click.command("top")
-@click.option("--sort", type=click.Choice(list(_KEYS)), default="cpu", show_default=True)
+@click.option("--sort", type=click.Choice(SORTS), default="cpu", show_default=True)
 @click.option("-n", "--count", type=click.IntRange(1), help="End after so many looks.")
 @config_option
 @as_json
@@ -30,10 +31,15 @@ def command(sort: str, count: int | None, config: str | None, json_wanted: bool)
     """CPU and memory of every process with all that it started, once a second. Ctrl-C ends it.
 
     \b
-    chapiteau top
-    chapiteau top --sort memory
-    chapiteau top --json -n 1
+    chapiteau run top
+    chapiteau run top --sort memory
+    chapiteau run top --json -n 1
     """
+    show(sort=sort, count=count, config=config, json_wanted=json_wanted)
+
+
+def show(*, sort: str, count: int | None, config: str | None, json_wanted: bool) -> None:
+    """Look once a second and print, `count` times or until Ctrl-C."""
     looks = follow_stats(Client.find(config))
     with _drawing(json_wanted) as draw:
         for number, look in enumerate(looks, 1):

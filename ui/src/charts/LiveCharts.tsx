@@ -8,8 +8,8 @@ import { bytes, percent } from "../model/format";
 import type { Happening } from "../model/types";
 import { param, narrow } from "../model/route";
 import { Chart, type Marker, type Series } from "./Chart";
-import { Choice } from "./Log";
-import { look, sentence } from "./Timeline";
+import { Choice } from "../parts/Log";
+import { look, sentence } from "../parts/Timeline";
 
 const MOST_LINES = 8;
 const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied/;

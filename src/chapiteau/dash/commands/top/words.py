@@ -1,0 +1,65 @@
+"""What the screen says."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from chapiteau.core.units import format_duration
+
+__all__ = ["CSS", "KEYS", "action_words", "trouble_words"]
+
+CSS: Final = """
+#band { height: 1; padding: 0 1; background: $surface; }
+#troubles { height: auto; max-height: 5; padding: 0 1; color: $success; }
+#troubles.wrong { color: $error; }
+#tables { height: 2fr; }
+#services { width: 2fr; }
+#processes { width: 3fr; }
+#below { height: 1fr; min-height: 4; border-top: solid $primary; }
+#log-title { height: 1; padding: 0 1; color: $text-muted; }
+#log { height: 1fr; padding: 0 1; }
+#filter { height: 3; }
+Ask, Pick, Keys { align: center middle; }
+.dialog { width: auto; max-width: 90%; height: auto; max-height: 90%; padding: 1 2;
+  border: round $primary; background: $surface; }
+.dialog Button { margin: 1 2 0 0; }
+.line { color: $text-muted; margin: 1 0 0 0; }
+"""
+
+KEYS: Final = (
+    ("/", "filter what is shown; Esc drops it"),
+    ("n", "next problem, with the last lines that say why"),
+    ("j k ↑ ↓ Tab", "move; to the next pane"),
+    ("r  R", "reload, restart the service"),
+    ("s", "stop or start it"),
+    ("+  −", "one process more, one less"),
+    ("!", "send a signal"),
+    ("l", "into the log"),
+    ("e", "the newest events"),
+    ("t", "light or dark"),
+    ("q", "leave"),
+)
+
+
+def trouble_words(trouble: Mapping[str, Any], now: float) -> str:
+    """One problem as a line: what, where, since when, why."""
+    mark = "✖" if trouble["severity"] > 1 else "▲"
+    where = f"{trouble['node']} {trouble['service']}".strip()
+    since = f", for {format_duration(int(now - trouble['since']))}" if trouble["since"] else ""
+    cause = f" — {trouble['cause']}" if trouble["cause"] else ""
+    return f"{mark} {where}  {trouble['what']}{since}{cause}"
+
+
+def action_words(action: Mapping[str, Any]) -> tuple[str, bool]:
+    """An action's state in words, and whether nothing failed."""
+    targets = action["targets"]
+    names = ", ".join(sorted({target["service"] for target in targets}))
+    results = [target["result"] for target in targets if target["result"]]
+    bad = [result for result in results if not result.get("ok")]
+    if not action["ended"]:
+        return f"… {action['verb']} {names}", True
+    if bad:
+        first = bad[0]
+        hint = f" ({first['hint']})" if first.get("hint") else ""
+        return f"✖ {action['verb']} {names}: {first.get('error', '')}{hint}", False
+    said = results[0].get("text", "") if len(results) == 1 else f"{len(results)} done"
+    return f"✓ {action['verb']} {names}: {said}", True

@@ -1,0 +1,166 @@
+"""The terminal's screen, over nodes in memory and over a running hub."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from textual.widgets import DataTable, Input, RichLog, Static
+
+from chapiteau.dash.commands.top.app import Top
+from chapiteau.dash.engine.terminal.here import Here
+from chapiteau.dash.engine.terminal.hub import RunningHub
+from chapiteau.dash.errors import HubGoneError, LoginError
+from chapiteau.dash.testing import MemoryNode
+from chapiteau.plumbing.clock import SystemClock
+from tests.dash.conftest import fill
+from tests.support import wait_for_async
+
+
+class Seat:
+    """Somebody in front of the screen."""
+
+    def __init__(self, app: Top, pilot: Any, node: MemoryNode) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.node = node
+
+    def table(self, name: str) -> list[list[str]]:
+        table: DataTable[str] = self.app.query_one(f"#{name}", DataTable)
+        return [list(map(str, table.get_row_at(i))) for i in range(table.row_count)]
+
+    def text(self, name: str) -> str:
+        return str(self.app.query_one(f"#{name}", Static).content)
+
+    def log(self) -> str:
+        return "\n".join(line.text for line in self.app.query_one("#log", RichLog).lines)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+
+    async def until(self, fact: Any, what: str) -> None:
+        await wait_for_async(fact, 10, what)
+
+
+@contextlib.asynccontextmanager
+async def seated(source: Any, node: MemoryNode) -> AsyncIterator[Seat]:
+    app = Top(source)
+    async with app.run_test(size=(140, 44)) as pilot:
+        seat = Seat(app, pilot, node)
+        await seat.until(lambda: len(seat.table("services")) == 3, "three services")
+        yield seat
+
+
+@pytest.fixture
+def node() -> MemoryNode:
+    made = MemoryNode(name="alpha", clock=SystemClock(), period=0.2)
+    fill(made)
+    return made
+
+
+@pytest.fixture
+async def seat(node: MemoryNode) -> AsyncIterator[Seat]:
+    source = Here(node, SystemClock())
+    async with seated(source, node) as seat:
+        yield seat
+
+
+async def test_the_worst_comes_first_with_its_cause(seat: Seat) -> None:
+    assert seat.table("services")[0] == ["mailer", "alpha", "↻ backing off", "0/1"]
+    await seat.until(lambda: "redis" in seat.text("troubles"), "the cause")
+    assert "1 up · 4 running · 1 backing off" in seat.text("band")
+    await seat.press("n")
+    await seat.until(lambda: "ModuleNotFoundError: redis" in seat.log(), "the last lines")
+
+
+async def test_a_chosen_service_shows_its_processes_and_output_as_text(seat: Seat) -> None:
+    seat.node.say("web", 2, "[red]not markup[/red] \x1b[31mred\x1b[0m")
+    await seat.press("j")
+    await seat.until(lambda: len(seat.table("processes")) == 4, "its processes")
+    await seat.until(lambda: seat.table("processes")[0][4] != "0.0", "its numbers")
+    await seat.until(lambda: "#2 [red]not markup[/red] red" in seat.log(), "its output")
+    seat.node.say("web", 3, "one more")
+    await seat.until(lambda: "#3 one more" in seat.log(), "new output")
+
+
+async def test_what_stops_something_asks_first(seat: Seat) -> None:
+    await seat.press("j", "s")
+    assert "chapiteau stop web" in str(seat.app.screen.query_one(".line", Static).content)
+    await seat.press("escape")
+    assert seat.node.commands == []
+    await seat.press("s", "y")
+    await seat.until(lambda: seat.node.commands == [("stop", "web", {}, "")], "it was stopped")
+
+
+async def test_deeds_are_done_and_their_failure_is_told(seat: Seat) -> None:
+    await seat.press("j", "plus")
+    await seat.until(lambda: ("scale", "web", {"by": 1}, "") in seat.node.commands, "scaled")
+    seat.node.outcome = {"ok": False, "error": "no room", "hint": "buy some"}
+    await seat.press("r")
+    await seat.until(
+        lambda: any("no room (buy some)" in n.message for n in seat.app._notifications),
+        "the failure is told",
+    )
+
+
+async def test_a_signal_is_picked(seat: Seat) -> None:
+    await seat.press("j", "exclamation_mark", "down", "enter")
+    await seat.until(
+        lambda: ("signal", "web", {"signal": "USR1"}, "") in seat.node.commands, "sent"
+    )
+
+
+async def test_a_filter_narrows_and_escape_drops_it(seat: Seat) -> None:
+    await seat.press("slash", *"load", "enter")
+    await seat.until(lambda: [r[0] for r in seat.table("services")] == ["loader"], "narrowed")
+    await seat.press("escape")
+    assert seat.app.query_one("#filter", Input).value == ""
+    await seat.until(lambda: len(seat.table("services")) == 3, "all again")
+
+
+async def test_a_silent_server_is_unreachable_not_gone(seat: Seat) -> None:
+    seat.node.fall_silent()
+    await seat.until(lambda: seat.table("services")[0][2] == "? unreachable", "told")
+    assert len(seat.table("services")) == 3
+    seat.node.fall_silent(away=False)
+    await seat.until(lambda: "1 up" in seat.text("band"), "back")
+
+
+async def test_keys_are_listed(seat: Seat) -> None:
+    await seat.press("question_mark")
+    shown = " ".join(str(line.content) for line in seat.app.screen.query(Static))
+    assert "reload, restart the service" in shown
+    await seat.press("escape", "e")
+    await seat.until(lambda: "── events" in seat.log(), "events")
+
+
+async def test_a_running_hub_is_shown_and_steered(house: Any) -> None:
+    hub = RunningHub(house.base, {"token": house.hub.sessions.token})
+    await hub.open()
+    try:
+        async with seated(hub, house.node) as seat:
+            house.node.say("web", 1, "hello")
+            await seat.press("j")
+            await seat.until(lambda: "#1 hello" in seat.log(), "output by the hub")
+            await seat.press("r")
+            await seat.until(
+                lambda: house.node.commands == [("reload", "web", {}, "dash:local")], "reloaded"
+            )
+            await seat.until(
+                lambda: any("✓ reload web" in n.message for n in seat.app._notifications), "told"
+            )
+    finally:
+        await hub.close()
+
+
+async def test_a_wrong_token_and_a_hub_that_is_not_there_are_told(house: Any) -> None:
+    for base, login, kind in (
+        (house.base, {"token": "wrong"}, LoginError),
+        ("http://127.0.0.1:9", {"token": "x"}, HubGoneError),
+    ):
+        hub = RunningHub(base, login)
+        with pytest.raises(kind):
+            await hub.open()
+        await hub.close()
