@@ -15,6 +15,7 @@ from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.related import Callback, Link
 from chapiteau.service.logic.upload import Upload
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy
@@ -26,11 +27,13 @@ from chapiteau.service.logic.wire.paging import (
     with_query,
 )
 from chapiteau.service.logic.wire.ratelimit import RateLimit
+from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
 
 __all__ = [
-    "Answer", "ApiKeyAuth", "BasicAuth", "BearerAuth", "Body", "Cookie", "CorsPolicy", "Event",
-    "EventStream", "Header", "JsonLines", "MemoryRates", "MemoryStore", "NoSuchPageError", "Path",
-    "Precondition", "ProblemError", "Query", "RateLimit", "Service", "SqliteRates", "SqliteStore",
-    "Stream", "Upload", "add_resource", "decode_cursor", "encode_cursor", "includeme",
-    "link_header", "resource", "view", "with_query",
+    "Answer", "ApiKeyAuth", "BasicAuth", "BearerAuth", "Body", "Callback", "Cookie", "CorsPolicy",
+    "Event", "EventStream", "Header", "JsonLines", "Link", "MemoryRates", "MemoryStore",
+    "NoSuchPageError", "Path", "Precondition", "ProblemError", "Query", "RateLimit", "Service",
+    "SqliteRates", "SqliteStore", "Stream", "UnknownVersionError", "Upload", "Versions",
+    "add_resource", "decode_cursor", "encode_cursor", "includeme", "link_header", "resource",
+    "view", "with_query",
 ]  # fmt: skip

@@ -1,25 +1,29 @@
 """What `config.include("chapiteau.service")` brings into a Configurator."""
 
+import functools
 from collections.abc import Callable
 from typing import Any, Final
 
 from pyramid.security import NO_PERMISSION_REQUIRED
 
+from chapiteau.core.problems import did_you_mean
 from chapiteau.core.units import parse_size
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.plan import Around, Plan, ServicePlan
-from chapiteau.service.engine.document import ApiDocument, document_service
 from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import HealthChecks, Kind, health_service
 from chapiteau.service.engine.idempotency import IdempotencyStore, MemoryStore, once
 from chapiteau.service.engine.lanes import FastLane, normal_view
 from chapiteau.service.engine.metrics import MeteredPlan, Metrics, metrics_service
+from chapiteau.service.engine.publishing.document import ApiDocument, document_service
 from chapiteau.service.engine.ratelimits import RateGate, RateStore
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
+from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.document.openapi import ApiInfo
 from chapiteau.service.logic.wire.cors import CorsPolicy
+from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
 
 __all__ = ["Application", "application_of", "includeme"]
 
@@ -31,7 +35,8 @@ class Application:
 
     def __init__(self) -> None:
         self.plans: dict[str, Plan] = {}
-        self.document = ApiDocument()
+        self.versions: Versions | None = None
+        self.documents: dict[str, ApiDocument] = {"": ApiDocument()}
         self.checks = HealthChecks(SystemClock())
         self.max_body = 1 << 20
         self.cors: CorsPolicy | None = None
@@ -39,6 +44,7 @@ class Application:
         self.packer: Packer | None = None
         self.metrics: Metrics | None = None
         self.check = False
+        self.started = False  # whether a service of its own has been added
         self.clock = SystemClock()
         self.gate = RateGate(self.clock)
 
@@ -46,8 +52,32 @@ class Application:
         """Run at most once per Idempotency-Key."""
         return once(self.keys, self.clock, key, fingerprint, run)
 
-    def plan(self, service: Service, path: str) -> ServicePlan:
+    @property
+    def document(self) -> ApiDocument:
+        """The document, or the default version's."""
+        return self.documents[self.versions.default if self.versions else ""]
+
+    def document_of(
+        self, environ: dict[str, Any], version: str = "", *, always: str = ""
+    ) -> ApiDocument:
+        """The document of a version by name, or of the one that a request means."""
+        if self.versions is None or always:
+            return self.documents[always]
+        if not version and self.versions.by != "path":
+            version = self.versions.choose(environ)
+        if version and version not in self.documents:
+            raise UnknownVersionError(f"there are {', '.join(self.versions.names)}")
+        return self.documents[version] if version else self.document
+
+    def set_versions(self, versions: Versions) -> None:
+        """Begin a document for each version with what belongs to all of them."""
+        shared = self.documents[""]
+        self.versions = versions
+        self.documents = {name: shared.copy(versions, name) for name in versions.names}
+
+    def plan(self, service: Service, path: str, version: str = "") -> ServicePlan:
         """Compile a service for this application."""
+        told = self.versions if version else None
         around = Around(
             max_body=self.max_body,
             cors=self.cors,
@@ -55,6 +85,9 @@ class Application:
             packer=self.packer,
             gate=self.gate.enter,
             check_answers=self.check,
+            version=version if told is not None and told.by != "path" else "",
+            headers=tuple(told.headers(version)) if told else (),
+            media=functools.partial(told.media, name=version) if told else str,
         )
         if self.metrics is None:
             return ServicePlan(service, path, around)
@@ -97,50 +130,124 @@ def includeme(config: Any) -> None:
     use_service_routes(config)
     config.add_directive("add_service", _add_service)
     config.add_directive("set_api", _set_api)
+    config.add_directive("set_versions", _set_versions)
     config.add_directive("set_cors", _set_cors)
+    config.add_route_predicate("api_version", _VersionPredicate)
     config.add_directive("set_idempotency_store", _set_idempotency_store)
     config.add_directive("set_rate_store", _set_rate_store)
     config.add_directive("add_metrics", _add_metrics)
     config.add_directive("add_health_check", _add_health_check)
     add_failure_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
-        config.add_service(document_service(path, application.document))
+        _add_documents(config, application, path)
     if _true(settings.get("chapiteau.health", True)):
-        config.add_service(health_service("live", "/live", application.checks))
-        config.add_service(health_service("ready", "/ready", application.checks))
+        for kind in ("live", "ready"):
+            config.add_service(health_service(kind, f"/{kind}", application.checks), shared=True)
     if _true(settings.get("chapiteau.fast_lane", True)):
-        config.set_execution_policy(FastLane(application.plans))
+        config.set_execution_policy(FastLane(application.plans, lambda: application.versions))
 
 
 def _true(value: Any) -> bool:
     return str(value).lower() in ("true", "1", "yes", "on")
 
 
-def _add_service(config: Any, service: Service) -> None:
-    """`config.add_service(service)`: what a scan does for every Service it finds."""
+def _add_documents(config: Any, application: Application, path: str) -> None:
+    """The document at its path, and as YAML beside it."""
+    made = document_service(path, application.document_of)
+    config.add_service(made, shared=True)
+    if path.endswith(".json"):
+        beside = path.removesuffix(".json") + ".yaml"
+        config.add_service(
+            document_service(beside, application.document_of, form="yaml"), shared=True
+        )
+
+
+def _add_service(config: Any, service: Service, *, shared: bool = False) -> None:
+    """`config.add_service(service)`: what a scan does for every Service it finds.
+
+    A `shared` one belongs to all versions and is the same in each, as health checks are.
+    """
     application = application_of(config.registry)
+    versions = application.versions
+    if versions is None or shared:
+        application.started = application.started or not shared
+        _add_one(config, application, service)
+        return
+    named = {v for op in service.operations.values() for v in op.options.versions}
+    if unknown := sorted(named.difference(versions.names)):
+        raise DeclarationError(
+            f"{service!r} names the version {unknown[0]!r}",
+            hint=did_you_mean(unknown[0], versions.names) or "name it in set_versions",
+        )
+    for version in versions.names:
+        part = service.in_version(version)
+        if part.operations:
+            _add_one(config, application, part, version)
+
+
+def _add_one(config: Any, application: Application, service: Service, version: str = "") -> None:
     prefix = (config.route_prefix or "").strip("/")
-    path = "/" + service.path.lstrip("/")
+    versions = application.versions
+    before = versions.path(version) if versions and version else ""
+    path = before + "/" + service.path.lstrip("/")
     full = f"/{prefix}{path}" if prefix else path
-    route = f"{PREFIX}{service.name} {full}"
+    chosen = "" if before else version
+    route = f"{PREFIX}{service.name} {full} {chosen}".rstrip()
 
     def register() -> None:
-        application.plans[route] = application.plan(service, full)
-        application.document.add(service, full)
+        application.plans[route] = application.plan(service, full, version)
+        for name in (version,) if version else tuple(application.documents):
+            application.documents[name].add(service, full)
 
     config.action(
-        ("chapiteau service", service.name),
+        ("chapiteau service", service.name, version),
         register,
-        introspectables=(_introspectable(config, service, full),),
+        introspectables=(_introspectable(config, service, full, version),),
     )
-    config.add_route(route, path, **service.route)
+    options = {**service.route, "api_version": chosen} if chosen else service.route
+    config.add_route(route, path, **options)
     _add_views(config, application, service, route)
 
 
-def _introspectable(config: Any, service: Service, path: str) -> Any:
-    made = config.introspectable("chapiteau services", service.name, repr(service), "service")
-    made["service"], made["path"] = service, path
+def _introspectable(config: Any, service: Service, path: str, version: str) -> Any:
+    made = config.introspectable(
+        "chapiteau services", f"{service.name} {version}".rstrip(), repr(service), "service"
+    )
+    made["service"], made["path"], made["version"] = service, path, version
     return made
+
+
+class _VersionPredicate:
+    """`api_version="2"` on a route: the request means this version."""
+
+    def __init__(self, value: str, config: Any) -> None:
+        self._value = value
+        self._application = application_of(config.registry)
+
+    def text(self) -> str:
+        """For Pyramid's own listings."""
+        return f"api_version = {self._value}"
+
+    phash = text
+
+    def __call__(self, _info: Any, request: Any) -> bool:
+        versions = self._application.versions
+        return versions is None or versions.choose(request.environ) == self._value
+
+
+def _set_versions(config: Any, versions: Versions) -> None:
+    """`config.set_versions(Versions("1", "2", by="header"))`, before the first service."""
+    application = application_of(config.registry)
+    if application.started or application.versions is not None:
+        raise DeclarationError(
+            "set_versions comes too late: there are services already",
+            hint="say it right after the include, once",
+        )
+    application.set_versions(versions)
+    path = (config.registry.settings or {}).get("chapiteau.openapi_path", "/openapi.json")
+    for name in versions.names if path and versions.by == "path" else ():
+        of_version = functools.partial(application.document_of, always=name)
+        config.add_service(document_service(versions.path(name) + path, of_version), shared=True)
 
 
 def _add_views(config: Any, application: Application, service: Service, route: str) -> None:
@@ -171,9 +278,9 @@ def _set_api(
     servers: tuple[str, ...] = (),
 ) -> None:
     """`config.set_api(title=…, version=…)`: what the document says about the whole."""
-    application_of(config.registry).document.info = ApiInfo(
-        title=title, version=version, description=description, servers=servers
-    )
+    info = ApiInfo(title=title, version=version, description=description, servers=servers)
+    for document in application_of(config.registry).documents.values():
+        document.info = info
 
 
 def _set_cors(config: Any, policy: CorsPolicy) -> None:

@@ -6,6 +6,7 @@ tweens (but Pyramid's own exception tween) and without subscribers to request ev
 """
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from pyramid.events import BeforeTraversal, ContextFound, NewRequest, NewResponse
@@ -22,6 +23,7 @@ from chapiteau.service.engine.answering.reply import problem_reply, to_response
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.wire.versions import Versions
 
 __all__ = ["FastLane", "normal_view"]
 
@@ -55,9 +57,14 @@ def _text(value: Any) -> str:
 class FastLane:
     """An execution policy: looks the path up, makes a real Request, runs the plan."""
 
-    def __init__(self, plans: dict[str, Plan]) -> None:
+    def __init__(
+        self, plans: dict[str, Plan], versions: Callable[[], Versions | None] = lambda: None
+    ) -> None:
         self._plans = plans
+        self._versions_of = versions
         self._ready = False
+        self._versions: Versions | None = None
+        self._tables: dict[str, RouteTable] = {}
         self._table = RouteTable()
         self._routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
         self._extensions: Any = None
@@ -72,7 +79,13 @@ class FastLane:
                 path = path.encode("latin-1").decode("utf-8")
             except UnicodeDecodeError:
                 return default_execution_policy(environ, router)
-        found = self._table.find(path)
+        table = self._table
+        if self._versions is not None:
+            try:
+                table = self._tables[self._versions.choose(environ)]
+            except ProblemError:  # whether that matters here is for the routes to say
+                return default_execution_policy(environ, router)
+        found = table.find(path)
         if found is None:
             return default_execution_policy(environ, router)
         route, plan, names = self._routes[found[0]]
@@ -130,18 +143,26 @@ class FastLane:
         registry = router.registry
         open_lane = not self._obstacles(registry)
         mapper = registry.queryUtility(IRoutesMapper)
-        table = RouteTable()
+        versions = self._versions_of()
+        if versions is not None and versions.by != "path":
+            self._versions = versions
+            self._tables = {name: RouteTable() for name in versions.names}
         routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
         for number, route in enumerate(mapper.get_routes() if mapper else ()):
             plan = self._plans.get(route.name)
-            usable = open_lane and plan is not None and plan.plain and not route.predicates
+            version = getattr(plan, "version", "")
+            usable = open_lane and plan is not None and plan.plain
+            # The one predicate of a version is what chooses among the tables.
+            usable = usable and len(route.predicates) == bool(version)
             usable = usable and "*" not in route.pattern  # its match is a tuple, not a text
             usable = usable and self._only_view(registry, route.name)
-            table.add(number, route.pattern, route.match)
+            for name, table in self._tables.items() if self._tables else [("", self._table)]:
+                if version in ("", name):
+                    table.add(number, route.pattern, route.match)
             routes.append((route, plan if usable else None, names_in(route.pattern)))
         self._extensions = router.request_extensions
         self._new_request = router.request_factory
-        self._table, self._routes, self._ready = table, routes, True
+        self._routes, self._ready = routes, True
 
     @staticmethod
     def _obstacles(registry: Any) -> list[str]:

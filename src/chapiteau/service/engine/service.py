@@ -1,5 +1,6 @@
 """`Service`: a path with a handler per method, found by `config.scan()`."""
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -115,6 +116,16 @@ class Service:
         self.operations[method] = made
         return made
 
+    def in_version(self, version: str) -> "Service":
+        """A copy with the operations that this version has: those that say so, or say nothing."""
+        made = copy.copy(self)
+        made.operations = {
+            method: operation
+            for method, operation in self.operations.items()
+            if version in (operation.options.versions or (version,))
+        }
+        return made
+
     def _merged(self, own: dict[str, Any]) -> dict[str, Any]:
         """A method's options over the service's; validators and filters come after its own."""
         merged = {**self.defaults, **own}
@@ -139,7 +150,7 @@ class Service:
                     f"service {self.name!r}: no option {key!r}",
                     hint=did_you_mean(key, known | _VIEW_OPTIONS | _ROUTE_OPTIONS),
                 )
-        for key in ("tags", "raises", "produces", "consumes", "scopes"):
+        for key in ("tags", "raises", "produces", "consumes", "scopes", "versions"):
             if key in given:
                 given[key] = tuple(given[key])
         return OperationOptions(**given, view=view)

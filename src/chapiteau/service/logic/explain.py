@@ -5,7 +5,6 @@ walk the value beside its type and collect all of them. What a type asks for is 
 when the Explainer is made.
 """
 
-import dataclasses
 import functools
 import re
 import types
@@ -16,6 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chapiteau.core.problems import did_you_mean
+from chapiteau.service.logic.records import Field, fields_of, is_record
 
 __all__ = ["Complaint", "Explainer", "explain", "pointer"]
 
@@ -73,7 +73,7 @@ class Explainer:
     def _of(self, kind: Any) -> Check:
         base, metas = _unwrap(kind)
         origin = typing.get_origin(base)
-        if _is_record(base):
+        if is_record(base):
             return self._record(base)
         if origin in (typing.Union, types.UnionType):
             return self._union(base, kind)
@@ -113,7 +113,7 @@ class Explainer:
         slot: list[Check] = []
         self._made[id(kind)] = (kind, slot)
         whole = self._leaf(kind)
-        fields = _fields(kind)
+        fields = fields_of(kind)
         checks = {f.wire: self._of(f.kind) for f in fields}
         simple = {f.wire for f in fields if _is_simple(f.kind)}
         required = [f.wire for f in fields if f.required]
@@ -145,9 +145,7 @@ class Explainer:
         slot.append(check)
         return check
 
-    def _bad_fields(
-        self, fields: "list[_Field]"
-    ) -> Callable[[dict[str, Any]], list[tuple[str, str]]]:
+    def _bad_fields(self, fields: list[Field]) -> Callable[[dict[str, Any]], list[tuple[str, str]]]:
         """Which fields of a record are wrong, and the decoder's words about each.
 
         Convert all of them, take out the one complained about, convert again: so good fields
@@ -181,7 +179,7 @@ class Explainer:
 
     def _union(self, base: Any, kind: Any) -> Check:
         choices = [k for k in typing.get_args(base) if k is not type(None)]
-        records = [c for c in choices if _is_record(_unwrap(c)[0])]
+        records = [c for c in choices if is_record(c)]
         leaf = self._leaf(kind)
         one = self._of(choices[0]) if len(choices) == 1 else None
         record = self._of(records[0]) if len(records) == 1 else None
@@ -235,13 +233,6 @@ class Explainer:
         return check
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Field:
-    wire: str
-    kind: Any
-    required: bool
-
-
 def _unknown(kind: Any, known: list[str]) -> Check:
     """A check for fields that the type refuses; most types refuse none."""
     config = getattr(kind, "__struct_config__", None)
@@ -278,43 +269,10 @@ def _unwrap(kind: Any) -> tuple[Any, list[msgspec.Meta]]:
     return kind, metas
 
 
-def _is_record(kind: Any) -> bool:
-    plain = typing.get_origin(kind) or kind
-    if not isinstance(plain, type):
-        return False
-    if issubclass(plain, msgspec.Struct):
-        return not plain.__struct_config__.array_like
-    return dataclasses.is_dataclass(plain) or typing.is_typeddict(plain)
-
-
 def _is_simple(kind: Any) -> bool:
     """Whether there is nothing inside that could be wrong by itself."""
     base, _ = _unwrap(kind)
-    return not _is_record(base) and typing.get_origin(base) is None
-
-
-def _fields(kind: Any) -> list[_Field]:
-    plain = typing.get_origin(kind) or kind
-    if issubclass(plain, msgspec.Struct):
-        return [_Field(f.encode_name, f.type, f.required) for f in msgspec.structs.fields(kind)]
-    hints = typing.get_type_hints(plain, include_extras=True)
-    if typing.is_typeddict(plain):
-        required = plain.__required_keys__
-        return [_Field(name, _bare(hint), name in required) for name, hint in hints.items()]
-    return [
-        _Field(
-            f.name,
-            hints[f.name],
-            f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING,
-        )
-        for f in dataclasses.fields(plain)
-        if f.init
-    ]
-
-
-def _bare(hint: Any) -> Any:
-    origin = typing.get_origin(hint)
-    return typing.get_args(hint)[0] if origin in (typing.Required, typing.NotRequired) else hint
+    return not is_record(base) and typing.get_origin(base) is None
 
 
 def _pointer_of(inner: str) -> str:

@@ -1,10 +1,9 @@
 """One operation of a service, read from its handler's signature and annotations."""
 
-import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -16,14 +15,17 @@ from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.markers import Body, Cookie, Header, Marker, Path, Query
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.records import Field, bare_type, fields_of, is_record
+from chapiteau.service.logic.related import Callback, Link
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy
 from chapiteau.service.logic.wire.ratelimit import RateLimit
 
-__all__ = ["BodySpec", "Operation", "OperationOptions", "Parameter", "read_operation"]
+__all__ = ["BodySpec", "Operation", "OperationOptions", "Parameter", "is_many", "read_operation"]
 
 _MARKERS: Final = (Path, Query, Header, Cookie, Body)
 _SCALARS: Final = (list, set, frozenset, tuple)
+_JSON: Final = ("application/json",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +41,8 @@ class OperationOptions:
     etag: Callable[[Any], str | int | None] | Literal["content"] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     if_match: Literal["required", "optional"] = "required"
-    produces: tuple[str, ...] = ("application/json",)
-    consumes: tuple[str, ...] = ("application/json",)
+    produces: tuple[str, ...] = _JSON
+    consumes: tuple[str, ...] = _JSON
     deprecated: datetime | bool = False
     sunset: datetime | None = None
     cors: CorsPolicy | None = None
@@ -54,6 +56,13 @@ class OperationOptions:
     max_body: int | None = None
     limit: RateLimit | None = None
     filters: tuple[Callable[..., Any], ...] = ()
+    versions: tuple[str, ...] = ()
+    example: Any = None
+    links: Mapping[str, Link] = field(default_factory=dict)
+    callbacks: Mapping[str, Callback] = field(default_factory=dict)
+    modified: Callable[[Any], datetime | None] | None = None
+    minimal: bool = False
+    later: bool | Literal["always"] = False
     view: dict[str, Any] = field(default_factory=dict)
 
 
@@ -72,7 +81,7 @@ class Parameter:
     @property
     def many(self) -> bool:
         """Whether it may be given several times."""
-        return any(typing.get_origin(k) in _SCALARS or k in _SCALARS for k in _parts(self.type))
+        return is_many(self.type)
 
     @property
     def has_float(self) -> bool:
@@ -110,6 +119,7 @@ class Operation:
     body: BodySpec | None
     answer: Any
     raw_media: str = ""
+    ranged: bool = False  # the answer is a file: parts of it may be asked for
 
     @property
     def status(self) -> int:
@@ -117,6 +127,12 @@ class Operation:
         if self.options.status is not None:
             return self.options.status
         return 204 if self.answer is None and not self.raw_media else 200
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """The media types of a good answer; `*/*` when only the handler knows."""
+        said = self.options.produces
+        return (self.raw_media,) if self.raw_media and said == _JSON else said
 
     @property
     def where(self) -> str:
@@ -148,6 +164,7 @@ def read_operation(
         body=reader.body,
         answer=_answer_type(reader.hints),
         raw_media=_raw_media(reader.hints.get("return")),
+        ranged=bool(getattr(reader.hints.get("return"), "ranged", False)),
     )
 
 
@@ -164,7 +181,7 @@ def _raw_media(kind: Any) -> str:
     """The media type of an answer that has no schema: a stream's own, or `*/*` for a Response."""
     if not isinstance(kind, type):
         return ""
-    if hasattr(kind, "pieces"):
+    if hasattr(kind, "media") or hasattr(kind, "pieces"):
         return str(getattr(kind, "media", "*/*"))
     return "*/*" if hasattr(kind, "app_iter") else ""
 
@@ -245,7 +262,7 @@ class _Reader:
             raise self.wrong(
                 name, f"is not in the path {self.path!r}", "write it there as {" + name + "}"
             )
-        elif _is_group(base):
+        elif is_group(base):
             self.arguments.append((name, base, default))
             self._group(name, base, marker)
         else:
@@ -255,7 +272,7 @@ class _Reader:
     def _guess(self, name: str, kind: Any) -> Marker:
         if name in self.in_path:
             return Path()
-        if any(_is_group(part) or part in (dict, bytes) for part in _parts(kind)):
+        if any(is_group(part) or part in (dict, bytes) for part in _parts(kind)):
             return Body()
         return Query()
 
@@ -285,18 +302,18 @@ class _Reader:
         )
 
     def _group(self, name: str, kind: Any, marker: Marker) -> None:
-        for own, wire, part, default in _members(kind):
-            base, inner = _marker_of(part)
+        for own in fields_of(kind):
+            base, inner = _marker_of(own.kind)
             said = inner or type(marker)()
             self.parameters.append(
                 Parameter(
                     argument=name,
-                    field=wire,
-                    wire=said.name or (wire if wire != own else _wire(wire, marker)),
+                    field=own.wire,
+                    wire=said.name or _wire_of(own, marker),
                     marker=said if said.place == marker.place else type(marker)(said.name),
                     type=base,
-                    required=default is msgspec.NODEFAULT,
-                    default=default,
+                    required=own.required,
+                    default=own.default,
                 )
             )
 
@@ -342,17 +359,16 @@ def _parts(kind: Any) -> list[Any]:
     return [dict if origin is dict else kind]
 
 
-def _is_group(kind: Any) -> bool:
-    while typing.get_origin(kind) is Annotated:
-        kind = typing.get_args(kind)[0]
-    plain = typing.get_origin(kind) or kind
-    if not isinstance(plain, type):
-        return False
-    return (
-        issubclass(plain, msgspec.Struct)
-        or dataclasses.is_dataclass(plain)
-        or typing.is_typeddict(plain)
-    )
+def is_many(kind: Any) -> bool:
+    """Whether a type takes several values, alone or as an alternative."""
+    return any(typing.get_origin(k) in _SCALARS or k in _SCALARS for k in _parts(kind))
+
+
+def is_group(kind: Any) -> bool:
+    """Whether a type has fields: in the query it spreads over several parameters."""
+    plain = bare_type(kind)
+    plain = typing.get_origin(plain) or plain
+    return is_record(kind) or (isinstance(plain, type) and issubclass(plain, msgspec.Struct))
 
 
 def _is_request(kind: Any) -> bool:
@@ -361,29 +377,9 @@ def _is_request(kind: Any) -> bool:
     )
 
 
+def _wire_of(own: Field, marker: Marker) -> str:
+    return own.wire if own.wire != own.name else _wire(own.name, marker)
+
+
 def _wire(name: str, marker: Marker) -> str:
     return name.replace("_", "-").title() if marker.place == "header" else name
-
-
-def _members(kind: Any) -> Iterator[tuple[str, str, Any, Any]]:
-    """Field name, name on the wire, type, default."""
-    while typing.get_origin(kind) is Annotated:
-        kind = typing.get_args(kind)[0]
-    plain = typing.get_origin(kind) or kind
-    if issubclass(plain, msgspec.Struct):
-        for own in msgspec.structs.fields(kind):
-            has = own.default if own.default is not msgspec.NODEFAULT else own.default_factory
-            yield own.name, own.encode_name, own.type, has
-        return
-    hints = typing.get_type_hints(plain, include_extras=True)
-    if typing.is_typeddict(plain):
-        for name, hint in hints.items():
-            needed = name in plain.__required_keys__
-            yield name, name, hint, msgspec.NODEFAULT if needed else None
-        return
-    for f in dataclasses.fields(plain):
-        default = f.default
-        if default is dataclasses.MISSING:
-            missing = f.default_factory is dataclasses.MISSING
-            default = msgspec.NODEFAULT if missing else f.default_factory
-        yield f.name, f.name, hints[f.name], default

@@ -12,6 +12,7 @@ from chapiteau.service.engine.answering.reply import Reply, StreamReply, request
 from chapiteau.service.engine.answering.streams import Stream
 from chapiteau.service.errors import WrongAnswerError
 from chapiteau.service.logic.answer import Answer
+from chapiteau.service.logic.models import dumped, dumper_for, is_pydantic
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import problem_for
 from chapiteau.service.logic.wire.conditional import not_modified, quote_tag
@@ -23,20 +24,30 @@ __all__ = ["AnswerPlan", "Encoding"]
 Environ = dict[str, Any]
 Encoding = tuple[str, Callable[[Any], bytes]]
 _READY = (Answer, Stream, BaseResponse, Reply, StreamReply)
+_json = msgspec.json.Encoder(enc_hook=dumped).encode
 _REMEMBERED = 64  # Accept headers whose answer is kept
 
 
 class AnswerPlan:
     """How to answer for one operation."""
 
-    def __init__(self, operation: Operation, *, check: bool = False) -> None:
+    def __init__(
+        self,
+        operation: Operation,
+        *,
+        check: bool = False,
+        headers: Iterable[tuple[str, str]] = (),
+        media: Callable[[str], str] = str,
+    ) -> None:
         self.check = check  # whether answers are held against the declared type
         self._operation = operation
-        self._declared = (
-            None if operation.answer in (None, Any) else msgspec.json.Decoder(operation.answer)
-        )
-        offers = operation.options.produces
-        self._offers: dict[str, Encoding] = {m: (m, encoder_for(m)) for m in offers}
+        self._declared = _proof_of(operation.answer)
+        offers = operation.offers
+        ready = bool(operation.raw_media)
+        self._offers: dict[str, Encoding] = {
+            m: (media(m), _json if ready else encoder_for(m, operation.answer)) for m in offers
+        }
+        self._anything = offers == ("*/*",)  # the handler decides, nothing can be refused before
         self._first = self._offers[offers[0]]
         self._known: dict[str, Encoding] = {
             "*/*": self._first,
@@ -54,7 +65,8 @@ class AnswerPlan:
         self._always += deprecation_headers(
             operation.options.deprecated, operation.options.sunset, operation.options.successor
         )
-        if len(offers) > 1:
+        self._always += headers
+        if len(offers) > 1 and ("Vary", "Accept") not in self._always:
             self._always.append(("Vary", "Accept"))
 
     def choose(self, accept: str | None) -> Encoding:
@@ -62,14 +74,15 @@ class AnswerPlan:
 
         Asked before the handler runs: nothing may be done whose outcome can't be told.
         """
-        if accept is None:
+        if accept is None or self._anything:
             return self._first
         known = self._known.get(accept)
         if known is not None:
             return known
         chosen = choose(accept, tuple(self._offers))
         if chosen is None:
-            raise problem_for(406, f"offered here: {', '.join(self._offers)}")
+            words = f"offered here: {', '.join(self._offers)}"
+            raise problem_for(406, words, headers={"Vary": "Accept"})
         if len(self._known) < _REMEMBERED:
             self._known[accept] = self._offers[chosen]
         return self._offers[chosen]
@@ -111,8 +124,8 @@ class AnswerPlan:
         if self._declared is None:
             return
         try:
-            self._declared.decode(msgspec.json.encode(value))
-        except msgspec.ValidationError as exc:
+            self._declared(value)
+        except (msgspec.ValidationError, ValueError) as exc:
             raise WrongAnswerError(
                 f"{self._operation.where} returned another type than it declares: {exc}",
                 hint="mend the handler, or the type behind its ->",
@@ -141,6 +154,16 @@ class AnswerPlan:
             kept = [h for h in reply.headers if h[0] not in ("Content-Type", "Content-Length")]
             return Reply("304 Not Modified", kept, b"")
         return reply
+
+
+def _proof_of(kind: Any) -> Callable[[Any], Any] | None:
+    """What complains (ValueError) about a value that is not of the type."""
+    if kind in (None, Any):
+        return None
+    if is_pydantic(kind):
+        return dumper_for(kind, check=True)
+    decode = msgspec.json.Decoder(kind).decode
+    return lambda value: decode(_json(value))
 
 
 def _unbroken(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:

@@ -3,16 +3,25 @@
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
-from msgspec import inspect
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.explain import Explainer
 from chapiteau.service.logic.invalid import MalformedRequestError
+from chapiteau.service.logic.models import (
+    ModelExplainer,
+    adapter_for,
+    dumped,
+    dumper_for,
+    is_pydantic,
+)
+from chapiteau.service.logic.operation import is_many
 from chapiteau.service.logic.problem import Detail
+from chapiteau.service.logic.records import fields_of as record_fields
+from chapiteau.service.logic.records import is_record
 from chapiteau.service.logic.wire.query import pairs
 from chapiteau.service.logic.wire.repeated import (
     fewest_keys,
@@ -33,6 +42,7 @@ __all__ = [
     "encoder_for",
     "fields_of",
     "many_of",
+    "whole",
 ]
 
 JSON: Final = "application/json"
@@ -42,28 +52,55 @@ NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
 FORM: Final = "application/x-www-form-urlencoded"
 
-_json = msgspec.json.Encoder()
+_json = msgspec.json.Encoder(enc_hook=dumped)
 
 
-def encoder_for(media: str) -> Callable[[Any], bytes]:
-    """What writes a media type. Raises DeclarationError for one that nobody can write."""
+def encoder_for(media: str, kind: Any = Any) -> Callable[[Any], bytes]:
+    """What writes a media type. Raises DeclarationError for one that nobody can write.
+
+    Bytes are written as they are, whatever they are said to be; in JSON they are Base64.
+    """
     encoders: dict[str, Callable[[Any], bytes]] = {
         JSON: _json.encode,
-        MSGPACK: msgspec.msgpack.Encoder().encode,
+        MSGPACK: msgspec.msgpack.Encoder(enc_hook=dumped).encode,
         NDJSON: _json.encode_lines,
         CSV: _csv,
     }
+    if is_pydantic(kind) and media in (JSON, MSGPACK, NDJSON, CSV, CBOR):
+        return _model_encoder(media, kind, encoders.get(media))
     if media in encoders:
         return encoders[media]
     if media.endswith("+json"):
         return _json.encode
+    if kind is bytes and media != CBOR:
+        return bytes
     if media == CBOR:
-        dumps = _cbor().dumps
-        return lambda value: dumps(msgspec.to_builtins(value, builtin_types=(bytes,)))
+        return _cbor_writer()
     raise DeclarationError(
         f"nothing here writes {media}",
         hint=f"known: {', '.join(encoders)}, {CBOR}, application/*+json",
     )
+
+
+def _cbor_writer() -> Callable[[Any], bytes]:
+    dumps = _cbor().dumps
+
+    def write(value: Any) -> bytes:
+        made: bytes = dumps(msgspec.to_builtins(value, builtin_types=(bytes,), enc_hook=dumped))
+        return made
+
+    return write
+
+
+def _model_encoder(
+    media: str, kind: Any, encode: Callable[[Any], bytes] | None
+) -> Callable[[Any], bytes]:
+    """pydantic writes JSON itself; for other media types it gives us plain values."""
+    dump = dumper_for(kind)
+    if media == JSON:
+        return dump
+    write = encode or _cbor_writer()
+    return lambda value: write(msgspec.json.decode(dump(value)))
 
 
 def _csv(value: Any) -> bytes:
@@ -71,9 +108,8 @@ def _csv(value: Any) -> bytes:
 
     A cell that a spreadsheet would take for a formula gets an apostrophe before it.
     """
-    rows = msgspec.to_builtins(value if isinstance(value, Iterable) else [value])
-    if isinstance(rows, dict):
-        rows = [rows]
+    several = isinstance(value, Iterable) and not isinstance(value, str | Mapping)
+    rows = msgspec.to_builtins(value if several else [value], enc_hook=dumped)
     text = io.StringIO()
     writer = csv.writer(text)
     if rows and isinstance(rows[0], dict):
@@ -99,7 +135,10 @@ class Codec:
     __slots__ = ("_explain", "decode", "parse")
 
     def __init__(
-        self, decode: Callable[[bytes], Any], parse: Callable[[bytes], Any], explain: Explainer
+        self,
+        decode: Callable[[bytes], Any],
+        parse: Callable[[bytes], Any],
+        explain: Callable[[Any], Any],
     ) -> None:
         self.decode = decode
         self.parse = parse  # to plain values, for the second pass
@@ -112,26 +151,61 @@ class Codec:
 
 def decoder_for(media: str, kind: Any) -> Codec:
     """What reads a media type as a `kind`. Raises DeclarationError."""
+    if is_pydantic(kind):
+        return _model_codec(media, kind)
+    decode, parse = _readers(media, kind)
+    return Codec(decode, parse, Explainer(kind, strict=media != FORM))
+
+
+Readers = tuple[Callable[[bytes], Any], Callable[[bytes], Any]]
+
+
+def _readers(media: str, kind: Any) -> Readers:
+    """What reads a media type: to the type, and to plain values."""
     if media == JSON or media.endswith("+json"):
-        return Codec(*_json_readers(kind), Explainer(kind))
+        return _json_readers(kind)
     if media == MSGPACK:
-        return Codec(*_msgpack_readers(kind), Explainer(kind))
+        return _msgpack_readers(kind)
     if media == CBOR:
         parse = _cbor_reader()
-        return Codec(lambda data: msgspec.convert(parse(data), kind), parse, Explainer(kind))
+        return (lambda data: msgspec.convert(parse(data), kind)), parse
     if media == FORM:
         many = many_of(kind)
 
         def form(data: bytes) -> dict[str, Any]:
             return fields_of(pairs(data.decode("ascii")), many)
 
-        explain = Explainer(kind, strict=False)
-        return Codec(lambda data: msgspec.convert(form(data), kind, strict=False), form, explain)
+        return (lambda data: msgspec.convert(form(data), kind, strict=False)), form
     known = f"{JSON}, {MSGPACK}, {CBOR}, {FORM}, multipart/form-data"
     raise DeclarationError(f"nothing here reads {media}", hint=f"known: {known}")
 
 
-def _json_readers(kind: Any) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+def _model_codec(media: str, kind: Any) -> Codec:
+    """The same for what pydantic reads: our rules for the text, its rules for the values."""
+    explain = ModelExplainer(kind, strict=media != FORM)
+    if media == FORM:
+        many = many_of(kind)
+
+        def form(data: bytes) -> Any:
+            return fields_of(pairs(data.decode("ascii")), many)
+
+        return Codec(lambda data: explain.read(form(data)), form, explain)
+    _, parse = _readers(media, Any)
+    if media != JSON:
+        return Codec(lambda data: explain.read(whole(parse(data))), parse, explain)
+    read = adapter_for(kind).validate_json
+
+    def decode(data: bytes) -> Any:
+        value = parse(data)
+        try:
+            return read(data, strict=True)
+        except ValueError:
+            return explain.read(whole(value))
+
+    return Codec(decode, parse, explain)
+
+
+def _json_readers(kind: Any) -> Readers:
     """To the type, and to plain values; a key that comes twice is refused by both."""
     typed, plain, fewest = msgspec.json.Decoder(kind).decode, msgspec.json.decode, fewest_keys(kind)
 
@@ -150,7 +224,7 @@ def _json_readers(kind: Any) -> tuple[Callable[[bytes], Any], Callable[[bytes], 
     return decode, parse
 
 
-def _msgpack_readers(kind: Any) -> tuple[Callable[[bytes], Any], Callable[[bytes], Any]]:
+def _msgpack_readers(kind: Any) -> Readers:
     plain, convert = msgspec.msgpack.Decoder().decode, msgspec.msgpack.Decoder(kind).decode
 
     def parse(data: bytes) -> Any:
@@ -218,13 +292,9 @@ def _cbor_reader() -> Callable[[bytes], Any]:
 
 def many_of(kind: Any) -> frozenset[str]:
     """The fields of a record that take several values: one that comes alone is a list too."""
-    lists = (inspect.ListType, inspect.SetType, inspect.FrozenSetType, inspect.VarTupleType)
-    found = set()
-    for field in getattr(inspect.type_info(kind), "fields", ()):
-        parts = field.type.types if isinstance(field.type, inspect.UnionType) else (field.type,)
-        if any(isinstance(part, lists) for part in parts):
-            found.add(field.encode_name)
-    return frozenset(found)
+    if not is_record(kind):
+        return frozenset()
+    return frozenset(field.wire for field in record_fields(kind) if is_many(field.kind))
 
 
 def fields_of(given: Iterable[tuple[str, Any]], many: frozenset[str]) -> dict[str, Any]:
@@ -237,3 +307,14 @@ def fields_of(given: Iterable[tuple[str, Any]], many: frozenset[str]) -> dict[st
         else:
             found[name] = [value] if name in many else value
     return found
+
+
+def whole(value: Any) -> Any:
+    """Floats that are whole numbers become ints, at any depth."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else value
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    if isinstance(value, dict):
+        return {key: whole(item) for key, item in value.items()}
+    return value

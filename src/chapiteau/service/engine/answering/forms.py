@@ -6,8 +6,9 @@ import msgspec
 import multipart
 
 from chapiteau.service.engine.answering.codecs import fields_of, many_of
-from chapiteau.service.logic.explain import Complaint, Explainer
+from chapiteau.service.logic.explain import Complaint
 from chapiteau.service.logic.invalid import MalformedRequestError
+from chapiteau.service.logic.models import ModelExplainer, explainer_for
 from chapiteau.service.logic.problem import problem_for
 from chapiteau.service.logic.upload import Upload
 
@@ -29,10 +30,12 @@ class FormPlan:
         self._kind = kind
         self._max = max_body
         self._many = many_of(kind)
-        self._explain = Explainer(kind, strict=False)
+        self._explain = explainer_for(kind, strict=False)
 
     def read(self, environ: Environ) -> Any:
         """The value. Raises ProblemError or msgspec.ValidationError."""
+        if isinstance(self._explain, ModelExplainer):
+            return self._explain.read(self._form(environ))
         return msgspec.convert(self._form(environ), self._kind, strict=False)
 
     def complaints(self, environ: Environ) -> list[Complaint]:

@@ -6,8 +6,8 @@ import msgspec
 from msgspec.structs import asdict
 
 from chapiteau.core.problems import did_you_mean
-from chapiteau.service.logic.explain import Explainer
 from chapiteau.service.logic.invalid import details_of, missing
+from chapiteau.service.logic.models import ModelExplainer, explainer_for, is_pydantic
 from chapiteau.service.logic.operation import Operation, Parameter
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail
@@ -69,14 +69,22 @@ class ParameterPlan:
             if name in in_path
         ]
         grouped = {p.argument for p in operation.parameters if p.field}
+        self._places = {p.argument: p.marker.place for p in operation.parameters if p.field}
         self._groups = [name for name, _, _ in operation.arguments if name in grouped]
         self._explainers = {
-            (p.marker.place, p.wire): Explainer(p.type, strict=False) for p in operation.parameters
+            (p.marker.place, p.wire): explainer_for(p.type, strict=False)
+            for p in operation.parameters
         }
         self._group_explainers = {
-            name: Explainer(kind, strict=False)
+            name: explainer_for(kind, strict=False)
             for name, kind, _ in operation.arguments
             if name in grouped
+        }
+        # What msgspec can't convert: its argument is read by its own rules behind the others.
+        self._own = {
+            name: ModelExplainer(kind, strict=False)
+            for name, kind, _ in operation.arguments
+            if is_pydantic(kind)
         }
         self._strict = operation.options.unknown_query == "refuse"
         self._reads_query = bool(self._query) or self._strict
@@ -98,7 +106,11 @@ class ParameterPlan:
             self._read_cookies(environ, raw)
         if self._struct is None:
             return raw
-        return asdict(msgspec.convert(raw, self._struct, strict=False))
+        made = asdict(msgspec.convert(raw, self._struct, strict=False))
+        for name, own in self._own.items() if self._own else ():
+            if name in raw:
+                made[name] = own.read(raw[name])
+        return made
 
     def _read_query(self, text: str, raw: Raw) -> None:
         known = self._query
@@ -140,21 +152,24 @@ class ParameterPlan:
                 slot.put(raw, environ[key])
         self._read_cookies(environ, raw)
         found += [detail for p in self._operation.parameters for detail in self._explain(p, raw)]
-        return found or self._explain_groups(raw)
+        return found + self._explain_groups(raw, all_right=not found)
 
     def _explain(self, parameter: Parameter, raw: Raw) -> list[Detail]:
         into = raw.get(parameter.argument, {}) if parameter.field else raw
         key = parameter.field or parameter.argument
         place, pointer = parameter.marker.place, "/" + parameter.wire
+        if parameter.field and parameter.argument in self._own:
+            return []  # its model says everything
         if key not in into:
             return [missing(place, pointer)] if parameter.required else []
         return details_of(place, self._explainers[place, parameter.wire](into[key]), pointer)
 
-    def _explain_groups(self, raw: Raw) -> list[Detail]:
-        """What only a whole group knows: __post_init__ and the like."""
+    def _explain_groups(self, raw: Raw, *, all_right: bool) -> list[Detail]:
+        """What only a whole group knows: __post_init__ and the like; models know everything."""
         found: list[Detail] = []
         for name, explainer in self._group_explainers.items():
-            found += details_of("query", explainer(raw[name]))
+            if all_right or name in self._own:
+                found += details_of(self._places[name], explainer(raw[name]))
         return found
 
 
@@ -172,7 +187,8 @@ def _struct(operation: Operation) -> type[msgspec.Struct] | None:
     if not operation.arguments:
         return None
     fields: list[Any] = []
-    for name, kind, default in operation.arguments:
+    for name, given, default in operation.arguments:
+        kind = Any if is_pydantic(given) else given
         if default is msgspec.NODEFAULT:
             fields.append((name, kind))
         elif isinstance(default, list | dict | set):

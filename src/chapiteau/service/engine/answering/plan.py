@@ -16,11 +16,18 @@ from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.parameters import ParameterPlan
-from chapiteau.service.engine.answering.reply import CORS_KEY, Reply, StreamReply, request_id
+from chapiteau.service.engine.answering.reply import (
+    CORS_KEY,
+    VARY_KEY,
+    Reply,
+    StreamReply,
+    request_id,
+)
 from chapiteau.service.engine.auth import identify
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
+from chapiteau.service.logic.models import adapter_for, is_pydantic, prove_unmixed
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.path import bad_segment, names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
@@ -69,6 +76,9 @@ class Around:
     packer: Packer | None = None
     gate: Gate | None = None
     check_answers: bool = False
+    version: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    media: Callable[[str], str] = str
 
 
 class OperationPlan:
@@ -86,7 +96,9 @@ class OperationPlan:
             if operation.body
             else None
         )
-        self._answer = AnswerPlan(operation, check=around.check_answers)
+        self._answer = AnswerPlan(
+            operation, check=around.check_answers, headers=around.headers, media=around.media
+        )
         self._extras = bool(
             operation.context_argument
             or operation.precondition_argument
@@ -210,6 +222,10 @@ def _prove(operation: Operation) -> None:
         kinds.append((operation.body.argument, operation.body.type))
     kinds.append(("return", operation.answer))
     for name, kind in kinds:
+        if is_pydantic(kind):
+            adapter_for(kind, f"{operation.where}: {name!r}")
+            continue
+        prove_unmixed(kind, f"{operation.where}: {name!r}")
         try:
             msgspec.json.Decoder(kind)
         except TypeError as exc:
@@ -238,6 +254,8 @@ class ServicePlan:
     ) -> None:
         self.service = service
         self.path = path
+        self.version = around.version
+        self._headers = around.headers
         self.names = names_in(path)
         self.methods = {
             method: OperationPlan(operation, around)
@@ -264,6 +282,8 @@ class ServicePlan:
 
     def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """Answer a request for this path. Raises ProblemError."""
+        if self._headers:
+            environ[VARY_KEY] = self._headers
         if captures and (wrong := bad_segment(captures)):
             raise problem_for(400, wrong)
         method = environ["REQUEST_METHOD"]

@@ -20,6 +20,7 @@ from chapiteau.service.logic.problem import (
 
 __all__ = [
     "CORS_KEY",
+    "VARY_KEY",
     "ReadyResponse",
     "Reply",
     "StreamReply",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 CORS_KEY: Final = "chapiteau.cors"  # headers that also an error answer must carry
+VARY_KEY: Final = "chapiteau.vary"  # the same, for versions and what else an answer differs by
 Headers = list[tuple[str, str]]
 
 _encode = msgspec.json.Encoder().encode
@@ -42,6 +44,7 @@ _prefix = ""
 class Reply:
     """What a plan answers with; a WSGI application in itself."""
 
+    media = "*/*"  # as an annotation: the handler makes the whole answer
     __slots__ = ("body", "headers", "status")
 
     def __init__(self, status: str, headers: Headers, body: bytes) -> None:
@@ -123,6 +126,7 @@ def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
         ("X-Content-Type-Options", "nosniff"),
         *problem.headers.items(),
         *environ.get(CORS_KEY, ()),
+        *environ.get(VARY_KEY, ()),
     ]
     return Reply(status_line(problem.status), headers, body)
 

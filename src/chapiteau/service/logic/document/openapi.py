@@ -1,27 +1,37 @@
 """Declared operations as an OpenAPI 3.1 document: a function from values to a value."""
 
 import inspect
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-import msgspec
-
-from chapiteau.service.logic.operation import BodySpec, Operation, Parameter
-from chapiteau.service.logic.path import template_of
-from chapiteau.service.logic.problem import (
-    MEDIA_TYPE,
-    ProblemDocument,
-    ProblemError,
-    phrase,
-    problem_for,
+from chapiteau.service.logic.document.answers import (
+    answer_headers,
+    bad_answers,
+    further_answers,
+    request_headers,
 )
-from chapiteau.service.logic.upload import Upload
+from chapiteau.service.logic.document.errors import ErrorFormat, error_content, error_type
+from chapiteau.service.logic.document.ids import Ids
+from chapiteau.service.logic.document.schemas import Schemas, inlined, without_null
+from chapiteau.service.logic.jobs import Job
+from chapiteau.service.logic.models import Mode, plain
+from chapiteau.service.logic.operation import (
+    BodySpec,
+    Operation,
+    OperationOptions,
+    Parameter,
+    read_operation,
+)
+from chapiteau.service.logic.path import template_of
+from chapiteau.service.logic.problem import phrase
+from chapiteau.service.logic.related import Callback
+from chapiteau.service.logic.wire.versions import Versions
 
 __all__ = ["ApiInfo", "Described", "openapi_document"]
 
-_REF: Final = "#/components/schemas/{name}"
+Json = dict[str, Any]
+Edition = tuple[Versions, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +42,7 @@ class ApiInfo:
     version: str = "0"
     description: str = ""
     servers: tuple[str, ...] = ()
+    errors: ErrorFormat = "problem"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,52 +55,79 @@ class Described:
     operations: tuple[Operation, ...]
 
 
-def openapi_document(info: ApiInfo, services: Iterable[Described]) -> dict[str, Any]:
-    """The document: same input, same output, in an order that doesn't depend on chance."""
-    return _Writer(info, tuple(services)).document()
+def openapi_document(
+    info: ApiInfo,
+    services: Iterable[Described],
+    *,
+    webhooks: Mapping[str, Operation] | None = None,
+    edition: Edition | None = None,
+) -> Json:
+    """The document: same input, same output, in an order that doesn't depend on chance.
+
+    `edition` is the version that is described, among those that there are. Raises
+    DeclarationError for a link that leads nowhere.
+    """
+    return _Writer(info, tuple(services), dict(webhooks or {}), edition).document()
 
 
 class _Writer:
-    def __init__(self, info: ApiInfo, services: tuple[Described, ...]) -> None:
+    def __init__(
+        self,
+        info: ApiInfo,
+        services: tuple[Described, ...],
+        webhooks: dict[str, Operation],
+        edition: Edition | None,
+    ) -> None:
         self.info = info
-        self.services = tuple(
-            s for s in services if any(not op.options.hidden for op in s.operations)
-        )
-        kinds = list(self._kinds())
-        schemas, self.components = msgspec.json.schema_components(
-            [kind for _, kind in kinds], schema_hook=_schema_of, ref_template=_REF
-        )
-        self.schemas = {key: schema for (key, _), schema in zip(kinds, schemas, strict=True)}
-        self.ids: set[str] = set()
+        self.versions = edition[0] if edition else None
+        self.version = edition[1] if edition else ""
+        self.shown = [
+            (service, op)
+            for service in services
+            for op in service.operations
+            if not op.options.hidden
+        ]
+        self.webhooks = [
+            (Described(name=name, path=name, description="", operations=(op,)), op)
+            for name, op in sorted(webhooks.items())
+        ]
+        self.callbacks = {
+            (service.path, op.method, name): _called(f"{service.name} {name}", one)
+            for service, op in self.shown
+            for name, one in op.options.callbacks.items()
+        }
+        self.schemas = Schemas(self._kinds())
+        self.ids = Ids([*self.shown, *self.webhooks, *self.callbacks.values()])
+        self.errors = error_content(info.errors)
 
-    def _shown(self) -> Iterable[tuple[Described, Operation]]:
-        for service in self.services:
-            for operation in service.operations:
-                if not operation.options.hidden:
-                    yield service, operation
-
-    def _kinds(self) -> Iterable[tuple[tuple[Any, ...], Any]]:
+    def _kinds(self) -> Iterator[tuple[tuple[Any, ...], Any, Mode]]:
         """Every type that needs a schema, with the key under which it is found again."""
-        yield ("problem",), ProblemDocument
-        for service, op in self._shown():
-            own = (service.path, op.method)
+        yield ("problem",), error_type(self.info.errors), "serialization"
+        if any(op.options.later for _, op in self.shown):
+            yield ("job",), Job, "serialization"
+        for service, op in [*self.shown, *self.webhooks, *self.callbacks.values()]:
+            own = (service.name, service.path, op.method)
             for parameter in op.parameters:
-                yield (*own, parameter.marker.place, parameter.wire), parameter.type
+                place = parameter.marker.place
+                yield (*own, place, parameter.wire), parameter.type, "validation"
             if op.body is not None and op.body.type is not bytes:
-                yield (*own, "body"), op.body.type
+                yield (*own, "body"), op.body.type, "validation"
             if op.answer is not None:
-                yield (*own, "answer"), op.answer
+                yield (*own, "answer"), op.answer, "serialization"
 
-    def document(self) -> dict[str, Any]:
-        info: dict[str, Any] = {"title": self.info.title, "version": self.info.version}
+    def document(self) -> Json:
+        info: Json = {"title": self.info.title, "version": self.info.version}
         if self.info.description:
             info["description"] = self.info.description
-        made: dict[str, Any] = {"openapi": "3.1.0", "info": info}
+        made: Json = {"openapi": "3.1.0", "info": info}
         if self.info.servers:
             made["servers"] = [{"url": url} for url in self.info.servers]
         made["paths"] = self._paths()
+        if self.webhooks:
+            made["webhooks"] = {s.name: {"post": self._sent(s, op)} for s, op in self.webhooks}
+        components = self.schemas.components
         made["components"] = {
-            "schemas": {name: self.components[name] for name in sorted(self.components)},
+            "schemas": {name: components[name] for name in sorted(components)},
             "headers": {
                 "RequestId": {
                     "description": "Names this request in the service's log.",
@@ -97,36 +135,27 @@ class _Writer:
                 }
             },
         }
-        schemes = {
-            op.options.auth.name: op.options.auth.document()
-            for _, op in self._shown()
-            if op.options.auth is not None
-        }
+        guards = [op.options.auth for _, op in self.shown if op.options.auth is not None]
+        schemes = {guard.name: guard.document() for guard in guards}
         if schemes:
             made["components"]["securitySchemes"] = dict(sorted(schemes.items()))
         return made
 
-    def _paths(self) -> dict[str, Any]:
-        paths: dict[str, Any] = {}
-        for service, op in self._shown():
+    def _paths(self) -> Json:
+        paths: Json = {}
+        for service, op in self.shown:
             item = paths.setdefault(template_of(service.path), {})
             if service.description and "description" not in item:
                 item["description"] = service.description
             item[op.method.lower()] = self._operation(service, op)
         return paths
 
-    def _operation(self, service: Described, op: Operation) -> dict[str, Any]:
-        summary, description = _words(op)
-        made: dict[str, Any] = {"operationId": self._id(service, op)}
-        made["tags"] = list(op.options.tags) or [service.name]
-        if summary:
-            made["summary"] = summary
-        if description:
-            made["description"] = description
+    def _operation(self, service: Described, op: Operation) -> Json:
+        made = self._head(service, op)
         if op.options.deprecated or op.options.sunset:
             made["deprecated"] = True
         parameters = [self._parameter(service, op, p) for p in op.parameters]
-        parameters += _precondition_parameters(op)
+        parameters += request_headers(op) + self._version_parameter()
         if parameters:
             made["parameters"] = parameters
         if op.body is not None:
@@ -134,25 +163,53 @@ class _Writer:
         if op.options.auth is not None:
             made["security"] = [{op.options.auth.name: list(op.options.scopes)}]
         made["responses"] = self._responses(service, op)
+        if op.options.callbacks:
+            made["callbacks"] = {
+                name: {one.url: self._callback((service.path, op.method, name), one)}
+                for name, one in op.options.callbacks.items()
+            }
         return made
 
-    def _id(self, service: Described, op: Operation) -> str:
-        """Stable and unique: the given one, or the handler's name, made longer on a clash."""
-        name = getattr(op.handler, "__name__", "")
-        plain = re.sub(r"\W+", "_", f"{op.method.lower()}_{service.name}")
-        for wish in (op.options.operation_id, name, f"{service.name}_{name}", plain):
-            if wish and wish not in self.ids and wish != "<lambda>":
-                self.ids.add(wish)
-                return wish
-        number = 2
-        while f"{plain}_{number}" in self.ids:
-            number += 1
-        self.ids.add(f"{plain}_{number}")
-        return f"{plain}_{number}"
+    def _head(self, service: Described, op: Operation) -> Json:
+        summary, description = _words(op)
+        made: Json = {"operationId": self.ids.of(op)}
+        made["tags"] = list(op.options.tags) or [service.name]
+        if summary:
+            made["summary"] = summary
+        if description:
+            made["description"] = description
+        return made
 
-    def _parameter(self, service: Described, op: Operation, p: Parameter) -> dict[str, Any]:
-        schema = _without_null(self.schemas[service.path, op.method, p.marker.place, p.wire])
-        made: dict[str, Any] = {"name": p.wire, "in": p.marker.place}
+    def _sent(self, service: Described, op: Operation) -> Json:
+        """A request that the service sends: a webhook's or a callback's."""
+        made = self._head(service, op)
+        if parameters := [self._parameter(service, op, p) for p in op.parameters]:
+            made["parameters"] = parameters
+        if op.body is not None:
+            made["requestBody"] = self._body(service, op, op.body)
+        made["responses"] = {str(op.status): self._good(service, op, {})}
+        return made
+
+    def _callback(self, key: tuple[str, str, str], one: Callback) -> Json:
+        return {one.method.lower(): self._sent(*self.callbacks[key])}
+
+    def _version_parameter(self) -> list[Json]:
+        """The header that names this version, when that is how it is named."""
+        if self.versions is None or self.versions.by != "header":
+            return []
+        made: Json = {"name": self.versions.header, "in": "header"}
+        made["description"] = "The version of the API that is meant."
+        if self.version != self.versions.default:
+            made["required"] = True
+        return [{**made, "schema": {"type": "string", "enum": [self.version]}}]
+
+    def _media(self, media: str) -> str:
+        return self.versions.media(media, self.version) if self.versions else media
+
+    def _parameter(self, service: Described, op: Operation, p: Parameter) -> Json:
+        key = (service.name, service.path, op.method, p.marker.place, p.wire)
+        schema = without_null(self.schemas[key])
+        made: Json = {"name": p.wire, "in": p.marker.place}
         description = p.marker.description or schema.pop("description", "")
         if description:
             made["description"] = description
@@ -164,126 +221,64 @@ class _Writer:
             schema.setdefault("default", p.default)
         made["schema"] = schema
         if p.many:
-            made["style"], made["explode"] = "form", True
+            made["style"], made["explode"] = "form", p.marker.place in ("query", "cookie")
+            if p.marker.place in ("header", "path"):
+                made["style"] = "simple"
         if p.marker.example is not None:
-            made["example"] = p.marker.example
+            made["example"] = plain(p.marker.example, p.type)
         return made
 
-    def _body(self, service: Described, op: Operation, body: BodySpec) -> dict[str, Any]:
-        made: dict[str, Any] = {}
+    def _body(self, service: Described, op: Operation, body: BodySpec) -> Json:
+        made: Json = {}
         if body.marker.description:
             made["description"] = body.marker.description
         if body.type is bytes:
-            made["content"] = {"application/octet-stream": {}}
+            own = op.options.consumes
+            media = ("application/octet-stream",) if own == ("application/json",) else own
+            made["content"] = {self._media(one): {} for one in media}
         else:
-            schema = self.schemas[service.path, op.method, "body"]
-            made["content"] = {media: {"schema": schema} for media in op.options.consumes}
+            content = {"schema": self.schemas[service.name, service.path, op.method, "body"]}
+            if body.marker.example is not None:
+                content["example"] = plain(body.marker.example, body.type)
+            made["content"] = {self._media(media): content for media in op.options.consumes}
         made["required"] = body.required
         return made
 
-    def _responses(self, service: Described, op: Operation) -> dict[str, Any]:
-        good: dict[str, Any] = {"description": phrase(op.status)}
-        headers: dict[str, Any] = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
-        if op.options.etag is not None:
-            headers["ETag"] = {"description": "Version.", "schema": {"type": "string"}}
-        if op.options.limit is not None:
-            words = "What is left of the client's budget."
-            headers["RateLimit"] = {"description": words, "schema": {"type": "string"}}
-        if op.status == 201:
-            headers["Location"] = {
-                "description": "Where the new resource is.",
-                "schema": {"type": "string", "format": "uri-reference"},
-            }
-        for name, words in op.options.headers.items():
-            headers[name] = {"description": words, "schema": {"type": "string"}}
-        good["headers"] = headers
+    def _responses(self, service: Described, op: Operation) -> Json:
+        usual = {str(op.status): self._good(service, op, answer_headers(op))}
+        if op.options.later == "always":
+            usual = {}
+        return {**usual, **further_answers(op), **bad_answers(op, self.errors)}
+
+    def _good(self, service: Described, op: Operation, headers: Json) -> Json:
+        good: Json = {"description": phrase(op.status)}
+        if headers:
+            good["headers"] = headers
         if op.answer is not None:
-            schema = self.schemas[service.path, op.method, "answer"]
-            good["content"] = {media: {"schema": schema} for media in op.options.produces}
+            schema = self.schemas[service.name, service.path, op.method, "answer"]
+            good["content"] = {}
+            for media in op.options.produces:
+                content = {} if _is_raw(op, media) else {"schema": inlined(schema, media)}
+                if op.options.example is not None and "json" in media:
+                    content["example"] = plain(op.options.example, op.answer)
+                good["content"][self._media(media)] = content
         elif op.raw_media:
-            good["content"] = {op.raw_media: {}}
-        made: dict[str, Any] = {str(op.status): good}
-        if op.options.etag is not None and op.method == "GET":
-            made["304"] = {"description": "Not Modified: the client has this version."}
-        for status, titles in sorted(_failures(op).items()):
-            made[str(status)] = _problem_answer(status, titles)
-        return made
-
-
-def _schema_of(kind: Any) -> dict[str, Any]:
-    """Schemas of types that msgspec doesn't know. Raises NotImplementedError for all but ours."""
-    if kind is Upload:
-        return {"type": "string", "contentMediaType": "application/octet-stream"}
-    raise NotImplementedError
-
-
-def _failures(op: Operation) -> dict[int, list[str]]:
-    """Status → titles of the problems that an operation can answer with."""
-    kinds: list[type[ProblemError]] = list(op.options.raises)
-    statuses: list[int] = []
-    if op.parameters or op.body is not None or op.options.unknown_query == "refuse":
-        statuses += [400, 422]
-    elif op.options.validators:
-        statuses.append(422)
-    if op.body is not None:
-        statuses += [413, 415]
-    if op.precondition_argument is not None:
-        statuses += [412, 428] if op.options.if_match == "required" else [412]
-    if op.options.auth is not None:
-        statuses += [401, 403] if op.options.scopes else [401]
-    if op.options.idempotent:
-        statuses += [409, 422]
-    if op.options.limit is not None:
-        statuses.append(429)
-    statuses += [406, 500]
-    found: dict[int, list[str]] = {}
-    for kind in [*kinds, *(type(problem_for(status)) for status in statuses)]:
-        titles = found.setdefault(kind.status, [])
-        title = kind.title or phrase(kind.status)
-        if title not in titles and (kind.title or not titles):
-            titles.append(title)
-    return found
-
-
-def _problem_answer(status: int, titles: list[str]) -> dict[str, Any]:
-    return {
-        "description": "; ".join(titles) or phrase(status),
-        "content": {MEDIA_TYPE: {"schema": {"$ref": _REF.format(name="ProblemDocument")}}},
-    }
-
-
-def _precondition_parameters(op: Operation) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    if op.options.idempotent:
-        found.append(
-            {
-                "name": "Idempotency-Key",
-                "in": "header",
-                "description": "Sent again with the same key, the request is not done again.",
-                "schema": {"type": "string", "maxLength": 255},
+            good["content"] = {media: {} for media in op.offers}
+        if op.options.links:
+            good["links"] = {
+                name: self.ids.link(link, f"{op.where}: link {name!r}")
+                for name, link in op.options.links.items()
             }
-        )
-    if op.precondition_argument is None:
-        return found
-    return [
-        *found,
-        {
-            "name": "If-Match",
-            "in": "header",
-            "description": "ETag of the version that is meant to change, or *.",
-            "required": op.options.if_match == "required",
-            "schema": {"type": "string"},
-        },
-    ]
+        return good
 
 
-def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that is not there is left out; no text on the wire means null."""
-    parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
-    if not parts:
-        return dict(schema)
-    rest = {key: value for key, value in schema.items() if key != "anyOf"}
-    return {**parts[0], **rest} if len(parts) == 1 else {**rest, "anyOf": parts}
+def _is_raw(op: Operation, media: str) -> bool:
+    return op.answer is bytes and "json" not in media
+
+
+def _called(name: str, one: Callback) -> tuple[Described, Operation]:
+    op = read_operation(one.method.upper(), "/", one.request, OperationOptions())
+    return Described(name=name, path=one.url, description="", operations=(op,)), op
 
 
 def _plain_default(value: Any) -> bool:

@@ -6,16 +6,15 @@ would cost more than the decoder. So count first: a body without repeats has no 
 keys than it has keys. Only when the count leaves a doubt is the body read once more.
 """
 
-import dataclasses
 import json
 import struct
-import typing
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import msgspec
 
 from chapiteau.service.logic.explain import pointer
+from chapiteau.service.logic.records import fields_of, is_record
 
 __all__ = ["fewest_keys", "repeated_in_json", "repeated_in_msgpack", "unlikely_in_msgpack"]
 
@@ -34,23 +33,9 @@ def fewest_keys(kind: Any) -> int:
 
 
 def _fewest(kind: Any, depth: int) -> int:
-    if typing.get_origin(kind) is typing.Annotated:
-        kind = typing.get_args(kind)[0]
-    plain = typing.get_origin(kind) or kind
-    if not depth or not isinstance(plain, type):
+    if not depth or not is_record(kind):
         return 0
-    if issubclass(plain, msgspec.Struct):
-        if plain.__struct_config__.array_like:
-            return 0
-        fields = msgspec.structs.fields(kind)
-        return sum(1 + _fewest(f.type, depth - 1) for f in fields if f.required)
-    if dataclasses.is_dataclass(plain):
-        none = dataclasses.MISSING
-        own = dataclasses.fields(plain)
-        return sum(f.default is none and f.default_factory is none for f in own if f.init)
-    if typing.is_typeddict(plain):
-        return len(getattr(plain, "__required_keys__", ()))
-    return 0
+    return sum(1 + _fewest(field.kind, depth - 1) for field in fields_of(kind) if field.required)
 
 
 def repeated_in_json(data: bytes, fewest: int = 0) -> list[str]:

@@ -1,0 +1,136 @@
+"""The answers of an operation, good and bad, with their headers."""
+
+from typing import Any, Final
+
+from chapiteau.service.logic.document.schemas import REF
+from chapiteau.service.logic.operation import Operation
+from chapiteau.service.logic.problem import ProblemError, phrase, problem_for
+
+__all__ = ["answer_headers", "bad_answers", "further_answers", "request_headers"]
+
+Json = dict[str, Any]
+_TEXT: Final = {"type": "string"}
+
+
+def _header(words: str, **schema: Any) -> Json:
+    return {"description": words, "schema": {**_TEXT, **schema}}
+
+
+def answer_headers(op: Operation) -> Json:
+    """The headers of a good answer."""
+    headers: Json = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+    if op.options.etag is not None or op.ranged:
+        headers["ETag"] = _header("Version.")
+    if op.options.modified is not None or op.ranged:
+        headers["Last-Modified"] = _header("When it was changed last.")
+    if op.ranged:
+        headers["Accept-Ranges"] = _header("`bytes`: parts of it may be asked for.")
+    if op.options.limit is not None:
+        headers["RateLimit"] = _header("What is left of the client's budget.")
+    if op.status == 201:
+        headers["Location"] = _header("Where the new resource is.", format="uri-reference")
+    if op.options.minimal:
+        headers["Preference-Applied"] = _header("Which preferences were followed.")
+    for name, words in op.options.headers.items():
+        headers[name] = _header(words)
+    return headers
+
+
+def further_answers(op: Operation) -> Json:
+    """Good answers beside the usual one."""
+    made: Json = {}
+    reads = op.method in ("GET", "HEAD")
+    if reads and (op.options.etag is not None or op.options.modified is not None or op.ranged):
+        made["304"] = {"description": "Not Modified: the client has this version."}
+    if op.ranged:
+        made["206"] = {
+            "description": "Partial Content: the part that was asked for.",
+            "headers": {
+                "Content-Range": _header("Which part of how much."),
+                "X-Request-ID": {"$ref": "#/components/headers/RequestId"},
+            },
+            "content": {media: {} for media in op.offers},
+        }
+    if op.options.minimal and op.status == 200:
+        made["204"] = {"description": "No Content: done, and `return=minimal` was preferred."}
+    if op.options.later:
+        made["202"] = {
+            "description": "Accepted: it is being done; Location tells how far it is.",
+            "headers": {
+                "Location": _header("The job's status.", format="uri-reference"),
+                "Preference-Applied": _header("`respond-async`, when that was preferred."),
+            },
+            "content": {"application/json": {"schema": {"$ref": REF.format(name="Job")}}},
+        }
+    return made
+
+
+def request_headers(op: Operation) -> list[Json]:
+    """Headers that an operation understands without its handler's doing."""
+    found: list[Json] = []
+    said = {p.wire.lower() for p in op.parameters if p.marker.place == "header"}
+
+    def add(name: str, words: str, *, required: bool = False, **schema: Any) -> None:
+        if name.lower() in said:
+            return
+        made: Json = {"name": name, "in": "header", "description": words}
+        if required:
+            made["required"] = True
+        found.append({**made, "schema": {**_TEXT, **schema}})
+
+    if op.options.idempotent:
+        words = "Sent again with the same key, the request is not done again."
+        add("Idempotency-Key", words, maxLength=255)
+    if op.precondition_argument is not None:
+        words = "ETag of the version that is meant to change, or *."
+        add("If-Match", words, required=op.options.if_match == "required")
+    if op.options.minimal or op.options.later:
+        wishes = ["`return=minimal`: no body in the answer."] * op.options.minimal
+        if op.options.later is True:
+            wishes.append("`respond-async`: answer at once, do it later.")
+        if wishes:
+            add("Prefer", " ".join(wishes))
+    if op.ranged:
+        add("Range", "Which bytes, as in `bytes=0-999`.")
+    return found
+
+
+def bad_answers(op: Operation, content: Json) -> Json:
+    """Status → answer of everything that can go wrong; `content` is how problems are written."""
+    return {
+        str(status): {"description": "; ".join(titles) or phrase(status), "content": content}
+        for status, titles in sorted(_failures(op).items())
+    }
+
+
+def _statuses(op: Operation) -> list[int]:
+    options = op.options
+    reads = bool(op.parameters) or op.body is not None or options.unknown_query == "refuse"
+    required = op.precondition_argument is not None and options.if_match == "required"
+    said = (
+        (reads, (400, 422)),
+        ("{" in op.path or "*" in op.path, (400,)),
+        (bool(options.validators), (422,)),
+        (op.body is not None, (413, 415)),
+        (op.precondition_argument is not None, (412,)),
+        (required, (428,)),
+        (options.auth is not None, (401, 403) if options.scopes else (401,)),
+        (options.idempotent, (409, 422)),
+        (op.ranged, (404, 416)),
+        (options.limit is not None, (429,)),
+        (op.offers != ("*/*",), (406,)),
+        (True, (500,)),
+    )
+    return [status for holds, statuses in said if holds for status in statuses]
+
+
+def _failures(op: Operation) -> dict[int, list[str]]:
+    """Status → titles of the problems that an operation can answer with."""
+    found: dict[int, list[str]] = {}
+    kinds: list[type[ProblemError]] = list(op.options.raises)
+    for kind in [*kinds, *(type(problem_for(status)) for status in _statuses(op))]:
+        titles = found.setdefault(kind.status, [])
+        title = kind.title or phrase(kind.status)
+        if title not in titles and (kind.title or not titles):
+            titles.append(title)
+    return found

@@ -1,0 +1,59 @@
+"""How an application writes its errors: problem documents, or as Cornice does."""
+
+from typing import Any, Literal
+
+import msgspec
+
+from chapiteau.service.logic.document.schemas import REF
+from chapiteau.service.logic.problem import MEDIA_TYPE, ProblemDocument, ProblemError, phrase
+
+__all__ = ["CorniceErrors", "ErrorFormat", "cornice_document", "error_content", "error_type"]
+
+ErrorFormat = Literal["problem", "cornice"]
+
+# Our words for the places of a request, and Cornice's.
+_PLACES = {
+    "body": "body", "query": "querystring", "path": "path", "header": "header",
+    "cookie": "cookies",
+}  # fmt: skip
+
+
+class CorniceError(msgspec.Struct, frozen=True):
+    """One entry of `errors`."""
+
+    location: str
+    name: str
+    description: str
+
+
+class CorniceErrors(msgspec.Struct, frozen=True):
+    """An error answer as Cornice writes it."""
+
+    status: Literal["error"]
+    errors: list[CorniceError]
+
+
+def error_type(form: ErrorFormat) -> Any:
+    """The type of every error answer."""
+    return CorniceErrors if form == "cornice" else ProblemDocument
+
+
+def error_content(form: ErrorFormat) -> dict[str, Any]:
+    """Media type and schema of every error answer."""
+    if form == "cornice":
+        return {"application/json": {"schema": {"$ref": REF.format(name="CorniceErrors")}}}
+    return {MEDIA_TYPE: {"schema": {"$ref": REF.format(name="ProblemDocument")}}}
+
+
+def cornice_document(problem: ProblemError) -> CorniceErrors:
+    """A problem as Cornice tells it; one without single errors becomes one of its own."""
+    errors = [
+        CorniceError(
+            _PLACES.get(one.place, one.place),
+            ".".join(one.pointer.strip("/").split("/")),
+            one.detail,
+        )
+        for one in problem.errors
+    ]
+    words = problem.detail or problem.title or phrase(problem.status)
+    return CorniceErrors("error", errors or [CorniceError("", problem.code, words)])
