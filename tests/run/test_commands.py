@@ -99,6 +99,11 @@ def test_every_command_is_in_the_group_too(memory: Memory) -> None:
         pytest.param(["stop", "web", "--timeout", "soon"], 2, "not a duration", id="bad time"),
         pytest.param(["logs", "--grep", "("], 2, "regular expression", id="bad regex"),
         pytest.param(["logs", "--since", "soon"], 2, "is no time", id="bad moment"),
+        pytest.param(["run", "set", "web"], 2, "set what?", id="set what"),
+        pytest.param(["run", "set", "web", "nice"], 2, "SETTING=VALUE", id="set to what"),
+        pytest.param(["run", "set", "wbe", "nice=1"], 3, "did you mean 'web'?", id="set whose"),
+        pytest.param(["run", "get", "web", "proceses"], 3, "processes", id="no such setting"),
+        pytest.param(["run", "get", "web*"], 2, "2 services", id="get of several"),
         pytest.param(["statsu"], 2, "did you mean 'status'?", id="unknown command"),
         pytest.param(["run", "statsu"], 2, "did you mean 'status'?", id="unknown in the group"),
     ],
@@ -107,6 +112,19 @@ def test_wrong_words(memory: Memory, words: list[str], code: int, says: str) -> 
     found, out, err = cli(*words)
     assert (found, out) == (code, "")
     assert says in err
+
+
+def test_settings_are_set_given_back_and_looked_at(memory: Memory) -> None:
+    assert cli("run", "set", "web", "stop_signal=9", "processes=4", "env.A=x=y")[0] == 0
+    assert cli("run", "set", "web*", "--reset", "env")[0] == 0
+    assert cli("run", "set", "web", "--reset")[0] == 0
+    assert [call[1:3] for call in memory.supervisor.commands] == [
+        ("web", {"settings": {"stop_signal": "9", "processes": 4, "env.A": "x=y"}, "reset": []}),
+        ("web*", {"settings": {}, "reset": ["env"]}),
+        ("web", {"settings": {}, "reset": ["*"]}),
+    ]
+    assert cli("run", "get", "web", "processes")[1].split() == ["processes", "2"]
+    assert json.loads(cli("run", "get", "web", "--json")[1])["settings"] == {"processes": 2}
 
 
 def test_partial_failure_is_exit_code_7_in_text_and_json(memory: Memory) -> None:

@@ -192,7 +192,9 @@ def test_errors_carry_circus_numbers(circus: Circus) -> None:
     assert circus.run("get", "web-1", "nothing", code=3) == "error: 'nothing' option not found"
     assert "chapiteau.toml" in circus.run("add", "x", "sleep 1", code=3)
     assert "chapiteau.toml" in circus.run("rm", "web-1", code=3)
-    assert "chapiteau.toml" in circus.run("set", "web-1", "max_retry", "9", code=3)
+    assert circus.run("set", "web-1", "max_retry", "9") == "ok"
+    assert circus.run("get", "web-1", "max_retry") == "max_retry: 9"
+    assert "no counterpart" in circus.run("set", "web-1", "warmup_delay", "9", code=3)
     pairs = {
         b"{nonsense": 1,
         b"[1]": 1,

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +60,17 @@ class AsyncClient:
     async def plan(self) -> Outcome:
         """What the file on disk would change: `data["changes"]`."""
         return _wire.outcome(await self._ask(_wire.post("/v1/config/plan"), _SOON))
+
+    async def configure(
+        self, service: str, settings: Mapping[str, Any], *, reset: Sequence[str] = ()
+    ) -> Outcome:
+        """Change settings of services until the file is followed again: {"stop_timeout": "3s"}.
+
+        `reset` names those that follow the file again, "*" all.
+        """
+        body = {"settings": dict(settings), "reset": list(reset)}
+        request = _wire.post(_wire.verb_target("set", service), body, self._as)
+        return _wire.outcome(await self._ask(request, None))
 
     async def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""

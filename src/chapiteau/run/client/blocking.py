@@ -15,7 +15,7 @@ from chapiteau.run.client.address import lock_of, run_dir_of
 
 # Making dataclasses costs a millisecond each: a call imports only those that it gives back.
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from chapiteau.plumbing.unix import Reply
@@ -85,6 +85,17 @@ class Client:
         """What the file on disk would change: `data["changes"]`."""
         return _wire.outcome(self._ask(_wire.post("/v1/config/plan"), _SOON))
 
+    def configure(
+        self, service: str, settings: Mapping[str, Any], *, reset: Sequence[str] = ()
+    ) -> Outcome:
+        """Change settings of services until the file is followed again: {"stop_timeout": "3s"}.
+
+        `reset` names those that follow the file again, "*" all.
+        """
+        body = {"settings": dict(settings), "reset": list(reset)}
+        request = _wire.post(_wire.verb_target("set", service), body)
+        return _wire.outcome(self._ask(request, None))
+
     def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""
         return _wire.outcome(self._ask(_wire.post("/v1/config/apply"), None))
@@ -139,10 +150,6 @@ class Client:
             except OSError as exc:
                 raise _wire.not_running(self.path, exc) from exc
 
-    def keeper_pid(self) -> int:
-        """The keeper that holds the run directory, though nobody may answer; 0 when none does."""
-        return living_holder(self._lock) if self._lock is not None else 0
-
     def _when_it_listens(self, deed: Callable[[], T], timeout: float | None = None) -> T:
         """Nobody listens though a keeper lives: the next brain is on its way, so try again."""
         clock = SystemClock()
@@ -151,6 +158,6 @@ class Client:
             try:
                 return deed()
             except (FileNotFoundError, ConnectionRefusedError):
-                if not self.keeper_pid() or clock.now() >= end:
+                if self._lock is None or not living_holder(self._lock) or clock.now() >= end:
                     raise
                 clock.sleep(0.02)

@@ -10,10 +10,11 @@ import click
 from chapiteau.core.errors import ChapiteauError, RefusedError, TimedOutError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import print_json
+from chapiteau.plumbing.files import living_holder
 from chapiteau.plumbing.processes import is_alive
 from chapiteau.plumbing.project import find_config
 from chapiteau.plumbing.unix import forget_control
-from chapiteau.run.client.address import run_dir_of
+from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     as_json,
@@ -50,17 +51,17 @@ def command(
     chapiteau down --timeout 30s
     """
     run_dir = run_dir_of(find_config(config))
-    client = Client.at(run_dir)
+    client, lock = Client.at(run_dir), lock_of(run_dir)
     text = "stopped" if wait else "stopping"
     try:
-        pids = _asked(client, force=force)
+        pids = _asked(client, living_holder(lock), force=force)
     except (NotRunningError, TimedOutError):
         pids, text = (), "nothing runs"
-        if keeper := client.keeper_pid():
+        if keeper := living_holder(lock):
             text = _by_the_keeper(keeper, _KEEPERS if timeout is None else timeout, force=force)
     if wait:
         wait_until_gone(client, pids, timeout)
-    if not client.keeper_pid():
+    if not living_holder(lock):
         forget_control(run_dir, beside=("notify.sock",))
     if json_wanted:
         print_json({"schema": 1, "ok": True, "text": text})
@@ -68,9 +69,8 @@ def command(
         say(text)
 
 
-def _asked(client: Client, *, force: bool) -> tuple[int, ...]:
+def _asked(client: Client, keeper: int, *, force: bool) -> tuple[int, ...]:
     """Brain and keeper, once the brain has been told."""
-    keeper = client.keeper_pid()
     brain = client.ping(timeout=_SILENT).get("pid", 0)
     client.shutdown(force=force, answer_within=_SILENT)
     return tuple(pid for pid in (brain, keeper) if pid)

@@ -1,6 +1,6 @@
 """What the supervisor offers to those who steer it: the control API, plugins, embedders."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from chapiteau.run.logic.events import Happening
@@ -35,6 +35,16 @@ class Port(Protocol):
 
     async def shutdown(self, who: str, *, force: bool = False) -> None:
         """Stop everything, then the supervisor. Returns at once; `force` gives no grace."""
+        ...
+
+    async def configure(
+        self, service: str, settings: Mapping[str, Any], reset: Sequence[str], who: str
+    ) -> Outcome:
+        """Change settings of services at run time: {"stop_timeout": "3s"}, true or an error.
+
+        `reset` gives settings back to the file, "*" all of them. It lasts until the file is
+        followed again (`apply_config`); `status` and plans show it as drift.
+        """
         ...
 
     async def upgrade(self, who: str) -> Outcome:

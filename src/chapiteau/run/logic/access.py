@@ -27,6 +27,7 @@ VERBS: Final[dict[str, Role]] = {
     "scale": "operator",
     "signal": "operator",
     "reopen": "operator",
+    "set": "admin",  # a command is a setting
     "config": "admin",  # commands and paths may tell more than a viewer should know
     "apply": "admin",
     "say": "admin",

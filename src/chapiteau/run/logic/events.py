@@ -26,6 +26,7 @@ KINDS: Final[dict[str, str]] = {
     "service.reloaded": "Every process was replaced.",
     "service.reload_failed": "The new processes did not get ready; the old ones go on serving.",
     "service.unlimited": "A limit that was asked for can't be had on this machine.",
+    "service.set": "Settings were changed at run time, or given back: `data.settings`, `reset`.",
     "service.scaled": "Its number of processes was changed.",
     "process.spawned": "A process was started.",
     "process.ready": "It is ready.",

@@ -4,8 +4,8 @@ Sockets are bound first, services that are gone stop (dependents before what the
 change in the order of their needs, and sockets that nobody needs any more are closed at last.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, Final, Literal
 
 from chapiteau.core.graph import start_order
@@ -28,6 +28,7 @@ _AT_SPAWN: Final = frozenset(
 _AT_BIND: Final = frozenset("host port path type reuse_port interface".split())
 # These can't change while the supervisor runs.
 _FIXED: Final = frozenset({"run_dir"})
+_NOTHING: Final[dict[str, Collection[str]]] = {}
 _MARK: Final = {"add": "+", "remove": "-", "change": "~"}
 
 
@@ -38,17 +39,20 @@ class Difference:
     setting: str  # dotted, like "restart.attempts"
     old: Any
     new: Any
+    drift: bool = False  # the old value was set at run time
 
     def __str__(self) -> str:
+        note = " (was set at run time)" if self.drift else ""
         if self.setting == "env" or self.setting.startswith("env."):
-            return self.setting
-        return f"{self.setting} {_shown(self.old)} → {_shown(self.new)}"
+            return self.setting + note
+        return f"{self.setting} {_shown(self.old)} → {_shown(self.new)}{note}"
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
+        note = {"drift": True} if self.drift else {}
         if self.setting.startswith("env."):
-            return {"setting": self.setting}
-        return {"setting": self.setting, "old": self.old, "new": self.new}
+            return {"setting": self.setting, **note}
+        return {"setting": self.setting, "old": self.old, "new": self.new, **note}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,15 +119,18 @@ class Plan:
         return table([c.row() for c in self.changes])
 
 
-def make_plan(old: Spec, new: Spec) -> Plan:
-    """Every change between the two; equal ones give an empty plan."""
+def make_plan(old: Spec, new: Spec, overrides: Mapping[str, Collection[str]] = _NOTHING) -> Plan:
+    """Every change between the two; equal ones give an empty plan.
+
+    `overrides` are the settings of `old` that were set at run time, by service: told as drift.
+    """
     replaced = {
         name
         for name, socket in new.socket.items()
         if name in old.socket
         and _effect_on_socket(_differences(old.socket[name], socket)) == "replace"
     }
-    services = list(_services(old, new, replaced))
+    services = [_told(c, overrides.get(c.name, ())) for c in _services(old, new, replaced)]
     order = [
         *_project(old, new),
         *(c for c in _sockets(old.socket, new.socket) if c.effect != "close"),
@@ -133,6 +140,21 @@ def make_plan(old: Spec, new: Spec) -> Plan:
         *_plugins(old, new),
     ]
     return Plan(changes=tuple(order))
+
+
+def _told(change: Change, own: Collection[str]) -> Change:
+    """With those differences marked that come from settings at run time."""
+    if not own or not change.differences:
+        return change
+    marked = tuple(
+        replace(d, drift=True) if any(_same_place(d.setting, key) for key in own) else d
+        for d in change.differences
+    )
+    return replace(change, differences=marked)
+
+
+def _same_place(one: str, two: str) -> bool:
+    return one == two or one.startswith(f"{two}.") or two.startswith(f"{one}.")
 
 
 def _project(old: Spec, new: Spec) -> Iterator[Change]:

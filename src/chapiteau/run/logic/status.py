@@ -51,6 +51,7 @@ class ServiceStatus:
     next_run: float = 0.0
     openapi: str = ""  # URL of its OpenAPI document, when it serves one
     labels: dict[str, str] = field(default_factory=dict)
+    drift: tuple[str, ...] = ()  # what runs otherwise than the file says, a line each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +112,7 @@ def _service(raw: Mapping[str, Any]) -> ServiceStatus:
     given = _known(ServiceStatus, raw)
     processes = raw.get("processes", ())
     given["processes"] = tuple(ProcessStatus(**_known(ProcessStatus, p)) for p in processes)
-    for key in ("sockets", "needs"):
+    for key in ("sockets", "needs", "drift"):
         given[key] = tuple(raw.get(key, ()))
     return ServiceStatus(**given)
 

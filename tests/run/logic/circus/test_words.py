@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
-from chapiteau.run.logic.circus.options import watcher_options
+from chapiteau.run.logic.circus.options import settings_of, watcher_options
 from chapiteau.run.logic.circus.topics import changes_of, publications
 from chapiteau.run.logic.circus.words import CircusError, Request, chosen, read_request
 from chapiteau.run.logic.events import KINDS, Happening
@@ -107,3 +107,19 @@ def test_only_private_endpoints_are_taken(endpoint: str, fine: bool) -> None:
     assert read(Circus, options)[1] == []
     plugin = Plugin(use="circus", options=options)
     assert (list(plugin_rules({"c": plugin}, ())) == []) is fine
+
+
+def test_what_circusctl_sets_are_settings_of_ours() -> None:
+    given = {"cmd": "sleep 1", "graceful_timeout": 3, "max_retry": "9", "stop_signal": 9}
+    assert settings_of({**given, "respawn": False, "send_hup": True, "env": {"A": 1}}) == {
+        "command": "sleep 1",
+        "stop_timeout": "3s",
+        "restart.attempts": 9,
+        "stop_signal": "9",
+        "restart.policy": "never",
+        "reload_signal": "HUP",
+        "env.A": "1",
+    }
+    for wrong in ({"warmup_delay": 1}, {"numprocesses": "x"}):
+        with pytest.raises(ValueError, match=r"warmup_delay|invalid literal"):
+            settings_of(wrong)

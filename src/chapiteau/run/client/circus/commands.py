@@ -10,6 +10,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.client.circus.procinfo import descendants, info_of, send_signal
 from chapiteau.run.client.circus.settings import Settings
+from chapiteau.run.logic.circus.options import settings_of
 from chapiteau.run.logic.circus.words import CircusError, Request, chosen, errno, state_word
 from chapiteau.run.logic.messages import Outcome
 from chapiteau.run.logic.rules.names import signal_name
@@ -210,14 +211,13 @@ class Commands:
         options = request.need("options")
         if not isinstance(options, dict):
             raise CircusError("'options' property should be an object")
-        for key in options:
-            if key != "numprocesses":
-                what = f"{key!r} is set in chapiteau.toml; then: circusctl reloadconfig"
-                raise CircusError(what, errno.COMMAND_ERROR)
-        count = options.get("numprocesses", service.wanted)
-        if not isinstance(count, int) or count < 0:
-            raise CircusError("'numprocesses' isn't an integer")
-        await self._do("scale", service.name, request, processes=count)
+        try:
+            settings = settings_of(options)
+        except (ValueError, TypeError) as exc:
+            raise CircusError(str(exc), errno.COMMAND_ERROR) from exc
+        outcome = await self._client.configure(service.name, settings)
+        if not outcome.ok:
+            raise CircusError(_both(outcome.error, outcome.hint), errno.COMMAND_ERROR)
         return {}
 
     async def _signal(self, request: Request) -> Answer:

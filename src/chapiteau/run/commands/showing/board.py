@@ -38,6 +38,10 @@ def render(
     head = ["SERVICE", "STATE", "READY", "PID", "RESTARTS", "CPU%", "MEMORY", "UP"]
     lines = table(rows, head).splitlines()
     pieces += ["", lines[0], *(_paint_state(line, colour) for line in lines[1:])]
+    drift = [f"{s.name}: {line}" for s in status.services for line in s.drift]
+    if drift:
+        pieces += ["", "otherwise than in the file (`chapiteau reload` follows it):"]
+        pieces += [f"  {printable(line)}" for line in drift]
     if status.sockets:
         sockets = [
             [s.name, s.address, s.type, s.queued, ", ".join(s.services)] for s in status.sockets

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import Container, Mapping
 from typing import Any, Final
@@ -11,7 +12,7 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.plumbing.version import own_version
 from chapiteau.run.engine.api.faults import failure
 from chapiteau.run.engine.api.request import Answer, Flow, Request
-from chapiteau.run.engine.api.routes import MESSAGE_OPTIONS, VERB_OPTIONS
+from chapiteau.run.engine.api.routes import MESSAGE_OPTIONS, SET_OPTIONS, VERB_OPTIONS
 from chapiteau.run.engine.api.streams import stream
 from chapiteau.run.engine.port import Port
 from chapiteau.run.logic.access import VERBS
@@ -26,6 +27,7 @@ _JSON_TYPES: Final[dict[str, type | tuple[type, ...]]] = {
     "number": (int, float),
     "string": str,
     "object": dict,
+    "array": list,
 }
 _MOST_DATA: Final = 16 << 10  # bytes of JSON that one message may carry
 
@@ -39,7 +41,7 @@ class Handlers:
 
     async def ping(self, request: Request) -> Answer:
         """Is anybody there?"""
-        return _plain({"ok": True, "version": own_version()})
+        return _plain({"ok": True, "version": own_version(), "pid": os.getpid()})
 
     async def openapi(self, request: Request) -> Answer:
         """The description of all this."""
@@ -72,6 +74,19 @@ class Handlers:
     async def config(self, request: Request) -> Answer:
         """The running configuration."""
         return _json(self._port.config())
+
+    async def configure(self, request: Request) -> Answer:
+        """Settings at run time."""
+        body = _body(request)
+        _check_options(body, SET_OPTIONS, SET_OPTIONS)
+        reset = body.get("reset", [])
+        if not all(isinstance(one, str) for one in reset):
+            raise UsageError("reset: must be a list of names of settings")
+        if not body.get("settings") and not reset:
+            raise UsageError("settings: say what to set, or what to reset")
+        name = request.parts["name"]
+        work = self._port.configure(name, body.get("settings", {}), reset, request.caller)
+        return await self._outcome(asyncio.ensure_future(work))
 
     async def plan(self, request: Request) -> Answer:
         """What the file would change."""

@@ -3,7 +3,13 @@
 from typing import Any, Final
 
 from chapiteau.core.fields import json_schema
-from chapiteau.run.engine.api.routes import MESSAGE_OPTIONS, ROUTES, VERB_OPTIONS, Route
+from chapiteau.run.engine.api.routes import (
+    MESSAGE_OPTIONS,
+    ROUTES,
+    SET_OPTIONS,
+    VERB_OPTIONS,
+    Route,
+)
 from chapiteau.run.logic.access import VERBS
 
 __all__ = ["document"]
@@ -66,7 +72,8 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if route.body:
-        options = {name: {**VERB_OPTIONS, **MESSAGE_OPTIONS}[name] for name in route.body}
+        known = {**VERB_OPTIONS, **MESSAGE_OPTIONS, **SET_OPTIONS}
+        options = {name: known[name] for name in route.body}
         schema = {"type": "object", "properties": options, "additionalProperties": False}
         made["requestBody"] = {
             "required": False,

@@ -8,7 +8,15 @@ from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 
-__all__ = ["MESSAGE_OPTIONS", "ROUTES", "VERB_OPTIONS", "Parameter", "Route", "find_route"]
+__all__ = [
+    "MESSAGE_OPTIONS",
+    "ROUTES",
+    "SET_OPTIONS",
+    "VERB_OPTIONS",
+    "Parameter",
+    "Route",
+    "find_route",
+]
 
 Kind = Literal["json", "stream", "text"]
 
@@ -62,6 +70,16 @@ MESSAGE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
 }
 
 ROUTES: Final = (
+# What may be set: POST /v1/services/{name}/set.
+SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "settings": {"type": "object", "description": "Dotted setting → value, as in the file."},
+    "reset": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "Settings that follow the file again; * is all.",
+    },
+}
+
     Route(method="GET", path="/v1/ping", verb="ping", handler="ping", summary="Is anybody there?"),
     Route(
         method="GET",
@@ -94,6 +112,15 @@ ROUTES: Final = (
         summary="Start, stop, restart, reload, scale or signal services.",
         answer=Outcome,
         body=tuple(VERB_OPTIONS),
+    ),
+    Route(
+        method="POST",
+        path="/v1/services/{name}/set",
+        verb="set",
+        handler="configure",
+        summary="Change settings of services until the file is followed again.",
+        answer=Outcome,
+        body=tuple(SET_OPTIONS),
     ),
     Route(
         method="GET",

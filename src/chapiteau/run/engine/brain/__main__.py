@@ -15,6 +15,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
 from chapiteau.run.engine.brain.own import own_services
+from chapiteau.run.engine.brain.settings import Settings, take_over
 from chapiteau.run.engine.brain.succession.rescue import rescue
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
@@ -27,23 +28,26 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-def _the_spec(config: Path, run_dir: Path, *, first: bool) -> Spec:
+def _the_spec(
+    config: Path, run_dir: Path, known: Spec | None, *, first: bool
+) -> tuple[Spec, Settings]:
     before = None if first else running_spec(run_dir)
     if before is not None:
         return before
-    spec = load_config(config).spec
+    spec = known or load_config(config).spec
     save_running_spec(run_dir, spec)
-    return spec
+    return spec, {}
 
 
-async def _live(config: Path, run_dir: Path, only: tuple[str, ...]) -> int:
+async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec | None) -> int:
     channel = socket.socket(fileno=int(os.environ["CHAPITEAU_KEEPER_FD"]))
     first = os.environ.get("CHAPITEAU_BRAIN_START") == "0"
     link = KeeperLink(channel)
     supervisor: Supervisor | None = None
     try:
-        spec = _the_spec(config, run_dir, first=first)
+        spec, changed = _the_spec(config, run_dir, known, first=first)
         supervisor = Supervisor(spec, config, run_dir, link)
+        take_over(supervisor, changed)
         supervisor.own_services = own_services(config, run_dir, spec.plugin)
         link.on_gone = functools.partial(rescue, supervisor)
         await supervisor.begin(only)
@@ -99,12 +103,15 @@ async def _quit(link: KeeperLink, code: int, why: ChapiteauError | None) -> None
     link.close()
 
 
-def main(argv: list[str]) -> int:
-    """CONFIG RUN_DIR [SERVICE …]: live until everything is over."""
+def main(argv: list[str], known: Spec | None = None) -> int:
+    """CONFIG RUN_DIR [SERVICE …]: live until everything is over.
+
+    `known` is what the configuration says, when whoever calls has just read it.
+    """
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.umask(0o077)
-    return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:])))
+    return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:]), known))
 
 
 if __name__ == "__main__":

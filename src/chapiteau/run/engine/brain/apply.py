@@ -17,30 +17,38 @@ from chapiteau.run.logic.spec import Spec
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["apply_file"]
+__all__ = ["Following", "apply_file", "outcome_of"]
 
 
 async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Outcome:
     """Read the file, plan, apply. Raises ChapiteauError when the file is not fit to run."""
     old, new = supervisor.spec, load_config(supervisor.config_path).spec
-    plan = make_plan(old, new)
-    data = plan.to_dict()
+    plan = make_plan(old, new, supervisor.overrides)
     if plan.refused:
         text = "; ".join(str(change) for change in plan.refused)
-        hint = plan.refused[0].why
+        hint, data = plan.refused[0].why, plan.to_dict()
         return Outcome(ok=False, error=f"refused: {text}", hint=hint, exit_code=4, data=data)
-    if dry_run or not plan:
-        return Outcome(ok=True, text=plan.text(), data=data)
+    if dry_run:
+        return Outcome(ok=True, text=plan.text(), data=plan.to_dict())
     access = access_of(new.project)  # a user or group that is not there stops it here
-    change = _Following(supervisor, old, new)
-    failure = await change.follow(plan)
-    if failure is None:
-        supervisor.generation += 1
+    outcome = await outcome_of(Following(supervisor, old, new), plan)
+    if outcome.ok:
+        supervisor.base, supervisor.overrides = new, {}
         save_running_spec(supervisor.run_dir, new)
+    if outcome.ok and plan:
+        supervisor.generation += 1
         supervisor.on_roles(access)
         supervisor.ground.say("supervisor.config_applied", f"{len(plan.changes)} changes", who=who)
+    return outcome
+
+
+async def outcome_of(following: "Following", plan: Plan) -> Outcome:
+    """Make every change of a plan, or none; what people are told of it."""
+    data = plan.to_dict()
+    failure = await following.follow(plan)
+    if failure is None:
         return Outcome(ok=True, text=plan.text(), data=data)
-    await change.back()
+    await following.back()
     return Outcome(
         ok=False,
         error=f"{failure.error}\nthe configuration is as it was before",
@@ -50,7 +58,7 @@ async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Ou
     )
 
 
-class _Following:
+class Following:
     """One change of configuration on its way; `back` undoes what was done of it."""
 
     def __init__(self, supervisor: "Supervisor", old: Spec, new: Spec) -> None:
@@ -184,10 +192,9 @@ async def _to_spec(supervisor: "Supervisor", change: Change, name: str) -> Outco
     scaled = any(d.setting == "processes" for d in change.differences)
     runner.use(spec)
     supervisor.start_helpers(runner)
-    if change.effect == "restart":
-        if scaled:
-            runner.wanted = spec.processes
-        return await runner.restart(None)
-    if scaled:
+    if change.effect == "restart" and scaled and spec.processes < runner.wanted:
+        await runner.scale(spec.processes, None)  # fewer: before the others are made anew
+    outcome = await runner.restart(None) if change.effect == "restart" else Outcome(ok=True)
+    if scaled and outcome.ok and runner.wanted != spec.processes:
         return await runner.scale(spec.processes, None)
-    return Outcome(ok=True)
+    return outcome

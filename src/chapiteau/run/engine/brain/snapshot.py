@@ -14,6 +14,7 @@ from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.service.slot import Slot
 from chapiteau.run.logic.command import shown_command
+from chapiteau.run.logic.overrides import drift
 from chapiteau.run.logic.states import State
 from chapiteau.run.logic.status import (
     ProcessStatus,
@@ -94,7 +95,17 @@ def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceS
         next_run=supervisor.next_runs.get(runner.name, 0.0),
         openapi=supervisor.openapi_url(runner),
         labels=runner.spec.labels,
+        drift=_drift(runner, supervisor),
     )
+
+
+def _drift(runner: Runner, supervisor: "Supervisor") -> tuple[str, ...]:
+    """What runs otherwise than the file says: set at run time, or scaled."""
+    base, own = supervisor.base.service.get(runner.name), supervisor.overrides.get(runner.name)
+    found = tuple(drift(base, runner.spec, own)) if own else ()
+    if base is None or runner.wanted == runner.spec.processes or runner.spec.scaling is not None:
+        return found
+    return (*found, f"scaled to {runner.wanted} (file: {base.processes})")
 
 
 def _processes(slot: Slot, supervisor: "Supervisor", meter: Meter) -> list[ProcessStatus]:

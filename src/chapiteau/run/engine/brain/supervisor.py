@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +50,8 @@ class Supervisor:
     def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
         self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link
         self.clock: Clock = SystemClock()
+        self.base = spec  # as the file has it; `overrides` is what was set on top of it
+        self.overrides: dict[str, dict[str, Any]] = {}
         self.events_log = EventLog(run_dir / "events.jsonl", self.clock)
         self.output = Output(run_dir / "log", self.clock)
         self.cgroups: Cgroups = find_cgroups(f"{spec.project.name}-{_short(run_dir)}")
@@ -74,6 +76,7 @@ class Supervisor:
         self.ending = Ending(self)
         self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
         self._roll = Roll(run_dir / "processes.json")
+        self._configuring = asyncio.Lock()
         self._meter, self._sampler = Meter(self.clock), Sampler(self.clock)
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
@@ -313,10 +316,23 @@ class Supervisor:
         """Read the file again and follow it, whole or not at all."""
         from chapiteau.run.engine.brain.apply import apply_file
 
-        try:
-            return await apply_file(self, dry_run=dry_run, who=who)
-        except ChapiteauError as exc:
-            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+        async with self._configuring:
+            try:
+                return await apply_file(self, dry_run=dry_run, who=who)
+            except ChapiteauError as exc:
+                return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+
+    async def configure(
+        self, service: str, settings: Mapping[str, Any], reset: Sequence[str], who: str
+    ) -> Outcome:
+        """Other settings for services, until the file is followed again."""
+        from chapiteau.run.engine.brain.settings import change_settings
+
+        async with self._configuring:
+            try:
+                return await change_settings(self, service, settings, reset, who)
+            except ChapiteauError as exc:
+                return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
 
     async def upgrade(self, who: str) -> Outcome:
         """Keeper and brain become those that are installed now; services go on."""
@@ -336,7 +352,7 @@ class Supervisor:
 
     def config(self) -> dict[str, Any]:
         """The running configuration; secrets are shown by their place only."""
-        return asdict(self.spec)
+        return asdict(self.spec) | {"set": self.overrides}
 
     async def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening | Lost]:
         """Kept happenings with a greater number, then new ones."""

@@ -2,11 +2,35 @@
 
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.run.logic.rules.names import signal_name
 
-__all__ = ["watcher_options"]
+__all__ = ["settings_of", "watcher_options"]
+
+# Circus's option → our setting, for `set`.
+_SETTINGS: Final = {
+    "cmd": "command",
+    "graceful_timeout": "stop_timeout",
+    "gid": "group",
+    "max_age": "max_age",
+    "max_age_variance": "max_age_spread",
+    "max_retry": "restart.attempts",
+    "numprocesses": "processes",
+    "on_demand": "on_demand",
+    "shell": "shell",
+    "stop_signal": "stop_signal",
+    "uid": "user",
+    "working_dir": "cwd",
+}
+_FLAGS: Final[dict[str, tuple[str, Any, Any]]] = {  # setting, when true, when false
+    "copy_env": ("clean_env", False, True),
+    "respawn": ("restart.policy", "always", "never"),
+    "send_hup": ("reload_signal", "HUP", ""),
+}
+_SECONDS: Final = frozenset({"graceful_timeout", "max_age", "max_age_variance"})
+_TEXTS: Final = frozenset({"stop_signal", "uid", "gid"})
+_TRUE: Final = frozenset({True, "1", "true", "True", "yes", "on"})
 
 
 def watcher_options(
@@ -51,3 +75,29 @@ def watcher_options(
         "warmup_delay": 0,
         "working_dir": f"{folder}/{service.get('cwd', '')}".rstrip("/"),
     }
+
+
+def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Our settings for what `circusctl set` gives. Raises ValueError where there is none."""
+    made: dict[str, Any] = {}
+    for key, value in options.items():
+        if key == "env" and isinstance(value, Mapping):
+            made |= {f"env.{name}": str(text) for name, text in value.items()}
+        elif key in _FLAGS:
+            setting, yes, no = _FLAGS[key]
+            made[setting] = yes if value in _TRUE else no
+        elif key in _SETTINGS:
+            made[_SETTINGS[key]] = _value(key, value)
+        else:
+            raise ValueError(f"{key!r} has no counterpart to set at run time")
+    return made
+
+
+def _value(key: str, value: Any) -> Any:
+    if key in _SECONDS:
+        return f"{float(value):g}s"
+    if key in _TEXTS:
+        return str(value)
+    if key in ("shell", "on_demand"):
+        return value in _TRUE
+    return int(value) if key in ("max_retry", "numprocesses") else value

@@ -1,0 +1,74 @@
+"""Settings that people change at run time: applied as a changed file would be, whole or not at all.
+
+They stand on top of the file's until the next `reload` of the file, or until they are given back;
+a later brain has them too.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from chapiteau.run.engine.brain.applied import save_running_spec
+from chapiteau.run.engine.brain.apply import Following, outcome_of
+from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logic.overrides import changed, with_overrides
+from chapiteau.run.logic.plan import make_plan
+from chapiteau.run.logic.selection import select
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.brain.supervisor import Supervisor
+
+__all__ = ["Settings", "change_settings", "take_over"]
+
+Settings = dict[str, dict[str, Any]]
+
+
+def take_over(supervisor: "Supervisor", overrides: Settings) -> None:
+    """What an earlier brain was told; nothing of it when it no longer fits."""
+    spec, problems = with_overrides(supervisor.base, overrides)
+    if spec is not None and not problems:
+        supervisor.spec, supervisor.overrides = spec, overrides
+
+
+async def change_settings(
+    supervisor: "Supervisor",
+    pattern: str,
+    given: Mapping[str, Any],
+    reset: Iterable[str],
+    who: str,
+) -> Outcome:
+    """Other values for services, or with `reset` those of the file again.
+
+    Raises NotFoundError when no service is meant.
+    """
+    names = select(pattern, list(supervisor.base.service))
+    overrides, back = supervisor.overrides, tuple(reset)
+    for name in names:
+        overrides = changed(overrides, name, given, back)
+    spec, problems = with_overrides(supervisor.base, overrides)
+    if spec is None or problems:
+        error = "\n".join(str(p) for p in problems)
+        hint = next((p.hint for p in problems if p.hint), "nothing was changed")
+        return Outcome(ok=False, error=error, hint=hint, exit_code=2)
+    plan = make_plan(supervisor.spec, spec)
+    following = Following(supervisor, supervisor.spec, spec)
+    outcome = await outcome_of(following, plan)
+    if not outcome.ok:
+        return outcome
+    supervisor.overrides = overrides
+    save_running_spec(supervisor.run_dir, supervisor.base, overrides)
+    if "processes" in given:
+        await _rescale(supervisor, names)
+    what = ", ".join([*given, *(f"{name} given back" for name in back)])
+    for name in names:
+        supervisor.ground.say("service.set", what, service=name, who=who,
+                              data={"settings": list(given), "reset": list(back)})  # fmt: skip
+    return outcome
+
+
+async def _rescale(supervisor: "Supervisor", names: Iterable[str]) -> None:
+    """The wanted number may differ from the setting already, when somebody has scaled."""
+    for name in names:
+        runner = supervisor.runners[name]
+        if runner.wanted != runner.spec.processes:
+            async with runner.lock:
+                await runner.scale(runner.spec.processes, None)
