@@ -134,6 +134,17 @@ class MemorySupervisor:
         """Answers `changes`."""
         return Outcome(ok=True, data={"changes": self.changes, "applied": not dry_run})
 
+    async def configure(
+        self, service: str, settings: Mapping[str, Any], reset: Sequence[str], who: str
+    ) -> Outcome:
+        """Remembers what was asked in `commands`; `fail["set"]` makes it fail."""
+        self.commands.append(("set", service, {"settings": dict(settings), "reset": [*reset]}, who))
+        try:
+            select(service, tuple(self.wanted))
+        except NotFoundError as exc:
+            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=3)
+        return self.fail.get("set", Outcome(ok=True, text="set"))
+
     async def upgrade(self, who: str) -> Outcome:
         """Nothing to become."""
         return Outcome(ok=True, text="upgraded")
@@ -149,17 +160,6 @@ class MemorySupervisor:
     def config(self) -> dict[str, Any]:
         """What it was made with."""
         return {"service": {name: {"processes": count} for name, count in self.wanted.items()}}
-
-    async def configure(
-        self, service: str, settings: Mapping[str, Any], reset: Sequence[str], who: str
-    ) -> Outcome:
-        """Remembers what was asked in `commands`; `fail["set"]` makes it fail."""
-        self.commands.append(("set", service, {"settings": dict(settings), "reset": [*reset]}, who))
-        try:
-            select(service, tuple(self.wanted))
-        except NotFoundError as exc:
-            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=3)
-        return self.fail.get("set", Outcome(ok=True, text="set"))
 
     async def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening | Lost]:
         """Kept events, then new ones."""

@@ -57,10 +57,6 @@ class AsyncClient:
         request = _wire.post(_wire.verb_target(verb, service), options, self._as)
         return _wire.outcome(await self._ask(request, answer_within))
 
-    async def plan(self) -> Outcome:
-        """What the file on disk would change: `data["changes"]`."""
-        return _wire.outcome(await self._ask(_wire.post("/v1/config/plan"), _SOON))
-
     async def configure(
         self, service: str, settings: Mapping[str, Any], *, reset: Sequence[str] = ()
     ) -> Outcome:
@@ -71,6 +67,10 @@ class AsyncClient:
         body = {"settings": dict(settings), "reset": list(reset)}
         request = _wire.post(_wire.verb_target("set", service), body, self._as)
         return _wire.outcome(await self._ask(request, None))
+
+    async def plan(self) -> Outcome:
+        """What the file on disk would change: `data["changes"]`."""
+        return _wire.outcome(await self._ask(_wire.post("/v1/config/plan"), _SOON))
 
     async def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""

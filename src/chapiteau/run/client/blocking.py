@@ -81,10 +81,6 @@ class Client:
         request = _wire.post(_wire.verb_target(verb, service), options)
         return _wire.outcome(self._ask(request, answer_within))
 
-    def plan(self) -> Outcome:
-        """What the file on disk would change: `data["changes"]`."""
-        return _wire.outcome(self._ask(_wire.post("/v1/config/plan"), _SOON))
-
     def configure(
         self, service: str, settings: Mapping[str, Any], *, reset: Sequence[str] = ()
     ) -> Outcome:
@@ -95,6 +91,10 @@ class Client:
         body = {"settings": dict(settings), "reset": list(reset)}
         request = _wire.post(_wire.verb_target("set", service), body)
         return _wire.outcome(self._ask(request, None))
+
+    def plan(self) -> Outcome:
+        """What the file on disk would change: `data["changes"]`."""
+        return _wire.outcome(self._ask(_wire.post("/v1/config/plan"), _SOON))
 
     def apply(self) -> Outcome:
         """Make the supervisor follow the file on disk, whole or not at all."""

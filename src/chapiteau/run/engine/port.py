@@ -33,10 +33,6 @@ class Port(Protocol):
         """Read the file again: the plan in `data["changes"]`, applied unless `dry_run`."""
         ...
 
-    async def shutdown(self, who: str, *, force: bool = False) -> None:
-        """Stop everything, then the supervisor. Returns at once; `force` gives no grace."""
-        ...
-
     async def configure(
         self, service: str, settings: Mapping[str, Any], reset: Sequence[str], who: str
     ) -> Outcome:
@@ -45,6 +41,10 @@ class Port(Protocol):
         `reset` gives settings back to the file, "*" all of them. It lasts until the file is
         followed again (`apply_config`); `status` and plans show it as drift.
         """
+        ...
+
+    async def shutdown(self, who: str, *, force: bool = False) -> None:
+        """Stop everything, then the supervisor. Returns at once; `force` gives no grace."""
         ...
 
     async def upgrade(self, who: str) -> Outcome:

@@ -71,10 +71,6 @@ class Handlers:
         task: asyncio.Task[Outcome] = asyncio.ensure_future(work)
         return await self._outcome(task)
 
-    async def config(self, request: Request) -> Answer:
-        """The running configuration."""
-        return _json(self._port.config())
-
     async def configure(self, request: Request) -> Answer:
         """Settings at run time."""
         body = _body(request)
@@ -87,6 +83,10 @@ class Handlers:
         name = request.parts["name"]
         work = self._port.configure(name, body.get("settings", {}), reset, request.caller)
         return await self._outcome(asyncio.ensure_future(work))
+
+    async def config(self, request: Request) -> Answer:
+        """The running configuration."""
+        return _json(self._port.config())
 
     async def plan(self, request: Request) -> Answer:
         """What the file would change."""

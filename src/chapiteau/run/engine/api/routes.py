@@ -69,7 +69,6 @@ MESSAGE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "data": {"type": "object", "description": "Facts for programs; 16 KiB of JSON at most."},
 }
 
-ROUTES: Final = (
 # What may be set: POST /v1/services/{name}/set.
 SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "settings": {"type": "object", "description": "Dotted setting → value, as in the file."},
@@ -80,6 +79,7 @@ SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+ROUTES: Final = (
     Route(method="GET", path="/v1/ping", verb="ping", handler="ping", summary="Is anybody there?"),
     Route(
         method="GET",
@@ -106,21 +106,21 @@ SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     ),
     Route(
         method="POST",
-        path="/v1/services/{name}/{verb}",
-        verb="",
-        handler="command",
-        summary="Start, stop, restart, reload, scale or signal services.",
-        answer=Outcome,
-        body=tuple(VERB_OPTIONS),
-    ),
-    Route(
-        method="POST",
         path="/v1/services/{name}/set",
         verb="set",
         handler="configure",
         summary="Change settings of services until the file is followed again.",
         answer=Outcome,
         body=tuple(SET_OPTIONS),
+    ),
+    Route(
+        method="POST",
+        path="/v1/services/{name}/{verb}",
+        verb="",
+        handler="command",
+        summary="Start, stop, restart, reload, scale or signal services.",
+        answer=Outcome,
+        body=tuple(VERB_OPTIONS),
     ),
     Route(
         method="GET",

@@ -19,8 +19,8 @@ from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
 from chapiteau.run.engine.brain.snapshot import picture
 from chapiteau.run.engine.brain.succession.leftovers import Roll, end_leftovers
+from chapiteau.run.engine.brain.succession.wanted import Wanted
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
-from chapiteau.run.engine.brain.wanted import Wanted
 from chapiteau.run.engine.eventlog import EventLog
 from chapiteau.run.engine.ground import Ground
 from chapiteau.run.engine.instance import Instance
@@ -49,9 +49,9 @@ class Supervisor:
 
     def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
         self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link
-        self.clock: Clock = SystemClock()
         self.base = spec  # as the file has it; `overrides` is what was set on top of it
         self.overrides: dict[str, dict[str, Any]] = {}
+        self.clock: Clock = SystemClock()
         self.events_log = EventLog(run_dir / "events.jsonl", self.clock)
         self.output = Output(run_dir / "log", self.clock)
         self.cgroups: Cgroups = find_cgroups(f"{spec.project.name}-{_short(run_dir)}")
@@ -75,8 +75,8 @@ class Supervisor:
         self.limits_missing: dict[str, str] = {}
         self.ending = Ending(self)
         self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
-        self._roll = Roll(run_dir / "processes.json")
         self._configuring = asyncio.Lock()
+        self._roll = Roll(run_dir / "processes.json")
         self._meter, self._sampler = Meter(self.clock), Sampler(self.clock)
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
