@@ -21,7 +21,7 @@ import click
 import pytest
 
 from chapiteau.cli.groups import COMMANDS
-from chapiteau.cli.main import main
+from chapiteau.cli.tree import main
 from chapiteau.core.fields import read
 from chapiteau.dash.logic.settings import Dash, HubSettings
 from chapiteau.load.logic.settings import LoadTest

@@ -8,7 +8,7 @@ import click
 import pytest
 
 from chapiteau.cli.groups import COMMANDS
-from chapiteau.cli.main import main
+from chapiteau.cli.tree import main
 
 HEAVY = ("aiohttp", "asyncio", "granian", "msgspec", "pyramid", "rich", "webob", "ssl")
 LIGHT_COMMANDS = ("status", "stop", "restart", "scale", "down", "reload", "check")

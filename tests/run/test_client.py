@@ -150,6 +150,36 @@ def test_the_hottest_command_makes_no_values_of_the_answer(memory: Memory) -> No
     assert json.loads(done.stdout)["project"] == "memory"
 
 
+def test_the_short_answer_says_the_same_as_the_long_one(memory: Memory) -> None:
+    client = Client.find(memory.folder)
+    long = client.status().services
+    assert [(s["name"], s["state"], s["ready"], s["pids"]) for s in client.services()] == [
+        (s.name, s.state, s.ready, [p.pid for p in s.processes]) for s in long
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "chapiteau", "status", "-o", "brief"], cwd=memory.folder,
+        capture_output=True, text=True, timeout=20, check=True,
+    )  # fmt: skip
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:3] for row in rows] == [[s.name, s.state, f"{s.ready}/{s.wanted}"] for s in long]
+
+
+def test_a_big_file_need_not_be_read_to_find_the_supervisor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def may_not(path: Path) -> None:
+        raise AssertionError(path)
+
+    file = tmp_path / "chapiteau.toml"
+    file.write_text('[project]\nname = "x"\n[service.run]\ncommand = "x"\n')
+    with monkeypatch.context() as patch:
+        patch.setattr("chapiteau.plumbing.project.read_project", may_not)
+        assert run_dir_of(file) == tmp_path / ".chapiteau"
+    for text in ('[project]\nrun_dir = "y"', '[project]\n"run\\u005fdir" = "y"'):
+        file.write_text(text)
+        assert run_dir_of(file) == tmp_path / "y"
+
+
 def test_a_call_waits_for_the_next_brain_while_a_keeper_lives(tmp_path: Path) -> None:
     run_dir = tmp_path / ".chapiteau"
     run_dir.mkdir()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from chapiteau.cli.main import main
+from chapiteau.cli.tree import main
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
 from chapiteau.run.commands.options import service_names

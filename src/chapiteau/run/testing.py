@@ -91,6 +91,22 @@ class MemorySupervisor:
             sockets=(SocketStatus(name="web", address="127.0.0.1:1", type="stream", backlog=1),),
         )
 
+    def services(self) -> dict[str, Any]:
+        """The same in few words."""
+        return {
+            "services": [
+                {
+                    "name": one.name,
+                    "state": one.state,
+                    "ready": one.ready,
+                    "wanted": one.wanted,
+                    "pids": [process.pid for process in one.processes],
+                    "reason": one.reason,
+                }
+                for one in self.status().services
+            ]
+        }
+
     def _service(self, name: str) -> ServiceStatus:
         count = self.running[name]
         processes = tuple(

@@ -50,6 +50,10 @@ class AsyncClient:
         """The state now."""
         return SupervisorStatus.from_dict(await self._get("/v1/status"))
 
+    async def services(self) -> list[dict[str, Any]]:
+        """The services in few words, the quickest answer: name, state, ready, wanted, pids."""
+        return list((await self._get("/v1/services"))["services"])
+
     async def command(
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any
     ) -> Outcome:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.files import living_holder
-from chapiteau.plumbing.project import find_config
+from chapiteau.plumbing.finding import find_config
 from chapiteau.plumbing.unix import ask, control_path, listen_lines
 from chapiteau.run.client import _wire
 from chapiteau.run.client.address import lock_of, run_dir_of
@@ -69,6 +69,10 @@ class Client:
         from chapiteau.run.logic.status import SupervisorStatus
 
         return SupervisorStatus.from_dict(self._get("/v1/status"))
+
+    def services(self) -> list[dict[str, Any]]:
+        """The services in few words, the quickest answer: name, state, ready, wanted, pids."""
+        return list(self._get("/v1/services")["services"])
 
     def command(
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any

@@ -17,6 +17,10 @@ class Port(Protocol):
         """The state now."""
         ...
 
+    def services(self) -> dict[str, Any]:
+        """The services in few words, as logic/brief.py describes them."""
+        ...
+
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
     ) -> Outcome:

@@ -53,6 +53,10 @@ class Handlers:
         """The whole state."""
         return _json(self._port.status())
 
+    async def services(self, request: Request) -> Answer:
+        """The services in few words."""
+        return _plain(self._port.services())
+
     async def service(self, request: Request) -> Answer:
         """One service."""
         services = self._port.status().services

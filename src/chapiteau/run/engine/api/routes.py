@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from chapiteau.run.logic.brief import BriefServices
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
@@ -95,6 +96,14 @@ ROUTES: Final = (
         handler="status",
         summary="The whole state.",
         answer=SupervisorStatus,
+    ),
+    Route(
+        method="GET",
+        path="/v1/services",
+        verb="status",
+        handler="services",
+        summary="The services in few words: for those who ask often.",
+        answer=BriefServices,
     ),
     Route(
         method="GET",

@@ -14,6 +14,7 @@ from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.unix import control_path, forget_control
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
+from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
@@ -269,6 +270,10 @@ class Supervisor:
     def status(self) -> SupervisorStatus:
         """The state now."""
         return picture(self, self._meter)
+
+    def services(self) -> dict[str, Any]:
+        """The services in few words."""
+        return in_brief(self.runners.values())
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
