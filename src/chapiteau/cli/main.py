@@ -3,44 +3,21 @@
 import os
 import signal
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-import click
-
-from chapiteau.cli.groups import COMMANDS, SECTIONS
+from chapiteau.cli.quick import understand
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.plumbing.lazygroup import LazyGroup
 
-__all__ = ["main", "run"]
-
-
-@click.command(
-    cls=LazyGroup,
-    table=COMMANDS,
-    context_settings={"help_option_names": ["-h", "--help"], "obj": SECTIONS},
-    epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
-)
-@click.version_option(package_name="chapiteau", prog_name="chapiteau")
-def main() -> None:
-    """Build, deploy and run web services in Python, and prove that they scale.
-
-    \b
-    chapiteau up                  start what chapiteau.toml says, logs in colour
-    chapiteau status              what runs, and what is wrong
-    chapiteau load capacity URL   how much does it carry within its objective?
-    """
+__all__ = ["run"]
 
 
 def run() -> NoReturn:
     """Entry point: exit codes as in docs/reference/exit-codes.md."""
     try:
-        code: Any = main(standalone_mode=False)
-    except click.exceptions.Exit as exc:
-        code = exc.exit_code
-    except click.ClickException as exc:
-        exc.show()
-        code = exc.exit_code
-    except (click.Abort, KeyboardInterrupt):
+        asked = understand(sys.argv[1:])
+        code: Any = _whole() if asked is None else _function(asked[0])(**asked[1])
+    except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     except ChapiteauError as exc:
         _complain(exc)
@@ -53,7 +30,36 @@ def run() -> NoReturn:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _function(target: str) -> Callable[..., Any]:
+    import importlib
+
+    module, _, name = target.partition(":")
+    found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _whole() -> Any:
+    """Everything that click understands, and its help."""
+    import click
+
+    from chapiteau.cli.tree import main
+
+    try:
+        return main(standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        return exc.exit_code
+    except click.ClickException as exc:
+        exc.show()
+        return exc.exit_code
+    except click.Abort:
+        return 128 + signal.SIGINT
+
+
 def _complain(error: ChapiteauError) -> None:
-    click.secho(f"error: {error.what}", fg="red", err=True)
+    from chapiteau.plumbing.console import colour_wanted
+
+    text = f"error: {error.what}"
+    print(f"\033[31m{text}\033[0m" if colour_wanted(sys.stderr) else text, file=sys.stderr)
     if error.hint:
-        click.echo(f"  → {error.hint}", err=True)
+        print(f"  → {error.hint}", file=sys.stderr)
+    sys.stderr.flush()

@@ -2,7 +2,6 @@
 
 import click
 
-from chapiteau.plumbing.project import find_config
 from chapiteau.run.commands.options import config_option, service_names
 
 __all__ = ["command"]
@@ -11,7 +10,7 @@ __all__ = ["command"]
 @click.command("daemon")
 @click.argument("names", nargs=-1, shell_complete=service_names)
 @config_option
-def command(names: tuple[str, ...], config: str | None) -> None:
+def command(names: tuple[str, ...], config: str | None) -> int:
     """Become the supervisor in this process, for systemd and other supervisors above us.
 
     It tells readiness by sd_notify, stops everything at TERM and follows the changed file at HUP.
@@ -20,8 +19,6 @@ def command(names: tuple[str, ...], config: str | None) -> None:
     \b
     ExecStart=/srv/shop/.venv/bin/chapiteau run daemon --config /srv/shop/chapiteau.toml
     """
-    from chapiteau.run.engine.config import load_config
-    from chapiteau.run.engine.inplace import become_keeper
+    from chapiteau.run.engine.inplace import daemon
 
-    found = load_config(find_config(config))
-    become_keeper(found.path, found.spec, names)
+    return daemon(names, config)

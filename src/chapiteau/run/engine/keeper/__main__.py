@@ -1,4 +1,7 @@
-"""`… start FLAG WORDS` prepares the process; `run …` and `resume FD` are the keeper."""
+"""`… start FLAG WORDS` prepares the process; `run …` and `resume FD` are the keeper.
+
+`with PID FD run …` is a keeper whose first brain is there already, at the other end of FD.
+"""
 
 import os
 import sys
@@ -35,8 +38,11 @@ def _main(what: str, argv: list[str]) -> int:
         _start(argv)
     if what == "resume":
         return Keeper.resumed(int(argv[0])).run()
-    run_dir, owner, lock, *brain = argv
+    first = argv[:2] if what == "with" else []
+    run_dir, owner, lock, *brain = argv[3:] if first else argv
     made = Keeper(brain, run_dir, int(owner), int(lock))
+    if first:
+        made.adopt_brain(*map(int, first))
     if int(lock) >= 0:
         os.close(int(lock))  # it has its copy, with a number that no child uses
     return made.run()

@@ -216,6 +216,13 @@ class Keeper:
         self._since = self._heard = self._pinged = time.monotonic()
         self._poll.register(ours, select.POLLIN)
 
+    def adopt_brain(self, pid: int, link: int) -> None:
+        """A brain that was forked before we became the keeper is our first."""
+        os.set_inheritable(link, False)
+        self.brain_pid, self.brain_starts, self.link = pid, 1, socket.socket(fileno=link)
+        self.link.setblocking(False)
+        self._since = self._heard = self._pinged = time.monotonic()
+
     def _brain_died(self, end: Message) -> None:
         while self._on_message():  # what it asked before it died was asked
             pass

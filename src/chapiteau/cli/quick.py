@@ -1,0 +1,79 @@
+"""The commands that programs call a hundred times an hour, without a library's price.
+
+click costs 45 ms before it knows what was asked (docs/decisions/0041). What is understood here
+completely is done at once; anything else, and every mistake, is click's to answer.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["QUICK", "Quick", "understand"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quick:
+    """A command: the function `deed` ("module:name") and its parameters besides `names`."""
+
+    deed: str
+    standard: Mapping[str, Any]  # parameter → what it is when not given
+    flags: Mapping[str, str]  # option without a value → parameter
+    values: Mapping[str, str]  # option with one → parameter
+    choices: Mapping[str, Sequence[str]]
+
+
+_CONFIG: Final = {"-c": "config", "--config": "config"}
+_STATUS: Final = Quick(
+    deed="chapiteau.run.commands.showing.state:show",
+    standard={"config": None, "json_wanted": False, "output": "table"},
+    flags={"--json": "json_wanted"},
+    values={**_CONFIG, "-o": "output", "--output": "output"},
+    choices={"output": ("table", "wide", "brief", "json", "name")},
+)
+_DAEMON: Final = Quick(
+    deed="chapiteau.run.engine.inplace:daemon",
+    standard={"config": None},
+    flags={},
+    values=_CONFIG,
+    choices={},
+)
+QUICK: Final[Mapping[tuple[str, ...], Quick]] = {
+    ("status",): _STATUS,
+    ("run", "status"): _STATUS,
+    ("run", "daemon"): _DAEMON,
+}
+
+
+def understand(words: Sequence[str], env: Mapping[str, str] = os.environ) -> Any:
+    """(deed, its arguments) when these words are a quick command in plain spelling, else None."""
+    if "_CHAPITEAU_COMPLETE" in env:
+        return None
+    for length in (1, 2):
+        if (quick := QUICK.get(tuple(words[:length]))) is not None:
+            given = _read(quick, list(words[length:]))
+            if given is None:
+                return None
+            given["config"] = given["config"] or env.get("CHAPITEAU_CONFIG") or None
+            return quick.deed, given
+    return None
+
+
+def _read(quick: Quick, words: list[str]) -> dict[str, Any] | None:
+    given: dict[str, Any] = dict(quick.standard)
+    names: list[str] = []
+    while words:
+        word = words.pop(0)
+        option, equals, value = word.partition("=") if word.startswith("--") else (word, "", "")
+        if word in quick.flags:
+            given[quick.flags[word]] = True
+        elif option in quick.values and (equals or words):
+            name = quick.values[option]
+            given[name] = value if equals else words.pop(0)
+            if given[name] not in quick.choices.get(name, (given[name],)):
+                return None
+        elif word.startswith("-") or not word:
+            return None
+        else:
+            names.append(word)
+    return {**given, "names": tuple(names)}
