@@ -11,11 +11,12 @@ from chapiteau.plumbing.processes import is_alive
 __all__ = ["living_holder", "lock_file", "write_atomic"]
 
 
-def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_atomic(path: Path, data: bytes, *, mode: int = 0o644, lasting: bool = True) -> None:
     """Replace the file's content so that a reader, or a crash, sees the old or the new, never half.
 
     Temporary file in the same folder, fsync, rename, fsync of the folder. Raises OSError; the old
-    file then stands untouched and nothing is left beside it.
+    file then stands untouched and nothing is left beside it. What need not outlive a fall of the
+    machine (not `lasting`) spares the disk both fsyncs.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -25,7 +26,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
             view = memoryview(data)
             while view:
                 view = view[os.write(handle, view) :]
-            os.fsync(handle)
+            if lasting:
+                os.fsync(handle)
         finally:
             os.close(handle)
         draft.replace(path)
@@ -33,6 +35,8 @@ def write_atomic(path: Path, data: bytes, *, mode: int = 0o644) -> None:
         with contextlib.suppress(OSError):
             draft.unlink()
         raise
+    if not lasting:
+        return
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)

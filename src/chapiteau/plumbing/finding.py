@@ -5,9 +5,21 @@ from typing import Final
 
 from chapiteau.core.errors import NotFoundError
 
-__all__ = ["FILE_NAME", "find_config"]
+__all__ = ["FILE_NAME", "find_config", "may_say"]
 
 FILE_NAME: Final = "chapiteau.toml"
+
+
+def may_say(path: Path, *words: str) -> bool:
+    """Whether a file could give any of these keys, by itself or by files that it includes.
+
+    A look at its bytes: reading a big file as TOML costs more than whatever one asks it for.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError:
+        return True
+    return b"\\" in text or any(word.encode() in text for word in ("include", *words))
 
 
 def find_config(given: str | Path | None = None, start: Path | None = None) -> Path:

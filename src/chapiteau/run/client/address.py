@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from chapiteau.core.errors import UsageError
-from chapiteau.plumbing.finding import find_config
+from chapiteau.plumbing.finding import find_config, may_say
 from chapiteau.plumbing.unix import control_path
 
 __all__ = ["lock_of", "run_dir_of", "socket_of"]
@@ -15,7 +15,7 @@ def run_dir_of(config: Path) -> Path:
     It must work while the file is being edited: one that can't be read as TOML counts as one
     with the default.
     """
-    if not _may_be_named(config):
+    if not may_say(config, "run_dir"):
         return (config.parent / ".chapiteau").absolute()
     from chapiteau.plumbing.project import read_project
 
@@ -24,15 +24,6 @@ def run_dir_of(config: Path) -> Path:
     except UsageError:
         named = None
     return (config.parent / (named if isinstance(named, str) else ".chapiteau")).absolute()
-
-
-def _may_be_named(config: Path) -> bool:
-    """Whether the file could name another folder: reading a big one costs more than asking."""
-    try:
-        text = config.read_bytes()
-    except OSError:
-        return True
-    return b"run_dir" in text or b"include" in text or b"\\" in text
 
 
 def socket_of(config: str | Path | None = None) -> Path:

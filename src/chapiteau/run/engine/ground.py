@@ -52,6 +52,7 @@ class Ground:
         self.hooks = Hooks(spawner, self.say)
         self._link, self._spawner, self._output, self._events = link, spawner, output, events
         self._tasks: set[asyncio.Task[None]] = set()
+        self._environ = dict(os.environ)  # of probes
         self._spawning = 0
         self._early: dict[str, dict[str, Any]] = {}  # ends of processes that `spawn` still awaits
 
@@ -128,7 +129,7 @@ class Ground:
         around = self._spawner.around
         return ProbeContext(
             addresses={name: fact.address for name, fact in around.sockets.items()},
-            env=dict(os.environ),
+            env=self._environ,
             cwd=str(self._spawner.cwd(spec)),
         )
 

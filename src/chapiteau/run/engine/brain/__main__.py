@@ -9,7 +9,7 @@ import resource
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_SOON = 0.5  # seconds after a start in which a further brain would read the file again
+
 
 def _the_spec(
     config: Path, run_dir: Path, known: Spec | None, *, first: bool
@@ -34,9 +36,9 @@ def _the_spec(
     before = None if first else running_spec(run_dir)
     if before is not None:
         return before
-    spec = known or load_config(config).spec
-    save_running_spec(run_dir, spec)
-    return spec, {}
+    with contextlib.suppress(OSError):
+        (run_dir / "applied.json").unlink()  # of an earlier supervisor
+    return known or load_config(config).spec, {}
 
 
 async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec | None) -> int:
@@ -47,10 +49,13 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec 
     try:
         spec, changed = _the_spec(config, run_dir, known, first=first)
         supervisor = Supervisor(spec, config, run_dir, link)
-        take_over(supervisor, changed)
+        if changed:
+            take_over(supervisor, changed)
         supervisor.own_services = own_services(config, run_dir, spec.plugin)
         link.on_gone = functools.partial(rescue, supervisor)
         await supervisor.begin(only)
+        if first:  # not before: services are waiting
+            asyncio.get_running_loop().call_later(_SOON, _save, supervisor)
         control = await _open_control(supervisor)
     except ChapiteauError as exc:
         _leave_word(run_dir, exc)
@@ -67,26 +72,21 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec 
     return ending.code
 
 
+def _save(supervisor: Supervisor) -> None:
+    save_running_spec(supervisor.run_dir, supervisor.base, supervisor.overrides)
+
+
 async def _open_control(supervisor: Supervisor) -> "ControlServer":
-    """The control API. Importing its server takes longer than starting a hundred processes, so
-    that happens beside the loop, while they start."""
+    """The control API. It is imported while the keeper is busy with the first processes."""
     await asyncio.sleep(0)
-    control = await asyncio.to_thread(_import_control)
     from chapiteau.plumbing.unix import control_path
+    from chapiteau.run.engine.control import serve
     from chapiteau.run.engine.identity import access_of
 
     path = control_path(supervisor.run_dir, create=True)
-    server: ControlServer = await control.serve(
-        supervisor, path, access_of(supervisor.spec.project)
-    )
+    server = await serve(supervisor, path, access_of(supervisor.spec.project))
     supervisor.on_roles = server.admit
     return server
-
-
-def _import_control() -> Any:
-    import chapiteau.run.engine.control
-
-    return chapiteau.run.engine.control
 
 
 def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.fields import read
+from chapiteau.plumbing.finding import may_say
 from chapiteau.plumbing.project import read_project
 from chapiteau.run.logic.spec import Plugin, Service
 
@@ -25,7 +26,7 @@ def own_services(
     Each is a process of its own: its faults stay there.
     """
     found = {name: plugin_service(config, name, one) for name, one in (plugins or {}).items()}
-    if _enabled(config, "dash") or _enabled(config, "hub"):
+    if may_say(config, "dash", "hub") and (_enabled(config, "dash") or _enabled(config, "hub")):
         found[DASHBOARD] = _service(config, "dash", "serve")
     if (run_dir / "node" / "hub.json").exists():
         found[NODE] = _service(config, "node", "run")

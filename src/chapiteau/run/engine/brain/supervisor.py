@@ -82,6 +82,7 @@ class Supervisor:
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
         self._beside: dict[str, Beside] = {}
+        self._waiting: set[str] = set()  # services that wait for others
         self._drops: dict[Stream, tuple[float, int]] = {}
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────
@@ -199,20 +200,25 @@ class Supervisor:
 
     def _after_change(self, runner: Runner) -> None:
         self._roll.changed(self)
-        for name in self._waiting_for(runner.name):
-            self.runners[name].look_again()
+        self._wake_waiting(runner)
         if self._wanted is not None and not self.ending.begun:
             done = runner.spec.one_shot and runner.state == "completed"
             self._wanted.put(runner.name, {**runner.facts(), "completed": done})
         self.ending.look_at(runner)
 
-    def _waiting_for(self, name: str) -> list[str]:
-        """Services that wait, and this one is among what they may wait for."""
-        return [
-            other.name
-            for other in self.runners.values()
-            if other.waiting and (name in other.spec.needs or name in other.spec.after)
-        ]
+    def _wake_waiting(self, runner: Runner) -> None:
+        """Services that wait, and this one is among what they may wait for, look again."""
+        if not runner.waiting:
+            self._waiting.discard(runner.name)
+        elif runner.name not in self._waiting:
+            self._waiting.add(runner.name)
+            runner.look_again()  # what it waits for may have come before we knew that it waits
+        for name in tuple(self._waiting):
+            other = self.runners.get(name)
+            if other is None:
+                self._waiting.discard(name)
+            elif runner.name in other.spec.needs or runner.name in other.spec.after:
+                other.look_again()
 
     @property
     def notify_fd(self) -> int:

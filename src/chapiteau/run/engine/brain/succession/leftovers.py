@@ -43,7 +43,7 @@ class Roll:
         alive = [[one.pid, one.start] for one, _ in entries if one.alive]
         data = json.dumps({"boot": _boot_id(), "processes": alive}).encode()
         with contextlib.suppress(OSError):
-            write_atomic(self._path, data, mode=0o600)
+            write_atomic(self._path, data, mode=0o600, lasting=False)
 
     def read(self) -> list[int]:
         """Pids of those on the list that are still the same processes."""

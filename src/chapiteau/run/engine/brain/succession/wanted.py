@@ -17,7 +17,7 @@ from chapiteau.run.engine.link import KeeperLink
 __all__ = ["Wanted"]
 
 _SCHEMA = 1
-_CALM = 0.05  # seconds: many changes at once are written once
+_CALM = 0.2  # seconds: many changes at once are written once
 
 
 class Wanted:
@@ -52,7 +52,7 @@ class Wanted:
 
     def _write(self) -> None:
         self._timer = None
-        text = json.dumps({"schema": _SCHEMA, "services": self._now}, indent=1)
+        text = json.dumps({"schema": _SCHEMA, "services": self._now})
         # A full disk costs the memory of a reboot, not the service: the notes are still there.
         with contextlib.suppress(OSError):
             write_atomic(self._path, text.encode(), mode=0o600)
