@@ -6,7 +6,7 @@ from typing import Final
 from chapiteau.core.fields import Duration, setting
 from chapiteau.core.problems import Problem
 
-__all__ = ["Dash", "HubSettings", "is_loopback", "refusals"]
+__all__ = ["Dash", "HubSettings", "Nats", "is_loopback", "refusals"]
 
 _LOOPBACK: Final = ("localhost", "127.", "::1", "[::1]")
 
@@ -38,6 +38,23 @@ class Dash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Nats:
+    """[hub.nats] — meet the nodes at a NATS server: several hubs, of which one leads."""
+
+    url: str = setting(
+        "",
+        help="The server, or several with commas. Empty: nodes dial this hub itself.",
+        example='url = "tls://nats.example.org:4222"',
+    )
+    monitor: str = setting(
+        "", help="http://HOST:PORT where the server shows its settings; without it it is refused."
+    )
+    creds: str = setting("", help="File with this hub's credentials; relative to the file.")
+    ca: str = setting("", help="PEM file with the CA of the server's certificate.")
+    prefix: str = setting("chapiteau", help="First words of every subject; one per fleet.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubSettings:
     """[hub] — let other servers join this dashboard."""
 
@@ -49,6 +66,7 @@ class HubSettings:
         help="How nodes reach this server: host:port. Default: its host name and the port.",
         example='address = "ops.example.org:8843"',
     )
+    nats: Nats = setting(factory=Nats, help="A NATS server between hubs and nodes.")
 
 
 def is_loopback(host: str) -> bool:

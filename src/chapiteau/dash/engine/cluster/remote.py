@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from chapiteau.dash.engine.cluster.link import Link
+from chapiteau.dash.engine.cluster.patience import Patience
 from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.logic.plane import Order
@@ -17,7 +18,7 @@ __all__ = ["RemoteNode"]
 _SOON: Final = 10.0  # seconds for an answer
 _FETCH: Final = 20.0
 _ACCEPT: Final = 30.0  # seconds in which a command must be taken on, else it expires
-_COMMAND: Final = 600.0  # seconds in which a taken command may run
+_CONFIG: Final = 600.0  # seconds in which a file may be applied
 
 
 class RemoteNode:
@@ -99,7 +100,7 @@ class RemoteNode:
 
     async def send(self, order: Order, accepted: Callable[[], None]) -> dict[str, Any]:
         """The outcome. When the link breaks, it is asked for again under the same id."""
-        patience = _Patience(self.name, order.ttl)
+        patience = Patience(self.name, order.ttl)
         while True:
             try:
                 async with asyncio.timeout_at(patience.deadline) as timer:
@@ -121,7 +122,7 @@ class RemoteNode:
     async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
         """Plan or apply the node's own file."""
         found: dict[str, Any] = await self._up().call(
-            "config", {"dry_run": dry_run, "who": who}, within=_COMMAND
+            "config", {"dry_run": dry_run, "who": who}, within=_CONFIG
         )
         return found
 
@@ -143,34 +144,3 @@ class RemoteNode:
                 hint="on the server: chapiteau node status, and chapiteau up",
             )
         return self._link
-
-
-class _Patience:
-    """How long a command may wait: first to be taken on, then to be done."""
-
-    def __init__(self, name: str, ttl: float) -> None:
-        self._name = name
-        self._loop = asyncio.get_running_loop()
-        self._taken = False
-        self.deadline = self._loop.time() + ttl
-
-    def left(self) -> float:
-        """Seconds until it expires."""
-        return max(0.0, self.deadline - self._loop.time())
-
-    def accepted(self) -> bool:
-        """The node has taken it on; true the first time. Then it has longer."""
-        if self._taken:
-            return False
-        self._taken = True
-        self.deadline = self._loop.time() + _COMMAND
-        return True
-
-    def over(self) -> NodeAwayError:
-        """What to tell when time is up."""
-        if self._taken:
-            return NodeAwayError(
-                f"{self._name} took the command on and has not told its end",
-                hint="look at its events before you try again",
-            )
-        return NodeAwayError(f"{self._name} is not connected: the command expired, undone")

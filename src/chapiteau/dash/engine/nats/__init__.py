@@ -1,0 +1,1 @@
+"""Hubs and nodes that meet at a NATS server: the same contract, outgrown."""

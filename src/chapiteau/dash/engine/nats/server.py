@@ -1,0 +1,194 @@
+"""The connection to a NATS server, after a look whether it keeps what it acknowledges."""
+
+import asyncio
+import json
+import ssl
+import urllib.request
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.errors import ChapiteauError, UnreachableError
+from chapiteau.core.problems import raise_problems
+from chapiteau.dash.logic.natsrules import Names, ServerFacts, server_problems, url_problems
+
+__all__ = ["NatsPlace", "Wire", "connect", "whole"]
+
+_SOON: Final = 5.0  # seconds for an answer of the server
+_ACK: Final = 2.0  # seconds for an acknowledgement
+_ORDERS_KEPT: Final = 60.0  # seconds; far longer than an order may wait
+_EVENTS_KEPT: Final = 7 * 86_400.0
+_EVENTS_EACH: Final = 10_000  # events of one node
+_EVENTS_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsPlace:
+    """Where and as whom; as [hub.nats] says, with whole paths."""
+
+    url: str
+    monitor: str = ""
+    creds: Path | None = None
+    ca: Path | None = None
+    prefix: str = "chapiteau"
+
+
+class Wire:
+    """An open connection, and what things are called there."""
+
+    def __init__(self, nc: Any, names: Names) -> None:
+        self.nc = nc
+        self.js = nc.jetstream(timeout=_ACK)
+        self.names = names
+        self._buckets: dict[str, Any] = {}
+
+    async def bucket(self, kind: str) -> Any:
+        """A key-value bucket; a hub's `connect` has made it. Raises what NATS raises."""
+        if kind not in self._buckets:
+            self._buckets[kind] = await self.js.key_value(self.names.bucket(kind))
+        return self._buckets[kind]
+
+    async def publish(self, subject: str, data: bytes) -> None:
+        """Send and forget. Raises what NATS raises."""
+        await whole(self.nc.publish(subject, data))
+
+    async def close(self) -> None:
+        """Hang up."""
+        await self.nc.close()
+
+
+async def whole(call: Awaitable[Any]) -> Any:
+    """A call of the client's, after which a cancelled task ends.
+
+    nats-py swallows a cancellation that comes while it flushes, and makes another error of one that
+    comes after it was closed: a loop would go on for ever.
+    """
+    try:
+        return await call
+    finally:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+
+
+async def connect(place: NatsPlace, *, keeps: bool, name: str) -> Wire:
+    """Connect; reconnects by itself from then on.
+
+    `keeps`: make sure first that the server keeps acknowledged writes, and make the streams.
+    Raises UnreachableError, InvalidInputError with every reason for which it is refused.
+    """
+    problems = url_problems(place.url, has_ca=place.ca is not None)
+    raise_problems("hub.nats", problems)
+    nc = await _dial(place, name)
+    wire = Wire(nc, Names(place.prefix))
+    try:
+        if keeps:
+            facts = await _facts(place, wire)
+            raise_problems("hub.nats", server_problems(facts))
+            await _make(wire)
+    except BaseException:
+        await nc.close()
+        raise
+    return wire
+
+
+async def _dial(place: NatsPlace, name: str) -> Any:
+    nats = _nats()
+    options: dict[str, Any] = {
+        "servers": [one.strip() for one in place.url.split(",")],
+        "name": name,
+        "max_reconnect_attempts": -1,
+        "reconnect_time_wait": 0.5,
+        "connect_timeout": _SOON,
+        "error_cb": _quiet,
+        "ping_interval": 5,
+        "max_outstanding_pings": 3,
+    }
+    if place.creds:
+        options["user_credentials"] = str(place.creds)
+    if place.ca or "tls://" in place.url:
+        options["tls"] = ssl.create_default_context(cafile=str(place.ca) if place.ca else None)
+    try:
+        async with asyncio.timeout(_SOON * 2):
+            return await nats.connect(**{**options, "allow_reconnect": True})
+    except (OSError, TimeoutError, nats.errors.Error) as exc:
+        raise UnreachableError(
+            f"the NATS server at {_bare(place.url)} can't be reached: {exc or type(exc).__name__}",
+            hint="does it run, and do address and credentials fit?",
+        ) from exc
+
+
+async def _quiet(_: Exception) -> None:
+    """Reconnecting is what the client does by itself; each call tells its own failure."""
+
+
+async def _facts(place: NatsPlace, wire: Wire) -> ServerFacts:
+    varz = await asyncio.to_thread(_varz, place.monitor) if place.monitor else None
+    jetstream = True
+    storage: dict[str, str] = {}
+    nats = _nats()
+    try:
+        await wire.js.account_info()
+        for info in await wire.js.streams_info():
+            if info.config.name.removeprefix("KV_").startswith(wire.names.stem + "_"):
+                storage[info.config.name] = str(info.config.storage.value)
+    except nats.errors.Error:
+        jetstream = False
+    version = str(wire.nc.connected_server_version).rpartition("v")[2].rstrip(">")
+    return ServerFacts(version=version, jetstream=jetstream, varz=varz, storage=storage)
+
+
+def _varz(monitor: str) -> dict[str, Any] | None:
+    url = monitor.rstrip("/") + "/varz"
+    try:
+        with urllib.request.urlopen(url, timeout=_SOON) as answer:  # noqa: S310 — from our own file
+            found: dict[str, Any] = json.loads(answer.read(1 << 20))
+            return found
+    except (OSError, ValueError) as exc:
+        raise UnreachableError(
+            f"hub.nats.monitor: {url} does not answer ({exc})",
+            hint='in the server\'s file: http: "127.0.0.1:8222"',
+        ) from exc
+
+
+async def _make(wire: Wire) -> None:
+    from nats.js import api
+
+    names, file = wire.names, api.StorageType.FILE
+    streams = (
+        api.StreamConfig(
+            name=names.events,
+            subjects=[f"{names.prefix}.event.*"],
+            storage=file,
+            max_age=_EVENTS_KEPT,
+            max_msgs_per_subject=_EVENTS_EACH,
+            max_bytes=_EVENTS_BYTES,
+        ),
+        api.StreamConfig(
+            name=names.orders,
+            subjects=[f"{names.prefix}.order.*"],
+            storage=file,
+            max_age=_ORDERS_KEPT,
+        ),
+    )
+    for stream in streams:
+        await wire.js.add_stream(stream)
+    for kind in ("WANTED", "LEASES", "NODES"):
+        bucket = api.KeyValueConfig(bucket=names.bucket(kind), history=1, storage=file)
+        await wire.js.create_key_value(bucket)
+
+
+def _bare(url: str) -> str:
+    """Without a password."""
+    return ", ".join(one.rpartition("@")[2].strip() for one in url.split(","))
+
+
+def _nats() -> Any:
+    try:
+        import nats
+    except ImportError:
+        raise ChapiteauError(
+            "NATS needs the package nats-py", hint="pip install 'chapiteau[nats]'"
+        ) from None
+    return nats
