@@ -6,7 +6,21 @@
 """
 
 from chapiteau.service.engine.answering.streams import Event, EventStream, JsonLines, Stream
-from chapiteau.service.engine.auth import ApiKeyAuth, BasicAuth, BearerAuth
+from chapiteau.service.engine.auth import (
+    ApiKeyAuth,
+    AuthPolicy,
+    BasicAuth,
+    BearerAuth,
+    CertificateAuth,
+    CertificateSubject,
+    JwksFile,
+    JwksUrl,
+    JwtAuth,
+    OAuth2,
+    OAuthFlow,
+    OpenIdConnect,
+    TokenIdentity,
+)
 from chapiteau.service.engine.directives import includeme
 from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
 from chapiteau.service.engine.ratelimits import MemoryRates, SqliteRates
@@ -30,10 +44,11 @@ from chapiteau.service.logic.wire.ratelimit import RateLimit
 from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
 
 __all__ = [
-    "Answer", "ApiKeyAuth", "BasicAuth", "BearerAuth", "Body", "Callback", "Cookie", "CorsPolicy",
-    "Event", "EventStream", "Header", "JsonLines", "Link", "MemoryRates", "MemoryStore",
-    "NoSuchPageError", "Path", "Precondition", "ProblemError", "Query", "RateLimit", "Service",
-    "SqliteRates", "SqliteStore", "Stream", "UnknownVersionError", "Upload", "Versions",
-    "add_resource", "decode_cursor", "encode_cursor", "includeme", "link_header", "resource",
-    "view", "with_query",
+    "Answer", "ApiKeyAuth", "AuthPolicy", "BasicAuth", "BearerAuth", "Body", "Callback",
+    "CertificateAuth", "CertificateSubject", "Cookie", "CorsPolicy", "Event", "EventStream",
+    "Header", "JsonLines", "JwksFile", "JwksUrl", "JwtAuth", "Link", "MemoryRates", "MemoryStore",
+    "NoSuchPageError", "OAuth2", "OAuthFlow", "OpenIdConnect", "Path", "Precondition",
+    "ProblemError", "Query", "RateLimit", "Service", "SqliteRates", "SqliteStore", "Stream",
+    "TokenIdentity", "UnknownVersionError", "Upload", "Versions", "add_resource", "decode_cursor",
+    "encode_cursor", "includeme", "link_header", "resource", "view", "with_query",
 ]  # fmt: skip

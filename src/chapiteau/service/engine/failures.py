@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from pyramid.exceptions import URLDecodeError
-from pyramid.httpexceptions import HTTPException
+from pyramid.httpexceptions import HTTPException, HTTPForbidden
 
 from chapiteau.service.engine.answering.reply import (
     CORS_KEY,
@@ -12,6 +12,7 @@ from chapiteau.service.engine.answering.reply import (
     request_id,
     to_response,
 )
+from chapiteau.service.engine.auth import stranger
 from chapiteau.service.logic.problem import ProblemError, problem_for
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers
 
@@ -73,4 +74,6 @@ def _view(error: Any, request: Any) -> Any:
         if policy is not None:
             origin = request.environ.get("HTTP_ORIGIN")
             request.environ[CORS_KEY] = answer_headers(policy, origin)
+    if isinstance(error, HTTPForbidden) and (unknown := stranger(request)) is not None:
+        error = unknown
     return to_response(problem_reply(problem_of(error, request.environ), request.environ))

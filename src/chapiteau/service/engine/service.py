@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 import venusian
 
 from chapiteau.core.problems import did_you_mean
+from chapiteau.service.engine.auth import check_scopes
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.operation import Operation, OperationOptions, read_operation
 
@@ -113,6 +114,7 @@ class Service:
                 hint="give the second one another path, or remove it",
             )
         made = read_operation(method, self.path, handler, self._options(self._merged(options)))
+        check_scopes(made.options.auth, made.options.scopes, made.where)
         self.operations[method] = made
         return made
 

@@ -8,19 +8,25 @@ def write(identity: User, new: NewNote) -> Note: ...
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from chapiteau.core.problems import did_you_mean
+from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.wire.bearer import bearer_challenge, bearer_token, is_token
 
 __all__ = [
     "ApiKeyAuth",
     "AuthScheme",
     "BasicAuth",
     "BearerAuth",
+    "BearerScheme",
     "NotAllowedError",
     "NotKnownError",
+    "check_scopes",
     "identify",
+    "scopes_of",
 ]
 
 Environ = Mapping[str, Any]
@@ -60,28 +66,74 @@ class AuthScheme(Protocol):
         ...
 
 
-class BearerAuth:
+class BearerScheme:
+    """`Authorization: Bearer TOKEN`, and the answers that RFC 6750 asks for.
+
+    Subclasses say whom a token belongs to.
+    """
+
+    name = "bearer"
+    realm = "service"
+
+    def owner(self, token: str) -> Any:
+        """Whoever the token belongs to, or None. May raise NotKnownError that says why not."""
+        raise NotImplementedError
+
+    def document(self) -> dict[str, Any]:
+        """As OpenAPI has it."""
+        return {"type": "http", "scheme": "bearer"}
+
+    def identity(self, environ: Environ) -> Any:
+        """Whoever the token belongs to; None when there is none. Raises NotKnownError."""
+        token = bearer_token(str(environ.get("HTTP_AUTHORIZATION", "")))
+        if token is None:
+            return None
+        found = self.owner(token) if is_token(token) else None
+        if found is None:
+            raise self.refused("the token is not valid")
+        return found
+
+    def challenge(self) -> str:
+        """What is wanted; no error, since nothing was sent."""
+        return bearer_challenge(self.realm)
+
+    def refused(self, why: str) -> NotKnownError:
+        """401 for a token that was sent and is no good."""
+        header = bearer_challenge(self.realm, error="invalid_token", description=why)
+        return NotKnownError(why, headers={"WWW-Authenticate": header})
+
+    def lacking(self, scopes: Sequence[str], lacking: Sequence[str]) -> NotAllowedError:
+        """403 for a token without the scopes that an operation asks for."""
+        why = f"needs {', '.join(lacking)}"
+        header = bearer_challenge(
+            self.realm, error="insufficient_scope", description=why, scopes=scopes
+        )
+        return NotAllowedError(why, headers={"WWW-Authenticate": header})
+
+
+class BearerAuth(BearerScheme):
     """`Authorization: Bearer TOKEN` (RFC 6750); `verify` gives an identity or None."""
 
     def __init__(
-        self, verify: Callable[[str], Any], *, name: str = "bearer", form: str = ""
+        self,
+        verify: Callable[[str], Any],
+        *,
+        name: str = "bearer",
+        form: str = "",
+        realm: str = "service",
     ) -> None:
         self.name = name
+        self.realm = realm
         self._verify = verify
         self._form = form
 
-    def identity(self, environ: Environ) -> Any:
-        """Whoever the token belongs to."""
-        kind, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
-        return self._verify(token.strip()) if kind.lower() == "bearer" and token else None
-
-    def challenge(self) -> str:
-        """Which credentials are wanted."""
-        return "Bearer"
+    def owner(self, token: str) -> Any:
+        """What `verify` says."""
+        return self._verify(token)
 
     def document(self) -> dict[str, Any]:
         """As OpenAPI has it; `form` is "JWT", say."""
-        made = {"type": "http", "scheme": "bearer"}
+        made = super().document()
         return {**made, "bearerFormat": self._form} if self._form else made
 
 
@@ -141,21 +193,40 @@ class ApiKeyAuth:
         return {"type": "apiKey", "in": "header", "name": self._header}
 
 
-def identify(scheme: AuthScheme, scopes: tuple[str, ...], environ: Environ) -> Any:
-    """Who asks. Raises NotKnownError, or NotAllowedError when a scope is missing.
+def scopes_of(identity: Any) -> frozenset[str]:
+    """What an identity may do: its attribute or key `scopes`, a list or words in one text."""
+    if isinstance(identity, Mapping):
+        held: Any = identity.get("scopes", ())
+    else:
+        held = getattr(identity, "scopes", ())
+    return frozenset(held.split() if isinstance(held, str) else held)
 
-    Scopes are those of the identity: its attribute or key `scopes`.
-    """
+
+def identify(scheme: AuthScheme, scopes: tuple[str, ...], environ: Environ) -> Any:
+    """Who asks. Raises NotKnownError, or NotAllowedError when a scope is missing."""
     found = scheme.identity(environ)
     if found is None:
         raise NotKnownError(headers={"WWW-Authenticate": scheme.challenge()})
     if scopes:
-        given: Any = found
-        if isinstance(given, Mapping):
-            held: Any = given.get("scopes", ())
-        else:
-            held = getattr(given, "scopes", ())
+        held = scopes_of(found)
         lacking = [scope for scope in scopes if scope not in held]
+        if lacking and isinstance(scheme, BearerScheme):
+            raise scheme.lacking(scopes, lacking)
         if lacking:
             raise NotAllowedError(f"needs {', '.join(lacking)}")
     return found
+
+
+def check_scopes(scheme: Any, scopes: tuple[str, ...], where: str) -> None:
+    """Raises DeclarationError for a scope that nobody can hold: nobody asks, or it isn't listed."""
+    if scheme is None:
+        if scopes:
+            raise DeclarationError(f"{where}: scopes without auth=", hint="give auth= too")
+        return
+    known: frozenset[str] | None = getattr(scheme, "known_scopes", None)
+    for scope in scopes:
+        if known is not None and scope not in known:
+            raise DeclarationError(
+                f"{where}: {scheme.name} knows no scope {scope!r}",
+                hint=did_you_mean(scope, known) or "add it to the scopes of a flow",
+            )
