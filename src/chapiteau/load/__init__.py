@@ -16,17 +16,22 @@ from chapiteau.load.logic.scenario import scenario, setup, teardown
 
 if TYPE_CHECKING:
     from chapiteau.load.engine.crowd import Stage
+    from chapiteau.load.engine.helpers import auth
+    from chapiteau.load.engine.helpers.feeding import Feeder, feeder
     from chapiteau.load.engine.http.client import Options
     from chapiteau.load.engine.http.response import Response
     from chapiteau.load.engine.session import Session
 
 __all__ = [
     "ExchangeError",
+    "Feeder",
     "Options",
     "Response",
     "ScenarioError",
     "Session",
     "Stage",
+    "auth",
+    "feeder",
     "scenario",
     "setup",
     "teardown",
@@ -34,6 +39,9 @@ __all__ = [
 
 # The engine brings asyncio and ssl: who only lists results or asks for help must not pay for it.
 _ENGINE: Final = {
+    "Feeder": "chapiteau.load.engine.helpers.feeding",
+    "feeder": "chapiteau.load.engine.helpers.feeding",
+    "auth": "chapiteau.load.engine.helpers.auth",
     "Options": "chapiteau.load.engine.http.client",
     "Response": "chapiteau.load.engine.http.response",
     "Session": "chapiteau.load.engine.session",
@@ -44,4 +52,5 @@ _ENGINE: Final = {
 def __getattr__(name: str) -> Any:
     if name not in _ENGINE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_ENGINE[name]), name)
+    module = importlib.import_module(_ENGINE[name])
+    return module if _ENGINE[name].endswith(f".{name}") else getattr(module, name)

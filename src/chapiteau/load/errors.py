@@ -4,6 +4,7 @@ from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 
 __all__ = [
     "BadAnswerError",
+    "DataUsedUpError",
     "ExchangeError",
     "NoSuchResultError",
     "ScenarioError",
@@ -36,6 +37,10 @@ class ScenarioError(ChapiteauError):
     """The scenario itself is broken: nothing can be said about the service."""
 
     exit_code = 4
+
+
+class DataUsedUpError(ChapiteauError):
+    """A file of data that is used once has no row left: the load ends, and nothing is wrong."""
 
 
 class TargetNotAllowedError(RefusedError):

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.slow
 PAGES = [
     "how-to/load-from-openapi",
     "how-to/load-from-har-postman-curl",
+    "how-to/write-a-load-scenario",
     "how-to/migrate-from-molotov",
     "how-to/migrate-from-loads",
     "how-to/migrate-from-locust",

@@ -128,7 +128,7 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
             took = await team.run(order, totals, on_second)
     _refuse_broken(totals)
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
-    early = bool(aborted or interrupted or test.iterations)
+    early = bool(aborted or interrupted or test.iterations or totals.used_up)
     lasted = min(shape.seconds, took) if early else shape.seconds
     findings = judge(objectives, totals, lasted)
     verdict = run_verdict(findings, aborted, totals, lasted)

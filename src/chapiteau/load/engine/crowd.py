@@ -12,7 +12,12 @@ from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.session import Session
 from chapiteau.load.engine.user import User
-from chapiteau.load.errors import ExchangeError, ScenarioError, TargetNotAllowedError
+from chapiteau.load.errors import (
+    DataUsedUpError,
+    ExchangeError,
+    ScenarioError,
+    TargetNotAllowedError,
+)
 from chapiteau.load.logic.scenario import Play, Scenario
 from chapiteau.load.logic.tally import Tally
 
@@ -47,6 +52,7 @@ class Crowd:
         self.now: Callable[[], float] = client.now
         self.running = 0  # sessions on their way
         self.broken: Exception | None = None
+        self.used_up = ""  # which data has no more rows: no further session begins
         self._client = client
         self._play = play
         self._tally = tally
@@ -68,6 +74,11 @@ class Crowd:
         """Users there are, busy or not."""
         return len(self._users)
 
+    @property
+    def ended(self) -> bool:
+        """Whether no further session makes sense."""
+        return self.broken is not None or bool(self.used_up)
+
     # ── open model ────────────────────────────────────────────────────────────────────────────
     async def arrivals(self, moments: Iterator[float], stop: asyncio.Event) -> None:
         """Start a session at each moment (seconds after the tally's zero)."""
@@ -77,7 +88,7 @@ class Crowd:
         def ring() -> None:
             nonlocal due
             now = self.now()
-            while due is not None and not stop.is_set():
+            while due is not None and not stop.is_set() and not self.used_up:
                 at = self._tally.zero + due
                 if at > now + _NOW:
                     timer.at(at)
@@ -118,7 +129,7 @@ class Crowd:
         self._left = sessions
         await asyncio.sleep(max(0.0, self._tally.zero - self.now()))
         end = self._tally.zero + seconds
-        while (left := end - self.now()) > 0 and not stop.is_set() and self.broken is None:
+        while (left := end - self.now()) > 0 and not stop.is_set() and not self.ended:
             self._adjust(wanted(self.now() - self._tally.zero))
             if self._left == 0 and not self._occupied():
                 break
@@ -127,6 +138,8 @@ class Crowd:
 
     def more(self) -> bool:
         """Whether another session is wanted of a looping user; it counts as begun."""
+        if self.used_up:
+            return False
         if self._left is None:
             return True
         if self._left == 0:
@@ -174,12 +187,14 @@ class Crowd:
     # ── for users ─────────────────────────────────────────────────────────────────────────────
     def session(self, number: int) -> Session:
         """A session object for this user."""
-        return Session(
+        made = Session(
             self._client,
             user=number,
             seed=f"{self._seed}/{self._stage.worker}",
             shared=self._stage.shared,
         )
+        made.worker, made.workers = self._stage.worker, self._stage.workers
+        return made
 
     def free(self, user: User) -> None:
         """The user waits for its next session."""
@@ -206,7 +221,7 @@ class Crowd:
         tally.started += 1
         self.running += 1
         session.begin(lag)
-        good = False
+        good, counted = False, True
         try:
             for fixture in self._before:
                 await called(fixture.run, session)
@@ -216,12 +231,16 @@ class Crowd:
             good = True
         except _BROKEN as exc:
             self.broken = exc
+        except DataUsedUpError as exc:
+            self.used_up, counted = exc.what, False
+            tally.started -= 1
         except Exception as exc:  # noqa: BLE001 — whatever a user's scenario raises is a finding
             self._crashed(exc)
         finally:
             self.running -= 1
-            tally.ended += 1
-            tally.iteration(scenario.name, good=good)
+            if counted:
+                tally.ended += 1
+                tally.iteration(scenario.name, good=good)
         return good
 
     def _new(self) -> User:

@@ -37,6 +37,8 @@ class Session:
         self.state: dict[str, Any] = {}
         self.shared = shared
         self.user = user
+        self.worker, self.workers = 0, 1  # number of this load process, and how many there are
+        self.seed = seed
         self.iteration = 0
         self.tally = client.tally  # what the report counts from
         self.base = client.base

@@ -120,7 +120,7 @@ class Worker:
             reports.cancel()
         if crowd.broken is not None:
             raise crowd.broken
-        self.say({"is": "over", "cut": cut, **self._frame()})
+        self.say({"is": "over", "cut": cut, "used_up": crowd.used_up, **self._frame()})
 
     async def end(self, _order: dict[str, Any]) -> None:
         """Tear down and leave."""

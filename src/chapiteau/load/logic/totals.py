@@ -74,6 +74,7 @@ class Totals:
         self.running: dict[int, int] = {}  # second → sessions on their way at its end
         self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
         self.users = 0
+        self.used_up = ""  # which data ended the load
 
     # ── counting ──────────────────────────────────────────────────────────────────────────────
     def add(self, frame: Frame) -> None:
@@ -84,6 +85,7 @@ class Totals:
         for key in ("started", "ended", "dropped", "retried"):
             setattr(self, key, getattr(self, key) + frame[key])
         self.cut += frame.get("cut", 0)
+        self.used_up = self.used_up or frame.get("used_up", "")
         _add_pairs(self.iterations, frame["iterations"])
         _add_pairs(self.checks, frame["checks"])
         for what, count in frame["crashes"].items():

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from chapiteau.load.logic.data.picking import MISSING, form_fields, matched, picked
 from chapiteau.load.logic.http.content import charset, decoded
 from chapiteau.load.logic.http.http1 import Headers
 
@@ -58,6 +59,18 @@ class Response:
     def json(self) -> Any:
         """The body as JSON. Raises ValueError when it is none."""
         return json.loads(self.body)
+
+    def pick(self, path: str, default: Any = MISSING) -> Any:
+        """What the JSON body has at a path such as `items[0].id`. Raises LookupError."""
+        return picked(self.json(), path, default)
+
+    def match(self, pattern: str, default: Any = MISSING) -> str:
+        """The first group of a regular expression in the text. Raises LookupError."""
+        return matched(self.text(), pattern, default)
+
+    def form(self, number: int = 0) -> dict[str, str]:
+        """Fields of the page's form as they stand, hidden ones too. Raises LookupError."""
+        return form_fields(self.text(), number)
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.url} {len(self._body)} bytes>"

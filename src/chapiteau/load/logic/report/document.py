@@ -175,6 +175,8 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         notes.append(f"a load process used {peak * 100:.0f}% of a core: use more --processes")
     if totals.own_failures:
         notes.append(f"{totals.own_failures} requests failed for lack of ports or descriptors")
+    if totals.used_up:
+        notes.append(f"the load ended early: {totals.used_up}")
     if totals.cut:
         notes.append(f"{totals.cut} sessions were cut off at the end")
     limited = bool(totals.own_failures) or lag99 > _LATE or (peak > 0.97 and totals.dropped > 0)
