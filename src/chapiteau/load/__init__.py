@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from chapiteau.load.engine.crowd import Stage
     from chapiteau.load.engine.helpers import auth
     from chapiteau.load.engine.helpers.feeding import Feeder, feeder
+    from chapiteau.load.engine.hot.response import Response
     from chapiteau.load.engine.http.client import Options
-    from chapiteau.load.engine.http.response import Response
     from chapiteau.load.engine.session import Session
 
 __all__ = [
@@ -43,7 +43,7 @@ _ENGINE: Final = {
     "feeder": "chapiteau.load.engine.helpers.feeding",
     "auth": "chapiteau.load.engine.helpers.auth",
     "Options": "chapiteau.load.engine.http.client",
-    "Response": "chapiteau.load.engine.http.response",
+    "Response": "chapiteau.load.engine.hot.response",
     "Session": "chapiteau.load.engine.session",
     "Stage": "chapiteau.load.engine.crowd",
 }

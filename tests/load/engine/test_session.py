@@ -15,9 +15,9 @@ import trustme
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load import ExchangeError, Session
+from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
-from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.totals import Totals
@@ -27,15 +27,15 @@ from tests.support import wait_for_async
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("twin")]
 
 
 @asynccontextmanager
 async def session(base: str, **more: Any) -> AsyncIterator[Session]:
-    reactor = Reactor(asyncio.get_running_loop())
+    reactor = chosen().reactor(asyncio.get_running_loop())
     tally = Tally()
     tally.zero = time.monotonic()
-    client = Client(reactor, time.monotonic, tally, base=base, **more)
+    client = Client(reactor, tally, base=base, **more)
     made = Session(client, seed="test")
     made.begin(0.0)
     try:

@@ -4,11 +4,12 @@ import asyncio
 import inspect
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.hot.wakeup import Wakeup
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.session import Session
 from chapiteau.load.engine.user import User
@@ -18,13 +19,15 @@ from chapiteau.load.errors import (
     ScenarioError,
     TargetNotAllowedError,
 )
-from chapiteau.load.logic.scenario import Play, Scenario
+from chapiteau.load.logic.scenario import Fixture, Play, Scenario
 from chapiteau.load.logic.tally import Tally
 
 __all__ = ["Crowd", "Stage", "called"]
 
 # Sessions that are due within this time start at once: arming the timer takes as long.
 _NOW: Final = 0.00002
+# A user whose session failed without sending anything would spin; a person would wait, too.
+_AFTER_FAILURE: Final = 0.1
 _GLANCE: Final = 0.005  # seconds between two looks at who is still on the way
 # Frames that are not the scenario's: ours, and the assertions of unittest.
 _NOT_OWN: Final = ("/chapiteau/load/engine/", "/unittest/")
@@ -50,7 +53,7 @@ class Crowd:
     ) -> None:
         self.loop = client.loop
         self.now: Callable[[], float] = client.now
-        self.running = 0  # sessions on their way
+        self.wakeup: Callable[[asyncio.AbstractEventLoop], Wakeup] = client.kit.wakeup
         self.broken: Exception | None = None
         self.used_up = ""  # which data has no more rows: no further session begins
         self._client = client
@@ -78,6 +81,11 @@ class Crowd:
     def ended(self) -> bool:
         """Whether no further session makes sense."""
         return self.broken is not None or bool(self.used_up)
+
+    @property
+    def running(self) -> int:
+        """Sessions on their way, or about to begin."""
+        return sum(user.busy for user in self._users)
 
     # ── open model ────────────────────────────────────────────────────────────────────────────
     async def arrivals(self, moments: Iterator[float], stop: asyncio.Event) -> None:
@@ -168,12 +176,11 @@ class Crowd:
         cut = self.running
         for user in list(self._users):
             user.cut()
-        while self.running:  # noqa: ASYNC110
+        while self._occupied():  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE)
         return cut
 
     def _occupied(self) -> bool:
-        """Whether a session is on its way, or about to begin: `running` counts it only then."""
         return any(user.busy for user in self._users)
 
     async def close(self) -> None:
@@ -212,36 +219,51 @@ class Crowd:
         """The user's tear-down."""
         return await self._fixtures(session, "teardown")
 
-    async def iterate(self, session: Session, due: float) -> bool:
-        """One session; true when it came to its end."""
-        scenario = self._single or self._pick()
-        tally = self._tally
-        lag = self.now() - due
-        tally.lag.append(int(lag * 1_000_000))
-        tally.started += 1
-        self.running += 1
-        session.begin(lag)
-        good, counted = False, True
-        try:
-            for fixture in self._before:
-                await called(fixture.run, session)
-            await scenario.run(session)
-            for fixture in self._after:
-                await called(fixture.run, session)
-            good = True
-        except _BROKEN as exc:
-            self.broken = exc
-        except DataUsedUpError as exc:
-            self.used_up, counted = exc.what, False
-            tally.started -= 1
-        except Exception as exc:  # noqa: BLE001 — whatever a user's scenario raises is a finding
-            self._crashed(exc)
-        finally:
-            self.running -= 1
-            if counted:
-                tally.ended += 1
-                tally.iteration(scenario.name, good=good)
-        return good
+    async def perform(self, user: User, session: Session) -> None:
+        """The session that is due; while the user loops, one after the other.
+
+        One coroutine for all of it: what stands here runs for every session.
+        """
+        tally, lane, single = self._tally, session.lane, self._single
+        before, after = self._before, self._after
+        late = self.now() - user.due
+        while True:
+            scenario = single or self._pick()
+            tally.lag.append(int(late * 1_000_000) if late else 0)
+            tally.started += 1
+            if lane.begin(late):
+                session.undress()
+            good, counted = False, True
+            try:
+                if before:
+                    await self._session_fixtures(before, session)
+                await scenario.run(session)
+                if after:
+                    await self._session_fixtures(after, session)
+                good = True
+            except _BROKEN as exc:
+                self.broken = exc
+            except DataUsedUpError as exc:
+                self.used_up, counted = exc.what, False
+                tally.started -= 1
+            except Exception as exc:  # noqa: BLE001 — whatever a user's scenario raises is a finding
+                self._crashed(exc)
+            finally:
+                if counted:
+                    tally.ended += 1
+                    pair = tally.iterations.get(scenario.name)
+                    if pair is None:
+                        pair = tally.iterations[scenario.name] = [0, 0]
+                    pair[not good] += 1
+            if not user.looping or self.used_up or (self._left is not None and not self.more()):
+                return
+            if not lane.sent:
+                await asyncio.sleep(0 if good else _AFTER_FAILURE)
+            late = 0.0
+
+    async def _session_fixtures(self, fixtures: Iterable[Fixture], session: Session) -> None:
+        for fixture in fixtures:
+            await called(fixture.run, session)
 
     def _new(self) -> User:
         self._made += 1
@@ -274,7 +296,7 @@ class Crowd:
             except Exception as exc:  # noqa: BLE001 — as above
                 # The service may refuse a login under load: that is a failed session.
                 self._crashed(exc)
-                self._tally.iteration(f"{when} of a user", good=False)
+                self._tally.iterations.setdefault(f"{when} of a user", [0, 0])[1] += 1
                 return False
         return True
 

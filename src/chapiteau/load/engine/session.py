@@ -5,15 +5,18 @@ import random
 from collections.abc import Coroutine
 from typing import Any, Final, Unpack
 
-from chapiteau.load.engine.http.client import Client, Options, Prepared
-from chapiteau.load.engine.http.exchange import Exchange
-from chapiteau.load.engine.http.response import Response
+from chapiteau.load.engine.hot.exchange import Exchange
+from chapiteau.load.engine.hot.prepared import Prepared
+from chapiteau.load.engine.hot.response import Response
+from chapiteau.load.engine.http.client import Client, Options
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.cookies import CookieJar
 from chapiteau.load.logic.http.http1 import Headers
 
 __all__ = ["Session"]
+
+Answering = Coroutine[Any, Any, Response]
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CONTENT: Final = ("content-type", "content-encoding", "content-language")
@@ -31,15 +34,14 @@ class Session:
     def __init__(
         self, client: Client, *, user: int = 0, seed: str = "", shared: Any = None
     ) -> None:
-        self.headers: dict[str, str] = {}
-        self.cookies = CookieJar()
+        self.lane = client.kit.lane(self, client)
+        self._request = self.lane.request
         self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
         self.shared = shared
         self.user = user
         self.worker, self.workers = 0, 1  # number of this load process, and how many there are
         self.seed = seed
-        self.iteration = 0
         self.tally = client.tally  # what the report counts from
         self.base = client.base
         self.allowed = client.allowed
@@ -47,52 +49,52 @@ class Session:
         self._loop = client.loop
         self.now = self._now = client.now
         self._tally = client.tally
-        self._plain = client.plain
-        self._lag = 0.0
-        self._sent = 0
         self._seed = seed
         self._random: random.Random | None = None
+        self._random_of = 0
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────
-    def get(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def get(self, url: str, **options: Unpack[Options]) -> Answering:
         """GET. Raises ExchangeError when no answer comes; a bad status only counts."""
-        return self._send("GET", url, options)
+        return self._request("GET", url, options)
 
-    def post(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def post(self, url: str, **options: Unpack[Options]) -> Answering:
         """POST `json=` or `data=`."""
-        return self._send("POST", url, options)
+        return self._request("POST", url, options)
 
-    def put(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def put(self, url: str, **options: Unpack[Options]) -> Answering:
         """PUT `json=` or `data=`."""
-        return self._send("PUT", url, options)
+        return self._request("PUT", url, options)
 
-    def patch(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def patch(self, url: str, **options: Unpack[Options]) -> Answering:
         """PATCH `json=` or `data=`."""
-        return self._send("PATCH", url, options)
+        return self._request("PATCH", url, options)
 
-    def delete(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def delete(self, url: str, **options: Unpack[Options]) -> Answering:
         """DELETE."""
-        return self._send("DELETE", url, options)
+        return self._request("DELETE", url, options)
 
-    def head(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def head(self, url: str, **options: Unpack[Options]) -> Answering:
         """HEAD; redirects are not followed unless asked for."""
-        return self._send("HEAD", url, options)
+        return self._request("HEAD", url, options)
 
-    def options(self, url: str, **options: Unpack[Options]) -> Coroutine[Any, Any, Response]:
+    def options(self, url: str, **options: Unpack[Options]) -> Answering:
         """OPTIONS."""
-        return self._send("OPTIONS", url, options)
+        return self._request("OPTIONS", url, options)
 
-    def request(
-        self, method: str, url: str, **options: Unpack[Options]
-    ) -> Coroutine[Any, Any, Response]:
+    def request(self, method: str, url: str, **options: Unpack[Options]) -> Answering:
         """Any method."""
-        return self._send(method, url, options)
+        return self._request(method, url, options)
 
     # ── telling the report ────────────────────────────────────────────────────────────────────
     def check(self, good: object, label: str) -> bool:
         """Count whether something holds, without ending the session; gives it back as a bool."""
-        self._tally.check(label, good=bool(good))
-        return bool(good)
+        good = bool(good)
+        pair = self._tally.checks.get(label)
+        if pair is None:
+            pair = self._tally.checks[label] = [0, 0]
+        pair[not good] += 1
+        return good
 
     def counter(self, name: str, by: float = 1.0) -> None:
         """Add to a number of your own."""
@@ -113,7 +115,8 @@ class Session:
     @property
     def random(self) -> random.Random:
         """Chance that is the same in every run with the same seed."""
-        if self._random is None:
+        if self._random is None or self._random_of != self.iteration:
+            self._random_of = self.iteration
             self._random = random.Random(f"{self._seed}/{self.user}/{self.iteration}")  # noqa: S311
         return self._random
 
@@ -121,69 +124,68 @@ class Session:
     def settle(self) -> None:
         """The user's set-up is done: its cookies are where every session starts from."""
         self._start_cookies = self.cookies.copy()
+        self.lane.dressed = bool(self.cookies.kept)
 
     def begin(self, lag: float) -> None:
         """A new iteration begins, this many seconds later than it was meant to."""
-        self.iteration += 1
-        if self.cookies.kept or self._start_cookies.kept:
-            self.cookies = self._start_cookies.copy()
-        self._lag = lag
-        self._sent = 0
-        self._random = None
+        if self.lane.begin(lag):
+            self.undress()
+
+    def undress(self) -> None:
+        """Put back the cookies that a session starts with."""
+        self.lane.jar = self._start_cookies.copy()
+
+    @property
+    def iteration(self) -> int:
+        """Which session of this user it is, from 1."""
+        number: int = self.lane.iteration
+        return number
 
     @property
     def sent(self) -> int:
         """Requests of this iteration."""
-        return self._sent
+        sent: int = self.lane.sent
+        return sent
 
-    # ── the way of a request ──────────────────────────────────────────────────────────────────
-    async def _send(self, method: str, url: str, options: Options) -> Response:
-        prepared = None if options else self._plain.get((method, url))
-        if prepared is None:
-            prepared = self._client.prepare(method, url, options)
-        self._sent += 1
-        asked = self._now()
-        # The session's own lateness belongs to its first request: the service could have had
-        # it that much earlier.
-        intended = asked - self._lag
-        self._lag = 0.0
-        data = prepared.data
-        if self.headers or self.cookies.kept:
-            data = self._dressed(prepared)
-        exchange = Exchange(
-            self._loop, data, asked + prepared.timeout, prepared.bare, prepared.twice
-        )
-        prepared.origin.send(exchange)
-        try:
-            await exchange
-        except (ExchangeError, asyncio.CancelledError) as error:
-            self._failed(prepared, intended, error)
-            raise
+    @property
+    def headers(self) -> dict[str, str]:
+        """Headers that go with every request."""
+        headers: dict[str, str] = self.lane.headers
+        return headers
+
+    @headers.setter
+    def headers(self, headers: dict[str, str]) -> None:
+        self.lane.headers = headers
+
+    @property
+    def cookies(self) -> CookieJar:
+        """What the user's browser would hold."""
+        jar: CookieJar = self.lane.jar
+        return jar
+
+    @cookies.setter
+    def cookies(self, jar: CookieJar) -> None:
+        self.lane.jar = jar
+
+    # ── what is not the usual way of a request: hot/lane.py asks ──────────────────────────────
+    def prepare(self, method: str, url: str, options: Options) -> Prepared:
+        """A request that was not made before."""
+        return self._client.prepare(method, url, options)
+
+    def turned(self, prepared: Prepared, exchange: Exchange) -> bool:
+        """Take cookies from an answer; true when it points elsewhere and is to be followed."""
         head = exchange.head
         if b"set-cookie" in head or b"Set-Cookie" in head:
             self.cookies.take(prepared.address, Headers(head).all("set-cookie"))
-        if exchange.status in _REDIRECTS and prepared.follow:
-            exchange = await self._follow(prepared, exchange, intended)
-        return self._answered(prepared, exchange, intended)
+        return exchange.status in _REDIRECTS and prepared.follow
 
-    def _answered(self, prepared: Prepared, exchange: Exchange, intended: float) -> Response:
-        ended, status = exchange.ended, exchange.status
+    def refused(self, prepared: Prepared, response: Response, second: int) -> None:
+        """Count an answer that was not expected."""
         row = prepared.row
-        second = int(intended - self._tally.zero)
-        good = status < 400 if prepared.expect is None else status in prepared.expect
-        response = Response(status, exchange.head, exchange.body, good, prepared.address)
-        response.seconds = taken = ended - intended
-        response.service_seconds = served = ended - exchange.sent
-        row.latency[second].append(int(taken * _MILLION))
-        row.service.append(int(served * _MILLION))
-        row.statuses[status] += 1
-        row.received += len(exchange.body)
-        if not good:
-            row.bad[second] += 1
-            self._tally.sample(f"{row.name}: {status}", _excerpt(response))
-        return response
+        row.bad[second] += 1
+        self._tally.sample(f"{row.name}: {response.status}", _excerpt(response))
 
-    def _failed(self, prepared: Prepared, intended: float, error: BaseException) -> None:
+    def failed(self, prepared: Prepared, intended: float, error: BaseException) -> None:
         """No answer: it counts as bad, and the time waited for it is its latency."""
         row, now = prepared.row, self._now()
         if isinstance(error, ExchangeError):
@@ -200,7 +202,7 @@ class Session:
         row.failures[kind] += 1
         row.bad[second] += 1
 
-    def _dressed(self, prepared: Prepared) -> bytes:
+    def dressed(self, prepared: Prepared) -> bytes:
         """The request with this session's own headers and cookies."""
         lines = []
         present = prepared.head.lower()
@@ -212,7 +214,7 @@ class Session:
             lines.append(f"cookie: {cookies}\r\n")
         return prepared.head + "".join(lines).encode("latin-1", "replace") + b"\r\n" + prepared.body
 
-    async def _follow(self, prepared: Prepared, exchange: Exchange, intended: float) -> Exchange:
+    async def follow(self, prepared: Prepared, exchange: Exchange, intended: float) -> Exchange:
         """Go where answers point to, at most ten times; all of it counts as one request."""
         at, method, body = prepared.address, prepared.method, prepared.body
         for _ in range(_MOST_HOPS):
@@ -226,20 +228,25 @@ class Session:
                 options |= {"data": body, "headers": _content_fields(prepared)}
             hop = self._client.prepare(method, urls.redirected(at, location), options)
             at = hop.address
-            exchange = Exchange(
-                self._loop, self._dressed(hop), self._now() + hop.timeout, hop.bare, hop.twice
+            exchange = self._client.kit.exchange(
+                self._loop,
+                self.dressed(hop),
+                self._now() + hop.timeout,
+                hop.bare,
+                hop.twice,
+                hop.memo,
             )
             hop.origin.send(exchange)
             try:
                 await exchange
             except (ExchangeError, asyncio.CancelledError) as error:
-                self._failed(prepared, intended, error)
+                self.failed(prepared, intended, error)
                 raise
             self.cookies.take(at, Headers(exchange.head).all("set-cookie"))
         endless = ExchangeError(
             "redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}"
         )
-        self._failed(prepared, intended, endless)
+        self.failed(prepared, intended, endless)
         raise endless
 
 

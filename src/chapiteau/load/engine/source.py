@@ -7,7 +7,7 @@ from typing import Any
 from chapiteau.core.errors import NotFoundError
 from chapiteau.load.engine.compat import play_of_foreign
 from chapiteau.load.engine.compat.faces import imported
-from chapiteau.load.engine.http.response import Response
+from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.session import Session
 from chapiteau.load.logic.scenario import Play, Scenario, collect
 from chapiteau.load.logic.template import Answer, Flow, Seen

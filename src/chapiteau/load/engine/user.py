@@ -2,29 +2,26 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Protocol
 
-from chapiteau.load.engine.http.wakeup import Wakeup
+from chapiteau.load.engine.hot.wakeup import Wakeup
 from chapiteau.load.engine.session import Session
 
 __all__ = ["Stagehand", "User"]
-
-# A user whose session failed without sending anything would spin; a person would wait, too.
-_AFTER_FAILURE: Final = 0.1
 
 
 class Stagehand(Protocol):
     """What a user asks of whoever directs it."""
 
     loop: asyncio.AbstractEventLoop
-    now: Callable[[], float]
+    wakeup: Callable[[asyncio.AbstractEventLoop], Wakeup]
 
     def session(self, number: int) -> Session:
         """A session object for this user."""
         ...
 
-    def iterate(self, session: Session, due: float) -> Awaitable[bool]:
-        """Run one session; true when it came to its end."""
+    def perform(self, user: "User", session: Session) -> Awaitable[None]:
+        """Run the session that is due; while the user loops, one after the other."""
         ...
 
     def greet(self, session: Session) -> Awaitable[bool]:
@@ -33,10 +30,6 @@ class Stagehand(Protocol):
 
     def bid_farewell(self, session: Session) -> Awaitable[bool]:
         """The user's tear-down."""
-        ...
-
-    def more(self) -> bool:
-        """Whether another session of a looping user is wanted."""
         ...
 
     def free(self, user: "User") -> None:
@@ -51,13 +44,13 @@ class Stagehand(Protocol):
 class User:
     """Runs a session when called; with `looping`, one after the other until that is taken back."""
 
-    __slots__ = ("_call", "_cut", "_due", "_hand", "_leaving", "_number", "busy", "looping", "task")
+    __slots__ = ("_call", "_cut", "_hand", "_leaving", "_number", "busy", "due", "looping", "task")
 
     def __init__(self, hand: Stagehand, number: int) -> None:
         self._hand = hand
         self._number = number
-        self._call = Wakeup(hand.loop)
-        self._due = 0.0
+        self._call = hand.wakeup(hand.loop)
+        self.due = 0.0
         self._leaving = False
         self._cut = False
         self.busy = False
@@ -66,7 +59,7 @@ class User:
 
     def call(self, due: float) -> None:
         """Take a session that is due at this moment of the clock."""
-        self._due = due
+        self.due = due
         self.busy = True
         if self.task is None:
             self.task = self._hand.loop.create_task(self._live())
@@ -98,7 +91,10 @@ class User:
                 return
             session.settle()
             while not self._leaving:
-                await self._sessions(session)
+                try:
+                    await hand.perform(self, session)
+                except asyncio.CancelledError:
+                    self._was_cut()
                 if not self._leaving:
                     self._call.again()
                     self.busy = False
@@ -109,20 +105,9 @@ class User:
             self.busy = False
             hand.gone(self)
 
-    async def _sessions(self, session: Session) -> None:
-        due = self._due
-        while True:
-            try:
-                good = await self._hand.iterate(session, due)
-                if not self.looping or not self._hand.more():
-                    return
-                if not session.sent:
-                    await asyncio.sleep(0 if good else _AFTER_FAILURE)
-            except asyncio.CancelledError:
-                if not self._cut or self.task is None:
-                    raise  # the loop itself ends
-                # Cut off: only this session ends. The Task must not stay marked as cancelled.
-                self._cut = False
-                self.task.uncancel()
-                return
-            due = self._hand.now()
+    def _was_cut(self) -> None:
+        """Only this session ends, and the Task must not stay marked as cancelled."""
+        if not self._cut or self.task is None:
+            raise  # noqa: PLE0704 — called while it is handled: the loop itself ends
+        self._cut = False
+        self.task.uncancel()

@@ -27,9 +27,9 @@ from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.engine.compat.external import play_of_command
 from chapiteau.load.engine.crowd import Crowd, Stage, called
 from chapiteau.load.engine.documents import read_source, replay_of
+from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
-from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import arrivals
@@ -48,7 +48,7 @@ class Worker:
     def __init__(self, channel: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._loop = loop
-        self._reactor = Reactor(loop)
+        self._reactor = chosen().reactor(loop)
         self._tally = Tally()
         self._stop = asyncio.Event()
         self._cpu = time.process_time()
@@ -147,7 +147,6 @@ class Worker:
             wiring["resolve"] = tuple((host, address) for host, address in wiring["resolve"])
         return Client(
             self._reactor,
-            time.monotonic,
             self._tally,
             base=plan.get("base", ""),
             headers=plan.get("headers", {}),

@@ -8,7 +8,7 @@ run's start and mean the *intended* moment of a request, not the moment it ended
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from chapiteau.core.histogram import Histogram
 
@@ -19,16 +19,30 @@ OTHER: Final = "(other)"  # where requests are counted once there are too many n
 _SAMPLE: Final = 4_000  # characters of a traceback or a body kept as a sample
 
 
+# Of one row: latencies by second, service times (both as Histogram.to_bytes), statuses, bytes.
+Metered = tuple[dict[int, bytes], bytes, dict[int, int], int]
+
+
+class Meter(Protocol):
+    """Counts answers in machine words, for an engine that can."""
+
+    def flush(self) -> Metered | None:
+        """What came since the last time; None when nothing did."""
+        ...
+
+
 class Row:
     """Requests of one name."""
 
     __slots__ = (
-        "bad", "cut", "failures", "latency", "name", "received", "service", "statuses", "tags",
+        "bad", "cut", "failures", "latency", "meter", "name", "received", "service", "statuses",
+        "tags",
     )  # fmt: skip
 
     def __init__(self, name: str, tags: tuple[str, ...] = ()) -> None:
         self.name = name
         self.tags = tags
+        self.meter: Meter | None = None  # counts of the compiled engine
         self.latency: defaultdict[int, list[int]] = defaultdict(list)
         self.service: list[int] = []
         self.statuses: defaultdict[int, int] = defaultdict(int)
@@ -39,20 +53,25 @@ class Row:
 
     def flush(self) -> Frame | None:
         """What came since the last time; None when nothing did."""
-        if not self.latency and not self.failures and not self.bad:
+        metered = None if self.meter is None else self.meter.flush()
+        if not self.latency and not self.failures and not self.bad and metered is None:
             return None
-        seconds, self.latency = self.latency, defaultdict(list)
+        listed, self.latency = self.latency, defaultdict(list)
         bad, self.bad = self.bad, defaultdict(int)
-        service, self.service = self.service, []
+        values, self.service = self.service, []
+        seconds = {second: _histogram(values) for second, values in listed.items()}
+        service = _histogram(values)
+        if metered is not None:
+            self._add(metered, seconds, service)
         counted: dict[str, list[Any]] = {
-            str(second): [histogram_text(_histogram(values)), bad.pop(second, 0)]
-            for second, values in seconds.items()
+            str(second): [histogram_text(found), bad.pop(second, 0)]
+            for second, found in seconds.items()
         }
         # Refused after its second was reported: a scenario that looked long at the answer.
         counted |= {str(second): ["", count] for second, count in bad.items() if count}
         frame: Frame = {
             "seconds": counted,
-            "service": histogram_text(_histogram(service)),
+            "service": histogram_text(service),
             "statuses": {str(status): count for status, count in self.statuses.items()},
             "failures": dict(self.failures),
             "received": self.received,
@@ -64,6 +83,18 @@ class Row:
         self.failures.clear()
         self.received = self.cut = 0
         return frame
+
+    def _add(self, metered: "Metered", seconds: dict[int, Histogram], service: Histogram) -> None:
+        latencies, served, statuses, received = metered
+        for second, data in latencies.items():
+            found = Histogram.from_bytes(data)
+            if second in seconds:
+                found.merge(seconds[second])
+            seconds[second] = found
+        service.merge(Histogram.from_bytes(served))
+        for status, count in statuses.items():
+            self.statuses[status] += count
+        self.received += received
 
 
 class Tally:
@@ -79,8 +110,8 @@ class Tally:
         self.stopping = False  # the test is being ended early: what is cut off is no error
         self._most = most_names
         self._rows: dict[str, Row] = {}
-        self._iterations: dict[str, list[int]] = {}
-        self._checks: dict[str, list[int]] = {}
+        self.iterations: dict[str, list[int]] = {}  # by scenario: went well, did not
+        self.checks: dict[str, list[int]] = {}
         self._crashes: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
         self._metrics: dict[str, Frame] = {}
@@ -94,18 +125,11 @@ class Tally:
             row = self._rows[name] = Row(name, tags)
         return row
 
-    def iteration(self, scenario: str, *, good: bool) -> None:
-        """A session of this scenario has ended."""
-        pair = self._iterations.get(scenario)
-        if pair is None:
-            pair = self._iterations[scenario] = [0, 0]
-        pair[not good] += 1
-
     def check(self, label: str, *, good: bool) -> None:
         """A check passed or not."""
-        pair = self._checks.get(label)
+        pair = self.checks.get(label)
         if pair is None:
-            pair = self._checks[label] = [0, 0]
+            pair = self.checks[label] = [0, 0]
         pair[not good] += 1
 
     def crash(self, what: str, sample: str) -> None:
@@ -139,8 +163,8 @@ class Tally:
         # Rows stay the same objects, since prepared requests hold them.
         for row in self._rows.values():
             row.flush()
-        self._iterations.clear()
-        self._checks.clear()
+        self.iterations.clear()
+        self.checks.clear()
         self._crashes.clear()
         self._samples.clear()
         self._metrics.clear()
@@ -160,14 +184,14 @@ class Tally:
             "ended": self.ended,
             "dropped": self.dropped,
             "retried": self.retried,
-            "iterations": dict(self._iterations),
-            "checks": dict(self._checks),
+            "iterations": dict(self.iterations),
+            "checks": dict(self.checks),
             "crashes": dict(self._crashes),
             "samples": dict(self._samples),
             "metrics": {name: _metric(metric) for name, metric in self._metrics.items()},
         }
-        self._iterations = {}
-        self._checks = {}
+        self.iterations.clear()
+        self.checks = {}
         self._crashes.clear()
         self._samples = {}
         for metric in self._metrics.values():

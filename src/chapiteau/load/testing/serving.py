@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 
-from chapiteau.load.engine.http.timer import TimerDescriptor
+from chapiteau.load.engine.hot.timer import TimerDescriptor
 from chapiteau.load.engine.responder import ANSWER, count_requests
 from chapiteau.load.testing.models import Model, model_of
 

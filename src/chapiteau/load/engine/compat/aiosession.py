@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from chapiteau.load.engine.compat.answers import CaselessDict, HTTPError, error_class
-from chapiteau.load.engine.http.response import Response
+from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls

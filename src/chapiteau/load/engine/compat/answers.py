@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any, Self
 
-from chapiteau.load.engine.http.response import Response
+from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.inputs.foreign.arguments import Sent
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from chapiteau.load.engine.compat.answers import Answer, answer_of
 from chapiteau.load.engine.compat.crew import Crew
-from chapiteau.load.engine.http.response import Response
+from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls

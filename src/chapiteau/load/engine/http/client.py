@@ -2,23 +2,25 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, TypedDict
 
 from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.hot.kit import kit_of
+from chapiteau.load.engine.hot.prepared import Prepared
+from chapiteau.load.engine.hot.reactor import Reactor
 from chapiteau.load.engine.http.origin import Origin, Wiring
-from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.content import encoded
-from chapiteau.load.logic.tally import Row, Tally
+from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.urls import Address
 
-__all__ = ["Client", "Options", "Prepared"]
+__all__ = ["Client", "Options"]
 
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _MOST_PLAIN: Final = 10_000
 _TICK: Final = 0.05
+_STAMPS: Final = 10  # in one of so many ticks the kernel says when packets came
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 _LENGTH_FIELD: Final = "content-length"
 
@@ -37,32 +39,12 @@ class Options(TypedDict, total=False):
     expect: frozenset[int] | set[int] | int  # statuses that count as good; default: below 400
 
 
-@dataclass(slots=True)
-class Prepared:
-    """A request as bytes, with all that is known before it goes out."""
-
-    method: str
-    address: Address
-    origin: Origin
-    row: Row
-    head: bytes  # request line and fields, each ended
-    body: bytes
-    data: bytes  # head, empty line, body
-    timeout: float
-    bare: bool
-    twice: bool
-    follow: bool
-    expect: frozenset[int] | None
-    named: bool
-
-
 class Client:
     """Prepares requests and owns the connections of one process."""
 
     def __init__(  # noqa: PLR0913 — the parts of a process's client, each used as it is
         self,
         reactor: Reactor,
-        now: Callable[[], float],
         tally: Tally,
         *,
         base: str = "",
@@ -72,14 +54,16 @@ class Client:
         divert: str = "",
         allowed: Callable[[str], bool] = urls.is_loopback,
     ) -> None:
+        self.kit = kit_of(reactor)
         self.reactor = reactor
         self.loop = reactor.loop
-        self.now = now
+        self.now = reactor.now
         self.tally = tally
         self.base = base
         self.timeout = timeout
         self.allowed = allowed  # may this host be loaded?
-        self.plain: dict[tuple[str, str], Prepared] = {}
+        self.plain: dict[str, dict[str, Prepared]] = {}  # by method and URL as written
+        self._kept = 0
         self._wiring = wiring or Wiring()
         self._origins: dict[tuple[str, str, int], Origin] = {}
         self._divert = urls.parse(divert) if divert else None
@@ -87,6 +71,7 @@ class Client:
             {"accept": "*/*", "accept-encoding": "gzip, deflate"}
             | {key.lower(): value for key, value in (headers or {}).items()}
         )
+        self._ticks = 0
         self._tick: asyncio.TimerHandle | None = None
         self._check_deadlines()
 
@@ -99,8 +84,9 @@ class Client:
         if options:
             return self._made(method.upper(), address, options)
         prepared = self._made(method.upper(), address, options)
-        if len(self.plain) < _MOST_PLAIN:
-            self.plain[method, url] = prepared
+        if self._kept < _MOST_PLAIN:
+            self._kept += 1
+            self.plain.setdefault(method, {})[url] = prepared
         return prepared
 
     def _made(self, method: str, address: Address, options: Options) -> Prepared:
@@ -118,15 +104,17 @@ class Client:
             fields[_LENGTH_FIELD] = str(len(body))
         if headers := options.get("headers"):
             fields.update(_fields(headers))
-        name = options.get("name", "")
         head = _head(method, address, fields)
-        return Prepared(
+        origin = self.origin(address)
+        name = options.get("name", "") or urls.row_name(method, address.path)
+        row = self.tally.row(name, tuple(options.get("tags", ())))
+        prepared: Prepared = self.kit.prepared(
             method=method,
             address=address,
-            origin=self.origin(address),
-            row=self.tally.row(
-                name or urls.row_name(method, address.path), tuple(options.get("tags", ()))
-            ),
+            origin=origin,
+            idle=origin.idle,
+            memo=origin.memo(row.name),
+            row=row,
             head=head,
             body=body,
             data=head + b"\r\n" + body,
@@ -135,8 +123,8 @@ class Client:
             twice=method in _IDEMPOTENT,
             follow=options.get("allow_redirects", method != "HEAD"),
             expect=_expected(options.get("expect")),
-            named=bool(name),
         )
+        return prepared
 
     def origin(self, address: Address) -> Origin:
         """Where a request to this address goes. Raises TargetNotAllowedError."""
@@ -148,15 +136,20 @@ class Client:
                     f"{address.host} is not this machine, and may be somebody else's",
                     hint=f"if you may put load on it: --allow {address.host}",
                 )
-            origin = Origin(self.reactor, self.now, self._wiring, *key)
+            origin = Origin(self.kit, self.reactor, self._wiring, *key)
             self._origins[key] = origin
         return origin
 
     def _check_deadlines(self) -> None:
         """Every 50 ms: cheaper than a timer for each request, and close enough for timeouts."""
         now = self.now()
+        # The kernel's stamps cost a request half a microsecond: a tenth of the time tells enough.
+        self._ticks += 1
+        turn = self._ticks % _STAMPS
         for origin in self._origins.values():
             origin.overdue(now)
+            if turn < 2:
+                origin.stamp(turn == 0)
         self._tick = self.loop.call_later(_TICK, self._check_deadlines)
 
     @property

@@ -1,12 +1,14 @@
-"""One connection: bytes of a request out, bytes of its answer in."""
+"""The slow side of a connection: how it comes to stand, and all that can go wrong with it."""
 
+import contextlib
 import errno
 import socket
 from typing import TYPE_CHECKING, Final
 
-from chapiteau.load.engine.http.exchange import Exchange
-from chapiteau.load.engine.http.reactor import READ, WRITE, Reactor
-from chapiteau.load.errors import BadAnswerError, ExchangeError
+from chapiteau.load.engine.hot.exchange import Exchange
+from chapiteau.load.engine.hot.reactor import READ
+from chapiteau.load.engine.hot.wire import Starter
+from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.http.http1 import AnswerReader
 
 if TYPE_CHECKING:
@@ -14,237 +16,145 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "network_error"]
 
-# A read of 256 KiB, as asyncio's transports do it, maps and unmaps memory each time.
-_READ_SIZE: Final = 65536
 _OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
+_TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, asm-generic/socket.h
 
 
 class Connection:
-    """A TCP (or Unix) connection to an origin, used for one exchange after the other."""
+    """A TCP connection to an origin, used for one exchange after the other.
 
-    __slots__ = (
-        "_closed",
-        "_events",
-        "_now",
-        "_reactor",
-        "_reader",
-        "_recv",
-        "_rest",
-        "_send",
-        "_sock",
-        "exchange",
-        "fd",
-        "opened",
-        "origin",
-        "phase",
-        "served",
-    )
+    What happens for every request is the `wire`'s.
+    """
 
-    def __init__(self, origin: "Origin", reactor: Reactor, sock: socket.socket) -> None:
+    __slots__ = ("_sock", "opened", "origin", "wire")
+
+    def __init__(self, origin: "Origin", sock: socket.socket) -> None:
         self.origin = origin
-        self.exchange: Exchange | None = None
-        self.phase = "connecting"
-        self.served = 0
         self.opened = origin.now()
-        self._now = origin.now
-        self.fd = sock.fileno()
         self._sock = sock
-        self._send = sock.send
-        self._recv = sock.recv
-        self._reactor = reactor
-        self._reader = AnswerReader(origin.known)
-        self._rest: bytes | memoryview = b""
-        self._closed = False
-        self._events = WRITE
-        reactor.watch(self.fd, self.ready, WRITE)
+        self.wire = origin.kit.wire(
+            self,
+            origin.reactor,
+            sock,
+            AnswerReader(origin.known),
+            origin.idle,
+            origin.waiting,
+        )
 
-    # ── out ───────────────────────────────────────────────────────────────────────────────────
-    def start(self, exchange: Exchange) -> None:
-        """Send a request; the connection must be idle and connected."""
-        self.exchange = exchange
-        exchange.connection = self
-        self._reader.start(bare=exchange.bare)
-        exchange.sent = self._now()
-        self.phase = "waiting for the answer"
-        # `_write` written out: a call less in the engine's hottest line.
-        data = exchange.data
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as exc:
-            self._lost(exc)
-            return
-        if sent < len(data):
-            self._rest = memoryview(data)[sent:]
-            self._wait_for(READ | WRITE)
+    def stamp(self, wanted: bool) -> None:
+        """Have the kernel say when packets came, or no more (SO_TIMESTAMPNS, socket(7))."""
+        with contextlib.suppress(OSError):  # not every kernel can: the report has no such line then
+            self._sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, wanted)
+            self.wire.stamped = wanted
 
-    def _write(self, data: bytes) -> None:
-        """Hand bytes to the kernel; what it doesn't take goes out when there is room."""
-        try:
-            sent = self._send(data)
-        except BlockingIOError:
-            sent = 0
-        except OSError as exc:
-            self._lost(exc)
-            return
-        if sent < len(data):
-            self._rest = memoryview(data)[sent:]
-            self._wait_for(READ | WRITE)
+    # ── coming to stand ───────────────────────────────────────────────────────────────────────
+    def carry(self, exchange: Exchange) -> None:
+        """The exchange for which this connection was opened."""
+        self.wire.exchange = exchange
+        exchange.carrier = self
 
-    def _writable(self) -> None:
-        if self.phase == "connecting":
+    def writable(self) -> None:
+        """The connection stands or has failed; later: the kernel takes bytes again."""
+        wire = self.wire
+        if wire.phase == "connecting":
             self._connected()
             return
-        rest, self._rest = self._rest, b""
-        self._wait_for(READ)
+        rest, wire.rest = wire.rest, b""
+        wire.wait_for(READ)
         if rest:
-            self._write(bytes(rest))
-
-    def _wait_for(self, events: int) -> None:
-        if events != self._events and not self._closed:
-            self._events = events
-            self._reactor.change(self.fd, events)
+            wire.send(rest)
 
     def _connected(self) -> None:
         code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
-            self._lost(OSError(code, errno.errorcode.get(code, "")))
+            self.lost(OSError(code, errno.errorcode.get(code, "")))
             return
-        self._wait_for(READ)
+        self.wire.wait_for(READ)
         self.usable()
 
     def usable(self) -> None:
         """The way is open: send what waits for it."""
-        self.phase = "idle"
-        exchange = self.exchange
+        wire = self.wire
+        wire.phase = "idle"
+        exchange = wire.exchange
         if exchange is None:
-            self.origin.release(self)
+            self.free()
         else:
-            self.start(exchange)
+            wire.seat.start(exchange, self.origin.now())
+
+    def free(self) -> None:
+        """Nothing is on its way: serve who waits, or wait for work."""
+        self.origin.release(self)
+
+    @property
+    def seat(self) -> Starter:
+        """What starts a request on this connection."""
+        return self.wire.seat
 
     # ── in ────────────────────────────────────────────────────────────────────────────────────
-    def ready(self, events: int) -> None:
-        """The reactor says that bytes can be read or written."""
-        if events & WRITE:
-            self._writable()
-            if self._closed or not events & ~WRITE:
-                return
-        try:
-            data = self._recv(_READ_SIZE)
-        except BlockingIOError:
-            return
-        except OSError as exc:
-            self._lost(exc)
-            return
-        if data:
-            self.take(data)
-        else:
-            self._ended()
-
     def take(self, data: bytes) -> None:
-        """Bytes of the answer."""
-        exchange = self.exchange
-        if exchange is None:
-            # Nobody asked: an answer to a request that was given up, or a confused server.
-            self.close()
-            return
-        reader = self._reader
-        try:
-            whole = reader.feed(data)
-        except BadAnswerError as exc:
-            self._give_up(exc)
-            return
-        if whole:
-            self._done(exchange)
-        else:
-            self.phase = "reading the answer"
+        """Bytes for a kind of connection that does not show the answer as it is."""
+        self.wire.feed(data)
 
-    def _done(self, exchange: Exchange) -> None:
-        reader = self._reader
-        origin = self.origin
-        exchange.ended = self._now()
-        exchange.status = reader.status
-        exchange.head = reader.head
-        exchange.body = reader.body
-        exchange.connection = None
-        self.exchange = None
-        self.served += 1
-        # First give the connection back, then wake: the woken Task may send its next request
-        # on it before `wake` returns.
-        if reader.keep and not reader.rest and not self._rest:
-            origin.release(self)
-        else:
-            self.close()
-        exchange.wake()
-
-    def _ended(self) -> None:
+    def ended(self) -> None:
         """The peer has closed its side."""
-        exchange = self.exchange
-        if exchange is not None and self._reader.end():
-            self._done(exchange)
+        wire = self.wire
+        exchange = wire.exchange
+        if exchange is not None and wire.reader.end():
+            wire.finish(exchange)
         else:
-            self._lost(ConnectionResetError(errno.ECONNRESET, "closed by the service"))
+            self.lost(ConnectionResetError(errno.ECONNRESET, "closed by the service"))
 
     # ── trouble ───────────────────────────────────────────────────────────────────────────────
-    def _lost(self, exc: OSError) -> None:
-        exchange = self.exchange
-        again = (
-            exchange is not None
-            and self.served > 0
-            and exchange.twice
-            and not exchange.tried
-            and not self._reader.begun
-        )
-        phase = self.phase
-        self.exchange = None
+    def lost(self, exc: OSError) -> None:
+        """The connection is broken: send again elsewhere if that is safe, else fail."""
+        wire = self.wire
+        exchange = wire.exchange
+        again = exchange is not None and wire.served > 0 and exchange.twice and not wire.reading
+        phase = wire.phase
         self.close()
         if exchange is None:
             return
-        exchange.connection = None
+        exchange.carrier = None
         if again:
             # A server may close an idle connection at any moment (RFC 9112 §9.3.1): a request
             # that met this on its way in may be sent again when it is idempotent.
-            exchange.tried = True
+            exchange.twice = False
             self.origin.send_again(exchange)
         else:
-            exchange.ended = self._now()
+            exchange.ended = self.origin.now()
             exchange.fail(network_error(exc, phase))
-
-    def _give_up(self, error: ExchangeError) -> None:
-        exchange = self.exchange
-        self.exchange = None
-        self.close()
-        if exchange is not None:
-            exchange.connection = None
-            exchange.ended = self._now()
-            exchange.fail(error)
-
-    def overdue(self) -> None:
-        """The exchange's time is over."""
-        self._give_up(ExchangeError("timeout", f"no answer in time (while {self.phase})"))
 
     def fail(self, error: ExchangeError) -> None:
         """End the exchange with this error, and the connection."""
-        self._give_up(error)
+        exchange = self.wire.exchange
+        self.close()
+        if exchange is not None:
+            exchange.carrier = None
+            exchange.ended = self.origin.now()
+            exchange.fail(error)
 
-    def abandon(self) -> None:
+    def overdue(self, now: float) -> None:
+        """End what takes too long."""
+        exchange = self.wire.exchange
+        if exchange is not None and exchange.deadline < now:
+            phase = self.wire.phase
+            self.fail(ExchangeError("timeout", f"no answer in time (while {phase})"))
+
+    def abandon(self, _exchange: Exchange) -> None:
         """Nobody waits for the answer any more."""
-        self.exchange = None
         self.close()
 
     def close(self) -> None:
         """Give the descriptor back; the origin may open another one for who waits."""
-        if self._closed:
+        if self.wire.closed:
             return
-        self._closed = True
-        self.phase = "closed"
-        self._reactor.forget(self.fd)
-        self._sock.close()
+        self.wire.close()
+        self.wire.phase = "closed"
         self.origin.closed(self)
 
     def __repr__(self) -> str:
-        return f"<Connection {self.origin.name} {self.phase} served={self.served}>"
+        return f"<Connection {self.origin.name} {self.wire.phase} served={self.wire.served}>"
 
 
 def network_error(exc: OSError, phase: str) -> ExchangeError:

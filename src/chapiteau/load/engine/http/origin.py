@@ -2,23 +2,27 @@
 
 import asyncio
 import errno
+import itertools
 import socket
 import ssl
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+from chapiteau.load.engine.hot.exchange import Exchange
+from chapiteau.load.engine.hot.kit import Kit
+from chapiteau.load.engine.hot.memo import Memo
+from chapiteau.load.engine.hot.reactor import Reactor
+from chapiteau.load.engine.hot.wire import Starter
 from chapiteau.load.engine.http.connection import Connection, network_error
-from chapiteau.load.engine.http.exchange import Exchange
-from chapiteau.load.engine.http.reactor import Reactor
 from chapiteau.load.engine.http.tls import TlsConnection
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.http.http1 import Known
 
 __all__ = ["Origin", "Wiring"]
 
-_PENDING = frozenset({0, errno.EINPROGRESS, errno.EAGAIN})
+_STAMPED: Final = 64  # connections on which the kernel's stamps are asked for
+_PENDING: Final = frozenset({0, errno.EINPROGRESS, errno.EAGAIN})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,98 +42,109 @@ class Origin:
 
     def __init__(
         self,
+        kit: Kit,
         reactor: Reactor,
-        now: Callable[[], float],
         wiring: Wiring,
         scheme: str,
         host: str,
         port: int,
     ) -> None:
+        self.kit = kit
         self.reactor = reactor
-        self.now = now
+        self.now = reactor.now
         self.host = host
         self.port = port
         self.secure = scheme == "https"
         self.name = f"{scheme}://{host}:{port}"
         self.connections: set[Connection] = set()
+        self.idle: list[Starter] = []  # what can carry a request at once
+        self.waiting: deque[Exchange] = deque()
+        self._memos: dict[str, Memo] = {}
         self.known: Known = {}  # heads of answers that came before
         self.tls_session: ssl.SSLSession | None = None
         self.resolving: asyncio.Task[None] | None = None
         self._wiring = wiring
-        self._idle: list[Connection] = []
-        self._waiting: deque[Exchange] = deque()
         self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
         self._turn = 0
+        self._stamped: list[Connection] = []
         self._context: ssl.SSLContext | None = None
 
     # ── exchanges ─────────────────────────────────────────────────────────────────────────────
     def send(self, exchange: Exchange) -> None:
         """Put a request on an idle connection, or on a new one, or in the queue for one."""
-        if self._idle:
-            self._idle.pop().start(exchange)
+        if self.idle:
+            self.idle.pop().start(exchange, self.now())
         else:
+            exchange.carrier = None
             self._open(exchange)
 
     def send_again(self, exchange: Exchange) -> None:
         """The connection it went out on was dead already: use a fresh one."""
+        exchange.carrier = None
         self._open(exchange)
 
     def release(self, connection: Connection) -> None:
         """A connection is free for the next request."""
-        while self._waiting:
-            exchange = self._waiting.popleft()
+        while self.waiting:
+            exchange = self.waiting.popleft()
             if not exchange.done():
-                connection.start(exchange)
+                connection.seat.start(exchange, self.now())
                 return
-        connection.phase = "idle"
-        self._idle.append(connection)
+        self.idle.append(connection.seat)
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
-        if connection in self._idle:
-            self._idle.remove(connection)
-        if self._waiting and len(self.connections) < self._wiring.most_connections:
-            waiting = self._waiting.popleft()
+        if connection.seat in self.idle:
+            self.idle.remove(connection.seat)
+        if self.waiting and len(self.connections) < self._wiring.most_connections:
+            waiting = self.waiting.popleft()
             if not waiting.done():
                 self.reactor.loop.call_soon(self._open, waiting)
 
-    @property
-    def idle(self) -> int:
-        """How many connections wait for work."""
-        return len(self._idle)
+    def memo(self, name: str) -> Memo:
+        """What the last answer to requests of this name looked like."""
+        memo = self._memos.get(name)
+        if memo is None:
+            memo = self._memos[name] = self.kit.memo()
+        return memo
 
     def overdue(self, now: float) -> None:
         """End every exchange whose time is over."""
         for connection in list(self.connections):
-            exchange = connection.exchange
-            if exchange is not None and exchange.deadline < now:
-                connection.overdue()
-        while self._waiting and self._waiting[0].deadline < now:
-            exchange = self._waiting.popleft()
+            connection.overdue(now)
+        while self.waiting and self.waiting[0].deadline < now:
+            exchange = self.waiting.popleft()
             if not exchange.done():
                 exchange.ended = now
                 exchange.fail(ExchangeError("timeout", "no connection became free in time"))
 
+    def stamp(self, wanted: bool) -> None:
+        """Have the kernel's stamps on some connections, or on those no more."""
+        if wanted:
+            self._stamped = list(itertools.islice(self.connections, _STAMPED))
+        for connection in self._stamped:
+            connection.stamp(wanted)
+
     def close(self) -> None:
         """Close every connection."""
-        self._waiting.clear()
+        self.waiting.clear()
         if self.resolving is not None:
             self.resolving.cancel()
         for connection in list(self.connections):
-            connection.abandon()
+            connection.close()
 
     # ── connecting ────────────────────────────────────────────────────────────────────────────
     def _open(self, exchange: Exchange) -> None:
         if exchange.done():
             return
         if not self._addresses:
-            self._waiting.append(exchange)
+            self.waiting.append(exchange)
             if self.resolving is None:
                 self.resolving = self.reactor.loop.create_task(self._resolve())
             return
         if len(self.connections) >= self._wiring.most_connections:
-            self._waiting.append(exchange)
+            self.waiting.append(exchange)
             return
         try:
             connection = self._connect()
@@ -137,8 +152,7 @@ class Origin:
             exchange.ended = self.now()
             exchange.fail(network_error(exc, "connecting"))
             return
-        connection.exchange = exchange
-        exchange.connection = connection
+        connection.carry(exchange)
 
     def _connect(self) -> Connection:
         family, address = self._addresses[self._turn % len(self._addresses)]
@@ -152,7 +166,7 @@ class Origin:
             if code not in _PENDING:
                 raise OSError(code, errno.errorcode.get(code, ""))
             kind = TlsConnection if self.secure else Connection
-            connection = kind(self, self.reactor, sock)
+            connection = kind(self, sock)
         except BaseException:
             sock.close()
             raise
@@ -168,7 +182,7 @@ class Origin:
             self._addresses = [(int(family), address) for family, *_, address in found]
         except OSError as exc:
             error = ExchangeError("DNS", f"{self.host}: {exc.strerror or exc}")
-            waiting, self._waiting = self._waiting, deque()
+            waiting, self.waiting = self.waiting, deque()
             # A Task runs now: who waits is woken from the loop, not from here.
             for exchange in waiting:
                 exchange.ended = self.now()
@@ -176,7 +190,7 @@ class Origin:
             return
         finally:
             self.resolving = None
-        waiting, self._waiting = self._waiting, deque()
+        waiting, self.waiting = self.waiting, deque()
         for exchange in waiting:
             self._open(exchange)
 

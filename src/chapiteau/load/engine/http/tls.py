@@ -3,15 +3,14 @@
 import ssl
 from typing import TYPE_CHECKING
 
+from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.http.connection import Connection
-from chapiteau.load.engine.http.exchange import Exchange
 from chapiteau.load.errors import ExchangeError
 
 if TYPE_CHECKING:
     import socket
 
     from chapiteau.load.engine.http.origin import Origin
-    from chapiteau.load.engine.http.reactor import Reactor
 
 __all__ = ["TlsConnection"]
 
@@ -21,8 +20,10 @@ class TlsConnection(Connection):
 
     __slots__ = ("_incoming", "_outgoing", "_tls")
 
-    def __init__(self, origin: "Origin", reactor: "Reactor", sock: "socket.socket") -> None:
-        super().__init__(origin, reactor, sock)
+    def __init__(self, origin: "Origin", sock: "socket.socket") -> None:
+        super().__init__(origin, sock)
+        self.wire.plain = False
+        self.wire.seat = self
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = origin.tls_context().wrap_bio(
@@ -31,7 +32,7 @@ class TlsConnection(Connection):
 
     def usable(self) -> None:
         """TCP stands; now the handshake."""
-        self.phase = "TLS handshake"
+        self.wire.phase = "TLS handshake"
         self._shake()
 
     def _shake(self) -> None:
@@ -45,36 +46,34 @@ class TlsConnection(Connection):
             self.fail(ExchangeError("TLS", f"TLS handshake failed: {reason}"))
             return
         self._flush()
-        super().usable()
+        if not self.wire.closed:
+            super().usable()
 
-    def start(self, exchange: Exchange) -> None:
+    def start(self, exchange: Exchange, at: float) -> None:
         """Send a request, encrypted."""
         self._tls.write(exchange.data)
-        plain, exchange.data = exchange.data, self._outgoing.read()
-        super().start(exchange)
-        exchange.data = plain  # it may have to be sent again, on another connection
+        self.wire.begin(exchange, self._outgoing.read(), at)
 
     def _flush(self) -> None:
         data = self._outgoing.read()
         if data:
-            rest, self._rest = self._rest, b""
-            self._write(bytes(rest) + data if rest else data)
+            self.wire.send(data)
 
     def take(self, data: bytes) -> None:
         """Encrypted bytes."""
         self._incoming.write(data)
-        if self.phase == "TLS handshake":
+        wire = self.wire
+        if wire.phase == "TLS handshake":
             self._shake()
-            if self.phase == "TLS handshake":
+            if wire.phase == "TLS handshake":
                 return
         try:
-            plain = self._tls.read(65536)
-            while plain:
-                super().take(plain)
-                if self.phase == "closed":
-                    return
+            while not wire.closed:
                 plain = self._tls.read(65536)
-            self._ended()
+                if not plain:
+                    self.ended()
+                    return
+                wire.feed(plain)
         except ssl.SSLWantReadError:
             # Session tickets come after the handshake (RFC 8446 §4.6.1): keep the newest.
             self.origin.tls_session = self._tls.session

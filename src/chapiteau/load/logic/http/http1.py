@@ -70,6 +70,11 @@ class AnswerReader:
         """Whether any byte of the expected answer has come."""
         return self._mode != _HEAD or bool(self.rest)
 
+    @property
+    def simple(self) -> bool:
+        """Whether the next answer may look just like this whole one, but for its body."""
+        return self.keep and not self.rest and not self._bare and self.head in self._known
+
     def feed(self, data: bytes) -> bool:
         """Take bytes; true when the answer is whole. Raises BadAnswerError."""
         if self._mode == _HEAD:

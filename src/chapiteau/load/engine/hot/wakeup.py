@@ -30,11 +30,14 @@ class Wakeup:
         self._error: BaseException | None = None
 
     def __await__(self) -> Generator[Any, None, None]:
+        """A tuple's iterator, not a generator: a Task asks `result` when it is woken, and throws
+        what that raises in where it waits."""
         if not self._over:
             self._asyncio_future_blocking = True
-            yield self
+            return iter((self,))  # type: ignore[return-value]  # all that `await` asks for
         if self._error is not None:
             raise self._error
+        return iter(())  # type: ignore[return-value]
 
     __iter__ = __await__
 

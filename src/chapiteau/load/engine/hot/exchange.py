@@ -1,44 +1,51 @@
 """One request and its answer, on their way."""
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from chapiteau.load.engine.http.wakeup import Wakeup
+from chapiteau.load.engine.hot.memo import Memo
+from chapiteau.load.engine.hot.wakeup import Wakeup
 
-if TYPE_CHECKING:
-    from chapiteau.load.engine.http.connection import Connection
+__all__ = ["Carrier", "Exchange"]
 
-__all__ = ["Exchange"]
+
+class Carrier(Protocol):
+    """What an exchange travels on."""
+
+    def abandon(self, exchange: "Exchange") -> None:
+        """Nobody waits for this answer any more."""
+        ...
 
 
 class Exchange(Wakeup):
     """Bytes to send; when it is over, the answer's status, head and body.
 
     Times are seconds of the engine's clock: `sent` when the bytes went to the kernel, `ended`
-    when the answer was whole.
+    when the answer was whole. `status`, `head` and `body` are there once it has ended well.
     """
 
     __slots__ = (
         "bare",
         "body",
-        "connection",
+        "carrier",
         "data",
         "deadline",
         "ended",
         "head",
+        "memo",
         "sent",
         "status",
-        "tried",
         "twice",
     )
 
-    def __init__(
+    def __init__(  # one for each request: bundling these would be felt
         self,
         loop: asyncio.AbstractEventLoop,
         data: bytes,
         deadline: float,
         bare: bool,
         twice: bool,
+        memo: Memo,
     ) -> None:
         # Wakeup.__init__ written out: a call of it would cost a tenth of the whole object.
         self._asyncio_future_blocking = False
@@ -51,15 +58,16 @@ class Exchange(Wakeup):
         self.deadline = deadline
         self.bare = bare  # the answer has no body (HEAD)
         self.twice = twice  # may be sent again when a reused connection turns out dead
-        self.connection: Connection | None = None
-        self.tried = False
-        self.sent = 0.0
-        self.ended = 0.0
-        self.status = 0
-        self.head = b""
-        self.body = b""
+        self.memo = memo
+        # What follows is set before it is asked for: by what carries it, and by its end.
+        self.carrier: Carrier | None
+        self.sent: float
+        self.ended: float
+        self.status: int
+        self.head: bytes
+        self.body: bytes
 
     def dropped(self) -> None:
         """Nobody wants the answer: the connection can't be used for another request."""
-        if self.connection is not None:
-            self.connection.abandon()
+        if self.carrier is not None:
+            self.carrier.abandon(self)

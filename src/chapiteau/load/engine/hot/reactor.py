@@ -6,12 +6,14 @@ transport (measured: 24 µs a request through asyncio's own transports, 10 this 
 
 import asyncio
 import select
+import time
 from collections.abc import Callable
 from typing import Final
 
-from chapiteau.load.engine.http.timer import TimerDescriptor
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.engine.hot.timer import TimerDescriptor
 
-__all__ = ["READ", "WRITE", "Reactor", "Timer"]
+__all__ = ["READ", "WRITE", "Lay", "Reactor", "Timer"]
 
 READ: Final = select.EPOLLIN
 WRITE: Final = select.EPOLLOUT
@@ -20,13 +22,35 @@ _BATCH: Final = 128
 _ROUNDS: Final = 4
 
 
+class Lay:
+    """How long answers had lain in their sockets before they were read, in microseconds."""
+
+    __slots__ = ("_found",)
+
+    def __init__(self) -> None:
+        self._found = Histogram()
+
+    def record(self, micros: int) -> None:
+        """One answer."""
+        self._found.record(micros)
+
+    def flush(self) -> bytes:
+        """Histogram.to_bytes of what came since the last time."""
+        found, self._found = self._found, Histogram()
+        return found.to_bytes()
+
+
 class Reactor:
     """Calls a handler for each descriptor that is ready. Close it before the loop."""
 
-    __slots__ = ("_epoll", "_handlers", "loop")
+    __slots__ = ("_epoll", "_handlers", "lay", "loop", "now")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self.loop = loop
+        self.now = now
+        self.lay = Lay()
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         loop.add_reader(self._epoll.fileno(), self.poll)

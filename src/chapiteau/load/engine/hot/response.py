@@ -7,33 +7,25 @@ from chapiteau.load.logic.data.picking import MISSING, form_fields, matched, pic
 from chapiteau.load.logic.http.content import charset, decoded
 from chapiteau.load.logic.http.http1 import Headers
 
-__all__ = ["Response"]
+__all__ = ["Response", "Views"]
 
 
-class Response:
-    """The answer to one request.
+class Views:
+    """The ways to look at an answer; the same for both twins."""
 
-    `seconds` counts from the moment the request was meant to go out; `service_seconds` from the
-    moment it went.
-    """
+    __slots__ = ()
 
-    __slots__ = ("_body", "_fields", "_head", "good", "seconds", "service_seconds", "status", "url")
-
-    def __init__(self, status: int, head: bytes, body: bytes, good: bool, url: object) -> None:
-        self.status = status
-        self.good = good  # the status is one that the request expected
-        self.url = url  # text of it: str(response.url)
-        self.seconds = 0.0
-        self.service_seconds = 0.0
-        self._head = head
-        self._body = body
-        self._fields: Headers | None = None
+    status: int
+    url: object
+    _head: bytes
+    _body: bytes
+    _fields: Headers | None
 
     @property
     def headers(self) -> Headers:
         """Header fields, by name in any case."""
         if self._fields is None:
-            self._fields = Headers(self._head)
+            self._fields = Headers(self._head)  # type: ignore[misc]  # a slot of the subclass
         return self._fields
 
     @property
@@ -74,3 +66,32 @@ class Response:
 
     def __repr__(self) -> str:
         return f"<Response {self.status} {self.url} {len(self._body)} bytes>"
+
+
+class Response(Views):
+    """The answer to one request.
+
+    `seconds` counts from the moment the request was meant to go out; `service_seconds` from the
+    moment it went.
+    """
+
+    __slots__ = ("_body", "_fields", "_head", "good", "seconds", "service_seconds", "status", "url")
+
+    def __init__(  # one for each request
+        self,
+        status: int,
+        head: bytes,
+        body: bytes,
+        good: bool,
+        url: object,
+        seconds: float = 0.0,
+        service_seconds: float = 0.0,
+    ) -> None:
+        self.status = status
+        self.good = good  # the status is one that the request expected
+        self.url = url  # text of it: str(response.url)
+        self.seconds = seconds
+        self.service_seconds = service_seconds
+        self._head = head
+        self._body = body
+        self._fields: Headers | None = None

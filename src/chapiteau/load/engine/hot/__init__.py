@@ -1,0 +1,1 @@
+"""What runs for every request: one contract, two twins (plain Python and compiled)."""
