@@ -38,8 +38,8 @@ class Capture:
         self._gap = 0  # bytes dropped since the last mark in the file
         self._allowance, self._filled_at = float(rate), clock.now()
 
-    def move(self, pipe: int) -> bool:
-        """Move what the pipe holds; False at its end. Call it when the pipe is readable."""
+    def move(self, pipe: int) -> int:
+        """Move what the pipe holds: how many bytes, -1 at its end. It must be readable."""
         now = self._clock.now()
         if not self._ready(now):
             return self._discard(pipe, "the log file can't be written")
@@ -49,13 +49,13 @@ class Capture:
         try:
             moved = os.splice(pipe, self._file, count, offset_dst=self._size, flags=_MOVE)
         except BlockingIOError:
-            return True
+            return 0
         except OSError as exc:
             return self._failed(pipe, exc, now)
         if moved == 0:
-            return False
+            return -1
         self._took(moved, now)
-        return True
+        return moved
 
     def _took(self, moved: int, now: float) -> None:
         if self._rate:
@@ -128,25 +128,25 @@ class Capture:
             return 0
         return min(CHUNK, int(self._allowance))
 
-    def _failed(self, pipe: int, exc: OSError, now: float) -> bool:
+    def _failed(self, pipe: int, exc: OSError, now: float) -> int:
         """Full disk, I/O error: let the process go on without us, and try again later."""
         self.close()
         self._retry_at = now + _RETRY
         return self._discard(pipe, exc.strerror or str(exc))
 
-    def _discard(self, pipe: int, why: str) -> bool:
+    def _discard(self, pipe: int, why: str) -> int:
         try:
             data = os.read(pipe, CHUNK)
         except BlockingIOError:
-            return True
+            return 0
         if not data:
-            return False
+            return -1
         for follower in tuple(self.followers):
             follower(data)
         self.dropped += len(data)
         self._gap += len(data)
         self.on_drop(len(data), why)
-        return True
+        return len(data)
 
     def _rotate(self, now: float) -> None:
         """Begin a new file, at the end of a line: the started line moves to the new file."""

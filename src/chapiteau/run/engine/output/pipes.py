@@ -13,6 +13,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture
 from chapiteau.run.engine.output.history import kept_lines, lines_after
 from chapiteau.run.engine.output.linelog import LineLog, Reader
+from chapiteau.run.engine.output.rhythm import Rhythm
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
 from chapiteau.run.logic.lines.level import at_least
@@ -42,6 +43,7 @@ class Output:
         self._folder, self._clock = folder, clock
         self._captures: dict[Stream, Capture] = {}
         self._pipes: dict[int, tuple[str, Capture]] = {}
+        self._rhythm = Rhythm(self._take, self._end)
         self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
         self._linelogs: dict[str, LineLog] = {}
         self._readers: list[Reader] = []
@@ -54,7 +56,7 @@ class Output:
         os.set_blocking(pipe, False)
         self._begun.setdefault(key, {})[stream] = capture.size
         self._pipes[pipe] = (key, capture)
-        asyncio.get_running_loop().add_reader(pipe, self._readable, pipe, capture)
+        self._rhythm.add(pipe)
 
     def _new(self, stream: Stream, given: Logs) -> Capture:
         rule = given
@@ -86,17 +88,12 @@ class Output:
         self._readers.append(reader)
         capture.followers.append(reader.feed)
 
-    def _readable(self, pipe: int, capture: Capture) -> None:
-        try:
-            more = capture.move(pipe)
-        except OSError:
-            more = False
-        if not more:
-            self._end(pipe)
+    def _take(self, pipe: int) -> int:
+        return self._pipes[pipe][1].move(pipe)
 
     def _end(self, pipe: int) -> None:
-        asyncio.get_running_loop().remove_reader(pipe)
         if self._pipes.pop(pipe, None) is not None:
+            self._rhythm.forget(pipe)
             os.close(pipe)
 
     def held(self) -> Iterator[tuple[str, str, int]]:
@@ -110,7 +107,7 @@ class Output:
         for pipe, (owner, capture) in list(self._pipes.items()):
             if owner == key:
                 with contextlib.suppress(OSError):
-                    while _has_data(pipe) and capture.move(pipe):
+                    while _has_data(pipe) and capture.move(pipe) >= 0:
                         pass
 
     def tail(self, key: str, lines: int = 20) -> list[str]:
