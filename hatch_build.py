@@ -78,7 +78,7 @@ class CustomBuildHook(BuildHookInterface):
         made = source.with_name("_swift" + sysconfig.get_config_var("EXT_SUFFIX"))
         found = compiler()
         problem = "" if found else "no C compiler with Python's headers"
-        if found:
+        if found and not (made.exists() and made.stat().st_mtime > source.stat().st_mtime):
             made.unlink(missing_ok=True)
             problem = self._compile(found, source, made)
         if problem and os.environ.get("CHAPITEAU_ENGINE") == "must":

@@ -241,25 +241,29 @@ class Crowd:
                 if after:
                     await self._session_fixtures(after, session)
                 good = True
-            except _BROKEN as exc:
-                self.broken = exc
-            except DataUsedUpError as exc:
-                self.used_up, counted = exc.what, False
-                tally.started -= 1
             except Exception as exc:  # noqa: BLE001 — whatever a user's scenario raises is a finding
-                self._crashed(exc)
+                counted = self._met(exc)
             finally:
                 if counted:
                     tally.ended += 1
-                    pair = tally.iterations.get(scenario.name)
-                    if pair is None:
-                        pair = tally.iterations[scenario.name] = [0, 0]
-                    pair[not good] += 1
+                    tally.iterations[scenario.name][not good] += 1
             if not user.looping or self.used_up or (self._left is not None and not self.more()):
                 return
             if not lane.sent:
                 await asyncio.sleep(0 if good else _AFTER_FAILURE)
             late = 0.0
+
+    def _met(self, exc: Exception) -> bool:
+        """What a scenario raised; false when the session counts as never begun."""
+        if isinstance(exc, DataUsedUpError):
+            self.used_up = exc.what
+            self._tally.started -= 1
+            return False
+        if isinstance(exc, _BROKEN):
+            self.broken = exc
+        else:
+            self._crashed(exc)
+        return True
 
     async def _session_fixtures(self, fixtures: Iterable[Fixture], session: Session) -> None:
         for fixture in fixtures:
@@ -296,7 +300,7 @@ class Crowd:
             except Exception as exc:  # noqa: BLE001 — as above
                 # The service may refuse a login under load: that is a failed session.
                 self._crashed(exc)
-                self._tally.iterations.setdefault(f"{when} of a user", [0, 0])[1] += 1
+                self._tally.iterations[f"{when} of a user"][1] += 1
                 return False
         return True
 

@@ -110,7 +110,8 @@ class Tally:
         self.stopping = False  # the test is being ended early: what is cut off is no error
         self._most = most_names
         self._rows: dict[str, Row] = {}
-        self.iterations: dict[str, list[int]] = {}  # by scenario: went well, did not
+        # By scenario: went well, did not.
+        self.iterations: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
         self.checks: dict[str, list[int]] = {}
         self._crashes: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
