@@ -26,6 +26,7 @@ from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
 from chapiteau.service.engine.ratelimits import MemoryRates, SqliteRates
 from chapiteau.service.engine.resource import add_resource, resource, view
 from chapiteau.service.engine.service import Service
+from chapiteau.service.engine.stores import RedisRates, RedisStore
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
 from chapiteau.service.logic.problem import ProblemError
@@ -48,7 +49,8 @@ __all__ = [
     "CertificateAuth", "CertificateSubject", "Cookie", "CorsPolicy", "Event", "EventStream",
     "Header", "JsonLines", "JwksFile", "JwksUrl", "JwtAuth", "Link", "MemoryRates", "MemoryStore",
     "NoSuchPageError", "OAuth2", "OAuthFlow", "OpenIdConnect", "Path", "Precondition",
-    "ProblemError", "Query", "RateLimit", "Service", "SqliteRates", "SqliteStore", "Stream",
-    "TokenIdentity", "UnknownVersionError", "Upload", "Versions", "add_resource", "decode_cursor",
-    "encode_cursor", "includeme", "link_header", "resource", "view", "with_query",
+    "ProblemError", "Query", "RateLimit", "RedisRates", "RedisStore", "Service", "SqliteRates",
+    "SqliteStore", "Stream", "TokenIdentity", "UnknownVersionError", "Upload", "Versions",
+    "add_resource", "decode_cursor", "encode_cursor", "includeme", "link_header", "resource",
+    "view", "with_query",
 ]  # fmt: skip

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import msgspec
+from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
 from chapiteau.service.engine.answering.reply import Reply
@@ -24,6 +25,7 @@ __all__ = [
     "MemoryStore",
     "Saved",
     "SqliteStore",
+    "StoreAwayError",
     "once",
 ]
 
@@ -47,6 +49,14 @@ class KeyReusedError(ProblemError):
     title = "This key belongs to another request"
 
 
+class StoreAwayError(ProblemError):
+    """Nobody can tell whether the key was used (503)."""
+
+    status = 503
+    code = "store-away"
+    title = "Keys can't be looked up now"
+
+
 class Saved(msgspec.Struct, array_like=True):
     """What a store keeps for a key: whose it is, since when, and the answer once there is one."""
 
@@ -68,11 +78,14 @@ class IdempotencyStore(Protocol):
         ...
 
     def keep(self, key: str, done: Saved) -> None:
-        """Keep the answer."""
+        """Keep the answer, if the key is still ours: `since` is that of `take`.
+
+        Whoever was away for so long that another has taken the key must not touch it any more.
+        """
         ...
 
-    def drop(self, key: str) -> None:
-        """Free the key: the request failed, and may be tried again."""
+    def drop(self, key: str, mine: Saved) -> None:
+        """Free the key, if it is still ours: the request failed, and may be tried again."""
         ...
 
 
@@ -97,12 +110,18 @@ class MemoryStore:
     def keep(self, key: str, done: Saved) -> None:
         """See IdempotencyStore."""
         with self._lock:
-            self._kept[key] = done
+            if self._is(key, done):
+                self._kept[key] = done
 
-    def drop(self, key: str) -> None:
+    def drop(self, key: str, mine: Saved) -> None:
         """See IdempotencyStore."""
         with self._lock:
-            self._kept.pop(key, None)
+            if self._is(key, mine):
+                del self._kept[key]
+
+    def _is(self, key: str, mine: Saved) -> bool:
+        found = self._kept.get(key)
+        return found is not None and found.since == mine.since
 
 
 class SqliteStore:
@@ -135,7 +154,10 @@ class SqliteStore:
             row = db.execute("SELECT saved FROM idempotency WHERE key = ?", (key,)).fetchone()
             found = None if row is None else msgspec.msgpack.decode(row[0], type=Saved)
             if found is None or (not found.status and found.since <= older_than):
-                self._put(db, key, mine)
+                db.execute(
+                    "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)",
+                    (key, mine.since, msgspec.msgpack.encode(mine)),
+                )
                 found = None
         except BaseException:
             db.execute("ROLLBACK")
@@ -143,20 +165,16 @@ class SqliteStore:
         db.execute("COMMIT")
         return found
 
-    @staticmethod
-    def _put(db: sqlite3.Connection, key: str, saved: Saved) -> None:
-        db.execute(
-            "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)",
-            (key, saved.since, msgspec.msgpack.encode(saved)),
-        )
-
     def keep(self, key: str, done: Saved) -> None:
         """See IdempotencyStore."""
-        self._put(self._db(), key, done)
+        self._db().execute(
+            "UPDATE idempotency SET saved = ? WHERE key = ? AND since = ?",
+            (msgspec.msgpack.encode(done), key, done.since),
+        )
 
-    def drop(self, key: str) -> None:
+    def drop(self, key: str, mine: Saved) -> None:
         """See IdempotencyStore."""
-        self._db().execute("DELETE FROM idempotency WHERE key = ?", (key,))
+        self._db().execute("DELETE FROM idempotency WHERE key = ? AND since = ?", (key, mine.since))
 
 
 def once(
@@ -175,11 +193,19 @@ def once(
     try:
         made = run()
     except BaseException:
-        store.drop(key)
+        store.drop(key, mine)
         raise
-    if isinstance(made, Reply) and made.status[0] != "5":
-        kept = [(n, v) for n, v in made.headers if n != "X-Request-ID"]
-        store.keep(key, Saved(fingerprint, now, made.status, kept, made.body))
+    whole = _whole(made)
+    if whole is not None and whole.status[0] != "5":
+        kept = [(n, v) for n, v in whole.headers if n != "X-Request-ID"]
+        store.keep(key, Saved(fingerprint, now, whole.status, kept, whole.body))
     else:
-        store.drop(key)
+        store.drop(key, mine)
     return made
+
+
+def _whole(made: Any) -> Reply | None:
+    """The answer with all its bytes; None for a stream, which nobody can keep."""
+    if isinstance(made, Response) and isinstance(made.app_iter, list | tuple):
+        return Reply(made.status, list(made.headerlist), b"".join(made.app_iter))
+    return made if isinstance(made, Reply) else None
