@@ -5,6 +5,7 @@
 `config.include("chapiteau.service")` brings the directives; `config.scan()` finds services.
 """
 
+from chapiteau.service.engine.answering.files import File
 from chapiteau.service.engine.answering.streams import Event, EventStream, JsonLines, Stream
 from chapiteau.service.engine.auth import (
     ApiKeyAuth,
@@ -23,6 +24,7 @@ from chapiteau.service.engine.auth import (
 )
 from chapiteau.service.engine.directives import includeme
 from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
+from chapiteau.service.engine.jobs import MemoryJobs, SqliteJobs
 from chapiteau.service.engine.ratelimits import MemoryRates, SqliteRates
 from chapiteau.service.engine.resource import add_resource, resource, view
 from chapiteau.service.engine.service import Service
@@ -46,11 +48,11 @@ from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
 
 __all__ = [
     "Answer", "ApiKeyAuth", "AuthPolicy", "BasicAuth", "BearerAuth", "Body", "Callback",
-    "CertificateAuth", "CertificateSubject", "Cookie", "CorsPolicy", "Event", "EventStream",
-    "Header", "JsonLines", "JwksFile", "JwksUrl", "JwtAuth", "Link", "MemoryRates", "MemoryStore",
-    "NoSuchPageError", "OAuth2", "OAuthFlow", "OpenIdConnect", "Path", "Precondition",
-    "ProblemError", "Query", "RateLimit", "RedisRates", "RedisStore", "Service", "SqliteRates",
-    "SqliteStore", "Stream", "TokenIdentity", "UnknownVersionError", "Upload", "Versions",
-    "add_resource", "decode_cursor", "encode_cursor", "includeme", "link_header", "resource",
-    "view", "with_query",
+    "CertificateAuth", "CertificateSubject", "Cookie", "CorsPolicy", "Event", "EventStream", "File",
+    "Header", "JsonLines", "JwksFile", "JwksUrl", "JwtAuth", "Link", "MemoryJobs", "MemoryRates",
+    "MemoryStore", "NoSuchPageError", "OAuth2", "OAuthFlow", "OpenIdConnect", "Path",
+    "Precondition", "ProblemError", "Query", "RateLimit", "RedisRates", "RedisStore", "Service",
+    "SqliteJobs", "SqliteRates", "SqliteStore", "Stream", "TokenIdentity", "UnknownVersionError",
+    "Upload", "Versions", "add_resource", "decode_cursor", "encode_cursor", "includeme",
+    "link_header", "resource", "view", "with_query",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from pyramid.authorization import Allow, Everyone
 from pyramid.config import Configurator
 
 from chapiteau.service import Service, add_resource, resource, view
-from chapiteau.service.engine.directives import application_of
+from chapiteau.service.engine.application import application_of
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.testing import Client
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from chapiteau.service.logic.explain import MOST, explain, pointer
+from chapiteau.service.logic.kinds.explain import MOST, explain, pointer
 
 
 class Colour(Enum):

@@ -20,7 +20,7 @@ def document_of(target: str) -> dict[str, Any]:
     path = Path(target)
     if path.suffix == ".json" or path.is_file():
         return _read(path)
-    from chapiteau.service.engine.directives import application_of
+    from chapiteau.service.engine.application import application_of
     from chapiteau.service.engine.loading import load_app
 
     app = load_app(target)

@@ -2,116 +2,33 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.core.units import parse_size
-from chapiteau.plumbing.clock import SystemClock
 from chapiteau.service.engine.answering.coding import Packer
-from chapiteau.service.engine.answering.plan import Around, Plan, ServicePlan
+from chapiteau.service.engine.application import KEY, Application, application_of
 from chapiteau.service.engine.failures import add_failure_views
-from chapiteau.service.engine.health import HealthChecks, Kind, health_service
-from chapiteau.service.engine.idempotency import IdempotencyStore, MemoryStore, once
+from chapiteau.service.engine.health import Kind, health_service
+from chapiteau.service.engine.idempotency import IdempotencyStore
+from chapiteau.service.engine.jobs import Jobs, JobStore, MemoryJobs, job_services
 from chapiteau.service.engine.lanes import FastLane, normal_view
-from chapiteau.service.engine.metrics import MeteredPlan, Metrics, metrics_service
-from chapiteau.service.engine.publishing.document import ApiDocument, document_service
-from chapiteau.service.engine.ratelimits import RateGate, RateStore
+from chapiteau.service.engine.metrics import Metrics, metrics_service
+from chapiteau.service.engine.publishing.document import document_service
+from chapiteau.service.engine.ratelimits import RateStore
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
+from chapiteau.service.logic.document.errors import ErrorFormat
 from chapiteau.service.logic.document.openapi import ApiInfo
+from chapiteau.service.logic.operation import read_operation
+from chapiteau.service.logic.options import OperationOptions
 from chapiteau.service.logic.wire.cors import CorsPolicy
-from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
+from chapiteau.service.logic.wire.versions import Versions
 
-__all__ = ["Application", "application_of", "includeme"]
-
-_KEY: Final = "chapiteau.service"
-
-
-class Application:
-    """Everything that belongs to one application; nothing of it is shared between two."""
-
-    def __init__(self) -> None:
-        self.plans: dict[str, Plan] = {}
-        self.versions: Versions | None = None
-        self.documents: dict[str, ApiDocument] = {"": ApiDocument()}
-        self.checks = HealthChecks(SystemClock())
-        self.max_body = 1 << 20
-        self.cors: CorsPolicy | None = None
-        self.keys: IdempotencyStore = MemoryStore()
-        self.packer: Packer | None = None
-        self.metrics: Metrics | None = None
-        self.check = False
-        self.started = False  # whether a service of its own has been added
-        self.clock = SystemClock()
-        self.gate = RateGate(self.clock)
-
-    def once(self, key: str, fingerprint: str, run: Callable[[], Any]) -> Any:
-        """Run at most once per Idempotency-Key."""
-        return once(self.keys, self.clock, key, fingerprint, run)
-
-    @property
-    def document(self) -> ApiDocument:
-        """The document, or the default version's."""
-        return self.documents[self.versions.default if self.versions else ""]
-
-    def document_of(
-        self, environ: dict[str, Any], version: str = "", *, always: str = ""
-    ) -> ApiDocument:
-        """The document of a version by name, or of the one that a request means."""
-        if self.versions is None or always:
-            return self.documents[always]
-        if not version and self.versions.by != "path":
-            version = self.versions.choose(environ)
-        if version and version not in self.documents:
-            raise UnknownVersionError(f"there are {', '.join(self.versions.names)}")
-        return self.documents[version] if version else self.document
-
-    def set_versions(self, versions: Versions) -> None:
-        """Begin a document for each version with what belongs to all of them."""
-        shared = self.documents[""]
-        self.versions = versions
-        self.documents = {name: shared.copy(versions, name) for name in versions.names}
-
-    def plan(self, service: Service, path: str, version: str = "") -> ServicePlan:
-        """Compile a service for this application."""
-        told = self.versions if version else None
-        around = Around(
-            max_body=self.max_body,
-            cors=self.cors,
-            once_only=self.once,
-            packer=self.packer,
-            gate=self.gate.enter,
-            check_answers=self.check,
-            version=version if told is not None and told.by != "path" else "",
-            headers=tuple(told.headers(version)) if told else (),
-            media=functools.partial(told.media, name=version) if told else str,
-        )
-        if self.metrics is None:
-            return ServicePlan(service, path, around)
-        made = MeteredPlan(service, path, around)
-        made.metrics = self.metrics
-        return made
-
-    def check_answers(self) -> None:
-        """From now on hold every answer against its declared type (`chapiteau.check_answers`)."""
-        self.check = True
-        for plan in self.plans.values():
-            if isinstance(plan, ServicePlan):
-                plan.check_answers()
-
-    @property
-    def services(self) -> list[Service]:
-        """The services in the order in which they were added."""
-        return [plan.service for plan in self.plans.values() if isinstance(plan, ServicePlan)]
-
-
-def application_of(registry: Any) -> Application:
-    """The application behind a registry (`request.registry`, `app.registry`)."""
-    found: Application = registry[_KEY]
-    return found
+__all__ = ["includeme"]
 
 
 def includeme(config: Any) -> None:
@@ -122,15 +39,19 @@ def includeme(config: Any) -> None:
     `chapiteau.check_answers` (false).
     """
     settings = config.registry.settings
-    application = config.registry[_KEY] = Application()
+    application = config.registry[KEY] = Application()
     application.max_body = int(parse_size(settings.get("chapiteau.max_body", "1MiB")))
     application.check = _true(settings.get("chapiteau.check_answers", False))
     if (least := str(settings.get("chapiteau.compress", "off"))) not in ("", "off"):
         application.packer = Packer(int(parse_size(least)))
+    application.errors = _error_format(settings.get("chapiteau.errors", "problem"))
+    application.document.info = ApiInfo(errors=application.errors)
     use_service_routes(config)
     config.add_directive("add_service", _add_service)
     config.add_directive("set_api", _set_api)
     config.add_directive("set_versions", _set_versions)
+    config.add_directive("add_webhook", _add_webhook)
+    config.add_directive("add_jobs", _add_jobs)
     config.add_directive("set_cors", _set_cors)
     config.add_route_predicate("api_version", _VersionPredicate)
     config.add_directive("set_idempotency_store", _set_idempotency_store)
@@ -145,6 +66,14 @@ def includeme(config: Any) -> None:
             config.add_service(health_service(kind, f"/{kind}", application.checks), shared=True)
     if _true(settings.get("chapiteau.fast_lane", True)):
         config.set_execution_policy(FastLane(application.plans, lambda: application.versions))
+
+
+def _error_format(value: Any) -> ErrorFormat:
+    if value not in ("problem", "cornice"):
+        raise DeclarationError(
+            f"chapiteau.errors = {value!r} is no format of errors", hint="problem, or cornice"
+        )
+    return "cornice" if value == "cornice" else "problem"
 
 
 def _true(value: Any) -> bool:
@@ -278,9 +207,38 @@ def _set_api(
     servers: tuple[str, ...] = (),
 ) -> None:
     """`config.set_api(title=…, version=…)`: what the document says about the whole."""
-    info = ApiInfo(title=title, version=version, description=description, servers=servers)
-    for document in application_of(config.registry).documents.values():
+    application = application_of(config.registry)
+    info = ApiInfo(
+        title=title, version=version, description=description, servers=servers,
+        errors=application.errors,
+    )  # fmt: skip
+    for document in application.documents.values():
         document.info = info
+
+
+def _add_webhook(config: Any, name: str, request: Callable[..., Any], **options: Any) -> None:
+    """`config.add_webhook("note-written", function)`: a request that the service sends to others.
+
+    The function's signature and docstring describe it in the document; it is never called.
+    `options` are those of an operation: summary, tags, status …
+    """
+    read = read_operation("POST", "/", request, OperationOptions(**options))
+    for document in application_of(config.registry).documents.values():
+        document.add_webhook(name, read)
+
+
+def _add_jobs(
+    config: Any, path: str = "/jobs", *, store: JobStore | None = None, threads: int = 4
+) -> None:
+    """`config.add_jobs("/jobs", store=SqliteJobs(…))`, before operations that say `later=`."""
+    application = application_of(config.registry)
+    prefix = (config.route_prefix or "").strip("/")
+    full = f"/{prefix}{path}" if prefix else path
+    application.jobs = Jobs(
+        store or MemoryJobs(), application.clock, threads=threads, path=full.rstrip("/")
+    )
+    for service in job_services(path.rstrip("/"), application.jobs):
+        config.add_service(service, shared=True)
 
 
 def _set_cors(config: Any, policy: CorsPolicy) -> None:

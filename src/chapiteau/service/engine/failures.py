@@ -8,6 +8,7 @@ from pyramid.httpexceptions import HTTPException, HTTPForbidden
 
 from chapiteau.service.engine.answering.reply import (
     CORS_KEY,
+    ERRORS_KEY,
     problem_reply,
     request_id,
     to_response,
@@ -68,6 +69,8 @@ def _cors_of(request: Any) -> CorsPolicy | None:
 def _view(error: Any, request: Any) -> Any:
     if isinstance(error, HTTPException) and error.code < 400:
         return error  # a redirect is an answer, not a problem
+    if request.registry["chapiteau.service"].errors == "cornice":
+        request.environ[ERRORS_KEY] = True
     if CORS_KEY not in request.environ:
         # An unknown URL belongs to no service: the application's own policy holds there.
         policy = _cors_of(request)

@@ -10,7 +10,8 @@ import venusian
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.engine.auth import check_scopes
 from chapiteau.service.errors import DeclarationError
-from chapiteau.service.logic.operation import Operation, OperationOptions, read_operation
+from chapiteau.service.logic.operation import Operation, read_operation
+from chapiteau.service.logic.options import OperationOptions
 
 __all__ = ["METHODS", "Service", "context_package"]
 

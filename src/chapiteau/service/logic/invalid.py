@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from chapiteau.service.logic.explain import Complaint
+from chapiteau.service.logic.kinds.explain import Complaint
 from chapiteau.service.logic.markers import Place
 from chapiteau.service.logic.problem import Detail, ProblemError
 

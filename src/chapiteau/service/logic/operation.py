@@ -3,67 +3,25 @@
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 import msgspec
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.answer import Answer
+from chapiteau.service.logic.kinds.examples import wrong_example, wrong_inside
+from chapiteau.service.logic.kinds.records import Field, bare_type, fields_of, is_record
 from chapiteau.service.logic.markers import Body, Cookie, Header, Marker, Path, Query
+from chapiteau.service.logic.options import JSON_ONLY, OperationOptions
 from chapiteau.service.logic.path import names_in
-from chapiteau.service.logic.problem import ProblemError
-from chapiteau.service.logic.records import Field, bare_type, fields_of, is_record
-from chapiteau.service.logic.related import Callback, Link
 from chapiteau.service.logic.wire.conditional import Precondition
-from chapiteau.service.logic.wire.cors import CorsPolicy
-from chapiteau.service.logic.wire.ratelimit import RateLimit
 
-__all__ = ["BodySpec", "Operation", "OperationOptions", "Parameter", "is_many", "read_operation"]
+__all__ = ["BodySpec", "Operation", "Parameter", "is_many", "read_operation"]
 
 _MARKERS: Final = (Path, Query, Header, Cookie, Body)
 _SCALARS: Final = (list, set, frozenset, tuple)
-_JSON: Final = ("application/json",)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperationOptions:
-    """What a decorator says about an operation besides its signature."""
-
-    status: int | None = None
-    summary: str = ""
-    description: str = ""
-    operation_id: str = ""
-    tags: tuple[str, ...] = ()
-    raises: tuple[type[ProblemError], ...] = ()
-    etag: Callable[[Any], str | int | None] | Literal["content"] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    if_match: Literal["required", "optional"] = "required"
-    produces: tuple[str, ...] = _JSON
-    consumes: tuple[str, ...] = _JSON
-    deprecated: datetime | bool = False
-    sunset: datetime | None = None
-    cors: CorsPolicy | None = None
-    auth: Any = None
-    scopes: tuple[str, ...] = ()
-    idempotent: bool = False
-    successor: str = ""
-    unknown_query: str = "refuse"
-    hidden: bool = False
-    validators: tuple[Callable[[Any], Any], ...] = ()
-    max_body: int | None = None
-    limit: RateLimit | None = None
-    filters: tuple[Callable[..., Any], ...] = ()
-    versions: tuple[str, ...] = ()
-    example: Any = None
-    links: Mapping[str, Link] = field(default_factory=dict)
-    callbacks: Mapping[str, Callback] = field(default_factory=dict)
-    modified: Callable[[Any], datetime | None] | None = None
-    minimal: bool = False
-    later: bool | Literal["always"] = False
-    view: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +90,7 @@ class Operation:
     def offers(self) -> tuple[str, ...]:
         """The media types of a good answer; `*/*` when only the handler knows."""
         said = self.options.produces
-        return (self.raw_media,) if self.raw_media and said == _JSON else said
+        return (self.raw_media,) if self.raw_media and said == JSON_ONLY else said
 
     @property
     def where(self) -> str:
@@ -150,6 +108,8 @@ def read_operation(
     for name, parameter in inspect.signature(handler).parameters.items():
         reader.argument(name, parameter)
     reader.check_path()
+    answer = _answer_type(reader.hints)
+    reader.check_examples(answer, options.example)
     return Operation(
         method=method,
         path=path,
@@ -162,7 +122,7 @@ def read_operation(
         parameters=tuple(reader.parameters),
         arguments=tuple(reader.arguments),
         body=reader.body,
-        answer=_answer_type(reader.hints),
+        answer=answer,
         raw_media=_raw_media(reader.hints.get("return")),
         ranged=bool(getattr(reader.hints.get("return"), "ranged", False)),
     )
@@ -326,6 +286,19 @@ class _Reader:
                 f"does not take {missing[0]!r} of the path",
                 f"add a parameter {missing[0]}: str",
             )
+
+    def check_examples(self, answer: Any, example: Any) -> None:
+        """Raises DeclarationError for an example that its own type would refuse."""
+        said = [(p.argument, p.type, p.marker.example) for p in self.parameters]
+        if self.body is not None:
+            said.append((self.body.argument, self.body.type, self.body.marker.example))
+        said.append(("", answer, example))
+        for name, kind, value in said:
+            wrong = "" if value is None else wrong_example(kind, value)
+            wrong = wrong or wrong_inside(kind)
+            if wrong:
+                whose = repr(name) if name else "its answer"
+                raise self.wrong("", f"has a wrong example of {whose}: {wrong}", "mend it")
 
 
 def _marker_of(kind: Any) -> tuple[Any, Marker | None]:

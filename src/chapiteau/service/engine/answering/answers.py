@@ -1,6 +1,7 @@
 """From what a handler returns to a Reply: encoded, tagged, perhaps 304."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -8,23 +9,26 @@ import msgspec
 from webob.response import Response as BaseResponse
 
 from chapiteau.service.engine.answering.codecs import JSON, encoder_for
+from chapiteau.service.engine.answering.files import File
 from chapiteau.service.engine.answering.reply import Reply, StreamReply, request_id, status_line
 from chapiteau.service.engine.answering.streams import Stream
 from chapiteau.service.errors import WrongAnswerError
 from chapiteau.service.logic.answer import Answer
-from chapiteau.service.logic.models import dumped, dumper_for, is_pydantic
+from chapiteau.service.logic.kinds.models import dumped, dumper_for, is_pydantic
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import problem_for
-from chapiteau.service.logic.wire.conditional import not_modified, quote_tag
-from chapiteau.service.logic.wire.deprecation import deprecation_headers
+from chapiteau.service.logic.wire.conditional import is_fresh, quote_tag
+from chapiteau.service.logic.wire.deprecation import deprecation_headers, http_date
 from chapiteau.service.logic.wire.negotiate import choose
+from chapiteau.service.logic.wire.prefer import minimal
 
-__all__ = ["AnswerPlan", "Encoding"]
+__all__ = ["AnswerPlan", "Encoding", "preferred"]
 
 Environ = dict[str, Any]
 Encoding = tuple[str, Callable[[Any], bytes]]
-_READY = (Answer, Stream, BaseResponse, Reply, StreamReply)
+_READY = (Answer, Stream, File, BaseResponse, Reply, StreamReply)
 _json = msgspec.json.Encoder(enc_hook=dumped).encode
+_Version = tuple[str | None, datetime | None]
 _REMEMBERED = 64  # Accept headers whose answer is kept
 
 
@@ -60,12 +64,15 @@ class AnswerPlan:
         etag = operation.options.etag
         self._tag_of = etag if callable(etag) else None
         self._tag_content = etag == "content"
-        self._plain = etag is None
+        self._modified_of = operation.options.modified
+        self._plain = etag is None and self._modified_of is None
         self._always = [("X-Content-Type-Options", "nosniff")]
         self._always += deprecation_headers(
             operation.options.deprecated, operation.options.sunset, operation.options.successor
         )
         self._always += headers
+        if operation.options.minimal or operation.options.later:
+            self._always.append(("Vary", "Prefer"))
         if len(offers) > 1 and ("Vary", "Accept") not in self._always:
             self._always.append(("Vary", "Accept"))
 
@@ -90,15 +97,14 @@ class AnswerPlan:
     def reply(self, value: Any, environ: Environ, encoding: Encoding) -> Any:
         """A Reply; a Response that the handler made itself stays as it is."""
         status = self._status
-        extra = tag = None
+        extra = tag = modified = None
         if isinstance(value, _READY):
-            if isinstance(value, Stream):
-                return self._stream(value, environ)
             if not isinstance(value, Answer):
-                return value
+                return self._ready(value, environ)
             if value.status is not None:
                 status = status_line(value.status)
-            extra, tag, value = value.headers, value.etag, value.value
+            extra, tag, modified = value.headers, value.etag, value.modified
+            value = value.value
         own = request_id(environ)
         if value is None and status.startswith("204"):
             body = b""
@@ -115,9 +121,11 @@ class AnswerPlan:
             ]
         if extra:
             headers.extend(_unbroken(extra))
-        if tag is None and self._plain:
+        if tag is None and self._plain and modified is None:
             return Reply(status, headers, body)
-        return self._tagged(Reply(status, headers, body), value, tag, environ)
+        if modified is None and self._modified_of is not None and value is not None:
+            modified = self._modified_of(value)
+        return self._tagged(Reply(status, headers, body), value, (tag, modified), environ)
 
     def _prove(self, value: Any) -> None:
         """Raises WrongAnswerError when the document would be wrong about this answer."""
@@ -131,6 +139,26 @@ class AnswerPlan:
                 hint="mend the handler, or the type behind its ->",
             ) from None
 
+    def accepted(self, job: Answer[Any], environ: Environ) -> Reply:
+        """The answer for work that is done later (202)."""
+        body = _json(job.value)
+        headers = [
+            ("Content-Type", JSON),
+            ("Content-Length", str(len(body))),
+            ("X-Request-ID", request_id(environ)),
+            *self._always,
+            *(job.headers or {}).items(),
+        ]
+        return Reply(status_line(202), headers, body)
+
+    def _ready(self, value: Any, environ: Environ) -> Any:
+        """What the handler has made itself."""
+        if isinstance(value, Stream):
+            return self._stream(value, environ)
+        if isinstance(value, File):
+            return value.reply(environ, [("X-Request-ID", request_id(environ)), *self._always])
+        return value
+
     def _stream(self, stream: Stream, environ: Environ) -> StreamReply:
         headers = [
             ("Content-Type", stream.media),
@@ -140,20 +168,39 @@ class AnswerPlan:
         ]
         return StreamReply(self._status, headers, stream.pieces())
 
-    def _tagged(self, reply: Reply, value: Any, tag: str | None, environ: Environ) -> Reply:
+    def _tagged(self, reply: Reply, value: Any, version: _Version, environ: Environ) -> Reply:
+        """With ETag and Last-Modified, and as 304 when the client has this version."""
+        tag, modified = version
         if tag is None and self._tag_of is not None and value is not None:
             made = self._tag_of(value)
             tag = None if made is None else str(made)
         if tag is None and self._tag_content:
             tag = blake2b(reply.body, digest_size=8).hexdigest()
-        if tag is None:
-            return reply
-        quoted = quote_tag(tag)
-        reply.headers.append(("ETag", quoted))
-        if self._reads and not_modified(environ.get("HTTP_IF_NONE_MATCH"), quoted):
+        quoted = None if tag is None else quote_tag(tag)
+        if quoted is not None:
+            reply.headers.append(("ETag", quoted))
+        if modified is not None:
+            modified = modified if modified.tzinfo else modified.replace(tzinfo=UTC)
+            reply.headers.append(("Last-Modified", http_date(modified)))
+        if self._reads and is_fresh(environ, quoted, modified):
             kept = [h for h in reply.headers if h[0] not in ("Content-Type", "Content-Length")]
             return Reply("304 Not Modified", kept, b"")
         return reply
+
+
+def preferred(reply: Reply, environ: Environ) -> Reply:
+    """A good answer as the client would rather have it (RFC 7240): with a body, or without."""
+    wish = minimal(environ.get("HTTP_PREFER"))
+    if wish is None or reply.status[:3] not in ("200", "201") or not reply.body:
+        return reply
+    if not wish:
+        reply.headers.append(("Preference-Applied", "return=representation"))
+        return reply
+    kept = [h for h in reply.headers if h[0] not in ("Content-Type", "Content-Length")]
+    kept.append(("Preference-Applied", "return=minimal"))
+    if reply.status.startswith("200"):
+        return Reply("204 No Content", kept, b"")
+    return Reply(reply.status, [*kept, ("Content-Length", "0")], b"")
 
 
 def _proof_of(kind: Any) -> Callable[[Any], Any] | None:

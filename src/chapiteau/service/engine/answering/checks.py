@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from chapiteau.service.engine.answering.reply import to_response
-from chapiteau.service.logic.explain import pointer
 from chapiteau.service.logic.invalid import InvalidRequestError
+from chapiteau.service.logic.kinds.explain import pointer
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 
 __all__ = ["RequestErrors", "filtered", "filters_of", "validate"]

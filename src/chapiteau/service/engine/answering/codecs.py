@@ -9,19 +9,19 @@ from typing import Any, Final
 import msgspec
 
 from chapiteau.service.errors import DeclarationError
-from chapiteau.service.logic.explain import Explainer
 from chapiteau.service.logic.invalid import MalformedRequestError
-from chapiteau.service.logic.models import (
+from chapiteau.service.logic.kinds.explain import Explainer
+from chapiteau.service.logic.kinds.models import (
     ModelExplainer,
     adapter_for,
     dumped,
     dumper_for,
     is_pydantic,
 )
+from chapiteau.service.logic.kinds.records import fields_of as record_fields
+from chapiteau.service.logic.kinds.records import is_record
 from chapiteau.service.logic.operation import is_many
 from chapiteau.service.logic.problem import Detail
-from chapiteau.service.logic.records import fields_of as record_fields
-from chapiteau.service.logic.records import is_record
 from chapiteau.service.logic.wire.query import pairs
 from chapiteau.service.logic.wire.repeated import (
     fewest_keys,

@@ -6,9 +6,9 @@ import msgspec
 import multipart
 
 from chapiteau.service.engine.answering.codecs import fields_of, many_of
-from chapiteau.service.logic.explain import Complaint
 from chapiteau.service.logic.invalid import MalformedRequestError
-from chapiteau.service.logic.models import ModelExplainer, explainer_for
+from chapiteau.service.logic.kinds.explain import Complaint
+from chapiteau.service.logic.kinds.models import ModelExplainer, explainer_for
 from chapiteau.service.logic.problem import problem_for
 from chapiteau.service.logic.upload import Upload
 

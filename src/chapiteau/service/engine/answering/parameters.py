@@ -7,7 +7,7 @@ from msgspec.structs import asdict
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.logic.invalid import details_of, missing
-from chapiteau.service.logic.models import ModelExplainer, explainer_for, is_pydantic
+from chapiteau.service.logic.kinds.models import ModelExplainer, explainer_for, is_pydantic
 from chapiteau.service.logic.operation import Operation, Parameter
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.problem import Detail

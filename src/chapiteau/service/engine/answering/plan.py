@@ -11,13 +11,18 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from chapiteau.service.engine.answering.answers import AnswerPlan
+from chapiteau.service.engine.answering.answers import (
+    AnswerPlan,
+    Encoding,
+    preferred,
+)
 from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.parameters import ParameterPlan
 from chapiteau.service.engine.answering.reply import (
     CORS_KEY,
+    ERRORS_KEY,
     VARY_KEY,
     Reply,
     StreamReply,
@@ -27,12 +32,13 @@ from chapiteau.service.engine.auth import identify
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
-from chapiteau.service.logic.models import adapter_for, is_pydantic, prove_unmixed
+from chapiteau.service.logic.kinds.models import adapter_for, is_pydantic, prove_unmixed
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.path import bad_segment, names_in
 from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
+from chapiteau.service.logic.wire.prefer import responds_async
 from chapiteau.service.logic.wire.ratelimit import RateLimit
 
 __all__ = ["Around", "OperationPlan", "Plan", "ServicePlan", "add_headers"]
@@ -79,6 +85,8 @@ class Around:
     version: str = ""
     headers: tuple[tuple[str, str], ...] = ()
     media: Callable[[str], str] = str
+    errors: str = "problem"
+    begin: Callable[[Callable[[], Any], Environ], Any] | None = None
 
 
 class OperationPlan:
@@ -110,7 +118,16 @@ class OperationPlan:
         self._once = around.once_only if operation.options.idempotent else None
         self._gate = around.gate if operation.options.limit is not None else None
         self._packer = around.packer
-        self._special = any((self._guard, self._once, self._gate, self._packer))
+        self._minimal = operation.options.minimal
+        self._later = operation.options.later
+        self._begin = around.begin
+        if self._later and self._begin is None:
+            raise DeclarationError(
+                f"{operation.where} is done later, but there is no place for jobs",
+                hint='say config.add_jobs("/jobs") before',
+            )
+        special = (self._guard, self._once, self._gate, self._packer, self._minimal)
+        self._special = any(special)
 
     def __repr__(self) -> str:
         return f"<OperationPlan {self.operation.method} {self.operation.path}>"
@@ -135,6 +152,8 @@ class OperationPlan:
         if self._packer is not None:
             self._packer.unmark(environ)
         made = self._run_guarded(environ, request, captures)
+        if self._minimal and "HTTP_PREFER" in environ and isinstance(made, Reply):
+            made = preferred(made, environ)
         if self._packer is not None and isinstance(made, Reply):
             made = self._packer.pack(made, environ)
         if headers:
@@ -175,8 +194,23 @@ class OperationPlan:
             validate(self._validators, request, arguments)
         if self._extras:
             self._add_extras(arguments, request)
+        if self._later and (self._later == "always" or responds_async(environ.get("HTTP_PREFER"))):
+            return self._run_later(environ, encoding, arguments)
         made = self._answer.reply(self._handler(**arguments), environ, encoding)
         return filtered(self._filters, made, request) if self._filters else made
+
+    def _run_later(self, environ: Environ, encoding: Encoding, arguments: dict[str, Any]) -> Any:
+        """Accept a request that has been read: its handler runs behind the answer (202)."""
+        kept = dict(environ)  # the server may use its own again
+
+        def run() -> Any:
+            return self._answer.reply(self._handler(**arguments), kept, encoding)
+
+        assert self._begin is not None  # noqa: S101 — proved at start
+        made = self._answer.accepted(self._begin(run, kept), environ)
+        if self._later != "always":
+            made.headers.append(("Preference-Applied", "respond-async"))
+        return made
 
     def _add_extras(self, arguments: dict[str, Any], request: Any) -> None:
         if self.operation.context_argument is not None:
@@ -188,6 +222,7 @@ class OperationPlan:
                 request.environ.get("HTTP_IF_MATCH"),
                 request.environ.get("HTTP_IF_NONE_MATCH"),
                 self.operation.options.if_match == "required",
+                request.environ.get("HTTP_IF_UNMODIFIED_SINCE"),
             )
 
     def _complaint(self, environ: Environ, captures: list[str], cause: Exception) -> ProblemError:
@@ -256,6 +291,7 @@ class ServicePlan:
         self.path = path
         self.version = around.version
         self._headers = around.headers
+        self._errors = around.errors != "problem"
         self.names = names_in(path)
         self.methods = {
             method: OperationPlan(operation, around)
@@ -284,6 +320,8 @@ class ServicePlan:
         """Answer a request for this path. Raises ProblemError."""
         if self._headers:
             environ[VARY_KEY] = self._headers
+        if self._errors:
+            environ[ERRORS_KEY] = True
         if captures and (wrong := bad_segment(captures)):
             raise problem_for(400, wrong)
         method = environ["REQUEST_METHOD"]

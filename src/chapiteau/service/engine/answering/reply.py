@@ -11,6 +11,7 @@ from pyramid.interfaces import IResponse
 from pyramid.response import Response
 from zope.interface import implementer
 
+from chapiteau.service.logic.document.errors import cornice_document
 from chapiteau.service.logic.problem import (
     MEDIA_TYPE,
     ProblemError,
@@ -20,6 +21,7 @@ from chapiteau.service.logic.problem import (
 
 __all__ = [
     "CORS_KEY",
+    "ERRORS_KEY",
     "VARY_KEY",
     "ReadyResponse",
     "Reply",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 CORS_KEY: Final = "chapiteau.cors"  # headers that also an error answer must carry
+ERRORS_KEY: Final = "chapiteau.errors"  # set when errors are written as Cornice does
 VARY_KEY: Final = "chapiteau.vary"  # the same, for versions and what else an answer differs by
 Headers = list[tuple[str, str]]
 
@@ -118,17 +121,25 @@ os.register_at_fork(after_in_child=_new_prefix)
 def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
     """The answer for a problem."""
     own = request_id(environ)
-    body = _encode(problem_document(problem, own))
+    if ERRORS_KEY in environ:
+        media, body = "application/json", _encode(cornice_document(problem))
+    else:
+        media, body = MEDIA_TYPE, _encode(problem_document(problem, own))
     headers = [
-        ("Content-Type", MEDIA_TYPE),
+        ("Content-Type", media),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", own),
         ("X-Content-Type-Options", "nosniff"),
-        *problem.headers.items(),
+        *((name, _one_line(value)) for name, value in problem.headers.items()),
         *environ.get(CORS_KEY, ()),
         *environ.get(VARY_KEY, ()),
     ]
     return Reply(status_line(problem.status), headers, body)
+
+
+def _one_line(value: str) -> str:
+    """A header's value that can't begin another header."""
+    return value if value.isprintable() else "".join(c if c.isprintable() else " " for c in value)
 
 
 class ReadyResponse(Response):  # type: ignore[misc]

@@ -6,7 +6,8 @@ stream waits. Few long streams are fine; for many, put an event server beside th
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from queue import Empty, Queue
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -69,6 +70,13 @@ class EventStream(Stream):
     """
 
     media = "text/event-stream"
+    END: ClassVar[object] = object()  # put it into a queue to end its stream
+
+    @classmethod
+    def from_queue(cls, source: "Queue[Any]", *, heartbeat: float = 15.0) -> "EventStream":
+        """A stream of what comes into a queue, with a heartbeat after every `heartbeat` seconds of
+        silence; `EventStream.END` ends it."""
+        return cls(_taken(source, cls.END, heartbeat))
 
     def __init__(self, source: Iterable[Any]) -> None:
         # X-Accel-Buffering: nginx would else collect events before it passes them on.
@@ -84,3 +92,14 @@ class EventStream(Stream):
             if value not in ("", None):
                 lines.append(f"{name}: {str(value).replace(chr(10), ' ').replace(chr(13), ' ')}\n")
         return "".join(lines).encode() + b"data: " + _encode(event.data) + b"\n\n"
+
+
+def _taken(source: "Queue[Any]", end: object, heartbeat: float) -> Iterator[Any]:
+    while True:
+        try:
+            item = source.get(timeout=heartbeat)
+        except Empty:
+            item = None
+        if item is end:
+            return
+        yield item

@@ -15,14 +15,14 @@ from chapiteau.service.logic.document.errors import ErrorFormat, error_content, 
 from chapiteau.service.logic.document.ids import Ids
 from chapiteau.service.logic.document.schemas import Schemas, inlined, without_null
 from chapiteau.service.logic.jobs import Job
-from chapiteau.service.logic.models import Mode, plain
+from chapiteau.service.logic.kinds.models import Mode, plain
 from chapiteau.service.logic.operation import (
     BodySpec,
     Operation,
-    OperationOptions,
     Parameter,
     read_operation,
 )
+from chapiteau.service.logic.options import OperationOptions
 from chapiteau.service.logic.path import template_of
 from chapiteau.service.logic.problem import phrase
 from chapiteau.service.logic.related import Callback

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from chapiteau.service.logic.models import Mode, is_pydantic, model_schemas
+from chapiteau.service.logic.kinds.models import Mode, is_pydantic, model_schemas
 from chapiteau.service.logic.upload import Upload
 
 __all__ = ["REF", "Schemas", "inlined", "without_null"]

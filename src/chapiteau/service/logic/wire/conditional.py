@@ -1,6 +1,10 @@
-"""Conditional requests (RFC 9110 §13): entity tags, If-Match, If-None-Match."""
+"""Conditional requests (RFC 9110 §13): entity tags and dates, If-Match, If-None-Match and so on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
 
 from chapiteau.service.logic.problem import ProblemError
 
@@ -8,7 +12,9 @@ __all__ = [
     "Precondition",
     "PreconditionFailedError",
     "PreconditionRequiredError",
+    "is_fresh",
     "not_modified",
+    "parse_date",
     "quote_tag",
     "tags_match",
 ]
@@ -73,9 +79,33 @@ def not_modified(if_none_match: str | None, tag: str | None) -> bool:
     return bool(if_none_match and tag) and tags_match(if_none_match or "", tag or "", strong=False)
 
 
+def parse_date(text: str) -> datetime | None:
+    """A date of HTTP in any of its three forms (RFC 9110 §5.6.7), or None when it is none."""
+    try:
+        made = parsedate_to_datetime(text.strip())
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return made.replace(tzinfo=UTC) if made.tzinfo is None else made.astimezone(UTC)
+
+
+def is_fresh(environ: Mapping[str, Any], tag: str | None, modified: datetime | None) -> bool:
+    """Whether a GET answers 304. A tag says more than a date, so it alone counts when it is named.
+
+    `tag` is written as in a header; `modified` has a time zone.
+    """
+    given = environ.get("HTTP_IF_NONE_MATCH")
+    if given is not None:
+        return not_modified(given, tag)
+    since = environ.get("HTTP_IF_MODIFIED_SINCE")
+    if since is None or modified is None:
+        return False
+    date = parse_date(since)
+    return date is not None and modified.replace(microsecond=0) <= date
+
+
 @dataclass(frozen=True, slots=True)
 class Precondition:
-    """If-Match and If-None-Match of a request that changes something.
+    """If-Match, If-None-Match and If-Unmodified-Since of a request that changes something.
 
     A handler takes it as a parameter and calls `check` with the version that it is about to
     change, inside the same transaction.
@@ -84,12 +114,14 @@ class Precondition:
     if_match: str | None = None
     if_none_match: str | None = None
     required: bool = True
+    if_unmodified_since: str | None = None
 
-    def check(self, tag: str | None) -> None:
+    def check(self, tag: str | None, *, modified: datetime | None = None) -> None:
         """Raise 412 when `tag` (without quotes; None: it does not exist) is not the one meant.
 
-        Raises 428 when the client names no version at all, unless the operation says
-        `if_match="optional"`.
+        A client without tags may name the date since which nothing may have changed, if you tell
+        when something did: `modified`, with a time zone. Raises 428 when the client names no
+        version at all, unless the operation says `if_match="optional"`.
         """
         quoted = None if tag is None else quote_tag(tag)
         if self.if_match is not None:
@@ -101,6 +133,9 @@ class Precondition:
         elif self.if_none_match is not None:
             if quoted is not None and tags_match(self.if_none_match, quoted, strong=False):
                 raise PreconditionFailedError("it exists already", headers={"ETag": quoted})
+        elif modified is not None and (date := parse_date(self.if_unmodified_since or "")):
+            if modified.replace(microsecond=0) > date:
+                raise PreconditionFailedError("it has changed since: read it again, then decide")
         elif self.required:
             raise PreconditionRequiredError(
                 "send If-Match with the ETag that the last GET answered, or * to overwrite"

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from chapiteau.service.logic.explain import pointer
-from chapiteau.service.logic.records import fields_of, is_record
+from chapiteau.service.logic.kinds.explain import pointer
+from chapiteau.service.logic.kinds.records import fields_of, is_record
 
 __all__ = ["fewest_keys", "repeated_in_json", "repeated_in_msgpack", "unlikely_in_msgpack"]
 

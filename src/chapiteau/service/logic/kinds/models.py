@@ -11,8 +11,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chapiteau.service.errors import DeclarationError
-from chapiteau.service.logic.explain import Complaint, Explainer, pointer
-from chapiteau.service.logic.records import fields_of, is_model, is_record
+from chapiteau.service.logic.kinds.explain import Complaint, Explainer, pointer
+from chapiteau.service.logic.kinds.records import fields_of, is_model, is_record
 
 __all__ = [
     "Mode",

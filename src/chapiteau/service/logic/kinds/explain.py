@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chapiteau.core.problems import did_you_mean
-from chapiteau.service.logic.records import Field, fields_of, is_record
+from chapiteau.service.logic.kinds.records import Field, fields_of, is_record
 
 __all__ = ["Complaint", "Explainer", "explain", "pointer"]
 

@@ -1,0 +1,111 @@
+"""Everything that belongs to one application: plans, documents, stores; and how it is found."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Final
+
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.service.engine.answering.coding import Packer
+from chapiteau.service.engine.answering.plan import Around, Plan, ServicePlan
+from chapiteau.service.engine.health import HealthChecks
+from chapiteau.service.engine.idempotency import IdempotencyStore, MemoryStore, once
+from chapiteau.service.engine.jobs import Jobs
+from chapiteau.service.engine.metrics import MeteredPlan, Metrics
+from chapiteau.service.engine.publishing.document import ApiDocument
+from chapiteau.service.engine.ratelimits import RateGate
+from chapiteau.service.engine.service import Service
+from chapiteau.service.logic.document.errors import ErrorFormat
+from chapiteau.service.logic.wire.cors import CorsPolicy
+from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
+
+__all__ = ["KEY", "Application", "application_of"]
+
+KEY: Final = "chapiteau.service"
+
+
+class Application:
+    """Everything that belongs to one application; nothing of it is shared between two."""
+
+    def __init__(self) -> None:
+        self.plans: dict[str, Plan] = {}
+        self.versions: Versions | None = None
+        self.documents: dict[str, ApiDocument] = {"": ApiDocument()}
+        self.checks = HealthChecks(SystemClock())
+        self.max_body = 1 << 20
+        self.cors: CorsPolicy | None = None
+        self.keys: IdempotencyStore = MemoryStore()
+        self.packer: Packer | None = None
+        self.metrics: Metrics | None = None
+        self.check = False
+        self.errors: ErrorFormat = "problem"
+        self.jobs: Jobs | None = None
+        self.started = False  # whether a service of its own has been added
+        self.clock = SystemClock()
+        self.gate = RateGate(self.clock)
+
+    def once(self, key: str, fingerprint: str, run: Callable[[], Any]) -> Any:
+        """Run at most once per Idempotency-Key."""
+        return once(self.keys, self.clock, key, fingerprint, run)
+
+    @property
+    def document(self) -> ApiDocument:
+        """The document, or the default version's."""
+        return self.documents[self.versions.default if self.versions else ""]
+
+    def document_of(
+        self, environ: dict[str, Any], version: str = "", *, always: str = ""
+    ) -> ApiDocument:
+        """The document of a version by name, or of the one that a request means."""
+        if self.versions is None or always:
+            return self.documents[always]
+        if not version and self.versions.by != "path":
+            version = self.versions.choose(environ)
+        if version and version not in self.documents:
+            raise UnknownVersionError(f"there are {', '.join(self.versions.names)}")
+        return self.documents[version] if version else self.document
+
+    def set_versions(self, versions: Versions) -> None:
+        """Begin a document for each version with what belongs to all of them."""
+        shared = self.documents[""]
+        self.versions = versions
+        self.documents = {name: shared.copy(versions, name) for name in versions.names}
+
+    def plan(self, service: Service, path: str, version: str = "") -> ServicePlan:
+        """Compile a service for this application."""
+        told = self.versions if version else None
+        around = Around(
+            max_body=self.max_body,
+            cors=self.cors,
+            once_only=self.once,
+            packer=self.packer,
+            gate=self.gate.enter,
+            check_answers=self.check,
+            version=version if told is not None and told.by != "path" else "",
+            headers=tuple(told.headers(version)) if told else (),
+            errors=self.errors,
+            begin=self.jobs.begin if self.jobs else None,
+            media=functools.partial(told.media, name=version) if told else str,
+        )
+        if self.metrics is None:
+            return ServicePlan(service, path, around)
+        made = MeteredPlan(service, path, around)
+        made.metrics = self.metrics
+        return made
+
+    def check_answers(self) -> None:
+        """From now on hold every answer against its declared type (`chapiteau.check_answers`)."""
+        self.check = True
+        for plan in self.plans.values():
+            if isinstance(plan, ServicePlan):
+                plan.check_answers()
+
+    @property
+    def services(self) -> list[Service]:
+        """The services in the order in which they were added."""
+        return [plan.service for plan in self.plans.values() if isinstance(plan, ServicePlan)]
+
+
+def application_of(registry: Any) -> Application:
+    """The application behind a registry (`request.registry`, `app.registry`)."""
+    found: Application = registry[KEY]
+    return found

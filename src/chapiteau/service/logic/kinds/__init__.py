@@ -1,0 +1,1 @@
+"""Types of handlers, whichever library they come from: their fields, their schemas, examples."""
