@@ -3,12 +3,17 @@
 import secrets
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from chapiteau.dash.commands.options import CONFIG
 from chapiteau.dash.commands.serving import run_server
+from chapiteau.dash.commands.wanted import take_over, want, wanted
 from chapiteau.plumbing.console import print_json
+
+if TYPE_CHECKING:
+    from chapiteau.dash.engine.project import Project
 
 __all__ = ["group"]
 
@@ -22,7 +27,12 @@ def group() -> None:
     chapiteau hub token           the line that lets one server join
     chapiteau hub nodes           who has joined
     chapiteau hub revoke NAME     shut a node out
+    chapiteau hub want SERVICE    how it should be on nodes, also on one that is away
     """
+
+
+for _command in (want, wanted, take_over):
+    group.add_command(_command)
 
 
 @group.command()
@@ -50,6 +60,11 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
     from chapiteau.plumbing.clock import SystemClock
 
     project, clock = read_project(config), SystemClock()
+    if project.hub.nats.url:
+        raise UsageError(
+            "nodes join this hub at a NATS server, whose accounts say who may",
+            hint=f"there: chapiteau node join {project.hub.nats.url.rpartition('@')[2]}",
+        )
     try:
         seconds = parse_duration(lifetime)
     except ValueError as exc:
@@ -85,7 +100,11 @@ def nodes(config: Path | None, as_json: bool) -> None:
     from chapiteau.dash.engine.project import read_project
     from chapiteau.plumbing.clock import SystemClock
 
-    registry = Registry(read_project(config).store)
+    project = read_project(config)
+    if project.hub.nats.url:
+        _nats_nodes(project, as_json)
+        return
+    registry = Registry(project.store)
     found, now = registry.nodes(), SystemClock().wall()
     registry.close()
     if as_json:
@@ -106,18 +125,57 @@ def nodes(config: Path | None, as_json: bool) -> None:
         click.echo("no nodes yet: chapiteau hub token", err=True)
 
 
+def _nats_nodes(project: "Project", as_json: bool) -> None:
+    import asyncio
+
+    from chapiteau.dash.engine.center import node_names
+
+    names = asyncio.run(node_names(project))
+    if as_json:
+        print_json({"nodes": [{"name": name} for name in names]})
+    else:
+        click.echo("\n".join(names) or "no nodes yet: chapiteau node join nats://…", err=not names)
+
+
 @group.command()
 @click.argument("name")
 @CONFIG
 def revoke(name: str, config: Path | None) -> None:
-    """Shut a node out; a running hub hangs up within two seconds."""
+    """Shut a node out; a running hub hangs up within two seconds.
+
+    At a NATS server this forgets it; take its credentials away there, or it comes back.
+    """
     from chapiteau.dash.engine.cluster.registry import Registry
     from chapiteau.dash.engine.project import read_project
     from chapiteau.plumbing.clock import SystemClock
 
-    registry = Registry(read_project(config).store)
+    project = read_project(config)
+    if project.hub.nats.url:
+        _nats_revoke(project, name)
+        return
+    registry = Registry(project.store)
     try:
         registry.revoke(name, SystemClock().wall())
     finally:
         registry.close()
     click.echo(f"{name} is shut out; to let it in again: chapiteau hub token", err=True)
+
+
+def _nats_revoke(project: "Project", name: str) -> None:
+    import asyncio
+
+    from chapiteau.core.errors import NotFoundError
+    from chapiteau.dash.engine.nats.center import shut_out
+    from chapiteau.dash.engine.nats.server import connect, place_of
+
+    async def forget() -> bool:
+        place = place_of(project.hub.nats, project.config.parent)
+        wire = await connect(place, keeps=False, name="chapiteau hub")
+        try:
+            return await shut_out(wire, name)
+        finally:
+            await wire.close()
+
+    if not asyncio.run(forget()):
+        raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
+    click.echo(f"{name} is forgotten; now take its credentials away at the server", err=True)

@@ -11,6 +11,8 @@ from chapiteau.plumbing.console import print_json
 
 __all__ = ["group"]
 
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
+
 
 @click.group()
 def group() -> None:
@@ -24,34 +26,66 @@ def group() -> None:
 
 @group.command()
 @click.argument("address")
-@click.argument("token")
+@click.argument("token", required=False)
 @click.option("--name", help="Its name on the page. Default: the host name.")
+@click.option("--creds", type=_FILE, help="NATS: file with this node's credentials.")
+@click.option("--ca", type=_FILE, help="NATS: PEM file with the CA of the server's certificate.")
+@click.option("--prefix", default="chapiteau", show_default=True, help="NATS: hub.nats.prefix.")
 @CONFIG
-def join(address: str, token: str, name: str | None, config: Path | None) -> None:
-    """Join a hub: makes a key, has it signed, and keeps both in RUN_DIR/node."""
-    from chapiteau.dash.engine.cluster.membership import hub_address
-    from chapiteau.dash.engine.cluster.membership import join as join_hub
+def join(
+    address: str,
+    token: str | None,
+    name: str | None,
+    creds: Path | None,
+    ca: Path | None,
+    prefix: str,
+    config: Path | None,
+) -> None:
+    """Join a hub: makes a key, has it signed, and keeps both in RUN_DIR/node.
+
+    ADDRESS nats://… or tls://…: meet the hubs at a NATS server. Its accounts say who may; no token.
+    """
     from chapiteau.dash.engine.project import read_project
-    from chapiteau.dash.logic.tokens import node_name, parse_token
+    from chapiteau.dash.logic.tokens import node_name
 
     project = read_project(config)
-    parsed, place = parse_token(token), hub_address(address)
     wanted = node_name(name or socket.gethostname())
-    made = asyncio.run(join_hub(project.papers, place, parsed, wanted))
-    click.echo(f"joined {address} as {made.name}", err=True)
+    if address.startswith(("nats://", "tls://")):
+        from chapiteau.dash.engine.nats.papers import join_at
+        from chapiteau.dash.engine.nats.server import NatsPlace
+
+        place = NatsPlace(url=address, creds=creds, ca=ca, prefix=prefix)
+        asyncio.run(join_at(project.papers, place, wanted))
+    else:
+        _join_hub(project.papers, address, token, wanted)
+    click.echo(f"joined {address.rpartition('@')[2]} as {wanted}", err=True)
     click.echo("connect: chapiteau down; chapiteau up -d — or now: chapiteau node run", err=True)
+
+
+def _join_hub(papers: Path, address: str, token: str | None, name: str) -> None:
+    from chapiteau.core.errors import UsageError
+    from chapiteau.dash.engine.cluster.membership import hub_address
+    from chapiteau.dash.engine.cluster.membership import join as join_hub
+    from chapiteau.dash.logic.tokens import parse_token
+
+    if token is None:
+        raise UsageError("a hub wants a token", hint="on the hub: chapiteau hub token")
+    parsed, place = parse_token(token), hub_address(address)
+    asyncio.run(join_hub(papers, place, parsed, name))
 
 
 @group.command()
 @CONFIG
 def leave(config: Path | None) -> None:
     """Forget the hub. There, `chapiteau hub revoke` makes it final."""
-    from chapiteau.dash.engine.cluster.membership import Membership
+    from chapiteau.dash.engine.cluster.membership import leave as leave_hub
+    from chapiteau.dash.engine.cluster.membership import read_membership
     from chapiteau.dash.engine.project import read_project
 
-    membership = Membership(read_project(config).papers)
-    membership.leave()
-    click.echo(f"{membership.name} has left; on the hub: chapiteau hub revoke {membership.name}")
+    papers = read_project(config).papers
+    name = read_membership(papers).name
+    leave_hub(papers)
+    click.echo(f"{name} has left; on the hub: chapiteau hub revoke {name}")
 
 
 @group.command()
@@ -59,10 +93,17 @@ def leave(config: Path | None) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(config: Path | None, as_json: bool) -> None:
     """Which hub this server belongs to."""
-    from chapiteau.dash.engine.cluster.membership import Membership
+    from chapiteau.dash.engine.cluster.membership import NatsMembership, read_membership
     from chapiteau.dash.engine.project import read_project
 
-    membership = Membership(read_project(config).papers)
+    membership = read_membership(read_project(config).papers)
+    if isinstance(membership, NatsMembership):
+        bare = membership.url.rpartition("@")[2]
+        if as_json:
+            print_json({"name": membership.name, "nats": bare, "prefix": membership.prefix})
+        else:
+            click.echo(f"{membership.name} meets its hubs at the NATS server {bare}")
+        return
     host, port = membership.address
     if as_json:
         print_json({"name": membership.name, "host": host, "port": port})
@@ -74,7 +115,7 @@ def status(config: Path | None, as_json: bool) -> None:
 @CONFIG
 def run(config: Path | None) -> None:
     """Keep the connection to the hub until stopped."""
-    from chapiteau.dash.engine.cluster.running import run_agent
+    from chapiteau.dash.engine.here.running import run_agent
     from chapiteau.dash.engine.project import read_project
 
     asyncio.run(run_agent(read_project(config), lambda text: click.echo(text, err=True)))

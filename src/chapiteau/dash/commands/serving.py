@@ -29,8 +29,8 @@ def run_server(config: Path | None, bind: str | None, *, with_hub: bool) -> None
 
     def told(url: str) -> None:
         click.echo(f"dashboard {url}")
-        if server.gate is not None:
-            click.echo(f"nodes dial {project.hub.host}:{server.gate.port}", err=True)
+        if server.hub is not None and server.hub.center is not None:
+            click.echo(f"nodes meet it at {server.hub.center.where}", err=True)
 
     asyncio.run(serve(server, told))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.center import Center
 from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.sessions import Sessions
@@ -28,11 +29,14 @@ class Hub:
     documents: Documents
     sessions: Sessions
     store: Store
+    center: Center | None  # None: a page for this server alone
     reports: Path  # the run folder, where load results lie
 
     async def close(self) -> None:
         """Stop everything, in reverse order."""
         await self.actions.close()
+        if self.center is not None:
+            await self.center.close()
         await self.documents.close()
         await self.fleet.close()
         self.store.close()

@@ -19,8 +19,7 @@ from chapiteau.core.errors import ChapiteauError, RefusedError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
-from chapiteau.dash.engine.cluster.center import Center
-from chapiteau.dash.engine.cluster.gate import Gate
+from chapiteau.dash.engine.center import make_center
 from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.here.local import LocalNode
@@ -63,7 +62,6 @@ class Server:
         self._chance = Random()  # noqa: S311 — spreads retries, guards nothing
         self._with_hub = with_hub or project.hub.enable
         self._node = node
-        self.gate: Gate | None = None
         self.port = 0
         self.hub: Hub | None = None
 
@@ -107,7 +105,13 @@ class Server:
         # A hub may be nothing but a hub: then there is no supervisor here to wait for.
         if self.project.has_services or not self._with_hub or self._node:
             self.hub.fleet.add(node)
-        center = await self._open_center(self.hub)
+        try:
+            if self.hub.center is not None:
+                await self.hub.center.open()
+        except BaseException:
+            listener.close()
+            await self.hub.close()
+            raise
         beat = asyncio.create_task(self.hub.fleet.beat())
         runner = web.AppRunner(
             make_app(self.hub, self._door()), access_log=None, shutdown_timeout=1.0
@@ -121,18 +125,8 @@ class Server:
             self.project.address_file.unlink(missing_ok=True)
             beat.cancel()
             await runner.cleanup()
-            if center is not None:
-                await center.close()
             await self.hub.close()
             await node.close()
-
-    async def _open_center(self, hub: Hub) -> Center | None:
-        if not self._with_hub:
-            return None
-        center = Center(self.project, hub.fleet, self._clock)
-        await center.open()
-        self.gate = center.gate
-        return center
 
     def tell_address(self) -> None:
         """Write the URL, token included, where only this user can read it."""
@@ -142,7 +136,9 @@ class Server:
     def _make_hub(self, store: Store) -> Hub:
         clock, dash, bus = self._clock, self.project.dash, Bus()
         fleet = Fleet(bus, clock=clock, chance=self._chance, history=int(dash.history))
+        center = make_center(self.project, fleet, clock, self._chance) if self._with_hub else None
         return Hub(
+            center=center,
             project=self.project.name,
             settings=dash,
             clock=clock,

@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import pytest
 
 from chapiteau.dash.engine.bus import Bus
+from chapiteau.dash.engine.cluster.membership import NatsMembership
 from chapiteau.dash.engine.cluster.remote import RemoteNode
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.nats.agent import NatsAgent
@@ -198,8 +199,7 @@ async def nats_stage(
     try:
         async with Proxy(server.port) as proxy:
             agent = NatsAgent(
-                "far",
-                server.place(prefix, proxy.port),
+                NatsMembership(name="far", url=server.place(prefix, proxy.port).url, prefix=prefix),
                 reception(memory, ledger, folder, clock),
                 Intake(memory, ledger),
                 clock=clock,

@@ -12,7 +12,7 @@ import pytest
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.plane.port import HeldError, OvertakenError
 from chapiteau.dash.errors import NodeAwayError
-from chapiteau.dash.logic.plane import Order, Wanted
+from chapiteau.dash.logic.nodes.plane import Order, Wanted
 from tests.dash.engine.plane.stage import Stage
 from tests.support import wait_for_async
 

@@ -1,35 +1,42 @@
-"""The hub's part for many servers, put together: registry, wanted states, lease, gate."""
-
-import socket
+"""A hub that nodes dial: registry, wanted states, lease and gate, put together."""
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.ca import Authority
 from chapiteau.dash.engine.cluster.gate import Gate
 from chapiteau.dash.engine.cluster.registry import Registry
-from chapiteau.dash.engine.cluster.term import Term
+from chapiteau.dash.engine.cluster.term import NAME, Term
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.plane.embedded import SqliteLeases, SqliteStates
 from chapiteau.dash.engine.project import Project
 from chapiteau.dash.errors import PortTakenError
 
-__all__ = ["Center"]
+__all__ = ["GateCenter"]
 
 
-class Center:
+class GateCenter:
     """Everything that a door for nodes needs; `open` and `close` in the right order."""
 
-    def __init__(self, project: Project, fleet: Fleet, clock: Clock) -> None:
+    def __init__(self, project: Project, fleet: Fleet, *, holder: str, clock: Clock) -> None:
         self._settings = project.hub
         self._registry = Registry(project.store)
         self.states = SqliteStates(project.store)
         self._leases = SqliteLeases(project.store, clock)
-        # The project's folder is the holder: a hub that is started anew need not wait for itself.
-        holder = f"{socket.gethostname()}:{project.run_dir}"
         self.term = Term(self._leases, holder)
         authority = Authority(project.authority, clock)
         self.gate = Gate(
-            fleet, self._registry, authority, clock, states=self.states, term=self.term
+            fleet,
+            self._registry,
+            authority,
+            clock,
+            states=self.states,
+            term=self.term,
+            told=lambda fence: self._leases.saw(NAME, fence),
         )
+
+    @property
+    def where(self) -> str:
+        """Where nodes dial."""
+        return f"{self._settings.host}:{self.gate.port}"
 
     async def open(self) -> None:
         """Listen for nodes. Raises PortTakenError."""

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
@@ -14,8 +14,9 @@ from chapiteau.dash.engine.cluster.registry import KnownNode, Registry
 from chapiteau.dash.engine.cluster.remote import RemoteNode
 from chapiteau.dash.engine.cluster.term import Term
 from chapiteau.dash.engine.fleet import Fleet
-from chapiteau.dash.engine.plane.port import States
-from chapiteau.dash.errors import NotAllowedError
+from chapiteau.dash.engine.plane.embedded import SqliteStates
+from chapiteau.dash.errors import BadRequestError, NotAllowedError
+from chapiteau.dash.logic.nodes.plane import Wanted
 from chapiteau.dash.logic.tokens import node_name
 
 __all__ = ["Gate"]
@@ -36,8 +37,9 @@ class Gate:
         authority: Authority,
         clock: Clock,
         *,
-        states: States,
+        states: SqliteStates,
         term: Term,
+        told: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._fleet = fleet
         self._registry = registry
@@ -45,6 +47,7 @@ class Gate:
         self._clock = clock
         self._states = states
         self.term = term
+        self._told = told  # called with the greatest fence that a node knows
         self._nodes: dict[str, RemoteNode] = {}
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
         self._strangers = 0
@@ -117,7 +120,9 @@ class Gate:
             self._registry.check(name, serial)
             if args.get("name") != name:
                 raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
-            self.term.note(int(args.get("fence", 0)))
+            fence = int(args.get("fence", 0))
+            self.term.note(fence)
+            self._told(fence)
             self._node(name).attach(link)
             self._registry.saw(name, self._clock.wall())
             return {"time": self._clock.wall()}
@@ -170,6 +175,10 @@ class Gate:
         watch = self._fleet.watch(known.name)
         watch.expires = known.expires
         watch.overruled = self.term.why
+        theirs = watch.health.get("wanted")
+        if theirs and self.term.leads:
+            with contextlib.suppress(KeyError, TypeError, ValueError, BadRequestError):
+                await self._states.adopt(Wanted.from_dict({**theirs, "node": known.name}))
         watch.generation = (await self._states.get(known.name)).generation
 
     async def _look_for_revoked(self) -> None:

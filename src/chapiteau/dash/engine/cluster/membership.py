@@ -6,21 +6,28 @@ import hmac
 import json
 import ssl
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.engine.cluster.ca import HUB_NAME, make_request
 from chapiteau.dash.engine.cluster.link import Answers, Link
+from chapiteau.dash.engine.plane.steering import forget
 from chapiteau.dash.errors import BadRequestError, LoginError, NodeAwayError
 from chapiteau.dash.logic.tokens import JoinToken, ca_hash
 from chapiteau.plumbing.files import write_atomic
 
-__all__ = ["Membership", "hub_address", "join"]
+__all__ = [
+    "Membership",
+    "NatsMembership",
+    "hub_address",
+    "join",
+    "leave",
+    "read_membership",
+]
 
 _FILES: Final = ("hub.json", "ca.pem", "node.pem")
-# What one hub has wanted and ordered means nothing under another one.
-_STEERING: Final = ("wanted.json", *(f"commands.sqlite3{end}" for end in ("", "-wal", "-shm")))
 _PATIENCE: Final = 10.0  # seconds
 _PORT: Final = 8843
 
@@ -60,10 +67,32 @@ class Membership:
         """Put the next certificate in place."""
         write_atomic(self.folder / "node.pem", (certificate + key).encode(), mode=0o600)
 
-    def leave(self) -> None:
-        """Forget the hub."""
-        for name in (*_FILES, *_STEERING):
-            (self.folder / name).unlink(missing_ok=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NatsMembership:
+    """A node that meets its hubs at a NATS server; the same `hub.json`."""
+
+    name: str
+    url: str
+    prefix: str
+    creds: str = ""
+    ca: str = ""
+
+
+def read_membership(folder: Path) -> Membership | NatsMembership:
+    """Either kind. Raises NotFoundError when this server has joined nothing."""
+    try:
+        facts = json.loads((folder / "hub.json").read_text())
+        return NatsMembership(name=facts["name"], **facts["nats"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return Membership(folder)
+
+
+def leave(folder: Path) -> None:
+    """Forget the hub, and all it has said."""
+    for name in _FILES:
+        (folder / name).unlink(missing_ok=True)
+    forget(folder)
 
 
 def hub_address(text: str) -> tuple[str, int]:
@@ -91,8 +120,7 @@ async def join(folder: Path, address: tuple[str, int], token: JoinToken, name: s
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     before = folder / "ca.pem"
     if not before.exists() or before.read_text() != ca["ca"]:
-        for stale in _STEERING:
-            (folder / stale).unlink(missing_ok=True)
+        forget(folder)
     write_atomic(folder / "ca.pem", ca["ca"].encode(), mode=0o600)
     write_atomic(folder / "node.pem", (signed["certificate"] + key).encode(), mode=0o600)
     facts = {"host": address[0], "port": address[1], "name": signed["name"]}

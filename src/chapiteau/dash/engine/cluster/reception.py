@@ -13,7 +13,7 @@ from chapiteau.dash.engine.node import Request
 from chapiteau.dash.engine.plane.follower import Follower
 from chapiteau.dash.engine.plane.intake import Intake
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
-from chapiteau.dash.logic.plane import Order, Wanted
+from chapiteau.dash.logic.nodes.plane import Order, Wanted
 
 __all__ = ["Reception"]
 

@@ -11,7 +11,7 @@ from chapiteau.dash.engine.cluster.link import Link
 from chapiteau.dash.engine.cluster.patience import Patience
 from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import NodeAwayError
-from chapiteau.dash.logic.plane import Order
+from chapiteau.dash.logic.nodes.plane import Order
 
 __all__ = ["RemoteNode"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from chapiteau.core.backoff import Backoff
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.errors import NodeAwayError
-from chapiteau.dash.logic.backlog import Backlog
+from chapiteau.dash.logic.nodes.backlog import Backlog
 
 __all__ = ["Replay"]
 

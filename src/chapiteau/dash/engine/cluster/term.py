@@ -4,9 +4,9 @@ import asyncio
 from typing import Final
 
 from chapiteau.dash.engine.plane.port import HeldError, Leases
-from chapiteau.dash.logic.plane import Lease
+from chapiteau.dash.logic.nodes.plane import Lease
 
-__all__ = ["Term"]
+__all__ = ["NAME", "Term"]
 
 NAME: Final = "hub"
 _TTL: Final = 15.0  # seconds after which another hub may take over

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.cluster.link import Link
+from chapiteau.dash.engine.cluster.membership import NatsMembership
 from chapiteau.dash.engine.cluster.reception import Reception
 from chapiteau.dash.engine.nats.desk import Desk
 from chapiteau.dash.engine.nats.keeping import NatsStates
@@ -31,16 +33,20 @@ class NatsAgent:
 
     def __init__(
         self,
-        name: str,
-        place: NatsPlace,
+        membership: NatsMembership,
         reception: Reception,
         intake: Intake,
         *,
         clock: Clock,
         chance: Random,
     ) -> None:
-        self._name = name
-        self._place = place
+        self._name = membership.name
+        self._place = NatsPlace(
+            url=membership.url,
+            prefix=membership.prefix,
+            creds=Path(membership.creds) if membership.creds else None,
+            ca=Path(membership.ca) if membership.ca else None,
+        )
         self._reception = reception
         self._intake = intake
         self._clock = clock

@@ -19,9 +19,9 @@ from chapiteau.dash.engine.nats.courier import NatsNode
 from chapiteau.dash.engine.nats.keeping import NatsLeases, NatsStates
 from chapiteau.dash.engine.nats.line import Line
 from chapiteau.dash.engine.nats.server import NatsPlace, Wire, connect
-from chapiteau.dash.logic.natsrules import token
+from chapiteau.dash.logic.nodes.natsrules import token
 
-__all__ = ["NatsCenter"]
+__all__ = ["NatsCenter", "names_at", "shut_out"]
 
 _LOOK: Final = 2.0  # seconds between two looks who has joined or was shut out
 _DIAL: Final = 5.0
@@ -40,6 +40,7 @@ class NatsCenter:
         self._clock = clock
         self._chance = chance
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_open = False
         self._nodes: dict[str, tuple[NatsNode, asyncio.Task[None]]] = {}
         self._here: dict[str, asyncio.Event] = {}  # word of a subject → that node calls
         self._anybody = asyncio.Event()
@@ -47,16 +48,19 @@ class NatsCenter:
 
     async def open(self) -> None:
         """Connect, make the streams, take the lease or wait for it. Raises when refused."""
-        self._wire: Wire = await connect(self._place, keeps=True, name=self._holder)
+        self._wire = await connect(self._place, keeps=True, name=self._holder)
         self.states = NatsStates(self._wire)
         self.leases = NatsLeases(self._wire, self._clock)
         self.term = Term(self.leases, self._holder)
+        self._is_open = True
         await self.term.open()
         await self._wire.nc.subscribe(self._wire.names.subject("here", "*"), cb=self._called)
         self._tasks.add(asyncio.create_task(self._look(), name="who is there"))
 
     async def close(self) -> None:
         """Hang up, give the lease back."""
+        if not self._is_open:
+            return
         tasks = [*self._tasks, *(task for _, task in self._nodes.values())]
         for task in tasks:
             task.cancel()
@@ -71,7 +75,7 @@ class NatsCenter:
     async def _look(self) -> None:
         while True:
             with contextlib.suppress(NatsError, OSError):
-                names = await self._names()
+                names = await names_at(self._wire)
                 for name in names - set(self._nodes):
                     self._add(name)
                 for name in set(self._nodes) - names:
@@ -85,13 +89,6 @@ class NatsCenter:
     async def _called(self, message: Any) -> None:
         word = message.subject.rpartition(".")[2]
         self._here.setdefault(word, self._anybody).set()
-
-    async def _names(self) -> set[str]:
-        bucket = await self._wire.bucket("NODES")
-        try:
-            return {key.replace("_", ".") for key in await bucket.keys()}
-        except NoKeysError:
-            return set()
 
     def _add(self, name: str) -> None:
         node = NatsNode(name, self._wire, lambda: self.term.fence)
@@ -133,6 +130,23 @@ class NatsCenter:
         finally:
             node.detach(link)
             line.abort()
+
+
+async def names_at(wire: Wire) -> set[str]:
+    """Nodes that have joined at this server and were not shut out. Raises what NATS raises."""
+    bucket = await wire.bucket("NODES")
+    try:
+        return {key.replace("_", ".") for key in await bucket.keys()}
+    except NoKeysError:
+        return set()
+
+
+async def shut_out(wire: Wire, name: str) -> bool:
+    """Drop a node from the list; tells whether it was there. Its credentials stay."""
+    known = name in await names_at(wire)
+    if known:
+        await (await wire.bucket("NODES")).purge(token(name))
+    return known
 
 
 async def _soon(event: asyncio.Event, most: float) -> None:

@@ -15,7 +15,7 @@ from chapiteau.dash.engine.cluster.patience import Patience
 from chapiteau.dash.engine.cluster.remote import RemoteNode
 from chapiteau.dash.engine.nats.server import Wire, whole
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
-from chapiteau.dash.logic.plane import Order
+from chapiteau.dash.logic.nodes.plane import Order
 
 __all__ = ["NatsNode"]
 

@@ -15,8 +15,8 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.nats.server import Wire, whole
 from chapiteau.dash.engine.plane.intake import Intake
-from chapiteau.dash.logic.natsrules import token
-from chapiteau.dash.logic.plane import Order
+from chapiteau.dash.logic.nodes.natsrules import token
+from chapiteau.dash.logic.nodes.plane import Order
 
 __all__ = ["Desk"]
 

@@ -14,8 +14,8 @@ from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.nats.server import Wire, whole
 from chapiteau.dash.engine.plane.port import HeldError, OvertakenError
 from chapiteau.dash.errors import HubGoneError
-from chapiteau.dash.logic.natsrules import token
-from chapiteau.dash.logic.plane import Lease, Wanted
+from chapiteau.dash.logic.nodes.natsrules import token
+from chapiteau.dash.logic.nodes.plane import Lease, Wanted
 
 __all__ = ["NatsLeases", "NatsStates"]
 

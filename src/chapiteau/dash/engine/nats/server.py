@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, UnreachableError
 from chapiteau.core.problems import raise_problems
-from chapiteau.dash.logic.natsrules import Names, ServerFacts, server_problems, url_problems
+from chapiteau.dash.logic.nodes.natsrules import Names, ServerFacts, server_problems, url_problems
+from chapiteau.dash.logic.settings import Nats
 
-__all__ = ["NatsPlace", "Wire", "connect", "whole"]
+__all__ = ["NatsPlace", "Wire", "connect", "place_of", "whole"]
 
 _SOON: Final = 5.0  # seconds for an answer of the server
 _ACK: Final = 2.0  # seconds for an acknowledgement
@@ -32,6 +33,17 @@ class NatsPlace:
     creds: Path | None = None
     ca: Path | None = None
     prefix: str = "chapiteau"
+
+
+def place_of(settings: Nats, folder: Path) -> NatsPlace:
+    """From [hub.nats] of a file in `folder`."""
+    return NatsPlace(
+        url=settings.url,
+        monitor=settings.monitor,
+        creds=folder / settings.creds if settings.creds else None,
+        ca=folder / settings.ca if settings.ca else None,
+        prefix=settings.prefix,
+    )
 
 
 class Wire:

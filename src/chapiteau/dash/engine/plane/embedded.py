@@ -1,6 +1,7 @@
 """Wanted states and leases in the hub's own SQLite file: nothing to install."""
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator
@@ -11,7 +12,7 @@ from typing import Final
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.plane.port import HeldError, OvertakenError
 from chapiteau.dash.engine.store import open_database
-from chapiteau.dash.logic.plane import Lease, Wanted
+from chapiteau.dash.logic.nodes.plane import Lease, Wanted
 
 __all__ = ["SqliteLeases", "SqliteStates"]
 
@@ -78,8 +79,18 @@ class SqliteStates:
         rows = self._db.execute("SELECT node, generation, services, who FROM wanted ORDER BY node")
         return [_wanted(row) for row in rows]
 
-    def raise_to(self, generation: int) -> None:
-        """Make the next generation greater than this one: the file was restored from a copy."""
+    async def adopt(self, theirs: Wanted) -> None:
+        """A node has a later one than we do: our file was restored from a copy. Theirs counts.
+
+        It gets a new generation, greater than any that this node has seen.
+        """
+        ours = self._get(theirs.node)
+        if theirs.generation > ours.generation:
+            self._raise_to(theirs.generation)
+            with contextlib.suppress(OvertakenError):
+                await self.put(theirs, expect=ours.generation)
+
+    def _raise_to(self, generation: int) -> None:
         with _transaction(self._db):
             if self._counter() < generation:
                 self._db.execute(
@@ -149,13 +160,26 @@ class SqliteLeases:
             (lease.name, lease.fence, lease.holder),
         )
 
-    def raise_to(self, name: str, fence: int) -> None:
-        """Make the next fence greater than this one: the file was restored from a copy."""
+    def saw(self, name: str, fence: int) -> None:
+        """A node tells of a greater fence than ours; kept for `take_over`."""
+        self._db.execute(
+            "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+            " SET value = max(value, excluded.value)",
+            (f"seen {name}", fence),
+        )
+
+    def take_over(self, name: str) -> int:
+        """Make the next fence greater than any that was seen, and the lease free; returns that."""
+        row = self._db.execute(
+            "SELECT value FROM counter WHERE name = ?", (f"seen {name}",)
+        ).fetchone()
+        fence = int(row[0]) if row else 0
         self._db.execute(
             "INSERT INTO lease VALUES (?, '', ?, 0, 0) ON CONFLICT (name) DO UPDATE"
             " SET fence = max(fence, excluded.fence), holder = '', until = 0",
             (name, fence),
         )
+        return fence
 
 
 class _transaction:  # noqa: N801 — reads as a verb in `with`

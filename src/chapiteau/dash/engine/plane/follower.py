@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.node import Node
-from chapiteau.dash.logic.plane import Wanted, drift, steps
+from chapiteau.dash.logic.nodes.plane import Wanted, drift, steps
 from chapiteau.plumbing.files import write_atomic
 
 __all__ = ["Follower"]

@@ -6,7 +6,7 @@ from typing import Any
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.plane.ledger import Ledger
-from chapiteau.dash.logic.plane import Order, check_order
+from chapiteau.dash.logic.nodes.plane import Order, check_order
 
 __all__ = ["Intake"]
 

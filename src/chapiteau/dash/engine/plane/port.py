@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chapiteau.core.errors import RefusedError
-from chapiteau.dash.logic.plane import Lease, Order, Wanted
+from chapiteau.dash.logic.nodes.plane import Lease, Order, Wanted
 
 __all__ = ["Courier", "HeldError", "Leases", "OvertakenError", "Plane", "States"]
 
