@@ -22,7 +22,7 @@ class Sampler:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._meter = Meter(clock)
+        self._meter = Meter(clock, keep=True)
         self._last: dict[str, Any] = {}
         self._at = self._slow_at = float("-inf")
         self._fds: dict[int, int] = {}
@@ -35,6 +35,10 @@ class Sampler:
             self._at = now
             self._last = self._look(supervisor, now)
         return self._last
+
+    def rest(self) -> None:
+        """Nobody listens any more: hold nothing open."""
+        self._meter.close()
 
     def _look(self, supervisor: "Supervisor", now: float) -> dict[str, Any]:
         alive = [i for runner in supervisor.runners.values() for i in runner.instances()]

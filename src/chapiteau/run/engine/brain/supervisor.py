@@ -82,6 +82,7 @@ class Supervisor:
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
         self._beside: dict[str, Beside] = {}
+        self._listeners = 0  # who follow the statistics
         self._waiting: set[str] = set()  # services that wait for others
         self._drops: dict[Stream, tuple[float, int]] = {}
 
@@ -377,9 +378,15 @@ class Supervisor:
 
     async def stats(self) -> AsyncIterator[dict[str, Any]]:
         """One message a second; listeners share the work of one look."""
-        while True:
-            yield self._sampler.message(self)
-            await asyncio.sleep(1.0)
+        self._listeners += 1
+        try:
+            while True:
+                yield self._sampler.message(self)
+                await asyncio.sleep(1.0)
+        finally:
+            self._listeners -= 1
+            if not self._listeners:
+                self._sampler.rest()
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────
     def end_helpers(self) -> None:
