@@ -11,6 +11,7 @@ import socket
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ __all__ = [
     "control_path",
     "forget_control",
     "format_request",
+    "listen_bytes",
     "listen_lines",
     "parse_head",
 ]
@@ -147,6 +149,19 @@ def listen_lines(path: Path, request: bytes) -> Iterator[tuple[Reply, Iterator[b
             yield Reply(status, headers, b"".join(pieces)), iter(())
         else:
             yield Reply(status, headers, b""), _lines(sock, first)
+
+
+@contextlib.contextmanager
+def listen_bytes(path: Path, request: bytes) -> Iterator[tuple[Reply, Iterator[bytes]]]:
+    """As `listen_lines`, as the bytes come."""
+    with _connect(path, None) as sock:
+        sock.sendall(request)
+        status, headers, first = _read_head(sock)
+        more = iter(lambda: sock.recv(1 << 16), b"")
+        if status >= 400:
+            yield Reply(status, headers, b"".join([first, *more])), iter(())
+        else:
+            yield Reply(status, headers, b""), chain([first] if first else [], more)
 
 
 def _lines(sock: socket.socket, rest: bytes) -> Iterator[bytes]:

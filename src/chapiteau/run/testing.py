@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +168,24 @@ class MemorySupervisor:
     async def shutdown(self, who: str, *, force: bool = False) -> None:
         """Sets `stopping`."""
         self.stopping.set()
+
+    async def enter(self, service: str, text: str, options: Mapping[str, Any], who: str) -> Outcome:
+        """Becomes a line of output: a program that echoes."""
+        self.commands.append(("input", service, {"text": text, **options}, who))
+        if text:
+            self.say(service, text, process=int(options.get("process", 1)))
+        return Outcome(ok=True)
+
+    async def screen(self, service: str, process: int) -> AsyncGenerator[bytes, None]:
+        """Lines from now on."""
+        reader = _Reader(LogLine)
+        self._readers.add(reader)
+        try:
+            while True:
+                for line in await reader.take():
+                    yield f"{line.text}\n".encode()
+        finally:
+            self._readers.discard(reader)
 
     def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
         """Adds an event of kind plugin.message."""

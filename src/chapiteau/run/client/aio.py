@@ -118,6 +118,11 @@ class AsyncClient:
         async for raw in self._stream(_wire.logs_target(query)):
             yield _wire.log_item(raw)
 
+    async def enter(self, service: str, text: str = "", **options: Any) -> Outcome:
+        """Give a process input. `options`: process, eof, rows and columns of its terminal."""
+        target, body = _wire.verb_target("input", service), {"text": text, **options}
+        return _wire.outcome(await self._ask(_wire.post(target, body, self._as), _SOON))
+
     async def stats(self) -> AsyncIterator[dict[str, Any]]:
         """One message a second, for ever."""
         async for raw in self._stream("/v1/stats"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.files import living_holder
 from chapiteau.plumbing.finding import find_config
-from chapiteau.plumbing.unix import ask, control_path, listen_lines
+from chapiteau.plumbing.unix import ask, control_path, listen_bytes, listen_lines
 from chapiteau.run.client import _wire
 from chapiteau.run.client.address import lock_of, run_dir_of
 
@@ -125,6 +125,26 @@ class Client:
     def logs(self, query: LogQuery) -> Iterator[LogLine | Lost]:
         """Lines of output."""
         yield from map(_wire.log_item, self._stream(_wire.logs_target(query)))
+
+    def enter(self, service: str, text: str = "", **options: Any) -> Outcome:
+        """Give a process input. `options`: process, eof, rows and columns of its terminal."""
+        target, body = _wire.verb_target("input", service), {"text": text, **options}
+        return _wire.outcome(self._ask(_wire.post(target, body), _SOON))
+
+    def screen(self, service: str, process: int = 1) -> Iterator[bytes]:
+        """What a process prints from now on, as it is, until it ends.
+
+        The first piece is empty, and says that from now on nothing is missed.
+        """
+        target = f"{_wire.verb_target('screen', service)}?process={process}"
+        try:
+            with listen_bytes(self.path, _wire.get(target)) as (reply, pieces):
+                if reply.status >= 400:
+                    raise _wire.error_of(reply)
+                yield b""
+                yield from pieces
+        except OSError as exc:
+            raise _wire.not_running(self.path, exc) from exc
 
     def stats(self) -> Iterator[dict[str, Any]]:
         """One message a second, for ever."""

@@ -21,6 +21,7 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "reload": (f"{_HERE}.deeds:reload", "Replace processes, no request lost."),
     "scale": (f"{_HERE}.deeds:scale", "Change how many processes a service has."),
     "signal": (f"{_HERE}.deeds:signal", "Send a signal to a service's processes."),
+    "attach": (f"{_HERE}.attach:command", "Be at a process's terminal."),
     "set": (f"{_HERE}.settings:set_command", "Change settings while services run."),
     "get": (f"{_HERE}.settings:get_command", "Settings as they run now."),
     "reopen": (f"{_HERE}.deeds:reopen", "Open log files anew (logrotate)."),

@@ -18,6 +18,7 @@ from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.machine.stacks import stacks_of
 from chapiteau.run.engine.machine.strays import strays_of
+from chapiteau.run.engine.output.entry import Entry, Terminal
 from chapiteau.run.engine.output.pipes import STREAMS, Output, Stream
 from chapiteau.run.engine.service.hooks import Hooks
 from chapiteau.run.engine.service.probes import ProbeContext
@@ -106,9 +107,21 @@ class Ground:
         """Take over a process: one just started, or one found alive."""
         self.by_key[instance.key] = (instance, None)
         rule = self.rule_of(instance.service)
-        for name, pipe in pipes.items():
+        for name, pipe in self._taken_in(instance, pipes).items():
             stream = Stream(instance.service, instance.number, STREAMS[name])
             self._output.attach(instance.key, stream, pipe, rule)
+
+    def _taken_in(self, instance: Instance, pipes: dict[str, int]) -> dict[str, int]:
+        """Take its standard input, or its terminal, out of its pipes; those that are its output."""
+        out = {name: pipe for name, pipe in pipes.items() if name != "in"}
+        if "in" in pipes:
+            instance.entry = Entry(pipes["in"])
+            name = f"pipe/{instance.key}/in"
+            instance.entry.on_end = lambda: self._link.tell("drop", name=name)
+        elif instance.on_terminal and "out" in pipes:
+            terminal = Terminal(pipes["out"])
+            instance.entry, out["out"] = terminal, terminal.reader
+        return out
 
     def watch(self, instance: Instance, spec: Service, slot: Slot) -> None:
         """Look for readiness and health, age, watchdog."""
@@ -227,7 +240,11 @@ class Ground:
             else:
                 self._link.tell("ack", key=key)
             return
+        if instance.entry is not None:
+            instance.entry.drain()
         self._output.drain(key)
+        if instance.entry is not None:
+            instance.entry.close()
         left = end["left"] if instance.cgroup is not None else self._strays(instance)
         ran_for = self.clock.now() - instance.began
         facts = dict(end)

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.output.entry import Entry
 
 __all__ = ["Instance"]
 
@@ -24,6 +27,9 @@ class Instance:
     cgroup: Path | None = None
     ready: bool = False
     asked: bool = False  # somebody wanted it to end
+    refused: set[str] = field(default_factory=set)  # what it asked for in vain, told once
+    on_terminal: bool = False  # all its streams are one terminal
+    entry: "Entry | None" = None  # its standard input, or that terminal
     unhealthy: str = ""  # why we ended it ourselves
     replaced: bool = False  # another one has taken its place; it finishes its work
     status_text: str = ""

@@ -65,6 +65,10 @@ class KeeperLink:
         """Let the keeper hold a copy of the descriptor under this name."""
         await self.ask("store", (fd,), name=name)
 
+    def keep(self, name: str, fd: int) -> None:
+        """As `store`, without waiting for the answer."""
+        self._send({"op": "store", "name": name}, [fd])
+
     async def fetch(self, name: str) -> int | None:
         """A copy of a stored descriptor; None when there is none."""
         _, fds = await self.ask("fetch", name=name)

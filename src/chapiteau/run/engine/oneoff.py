@@ -48,7 +48,8 @@ def run_oneoff(
 
 def _bare(service: Service, words: Sequence[str]) -> Service:
     """The same service with another command and without sockets: they belong to the running one."""
-    return replace(service, command=tuple(words), app="", shell=False, sockets=(), stdin_socket="")
+    own = {"command": tuple(words), "app": "", "shell": False}
+    return replace(service, **own, sockets=(), stdin="null", stdin_socket="", fd_store=0)
 
 
 def _environment(

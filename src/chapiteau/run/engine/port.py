@@ -1,6 +1,6 @@
 """What the supervisor offers to those who steer it: the control API, plugins, embedders."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from chapiteau.run.logic.events import Happening
@@ -57,6 +57,17 @@ class Port(Protocol):
 
     def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
         """Record an event of kind plugin.message."""
+        ...
+
+    async def enter(self, service: str, text: str, options: Mapping[str, Any], who: str) -> Outcome:
+        """Give a process input. `options`: `process` (1), `eof`, `rows` and `columns`."""
+        ...
+
+    def screen(self, service: str, process: int) -> AsyncGenerator[bytes, None]:
+        """What a process prints from now on, as it is, until it ends.
+
+        Raises NotFoundError at once when there is none.
+        """
         ...
 
     def config(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
@@ -43,6 +43,8 @@ class Surroundings:
     limit: tuple[int, int] = (0, 0)  # RLIMIT_NOFILE that services get
     sockets: dict[str, SocketFact] = field(default_factory=dict)
     per_process: dict[tuple[str, int], SocketFact] = field(default_factory=dict)  # reuse_port
+    # Descriptors that process `number` of a service has left: (the keeper's key, FDNAME).
+    left_by: Callable[[str, int], tuple[tuple[str, str], ...]] = lambda name, number: ()
     inherited: Mapping[str, str] = field(default_factory=lambda: inheritable(os.environ))
 
 
@@ -73,6 +75,7 @@ class Spawner:
         wall = self._clock.wall()
         memo = {"service": name, "number": number, "generation": generation,
                 "cgroup": str(group) if group else "", "wall": wall,
+                "tty": service.stdin == "tty",
                 "stop": [signal_number(service.stop_signal), service.stop_timeout]}  # fmt: skip
         answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
         if "error" in answer:
@@ -89,6 +92,7 @@ class Spawner:
             began_wall=wall,
             generation=generation,
             cgroup=group,
+            on_terminal=service.stdin == "tty",
         )
         return instance, dict(zip(answer["pipes"], fds, strict=True))
 
@@ -111,8 +115,9 @@ class Spawner:
             "env": {k: v for k, v in env.items() if base.get(k) != v},
             "unset": [k for k in base if k not in env],
             "cwd": str(cwd),
-            "fds": [*command.fds, *([] if service.stdin_socket else [("null", 0)])],
-            "pipes": ["out", "err"],
+            "fds": [*command.fds, *([("null", 0)] if _has_no_input(service) else [])],
+            "pipes": _PIPES[service.stdin],
+            **({"tty": _owner(name, service)} if service.stdin == "tty" else {}),
             "umask": int(service.umask, 8) if service.umask else None,
             "oom_score": service.oom_score,
         }
@@ -158,8 +163,12 @@ class Spawner:
             keeper_no_new_privs=self.around.keeper_no_new_privs,
             uid=uid,
             gid=gid,
+            left=self._left_by(name, service, number),
         )
         return command_of(service, place)
+
+    def _left_by(self, name: str, service: Service, number: int) -> tuple[tuple[str, str], ...]:
+        return self.around.left_by(name, number) if service.fd_store else ()
 
     def environment(self, name: str, service: Service, number: int, key: str) -> dict[str, str]:
         """The final environment. Raises SpawnError."""
@@ -173,7 +182,10 @@ class Spawner:
                 ],
                 secrets=read_secrets(service, self.around.folder),
                 values=self.values(name, service, number),
-                sockets=service.sockets,
+                sockets=(
+                    *service.sockets,
+                    *(given for _, given in self._left_by(name, service, number)),
+                ),
             )
         except ChapiteauError as exc:
             raise SpawnError(f"{name}: {exc.what}", hint=exc.hint) from exc
@@ -196,6 +208,19 @@ class Spawner:
             values[f"socket.{socket_name}.port"] = str(fact.port)
             values[f"socket.{socket_name}.address"] = fact.address
         return values
+
+
+_PIPES: Final = {"null": ["out", "err"], "pipe": ["in", "out", "err"], "tty": []}
+
+
+def _has_no_input(service: Service) -> bool:
+    return service.stdin == "null" and not service.stdin_socket
+
+
+def _owner(name: str, service: Service) -> list[int] | None:
+    """Whose terminal it is; None where it stays the supervisor's."""
+    uid, gid = ids_of(name, service)
+    return None if uid is None else [uid, -1 if gid is None else gid]
 
 
 def read_env_file(name: str, path: Path) -> dict[str, str]:

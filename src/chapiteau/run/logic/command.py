@@ -42,6 +42,7 @@ class Place:
     keeper_no_new_privs: bool = False
     uid: int | None = None  # of `user`, resolved
     gid: int | None = None  # of `group`, or the user's own
+    left: tuple[tuple[str, str], ...] = ()  # descriptors of an earlier life: (stored, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,19 +69,21 @@ def command_of(service: Service, place: Place) -> Command:
     fds = [
         (place.sockets[name].stored, FIRST_FD + index) for index, name in enumerate(service.sockets)
     ]
+    first = FIRST_FD + len(service.sockets)
+    fds += [(stored, first + index) for index, (stored, _) in enumerate(place.left)]
     if service.stdin_socket:
         fds.append((place.sockets[service.stdin_socket].stored, 0))
     chain = [
         *_limits_words(service.limits),
         *(["nice", "-n", str(service.nice)] if service.nice else []),
         *_privilege_words(service, place),
-        *(_LISTEN_PID if service.sockets and not service.app else ()),
+        *(_LISTEN_PID if (service.sockets or place.left) and not service.app else ()),
     ]
     return Command(
         argv=(*chain, *own),
         program=own[0] if own else "",
         fds=tuple(fds),
-        listen=service.sockets,
+        listen=(*service.sockets, *(name for _, name in place.left)),
     )
 
 

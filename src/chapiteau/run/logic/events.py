@@ -37,6 +37,7 @@ KINDS: Final[dict[str, str]] = {
     "process.spawn_failed": "It could not be started.",
     "process.backoff": "It will be started again after `data.delay_s`.",
     "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks`: its stacks.",
+    "process.refused": "It asked by sd_notify for what is not given; `data.hint`.",
     "process.status": "It told its status in words.",
     "socket.bound": "A listening socket is bound.",
     "socket.closed": "A listening socket was closed.",

@@ -209,7 +209,18 @@ class Service:
     shell: bool = setting(False, help="Give the command to /bin/sh -c.")
     processes: int = setting(1, help="How many copies to keep.", low=0)
     sockets: tuple[str, ...] = setting((), help="Sockets handed over, as systemd does.")
+    stdin: Literal["null", "pipe", "tty"] = setting(
+        "null",
+        help="Standard input: nothing; a pipe that `run attach` writes to; or a terminal of its "
+        "own for all three streams.",
+    )
     stdin_socket: str = setting("", help="Socket handed over as standard input.")
+    fd_store: int = setting(
+        0,
+        help="Descriptors per process that it may leave with the keeper (sd_notify FDSTORE=1) and "
+        "gets back at its next start.",
+        low=0,
+    )
     cwd: str = setting("", help="Working directory. Default: the file's folder.")
     env: dict[str, str | SecretRef] = setting(
         factory=dict, help="Environment variables; a value may be a secret."

@@ -12,7 +12,12 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.plumbing.version import own_version
 from chapiteau.run.engine.api.faults import failure
 from chapiteau.run.engine.api.request import Answer, Flow, Request
-from chapiteau.run.engine.api.routes import MESSAGE_OPTIONS, SET_OPTIONS, VERB_OPTIONS
+from chapiteau.run.engine.api.routes import (
+    INPUT_OPTIONS,
+    MESSAGE_OPTIONS,
+    SET_OPTIONS,
+    VERB_OPTIONS,
+)
 from chapiteau.run.engine.api.streams import stream
 from chapiteau.run.engine.port import Port
 from chapiteau.run.logic.access import VERBS
@@ -135,6 +140,20 @@ class Handlers:
             data["plugin"] = plugin
         self._port.message(text, str(body.get("service", "")), data, request.caller)
         return _plain({"ok": True})
+
+    async def enter(self, request: Request) -> Answer:
+        """Input for a process."""
+        body = dict(_body(request))
+        _check_options(body, INPUT_OPTIONS, INPUT_OPTIONS)
+        text = body.pop("text", "")
+        outcome = await self._port.enter(request.parts["name"], text, body, request.caller)
+        return _json(outcome.to_dict()) if outcome.ok else failure(outcome)
+
+    async def screen(self, request: Request) -> Flow:
+        """What a process prints."""
+        process = _number(request, "process") or 1
+        pieces = self._port.screen(request.parts["name"], process)
+        return Flow(kind="application/octet-stream", pieces=pieces)
 
     async def logs(self, request: Request) -> Flow:
         """Output."""

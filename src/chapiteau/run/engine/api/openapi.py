@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from chapiteau.core.fields import json_schema
 from chapiteau.run.engine.api.routes import (
+    INPUT_OPTIONS,
     MESSAGE_OPTIONS,
     ROUTES,
     SET_OPTIONS,
@@ -72,7 +73,7 @@ def _operation(route: Route) -> dict[str, Any]:
         },
     }
     if route.body:
-        known = {**VERB_OPTIONS, **MESSAGE_OPTIONS, **SET_OPTIONS}
+        known = _BODIES.get(route.handler, VERB_OPTIONS)
         options = {name: known[name] for name in route.body}
         schema = {"type": "object", "properties": options, "additionalProperties": False}
         made["requestBody"] = {
@@ -80,6 +81,9 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {"application/json": {"schema": schema}},
         }
     return made
+
+
+_BODIES: Final = {"say": MESSAGE_OPTIONS, "configure": SET_OPTIONS, "enter": INPUT_OPTIONS}
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
@@ -118,6 +122,8 @@ def _content(route: Route) -> dict[str, Any]:
         schema = {"$ref": f"#/components/schemas/{route.answer.__name__}"}
     if route.kind == "text":
         return {"application/openmetrics-text": {"schema": {"type": "string"}}}
+    if route.kind == "bytes":
+        return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     if route.kind == "json":
         return {"application/json": {"schema": schema}}
     item = {"anyOf": [schema, {"$ref": "#/components/schemas/Lost"}]}

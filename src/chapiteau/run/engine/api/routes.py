@@ -10,6 +10,7 @@ from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 
 __all__ = [
+    "INPUT_OPTIONS",
     "MESSAGE_OPTIONS",
     "ROUTES",
     "SET_OPTIONS",
@@ -19,7 +20,7 @@ __all__ = [
     "find_route",
 ]
 
-Kind = Literal["json", "stream", "text"]
+Kind = Literal["json", "stream", "text", "bytes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,15 @@ SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
+# What may be entered: POST /v1/services/{name}/input.
+INPUT_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "text": {"type": "string", "description": "As it is; a line needs its line feed."},
+    "process": {"type": "integer", "minimum": 1, "description": "Which process (default 1)."},
+    "eof": {"type": "boolean", "description": "Then the end of its input."},
+    "rows": {"type": "integer", "minimum": 1, "description": "Of the terminal, with columns."},
+    "columns": {"type": "integer", "minimum": 1, "description": "Of the terminal, with rows."},
+}
+
 ROUTES: Final = (
     Route(method="GET", path="/v1/ping", verb="ping", handler="ping", summary="Is anybody there?"),
     Route(
@@ -121,6 +131,24 @@ ROUTES: Final = (
         summary="Change settings of services until the file is followed again.",
         answer=Outcome,
         body=tuple(SET_OPTIONS),
+    ),
+    Route(
+        method="POST",
+        path="/v1/services/{name}/input",
+        verb="input",
+        handler="enter",
+        summary="Give a process input.",
+        answer=Outcome,
+        body=tuple(INPUT_OPTIONS),
+    ),
+    Route(
+        method="GET",
+        path="/v1/services/{name}/screen",
+        verb="logs",
+        handler="screen",
+        summary="What a process prints from now on, byte by byte, until it ends.",
+        kind="bytes",
+        query=(Parameter("process", _INT, "Which process (default 1)."),),
     ),
     Route(
         method="POST",

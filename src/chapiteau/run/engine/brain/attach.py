@@ -121,6 +121,7 @@ def adopt_children(supervisor: "Supervisor") -> int:
             generation=int(memo.get("generation", 0)),
             cgroup=Path(group) if group else None,
             ready=bool(memo.get("ready")),
+            on_terminal=bool(memo.get("tty")),
         )
         runner = supervisor.runners.get(instance.service)
         if runner is None:

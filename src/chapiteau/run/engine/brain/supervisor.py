@@ -4,7 +4,7 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,8 @@ from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output, Stream
 from chapiteau.run.engine.service.beside import Beside
+from chapiteau.run.engine.service.fdstore import FdStore
+from chapiteau.run.engine.service.inside import enter, screen
 from chapiteau.run.engine.service.notify import NotifySocket
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings
@@ -65,6 +67,8 @@ class Supervisor:
         spawner = Spawner(link, self.around, self.clock)
         spawner.on_missing = self._limits_missing
         self.ground = Ground(link, spawner, self.output, self.events_log, self.clock)
+        self.store = FdStore(link)
+        self.around.left_by = self.store.names
         self.runners: dict[str, Runner] = {}
         self.bound: dict[str, socket.socket] = {}
         self.next_runs: dict[str, float] = {}
@@ -108,12 +112,13 @@ class Supervisor:
         self.ground.rule_of = self.rule_of
         self.output.on_drop = self._dropped
         await bind_sockets(self, hello["fds"])
+        await self.store.restore(hello["fds"])
         for name, service in {**self.spec.service, **self.own_services}.items():
             self.add_runner(name, service)
         found = adopt_children(self)
         # Not before: what was said while no brain lived must find the process that said it.
         self._notify = await open_notify(self, hello["fds"])
-        self._notify.on_message = Hearing(self.ground).heard
+        self._notify.on_message = Hearing(self.ground, self.store).heard
         self.ground.say(
             "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
         )
@@ -142,6 +147,7 @@ class Supervisor:
     def forget_runner(self, name: str) -> None:
         """A service that the configuration no longer has, and that has stopped."""
         del self.runners[name]
+        self.store.forget(name)
         if (beside := self._beside.pop(name, None)) is not None:
             beside.end()
         self.next_runs.pop(name, None)
@@ -205,6 +211,8 @@ class Supervisor:
         if self._wanted is not None and not self.ending.begun:
             done = runner.spec.one_shot and runner.state == "completed"
             self._wanted.put(runner.name, {**runner.facts(), "completed": done})
+        if runner.spec.fd_store and runner.quiet:
+            self.store.forget(runner.name, runner.wanted if runner.on else 0)
         self.ending.look_at(runner)
 
     def _wake_waiting(self, runner: Runner) -> None:
@@ -357,6 +365,20 @@ class Supervisor:
         self.ending.begin(f"asked by {who}")
         if force:
             self.ending.hurry()
+
+    async def enter(self, service: str, text: str, options: Mapping[str, Any], who: str) -> Outcome:
+        """Input for a process."""
+        try:
+            return enter(self._named(service), text, options)
+        except NotFoundError as exc:
+            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+
+    def screen(self, service: str, process: int) -> AsyncGenerator[bytes, None]:
+        """What a process prints from now on. Raises NotFoundError."""
+        return screen(self._named(service), self.output, process)
+
+    def _named(self, service: str) -> Runner:
+        return self.runners[select(service, list(self.runners), own=self.own_services)[0]]
 
     def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
         """A plugin, or another program, has something to say."""

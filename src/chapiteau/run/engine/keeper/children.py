@@ -26,6 +26,7 @@ from .calls import (
     write_to,
 )
 from .clone import spawn_into
+from .streams import open_input, open_terminal, words_on
 
 __all__ = ["Children", "sweep", "unknown_exit"]
 
@@ -61,8 +62,8 @@ class Children:
                 self._by_pid[child["pid"]] = key
 
     def pipes_of(self, key: str) -> list[str]:
-        """Which output streams of a child are kept here."""
-        return [name for name in ("out", "err") if f"pipe/{key}/{name}" in self.fds]
+        """Which standard streams of a child are kept here."""
+        return [name for name in STREAMS if f"pipe/{key}/{name}" in self.fds]
 
     def spawn(self, message: Message, base: dict[str, str]) -> Message:
         """Start a process: {"pid", "start", "pipes"}, or {"error", "stage", "errno"}.
@@ -76,20 +77,25 @@ class Children:
             message["env"] = {**kept, **message["env"]}
         if key in self.known:
             return {"error": f"{key} exists already", "stage": "key"}
-        pipes: list[tuple[str, int, int]] = []
+        pipes: list[tuple[str, int, int]] = []  # (stream, our end, the child's)
         self._stage = "descriptors"
         try:
             moves = [(self.fds[name], target) for name, target in message.get("fds", ())]
             for stream in message.get("pipes", ()):
-                pipes.append((stream, *make_pipe()))
-                moves.append((pipes[-1][2], STREAMS[stream]))
+                ends = open_input() if stream == "in" else make_pipe()
+                pipes.append((stream, *ends))
+                moves.append((ends[1], STREAMS[stream]))
+            if "tty" in message:  # all three streams are one terminal; we keep its other side
+                terminal, path = open_terminal(message["tty"])
+                pipes.append(("out", terminal, -1))
+                message["argv"] = words_on(path, message["argv"])
             pid = self._spawn_inside(message, moves)
         except OSError as exc:
             close_all(fd for _, *pair in pipes for fd in pair)
             return {"error": exc.strerror, "errno": exc.errno, "stage": self._stage}
-        for stream, reader, writer in pipes:
-            self.fds[f"pipe/{key}/{stream}"] = reader
-            os.close(writer)
+        for stream, ours, _ in pipes:
+            self.fds[f"pipe/{key}/{stream}"] = ours
+        close_all(theirs for *_, theirs in pipes if theirs >= 0)
         start = start_of(pid)
         self.known[key] = {
             "pid": pid,

@@ -16,6 +16,8 @@ __all__ = ["NotifySocket", "parse_notify"]
 
 _CREDENTIALS = struct.Struct("iII")
 _LARGEST = 8192
+_MOST_FDS = 253  # the kernel's SCM_MAX_FD
+_ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * _MOST_FDS)
 
 
 def parse_notify(data: bytes) -> dict[str, str]:
@@ -29,13 +31,16 @@ def parse_notify(data: bytes) -> dict[str, str]:
 
 
 class NotifySocket:
-    """Listens; `on_message(pid, values)` hears what was said and by whom."""
+    """Listens; `on_message(pid, values, fds)` hears what was said and by whom.
+
+    The descriptors that came along are the hearer's to close.
+    """
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.on_message: Callable[[int, dict[str, str]], None] = lambda pid, values: None
+        self.on_message: Callable[[int, dict[str, str], list[int]], None] = _unheard
         asyncio.get_running_loop().add_reader(sock, self._read)
 
     @staticmethod
@@ -52,18 +57,21 @@ class NotifySocket:
         for _ in range(64):
             try:
                 data, ancillary, _flags, _address = self._sock.recvmsg(
-                    _LARGEST, socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(64)
+                    _LARGEST, _ROOM, socket.MSG_CMSG_CLOEXEC
                 )
             except BlockingIOError:
                 return
-            pid = 0
+            pid, fds = 0, []
             for level, kind, content in ancillary:
                 if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
                     pid = _CREDENTIALS.unpack_from(content)[0]
                 elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    _close(content)
+                    whole = content[: len(content) // 4 * 4]
+                    fds += [fd for (fd,) in struct.iter_unpack("i", whole)]
             if pid:
-                self.on_message(pid, parse_notify(data))
+                self.on_message(pid, parse_notify(data), fds)
+            else:
+                _unheard(pid, {}, fds)
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -75,8 +83,8 @@ class NotifySocket:
         self._sock.close()
 
 
-def _close(content: bytes) -> None:
-    """Descriptors that came along (FDSTORE is not spoken): never keep a stranger's file open."""
-    for (fd,) in struct.iter_unpack("i", content[: len(content) // 4 * 4]):
+def _unheard(_pid: int, _values: dict[str, str], fds: list[int]) -> None:
+    """Nobody listens: never keep a stranger's file open."""
+    for fd in fds:
         with contextlib.suppress(OSError):
             os.close(fd)

@@ -260,7 +260,10 @@ class Runner:
             await self.ground.hook("before_stop", self.name, self.spec)
         self.switch_off()
         limit = timeout or self.spec.stop_timeout + _AFTER_KILL
-        if not await self.until(lambda: self.quiet, limit):
+        while not await self.until(lambda: self.quiet, limit):
+            if timeout is None and (more := self._grace_left()) > 0:
+                limit = more + _AFTER_KILL
+                continue
             left = [i.pid for i in self.instances()]
             return Outcome(
                 ok=False,
@@ -273,6 +276,11 @@ class Runner:
             )
         await self.ground.hook("after_stop", self.name, self.spec)
         return Outcome(ok=True, text=f"{self.name} stopped")
+
+    def _grace_left(self) -> float:
+        """Seconds that a process has asked for (EXTEND_TIMEOUT_USEC) and still has."""
+        ends = max((slot.grace_ends for slot in self.slots.values()), default=0.0)
+        return ends - self.ground.clock.now()
 
     def switch_off(self) -> None:
         """Want it down."""

@@ -79,6 +79,7 @@ class Slot:
     reason: str = ""
     last_exit: dict[str, Any] = field(default_factory=dict)
     retry_at: float = 0.0
+    grace_ends: float = 0.0  # on the clock of intervals
     _timer: asyncio.TimerHandle | None = None
     _later: float | None = None
 
@@ -136,9 +137,14 @@ class Slot:
         if not self.instance.unhealthy:
             self.instance.asked = True
         self.ground.ask_to_end(self.instance, self.spec)
-        self._timer = asyncio.get_running_loop().call_later(
-            self.spec.stop_timeout, self.feed, Event.GRACE_OVER
-        )
+        self._give_grace(self.spec.stop_timeout)
+
+    def _give_grace(self, seconds: float) -> None:
+        """From now on it has so long to end."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.feed, Event.GRACE_OVER)
+        self.grace_ends = self.ground.clock.now() + seconds
 
     def _kill(self) -> None:
         if self.instance is not None:
@@ -179,9 +185,11 @@ class Slot:
             instance.unhealthy = f"not ready within {limit:g} s{detail}"
             self.feed(Event.START_TIMEOUT)
 
-    def extend_start(self, instance: Instance, seconds: float) -> None:
-        """EXTEND_TIMEOUT_USEC: it needs longer to become ready, from now on."""
-        if not instance.ready:
+    def extend(self, instance: Instance, seconds: float) -> None:
+        """EXTEND_TIMEOUT_USEC: it needs longer to become ready, or to end, from now on."""
+        if self.state in (State.STOPPING, State.CYCLING) and instance is self.instance:
+            self._give_grace(seconds)
+        elif not instance.ready:
             instance.restart_timers()
             instance.after(seconds, lambda: self.not_ready_in_time(instance))
 

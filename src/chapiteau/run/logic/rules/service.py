@@ -55,6 +55,8 @@ def _command_line(service: Service) -> Found:
     text = service.command if isinstance(service.command, str) else " ".join(service.command)
     if "\x00" in text:
         yield Broken(("command",), "holds a NUL byte")
+    if service.stdin != "null" and service.stdin_socket:
+        yield Broken(("stdin",), "standard input is a socket already", also=(("stdin_socket",),))
     for name in names_in(text):
         kind, _, rest = name.partition(".")
         wanted = rest.rpartition(".")[0]

@@ -67,6 +67,11 @@ def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
         found[f"socket/{name}"] = bound.fileno()
     for key, stream, pipe in supervisor.output.held():
         found[f"pipe/{key}/{stream}"] = pipe
+    for key, (instance, _) in supervisor.ground.by_key.items():
+        if instance.entry is not None and instance.entry.fd >= 0:  # a terminal is its output too
+            way = "out" if instance.on_terminal else "in"
+            found[f"pipe/{key}/{way}"] = instance.entry.fd
+    found |= dict(supervisor.store.held())
     if supervisor.notify_fd >= 0:
         found["notify"] = supervisor.notify_fd
     return found
@@ -88,6 +93,7 @@ def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
                 "cgroup": str(instance.cgroup or ""),
                 "wall": instance.began_wall,
                 "ready": instance.ready,
+                "tty": instance.on_terminal,
             },
         }
         for key, (instance, _) in supervisor.ground.by_key.items()
