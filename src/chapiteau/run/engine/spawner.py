@@ -193,7 +193,9 @@ class Spawner:
         env.setdefault("PYTHONUNBUFFERED", "1")  # else prints reach the pipe minutes late
         if service.live is not None or service.watchdog:
             env.setdefault("PYTHONFAULTHANDLER", "1")  # SIGABRT then tells every thread's stack
-        if service.ready.notify or service.watchdog or service.app:
+        if service.stdin == "tty":
+            env.setdefault("TERM", "xterm-256color")
+        if service.ready.notify or service.watchdog or service.app or service.fd_store:
             env["NOTIFY_SOCKET"] = str(self.around.notify_path)
         if service.watchdog:
             env["WATCHDOG_USEC"] = str(int(service.watchdog * 1e6))

@@ -20,9 +20,9 @@ Effect = Literal["start", "stop", "restart", "reload", "scale", "apply", "bind",
 
 # A process gets these when it is made: it must be made again to get others.
 _AT_SPAWN: Final = frozenset(
-    "command app threads shell sockets stdin_socket cwd env env_files clean_env virtualenv user "
-    "group umask nice oom_score no_new_privs capabilities watchdog one_shot limits.open_files "
-    "limits.processes limits.core limits.stack limits.file_size limits.address_space".split()
+    "command app threads shell sockets stdin stdin_socket fd_store cwd env env_files clean_env "
+    "virtualenv user group umask nice oom_score no_new_privs capabilities watchdog one_shot "
+    "limits.open_files limits.processes limits.core limits.stack limits.file_size limits.address_space".split()
 )
 # A listening socket has these from the moment it is bound.
 _AT_BIND: Final = frozenset("host port path type reuse_port interface".split())
