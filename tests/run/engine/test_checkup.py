@@ -73,4 +73,5 @@ def test_unknown_people_are_told(tmp_path: Path) -> None:
 def test_the_machine_is_looked_at_whatever_the_project() -> None:
     found = list(look_at_machine())
     assert any("cgroup" in finding.what for finding in found)
+    assert any("load tests run on" in finding.what for finding in found)
     assert all(finding.level in {"ok", "note"} for finding in found)

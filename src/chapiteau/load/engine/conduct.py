@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.problems import Problem
+from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
@@ -170,6 +171,7 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "engine": chosen().name,
     }
 
 

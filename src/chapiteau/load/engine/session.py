@@ -3,25 +3,16 @@
 import asyncio
 import random
 from collections.abc import Coroutine
-from typing import Any, Final, Unpack
+from typing import Any, Unpack
 
-from chapiteau.load.engine.hot.exchange import Exchange
-from chapiteau.load.engine.hot.prepared import Prepared
+from chapiteau.load.engine.byways import Byways
 from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.http.client import Client, Options
-from chapiteau.load.errors import ExchangeError
-from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.cookies import CookieJar
-from chapiteau.load.logic.http.http1 import Headers
 
 __all__ = ["Session"]
 
 Answering = Coroutine[Any, Any, Response]
-
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CONTENT: Final = ("content-type", "content-encoding", "content-language")
-_MOST_HOPS: Final = 10
-_MILLION: Final = 1_000_000.0
 
 
 class Session:
@@ -34,7 +25,7 @@ class Session:
     def __init__(
         self, client: Client, *, user: int = 0, seed: str = "", shared: Any = None
     ) -> None:
-        self.lane = client.kit.lane(self, client)
+        self.lane = Byways(client).lane
         self._request = self.lane.request
         self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
@@ -166,100 +157,3 @@ class Session:
     @cookies.setter
     def cookies(self, jar: CookieJar) -> None:
         self.lane.jar = jar
-
-    # ── what is not the usual way of a request: hot/lane.py asks ──────────────────────────────
-    def prepare(self, method: str, url: str, options: Options) -> Prepared:
-        """A request that was not made before."""
-        return self._client.prepare(method, url, options)
-
-    def turned(self, prepared: Prepared, exchange: Exchange) -> bool:
-        """Take cookies from an answer; true when it points elsewhere and is to be followed."""
-        head = exchange.head
-        if b"set-cookie" in head or b"Set-Cookie" in head:
-            self.cookies.take(prepared.address, Headers(head).all("set-cookie"))
-        return exchange.status in _REDIRECTS and prepared.follow
-
-    def refused(self, prepared: Prepared, response: Response, second: int) -> None:
-        """Count an answer that was not expected."""
-        row = prepared.row
-        row.bad[second] += 1
-        self._tally.sample(f"{row.name}: {response.status}", _excerpt(response))
-
-    def failed(self, prepared: Prepared, intended: float, error: BaseException) -> None:
-        """No answer: it counts as bad, and the time waited for it is its latency."""
-        row, now = prepared.row, self._now()
-        if isinstance(error, ExchangeError):
-            kind = error.kind
-            self._tally.sample(f"{row.name}: {kind}", error.what)
-        else:
-            kind = "given up"
-        second = int(intended - self._tally.zero)
-        row.latency[second].append(int((now - intended) * _MILLION))
-        if self._tally.stopping and not isinstance(error, ExchangeError):
-            # The test was ended, not the service's patience: no error, and at least this late.
-            row.cut += 1
-            return
-        row.failures[kind] += 1
-        row.bad[second] += 1
-
-    def dressed(self, prepared: Prepared) -> bytes:
-        """The request with this session's own headers and cookies."""
-        lines = []
-        present = prepared.head.lower()
-        for name, value in self.headers.items():
-            if f"\r\n{name.lower()}:".encode() not in present:
-                lines.append(f"{name}: {value}\r\n".replace("\r\n", " ").strip() + "\r\n")
-        cookies = self.cookies.field(prepared.address)
-        if cookies:
-            lines.append(f"cookie: {cookies}\r\n")
-        return prepared.head + "".join(lines).encode("latin-1", "replace") + b"\r\n" + prepared.body
-
-    async def follow(self, prepared: Prepared, exchange: Exchange, intended: float) -> Exchange:
-        """Go where answers point to, at most ten times; all of it counts as one request."""
-        at, method, body = prepared.address, prepared.method, prepared.body
-        for _ in range(_MOST_HOPS):
-            location = Headers(exchange.head).get("location")
-            if exchange.status not in _REDIRECTS or not location:
-                return exchange
-            if exchange.status == 303 or (exchange.status in {301, 302} and method == "POST"):
-                method, body = ("HEAD" if method == "HEAD" else "GET"), b""
-            options: Options = {"name": prepared.row.name}
-            if body:
-                options |= {"data": body, "headers": _content_fields(prepared)}
-            hop = self._client.prepare(method, urls.redirected(at, location), options)
-            at = hop.address
-            exchange = self._client.kit.exchange(
-                self._loop,
-                self.dressed(hop),
-                self._now() + hop.timeout,
-                hop.bare,
-                hop.twice,
-                hop.memo,
-            )
-            hop.origin.send(exchange)
-            try:
-                await exchange
-            except (ExchangeError, asyncio.CancelledError) as error:
-                self.failed(prepared, intended, error)
-                raise
-            self.cookies.take(at, Headers(exchange.head).all("set-cookie"))
-        endless = ExchangeError(
-            "redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}"
-        )
-        self.failed(prepared, intended, endless)
-        raise endless
-
-
-def _content_fields(prepared: Prepared) -> dict[str, str]:
-    """What describes a body, for when it is sent again elsewhere (RFC 9110, 15.4.8)."""
-    fields = Headers(prepared.head)
-    return {name: value for name in _CONTENT if (value := fields.get(name))}
-
-
-def _excerpt(response: Response) -> str:
-    """What the report shows of a bad answer."""
-    head = f"{response.status} {response.reason} from {response.url}"
-    try:
-        return f"{head}\n{response.text()[:600]}"
-    except ExchangeError as exc:
-        return f"{head}\n({exc.what})"

@@ -1,6 +1,7 @@
 """Looks at the machine and the project: what would keep services from running well here."""
 
 import errno
+import importlib.util
 import os
 import platform
 import resource
@@ -69,10 +70,18 @@ def look_at_machine() -> Iterator[Finding]:
     for tool, uses in _TOOLS.items():
         if shutil.which(tool) is None:
             yield _note(f"{tool} is missing: services can't set {uses}", "install util-linux")
+    yield _load_engine()
     if os.geteuid() == 0:
         yield _fine("running as root: services may have users of their own")
     else:
         yield _note("not root: every service runs as this user")
+
+
+def _load_engine() -> Finding:
+    if importlib.util.find_spec("chapiteau.load.engine.hot._swift") is not None:
+        return _fine("load tests run on the compiled engine")
+    hint = "with a C compiler and Python's headers, install chapiteau again: half the CPU a request"
+    return _note("load tests run on plain Python", hint)
 
 
 def _cgroups() -> Finding:

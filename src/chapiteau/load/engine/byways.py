@@ -1,0 +1,126 @@
+"""What is not the usual way of a request: cookies, redirects, failures (see hot/lane.py)."""
+
+import asyncio
+from typing import Any, Final
+
+from chapiteau.load.engine.hot.exchange import Exchange
+from chapiteau.load.engine.hot.prepared import Prepared
+from chapiteau.load.engine.hot.response import Response
+from chapiteau.load.engine.http.client import Client, Options
+from chapiteau.load.errors import ExchangeError
+from chapiteau.load.logic import urls
+from chapiteau.load.logic.http.http1 import Headers
+
+__all__ = ["Byways"]
+
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_CONTENT: Final = ("content-type", "content-encoding", "content-language")
+_MOST_HOPS: Final = 10
+_MILLION: Final = 1_000_000.0
+
+
+class Byways:
+    """The slow side of a session's lane."""
+
+    def __init__(self, client: Client) -> None:
+        self.lane = client.kit.lane(self, client)
+        self._client = client
+        self._loop = client.loop
+        self._now = client.now
+        self._tally = client.tally
+
+    def prepare(self, method: str, url: str, options: Options) -> Prepared:
+        """A request that was not made before."""
+        return self._client.prepare(method, url, options)
+
+    def turned(self, prepared: Prepared, exchange: Exchange) -> bool:
+        """Take cookies from an answer; true when it points elsewhere and is to be followed."""
+        head = exchange.head
+        if b"set-cookie" in head or b"Set-Cookie" in head:
+            self.lane.jar.take(prepared.address, Headers(head).all("set-cookie"))
+        return exchange.status in _REDIRECTS and prepared.follow
+
+    def refused(self, prepared: Prepared, response: Response, second: int) -> None:
+        """Count an answer that was not expected."""
+        row = prepared.row
+        row.bad[second] += 1
+        self._tally.sample(f"{row.name}: {response.status}", _excerpt(response))
+
+    def failed(self, prepared: Prepared, intended: float, error: BaseException) -> None:
+        """No answer: it counts as bad, and the time waited for it is its latency."""
+        row, now = prepared.row, self._now()
+        if isinstance(error, ExchangeError):
+            kind = error.kind
+            self._tally.sample(f"{row.name}: {kind}", error.what)
+        else:
+            kind = "given up"
+        second = int(intended - self._tally.zero)
+        row.latency[second].append(int((now - intended) * _MILLION))
+        if self._tally.stopping and not isinstance(error, ExchangeError):
+            # The test was ended, not the service's patience: no error, and at least this late.
+            row.cut += 1
+            return
+        row.failures[kind] += 1
+        row.bad[second] += 1
+
+    def dressed(self, prepared: Prepared) -> bytes:
+        """The request with this session's own headers and cookies."""
+        lines = []
+        present = prepared.head.lower()
+        for name, value in self.lane.headers.items():
+            if f"\r\n{name.lower()}:".encode() not in present:
+                lines.append(f"{name}: {value}\r\n".replace("\r\n", " ").strip() + "\r\n")
+        cookies = self.lane.jar.field(prepared.address)
+        if cookies:
+            lines.append(f"cookie: {cookies}\r\n")
+        return prepared.head + "".join(lines).encode("latin-1", "replace") + b"\r\n" + prepared.body
+
+    async def follow(self, prepared: Prepared, exchange: Exchange, intended: float) -> Exchange:
+        """Go where answers point to, at most ten times; all of it counts as one request."""
+        at, method, body = prepared.address, prepared.method, prepared.body
+        for _ in range(_MOST_HOPS):
+            location = Headers(exchange.head).get("location")
+            if exchange.status not in _REDIRECTS or not location:
+                return exchange
+            if exchange.status == 303 or (exchange.status in {301, 302} and method == "POST"):
+                method, body = ("HEAD" if method == "HEAD" else "GET"), b""
+            options: Options = {"name": prepared.row.name}
+            if body:
+                options |= {"data": body, "headers": _content_fields(prepared)}
+            hop = self._client.prepare(method, urls.redirected(at, location), options)
+            at = hop.address
+            exchange = self._client.kit.exchange(
+                self._loop,
+                self.dressed(hop),
+                self._now() + hop.timeout,
+                hop.bare,
+                hop.twice,
+                hop.memo,
+            )
+            hop.origin.send(exchange)
+            try:
+                await exchange
+            except (ExchangeError, asyncio.CancelledError) as error:
+                self.failed(prepared, intended, error)
+                raise
+            self.lane.jar.take(at, Headers(exchange.head).all("set-cookie"))
+        endless = ExchangeError(
+            "redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}"
+        )
+        self.failed(prepared, intended, endless)
+        raise endless
+
+
+def _content_fields(prepared: Prepared) -> dict[str, str]:
+    """What describes a body, for when it is sent again elsewhere (RFC 9110, 15.4.8)."""
+    fields = Headers(prepared.head)
+    return {name: value for name in _CONTENT if (value := fields.get(name))}
+
+
+def _excerpt(response: Response) -> str:
+    """What the report shows of a bad answer."""
+    head = f"{response.status} {response.reason} from {response.url}"
+    try:
+        return f"{head}\n{response.text()[:600]}"
+    except ExchangeError as exc:
+        return f"{head}\n({exc.what})"
