@@ -23,6 +23,7 @@ __all__ = ["ControlServer", "serve"]
 Handler = Callable[[Request], Awaitable[Answer | Flow]]
 _log = logging.getLogger("chapiteau.run.control")
 _LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
+_TRY_AGAIN: Final = 1.0  # seconds, where it could not be made
 _PER_USER: Final = 512  # connections of one user at a time
 _GRACE: Final = 0.5  # seconds for answers that are being made when we go
 _NAME: Final = 64  # characters of what a program calls itself
@@ -55,7 +56,10 @@ class ControlServer:
         self._door = Doorkeeper(
             lambda: Connection(self._respond, self._connections), per_user=_PER_USER
         )
-        await self._bind()
+        try:
+            await self._bind()
+        except OSError as exc:  # a read-only folder: services go on, and we try again
+            _log.warning("%s can't be made: %s", self.path, exc.strerror or exc)
         self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
 
     def admit(self, access: Access) -> None:
@@ -132,9 +136,11 @@ class ControlServer:
     async def _keep_path(self) -> None:
         """Make the file again when somebody removed it (tmp cleaners do)."""
         while True:
-            await asyncio.sleep(_LOOK)
-            if not self.path.exists():
-                _log.warning("%s has vanished: making it again", self.path)
+            answers = self._door is not None and self._door.answers
+            await asyncio.sleep(_LOOK if answers else _TRY_AGAIN)
+            if not answers or not self.path.exists():
+                if answers:
+                    _log.warning("%s has vanished: making it again", self.path)
                 with contextlib.suppress(OSError):
                     self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     await self._bind()

@@ -16,6 +16,7 @@ __all__ = ["EventLog"]
 
 _KEPT: Final = 10_000
 _FILE_LIMIT: Final = 16 << 20
+_RETRY: Final = 1.0  # seconds before a file that could not be opened is tried again
 _WAITING: Final = 5_000  # happenings that a slow listener may be behind
 
 
@@ -31,21 +32,27 @@ class EventLog:
         self._kept: deque[Happening] = deque(maxlen=_KEPT)
         self._listeners: list[Callable[[Happening], None]] = []
         self.seq = 0
-        self._file = -1
+        self._file, self._retry_at = -1, 0.0
         self._load()
 
     def _load(self) -> None:
-        with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-            self._file = os.open(self._path, flags, 0o640)
-            size = os.fstat(self._file).st_size
+        self._open()
+        with contextlib.suppress(OSError), self._path.open("rb") as stream:
+            size = os.fstat(stream.fileno()).st_size
             start = max(0, size - (1 << 20))
-            data = os.pread(self._file, size - start, start)
-            if data and not data.endswith(b"\n"):
+            data = os.pread(stream.fileno(), size - start, start)
+            if data and not data.endswith(b"\n") and self._file >= 0:
                 os.write(self._file, b"\n")  # the machine went down in the middle of a line
             for line in data.splitlines()[1 if start else 0 :]:
                 self._remember(line)
+
+    def _open(self) -> None:
+        """Open it for writing; where that can't be, again after a while."""
+        self._retry_at = self._clock.now() + _RETRY
+        with contextlib.suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o640)
 
     def _remember(self, line: bytes) -> None:
         with contextlib.suppress(ValueError, TypeError, KeyError):
@@ -66,6 +73,8 @@ class EventLog:
         return made
 
     def _write(self, made: Happening) -> None:
+        if self._file < 0 and self._clock.now() >= self._retry_at:
+            self._open()
         if self._file < 0:
             return
         line = json.dumps(made.to_dict(), separators=(",", ":"), ensure_ascii=False) + "\n"
@@ -75,8 +84,7 @@ class EventLog:
                 self._path.rename(self._path.with_name(self._path.name + ".1"))
                 os.close(self._file)
                 self._file = -1
-                flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-                self._file = os.open(self._path, flags, 0o640)
+                self._open()
 
     def listen(self, listener: Callable[[Happening], None]) -> Callable[[], None]:
         """Call `listener` with everything new; the answer stops that."""

@@ -162,24 +162,23 @@ class Ground:
 
     def feed_watchdog(self, instance: Instance, spec: Service, slot: Slot) -> None:
         """WATCHDOG=1 came, or the watch begins: it has `watchdog` seconds until the next."""
-        if instance.watchdog is not None:
-            instance.watchdog.cancel()
-
-        def silent() -> None:
-            why = f"no WATCHDOG=1 for {spec.watchdog:g} s"
-            self.run(self._sick(instance, slot, why))
-
-        instance.watchdog = instance.after(spec.watchdog, silent)
+        why = f"no WATCHDOG=1 for {spec.watchdog:g} s"
+        instance.watch(spec.watchdog, lambda: self.run(self._sick(instance, slot, why)))
 
     async def _sick(self, instance: Instance, slot: Slot, why: str) -> None:
         """Before a sick process is ended: what is it doing? Kernel's view, then its own."""
-        if not instance.alive:
+        if not instance.alive or instance.unhealthy:
             return
+        instance.unhealthy = why  # many end at the SIGABRT below: their end must have this reason
         stacks = stacks_of(instance.pid)
         with contextlib.suppress(ProcessLookupError):
             # Python with faulthandler prints every thread's stack at SIGABRT, and ends.
             self.signal(instance, signal.SIGABRT)
-        await asyncio.sleep(_DUMP_TIME)
+        ended = asyncio.Event()
+        instance.on_end.append(ended.set)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DUMP_TIME):
+                await ended.wait()
         self.say(
             "process.unhealthy", why, service=instance.service, process=instance.number,
             pid=instance.pid, data={

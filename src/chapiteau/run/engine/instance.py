@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Instance"]
 
+_LATE: Final = 0.5  # seconds: a timer that rings so late says that we, not the process, were away
+_HEARING: Final = 1.0  # seconds to hear what was said meanwhile
+
 
 @dataclass(slots=True, eq=False)
 class Instance:
@@ -56,6 +59,37 @@ class Instance:
         self._timers.append(handle)
         return handle
 
+    def after_hearing(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
+        """As `after`, for a time in which the process should have spoken.
+
+        When it rings late we were halted or starved: what was said meanwhile is heard first.
+        """
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+
+        def ring() -> None:
+            if loop.time() - due > _LATE:
+                self.after_hearing(min(seconds, _HEARING), do)
+            else:
+                do()
+
+        return self.after(seconds, ring)
+
+    def watch(self, seconds: float, silent: Callable[[], None]) -> None:
+        """Begin (anew) the time in which the process must speak; then `silent` is called."""
+        if self.watchdog is not None:
+            self.watchdog.cancel()
+        loop = asyncio.get_running_loop()
+        due = loop.time() + seconds
+
+        def ring() -> None:
+            if loop.time() - due > _LATE:  # the fault was ours: as above
+                self.watch(min(seconds, _HEARING), silent)
+            else:
+                silent()
+
+        self.watchdog = loop.call_later(seconds, ring)
+
     def restart_timers(self) -> None:
         """Cancel its timers, but not its tasks."""
         for timer in self._timers:
@@ -72,5 +106,8 @@ class Instance:
             timer.cancel()
         for task in self._tasks:
             task.cancel()
+        if self.watchdog is not None:
+            self.watchdog.cancel()
+            self.watchdog = None
         self._timers.clear()
         self._tasks.clear()

@@ -32,6 +32,11 @@ class Doorkeeper:
         self._listener: socket.socket | None = None
         self._accepting: asyncio.Task[None] | None = None
 
+    @property
+    def answers(self) -> bool:
+        """Whether it listens anywhere."""
+        return self._listener is not None
+
     async def open(self, path: Path) -> None:
         """Listen here, in place of the socket before. Raises AlreadyRunningError, OSError.
 

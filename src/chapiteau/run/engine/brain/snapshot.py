@@ -137,6 +137,8 @@ def _process(
             last_exit=slot.last_exit,
         )
     usage = meter.look(instance.pid, now - instance.began)
+    if usage.halted and not reason:
+        reason = f"halted by SIGSTOP or a debugger; `kill -CONT {instance.pid}` lets it go on"
     return ProcessStatus(
         number=slot.number,
         pid=instance.pid,

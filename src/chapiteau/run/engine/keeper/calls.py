@@ -18,6 +18,7 @@ __all__ = [
     "high",
     "make_pipe",
     "no_new_privs",
+    "open_log",
     "own_children",
     "pidfd_of",
     "pids_in",
@@ -166,6 +167,15 @@ def no_new_privs() -> bool:
     with contextlib.suppress(OSError), open("/proc/self/status", "rb") as stream:
         return b"NoNewPrivs:\t1" in stream.read()
     return False
+
+
+def open_log(run_dir: str) -> int:
+    """The supervisor's log for a brain to write to; where it can't be opened (read-only), ours."""
+    try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return os.open(f"{run_dir}/supervisor.log", flags, 0o640)
+    except OSError:
+        return high(2)
 
 
 def sd_notify(text: str) -> None:

@@ -24,6 +24,7 @@ from .calls import (
     close_all,
     high,
     no_new_privs,
+    open_log,
     pidfd_of,
     say,
     sd_notify,
@@ -191,9 +192,7 @@ class Keeper:
         opened = [high(theirs.fileno())]
         theirs.close()
         try:
-            log = os.open(
-                f"{self.run_dir}/supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640
-            )
+            log = open_log(self.run_dir)
             opened += [log, os.open("/dev/null", os.O_RDONLY)]
             env = {
                 **os.environ,

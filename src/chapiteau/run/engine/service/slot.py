@@ -174,7 +174,7 @@ class Slot:
         """Watch a process that was started, or found alive, under this number."""
         limit = self.spec.ready.start_timeout
         if not instance.ready and not self.spec.one_shot:
-            instance.after(limit, lambda: self.not_ready_in_time(instance))
+            instance.after_hearing(limit, lambda: self.not_ready_in_time(instance))
         self.ground.watch(instance, self.spec, self)
 
     def not_ready_in_time(self, instance: Instance) -> None:
@@ -191,7 +191,7 @@ class Slot:
             self._give_grace(seconds)
         elif not instance.ready:
             instance.restart_timers()
-            instance.after(seconds, lambda: self.not_ready_in_time(instance))
+            instance.after_hearing(seconds, lambda: self.not_ready_in_time(instance))
 
     def became_ready(self, instance: Instance) -> None:
         """Its probe passed, or it said so."""
