@@ -244,3 +244,22 @@ def test_check_finds_hooks_that_can_not_be(project: New, text: str, says: str) -
     done = run_cli("check", cwd=p.folder)
     assert done.returncode == 2
     assert says in done.stderr
+
+
+def test_a_hook_of_a_dead_brain_is_ended_and_what_it_stood_before_begins_anew(
+    project: New,
+) -> None:
+    p = project("""
+        [service.web]
+        command = "sleep 60"
+        ready.alive = "20ms"
+        [service.web.hooks.before_start]
+        run = ["sh", "-c", "echo $$ >>notes; [ -e go ] && exit; sleep 61 & echo $! >>notes; wait"]
+        timeout = "60s"
+    """).up()
+    hook, child = map(int, wait_for(lambda: len(notes(p)) == 2 and notes(p)))
+    p.kill_brain()
+    (p.folder / "go").touch()
+    wait_for(lambda: not alive(hook) and not alive(child), what="nobody waits for them any more")
+    assert "2 hooks and probes" in p.events("supervisor.swept")[0].text
+    wait_for(lambda: len(notes(p)) >= 3)

@@ -22,7 +22,8 @@ Effect = Literal["start", "stop", "restart", "reload", "scale", "apply", "bind",
 _AT_SPAWN: Final = frozenset(
     "command app threads shell sockets stdin stdin_socket fd_store cwd env env_files clean_env "
     "virtualenv user group umask nice oom_score no_new_privs capabilities watchdog one_shot "
-    "limits.open_files limits.processes limits.core limits.stack limits.file_size limits.address_space".split()
+    "limits.open_files limits.processes limits.core limits.stack limits.file_size "
+    "limits.address_space".split()
 )
 # A listening socket has these from the moment it is bound.
 _AT_BIND: Final = frozenset("host port path type reuse_port interface".split())

@@ -19,7 +19,7 @@ from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
 from chapiteau.run.engine.brain.snapshot import picture
-from chapiteau.run.engine.brain.succession.leftovers import Roll, end_leftovers
+from chapiteau.run.engine.brain.succession.leftovers import Roll, end_helpers, end_leftovers
 from chapiteau.run.engine.brain.succession.wanted import Wanted
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.eventlog import EventLog
@@ -105,6 +105,8 @@ class Supervisor:
             if ended := await end_leftovers(self, self._roll):
                 self.ground.say("supervisor.swept", f"{ended} processes of an earlier supervisor")
             self.link.tell("note", name="started", value=self.started_wall)
+        elif ended := end_helpers(self.keeper_pid):
+            self.ground.say("supervisor.swept", f"{ended} hooks and probes of an earlier brain")
         if "null" not in hello["fds"]:  # a brain before us may have died before it did this
             self.ground.run(self.link.store("null", os.open(os.devnull, os.O_RDONLY)))
         self.link.on_exit, self.link.on_asked = self.ground.ended, self.asked

@@ -8,7 +8,9 @@ import contextlib
 from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["children_of", "strays_of"]
+__all__ = ["children_of", "helpers_of_others", "strays_of"]
+
+_HELPERS = (b"hook-", b"probe-")  # the brain's own children: CHAPITEAU_KEY=hook-PID-…
 
 
 def children_of(pid: int) -> list[int]:
@@ -35,6 +37,30 @@ def strays_of(keeper_pid: int, key: str, known: Collection[int]) -> list[int]:
         found.append(pid)
         waiting += children_of(pid)
     return found
+
+
+def helpers_of_others(keeper_pid: int, brain_pid: int) -> list[int]:
+    """Hooks and probes that a brain before this one has left to the keeper, and what is below."""
+    own = tuple(b"%s%d-" % (kind, brain_pid) for kind in _HELPERS)
+    found: list[int] = []
+    waiting = [
+        pid
+        for pid in children_of(keeper_pid)
+        if (key := _key_of(pid)).startswith(_HELPERS) and not key.startswith(own)
+    ]
+    while waiting:
+        pid = waiting.pop()
+        found.append(pid)
+        waiting += children_of(pid)
+    return found
+
+
+def _key_of(pid: int) -> bytes:
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if entry.startswith(b"CHAPITEAU_KEY="):
+                return entry.partition(b"=")[2]
+    return b""
 
 
 def _carries(pid: int, mark: bytes) -> bool:

@@ -87,7 +87,7 @@ async def _exec(command: str, context: ProbeContext) -> str:
     child = await asyncio.create_subprocess_exec(
         *shlex.split(command),
         cwd=context.cwd,
-        env=dict(context.env),
+        env={**context.env, "CHAPITEAU_KEY": f"probe-{os.getpid()}-"},  # strays.py knows it by that
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.keeper.calls import start_of
 from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.strays import helpers_of_others
 
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["Roll", "end_leftovers"]
+__all__ = ["Roll", "end_helpers", "end_leftovers"]
 
 _CALM = 0.2  # seconds: many starts at once are written once
 _PATIENCE = 50  # times 0.1 s that killed processes have to go
@@ -80,6 +81,16 @@ async def end_leftovers(supervisor: "Supervisor", roll: Roll) -> int:
         await asyncio.sleep(0.1)
     for group in reversed(groups):
         Cgroups.remove(group)
+    return len(left)
+
+
+def end_helpers(keeper_pid: int) -> int:
+    """Kill hooks and probes of a brain that died over them: nobody waits for their answer any
+    more, and what they stood before begins anew. How many processes those were."""
+    left = helpers_of_others(keeper_pid, os.getpid())
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
     return len(left)
 
 
