@@ -44,6 +44,7 @@ from chapiteau.service.logic.wire.ratelimit import RateLimit
 __all__ = ["Around", "OperationPlan", "Plan", "ServicePlan", "add_headers"]
 
 Environ = dict[str, Any]
+Run = Callable[[Environ, Any, list[str]], Any]
 Once = Callable[[str, str, Callable[[], Any]], Any]
 Gate = Callable[[RateLimit, str, Any], list[tuple[str, str]]]
 IDENTITY_KEY: Final = "chapiteau.identity"
@@ -127,16 +128,14 @@ class OperationPlan:
                 hint='say config.add_jobs("/jobs") before',
             )
         special = (self._guard, self._once, self._gate, self._packer, self._minimal)
-        self._special = any(special)
+        # A Reply, or a Response that the handler made itself. Raises ProblemError.
+        self.run: Run = self._run_special if any(special) else self._run
+        more = (operation.request_argument, self._validators, self._extras, self._later)
+        self._plain = not any(more)
+        self._bare = not operation.arguments  # nothing to read, but what must not be there
 
     def __repr__(self) -> str:
         return f"<OperationPlan {self.operation.method} {self.operation.path}>"
-
-    def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
-        """A Reply, or a Response that the handler made itself. Raises ProblemError."""
-        if self._special:
-            return self._run_special(environ, request, captures)
-        return self._run(environ, request, captures)
 
     def check_answers(self) -> None:
         """From now on hold every answer against the declared type."""
@@ -182,11 +181,17 @@ class OperationPlan:
     def _run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         encoding = self._answer.choose(environ.get("HTTP_ACCEPT"))
         try:
-            arguments = self._parameters.read(environ, captures)
+            if self._bare and not environ["QUERY_STRING"]:
+                arguments = {}
+            else:
+                arguments = self._parameters.read(environ, captures)
             if self._body is not None:
                 arguments[self._body.argument] = self._body.read(environ)
         except _FAILURES as exc:
             raise self._complaint(environ, captures, exc) from None
+        if self._plain:
+            made = self._answer.reply(self._handler(**arguments), environ, encoding)
+            return filtered(self._filters, made, request) if self._filters else made
         operation = self.operation
         if operation.request_argument is not None:
             arguments[operation.request_argument] = request
