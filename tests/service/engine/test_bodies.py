@@ -6,9 +6,11 @@ import gzip
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
+import brotli
 import cbor2
 import msgspec
 import pytest
+import zstandard
 
 from chapiteau.service import Precondition, Service, Upload
 from chapiteau.service.engine.answering.forms import FormPlan
@@ -260,7 +262,7 @@ def texts(**options: Any) -> Service:
 def test_a_client_that_takes_gzip_gets_it_with_a_tag_of_its_own(build: Build) -> None:
     client = build(texts(), **{"chapiteau.compress": "1KiB"})
     plain = client.get("/text")
-    packed = client.get("/text", headers={"Accept-Encoding": "br, gzip;q=0.5"})
+    packed = client.get("/text", headers={"Accept-Encoding": "compress, gzip;q=0.5"})
     assert "content-encoding" not in plain.headers
     assert plain.headers["vary"] == packed.headers["vary"] == "Accept-Encoding"
     assert packed.headers["content-encoding"] == "gzip"
@@ -270,11 +272,72 @@ def test_a_client_that_takes_gzip_gets_it_with_a_tag_of_its_own(build: Build) ->
     for made in (plain, packed):
         wanted = {"If-None-Match": made.headers["etag"], "Accept-Encoding": "gzip"}
         again = client.get("/text", headers=wanted)
-        assert (again.status, again.headers["etag"]) == (304, packed.headers["etag"])
+        assert (again.status, again.headers["etag"]) == (304, made.headers["etag"])
         assert again.headers["vary"] == "Accept-Encoding"
 
 
-@pytest.mark.parametrize("accept", ["gzip;q=0", "br", "*;q=0", "identity"])
+UNPACK = {
+    "zstd": lambda data: zstandard.ZstdDecompressor().decompress(data),
+    "br": brotli.decompress,
+    "gzip": gzip.decompress,
+}
+PACK = {"zstd": zstandard.ZstdCompressor(level=19).compress, "br": lambda data: brotli.compress(data, quality=1),
+    "gzip": gzip.compress}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("gzip, br", "br"),
+        ("br;q=0.5, zstd;q=0.4, gzip;q=0.9", "gzip"),
+        ("zstd;q=0, *;q=0.1", "br"),
+        ("X-GZIP", "gzip"),
+        ("GZIP;Q=0.3, identity;q=0.2", "gzip"),
+        ("*", "zstd"),
+    ],
+)
+def test_the_client_chooses_the_coding(build: Build, accept: str, coding: str) -> None:
+    client = build(texts(), **{"chapiteau.compress": "1KiB"})
+    plain = client.get("/text")
+    packed = client.get("/text", headers={"Accept-Encoding": accept})
+    assert packed.headers["content-encoding"] == coding
+    assert UNPACK[coding](packed.body) == plain.body
+    assert packed.headers["etag"] == f'{plain.headers["etag"][:-1]}-{coding}"'
+    wish = {"If-None-Match": packed.headers["etag"], "Accept-Encoding": accept}
+    again = client.get("/text", headers=wish)
+    assert (again.status, again.headers["etag"]) == (304, packed.headers["etag"])
+    head = client.head("/text", headers={"Accept-Encoding": accept, "X-Request-ID": "1"}).headers
+    assert head == {**packed.headers, "x-request-id": "1"}
+
+
+@pytest.mark.parametrize("coding", PACK)
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        pytest.param(lambda pack: pack(b'{"x":1.5,"name":"a"}'), 200, id="good"),
+        pytest.param(lambda pack: pack(b" " * (8 << 20)), 413, id="bomb"),
+        pytest.param(lambda pack: pack(b'{"x":1.5,"name":"a"}')[:-3], 400, id="cut"),
+        pytest.param(lambda pack: pack(b'{"x":1.5,"name":"a"}') + b"x", 400, id="rest"),
+        pytest.param(lambda _: b'{"x":1.5,"name":"a"}', 400, id="not packed"),
+        pytest.param(lambda pack: pack(b'{"x":1.5}'), 422, id="not valid"),
+        pytest.param(lambda pack: pack(b"") * 1000, 400, id="a thousand frames"),
+    ],
+)
+def test_packed_bodies(build: Build, points: Service, coding: str, data: Any, status: int) -> None:
+    sent = data(PACK[coding])
+    headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+    tracemalloc.start()
+    answer = build(points).post("/points", body=sent, headers=headers)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert answer.status == status, answer.text
+    assert peak < len(sent) * 3 + (5 << 20)
+
+
+@pytest.mark.parametrize(
+    "accept", ["gzip;q=0", "deflate", "*;q=0", "identity", "gzip;q=0.5, identity", ""]
+)
 def test_nobody_gets_gzip_who_does_not_want_it(build: Build, accept: str) -> None:
     client = build(texts(), **{"chapiteau.compress": "1KiB"})
     answer = client.get("/text", headers={"Accept-Encoding": accept})
@@ -301,3 +364,16 @@ def test_the_tag_of_a_packed_answer_names_the_version_to_change(build: Build) ->
     client = build(service, **{"chapiteau.compress": "1KiB"})
     assert client.put("/text", headers={"If-Match": '"v1-gzip"'}).status == 204
     assert client.put("/text", headers={"If-Match": '"v2-gzip"'}).status == 412
+
+
+def test_an_application_may_end_its_tags_as_we_do(build: Build) -> None:
+    service = texts()
+
+    @service.put()
+    def change(precondition: Precondition) -> None:
+        precondition.check("v1-br")
+
+    client = build(service, **{"chapiteau.compress": "1KiB"})
+    for tag in ("v1-br", "v1-br-gzip"):
+        assert client.put("/text", headers={"If-Match": f'"{tag}"'}).status == 204
+    assert client.put("/text", headers={"If-Match": '"v1"'}).status == 412

@@ -15,8 +15,8 @@ __all__ = [
     "Refusal",
     "View",
     "accepted",
+    "best_coding",
     "choose",
-    "coding_quality",
     "parse_accept",
     "select_view",
     "sends_one_of",
@@ -68,13 +68,21 @@ def _quality(parameters: list[str]) -> float:
     return 1.0
 
 
-def coding_quality(header: str, coding: str) -> float:
-    """How much an Accept-Encoding header likes a coding (RFC 9110 §12.5.3); 0: not at all."""
-    liked = {}
+def best_coding(header: str, known: Sequence[str]) -> str:
+    """The coding that an Accept-Encoding header likes best (RFC 9110 §12.5.3), or none: "".
+
+    On a tie it is the one known first; plain is liked better only when the client says so.
+    """
+    liked: dict[str, float] = {}
     for piece in header.split(","):
         name, *parameters = piece.split(";")
-        liked[name.strip().lower()] = _quality(parameters)
-    return liked.get(coding, liked.get("*", 0.0))
+        liked.setdefault(name.strip().lower(), _quality(parameters))
+    if "x-gzip" in liked:
+        liked.setdefault("gzip", liked["x-gzip"])
+    rest = liked.get("*", 0.0)
+    best = max(known, key=lambda name: liked.get(name, rest), default="")
+    quality = liked.get(best, rest)
+    return best if quality > 0 and quality >= liked.get("identity", 0.0) else ""
 
 
 def choose(header: str | None, offers: Sequence[str]) -> str | None:
