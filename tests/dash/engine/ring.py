@@ -102,12 +102,15 @@ class Ring:
         return await join(self.folder / name, place, token or self.token(), name)
 
     @contextlib.asynccontextmanager
-    async def agent(self, membership: Membership, node: Any) -> AsyncIterator[Agent]:
-        ledger = Ledger(membership.folder / "commands.sqlite3", self.clock)
+    async def agent(
+        self, membership: Membership, node: Any, clock: SystemClock | None = None
+    ) -> AsyncIterator[Agent]:
+        clock = clock or self.clock
+        ledger = Ledger(membership.folder / "commands.sqlite3", clock)
         agent = Agent(
             membership,
-            reception(node, ledger, membership.folder, self.clock),
-            clock=self.clock,
+            reception(node, ledger, membership.folder, clock),
+            clock=clock,
             chance=Random(3),
         )
         task = asyncio.create_task(agent.run())

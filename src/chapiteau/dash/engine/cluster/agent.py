@@ -8,7 +8,8 @@ from typing import Final
 from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.dash.engine.cluster.ca import HUB_NAME, make_request, needs_renewal
+from chapiteau.core.units import format_duration
+from chapiteau.dash.engine.cluster.ca import HUB_NAME, ends_at, make_request, needs_renewal
 from chapiteau.dash.engine.cluster.link import Link
 from chapiteau.dash.engine.cluster.membership import Membership
 from chapiteau.dash.engine.cluster.reception import Reception
@@ -46,7 +47,7 @@ class Agent:
                 try:
                     await self._serve_once()
                 except NodeAwayError as exc:
-                    self.trouble = exc.what
+                    self.trouble = self._expired() or exc.what
                 was_up = self.connected.is_set()
                 self.connected.clear()
                 attempt = 1 if self._clock.now() - began > _CALM else attempt + 1
@@ -87,6 +88,16 @@ class Agent:
         except (OSError, ssl.SSLError, TimeoutError) as exc:
             why = str(exc) or "no answer in time"
             raise NodeAwayError(f"the hub at {host}:{port} can't be reached: {why}") from exc
+
+    def _expired(self) -> str:
+        """TLS 1.3 tells a client nothing but that it was cut off: say what is likely."""
+        late = self._clock.wall() - ends_at(self._membership.certificate)
+        if late <= 0:
+            return ""
+        return (
+            f"this node's certificate expired {format_duration(round(late))} ago, by its own"
+            " clock: join again with a new token (chapiteau hub token)"
+        )
 
     async def _keep_certificate(self, link: Link) -> None:
         """A third of the certificate's time is over: ask for the next one, with a new key."""

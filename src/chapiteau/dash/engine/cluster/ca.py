@@ -14,7 +14,7 @@ from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.logic.tokens import ca_hash
 from chapiteau.plumbing.files import write_atomic
 
-__all__ = ["HUB_NAME", "Authority", "Signed", "make_request", "needs_renewal"]
+__all__ = ["HUB_NAME", "Authority", "Signed", "ends_at", "make_request", "needs_renewal"]
 
 HUB_NAME: Final = "hub.chapiteau"  # what nodes check the hub's certificate against
 _DAY: Final = 86_400.0
@@ -179,6 +179,13 @@ def needs_renewal(pem: str, now: float) -> bool:
     start = found.not_valid_before_utc.timestamp()
     end = found.not_valid_after_utc.timestamp()
     return bool(now > start + (end - start) / 3)
+
+
+def ends_at(pem: str) -> float:
+    """When a certificate ends, in seconds since 1970."""
+    x509, *_ = _crypto()
+    found = x509.load_pem_x509_certificate(pem.encode())
+    return float(found.not_valid_after_utc.timestamp())
 
 
 def _key_pem(key: Any, serialization: Any) -> bytes:
