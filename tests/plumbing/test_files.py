@@ -1,9 +1,12 @@
 """Files are whole or not there; locks die with their holder."""
 
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,3 +81,38 @@ def test_a_lock_belongs_to_one_and_dies_with_it(tmp_path: Path) -> None:
     finally:
         holder.kill()
         holder.communicate(timeout=10)
+
+
+_CALLS = ("open", "write", "fsync", "close", "replace")
+
+
+@pytest.mark.parametrize("call", range(1, 10))
+def test_a_kill_at_any_call_leaves_the_old_file_or_the_new_one(tmp_path: Path, call: int) -> None:
+    path = tmp_path / "state"
+    write_atomic(path, b"old")
+    pid = os.fork()
+    if pid == 0:
+        _kill_at(call)
+        write_atomic(path, b"new" * 100_000)
+        os._exit(0)
+    _, status = os.waitpid(pid, 0)
+    killed = os.WIFSIGNALED(status)
+    assert killed == (call < 9), "one write goes through open, write, fsync, close … in eight calls"
+    assert path.read_bytes() in ((b"old", b"new" * 100_000) if killed else (b"new" * 100_000,))
+
+
+def _kill_at(call: int) -> None:
+    """SIGKILL ourselves instead of the call-th call of the operating system."""
+    left = [call]
+
+    def counted(real: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(*args, **kwargs)
+
+        return wrapped
+
+    for name in _CALLS:
+        setattr(os, name, counted(getattr(os, name)))

@@ -29,15 +29,19 @@ def ended(time: float, process: int = 1, *, asked: bool = False) -> Happening:
     )
 
 
+def tell(guarding: Guarding, time: float, process: int = 1, *, asked: bool = False) -> Any:
+    return guarding.ended(ended(time, process, asked=asked), time)
+
+
 # ── flapping ─────────────────────────────────────────────────────────────────────────────────
 RULE = made(Flapping, attempts=3, window="10s", retry_in="30s", retries=2)
 
 
 def test_the_third_end_within_the_window_stops_the_service() -> None:
     guarding = Guarding(RULE)
-    assert guarding.ended(ended(0)) is None
-    assert guarding.ended(ended(4)) is None
-    assert guarding.ended(ended(8)) == Verdict("stop", 1, 3)
+    assert tell(guarding, 0) is None
+    assert tell(guarding, 4) is None
+    assert tell(guarding, 8) == Verdict("stop", 1, 3)
     assert guarding.due(37) == []
     assert guarding.due(38) == ["web"]
     assert guarding.due(39) == []
@@ -45,21 +49,21 @@ def test_the_third_end_within_the_window_stops_the_service() -> None:
 
 def test_ends_that_are_far_apart_or_of_other_processes_are_no_flapping() -> None:
     guarding = Guarding(RULE)
-    assert [guarding.ended(ended(time)) for time in (0, 10, 20, 30)] == [None] * 4
-    assert [guarding.ended(ended(100, number)) for number in range(1, 9)] == [None] * 8
+    assert [tell(guarding, time) for time in (0, 10, 20, 30)] == [None] * 4
+    assert [tell(guarding, 100, number) for number in range(1, 9)] == [None] * 8
 
 
 def test_after_the_last_retry_it_stays_down_and_a_quiet_time_forgives() -> None:
     guarding = Guarding(RULE)
     deeds = []
     for start in (0.0, 40.0, 80.0):
-        found = [guarding.ended(ended(start + step)) for step in (0, 1, 2)]
+        found = [tell(guarding, start + step) for step in (0, 1, 2)]
         deeds += [verdict.deed for verdict in found if verdict]
         guarding.due(start + 33)
     assert deeds == ["stop", "stop", "stop for good"]
     guarding = Guarding(RULE)
     for start in (0.0, 1000.0, 2000.0, 3000.0):
-        found = [guarding.ended(ended(start + step)) for step in (0, 1, 2)]
+        found = [tell(guarding, start + step) for step in (0, 1, 2)]
         assert found[2] == Verdict("stop", 1, 3)
         guarding.due(start + 33)
 
@@ -67,13 +71,13 @@ def test_after_the_last_retry_it_stays_down_and_a_quiet_time_forgives() -> None:
 @given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 3)), max_size=50))
 def test_an_end_that_was_asked_for_never_counts(ends: list[tuple[float, int]]) -> None:
     guarding = Guarding(RULE)
-    assert all(guarding.ended(ended(t, n, asked=True)) is None for t, n in sorted(ends))
+    assert all(tell(guarding, t, n, asked=True) is None for t, n in sorted(ends))
 
 
 def test_a_command_by_somebody_else_takes_the_retry_away() -> None:
     guarding = Guarding(RULE)
     for time in (0, 1, 2):
-        guarding.ended(ended(time))
+        tell(guarding, time)
     guarding.forget("web")
     assert guarding.due(1000) == []
 

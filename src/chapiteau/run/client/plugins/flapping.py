@@ -11,6 +11,7 @@ from chapiteau.run.logic.plugins.settings import Flapping
 __all__ = ["FlappingGuard"]
 
 _LOOK: Final = 0.25  # seconds between two looks whether a service shall be tried again
+_LATEST: Final = 5.0  # seconds by which an end may be heard of late; more is a clock that was set
 _TAKES_OVER: Final = frozenset({"start", "stop", "restart", "reload"})
 
 
@@ -36,7 +37,8 @@ class FlappingGuard(Plugin):
             await self._ended(event)
 
     async def _ended(self, event: Happening) -> None:
-        verdict = self._guarding.ended(event)
+        age = min(_LATEST, max(0.0, self.clock.wall() - event.time))
+        verdict = self._guarding.ended(event, self.clock.now() - age)
         if verdict is None:
             return
         rule, name = self.options, event.service
@@ -48,6 +50,6 @@ class FlappingGuard(Plugin):
         await self.command("stop", name)
 
     async def _try_again(self) -> None:
-        for name in self._guarding.due(self.clock.wall()):
+        for name in self._guarding.due(self.clock.now()):
             await self.say(f"{name} is tried again", service=name)
             await self.command("start", name, wait=False)

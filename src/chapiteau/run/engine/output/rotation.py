@@ -29,8 +29,8 @@ class Rotation:
 
     def due(self, size: int, wall: float) -> bool:
         """Whether the file should be turned now."""
-        self._since = self._since or wall
-        if wall < self._not_before:
+        self._since = min(self._since or wall, wall)  # a clock that was set back starts it anew
+        if wall < self._not_before <= wall + _POSTPONE:
             return False
         old = self._rule.max_age and wall - self._since >= self._rule.max_age
         return bool(size >= self._rule.max_size or (old and size))
@@ -42,22 +42,27 @@ class Rotation:
     def turn(self, path: Path, handle: int, cut: int, begun: bytes) -> None:
         """Make `path` a new file that starts with `begun`, and the old one FILE.1, cut at `cut`.
 
-        The new file is complete before the old one is touched: whenever we die, every byte stands
-        somewhere. Raises OSError; then nothing has changed.
+        The new file is in its place before the old one is cut: whenever we die, every byte stands
+        in one of them. Raises OSError; then `path` is what it was.
         """
         draft = path.with_name(path.name + ".new")
-        with draft.open("wb") as stream:
-            stream.write(begun)
         try:
+            with draft.open("wb") as stream:
+                stream.write(begun)
             self._shift(path)
-            if begun:
-                os.ftruncate(handle, cut)
             path.rename(_numbered(path, 1))
-            draft.rename(path)
+            try:
+                draft.rename(path)
+            except OSError:
+                _numbered(path, 1).rename(path)
+                raise
         except OSError:
             with contextlib.suppress(OSError):
                 draft.unlink()
             raise
+        if begun:
+            with contextlib.suppress(OSError):  # then the begun line stands in both
+                os.ftruncate(handle, cut)
         self._since = 0.0
         self._tidy(path)
 

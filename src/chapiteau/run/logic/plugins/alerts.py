@@ -81,8 +81,9 @@ class Router:
         if event.data.get("resolved") or self._silent(event, event.kind):
             return
         key = (name, event.service, event.kind)
+        # A time before the last one: the clock was set back, and nobody knows how long it was.
         trouble = self._open.get(key)
-        if trouble is not None and event.time - trouble.told < self._rule.repeat:
+        if trouble is not None and 0 <= event.time - trouble.told < self._rule.repeat:
             trouble.more += 1
             return
         since, more = (trouble.since, trouble.more) if trouble else (event.time, 0)

@@ -28,17 +28,18 @@ class _Service:
 
 
 class Guarding:
-    """Hears of ends and commands, and says what to do. Times are seconds on one clock."""
+    """Hears of ends and commands, and says what to do. Times are seconds on a clock that
+    nobody sets: the wall clock may jump by a day."""
 
     def __init__(self, rule: Flapping) -> None:
         self._rule = rule
         self._services: dict[str, _Service] = {}
 
-    def ended(self, event: Happening) -> Verdict | None:
-        """A process ended; one that somebody asked to never counts."""
+    def ended(self, event: Happening, now: float) -> Verdict | None:
+        """A process ended at `now`; one that somebody asked to never counts."""
         if event.data.get("asked"):
             return None
-        rule, now = self._rule, event.time
+        rule = self._rule
         service = self._services.setdefault(event.service, _Service())
         if service.retry_at is not None:
             return None  # it is being stopped already
