@@ -172,6 +172,7 @@ def test_a_file_with_a_mistake_changes_nothing(project: New) -> None:
     assert not outcome.ok
     assert "did you mean 'command'?" in outcome.error
     assert p.pids("a") == before
+    wait_for((p.folder / ".chapiteau/applied.json").exists)
     p.kill_brain()  # a new brain follows what ran, not the file that is being edited
     assert p.pids("a") == before
 

@@ -81,6 +81,16 @@ CROWD = f"""
     ready.alive = "50ms"
     restart.delay = "50ms"
     restart.max_delay = "50ms"
+    [service.dies-at-once]
+    command = "true"
+    restart = {{ delay = "0s", max_delay = "0s", attempts = 1000000, window = "1s" }}
+    ready.alive = "10s"
+    [service.never-ready]
+    command = "sleep 600"
+    ready = {{ exec = "false", start_timeout = "10m" }}
+    [service.leaves-orphans]
+    command = ["sh", "-c", "for i in $(seq 60); do (true & sleep 0.01 &); done; exec sleep 600"]
+    ready.alive = "50ms"
     [service.beats]
     command = ["{PYTHON}", "beat.py"]
     watchdog = "1s"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,3 +168,43 @@ def test_a_folder_that_is_deleted_meanwhile_is_named_and_waited_for(crowd: Proje
     folder.mkdir()
     crowd.until("has-no-folder", "running")
     assert crowd.client.command("stop", "has-no-folder").ok
+
+
+def test_hundreds_of_restarts_leave_nothing_behind(crowd: Project) -> None:
+    found = crowd.status()
+    before = [_descriptors(pid) for pid in (found.pid, found.keeper_pid)]
+    answer = crowd.client.command("start", "dies-at-once")
+    assert not answer.ok
+    assert "exit 0" in answer.error
+    wait_for(lambda: crowd.service("dies-at-once").restarts > 150, 20)
+    assert crowd.client.command("stop", "dies-at-once").ok
+    after = [_descriptors(pid) for pid in (found.pid, found.keeper_pid)]
+    assert all(now - then < 20 for then, now in zip(before, after, strict=True)), (before, after)
+    wait_for(lambda: not _zombies(found.keeper_pid))
+
+
+def _descriptors(pid: int) -> int:
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _zombies(pid: int) -> list[int]:
+    words = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [child for child in map(int, words) if letter(child) == "Z"]
+
+
+def test_orphans_are_reaped_without_a_word(crowd: Project) -> None:
+    """The keeper is their new parent, as the first process of a container is."""
+    assert crowd.client.command("start", "leaves-orphans").ok
+    wait_for(lambda: not _zombies(crowd.keeper))
+    assert crowd.service("leaves-orphans").restarts == 0
+    assert crowd.client.command("stop", "leaves-orphans").ok
+
+
+def test_a_stop_does_not_wait_for_the_start_that_it_ends(crowd: Project) -> None:
+    with ThreadPoolExecutor() as pool:
+        begun = pool.submit(crowd.client.command, "start", "never-ready")
+        wait_for(lambda: crowd.service("never-ready").state == "starting")
+        assert crowd.client.command("stop", "never-ready").ok
+        answer = begun.result(5)
+    assert not answer.ok
+    assert crowd.service("never-ready").state == "stopped"

@@ -324,3 +324,20 @@ def test_a_brain_killed_in_the_middle_of_the_end_is_followed_by_one_that_ends_it
     os.kill(brain, signal.SIGKILL)
     wait_for(lambda: not alive(p.keeper), 15)
     assert not alive(pid)
+
+
+def test_a_new_brain_that_can_not_begin_ends_no_service(project: Callable[[str], Project]) -> None:
+    """What ran is forgotten (a disk that was full), and the file is being edited: it waits."""
+    p = project(SLEEPER).up()
+    p.until("web", "running")
+    [pid], old = p.pids("web"), p.status().pid
+    applied = p.folder / ".chapiteau/applied.json"
+    wait_for(applied.exists)
+    applied.unlink()
+    p.write(SLEEPER.replace("command", "comand"))
+    os.kill(old, signal.SIGKILL)
+    log = p.folder / ".chapiteau/supervisor.log"
+    wait_for(lambda: log.read_text().count("this brain can't begin") > 1)
+    assert alive(pid)
+    p.write(SLEEPER)
+    p.when(lambda: p.pids("web") == [pid])

@@ -28,8 +28,7 @@ def test_a_disk_that_fails_at_any_call_loses_nothing(
     try:
         rotation.turn(path, handle, 8, b"beg")
         turned = True
-    except OSError as exc:
-        assert exc.errno == errno.ENOSPC
+    except OSError:
         turned = False
         rotation.postpone(1000.0)
     monkeypatch.undo()

@@ -58,6 +58,9 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec 
             asyncio.get_running_loop().call_later(_SOON, _save, supervisor)
         control = await _open_control(supervisor)
     except ChapiteauError as exc:
+        if not first:  # services run: they must not end for our sake; the keeper tries again
+            print(f"this brain can't begin: {exc}", file=sys.stderr)  # noqa: T201 — its log
+            return exc.exit_code
         _leave_word(run_dir, exc)
         await _quit(link, exc.exit_code, exc)
         return exc.exit_code

@@ -311,8 +311,10 @@ class Supervisor:
     async def _one(
         self, deed: Deed, runner: Runner, options: Mapping[str, Any], verb: str, who: str
     ) -> Outcome:
-        if verb == "stop" and runner.reload is not None:
-            runner.switch_off()  # a stop does not queue behind the reload that it ends
+        if verb == "stop" and runner.lock.locked() and runner.on:
+            # It does not queue behind the start or reload that it ends: that one is told so.
+            await self.ground.hook("before_stop", runner.name, runner.spec)
+            runner.switch_off()
         if not options.get("wait", True):
             self.ground.run(self._queued(deed, runner, options, verb, who))
             return Outcome(ok=True, text=f"{runner.name}: {verb} asked")

@@ -219,9 +219,13 @@ class Runner:
     def _up_or_not(self) -> bool:
         if self.satisfied or self.gave_up or not self.on:
             return True
-        backing = [s for s in self.slots.values() if s.state is State.BACKOFF]
         # Three tries in a row that failed: whoever started it wants to hear that, not to wait on.
-        return any(slot.history.row >= 3 for slot in backing)
+        # Without a pause between them it is never seen waiting for the next: then ten.
+        return any(
+            slot.history.row >= (3 if slot.state is State.BACKOFF else 10)
+            for slot in self.slots.values()
+            if slot.state in (State.BACKOFF, State.STARTING)
+        )
 
     def _outcome(self, done: str) -> Outcome:
         data = {"pids": [i.pid for i in self.instances()], "state": self.state}
