@@ -189,3 +189,18 @@ def test_decisions_are_numbered_once() -> None:
     assert all(
         re.fullmatch(r"\d{4}-[a-z0-9-]+\.md", p.name) for p in (DOCS / "decisions").glob("[0-9]*")
     )
+
+
+def test_every_failure_of_the_catalogue_has_a_test_that_makes_it() -> None:
+    page = (DOCS / "explanation" / "what-happens-when.md").read_text()
+    rows = re.findall(r"(?m)^\| F(\d+) \|.*\| ([^|]*) \|$", page)
+    assert [int(number) for number, _ in rows] == list(range(1, 50))
+    there = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"(?m)^(?:async )?def (test_\w+)\(", path.read_text())
+    }
+    for number, cell in rows:
+        named = re.findall(r"`(test_\w+)`", cell)
+        assert named, f"F{number} names no test"
+        assert set(named) <= there, f"F{number}: {set(named) - there}"

@@ -28,6 +28,7 @@ from chapiteau.run.logic.spec import Service, Socket
 __all__ = ["Finding", "look_at_machine", "look_at_project"]
 
 Level = Literal["ok", "note", "bad"]
+_LIMITS: Final = 3  # memory, cpu, pids
 _FEW_FILES: Final = 4096
 _LITTLE_SPACE: Final = 256 * 2**20
 _TOOLS: Final = {"setpriv": "user, capabilities", "prlimit": "limits", "nice": "nice"}
@@ -87,8 +88,12 @@ def _load_engine() -> Finding:
 def _cgroups() -> Finding:
     found = find_cgroups(f"doctor-{os.getpid()}")
     found.remove_all()
-    if found.root is not None:
+    if found.root is not None and len(found.limits) == _LIMITS:
         return _fine("cgroup v2: nothing escapes a stop, limits by cgroup")
+    if found.root is not None:
+        had = ", ".join(sorted(found.limits)) or "nothing"
+        hint = "limits.memory, cpu and pids need their controllers there: no cgroup v1 beside it"
+        return _note(f"cgroup v2: nothing escapes a stop; {had} can be limited", hint)
     hint = "sessions, groups and the subreaper do it instead; memory, CPU and pids have no limit"
     return _note(found.summary, hint)
 

@@ -53,6 +53,20 @@ def test_ends_that_are_far_apart_or_of_other_processes_are_no_flapping() -> None
     assert [tell(guarding, 100, number) for number in range(1, 9)] == [None] * 8
 
 
+def test_a_clock_that_is_set_makes_nobody_flap() -> None:
+    """Events carry the wall clock's time, which jumps by a day; decisions look at another one."""
+    guarding, day = Guarding(RULE), 86400.0
+    walls = [0.0, day, 0.0, day]
+    found = [
+        guarding.ended(ended(wall), now) for wall, now in zip(walls, (0, 20, 40, 60), strict=True)
+    ]
+    assert found == [None] * 4
+    for now in (61, 62):
+        verdict = guarding.ended(ended(-day), now)
+    assert verdict == Verdict("stop", 1, 3)
+    assert guarding.due(62 + 30) == ["web"]
+
+
 def test_after_the_last_retry_it_stays_down_and_a_quiet_time_forgives() -> None:
     guarding = Guarding(RULE)
     deeds = []

@@ -28,6 +28,15 @@ class Cgroups:
         """ "v2", or why not."""
         return "v2" if self.root is not None else self.why_not
 
+    @property
+    def limits(self) -> frozenset[str]:
+        """What can be limited here, of memory, cpu and pids: the others are with cgroup v1."""
+        found: set[str] = set()
+        with contextlib.suppress(OSError):
+            if self.home is not None:
+                found = set((self.home / "cgroup.controllers").read_text().split())
+        return frozenset(found & set(_CONTROLLERS))
+
     def make(self, service: str, key: str) -> Path | None:
         """The folder for one process. None when there is none to be had."""
         if self.root is None:
