@@ -281,8 +281,11 @@ UNPACK = {
     "br": brotli.decompress,
     "gzip": gzip.decompress,
 }
-PACK = {"zstd": zstandard.ZstdCompressor(level=19).compress, "br": lambda data: brotli.compress(data, quality=1),
-    "gzip": gzip.compress}  # fmt: skip
+PACK = {
+    "zstd": zstandard.ZstdCompressor(level=19).compress,
+    "br": lambda data: brotli.compress(data, quality=1),
+    "gzip": gzip.compress,
+}
 
 
 @pytest.mark.parametrize(

@@ -10,28 +10,41 @@ from chapiteau.core.errors import GateFailedError, UsageError
 from chapiteau.core.text import table
 from chapiteau.plumbing.console import print_json
 from chapiteau.service.logic.document.lint import lint
+from chapiteau.service.logic.document.openapi30 import downgraded
 from chapiteau.service.logic.document.yaml import to_yaml
 
 __all__ = ["check", "document_of", "openapi", "routes"]
 
 
-def document_of(target: str) -> dict[str, Any]:
-    """The document of `module:factory`, or of a JSON file. Raises ChapiteauError."""
+def document_of(target: str, *, version: str = "", dialect: str = "3.1") -> dict[str, Any]:
+    """The document of `module:factory`, or of a JSON file. Raises ChapiteauError.
+
+    `version` is one of the application's, the default one otherwise.
+    """
     path = Path(target)
     if path.suffix == ".json" or path.is_file():
-        return _read(path)
+        if version:
+            raise UsageError(f"{target} is one document", hint="name the file of that version")
+        made = _read(path)
+        return made if dialect == "3.1" else downgraded(made)
     from chapiteau.service.engine.application import application_of
     from chapiteau.service.engine.loading import load_app
 
     app = load_app(target)
     registry = getattr(app, "registry", None)
     try:
-        return application_of(registry).document.build()
+        application = application_of(registry)
     except (KeyError, TypeError):
         raise UsageError(
             f"{target} is no application of chapiteau.service",
             hint='does it say config.include("chapiteau.service")?',
         ) from None
+    documents = application.documents
+    if version and version not in documents:
+        known = ", ".join(filter(None, documents)) or "none"
+        raise UsageError(f"{target} has no version {version!r}", hint=f"it has: {known}")
+    document = documents[version] if version else application.document
+    return document.build("3.0" if dialect == "3.0" else "3.1")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -51,8 +64,9 @@ _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 @click.command()
 @click.argument("app", metavar="MODULE:FACTORY")
+@click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
-def routes(app: str, as_json: bool) -> None:
+def routes(app: str, api_version: str, as_json: bool) -> None:
     """List every operation: method, path, id, summary."""
     rows = [
         {
@@ -61,7 +75,7 @@ def routes(app: str, as_json: bool) -> None:
             "id": operation.get("operationId", ""),
             "summary": operation.get("summary", ""),
         }
-        for path, item in document_of(app)["paths"].items()
+        for path, item in document_of(app, version=api_version)["paths"].items()
         for method, operation in item.items()
         if method in _METHODS
     ]
@@ -73,13 +87,24 @@ def routes(app: str, as_json: bool) -> None:
 
 @click.command()
 @click.argument("app", metavar="MODULE:FACTORY")
-@click.option("--format", "form", type=click.Choice(["json", "yaml"]), default="json")
+@click.option(
+    "--format", "form", type=click.Choice(["json", "yaml"]), default="json", show_default=True
+)
+@click.option(
+    "--openapi",
+    "dialect",
+    type=click.Choice(["3.1", "3.0"]),
+    default="3.1",
+    show_default=True,
+    help="3.0 for readers that have stopped there.",
+)
+@click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write this file.")
-def openapi(app: str, form: str, output: Path | None) -> None:
-    """Write the OpenAPI 3.1 document. The same application always gives the same bytes."""
+def openapi(app: str, form: str, dialect: str, api_version: str, output: Path | None) -> None:
+    """Write the OpenAPI document. The same application always gives the same bytes."""
     import msgspec
 
-    document = document_of(app)
+    document = document_of(app, version=api_version, dialect=dialect)
     if form == "yaml":
         data = to_yaml(document).encode()
     else:
@@ -96,10 +121,11 @@ def openapi(app: str, form: str, output: Path | None) -> None:
 @click.command()
 @click.argument("app", metavar="MODULE:FACTORY")
 @click.option("--against", type=click.Path(), help="An older document: ids must not have changed.")
+@click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
-def check(app: str, against: str | None, as_json: bool) -> None:
+def check(app: str, against: str | None, api_version: str, as_json: bool) -> None:
     """Find what a reader of the document would miss: descriptions, answers, stable ids."""
-    found = lint(document_of(app), document_of(against) if against else None)
+    found = lint(document_of(app, version=api_version), document_of(against) if against else None)
     if as_json:
         print_json([problem.to_dict() for problem in found])
     else:

@@ -39,6 +39,7 @@ class Application:
         self.check = False
         self.errors: ErrorFormat = "problem"
         self.jobs: Jobs | None = None
+        self.document_path = ""  # where the document is, with its prefix; empty: nowhere
         self.started = False  # whether a service of its own has been added
         self.clock = SystemClock()
         self.gate = RateGate(self.clock)

@@ -17,6 +17,7 @@ from chapiteau.service.engine.jobs import Jobs, JobStore, MemoryJobs, job_servic
 from chapiteau.service.engine.lanes import FastLane, normal_view
 from chapiteau.service.engine.metrics import Metrics, metrics_service
 from chapiteau.service.engine.publishing.document import document_service
+from chapiteau.service.engine.publishing.page import page_services
 from chapiteau.service.engine.ratelimits import RateStore
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
@@ -52,6 +53,7 @@ def includeme(config: Any) -> None:
     config.add_directive("set_versions", _set_versions)
     config.add_directive("add_webhook", _add_webhook)
     config.add_directive("add_jobs", _add_jobs)
+    config.add_directive("add_docs", _add_docs)
     config.add_directive("set_cors", _set_cors)
     config.add_route_predicate("api_version", _VersionPredicate)
     config.add_directive("set_idempotency_store", _set_idempotency_store)
@@ -61,6 +63,8 @@ def includeme(config: Any) -> None:
     add_failure_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
         _add_documents(config, application, path)
+        if docs := settings.get("chapiteau.docs_path", ""):
+            _add_docs(config, docs)
     if _true(settings.get("chapiteau.health", True)):
         for kind in ("live", "ready"):
             config.add_service(health_service(kind, f"/{kind}", application.checks), shared=True)
@@ -82,6 +86,7 @@ def _true(value: Any) -> bool:
 
 def _add_documents(config: Any, application: Application, path: str) -> None:
     """The document at its path, and as YAML beside it."""
+    application.document_path = _full(config, path)
     made = document_service(path, application.document_of)
     config.add_service(made, shared=True)
     if path.endswith(".json"):
@@ -115,11 +120,10 @@ def _add_service(config: Any, service: Service, *, shared: bool = False) -> None
 
 
 def _add_one(config: Any, application: Application, service: Service, version: str = "") -> None:
-    prefix = (config.route_prefix or "").strip("/")
     versions = application.versions
     before = versions.path(version) if versions and version else ""
     path = before + "/" + service.path.lstrip("/")
-    full = f"/{prefix}{path}" if prefix else path
+    full = _full(config, path)
     chosen = "" if before else version
     route = f"{PREFIX}{service.name} {full} {chosen}".rstrip()
 
@@ -227,17 +231,39 @@ def _add_webhook(config: Any, name: str, request: Callable[..., Any], **options:
         document.add_webhook(name, read)
 
 
+def _add_docs(config: Any, path: str = "/docs") -> None:
+    """`config.add_docs("/docs")`, or the setting `chapiteau.docs_path`: the document as a page."""
+    application = application_of(config.registry)
+    if not application.document_path:
+        raise DeclarationError(
+            "a page of docs needs a document", hint="leave chapiteau.openapi_path as it was"
+        )
+
+    def about() -> tuple[str, tuple[str, ...]]:
+        versions = application.versions
+        return application.document.info.title, versions.names if versions else ()
+
+    path = "/" + path.strip("/")
+    places = (_full(config, path), application.document_path)
+    for service in page_services(path, places, about):
+        config.add_service(service, shared=True)
+
+
+def _full(config: Any, path: str) -> str:
+    """A path with the route prefix that holds now."""
+    prefix = (config.route_prefix or "").strip("/")
+    return f"/{prefix}{path}" if prefix else path
+
+
 def _add_jobs(
     config: Any, path: str = "/jobs", *, store: JobStore | None = None, threads: int = 4
 ) -> None:
     """`config.add_jobs("/jobs", store=SqliteJobs(…))`, before operations that say `later=`."""
     application = application_of(config.registry)
-    prefix = (config.route_prefix or "").strip("/")
-    full = f"/{prefix}{path}" if prefix else path
-    application.jobs = Jobs(
-        store or MemoryJobs(), application.clock, threads=threads, path=full.rstrip("/")
-    )
-    for service in job_services(path.rstrip("/"), application.jobs):
+    path = "/" + path.strip("/")
+    where = _full(config, path)
+    application.jobs = Jobs(store or MemoryJobs(), application.clock, threads=threads, path=where)
+    for service in job_services(path, application.jobs):
         config.add_service(service, shared=True)
 
 
