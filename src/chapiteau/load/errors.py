@@ -6,6 +6,7 @@ __all__ = [
     "BadAnswerError",
     "DataUsedUpError",
     "ExchangeError",
+    "HostLostError",
     "NoSuchResultError",
     "ScenarioError",
     "TargetNotAllowedError",
@@ -53,3 +54,9 @@ class NoSuchResultError(NotFoundError):
 
 class WorkerLostError(ChapiteauError):
     """A load process ended before its work was done."""
+
+
+class HostLostError(ChapiteauError):
+    """A machine that put load on is gone: what was measured is not the test that was meant."""
+
+    exit_code = 3

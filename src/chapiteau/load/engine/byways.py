@@ -1,7 +1,7 @@
 """What is not the usual way of a request: cookies, redirects, failures (see hot/lane.py)."""
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.hot.prepared import Prepared

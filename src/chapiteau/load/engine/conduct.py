@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.problems import Problem
+from chapiteau.load.engine.cluster.choosing import team_for
+from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.judging import cut_short, run_verdict
+from chapiteau.load.logic.judging import cut_short, host_lost, run_verdict
 from chapiteau.load.logic.objective import Finding, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
 from chapiteau.load.logic.settings import LoadTest, shape_of
@@ -35,6 +38,7 @@ __all__ = [
     "live_state",
     "machine",
     "processes_for",
+    "team_of",
 ]
 
 # Settings that may hold secrets: a report goes from hand to hand.
@@ -54,6 +58,7 @@ class Job:
     base: str
     target: str
     command: tuple[str, ...] = ()
+    folder: Path = Path(".chapiteau")  # the project's run folder
     problems: tuple[Problem, ...] = ()  # of the document: what it does without
 
     def plan(self) -> dict[str, Any]:
@@ -118,7 +123,7 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         sessions=test.iterations,
     )
     aborted: list[Finding] = []
-    async with Team(job.plan(), processes_for(test, job.base)) as team:
+    async with team_of(job) as team:
 
         def on_second(second: int, _totals: Totals) -> bool:
             _show(job, watch, totals, second, shape, started)
@@ -133,11 +138,20 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     lasted = min(shape.seconds, took) if early else shape.seconds
     findings = judge(objectives, totals, lasted)
     verdict = run_verdict(findings, aborted, totals, lasted)
+    if team.lost:
+        totals.lost = dict(team.lost)
+        if test.on_loss == "stop":
+            verdict = host_lost(totals.lost)
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
     return document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
+
+
+def team_of(job: Job) -> Team | Spread:
+    """Who puts the load on, not started yet."""
+    return team_for(job.test, job.plan(), processes_for(job.test, job.base), job.folder)
 
 
 def facts_of(
@@ -248,7 +262,7 @@ def _refuse_broken(totals: Totals) -> None:
 
 
 @contextmanager
-def interruptible(team: Team) -> Iterator[list[int]]:
+def interruptible(team: Team | Spread) -> Iterator[list[int]]:
     """SIGINT and SIGTERM end the step and let the rest go on; a second one ends everything."""
     loop = asyncio.get_running_loop()
     seen: list[int] = []

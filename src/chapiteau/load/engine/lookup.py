@@ -68,7 +68,8 @@ def find_job(
         raise UsageError("no settings")
     folder = project.folder if project is not None and where else Path()
     job = _job(as_its_author_meant(test, folder), name or test.openapi, folder, command)
-    return dataclasses.replace(job, problems=(*told, *job.problems))
+    folder = run_folder(project)
+    return dataclasses.replace(job, folder=folder, problems=(*told, *job.problems))
 
 
 def _is_name(target: str) -> bool:

@@ -8,15 +8,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self, TypeVar
 
 from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.errors import ScenarioError, TargetNotAllowedError, WorkerLostError
 from chapiteau.load.logic.shape import Shape
-from chapiteau.load.logic.totals import Totals
 
-__all__ = ["Order", "Team"]
+_S = TypeVar("_S", bound="Sink")
+__all__ = ["Order", "Sink", "Team", "raised"]
 
 _START_TIME: Final = 60.0  # seconds for imports and set-ups
 _AHEAD: Final = 0.05  # seconds between the order and the common start
@@ -51,20 +51,37 @@ class _Member:
     reports: "asyncio.Queue[dict[str, Any]]" = field(default_factory=asyncio.Queue)
 
 
-class Team:
-    """Worker processes that begin every step at the same instant. Use it with `async with`."""
+class Sink(Protocol):
+    """Whatever takes the frames of all workers."""
 
-    def __init__(self, plan: dict[str, Any], workers: int) -> None:
+    def add(self, frame: dict[str, Any], /) -> None:
+        """One frame of one worker."""
+        ...
+
+
+class Team:
+    """Worker processes that begin every step at the same instant. Use it with `async with`.
+
+    A team may be a part of a larger one, spread over machines: its workers are then those from
+    `first` on of `total`.
+    """
+
+    def __init__(
+        self, plan: dict[str, Any], workers: int, *, first: int = 0, total: int | None = None
+    ) -> None:
         self._plan = plan
         self._workers = workers
+        self._first = first
+        self._total = workers if total is None else total
         self._members: list[_Member] = []
         self._stopping = False
         self.shared: Any = None
+        self.lost: dict[str, str] = {}  # a team on one machine loses nobody: it fails whole
 
     async def __aenter__(self) -> Self:
         try:
-            self._members = [self._start(number) for number in range(self._workers)]
-            await self._set_up()
+            await self.set_up()
+            await self.prepare(self.shared)
         except BaseException:
             await self.close()
             raise
@@ -82,16 +99,17 @@ class Team:
     async def run(
         self,
         order: Order,
-        totals: Totals,
-        on_second: Callable[[int, Totals], bool] | None = None,
+        totals: _S,
+        on_second: Callable[[int, _S], bool] | None = None,
+        zero: float | None = None,
     ) -> float:
         """Carry out an order, adding to `totals`; the seconds that it took.
 
         `on_second(second, totals)` is called when all workers have reported a second; true ends
-        the step.
+        the step. `zero`: when it begins, by this machine's monotonic clock; at once by default.
         """
         self._stopping = False
-        zero = time.monotonic() + _AHEAD
+        zero = time.monotonic() + _AHEAD if zero is None else zero
         for member in self._members:
             self._tell(member, self._go(order, zero, member.number))
         seen: dict[int, int] = {}
@@ -108,9 +126,10 @@ class Team:
     def _go(self, order: Order, zero: float, number: int) -> dict[str, Any]:
         shape, sessions = order.shape, order.sessions
         if not order.open:
-            shape = _users_of(shape, number, self._workers)
+            number, total = self._first + number, self._total
+            shape = _users_of(shape, number, total)
             if sessions is not None:
-                sessions = sessions // self._workers + (number < sessions % self._workers)
+                sessions = sessions // total + (number < sessions % total)
         return {
             "do": "go",
             "zero": zero,
@@ -125,10 +144,10 @@ class Team:
     async def _collect(
         self,
         member: _Member,
-        totals: Totals,
+        totals: _S,
         seen: dict[int, int],
         left: set[int],
-        on_second: Callable[[int, Totals], bool] | None,
+        on_second: Callable[[int, _S], bool] | None,
     ) -> None:
         while True:
             report = await self._next(member)
@@ -187,7 +206,7 @@ class Team:
                 hint="its messages stand above; out of memory, or killed?",
             )
         if report["is"] == "broken":
-            raise _ERRORS.get(report["kind"], ScenarioError)(report["what"], hint=report["hint"])
+            raise raised(report)
         return report
 
     def _tell(self, member: _Member, order: dict[str, Any]) -> None:
@@ -196,19 +215,27 @@ class Team:
             member.channel.sendall(encode_line(order))
             member.channel.setblocking(False)
 
-    async def _set_up(self) -> None:
+    async def set_up(self) -> None:
+        """Start the processes and read the scenario in each; `shared` is what the run's set-up
+        made, where this team has the first worker of all."""
+        self._members = [self._start(number) for number in range(self._workers)]
+        for member in self._members:
+            number = self._first + member.number
+            plan = {**self._plan, "worker": number, "workers": self._total}
+            self._tell(member, {"do": "setup", "plan": plan})
+        first, *_others = await self._everybody()
+        self.shared = first["shared"]
+
+    async def prepare(self, shared: Any) -> None:
+        """Give every worker what the run's set-up made, and let it make itself ready."""
+        for member in self._members:
+            self._tell(member, {"do": "prepare", "shared": shared})
+        await self._everybody()
+
+    async def _everybody(self) -> list[dict[str, Any]]:
         try:
             async with asyncio.timeout(_START_TIME):
-                for member in self._members:
-                    plan = {**self._plan, "worker": member.number, "workers": self._workers}
-                    self._tell(member, {"do": "setup", "plan": plan})
-                first, *others = [await self._next(member) for member in self._members]
-                self.shared = first["shared"]
-                del others
-                for member in self._members:
-                    self._tell(member, {"do": "prepare", "shared": self.shared})
-                for member in self._members:
-                    await self._next(member)
+                return [await self._next(member) for member in self._members]
         except TimeoutError:
             raise ScenarioError(
                 f"the load processes were not ready within {_START_TIME:.0f} s",
@@ -234,6 +261,11 @@ class Team:
                 member.process.kill()
                 await asyncio.to_thread(member.process.wait)
         self._members = []
+
+
+def raised(report: dict[str, Any]) -> ChapiteauError:
+    """The error that a worker met, as one of ours."""
+    return _ERRORS.get(report["kind"], ScenarioError)(report["what"], hint=report["hint"])
 
 
 def _users_of(shape: Shape, number: int, parts: int) -> Shape:

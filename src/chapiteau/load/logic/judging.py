@@ -1,6 +1,6 @@
 """What a run has shown, in one word, one line and an exit code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chapiteau.core.units import format_duration
@@ -8,7 +8,7 @@ from chapiteau.load.logic.capacity.guard import late_by, limited_by
 from chapiteau.load.logic.objective import Finding
 from chapiteau.load.logic.totals import Totals
 
-__all__ = ["cut_short", "run_verdict"]
+__all__ = ["cut_short", "host_lost", "run_verdict"]
 
 
 def run_verdict(
@@ -60,6 +60,13 @@ def cut_short(
         + f"{format_duration(planned)})",
         "exit_code": 128 + signal,
     }
+
+
+def host_lost(lost: Mapping[str, str]) -> dict[str, Any]:
+    """The verdict of a run that ended because machines that put the load on were lost."""
+    (name, why), *others = lost.items()
+    more = f" and {len(others)} more" if others else ""
+    return _verdict("generator-limited", f"{name}{more} was lost: {why}", 3)
 
 
 def _verdict(word: str, line: str, code: int) -> dict[str, Any]:

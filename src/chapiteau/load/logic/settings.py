@@ -12,6 +12,7 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.fields import Duration, Rate, setting
 from chapiteau.core.problems import Problem
 from chapiteau.load.logic.arrivals import Arrivals
+from chapiteau.load.logic.cluster.places import parse_place
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
 
@@ -63,7 +64,18 @@ class LoadTest:
     abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
     baseline: str = setting("", help="Stored result or JSON file that must not be missed by 5 %.")
 
-    processes: int = setting(0, help="Load processes; 0 takes what suits the machine.", low=0)
+    processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
+    on: str = setting(
+        "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
+    )
+    on_loss: Literal["stop", "continue"] = setting(
+        "stop", help="What a lost machine means: the end, or going on with the others."
+    )
+    on_ssh: str = setting("ssh", help='How ssh is called: "ssh -p 2222 -i key".')
+    on_python: str = setting("python3", help="Python on the ssh hosts; it has Chapiteau.")
+    on_insecure: bool = setting(
+        False, help="A Dask scheduler without TLS beyond loopback: on a network of your own."
+    )
     most_users: int = setting(
         10_000, help="Sessions on their way at most; more are dropped.", low=1
     )
@@ -94,6 +106,11 @@ class LoadTest:
             yield Problem(given[1], f"can't be given together with {given[0]}")
         if self.iterations is not None and self.rate is not None:
             yield Problem("iterations", "goes with users, not with a rate")
+        if self.on:
+            try:
+                parse_place(self.on)
+            except UsageError as exc:
+                yield Problem("on", exc.what.removeprefix("--on "), exc.hint)
         if self.vary and not _VARY.fullmatch(self.vary.replace(" ", "")):
             yield Problem("vary", f"{self.vary!r} is not SERVICE=N,N", "for example web=1,2,4")
         for name in ("objective", "abort"):

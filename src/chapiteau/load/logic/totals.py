@@ -74,6 +74,7 @@ class Totals:
         self.running: dict[int, int] = {}  # second → sessions on their way at its end
         self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
         self.users = 0
+        self.lost: dict[str, str] = {}  # machine that put load on and is gone → why
         self.used_up = ""  # which data ended the load
 
     # ── counting ──────────────────────────────────────────────────────────────────────────────
@@ -97,7 +98,8 @@ class Totals:
         if "second" in frame:
             second = frame["second"]
             self.running[second] = self.running.get(second, 0) + frame.get("running", 0)
-            self.cpu.setdefault(second, []).append(frame["cpu"])
+            # A whole machine's frame has the CPU seconds of each of its processes.
+            self.cpu.setdefault(second, []).extend(frame.get("cpus") or [frame["cpu"]])
         self.users = max(self.users, frame.get("users", 0))
 
     def _row(self, name: str, frame: Frame) -> None:
@@ -126,6 +128,45 @@ class Totals:
         else:
             known = self.metrics.setdefault(name, {"kind": kind, "value": 0.0})
             known["value"] = frame["value"] + (known["value"] if kind == "counter" else 0.0)
+
+    def join(self, later: "Totals", offset: int) -> None:
+        """Add a later piece of load, whose second 0 is this one's second `offset`."""
+        for name, row in later.rows.items():
+            mine = self.rows.setdefault(name, RowTotal(name, row.tags))
+            mine.latency.merge(row.latency)
+            mine.service.merge(row.service)
+            _add_counts(mine.statuses, row.statuses)
+            _add_counts(mine.failures, row.failures)
+            mine.bad += row.bad
+            mine.received += row.received
+            mine.cut += row.cut
+            for second, count in row.pace.items():
+                mine.pace[second + offset] = mine.pace.get(second + offset, 0) + count
+        for key, seconds in later.series.items():
+            for second, part in seconds.items():
+                self.series[key].setdefault(second + offset, Second()).merge(part)
+        self.lag.merge(later.lag)
+        for name in ("started", "ended", "dropped", "retried", "cut"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        _add_pairs(self.iterations, later.iterations)
+        _add_pairs(self.checks, later.checks)
+        _add_counts(self.crashes, later.crashes)
+        self.samples = {**later.samples, **self.samples}
+        for name, metric in later.metrics.items():
+            self._joined_metric(name, metric)
+        self.running |= {second + offset: count for second, count in later.running.items()}
+        self.cpu |= {second + offset: parts for second, parts in later.cpu.items()}
+        self.users = max(self.users, later.users)
+        self.used_up = self.used_up or later.used_up
+
+    def _joined_metric(self, name: str, metric: dict[str, Any]) -> None:
+        known = self.metrics.setdefault(name, {**metric, "values": Histogram(), "value": 0.0})
+        if metric["kind"] == "trend":
+            known["values"].merge(metric["values"])
+        else:
+            known["value"] = metric["value"] + (
+                known["value"] if metric["kind"] == "counter" else 0.0
+            )
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
     def whole(self, key: str = "", first: int = 0, last: int | None = None) -> Second:

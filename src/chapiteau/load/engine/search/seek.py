@@ -9,18 +9,19 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
+from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.conduct import (
     Job,
     Watch,
     facts_of,
     interruptible,
     live_state,
-    processes_for,
+    team_of,
 )
 from chapiteau.load.engine.search.calibrate import Calibration, calibrate
 from chapiteau.load.engine.search.supervised import Supervised
 from chapiteau.load.engine.team import Order, Team
-from chapiteau.load.errors import ScenarioError
+from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
 from chapiteau.load.logic.capacity.guard import (
@@ -66,7 +67,7 @@ async def seek(
     calibration = await calibrate(job)
     if calibration.cost:
         say(f"generator: {calibration.ceiling:.0f} requests/s for each process at most")
-    async with Team(job.plan(), processes_for(job.test, job.base)) as team:
+    async with team_of(job) as team:
         seeker = _Seeker(job, team, objectives, watch, say)
         seeker.started = started
         seeker.ceiling = calibration.ceiling
@@ -95,7 +96,7 @@ class _Seeker:
     def __init__(
         self,
         job: Job,
-        team: Team,
+        team: Team | Spread,
         objectives: tuple[Objective, ...],
         watch: Watch,
         say: Callable[[str], None],
@@ -149,6 +150,11 @@ class _Seeker:
             return guard.second(second, totals)
 
         took = await self.team.run(order, totals, on_second)
+        if self.team.lost and self.job.test.on_loss == "stop":
+            name, why = next(iter(self.team.lost.items()))
+            raise HostLostError(
+                f"{name} was lost: {why}", hint="to go on with the others: --on-loss continue"
+            )
         if not totals.requests:
             what = next(iter(totals.crashes), "no request was sent")
             raise ScenarioError(

@@ -177,6 +177,8 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         notes.append(f"{totals.own_failures} requests failed for lack of ports or descriptors")
     if totals.used_up:
         notes.append(f"the load ended early: {totals.used_up}")
+    for name, why in totals.lost.items():
+        notes.append(f"{name} was lost, and its share of the load with it: {why}")
     if totals.cut:
         notes.append(f"{totals.cut} sessions were cut off at the end")
     limited = bool(totals.own_failures) or lag99 > _LATE or (peak > 0.97 and totals.dropped > 0)

@@ -1,0 +1,57 @@
+"""`chapiteau load k8s`: what Kubernetes needs to put load on."""
+
+import sys
+
+import click
+
+from chapiteau.core.errors import UsageError
+
+__all__ = ["k8s"]
+
+
+@click.command()
+@click.option("--workers", type=click.IntRange(1, 1000), default=4, show_default=True)
+@click.option("--image", required=True, help="An image with chapiteau[cluster] of this version.")
+@click.option("--cpu", default="2", show_default=True, help="Cores of each worker pod.")
+@click.option("--memory", default="1Gi", show_default=True, help="Memory of each worker pod.")
+@click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
+def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> None:
+    """Print the manifests of a cluster that puts load on, and keep our key to it.
+
+    The same command again makes new keys: apply its output then, too.
+
+    \b
+    chapiteau load k8s --workers 20 --image registry.example.org/load:1 | kubectl apply -f -
+    kubectl port-forward service/chapiteau-load-scheduler 8786 &
+    chapiteau load run scenario.py --on k8s --rate 20000
+    """
+    import datetime
+
+    from chapiteau.load.engine.lookup import project_or_none, run_folder
+    from chapiteau.load.logic.cluster.manifests import manifests
+    from chapiteau.plumbing.clock import SystemClock
+
+    try:
+        from chapiteau.load.engine.cluster.credentials import Credentials, keep
+    except ImportError as exc:
+        raise UsageError(
+            f"keys for a cluster need the extra [cluster]: {exc}",
+            hint="pip install 'chapiteau[cluster]'",
+        ) from exc
+    if sys.stdout.isatty():
+        click.echo("a key is in what follows: pipe it into kubectl apply -f -", err=True)
+    now = datetime.datetime.fromtimestamp(SystemClock().wall(), datetime.UTC)
+    made = Credentials.made(now)
+    folder = run_folder(project_or_none(config)) / "k8s"
+    text = manifests(
+        workers=workers,
+        image=image,
+        cpu=cpu,
+        memory=memory,
+        ca=made.authority,
+        node=made.node,
+        node_key=made.node_key,
+    )
+    keep(made, folder)
+    click.echo(text, nl=False)
+    click.echo(f"our key to it: {folder} (valid for 30 days)", err=True)

@@ -1,0 +1,1 @@
+"""Load from several machines: a relay on each runs the same load processes as here."""

@@ -1,0 +1,221 @@
+"""On each machine: takes orders as JSON lines on stdin, runs a team, reports on stdout.
+
+    orders   hello · clock · setup · prepare · go · stop · alive · end
+    reports  hello · clock · shared · ready · second · over · bye · broken
+
+Started as `python -m chapiteau.load.engine.cluster.relay`, by ssh or by a task of Dask or Ray. Its
+load ends when stdin does, when the coordinator has been silent for too long, and when the plan is
+over: a lost coordinator leaves no load behind.
+"""
+
+import asyncio
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.frames import LineReader, encode_line
+from chapiteau.load.engine.cluster.shipping import unpacked
+from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.logic.cluster.merging import merged
+from chapiteau.load.logic.shape import Shape
+from chapiteau.load.logic.tally import Frame
+
+__all__ = ["Relay", "main"]
+
+SILENCE: Final = 15.0  # seconds without a word from the coordinator after which load ends
+_LINE: Final = 64 << 20  # bytes of the longest order: it brings the scenario's files
+
+
+class Relay:
+    """One machine's part of a test."""
+
+    def __init__(self) -> None:
+        self._team: Team | None = None
+        self._folder: TemporaryDirectory[str] | None = None
+        self._out = sys.stdout.buffer
+
+    def say(self, report: dict[str, Any]) -> None:
+        """Tell the coordinator."""
+        try:
+            self._out.write(encode_line(report))
+            self._out.flush()
+        except OSError:
+            os._exit(1)  # nobody listens: the load processes end with us
+
+    async def hello(self, _order: dict[str, Any]) -> None:
+        """Who is here."""
+        cores = len(os.sched_getaffinity(0))
+        self.say(
+            {
+                "is": "hello",
+                "name": platform.node(),
+                "cores": cores,
+                "version": version("chapiteau"),
+                "python": platform.python_version(),
+            }
+        )
+
+    async def clock(self, order: dict[str, Any]) -> None:
+        """What this machine's clock reads."""
+        self.say({"is": "clock", "number": order["number"], "now": time.monotonic()})
+
+    async def setup(self, order: dict[str, Any]) -> None:
+        """Start the load processes; a second test on the same relay begins anew."""
+        await self._leave()
+        # A folder of its own: two tests on one machine never meet.
+        self._folder = TemporaryDirectory(prefix="chapiteau-load-")
+        plan = unpacked(order["plan"], Path(self._folder.name))
+        self._team = Team(plan, order["processes"], first=order["first"], total=order["total"])
+        await self._team.set_up()
+        self.say({"is": "shared", "shared": self._team.shared})
+
+    async def prepare(self, order: dict[str, Any]) -> None:
+        """Let them make themselves ready."""
+        await self._at_work().prepare(order["shared"])
+        self.say({"is": "ready"})
+
+    async def go(self, order: dict[str, Any]) -> None:
+        """A step, from the agreed moment on."""
+        frames: list[Frame] = []
+        late = time.monotonic() - order["zero"]
+
+        def second(number: int, _sink: "_Frames") -> bool:
+            self.say({"is": "second", "second": number, **merged(frames)})
+            frames.clear()
+            return False
+
+        step = Order(
+            shape=Shape.from_list(order["shape"]),
+            open=order["open"],
+            arrivals=order["arrivals"],
+            drain=order["drain"],
+            sessions=order["sessions"],
+            step=order["step"],
+        )
+        await self._at_work().run(step, _Frames(frames), second, zero=order["zero"])
+        self.say({"is": "over", "late": round(max(0.0, late), 6), **merged(frames)})
+
+    async def end(self, _order: dict[str, Any]) -> None:
+        """Tear down and say goodbye."""
+        await self._leave()
+        self.say({"is": "bye"})
+
+    def stop(self) -> None:
+        """End the step at hand."""
+        if self._team is not None:
+            self._team.stop()
+
+    async def _leave(self) -> None:
+        if self._team is not None:
+            await self._team.close()
+            self._team = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+    def _at_work(self) -> Team:
+        if self._team is None:
+            raise ChapiteauError("the relay got orders before its plan")
+        return self._team
+
+
+class _Frames:
+    """Collects frames as they come."""
+
+    def __init__(self, frames: list[Frame]) -> None:
+        self._frames = frames
+
+    def add(self, frame: Frame, /) -> None:
+        """One of one worker; its own second is told by the relay."""
+        self._frames.append({key: frame[key] for key in frame if key not in ("is", "second")})
+
+
+class _Desk:
+    """Where orders come in: urgent ones are obeyed at once, the others one after the other."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._reader = LineReader(_LINE)
+        self._heard = asyncio.Event()
+
+    async def listen(self) -> None:
+        """Read stdin to its end, which is the end of everything."""
+        loop = asyncio.get_running_loop()
+        while data := await loop.run_in_executor(None, os.read, 0, 1 << 16):
+            self._heard.set()
+            for order in self._reader.feed(data):
+                await self._take(order)
+        os._exit(0)  # the coordinator is gone; the load processes end with us
+
+    async def _take(self, order: dict[str, Any]) -> None:
+        if order["do"] == "stop":
+            self._relay.stop()
+        elif order["do"] == "clock":
+            await self._relay.clock(order)
+        elif order["do"] != "alive":
+            self._orders.put_nowait(order)
+
+    async def watch(self) -> None:
+        """End when the coordinator has been silent for too long."""
+        while True:
+            self._heard.clear()
+            try:
+                async with asyncio.timeout(SILENCE):
+                    await self._heard.wait()
+            except TimeoutError:
+                sys.stderr.write(f"no word from the coordinator for {SILENCE:.0f} s: load ends\n")
+                os._exit(1)
+
+    async def obey(self) -> None:
+        """Carry out orders until told to leave."""
+        relay = self._relay
+        deeds = {
+            "hello": relay.hello,
+            "setup": relay.setup,
+            "prepare": relay.prepare,
+            "go": relay.go,
+            "end": relay.end,
+        }
+        while True:
+            order = await self._orders.get()
+            try:
+                await deeds[order["do"]](order)
+            except ChapiteauError as exc:
+                kind = type(exc).__name__
+                relay.say({"is": "broken", "kind": kind, "what": exc.what, "hint": exc.hint})
+            if order["do"] == "end" and order.get("leave"):
+                return
+
+
+async def _serve() -> None:
+    desk = _Desk(Relay())
+    tasks = [asyncio.create_task(desk.listen()), asyncio.create_task(desk.watch())]
+    await desk.obey()
+    for task in tasks:
+        task.cancel()
+
+
+async def _serve_and_leave() -> None:
+    await _serve()
+    sys.stdout.flush()
+    os._exit(0)  # a thread still reads stdin, and would be waited for
+
+
+def main() -> None:
+    """Take orders until told to leave."""
+    relay_out = os.dup(1)
+    # What a scenario prints is for people; standard output belongs to the reports.
+    os.dup2(2, 1)
+    sys.stdout = os.fdopen(relay_out, "w", encoding="utf-8")
+    asyncio.run(_serve_and_leave())
+
+
+if __name__ == "__main__":
+    main()
