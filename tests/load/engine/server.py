@@ -35,6 +35,7 @@ class Server:
     port: int = 0
     connections: int = 0
     closed: int = 0
+    resumed: int = 0  # TLS sessions
     asked: list[Asked] = field(default_factory=list)
 
 
@@ -45,7 +46,12 @@ def answer(body: bytes = b"ok", status: str = "200 OK", *fields: str) -> bytes:
 
 
 @asynccontextmanager
-async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+async def serving(
+    handler: Handler,
+    context: ssl.SSLContext | None = None,
+    host: str = "127.0.0.1",
+    port: int = 0,
+) -> AsyncIterator[Server]:
     """Serve on a free port; the handler's None closes the connection without a word."""
     state = Server()
     writers: list[asyncio.StreamWriter] = []
@@ -54,6 +60,8 @@ async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> As
         state.connections += 1
         me, count = state.connections, 0
         writers.append(writer)
+        secure = writer.get_extra_info("ssl_object")
+        state.resumed += bool(secure and secure.session_reused)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -79,9 +87,9 @@ async def serving(handler: Handler, context: ssl.SSLContext | None = None) -> As
             state.closed += 1
             writer.close()
 
-    server = await asyncio.start_server(client, "127.0.0.1", 0, ssl=context, limit=1 << 24)
+    server = await asyncio.start_server(client, host, port, ssl=context, limit=1 << 24)
     state.port = server.sockets[0].getsockname()[1]
-    state.url = f"{'https' if context else 'http'}://127.0.0.1:{state.port}"
+    state.url = f"{'https' if context else 'http'}://{host}:{state.port}"
     try:
         yield state
     finally:

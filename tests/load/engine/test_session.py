@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
+import socket
 import ssl
 import time
 from contextlib import asynccontextmanager
@@ -345,6 +346,99 @@ async def test_tls_with_a_certificate_of_ones_own(tmp_path: Any) -> None:
                 await s.get("/")
         async with session(server.url, wiring=Wiring(verify=False)) as s:
             assert (await s.get("/")).status == 200
+
+
+def tls(tmp_path: Any, *, ask: bool = False) -> tuple[ssl.SSLContext, Wiring, Wiring]:
+    """A server's context, and the wiring of a client without and with a certificate."""
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    if ask:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+    mine = authority.issue_cert("load@example.org")
+    mine.private_key_and_cert_chain_pem.write_to_path(tmp_path / "mine.pem")
+    ca = str(tmp_path / "ca.pem")
+    return (
+        context,
+        Wiring(ca_file=ca),
+        Wiring(ca_file=ca, client_certificate=f"{tmp_path}/mine.pem"),
+    )
+
+
+async def test_tls_sessions_are_resumed(tmp_path: Any) -> None:
+    async def once(_asked: Asked) -> bytes:
+        return answer(b"ok", "200 OK", "Connection: close", "X-Then-Close: yes")
+
+    context, wiring, _ = tls(tmp_path)
+    async with serving(once, context) as server, session(server.url, wiring=wiring) as s:
+        for _ in range(3):
+            assert (await s.get("/")).text() == "ok"
+    assert (server.connections, server.resumed) == (3, 2)
+
+
+async def test_a_client_certificate_is_shown(tmp_path: Any) -> None:
+    context, without, shown = tls(tmp_path, ask=True)
+    async with serving(ok, context) as server:
+        async with session(server.url, wiring=shown) as s:
+            assert (await s.get("/")).text() == "ok"
+        async with session(server.url, wiring=without) as s:
+            with pytest.raises(ExchangeError):
+                await s.get("/")
+
+
+async def test_connecting_has_a_limit_of_its_own() -> None:
+    """The peer takes the connection and never says a word of TLS."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener:
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}"
+        async with session(url, wiring=Wiring(connect_timeout=0.05)) as s:
+            with pytest.raises(ExchangeError, match="TLS handshake") as caught:
+                await s.get("/")
+            counted = totals(s)
+    assert caught.value.kind == "connect timeout"
+    assert counted.rows["GET /"].failures == {"connect timeout": 1}
+
+
+async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_args: Any, **_more: Any) -> Any:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    wiring = Wiring(connect_timeout=0.05)
+    async with session("http://slow.example", wiring=wiring, allowed=lambda _host: True) as s:
+        with pytest.raises(ExchangeError, match="DNS took too long"):
+            await s.get("/")
+
+
+async def test_an_answer_has_a_time_to_begin() -> None:
+    async def hang(asked: Asked) -> bytes:
+        await asyncio.sleep(30 if asked.number > 1 else 0)
+        return answer()
+
+    wiring = Wiring(first_byte_timeout=0.05)
+    async with serving(hang) as server, session(server.url, wiring=wiring) as s:
+        await s.get("/")
+        with pytest.raises(ExchangeError) as caught:
+            await s.get("/")
+    assert caught.value.kind == "first byte timeout"
+
+
+async def test_all_addresses_of_a_name_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(ok) as one, serving(ok, host="127.0.0.2", port=one.port) as other:
+
+        async def found(_host: str, port: int, **_more: Any) -> Any:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+                for address in ("127.0.0.1", "127.0.0.2")
+            ]
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+        url = f"http://shop.example:{one.port}"
+        async with session(url, allowed=lambda _host: True) as s:
+            await asyncio.gather(*(s.get("/") for _ in range(6)))
+    assert (one.connections, other.connections) == (3, 3)
 
 
 async def test_a_name_is_resolved_and_an_unknown_one_is_told() -> None:

@@ -75,6 +75,8 @@ class Job:
             "allow": list(test.allow),
             "options": test.options,
             "wiring": {
+                "connect_timeout": test.connect_timeout,
+                "first_byte_timeout": test.first_byte_timeout,
                 "verify": test.verify,
                 "ca_file": test.ca_file,
                 "client_certificate": test.client_certificate,

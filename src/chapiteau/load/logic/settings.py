@@ -80,6 +80,10 @@ class LoadTest:
         10_000, help="Sessions on their way at most; more are dropped.", low=1
     )
     timeout: Duration = setting("30s", help="Time for a whole answer.")
+    connect_timeout: Duration = setting(
+        "0s", help="Time for DNS, TCP and TLS; 0 sets no own limit."
+    )
+    first_byte_timeout: Duration = setting("0s", help="Time until an answer begins; 0 as above.")
     drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
     headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
     allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")

@@ -75,12 +75,11 @@ class Reactor:
 
     def poll(self) -> None:
         """Serve all that is ready now."""
-        if self._epoll.closed:
-            return  # the loop had this call in its queue already
         handlers = self._handlers
-        poll = self._epoll.poll
         for _ in range(_ROUNDS):
-            ready = poll(0, _BATCH)
+            if self._epoll.closed:
+                return  # by a handler, or the loop had this call in its queue already
+            ready = self._epoll.poll(0, _BATCH)
             if not ready:
                 return
             for fd, events in ready:

@@ -36,7 +36,7 @@ class Views:
 
     @property
     def body(self) -> bytes:
-        """The body's bytes, gzip and deflate undone. Raises BadAnswerError."""
+        """The body's bytes, content encodings undone. Raises BadAnswerError."""
         if b"content-encoding" in self._head.lower():
             return decoded(self._body, self.headers.get("content-encoding"))
         return self._body

@@ -11,7 +11,7 @@ from chapiteau.load.engine.hot.reactor import Reactor
 from chapiteau.load.engine.http.origin import Origin, Wiring
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.http.content import encoded
+from chapiteau.load.logic.http.content import accepted, encoded
 from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.urls import Address
 
@@ -68,7 +68,7 @@ class Client:
         self._origins: dict[tuple[str, str, int], Origin] = {}
         self._divert = urls.parse(divert) if divert else None
         self._fields = _fields(
-            {"accept": "*/*", "accept-encoding": "gzip, deflate"}
+            {"accept": "*/*", "accept-encoding": accepted()}
             | {key.lower(): value for key, value in (headers or {}).items()}
         )
         self._ticks = 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Connection", "network_error"]
 
 _OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
+_BEFORE: Final = frozenset({"connecting", "TLS handshake"})  # a connection is of use
 _TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, asm-generic/socket.h
 
 
@@ -136,10 +137,21 @@ class Connection:
 
     def overdue(self, now: float) -> None:
         """End what takes too long."""
-        exchange = self.wire.exchange
-        if exchange is not None and exchange.deadline < now:
-            phase = self.wire.phase
+        exchange, phase = self.wire.exchange, self.wire.phase
+        if exchange is None:
+            return
+        wiring = self.origin.wiring
+        if exchange.deadline < now:
             self.fail(ExchangeError("timeout", f"no answer in time (while {phase})"))
+        elif wiring.connect_timeout and phase in _BEFORE:
+            if now - self.opened > wiring.connect_timeout:
+                self.fail(ExchangeError("connect timeout", f"no connection in time ({phase})"))
+        elif (
+            wiring.first_byte_timeout
+            and phase == "waiting for the answer"
+            and now - exchange.sent > wiring.first_byte_timeout
+        ):
+            self.fail(ExchangeError("first byte timeout", "no answer has begun in time"))
 
     def abandon(self, _exchange: Exchange) -> None:
         """Nobody waits for the answer any more."""

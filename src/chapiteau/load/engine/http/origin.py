@@ -30,6 +30,8 @@ class Wiring:
     """How connections are made; the same for all origins of a process."""
 
     most_connections: int = 10_000  # to one origin
+    connect_timeout: float = 0.0  # seconds for DNS, TCP and TLS; 0: only the whole answer's limit
+    first_byte_timeout: float = 0.0  # seconds until an answer begins; 0: as above
     verify: bool = True  # certificates
     ca_file: str = ""
     client_certificate: str = ""
@@ -63,9 +65,10 @@ class Origin:
         self.known: Known = {}  # heads of answers that came before
         self.tls_session: ssl.SSLSession | None = None
         self.resolving: asyncio.Task[None] | None = None
-        self._wiring = wiring
+        self.wiring = wiring
         self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
         self._turn = 0
+        self._asked = 0.0  # when DNS was asked
         self._stamped: list[Connection] = []
         self._context: ssl.SSLContext | None = None
 
@@ -97,7 +100,7 @@ class Origin:
         self.connections.discard(connection)
         if connection.seat in self.idle:
             self.idle.remove(connection.seat)
-        if self.waiting and len(self.connections) < self._wiring.most_connections:
+        if self.waiting and len(self.connections) < self.wiring.most_connections:
             waiting = self.waiting.popleft()
             if not waiting.done():
                 self.reactor.loop.call_soon(self._open, waiting)
@@ -113,6 +116,10 @@ class Origin:
         """End every exchange whose time is over."""
         for connection in list(self.connections):
             connection.overdue(now)
+        limit = self.wiring.connect_timeout
+        if limit and self.resolving is not None and now - self._asked > limit:
+            self.resolving.cancel()
+            self._refuse(ExchangeError("connect timeout", f"{self.host}: DNS took too long"))
         while self.waiting and self.waiting[0].deadline < now:
             exchange = self.waiting.popleft()
             if not exchange.done():
@@ -141,9 +148,10 @@ class Origin:
         if not self._addresses:
             self.waiting.append(exchange)
             if self.resolving is None:
+                self._asked = self.now()
                 self.resolving = self.reactor.loop.create_task(self._resolve())
             return
-        if len(self.connections) >= self._wiring.most_connections:
+        if len(self.connections) >= self.wiring.most_connections:
             self.waiting.append(exchange)
             return
         try:
@@ -181,23 +189,28 @@ class Origin:
             )
             self._addresses = [(int(family), address) for family, *_, address in found]
         except OSError as exc:
-            error = ExchangeError("DNS", f"{self.host}: {exc.strerror or exc}")
-            waiting, self.waiting = self.waiting, deque()
-            # A Task runs now: who waits is woken from the loop, not from here.
-            for exchange in waiting:
-                exchange.ended = self.now()
-                exchange.fail(error)
+            self._refuse(ExchangeError("DNS", f"{self.host}: {exc.strerror or exc}"))
             return
         finally:
             self.resolving = None
-        waiting, self.waiting = self.waiting, deque()
+        waiting = list(self.waiting)
+        self.waiting.clear()  # the same deque for ever: every wire looks at it
         for exchange in waiting:
             self._open(exchange)
+
+    def _refuse(self, error: ExchangeError) -> None:
+        """Who waits for an address waits in vain."""
+        waiting = list(self.waiting)
+        self.waiting.clear()
+        for exchange in waiting:
+            if not exchange.done():
+                exchange.ended = self.now()
+                exchange.fail(error)
 
     def tls_context(self) -> ssl.SSLContext:
         """The SSLContext of all connections to this origin."""
         if self._context is None:
-            wiring = self._wiring
+            wiring = self.wiring
             context = ssl.create_default_context(cafile=wiring.ca_file or None)
             if not wiring.verify:
                 context.check_hostname = False

@@ -1,7 +1,7 @@
 """A connection under TLS, with the caller's own SSLContext and no transport in between."""
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.http.connection import Connection
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from chapiteau.load.engine.http.origin import Origin
 
 __all__ = ["TlsConnection"]
+
+_TICKETS: Final = 2  # answers until which new session tickets are looked for
 
 
 class TlsConnection(Connection):
@@ -73,9 +75,13 @@ class TlsConnection(Connection):
                 if not plain:
                     self.ended()
                     return
+                if wire.served < _TICKETS:
+                    # Session tickets come after the handshake (RFC 8446 §4.6.1): keep the newest,
+                    # before whoever is woken by the answer opens the next connection.
+                    self.origin.tls_session = self._tls.session
                 wire.feed(plain)
         except ssl.SSLWantReadError:
-            # Session tickets come after the handshake (RFC 8446 §4.6.1): keep the newest.
-            self.origin.tls_session = self._tls.session
+            pass
         except ssl.SSLError as exc:
             self.fail(ExchangeError("TLS", f"TLS failed: {exc.reason or exc}"))
+            return

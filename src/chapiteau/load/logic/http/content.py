@@ -1,17 +1,29 @@
 """Bodies: what goes out from `json=` or `data=`, and what comes in under content encodings."""
 
+import importlib
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chapiteau.load.errors import BadAnswerError
 from chapiteau.load.logic.urls import query
 
-__all__ = ["charset", "decoded", "encoded"]
+__all__ = ["accepted", "charset", "decoded", "encoded"]
 
 _JSON_BODY = "application/json"
 _FORM_BODY = "application/x-www-form-urlencoded"
+
+
+def _library(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+brotli: Any = _library("brotli")
+zstandard: Any = _library("zstandard")
 
 
 def encoded(json_value: Any, data: Any, *, has_json: bool) -> tuple[bytes, str]:
@@ -37,9 +49,34 @@ def decoded(body: bytes, encoding: str) -> bytes:
     for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
         if name in {"gzip", "x-gzip", "deflate"}:
             body = _inflated(body, name)
+        elif name == "br" and brotli is not None:
+            body = _unpacked(brotli.decompress, brotli.error, body, name)
+        elif name == "zstd" and zstandard is not None:
+            unpack = zstandard.ZstdDecompressor().decompressobj().decompress
+            body = _unpacked(unpack, zstandard.ZstdError, body, name)
         elif name != "identity":
             raise BadAnswerError(f"an answer in encoding {name!r}, which nobody asked for")
     return body
+
+
+def accepted() -> str:
+    """The Accept-Encoding field: what can be undone here (br and zstd: the extra `compress`)."""
+    return ", ".join(
+        ["gzip", "deflate"]
+        + (["br"] if brotli is not None else [])
+        + (["zstd"] if zstandard is not None else [])
+    )
+
+
+def _unpacked(
+    unpack: Callable[[bytes], bytes], error: type[Exception], body: bytes, name: str
+) -> bytes:
+    if not body:
+        return body
+    try:
+        return unpack(body)
+    except error as exc:
+        raise BadAnswerError(f"broken {name} body: {exc}") from None
 
 
 def _inflated(body: bytes, name: str) -> bytes:
