@@ -8,10 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.dash.engine import passwords
 from chapiteau.dash.engine.cluster.registry import Registry
 from chapiteau.dash.engine.passwords import hash_password, password_fits
+from chapiteau.dash.engine.sessions import Sessions
 from chapiteau.dash.engine.store import Store, StoredSession
+from chapiteau.dash.errors import LoginError
+from chapiteau.dash.logic.access import Caller, Role
+from chapiteau.dash.logic.settings import Dash
+from chapiteau.plumbing.clock import SystemClock
 
 WRITER = """
 import sys
@@ -84,9 +90,43 @@ def test_the_audit_trail_is_read_newest_first_in_pages(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_password_fits_itself_and_nothing_else() -> None:
+@pytest.mark.parametrize("argon2", [True, False])
+def test_a_password_fits_itself_and_nothing_else(
+    argon2: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(passwords, "HAS_ARGON2", argon2)
     kept = hash_password("correct horse")
+    assert kept.startswith("$argon2id$" if argon2 else "scrypt$")
     assert "correct" not in kept
     assert password_fits("correct horse", kept)
     assert not password_fits("Correct horse", kept)
+    assert not password_fits("correct horse", passwords.nobody())
     assert hash_password("correct horse") != kept
+
+
+def test_a_hash_of_argon2_without_argon2_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    kept = hash_password("correct horse")
+    monkeypatch.setattr(passwords, "HAS_ARGON2", False)
+    with pytest.raises(UsageError, match="Argon2id") as told:
+        password_fits("correct horse", kept)
+    assert "chapiteau[hub]" in told.value.hint
+
+
+async def test_what_scrypt_hashed_is_hashed_anew_at_the_next_login(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "hub.sqlite3")
+    monkeypatch.setattr(passwords, "HAS_ARGON2", False)
+    store.keep_account("ana", 2, hash_password("correct horse"), 1.0)
+    monkeypatch.setattr(passwords, "HAS_ARGON2", True)
+    sessions = Sessions(store, SystemClock(), Dash(), lambda: None)
+    with pytest.raises(LoginError):
+        await sessions.use_password("ana", "wrong", "::1")
+    assert store.account("ana")[1].startswith("scrypt$")  # type: ignore[index]
+    for _ in range(2):
+        caller = sessions.caller(await sessions.use_password("ana", "correct horse", "::1"))
+        assert caller == Caller(name="ana", role=Role.OPERATOR)
+        assert store.account("ana")[1].startswith("$argon2id$")  # type: ignore[index]
+    store.close()

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.dash.engine.passwords import password_fits
+from chapiteau.dash.engine.passwords import hash_password, nobody, outdated, password_fits
 from chapiteau.dash.engine.store import Store, StoredSession
 from chapiteau.dash.errors import LoginError
 from chapiteau.dash.logic.access import Caller, Role
@@ -18,8 +18,6 @@ from chapiteau.dash.logic.settings import Dash
 
 __all__ = ["Sessions"]
 
-# A hash that no password fits, with the costs of a real one.
-_NOBODY: Final = "scrypt$65536$8$2$" + "A" * 22 + "==$" + "A" * 43 + "="
 _WRITE_EVERY: Final = 60.0  # seconds; `used` needs no write per request
 
 
@@ -35,6 +33,7 @@ class Sessions:
         self._renewed = renewed  # called whenever the one-time token changes
         self._live = store.sessions()
         self._limiter = Limiter()
+        self._nobody: str | None = None  # made when the first password comes
         self.token = secrets.token_urlsafe(24)
 
     def use_token(self, given: str, address: str) -> str:
@@ -55,11 +54,16 @@ class Sessions:
         self._slow_down(f"address {address}", f"account {name}")
         account = self._store.account(name)
         # An unknown name costs the same time as a wrong password.
-        kept = account[1] if account else _NOBODY
+        if self._nobody is None:
+            self._nobody = await asyncio.to_thread(nobody)
+        kept = account[1] if account else self._nobody
         fits = await asyncio.to_thread(password_fits, password[:1000], kept)
         if account is None or not fits:
             raise LoginError("name or password is wrong")
         self._limiter.clear(f"account {name}")
+        if outdated(kept):
+            better = await asyncio.to_thread(hash_password, password[:1000])
+            self._store.keep_account(name, account[0], better, self._clock.wall())
         return self.begin(Caller(name=name, role=Role(account[0])))
 
     def _slow_down(self, *names: str) -> None:
