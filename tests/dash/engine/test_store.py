@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.core.fields import read
 from chapiteau.dash.engine import passwords
 from chapiteau.dash.engine.cluster.registry import Registry
 from chapiteau.dash.engine.passwords import hash_password, password_fits
@@ -121,7 +122,9 @@ async def test_what_scrypt_hashed_is_hashed_anew_at_the_next_login(
     monkeypatch.setattr(passwords, "HAS_ARGON2", False)
     store.keep_account("ana", 2, hash_password("correct horse"), 1.0)
     monkeypatch.setattr(passwords, "HAS_ARGON2", True)
-    sessions = Sessions(store, SystemClock(), Dash(), lambda: None)
+    settings, _ = read(Dash, {}, ("dash",))
+    assert settings is not None
+    sessions = Sessions(store, SystemClock(), settings, lambda: None)
     with pytest.raises(LoginError):
         await sessions.use_password("ana", "wrong", "::1")
     assert store.account("ana")[1].startswith("scrypt$")  # type: ignore[index]
