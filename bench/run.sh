@@ -14,6 +14,20 @@ if ! cmp -s bench/rivals.txt bench/.venv/rivals.txt; then
     cp bench/rivals.txt bench/.venv/rivals.txt
 fi
 
+# Supervisors that PyPI does not have. What can't be had is left out of the table by name.
+supervisors() {
+    if [ ! -e bench/.venv/pm2/node_modules/.bin/pm2 ] && command -v npm >/dev/null; then
+        echo "bench: fetching PM2 into bench/.venv …" >&2
+        npm install --silent --no-audit --no-fund --prefix bench/.venv/pm2 pm2@7 >&2 || true
+    fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        for program in s6-svscan:s6 runsvdir:runit; do
+            command -v "${program%:*}" >/dev/null ||
+                apt-get install -y -q --no-install-recommends "${program#*:}" >&2 || true
+        done
+    fi
+}
+
 worst=0
 compare() {
     echo "── $*"
@@ -22,7 +36,11 @@ compare() {
 
 for wing in ${*:-run service load dash}; do
     case $wing in
-    run) compare bench/run/compare.py --n 200 --runs 1 ;;
+    run)
+        supervisors
+        mkdir -p reports
+        compare bench/run/compare.py --markdown reports/bench-run.md
+        ;;
     service)
         compare bench/service/compare.py --python "$rivals"
         compare bench/service/compare_cornice.py --python "$rivals"
