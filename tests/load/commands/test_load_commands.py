@@ -217,6 +217,35 @@ def test_a_capacity_needs_an_objective(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+def test_two_services_are_compared_in_turns(url: str, tmp_path: Path) -> None:
+    """One answers after 0.2 ms, the other after 20: B is slower, and the other way faster."""
+    scenario = tmp_path / "both.py"
+    scenario.write_text(
+        "from chapiteau.load import scenario\n"
+        "@scenario\nasync def one(session):\n    await session.get('/x')\n"
+    )
+    with Target("queue", mean=0.02, servers=50, fixed=True) as other:
+        args = ("--users", "2", "-d", "18", "--scenario", str(scenario), "-q", "--json")
+        slower = subprocess.Popen(
+            [sys.executable, "-m", "chapiteau", "load", "ab", url, other.url, *args],
+            cwd=tmp_path, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        faster = load(tmp_path, "ab", other.url, url, *args)
+        out, _ = slower.communicate(timeout=60)
+    found = json.loads(out)
+
+    assert (slower.returncode, faster.returncode) == (1, 0), faster.stderr
+    assert (found["comparison"]["word"], found["kind"]) == ("slower", "ab")
+    assert found["verdict"]["line"].startswith("slower: ")
+    assert document(faster)["comparison"]["word"] == "faster"
+    assert "B" in load(tmp_path, "show", "1").stdout
+    assert load(tmp_path, "ab", url, url, "-d", "5").returncode == 2
+    silent = load(tmp_path, "ab", url, "http://127.0.0.1:1/", "-d", "18", "--users", "1", "-q")
+    assert silent.returncode == 4
+    assert "no request was answered" in silent.stdout
+
+
+@pytest.mark.timeout(120)
 def test_a_capacity_up_to_a_rate_is_found_and_told(url: str, tmp_path: Path) -> None:
     done = load(
         tmp_path, "capacity", url, "--objective", "p90 < 2s", "--max-rate", "60",

@@ -6,6 +6,7 @@ The whole proof, 50 searches for each service, is bench/load/capacity_truth.py; 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,9 @@ from chapiteau.load.testing import (
     simulated_search,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 HIGH = SearchPlan(budget=600, hold=120)
 MEDIUM = SearchPlan()
 OBJECTIVE = parse_objectives("p99 < 50ms")
@@ -33,36 +37,39 @@ def found(
     return simulated_search(model, parse_objectives(limit), plan, seed)
 
 
-@pytest.mark.timeout(120)  # a busy machine under coverage needs its time
+# Slow services are cheap to simulate; 250/s within 100 ms has the statistics of 500/s within 50 ms.
+CARRIES = mmc_capacity(1 / 250, 1, 0.99, 0.1)
+KINDS: dict[str, tuple[Callable[[int], Model], float]] = {
+    "M/M/1": (lambda seed: Queue(1 / 250, seed=seed), CARRIES),
+    "M/M/4": (lambda seed: Queue(4 / 250, 4, seed=seed), mmc_capacity(4 / 250, 4, 0.99, 0.1)),
+    # Tips over beyond 0.8 s of backlog, which only too high a rate brings about.
+    "metastable": (lambda seed: Metastable(1 / 250, 0.8, 4.0, seed=seed), CARRIES),
+    # 1 % slower by the end of the search.
+    "leaking": (lambda seed: Leaking(1 / 250, 1e-7, seed=seed), CARRIES * 0.99),
+    # By long simulation (bench/load/capacity_truth.py).
+    "stalling": (lambda seed: Stalling(1 / 250, 10.0, 0.06, line=True, seed=seed), 198.6),
+    "USL": (lambda _: Scaling(0.05, 0.02, 0.0005), 225.6),
+}
+
+
+@pytest.mark.timeout(180)  # a machine that is busy with other tests needs its time
 @pytest.mark.slow
-@pytest.mark.parametrize("servers", [1, 4])
-def test_queues_are_found_within_6_percent_below_and_2_above(servers: int) -> None:
-    truth = mmc_capacity(servers / 1000, servers, 0.99, 0.05)
-    shares = [
-        found(Queue(servers / 1000, servers, seed=seed), HIGH, seed).held / truth
-        for seed in range(6)
-    ]
+@pytest.mark.parametrize("kind", KINDS)
+def test_services_are_found_within_6_percent_below_and_2_above(kind: str) -> None:
+    make, truth = KINDS[kind]
+    shares = [found(make(seed), HIGH, seed, "p99 < 100ms").held / truth for seed in range(3)]
 
-    good = [share for share in shares if 0.94 <= share <= 1.02]
-    assert len(good) >= 5, shares
-    assert sum(share > 1 for share in shares) <= 2, shares
+    assert sum(0.94 <= share <= 1.02 for share in shares) >= 2, shares
+    assert sum(share > 1 for share in shares) <= 1, shares
+    assert all(0.9 <= share <= 1.03 for share in shares), shares
 
 
 @pytest.mark.slow
-def test_a_service_that_gets_slower_with_its_load_is_found() -> None:
-    """Under the scalability law each of N requests takes R(N); the limit on R gives N, and
-    Little's law the rate N / R(N)."""
-    limit, mean, contention, coherency = 0.05, 0.02, 0.02, 0.0005
-    inside = max(
-        n for n in range(1, 500)
-        if mean * (1 + contention * (n - 1) + coherency * n * (n - 1)) <= limit
-    )  # fmt: skip
-    ceiling = inside / limit
+def test_the_interval_holds_the_truth() -> None:
+    answers = [found(Queue(1 / 250, seed=seed), MEDIUM, seed, "p99 < 100ms") for seed in range(6)]
 
-    held = found(Scaling(mean, contention, coherency), MEDIUM, 3).held
-
-    # Arrivals by chance bring bursts, so that the rate lies below that of a steady N.
-    assert 0.6 * ceiling < held < ceiling
+    held = [a.interval is not None and a.interval[0] <= CARRIES <= a.interval[1] for a in answers]
+    assert sum(held) >= 5, [a.interval for a in answers]
 
 
 @pytest.mark.slow

@@ -4,13 +4,26 @@ from pathlib import Path
 
 import click
 
-__all__ = ["compare", "list_results", "report", "show"]
+__all__ = ["compare", "list_results", "margin_of", "report", "show"]
 
 
 def _folder(config: str | None) -> Path:
     from chapiteau.load.engine.lookup import project_or_none, run_folder
 
     return run_folder(project_or_none(config))
+
+
+def margin_of(text: str) -> float:
+    """A share from "5%". Raises UsageError."""
+    from chapiteau.core.errors import UsageError
+
+    try:
+        share = float(text.rstrip("%")) / 100
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise UsageError(f"--margin {text!r} is no percentage above 0", hint="for example 5%")
+    return share
 
 
 _config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
@@ -114,15 +127,11 @@ def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -
     """
     import random
 
-    from chapiteau.core.errors import UsageError
     from chapiteau.load.commands.stored import stored_result
     from chapiteau.load.logic.comparing import compared, comparison_text
     from chapiteau.plumbing.console import print_json
 
-    try:
-        share = float(margin.rstrip("%")) / 100
-    except ValueError:
-        raise UsageError(f"--margin {margin!r} is no percentage", hint="for example 5%") from None
+    share = margin_of(margin)
     folder = _folder(config)
     found = compared(
         stored_result(a, folder),

@@ -9,6 +9,7 @@ import click
 
 from chapiteau.core.problems import Problem
 from chapiteau.load.engine.store import store
+from chapiteau.load.logic.comparing import comparison_text
 from chapiteau.load.logic.report.html import as_html
 from chapiteau.load.logic.report.text import as_text, progress
 from chapiteau.plumbing.console import colour_wanted, print_json
@@ -85,6 +86,8 @@ def deliver(
         )
         click.echo(click.style(first, fg=colour, bold=True) if colour_wanted() else first)
         click.echo(rest)
+        if found := document.get("comparison"):
+            click.echo("\n" + comparison_text(found))
         if where:
             click.echo(f"\nreport: {where}")
     return int(document["verdict"]["exit_code"])

@@ -6,8 +6,10 @@ difference of a figure then has an interval; it counts only when it lies beyond 
 """
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import UsageError
@@ -25,6 +27,7 @@ __all__ = ["Change", "compared", "comparison_text", "held_against"]
 _DRAWS: Final = 400
 _FEWEST: Final = 8  # batches below which no interval is worth printing
 _LEVEL: Final = 0.95
+_FIGURES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,15 +61,21 @@ class _Batch:
 
 
 def compared(
-    a: dict[str, Any], b: dict[str, Any], margin: float, chance: "random.Random"
+    a: dict[str, Any],
+    b: dict[str, Any],
+    margin: float,
+    chance: "random.Random",
+    *,
+    paired: bool = False,
 ) -> dict[str, Any]:
-    """The comparison of two result documents, JSON-ready. Raises UsageError when one is empty."""
-    one, two = _batches(a), _batches(b)
-    changes = [
-        _change("p50", one, two, lambda h: h.quantile(0.5), chance),
-        _change("p90", one, two, lambda h: h.quantile(0.9), chance),
-        _change("p99", one, two, lambda h: h.quantile(0.99), chance),
-    ]
+    """The comparison of two result documents, JSON-ready. Raises UsageError when one is empty.
+
+    With `paired`, the batches of both were measured in turns: they are drawn in pairs, so that
+    what the machine did to both of a pair does not count as a difference.
+    """
+    one, two = _batches(a, warm=paired), _batches(b, warm=paired)
+    draw = _pairs if paired else _apart
+    changes = _changes(one, two, draw, chance)
     words = [change.word(margin) for change in changes]
     errors = (a["totals"]["errors"], b["totals"]["errors"])
     found: dict[str, Any] = {
@@ -99,39 +108,67 @@ def _named(document: dict[str, Any]) -> dict[str, Any]:
     return {key: document.get(key) for key in keys} | {"rate": document["totals"]["rate"]}
 
 
-def _batches(document: dict[str, Any]) -> list[_Batch]:
+def _batches(document: dict[str, Any], *, warm: bool) -> list[_Batch]:
     parts = [_Batch(text_histogram(text), bad) for text, bad in document["batches"]["parts"]]
     full = [part for part in parts if part.latency.count]
     if not full:
         raise UsageError(f"{document['name']}: a result without requests can't be compared")
     # The first second holds connecting and caches.
-    return full[1:] if len(full) > _FEWEST else full
+    return full[1:] if len(full) > _FEWEST and not warm else full
 
 
-def _change(
-    figure: str,
-    one: list[_Batch],
-    two: list[_Batch],
-    value: Callable[[Histogram], float],
-    chance: "random.Random",
-) -> Change:
-    before, after = value(_merged(one)), value(_merged(two))
-    low = high = math.nan
-    if min(len(one), len(two)) >= _FEWEST:
+def _changes(
+    one: list[_Batch], two: list[_Batch], draw: "_Draw", chance: "random.Random"
+) -> list[Change]:
+    """The figures' changes, with intervals from the same resamples for all of them."""
+    before, after = _merged(one), _merged(two)
+    first, second = _Sums(one), _Sums(two)
+    enough = min(len(one), len(two)) >= _FEWEST
+    draws = [draw(len(one), len(two), chance) for _ in range(_DRAWS if enough else 0)]
+    changes = []
+    for figure, share in _FIGURES:
+        old, new = before.quantile(share), after.quantile(share)
         drawn = sorted(
-            math.log(max(1.0, _drawn(two, value, chance)) / max(1.0, _drawn(one, value, chance)))
-            for _ in range(_DRAWS)
+            math.log(max(1.0, second.quantile(share, b)) / max(1.0, first.quantile(share, a)))
+            for a, b in draws
         )
-        edge = int(_DRAWS * (1 - _LEVEL) / 2)
-        low, high = math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
-    return Change(
-        figure=figure,
-        before=before / 1e6,
-        after=after / 1e6,
-        change=after / before - 1 if before else math.nan,
-        low=low,
-        high=high,
-    )
+        low = high = math.nan
+        if drawn:
+            edge = int(len(drawn) * (1 - _LEVEL) / 2)
+            low, high = math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
+        changes.append(
+            Change(
+                figure=figure,
+                before=old / 1e6,
+                after=new / 1e6,
+                change=new / old - 1 if old else math.nan,
+                low=low,
+                high=high,
+            )
+        )
+    return changes
+
+
+class _Sums:
+    """Quantiles of batches drawn several times, without merging them anew for each draw."""
+
+    def __init__(self, batches: list[_Batch]) -> None:
+        counts = [dict(batch.latency.buckets()) for batch in batches]
+        self._values = sorted({value for one in counts for value in one})
+        self._upto = [list(accumulate(one.get(v, 0) for v in self._values)) for one in counts]
+
+    def quantile(self, share: float, drawn: Counter[int]) -> float:
+        """The value that `share` of all requests of the drawn batches do not exceed."""
+        weighted = [(self._upto[index], times) for index, times in drawn.items()]
+        rank = max(1, math.ceil(share * sum(upto[-1] * times for upto, times in weighted) - 1e-9))
+        low, high = 0, len(self._values) - 1
+        while low < high:
+            middle = (low + high) // 2
+            if sum(upto[middle] * times for upto, times in weighted) >= rank:
+                high = middle
+            else:
+                low = middle + 1
+        return self._values[low]
 
 
 def _merged(batches: list[_Batch]) -> Histogram:
@@ -141,12 +178,22 @@ def _merged(batches: list[_Batch]) -> Histogram:
     return whole
 
 
-def _drawn(
-    batches: list[_Batch], value: Callable[[Histogram], float], chance: "random.Random"
-) -> float:
-    """The figure in one resample; blocks of n^⅓ neighbours, the usual length."""
-    block = max(1, round(len(batches) ** (1 / 3)))
-    return value(_merged([batches[i] for i in resampled(len(batches), block, chance)]))
+_Draw = Callable[[int, int, "random.Random"], tuple[Counter[int], Counter[int]]]
+
+
+def _apart(one: int, two: int, chance: "random.Random") -> tuple[Counter[int], Counter[int]]:
+    """A resample of each by itself; blocks of n^⅓ neighbours, the usual length."""
+
+    def drawn(count: int) -> Counter[int]:
+        return Counter(resampled(count, max(1, round(count ** (1 / 3))), chance))
+
+    return drawn(one), drawn(two)
+
+
+def _pairs(one: int, two: int, chance: "random.Random") -> tuple[Counter[int], Counter[int]]:
+    """A resample of pairs. Turns lie apart in time already, so that single pairs are drawn."""
+    drawn = Counter(resampled(min(one, two), 1, chance))
+    return drawn, drawn
 
 
 def _overall(words: list[str], errors: tuple[float, float]) -> str:

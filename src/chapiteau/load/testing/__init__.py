@@ -10,7 +10,7 @@ from chapiteau.load.testing.models import (
     mmc_capacity,
     model_of,
 )
-from chapiteau.load.testing.simulation import Simulation, simulated_search
+from chapiteau.load.testing.simulation import Simulation, simulated_batches, simulated_search
 from chapiteau.load.testing.target import Target
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "Target",
     "mmc_capacity",
     "model_of",
+    "simulated_batches",
     "simulated_search",
 ]

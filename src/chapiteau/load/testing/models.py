@@ -84,6 +84,11 @@ class Leaking:
         self._leak = leak
         self._served = 0
 
+    @property
+    def mean(self) -> float:
+        """What a service takes by now."""
+        return self._queue.mean
+
     def admit(self, now: float) -> float:
         """As a queue, a little slower than the last."""
         self._served += 1
@@ -92,20 +97,43 @@ class Leaking:
 
 
 class Stalling:
-    """Answers after `mean` seconds, but stands still for `length` seconds in every `every`."""
+    """Answers after `mean` seconds, but stands still for `length` seconds in every `every`.
 
-    def __init__(self, mean: float, every: float, length: float) -> None:
+    With `line`, requests wait in line as in an M/M/1, which stands still, too.
+    """
+
+    def __init__(
+        self, mean: float, every: float, length: float, *, line: bool = False, seed: int | str = 1
+    ) -> None:
         self.mean = mean
         self._every = every
         self._length = length
         self._zero: float | None = None
+        self._line = line
+        self._chance = random.Random(f"stalling {seed}")  # noqa: S311 — repeatable, not secret
+        self._free = 0.0
 
     def admit(self, now: float) -> float:
         """At once, or at the end of the stall."""
         if self._zero is None:
             self._zero = now
-        end = now + self.mean
-        into = (end - self._zero) % self._every
+        if not self._line:
+            return self._moved(now + self.mean)
+        start = max(now, self._free)
+        self._free = self._moved(start + self._chance.expovariate(1 / self.mean), start)
+        return self._free
+
+    def _moved(self, end: float, start: float | None = None) -> float:
+        """The end of work, moved by the stalls between its start and then."""
+        zero = self._zero or 0.0
+        if start is not None:
+            # All of a stall that lies before the end is time in which nothing was done.
+            stall = (math.floor((start - zero) / self._every) + 1) * self._every + zero
+            while end > stall - self._length:
+                end += stall - max(start, stall - self._length)
+                stall += self._every
+            return end
+        into = (end - zero) % self._every
         # The stall lies at the end of each period, so that a run begins well.
         left = self._every - into
         return end + left if left <= self._length else end

@@ -9,19 +9,19 @@ import heapq
 import math
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from chapiteau.load.logic.arrivals import poisson
 from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.capacity.guard import Guard, recovered_after, what_rises
 from chapiteau.load.logic.capacity.search import search
 from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchPlan, Step
 from chapiteau.load.logic.objective import Objective
-from chapiteau.load.logic.shape import steady
+from chapiteau.load.logic.report.document import Facts, document
 from chapiteau.load.logic.totals import Second, Totals
 from chapiteau.load.testing.models import Model
 
-__all__ = ["Simulation", "simulated_search"]
+__all__ = ["Simulation", "simulated_batches", "simulated_search"]
 
 _PAUSE = 0.5
 
@@ -72,7 +72,7 @@ class Simulation:
         return len(values) / step.seconds
 
     def _open(self, step: Step, totals: Totals, guard: Guard) -> float:
-        moments = poisson(steady(step.rate, step.seconds), self._chance)
+        moments = _poisson(step.rate, step.seconds, self._chance.random)
         due = next(moments, None)
         inside: list[tuple[float, float]] = []
         arrived, second, last = 0, 0, 0.0
@@ -96,7 +96,7 @@ class Simulation:
         stopped = float(guard.ended) if guard.ended is not None else step.seconds
         cut = stopped if guard.ended is not None else stopped + guard.patience + 1.0
         for end, asked in inside:
-            if end > cut:
+            if end > cut and guard.ended is None:
                 totals.series[""].setdefault(int(asked), Second()).bad += 1
         _count(totals, [(asked, min(end, cut)) for end, asked in inside])
         # The engine waits until an overloaded service has worked off what it was given.
@@ -129,9 +129,30 @@ class Simulation:
         )
 
 
+def simulated_batches(model: Model, rate: float, seconds: int, seed: int) -> dict[str, Any]:
+    """As much of a result document as `load compare` reads: a steady load on a model."""
+    chance = random.Random(seed)  # noqa: S311 — repeatable, not secret
+    totals = Totals()
+    moments = _poisson(rate, float(seconds), chance.random)
+    _count(totals, [(due, model.admit(due)) for due in moments])
+    facts = Facts(
+        kind="run", name="simulated", target="simulated", started=0.0, seconds=seconds, plan={}
+    )
+    return document(facts, totals, {"word": "none", "line": "", "exit_code": 0})
+
+
+def _poisson(rate: float, seconds: float, chance: Callable[[], float]) -> Iterator[float]:
+    """Moments of arrivals at a steady rate."""
+    at, log = 0.0, math.log
+    while (at := at - log(1.0 - chance()) / rate) < seconds:
+        yield at
+
+
 def _count(totals: Totals, requests: Sequence[tuple[float, float]]) -> None:
     """(asked, ended) of requests into the seconds in which they were asked."""
-    counted = Counter((int(asked), int((end - asked) * 1e6)) for asked, end in requests)
-    seconds = totals.series[""]
-    for (second, micros), times in counted.items():
-        seconds.setdefault(second, Second()).latency.record(micros, times)
+    seconds: dict[int, list[int]] = {}
+    for asked, end in requests:
+        seconds.setdefault(int(asked), []).append(int((end - asked) * 1e6))
+    for second, values in seconds.items():
+        part = totals.series[""].setdefault(second, Second())
+        part.latency.record_counts(Counter(values))

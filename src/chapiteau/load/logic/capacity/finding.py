@@ -7,10 +7,8 @@ from chapiteau.load.logic.settings import LoadTest
 
 __all__ = ["capacity_part", "capacity_verdict"]
 
-# Against simulated services of known truth, what was found lay between these shares of the truth
-# in 9 of 10 searches (tests/load/logic/test_capacity_truth.py).
-_BELOW: Final = 0.94
-_ABOVE: Final = 1.02
+_UNTRIED: Final = 1.06  # "at least" says nothing upward; other results are compared with this
+_WIDE: Final = 1.5  # an interval wider than this factor says less than the bracket
 
 
 def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
@@ -22,9 +20,7 @@ def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
     if answer.outcome == "none":
         return _verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
     if answer.outcome == "unsure":
-        low, high = f"{answer.low:.4g}/s", f"{answer.failed or 0:.4g}/s"
-        span = f"between {low} and {high}" if answer.failed else f"perhaps {low}"
-        return _verdict("unsure", f"unsure: {span}; {_more(answer)}", 2)
+        return _verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
     if answer.outcome == "generator-limited" and not answer.held:
         line = "the load generator was the limit, so nothing is said about the service"
         return _verdict("generator-limited", line, 3)
@@ -40,7 +36,7 @@ def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
     if answer.outcome == "at least":
         line = f"keeps {objective} at {held}, the highest rate that was tried"
     else:
-        least, most = answer.held / _ABOVE, answer.held / _BELOW
+        least, most = _interval(answer)
         missed = f"; missed at {answer.failed:.4g}/s" if answer.failed else ""
         line = f"keeps {objective} up to {held} (90 % sure: {least:.4g} to {most:.4g}){missed}"
     if floor is not None and answer.held < floor:
@@ -60,12 +56,30 @@ def _rate(answer: Answer) -> str:
     return text
 
 
+def _interval(answer: Answer) -> tuple[float, float]:
+    """Where the rate lies at which the objective is just kept: 90 % sure."""
+    if answer.interval is None or answer.outcome == "at least":
+        return answer.held, answer.held * _UNTRIED
+    low, high = answer.interval
+    return min(low, answer.held), max(high, answer.held)
+
+
+def _about(answer: Answer) -> str:
+    """The best that can be said without a rate that was held."""
+    if answer.interval is not None and answer.interval[1] < _WIDE * answer.interval[0]:
+        low, high = answer.interval
+        return f"about {(low * high) ** 0.5:.4g}/s (90 % sure: {low:.4g} to {high:.4g})"
+    if answer.failed and answer.low:
+        return f"between {answer.low:.4g}/s and {answer.failed:.4g}/s"
+    return f"below {answer.failed:.4g}/s" if answer.failed else f"perhaps {answer.low:.4g}/s"
+
+
 def _last_note(answer: Answer) -> str:
     return answer.notes[-1] if answer.notes else "every step missed it"
 
 
 def _more(answer: Answer) -> str:
-    return answer.notes[-1] if answer.notes else "the time was too short for a hold: raise --budget"
+    return answer.notes[-1] if answer.notes else "repeat with a longer --budget"
 
 
 def capacity_part(answer: Answer) -> dict[str, Any]:
@@ -75,9 +89,7 @@ def capacity_part(answer: Answer) -> dict[str, Any]:
         "held": answer.held,
         "held_requests": round(answer.held_requests, 3),
         "failed": answer.failed,
-        "interval": [round(answer.held / _ABOVE, 3), round(answer.held / _BELOW, 3)]
-        if answer.held
-        else None,
+        "interval": [round(edge, 3) for edge in _interval(answer)] if answer.held else None,
         "notes": list(answer.notes),
         "steps": [_step(done) for done in answer.steps],
     }

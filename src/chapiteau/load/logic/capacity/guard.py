@@ -44,14 +44,18 @@ class Guard:
         if running > self._most and growing:
             return self._end(second, f"{running} sessions on their way and growing")
         for objective in self._objectives:
-            part = totals.series[objective.of].get(second - 1)
-            before = totals.series[objective.of].get(second - 2)
-            if part is None or before is None or part.count + before.count < 20:
-                continue
-            missed = objective.missed(part) + objective.missed(before)
-            if missed > 0.5 * (part.count + before.count):
+            if self._mostly_missed(objective, second, totals):
                 return self._end(second, f"{objective.text}: most requests missed it")
         return self._hopeless(second, totals) if self._hold else False
+
+    def _mostly_missed(self, objective: Objective, second: int, totals: Totals) -> bool:
+        """Two bad seconds tell of overload; in a hold near the knee they are but a burst."""
+        window = self._batch if self._hold else 2
+        series = totals.series[objective.of]
+        parts = [series[s] for s in range(second - window, second) if s in series]
+        count = sum(part.count for part in parts)
+        missed = sum(objective.missed(part) for part in parts)
+        return len(parts) == window and count >= 20 and missed > 0.5 * count
 
     def _hopeless(self, second: int, totals: Totals) -> bool:
         """A hold that surely fails is not worth its time. (It may not pass early: a quiet start

@@ -86,6 +86,7 @@ class Answer:
     failed: float | None = None
     held_requests: float = 0.0  # the same in requests a second
     low: float = 0.0  # the bracket when unsure
+    interval: tuple[float, float] | None = None  # 90 %, of the rate at which the limit is reached
     steps: tuple[Done, ...] = ()
     notes: tuple[str, ...] = ()
 

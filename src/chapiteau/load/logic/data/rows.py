@@ -1,7 +1,6 @@
 """Rows of a data file, and which of them is whose turn."""
 
 import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
@@ -39,12 +38,13 @@ def parse_rows(text: str, name: str) -> list[Row]:
 
 def _csv(text: str, name: str, comma: str) -> list[Row]:
     """RFC 4180, with a byte order mark or without; values stay text."""
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), delimiter=comma)
+    lines = (line + "\n" for line in text.removeprefix("\ufeff").split("\n"))
+    reader = csv.reader(lines, delimiter=comma)
     head = next(reader, [])
     if len(set(head)) != len(head):
         raise UsageError(f"{name}:1: a column's name stands there twice")
     rows = []
-    for cells in reader:
+    for cells in _cells(reader, name):
         if not cells:
             continue
         if len(cells) != len(head):
@@ -54,6 +54,13 @@ def _csv(text: str, name: str, comma: str) -> list[Row]:
             )
         rows.append(dict(zip(head, cells, strict=True)))
     return rows
+
+
+def _cells(reader: Any, name: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as exc:
+        raise UsageError(f"{name}:{reader.line_num}: {exc}") from None
 
 
 def _json(text: str, name: str) -> list[Row]:

@@ -272,11 +272,10 @@ def _comparison(found: dict[str, Any] | None) -> str:
         f"<td>{escape(c['word'])}</td></tr>"
         for c in found["changes"]
     )
-    head = "".join(
-        f"<th>{name}</th>" for name in ("", "baseline", "now", "change", "95 % interval", "")
-    )
+    head = "".join(f"<th>{name}</th>" for name in ("", "A", "B", "change", "95 % interval", ""))
     return (
-        f"<h2>Against the baseline: {escape(found['word'])}</h2>"
+        f"<h2>B, compared with A ({escape(str(found['a']['target']))}): "
+        f"{escape(found['word'])}</h2>"
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     )
 

@@ -34,7 +34,7 @@ def as_text(document: dict[str, Any]) -> str:
     lines = [f"{mark(verdict['word'])} {verdict['line']}"]
     lines += [f"  {sign(f)} {f['objective']}: {f['shown']}" for f in verdict["findings"]]
     lines += _capacity(document.get("capacity"))
-    if comparison := document.get("comparison"):
+    if (comparison := document.get("comparison")) and document["kind"] != "ab":
         lines += [f"  · against the baseline: {comparison['word']}"]
     lines += ["", *_figures(document), "", _rows(document)]
     lines += _counted("checks", document["checks"], "label")

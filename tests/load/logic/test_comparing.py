@@ -1,0 +1,152 @@
+"""Comparisons on simulated services whose difference is known (all of it: bench/load)."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.logic.comparing import compared, held_against
+from chapiteau.load.logic.interleaving import blocks_of, order_of, verdict_of
+from chapiteau.load.logic.shape import Shape, Stage, steady
+from chapiteau.load.logic.tally import Tally, histogram_text
+from chapiteau.load.logic.totals import Totals
+from chapiteau.load.testing import Queue, simulated_batches
+
+NAMES = ("A", "B")
+
+
+def words(factor: float, *, load: float, count: int = 12) -> list[str]:
+    found = []
+    for seed in range(count):
+        a = simulated_batches(Queue(0.008, 4, seed=2 * seed), load, 40, 2 * seed)
+        b = simulated_batches(Queue(0.008 * factor, 4, seed=2 * seed + 1), load, 40, 2 * seed + 1)
+        found.append(compared(a, b, 0.05, random.Random(seed))["word"])
+    return found
+
+
+@pytest.mark.slow
+def test_what_is_the_same_is_not_called_different() -> None:
+    assert sum(word in {"slower", "faster"} for word in words(1.0, load=150)) <= 1
+
+
+@pytest.mark.slow
+def test_what_takes_a_quarter_longer_is_slower_and_the_other_way_faster() -> None:
+    assert set(words(1.25, load=150, count=6)) == {"slower"}
+    assert set(words(0.75, load=150, count=6)) == {"faster"}
+
+
+def test_a_margin_makes_small_differences_none() -> None:
+    a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 30, 1)
+    b = simulated_batches(Queue(0.00204, 8, fixed=True), 100, 30, 2)
+
+    assert compared(a, b, 0.05, random.Random(1))["word"] == "same"
+    assert compared(a, b, 0.01, random.Random(1))["word"] == "slower"
+
+
+def test_too_short_runs_tell_nothing() -> None:
+    a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 5, 1)
+
+    found = compared(a, a, 0.05, random.Random(1))
+    assert found["word"] == "cannot tell"
+    assert found["changes"][0]["low"] is None
+
+
+def test_pairs_take_out_what_happens_to_both() -> None:
+    """The machine gets half as fast in the middle: alike for both, which take turns."""
+    documents = []
+    for side in (0, 1):
+        parts = []
+        for turn in range(16):
+            slow = 1000 * (1 + turn // 8)
+            parts.append([histogram_text(Histogram.of(slow + n + side for n in range(50))), 0])
+        made = simulated_batches(Queue(0.002, 8, fixed=True), 100, 5, side)
+        documents.append({**made, "batches": {"seconds": 1, "parts": parts}})
+    a, b = documents
+
+    assert compared(a, b, 0.05, random.Random(1), paired=True)["word"] == "same"
+    assert compared(a, b, 0.05, random.Random(1))["word"] == "cannot tell"
+
+
+def test_a_result_that_got_slower_than_its_baseline_is_not_met() -> None:
+    a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 30, 1)
+    b = simulated_batches(Queue(0.004, 8, fixed=True), 100, 30, 2)
+    b["verdict"] = {"word": "met", "line": "met", "exit_code": 0, "findings": []}
+
+    held = held_against(b, compared(a, b, 0.05, random.Random(1)))
+    assert (held["verdict"]["word"], held["verdict"]["exit_code"]) == ("not met", 1)
+    assert "slower than the baseline" in held["verdict"]["line"]
+
+
+@given(st.integers(8, 40))
+def test_turns_are_even_and_no_side_is_always_first(pairs: int) -> None:
+    order = order_of(pairs)
+
+    assert order.count(0) == order.count(1) == pairs
+    firsts = order[::2]
+    assert abs(firsts.count(0) - firsts.count(1)) <= 1
+
+
+@given(st.floats(32, 3600))
+def test_turns_take_the_time_that_was_given(seconds: float) -> None:
+    pairs, turn = blocks_of(steady(50, seconds))
+
+    assert pairs >= 9
+    assert turn.seconds == int(turn.seconds) >= 1
+    assert 0.85 * seconds < 2 * pairs * turn.seconds <= seconds
+
+
+@pytest.mark.parametrize(
+    "shape", [steady(50, 17), Shape((Stage(1, 9, 60),)), Shape((Stage(1, 1, 60), Stage(2, 2, 60)))]
+)
+def test_what_can_not_be_taken_in_turns_is_refused(shape: Shape) -> None:
+    with pytest.raises(UsageError):
+        blocks_of(shape)
+
+
+@pytest.mark.parametrize(
+    ("word", "code"), [("same", 0), ("faster", 0), ("slower", 1), ("cannot tell", 2)]
+)
+def test_each_word_has_its_exit_code(word: str, code: int) -> None:
+    change = {"figure": "p99", "change": 0.2, "low": 0.1, "high": 0.3, "word": word}
+    found = {
+        "word": word, "margin": 0.05, "changes": [change], "errors": {"before": 0, "after": 0}
+    }  # fmt: skip
+
+    verdict = verdict_of(found, NAMES)
+    assert verdict["exit_code"] == code
+    assert verdict["line"].startswith(word)
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 10**6)), min_size=1, max_size=40))
+def test_pieces_joined_are_the_whole(requests: list[tuple[int, int]]) -> None:
+    """Two pieces of load one after the other count as one that lasted as long as both."""
+    whole, parts = Totals(), Totals()
+    tally = Tally()
+    pieces = (Tally(), Tally())
+    for second, micros in requests:
+        for one, at in ((tally, second), (pieces[second // 2], second % 2)):
+            row = one.row("x")
+            row.latency[at].append(micros)
+            row.statuses[200] += 1
+            one.check("c", good=micros % 2 == 0)
+    whole.add(tally.flush())
+    for number, one in enumerate(pieces):
+        piece = Totals()
+        piece.add(one.flush())
+        parts.join(piece, 2 * number)
+
+    assert parts.whole().latency == whole.whole().latency
+    assert parts.rows.keys() == whole.rows.keys()
+    assert parts.checks == whole.checks
+    for name, row in whole.rows.items():
+        assert parts.rows[name].pace == row.pace
+        assert parts.rows[name].statuses == row.statuses
+    assert {s: p.count for s, p in parts.series[""].items()} == {
+        s: p.count for s, p in whole.series[""].items()
+    }
