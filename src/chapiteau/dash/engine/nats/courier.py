@@ -21,6 +21,7 @@ __all__ = ["NatsNode"]
 
 _ASK_AGAIN: Final = 5.0  # seconds without a word, after which an order is sent again
 _PAUSE: Final = 0.2
+_LOOK: Final = 1.0  # seconds between two looks whether the connection is still the same
 
 
 class NatsNode(RemoteNode):
@@ -40,9 +41,9 @@ class NatsNode(RemoteNode):
                 ordered_consumer=True,
             )
             try:
-                before = 0
+                before, connection = 0, self._wire.reconnects
                 while True:
-                    message = await _next(subscription)
+                    message = await self._next(subscription, connection)
                     event = json.loads(message.data)
                     if event["seq"] < before:
                         after = 0  # the supervisor lost its state: its numbers began again
@@ -54,6 +55,15 @@ class NatsNode(RemoteNode):
                     await subscription.unsubscribe()
         except (NatsError, OSError) as exc:
             raise NodeAwayError(f"{self.name}: no events from NATS ({exc})") from exc
+
+    async def _next(self, subscription: Any, connection: int) -> Any:
+        while True:
+            if self._wire.reconnects != connection:
+                raise NodeAwayError(f"{self.name}: the connection to NATS was lost meanwhile")
+            try:
+                return await whole(subscription.next_msg(timeout=_LOOK))
+            except NatsTimeoutError:
+                continue
 
     async def send(self, order: Order, accepted: Callable[[], None]) -> dict[str, Any]:
         """The outcome. Without a word it is sent again, under the same id."""
@@ -112,14 +122,6 @@ class NatsNode(RemoteNode):
         except (NatsError, OSError):
             await asyncio.sleep(_PAUSE)
             return None
-
-
-async def _next(subscription: Any) -> Any:
-    while True:
-        try:
-            return await whole(subscription.next_msg(timeout=60))
-        except NatsTimeoutError:
-            continue
 
 
 def _refusal(told: dict[str, Any]) -> ChapiteauError:

@@ -5,9 +5,10 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from nats.errors import Error as NatsError
+from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from chapiteau.core.clock import Clock
@@ -18,6 +19,8 @@ from chapiteau.dash.logic.nodes.natsrules import token
 from chapiteau.dash.logic.nodes.plane import Lease, Wanted
 
 __all__ = ["NatsLeases", "NatsStates"]
+
+_LOOK: Final = 1.0  # seconds between two looks whether the connection is still the same
 
 
 class NatsStates:
@@ -50,13 +53,24 @@ class NatsStates:
         with _translated():
             watcher = await (await self._wire.bucket("WANTED")).watch(token(node))
             try:
-                async for entry in watcher:
+                connection = self._wire.reconnects
+                while True:
+                    entry = await self._update(watcher, connection)
                     if entry is not None and entry.value and entry.revision > after:
                         after = entry.revision
                         yield _wanted(node, entry)
             finally:
                 with contextlib.suppress(NatsError):
                     await watcher.stop()
+
+    async def _update(self, watcher: Any, connection: int) -> Any:
+        while True:
+            if self._wire.reconnects != connection:
+                raise HubGoneError("the connection to NATS was lost meanwhile")
+            try:
+                return await whole(watcher.updates(timeout=_LOOK))
+            except NatsTimeoutError:
+                continue
 
 
 class NatsLeases:

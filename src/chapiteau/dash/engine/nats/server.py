@@ -61,6 +61,11 @@ class Wire:
             self._buckets[kind] = await self.js.key_value(self.names.bucket(kind))
         return self._buckets[kind]
 
+    @property
+    def reconnects(self) -> int:
+        """How often the connection was lost; a consumer of before may be gone with its server."""
+        return int(self.nc.stats["reconnects"])
+
     async def publish(self, subject: str, data: bytes) -> None:
         """Send and forget. Raises what NATS raises."""
         await whole(self.nc.publish(subject, data))
@@ -122,7 +127,7 @@ async def _dial(place: NatsPlace, name: str) -> Any:
     if place.ca or "tls://" in place.url:
         options["tls"] = ssl.create_default_context(cafile=str(place.ca) if place.ca else None)
     try:
-        async with asyncio.timeout(_SOON * 2):
+        async with asyncio.timeout(_SOON):
             return await nats.connect(**{**options, "allow_reconnect": True})
     except (OSError, TimeoutError, nats.errors.Error) as exc:
         raise UnreachableError(
@@ -144,7 +149,9 @@ async def _facts(place: NatsPlace, wire: Wire) -> ServerFacts:
         await wire.js.account_info()
         for info in await wire.js.streams_info():
             if info.config.name.removeprefix("KV_").startswith(wire.names.stem + "_"):
-                storage[info.config.name] = str(info.config.storage.value)
+                storage[info.config.name] = str(
+                    getattr(info.config.storage, "value", info.config.storage)
+                )
     except nats.errors.Error:
         jetstream = False
     version = str(wire.nc.connected_server_version).rpartition("v")[2].rstrip(">")
