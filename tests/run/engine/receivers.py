@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import socketserver
 import threading
@@ -44,6 +45,8 @@ class _Web(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers.get("Content-Encoding") == "gzip":
+            raw = gzip.decompress(raw)
         self.server.posted.append((dict(self.headers), json.loads(raw)))
         self._answer(b"")
 

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+import zstandard
 
 from chapiteau.run.logic.messages import LogLine, LogQuery
 from tests.support import as_root, wait_for
@@ -34,6 +35,12 @@ COUNTER = """
 """
 
 
+PLAIN = {
+    ".gz": gzip.decompress,
+    ".zst": lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+}
+
+
 def log_files(folder: Path) -> list[Path]:
     """Oldest first."""
 
@@ -47,13 +54,13 @@ def log_files(folder: Path) -> list[Path]:
 def numbers(folder: Path) -> list[int]:
     found = []
     for path in log_files(folder):
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        data = PLAIN.get(path.suffix, bytes)(path.read_bytes())
         assert data.endswith(b"\n") or not data, f"{path.name} ends in the middle of a line"
         found += [int(line.split()[1]) for line in data.splitlines()]
     return found
 
 
-@pytest.mark.parametrize("compress", ["none", "gzip"])
+@pytest.mark.parametrize("compress", ["none", "gzip", "zstd"])
 def test_rotation_loses_and_tears_no_line(project: New, compress: str) -> None:
     p = project(f"""
         [log]
@@ -70,8 +77,8 @@ def test_rotation_loses_and_tears_no_line(project: New, compress: str) -> None:
     folder = p.folder / ".chapiteau" / "log" / "w"
     # "done" comes by another pipe: it may be heard before the last lines are in their file.
     wait_for(lambda: b"line 029999" in (folder / "1.stdout.log").read_bytes())
-    if compress == "gzip":
-        wait_for(lambda: all(p.suffix == ".gz" for p in folder.glob("*.log.*")))
+    if compress != "none":
+        wait_for(lambda: all(p.suffix in PLAIN for p in folder.glob("*.log.*")))
     assert len(log_files(folder)) > 5
     assert numbers(folder) == list(range(30000))
 

@@ -10,7 +10,7 @@ when it fails, it is started again after a while, and `chapiteau status` shows w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -21,7 +21,8 @@ from chapiteau.core.secret import Secret
 from chapiteau.plumbing.secretfile import read_secret_file
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logic.messages import LogLine, Outcome
+from chapiteau.run.logic.plugins.naming import fits
 from chapiteau.run.logic.plugins.settings import NoSettings
 from chapiteau.run.logic.spec import SecretRef
 from chapiteau.run.logic.status import SupervisorStatus
@@ -52,7 +53,7 @@ class Surroundings:
 
 
 class Plugin:
-    """Subclass it, and override what you need of started, stopped, on_event and on_lost.
+    """Subclass it, and override what you need of started, stopped, on_event, on_lost and on_lines.
 
     `Options` is a frozen dataclass whose fields are made with `chapiteau.core.fields.setting`:
     [plugin.NAME.options] is read into `self.options`, and a typo in it is an error at
@@ -88,6 +89,17 @@ class Plugin:
         """It was so slow that this many events were dropped for it."""
         await self.say(f"was too slow: {count} events were lost")
 
+    def wants(self, service: str) -> bool:
+        """(with on_lines) Whether it wants the output of this service."""
+        return True
+
+    async def on_lines(self, lines: list[LogLine]) -> None:
+        """New lines of output, at most 1,000. The next ones wait, in their files, until this ends.
+
+        Override it to have every line: those of the time in which the plugin was down come too.
+        After a crash those of the last call come again.
+        """
+
     # ── to use ──────────────────────────────────────────────────────────────────────────────
     def every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         """Call `work` every so many seconds, the first time after as many."""
@@ -99,6 +111,11 @@ class Plugin:
             await asyncio.sleep(max(0.0, next_time - self.clock.now()))
             await work()
             next_time = max(next_time + seconds, self.clock.now())
+
+    @staticmethod
+    def fits(service: str, globs: Iterable[str]) -> bool:
+        """Whether a service is named by one of these globs."""
+        return fits(service, globs)
 
     async def command(self, verb: str, service: str, **options: Any) -> Outcome:
         """start, stop, restart, reload, scale or signal; a failure is an Outcome too."""

@@ -19,6 +19,7 @@ from chapiteau.run.engine.config import Config
 from chapiteau.run.engine.identity import access_of
 from chapiteau.run.engine.machine.cgroups import find_cgroups
 from chapiteau.run.engine.machine.portholder import holder_of
+from chapiteau.run.engine.output.packing import has_zstd
 from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.engine.spawner import account_of, ids_of, look_up, read_env_file
 from chapiteau.run.errors import SpawnError
@@ -103,6 +104,9 @@ def look_at_project(config: Config) -> Iterator[Finding]:
     yield _answers(config)
     yield from _space(config)
     yield _catch("roles", lambda: access_of(config.spec.project))
+    used = [config.spec.log, *(s.log for s in config.spec.service.values() if s.log)]
+    if any(log.compress == "zstd" for log in used) and not has_zstd():
+        yield _note("zstd is not installed: logs are gzipped", "pip install 'chapiteau[compress]'")
     keeper = living_holder(config.run_dir / "lock")
     for name, wanted in config.spec.socket.items():
         yield _socket(name, wanted, config.path.parent, keeper=keeper)

@@ -170,7 +170,9 @@ class Logs:
     max_age: Duration = setting(0.0, help="Rotate when a file is this old; 0 is never.")
     keep: int = setting(5, help="Rotated files to keep.", low=0)
     max_total: Size = setting(0, help="Delete the oldest above this total; 0 is no cap.")
-    compress: Literal["none", "gzip"] = setting("none", help="Compress rotated files.")
+    compress: Literal["none", "gzip", "zstd"] = setting(
+        "none", help="Compress rotated files; zstd needs chapiteau[compress]."
+    )
     rate: Size = setting(
         0, help="Bytes per second and process that are kept; more are dropped and counted. 0: all."
     )

@@ -13,17 +13,20 @@ from typing import Any, Final
 
 from chapiteau.run.logic.plugins.settings import Mail
 
-__all__ = ["DeliveryError", "post_json", "send_mail"]
+__all__ = ["DeliveryError", "post", "post_json", "send_mail"]
 
+_LOOKED_AT: Final = 64 << 10  # bytes of an answer
+_LONGEST_WAIT: Final = 300.0  # seconds that a Retry-After may ask for
 _TRY_AGAIN: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class DeliveryError(Exception):
     """It could not be delivered; `lasting` when trying again would not help."""
 
-    def __init__(self, what: str, *, lasting: bool = False) -> None:
+    def __init__(self, what: str, *, lasting: bool = False, again_in: float = 0.0) -> None:
         super().__init__(what)
         self.lasting = lasting
+        self.again_in = again_in  # seconds, when the other side said so (Retry-After)
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -35,19 +38,24 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
 def post_json(url: str, body: Mapping[str, Any], headers: Mapping[str, str], limit: float) -> None:
     """POST it. Raises DeliveryError."""
+    post(url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}, limit)
+
+
+def post(url: str, data: bytes, headers: Mapping[str, str], limit: float) -> bytes:
+    """POST it; the first 64 KiB of the answer. Raises DeliveryError."""
     request = urllib.request.Request(  # noqa: S310 — http(s), by the rules of the configuration
-        url,
-        data=json.dumps(body).encode(),
-        headers={"Content-Type": "application/json", "User-Agent": "chapiteau", **headers},
-        method="POST",
+        url, data=data, headers={"User-Agent": "chapiteau", **headers}, method="POST"
     )
     try:
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=limit):
-            return
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=limit) as answer:
+            return bytes(answer.read(_LOOKED_AT))
     except urllib.error.HTTPError as exc:
         with exc:
             lasting = exc.code not in _TRY_AGAIN
-            raise DeliveryError(f"{_host(url)} answered {exc.code}", lasting=lasting) from None
+            wait = exc.headers.get("Retry-After", "")
+            again = min(float(wait), _LONGEST_WAIT) if wait.isdecimal() else 0.0
+            what = f"{_host(url)} answered {exc.code}"
+            raise DeliveryError(what, lasting=lasting, again_in=again) from None
     except (OSError, http.client.HTTPException, ValueError) as exc:
         why = str(getattr(exc, "reason", "")) or str(exc) or type(exc).__name__
         raise DeliveryError(f"{_host(url)}: {why}") from None

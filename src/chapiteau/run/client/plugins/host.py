@@ -19,6 +19,7 @@ from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.client.plugin import Plugin, Surroundings
 from chapiteau.run.client.plugins.finding import find_plugin, read_options
+from chapiteau.run.client.plugins.lines import LineFiles, multiline_of
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.messages import Lost
 from chapiteau.run.logic.spec import Plugin as PluginSpec
@@ -26,6 +27,8 @@ from chapiteau.run.logic.spec import Plugin as PluginSpec
 __all__ = ["run_plugin"]
 
 _LAST_WORDS: Final = 5.0  # seconds for `stopped`
+_LINES_EVERY: Final = 0.25  # seconds between two looks at the log files
+_CONFIG_EVERY: Final = 10.0  # seconds between two looks at what joins lines
 _NOTE_EVERY: Final = 1.0  # seconds between two notes of how far a plugin has heard
 
 
@@ -112,6 +115,8 @@ class _Host:
         begun.result()
         _tell_ready()
         self.start(self._listen(plugin))
+        if type(plugin).on_lines is not Plugin.on_lines:
+            self.start(self._read_lines(plugin))
         try:
             await self._over
         finally:
@@ -130,6 +135,33 @@ class _Host:
             if plugin.catches_up and self.clock.now() - self._noted_at > _NOTE_EVERY:
                 self._write_note()
         self._end()
+
+    async def _read_lines(self, plugin: Plugin) -> None:
+        """Every line of output, from the log files."""
+        config: dict[str, Any] = {}
+        lost: list[str] = []
+        files = LineFiles(
+            folder=self._run_dir / "log",
+            note=self._run_dir / "plugins" / f"{self._name}.lines",
+            clock=self.clock,
+            wanted=lambda service: service != self._name and plugin.wants(service),
+            multiline=lambda service: multiline_of(config, service),
+            missed=lost.append,
+        )
+        files.begin()
+        asked = -_CONFIG_EVERY
+        while True:
+            if self.clock.now() - asked >= _CONFIG_EVERY:
+                asked = self.clock.now()
+                with contextlib.suppress(NotRunningError):
+                    config = await self._client.config()
+            if lines := files.read():
+                await plugin.on_lines(lines)
+            files.keep()
+            while lost:
+                await plugin.say(f"output of {lost.pop()} was deleted before it could be read")
+            if not lines:
+                await asyncio.sleep(_LINES_EVERY)
 
     async def _items(self) -> AsyncIterator[Any]:
         """Events, over as many brains as there come, until the keeper has gone too."""

@@ -1,21 +1,23 @@
 """When a log file is full or old, and how it makes room: FILE → FILE.1 → FILE.2 …"""
 
 import contextlib
-import gzip
 import os
-import shutil
 import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
+from chapiteau.run.engine.output.packing import (
+    SUFFIXES,
+    names,
+    numbered,
+    numbered_files,
+    pack,
+)
 from chapiteau.run.logic.spec import Logs
 
 __all__ = ["Rotation"]
 
 _POSTPONE = 10.0
 _LEAST = 1 << 16
-_names = threading.Lock()  # numbers change under it, so that a file is what its name says
 
 
 class Rotation:
@@ -50,11 +52,11 @@ class Rotation:
             with draft.open("wb") as stream:
                 stream.write(begun)
             self._shift(path)
-            path.rename(_numbered(path, 1))
+            path.rename(numbered(path, 1))
             try:
                 draft.rename(path)
             except OSError:
-                _numbered(path, 1).rename(path)
+                numbered(path, 1).rename(path)
                 raise
         except OSError:
             with contextlib.suppress(OSError):
@@ -71,62 +73,24 @@ class Rotation:
         return max(_LEAST, self._rule.max_size - size)
 
     def _shift(self, path: Path) -> None:
-        with _names:
+        with names:
             for number in range(self._rule.keep, 0, -1):
-                for suffix in ("", ".gz"):
+                for suffix in SUFFIXES:
                     old = path.with_name(f"{path.name}.{number}{suffix}")
                     if old.exists():
                         old.rename(path.with_name(f"{path.name}.{number + 1}{suffix}"))
 
     def _tidy(self, path: Path) -> None:
         total = 0
-        with _names:
-            for number, old in _numbered_files(path, self._rule.keep + 1):
+        with names:
+            for number, old in numbered_files(path, self._rule.keep + 1):
                 total += old.stat().st_size
                 over = self._rule.max_total and total > self._rule.max_total
                 if number > self._rule.keep or over:
                     old.unlink()
-        if self._rule.compress == "gzip" and (self._packer is None or not self._packer.is_alive()):
-            # zlib lets go of the interpreter: the loop keeps moving output meanwhile.
-            self._packer = threading.Thread(target=_pack, args=(path, self._rule.keep), daemon=True)
+        packs = self._rule.compress != "none"
+        if packs and (self._packer is None or not self._packer.is_alive()):
+            # The compressors let go of the interpreter: the loop keeps moving output meanwhile.
+            words = (path, self._rule.keep, self._rule.compress)
+            self._packer = threading.Thread(target=pack, args=words, daemon=True)
             self._packer.start()
-
-
-def _numbered(path: Path, number: int) -> Path:
-    return path.with_name(f"{path.name}.{number}")
-
-
-def _numbered_files(path: Path, most: int) -> Iterator[tuple[int, Path]]:
-    for number in range(1, most + 1):
-        for suffix in ("", ".gz"):
-            old = path.with_name(f"{path.name}.{number}{suffix}")
-            if old.exists():
-                yield number, old
-
-
-def _pack(path: Path, keep: int) -> None:
-    """Compress every rotated file that is not, oldest first, until there is none."""
-    with contextlib.suppress(OSError):
-        while True:
-            with _names:
-                plain = [old for _, old in _numbered_files(path, keep) if old.suffix != ".gz"]
-                source = plain[-1].open("rb") if plain else None
-            if source is None:
-                return
-            with source:
-                _pack_one(path, keep, source)
-
-
-def _pack_one(path: Path, keep: int, source: BinaryIO) -> None:
-    """The file may get another number meanwhile: it is found again by its inode."""
-    inode = os.fstat(source.fileno()).st_ino
-    draft = path.with_name(f"{path.name}.{inode}.gz.tmp")
-    with gzip.open(draft, "wb", compresslevel=6) as target:
-        shutil.copyfileobj(source, target, 1 << 20)
-    with _names:
-        for _, old in _numbered_files(path, keep):
-            if old.stat().st_ino == inode:
-                draft.rename(old.with_name(old.name + ".gz"))
-                old.unlink()
-                return
-        draft.unlink()  # it was too old to be kept

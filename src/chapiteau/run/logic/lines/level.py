@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-__all__ = ["at_least", "level_of"]
+__all__ = ["at_least", "is_level", "level_of"]
 
 _RANK: Final = {
     "trace": 0, "debug": 10, "info": 20, "notice": 25, "warning": 30, "warn": 30,
@@ -24,3 +24,8 @@ def level_of(text: str) -> str:
 def at_least(text: str, level: str) -> bool:
     """Whether the line's level is this or graver; lines without a level count as info."""
     return _RANK.get(level_of(text), 20) >= _RANK.get(level.lower(), 0)
+
+
+def is_level(word: str) -> bool:
+    """Whether the word names a level."""
+    return word.lower() in _RANK

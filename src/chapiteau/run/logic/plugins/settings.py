@@ -14,6 +14,7 @@ __all__ = [
     "HttpObserver",
     "Mail",
     "NoSettings",
+    "Otlp",
     "Reloader",
     "Resources",
     "Shipped",
@@ -86,6 +87,26 @@ class Statsd:
     prefix: str = setting("", help="First part of every name. Default: chapiteau.PROJECT.")
     interval: Duration = setting("10s", help="Time between two rounds of gauges.")
     services: tuple[str, ...] = setting(("*",), help="Names or globs of the services it tells of.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Otlp:
+    """Sends the output of services to a collector of OpenTelemetry, by OTLP/HTTP (JSON)."""
+
+    url: str = setting(
+        "http://127.0.0.1:4318/v1/logs", help="Where the collector takes logs: http:// or https://"
+    )
+    headers: dict[str, str | SecretRef] = setting(
+        factory=dict, help="More request headers; a value may be a secret."
+    )
+    services: tuple[str, ...] = setting(("*",), help="Names or globs of the services it sends.")
+    level: str = setting("", help="Only lines of this level or graver, where one can be seen.")
+    attributes: dict[str, str] = setting(
+        factory=dict,
+        help="More attributes of every resource.",
+        example='options.attributes = { "deployment.environment.name" = "production" }',
+    )
+    timeout: Duration = setting("10s", help="One request may take this long.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +222,7 @@ SHIPPED: Final[dict[str, Shipped]] = {
     "resources": Shipped(f"{_HERE}.resources:ResourceWatcher", Resources),
     "http": Shipped(f"{_HERE}.http:UrlObserver", HttpObserver),
     "statsd": Shipped(f"{_HERE}.statsd:StatsdEmitter", Statsd),
+    "otlp": Shipped(f"{_HERE}.otlp:LogExporter", Otlp),
     "reloader": Shipped(f"{_HERE}.reloader:CommandReloader", Reloader),
     "watchdog": Shipped(f"{_HERE}.watchdog:HeartbeatWatchdog", Watchdog),
     "alerts": Shipped(f"{_HERE}.alerts:Notifier", Alerts),

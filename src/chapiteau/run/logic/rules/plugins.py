@@ -1,16 +1,18 @@
 """What [plugin.NAME] must not say."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from chapiteau.core.fields import Path, read
+from chapiteau.run.logic.lines.level import is_level
 from chapiteau.run.logic.plugins.settings import (
     SHIPPED,
     Alerts,
     Circus,
     HttpObserver,
+    Otlp,
     Resources,
     Watchdog,
 )
@@ -45,20 +47,31 @@ def plugin_rules(plugins: Mapping[str, Plugin], services: Collection[str]) -> It
 
 
 def _of(options: object, here: Path) -> Iterator[Broken]:
-    if isinstance(options, Resources):
-        if not (options.max_cpu or options.min_cpu or options.max_memory or options.min_memory):
-            yield Broken(here, "has no bound", "set max_cpu, max_memory, min_cpu or min_memory")
-    elif isinstance(options, HttpObserver):
-        if not _is_web(options.url):
-            yield Broken((*here, "url"), f"{options.url!r} is not an http:// or https:// address")
-        if options.action != "alert" and not options.service:
-            yield Broken((*here, "service"), f"must be given: what shall {options.action}?")
-    elif isinstance(options, Watchdog):
-        yield from _watchdog(options, here)
-    elif isinstance(options, Alerts):
-        yield from _alerts(options, here)
-    elif isinstance(options, Circus):
-        yield from _circus(options, here)
+    rule = _RULES.get(type(options))
+    if rule is not None:
+        yield from rule(options, here)
+
+
+def _resources(options: Resources, here: Path) -> Iterator[Broken]:
+    if not (options.max_cpu or options.min_cpu or options.max_memory or options.min_memory):
+        yield Broken(here, "has no bound", "set max_cpu, max_memory, min_cpu or min_memory")
+
+
+def _http(options: HttpObserver, here: Path) -> Iterator[Broken]:
+    yield from _web((*here, "url"), options.url)
+    if options.action != "alert" and not options.service:
+        yield Broken((*here, "service"), f"must be given: what shall {options.action}?")
+
+
+def _otlp(options: Otlp, here: Path) -> Iterator[Broken]:
+    yield from _web((*here, "url"), options.url)
+    if options.level and not is_level(options.level):
+        yield Broken((*here, "level"), f"{options.level!r} is no level", "debug, info, warning …")
+
+
+def _web(place: Path, url: str) -> Iterator[Broken]:
+    if not _is_web(url):
+        yield Broken(place, f"{url!r} is not an http:// or https:// address")
 
 
 def _is_web(url: str) -> bool:
@@ -114,3 +127,13 @@ def _circus(options: Circus, here: Path) -> Iterator[Broken]:
         elif not options.allow_tcp:
             hint = "use ipc://, or set allow_tcp = true: every user of this machine may command"
             yield Broken((*here, key), "tcp has no owner and no password", hint)
+
+
+_RULES: Final[Mapping[type[Any], Callable[[Any, Path], Iterator[Broken]]]] = {
+    Resources: _resources,
+    HttpObserver: _http,
+    Otlp: _otlp,
+    Watchdog: _watchdog,
+    Alerts: _alerts,
+    Circus: _circus,
+}
