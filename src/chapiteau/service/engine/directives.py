@@ -130,7 +130,7 @@ def _add_one(config: Any, application: Application, service: Service, version: s
     def register() -> None:
         application.plans[route] = application.plan(service, full, version)
         for name in (version,) if version else tuple(application.documents):
-            application.documents[name].add(service, full)
+            application.documents[name].add(service, full, shared=not version)
 
     config.action(
         ("chapiteau service", service.name, version),

@@ -19,6 +19,7 @@ from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.jobs import Job, JobState
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.related import Link
 
 __all__ = ["JobRecord", "JobStore", "Jobs", "MemoryJobs", "SqliteJobs", "job_services"]
 
@@ -234,7 +235,8 @@ def job_services(path: str, jobs: Jobs) -> tuple[Service, Service]:
         return Reply(record.status, [*record.headers, ("Cache-Control", "no-store")], record.body)
 
     raises = (NoSuchJobError,)
-    status.add("GET", get_job, tags=("jobs",), raises=raises, unknown_query="ignore")
+    links = {"answer": Link(get_job_answer, job_id="$response.body#/id")}
+    status.add("GET", get_job, tags=("jobs",), raises=raises, unknown_query="ignore", links=links)
     answer.add(
         "GET", get_job_answer, tags=("jobs",), raises=(*raises, JobNotDoneError),
         unknown_query="ignore",

@@ -44,9 +44,18 @@ class Parameter:
     @property
     def has_float(self) -> bool:
         """Whether a number may be meant, for which "nan" must not pass."""
+        return any(kind is float for kind in self._kinds())
+
+    @property
+    def has_null(self) -> bool:
+        """Whether nothing may be meant, for which "null" must not pass: it is left out instead."""
+        kinds = self._kinds()
+        return type(None) in kinds and str not in kinds
+
+    def _kinds(self) -> list[Any]:
         kinds = _parts(self.type)
-        inner = [arg for k in kinds for arg in typing.get_args(k)]
-        return any(k is float for kind in [*kinds, *inner] for k in _parts(kind))
+        inner = [arg for k in kinds for arg in typing.get_args(k) if not isinstance(arg, str)]
+        return [k for kind in [*kinds, *inner] for k in _parts(kind)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,14 +26,15 @@ class MisplacedError(ValueError):
 class _Slot:
     """Where a parameter's text goes: into the arguments, or into a group of them."""
 
-    __slots__ = ("group", "key", "many", "numeric", "plain")
+    __slots__ = ("group", "key", "many", "nullable", "numeric", "plain")
 
     def __init__(self, parameter: Parameter) -> None:
         self.group = parameter.argument if parameter.field else None
         self.key = parameter.field or parameter.argument
         self.many = parameter.many
         self.numeric = parameter.has_float
-        self.plain = not (self.group or self.many or self.numeric)
+        self.nullable = parameter.has_null
+        self.plain = not (self.group or self.many or self.numeric or self.nullable)
 
     def put(self, raw: Raw, value: str) -> bool:
         """False when the value can't go there: a second one, or "nan" for a number."""
@@ -41,6 +42,8 @@ class _Slot:
         if self.numeric and value.strip("+-")[:1].isalpha():
             # msgspec would take "nan" and "inf" for floats; no JSON number is either of them.
             value = "\x00"
+        elif self.nullable and value.lower() == "null":
+            value = "\x00"  # msgspec would take it for None
         if self.many:
             into.setdefault(self.key, []).append(value)
         elif self.key in into:

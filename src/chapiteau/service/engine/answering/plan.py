@@ -47,6 +47,7 @@ Environ = dict[str, Any]
 Run = Callable[[Environ, Any, list[str]], Any]
 Once = Callable[[str, str, Callable[[], Any]], Any]
 Gate = Callable[[RateLimit, str, Any], list[tuple[str, str]]]
+LONGEST_KEY: Final = 255
 IDENTITY_KEY: Final = "chapiteau.identity"
 _FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -175,6 +176,12 @@ class OperationPlan:
         mark = blake2b("\n".join(parts).encode() + b"\n" + body, digest_size=16).hexdigest()
         who = blake2b(caller.encode(), digest_size=8).hexdigest()
         given = environ["HTTP_IDEMPOTENCY_KEY"]
+        if not 0 < len(given) <= LONGEST_KEY:
+            words = f"must have 1 to {LONGEST_KEY} characters"
+            found = Detail(
+                place="header", pointer="/Idempotency-Key", code="length", detail=words
+            )
+            raise InvalidRequestError([found])
         key = f"{who} {self.operation.method} {self.operation.path} {given}"
         return once(key, mark, lambda: self._run(environ, request, captures))
 

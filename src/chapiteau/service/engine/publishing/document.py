@@ -52,7 +52,7 @@ class ApiDocument:
         self._info = dataclasses.replace(info, version=self._version) if self._version else info
         self._built.clear()
 
-    def add(self, service: Service, path: str) -> None:
+    def add(self, service: Service, path: str, *, shared: bool = False) -> None:
         """Note a service under its full path (with route prefix)."""
         self._built.clear()
         self._services.append(
@@ -61,6 +61,7 @@ class ApiDocument:
                 path=path,
                 description=service.description,
                 operations=tuple(service.operations.values()),
+                shared=shared,
             )
         )
 

@@ -80,7 +80,7 @@ def request_headers(op: Operation) -> list[Json]:
 
     if op.options.idempotent:
         words = "Sent again with the same key, the request is not done again."
-        add("Idempotency-Key", words, maxLength=255)
+        add("Idempotency-Key", words, minLength=1, maxLength=255)
     if op.precondition_argument is not None:
         words = "ETag of the version that is meant to change, or *."
         add("If-Match", words, required=op.options.if_match == "required")

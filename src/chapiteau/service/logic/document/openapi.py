@@ -13,7 +13,7 @@ from chapiteau.service.logic.document.answers import (
 )
 from chapiteau.service.logic.document.errors import ErrorFormat, error_content, error_type
 from chapiteau.service.logic.document.ids import Ids
-from chapiteau.service.logic.document.schemas import Schemas, inlined, without_null
+from chapiteau.service.logic.document.schemas import Schemas, in_path, inlined, without_null
 from chapiteau.service.logic.jobs import Job
 from chapiteau.service.logic.kinds.models import Mode, plain
 from chapiteau.service.logic.operation import (
@@ -53,6 +53,7 @@ class Described:
     path: str
     description: str
     operations: tuple[Operation, ...]
+    shared: bool = False  # the same in all versions: nobody needs to name one
 
 
 def openapi_document(
@@ -96,6 +97,8 @@ class _Writer:
             for service, op in self.shown
             for name, one in op.options.callbacks.items()
         }
+        jobs = (op for _, op in self.shown if op.answer is Job)
+        self.job = next(jobs, None)
         self.schemas = Schemas(self._kinds())
         self.ids = Ids([*self.shown, *self.webhooks, *self.callbacks.values()])
         self.errors = error_content(info.errors)
@@ -155,7 +158,7 @@ class _Writer:
         if op.options.deprecated or op.options.sunset:
             made["deprecated"] = True
         parameters = [self._parameter(service, op, p) for p in op.parameters]
-        parameters += request_headers(op) + self._version_parameter()
+        parameters += request_headers(op) + self._version_parameter(service)
         if parameters:
             made["parameters"] = parameters
         if op.body is not None:
@@ -193,18 +196,20 @@ class _Writer:
     def _callback(self, key: tuple[str, str, str], one: Callback) -> Json:
         return {one.method.lower(): self._sent(*self.callbacks[key])}
 
-    def _version_parameter(self) -> list[Json]:
+    def _version_parameter(self, service: Described) -> list[Json]:
         """The header that names this version, when that is how it is named."""
-        if self.versions is None or self.versions.by != "header":
+        if self.versions is None or self.versions.by != "header" or service.shared:
             return []
         made: Json = {"name": self.versions.header, "in": "header"}
         made["description"] = "The version of the API that is meant."
-        if self.version != self.versions.default:
+        if self.versions.required or self.version != self.versions.default:
             made["required"] = True
         return [{**made, "schema": {"type": "string", "enum": [self.version]}}]
 
-    def _media(self, media: str) -> str:
-        return self.versions.media(media, self.version) if self.versions else media
+    def _media(self, service: Described, media: str) -> str:
+        if self.versions is None or service.shared:
+            return media
+        return self.versions.media(media, self.version)
 
     def _parameter(self, service: Described, op: Operation, p: Parameter) -> Json:
         key = (service.name, service.path, op.method, p.marker.place, p.wire)
@@ -224,6 +229,8 @@ class _Writer:
             made["style"], made["explode"] = "form", p.marker.place in ("query", "cookie")
             if p.marker.place in ("header", "path"):
                 made["style"] = "simple"
+        if p.marker.place == "path" and schema.get("type") == "string":
+            in_path(schema)
         if p.marker.example is not None:
             made["example"] = plain(p.marker.example, p.type)
         return made
@@ -235,20 +242,29 @@ class _Writer:
         if body.type is bytes:
             own = op.options.consumes
             media = ("application/octet-stream",) if own == ("application/json",) else own
-            made["content"] = {self._media(one): {} for one in media}
+            made["content"] = {self._media(service, one): {} for one in media}
         else:
             content = {"schema": self.schemas[service.name, service.path, op.method, "body"]}
             if body.marker.example is not None:
                 content["example"] = plain(body.marker.example, body.type)
-            made["content"] = {self._media(media): content for media in op.options.consumes}
-        made["required"] = body.required
+            made["content"] = {
+                self._media(service, media): content for media in op.options.consumes
+            }
+        # No bytes are bytes too: nobody can tell an empty body from none.
+        made["required"] = body.required and body.type is not bytes
         return made
 
     def _responses(self, service: Described, op: Operation) -> Json:
         usual = {str(op.status): self._good(service, op, answer_headers(op))}
         if op.options.later == "always":
             usual = {}
-        return {**usual, **further_answers(op), **bad_answers(op, self.errors)}
+        further = further_answers(op)
+        if op.options.later and self.job is not None:
+            told = {"operationId": self.ids.of(self.job)}
+            further["202"]["links"] = {
+                "job": {**told, "parameters": {"job_id": "$response.body#/id"}}
+            }
+        return {**usual, **further, **bad_answers(op, self.errors)}
 
     def _good(self, service: Described, op: Operation, headers: Json) -> Json:
         good: Json = {"description": phrase(op.status)}
@@ -261,7 +277,7 @@ class _Writer:
                 content = {} if _is_raw(op, media) else {"schema": inlined(schema, media)}
                 if op.options.example is not None and "json" in media:
                     content["example"] = plain(op.options.example, op.answer)
-                good["content"][self._media(media)] = content
+                good["content"][self._media(service, media)] = content
         elif op.raw_media:
             good["content"] = {media: {} for media in op.offers}
         if op.options.links:

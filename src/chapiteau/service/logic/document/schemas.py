@@ -8,7 +8,7 @@ import msgspec
 from chapiteau.service.logic.kinds.models import Mode, is_pydantic, model_schemas
 from chapiteau.service.logic.upload import Upload
 
-__all__ = ["REF", "Schemas", "inlined", "without_null"]
+__all__ = ["REF", "Schemas", "in_path", "inlined", "without_null"]
 
 REF: Final = "#/components/schemas/{name}"
 Key = tuple[Any, ...]
@@ -63,6 +63,12 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
         return dict(schema)
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
     return {**parts[0], **rest} if len(parts) == 1 else {**rest, "anyOf": parts}
+
+
+def in_path(schema: dict[str, Any]) -> None:
+    """Say of a text in a path that it has no control characters, and is not empty."""
+    if not schema.keys() & {"pattern", "format", "enum", "const"}:
+        schema["pattern"] = r"^[^\u0000-\u001f\u007f-\u009f]+$"
 
 
 def inlined(schema: dict[str, Any], media: str) -> dict[str, Any]:

@@ -30,7 +30,8 @@ class Versions:
 
     `by="path"` puts `/v1` or `/v2` before every path; `by="header"` reads `API-Version: 2`;
     `by="media"` reads `Accept: application/json; version=2`. A request that names none gets
-    `default`, which is the first: old clients stay with what they know. Raises DeclarationError.
+    `default`, which is the first: old clients stay with what they know; with `required` it is
+    refused. Raises DeclarationError.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Versions:
         *names: str,
         by: Literal["path", "header", "media"] = "path",
         default: str = "",
+        required: bool = False,
         header: str = "API-Version",
         prefix: str = "v",
     ) -> None:
@@ -54,6 +56,7 @@ class Versions:
             )
         self.names = names
         self.by = by
+        self.required = required
         self.default = default or names[0]
         self.header = header
         self._variable = "HTTP_" + header.upper().replace("-", "_")
@@ -73,13 +76,23 @@ class Versions:
         """
         if self.by == "header":
             given = environ.get(self._variable)
-            return self.default if given is None else self._known([str(given).strip()])
+            return self._unsaid() if given is None else self._known([str(given).strip()])
         if "HTTP_ACCEPT" not in environ and "CONTENT_TYPE" not in environ:
-            return self.default
+            return self._unsaid()
         named = _named(str(environ.get("HTTP_ACCEPT", "")))
         if not named and (sent := parameter_of(str(environ.get("CONTENT_TYPE", "")), "version")):
             named = [sent]
-        return self._known(named) if named else self.default
+        return self._known(named) if named else self._unsaid()
+
+    def _unsaid(self) -> str:
+        if self.required:
+            way = (
+                f"{self.header}: " if self.by == "header" else "Accept: application/json; version="
+            )
+            raise UnknownVersionError(
+                f"say which version is meant: {way}{self.names[-1]}", headers={"Vary": self.vary}
+            )
+        return self.default
 
     def _known(self, named: Iterable[str]) -> str:
         """The first that there is, in the order of the client's liking."""
