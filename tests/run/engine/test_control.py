@@ -141,8 +141,14 @@ async def test_logs_are_filtered_by_service_and_regex(
     query = LogQuery(services=("web",), grep="500$")
     lines = [line async for line in AsyncClient(path).logs(query)]
     assert [line.text for line in lines if isinstance(line, LogLine)] == ["GET /b 500"]
+    lines = [line async for line in AsyncClient(path).logs(LogQuery(services=("work*",)))]
+    assert [line.text for line in lines if isinstance(line, LogLine)] == ["GET /c 500"]
     with pytest.raises(UsageError, match="regular expression"):
         [line async for line in AsyncClient(path).logs(LogQuery(grep="("))]
+    with pytest.raises(UsageError, match="none of trace, debug, info"):
+        [line async for line in AsyncClient(path).logs(LogQuery(level="loud"))]
+    with pytest.raises(NotFoundError, match="no service 'wep'"):
+        [line async for line in AsyncClient(path).logs(LogQuery(services=("wep",)))]
 
 
 async def test_a_command_goes_on_when_the_caller_hangs_up(tmp_path: Path) -> None:

@@ -36,15 +36,18 @@ _since = click.option(
 @click.option("--process", type=click.IntRange(0), default=0, help="Only this process.")
 @click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
 @click.option("--grep", default="", metavar="REGEX", help="Only lines in which this is found.")
-@click.option("--level", default="", help="Only lines of this level and above.")
+@click.option(
+    "--level", default="", help="Only lines of this level and above: debug, info, warning, error …"
+)
 @_since
 @config_option
 @as_json
 def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> None:
-    """Output of the services.
+    """Output of the services: all, or those that names and globs mean.
 
     \b
     chapiteau logs -f
+    chapiteau logs -f 'web*' --level warning
     chapiteau logs web -n 20 --grep 'HTTP/1.1" 5'
     chapiteau logs --since 10m --json worker
     """

@@ -22,7 +22,9 @@ from chapiteau.run.engine.api.streams import stream
 from chapiteau.run.engine.port import Port
 from chapiteau.run.logic.access import VERBS
 from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.lines.level import LEVELS, is_level
 from chapiteau.run.logic.messages import LogLine, LogQuery, Outcome
+from chapiteau.run.logic.selection import select
 
 __all__ = ["Handlers"]
 
@@ -157,8 +159,18 @@ class Handlers:
 
     async def logs(self, request: Request) -> Flow:
         """Output."""
-        lines = self._port.logs(_log_query(request))
+        lines = self._port.logs(_log_query(request, self._named(request)))
         return stream(request, lines, LogLine.to_dict, self._closing)
+
+    def _named(self, request: Request) -> tuple[str, ...]:
+        """The services that names and globs mean; none means all. Raises NotFoundError."""
+        wanted = request.query.get("service", [])
+        if not wanted:
+            return ()
+        status = self._port.status().services
+        own = {service.name for service in status if "plugin" in service.labels}
+        names = select(",".join(wanted), [service.name for service in status], own)
+        return tuple(names)
 
     async def stats(self, request: Request) -> Flow:
         """Figures."""
@@ -242,23 +254,26 @@ def _number(request: Request, name: str, default: int = 0) -> int:
     return int(text) if text else default
 
 
-def _log_query(request: Request) -> LogQuery:
+def _log_query(request: Request, services: tuple[str, ...]) -> LogQuery:
     grep = request.first("grep", "")
     try:
         re.compile(grep)
     except re.error as exc:
         raise UsageError(f"grep: {grep!r} is not a regular expression: {exc}") from None
+    level = request.first("level", "")
+    if level and not is_level(level):
+        raise UsageError(f"level: {level!r} is none of {', '.join(LEVELS)}")
     which = request.first("stream", "")
     if which not in {"", "stdout", "stderr"}:
         raise UsageError(f"stream: {which!r} is neither stdout nor stderr")
     return LogQuery(
-        services=tuple(request.query.get("service", [])),
+        services=services,
         process=_number(request, "process"),
         stream=which,
         last=_number(request, "last", 100),
         follow=_flag(request, "follow"),
         grep=grep,
-        level=request.first("level", ""),
+        level=level,
         since=_seconds(request.first("since", "0")),
         after=dict(map(_place, request.query.get("after", []))),
     )

@@ -3,8 +3,9 @@
 import re
 from typing import Final
 
-__all__ = ["at_least", "is_level", "level_of"]
+__all__ = ["LEVELS", "at_least", "is_level", "level_of"]
 
+LEVELS: Final = ("trace", "debug", "info", "notice", "warning", "error", "critical")
 _RANK: Final = {
     "trace": 0, "debug": 10, "info": 20, "notice": 25, "warning": 30, "warn": 30,
     "error": 40, "err": 40, "critical": 50, "fatal": 50, "panic": 50, "emerg": 50,
