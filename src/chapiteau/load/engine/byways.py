@@ -1,7 +1,8 @@
 """What is not the usual way of a request: cookies, redirects, failures (see hot/lane.py)."""
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
 
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.hot.prepared import Prepared
@@ -10,8 +11,11 @@ from chapiteau.load.engine.http.client import Client, Options
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.http1 import Headers
+from chapiteau.load.logic.tally import Row
 
 __all__ = ["Byways"]
+
+T = TypeVar("T")
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _CONTENT: Final = ("content-type", "content-encoding", "content-language")
@@ -48,7 +52,11 @@ class Byways:
 
     def failed(self, prepared: Prepared, intended: float, error: BaseException) -> None:
         """No answer: it counts as bad, and the time waited for it is its latency."""
-        row, now = prepared.row, self._now()
+        self.count_failure(prepared.row, intended, error)
+
+    def count_failure(self, row: Row, intended: float, error: BaseException) -> None:
+        """The same for anything that has a row."""
+        now = self._now()
         if isinstance(error, ExchangeError):
             kind = error.kind
             self._tally.sample(f"{row.name}: {kind}", error.what)
@@ -109,6 +117,58 @@ class Byways:
         )
         self.failed(prepared, intended, endless)
         raise endless
+
+    # ── for what is no HTTP request: streams, and protocols of one's own ──────────────────────
+    @property
+    def now(self) -> Callable[[], float]:
+        """The engine's clock."""
+        return self._now
+
+    def opening(
+        self, url: str, fields: dict[str, str], kind: str, name: str, timeout: float | None
+    ) -> Prepared:
+        """The request that opens a stream; its row is `name`, or kind and path."""
+        address = urls.parse(urls.join(self._client.base, url))
+        options: Options = {
+            "headers": fields,
+            "name": name or urls.row_name(kind, address.path),
+        }
+        if timeout is not None:
+            options["timeout"] = timeout
+        return self._client.prepare("GET", url, options)
+
+    async def timed(self, name: str, doing: Awaitable[T]) -> T:
+        """Wait, and count that as a request of this name. Raises what it raises."""
+        lane, row = self.lane, self._tally.row(name)
+        asked = self._now()
+        intended = asked - lane.lag
+        lane.lag = 0.0
+        lane.sent += 1
+        try:
+            made = await doing
+        except (ExchangeError, asyncio.CancelledError) as error:
+            self.count_failure(row, intended, error)
+            raise
+        ended = self._now()
+        row.latency[int(intended - self._tally.zero)].append(int((ended - intended) * _MILLION))
+        row.service.append(int((ended - asked) * _MILLION))
+        return made
+
+    async def within(self, seconds: float | None, doing: Awaitable[T], what: str) -> T:
+        """Wait so long at most. Raises ExchangeError ("timeout", `what`)."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await doing
+        except TimeoutError:
+            raise ExchangeError("timeout", what) from None
+
+    def counter(self, name: str) -> None:
+        """One more."""
+        self._tally.metric("counter", name, 1.0)
+
+    def trend(self, name: str, value: float) -> None:
+        """A value of a distribution."""
+        self._tally.metric("trend", name, value)
 
 
 def _content_fields(prepared: Prepared) -> dict[str, str]:

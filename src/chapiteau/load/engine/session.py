@@ -3,12 +3,16 @@
 import asyncio
 import random
 from collections.abc import Coroutine
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from chapiteau.load.engine.byways import Byways
 from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.http.client import Client, Options
 from chapiteau.load.logic.http.cookies import CookieJar
+
+if TYPE_CHECKING:
+    from chapiteau.load.engine.streams.events import EventStream
+    from chapiteau.load.engine.streams.websocket import WebSocket
 
 __all__ = ["Session"]
 
@@ -25,7 +29,8 @@ class Session:
     def __init__(
         self, client: Client, *, user: int = 0, seed: str = "", shared: Any = None
     ) -> None:
-        self.lane = Byways(client).lane
+        self._byways = Byways(client)
+        self.lane = self._byways.lane
         self._request = self.lane.request
         self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
@@ -76,6 +81,43 @@ class Session:
     def request(self, method: str, url: str, **options: Unpack[Options]) -> Answering:
         """Any method."""
         return self._request(method, url, options)
+
+    def websocket(
+        self,
+        url: str,
+        *,
+        protocols: tuple[str, ...] = (),
+        headers: dict[str, str] | None = None,
+        compress: bool = False,
+        name: str = "",
+        timeout: float | None = None,
+    ) -> "WebSocket":
+        """A WebSocket, to be opened by `async with`. `compress` offers permessage-deflate,
+        `timeout` bounds the handshake in seconds."""
+        from chapiteau.load.engine.streams.websocket import WebSocket
+
+        return WebSocket(
+            self._byways,
+            url,
+            protocols=protocols,
+            headers=headers or {},
+            compress=compress,
+            name=name,
+            timeout=timeout,
+        )
+
+    def events(
+        self,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        name: str = "",
+        timeout: float | None = None,
+    ) -> "EventStream":
+        """Server-sent events, to be opened by `async with`; `timeout` bounds the opening."""
+        from chapiteau.load.engine.streams.events import EventStream
+
+        return EventStream(self._byways, url, headers=headers or {}, name=name, timeout=timeout)
 
     # ── telling the report ────────────────────────────────────────────────────────────────────
     def check(self, good: object, label: str) -> bool:

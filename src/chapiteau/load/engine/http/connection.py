@@ -3,22 +3,41 @@
 import contextlib
 import errno
 import socket
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.hot.reactor import READ
-from chapiteau.load.engine.hot.wire import Starter
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.http.http1 import AnswerReader
 
 if TYPE_CHECKING:
     from chapiteau.load.engine.http.origin import Origin
 
-__all__ = ["Connection", "network_error"]
+__all__ = ["Channel", "Connection", "network_error"]
 
 _OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
 _BEFORE: Final = frozenset({"connecting", "TLS handshake"})  # a connection is of use
 _TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, asm-generic/socket.h
+
+
+class Channel(Protocol):
+    """What has a whole connection for itself: WebSocket, server-sent events, HTTP/2, your own."""
+
+    def opened(self) -> None:
+        """Bytes can be sent."""
+        ...
+
+    def take(self, data: bytes) -> None:
+        """Bytes have come."""
+        ...
+
+    def lost(self, error: ExchangeError) -> None:
+        """The connection is gone."""
+        ...
+
+    def overdue(self, now: float) -> None:
+        """A look at the clock, every 50 ms."""
+        ...
 
 
 class Connection:
@@ -27,11 +46,12 @@ class Connection:
     What happens for every request is the `wire`'s.
     """
 
-    __slots__ = ("_sock", "opened", "origin", "wire")
+    __slots__ = ("_sock", "channel", "opened", "origin", "wire")
 
     def __init__(self, origin: "Origin", sock: socket.socket) -> None:
         self.origin = origin
         self.opened = origin.now()
+        self.channel: Channel | None = None
         self._sock = sock
         self.wire = origin.kit.wire(
             self,
@@ -76,6 +96,10 @@ class Connection:
     def usable(self) -> None:
         """The way is open: send what waits for it."""
         wire = self.wire
+        if self.channel is not None:
+            wire.phase = "open"
+            self.channel.opened()
+            return
         wire.phase = "idle"
         exchange = wire.exchange
         if exchange is None:
@@ -87,15 +111,26 @@ class Connection:
         """Nothing is on its way: serve who waits, or wait for work."""
         self.origin.release(self)
 
-    @property
-    def seat(self) -> Starter:
-        """What starts a request on this connection."""
-        return self.wire.seat
-
     # ── in ────────────────────────────────────────────────────────────────────────────────────
+    def give_to(self, channel: Channel) -> None:
+        """From now on all bytes are the channel's."""
+        self.channel = channel
+        self.wire.plain = False
+
     def take(self, data: bytes) -> None:
-        """Bytes for a kind of connection that does not show the answer as it is."""
-        self.wire.feed(data)
+        """Bytes that are not an HTTP/1.1 answer as it is."""
+        self.deliver(data)
+
+    def deliver(self, data: bytes) -> None:
+        """Bytes as the service has sent them."""
+        if self.channel is not None:
+            self.channel.take(data)
+        else:
+            self.wire.feed(data)
+
+    def emit(self, data: bytes) -> None:
+        """Send bytes for the channel."""
+        self.wire.send(data)
 
     def ended(self) -> None:
         """The peer has closed its side."""
@@ -114,6 +149,8 @@ class Connection:
         again = exchange is not None and wire.served > 0 and exchange.twice and not wire.reading
         phase = wire.phase
         self.close()
+        if self.channel is not None:
+            self.channel.lost(network_error(exc, phase))
         if exchange is None:
             return
         exchange.carrier = None
@@ -130,6 +167,8 @@ class Connection:
         """End the exchange with this error, and the connection."""
         exchange = self.wire.exchange
         self.close()
+        if self.channel is not None:
+            self.channel.lost(error)
         if exchange is not None:
             exchange.carrier = None
             exchange.ended = self.origin.now()
@@ -137,16 +176,15 @@ class Connection:
 
     def overdue(self, now: float) -> None:
         """End what takes too long."""
-        exchange, phase = self.wire.exchange, self.wire.phase
-        if exchange is None:
-            return
-        wiring = self.origin.wiring
-        if exchange.deadline < now:
+        exchange, phase, wiring = self.wire.exchange, self.wire.phase, self.origin.wiring
+        connecting = wiring.connect_timeout if phase in _BEFORE else 0.0
+        if exchange is not None and exchange.deadline < now:
             self.fail(ExchangeError("timeout", f"no answer in time (while {phase})"))
-        elif wiring.connect_timeout and phase in _BEFORE:
-            if now - self.opened > wiring.connect_timeout:
-                self.fail(ExchangeError("connect timeout", f"no connection in time ({phase})"))
-        elif (
+        elif connecting and now - self.opened > connecting:
+            self.fail(ExchangeError("connect timeout", f"no connection in time ({phase})"))
+        elif self.channel is not None:
+            self.channel.overdue(now)
+        elif exchange is not None and (
             wiring.first_byte_timeout
             and phase == "waiting for the answer"
             and now - exchange.sent > wiring.first_byte_timeout

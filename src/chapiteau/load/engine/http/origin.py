@@ -14,7 +14,7 @@ from chapiteau.load.engine.hot.kit import Kit
 from chapiteau.load.engine.hot.memo import Memo
 from chapiteau.load.engine.hot.reactor import Reactor
 from chapiteau.load.engine.hot.wire import Starter
-from chapiteau.load.engine.http.connection import Connection, network_error
+from chapiteau.load.engine.http.connection import Channel, Connection, network_error
 from chapiteau.load.engine.http.tls import TlsConnection
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.http.http1 import Known
@@ -68,6 +68,7 @@ class Origin:
         self.wiring = wiring
         self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
         self._turn = 0
+        self._unknown: ExchangeError | None = None  # why there is no address
         self._asked = 0.0  # when DNS was asked
         self._stamped: list[Connection] = []
         self._context: ssl.SSLContext | None = None
@@ -91,15 +92,15 @@ class Origin:
         while self.waiting:
             exchange = self.waiting.popleft()
             if not exchange.done():
-                connection.seat.start(exchange, self.now())
+                connection.wire.seat.start(exchange, self.now())
                 return
-        self.idle.append(connection.seat)
+        self.idle.append(connection.wire.seat)
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
-        if connection.seat in self.idle:
-            self.idle.remove(connection.seat)
+        if connection.wire.seat in self.idle:
+            self.idle.remove(connection.wire.seat)
         if self.waiting and len(self.connections) < self.wiring.most_connections:
             waiting = self.waiting.popleft()
             if not waiting.done():
@@ -141,15 +142,28 @@ class Origin:
         for connection in list(self.connections):
             connection.close()
 
+    async def open(self, channel: Channel) -> Connection:
+        """A connection of its own for a channel. Raises ExchangeError."""
+        if not self._addresses:
+            self._ask()
+            if self.resolving is not None:
+                await asyncio.wait({self.resolving})
+        if not self._addresses:
+            raise self._unknown or ExchangeError("DNS", f"{self.host}: no address")
+        try:
+            connection = self._connect()
+        except OSError as exc:
+            raise network_error(exc, "connecting") from exc
+        connection.give_to(channel)
+        return connection
+
     # ── connecting ────────────────────────────────────────────────────────────────────────────
     def _open(self, exchange: Exchange) -> None:
         if exchange.done():
             return
         if not self._addresses:
             self.waiting.append(exchange)
-            if self.resolving is None:
-                self._asked = self.now()
-                self.resolving = self.reactor.loop.create_task(self._resolve())
+            self._ask()
             return
         if len(self.connections) >= self.wiring.most_connections:
             self.waiting.append(exchange)
@@ -161,6 +175,11 @@ class Origin:
             exchange.fail(network_error(exc, "connecting"))
             return
         connection.carry(exchange)
+
+    def _ask(self) -> None:
+        if self.resolving is None:
+            self._asked = self.now()
+            self.resolving = self.reactor.loop.create_task(self._resolve())
 
     def _connect(self) -> Connection:
         family, address = self._addresses[self._turn % len(self._addresses)]
@@ -200,6 +219,7 @@ class Origin:
 
     def _refuse(self, error: ExchangeError) -> None:
         """Who waits for an address waits in vain."""
+        self._unknown = error
         waiting = list(self.waiting)
         self.waiting.clear()
         for exchange in waiting:

@@ -56,6 +56,11 @@ class TlsConnection(Connection):
         self._tls.write(exchange.data)
         self.wire.begin(exchange, self._outgoing.read(), at)
 
+    def emit(self, data: bytes) -> None:
+        """Send bytes for the channel, encrypted."""
+        self._tls.write(data)
+        self._flush()
+
     def _flush(self) -> None:
         data = self._outgoing.read()
         if data:
@@ -79,7 +84,7 @@ class TlsConnection(Connection):
                     # Session tickets come after the handshake (RFC 8446 §4.6.1): keep the newest,
                     # before whoever is woken by the answer opens the next connection.
                     self.origin.tls_session = self._tls.session
-                wire.feed(plain)
+                self.deliver(plain)
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError as exc:

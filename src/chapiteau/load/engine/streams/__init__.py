@@ -1,0 +1,1 @@
+"""Connections on which more than one answer comes: WebSocket, server-sent events."""

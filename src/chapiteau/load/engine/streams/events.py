@@ -1,0 +1,107 @@
+"""Server-sent events in a scenario: the opening is timed, events are counted."""
+
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Self
+
+from chapiteau.load.engine.byways import Byways
+from chapiteau.load.engine.streams.line import Head, Line
+from chapiteau.load.errors import ExchangeError
+from chapiteau.load.logic.http.http1 import dechunk
+from chapiteau.load.logic.streams.events import Event, Events
+
+__all__ = ["EventStream"]
+
+
+class _Stream(Line[Event]):
+    """The connection below."""
+
+    chunked = False
+    left = -1  # bytes of a body that has a length
+
+    def agreed(self, head: Head) -> None:
+        """200 with a stream of events, or a refusal."""
+        self.events = Events()
+        kind = head.headers.get("content-type").split(";")[0].strip().lower()
+        if head.status == 204:
+            self.over = True  # the service wants no reconnect: the stream has ended
+        elif head.status != 200:
+            raise ExchangeError(f"status {head.status}", f"no events: status {head.status}")
+        elif kind != "text/event-stream":
+            raise ExchangeError("no events", f"the answer is {kind or 'untyped'}, not a stream")
+        self.chunked = "chunked" in head.headers.get("transfer-encoding").lower()
+        length = head.headers.get("content-length")
+        if length.isdigit() and not self.chunked:
+            self.left = int(length)
+
+    def came(self, data: bytes) -> None:
+        """Pieces of the stream."""
+        ended = False
+        if self.chunked:
+            data = self._data + data
+            parts: list[bytes] = []
+            at, ended = dechunk(data, parts)
+            self._data = data[at:]
+            data = b"".join(parts)
+        elif self.left >= 0:
+            data = data[: self.left]
+            self.left -= len(data)
+            ended = self.left == 0
+        self.prepared.row.received += len(data)
+        for event in self.events.feed(data):
+            self.put(event)
+        if ended:
+            self.end()
+
+    def lost(self, error: ExchangeError) -> None:
+        """A stream without length ends with its connection."""
+        if error.kind == "closed early" and self._head is not None and not self.chunked:
+            self.over = True
+        super().lost(error)
+
+
+class EventStream:
+    """An open stream: `async with session.events("/prices") as events`, then `async for`.
+
+    The opening is a row of the report. Events are counted as "events received", the time between
+    them is the trend "seconds between events".
+    """
+
+    def __init__(
+        self, byways: Byways, url: str, *, headers: dict[str, str], name: str, timeout: float | None
+    ) -> None:
+        fields = {"Accept": "text/event-stream", "Accept-Encoding": "identity", **headers}
+        fields.setdefault("Cache-Control", "no-store")
+        prepared = byways.opening(url, fields, "SSE", name, timeout)
+        self._byways = byways
+        self._row = prepared.row.name
+        self._line = _Stream(prepared, byways.dressed(prepared))
+        self._last = 0.0
+
+    async def __aenter__(self) -> Self:
+        await self._byways.timed(self._row, self._line.connect())
+        self._last = self._byways.now()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._line.end()
+
+    async def next(self, timeout: float | None = None) -> Event | None:
+        """The next event; None when the stream has ended. Raises ExchangeError, after `timeout`
+        seconds too."""
+        event = await self._byways.within(timeout, self._line.item(), "no event came in time")
+        if event is not None:
+            now = self._byways.now()
+            self._byways.counter("events received")
+            self._byways.trend("seconds between events", now - self._last)
+            self._last = now
+        return event
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while (event := await self.next()) is not None:
+            yield event

@@ -1,0 +1,1 @@
+"""Bytes of long answers: WebSocket frames and server-sent events."""
