@@ -1,11 +1,13 @@
 /** The door: the one-time link logs in by itself; accounts type a name and a password. */
 
-import { useState } from "preact/hooks";
-import { post, Refusal } from "../live/api";
+import { useEffect, useState } from "preact/hooks";
+import { get, post, Refusal } from "../live/api";
 
 export function Login({ why, onDone }: { why: string; onDone: () => void }) {
   const [error, setError] = useState(why);
   const [busy, setBusy] = useState(false);
+  const [oidc, setOidc] = useState("");
+  useEffect(() => void get<{ oidc: string }>("/api/entry").then((ways) => setOidc(ways.oidc), () => {}), []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
@@ -23,6 +25,7 @@ export function Login({ why, onDone }: { why: string; onDone: () => void }) {
       <h1><img src="/favicon.svg" alt="" width="28" height="28" /> Chapiteau</h1>
       {error && <p role="alert" class="bad">{error}</p>}
       <p>On this machine, get a link that logs you in: <code>chapiteau dash url</code></p>
+      {oidc && <p><a class="button primary" href="/api/oidc/start">Log in by {oidc}</a></p>}
       <form onSubmit={submit}>
         <label>Name <input name="name" autocomplete="username" required /></label>
         <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>

@@ -8,6 +8,7 @@ from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.center import Center
 from chapiteau.dash.engine.documents import Documents
+from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.sessions import Sessions
 from chapiteau.dash.engine.store import Store
@@ -29,6 +30,7 @@ class Hub:
     documents: Documents
     sessions: Sessions
     store: Store
+    provider: Provider | None  # of identities
     center: Center | None  # None: a page for this server alone
     reports: Path  # the run folder, where load results lie
 

@@ -6,9 +6,59 @@ from typing import Final
 from chapiteau.core.fields import Duration, setting
 from chapiteau.core.problems import Problem
 
-__all__ = ["Dash", "HubSettings", "Nats", "is_loopback", "refusals"]
+__all__ = ["Dash", "HubSettings", "Nats", "Oidc", "is_loopback", "refusals"]
 
 _LOOPBACK: Final = ("localhost", "127.", "::1", "[::1]")
+
+
+_ROLES: Final = ("viewer", "operator", "admin")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oidc:
+    """[dash.oidc] — log in with the team's identity provider (OpenID Connect)."""
+
+    issuer: str = setting(
+        "",
+        help="The provider. Empty: nobody logs in that way.",
+        example='issuer = "https://login.example.org/realms/team"',
+    )
+    client: str = setting("", help="Our client id at the provider.")
+    secret_file: str = setting("", help="File with the client's secret; relative to the file.")
+    redirect: str = setting(
+        "",
+        help="The page's public address, where people come back to. Default: as they asked for it.",
+        example='redirect = "https://ops.example.org"',
+    )
+    claim: str = setting("groups", help="Which claim names somebody's groups.")
+    roles: dict[str, str] = setting(
+        factory=dict,
+        help="Group → viewer, operator or admin. Who is in none of them is refused.",
+        example='roles = { ops = "admin", developers = "operator" }',
+    )
+    label: str = setting("single sign-on", help="What the button on the page says.")
+
+    def problems(self) -> list[Problem]:
+        """What is missing, or would give the login away."""
+        if not self.issuer:
+            return []
+        found = []
+        if not self.issuer.startswith("https://") and not is_loopback(_host_of(self.issuer)):
+            found.append(Problem("dash.oidc.issuer", "must be https://, beyond loopback"))
+        if not self.client:
+            found.append(Problem("dash.oidc.client", "is needed", "the provider gave us an id"))
+        if not self.roles:
+            found.append(Problem("dash.oidc.roles", "is empty: nobody could log in"))
+        for group, role in self.roles.items():
+            if role not in _ROLES:
+                found.append(
+                    Problem(f"dash.oidc.roles.{group}", f"{role!r} is no role", ", ".join(_ROLES))
+                )
+        return found
+
+
+def _host_of(url: str) -> str:
+    return url.partition("://")[2].partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +85,7 @@ class Dash:
         "12h", help="A session ends after this time without a request."
     )
     session_max: Duration = setting("7d", help="A session ends after this time in any case.")
+    oidc: Oidc = setting(factory=Oidc, help="Log in with an identity provider.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +127,7 @@ def is_loopback(host: str) -> bool:
 
 def refusals(dash: Dash, *, has_accounts: bool) -> list[Problem]:
     """Why these settings must not be served as they are."""
-    found = []
+    found = dash.oidc.problems()
     if bool(dash.cert) != bool(dash.key):
         found.append(Problem("dash", "cert and key belong together", "give both, or none"))
     if is_loopback(dash.host):
@@ -89,7 +140,7 @@ def refusals(dash: Dash, *, has_accounts: bool) -> list[Problem]:
                 'set dash.cert and dash.key, or keep host = "127.0.0.1" behind a proxy or ssh -L',
             )
         )
-    if not has_accounts:
+    if not has_accounts and not dash.oidc.issuer:
         found.append(
             Problem(
                 "dash.host",

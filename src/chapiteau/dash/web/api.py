@@ -10,7 +10,7 @@ from chapiteau.dash.engine.actions import Target
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.logic.access import VERBS, allowed
 from chapiteau.dash.logic.lines import command_line
-from chapiteau.dash.web.guard import CALLER, DOOR, HUB, cookie_name, json_body, need
+from chapiteau.dash.web.guard import CALLER, HUB, cookie_name, json_body, need, set_session
 
 __all__ = [
     "act",
@@ -43,15 +43,7 @@ async def login(request: web.Request) -> web.Response:
     else:
         session_id = sessions.use_token(str(body.get("token", "")), request.remote or "")
     response = web.json_response({"ok": True})
-    response.set_cookie(
-        cookie_name(request),
-        session_id,
-        httponly=True,
-        samesite="Strict",
-        secure=request.app[DOOR].tls,
-        path="/",
-        max_age=int(request.app[HUB].settings.session_max),
-    )
+    set_session(request, response, session_id)
     return response
 
 

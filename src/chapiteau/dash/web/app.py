@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.web import api, apis, load
+from chapiteau.dash.web import api, apis, entry, load
 from chapiteau.dash.web.files import Files
 from chapiteau.dash.web.guard import DOOR, HUB, Door, guard
 from chapiteau.dash.web.live import live
@@ -22,6 +22,9 @@ def make_app(hub: Hub, door: Door) -> web.Application:
     app.add_routes(
         [
             web.post("/api/login", api.login),
+            web.get("/api/entry", entry.ways),
+            web.get("/api/oidc/start", entry.oidc_start),
+            web.get("/api/oidc/done", entry.oidc_done),
             web.post("/api/logout", api.logout),
             web.get("/api/session", api.session),
             web.get("/api/live", live),

@@ -20,7 +20,17 @@ from chapiteau.dash.errors import LoginError, NotAllowedError
 from chapiteau.dash.logic.access import Caller, allowed, host_allowed, origin_allowed
 from chapiteau.dash.logic.pages import PAGE_HEADERS
 
-__all__ = ["CALLER", "DOOR", "HUB", "Door", "cookie_name", "guard", "json_body", "need"]
+__all__ = [
+    "CALLER",
+    "DOOR",
+    "HUB",
+    "Door",
+    "cookie_name",
+    "guard",
+    "json_body",
+    "need",
+    "set_session",
+]
 
 HUB: Final = web.AppKey("hub", Hub)
 CALLER: Final = web.RequestKey("caller", Caller)
@@ -59,6 +69,19 @@ DOOR: Final = web.AppKey("door", Door)
 def cookie_name(request: web.Request) -> str:
     """The session cookie's name."""
     return request.app[DOOR].cookie
+
+
+def set_session(request: web.Request, response: web.Response, session_id: str) -> None:
+    """Give the browser its session, out of reach of scripts and foreign pages."""
+    response.set_cookie(
+        cookie_name(request),
+        session_id,
+        httponly=True,
+        samesite="Strict",
+        secure=request.app[DOOR].tls,
+        path="/",
+        max_age=int(request.app[HUB].settings.session_max),
+    )
 
 
 @web.middleware

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import importlib.util
 import json
 import signal
 import socket
@@ -15,12 +16,13 @@ from typing import Final
 from aiohttp import web
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import ChapiteauError, RefusedError
+from chapiteau.core.errors import ChapiteauError, RefusedError, UsageError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.center import make_center
 from chapiteau.dash.engine.documents import Documents
+from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.here.local import LocalNode
 from chapiteau.dash.engine.hub import Hub
@@ -148,8 +150,17 @@ class Server:
             documents=Documents(self.project.store, fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
+            provider=self._provider(),
             reports=self.project.run_dir,
         )
+
+    def _provider(self) -> Provider | None:
+        oidc = self.project.dash.oidc
+        if not oidc.issuer:
+            return None
+        if importlib.util.find_spec("jwt") is None:
+            raise UsageError("[dash.oidc] needs PyJWT", hint="pip install 'chapiteau[jwt]'")
+        return Provider(oidc, self.project.config.parent, self._clock)
 
     def _door(self) -> Door:
         names = {self._host, *self.project.dash.names}

@@ -1,0 +1,1 @@
+"""Ways in that need somebody else: an identity provider."""
