@@ -9,6 +9,7 @@ import pytest
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.problems import InvalidInputError
+from chapiteau.run.logic.config import read_spec
 from chapiteau.run.logic.imports.kinds import detect
 from chapiteau.run.logic.imports.reading.ini import read_circus, read_supervisord, read_systemd
 from chapiteau.run.logic.imports.reading.jsliteral import Dynamic, EnvDefault, read_javascript
@@ -247,3 +248,44 @@ def test_a_single_command_takes_the_place_of_its_shell() -> None:
 )
 def test_kinds_are_told_by_name_and_content(name: str, body: str, kind: str) -> None:
     assert detect(name, body) == kind
+
+
+LISTENERS = """
+[inet_http_server]
+port = 127.0.0.1:9001
+[program:web]
+command = web %(process_num)d
+numprocs = 2
+process_name = %(program_name)s_%(process_num)d
+[program:worker]
+command = worker
+[group:shop]
+programs = worker
+[eventlistener:memmon]
+command = /usr/bin/memmon -p web=200MB -g shop=1GB -m ops@example.org
+events = TICK_60
+[eventlistener:httpok]
+command = httpok -p worker -t 5 -b 'all well' http://127.0.0.1:8000/
+events = TICK_5
+[eventlistener:wrong]
+command = httpok -p nobody http://127.0.0.1:8000/
+events = TICK_5
+"""
+
+
+def test_listeners_of_superlance_become_plugins() -> None:
+    made = convert("supervisord", LISTENERS, "x.conf")
+    data = tomllib.loads(made.toml)
+    assert read_spec({k: v for k, v in data.items() if k != "dash"})[1] == []
+    assert data["dash"] == {"enable": True, "host": "127.0.0.1", "port": 9001}
+    web, shop, httpok = data["plugin"].values()
+    assert set(web["options"]["services"]) == set(data["service"]) - {"worker"}
+    assert (web["options"]["max_memory"], web["options"]["action"]) == ("200MiB", "restart")
+    assert (shop["options"]["services"], shop["options"]["max_memory"]) == (["worker"], "1GiB")
+    assert httpok["options"] == {
+        "url": "http://127.0.0.1:8000/", "timeout": "5s", "interval": "5s", "failures": 1,
+        "status": [200], "contains": "all well", "service": "worker", "action": "restart",
+    }  # fmt: skip
+    told = [f"{note.what} {note.hint}" for note in made.lost]
+    assert any("mail to ops@example.org" in text for text in told)
+    assert any("there is no program 'nobody'" in text for text in told)

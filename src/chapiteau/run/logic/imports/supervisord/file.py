@@ -1,6 +1,7 @@
 """A whole supervisord.conf, with the files that it includes."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from chapiteau.run.logic.imports.draft import Draft
@@ -9,8 +10,9 @@ from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.ini import Section, merge_sections, read_supervisord
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source
 from chapiteau.run.logic.imports.reading.values import integer, octal
-from chapiteau.run.logic.imports.rules import apply
+from chapiteau.run.logic.imports.rules import apply, attempt
 from chapiteau.run.logic.imports.supervisord.expansion import Expansion, read_pairs
+from chapiteau.run.logic.imports.supervisord.listeners import take_listener
 from chapiteau.run.logic.imports.supervisord.programs import Daemon, take_program
 from chapiteau.run.logic.imports.supervisord.settings import ALONE, DAEMON, SECTIONS
 
@@ -35,8 +37,8 @@ def import_supervisord(sources: Sequence[Source], choices: Choices) -> Imported:
     here = sources[0].folder if sources else ""
     daemon = _daemon(draft, sections, here)
     draft.table("log").set("keep", 10)  # supervisord's default
-    _programs(draft, sections, daemon)
-    _others(draft, sections)
+    made = _programs(draft, sections, daemon)
+    _others(draft, sections, made)
     return finish(draft, f"Made from {', '.join(s.name for s in sources)} (supervisord).")
 
 
@@ -91,7 +93,9 @@ def _daemon(draft: Draft, sections: list[Section], here: str) -> Daemon:
 
 
 # ── programs and groups ───────────────────────────────────────────────────────────────────────
-def _programs(draft: Draft, sections: list[Section], daemon: Daemon) -> None:
+def _programs(draft: Draft, sections: list[Section], daemon: Daemon) -> dict[str, list[str]]:
+    """The services that each program became."""
+    became: dict[str, list[str]] = {}
     groups = [s for s in sections if s.name.startswith("group:")]
     members = _members(groups)
     ranks: list[tuple[str, tuple[int, int]]] = []
@@ -101,6 +105,7 @@ def _programs(draft: Draft, sections: list[Section], daemon: Daemon) -> None:
             continue
         group = members.get(name.strip())
         made = take_program(draft, section, daemon, group.name.partition(":")[2] if group else "")
+        became[name.strip()] = list(made)
         own = _priority(draft, section)
         outer = _priority(draft, group) if group else own
         ranks += [(service, (outer, own)) for service in made]
@@ -110,6 +115,11 @@ def _programs(draft: Draft, sections: list[Section], daemon: Daemon) -> None:
         _tell_priority(draft, section, different)
     for group in groups:
         _tell_group(draft, group)
+        inside = [s.strip() for s in group.value("programs").split(",")]
+        became.setdefault(
+            group.name.partition(":")[2], [n for one in inside for n in became.get(one, ())]
+        )
+    return became
 
 
 def _members(groups: list[Section]) -> Mapping[str, Section]:
@@ -168,20 +178,17 @@ def _tell_group(draft: Draft, group: Section) -> None:
 
 
 # ── the rest ──────────────────────────────────────────────────────────────────────────────────
-def _others(draft: Draft, sections: list[Section]) -> None:
+def _others(draft: Draft, sections: list[Section], made: Mapping[str, list[str]]) -> None:
     top = draft.table("project")
     for section in sections:
         kind = section.name.partition(":")[0]
+        if kind == "eventlistener":
+            take_listener(draft, section, made)
+            continue
         rule = SECTIONS.get(kind)
         for option in section.options:
             if rule is not None:
-                ALONE.get((kind, option.name), rule)(option, top)
-            elif kind == "eventlistener":
-                top.lost(
-                    option,
-                    "belongs to a listener that speaks supervisord's event protocol",
-                    "write it as a program that reads `chapiteau events -f --json`",
-                )
+                attempt(option, top, partial(ALONE.get((kind, option.name), rule), option, top))
             elif section.name == "include":
                 top.kept(option, "the included files are part of this import")
             elif kind not in (*_PROGRAMS, "group", "supervisord"):

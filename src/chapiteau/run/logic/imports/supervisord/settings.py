@@ -1,5 +1,6 @@
 """What becomes of each option of supervisord.conf: one table per kind of section."""
 
+from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.run.logic.imports.draft import Target
@@ -11,6 +12,7 @@ from chapiteau.run.logic.imports.reading.values import (
     integer,
     number,
     octal,
+    port_number,
     seconds,
     signal_name,
     size_text,
@@ -18,6 +20,8 @@ from chapiteau.run.logic.imports.reading.values import (
 )
 from chapiteau.run.logic.imports.rules import (
     Rule,
+    dash,
+    dash_host,
     for_each,
     keep,
     lose,
@@ -30,6 +34,8 @@ from chapiteau.run.logic.imports.rules import (
 __all__ = ["ALONE", "DAEMON", "FCGI", "PROGRAM", "SECTIONS", "TOGETHER"]
 
 _OWN_LOG: Final = "the supervisor's own messages come with `chapiteau events` and on stderr"
+_LOGIN: Final = "opened supervisord's page"
+_PEOPLE: Final = "`chapiteau dash user` makes who may log in"
 _ROLES: Final = "[project] admins, operators and viewers say who may do what"
 
 DAEMON: Final[dict[str, Rule]] = {
@@ -67,9 +73,25 @@ SECTIONS: Final[dict[str, Rule]] = {
     "ctlplugin": lose("extended supervisorctl", "write it against the control API"),
 }
 
+
+def _page(option: Option, target: Target) -> None:
+    """`[dash] enable`, `host` and `port`; an address that others can reach is **lost**"""
+    host, _, port = text(option.value).strip().rpartition(":")
+    dash("port", port_number)(replace(option, value=port), target)
+    dash("enable", boolean)(replace(option, value="true"), target)
+    if host in ("", "*"):
+        raise ValueError("the page can be reached from other machines, and needs cert and key")
+    dash_host(replace(option, value=host), target)
+
+
 # Single options with a fate of their own.
 ALONE: Final[dict[tuple[str, str], Rule]] = {
     ("unix_http_server", "file"): same("RUN_DIR/control.sock takes its place"),
+    ("inet_http_server", "port"): own(
+        "`[dash] enable`, `host` and `port`; an address that others can reach is **lost**", _page
+    ),
+    ("inet_http_server", "username"): lose(_LOGIN, _PEOPLE),
+    ("inet_http_server", "password"): lose(_LOGIN, _PEOPLE),
     ("rpcinterface", "supervisor.rpcinterface_factory"): same("the control API takes its place"),
 }
 

@@ -1,0 +1,141 @@
+"""[eventlistener:x]: those of superlance that have an equal become shipped plugins.
+
+Their options: https://superlance.readthedocs.io (memmon, httpok).
+"""
+
+import getopt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.reading.ini import Section
+from chapiteau.run.logic.imports.reading.source import Option
+from chapiteau.run.logic.imports.reading.values import integer, seconds, size_text, words
+from chapiteau.run.logic.imports.rules import attempt
+
+__all__ = ["take_listener"]
+
+# Programs of supervisord, and the services that each of them became.
+Made = Mapping[str, Sequence[str]]
+_TICK: Final = re.compile(r"TICK_(5|60|3600)\b")
+
+
+def take_listener(draft: Draft, section: Section, made: Made) -> None:
+    """One listener: a plugin of ours, or lost."""
+    command = section.get("command")
+    top = draft.table("project")
+    program = str(command.value).split()[:1] if command else []
+    take = _KNOWN.get(program[0].rpartition("/")[2]) if program else None
+    if take is None or command is None:
+        for option in section.options:
+            top.lost(
+                option,
+                "belongs to a listener that speaks supervisord's event protocol",
+                "write it as a plugin (docs/how-to/plugins.md), or as a program that reads "
+                "`chapiteau events -f --json`",
+            )
+        return
+    for option in section.options:
+        if option is not command:
+            top.kept(option, "the plugin in its place hears of everything")
+    attempt(command, top, partial(take, draft, section, command, made))
+
+
+def _given(command: Option, short: str) -> tuple[list[tuple[str, str]], list[str]]:
+    try:
+        return getopt.getopt(words(str(command.value))[1:], short)
+    except getopt.GetoptError as exc:
+        raise ValueError(str(exc)) from None
+
+
+def _services(name: str, made: Made) -> list[str]:
+    """`program` or `group:process`. Raises ValueError."""
+    found = made.get(name) or made.get(name.rpartition(":")[2]) or ()
+    if not found:
+        raise ValueError(f"there is no program {name!r}")
+    return list(found)
+
+
+def _plugin(draft: Draft, section: Section, command: Option, use: str) -> Target:
+    name = section.name.partition(":")[2]
+    named = Option(name="name", value=name, where=section.where, section=section.title)
+    taken = draft.tables.get("plugin", {})
+    target = draft.table("plugin", draft.fresh_name("plugin", name))
+    if not taken or name not in taken:
+        draft.origins[target.path] = named
+    target.set("use", use, command)
+    return target
+
+
+def _memmon(draft: Draft, section: Section, command: Option, made: Made) -> None:
+    options, _ = _given(command, "hcp:g:a:s:m:n:u:")
+    bounds: list[tuple[str | int, list[str]]] = []
+    for flag, value in options:
+        if flag in ("-p", "-g"):
+            name, _, size = value.partition("=")
+            bounds.append((size_text(size), _services(name, made)))
+        elif flag == "-a":
+            bounds.append((size_text(value), ["*"]))
+    if not bounds:
+        raise ValueError("memmon has no bound")
+    for most, services in bounds:
+        target = _plugin(draft, section, command, "resources")
+        bound: dict[str, Any] = {
+            "services": services,
+            "max_memory": most,
+            "window": "1s",
+            "action": "restart",
+        }
+        target.set("options", bound)
+    top = draft.table("project")
+    top.changed(command, 'became use = "resources": memory is looked at every second')
+    _mail(top, command, options)
+
+
+def _httpok(draft: Draft, section: Section, command: Option, made: Made) -> None:
+    options, rest = _given(command, "hp:at:c:b:m:s:eEd:g:n:i:")
+    given = dict(options)
+    url = rest[0] if rest else ""
+    if not url:
+        raise ValueError("httpok has no URL")
+    facts: dict[str, Any] = {
+        "url": url,
+        "timeout": seconds(given.get("-t", "10")),
+        "interval": _interval(section),
+    }
+    more: dict[str, Any] = {
+        "failures": 1,
+        "status": [integer(c) for c in given.get("-c", "200").split(",")],
+    }
+    if "-b" in given:
+        more["contains"] = given["-b"]
+    programs = [value for flag, value in options if flag in ("-p", "-g")]
+    services = [name for program in programs for name in _services(program, made)]
+    if "-a" in given:
+        services = [name for names in made.values() for name in names]
+    for service in services or [""]:
+        target = _plugin(draft, section, command, "http")
+        action = {"service": service, "action": "restart"} if service else {}
+        target.set("options", {**facts, **more, **action})
+    top = draft.table("project")
+    top.changed(command, 'became use = "http": a failure is an event too, plugin.message')
+    _mail(top, command, options)
+
+
+def _interval(section: Section) -> str:
+    found = _TICK.search(section.value("events"))
+    return seconds(found[1]) if found else "60s"
+
+
+def _mail(top: Target, command: Option, options: list[tuple[str, str]]) -> None:
+    if mail := dict(options).get("-m"):
+        what = f"mail to {mail} is not sent any more"
+        top.lost(command, what, '[plugin.NAME] use = "alerts" passes plugin.message on by mail')
+
+
+_KNOWN: Final[dict[str, Callable[[Draft, Section, Option, Made], None]]] = {
+    "memmon": _memmon,
+    "httpok": _httpok,
+}
