@@ -9,6 +9,7 @@ children, from /proc.
 import argparse
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,13 +29,19 @@ UVICORN = [
 ]  # fmt: skip
 CONTENDERS = (
     ("chapiteau on its own worker", WORKER, "chapiteau_app"),
-    ("falcon on the same worker", WORKER, "falcon_app"),
-    ("pyramid on the same worker", WORKER, "pyramid_app"),
-    ("cornice on the same worker", WORKER, "cornice_app"),
+    ("Falcon on the same worker", WORKER, "falcon_app"),
+    ("Pyramid on the same worker", WORKER, "pyramid_app"),
+    ("Cornice on the same worker", WORKER, "cornice_app"),
     ("chapiteau on granian", GRANIAN, "chapiteau_app"),
-    ("falcon on granian", GRANIAN, "falcon_app"),
-    ("litestar on uvicorn", UVICORN, "litestar_app"),
-    ("fastapi on uvicorn", UVICORN, "fastapi_app"),
+    ("Falcon on granian", GRANIAN, "falcon_app"),
+    ("Litestar on uvicorn", UVICORN, "litestar_app"),
+    ("FastAPI on uvicorn", UVICORN, "fastapi_app"),
+)
+BUDGETS = (
+    ("ours ÷ FastAPI on uvicorn, ping", "FastAPI on uvicorn", "ping", 4.0),
+    ("ours ÷ FastAPI on uvicorn, post", "FastAPI on uvicorn", "post", 4.0),
+    ("ours ÷ Falcon on the same worker, ping", "Falcon on the same worker", "ping", 1.0),
+    ("ours ÷ Falcon on the same worker, post", "Falcon on the same worker", "post", 1.0),
 )
 POST = """
 wrk.method = "POST"
@@ -101,19 +108,40 @@ def load(pid: int, port: int, case: str, seconds: int) -> float:
     return int(re.search(r"(\d+) requests in", told)[1]) / used
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--python", default=sys.executable)
     parser.add_argument("--seconds", type=int, default=3)
     args = parser.parse_args()
-    base: dict[str, float] = {}
-    print(f"{'requests per CPU second':32s}{'ping':>20s}{'post':>20s}")
+    if not shutil.which("wrk"):
+        print("over HTTP: left out, wrk is not installed")
+        return 0
+    found = {}
+    print("requests per CPU second over HTTP (in brackets: times ours)\n")
+    print("| server and application | ping | post |\n|---|--:|--:|")
     for label, words, app in CONTENDERS:
-        found = measure(args.python, words, app, args.seconds)
-        base = base or found
-        cells = [f"{v:10,.0f} ({v / base[c]:4.2f})" for c, v in found.items()]
-        print(f"{label:32s}" + "".join(f"{cell:>20s}" for cell in cells), flush=True)
+        try:
+            found[label] = measure(args.python, words, app, args.seconds)
+        except (subprocess.CalledProcessError, OSError) as exc:
+            print(f"| {label} | could not be measured: {exc} | |")
+            continue
+        ours = found[CONTENDERS[0][0]]
+        cells = [f"{v:,.0f} ({v / ours[c]:.2f})" for c, v in found[label].items()]
+        print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
+    return judge(found)
+
+
+def judge(found: dict[str, dict[str, float]]) -> int:
+    """8 when a budget is missed."""
+    missed = 0
+    print("\n| budget | found | |\n|---|--:|---|")
+    for words, rival, case, least in BUDGETS:
+        if rival in found:
+            times = found[CONTENDERS[0][0]][case] / found[rival][case]
+            missed |= times < least
+            print(f"| {words} ≥ {least:g} | {times:.2f} | {'ok' if times >= least else 'MISSED'} |")
+    return 8 if missed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.cornice.validators._quick import UNSURE, quick_reader
+from chapiteau.cornice.validators._schemas import load
 
 
 class Address(ma.Schema):
@@ -92,3 +93,36 @@ class OwnField(ma.fields.String):
 )
 def test_a_schema_that_is_not_plain_is_left_to_marshmallow(schema: ma.Schema) -> None:
     assert quick_reader(schema) is None
+
+
+class Hooked(Item):
+    """Hooks of every kind: marshmallow runs them, whoever reads the fields."""
+
+    @ma.pre_load
+    def trim(self, data: Any, **_said: Any) -> Any:
+        return {**data, "seen_by": None} if data == {"name": "ab"} else data
+
+    @ma.validates("name")
+    def known(self, value: str, **_said: Any) -> None:
+        if value == "b":
+            raise ma.ValidationError("not b")
+
+    @ma.validates_schema
+    def whole(self, data: Any, **_said: Any) -> None:
+        if data.get("Count", data.get("count")) == 1:
+            raise ma.ValidationError("not one")
+
+    @ma.post_load
+    def made(self, data: Any, **_said: Any) -> Any:
+        return {"made": data}
+
+
+@given(BODIES)
+def test_with_hooks_it_gives_what_marshmallow_gives(body: Any) -> None:
+    def told(read: Any) -> Any:
+        try:
+            return read()
+        except (ma.ValidationError, TypeError) as exc:  # TypeError: from the hook itself
+            return getattr(exc, "messages", str(exc))
+
+    assert told(lambda: load(Hooked, None, None, body)) == told(lambda: Hooked().load(body))

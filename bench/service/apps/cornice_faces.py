@@ -56,15 +56,40 @@ class MaItem(ma.Schema):
     note = ma.fields.String(required=True)
 
 
+class MaHooked(MaItem):
+    """The same with hooks, as applications have them."""
+
+    @ma.pre_load
+    def trim(self, data, **kwargs):
+        return {**data, "note": data["note"].strip()}
+
+    @ma.validates("owner")
+    def known(self, value, **kwargs):
+        if value == "nobody":
+            raise ma.ValidationError("unknown owner")
+
+    @ma.validates_schema
+    def whole(self, data, **kwargs):
+        if data["count"] > 1000 and data["price"] > 1000:
+            raise ma.ValidationError("too much")
+
+    @ma.post_load
+    def made(self, data, **kwargs):
+        return data
+
+
 def make(package):
     service = importlib.import_module(f"{package}.service").Service
     validators = importlib.import_module(f"{package}.validators")
     ping = service("ping", "/ping")
     ping.add_view("GET", lambda request: {"pong": True})
     made = [ping]
-    for name, schema in (("colander", Item()), ("marshmallow", MaItem)):
+    schemas = (("colander", Item()), ("marshmallow", MaItem), ("hooks", MaHooked))
+    for name, schema in schemas:
         one = service(name, f"/{name}")
-        validator = getattr(validators, f"{name}_body_validator")
+        validator = getattr(
+            validators, f"{'colander' if name == 'colander' else 'marshmallow'}_body_validator"
+        )
         one.add_view("POST", lambda r: r.validated, schema=schema, validators=(validator,))
         made.append(one)
     config = Configurator()

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["UNSURE", "quick_reader"]
+__all__ = ["UNSURE", "quick_fields", "quick_reader"]
 
 
 class _UnsureError(Exception):
@@ -25,6 +25,11 @@ Reader = Callable[[Any], Any]
 
 def quick_reader(schema: Any) -> Reader | None:
     """A function from data to the loaded dict or UNSURE; None for a schema that isn't plain."""
+    return None if any(_hooks_of(schema)) else quick_fields(schema)
+
+
+def quick_fields(schema: Any) -> Reader | None:
+    """The same for what stands between hooks: fields only, whatever the schema does around them."""
     read = _mapping(schema, 0)
     if read is None:
         return None
@@ -40,7 +45,7 @@ def quick_reader(schema: Any) -> Reader | None:
 
 
 def _mapping(schema: Any, depth: int) -> Reader | None:
-    if depth > 4 or not _plain_schema(schema):
+    if depth > 4 or not _plain_schema(schema) or (depth and any(_hooks_of(schema))):
         return None
     rows = []
     for name, field in schema.load_fields.items():
@@ -84,11 +89,15 @@ def _plain_schema(schema: Any) -> bool:
     told = {"unknown": schema.unknown, "many": schema.many, "partial": schema.partial}
     expected = {"unknown": "raise", "many": False, "partial": None}
     return (
-        not any(schema._hooks.values())  # noqa: SLF001 — pre_load, validates_schema and others
-        and not (own & {key for key in vars(base) if not key.startswith("__")} - _MADE)
+        not (own & {key for key in vars(base) if not key.startswith("__")} - _MADE)
         and schema.dict_class is dict
         and told == expected
     )
+
+
+def _hooks_of(schema: Any) -> Any:
+    """pre_load, validates_schema and the like."""
+    return schema._hooks.values()  # noqa: SLF001 — nothing public tells them
 
 
 # What marshmallow itself puts on every schema class.
