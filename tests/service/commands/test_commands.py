@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import ROOT, run_cli
+from tests.support import run_cli
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
@@ -26,20 +25,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     assert "chapiteau up" in done.stdout
     return folder
-
-
-@pytest.fixture
-def live(shop: Path, tmp_path: Path) -> Iterator[str]:
-    worker = subprocess.Popen(
-        [sys.executable, "-m", "chapiteau", "service", "serve", "shop.app:make",
-         "--bind", "127.0.0.1:0", "--linger", "0"],
-        cwd=shop, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert worker.stderr is not None
-    yield worker.stderr.readline().split()[-1]
-    worker.terminate()
-    assert worker.wait(20) == 0
-    worker.stderr.close()
 
 
 def test_a_new_project_passes_every_check_of_its_own(shop: Path) -> None:
@@ -131,49 +116,3 @@ def test_a_target_that_is_none_is_told_in_words(shop: Path, tmp_path: Path) -> N
     ):
         done = run_cli("service", "routes", target, cwd=shop)
         assert (done.returncode, words in done.stderr) == (code, True), done.stderr
-
-
-def test_the_python_client_is_strictly_typed_and_works(
-    shop: Path, live: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "shop_client.py"
-    done = run_cli(
-        "service", "client", "shop.app:make", "--name", "Shop", "-o", str(path), cwd=shop
-    )
-    assert done.returncode == 0, done.stderr
-    use = tmp_path / "use.py"
-    use.write_text(
-        "import asyncio\nfrom shop_client import ApiError, AsyncShop, Shop\n"
-        "import sys\nshop = Shop(sys.argv[1])\nmade = shop.write_note({'text': 'milk'})\n"
-        "number: int = made.value['id']\n"
-        "edited = shop.edit_note(number, {'text': 'bread'}, if_match=made.etag or '')\n"
-        "text: str = edited.value['text']\nassert text == 'bread'\n"
-        "try:\n    shop.edit_note(number, {'text': ''}, if_match='*')\n"
-        "except ApiError as error:\n    assert error.status == 422\nelse:\n    raise SystemExit(9)\n"  # noqa: E501
-        "async def main() -> None:\n    found = await AsyncShop(sys.argv[1]).list_notes(limit=1)\n"
-        "    assert found.value[0]['id'] == number\nasyncio.run(main())\nshop.close()\n"
-    )
-    typed = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "--config-file=", str(use)],
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert typed.returncode == 0, typed.stdout
-    used = subprocess.run(
-        [sys.executable, str(use), live], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert used.returncode == 0, used.stderr
-
-
-TSC = ROOT / "ui" / "node_modules" / ".bin" / "tsc"
-
-
-@pytest.mark.skipif(not TSC.exists(), reason="the compiler of TypeScript is not installed (ui/)")
-def test_the_typescript_client_compiles(shop: Path, tmp_path: Path) -> None:
-    path = tmp_path / "client.ts"
-    words = ("service", "client", "shop.app:make", "--language", "typescript", "-o", str(path))
-    assert run_cli(*words, cwd=shop).returncode == 0
-    flags = ["--strict", "--noEmit", "--target", "es2022", "--lib", "es2022,dom"]
-    done = subprocess.run(
-        [str(TSC), *flags, str(path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout

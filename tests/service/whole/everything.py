@@ -173,7 +173,12 @@ def _notes() -> list[Service]:
     def list_notes(filters: Annotated[Filters, Query]) -> Answer[list[Note]]:
         """List notes."""
         after = decode_cursor(filters.cursor, int) if filters.cursor else 0
-        found = [n for n in sorted(store.kept.values(), key=lambda n: n.id) if n.id > after]
+        found = [
+            note
+            for note in sorted(list(store.kept.values()), key=lambda n: n.id)
+            if note.id > after and filters.q in note.text
+            if not filters.colours or note.colour in filters.colours
+        ]
         page = found[: filters.limit]
         more = None
         if len(found) > len(page):

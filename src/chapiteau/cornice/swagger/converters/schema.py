@@ -154,8 +154,11 @@ class ObjectTypeConverter(TypeConverter):
             found["properties"] = properties
         if required:
             found["required"] = required
-        if getattr(schema_node.typ, "unknown", "ignore") == "preserve":
+        unknown = getattr(schema_node.typ, "unknown", "ignore")
+        if unknown == "preserve":
             found["additionalProperties"] = {}
+        elif unknown == "raise":
+            found["additionalProperties"] = False
         return found
 
 

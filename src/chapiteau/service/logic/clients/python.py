@@ -4,7 +4,7 @@ import keyword
 import re
 from typing import Any, Final
 
-from chapiteau.service.logic.clients.calls import Argument, Call, calls
+from chapiteau.service.logic.clients.calls import Argument, Call, calls, is_upload
 
 __all__ = ["python_client"]
 
@@ -37,6 +37,8 @@ def _class_name(text: str) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
+    if is_upload(schema):
+        return "Upload"
     if "$ref" in schema:
         return _class_name(schema["$ref"].rpartition("/")[2])
     for key in ("anyOf", "oneOf"):
@@ -86,8 +88,8 @@ def _signature(call: Call) -> str:
     parts = ["self", *(f"{a.name}: {_type(a.schema)}" for a in in_path)]
     named = [_named(a) for a in call.arguments if a.place != "path"]
     if call.body is not None:
-        kind = _type(call.body)
-        parts.append(f"body: {kind}" if call.body_required else f"body: {kind} | None = None")
+        kind = "bytes" if call.body.is_bytes else _type(call.body.schema)
+        parts.append(f"body: {kind}" if call.body.required else f"body: {kind} | None = None")
     return ", ".join([*parts, *(["*", *named] if named else [])])
 
 
@@ -99,18 +101,26 @@ def _named(argument: Argument) -> str:
 
 
 def _answer(call: Call) -> str:
+    if call.is_bytes:
+        return "bytes"
     return "None" if call.answer is None else _type(call.answer)
 
 
 def _method(call: Call) -> str:
     def pairs(place: str) -> str:
-        return ", ".join(f'"{a.wire}": {a.name}' for a in call.arguments if a.place == place)
+        said = [f'"{a.wire}": {a.name}' for a in call.arguments if a.place == place]
+        fixed = [f'"{k}": "{v}"' for k, v in call.constants.items()] if place == "header" else []
+        return ", ".join([*said, *fixed])
 
     path = call.path
     for argument in call.arguments:
         if argument.place == "path":
             path = path.replace("{" + argument.wire + "}", "{_quote(" + argument.name + ")}")
     body = ", body=body" if call.body is not None else ""
+    if call.body is not None and call.body.media != "application/json":
+        body += f', media="{call.body.media}"'
+    if call.accept != "application/json":
+        body += f', accept="{call.accept}"'
     prefix = "f" if "{" in path else ""
     return (
         f"\n    def {call.name}({_signature(call)}) -> Answer[{_answer(call)}]:\n"
@@ -142,6 +152,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import secrets
 import ssl
 import threading
 from collections.abc import Mapping
@@ -188,12 +199,52 @@ class ApiError(Exception):
         self.problem = problem
 
 
+@dataclass(frozen=True)
+class Upload:
+    """A file to send in a form."""
+
+    name: str
+    data: bytes = field(repr=False)
+    media: str = "application/octet-stream"
+
+
 def _quote(value: object) -> str:
     return quote(str(value), safe="")
 
 
 def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _pairs(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    return [
+        (name, item)
+        for name, value in fields.items()
+        if value is not None
+        for item in (value if isinstance(value, list) else [value])
+    ]
+
+
+def _encoded(body: Any, media: str) -> tuple[bytes, str]:
+    """A body as bytes, and its content type."""
+    if isinstance(body, bytes):
+        return body, media
+    if media == "application/x-www-form-urlencoded":
+        return urlencode([(k, _text(v)) for k, v in _pairs(body)]).encode(), media
+    if media == "multipart/form-data":
+        mark = secrets.token_hex(16)
+        data = b"".join(_part(mark, name, value) for name, value in _pairs(body))
+        return data + f"--{mark}--\\r\\n".encode(), f"{media}; boundary={mark}"
+    return json.dumps(body).encode(), media
+
+
+def _part(mark: str, name: str, value: Any) -> bytes:
+    head = f'--{mark}\\r\\nContent-Disposition: form-data; name="{name}"'
+    if not isinstance(value, Upload):
+        return f"{head}\\r\\n\\r\\n{_text(value)}\\r\\n".encode()
+    filename = quote(value.name, safe=" ")
+    head += f'; filename="{filename}"\\r\\nContent-Type: {value.media}\\r\\n\\r\\n'
+    return head.encode() + value.data + b"\\r\\n"
 '''
 
 _CLASS = '''
@@ -242,27 +293,26 @@ class {name}:
         headers: Mapping[str, Any],
         *,
         body: Any = None,
+        media: str = "application/json",
+        accept: str = "application/json",
     ) -> Answer[Any]:
-        pairs = [
-            (name, _text(item))
-            for name, value in query.items()
-            if value is not None
-            for item in (value if isinstance(value, list) else [value])
-        ]
+        pairs = [(name, _text(item)) for name, item in _pairs(query)]
         target = self._url.path.rstrip("/") + path + ("?" + urlencode(pairs) if pairs else "")
-        sent = {{**self._headers, "Accept": "application/json"}}
+        sent = {{**self._headers, "Accept": accept}}
         sent.update({{name: _text(value) for name, value in headers.items() if value is not None}})
         data = None
         if body is not None:
-            data = json.dumps(body).encode()
-            sent["Content-Type"] = "application/json"
+            data, sent["Content-Type"] = _encoded(body, media)
         response = self._exchange(method, target, data, sent)
         raw = response.read()
         fields = {{name.lower(): value for name, value in response.getheaders()}}
-        value = json.loads(raw) if raw and "json" in fields.get("content-type", "") else None
+        isjson = bool(raw) and "json" in fields.get("content-type", "")
         if response.status >= 400:
-            raise ApiError(response.status, value if isinstance(value, dict) else {{}})
-        return Answer(value, response.status, fields)
+            problem = json.loads(raw) if isjson else None
+            raise ApiError(response.status, problem if isinstance(problem, dict) else {{}})
+        if "json" not in accept:
+            return Answer(raw, response.status, fields)
+        return Answer(json.loads(raw) if isjson else None, response.status, fields)
 
     def _exchange(
         self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]

@@ -2,12 +2,14 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
-from chapiteau.service.logic.clients.calls import Argument, Call, calls
+from chapiteau.service.logic.clients.calls import Argument, Call, calls, is_upload
 
 __all__ = ["typescript_client"]
 
+_JSON: Final = "application/json"
 _SIMPLE: Final = {
     "string": "string", "integer": "number", "number": "number", "boolean": "boolean",
     "null": "null",
@@ -31,6 +33,8 @@ def _name(text: str) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
+    if is_upload(schema):
+        return "Blob"
     if "$ref" in schema:
         return _name(schema["$ref"].rpartition("/")[2])
     for key in ("anyOf", "oneOf"):
@@ -70,7 +74,8 @@ def _method(call: Call) -> str:
     others = [a for a in call.arguments if a.place != "path"]
     parts = [f"{_camel(a.name)}: {_type(a.schema)}" for a in in_path]
     if call.body is not None:
-        parts.append(f"body{'' if call.body_required else '?'}: {_type(call.body)}")
+        kind = "BodyInit" if call.body.is_bytes else _type(call.body.schema)
+        parts.append(f"body{'' if call.body.required else '?'}: {kind}")
     if others:
         fields = "; ".join(_field(a) for a in others)
         default = "" if any(a.required for a in others) else " = {}"
@@ -82,10 +87,14 @@ def _method(call: Call) -> str:
             "${encodeURIComponent(String(" + _camel(argument.name) + "))}",
         )
     answer = "undefined" if call.answer is None else _type(call.answer)
+    answer = "Blob" if call.is_bytes else answer
     words = " ".join(call.words.split()).replace("*/", "* /") or f"{call.method} {call.path}"
-    given = [_pairs(others, "query"), _pairs(others, "header")]
-    if call.body is not None:
-        given.append("body")
+    given = [_pairs(others, "query"), _pairs(others, "header", call.constants)]
+    media = call.body.media if call.body else _JSON
+    if call.body is not None or call.accept != _JSON:
+        given.append("body" if call.body else "undefined")
+    if media != _JSON or call.accept != _JSON:
+        given += [json.dumps(media), json.dumps(call.accept)]
     return (
         f"\n  /** {words} */\n"
         f"  {_camel(call.name)}({', '.join(parts)}): Promise<Answer<{answer}>> {{\n"
@@ -97,10 +106,13 @@ def _field(argument: Argument) -> str:
     return f"{_camel(argument.name)}{'' if argument.required else '?'}: {_type(argument.schema)}"
 
 
-def _pairs(arguments: list[Argument], place: str) -> str:
-    pairs = (
+def _pairs(
+    arguments: list[Argument], place: str, constants: Mapping[str, str] | None = None
+) -> str:
+    pairs = [
         f"{json.dumps(a.wire)}: options.{_camel(a.name)}" for a in arguments if a.place == place
-    )
+    ]
+    pairs += [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in (constants or {}).items()]
     return "{ " + ", ".join(pairs) + " }"
 
 
@@ -126,6 +138,22 @@ export class ApiError extends Error {
 
 type Values = Record<string, unknown>;
 
+function encoded(body: unknown, media: string): BodyInit {
+  if (typeof body === "string" || body instanceof Blob || body instanceof ArrayBuffer) return body;
+  if (ArrayBuffer.isView(body) || body instanceof ReadableStream) return body as BodyInit;
+  const isForm = media.startsWith("multipart/form-data");
+  if (!isForm && media !== "application/x-www-form-urlencoded") return JSON.stringify(body);
+  const made = isForm ? new FormData() : new URLSearchParams();
+  for (const [name, value] of Object.entries(body as Values)) {
+    if (value === undefined || value === null) continue;
+    for (const item of Array.isArray(value) ? value : [value]) {
+      if (made instanceof FormData && item instanceof Blob) made.append(name, item);
+      else made.append(name, String(item));
+    }
+  }
+  return made;
+}
+
 export class NAME {
   constructor(
     private readonly url: string,
@@ -138,6 +166,8 @@ export class NAME {
     query: Values,
     headers: Values,
     body?: unknown,
+    media = "application/json",
+    accept = "application/json",
   ): Promise<Answer<T>> {
     const target = new URL(this.url.replace(/\\/$/, "") + path);
     for (const [name, value] of Object.entries(query)) {
@@ -147,19 +177,23 @@ export class NAME {
       }
     }
     const sent = new Headers(this.init.headers);
-    sent.set("Accept", "application/json");
+    sent.set("Accept", accept);
     for (const [name, value] of Object.entries(headers)) {
       if (value !== undefined && value !== null) sent.set(name, String(value));
     }
     const init: RequestInit = { ...this.init, method, headers: sent };
     if (body !== undefined) {
-      sent.set("Content-Type", "application/json");
-      init.body = JSON.stringify(body);
+      init.body = encoded(body, media);
+      if (!(init.body instanceof FormData)) sent.set("Content-Type", media);
     }
     const response = await fetch(target, init);
-    const text = await response.text();
     const isJson = (response.headers.get("content-type") ?? "").includes("json");
-    const value: unknown = text && isJson ? JSON.parse(text) : undefined;
+    let value: unknown;
+    if (isJson || !accept.includes("json")) {
+      const data = await response.blob();
+      const parsed = isJson && (accept.includes("json") || !response.ok);
+      value = parsed ? JSON.parse(await data.text()) : data;
+    }
     if (!response.ok) {
       throw new ApiError(response.status, (value ?? {}) as Record<string, unknown>);
     }
