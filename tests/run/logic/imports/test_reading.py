@@ -226,6 +226,9 @@ def test_values_keep_their_exact_meaning() -> None:
 
 def test_a_single_command_takes_the_place_of_its_shell() -> None:
     assert exec_line("A=1 serve -p $PORT") == "A=1 exec serve -p $PORT"
+    assert exec_line("P=${P:-5} serve -p $P") == "P=${P:-5} exec serve -p $P"
+    for kept in ("A='x y' serve", "A=1"):  # `exec A=…` would look for a program of that name
+        assert exec_line(kept) == kept
     for kept in ("a | b", "cd x && y", "if true", "a; b", "exec a $B"):
         assert exec_line(kept) == kept
     assert one_line("a \n b") == "a b"
@@ -289,3 +292,22 @@ def test_listeners_of_superlance_become_plugins() -> None:
     told = [f"{note.what} {note.hint}" for note in made.lost]
     assert any("mail to ops@example.org" in text for text in told)
     assert any("there is no program 'nobody'" in text for text in told)
+
+
+def test_what_a_unit_runs_beside_becomes_hooks() -> None:
+    made = convert(
+        "systemd",
+        "[Service]\nExecStart=/bin/web\nTimeoutStartSec=infinity\nExecStartPost=-/bin/tell up\n"
+        "ExecStop=/bin/kill $MAINPID\nExecStopPost=/bin/rm -f /run/a\nExecStopPost=/bin/tell ${X}\n",
+        "web.service",
+    )
+    web = tomllib.loads(made.toml)["service"]["web"]
+    assert web["hooks"]["after_start"]["run"] == ["sh", "-c", "{ /bin/tell up || true; }"]
+    assert web["hooks"]["after_reap"]["run"] == [
+        "sh",
+        "-c",
+        '/bin/rm -f /run/a && /bin/tell "$${X}"',
+    ]
+    assert "before_stop" not in web["hooks"]
+    assert web["ready"]["start_timeout"] == "1d"
+    assert any("no $MAINPID" in note.what for note in made.lost)

@@ -35,7 +35,9 @@ _SIGNALS: Final = dict(
 )
 _REAL_TIME: Final = re.compile(r"RTM(?:IN(?:\+\d+)?|AX(?:-\d+)?)")
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtpe]?)(?:i?b)?", re.IGNORECASE)
-_ONE_COMMAND: Final = re.compile(r"(?P<sets>(?:\w+=[^\s'\"$]*\s+)+)?(?P<rest>[^;|&<>()`\n\\]+)")
+_ONE_COMMAND: Final = re.compile(
+    r"(?P<sets>(?:\w+=[^\s'\"`;|&<>()\\]*\s+)+)?(?P<rest>[^;|&<>()`\n\\]+)"
+)
 _SHELL_WORDS: Final = frozenset(
     ". : [ cd exec exit export eval if for set source test time trap while until case {".split()
 )
@@ -189,6 +191,7 @@ def exec_line(command: str) -> str:
     Signals then reach the program itself. A line with more than one command is left as it is.
     """
     match = _ONE_COMMAND.fullmatch(command)
-    if match is None or match["rest"].split()[0] in _SHELL_WORDS:
+    first = match["rest"].split()[0] if match else ""
+    if match is None or first in _SHELL_WORDS or "=" in first:
         return command
     return f"{match['sets'] or ''}exec {match['rest']}"

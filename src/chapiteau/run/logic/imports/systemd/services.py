@@ -7,6 +7,7 @@ from typing import Final
 from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import duration, signal_name
+from chapiteau.run.logic.imports.systemd.hooks import take_hook
 from chapiteau.run.logic.imports.systemd.settings import TOGETHER
 from chapiteau.run.logic.imports.systemd.units import SECTIONS, rule_for
 from chapiteau.run.logic.imports.systemd.words import (
@@ -64,6 +65,14 @@ _LISTS: Final = frozenset(
 )
 
 
+# A command beside the service → the hook that runs at that point.
+_HOOKS: Final = {
+    "ExecStartPost": "after_start",
+    "ExecStop": "before_stop",
+    "ExecStopPost": "after_reap",
+}
+
+
 def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Option]) -> None:
     """One [Service] section."""
     sound = filled(last_wins(options, target, _LISTS), unit, target)
@@ -76,6 +85,8 @@ def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Opti
     _start(target, [o for o in sound if o.name == "ExecStart"], env)
     _reload(target, [o for o in sound if o.name == "ExecReload"])
     _before(draft, target, [o for o in sound if o.name == "ExecStartPre"], env)
+    for name, hook in _HOOKS.items():
+        take_hook(target, hook, [o for o in sound if o.name == name], env)
 
 
 def filled(options: Sequence[Option], unit: str, target: Target) -> list[Option]:

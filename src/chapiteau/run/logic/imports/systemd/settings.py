@@ -36,15 +36,21 @@ RESOURCE: Final = lose(
 )
 
 
+_PATIENCE: Final = frozenset({"ready.start_timeout", "stop_timeout"})
+
+
 def _seconds(key: str) -> Rule:
     def rule(option: Option, target: Target) -> None:
         value = span(text(option.value))
-        if value == float("inf"):
+        if value == float("inf") and key in _PATIENCE:
+            target.set(key, "1d", option)
+            target.changed(option, "never ran out: it is a day here")
+        elif value == float("inf"):
             target.lost(option, "never ran out", f"{key} always ends: set a long time")
         else:
             target.put(option, key, duration(value))
 
-    return own(f"`{key}`; infinity is **lost**", rule)
+    return own(f"`{key}`; infinity is {'a day' if key in _PATIENCE else '**lost**'}", rule)
 
 
 def _limit(key: str, *, is_size: bool = False) -> Rule:
@@ -360,10 +366,12 @@ SERVICE: Final[dict[str, Rule]] = {
         "StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory",
         lose("made folders for the service", "make them once, owned by its user"),
     ),
-    **for_each(
-        "ExecCondition ExecStartPost ExecStop ExecStopPost",
-        lose("ran a command beside the service", "make it a one-shot, or part of the command"),
+    "ExecCondition": lose(
+        "skipped the start, without a failure, when it failed", "make it part of the command"
     ),
+    "ExecStartPost": same("`hooks.after_start`"),
+    "ExecStop": same("`hooks.before_stop`; one that uses $MAINPID is **lost**"),
+    "ExecStopPost": same("`hooks.after_reap`: after every end of a process"),
     # These take part in more than one setting: see services.py.
     **for_each(
         "ExecStart ExecStartPre ExecReload Environment EnvironmentFile PassEnvironment Sockets "
@@ -373,7 +381,7 @@ SERVICE: Final[dict[str, Rule]] = {
 }
 TOGETHER: Final = frozenset(
     (
-        "ExecStart ExecStartPre ExecReload Environment EnvironmentFile PassEnvironment Sockets "
-        "TimeoutSec"
+        "ExecStart ExecStartPre ExecStartPost ExecStop ExecStopPost ExecReload Environment "
+        "EnvironmentFile PassEnvironment Sockets TimeoutSec"
     ).split()
 )
