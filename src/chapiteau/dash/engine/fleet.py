@@ -97,8 +97,8 @@ class Fleet:
             past.sort(key=lambda event: event["time"])
             viewer.every("events", encode({"events": past[-_FIRST_EVENTS:], "first": True}))
 
-    def view(self, watch: NodeWatch) -> dict[str, Any]:
-        """One node as the page sees it."""
+    def troubles(self, watch: NodeWatch) -> list[Trouble]:
+        """What is wrong on one node, worst first."""
         facts = Facts(
             now=self._clock.wall(),
             health=watch.health,
@@ -108,7 +108,11 @@ class Fleet:
             looping=loops(watch.recent(LOOP_WINDOW), watch.status),
             overruled=watch.overruled,
         )
-        found = troubles(watch.node.name, watch.status, away_since=watch.away_since, facts=facts)
+        return troubles(watch.node.name, watch.status, away_since=watch.away_since, facts=facts)
+
+    def view(self, watch: NodeWatch) -> dict[str, Any]:
+        """One node as the page sees it."""
+        found = self.troubles(watch)
         return {
             "name": watch.node.name,
             "seen": round(watch.last_seen, 3),

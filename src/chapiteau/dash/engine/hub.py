@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.actions import Actions
+from chapiteau.dash.engine.alerting.postman import Postman
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.center import Center
 from chapiteau.dash.engine.documents import Documents
@@ -32,11 +33,22 @@ class Hub:
     store: Store
     provider: Provider | None  # of identities
     center: Center | None  # None: a page for this server alone
+    metrics_token: str = ""  # "": only with a session
+    postman: Postman | None = None  # None: nobody is told
     reports: Path  # the run folder, where load results lie
+
+    async def open(self) -> None:
+        """Let nodes in, and begin to tell of problems. Raises ChapiteauError when it can't be."""
+        if self.center is not None:
+            await self.center.open()
+        if self.postman is not None:
+            self.postman.open()
 
     async def close(self) -> None:
         """Stop everything, in reverse order."""
         await self.actions.close()
+        if self.postman is not None:
+            await self.postman.close()
         if self.center is not None:
             await self.center.close()
         await self.documents.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, raise_problems
+from chapiteau.dash.logic.alerting.settings import alert_problems
 from chapiteau.dash.logic.settings import Dash, HubSettings
 from chapiteau.plumbing.project import find_config
 from chapiteau.plumbing.project import read_project as read_file
@@ -54,6 +55,8 @@ def read_project(given: Path | None) -> Project:
     hub, also = read(HubSettings, file.section("hub"), ("hub",))
     found = [*found, *also]
     problems = [Problem(file.where(path), f"{p.where}: {p.what}", p.hint) for path, p in found]
+    if hub is not None:
+        problems += alert_problems(hub.alerts)
     raise_problems(str(config), problems)
     assert dash is not None  # noqa: S101 — no problems means a value
     assert hub is not None  # noqa: S101

@@ -121,6 +121,7 @@ class NodeWatch:
             return
         self.away_since = self._clock.wall()
         self.why_away = why.what
+        self.refresh()  # ask at once, and then again and again until it answers
         self._listener.state_changed(self)
 
     def _found(self) -> None:

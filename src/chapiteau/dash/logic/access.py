@@ -25,6 +25,7 @@ VERBS: Final[dict[str, Role]] = {
     "reload": Role.OPERATOR,
     "scale": Role.OPERATOR,
     "signal": Role.OPERATOR,
+    "want": Role.OPERATOR,  # how services should be, also on nodes that are away
     "try": Role.OPERATOR,  # send a request to a service through the hub
     "plan": Role.OPERATOR,  # what a changed file would change
     "apply": Role.ADMIN,  # apply it

@@ -42,6 +42,7 @@ def troubles(
         return [
             Trouble(
                 key=f"{node}/away",
+                kind="away",
                 severity=2,
                 node=node,
                 what="unreachable",
@@ -78,6 +79,7 @@ def _of_service(node: str, service: Status) -> Iterable[Trouble]:
     if not sick and state == "running" and service["ready"] < service["wanted"]:
         yield Trouble(
             key=f"{node}/{name}/unready",
+            kind="unready",
             severity=1,
             node=node,
             service=name,
@@ -88,6 +90,7 @@ def _of_service(node: str, service: Status) -> Iterable[Trouble]:
     elif state == "running" and service.get("reason"):
         yield Trouble(
             key=f"{node}/{name}/reason",
+            kind="reason",
             severity=1,
             node=node,
             service=name,
@@ -103,6 +106,7 @@ def _down(node: str, service: Status) -> Trouble:
     gave_up = service["state"] == "failed"
     return Trouble(
         key=f"{node}/{name}/down",
+        kind="down",
         severity=2,
         node=node,
         service=name,
@@ -122,6 +126,7 @@ def _sick_process(node: str, name: str, process: Status) -> Trouble:
     words = _exit_words(last)
     return Trouble(
         key=f"{node}/{name}/{number}",
+        kind="process",
         severity=2 if process["state"] == "failed" else 1,
         node=node,
         service=name,
@@ -168,6 +173,7 @@ def _of_socket(node: str, socket: Status) -> Iterable[Trouble]:
         services = socket.get("services", ())
         yield Trouble(
             key=f"{node}/socket/{socket['name']}",
+            kind="backlog",
             severity=2,
             node=node,
             service=services[0] if services else "",
@@ -180,6 +186,7 @@ def _of_socket(node: str, socket: Status) -> Iterable[Trouble]:
 def _of_problem(node: str, problem: Status) -> Trouble:
     return Trouble(
         key=f"{node}/problem/{problem['where']}/{problem['what']}",
+        kind="problem",
         severity=1,
         node=node,
         what=f"{problem['where']}: {problem['what']}" if problem["where"] else problem["what"],

@@ -61,6 +61,7 @@ def fact_troubles(node: str, facts: Facts, told: Iterable[str]) -> Iterator[Trou
         if service not in known:
             yield Trouble(
                 key=f"{node}/{service}/loop",
+                kind="loop",
                 severity=2,
                 node=node,
                 service=service,
@@ -71,6 +72,7 @@ def fact_troubles(node: str, facts: Facts, told: Iterable[str]) -> Iterator[Trou
     if facts.overruled:
         yield Trouble(
             key=f"{node}/lease",
+            kind="lease",
             severity=2,
             node=node,
             what="this hub can look, and not act",
@@ -93,6 +95,7 @@ def _disk(node: str, disk: Mapping[str, Any]) -> Iterator[Trouble]:
         gone = free < _GONE or inodes <= 0
         yield Trouble(
             key=f"{node}/disk/{path}",
+            kind="disk",
             severity=2 if gone else 1,
             node=node,
             what=f"disk {'full' if gone else 'nearly full'}: {format_size(free)} free at {path}",
@@ -108,6 +111,7 @@ def _config(node: str, health: Mapping[str, Any]) -> Iterator[Trouble]:
     if error := health.get("config_error"):
         yield Trouble(
             key=f"{node}/config",
+            kind="config",
             severity=1,
             node=node,
             what="config drift: the file can't be applied",
@@ -116,6 +120,7 @@ def _config(node: str, health: Mapping[str, Any]) -> Iterator[Trouble]:
     elif changes := health.get("changes"):
         yield Trouble(
             key=f"{node}/config",
+            kind="config",
             severity=1,
             node=node,
             what="config drift: the file differs from what runs",
@@ -130,6 +135,7 @@ def _wanted(node: str, facts: Facts) -> Iterator[Trouble]:
     if applied > facts.generation:
         yield Trouble(
             key=f"{node}/generation",
+            kind="generation",
             severity=2,
             node=node,
             what=f"the hub's memory is older than the node's: {facts.generation} < {applied}",
@@ -137,11 +143,17 @@ def _wanted(node: str, facts: Facts) -> Iterator[Trouble]:
         )
     elif refused := wanted.get("refused"):
         yield Trouble(
-            key=f"{node}/generation", severity=1, node=node, what="not followed", cause=refused
+            key=f"{node}/generation",
+            kind="generation",
+            severity=1,
+            node=node,
+            what="not followed",
+            cause=refused,
         )
     elif applied < facts.generation:
         yield Trouble(
             key=f"{node}/generation",
+            kind="generation",
             severity=1,
             node=node,
             what=f"behind: generation {applied} is applied, {facts.generation} is wanted",
@@ -151,6 +163,7 @@ def _wanted(node: str, facts: Facts) -> Iterator[Trouble]:
         service = str(line).partition(":")[0]
         yield Trouble(
             key=f"{node}/drift/{service}",
+            kind="drift",
             severity=1,
             node=node,
             service=service,
@@ -166,6 +179,7 @@ def _clock(node: str, skew: float) -> Iterator[Trouble]:
     breaks = abs(skew) > _SKEW_BREAKS / 2
     yield Trouble(
         key=f"{node}/clock",
+        kind="clock",
         severity=1,
         node=node,
         what=f"clock {format_duration(round(abs(skew)))} {side} the hub's",
@@ -180,6 +194,7 @@ def _certificate(node: str, facts: Facts) -> Iterator[Trouble]:
     if facts.expires and left < _EXPIRES:
         yield Trouble(
             key=f"{node}/certificate",
+            kind="certificate",
             severity=2 if left <= 0 else 1,
             node=node,
             what=(

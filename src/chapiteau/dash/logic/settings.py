@@ -5,6 +5,8 @@ from typing import Final
 
 from chapiteau.core.fields import Duration, setting
 from chapiteau.core.problems import Problem
+from chapiteau.dash.logic.alerting.settings import FleetAlerts
+from chapiteau.run.logic.spec import SecretRef
 
 __all__ = ["Dash", "HubSettings", "Nats", "Oidc", "is_loopback", "refusals"]
 
@@ -117,6 +119,12 @@ class HubSettings:
         help="How nodes reach this server: host:port. Default: its host name and the port.",
         example='address = "ops.example.org:8843"',
     )
+    metrics_token: SecretRef | None = setting(
+        None,
+        help="Who shows it as `Authorization: Bearer …` may read /metrics without a session.",
+        example='metrics_token = { file = "secrets/metrics-token" }',
+    )
+    alerts: FleetAlerts = setting(factory=FleetAlerts, help="Who hears of the fleet's problems.")
     nats: Nats = setting(factory=Nats, help="A NATS server between hubs and nodes.")
 
 

@@ -12,6 +12,7 @@ class Trouble:
     """One thing that is wrong."""
 
     key: str  # the same trouble keeps its key
+    kind: str  # of its sort, for rules: docs/how-to/fleet-alerts.md lists them
     severity: int  # 2 broken, 1 degraded
     node: str
     what: str

@@ -19,6 +19,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, RefusedError, UsageError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
+from chapiteau.dash.engine.alerting.making import make_postman, metrics_token
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.center import make_center
 from chapiteau.dash.engine.documents import Documents
@@ -108,8 +109,7 @@ class Server:
         if self.project.has_services or not self._with_hub or self._node:
             self.hub.fleet.add(node)
         try:
-            if self.hub.center is not None:
-                await self.hub.center.open()
+            await self.hub.open()
         except BaseException:
             listener.close()
             await self.hub.close()
@@ -151,6 +151,8 @@ class Server:
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
             provider=self._provider(),
+            metrics_token=metrics_token(self.project),
+            postman=make_postman(self.project, fleet, store, clock, self._chance),
             reports=self.project.run_dir,
         )
 

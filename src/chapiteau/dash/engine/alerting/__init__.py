@@ -1,0 +1,1 @@
+"""Delivers the fleet's problems to people and programs."""

@@ -1,0 +1,1 @@
+"""Who hears of the fleet's problems, when, and when they are over."""
