@@ -201,8 +201,34 @@ def test_check_looks_into_the_sections_of_the_other_wings(memory: Memory) -> Non
     assert told == {
         "chapiteau.toml:2": "did you mean 'port'?",
         "chapiteau.toml:4": "hub.port: must be 65535 or less, not 70000",
+        "chapiteau.toml:5": "a URL, a scenario file, or openapi",
         "chapiteau.toml:6": "did you mean 'users'?",
     }
+
+
+def test_check_tells_syntax_types_rules_and_references_in_one_round(memory: Memory) -> None:
+    (memory.folder / "chapiteau.toml").write_text(
+        "[project\n[socket.web]\nport = \n[service.web]\n"
+        'command = "sleep 5\nsockets = ["web"]\nprocesses = "x"\numask = "99"\n'
+        '[service.db\ncommand = "x"\n[service.c]\ncomand = "y"\nneeds = ["db", "nodb"]\n'
+        'ready.http = "foo"\n[plugin.p]\nuse = "flaping"\n'
+        '[load.a]\nusers = "x"\nobjective = "p99 ~ 3"\ntarget = "http://x"\n'
+    )
+    _, out, _ = cli("check", "--json")
+    told = [p["where"].partition(":")[2] for p in json.loads(out)["problems"]]
+    assert told == ["1", "3", "5", "7", "8", "9", "12", "13", "14", "16", "18", "19"]
+
+
+def test_up_says_what_to_write_when_there_is_nothing_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chapiteau.toml").write_text("[socket.web]\nport = 0\n")
+    code, _, err = cli("up")
+    assert code == 2
+    assert "no service" in err
+    assert "[service.web]" in err
+    assert "it has no service yet" in cli("check")[2]
 
 
 def test_tab_knows_the_services_of_the_file(memory: Memory) -> None:

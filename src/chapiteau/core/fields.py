@@ -8,6 +8,7 @@
 each with its path; an unknown key is one, with the nearest known name.
 """
 
+import contextlib
 import dataclasses
 import functools
 import math
@@ -36,6 +37,7 @@ __all__ = [
     "Unit",
     "json_schema",
     "read",
+    "read_each",
     "setting",
     "settings",
 ]
@@ -85,6 +87,23 @@ def read(cls: type[T], raw: object, path: Path = ()) -> tuple[T | None, list[tup
     reader = _Reader()
     value = reader.dataclass(cls, raw, path)
     return (None if reader.found else value), reader.found
+
+
+def read_each(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting read on its own: the values of those in which nothing is wrong."""
+    standard, required = _left_out(cls)
+    values: dict[str, Any] = {}
+    for name, (field, hint) in _declared(cls).items():
+        reader = _Reader()
+        if name in raw:
+            with contextlib.suppress(_Bad):
+                value = reader.value(hint, raw[name], (name,), field.metadata)
+                values |= {} if reader.found else {name: value}
+        elif name in standard:
+            values[name] = standard[name]
+        elif name not in required and callable(field.default_factory):
+            values[name] = field.default_factory()
+    return values
 
 
 @functools.lru_cache(maxsize=256)

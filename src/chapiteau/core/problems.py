@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chapiteau.core.errors import UsageError
 
-__all__ = ["InvalidInputError", "Problem", "did_you_mean", "raise_problems"]
+__all__ = ["InvalidInputError", "Problem", "did_you_mean", "nearest", "raise_problems"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -42,13 +42,18 @@ def raise_problems(subject: str, problems: Iterable[Problem]) -> None:
         raise InvalidInputError(subject, found)
 
 
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The nearest known word; empty when none is near."""
+    near = sorted((_distance(word, name), name) for name in set(known))
+    good = [name for gap, name in near if gap <= max(1, len(word) // 3)]
+    return good[0] if good else ""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """A hint with the nearest known word, or the list of all when none is near."""
     names = sorted(set(known))
-    near = [(_distance(word, name), name) for name in names]
-    good = [name for gap, name in sorted(near) if gap <= max(1, len(word) // 3)]
-    if good:
-        return f"did you mean {good[0]!r}?"
+    if good := nearest(word, names):
+        return f"did you mean {good!r}?"
     if not names:
         return ""
     shown = ", ".join(names[:20]) + (", …" if len(names) > 20 else "")

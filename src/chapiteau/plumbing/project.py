@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.core.variables import names_in, resolve
 from chapiteau.plumbing.finding import FILE_NAME, find_config
@@ -37,6 +38,7 @@ class ProjectFile:
     files: tuple[Path, ...]  # it and what it includes
     data: dict[str, Any]
     problems: tuple[Problem, ...]
+    lost: dict[KeyPath, set[str]]  # table → keys that could not be parsed; see `on`
     _sources: dict[KeyPath, TomlFile] = field(repr=False)
 
     @property
@@ -58,21 +60,30 @@ class ProjectFile:
         return str(self.path)
 
 
-def read_project(path: Path, env: Mapping[str, str] | None = None) -> ProjectFile:
+def read_project(
+    path: Path, env: Mapping[str, str] | None = None, *, on: bool = False
+) -> ProjectFile:
     """Read the file and its includes.
 
     Raises NotFoundError, RefusedError or UsageError when a file can't be read at all; everything
-    else that is wrong is in `problems`.
+    else that is wrong is in `problems`. With `on` it reads past syntax errors and files that
+    can't be read, and they are there too.
     """
     merge = _Merge(path.absolute())
-    main = read_toml(_shown(merge.path))
+    main = read_toml(_shown(merge.path), on=on)
     include = main.data.pop("include", [])
     merge.add(main)
     for extra in _included(main, include, merge.problems):
-        merge.add(read_toml(_shown(extra)))
+        try:
+            merge.add(read_toml(_shown(extra), on=on))
+        except ChapiteauError as exc:
+            if not on:
+                raise
+            merge.problems.append(Problem(str(_shown(extra)), exc.what, exc.hint))
     variables = _Variables(merge, os.environ if env is None else env)
     data = {name: variables.walk(value, (name,)) for name, value in merge.data.items()}
-    return ProjectFile(merge.path, tuple(merge.files), data, tuple(merge.problems), merge.sources)
+    files, problems = tuple(merge.files), tuple(merge.problems)
+    return ProjectFile(merge.path, files, data, problems, merge.lost, merge.sources)
 
 
 def _included(main: TomlFile, include: Any, problems: list[Problem]) -> list[Path]:
@@ -116,8 +127,11 @@ class _Merge:
         self.data: dict[str, Any] = {}
         self.sources: dict[KeyPath, TomlFile] = {}
         self.problems: list[Problem] = []
+        self.lost: dict[KeyPath, set[str]] = {}
 
     def add(self, source: TomlFile) -> None:
+        self.problems += source.problems
+        self.lost.update(source.lost)
         self.files.append(source.path.absolute())
         for section, value in source.data.items():
             if section == "include":
@@ -163,7 +177,7 @@ class _Merge:
         )
 
     def where(self, path: KeyPath) -> str:
-        return ProjectFile(self.path, (), {}, (), self.sources).where(path)
+        return ProjectFile(self.path, (), {}, (), {}, self.sources).where(path)
 
 
 def _title(section: str) -> str:

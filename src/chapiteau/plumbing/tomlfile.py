@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import NotFoundError, RefusedError, UsageError
+from chapiteau.core.problems import Problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from chapiteau.core.fields import Path as KeyPath
 
 __all__ = ["TomlFile", "read_toml"]
@@ -30,6 +33,8 @@ class TomlFile:
     path: Path
     data: dict[str, Any]
     text: str = field(repr=False)
+    problems: tuple[Problem, ...] = ()  # syntax errors that were read past
+    lost: Mapping[KeyPath, set[str]] = field(default_factory=dict)  # table → keys not in `data`
 
     def where(self, path: KeyPath) -> str:
         """file:line of a key, or of the nearest table around it."""
@@ -41,8 +46,11 @@ class TomlFile:
         return str(self.path)
 
 
-def read_toml(path: Path) -> TomlFile:
-    """Read a file. Raises NotFoundError, RefusedError (rights) or UsageError (syntax)."""
+def read_toml(path: Path, *, on: bool = False) -> TomlFile:
+    """Read a file. Raises NotFoundError, RefusedError (rights) or UsageError (syntax).
+
+    With `on` it reads past what is wrong, where that can be done: `problems` tell it.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -60,8 +68,28 @@ def read_toml(path: Path) -> TomlFile:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
+        if on and (mended := _mended(path, text)) is not None:
+            return mended
         raise UsageError(f"{path}: not valid TOML: {exc}", hint=_line_of(exc, text)) from None
     return TomlFile(path, data, text)
+
+
+def _mended(path: Path, text: str) -> TomlFile | None:
+    from chapiteau.plumbing.mendtoml import keys_lost, mend
+
+    found, lines = mend(text), text.splitlines()
+    told = [
+        Problem(
+            f"{path}:{number}" if number else str(path),
+            f"not valid TOML: {what}",
+            f"the line reads: {lines[number - 1].strip()}" if number else "",
+        )
+        for number, what in found.errors
+    ]
+    if found.data is None and len(told) == 1:
+        return None
+    lost = keys_lost(_lines(text), found)
+    return TomlFile(path, found.data or {}, text, tuple(told), lost)
 
 
 def _line_of(exc: tomllib.TOMLDecodeError, text: str) -> str:

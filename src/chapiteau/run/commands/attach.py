@@ -61,8 +61,9 @@ def _take_size(client: Client, name: str, process: int) -> bool:
 
     def tell(*_: object) -> Outcome:
         size = os.get_terminal_size()
-        known = {"rows": size.lines, "columns": size.columns} if min(size) > 0 else {}
-        return client.enter(name, process=process, **known)
+        if min(size) <= 0:
+            return client.enter(name, process=process)
+        return client.enter(name, process=process, rows=size.lines, columns=size.columns)
 
     outcome = tell()
     if not outcome.ok and outcome.exit_code != _NO_INPUT:

@@ -8,7 +8,7 @@ import click
 from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.plumbing.console import print_json
 from chapiteau.plumbing.project import find_config
-from chapiteau.run.commands.options import as_json, config_option, tell_outcome
+from chapiteau.run.commands.options import as_json, config_option, say, tell_outcome
 
 __all__ = ["apply", "check", "plan"]
 
@@ -23,7 +23,9 @@ def check(config: str | None, json_wanted: bool) -> None:
     chapiteau check
     chapiteau check -c /srv/shop --json
     """
+    from chapiteau.run.commands.up import EXAMPLE
     from chapiteau.run.engine.config import check_config, load_config
+    from chapiteau.run.engine.machine.limits import limit_notes
 
     path = find_config(config)
     problems = check_config(path, _other_sections())
@@ -39,6 +41,10 @@ def check(config: str | None, json_wanted: bool) -> None:
         f"{_shown(path)}: no problems ({_count(spec.service, 'service')}, "
         f"{_count(spec.socket, 'socket')})"
     )
+    if not spec.service:
+        say(f"it has no service yet: {EXAMPLE}")
+    for line, hint in limit_notes(spec):
+        say(f"{line}\n    {hint}", colour="yellow")
 
 
 def _plugin_problems(path: Path) -> list[Problem]:

@@ -1,10 +1,11 @@
 """`chapiteau up`: start the services, in the foreground with their output or as a daemon."""
 
 import os
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.project import find_config
 from chapiteau.run.client.blocking import Client
@@ -17,7 +18,15 @@ from chapiteau.run.commands.options import (
 )
 from chapiteau.run.errors import AlreadyRunningError
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from chapiteau.run.engine.config import Config
+
+__all__ = ["EXAMPLE", "command"]
+
+EXAMPLE: Final = """write one, for example:
+    [service.web]
+    command = "python3 -m http.server 8000"
+    (`chapiteau new` makes a whole project, `chapiteau import` moves in from another supervisor)"""
 
 
 @click.command("up")
@@ -48,6 +57,7 @@ def command(
 
     path = find_config(config)
     found = load_config(path)
+    _refuse_nothing(found)
     select(",".join(names), tuple(found.spec.service))  # a wrong name ends it here
     client = Client.at(found.run_dir)
     _refuse_second(client)
@@ -70,6 +80,15 @@ def command(
         say(error.what)  # an essential service has ended well: so do we
         code = 0
     raise click.exceptions.Exit(code)
+
+
+def _refuse_nothing(found: "Config") -> None:
+    """A supervisor of nothing would wait for ever, and whoever started it too."""
+    from chapiteau.run.engine.brain.own import own_services
+
+    if found.spec.service or own_services(found.path, found.run_dir, found.spec.plugin):
+        return
+    raise UsageError(f"{found.path.name} has no service: there is nothing to start", hint=EXAMPLE)
 
 
 def _refuse_second(client: Client) -> None:

@@ -18,6 +18,7 @@ from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.config import Config
 from chapiteau.run.engine.identity import access_of
 from chapiteau.run.engine.machine.cgroups import find_cgroups
+from chapiteau.run.engine.machine.limits import limit_notes
 from chapiteau.run.engine.machine.portholder import holder_of
 from chapiteau.run.engine.output.packing import has_zstd
 from chapiteau.run.engine.secrets import read_secrets
@@ -110,6 +111,7 @@ def look_at_project(config: Config) -> Iterator[Finding]:
     keeper = living_holder(config.run_dir / "lock")
     for name, wanted in config.spec.socket.items():
         yield _socket(name, wanted, config.path.parent, keeper=keeper)
+    yield from (_note(line, hint) for line, hint in limit_notes(config.spec))
     for name, service in config.spec.named():
         yield _catch(f"service {name}", _service_check(name, service, config))
 

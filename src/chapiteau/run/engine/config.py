@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from chapiteau.core.errors import UsageError
-from chapiteau.core.fields import read
+from chapiteau.core.fields import Path as KeyPath
+from chapiteau.core.partly import as_far_as_known, read_partly
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.plumbing.project import ProjectFile, read_project
 from chapiteau.run.logic.config import SECTIONS, read_spec
@@ -51,7 +52,7 @@ def check_config(
     where people choose names.
     """
     try:
-        project, _, problems = _read(path, env)
+        project, _, problems = _read(path, env, on=True)
     except UsageError as exc:
         return [Problem("", exc.what, exc.hint)]
     for section, kind in (others or {}).items():
@@ -64,23 +65,34 @@ def _problems_of(project: ProjectFile, section: str, kind: type[Any]) -> Iterato
     raw = project.section(name)
     parts = {(name, key): part for key, part in raw.items()} if chosen else {(name,): raw}
     for path, part in parts.items():
-        for place, found in read(kind, part, path)[1]:
-            yield Problem(project.where(place), f"{found.where}: {found.what}", found.hint)
+        value, found = read_partly(kind, part, path, project.lost.get(path, ()))
+        for place, one in found:
+            yield Problem(project.where(place), f"{one.where}: {one.what}", one.hint)
+        if value is not None:
+            yield from _rules_of(project, kind, value, path)
+
+
+def _rules_of(project: ProjectFile, kind: Any, value: object, path: KeyPath) -> Iterator[Problem]:
+    """What its settings must not say together: a section's dataclass may know, as `problems`."""
+    for one in as_far_as_known(kind.problems(value)) if hasattr(kind, "problems") else ():
+        place = (*path, one.where)
+        yield Problem(project.where(place), f"{'.'.join(map(str, place))}: {one.what}", one.hint)
 
 
 def _read(
-    path: Path, env: Mapping[str, str] | None
+    path: Path, env: Mapping[str, str] | None, *, on: bool = False
 ) -> tuple[ProjectFile, Spec | None, list[Problem]]:
-    project = read_project(path, os.environ if env is None else env)
+    project = read_project(path, os.environ if env is None else env, on=on)
     raw = {name: project.data[name] for name in SECTIONS if name in project.data}
-    spec, problems = read_spec(raw, project.where, name=project.folder.name)
-    problems += _unknown_plugins(project, spec)
+    spec, problems = read_spec(raw, project.where, name=project.folder.name, lost=project.lost)
+    problems += _unknown_plugins(project)
     return project, spec, sorted([*project.problems, *problems], key=_place)
 
 
-def _unknown_plugins(project: ProjectFile, spec: Spec | None) -> Iterator[Problem]:
+def _unknown_plugins(project: ProjectFile) -> Iterator[Problem]:
     """Short names that neither we nor an installed package offers."""
-    short = {name: p.use for name, p in (spec.plugin if spec else {}).items() if ":" not in p.use}
+    uses = {name: raw.get("use") for name, raw in project.section("plugin").items()}
+    short = {name: use for name, use in uses.items() if isinstance(use, str) and ":" not in use}
     if set(short.values()) <= set(SHIPPED):
         return
     from importlib.metadata import entry_points

@@ -48,8 +48,8 @@ def run_oneoff(
 
 def _bare(service: Service, words: Sequence[str]) -> Service:
     """The same service with another command and without sockets: they belong to the running one."""
-    own = {"command": tuple(words), "app": "", "shell": False}
-    return replace(service, **own, sockets=(), stdin="null", stdin_socket="", fd_store=0)
+    bare = replace(service, sockets=(), stdin="null", stdin_socket="", fd_store=0)
+    return replace(bare, command=tuple(words), app="", shell=False)
 
 
 def _environment(

@@ -130,7 +130,7 @@ class Spawner:
         self._limits[name] = wanted
         missing = self.around.cgroups.limit(name, wanted)
         if missing:
-            self.on_missing(name, missing, self.around.cgroups.summary)
+            self.on_missing(name, missing, self.around.cgroups.why_unlimited(missing))
 
     def _look_up(self, name: str, program: str, path: str, cwd: Path) -> str:
         """As `look_up`, remembered; a file that has gone meanwhile is looked for anew."""

@@ -23,12 +23,11 @@ def standing(status: SupervisorStatus) -> Standing:
 
     One that restarts in a loop counts as failed: it is tried again, but waiting is no use.
     """
-    looping = {problem.where for problem in status.problems}
     missing = [s for s in status.services if not _is_there(s)]
     failed = [
         s.name
         for s in missing
-        if s.state == "failed" or (s.name in looping and s.state != "waiting")
+        if s.state in {"failed", "backoff"}
     ]
     return [s.name for s in missing if s.name not in failed], failed
 
@@ -75,6 +74,8 @@ def wait_until_ready(
                 )
             if not pending:
                 say("\n".join(welcome(status)), colour="green")
+                for problem in status.problems:
+                    say(f"! {problem}", colour="yellow")
                 return
         if clock.now() >= end:
             raise _too_late(status)

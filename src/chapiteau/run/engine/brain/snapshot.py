@@ -201,6 +201,6 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
 def _unlimited(supervisor: "Supervisor") -> list[Problem]:
     """Limits that the configuration asks for and this machine can't give."""
     return [
-        Problem(name, f"not limited here: {files}", f"cgroups: {supervisor.cgroups.summary}")
-        for name, files in supervisor.limits_missing.items()
+        Problem(name, what, "`chapiteau check` tells what there is instead")
+        for name, what in supervisor.limits_missing.items()
     ]

@@ -27,6 +27,7 @@ from chapiteau.run.engine.ground import Ground
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
+from chapiteau.run.engine.machine.limits import missing_text
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output, Stream
 from chapiteau.run.engine.service.beside import Beside
@@ -266,8 +267,7 @@ class Supervisor:
 
     def _limits_missing(self, name: str, files: list[str], why: str) -> None:
         """A limit that was asked for and can't be had here must not look as if it held."""
-        self.limits_missing[name] = ", ".join(files)
-        text = f"{', '.join(files)} can't be limited on this machine (cgroups: {why})"
+        self.limits_missing[name] = text = missing_text(files, why)
         self.ground.say("service.unlimited", text, service=name, data={"files": files})
 
     def rule_of(self, name: str) -> Logs:

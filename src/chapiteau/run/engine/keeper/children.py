@@ -295,7 +295,7 @@ class Children:
         longest = 0.0
         for key, child in self.known.items():
             if child["exit"] is None:
-                number, grace = stop_noted(child["memo"])
+                number, grace = _stop_noted(child["memo"])
                 for one in (number, signal.SIGCONT):  # a stopped process would sleep over it
                     self.signal({"key": key, "signal": one})
                 longest = max(longest, grace)
@@ -314,7 +314,7 @@ class Children:
                 write_to(f"{child['cgroup']}/cgroup.kill", "1")
 
 
-def stop_noted(memo: Any) -> tuple[int, float]:
+def _stop_noted(memo: Any) -> tuple[int, float]:
     """(signal, seconds of grace) as a brain noted it; whatever else stands there is no reason."""
     try:
         number, grace = memo["stop"]

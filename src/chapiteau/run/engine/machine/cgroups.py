@@ -6,6 +6,7 @@ One folder per process under RUN/SERVICE/: whatever a process starts stays in it
 
 import contextlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -65,6 +66,18 @@ class Cgroups:
             except OSError:
                 missing.append(name)
         return sorted(missing)
+
+    def why_unlimited(self, files: Iterable[str]) -> str:
+        """Why these limits can't be had: no cgroups at all, or the controllers are elsewhere."""
+        if self.root is None:
+            return self.why_not
+        wanted = sorted({name.partition(".")[0] for name in files})
+        there: list[str] = []
+        with contextlib.suppress(OSError):
+            there = (self.root.parent / "cgroup.controllers").read_text().split()
+        if away := [name for name in wanted if name not in there]:
+            return f"cgroup v2 is not given {', '.join(away)} here (v1 has it, or nobody delegated)"
+        return "cgroup v2 does not let us set it"
 
     def _delegate(self, controller: str) -> None:
         if self.root is None:

@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.core.graph import CycleError, layers
+from chapiteau.core.partly import as_far_as_known, knows
 from chapiteau.core.problems import did_you_mean
 from chapiteau.run.logic.access import who_problem
 from chapiteau.run.logic.rules.hooks import hook_rules
 from chapiteau.run.logic.rules.names import is_octal
 from chapiteau.run.logic.rules.plugins import plugin_rules
 from chapiteau.run.logic.rules.service import SERVICE_RULES, Broken
-from chapiteau.run.logic.spec import Plugin, Project, Service, Socket
+from chapiteau.run.logic.spec import Check, Plugin, Project, Service, Socket
 
 __all__ = ["broken_rules"]
 
@@ -20,6 +21,15 @@ Found = Iterator[Broken]
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
 _SOCKET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,63}")
 _RESERVED: Final = frozenset({"all", "supervisor", "keeper", "brain"})
+_ADDRESS: Final = ("host", "port", "path", "type", "interface")
+_NAMING: Final = {  # which settings of a service name what
+    "sockets": "socket",
+    "stdin_socket": "socket",
+    "needs": "service",
+    "after": "service",
+    "ready": "socket",
+    "live": "socket",
+}
 _ANY_HOST: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 — compared, not bound
 
 
@@ -32,23 +42,24 @@ def broken_rules(
 ) -> list[Broken]:
     """Every broken rule with the path it stands at.
 
-    `sockets`, `services` and `plugins` hold those that could be read; `raw` has all names, so that
-    a service that could not be read is still known to those that need it.
+    Each may be known in part only (core/partly.py): then what can be said is said. `raw` has all
+    names, so that a service that could not be read is still known to those that need it.
     """
     known_sockets = _names(raw, "socket")
     known_services = _names(raw, "service")
-    found = [
-        *_bad_names(raw),
-        *_bad_people(project),
-        *_bad_sockets(sockets),
-        *_same_address(sockets),
-        *_unknown_names(services, known_sockets, known_services),
-        *_rings(services),
-        *plugin_rules(plugins, known_services),
-    ]
+    found = [*_bad_names(raw), *as_far_as_known(_bad_people(project))]
+    for name, socket in sockets.items():
+        found += as_far_as_known(_bad_socket(name, socket))
+    found += _same_address({k: s for k, s in sockets.items() if knows(s, *_ADDRESS)})
+    for name, service in services.items():
+        found += _unknown_names(name, service, known_sockets, known_services)
+    found += _rings({k: s for k, s in services.items() if knows(s, "needs", "after")})
+    for name, plugin in plugins.items():
+        found += as_far_as_known(plugin_rules({name: plugin}, known_services))
     for name, service in services.items():
         for rule in (*SERVICE_RULES, hook_rules):
-            found += [replace(b, path=("service", name, *b.path)) for b in rule(service)]
+            broken = as_far_as_known(rule(service))
+            found += [replace(b, path=("service", name, *b.path)) for b in broken]
     return found
 
 
@@ -74,19 +85,18 @@ def _bad_people(project: Project) -> Found:
                 yield Broken(("project", role, index), problem)
 
 
-def _bad_sockets(sockets: Mapping[str, Socket]) -> Found:
-    for name, socket in sockets.items():
-        here = ("socket", name)
-        if socket.mode and not is_octal(socket.mode):
-            yield Broken((*here, "mode"), f'{socket.mode!r} is not an octal mode like "0660"')
-        if socket.path and socket.port:
-            yield Broken((*here, "port"), "a socket has a path or a port, not both")
-        for key in ("mode", "owner"):
-            if getattr(socket, key) and not socket.path:
-                yield Broken((*here, key), "is for Unix sockets only", 'add path = "run/name.sock"')
-        for key in ("reuse_port", "interface"):
-            if socket.path and getattr(socket, key):
-                yield Broken((*here, key), "is for TCP and UDP only")
+def _bad_socket(name: str, socket: Socket) -> Found:
+    here = ("socket", name)
+    if socket.mode and not is_octal(socket.mode):
+        yield Broken((*here, "mode"), f'{socket.mode!r} is not an octal mode like "0660"')
+    if socket.path and socket.port:
+        yield Broken((*here, "port"), "a socket has a path or a port, not both")
+    for key in ("mode", "owner"):
+        if getattr(socket, key) and not socket.path:
+            yield Broken((*here, key), "is for Unix sockets only", 'add path = "run/name.sock"')
+    for key in ("reuse_port", "interface"):
+        if socket.path and getattr(socket, key):
+            yield Broken((*here, key), "is for TCP and UDP only")
 
 
 def _same_address(sockets: Mapping[str, Socket]) -> Found:
@@ -115,22 +125,21 @@ def _overlap(one: Socket, two: Socket) -> bool:
 
 
 def _unknown_names(
-    services: Mapping[str, Service], sockets: tuple[str, ...], names: tuple[str, ...]
+    name: str, service: Service, sockets: tuple[str, ...], names: tuple[str, ...]
 ) -> Found:
-    for name, service in services.items():
-        lists: list[tuple[str, tuple[str, ...], tuple[str, ...], str]] = [
-            ("sockets", service.sockets, sockets, "socket"),
-            ("stdin_socket", (service.stdin_socket,), sockets, "socket"),
-            ("needs", service.needs, names, "service"),
-            ("after", service.after, names, "service"),
-            ("ready", _probe_sockets(service.ready.http), sockets, "socket"),
-            ("live", _probe_sockets(service.live.http if service.live else ""), sockets, "socket"),
-        ]
-        for key, wanted, known, kind in lists:
-            for each in wanted:
-                if each and each not in known:
-                    hint = did_you_mean(each, known) or f"add a section [{kind}.{each}]"
-                    yield Broken(("service", name, key), f"there is no {kind} {each!r}", hint)
+    for key, kind in _NAMING.items():
+        known = names if kind == "service" else sockets
+        for each in _named_by(service, key) if knows(service, key) else ():
+            if each and each not in known:
+                hint = did_you_mean(each, known) or f"add a section [{kind}.{each}]"
+                yield Broken(("service", name, key), f"there is no {kind} {each!r}", hint)
+
+
+def _named_by(service: Service, key: str) -> tuple[str, ...]:
+    value = getattr(service, key)
+    if isinstance(value, Check):
+        return _probe_sockets(value.http)
+    return (value,) if isinstance(value, str) else value or ()
 
 
 def _probe_sockets(url: str) -> tuple[str, ...]:
