@@ -298,7 +298,8 @@ def test_what_a_unit_runs_beside_becomes_hooks() -> None:
     made = convert(
         "systemd",
         "[Service]\nExecStart=/bin/web\nTimeoutStartSec=infinity\nExecStartPost=-/bin/tell up\n"
-        "ExecStop=/bin/kill $MAINPID\nExecStopPost=/bin/rm -f /run/a\nExecStopPost=/bin/tell ${X}\n",
+        "ExecStop=/bin/kill $MAINPID\n"
+        "ExecStopPost=/bin/rm -f /run/a\nExecStopPost=/bin/tell ${X}\n",
         "web.service",
     )
     web = tomllib.loads(made.toml)["service"]["web"]

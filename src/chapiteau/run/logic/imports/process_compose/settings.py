@@ -12,7 +12,17 @@ from chapiteau.run.logic.imports.reading.values import (
     signal_name,
     text,
 )
-from chapiteau.run.logic.imports.rules import Rule, for_each, keep, lose, lose_if, mapped, own, same
+from chapiteau.run.logic.imports.rules import (
+    Rule,
+    differs,
+    for_each,
+    keep,
+    lose,
+    lose_if,
+    mapped,
+    own,
+    same,
+)
 
 __all__ = [
     "AVAILABILITY",
@@ -93,7 +103,11 @@ AVAILABILITY: Final[dict[str, Rule]] = {
 SHUTDOWN: Final[dict[str, Rule]] = {
     "signal": keep("stop_signal", signal_name),
     "timeout_seconds": keep("stop_timeout", seconds),
-    "command": lose("was a command that ends the process", "let it end at its stop_signal"),
+    "command": differs(
+        "hooks.before_stop",
+        lambda value: ["sh", "-c", literal(text(value))],
+        "the stop signal comes after the command, not in its place",
+    ),
     "parent_only": lose_if(
         boolean,
         "let the children live on",

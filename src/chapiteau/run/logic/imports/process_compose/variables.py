@@ -48,7 +48,7 @@ class Filling:
             return "${service.name}"
         if for_shell and name in self.dotenv:
             return literal(f"${{{name}}}")
-        return f"${{env.{name}}}"
+        return f"${{env.{name}:-}}"  # one that is not set is empty there
 
     def _template(self, match: re.Match[str]) -> str:
         simple = _SIMPLE.fullmatch(match["code"])
