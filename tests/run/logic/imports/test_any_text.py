@@ -77,6 +77,10 @@ BROKEN = {  # each of these once ended in a ValueError or TypeError
     "a window that is no number": ("circus", PLUGIN.format("flapping.Flapping") + "window = [ 2"),
     "attempts that are no number": ("circus", PLUGIN.format("flapping.Flapping") + "attempts = ("),
     "a number of 5000 digits": ("pm2", f"module.exports = {{apps: [{{instances: {'9' * 5000}}}]}}"),
+    "a variable with dots in its name": (
+        "pm2",
+        "module.exports = {apps: [{name: 'a', script: 'b', env: {'a.b.c': 1, '': {c: 1}}}]}",
+    ),
     "the same in YAML": ("process-compose", f"processes:\n  a:\n    replicas: {'9' * 5000}"),
     "a port that is a list": (
         "process-compose",

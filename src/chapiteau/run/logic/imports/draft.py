@@ -92,6 +92,12 @@ class Target:
         if origin is not None:
             self.draft.origins[(*self.path, *parents, last)] = origin
 
+    def set_env(self, name: str, value: Any, origin: Option | None = None) -> None:
+        """A variable of the service's environment; its name may have dots in it."""
+        self.values.setdefault("env", {})[name] = value
+        if origin is not None:
+            self.draft.origins[(*self.path, "env", name)] = origin
+
     def put(self, option: Option, key: str, value: Any) -> None:
         """Write a value that keeps its meaning."""
         self.set(key, value, option)

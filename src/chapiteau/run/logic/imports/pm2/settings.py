@@ -126,7 +126,7 @@ def _environment(option: Option, target: Target) -> None:
             )
             target.lost(part, "is not a plain value", "write it as text")
         elif value is not None:
-            target.set(f"env.{name}", value, option)
+            target.set_env(name, value, option)
     target.kept(option, "env")
 
 

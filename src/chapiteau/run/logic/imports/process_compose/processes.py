@@ -137,7 +137,7 @@ class Processes:
         env = {**self.shared_env, **(pairs(own.value) if own else {})}
         for name, value in env.items():
             try:
-                target.set(f"env.{name}", filling.fill(text(value)), own)
+                target.set_env(name, filling.fill(text(value)), own)
             except ValueError as exc:
                 option = own or self.shared["environment"]
                 target.lost(option, f"{name}: {exc}", "write the value down")

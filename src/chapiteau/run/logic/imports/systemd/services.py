@@ -157,14 +157,14 @@ def _environment(target: Target, options: Sequence[Option]) -> dict[str, str]:
                 target.kept(option, "env")
             elif option.name == "PassEnvironment":
                 for name in split(str(option.value)):
-                    target.set(f"env.{name}", f"${{env.{name}}}", option)
+                    target.set_env(name, f"${{env.{name}}}", option)
                 target.changed(option, "must be set where the supervisor is started")
             elif option.name == "EnvironmentFile":
                 _env_file(target, option)
         except ValueError as exc:
             target.lost(option, f"its value can't be used: {exc}", "set env by hand")
     for name, value in env.items():
-        target.set(f"env.{name}", _ours(value))
+        target.set_env(name, _ours(value))
     return env
 
 
