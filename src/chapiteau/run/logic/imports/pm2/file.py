@@ -194,7 +194,7 @@ def _variants(target: Target, variants: Mapping[str, Option], wanted: str) -> No
 def _literal_env(target: Target) -> None:
     env = target.get("env") or {}
     for name, value in env.items():
-        env[name] = _keep_ours(value if isinstance(value, str) else str(value))
+        env[name] = _keep_ours(text(value))
 
 
 def _keep_ours(value: str) -> str:
