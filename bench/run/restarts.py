@@ -3,7 +3,7 @@
     python bench/run/restarts.py [--restarts 10000] [--n 50]
 
 Budget: 0 descriptors, and less than 1 MiB of memory (private, keeper and brain together) more
-than after the first tenth, which is when caches and pools are full.
+than after the first quarter, which is when the last 10,000 events are in memory.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def main() -> int:
     try:
         while not stamps.exists() or stamps.read_text().count("\n") < given.n:
             time.sleep(0.05)
-        kill_until(stamps, given.n + given.restarts // 10, given.n)
+        kill_until(stamps, given.n + given.restarts // 4, given.n)
         files, memory = held(peer)
         kill_until(stamps, given.n + given.restarts, given.n)
         more_files, more_memory = held(peer)

@@ -12,7 +12,6 @@ from chapiteau.core.partly import as_far_as_known, read_partly
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.plumbing.project import ProjectFile, read_project
 from chapiteau.run.logic.config import SECTIONS, read_spec
-from chapiteau.run.logic.plugins.settings import SHIPPED
 from chapiteau.run.logic.spec import Spec
 
 __all__ = ["Config", "check_config", "load_config"]
@@ -93,6 +92,10 @@ def _unknown_plugins(project: ProjectFile) -> Iterator[Problem]:
     """Short names that neither we nor an installed package offers."""
     uses = {name: raw.get("use") for name, raw in project.section("plugin").items()}
     short = {name: use for name, use in uses.items() if isinstance(use, str) and ":" not in use}
+    if not short:
+        return
+    from chapiteau.run.logic.plugins.settings import SHIPPED
+
     if set(short.values()) <= set(SHIPPED):
         return
     from importlib.metadata import entry_points

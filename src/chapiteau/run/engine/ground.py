@@ -252,7 +252,7 @@ class Ground:
         facts["detached"] = bool(
             left and end["code"] == 0 and not instance.asked and ran_for < _DAEMONISED_WITHIN
         )
-        lines = [] if instance.asked else self.last_lines(instance)
+        lines = facts["lines"] = [] if instance.asked else self.last_lines(instance)
         if not instance.asked:
             facts["cause"], facts["hint"] = likely_cause(
                 end["code"], end["signal"], oom=facts.get("oom", False),

@@ -6,6 +6,7 @@ not start another interpreter to read it again. Later brains are started by the 
 
 import contextlib
 import fcntl
+import gc
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ def daemon(names: Sequence[str], config: str | None) -> int:
     Returns only in the process that becomes the brain, with its exit code. Raises what
     `load_config` does, and AlreadyRunningError.
     """
+    gc.disable()  # until the brain runs: nothing of what is imported and read is garbage
     found = load_config(find_config(config))
     path, spec, run_dir = found.path.absolute(), found.spec, found.run_dir
     lock = prepare_run_dir(run_dir)
@@ -74,7 +76,7 @@ def _be_brain(channel: socket.socket, argv: list[str], run_dir: Path, spec: Spec
         os.dup2(source, target, inheritable=target < 3)
     channel.detach()
     os.closerange(4, _HIGH + 56)  # the lock above all: it must end with the keeper
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as stream:
+    with contextlib.suppress(OSError), Path("/proc/self/oom_score_adj").open("w") as stream:
         stream.write("-900")  # only root may: services go first when memory ends
     os.environ |= {"CHAPITEAU_KEEPER_FD": "3", "CHAPITEAU_BRAIN_START": "0"}
     if not sys.flags.safe_path:

@@ -1,11 +1,13 @@
 """What the supervisor offers to those who steer it: the control API, plugins, embedders."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
-from chapiteau.run.logic.status import SupervisorStatus
+
+if TYPE_CHECKING:
+    from chapiteau.run.logic.status import SupervisorStatus
 
 __all__ = ["LogLine", "LogQuery", "Lost", "Outcome", "Port"]
 
@@ -13,7 +15,7 @@ __all__ = ["LogLine", "LogQuery", "Lost", "Outcome", "Port"]
 class Port(Protocol):
     """The running supervisor as its control API sees it."""
 
-    def status(self) -> SupervisorStatus:
+    def status(self) -> "SupervisorStatus":
         """The state now."""
         ...
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import json
 import os
 import resource
@@ -15,7 +16,6 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
 from chapiteau.run.engine.brain.own import own_services
-from chapiteau.run.engine.brain.settings import Settings, take_over
 from chapiteau.run.engine.brain.succession.rescue import rescue
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
@@ -23,6 +23,7 @@ from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.logic.spec import Spec
 
 if TYPE_CHECKING:
+    from chapiteau.run.engine.brain.settings import Settings
     from chapiteau.run.engine.control import ControlServer
 
 __all__ = ["main"]
@@ -32,7 +33,7 @@ _SOON = 0.5  # seconds after a start in which a further brain would read the fil
 
 def _the_spec(
     config: Path, run_dir: Path, known: Spec | None, *, first: bool
-) -> tuple[Spec, Settings]:
+) -> tuple[Spec, "Settings"]:
     before = None if first else running_spec(run_dir)
     if before is not None:
         return before
@@ -50,6 +51,8 @@ async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec 
         spec, changed = _the_spec(config, run_dir, known, first=first)
         supervisor = Supervisor(spec, config, run_dir, link)
         if changed:
+            from chapiteau.run.engine.brain.settings import take_over
+
             take_over(supervisor, changed)
         supervisor.own_services = own_services(config, run_dir, spec.plugin)
         link.on_gone = functools.partial(rescue, supervisor)
@@ -114,6 +117,8 @@ def main(argv: list[str], known: Spec | None = None) -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.umask(0o077)
+    gc.freeze()  # modules and settings live as long as we do: no collection looks at them again
+    gc.enable()
     return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:]), known))
 
 

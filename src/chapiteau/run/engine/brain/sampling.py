@@ -4,7 +4,6 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.run.engine.brain.snapshot import own_usage
 from chapiteau.run.engine.machine.sockets import address_of, connections_by_port, queue_of
 from chapiteau.run.engine.machine.usage import Meter, fds_of, host_usage
 
@@ -47,6 +46,8 @@ class Sampler:
             self._slow_at = now
             self._fds = {i.pid: fds_of(i.pid) for i in alive}
             self._connections = connections_by_port()
+        from chapiteau.run.engine.brain.snapshot import own_usage
+
         own = own_usage(supervisor, self._meter)
         self._meter.forget({i.pid for i in alive} | {os.getpid(), supervisor.keeper_pid})
         return {

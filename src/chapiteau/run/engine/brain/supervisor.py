@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
@@ -18,7 +18,6 @@ from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
-from chapiteau.run.engine.brain.snapshot import picture
 from chapiteau.run.engine.brain.succession.leftovers import Roll, end_helpers, end_leftovers
 from chapiteau.run.engine.brain.succession.wanted import Wanted
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
@@ -41,7 +40,9 @@ from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.logic.selection import select, with_needs
 from chapiteau.run.logic.spec import Logs, Service, Spec
-from chapiteau.run.logic.status import SupervisorStatus
+
+if TYPE_CHECKING:
+    from chapiteau.run.logic.status import SupervisorStatus
 
 __all__ = ["Supervisor"]
 
@@ -284,8 +285,10 @@ class Supervisor:
         return f"http://{fact.address}{label}" if fact is not None and fact.port else ""
 
     # ── the Port ────────────────────────────────────────────────────────────────────────────
-    def status(self) -> SupervisorStatus:
+    def status(self) -> "SupervisorStatus":
         """The state now."""
+        from chapiteau.run.engine.brain.snapshot import picture
+
         return picture(self, self._meter)
 
     def services(self) -> dict[str, Any]:

@@ -4,13 +4,18 @@ Moving a process into a cgroup, as the alternative would, waits for the kernel's
 10 ms whenever nothing was moved shortly before. Being born there waits for nothing.
 """
 
-import _signal
 import ctypes
 import errno
 import os
+import signal
 import struct
 from collections.abc import Iterable
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    _signal = signal
+else:
+    import _signal  # without names for numbers: fewer pages are touched
 
 __all__ = ["spawn_into"]
 

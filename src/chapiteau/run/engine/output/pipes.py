@@ -60,7 +60,7 @@ class Output:
 
     def _new(self, stream: Stream, given: Logs) -> Capture:
         rule = given
-        path = self._folder / stream.service / f"{stream.process}.{stream.name}.log"
+        path = self._folder / f"{stream.service}/{stream.process}.{stream.name}.log"
         if rule.mode == "line":  # the raw file is then only what the lines are made from
             rule = replace(rule, max_size=_SPOOL, max_age=0.0, keep=1, compress="none")
         elif rule.file == "none":  # and never rotate the null device away
@@ -114,7 +114,8 @@ class Output:
         """The last lines of one process: of its stderr, and when that is silent of stdout."""
         begun = self._begun.get(key, {})
         for stream in sorted(begun, key=lambda stream: stream.name):
-            if found := self._captures[stream].tail(lines, begun[stream]):
+            capture = self._captures[stream]
+            if capture.size and (found := capture.tail(lines, begun[stream])):
                 return found
         return []
 

@@ -27,16 +27,12 @@ class Rhythm:
 
     def __init__(self, take: Callable[[int], int], gone: Callable[[int], None]) -> None:
         self._take, self._gone = take, gone
-        self._deep: dict[int, int] = {}  # pipe → bytes that it can hold
+        self._deep: dict[int, bool] = {}  # pipe → whether it may wait
         self._busy: set[int] = set()
         self._beat: asyncio.Handle | None = None
 
     def add(self, pipe: int) -> None:
         """Look at this pipe from now on."""
-        size = 0
-        with contextlib.suppress(OSError):
-            size = fcntl.fcntl(pipe, _F_GETPIPE_SZ)
-        self._deep[pipe] = size
         asyncio.get_running_loop().add_reader(pipe, self._came, pipe)
 
     def forget(self, pipe: int) -> None:
@@ -49,10 +45,17 @@ class Rhythm:
 
     def _came(self, pipe: int) -> None:
         taken = self._look(pipe)
-        if taken >= _BUSY and self._deep.get(pipe, 0) >= _DEEP:
+        if taken >= _BUSY and self._is_deep(pipe):
             asyncio.get_running_loop().remove_reader(pipe)
             self._busy.add(pipe)
             self._wait(taken)
+
+    def _is_deep(self, pipe: int) -> bool:
+        if pipe not in self._deep:
+            self._deep[pipe] = False
+            with contextlib.suppress(OSError):
+                self._deep[pipe] = fcntl.fcntl(pipe, _F_GETPIPE_SZ) >= _DEEP
+        return self._deep[pipe]
 
     def _look(self, pipe: int) -> int:
         try:

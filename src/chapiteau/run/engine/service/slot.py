@@ -234,7 +234,7 @@ class Slot:
             ran_for=self.ground.clock.now() - instance.began,
         )
         self.instance = None
-        lines = [] if what.asked else self.ground.last_lines(instance)
+        lines = end["lines"] if "lines" in end else self.ground.last_lines(instance)
         facts = {
             **exit_facts(what),
             "cause": end.get("cause", ""),

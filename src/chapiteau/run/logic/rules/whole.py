@@ -11,7 +11,6 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.run.logic.access import who_problem
 from chapiteau.run.logic.rules.hooks import hook_rules
 from chapiteau.run.logic.rules.names import is_octal
-from chapiteau.run.logic.rules.plugins import plugin_rules
 from chapiteau.run.logic.rules.service import SERVICE_RULES, Broken
 from chapiteau.run.logic.spec import Check, Plugin, Project, Service, Socket
 
@@ -55,6 +54,9 @@ def broken_rules(
         found += _unknown_names(name, service, known_sockets, known_services)
     found += _rings({k: s for k, s in services.items() if knows(s, "needs", "after")})
     for name, plugin in plugins.items():
+        # Here, since the settings of all that are shipped make a big module.
+        from chapiteau.run.logic.rules.plugins import plugin_rules
+
         found += as_far_as_known(plugin_rules({name: plugin}, known_services))
     for name, service in services.items():
         for rule in (*SERVICE_RULES, hook_rules):
