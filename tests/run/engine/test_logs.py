@@ -98,21 +98,23 @@ def test_only_so_many_old_files_are_kept(project: New) -> None:
     assert len(log_files(p.folder / ".chapiteau" / "log" / "w")) == 3
 
 
-def test_a_file_that_is_moved_away_is_made_anew(project: New) -> None:
+@pytest.mark.parametrize("mode", ["raw", "line"])
+def test_a_file_that_is_moved_away_is_made_anew(project: New, mode: str) -> None:
     p = project(f"""
+        log.mode = "{mode}"
         [service.w]
         command = ["{PYTHON}", "w.py", "100000", "0.01"]
         ready.alive = "100ms"
     """)
     p.file("w.py", COUNTER)
     p.up()
-    log = p.folder / ".chapiteau" / "log" / "w" / "1.stdout.log"
+    log = p.folder / ".chapiteau" / "log" / ("w/1.stdout.log" if mode == "raw" else "w.log")
     wait_for(lambda: log.exists() and log.stat().st_size > 0)
     log.rename(log.with_name("moved"))
     wait_for(lambda: log.exists() and log.stat().st_size > 0, what="a new file at the old place")
     p.client.command("stop", "w")
     both = log.with_name("moved").read_bytes() + log.read_bytes()
-    found = [int(line.split()[1]) for line in both.splitlines()]
+    found = [int(line.split()[-2]) for line in both.splitlines() if b"done" not in line]
     assert found == list(range(len(found)))
 
 
@@ -206,6 +208,36 @@ def test_line_mode_goes_on_where_the_last_brain_was(project: New) -> None:
     log = p.folder / ".chapiteau" / "log" / "w.log"
     found = [int(n) for n in re.findall(r"line (\d{6}) ", log.read_text())]
     assert sorted(set(found)) == list(range(max(found) + 1)), "a line is missing"
+
+
+def test_services_may_share_one_file_that_is_turned(project: New) -> None:
+    p = project(f"""
+        [log]
+        mode = "line"
+        file = "all.log"
+        max_size = "64KiB"
+        keep = 100
+        [service.a]
+        command = ["{PYTHON}", "w.py", "3000", "0"]
+        ready.log = "done"
+        [service.b]
+        command = ["{PYTHON}", "w.py", "3000", "0"]
+        ready.log = "done"
+    """)
+    p.file("w.py", COUNTER)
+    p.up()
+    folder = p.folder / ".chapiteau" / "log"
+
+    def lines() -> list[list[str]]:
+        return [
+            line.split() for f in folder.glob("all.log*") for line in f.read_text().splitlines()
+        ]
+
+    wait_for(lambda: len([1 for words in lines() if "line" in words]) >= 6000)
+    for name in ("a", "b"):
+        found = sorted(int(w[-2]) for w in lines() if w[1] == f"{name}.1" and "line" in w)
+        assert found == list(range(3000))
+    assert all(f.stat().st_size > 30_000 for f in folder.glob("all.log.*"))
 
 
 def test_a_rate_cap_says_what_it_dropped(project: New) -> None:

@@ -32,6 +32,7 @@ __all__ = ["LineLog", "Reader"]
 
 _PLACE: Final = struct.Struct("<QQ")  # inode and offset of the raw file
 _RETRY: Final = 1.0
+_LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
 _JOIN_WAIT: Final = 0.3  # seconds that a line waits for its continuation
 _LONGEST: Final = 16 * 1024  # bytes of one line; what is longer goes on in the next
 _JOURNAL: Final = "/run/systemd/journal/socket"
@@ -45,7 +46,7 @@ class LineLog:
         self.on_drop: Callable[[int, str], None] = lambda count, why: None
         self._path, self._clock = path, clock
         self._rotation = Rotation(rule)
-        self._file, self._size, self._retry_at = -1, 0, 0.0
+        self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
         self._node = socket.gethostname()
         self._out: list[tuple[socket.socket, str | tuple[str, int], bool]] = []
         for target, journal in ((rule.syslog, False), (rule.journald and _JOURNAL, True)):
@@ -60,7 +61,12 @@ class LineLog:
     def write(self, data: bytes) -> None:
         """Whole lines into the file. A file that can't be written costs the lines, not us."""
         now = self._clock.now()
-        if self.rule.file == "none" or (self._file < 0 and not self._open(now)):
+        if self.rule.file == "none":
+            return
+        if self._file >= 0 and now >= self._look_at:
+            self._look(now)
+        if self._file < 0 and not self._open(now):
+            self.on_drop(len(data), "the log file can't be written")
             return
         try:
             view = memoryview(data)
@@ -73,6 +79,9 @@ class LineLog:
             return
         self._size += len(data)
         if self._rotation.due(self._size, self._clock.wall()):
+            self._look(now)
+            if self._file < 0:  # another service that writes to it has just turned it
+                return
             try:
                 self._rotation.turn(self._path, self._file, self._size, b"")
             except OSError:
@@ -104,7 +113,18 @@ class LineLog:
             self._retry_at = now + _RETRY
             return False
         self._size = os.fstat(self._file).st_size
+        self._look_at = now + _LOOK
         return True
+
+    def _look(self, now: float) -> None:
+        """Somebody may have moved the file away, or writes to it too: another service, say."""
+        self._look_at = now + _LOOK
+        mine = os.fstat(self._file)
+        self._size = mine.st_size
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_ino == mine.st_ino:
+                return
+        self._close()
 
     def _close(self) -> None:
         if self._file >= 0:
