@@ -68,7 +68,7 @@ def settle(stamps: Path, names: int, dead: set[int]) -> None:
         if len({name for name, _, pid in rows if int(pid) not in dead}) == names:
             break
         time.sleep(0.02)
-    time.sleep(62)  # the last lines of the dead are kept for a minute
+    time.sleep(2)  # what is done a little later
 
 
 def main() -> int:

@@ -57,10 +57,17 @@ def test_talking_to_the_supervisor_needs_no_web_library(name: str) -> None:
     assert imported_by(f"import {module}") & heavy == set()
 
 
+def test_the_short_answer_needs_neither_click_nor_dataclasses() -> None:
+    code = "import chapiteau.cli.main, chapiteau.run.commands.showing.state"
+    assert imported_by(code) & {"click", "dataclasses", "inspect", "tomllib"} == set()
+
+
 def test_the_brain_imports_no_web_library() -> None:
     """It is started again after every death: what it imports is what that costs."""
     code = "import chapiteau.run.engine.brain.__main__, chapiteau.run.engine.control"
-    assert imported_by(code) & {"aiohttp", "click", "granian", "msgspec", "pyramid", "rich"} == set()
+    assert (
+        imported_by(code) & {"aiohttp", "click", "granian", "msgspec", "pyramid", "rich"} == set()
+    )
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -6,15 +6,16 @@ completely is done at once; anything else, and every mistake, is click's to answ
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 __all__ = ["QUICK", "Quick", "understand"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quick:
-    """A command: the function `deed` ("module:name") and its parameters besides `names`."""
+class Quick(NamedTuple):
+    """A command: the function `deed` ("module:name") and its parameters besides `names`.
+
+    A tuple: importing dataclasses costs as much as all else here.
+    """
 
     deed: str
     standard: Mapping[str, Any]  # parameter → what it is when not given

@@ -10,10 +10,9 @@ import os
 import socket
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from chapiteau.core.errors import ChapiteauError, RefusedError
 
@@ -90,8 +89,7 @@ def _check_folder(folder: Path, owner: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):  # a tuple: importing dataclasses costs as much as asking
     """An answer: its status, headers (names in lower case) and whole body."""
 
     status: int

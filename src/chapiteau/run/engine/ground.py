@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import sys
+from collections import deque
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ __all__ = ["Ground"]
 
 _DAEMONISED_WITHIN = 10.0  # seconds: a first process that ends this soon and leaves others behind
 _REMEMBERED = 60.0  # seconds after its end that the last lines of a process can be asked for
+_MOST_DEAD = 500  # processes for which that holds
 _DUMP_TIME = 1.0  # seconds that a sick process has to print its stacks
 
 
@@ -54,6 +56,7 @@ class Ground:
         self._link, self._spawner, self._output, self._events = link, spawner, output, events
         self._tasks: set[asyncio.Task[None]] = set()
         self._environ = dict(os.environ)  # of probes
+        self._dead: deque[tuple[float, str]] = deque()  # when they ended, oldest first
         self._spawning = 0
         self._early: dict[str, dict[str, Any]] = {}  # ends of processes that `spawn` still awaits
 
@@ -266,10 +269,16 @@ class Ground:
             if slot.spec.hooks.keys() & {"before_reap", "after_reap"}:
                 self.run(self._reaped(instance, slot.spec, facts))
             slot.ended(instance, facts)
-        loop = asyncio.get_running_loop()
-        loop.call_later(_REMEMBERED, self._output.forget, key)
+        self._forget_older(key)
         if instance.cgroup is not None:
-            loop.call_later(0.2, Cgroups.remove, instance.cgroup)
+            asyncio.get_running_loop().call_later(0.2, Cgroups.remove, instance.cgroup)
+
+    def _forget_older(self, key: str) -> None:
+        """Remember where in its files a dead process began, for a while, and not for too many."""
+        now = self.clock.now()
+        self._dead.append((now, key))
+        while len(self._dead) > _MOST_DEAD or now - self._dead[0][0] > _REMEMBERED:
+            self._output.forget(self._dead.popleft()[1])
 
     async def _reaped(self, instance: Instance, spec: Service, end: dict[str, Any]) -> None:
         """Both in order, beside what comes next: no hook delays a restart."""

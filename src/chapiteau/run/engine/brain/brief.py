@@ -14,11 +14,20 @@ def in_brief(runners: Iterable[Runner]) -> dict[str, Any]:
 
 
 def _service(runner: Runner) -> dict[str, Any]:
+    ready, pids = 0, []
+    for slot in runner.slots.values():
+        if (now := slot.instance) is not None:
+            ready += now.ready
+            pids.append(now.pid)
+        if slot.retiring:
+            pids += [old.pid for old in slot.retiring]
+    if runner.reload is not None:
+        pids += [new.pid for new in runner.reload.candidates]
     return {
         "name": runner.name,
         "state": runner.state,
-        "ready": runner.ready_count,
+        "ready": ready,
         "wanted": runner.wanted,
-        "pids": [instance.pid for instance in runner.instances()],
+        "pids": pids,
         "reason": runner.reason,
     }
