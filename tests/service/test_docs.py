@@ -14,6 +14,13 @@ PAGES = (
     "tutorial/web-service.md",
     "how-to/guard-a-service.md",
     "how-to/send-again-safely.md",
+    "how-to/service-errors.md",
+    "how-to/take-uploads.md",
+    "how-to/page-through-lists.md",
+    "how-to/serve-versions.md",
+    "how-to/test-a-service.md",
+    "how-to/long-work.md",
+    "how-to/describe-a-service.md",
 )
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 

@@ -175,7 +175,7 @@ def _notes() -> list[Service]:
         after = decode_cursor(filters.cursor, int) if filters.cursor else 0
         found = [
             note
-            for note in sorted(list(store.kept.values()), key=lambda n: n.id)
+            for note in sorted(store.kept.values(), key=lambda n: n.id)
             if note.id > after and filters.q in note.text
             if not filters.colours or note.colour in filters.colours
         ]

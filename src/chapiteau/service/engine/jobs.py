@@ -21,7 +21,17 @@ from chapiteau.service.logic.jobs import Job, JobState
 from chapiteau.service.logic.problem import ProblemError
 from chapiteau.service.logic.related import Link
 
-__all__ = ["JobRecord", "JobStore", "Jobs", "MemoryJobs", "SqliteJobs", "job_services"]
+__all__ = [
+    "JobNotDoneError",
+    "JobRecord",
+    "JobStore",
+    "Jobs",
+    "MemoryJobs",
+    "NoSuchJobError",
+    "SqliteJobs",
+    "TooBusyError",
+    "job_services",
+]
 
 _MOST: Final = 1_000
 

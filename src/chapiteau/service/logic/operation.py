@@ -18,7 +18,7 @@ from chapiteau.service.logic.options import JSON_ONLY, OperationOptions
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.wire.conditional import Precondition
 
-__all__ = ["BodySpec", "Operation", "Parameter", "is_many", "read_operation"]
+__all__ = ["BodySpec", "Operation", "Parameter", "is_group", "is_many", "read_operation"]
 
 _MARKERS: Final = (Path, Query, Header, Cookie, Body)
 _SCALARS: Final = (list, set, frozenset, tuple)

@@ -124,8 +124,8 @@ def _body(body: dict[str, Any] | None) -> Body | None:
 
 def _answer(responses: dict[str, Any]) -> tuple[dict[str, Any] | None, str, bool]:
     """Schema, media type to ask for, and whether it comes as bytes."""
-    good = next((one for status, one in responses.items() if status.startswith("2")), {})
-    content = good.get("content", {})
+    good = [one for status, one in responses.items() if status.startswith("2")]
+    content: dict[str, Any] = good[0].get("content", {}) if good else {}
     for media, one in content.items():
         if _is_json(_base(media)):
             return one.get("schema", {}), media, False

@@ -7,7 +7,14 @@ import msgspec
 from chapiteau.service.logic.document.schemas import REF
 from chapiteau.service.logic.problem import MEDIA_TYPE, ProblemDocument, ProblemError, phrase
 
-__all__ = ["CorniceErrors", "ErrorFormat", "cornice_document", "error_content", "error_type"]
+__all__ = [
+    "CorniceError",
+    "CorniceErrors",
+    "ErrorFormat",
+    "cornice_document",
+    "error_content",
+    "error_type",
+]
 
 ErrorFormat = Literal["problem", "cornice"]
 
