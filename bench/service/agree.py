@@ -64,7 +64,8 @@ def main() -> int:
     parser.add_argument("--only", choices=APPS)
     given = parser.parse_args()
     names = [given.only] if given.only else list(APPS)
-    return 0 if all([agree(name, given.max_examples) for name in names]) else 1
+    verdicts = [agree(name, given.max_examples) for name in names]
+    return 0 if all(verdicts) else 1
 
 
 if __name__ == "__main__":

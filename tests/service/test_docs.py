@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.support import ROOT
 
 PAGES = (
     "tutorial/web-service.md",
+    "tutorial/build-atlas.md",
     "how-to/guard-a-service.md",
     "how-to/send-again-safely.md",
     "how-to/service-errors.md",
@@ -26,7 +28,10 @@ _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_page_runs(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_code_of_a_page_runs(
+    page: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / page).read_text()
     source = "\n".join(_BLOCK.findall(text))
     assert source
