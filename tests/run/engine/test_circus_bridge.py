@@ -9,7 +9,9 @@ import select
 import signal
 import socket
 import subprocess
+import textwrap
 import time
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -190,8 +192,8 @@ def test_what_ignores_the_stop_signal_is_killed_after_the_graceful_timeout(
 def test_errors_carry_circus_numbers(circus: Circus) -> None:
     assert circus.run("list", "nobody", code=3) == "error: program nobody not found"
     assert circus.run("get", "web-1", "nothing", code=3) == "error: 'nothing' option not found"
-    assert "chapiteau.toml" in circus.run("add", "x", "sleep 1", code=3)
-    assert "chapiteau.toml" in circus.run("rm", "web-1", code=3)
+    assert "set options.added" in circus.run("add", "x", "sleep 1", code=3)
+    assert "set options.added" in circus.run("rm", "web-1", code=3)
     assert circus.run("set", "web-1", "max_retry", "9") == "ok"
     assert circus.run("get", "web-1", "max_retry") == "max_retry: 9"
     assert "no counterpart" in circus.run("set", "web-1", "warmup_delay", "9", code=3)
@@ -211,6 +213,36 @@ def test_errors_carry_circus_numbers(circus: Circus) -> None:
         assert (answer["status"], answer["errno"]) == ("error", number), message
         assert answer["id"] == (None if number == 1 else "x")
     assert circus.run("numwatchers") == "2"  # and it goes on
+
+
+def test_services_are_added_and_removed_in_a_file_of_their_own(
+    project: New, programs: Path
+) -> None:
+    added = 'include = ["added*.toml"]\n[plugin.circus.options]\nadded = "added.toml"\n'
+    p = project(added + textwrap.dedent(TOML)).up()
+    p.until("circus", "running", 20)
+    circus = Circus(p, programs)
+    assert circus.run("add", "--start", "late", "sleep 602") == "ok"
+    p.until("late", "running")
+    assert circus.run("add", "quiet", "sleep 603") == "ok"
+    assert circus.run("status", "quiet") == "stopped"
+    assert "exists" in circus.run("add", "late", "sleep 1", code=3)
+    request = {"id": "x", "command": "add"}
+    options = {"numprocesses": 2, "env": {"A": "1"}, "respawn": False, "graceful_timeout": 3}
+    two = {"name": "two", "cmd": "sleep", "args": ["604"], "options": options}
+    answer = circus.raw(json.dumps({**request, "properties": two}).encode())
+    assert answer["status"] == "ok", answer
+    kept = tomllib.loads((p.folder / "added.toml").read_text())["service"]["two"]
+    assert (kept["command"], kept["processes"], kept["env"]) == ("sleep 604", 2, {"A": "1"})
+    wrong = {**two, "name": "wrong", "options": {"numprocesses": -1}}
+    answer = circus.raw(json.dumps({**request, "properties": wrong}).encode())
+    assert (answer["status"], answer["errno"]) == ("error", 5)
+    assert "wrong" not in (p.folder / "added.toml").read_text()
+    (pid,) = p.pids("late")
+    assert circus.run("rm", "late") == "ok"
+    assert not alive(pid)
+    assert "was not added by circusctl" in circus.run("rm", "web-1", code=3)
+    assert set(circus.run("list").split(",")) == {"Web-1", "job.x", "quiet", "two"}
 
 
 def test_events_come_as_circus_publishes_them(circus: Circus) -> None:

@@ -14,6 +14,7 @@ import zmq
 import zmq.asyncio
 
 from chapiteau.core.errors import RefusedError
+from chapiteau.run.client.circus.adding import Added
 from chapiteau.run.client.circus.commands import Commands
 from chapiteau.run.client.circus.figures import figures
 from chapiteau.run.client.plugin import Plugin
@@ -51,7 +52,9 @@ class CircusBridge(Plugin):
             "check_delay": self.options.check_delay,
             "multicast_endpoint": None,
         }
-        self._commands = Commands(self.client, self.clock, self.status, told)
+        given = self.options.added
+        added = Added(self.client, self.around.folder / given if given else None)
+        self._commands = Commands(self.client, self.clock, self.status, told, added)
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._answering: set[asyncio.Task[None]] = set()
         self._known = {s.name for s in (await self.status()).services}

@@ -8,6 +8,7 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client.aio import AsyncClient
+from chapiteau.run.client.circus.adding import Added
 from chapiteau.run.client.circus.procinfo import descendants, info_of, send_signal
 from chapiteau.run.client.circus.settings import Settings
 from chapiteau.run.logic.circus.options import settings_of
@@ -20,8 +21,6 @@ __all__ = ["Commands"]
 
 Answer = dict[str, Any]
 _NO_EQUAL: Final = {
-    "add": "services are added in chapiteau.toml; then: circusctl reloadconfig",
-    "rm": "services are removed in chapiteau.toml; then: circusctl reloadconfig",
     "ipython": "the supervisor runs nobody's code; `chapiteau status --json` shows its state",
 }
 
@@ -35,9 +34,10 @@ class Commands:
         clock: Clock,
         look: Callable[[], Awaitable[SupervisorStatus]],
         endpoints: dict[str, Any],
+        added: Added,
     ) -> None:
         self._client, self._clock, self._look = client, clock, look
-        self._endpoints = endpoints
+        self._endpoints, self._added = endpoints, added
         self._settings = Settings(client)
         self._later: set[asyncio.Task[Any]] = set()
 
@@ -195,6 +195,19 @@ class Commands:
             raise CircusError(_both(outcome.error, outcome.hint), errno.COMMAND_ERROR)
         return {}
 
+    async def _add(self, request: Request) -> Answer:
+        await self._added.add(request)
+        if request.properties.get("start"):
+            await self._do("start", request.name, request)
+        return {}
+
+    async def _rm(self, request: Request) -> Answer:
+        if request.properties.get("nostop"):
+            what = "rm: a process without a service can't be; without nostop it is stopped"
+            raise CircusError(what, errno.COMMAND_ERROR)
+        await self._added.remove(request)
+        return {}
+
     async def _scale(self, request: Request) -> Answer:
         """incr and decr."""
         service = await self._service(request)
@@ -336,6 +349,8 @@ _DEEDS: Final[dict[str, Callable[[Commands, Request], Awaitable[Answer]]]] = {
     "restart": Commands._life,  # noqa: SLF001
     "reload": Commands._reload,  # noqa: SLF001
     "reloadconfig": Commands._reloadconfig,  # noqa: SLF001
+    "add": Commands._add,  # noqa: SLF001
+    "rm": Commands._rm,  # noqa: SLF001
     "incr": Commands._scale,  # noqa: SLF001
     "decr": Commands._scale,  # noqa: SLF001
     "set": Commands._set,  # noqa: SLF001

@@ -204,6 +204,11 @@ class Circus:
     allow_tcp: bool = setting(
         False, help="Let endpoints be tcp:// on loopback: every user of this machine may command."
     )
+    added: str = setting(
+        "",
+        help="File for what `circusctl add` adds; chapiteau.toml must include it. Default: none.",
+        example='options.added = "circus-added.toml"',
+    )
     check_delay: float = setting(5.0, help="What plugins written for Circus are told.", low=0)
 
 

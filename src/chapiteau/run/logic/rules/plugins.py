@@ -114,6 +114,9 @@ def _alerts(options: Alerts, here: Path) -> Iterator[Broken]:
 
 
 def _circus(options: Circus, here: Path) -> Iterator[Broken]:
+    if options.added and options.allow_tcp:
+        what = "beside allow_tcp every user of this machine could run programs as the supervisor"
+        yield Broken((*here, "added"), what, "use ipc:// endpoints")
     for key in ("endpoint", "pubsub_endpoint", "stats_endpoint"):
         text = getattr(options, key)
         match = _ADDRESS.match(text)
