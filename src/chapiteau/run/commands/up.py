@@ -1,7 +1,7 @@
 """`chapiteau up`: start the services, in the foreground with their output or as a daemon."""
 
 import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLE", "command"]
 
+_GIVEN_UP: Final = (
+    "without a keeper: when this process is killed, its services run on unseen until the next "
+    "`up` ends them; sockets, output and exit codes are lost with it; it can't be upgraded, and "
+    "there are no cgroups"
+)
 EXAMPLE: Final = """write one, for example:
     [service.web]
     command = "python3 -m http.server 8000"
@@ -33,12 +38,18 @@ EXAMPLE: Final = """write one, for example:
 @click.argument("names", nargs=-1, shell_complete=service_names)
 @config_option
 @click.option("-d", "--detach", is_flag=True, help="Run as a daemon; return when all is ready.")
+@click.option(
+    "--no-keeper",
+    is_flag=True,
+    help="All in this one process: lighter, but nothing survives its death, and no cgroups.",
+)
 @wait_option
 @timeout_option
 def command(
     names: tuple[str, ...],
     config: str | None,
     detach: bool,
+    no_keeper: bool,
     wait: bool,
     timeout: float | None,
 ) -> None:
@@ -51,6 +62,8 @@ def command(
     chapiteau up -d --timeout 1m
     chapiteau up web
     """
+    if no_keeper and detach:
+        raise UsageError("--no-keeper stays in the foreground: take --detach out")
     from chapiteau.run.engine.config import load_config
     from chapiteau.run.engine.launch import last_words, start
     from chapiteau.run.logic.selection import select
@@ -62,6 +75,12 @@ def command(
     client = Client.at(found.run_dir)
     _refuse_second(client)
     begun = SystemClock().wall()
+    if no_keeper:
+        from chapiteau.run.commands.showing.foreground import stay_alone
+
+        say(_GIVEN_UP, colour="yellow")
+        code = stay_alone(path, found.run_dir, found.spec, begun, names)
+        _end(last_words(found.run_dir), code)
     start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
     if detach:
         from chapiteau.run.commands.showing.waiting import wait_until_ready
@@ -72,7 +91,11 @@ def command(
     from chapiteau.run.commands.showing.foreground import stay
 
     code = stay(found.run_dir, found.spec, begun)
-    error = last_words(found.run_dir)
+    _end(last_words(found.run_dir), code)
+
+
+def _end(error: ChapiteauError | None, code: int) -> NoReturn:
+    """Leave with the code of why it ended by itself, or with ours."""
     if error is not None:
         error.what = error.what.partition("\n    | ")[0]  # its last lines have been seen
         if error.exit_code:

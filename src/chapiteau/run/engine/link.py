@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from chapiteau.run.errors import KeeperGoneError
 
-__all__ = ["KeeperLink"]
+__all__ = ["KeeperLink", "Message"]
 
 Message = dict[str, Any]
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
@@ -25,6 +25,8 @@ class KeeperLink:
     "owner-gone", `on_gone()` when the keeper has died. They are called from the event loop.
     """
 
+    alone = False  # whether there is no keeper behind it (engine/alone.py)
+
     def __init__(self, channel: socket.socket) -> None:
         channel.setblocking(False)
         self._channel = channel
@@ -32,12 +34,16 @@ class KeeperLink:
         self._waiting: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
         self._number = 0
         self._outgoing: list[tuple[bytes, list[int]]] = []
+        self._listen()
+        self._loop.add_reader(channel, self._read)
+
+    def _listen(self) -> None:
+        """Nobody hears anything yet."""
         self.on_exit: Callable[[str, Message], None] = lambda key, end: None
         self.on_asked: Callable[[str], None] = lambda what: None
         self.on_gone: Callable[[], None] = lambda: None
         self.notes: dict[str, Any] = {}  # as the keeper holds them
         self.children: list[tuple[Message, list[int]]] = []  # as found at `hello`
-        self._loop.add_reader(channel, self._read)
 
     async def hello(self) -> Message:
         """What the keeper remembers; `children` then holds (child, its pipes)."""

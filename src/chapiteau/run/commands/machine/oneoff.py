@@ -22,6 +22,6 @@ def command(service: str, words: tuple[str, ...], config: str | None) -> None:
     chapiteau run exec web -- env
     """
     from chapiteau.run.engine.config import load_config
-    from chapiteau.run.engine.oneoff import run_oneoff
+    from chapiteau.run.engine.service.oneoff import run_oneoff
 
     run_oneoff(load_config(find_config(config)), service, words)

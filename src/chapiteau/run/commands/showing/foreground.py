@@ -5,6 +5,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +22,7 @@ from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
 from chapiteau.run.logic.spec import Spec
 
-__all__ = ["stay"]
+__all__ = ["stay", "stay_alone"]
 
 _PATIENCE: Final = 10.0  # seconds in which a (new) brain must answer
 _LAST_WORDS: Final = 1.0  # seconds for output that is still on its way at the end
@@ -38,9 +39,25 @@ def stay(run_dir: Path, spec: Spec, begun: float) -> int:
     return asyncio.run(_Foreground(AsyncClient.at(run_dir), spec, begun).follow())
 
 
+def stay_alone(config: Path, run_dir: Path, spec: Spec, begun: float, only: Sequence[str]) -> int:
+    """Be the supervisor as well, in this one process. Raises as `run_alone` does."""
+    from chapiteau.run.engine.alone import run_alone
+
+    async def both() -> int:
+        shown = _Foreground(AsyncClient.at(run_dir), spec, begun, alone=True)
+        showing = asyncio.create_task(shown.follow())
+        code = await run_alone(config, spec, run_dir, only)
+        shown.over()
+        return await showing or code
+
+    return asyncio.run(both())
+
+
 class _Foreground:
-    def __init__(self, client: AsyncClient, spec: Spec, begun: float) -> None:
-        self._client = client
+    def __init__(
+        self, client: AsyncClient, spec: Spec, begun: float, *, alone: bool = False
+    ) -> None:
+        self._client, self._alone = client, alone
         self._begun = begun
         width = max((len(name) for name, _ in spec.named()), default=0) + 2
         self._printer = LinePrinter(colour=colour_wanted(), width=width)
@@ -55,7 +72,7 @@ class _Foreground:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self._stop)
-        if os.getpid() == 1:  # in a container orphans come to us, and nobody else reaps them
+        if os.getpid() == 1 and not self._alone:  # a container's orphans: nobody else reaps them
             loop.add_signal_handler(signal.SIGCHLD, _reap)
         lines = asyncio.create_task(self._lines())
         try:
@@ -66,6 +83,10 @@ class _Foreground:
         if self._failed and not self._asked:
             return 1
         return 128 + signal.SIGINT if self._asked > 1 else 0
+
+    def over(self) -> None:
+        """The supervisor has ended: so does the showing."""
+        self._asked = self._asked or 1
 
     def _stop(self) -> None:
         self._asked += 1

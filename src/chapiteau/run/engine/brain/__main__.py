@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from chapiteau.run.engine.brain.settings import Settings
     from chapiteau.run.engine.control import ControlServer
 
-__all__ = ["main"]
+__all__ = ["live", "main"]
 
 _SOON = 0.5  # seconds after a start in which a further brain would read the file again
 
@@ -45,7 +45,19 @@ def _the_spec(
 async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec | None) -> int:
     channel = socket.socket(fileno=int(os.environ["CHAPITEAU_KEEPER_FD"]))
     first = os.environ.get("CHAPITEAU_BRAIN_START") == "0"
-    link = KeeperLink(channel)
+    return await live(KeeperLink(channel), config, run_dir, only, known, first=first)
+
+
+async def live(
+    link: KeeperLink,
+    config: Path,
+    run_dir: Path,
+    only: tuple[str, ...],
+    known: Spec | None,
+    *,
+    first: bool,
+) -> int:
+    """Be the brain behind this link until everything is over; the exit code."""
     supervisor: Supervisor | None = None
     try:
         spec, changed = _the_spec(config, run_dir, known, first=first)
@@ -119,6 +131,7 @@ def main(argv: list[str], known: Spec | None = None) -> int:
     os.umask(0o077)
     gc.freeze()  # modules and settings live as long as we do: no collection looks at them again
     gc.enable()
+    gc.set_threshold(20_000, 20, 20)
     return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:]), known))
 
 

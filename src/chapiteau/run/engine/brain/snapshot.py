@@ -58,6 +58,8 @@ def own_usage(supervisor: "Supervisor", meter: Meter) -> Usage:
     """What keeper and brain use together, without the services below them."""
     age = supervisor.clock.now() - supervisor.began
     brain = meter.look(os.getpid(), age, alone=True)
+    if supervisor.keeper_pid == os.getpid():  # without a keeper both are one
+        return brain
     older = supervisor.clock.wall() - supervisor.started_wall
     keeper = meter.look(supervisor.keeper_pid, max(age, older), alone=True)
     return Usage(

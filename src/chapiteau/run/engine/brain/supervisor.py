@@ -59,7 +59,11 @@ class Supervisor:
         self.clock: Clock = SystemClock()
         self.events_log = EventLog(run_dir / "events.jsonl", self.clock)
         self.output = Output(run_dir / "log", self.clock)
-        self.cgroups: Cgroups = find_cgroups(f"{spec.project.name}-{_short(run_dir)}")
+        self.cgroups: Cgroups = (
+            Cgroups(None, None, "not used without a keeper")
+            if link.alone
+            else find_cgroups(f"{spec.project.name}-{_short(run_dir)}")
+        )
         self.around = Surroundings(
             folder=config_path.parent,
             run_dir=run_dir,

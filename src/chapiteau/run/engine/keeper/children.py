@@ -196,23 +196,31 @@ class Children:
                 return
             if seen is None:
                 return
-            pid = seen.si_pid
-            key = self._by_pid.pop(pid, "")
-            # Not yet waited for, so the pid, and the group with its number, are still the child's.
-            left = self._end_leftovers(pid, key) if key else []
-            _, status, used = os.wait4(pid, 0)
-            if pid == brain_pid:
-                yield "", exit_of(status)
-            elif key:
-                end = {
-                    **exit_of(status),
-                    "time": time.time(),  # noqa: TID251 — no Clock this far down
-                    "max_rss": used.ru_maxrss * 1024,
-                    "cpu": round(used.ru_utime + used.ru_stime, 4),
-                    "left": left,
-                }
-                self.known[key]["exit"] = end
+            key, end = self.bury(seen.si_pid)
+            if key or seen.si_pid == brain_pid:
                 yield key, end
+
+    def is_known(self, pid: int) -> bool:
+        """Whether this is a child that we started and have not buried."""
+        return pid in self._by_pid
+
+    def bury(self, pid: int) -> tuple[str, Message]:
+        """Wait for a child that has ended; (its key, how). The key is "" for one of no service."""
+        key = self._by_pid.pop(pid, "")
+        # Not yet waited for, so the pid, and the group with its number, are still the child's.
+        left = self._end_leftovers(pid, key) if key else []
+        _, status, used = os.wait4(pid, 0)
+        if not key:
+            return "", exit_of(status)
+        end = {
+            **exit_of(status),
+            "time": time.time(),  # noqa: TID251 — no Clock this far down
+            "max_rss": used.ru_maxrss * 1024,
+            "cpu": round(used.ru_utime + used.ru_stime, 4),
+            "left": left,
+        }
+        self.known[key]["exit"] = end
+        return key, end
 
     # ── foster children: those of a keeper that was killed ──────────────────────────────────
     def _adopt(self, key: str, child: Message) -> None:
