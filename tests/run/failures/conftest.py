@@ -152,7 +152,7 @@ FILES = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def crowd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The supervisor. Whatever a test does to its service, `calm` is the same process after it."""
     project = Project(tmp_path_factory.mktemp("crowd"), CROWD)

@@ -174,17 +174,17 @@ def test_a_pid_that_was_given_out_again_is_not_killed(killed: tuple[Project, int
     assert alive(pid)
 
 
-@pytest.mark.parametrize("left", [b'{"schema": 1, "servi', b"\0" * 4096], ids=["half", "zeros"])
 def test_a_state_that_is_half_written_or_broken_is_as_none(
-    project: Callable[[str], Project], left: bytes
+    project: Callable[[str], Project],
 ) -> None:
     p = project(SLEEPER)
     run = p.folder / ".chapiteau"
     (run / "log").mkdir(parents=True, mode=0o700)
     run.chmod(0o700)
-    for name in ("state.json", "processes.json", "running.json", "events.jsonl", "failure.json"):
+    half, zeros = b'{"schema": 1, "servi', b"\0" * 4096
+    names = ("state.json", "processes.json", "applied.json", "events.jsonl", "failure.json", "lock")
+    for name, left in zip(names, (half, zeros, b"[]", zeros + half, half, half), strict=True):
         (run / name).write_bytes(left)
-    (run / "lock").write_bytes(left[:20])
     p.up()
     p.until("web", "running")
     p.until("off", "running")
