@@ -13,6 +13,7 @@ _TABLE = {
     "list": ("chapiteau.load.commands.results:list_results", "Stored results."),
     "show": ("chapiteau.load.commands.results:show", "One stored result."),
     "report": ("chapiteau.load.commands.results:report", "A result as HTML, JSON, CSV, JUnit, MD."),
+    "k8s": ("chapiteau.load.commands.k8s:k8s", "Manifests of a cluster that puts load on."),
     "compare": ("chapiteau.load.commands.results:compare", "Is B faster or slower than A?"),
 }
 

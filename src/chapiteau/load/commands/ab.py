@@ -43,8 +43,8 @@ def ab(  # noqa: PLR0913 — flags
     from chapiteau.load.commands.results import margin_of
     from chapiteau.load.commands.showing import ProgressLine, deliver, warn
     from chapiteau.load.engine.conduct import Watch
-    from chapiteau.load.engine.interleave import interleave
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
+    from chapiteau.load.engine.search.interleave import interleave
     from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 
@@ -72,4 +72,11 @@ def ab(  # noqa: PLR0913 — flags
     finally:
         line.clear()
     folder = run_folder(project)
-    return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)
+    return deliver(
+        document,
+        folder,
+        report=report,
+        as_json=as_json,
+        keep=not no_store,
+        observers=jobs[0].test.notify,
+    )

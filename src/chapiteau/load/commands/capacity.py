@@ -41,9 +41,9 @@ def capacity(
     from chapiteau.load.engine.conduct import Watch
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
     from chapiteau.load.engine.search.seek import seek
-    from chapiteau.load.engine.search.supervised import Supervised
     from chapiteau.load.engine.search.vary import vary
     from chapiteau.load.engine.store import LiveFile
+    from chapiteau.load.engine.telling.supervised import Supervised
     from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 
@@ -69,4 +69,11 @@ def capacity(
         line.clear()
     if baseline is not None:
         document = against_baseline(document, baseline)
-    return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)
+    return deliver(
+        document,
+        folder,
+        report=report,
+        as_json=as_json,
+        keep=not no_store,
+        observers=job.test.notify,
+    )

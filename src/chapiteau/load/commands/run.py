@@ -36,12 +36,14 @@ def run(
     limit, 4 the scenario is broken or the target is not allowed.
     """
     import asyncio
+    import contextlib
 
     from chapiteau.load.commands.showing import ProgressLine, deliver, warn
     from chapiteau.load.commands.stored import against_baseline, stored_result
     from chapiteau.load.engine.conduct import Watch, conduct
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
     from chapiteau.load.engine.store import LiveFile
+    from chapiteau.load.engine.telling.supervised import Supervised
     from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.load.logic.settings import shape_of
     from chapiteau.plumbing.clock import SystemClock
@@ -57,14 +59,24 @@ def run(
     line = ProgressLine(quiet=quiet)
     baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
     live = LiveFile(folder)
+    supervised = Supervised.find(folder)
     try:
-        document = asyncio.run(conduct(job, SystemClock(), Watch(line=line.show, live=live)))
+        with supervised or contextlib.nullcontext():
+            watch = Watch(line=line.show, live=live, supervised=supervised)
+            document = asyncio.run(conduct(job, SystemClock(), watch))
     finally:
         live.remove()
         line.clear()
     if baseline is not None:
         document = against_baseline(document, baseline)
-    return deliver(document, folder, report=report, as_json=as_json, keep=not no_store)
+    return deliver(
+        document,
+        folder,
+        report=report,
+        as_json=as_json,
+        keep=not no_store,
+        observers=job.test.notify,
+    )
 
 
 def _show_plan(target: str, requests: list[str], stages: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Progress while a test runs, and where its result goes afterwards."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,15 @@ def warn(problems: Iterable[Problem], *, most: int = 10) -> None:
 
 
 def deliver(
-    document: dict[str, Any], folder: Path, *, report: str | None, as_json: bool, keep: bool = True
+    document: dict[str, Any],
+    folder: Path,
+    *,
+    report: str | None,
+    as_json: bool,
+    keep: bool = True,
+    observers: Sequence[str] = (),
 ) -> int:
-    """Store and print a result; its exit code."""
+    """Store and print a result, tell those who want to know; its exit code."""
     html = as_html(document)
     where = ""
     if keep:
@@ -75,6 +81,11 @@ def deliver(
     elif report:
         Path(report).write_text(html, encoding="utf-8")
         where = report
+    if observers:
+        from chapiteau.load.engine.telling.observing import notify
+
+        for line in notify(observers, document):
+            click.echo(f"warning: {line}", err=True)
     if as_json:
         print_json(document)
     else:

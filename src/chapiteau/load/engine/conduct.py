@@ -20,11 +20,14 @@ from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.engine.telling.exporting import Exports
+from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.judging import cut_short, host_lost, run_verdict
 from chapiteau.load.logic.objective import Finding, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
+from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.settings import LoadTest, shape_of
 from chapiteau.load.logic.shape import Shape
 from chapiteau.load.logic.totals import Totals
@@ -33,6 +36,7 @@ __all__ = [
     "Job",
     "Watch",
     "conduct",
+    "exports_of",
     "facts_of",
     "interruptible",
     "live_state",
@@ -43,7 +47,18 @@ __all__ = [
 
 # Settings that may hold secrets: a report goes from hand to hand.
 _UNSHOWN: Final = frozenset(
-    {"headers", "options", "client_key", "bearer", "basic", "api_keys", "variables"}
+    {
+        "headers",
+        "options",
+        "client_key",
+        "bearer",
+        "basic",
+        "api_keys",
+        "variables",
+        "export",
+        "export_headers",
+        "notify",
+    }
 )
 _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
 
@@ -92,6 +107,7 @@ class Watch:
 
     line: Callable[[dict[str, Any], float, float], None] = lambda _p, _e, _t: None
     live: LiveFile | None = None
+    supervised: Supervised | None = None  # who runs the service: its numbers go into the report
 
 
 def processes_for(test: LoadTest, target: str) -> int:
@@ -125,15 +141,20 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         sessions=test.iterations,
     )
     aborted: list[Finding] = []
-    async with team_of(job) as team:
+    exports = exports_of(job, started)
+    async with exports, team_of(job) as team:
+        if watch.supervised is not None:
+            watch.supervised.taken()  # of before
 
         def on_second(second: int, _totals: Totals) -> bool:
             _show(job, watch, totals, second, shape, started)
+            exports.second(second, totals, clock.wall())
             aborted.extend(_breaches(limits, totals, second))
             return bool(aborted) or _is_broken(totals, second)
 
         with interruptible(team) as interrupted:
             took = await team.run(order, totals, on_second)
+        exports.rest(totals, clock.wall())
     _refuse_broken(totals)
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
     early = bool(aborted or interrupted or test.iterations or totals.used_up)
@@ -146,9 +167,19 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
             verdict = host_lost(totals.lost)
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
-    return document(
+    made = document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
+    made["soundness"]["notes"] += exports.problems
+    if watch.supervised is not None:
+        made["resources"] = resources(watch.supervised.taken(), started, lasted)
+    return made
+
+
+def exports_of(job: Job, started: float) -> Exports:
+    """Who is told numbers while the test runs."""
+    labels = (("target", job.target), ("test", job.name))
+    return Exports(job.test.export, job.test.export_headers, labels, started)
 
 
 def team_of(job: Job) -> Team | Spread:

@@ -4,7 +4,7 @@ Each setting is declared once, here: parser, flags, reference page and JSON Sche
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -13,6 +13,8 @@ from chapiteau.core.fields import Duration, Rate, setting
 from chapiteau.core.problems import Problem
 from chapiteau.load.logic.arrivals import Arrivals
 from chapiteau.load.logic.cluster.places import parse_place
+from chapiteau.load.logic.export.observer import parse_observer
+from chapiteau.load.logic.export.target import parse_target
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
 
@@ -64,6 +66,16 @@ class LoadTest:
     abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
     baseline: str = setting("", help="Stored result or JSON file that must not be missed by 5 %.")
 
+    export: tuple[str, ...] = setting(
+        (), help="Tell numbers while it runs: prometheus+http://…, otlp+…, influx+…, statsd://…"
+    )
+    export_headers: dict[str, str] = setting(
+        factory=dict, help="Headers of what is exported, for tokens."
+    )
+    notify: tuple[str, ...] = setting(
+        (), help="Tell the verdict at the end: an https:// webhook, or mailto:NAME@HOST."
+    )
+
     processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
     on: str = setting(
         "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
@@ -104,30 +116,33 @@ class LoadTest:
     )
 
     def problems(self) -> Iterator[Problem]:
-        """What fits together on its own but not with the rest."""
+        """What fits together on its own but not with the rest; the loosest rules come first."""
+        yield from _refused("--on", parse_place, (self.on,) if self.on else ())
+        if self.vary and not _VARY.fullmatch(self.vary.replace(" ", "")):
+            yield Problem("vary", f"{self.vary!r} is not SERVICE=N,N", "for example web=1,2,4")
+        yield from _refused("objective", parse_objectives, (self.objective,))
+        for problem in _refused("objective", parse_objectives, (self.abort,)):
+            yield Problem("abort", problem.what, problem.hint)
+        if not (self.target or self.openapi or self.external):
+            yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
         given = [n for n in ("rate", "users", "shape") if getattr(self, n)]
         if len(given) > 1:
             yield Problem(given[1], f"can't be given together with {given[0]}")
         if self.iterations is not None and self.rate is not None:
             yield Problem("iterations", "goes with users, not with a rate")
-        if self.on:
-            try:
-                parse_place(self.on)
-            except UsageError as exc:
-                yield Problem("on", exc.what.removeprefix("--on "), exc.hint)
-        if self.vary and not _VARY.fullmatch(self.vary.replace(" ", "")):
-            yield Problem("vary", f"{self.vary!r} is not SERVICE=N,N", "for example web=1,2,4")
-        for name in ("objective", "abort"):
-            try:
-                parse_objectives(getattr(self, name))
-            except UsageError as exc:
-                yield Problem(name, exc.what.removeprefix("objective "), exc.hint)
+        yield from _refused("export", parse_target, self.export)
+        yield from _refused("notify", parse_observer, self.notify)
+        yield from _refused("shape", lambda _: shape_of(self), (self.shape,))
+
+
+def _refused(
+    name: str, parse: Callable[[str], object], texts: tuple[str, ...]
+) -> Iterator[Problem]:
+    for text in texts:
         try:
-            shape_of(self)
+            parse(text)
         except UsageError as exc:
-            yield Problem("shape", exc.what.removeprefix("shape "), exc.hint)
-        if not (self.target or self.openapi or self.external):
-            yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
+            yield Problem(name.removeprefix("--"), exc.what.removeprefix(f"{name} "), exc.hint)
 
 
 def shape_of(test: LoadTest) -> tuple[Shape, bool]:

@@ -13,14 +13,15 @@ from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.conduct import (
     Job,
     Watch,
+    exports_of,
     facts_of,
     interruptible,
     live_state,
     team_of,
 )
 from chapiteau.load.engine.search.calibrate import Calibration, calibrate
-from chapiteau.load.engine.search.supervised import Supervised
 from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
@@ -36,6 +37,7 @@ from chapiteau.load.logic.capacity.search import search
 from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchEnded, SearchPlan, Step
 from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
 from chapiteau.load.logic.report.document import document, timeline
+from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
 
@@ -67,15 +69,19 @@ async def seek(
     calibration = await calibrate(job)
     if calibration.cost:
         say(f"generator: {calibration.ceiling:.0f} requests/s for each process at most")
-    async with team_of(job) as team:
+    exports = exports_of(job, started)
+    async with exports, team_of(job) as team:
         seeker = _Seeker(job, team, objectives, watch, say)
+        seeker.tell = lambda second, totals: exports.second(second, totals, clock.wall())
         seeker.started = started
         seeker.ceiling = calibration.ceiling
         seeker.supervised = supervised
+        seeker.wall = clock.wall
         with interruptible(team) as interrupted:
             answer = await seeker.run(interrupted)
     seconds = clock.now() - zero
     made = _document(job, answer, seeker, calibration, started, seconds)
+    made["soundness"]["notes"] += exports.problems
     if interrupted:
         made["verdict"]["exit_code"] = 128 + interrupted[0]
     return made
@@ -88,6 +94,7 @@ class _Hold:
     totals: Totals
     seconds: float
     samples: list[dict[str, Any]]  # the supervisor's
+    started: float = 0.0  # seconds since 1970
 
 
 class _Seeker:
@@ -108,8 +115,10 @@ class _Seeker:
         self.say = say
         self.started = 0.0
         self.ceiling = 0.0
+        self.wall: Callable[[], float] = lambda: 0.0
         self.supervised: Supervised | None = None
         self.normal: float | None = None  # median latency of the probe, seconds
+        self.tell: Callable[[int, Totals], None] = lambda _second, _totals: None
         self.number = 0
         self.holds: dict[float, _Hold] = {}  # by rate, and the first step
 
@@ -147,8 +156,10 @@ class _Seeker:
 
         def on_second(second: int, _totals: Totals) -> bool:
             self.show(step, totals, second)
+            self.tell(second, totals)
             return guard.second(second, totals)
 
+        began = self.wall()
         took = await self.team.run(order, totals, on_second)
         if self.team.lost and self.job.test.on_loss == "stop":
             name, why = next(iter(self.team.lost.items()))
@@ -166,7 +177,7 @@ class _Seeker:
             self.normal = observed.p50
         samples = self.supervised.taken() if self.supervised is not None else []
         if step.phase == "hold" or not self.holds:
-            self.holds[step.rate] = _Hold(totals, step.seconds, samples)
+            self.holds[step.rate] = _Hold(totals, step.seconds, samples, began)
         self.say(_told(step, observed))
         await self.rest(overloaded=bool(observed.overloaded))
         return observed
@@ -265,6 +276,8 @@ def _document(
     findings: list[Finding] = judge(seeker.objectives, hold.totals, hold.seconds)
     facts = facts_of(job, "capacity", started, hold.seconds, None, is_open=True)
     made = document(facts, hold.totals, verdict, findings)
+    if hold.samples:
+        made["resources"] = resources(hold.samples, hold.started, hold.seconds)
     part = capacity_part(answer)
     part["ceiling"] = round(calibration.ceiling)
     part["searched"] = round(seconds, 3)

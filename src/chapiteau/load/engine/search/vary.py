@@ -9,7 +9,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.conduct import Job, Watch
 from chapiteau.load.engine.search.seek import seek
-from chapiteau.load.engine.search.supervised import Supervised
+from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.logic.capacity.scaling import scaling_part
 
 __all__ = ["vary"]

@@ -7,7 +7,7 @@ from typing import Final
 __all__ = ["masked"]
 
 _HIDDEN: Final = "•••"
-_SECRET: Final = frozenset({"--bearer", "--basic", "--api-keys"})
+_SECRET: Final = frozenset({"--bearer", "--basic", "--api-keys", "--export-headers", "--notify"})
 # Of these, only values whose name says that they are secret.
 _PAIRS: Final = frozenset({"--headers", "--variables", "--options"})
 _NAME: Final = re.compile(

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any, Final
 
 from chapiteau.core.units import format_duration, format_size
+from chapiteau.load.logic.report.resources import resource_charts
 from chapiteau.load.logic.report.style import STYLE
 from chapiteau.load.logic.report.svg import Line, chart, spark
 from chapiteau.load.logic.report.text import mark, seconds, sign
@@ -25,6 +26,7 @@ def as_html(document: dict[str, Any]) -> str:
         _figures(document),
         _sound(document["soundness"]),
         _charts(document),
+        resource_charts(document.get("resources"), document["seconds"]),
         _rows(document["rows"]),
         _failures(document["failures"]),
         _checks(document),
@@ -125,9 +127,10 @@ def _charts(document: dict[str, Any]) -> str:
     ]
     curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
     clock = _clock
+    span = (0.0, max(1.0, document["seconds"] - 1, *at)) if at else None
     return "<h2>Over time</h2>" + "".join(
         [
-            chart("Requests", rate, x_text=clock, y_text=lambda v: f"{v:.4g}"),
+            chart("Requests", rate, x_text=clock, y_text=lambda v: f"{v:.4g}", x=span),
             chart(
                 "Latency (logarithmic)",
                 latency,
@@ -135,12 +138,14 @@ def _charts(document: dict[str, Any]) -> str:
                 y_text=seconds,
                 log=True,
                 limit=limits[0] if limits else None,
+                x=span,
             ),
             chart(
                 "Sessions on their way",
                 [Line("running", "c3", over("running"))],
                 x_text=clock,
                 y_text=lambda v: f"{v:.4g}",
+                x=span,
             ),
             chart(
                 "Percentiles", curve, x_text=_share, y_text=seconds, log=True,

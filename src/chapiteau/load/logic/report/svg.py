@@ -49,23 +49,28 @@ def chart(
     y_text: Callable[[float], str],
     log: bool = False,
     limit: tuple[float, str] | None = None,
+    x: tuple[float, float] | None = None,
 ) -> str:
-    """A chart with axes and a legend; "" when there is nothing to draw."""
+    """A chart with axes and a legend; "" when there is nothing to draw.
+
+    `x` gives the axis' ends when they should not follow from the points.
+    """
     values = [y for line in lines for _, y in line.points if y is not None]
     xs = [x for line in lines for x, _ in line.points]
     if not values or not xs:
         return ""
     if limit is not None:
         values.append(limit[0])
-    x = _Scale(min(xs), max(xs), _LEFT, WIDTH - _RIGHT)
+    first, last = x or (min(xs), max(xs))
+    across = _Scale(first, last, _LEFT, WIDTH - _RIGHT)
     y = _y_scale(values, log=log)
     head = f"<figure><figcaption>{escape(title)} {_legend(lines)}</figcaption>"
     label = escape(title)
     parts = [head, f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}">']
-    parts += _grid(x, y, x_text, y_text)
+    parts += _grid(across, y, x_text, y_text)
     if limit is not None:
         parts.append(_limit(y.at(limit[0]), limit[1]))
-    parts += [_path(line, x, y) for line in lines]
+    parts += [_path(line, across, y) for line in lines]
     return "".join([*parts, "</svg></figure>"])
 
 

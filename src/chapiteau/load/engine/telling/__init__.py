@@ -1,0 +1,1 @@
+"""Tells others of a running test: monitoring systems while it runs, people when it has ended."""

@@ -1,0 +1,1 @@
+"""A running test's numbers in the forms that monitoring systems take. Values and bytes only."""

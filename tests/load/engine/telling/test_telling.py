@@ -1,0 +1,161 @@
+"""Numbers and verdicts of a run, at real listeners: HTTP, UDP and a mail server."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import http.server
+import json
+import re
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import cramjam
+import pytest
+from aiosmtpd.controller import Controller
+from google.protobuf.json_format import Parse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from chapiteau.load.engine.conduct import Watch, conduct
+from chapiteau.load.engine.lookup import find_job
+from chapiteau.load.engine.telling.observing import notify
+from chapiteau.load.testing import Target
+from chapiteau.plumbing.clock import SystemClock
+from tests.load.logic.export.test_export import WriteRequest
+from tests.load.logic.test_report import made, served
+from tests.support import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.slow
+
+Got = list[tuple[str, dict[str, str], bytes]]
+
+
+@contextmanager
+def listening(status: int = 204) -> Iterator[tuple[str, Got]]:
+    """An HTTP server that keeps what it is sent, by path."""
+    got: Got = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}", got
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def test_a_run_tells_four_systems_its_numbers_every_second() -> None:
+    with (
+        Target("queue", mean=0.001, fixed=True) as target,
+        listening() as (host, got),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp,
+    ):
+        udp.bind(("127.0.0.1", 0))
+        udp.settimeout(10)
+        exports = (
+            f"prometheus+http://{host}", f"otlp+http://{host}", f"influx+http://{host}",
+            f"statsd://127.0.0.1:{udp.getsockname()[1]}", f"otlp+http://127.0.0.1:{free_port()}",
+        )  # fmt: skip
+        given = {
+            "export": list(exports), "export_headers": {"Authorization": "Bearer t"},
+            "rate": 40.0, "duration": 3.0, "processes": 1,
+        }  # fmt: skip
+        work = find_job(target.url, given, None, ())
+        result = await conduct(work, SystemClock(), Watch())
+        packet = udp.recv(65536).decode()
+
+    by_path: dict[str, list[bytes]] = {}
+    for path, headers, body in got:
+        assert headers["authorization"] == "Bearer t"
+        by_path.setdefault(path.partition("?")[0], []).append(body)
+    assert {len(bodies) for bodies in by_path.values()} <= {2, 3}
+    written = WriteRequest.FromString(  # type: ignore[attr-defined]
+        bytes(cramjam.snappy.decompress_raw(by_path["/api/v1/write"][-1]))
+    )
+    names = {label.value for s in written.timeseries for label in s.labels}
+    assert {"chapiteau_load_requests_total", target.url, "GET /"} <= names
+    otlp = Parse(by_path["/v1/metrics"][-1], ExportMetricsServiceRequest())
+    assert otlp.resource_metrics[0].scope_metrics[0].metrics
+    assert b"requests_per_second=" in by_path["/write"][-1]
+    assert "chapiteau.load.requests_per_second:" in packet
+    (note,) = [n for n in result["soundness"]["notes"] if "export" in n]
+    assert "were lost" in note
+    assert "Bearer" not in json.dumps(result)
+
+
+def result_of(word: str = "met") -> dict[str, Any]:
+    document = made(served(3))
+    document["verdict"]["word"] = word
+    return {**document, "id": 7}
+
+
+def test_a_webhook_is_told_the_verdict() -> None:
+    with listening() as (host, got):
+        assert list(notify([f"http://{host}/hook/secret"], result_of())) == []
+    (_, _, body) = got[0]
+
+    told = json.loads(body)
+    assert told["format"] == "chapiteau-load-notice/1"
+    assert (told["id"], told["verdict"]["word"], told["totals"]["requests"]) == (7, "met", 9)
+    assert "shop" in told["text"]
+
+
+def test_who_can_not_be_told_is_named_without_secrets() -> None:
+    with listening(500) as (host, _):
+        told = list(
+            notify(
+                [
+                    f"http://{host}/hook/secret",
+                    f"mailto:a@x.org?server=smtp://127.0.0.1:{free_port()}",
+                ],
+                result_of(),
+            )
+        )
+
+    assert re.fullmatch(r"the webhook at 127.0.0.1 was not told: it answered 500", told[0])
+    assert told[1].startswith("mail to a@x.org was not told: ")
+    assert "secret" not in "".join(told)
+
+
+def test_a_mail_server_takes_the_verdict() -> None:
+    class Box:
+        def __init__(self) -> None:
+            self.mails: list[Any] = []
+
+        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
+            self.mails.append(envelope)
+            return "250 OK"
+
+    box = Box()
+    server = Controller(box, hostname="127.0.0.1", port=free_port())
+    server.start()
+    try:
+        address = (
+            f"mailto:ana@x.org,ben@x.org?server=smtp://127.0.0.1:{server.port}&from=load@x.org"
+        )
+        assert list(notify([address], result_of("not met"))) == []
+    finally:
+        server.stop()
+
+    (envelope,) = box.mails
+    assert (envelope.mail_from, envelope.rcpt_tos) == ("load@x.org", ["ana@x.org", "ben@x.org"])
+    mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    assert mail["subject"] == "Load test shop: not met"
+    assert "9 requests" in mail.get_content()
