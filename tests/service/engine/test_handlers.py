@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 import msgspec
 import pytest
 from msgspec import Meta
+from pyramid.exceptions import ConfigurationExecutionError
 
 from chapiteau.service import Answer, Body, Cookie, Header, Path, Query, Service
 from chapiteau.service.errors import DeclarationError
@@ -289,3 +290,33 @@ def test_an_unknown_option_names_the_near_one() -> None:
     with pytest.raises(DeclarationError) as caught:
         Service("one", "/").get(statu=201)(lambda: None)
     assert "did you mean 'status'?" in caught.value.hint
+
+
+def test_a_service_may_stand_on_a_route_of_the_application(build: Build) -> None:
+    service = Service("routed", "/routed/{number}", pyramid_route="mine")
+
+    @service.get()
+    def get(number: int) -> int:
+        return number
+
+    def more(config: Any) -> None:
+        config.add_route("mine", "/routed/{number}")
+        config.add_service(service)
+
+    client = build(more=more)
+    assert client.get("/routed/7").json() == 7
+    assert client.get("/routed/x").status == 422
+    assert "/routed/{number}" in client.get("/openapi.json").json()["paths"]
+
+
+def test_two_services_of_one_path_are_refused(build: Build) -> None:
+    first, second = Service("first", "/one"), Service("second", "/one")
+    first.add("GET", lambda: 1)
+    second.add("POST", lambda: 2)
+    with pytest.raises(ConfigurationExecutionError, match=r"<Service first .*have one path"):
+        build(first, second)
+    special = Service("special", "/one", header="X-Special")
+    special.add("GET", lambda: 3)
+    client = build(special, first)
+    assert client.get("/one", headers={"X-Special": "1"}).json() == 3
+    assert client.get("/one").json() == 1

@@ -14,6 +14,7 @@ from chapiteau.service.engine.metrics import MeteredPlan, Metrics
 from chapiteau.service.engine.publishing.document import ApiDocument
 from chapiteau.service.engine.ratelimits import RateGate
 from chapiteau.service.engine.service import Service
+from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.document.errors import ErrorFormat
 from chapiteau.service.logic.wire.cors import CorsPolicy
 from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
@@ -29,6 +30,7 @@ class Application:
     def __init__(self) -> None:
         self.plans: dict[str, Plan] = {}
         self.versions: Versions | None = None
+        self._paths: dict[tuple[str, str], Service] = {}
         self.documents: dict[str, ApiDocument] = {"": ApiDocument()}
         self.checks = HealthChecks(SystemClock())
         self.max_body = 1 << 20
@@ -43,6 +45,15 @@ class Application:
         self.started = False  # whether a service of its own has been added
         self.clock = SystemClock()
         self.gate = RateGate(self.clock)
+
+    def claim(self, path: str, version: str, service: Service) -> None:
+        """Note whose path it is. Raises DeclarationError when it is somebody's already."""
+        other = self._paths.setdefault((path, version), service)
+        if other is not service:
+            raise DeclarationError(
+                f"{other!r} and {service!r} have one path, so the second would never answer",
+                hint="put the methods of both into one Service",
+            )
 
     def once(self, key: str, fingerprint: str, run: Callable[[], Any]) -> Any:
         """Run at most once per Idempotency-Key."""

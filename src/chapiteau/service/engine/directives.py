@@ -125,9 +125,11 @@ def _add_one(config: Any, application: Application, service: Service, version: s
     path = before + "/" + service.path.lstrip("/")
     full = _full(config, path)
     chosen = "" if before else version
-    route = f"{PREFIX}{service.name} {full} {chosen}".rstrip()
+    route = service.pyramid_route or f"{PREFIX}{service.name} {full} {chosen}".rstrip()
 
     def register() -> None:
+        if not service.route.keys() - {"factory", "traverse"}:  # a predicate may tell them apart
+            application.claim(full, chosen, service)
         application.plans[route] = application.plan(service, full, version)
         for name in (version,) if version else tuple(application.documents):
             application.documents[name].add(service, full, shared=not version)
@@ -138,7 +140,8 @@ def _add_one(config: Any, application: Application, service: Service, version: s
         introspectables=(_introspectable(config, service, full, version),),
     )
     options = {**service.route, "api_version": chosen} if chosen else service.route
-    config.add_route(route, path, **options)
+    if not service.pyramid_route:
+        config.add_route(route, path, **options)
     _add_views(config, application, service, route)
 
 

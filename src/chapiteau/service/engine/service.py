@@ -41,7 +41,8 @@ class Service:
             "Cities, largest first."
 
     Further keyword arguments are defaults for every method, or options of Pyramid's route
-    (`factory`, `traverse`, predicates). Raises DeclarationError.
+    (`factory`, `traverse`, predicates). With `pyramid_route` it stands on a route that
+    `config.add_route` has added, whose pattern is `path`. Raises DeclarationError.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Service:
         self.name = name
         self.path = path
         self.description = description
+        self.pyramid_route = str(defaults.pop("pyramid_route", ""))
         self.route = {k: defaults.pop(k) for k in list(defaults) if k in _ROUTE_OPTIONS}
         self.defaults = defaults
         self.operations: dict[str, Operation] = {}
