@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tracemalloc
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cbor2
 import msgspec
@@ -213,3 +213,29 @@ def test_a_bomb_takes_little_memory(client: Client) -> None:
     tracemalloc.stop()
     assert answer.status == 413
     assert peak < 8 << 20
+
+
+@pytest.mark.parametrize("text", ["null", "NULL", "Null"])
+def test_null_is_no_word_for_nothing(build: Build, text: str) -> None:
+    service = Service("one", "/")
+
+    @service.get()
+    def get(
+        number: int | None = None, kind: Literal["a"] | None = None, word: str | None = None
+    ) -> list[Any]:
+        return [number, kind, word]
+
+    client = build(service)
+    assert client.get("/").json() == [None, None, None]
+    assert client.get("/", query={"word": text}).json() == [None, None, text]
+    for name in ("number", "kind"):
+        answer = client.get("/", query={name: text})
+        assert (answer.status, answer.json()["errors"][0]["pointer"]) == (422, f"/{name}")
+
+
+def test_a_key_must_be_short(build: Build) -> None:
+    service = Service("one", "/")
+    service.add("POST", lambda: 1, idempotent=True)
+    client = build(service)
+    for key, status in (("k" * 255, 200), ("k" * 256, 422), ("", 422)):
+        assert client.post("/", headers={"Idempotency-Key": key}).status == status

@@ -10,9 +10,8 @@ from chapiteau.service.logic.wire.negotiate import best_coding
 
 __all__ = ["Packer", "unpacked"]
 
-_KNOWN: Final = codings()
 # The entity tag of a packed answer ends with its coding: other bytes, other tag.
-_MARK: Final = re.compile(rf'-(?:{"|".join(_KNOWN)})(?=")')
+_MARK: Final = re.compile(r'-(?:zstd|br|gzip)(?=")')
 _TAGS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 _SENT: Final = "chapiteau.tags"
 
@@ -24,9 +23,10 @@ def unpacked(environ: Environ, data: bytes, most: int) -> bytes:
     name = environ["HTTP_CONTENT_ENCODING"].strip().lower()
     if name in ("", "identity"):
         return data
-    coding = _KNOWN.get("gzip" if name == "x-gzip" else name)
+    known = codings()
+    coding = known.get("gzip" if name == "x-gzip" else name)
     if coding is None:
-        accepted = {"Accept-Encoding": ", ".join([*_KNOWN, "identity"])}
+        accepted = {"Accept-Encoding": ", ".join([*known, "identity"])}
         raise problem_for(415, f"a body in {name} can't be read here", headers=accepted)
     return coding.unpack(data, most)
 
@@ -65,7 +65,8 @@ class Packer:
             return reply
         if any(name == "Content-Encoding" for name, _ in headers):
             return reply  # the handler has done it
-        coding = _KNOWN.get(best_coding(wanted, tuple(_KNOWN)))
+        known = codings()
+        coding = known.get(best_coding(wanted, tuple(known)))
         if coding is None:
             return reply
         body = coding.pack(reply.body)
@@ -80,7 +81,7 @@ def _marked(header: tuple[str, str], coding: str) -> tuple[str, str]:
 
 
 def _as_sent(header: tuple[str, str], sent: str) -> tuple[str, str]:
-    marked = (_marked(header, coding) for coding in _KNOWN)
+    marked = (_marked(header, coding) for coding in codings())
     return next((one for one in marked if header[0] == "ETag" and one[1] in sent), header)
 
 

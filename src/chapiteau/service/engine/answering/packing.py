@@ -1,5 +1,6 @@
 """Content codings (RFC 9110 §8.4) that are known here: gzip; zstd and br when installed."""
 
+import functools
 import gzip
 import threading
 import zlib
@@ -31,8 +32,12 @@ class Coding:
     unpack: Callable[[bytes, int], bytes]
 
 
+@functools.cache
 def codings() -> dict[str, Coding]:
-    """The codings by name; the first of those that a client likes equally well is taken."""
+    """The codings by name; the first of those that a client likes equally well is taken.
+
+    Looked for when the first packed body comes or goes, not at every start.
+    """
     found = [_zstd(), _brotli(), Coding("gzip", _pack_gzip, _unpack_gzip)]
     return {one.name: one for one in found if one is not None}
 
