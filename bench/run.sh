@@ -28,6 +28,20 @@ supervisors() {
     fi
 }
 
+# Load generators, and the server they are aimed at.
+generators() {
+    if [ ! -e bench/.venv/node/node_modules/.bin/autocannon ] && command -v npm >/dev/null; then
+        echo "bench: fetching autocannon into bench/.venv …" >&2
+        npm install --silent --no-audit --no-fund --prefix bench/.venv/node autocannon@8 >&2 || true
+    fi
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        for program in nginx:nginx-light wrk:wrk hey:hey ab:apache2-utils h2load:nghttp2-client; do
+            PATH="$PATH:/usr/sbin" command -v "${program%:*}" >/dev/null ||
+                RUNLEVEL=1 apt-get install -y -q --no-install-recommends "${program#*:}" >&2 || true
+        done
+    fi
+}
+
 worst=0
 compare() {
     echo "── $*"
@@ -46,7 +60,9 @@ for wing in ${*:-run service load dash}; do
         compare bench/service/compare_cornice.py --python "$rivals"
         ;;
     load)
-        compare bench/load/cpu_per_request.py
+        generators
+        mkdir -p reports
+        compare bench/load/compare.py --rounds 2 --markdown reports/bench-load.md
         compare bench/load/capacity_truth.py --searches 10
         ;;
     dash)

@@ -1,0 +1,54 @@
+"""Chapiteau's generator, open loop, evenly spaced: prints lateness and latency as JSON.
+
+URL SECONDS RATE TICK-MS
+"""
+
+import asyncio
+import json
+import sys
+import time
+
+from chapiteau.load.engine.crowd import Crowd, Stage
+from chapiteau.load.engine.hot.kit import chosen
+from chapiteau.load.engine.http.client import Client
+from chapiteau.load.logic import arrivals
+from chapiteau.load.logic.scenario import Play, Scenario
+from chapiteau.load.logic.shape import steady
+from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.totals import Totals
+
+
+async def main(url: str, seconds: float, rate: float) -> None:
+    tally, totals = Tally(), Totals()
+    client = Client(chosen().reactor(asyncio.get_running_loop()), tally, base=url)
+
+    async def get(session):
+        await session.get("/")
+
+    crowd = Crowd(
+        client, Play((Scenario("get", get),)), tally, Stage(0, 1, {}), seed="1", most=10_000
+    )
+    tally.zero = time.monotonic() + 0.1
+    cpu = time.process_time()
+    moments = arrivals.even(steady(rate, seconds), 0, 1)
+    load = asyncio.create_task(crowd.arrivals(moments, asyncio.Event()))
+    while not load.done():
+        await asyncio.sleep(1)
+        totals.add(tally.flush())
+    await crowd.drain(2.0)
+    totals.add(tally.flush())
+    whole = totals.whole()
+    print(json.dumps({
+        "requests": totals.requests,
+        "bad": totals.bad,
+        "lag_p50": totals.lag.quantile(0.5),
+        "lag_p99": totals.lag.quantile(0.99),
+        "mean": whole.latency.mean,
+        "p99": whole.latency.quantile(0.99),
+        "p999": whole.latency.quantile(0.999),
+        "max": whole.latency.high,
+        "core": (time.process_time() - cpu) / seconds,
+    }))  # fmt: skip
+
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
