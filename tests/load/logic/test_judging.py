@@ -19,6 +19,7 @@ from chapiteau.load.logic.capacity.guard import (
     what_rises,
 )
 from chapiteau.load.logic.objective import judge, parse_objectives
+from chapiteau.load.logic.report.document import timeline
 from chapiteau.load.logic.tally import OTHER, Tally
 from chapiteau.load.logic.totals import Totals
 
@@ -218,3 +219,21 @@ def test_a_rise_and_a_recovery_are_seen() -> None:
     assert what_rises(steady, 0, 30) == ""
     assert recovered_after(down, objectives, 0.01) == 4
     assert recovered_after(fed([(0, 900, True)] * 5), objectives, 0.01) is None
+
+
+def test_old_seconds_take_little_room_and_lose_nothing() -> None:
+    tally, totals = Tally(), Totals()
+    row = tally.row("/")
+    for second in range(400):
+        row.latency[second] += [1000 + second, 5000]
+        row.bad[second] += 1
+        totals.add(tally.flush())
+    assert totals.series[""][0]._packed
+    assert not totals.series[""][399]._packed
+    row.latency[0].append(7000)  # one that came very late
+    totals.add(tally.flush())
+    whole = totals.whole()
+    assert (whole.count, whole.bad, whole.latency.high) == (801, 400, 7000)
+    assert [p["rate"] for p in timeline(totals, newest=2)] == [2, 2]
+    assert totals.whole("", 0, 1).count == 3
+    assert totals.rows["/"].latency == whole.latency

@@ -45,6 +45,8 @@ __all__ = [
     "team_of",
 ]
 
+_SHOWN: Final = 300  # seconds that a look at a running test shows
+
 # Settings that may hold secrets: a report goes from hand to hand.
 _UNSHOWN: Final = frozenset(
     {
@@ -225,11 +227,11 @@ def machine() -> dict[str, Any]:
 def _show(
     job: Job, watch: Watch, totals: Totals, second: int, shape: Shape, started: float
 ) -> None:
-    points = timeline(totals)
+    points = timeline(totals, _SHOWN)
     if not points:
         return
     # The newest second may still get answers; the one before it is nearly whole.
-    point = dict(points[min(second, len(points) - 1)])
+    point = dict(next((p for p in points if p["t"] == second), points[-1]))
     point["running"] = totals.running.get(second, 0)
     watch.line(point, second + 1, shape.seconds)
     if watch.live is not None:
@@ -259,7 +261,7 @@ def live_state(
         "p99": whole.latency.quantile(0.99) / 1e6 if whole.count else None,
         "dropped": totals.dropped,
         "soundness": soundness(totals, max(seconds, 1.0)),
-        "timeline": list(points)[-300:],
+        "timeline": list(points)[-_SHOWN:],
     }
 
 

@@ -6,20 +6,33 @@ are merged exactly.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.tally import Frame, text_histogram
 
 __all__ = ["RowTotal", "Second", "Totals"]
 
+_LATELY: Final = 310  # seconds that may still get answers, or be looked at while the test runs
 
-@dataclass(slots=True)
+
 class Second:
-    """Requests that were meant to go out within one second, or within a longer time."""
+    """Requests that were meant to go out within one second, or within a longer time.
 
-    latency: Histogram = field(default_factory=Histogram)
-    bad: int = 0
+    `pack` makes a twentieth of it: a long run has thousands, and looks at old ones at its end only.
+    """
+
+    __slots__ = ("_latency", "_packed", "bad")
+
+    def __init__(self, latency: Histogram | None = None, bad: int = 0) -> None:
+        self._latency = Histogram() if latency is None else latency
+        self._packed = b""
+        self.bad = bad
+
+    @property
+    def latency(self) -> Histogram:
+        """All latencies; of a packed one a copy."""
+        return Histogram.from_bytes(self._packed) if self._packed else self._latency
 
     @property
     def count(self) -> int:
@@ -28,8 +41,14 @@ class Second:
 
     def merge(self, other: "Second") -> None:
         """Add another one's."""
-        self.latency.merge(other.latency)
+        self._latency, self._packed = self.latency, b""
+        self._latency.merge(other.latency)
         self.bad += other.bad
+
+    def pack(self) -> None:
+        """Take as little memory as can be."""
+        if not self._packed and self._latency.count:
+            self._packed, self._latency = self._latency.to_bytes(), Histogram()
 
 
 @dataclass(slots=True)
@@ -74,6 +93,7 @@ class Totals:
         self.running: dict[int, int] = {}  # second → sessions on their way at its end
         self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
         self.users = 0
+        self._packed = 0  # seconds before this one are
         self.lost: dict[str, str] = {}  # machine that put load on and is gone → why
         self.used_up = ""  # which data ended the load
 
@@ -101,6 +121,15 @@ class Totals:
             # A whole machine's frame has the CPU seconds of each of its processes.
             self.cpu.setdefault(second, []).extend(frame.get("cpus") or [frame["cpu"]])
         self.users = max(self.users, frame.get("users", 0))
+        self._pack()
+
+    def _pack(self) -> None:
+        old = max(self.series[""], default=0) - _LATELY
+        for second in range(self._packed, old):
+            for seconds in self.series.values():
+                if second in seconds:
+                    seconds[second].pack()
+        self._packed = max(self._packed, old)
 
     def _row(self, name: str, frame: Frame) -> None:
         row = self.rows.get(name)
@@ -171,9 +200,9 @@ class Totals:
     # ── reading ───────────────────────────────────────────────────────────────────────────────
     def whole(self, key: str = "", first: int = 0, last: int | None = None) -> Second:
         """All requests of a name, tag or ("") everything, of the seconds first … last - 1."""
-        made = Second()
-        for second, found in self.series[key].items():
-            if second >= first and (last is None or second < last):
+        made, series = Second(), self.series[key]
+        for second in series if last is None else range(first, last):
+            if second >= first and (found := series.get(second)) is not None:
                 made.merge(found)
         return made
 

@@ -197,27 +197,32 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
     }
 
 
-def timeline(totals: Totals) -> list[dict[str, Any]]:
-    """Points over time; a long run has one for several seconds each."""
+def timeline(totals: Totals, newest: int = 0) -> list[dict[str, Any]]:
+    """Points over time; a long run has one for several seconds each.
+
+    With `newest`, only that many seconds, one by one: for looks at a run that goes on.
+    """
     series = totals.series[""]
     if not series:
         return []
     last = max(series) + 1
+    if newest:
+        return [_point(totals, start) for start in range(max(0, last - newest), last)]
     step = max(1, math.ceil(last / _MOST_POINTS))
-    points = []
-    for start in range(0, last, step):
-        part = totals.whole("", start, start + step)
-        running = [totals.running[s] for s in range(start, start + step) if s in totals.running]
-        points.append(
-            {
-                "t": start,
-                "rate": part.count / step,
-                "bad": part.bad / step,
-                "running": running[-1] if running else None,
-                **latency_figures(part.latency),
-            }
-        )
-    return points
+    return [_point(totals, start, step) for start in range(0, last, step)]
+
+
+def _point(totals: Totals, start: int, step: int = 1) -> dict[str, Any]:
+    """What happened in the seconds start … start + step - 1."""
+    part = totals.whole("", start, start + step)
+    running = [totals.running[s] for s in range(start, start + step) if s in totals.running]
+    return {
+        "t": start,
+        "rate": part.count / step,
+        "bad": part.bad / step,
+        "running": running[-1] if running else None,
+        **latency_figures(part.latency),
+    }
 
 
 def _curve(histogram: Histogram) -> list[list[float]]:
