@@ -14,6 +14,7 @@ from chapiteau.service.engine.answering.reply import (
     to_response,
 )
 from chapiteau.service.engine.auth import stranger
+from chapiteau.service.logic.develop.page import DEFECTS_KEY
 from chapiteau.service.logic.problem import ProblemError, problem_for
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers
 
@@ -34,6 +35,8 @@ def problem_of(error: BaseException, environ: dict[str, Any]) -> ProblemError:
     if isinstance(error, HTTPException):
         kept = {name: error.headers[name] for name in _KEPT if name in error.headers}
         return problem_for(error.code, _detail(error, environ), headers=kept)
+    if DEFECTS_KEY in environ:  # somebody wants to show it: the development server, a tracer
+        environ[DEFECTS_KEY].append(error)
     _log.error(
         "%s %s failed (request id %s)",
         environ.get("REQUEST_METHOD", "?"),

@@ -3,7 +3,7 @@
 import json
 from typing import Any, TextIO
 
-__all__ = ["AccessLog"]
+__all__ = ["AccessLog", "PlainLog"]
 
 
 class AccessLog:
@@ -26,6 +26,21 @@ class AccessLog:
         }
         try:
             self._stream.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            return
+
+
+class PlainLog(AccessLog):
+    """A short line for a developer's eyes."""
+
+    def write(self, environ: dict[str, Any], status: str, seconds: float, wall: float) -> None:
+        """As AccessLog."""
+        query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        line = f"{environ['REQUEST_METHOD']} {path}{query} {status[:3]} {seconds * 1000:.1f} ms"
+        try:
+            self._stream.write("".join(c if c.isprintable() else "?" for c in line) + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             return
