@@ -230,6 +230,48 @@ def test_a_silent_watchdog_gets_the_stacks_of_a_python_program(project: New) -> 
     assert any("stuck_in_here" in line for line in told[0].data["lines"])
 
 
+def test_a_scheduled_job_runs_once_at_each_of_its_times(project: New) -> None:
+    p = project("""
+        [service.tick]
+        command = ["sh", "-c", "echo x >>ticks"]
+        schedule = "@every 1s"
+        [service.long]
+        command = ["sh", "-c", "echo x >>longs; sleep 600"]
+        schedule = "@every 1s"
+        overlap = "kill"
+    """).up()
+    count = lambda name: len((p.folder / name).read_text().split())  # noqa: E731
+    wait_for(lambda: count("ticks") >= 2 and count("longs") >= 2, what="two times")
+    starts = [e for e in p.events("command.done", "tick") if e.who == "schedule"]
+    assert abs(len(starts) - count("ticks")) <= 1, "once at each time, however it ends"
+    assert p.service("tick").restarts == 0
+    assert not [x for x in p.status().problems if x.where == "tick"]
+    assert p.service("tick").next_run
+
+
+def test_one_process_is_restarted_reloaded_and_stopped_and_the_others_go_on(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sleep 600"
+        processes = 3
+        ready.alive = "20ms"
+    """).up()
+    p.until("web", "running")
+    one, two, three = p.pids("web")
+    assert p.client.command("restart", "web", process=2).ok
+    now = p.pids("web")
+    assert (now[0], now[2]) == (one, three)
+    assert now[1] != two
+    assert p.client.command("reload", "web", process=1).ok
+    assert p.pids("web")[1:] == now[1:]
+    assert p.pids("web")[0] != one
+    assert p.client.command("stop", "web", process=3).ok
+    assert len(p.pids("web")) == 2
+    assert p.client.command("restart", "web", process=9).exit_code == 3
+    assert p.client.command("start", "web").ok
+    assert len(p.pids("web")) == 3
+
+
 def test_scale_up_and_down_keeps_the_others(project: New) -> None:
     p = project("""
         [service.web]

@@ -108,12 +108,14 @@ def restart(
 @config_option
 @wait_option
 @timeout_option
+@_process
 @as_json
 def reload(
     names: tuple[str, ...],
     config: str | None,
     wait: bool,
     timeout: float | None,
+    process: int | None,
     json_wanted: bool,
 ) -> None:
     """Replace the processes of services, a batch at a time; no request is lost.
@@ -128,7 +130,7 @@ def reload(
     if not names:
         tell_outcome(Client.find(config).apply(), json_wanted=json_wanted)
         return
-    _do("reload", names, config, json_wanted, wait=wait, timeout=timeout)
+    _do("reload", names, config, json_wanted, wait=wait, timeout=timeout, process=process)
 
 
 @click.command("scale")
@@ -165,12 +167,14 @@ def scale(
 @click.argument("signal_name", metavar="SIGNAL")
 @click.argument("names", nargs=-1, required=True, shell_complete=service_names)
 @_process
+@click.option("--whole", is_flag=True, help="To its whole process group, what it started too.")
 @config_option
 @as_json
 def signal(
     signal_name: str,
     names: tuple[str, ...],
     process: int | None,
+    whole: bool,
     config: str | None,
     json_wanted: bool,
 ) -> None:
@@ -186,7 +190,7 @@ def signal(
         word = checked(signal_name)
     except ValueError as exc:
         raise usage(str(exc), "first the signal, then the services: signal HUP web") from None
-    _do("signal", names, config, json_wanted, signal=word, process=process)
+    _do("signal", names, config, json_wanted, signal=word, process=process, whole=whole or None)
 
 
 @click.command("reopen")

@@ -85,6 +85,7 @@ def _or_say_where(items: Iterator[LogLine | Lost], config: str | None) -> Iterat
 @click.argument("names", nargs=-1, shell_complete=service_names)
 @_follow
 @_since
+@click.option("-n", "--last", type=click.IntRange(0), help="Only the last ones of the past.")
 @click.option("--after", type=click.IntRange(0), default=0, help="Only with a greater number.")
 @click.option("--kind", default="*", metavar="GLOB", help="Only these, like 'process.*'.")
 @config_option
@@ -98,7 +99,12 @@ def events(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -
     chapiteau events --since 1h --json
     """
     client, since = Client.find(config), _moment(wanted["since"])
-    after = wanted["after"]
+    after, last = wanted["after"], wanted["last"]
+    if last is not None:  # numbers have no gaps: the past ends at the newest event
+        kept = [e for e in client.events(after) if isinstance(e, Happening)]
+        met = [e for e in kept if _chosen(e, wanted["names"], wanted["kind"])]
+        if met[:-last] if last else met:
+            after = (met[:-last] if last else met)[-1].seq
     items = follow_events(client, after) if follow else client.events(after)
     colour = colour_wanted()
     for item in items:

@@ -133,7 +133,7 @@ class Ground:
         context = self._context(instance, spec)
         if instance.ready:
             self._after_ready(instance, spec, slot, context)
-        elif not spec.one_shot:
+        elif not spec.is_job:
 
             def ready(ready_one: Instance) -> None:
                 slot.became_ready(ready_one)

@@ -288,6 +288,11 @@ class Service:
     labels: dict[str, str] = setting(factory=dict, help="Your own facts, shown with the service.")
 
     @property
+    def is_job(self) -> bool:
+        """It has work to do and ends, once or at its times; it need not get ready."""
+        return self.one_shot or bool(self.schedule)
+
+    @property
     def is_web(self) -> bool:
         """Served by our own worker."""
         return bool(self.app)

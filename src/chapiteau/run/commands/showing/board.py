@@ -107,14 +107,23 @@ def _rows(service: ServiceStatus, now: float, *, wide: bool) -> list[list[object
     row: list[object] = [
         service.name,
         service.state,
-        "" if service.one_shot else f"{service.ready}/{service.wanted}",
+        "" if service.one_shot or service.schedule else f"{service.ready}/{service.wanted}",
         alive[0].pid if len(alive) == 1 else "",
         service.restarts,
         f"{sum(p.cpu_percent for p in alive):.1f}" if alive else "",
         format_size(sum(p.rss_bytes for p in alive)) if alive else "",
-        format_duration(now - first) if first else "",
+        _up_or_next(service, first, now),
     ]
     return [row, *(_process_row(p, now) for p in service.processes)] if wide else [row]
+
+
+def _up_or_next(service: ServiceStatus, first: float, now: float) -> str:
+    """How long it is up; of one that waits for its time: when that comes."""
+    if first:
+        return format_duration(now - first)
+    if service.next_run > now:
+        return f"next in {format_duration(service.next_run - now)}"
+    return ""
 
 
 def _process_row(process: ProcessStatus, now: float) -> list[object]:

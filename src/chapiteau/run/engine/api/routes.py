@@ -60,6 +60,7 @@ VERB_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "by": {"type": "integer", "description": "(scale) How many more; negative for fewer."},
     "signal": {"type": "string", "description": "(signal) Its name, like HUP."},
     "process": {"type": "integer", "minimum": 1, "description": "Only this process."},
+    "whole": {"type": "boolean", "description": "(signal) To the whole process group."},
     "force": {"type": "boolean", "description": "Without grace."},
 }
 

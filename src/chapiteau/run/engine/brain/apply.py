@@ -184,12 +184,12 @@ async def _change_service(supervisor: "Supervisor", change: Change) -> Outcome:
 
 async def _to_spec(supervisor: "Supervisor", change: Change, name: str) -> Outcome:
     runner, spec = supervisor.runners[name], supervisor.spec.service[name]
+    scaled = any(d.setting == "processes" for d in change.differences)
     if change.effect == "reload":
         outcome = await runner.replace(spec)
-        if outcome.ok and runner.wanted != spec.processes and not spec.scaling:
+        if outcome.ok and scaled and runner.wanted != spec.processes and not spec.scaling:
             outcome = await runner.scale(spec.processes, None)
         return outcome
-    scaled = any(d.setting == "processes" for d in change.differences)
     runner.use(spec)
     supervisor.start_helpers(runner)
     if change.effect == "restart" and scaled and spec.processes < runner.wanted:

@@ -107,7 +107,8 @@ def _drift(runner: Runner, supervisor: "Supervisor") -> tuple[str, ...]:
     found = tuple(drift(base, runner.spec, own)) if own else ()
     if base is None or runner.wanted == runner.spec.processes or runner.spec.scaling is not None:
         return found
-    return (*found, f"scaled to {runner.wanted} (file: {base.processes})")
+    back = f"chapiteau scale {runner.name}={base.processes}"
+    return (*found, f"scaled to {runner.wanted} (file: {base.processes}; `{back}` goes back)")
 
 
 def _processes(slot: Slot, supervisor: "Supervisor", meter: Meter) -> list[ProcessStatus]:

@@ -8,6 +8,7 @@ from chapiteau.run.engine.ground import Ground
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logic.states import Event
 
 __all__ = ["DEEDS", "Deed", "together"]
 
@@ -40,16 +41,35 @@ async def _signal(ground: Ground, runner: Runner, options: Mapping[str, Any]) ->
     met = [i for i in runner.instances() if process in (0, i.number)]
     if not met:
         return Outcome(ok=False, error=f"{runner.name}: no such process runs", exit_code=3)
-    kept_back = await asyncio.gather(*(ground.deliver(i, runner.spec, number) for i in met))
+    whole = bool(options.get("whole"))
+    kept_back = await asyncio.gather(
+        *(ground.deliver(i, runner.spec, number, whole=whole) for i in met)
+    )
     if why := next(filter(None, kept_back), ""):
         error = f"{runner.name}: signal {number} was not sent to {sum(map(bool, kept_back))}: {why}"
         return Outcome(ok=False, error=error, exit_code=4)
     return Outcome(ok=True, text=f"{runner.name}: signal {number} sent to {len(met)}")
 
 
+async def _stop(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    if number := int(options.get("process", 0)):
+        return await runner.one(number, Event.STOP_ASKED, _limit(options))
+    return await runner.stop(_limit(options))
+
+
+async def _restart(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    if number := int(options.get("process", 0)):
+        return await runner.one(number, Event.CYCLE_ASKED, _limit(options))
+    return await runner.restart(_limit(options))
+
+
 async def _reload(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> Outcome:
+    number = int(options.get("process", 0))
     if runner.spec.reload_signal and runner.on:
-        return await _signal(ground, runner, {"signal": runner.spec.reload_signal})
+        to = {"process": number} if number else {}
+        return await _signal(ground, runner, {"signal": runner.spec.reload_signal, **to})
+    if number:
+        return await runner.renew(number)
     return await runner.replace(None, _limit(options))
 
 
@@ -60,8 +80,8 @@ async def _reopen(ground: Ground, runner: Runner, options: Mapping[str, Any]) ->
 
 DEEDS: Final[dict[str, Deed]] = {
     "start": lambda _, runner, options: runner.start(_limit(options)),
-    "stop": lambda _, runner, options: runner.stop(_limit(options)),
-    "restart": lambda _, runner, options: runner.restart(_limit(options)),
+    "stop": _stop,
+    "restart": _restart,
     "reload": _reload,
     "scale": _scale,
     "signal": _signal,

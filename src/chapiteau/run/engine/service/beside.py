@@ -103,7 +103,9 @@ class Beside:
             elif busy:
                 await runner.until(lambda: not any(True for _ in runner.instances()))
             runner.rest()
-            await self._around.do("start", runner, {}, "schedule")
+            runner.switch_on()  # not waited for: the next time may come before its end
+            self._runner.ground.say("command.done", "start: it is time", service=runner.name,
+                                    who="schedule", data={"verb": "start", "ok": True})  # fmt: skip
 
     async def _moment(self, due: float) -> None:
         """Until this moment of the wall clock, in short steps: it may be set while we sleep."""

@@ -59,7 +59,7 @@ class Runner:
     @property
     def satisfied(self) -> bool:
         """Whether those who need this service may start."""
-        if self.spec.one_shot:
+        if self.spec.is_job:
             return self.state == "completed"
         return self.on and self.wanted > 0 and self.ready_count >= self.wanted
 
@@ -231,7 +231,7 @@ class Runner:
         data = {"pids": [i.pid for i in self.instances()], "state": self.state}
         if self.satisfied:
             count = self.ready_count
-            what = "completed" if self.spec.one_shot else f"{done}, {count} ready"
+            what = "completed" if self.spec.is_job else f"{done}, {count} ready"
             return Outcome(ok=True, text=f"{self.name} {what}", data=data)
         detail = self._last_failure()
         stuck = f"; {self.reason}" if self.reason and self.reason not in detail else ""
@@ -315,6 +315,27 @@ class Runner:
             lambda: self._settled() and not old & {i.key for i in self.instances()}, timeout
         )
         return self._outcome("restarted")
+
+    async def one(self, number: int, event: Event, timeout: float | None) -> Outcome:
+        """Stop (STOP_ASKED) or restart (CYCLE_ASKED) one process; the others go on."""
+        slot = self.slots.get(number)
+        if slot is None or not self.on:
+            return Outcome(ok=False, error=f"{self.name}: no process {number} runs", exit_code=3)
+        old = slot.instance.key if slot.instance is not None else ""
+        slot.feed(event)
+
+        def done() -> bool:
+            if event is Event.STOP_ASKED:
+                return slot.quiet
+            new = slot.instance
+            return slot.state is State.FAILED or (new is not None and new.key != old and new.ready)
+
+        limit = timeout or self.spec.stop_timeout + self.spec.ready.start_timeout + _AFTER_KILL
+        if await self.until(done, limit) and slot.state is not State.FAILED:
+            what = "stopped" if event is Event.STOP_ASKED else "restarted"
+            return Outcome(ok=True, text=f"{self.name}.{number} {what}")
+        error = f"{self.name}.{number} is {slot.state.value}: {slot.reason}"
+        return Outcome(ok=False, error=error, hint=self._hint(), exit_code=1)
 
     async def scale(self, count: int, timeout: float | None) -> Outcome:
         """Change how many processes there are; the highest numbers go first."""

@@ -173,7 +173,7 @@ class Slot:
     def attend(self, instance: Instance) -> None:
         """Watch a process that was started, or found alive, under this number."""
         limit = self.spec.ready.start_timeout
-        if not instance.ready and not self.spec.one_shot:
+        if not instance.ready and not self.spec.is_job:
             instance.after_hearing(limit, lambda: self.not_ready_in_time(instance))
         self.ground.watch(instance, self.spec, self)
 

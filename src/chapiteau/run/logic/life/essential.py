@@ -51,7 +51,7 @@ def farewell(
             lines = tuple(end.get("lines", ()))
             return Farewell(code=shell_code(end) or 1, why=why, lines=lines)
     done = all(state is State.COMPLETED for state, _ in slots)
-    if slots and done and not service.one_shot and not service.schedule:
+    if slots and done and not service.is_job:
         codes = [shell_code(end) or 0 for _, end in slots]
         why = f"{name} is essential and has ended: exit {max(codes)}"
         return Farewell(code=max(codes), why=why)

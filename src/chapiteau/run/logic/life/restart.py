@@ -88,23 +88,31 @@ def judge(service: Service, end: End, history: History, now: float, chance: Rand
         return Verdict(event=Event.DIED_DONE, delay=0.0, history=History(), reason="")
     if end.detached:
         return _for_good(history, "it put itself into the background")
-    if service.one_shot and good:
+    if service.is_job and good:
         return Verdict(event=Event.DIED_DONE, delay=None, history=History(), reason="")
     if end.code is not None and end.code in rule.stop_codes:
         return _for_good(history, f"{end.text()}, which `stop_codes` says to leave")
     if _stays_down(service, good):
         if good:
             return Verdict(event=Event.DIED_DONE, delay=None, history=History(), reason="")
-        why = "a one-shot is not repeated" if service.one_shot else "the restart policy is never"
+        why = _STAYS[service.one_shot, bool(service.schedule)]
         return _for_good(history, f"{end.text()}; {why}")
     return _again(rule, end, history.after(now, rule, end.ran_for), chance)
 
 
 def _stays_down(service: Service, good: bool) -> bool:
     policy = service.restart.policy
-    if service.one_shot:
-        return policy != "on-failure"  # a one-shot is repeated only when it says so
+    if service.is_job:
+        return policy != "on-failure"  # a job is repeated only when it says so
     return policy == "never" or (policy == "on-failure" and good)
+
+
+_STAYS = {  # (one-shot, scheduled) → why it is not started again now
+    (False, False): "the restart policy is never",
+    (True, False): "a one-shot is not repeated",
+    (False, True): "it waits for its next time",
+    (True, True): "it waits for its next time",
+}
 
 
 def _for_good(history: History, reason: str) -> Verdict:
