@@ -21,6 +21,7 @@ def make(database: str | None = None) -> Router:
         version="1.0",
         description="Cities of the world with 15,000 people or more, and your notes on them.",
     )
+    config.add_docs("/docs")
     config.registry["store"] = store
     config.add_health_check("database", store.ping, timeout=1.0)
     config.scan("atlas")

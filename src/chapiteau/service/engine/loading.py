@@ -3,9 +3,12 @@
 import importlib
 import inspect
 import sys
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.errors import AppError, AppNotFoundError
 
@@ -26,7 +29,7 @@ def load_app(target: str, *, folder: Path | None = None) -> Any:
         raise AppNotFoundError(
             f"{target!r} names no application", hint="write module:factory, say shop.app:make"
         )
-    module = _module(module_name, target)
+    module = _own_code(target, lambda: _module(module_name, target))
     found: Any = module
     for part in name.removesuffix("()").split("."):
         if not hasattr(found, part):
@@ -35,7 +38,33 @@ def load_app(target: str, *, folder: Path | None = None) -> Any:
                 f"{target}: {module_name} has no {part!r}", hint=did_you_mean(part, known)
             )
         found = getattr(found, part)
-    return _built(found, target)
+    return _own_code(target, lambda: _built(found, target))
+
+
+def _own_code(target: str, run: Callable[[], Any]) -> Any:
+    """Run code of the application; what goes wrong in it says where. Raises ChapiteauError."""
+    try:
+        return run()
+    except ChapiteauError:
+        raise
+    except Exception as exc:
+        # Pyramid wraps what went wrong while a declaration was carried out.
+        inner = getattr(exc, "evalue", None)
+        if isinstance(inner, ChapiteauError):
+            raise inner from exc
+        raise AppError(
+            f"{target} could not be built: {type(exc).__name__}: {exc}", hint=_place(exc)
+        ) from exc
+
+
+def _place(error: Exception) -> str:
+    """Where it happened: the last line of the application's own code, not of a library's."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if "site-packages" not in f.filename and __file__ != f.filename]
+    seen = [f for f in own if not f.filename.startswith("<frozen")]
+    return f"{seen[-1].filename}:{seen[-1].lineno}: {seen[-1].line}" if seen else ""
 
 
 def _module(name: str, target: str) -> Any:
