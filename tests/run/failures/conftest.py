@@ -85,6 +85,13 @@ CROWD = f"""
     command = "true"
     restart = {{ delay = "0s", max_delay = "0s", attempts = 1000000, window = "1s" }}
     ready.alive = "10s"
+    [service.is-refused]
+    command = "sleep 600"
+    ready.alive = "50ms"
+    [service.stands-the-storm]
+    command = "sleep 600"
+    processes = 4
+    ready.alive = "50ms"
     [service.never-ready]
     command = "sleep 600"
     ready = {{ exec = "false", start_timeout = "10m" }}
