@@ -58,6 +58,7 @@ class Spawner:
         self._limits: dict[str, dict[str, str]] = {}
         self.on_missing: Callable[[str, list[str], str], None] = lambda name, files, why: None
         self._found: dict[tuple[str, str, Path], str] = {}
+        self._cwds: dict[str, Path] = {}
 
     async def spawn(
         self, name: str, service: Service, number: int, generation: int
@@ -141,7 +142,10 @@ class Spawner:
 
     def cwd(self, service: Service) -> Path:
         """The working directory."""
-        return (self.around.folder / service.cwd).absolute()
+        found = self._cwds.get(service.cwd)
+        if found is None:
+            found = self._cwds[service.cwd] = (self.around.folder / service.cwd).absolute()
+        return found
 
     def command(self, name: str, service: Service, number: int) -> Command:
         """The words and descriptors of one process. Raises SpawnError."""

@@ -15,6 +15,7 @@ _NOT_INHERITED: Final = re.compile(
     r"LISTEN_(?:PID|FDS|FDNAMES|PIDFDID)|NOTIFY_SOCKET|WATCHDOG_(?:PID|USEC)|MAINPID"
     r"|INVOCATION_ID|JOURNAL_STREAM|FDSTORE|CHAPITEAU_.*"
 )
+_SUSPECT: Final = frozenset("LNWMIJFC")  # what they begin with: looked at for every process
 _KEPT_WHEN_CLEAN: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _LINE: Final = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.]*)\s*=\s*(?P<value>.*?)\s*")
@@ -72,7 +73,11 @@ def _base(inherited: Mapping[str, str], *, clean: bool) -> dict[str, str]:
 
 def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
     """The environment without what the supervisor was told about itself."""
-    return {k: v for k, v in environ.items() if not _NOT_INHERITED.fullmatch(k)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name[:1] not in _SUSPECT or not _NOT_INHERITED.fullmatch(name)
+    }
 
 
 def parse_env_file(text: str) -> dict[str, str]:

@@ -131,7 +131,7 @@ def main(argv: list[str], known: Spec | None = None) -> int:
     os.umask(0o077)
     gc.freeze()  # modules and settings live as long as we do: no collection looks at them again
     gc.enable()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(20_000, 20, 20)  # a start of hundreds makes much, and no garbage
     return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:]), known))
 
 

@@ -67,8 +67,8 @@ def spawn(argv: list[str], env: dict[str, str], moves: Iterable[tuple[int, int]]
 def make_pipe() -> tuple[int, int]:
     """(reader, writer). The writer is opened read-write, so that its owner never gets SIGPIPE:
     even when every reader has died, what it writes waits in the pipe for the next reader."""
-    reader, plain = os.pipe2(os.O_CLOEXEC)
-    try:
+    reader, plain = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    try:  # opened apart from the reader, this end blocks
         writer = os.open(f"/proc/self/fd/{plain}", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         os.close(reader)
@@ -77,19 +77,12 @@ def make_pipe() -> tuple[int, int]:
         os.close(plain)
     with contextlib.suppress(OSError):  # a user over its share of pipe pages keeps 64 KiB
         fcntl.fcntl(reader, F_SETPIPE_SZ, PIPE_SIZE)
-    os.set_blocking(reader, False)  # the two ends are opened apart: the child's stays blocking
-    return _moved_high(reader), _moved_high(writer)
+    return reader, writer
 
 
 def high(fd: int) -> int:
     """A copy of the descriptor with a number that no child uses."""
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, LOW_FD)
-
-
-def _moved_high(fd: int) -> int:
-    copy = high(fd)
-    os.close(fd)
-    return copy
 
 
 def close_all(fds: Iterable[int]) -> None:
@@ -132,10 +125,15 @@ def exit_of(status: int) -> dict[str, Any]:
 def start_of(pid: int) -> int:
     """Start time in clock ticks since boot: with the pid it names a process for ever. 0: gone."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as stream:
-            return int(stream.read().rpartition(b")")[2].split()[19])
+        fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        return int(os.read(fd, 4096).rpartition(b")")[2].split(None, 20)[19])
     except (OSError, IndexError, ValueError):
         return 0
+    finally:
+        os.close(fd)
 
 
 def pidfd_of(pid: int) -> int:

@@ -80,11 +80,12 @@ class Children:
         pipes: list[tuple[str, int, int]] = []  # (stream, our end, the child's)
         self._stage = "descriptors"
         try:
-            moves = [(self.fds[name], target) for name, target in message.get("fds", ())]
-            for stream in message.get("pipes", ()):
+            moves = []
+            for stream in message.get("pipes", ()):  # first: their numbers may be low
                 ends = open_input() if stream == "in" else make_pipe()
                 pipes.append((stream, *ends))
                 moves.append((ends[1], STREAMS[stream]))
+            moves += [(self.fds[name], target) for name, target in message.get("fds", ())]
             if "tty" in message:  # all three streams are one terminal; we keep its other side
                 terminal, path = open_terminal(message["tty"])
                 pipes.append(("out", terminal, -1))

@@ -7,17 +7,19 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture
 from chapiteau.run.engine.output.history import kept_lines, lines_after
-from chapiteau.run.engine.output.linelog import LineLog, Reader
 from chapiteau.run.engine.output.rhythm import Rhythm
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
 from chapiteau.run.logic.lines.level import at_least
 from chapiteau.run.logic.spec import Logs
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.output.linelog import LineLog, Reader
 
 __all__ = ["Output", "Stream"]
 
@@ -76,6 +78,8 @@ class Output:
         return made
 
     def _read_lines(self, stream: Stream, capture: Capture, rule: Logs) -> None:
+        from chapiteau.run.engine.output.linelog import LineLog, Reader
+
         log = self._linelogs.get(stream.service)
         if log is None:
             named = rule.file if rule.file not in ("", "none") else f"{stream.service}.log"
