@@ -52,6 +52,7 @@ for wing in ${*:-run service load dash}; do
     case $wing in
     run)
         supervisors
+        .venv/bin/python -m compileall -q src/chapiteau  # as an installed package is
         mkdir -p reports
         compare bench/run/compare.py --markdown reports/bench-run.md
         ;;
@@ -61,6 +62,7 @@ for wing in ${*:-run service load dash}; do
         ;;
     load)
         generators
+        .venv/bin/python -m compileall -q src/chapiteau  # as an installed package is
         mkdir -p reports
         compare bench/load/compare.py --rounds 2 --markdown reports/bench-load.md
         compare bench/load/capacity_truth.py --searches 10
