@@ -62,7 +62,6 @@ for wing in ${*:-run service load dash}; do
         ;;
     load)
         generators
-        .venv/bin/python -m compileall -q src/chapiteau  # as an installed package is
         mkdir -p reports
         compare bench/load/compare.py --rounds 2 --markdown reports/bench-load.md
         compare bench/load/capacity_truth.py --searches 10
