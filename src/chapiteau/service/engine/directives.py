@@ -1,7 +1,9 @@
 """What `config.include("chapiteau.service")` brings into a Configurator."""
 
 import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from pyramid.security import NO_PERMISSION_REQUIRED
@@ -15,7 +17,7 @@ from chapiteau.service.engine.health import Kind, health_service
 from chapiteau.service.engine.idempotency import IdempotencyStore
 from chapiteau.service.engine.jobs import Jobs, JobStore, MemoryJobs, job_services
 from chapiteau.service.engine.lanes import FastLane, normal_view
-from chapiteau.service.engine.metrics import Metrics, metrics_service
+from chapiteau.service.engine.metrics import FolderTally, Metrics, metrics_service
 from chapiteau.service.engine.publishing.document import document_service
 from chapiteau.service.engine.publishing.page import page_services
 from chapiteau.service.engine.ratelimits import RateStore
@@ -285,10 +287,15 @@ def _set_rate_store(config: Any, store: RateStore) -> None:
     application_of(config.registry).gate.store = store
 
 
-def _add_metrics(config: Any, path: str = "/metrics") -> None:
-    """`config.add_metrics()`: count requests per operation, and answer a scraper at `path`."""
+def _add_metrics(config: Any, path: str = "/metrics", *, folder: Path | str = "") -> None:
+    """`config.add_metrics()`: count requests per operation, and answer a scraper at `path`.
+
+    With a folder, all processes that name it count together, and each tells the sum.
+    """
     application = application_of(config.registry)
-    metrics = application.metrics = Metrics(application.clock)
+    folder = folder or os.environ.get("CHAPITEAU_METRICS_FOLDER", "")
+    tally = FolderTally(Path(folder)) if folder else None
+    metrics = application.metrics = Metrics(application.clock, tally)
     config.add_service(metrics_service(path, metrics))
 
 

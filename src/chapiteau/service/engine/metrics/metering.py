@@ -1,8 +1,6 @@
 """Counts and times of requests per operation, as OpenMetrics 1.0 text."""
 
 import os
-import threading
-from bisect import bisect_left
 from typing import Any, Final
 
 from pyramid.httpexceptions import HTTPException
@@ -10,47 +8,30 @@ from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
 from chapiteau.service.engine.answering.plan import ServicePlan
+from chapiteau.service.engine.metrics.tally import BOUNDS, MemoryTally, Tally
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.problem import ProblemError
 
 __all__ = ["MeteredPlan", "Metrics", "metrics_service"]
 
-# Upper bounds in seconds; fixed, so that every process and every version counts the same way.
-BOUNDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _MEDIA: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
-class _Series:
-    """One method of one service with one status."""
-
-    __slots__ = ("buckets", "seconds")
-
-    def __init__(self) -> None:
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = 0.0
-
-
 class Metrics:
-    """What one process has counted.
+    """What one process has counted, or all that share a tally.
 
     The label sets are bounded by what is declared: names of services, their methods, and a
     status from 100 to 599. Nothing that a client sends becomes a label.
     """
 
-    def __init__(self, clock: Clock) -> None:
-        self._lock = threading.Lock()
-        self._series: dict[tuple[str, str, int], _Series] = {}
+    def __init__(self, clock: Clock, tally: Tally | None = None) -> None:
+        self._tally: Tally = MemoryTally() if tally is None else tally
+        self._alone = tally is None
         self.now = clock.now
 
     def observe(self, service: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
-        key = (service, method, status if 100 <= status <= 599 else 500)
-        with self._lock:
-            series = self._series.get(key)
-            if series is None:
-                series = self._series[key] = _Series()
-            series.buckets[bisect_left(BOUNDS, seconds)] += 1
-            series.seconds += seconds
+        self._tally.add((service, method, status if 100 <= status <= 599 else 500), seconds)
 
     def text(self) -> str:
         """The exposition, in an order that doesn't depend on chance."""
@@ -60,16 +41,14 @@ class Metrics:
             f"# UNIT {name} seconds",
             f"# HELP {name} Time until the answer began, per operation and status.",
         ]
-        with self._lock:
-            found = sorted((k, list(s.buckets), s.seconds) for k, s in self._series.items())
-        for (service, method, status), buckets, seconds in found:
-            labels = (
-                f'service="{_escaped(service)}",method="{method}",status="{status}"'
-                f',process="{os.getpid()}"'
-            )
+        # Alone, a process says who it is: a scraper that meets another one must not mix them up.
+        process = f',process="{os.getpid()}"' if self._alone else ""
+        for (service, method, status), (*buckets, seconds) in sorted(self._tally.sums().items()):
+            own = f'service="{_escaped(service)}",method="{method}",status="{status}"'
+            labels = own + process
             total = 0
             for bound, count in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
-                total += count
+                total += int(count)
                 lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
             lines.append(f"{name}_count{{{labels}}} {total}")
             lines.append(f"{name}_sum{{{labels}}} {seconds:.9f}")

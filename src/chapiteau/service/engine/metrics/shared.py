@@ -1,0 +1,163 @@
+"""Counts of all processes of a service, in a folder: whoever is scraped tells the sum.
+
+Each process counts in a file of its own, which it maps and locks; nobody waits for anybody. Who is
+asked adds all files up. The file of a process that has ended (its lock is free) is first added to
+`ended.json`, so that counts never go down.
+"""
+
+import contextlib
+import fcntl
+import json
+import mmap
+import os
+import struct
+import threading
+from bisect import bisect_left
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.service.engine.metrics.tally import BOUNDS, CELLS, Key, Sums
+
+__all__ = ["FolderTally"]
+
+_MAGIC: Final = b"chapfig1"
+_HEAD: Final = 64  # bytes: the magic, then how many slots are in use
+_NAME: Final = 192  # bytes of a slot for its key
+_SLOT: Final = _NAME + 8 * 16  # then its numbers
+_MOST: Final = 2048  # slots of a process; the file is sparse
+_KEY: Final = struct.Struct("<H")
+_COUNT: Final = struct.Struct("<Q")
+_NUMBERS: Final = struct.Struct(f"<{CELLS}d")
+
+
+class FolderTally:
+    """For all processes that name the same folder, also after a fork; one folder per service."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._lock = threading.Lock()
+        self._mine: _Mine | None = None
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def add(self, key: Key, seconds: float) -> None:
+        """See Tally."""
+        with self._lock:
+            if self._mine is None or self._mine.pid != os.getpid():
+                self._mine = _Mine(self._folder)
+            self._mine.add(key, seconds)
+
+    def sums(self) -> Sums:
+        """See Tally."""
+        with _locked(self._folder / "lock"):
+            return _collected(self._folder)
+
+
+class _Mine:
+    """The file of this process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pid = os.getpid()
+        path = folder / f"{self.pid}-{os.urandom(4).hex()}.figures"
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._handle, fcntl.LOCK_EX)  # until this process ends, however it ends
+        size = _HEAD + _MOST * _SLOT
+        os.ftruncate(self._handle, size)
+        self._map = mmap.mmap(self._handle, size)
+        self._map[: len(_MAGIC)] = _MAGIC
+        # Numbers are written one by one, eight bytes at once: a reader sees old or new, no mixture.
+        self._cells = memoryview(self._map).cast("d")
+        self._slots: dict[Key, int] = {}
+
+    def add(self, key: Key, seconds: float) -> None:
+        at = self._slots.get(key)
+        if at is None:
+            at = self._new(key)
+        self._cells[at + bisect_left(BOUNDS, seconds)] += 1
+        self._cells[at + CELLS - 1] += seconds
+
+    def _new(self, key: Key) -> int:
+        """The place of a key's first number, counted in numbers."""
+        number = len(self._slots)
+        if number >= _MOST:  # more than anybody declares; the last slot takes the rest
+            return (_HEAD + (_MOST - 1) * _SLOT + _NAME) // 8
+        place = _HEAD + number * _SLOT
+        name = _name(key)
+        self._map[place : place + 2 + len(name)] = _KEY.pack(len(name)) + name
+        self._map[8:16] = _COUNT.pack(number + 1)  # last: now readers may look
+        self._slots[key] = (place + _NAME) // 8
+        return self._slots[key]
+
+
+def _name(key: Key) -> bytes:
+    service, method, status = key
+    name = json.dumps([service, method, status]).encode()
+    if len(name) > _NAME - 2:
+        name = json.dumps([service[:30] + "…", method[:10], status]).encode()
+    return name
+
+
+def _read(data: bytes) -> Sums:
+    """What a file says; nothing for one that is not whole (its process died while making it)."""
+    found: Sums = {}
+    if data[: len(_MAGIC)] != _MAGIC:
+        return found
+    for number in range(_COUNT.unpack_from(data, 8)[0]):
+        place = _HEAD + number * _SLOT
+        length = _KEY.unpack_from(data, place)[0]
+        service, method, status = json.loads(data[place + 2 : place + 2 + length])
+        _add(found, (service, method, status), list(_NUMBERS.unpack_from(data, place + _NAME)))
+    return found
+
+
+def _add(sums: Sums, key: Key, cells: list[float]) -> None:
+    before = sums.get(key)
+    sums[key] = cells if before is None else [a + b for a, b in zip(before, cells, strict=True)]
+
+
+def _collected(folder: Path) -> Sums:
+    """Add everything up; the caller holds the folder's lock."""
+    sums, folded = _ended(folder / "ended.json")
+    living: Sums = {}
+    done = []
+    for path in sorted(folder.glob("*.figures")):
+        if path.name in folded:  # added before, but not yet removed
+            path.unlink()
+            continue
+        with path.open("rb") as file:
+            into = living
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                into = sums
+                done.append(path)
+            for key, cells in _read(file.read()).items():
+                _add(into, key, cells)
+    if done:
+        _keep(folder / "ended.json", sums, [path.name for path in done])
+        for path in done:
+            path.unlink()
+    for key, cells in living.items():
+        _add(sums, key, cells)
+    return sums
+
+
+def _ended(path: Path) -> tuple[Sums, list[str]]:
+    try:
+        kept: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}, []
+    return {(s, m, n): cells for s, m, n, cells in kept["sums"]}, kept["folded"]
+
+
+def _keep(path: Path, sums: Sums, folded: list[str]) -> None:
+    rows = [[*key, cells] for key, cells in sums.items()]
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"sums": rows, "folded": folded}))
+    new.replace(path)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("ab") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
