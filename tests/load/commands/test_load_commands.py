@@ -177,6 +177,53 @@ def _seen_and_stopped(url: str, tmp_path: Path) -> None:
     assert (found["totals"]["bad"], found["failures"]) == (0, [])
 
 
+@pytest.mark.timeout(120)
+def test_a_test_runs_on_by_itself_and_can_be_watched_and_ended(url: str, tmp_path: Path) -> None:
+    sent = load(
+        tmp_path, "run", url, "-d", "60", "--users", "1", "--detach", "--objective", "p99<9s"
+    )
+    run = sent.stdout.strip()
+    folder = tmp_path / ".chapiteau"
+    assert sent.returncode == 0, sent.stderr
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", "load", "attach"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert watching.stderr is not None
+        assert "running" in watching.stderr.readline()
+        assert f"running: {run}  run" in load(tmp_path, "list").stderr
+        leaving = subprocess.Popen(
+            [sys.executable, "-m", "chapiteau", "load", "attach", run, "--json"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        with leaving:
+            assert leaving.stdout is not None
+            assert json.loads(leaving.stdout.readline())["run"] == run
+            leaving.send_signal(signal.SIGINT)
+            assert (leaving.wait(20), client.live(folder)[0]["run"]) == (130, run)
+        ended = load(tmp_path, "stop", run)
+        out, _ = watching.communicate(timeout=20)
+    finally:
+        client.stop(folder, run)
+        watching.kill()
+        watching.wait()
+
+    assert (ended.returncode, watching.returncode) == (0, 130)
+    assert "chapiteau load show 1" in ended.stderr
+    assert out.startswith("? kept so far: p99<9s (stopped early")
+    assert load(tmp_path, "stop").returncode == 3
+    assert load(tmp_path, "attach", "1").returncode == 3
+
+
+def test_what_can_not_begin_is_told_before_it_is_sent_away(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("raise ValueError('boom')\n")
+
+    done = load(tmp_path, "run", "bad.py", "--url", "http://127.0.0.1:1", "--detach")
+    assert done.returncode == 4
+    assert "boom" in done.stderr
+
+
 def test_load_processes_end_with_a_killed_parent(url: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "chapiteau", "load", "run", url, "-d", "60", "-q"], cwd=tmp_path

@@ -18,7 +18,7 @@ from chapiteau.load.logic.capacity.guard import (
     recovered_after,
     what_rises,
 )
-from chapiteau.load.logic.objective import judge, parse_objectives
+from chapiteau.load.logic.objective import judge, parse_objectives, with_errors
 from chapiteau.load.logic.report.document import timeline
 from chapiteau.load.logic.tally import OTHER, Tally
 from chapiteau.load.logic.totals import Totals
@@ -140,6 +140,14 @@ def test_what_is_no_objective_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(UsageError) as caught:
         parse_objectives(text)
     assert "p99 < 200ms" in caught.value.hint or "use max" in caught.value.hint
+
+
+def test_a_capacity_is_about_errors_even_when_nobody_says_so() -> None:
+    assert [o.text for o in with_errors(parse_objectives("p99 < 1s"))] == [
+        "p99 < 1s", "errors < 1%"
+    ]  # fmt: skip
+    for text in ("errors < 5%, p99 < 1s", "checks > 90%", "failed < 1%"):
+        assert with_errors(parse_objectives(text)) == parse_objectives(text)
 
 
 def test_names_with_commas_and_braces_are_names() -> None:

@@ -10,6 +10,8 @@ _TABLE = {
     "run": ("chapiteau.load.commands.run:run", "Put a given load on a service and judge it."),
     "capacity": ("chapiteau.load.commands.capacity:capacity", "Find the highest rate it keeps."),
     "ab": ("chapiteau.load.commands.ab:ab", "Is B faster or slower than A? In turns."),
+    "attach": ("chapiteau.load.commands.detached:attach", "Watch a running test to its end."),
+    "stop": ("chapiteau.load.commands.detached:stop", "End a running test; its result stays."),
     "list": ("chapiteau.load.commands.results:list_results", "Stored results."),
     "show": ("chapiteau.load.commands.results:show", "One stored result."),
     "report": ("chapiteau.load.commands.results:report", "A result as HTML, JSON, CSV, JUnit, MD."),

@@ -16,6 +16,7 @@ __all__ = ["capacity"]
 @click.option("--report", metavar="FILE", help="Write the HTML report here.")
 @click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
+@click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
 def capacity(
@@ -24,6 +25,7 @@ def capacity(
     report: str | None,
     as_json: bool,
     no_store: bool,
+    detach: bool,
     quiet: bool,
     config: str | None,
     **options: Any,
@@ -51,6 +53,10 @@ def capacity(
     job = find_job(target, given(options), project, ("chapiteau", *masked(sys.argv[1:])))
     warn(job.problems)
     folder = run_folder(project)
+    if detach:
+        from chapiteau.load.commands.detached import send_away
+
+        return send_away(folder, keep=not no_store)
     line = ProgressLine(quiet=quiet)
     live = LiveFile(folder)
 

@@ -39,11 +39,14 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     from datetime import UTC, datetime
 
     from chapiteau.core.text import table
-    from chapiteau.load.client import results
+    from chapiteau.load.client import live, results
     from chapiteau.load.logic.report.text import mark, seconds
     from chapiteau.plumbing.console import print_json
 
-    found = results(_folder(config), last=last)
+    folder = _folder(config)
+    found = results(folder, last=last)
+    for state in [] if as_json else live(folder):
+        click.echo(f"running: {state['run']}  {state['kind']}  {state['name'][-60:]}", err=True)
     if as_json:
         print_json([one.to_dict() for one in found])
         return 0

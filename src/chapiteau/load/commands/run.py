@@ -17,15 +17,17 @@ __all__ = ["run"]
 @click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
+@click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
-def run(
+def run(  # noqa: PLR0913 — flags
     *,
     target: str,
     report: str | None,
     as_json: bool,
     dry_run: bool,
     no_store: bool,
+    detach: bool,
     quiet: bool,
     config: str | None,
     **options: Any,
@@ -56,6 +58,10 @@ def run(
         _show_plan(job.target, outline(job), shape.outline("/s" if is_open else " users"))
         return 0
     folder = run_folder(project)
+    if detach:
+        from chapiteau.load.commands.detached import send_away
+
+        return send_away(folder, keep=not no_store)
     line = ProgressLine(quiet=quiet)
     baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
     live = LiveFile(folder)

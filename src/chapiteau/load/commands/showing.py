@@ -8,13 +8,13 @@ from typing import Any
 import click
 
 from chapiteau.core.problems import Problem
-from chapiteau.load.engine.store import store
+from chapiteau.load.engine.store import mark_done, store
 from chapiteau.load.logic.comparing import comparison_text
 from chapiteau.load.logic.report.html import as_html
 from chapiteau.load.logic.report.text import as_text, progress
 from chapiteau.plumbing.console import colour_wanted, print_json
 
-__all__ = ["ProgressLine", "deliver", "warn"]
+__all__ = ["ProgressLine", "deliver", "print_result", "warn"]
 
 
 class ProgressLine:
@@ -78,6 +78,7 @@ def deliver(
         number = store(folder, document, html, Path(report) if report else None)
         document = {"id": number, **document}
         where = str(Path(report) if report else folder / "load" / f"{number}.html")
+        mark_done(folder, number)
     elif report:
         Path(report).write_text(html, encoding="utf-8")
         where = report
@@ -86,6 +87,16 @@ def deliver(
 
         for line in notify(observers, document):
             click.echo(f"warning: {line}", err=True)
+    return _print(document, where, as_json=as_json)
+
+
+def print_result(document: dict[str, Any], folder: Path, *, as_json: bool) -> int:
+    """Print a stored result as it was printed when its test ended; its exit code."""
+    where = folder / "load" / f"{document['id']}.html"
+    return _print(document, str(where) if where.is_file() else "", as_json=as_json)
+
+
+def _print(document: dict[str, Any], where: str, *, as_json: bool) -> int:
     if as_json:
         print_json(document)
     else:

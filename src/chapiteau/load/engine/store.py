@@ -6,11 +6,13 @@ import os
 import sqlite3
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.load.logic.results import DATABASE, LIVE, REPORTS, SCHEMA, summary_of
 
-__all__ = ["LiveFile", "store"]
+__all__ = ["LiveFile", "mark_done", "store"]
+
+_DAY: Final = 86400.0
 
 
 def store(folder: Path, document: dict[str, Any], html: str, report: Path | None = None) -> int:
@@ -57,3 +59,16 @@ class LiveFile:
     def remove(self) -> None:
         """The test is over."""
         self._path.unlink(missing_ok=True)
+
+
+def mark_done(folder: Path, number: int) -> None:
+    """Tell who follows this process's test where its result is; forget what is a day old."""
+    here = folder / LIVE
+    here.mkdir(parents=True, exist_ok=True)
+    draft = here / f"{os.getpid()}.tmp"
+    draft.write_text(json.dumps({"result": number}))
+    draft.replace(here / f"{os.getpid()}.done")
+    for old in (*here.glob("*.done"), *here.glob("*.log")):
+        with contextlib.suppress(OSError):
+            if old.stat().st_mtime < (here / f"{os.getpid()}.done").stat().st_mtime - _DAY:
+                old.unlink()

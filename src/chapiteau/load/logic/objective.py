@@ -10,7 +10,15 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.units import format_duration, parse_duration, parse_rate
 from chapiteau.load.logic.totals import Second, Totals
 
-__all__ = ["Finding", "Objective", "judge", "parse_objectives", "passed_share", "watched"]
+__all__ = [
+    "Finding",
+    "Objective",
+    "judge",
+    "parse_objectives",
+    "passed_share",
+    "watched",
+    "with_errors",
+]
 
 Metric = Literal["quantile", "mean", "max", "errors", "rate", "checks", "failed"]
 _ONE: Final = re.compile(
@@ -150,6 +158,14 @@ def _limit(metric: Metric, text: str) -> float:
     if metric == "rate":
         return parse_rate(text if "/" in text else float(text))
     return parse_duration(text)
+
+
+def with_errors(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
+    """The objectives, and "errors < 1%" when none of them is about failing: answers that fail
+    fast must not pass for quick ones."""
+    if any(o.metric in {"errors", "failed", "checks"} for o in objectives):
+        return tuple(objectives)
+    return (*objectives, *parse_objectives("errors < 1%"))
 
 
 def watched(objectives: Sequence[Objective]) -> tuple[str, ...]:

@@ -35,7 +35,14 @@ from chapiteau.load.logic.capacity.guard import (
 from chapiteau.load.logic.capacity.saturation import what_saturates
 from chapiteau.load.logic.capacity.search import search
 from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchEnded, SearchPlan, Step
-from chapiteau.load.logic.objective import Finding, Objective, judge, parse_objectives, watched
+from chapiteau.load.logic.objective import (
+    Finding,
+    Objective,
+    judge,
+    parse_objectives,
+    watched,
+    with_errors,
+)
 from chapiteau.load.logic.report.document import document, timeline
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.shape import steady
@@ -65,6 +72,9 @@ async def seek(
             "a capacity is the highest rate that keeps an objective; none is given",
             hint='for example --objective "p99 < 200ms, errors < 0.1%"',
         )
+    given, objectives = len(objectives), with_errors(objectives)
+    if len(objectives) > given:
+        say("errors < 1% must hold, too, since no objective is about errors")
     started, zero = clock.wall(), clock.now()
     calibration = await calibrate(job)
     if calibration.cost:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chapiteau.core.histogram import Histogram
+from chapiteau.load.logic.inputs.masking import masked_text
 from chapiteau.load.logic.objective import Finding
 from chapiteau.load.logic.tally import histogram_text
 from chapiteau.load.logic.totals import RowTotal, Second, Totals
@@ -139,11 +140,16 @@ def _failures(totals: Totals) -> list[dict[str, Any]]:
             what = f"{row.name}: {kind}"
             # A status that the request expected is no failure, and has no sample.
             if kind in row.failures or what in totals.samples:
-                found.append({"what": what, "count": count, "sample": totals.samples.get(what, "")})
+                found.append(_failure(what, count, totals))
     for what, count in totals.crashes.items():
-        found.append({"what": what, "count": count, "sample": totals.samples.get(what, "")})
+        found.append(_failure(what, count, totals))
     found.sort(key=lambda f: (-f["count"], f["what"]))
     return found[:_MOST_FAILURES]
+
+
+def _failure(what: str, count: int, totals: Totals) -> dict[str, Any]:
+    sample = masked_text(totals.samples.get(what, ""))
+    return {"what": masked_text(what), "count": count, "sample": sample}
 
 
 def _metric(name: str, metric: dict[str, Any]) -> dict[str, Any]:

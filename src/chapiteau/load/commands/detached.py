@@ -1,0 +1,114 @@
+"""`chapiteau load attach | stop`, and how a test gets into the background."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["attach", "send_away", "stop"]
+
+_config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
+
+
+def send_away(folder: Path, *, keep: bool) -> int:
+    """Run this very command in the background; 0 as soon as the load has begun."""
+    from chapiteau.core.errors import UsageError
+    from chapiteau.load.engine.background import start
+    from chapiteau.plumbing.clock import SystemClock
+
+    if not keep:
+        raise UsageError(
+            "--detach can't be given together with --no-store", hint="its result would be lost"
+        )
+    words = [word for word in sys.argv[1:] if word != "--detach"]
+    run = start(words, folder, SystemClock())
+    click.echo(run)
+    click.echo(f"test {run} runs on; watch it: chapiteau load attach {run}", err=True)
+    click.echo(f"end it: chapiteau load stop {run}", err=True)
+    return 0
+
+
+def _the_one(run: str, found: list[dict[str, Any]]) -> str:
+    from chapiteau.core.errors import NotFoundError, UsageError
+
+    runs = [str(state["run"]) for state in found]
+    if run:
+        return run
+    if not runs:
+        raise NotFoundError("no load test runs here", hint="see `chapiteau load list`")
+    if len(runs) > 1:
+        raise UsageError(f"several run: {', '.join(runs)}", hint="say which")
+    return runs[0]
+
+
+def _folder(config: str | None) -> Path:
+    from chapiteau.load.engine.lookup import project_or_none, run_folder
+
+    return run_folder(project_or_none(config))
+
+
+@click.command()
+@click.argument("run", required=False, default="")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a second, then the result.")
+@_config
+def attach(*, run: str, as_json: bool, config: str | None) -> int:
+    """Watch a running test to its end. Ctrl-C leaves it running.
+
+    The exit code is the test's own (see `load run`); 130 after Ctrl-C.
+    """
+    from chapiteau.load.client import live, result
+    from chapiteau.load.commands.showing import ProgressLine, print_result
+    from chapiteau.load.engine.background import follow
+    from chapiteau.plumbing.clock import SystemClock
+
+    folder = _folder(config)
+    run = _the_one(run, live(folder))
+    line = ProgressLine(quiet=as_json)
+    number = 0
+    try:
+        for state in follow(folder, run, SystemClock()):
+            _shown(state, line, as_json=as_json)
+            number = int(state.get("result", 0))
+    except KeyboardInterrupt:
+        line.clear()
+        click.echo(f"test {run} runs on; end it: chapiteau load stop {run}", err=True)
+        return 130
+    line.clear()
+    return print_result(result(folder, number), folder, as_json=as_json)
+
+
+def _shown(state: Mapping[str, Any], line: Any, *, as_json: bool) -> None:
+    from chapiteau.plumbing.console import print_json
+
+    points = state.get("timeline") or []
+    if "result" in state or not points:
+        return
+    if as_json:
+        print_json({"run": state["run"], **points[-1]})
+        return
+    head = f"{state['phase']:>8} {state['rate']:8.4g}/s " if "phase" in state else ""
+    line.show(points[-1], points[-1]["t"] + 1, state["seconds"], head)
+
+
+@click.command()
+@click.argument("run", required=False, default="")
+@_config
+def stop(*, run: str, config: str | None) -> int:
+    """End a running test; it still judges and stores what it has."""
+    from chapiteau.core.errors import NotFoundError
+    from chapiteau.load.client import live
+    from chapiteau.load.client import stop as end
+    from chapiteau.load.engine.background import follow
+    from chapiteau.plumbing.clock import SystemClock
+
+    folder = _folder(config)
+    run = _the_one(run, live(folder))
+    if not end(folder, run):
+        raise NotFoundError(f"no load test {run} runs here", hint="see `chapiteau load list`")
+    number = None
+    for state in follow(folder, run, SystemClock(), known=True):
+        number = state.get("result")
+    click.echo(f"ended; its result: chapiteau load show {number}", err=True)
+    return 0
