@@ -155,6 +155,19 @@ def test_what_is_sent_stands_in_the_document(client: Client) -> None:
     assert write["parameters"][0]["example"] == "https://example.org/told"
 
 
+def test_problems_stand_in_the_document_by_their_codes(client: Client) -> None:
+    document = client.get("/openapi.json").json()
+    answers = document["paths"]["/notes/{number}"]["get"]["responses"]
+    told = answers["410"]["content"]["application/problem+json"]["examples"]["gone"]["value"]
+    real = client.get("/notes/7").json()
+    assert told == {"type": "urn:problem:gone", "title": "Gone", "status": 410, "code": "gone"}
+    assert told.items() <= real.items()
+    jsonschema.validate(told, {"$ref": "#/components/schemas/ProblemDocument", **document})
+    assert "examples" not in answers["422"]["content"]["application/problem+json"]
+    post = document["paths"]["/notes"]["post"]["responses"]
+    assert "Accept" in post["415"]["headers"]
+
+
 def test_yaml_is_the_same_document(client: Client) -> None:
     document = client.get("/openapi.json").json()
     by_path = client.get("/openapi.yaml")

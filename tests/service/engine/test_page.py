@@ -132,7 +132,7 @@ async def test_a_browser_reads_and_tries_it(client: Client) -> None:
         await put.get_by_label("number (path, needed)").fill("3")
         await put.get_by_label("Bearer token").fill("t")
         await put.get_by_role("button", name="Send").click()
-        await put.get_by_text("200 OK").wait_for()
+        await put.locator(".result").get_by_text("200 OK").wait_for()
         assert '"text": "milk"' in await put.get_by_label("Body", exact=True).last.inner_text()
         found = await Axe().run(page)
         await browser.close()

@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from chapiteau.service.logic.document.errors import ErrorFormat, error_content
 from chapiteau.service.logic.document.schemas import REF
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import ProblemError, phrase, problem_for
@@ -95,12 +96,29 @@ def request_headers(op: Operation) -> list[Json]:
     return found
 
 
-def bad_answers(op: Operation, content: Json) -> Json:
-    """Status → answer of everything that can go wrong; `content` is how problems are written."""
-    return {
-        str(status): {"description": "; ".join(titles) or phrase(status), "content": content}
-        for status, titles in sorted(_failures(op).items())
-    }
+def bad_answers(op: Operation, form: ErrorFormat) -> Json:
+    """Status → answer of everything that can go wrong, with an example of each named problem."""
+    made: Json = {}
+    for status, kinds in sorted(_failures(op).items()):
+        titles = dict.fromkeys(kind.title for kind in kinds if kind.title)
+        headers = {"X-Request-ID": {"$ref": "#/components/headers/RequestId"}}
+        headers |= {name: _header(words) for name, words in _TOLD.get(status, ())}
+        made[str(status)] = {
+            "description": "; ".join(titles) or phrase(status),
+            "headers": headers,
+            "content": error_content(form, [kind for kind in kinds if kind.code]),
+        }
+    return made
+
+
+# What an error answer of a status says in its headers.
+_TOLD: Final = {
+    401: (("WWW-Authenticate", "Which credentials are wanted."),),
+    412: (("ETag", "The version that is there now."),),
+    415: (("Accept", "What could be read."),),
+    416: (("Content-Range", "How much there is."),),
+    429: (("Retry-After", "After so many seconds, ask again."),),
+}
 
 
 def _statuses(op: Operation) -> list[int]:
@@ -124,13 +142,12 @@ def _statuses(op: Operation) -> list[int]:
     return [status for holds, statuses in said if holds for status in statuses]
 
 
-def _failures(op: Operation) -> dict[int, list[str]]:
-    """Status → titles of the problems that an operation can answer with."""
-    found: dict[int, list[str]] = {}
+def _failures(op: Operation) -> dict[int, list[type[ProblemError]]]:
+    """Status → the problems that an operation can answer with, its own first."""
+    found: dict[int, list[type[ProblemError]]] = {}
     kinds: list[type[ProblemError]] = list(op.options.raises)
     for kind in [*kinds, *(type(problem_for(status)) for status in _statuses(op))]:
-        titles = found.setdefault(kind.status, [])
-        title = kind.title or phrase(kind.status)
-        if title not in titles and (kind.title or not titles):
-            titles.append(title)
+        known = found.setdefault(kind.status, [])
+        if kind not in known:
+            known.append(kind)
     return found

@@ -1,11 +1,18 @@
 """How an application writes its errors: problem documents, or as Cornice does."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
 from chapiteau.service.logic.document.schemas import REF
-from chapiteau.service.logic.problem import MEDIA_TYPE, ProblemDocument, ProblemError, phrase
+from chapiteau.service.logic.problem import (
+    MEDIA_TYPE,
+    ProblemDocument,
+    ProblemError,
+    phrase,
+    problem_document,
+)
 
 __all__ = [
     "CorniceError",
@@ -45,11 +52,19 @@ def error_type(form: ErrorFormat) -> Any:
     return CorniceErrors if form == "cornice" else ProblemDocument
 
 
-def error_content(form: ErrorFormat) -> dict[str, Any]:
-    """Media type and schema of every error answer."""
-    if form == "cornice":
-        return {"application/json": {"schema": {"$ref": REF.format(name="CorniceErrors")}}}
-    return {MEDIA_TYPE: {"schema": {"$ref": REF.format(name="ProblemDocument")}}}
+def error_content(form: ErrorFormat, kinds: Iterable[type[ProblemError]] = ()) -> dict[str, Any]:
+    """Media type and schema of an error answer, with an example of each kind by its code."""
+    cornice = form == "cornice"
+    name = "CorniceErrors" if cornice else "ProblemDocument"
+    media: dict[str, Any] = {"schema": {"$ref": REF.format(name=name)}}
+    examples = {}
+    for kind in kinds:
+        one = kind()
+        value = msgspec.to_builtins(cornice_document(one)) if cornice else problem_document(one)
+        examples[kind.code] = {"summary": kind.title or kind.code, "value": value}
+    if examples:
+        media["examples"] = examples
+    return {"application/json" if cornice else MEDIA_TYPE: media}
 
 
 def cornice_document(problem: ProblemError) -> CorniceErrors:

@@ -11,7 +11,7 @@ from chapiteau.service.logic.document.answers import (
     further_answers,
     request_headers,
 )
-from chapiteau.service.logic.document.errors import ErrorFormat, error_content, error_type
+from chapiteau.service.logic.document.errors import ErrorFormat, error_type
 from chapiteau.service.logic.document.ids import Ids
 from chapiteau.service.logic.document.schemas import Schemas, in_path, inlined, without_null
 from chapiteau.service.logic.jobs import Job
@@ -101,7 +101,6 @@ class _Writer:
         self.job = next(jobs, None)
         self.schemas = Schemas(self._kinds())
         self.ids = Ids([*self.shown, *self.webhooks, *self.callbacks.values()])
-        self.errors = error_content(info.errors)
 
     def _kinds(self) -> Iterator[tuple[tuple[Any, ...], Any, Mode]]:
         """Every type that needs a schema, with the key under which it is found again."""
@@ -264,7 +263,7 @@ class _Writer:
             further["202"]["links"] = {
                 "job": {**told, "parameters": {"job_id": "$response.body#/id"}}
             }
-        return {**usual, **further, **bad_answers(op, self.errors)}
+        return {**usual, **further, **bad_answers(op, self.info.errors)}
 
     def _good(self, service: Described, op: Operation, headers: Json) -> Json:
         good: Json = {"description": phrase(op.status)}

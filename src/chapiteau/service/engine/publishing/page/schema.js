@@ -98,6 +98,10 @@ export function bodySection(doc, content) {
     if (one.example !== undefined) {
       part.append(el("details", {}, el("summary", {}, "Example"), el("pre", { tabindex: "0" }, JSON.stringify(one.example, null, 2))));
     }
+    for (const [name, given] of Object.entries(one.examples ?? {})) {
+      part.append(el("details", {}, el("summary", {}, given.summary ?? name),
+        el("pre", { tabindex: "0" }, JSON.stringify(resolve(doc, given).value, null, 2))));
+    }
     box.append(part);
   }
   return box;
