@@ -47,6 +47,7 @@ class ServiceStatus:
     sockets: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     restarts: int = 0
+    dropped_bytes: int = 0  # of output that could not be kept, since this brain began
     schedule: str = ""
     next_run: float = 0.0
     openapi: str = ""  # URL of its OpenAPI document, when it serves one

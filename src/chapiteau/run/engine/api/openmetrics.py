@@ -80,6 +80,13 @@ def _service_families(services: tuple[ServiceStatus, ...]) -> Iterator[_Family]:
         "Processes of a service that were started again.",
         [("_total", {"service": s.name}, s.restarts) for s in services],
     )
+    yield (
+        "chapiteau_service_log_dropped_bytes",
+        "counter",
+        "bytes",
+        "Output of a service that could not be kept, since the brain began.",
+        [("_total", {"service": s.name}, s.dropped_bytes) for s in services],
+    )
 
 
 def _process_families(services: tuple[ServiceStatus, ...]) -> Iterator[_Family]:

@@ -93,6 +93,7 @@ def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceS
         sockets=runner.spec.sockets,
         needs=runner.spec.needs,
         restarts=sum(slot.restarts for slot in slots),
+        dropped_bytes=supervisor.drops.totals[runner.name],
         schedule=runner.spec.schedule,
         next_run=supervisor.next_runs.get(runner.name, 0.0),
         openapi=supervisor.openapi_url(runner),

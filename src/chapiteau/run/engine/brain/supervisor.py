@@ -7,7 +7,7 @@ import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
@@ -15,6 +15,7 @@ from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.unix import control_path, forget_control
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.brief import in_brief
+from chapiteau.run.engine.brain.drops import Drops
 from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
@@ -28,7 +29,7 @@ from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.limits import missing_text
 from chapiteau.run.engine.machine.usage import Meter
-from chapiteau.run.engine.output.pipes import Output, Stream
+from chapiteau.run.engine.output.pipes import Output
 from chapiteau.run.engine.service.beside import Beside
 from chapiteau.run.engine.service.fdstore import FdStore
 from chapiteau.run.engine.service.inside import enter, screen
@@ -46,7 +47,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Supervisor"]
 
-_DROP_NEWS: Final = 60.0  # seconds between two words about dropped output of one stream
 
 
 class Supervisor:
@@ -94,7 +94,7 @@ class Supervisor:
         self._beside: dict[str, Beside] = {}
         self._listeners = 0  # who follow the statistics
         self._waiting: set[str] = set()  # services that wait for others
-        self._drops: dict[Stream, tuple[float, int]] = {}
+        self.drops = Drops(self.ground.say)
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────
     async def begin(self, only: tuple[str, ...] = ()) -> None:
@@ -118,7 +118,7 @@ class Supervisor:
         self.link.on_exit, self.link.on_asked = self.ground.ended, self.asked
         self._wanted = Wanted(self.run_dir / "state.json", self.link, hello["notes"])
         self.ground.rule_of = self.rule_of
-        self.output.on_drop = self._dropped
+        self.output.on_drop = self.drops.heard
         await bind_sockets(self, hello["fds"])
         await self.store.restore(hello["fds"])
         for name, service in {**self.spec.service, **self.own_services}.items():
@@ -257,18 +257,6 @@ class Supervisor:
         outcome = await self.apply_config(dry_run=False, who="SIGHUP")
         if not outcome.ok:
             self.ground.say("command.done", outcome.error, who="SIGHUP")
-
-    def _dropped(self, stream: Stream, count: int, why: str) -> None:
-        """Output was lost: said at once, then at most once a minute with the sum."""
-        now = self.clock.now()
-        last, total = self._drops.get(stream, (-_DROP_NEWS, 0))
-        total += count
-        if now - last >= _DROP_NEWS:
-            self.ground.say("log.dropped", f"{total} bytes of {stream.name}: {why}",
-                            service=stream.service, process=stream.process,
-                            data={"bytes": total, "why": why})  # fmt: skip
-            last, total = now, 0
-        self._drops[stream] = (last, total)
 
     def _limits_missing(self, name: str, files: list[str], why: str) -> None:
         """A limit that was asked for and can't be had here must not look as if it held."""
@@ -438,6 +426,7 @@ class Supervisor:
         if self._notify is not None:
             self._notify.close()
         self.output.close()
+        self.drops.close()
         self.events_log.close()
         self.cgroups.remove_all()
         for bound in self.bound.values():
