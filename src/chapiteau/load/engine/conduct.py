@@ -92,6 +92,8 @@ class Job:
             "allow": list(test.allow),
             "options": test.options,
             "wiring": {
+                "http2": test.http2,
+                "streams": test.streams,
                 "connect_timeout": test.connect_timeout,
                 "first_byte_timeout": test.first_byte_timeout,
                 "verify": test.verify,

@@ -99,6 +99,8 @@ class LoadTest:
     drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
     headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
     allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")
+    http2: bool = setting(False, help="HTTP/2: by ALPN under TLS, else by prior knowledge.")
+    streams: int = setting(100, help="Requests at once on a connection of HTTP/2.", low=1)
     resolve: dict[str, str] = setting(factory=dict, help="Host → address, instead of DNS.")
     verify: bool = setting(True, help="Check certificates.")
     ca_file: str = setting("", help="Certificates to trust, PEM.")

@@ -15,6 +15,7 @@ from chapiteau.load.engine.hot.memo import Memo
 from chapiteau.load.engine.hot.reactor import Reactor
 from chapiteau.load.engine.hot.wire import Starter
 from chapiteau.load.engine.http.connection import Channel, Connection, network_error
+from chapiteau.load.engine.http.http2 import Http2
 from chapiteau.load.engine.http.tls import TlsConnection
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.http.http1 import Known
@@ -30,6 +31,8 @@ class Wiring:
     """How connections are made; the same for all origins of a process."""
 
     most_connections: int = 10_000  # to one origin
+    http2: bool = False  # by ALPN under TLS, else by prior knowledge
+    streams: int = 100  # requests at once on a connection of HTTP/2
     connect_timeout: float = 0.0  # seconds for DNS, TCP and TLS; 0: only the whole answer's limit
     first_byte_timeout: float = 0.0  # seconds until an answer begins; 0: as above
     verify: bool = True  # certificates
@@ -68,6 +71,8 @@ class Origin:
         self.wiring = wiring
         self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
         self._turn = 0
+        self.http2 = wiring.http2
+        self._newest: Http2 | None = None  # the latest connection of HTTP/2
         self._unknown: ExchangeError | None = None  # why there is no address
         self._asked = 0.0  # when DNS was asked
         self._stamped: list[Connection] = []
@@ -165,6 +170,8 @@ class Origin:
             self.waiting.append(exchange)
             self._ask()
             return
+        if self.http2 and self._join(exchange):
+            return
         if len(self.connections) >= self.wiring.most_connections:
             self.waiting.append(exchange)
             return
@@ -174,7 +181,33 @@ class Origin:
             exchange.ended = self.now()
             exchange.fail(network_error(exc, "connecting"))
             return
-        connection.carry(exchange)
+        if self.http2:
+            self._newest = Http2(self, self.wiring.streams)
+            self._newest.connection = connection
+            self._newest.start(exchange, self.now())
+            connection.give_to(self._newest)
+        else:
+            connection.carry(exchange)
+
+    def _join(self, exchange: Exchange) -> bool:
+        """Let it wait for the connection that is being opened, if there is room on that."""
+        newest = self._newest
+        if newest is None or newest.room <= 0:
+            return False
+        newest.start(exchange, self.now())
+        return True
+
+    def only_http1(self, connection: Connection, channel: Http2) -> None:
+        """The service has not chosen HTTP/2 for this connection."""
+        self.http2, self._newest = False, None
+        waiting, channel.waiting = channel.waiting, []
+        connection.channel = None
+        for exchange in waiting:
+            exchange.carrier = None
+        if waiting:
+            connection.carry(waiting[0])
+        for exchange in waiting[1:]:
+            self.reactor.loop.call_soon(self._open, exchange)
 
     def _ask(self) -> None:
         if self.resolving is None:
@@ -237,7 +270,7 @@ class Origin:
                 context.verify_mode = ssl.CERT_NONE
             if wiring.client_certificate:
                 context.load_cert_chain(wiring.client_certificate, wiring.client_key or None)
-            context.set_alpn_protocols(["http/1.1"])
+            context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
             self._context = context
         return self._context
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.http.connection import Connection
+from chapiteau.load.engine.http.http2 import Http2
 from chapiteau.load.errors import ExchangeError
 
 if TYPE_CHECKING:
@@ -48,8 +49,11 @@ class TlsConnection(Connection):
             self.fail(ExchangeError("TLS", f"TLS handshake failed: {reason}"))
             return
         self._flush()
-        if not self.wire.closed:
-            super().usable()
+        if self.wire.closed:
+            return
+        if isinstance(self.channel, Http2) and self._tls.selected_alpn_protocol() != "h2":
+            self.origin.only_http1(self, self.channel)
+        super().usable()
 
     def start(self, exchange: Exchange, at: float) -> None:
         """Send a request, encrypted."""

@@ -1,0 +1,226 @@
+"""HTTP/2 on a connection: many requests at once, each an exchange as in HTTP/1.1."""
+
+from typing import TYPE_CHECKING, Any, Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.hot.exchange import Exchange
+from chapiteau.load.engine.http.connection import Connection
+from chapiteau.load.errors import ExchangeError
+from chapiteau.load.logic.http.fields import block_of
+from chapiteau.load.logic.http.http2 import (
+    Answered,
+    Ended,
+    Gone,
+    Http2Error,
+    Multiplex,
+)
+
+if TYPE_CHECKING:
+    from chapiteau.load.engine.http.origin import Origin
+
+__all__ = ["Http2", "require_hpack"]
+
+_REFUSED: Final = 7
+_MOST_BLOCKS: Final = 1000
+
+
+def require_hpack() -> Any:
+    """The library `hpack`. Raises UsageError when it isn't there."""
+    try:
+        import hpack
+    except ImportError:
+        raise UsageError(
+            "HTTP/2 needs the library hpack", hint="install chapiteau[http2]"
+        ) from None
+    return hpack
+
+
+class Http2:
+    """A connection's channel that carries as many requests as the peer, and the user, allow."""
+
+    def __init__(self, origin: "Origin", most: int) -> None:
+        hpack = require_hpack()
+        self.waiting: list[Exchange] = []  # for the connection to stand
+        self.connection: Connection | None = None
+        self._origin = origin
+        self._most = most
+        self._multiplex = Multiplex(hpack.Decoder().decode, hpack.HPACKError)
+        self._exchanges: dict[int, Exchange] = {}
+        self._streams: dict[Exchange, int] = {}
+        self._blocks: dict[bytes, bytes] = {}
+        self._ready = False
+        self._holding = False
+        self._served = 0
+
+    @property
+    def room(self) -> int:
+        """How many more requests it takes now."""
+        multiplex = self._multiplex
+        if multiplex.going or (self.connection is not None and self.connection.wire.closed):
+            return 0
+        most = min(self._most, multiplex.most_streams)
+        return most - len(self._exchanges) - len(self.waiting)
+
+    # ── requests ──────────────────────────────────────────────────────────────────────────────
+    def start(self, exchange: Exchange, at: float) -> None:
+        """Send a request; the origin has taken us from its idle ones."""
+        if not self._ready:
+            exchange.carrier = self
+            self.waiting.append(exchange)
+            return
+        exchange.carrier = self
+        exchange.sent = at
+        head, _, body = exchange.data.partition(b"\r\n\r\n")
+        block = self._blocks.get(head)
+        if block is None:
+            if len(self._blocks) >= _MOST_BLOCKS:
+                self._blocks.clear()
+            scheme = "https" if self._origin.secure else "http"
+            block = self._blocks[head] = block_of(head, scheme)
+        number = self._multiplex.request(block, body)
+        self._exchanges[number] = exchange
+        self._streams[exchange] = number
+        self._offer()
+        self._flush()
+
+    def _offer(self) -> None:
+        """Be among the idle ones while there is room."""
+        idle = self._origin.idle
+        if self._ready and self.room > 0:
+            if self not in idle:
+                idle.append(self)
+        elif self in idle:
+            idle.remove(self)
+
+    def _flush(self) -> None:
+        out = self._multiplex.out
+        if out and not self._holding and self.connection is not None:
+            data = b"".join(out)
+            out.clear()
+            self.connection.emit(data)
+
+    def _forget(self, exchange: Exchange) -> None:
+        number = self._streams.pop(exchange, None)
+        if number is not None:
+            self._exchanges.pop(number, None)
+        exchange.carrier = None
+
+    # ── as a connection's channel ─────────────────────────────────────────────────────────────
+    def opened(self) -> None:
+        """The connection stands: send what has waited."""
+        self._ready = True
+        waiting, self.waiting = self.waiting, []
+        self._holding = True
+        now = self._origin.now()
+        for exchange in waiting:
+            if not exchange.done():
+                self.start(exchange, now)
+        self._holding = False
+        self._flush()
+        self._offer()
+        self._serve()
+
+    def take(self, data: bytes) -> None:
+        """Frames."""
+        self._holding = True
+        try:
+            for event in self._multiplex.feed(data):
+                match event:
+                    case Answered():
+                        self._answered(event)
+                    case Ended():
+                        self._ended(event)
+                    case Gone():
+                        self._gone(event)
+        except Http2Error as exc:
+            self._multiplex.farewell(exc.code)
+            self._holding = False
+            self._flush()
+            if self.connection is not None:
+                self.connection.fail(exc)
+            return
+        self._holding = False
+        self._serve()
+        self._flush()
+        if self._multiplex.going and not self._exchanges and self.connection is not None:
+            self.connection.close()
+
+    def _serve(self) -> None:
+        """Take who waits for a connection while there is room."""
+        waiting = self._origin.waiting
+        while waiting and self._ready and self.room > 0:
+            exchange = waiting.popleft()
+            if not exchange.done():
+                self.start(exchange, self._origin.now())
+
+    def _answered(self, answer: Answered) -> None:
+        exchange = self._exchanges.get(answer.stream)
+        if exchange is None:
+            return
+        self._forget(exchange)
+        self._served += 1
+        exchange.status = answer.status
+        exchange.head = answer.head
+        exchange.body = answer.body
+        exchange.ended = self._origin.now()
+        self._offer()
+        exchange.wake()
+
+    def _ended(self, ended: Ended) -> None:
+        exchange = self._exchanges.get(ended.stream)
+        if exchange is None:
+            return
+        self._forget(exchange)
+        self._offer()
+        if ended.code == _REFUSED and exchange.twice:
+            exchange.twice = False  # it was not looked at (§8.7): once more
+            self._origin.send_again(exchange)
+        else:
+            exchange.ended = self._origin.now()
+            exchange.fail(ended.error)
+
+    def _gone(self, gone: Gone) -> None:
+        self._offer()
+        for number, exchange in list(self._exchanges.items()):
+            if number > gone.last:
+                self._forget(exchange)
+                self._origin.send_again(exchange)  # it was not looked at (§6.8)
+
+    def lost(self, error: ExchangeError) -> None:
+        """The connection is gone, and with it all that was on it."""
+        if self in self._origin.idle:
+            self._origin.idle.remove(self)
+        self._ready = False
+        waiting, self.waiting = self.waiting, []
+        for exchange in waiting:
+            exchange.carrier = None
+            exchange.ended = self._origin.now()
+            exchange.fail(error)
+        for number, exchange in list(self._exchanges.items()):
+            again = self._served > 0 and exchange.twice and not self._multiplex.begun(number)
+            self._forget(exchange)
+            if again:
+                exchange.twice = False
+                self._origin.send_again(exchange)
+            else:
+                exchange.ended = self._origin.now()
+                exchange.fail(error)
+
+    def overdue(self, now: float) -> None:
+        """End every request whose time is over."""
+        late = [e for e in (*self._exchanges.values(), *self.waiting) if e.deadline < now]
+        for exchange in late:
+            self.abandon(exchange)
+            exchange.ended = now
+            exchange.fail(ExchangeError("timeout", "no answer in time (on an HTTP/2 stream)"))
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Nobody waits for this answer any more."""
+        if exchange in self.waiting:
+            self.waiting.remove(exchange)
+        number = self._streams.get(exchange)
+        self._forget(exchange)
+        if number is not None:
+            self._multiplex.cancel(number)
+            self._offer()
+            self._flush()

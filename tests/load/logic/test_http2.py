@@ -1,0 +1,184 @@
+"""HTTP/2 frames against a peer of our own making, and against any bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+
+import hpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chapiteau.load.logic.http.fields import block_of
+from chapiteau.load.logic.http.http2 import Answered, Ended, Gone, Http2Error, Multiplex
+
+HEAD = b"GET /a?b=c HTTP/1.1\r\nhost: shop.test\r\naccept: */*\r\nconnection: close\r\n"
+
+
+def frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+    size = struct.pack("!I", len(payload))[1:]
+    return size + bytes([kind, flags]) + struct.pack("!I", stream) + payload
+
+
+def multiplex() -> Multiplex:
+    made = Multiplex(hpack.Decoder().decode, hpack.HPACKError)
+    made.out.clear()
+    return made
+
+
+def answer(encoder: hpack.Encoder, stream: int, body: bytes, status: str = "200") -> bytes:
+    block = encoder.encode([(":status", status), ("x-n", str(stream))])
+    return frame(1, 4, stream, block) + frame(0, 1, stream, body)
+
+
+def frames_of(data: bytes) -> list[tuple[int, int, int, bytes]]:
+    found, at = [], 0
+    while at < len(data):
+        size = int.from_bytes(data[at : at + 3], "big")
+        number = int.from_bytes(data[at + 5 : at + 9], "big")
+        found.append((data[at + 3], data[at + 4], number, data[at + 9 : at + 9 + size]))
+        at += 9 + size
+    return found
+
+
+def test_a_request_is_a_block_that_anyone_can_read() -> None:
+    pairs = hpack.Decoder().decode(block_of(HEAD, "http"), raw=True)
+    assert [tuple(pair) for pair in pairs] == [
+        (b":method", b"GET"),
+        (b":scheme", b"http"),
+        (b":authority", b"shop.test"),
+        (b":path", b"/a?b=c"),
+        (b"accept", b"*/*"),
+    ]
+    long = b"GET / HTTP/1.1\r\nx: " + b"y" * 70_000 + b"\r\n"
+    decoder = hpack.Decoder(max_header_list_size=1 << 20)
+    assert decoder.decode(block_of(long, "http"), raw=True)[-1][1] == b"y" * 70_000
+
+
+def test_the_connection_begins_as_it_must() -> None:
+    out = b"".join(Multiplex(hpack.Decoder().decode, hpack.HPACKError).out)
+    assert out.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert [kind for kind, *_ in frames_of(out[24:])] == [4, 8]
+
+
+@given(st.lists(st.binary(max_size=50), min_size=1, max_size=6), st.integers(1, 60))
+def test_answers_come_whole_however_the_bytes_are_cut(bodies: list[bytes], step: int) -> None:
+    ours, encoder, wire = multiplex(), hpack.Encoder(), b""
+    for body in bodies:
+        wire += answer(encoder, ours.request(block_of(HEAD, "http"), b""), body)
+    found: list[object] = []
+    for at in range(0, len(wire), step):
+        found += ours.feed(wire[at : at + step])
+    assert [event.body for event in found if isinstance(event, Answered)] == bodies
+    assert all(
+        isinstance(e, Answered) and e.head == b"HTTP/2.0 200 \r\nx-n: %d\r\n" % e.stream
+        for e in found
+    )
+    assert ours.active == 0
+
+
+def test_interim_answers_pieces_padding_and_trailers() -> None:
+    ours, encoder = multiplex(), hpack.Encoder()
+    stream = ours.request(b"", b"")
+    interim = encoder.encode([(":status", "103")])
+    block = encoder.encode([(":status", "200"), ("a", "b" * 50)])
+    trailer = encoder.encode([("x-sum", "1")])
+    wire = frame(1, 4, stream, interim)
+    wire += frame(1, 0x28, stream, b"\x02" + b"\0\0\0\0\x10" + block[:9] + b"..")
+    wire += frame(9, 0, stream, block[9:20]) + frame(9, 4, stream, block[20:])
+    wire += frame(0, 8, stream, b"\x01ok.") + frame(1, 5, stream, trailer)
+    (event,) = ours.feed(wire)
+    assert isinstance(event, Answered)
+    assert (event.status, event.body) == (200, b"ok")
+
+
+def test_a_body_waits_for_the_window() -> None:
+    ours = multiplex()
+    ours.feed(frame(4, 0, 0, struct.pack("!HI", 4, 10)))
+    ours.out.clear()
+    stream = ours.request(b"h", b"x" * 100_000)
+    sent = frames_of(b"".join(ours.out))
+    assert [(f[0], len(f[3])) for f in sent] == [(1, 1), (0, 10)]
+    ours.out.clear()
+    ours.feed(frame(8, 0, stream, struct.pack("!I", 1 << 20)))
+    sent = frames_of(b"".join(ours.out))
+    assert sum(len(f[3]) for f in sent) == 65535 - 10  # now the connection's own
+    ours.out.clear()
+    ours.feed(frame(8, 0, 0, struct.pack("!I", 1 << 20)))
+    sent = frames_of(b"".join(ours.out))
+    assert sum(len(f[3]) for f in sent) == 100_000 - 65535
+    assert sent[-1][1] == 1  # the stream's end
+
+
+def test_what_comes_is_let_go_on() -> None:
+    ours = multiplex()
+    stream = ours.request(b"", b"")
+    ours.feed(frame(1, 4, stream, hpack.Encoder().encode([(":status", "200")])))
+    for _ in range(1100):
+        ours.feed(frame(0, 0, stream, b"x" * 16384))
+    grown = [f for f in frames_of(b"".join(ours.out)) if f[0] == 8]
+    assert {f[2] for f in grown} == {0, stream}
+
+
+def test_resets_pings_and_farewells() -> None:
+    ours = multiplex()
+    one, two = ours.request(b"", b""), ours.request(b"", b"")
+    ours.out.clear()
+    assert ours.feed(frame(6, 0, 0, b"12345678")) == []
+    assert frames_of(ours.out[0]) == [(6, 1, 0, b"12345678")]
+    (ended,) = ours.feed(frame(3, 0, one, struct.pack("!I", 7)))
+    assert ended == Ended(one, 7)
+    assert isinstance(ended, Ended)
+    assert ended.error.kind == "http2 REFUSED_STREAM"
+    assert ours.feed(frame(7, 0, 0, struct.pack("!II", one, 11))) == [Gone(one, 11)]
+    assert ours.going
+    ours.cancel(two)
+    assert frames_of(ours.out[-1])[0][0] == 3
+    late = answer(hpack.Encoder(), two, b"late")
+    assert ours.feed(late) == []
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        frame(0, 0, 1, b"x"),  # data before a head
+        frame(0, 0, 0, b"x"),
+        frame(0, 0, 99, b"x"),
+        frame(1, 4, 2, b""),
+        frame(1, 4, 1, b"\xff\xff\xff\xff\xff"),  # no HPACK
+        frame(1, 4, 1, b""),  # no status
+        frame(1, 0, 1, b"") + frame(6, 0, 0, b"12345678"),
+        frame(9, 4, 1, b""),
+        frame(1, 8, 1, b"\x09"),
+        frame(5, 4, 1, b""),
+        frame(3, 0, 1, b""),
+        frame(6, 0, 0, b"1"),
+        frame(7, 0, 0, b"1"),
+        frame(8, 0, 0, struct.pack("!I", 0)),
+        frame(8, 0, 0, struct.pack("!I", 0x7FFFFFFF)),
+        frame(4, 0, 0, b"1"),
+        frame(4, 0, 0, struct.pack("!HI", 4, 1 << 31)),
+        frame(4, 0, 0, struct.pack("!HI", 5, 1)),
+        b"\x00\x80\x00" + b"\0" * 6,
+    ],
+)
+def test_what_breaks_the_protocol_is_told(wire: bytes) -> None:
+    ours = multiplex()
+    ours.request(b"", b"")
+    with pytest.raises(Http2Error):
+        ours.feed(wire)
+
+
+kinds = st.tuples(st.integers(0, 10), st.integers(0, 63), st.integers(0, 5), st.binary(max_size=40))
+
+
+@given(st.lists(kinds, max_size=8), st.binary(max_size=30))
+def test_any_frames_give_events_or_a_protocol_error(
+    parts: list[tuple[int, int, int, bytes]], rest: bytes
+) -> None:
+    ours = multiplex()
+    ours.request(b"", b"body")
+    with contextlib.suppress(Http2Error):
+        for event in ours.feed(b"".join(frame(*part) for part in parts) + rest):
+            assert isinstance(event, Answered | Ended | Gone)
