@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -162,6 +162,11 @@ class MemoryNode:
                 before = message["ids"]
             yield message
             await asyncio.sleep(self.period)
+
+    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+        """The same, each given to `sink`."""
+        async for message in self.stats(after):
+            sink(message)
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str

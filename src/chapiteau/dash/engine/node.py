@@ -1,6 +1,6 @@
 """What the hub asks of a node: the one below our feet, or one far away."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -53,6 +53,10 @@ class Node(Protocol):
         A node that keeps some gives each a "number"; `after` resumes there, "dropped" tells how
         many are gone.
         """
+        ...
+
+    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+        """The same, each given to `sink`: what a hub does with a hundred nodes, every second."""
         ...
 
     async def health(self) -> dict[str, Any]:

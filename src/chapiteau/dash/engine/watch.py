@@ -176,20 +176,26 @@ class NodeWatch:
             self.refresh()
 
     async def _measure(self) -> None:
-        if not self._always_measure:
-            await self._watched.wait()
-        async for raw in self.node.stats(self._last_number):
-            self._last_number = raw.pop("number", -1)
-            self.lost_stats += raw.pop("dropped", 0)
-            message = {"pid": [], "cpu": [], "rss": [], **raw}
-            if "ids" in message and message["ids"] != self.ids:
-                self.ids = list(message["ids"])
-                self.ids_version += 1
-            if len(message["cpu"]) != len(self.ids):
-                continue  # its names come with the next message
-            self.stats = message
-            self.last_seen = self._clock.wall()
-            self.history.add(message, self.ids)
-            self._listener.measured(self)
-            if not self._always_measure and not self._watched.is_set():
-                return
+        if self._always_measure:
+            await self.node.pour_stats(self._last_number, self._take)
+            return
+        await self._watched.wait()
+        async with contextlib.aclosing(self.node.stats(self._last_number)) as messages:  # type: ignore[type-var]
+            async for message in messages:
+                self._take(message)
+                if not self._watched.is_set():
+                    return
+
+    def _take(self, message: dict[str, Any]) -> None:
+        self._last_number = message.get("number", -1)
+        self.lost_stats += message.get("dropped", 0)
+        ids = message.get("ids")
+        if ids is not None and ids != self.ids:
+            self.ids = list(ids)
+            self.ids_version += 1
+        if len(message.get("cpu", ())) != len(self.ids):
+            return  # its names come with the next message
+        self.stats = message
+        self.last_seen = self._clock.wall()
+        self.history.add(message, self.ids)
+        self._listener.measured(self)

@@ -10,6 +10,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.units import format_duration
 from chapiteau.dash.engine.cluster.ca import HUB_NAME, ends_at, make_request, needs_renewal
+from chapiteau.dash.engine.cluster.feed import Feed, dial
 from chapiteau.dash.engine.cluster.link import Link
 from chapiteau.dash.engine.cluster.membership import Membership
 from chapiteau.dash.engine.cluster.reception import Reception
@@ -78,13 +79,11 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*around, return_exceptions=True)
 
-    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _dial(self) -> tuple[Feed, asyncio.StreamWriter]:
         host, port = self._membership.address
         try:
             async with asyncio.timeout(_DIAL):
-                return await asyncio.open_connection(
-                    host, port, ssl=self._membership.context(), server_hostname=HUB_NAME
-                )
+                return await dial(host, port, self._membership.context(), HUB_NAME)
         except (OSError, ssl.SSLError, TimeoutError) as exc:
             why = str(exc) or "no answer in time"
             raise NodeAwayError(f"the hub at {host}:{port} can't be reached: {why}") from exc

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.feed import Feed, serve
 from chapiteau.dash.engine.cluster.link import Answers, Args, Link
 from chapiteau.dash.engine.cluster.registry import KnownNode, Registry
 from chapiteau.dash.engine.cluster.remote import RemoteNode
@@ -63,11 +64,8 @@ class Gate:
             if not known.revoked:
                 self._node(known.name)
         await self.term.open()
-        self._server = await asyncio.start_server(
-            self._connected,
-            sock=_listen(host, port),
-            ssl=self._authority.context(),
-            ssl_handshake_timeout=_HANDSHAKE,
+        self._server = await serve(
+            self._connected, _listen(host, port), self._authority.context(), _HANDSHAKE
         )
         self.port = self._server.sockets[0].getsockname()[1]
         self._watch = asyncio.create_task(self._look_for_revoked())
@@ -83,7 +81,7 @@ class Gate:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.term.close()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(self, reader: Feed, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 — asyncio calls this in a task of its own
         self._serving.add(task)
@@ -97,7 +95,7 @@ class Gate:
         writer.transport.abort()
         self._serving.discard(task)
 
-    async def _stranger(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _stranger(self, reader: Feed, writer: asyncio.StreamWriter) -> None:
         if self._strangers >= _STRANGERS:
             return
         self._strangers += 1
@@ -111,7 +109,7 @@ class Gate:
 
     async def _member(
         self,
-        reader: asyncio.StreamReader,
+        reader: Feed,
         writer: asyncio.StreamWriter,
         name: str,
         serial: str,

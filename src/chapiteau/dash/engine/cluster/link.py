@@ -19,6 +19,7 @@ import msgspec
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import FrameError, LineReader
+from chapiteau.dash.engine.cluster.feed import Feed
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 
 __all__ = ["Answers", "Args", "Link"]
@@ -46,11 +47,11 @@ class Answers:
 
 
 class Link:
-    """One side of a connection; `run` reads until it is over."""
+    """One side of a connection; `run` serves until it is over."""
 
     def __init__(
         self,
-        reader: asyncio.StreamReader,
+        reader: Feed,
         writer: asyncio.StreamWriter,
         answers: Answers,
         *,
@@ -63,6 +64,10 @@ class Link:
         self._count = 0
         self._heard = 0.0
         self._asked: dict[int, asyncio.Queue[dict[str, Any]]] = {}
+        self._sinks: dict[int, Callable[[Any], None]] = {}
+        self._lines = LineReader(_LARGEST, _DECODER.decode)
+        self._loop = asyncio.get_running_loop()
+        self._second, self._taken = 0, 0
         self._working: dict[int, asyncio.Task[None]] = {}
         self._over = asyncio.Event()
         self._why = "the connection is closed"
@@ -74,8 +79,9 @@ class Link:
         """Serve until the peer hangs up, falls silent or breaks the rules; never raises."""
         beats = asyncio.create_task(self._keep_beating())
         try:
-            await self._read()
-        except (OSError, FrameError, KeyError, TypeError) as exc:
+            self._reader.pour(self._feed)
+            await self._reader.read()  # comes back at the end
+        except OSError as exc:
             self._why = str(exc) or type(exc).__name__
         finally:
             self._over.set()
@@ -105,9 +111,22 @@ class Link:
         """Ask, and get items until the peer ends it or we stop iterating."""
         return self._ask(call, args, last=False)
 
-    async def _ask(self, call: str, args: Args, *, last: bool) -> AsyncGenerator[Any, None]:
+    async def pour(self, call: str, args: Args, sink: Callable[[Any], None]) -> None:
+        """Ask, and give every item to `sink` as soon as it is there, until the peer ends it.
+
+        For streams that never pause: no task has to wake up for an item. `sink` must be quick.
+        """
+        async with contextlib.aclosing(self._ask(call, args, last=False, sink=sink)) as rest:
+            async for item in rest:
+                sink(item)
+
+    async def _ask(
+        self, call: str, args: Args, *, last: bool, sink: Callable[[Any], None] | None = None
+    ) -> AsyncGenerator[Any, None]:
         self._count += 1
         number = self._count
+        if sink is not None:
+            self._sinks[number] = sink
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(_WAITING + 2)
         self._asked[number] = queue
         finished = False
@@ -126,28 +145,37 @@ class Link:
                 return
         finally:
             del self._asked[number]
+            self._sinks.pop(number, None)
             if not finished and not self._over.is_set():
                 with contextlib.suppress(NodeAwayError):
                     await self._send({"stop": number})
 
-    async def _read(self) -> None:
-        lines = LineReader(_LARGEST, _DECODER.decode)
-        loop = asyncio.get_running_loop()
-        second, taken = 0, 0
-        while True:
-            data = await self._reader.read(1 << 18)
-            if not data:
-                return
-            self._heard = loop.time()
-            now = int(self._heard)
-            if now != second:
-                second, taken = now, 0
-            taken += len(data)
-            for message in lines.feed(data):
+    def _feed(self, data: bytes) -> None:
+        if self._over.is_set():
+            return
+        self._heard = self._loop.time()
+        try:
+            for message in self._lines.feed(data):
                 self._take(message)
-            if taken > _MOST_BYTES:
-                # One loud node must not take the hub from the others: it waits, TCP tells it.
-                await asyncio.sleep(1.0)
+        except (FrameError, KeyError, TypeError, ValueError) as exc:
+            self._why = str(exc) or type(exc).__name__
+            self._over.set()
+            self._writer.transport.abort()
+            return
+        now = int(self._heard)
+        if now != self._second:
+            self._second, self._taken = now, 0
+        self._taken += len(data)
+        if self._taken > _MOST_BYTES:
+            # One loud node must not take the hub from the others: it waits, TCP tells it.
+            self._taken = 0
+            self._pause()
+
+    def _pause(self) -> None:
+        transport: Any = self._writer.transport
+        with contextlib.suppress(AttributeError, RuntimeError):
+            transport.pause_reading()
+            self._loop.call_later(1.0, transport.resume_reading)
 
     def _take(self, message: dict[str, Any]) -> None:
         if "call" in message:
@@ -157,7 +185,12 @@ class Link:
                 self._working[number] = task
                 task.add_done_callback(lambda _: self._working.pop(number, None))
         elif "re" in message:
-            queue = self._asked.get(message["re"])
+            number = message["re"]
+            sink = self._sinks.get(number)
+            if sink is not None and "item" in message:
+                sink(message["item"])
+                return
+            queue = self._asked.get(number)
             if queue is not None:
                 self._put(queue, message)
         elif "stop" in message and message["stop"] in self._working:
@@ -199,11 +232,10 @@ class Link:
 
     async def _keep_beating(self) -> None:
         with contextlib.suppress(NodeAwayError):
-            loop = asyncio.get_running_loop()
-            self._heard = loop.time()
+            self._heard = self._loop.time()
             while True:
                 await asyncio.sleep(BEAT)
-                if loop.time() - self._heard > BEAT * MISSED:
+                if self._loop.time() - self._heard > BEAT * MISSED:
                     self._why = "silent for too long"
                     self._writer.transport.abort()
                 await self._send({"beat": 1})

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.engine.cluster.ca import HUB_NAME, make_request
+from chapiteau.dash.engine.cluster.feed import dial
 from chapiteau.dash.engine.cluster.link import Answers, Link
 from chapiteau.dash.engine.plane.steering import forget
 from chapiteau.dash.errors import BadRequestError, LoginError, NodeAwayError
@@ -135,9 +136,7 @@ async def _ask(
     name = HUB_NAME if context.check_hostname else ""
     try:
         async with asyncio.timeout(_PATIENCE):
-            reader, writer = await asyncio.open_connection(
-                host, port, ssl=context, server_hostname=name or HUB_NAME
-            )
+            reader, writer = await dial(host, port, context, name or HUB_NAME)
     except (OSError, ssl.SSLError, TimeoutError) as exc:
         raise NodeAwayError(
             f"the hub at {host}:{port} can't be reached: {exc}",

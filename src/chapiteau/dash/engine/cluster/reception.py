@@ -9,6 +9,7 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.link import Answers, Args
 from chapiteau.dash.engine.cluster.replay import Replay
+from chapiteau.dash.engine.lending.lender import Lender
 from chapiteau.dash.engine.node import Request
 from chapiteau.dash.engine.plane.follower import Follower
 from chapiteau.dash.engine.plane.intake import Intake
@@ -23,11 +24,19 @@ _AGAIN: Final = 5.0  # seconds until a supervisor that did not answer is asked a
 class Reception:
     """One for the agent's whole life: its parts outlive every connection."""
 
-    def __init__(self, intake: Intake, follower: Follower, replay: Replay, clock: Clock) -> None:
+    def __init__(
+        self,
+        intake: Intake,
+        follower: Follower,
+        replay: Replay,
+        clock: Clock,
+        lender: Lender | None = None,
+    ) -> None:
         self._intake = intake
         self._follower = follower
         self._replay = replay
         self._clock = clock
+        self._lender = lender
 
     @property
     def _node(self) -> Any:
@@ -43,19 +52,21 @@ class Reception:
 
     def answers(self) -> Answers:
         """The table of what may be asked."""
-        node = self._node
+        node, lender = self._node, self._lender
         return Answers(
             calls={
                 "status": lambda _: node.status(),
                 "health": self._health,
                 "config": self._config,
                 "fetch": self._fetch,
+                **({"push": lender.push} if lender else {}),
             },
             streams={
                 "events": lambda args: node.events(int(args["after"])),
                 "logs": lambda args: node.logs({k: str(v) for k, v in args.items()}),
                 "stats": lambda args: self._replay.stats(int(args.get("after", -1))),
                 "command": self._command,
+                **({"relay": lender.relay} if lender else {}),
             },
         )
 
@@ -91,6 +102,7 @@ class Reception:
             **facts,
             "fence": self._intake.ledger.fence,
             "dropped": self._replay.dropped,
+            "lends": self._lender is not None and self._lender.lends,
             "wanted": self._follower.report(status),
         }
 

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from chapiteau.dash.engine.cluster.link import Link
@@ -83,6 +83,10 @@ class RemoteNode:
             async for item in items:
                 yield item
 
+    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+        """The same, without a task for each message."""
+        await self._up().pour("stats", {"after": after}, sink)
+
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
     ) -> dict[str, Any]:
@@ -131,6 +135,16 @@ class RemoteNode:
         args = dataclasses.asdict(request)
         raw = await self._up().call("fetch", args, within=_FETCH)
         return Fetched(**{**raw, "headers": tuple((k, v) for k, v in raw["headers"])})
+
+    async def relay(self, test: str) -> AsyncGenerator[str, None]:
+        """Start a load test's relay there; its reports, line by line."""
+        async with contextlib.aclosing(self._up().stream("relay", {"test": test})) as items:
+            async for item in items:
+                yield item
+
+    async def push(self, test: str, part: str) -> None:
+        """Text for that relay's stdin."""
+        await self._up().call("push", {"test": test, "part": part}, within=_FETCH)
 
     async def close(self) -> None:
         """Hang up."""

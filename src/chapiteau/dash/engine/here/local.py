@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,11 @@ class LocalNode:
         with self._translated():
             async for message in self._client.stats():
                 yield message
+
+    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+        """The same, each given to `sink`."""
+        async for message in self.stats(after):
+            sink(message)
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str

@@ -10,20 +10,21 @@ from typing import Any, Final
 
 from nats.errors import Error as NatsError
 
+from chapiteau.dash.engine.cluster.feed import Feed
 from chapiteau.dash.engine.nats.server import Wire
 
 __all__ = ["Line"]
 
 _PIECE: Final = 256 << 10  # bytes; below the 1 MiB that servers take by default
-_AHEAD: Final = 16 << 20  # bytes that may wait for our reader
+_AHEAD: Final = 16 << 20  # bytes that may wait before a Link reads
 _HEAD: Final = 8
 
 
 class Line:
-    """Looks to a Link like its StreamWriter, and fills a StreamReader."""
+    """Looks to a Link like its StreamWriter, and fills its Feed."""
 
     def __init__(self, wire: Wire, session: str, *, ours: str, theirs: str) -> None:
-        self.reader = asyncio.StreamReader(limit=_AHEAD)
+        self.reader = Feed(limit=_AHEAD)
         self.transport = self  # `abort` is all that a Link asks of it
         self._wire = wire
         self._out = wire.names.line(session, ours)
@@ -81,5 +82,3 @@ class Line:
             self.abort()
             return
         self.reader.feed_data(data[_HEAD:])
-        if len(self.reader._buffer) > _AHEAD:  # type: ignore[attr-defined]  # noqa: SLF001 — there is no other way to ask
-            self.abort()
