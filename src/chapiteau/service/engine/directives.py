@@ -23,6 +23,7 @@ from chapiteau.service.engine.publishing.page import page_services
 from chapiteau.service.engine.ratelimits import RateStore
 from chapiteau.service.engine.routes import PREFIX, use_service_routes
 from chapiteau.service.engine.service import Service
+from chapiteau.service.engine.tracing import trace_application
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.document.errors import ErrorFormat
 from chapiteau.service.logic.document.openapi import ApiInfo
@@ -61,6 +62,7 @@ def includeme(config: Any) -> None:
     config.add_directive("set_idempotency_store", _set_idempotency_store)
     config.add_directive("set_rate_store", _set_rate_store)
     config.add_directive("add_metrics", _add_metrics)
+    config.add_directive("add_tracing", trace_application)
     config.add_directive("add_health_check", _add_health_check)
     add_failure_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):

@@ -24,6 +24,7 @@ from chapiteau.service.engine.answering.reply import problem_reply, to_response
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
+from chapiteau.service.logic.wire.tracing import ROUTE_KEY
 from chapiteau.service.logic.wire.versions import Versions
 
 __all__ = ["FastLane", "normal_view"]
@@ -43,6 +44,7 @@ def normal_view(plans: dict[str, Plan], route: str, *, closed: frozenset[str] = 
         if request.method in closed:
             raise PredicateMismatch("no view for this request")
         match = request.matchdict
+        request.environ[ROUTE_KEY] = request.matched_route.pattern
         captures = [_text(match[name]) for name in plan.names] if match else []
         made = plan.run(request.environ, request, captures)
         return to_response(made)
@@ -127,6 +129,7 @@ class FastLane:
         attrs["registry"] = registry
         attrs["invoke_subrequest"] = router.invoke_subrequest
         attrs["matched_route"] = route
+        environ[ROUTE_KEY] = route.pattern
         attrs["matchdict"] = dict(zip(names, captures, strict=True)) if names else {}
         attrs["context"] = attrs["root"] = router.root_factory(request)
         if self._extensions is not None:

@@ -3,6 +3,8 @@
 import json
 from typing import Any, TextIO
 
+from chapiteau.service.logic.wire.tracing import trace_of
+
 __all__ = ["AccessLog", "PlainLog"]
 
 
@@ -24,6 +26,8 @@ class AccessLog:
             "client": environ.get("REMOTE_ADDR", ""),
             "request_id": environ.get("chapiteau.request_id", ""),
         }
+        if trace := trace_of(environ):
+            line["trace_id"] = trace
         try:
             self._stream.write(json.dumps(line, separators=(",", ":")) + "\n")
             self._stream.flush()
