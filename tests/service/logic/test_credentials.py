@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.service.logic.wire.bearer import bearer_challenge, bearer_token, is_token
-from chapiteau.service.logic.wire.subjects import read_subject
+from chapiteau.service.logic.credentials.bearer import bearer_challenge, bearer_token, is_token
+from chapiteau.service.logic.credentials.subjects import read_subject
 
 
 def test_a_challenge_holds_no_quote_and_no_line_end() -> None:

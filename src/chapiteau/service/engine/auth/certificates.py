@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from chapiteau.service.errors import DeclarationError
-from chapiteau.service.logic.wire.subjects import read_subject
+from chapiteau.service.logic.credentials.subjects import read_subject
 
 __all__ = ["CertificateAuth", "CertificateSubject"]
 

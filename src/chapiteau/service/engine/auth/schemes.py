@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.errors import DeclarationError
+from chapiteau.service.logic.credentials.bearer import bearer_challenge, bearer_token, is_token
 from chapiteau.service.logic.problem import ProblemError
-from chapiteau.service.logic.wire.bearer import bearer_challenge, bearer_token, is_token
 
 __all__ = [
     "ApiKeyAuth",

@@ -1,0 +1,1 @@
+"""Credentials as they are written: bearer tokens, names of certificates."""
