@@ -110,7 +110,11 @@ def test_by_header(client: Client) -> None:
     assert "1, 2, 3" in unknown.json()["detail"]
     assert unknown.headers["vary"] == "API-Version"
     assert get("9", "/live").status == 200  # it has no versions
-    assert get("9", "/nothing").status == 404
+    nothing = get("9", "/nothing")
+    assert (nothing.status, nothing.headers["vary"]) == (404, "API-Version")
+    assert get("1", "/openapi.json").headers["vary"] == "Accept, API-Version"
+    none = get("9", "/openapi.json")
+    assert (none.status, none.headers["vary"]) == (400, "API-Version")
 
 
 @by_header

@@ -9,6 +9,7 @@ from pyramid.httpexceptions import HTTPException, HTTPForbidden
 from chapiteau.service.engine.answering.reply import (
     CORS_KEY,
     ERRORS_KEY,
+    VARY_KEY,
     problem_reply,
     request_id,
     to_response,
@@ -17,6 +18,7 @@ from chapiteau.service.engine.auth import stranger
 from chapiteau.service.logic.develop.page import DEFECTS_KEY
 from chapiteau.service.logic.problem import ProblemError, problem_for
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers
+from chapiteau.service.logic.wire.versions import UnknownVersionError
 
 __all__ = ["add_failure_views", "problem_of"]
 
@@ -72,8 +74,13 @@ def _cors_of(request: Any) -> CorsPolicy | None:
 def _view(error: Any, request: Any) -> Any:
     if isinstance(error, HTTPException) and error.code < 400:
         return error  # a redirect is an answer, not a problem
-    if request.registry["chapiteau.service"].errors == "cornice":
+    application = request.registry["chapiteau.service"]
+    if application.errors == "cornice":
         request.environ[ERRORS_KEY] = True
+    varies = application.versions.vary if application.versions else ""
+    if varies and VARY_KEY not in request.environ and not isinstance(error, UnknownVersionError):
+        # What is nothing in this version may be something in another.
+        request.environ[VARY_KEY] = [("Vary", varies)]
     if CORS_KEY not in request.environ:
         # An unknown URL belongs to no service: the application's own policy holds there.
         policy = _cors_of(request)

@@ -178,9 +178,7 @@ class OperationPlan:
         given = environ["HTTP_IDEMPOTENCY_KEY"]
         if not 0 < len(given) <= LONGEST_KEY:
             words = f"must have 1 to {LONGEST_KEY} characters"
-            found = Detail(
-                place="header", pointer="/Idempotency-Key", code="length", detail=words
-            )
+            found = Detail(place="header", pointer="/Idempotency-Key", code="length", detail=words)
             raise InvalidRequestError([found])
         key = f"{who} {self.operation.method} {self.operation.path} {given}"
         return once(key, mark, lambda: self._run(environ, request, captures))

@@ -78,6 +78,12 @@ class ApiDocument:
         made._webhooks = dict(self._webhooks)
         return made
 
+    @property
+    def vary(self) -> str:
+        """The headers of a request by which documents differ."""
+        own = self._versions.vary if self._versions else ""
+        return f"Accept, {own}" if own not in ("", "Accept") else "Accept"
+
     def build(self, dialect: Dialect = "3.1") -> dict[str, Any]:
         """The document as JSON-ready values, paths in alphabetical order."""
         ordered = sorted(self._services, key=lambda s: s.path)
@@ -120,7 +126,7 @@ def document_service(
             ("ETag", quoted),
             ("Cache-Control", "no-cache"),
             ("X-Request-ID", request_id(environ)),
-            ("Vary", "Accept"),
+            ("Vary", document.vary),
             ("Access-Control-Allow-Origin", "*"),
         ]
         if not_modified(environ.get("HTTP_IF_NONE_MATCH"), quoted):

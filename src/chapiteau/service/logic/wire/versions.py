@@ -101,7 +101,7 @@ class Versions:
                 return name
         raise UnknownVersionError(
             f"there is no version {' or '.join(named)} here, but {', '.join(self.names)}",
-            headers={"Vary": self.vary} if self.vary else None,
+            headers={"Vary": self.vary},
         )
 
     @property
