@@ -286,3 +286,27 @@ def test_scale_up_and_down_keeps_the_others(project: New) -> None:
     assert len(p.pids("web")) == 5
     assert p.client.command("scale", "web", by=-4).ok
     assert p.pids("web") == before[:1]
+
+
+def test_sockets_are_handed_over_in_the_mode_that_is_asked_for(project: New) -> None:
+    """Also after the death of a brain: the mode is shared by all who have the socket."""
+    p = project("""
+        [socket.plain]
+        [socket.busy]
+        blocking = false
+        [service.web]
+        command = "python3 modes.py"
+        sockets = ["plain", "busy"]
+        ready.alive = "200ms"
+    """)
+    p.file("modes.py", """
+        import os, time
+        with open("modes", "a") as out:
+            print([os.get_blocking(fd) for fd in (3, 4)], file=out)
+        time.sleep(600)
+    """)  # fmt: skip
+    p.up()
+    p.until("web", "running")
+    p.kill_brain()
+    assert p.client.command("restart", "web").ok
+    wait_for(lambda: (p.folder / "modes").read_text() == "[True, False]\n" * 2)

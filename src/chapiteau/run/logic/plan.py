@@ -26,7 +26,7 @@ _AT_SPAWN: Final = frozenset(
     "limits.address_space".split()
 )
 # A listening socket has these from the moment it is bound.
-_AT_BIND: Final = frozenset("host port path type reuse_port interface".split())
+_AT_BIND: Final = frozenset("host port path type reuse_port interface blocking".split())
 # These can't change while the supervisor runs.
 _FIXED: Final = frozenset({"run_dir"})
 _NOTHING: Final[dict[str, Collection[str]]] = {}

@@ -69,6 +69,9 @@ class Socket:
     owner: str = setting("", help="Owner of a Unix socket, user or user:group.")
     reuse_port: bool = setting(False, help="Bind one socket per process (SO_REUSEPORT).")
     nodelay: bool = setting(True, help="TCP_NODELAY on the listener; accepted sockets inherit it.")
+    blocking: bool = setting(
+        True, help="Handed over in blocking mode, as systemd does; false sets O_NONBLOCK."
+    )
     interface: str = setting("", help="Bind to this network interface (SO_BINDTODEVICE).")
 
 

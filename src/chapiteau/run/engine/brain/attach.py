@@ -74,7 +74,7 @@ async def keep_socket(supervisor: "Supervisor", name: str, bound: socket.socket)
 
 def register(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
     """Make a bound socket known under its name."""
-    bound.setblocking(False)
+    # Its mode stays: services share it, and may have set the one that they want.
     supervisor.bound[name] = bound
     address, port = address_of(bound)
     fact = SocketFact(address=address, port=port, stored=f"socket/{name}")

@@ -26,7 +26,9 @@ class BindError(ChapiteauError):
 def bind(name: str, wanted: Socket, folder: Path) -> socket.socket:
     """A bound (and listening) socket. Raises BindError."""
     try:
-        return _bind_unix(wanted, folder) if wanted.path else _bind_inet(wanted)
+        made = _bind_unix(wanted, folder) if wanted.path else _bind_inet(wanted)
+        made.setblocking(wanted.blocking)
+        return made
     except OSError as exc:
         raise _explain(name, wanted, folder, exc) from exc
 

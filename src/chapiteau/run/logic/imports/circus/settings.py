@@ -187,12 +187,7 @@ SOCKET: Final[dict[str, Rule]] = {
     "so_reuseport": keep("reuse_port", boolean),
     "type": mapped("type", {"sock_stream": "stream", "sock_dgram": "datagram"}),
     "replace": same("a stale socket file is replaced, one in use never"),
-    "blocking": lose_if(
-        boolean,
-        "handed the socket over in blocking mode",
-        "the program sets the mode that it wants",
-        "sockets do not block",
-    ),
+    "blocking": keep("blocking", boolean),
     "proto": lose("named the protocol below the socket", "type says stream or datagram"),
     "family": same("host or path says the family"),
     "umask": same("is the mode of a Unix socket"),
