@@ -11,6 +11,7 @@ from chapiteau.dash.engine.center import Center
 from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.engine.fleet import Fleet
+from chapiteau.dash.engine.lending.desk import Desk
 from chapiteau.dash.engine.sessions import Sessions
 from chapiteau.dash.engine.store import Store
 from chapiteau.dash.logic.settings import Dash
@@ -29,6 +30,7 @@ class Hub:
     fleet: Fleet
     actions: Actions
     documents: Documents
+    desk: Desk  # of nodes that lend themselves
     sessions: Sessions
     store: Store
     provider: Provider | None  # of identities

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.web import api, apis, entry, load, metrics, wanted
+from chapiteau.dash.web import api, apis, entry, load, metrics, relays, wanted
 from chapiteau.dash.web.files import Files
 from chapiteau.dash.web.guard import DOOR, HUB, Door, guard
 from chapiteau.dash.web.live import live
@@ -35,6 +35,9 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.post("/api/preview", api.preview),
             web.post("/api/act", api.act),
             web.post("/api/config", api.config),
+            web.get("/api/relays", relays.hosts),
+            web.get("/api/relays/{test}", relays.reports),
+            web.post("/api/relays/{test}", relays.push),
             web.get("/api/audit", api.audit),
             web.get("/api/wanted", wanted.read),
             web.post("/api/wanted", wanted.change),

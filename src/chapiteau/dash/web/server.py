@@ -27,6 +27,7 @@ from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.here.local import LocalNode
 from chapiteau.dash.engine.hub import Hub
+from chapiteau.dash.engine.lending.desk import Desk
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.notify import notify
 from chapiteau.dash.engine.project import Project
@@ -147,6 +148,7 @@ class Server:
             bus=bus,
             fleet=fleet,
             actions=Actions(fleet, bus, store, clock),
+            desk=Desk(fleet),
             documents=Documents(self.project.store, fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,

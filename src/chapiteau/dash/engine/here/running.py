@@ -12,6 +12,7 @@ from chapiteau.dash.engine.cluster.membership import Membership, read_membership
 from chapiteau.dash.engine.cluster.reception import Reception
 from chapiteau.dash.engine.cluster.replay import Replay
 from chapiteau.dash.engine.here.local import LocalNode
+from chapiteau.dash.engine.lending.lender import Lender
 from chapiteau.dash.engine.notify import notify
 from chapiteau.dash.engine.plane.follower import Follower
 from chapiteau.dash.engine.plane.intake import Intake
@@ -56,7 +57,8 @@ def _agent(project: Project, clock: Clock) -> tuple[Ledger, _Runs]:
     node = LocalNode(name, project.run_dir, clock)
     ledger = Ledger(papers / COMMANDS, clock)
     intake = Intake(node, ledger)
-    reception = Reception(intake, Follower(node, papers / WANTED), Replay(node, chance), clock)
+    follower, replay = Follower(node, papers / WANTED), Replay(node, chance)
+    reception = Reception(intake, follower, replay, clock, Lender(papers))
     if isinstance(membership, Membership):
         return ledger, Agent(membership, reception, clock=clock, chance=chance)
     from chapiteau.dash.engine.nats.agent import NatsAgent

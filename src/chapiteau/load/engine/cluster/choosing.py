@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.cluster import pipes
+from chapiteau.load.engine.cluster.hub import HubCluster
 from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.team import Team
 from chapiteau.load.logic.cluster.places import Place, parse_place
@@ -36,6 +37,8 @@ def _cluster(place: Place, test: "LoadTest", folder: "Path") -> "Cluster":
         return pipes.local(place.hosts)
     if place.kind == "ssh":
         return pipes.ssh(place.hosts, test.on_ssh, test.on_python)
+    if place.kind == "hub":
+        return HubCluster(folder)
     if place.kind == "ray":
         return _ray(place.address)
     try:

@@ -9,8 +9,10 @@ from chapiteau.core.errors import UsageError
 
 __all__ = ["Kind", "Place", "encrypted", "parse_place"]
 
-Kind = Literal["local", "ssh", "dask", "scheduler-file", "k8s", "ray"]
-_FORMS: Final = "ssh:h1,h2 · dask://host:8786 · scheduler-file:/path · k8s · ray://host · local:2"
+Kind = Literal["local", "ssh", "dask", "scheduler-file", "k8s", "ray", "hub"]
+_FORMS: Final = (
+    "ssh:h1,h2 · dask://host:8786 · scheduler-file:/path · k8s · hub · ray://host:10001 · local:2"
+)
 _MOST_LOCAL: Final = 64
 _ADDRESS: Final = re.compile(r"//(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}", re.ASCII)
 
@@ -30,6 +32,8 @@ def parse_place(text: str) -> Place:
     kind, _, rest = text.partition(":")
     if text == "k8s":
         return Place(kind="k8s")
+    if text == "hub":
+        return Place(kind="hub")
     if kind == "ssh":
         return Place(kind="ssh", hosts=_hosts(rest))
     if kind == "local":
