@@ -216,10 +216,10 @@ def closed_loop(at: Target, options: argparse.Namespace) -> dict[str, float]:
     return times
 
 
-def run_open(at: Target, engine: str, seconds: int, rate: int) -> dict[str, float]:
+def run_open(at: Target, engine: str, seconds: int, rate: int, tick: int = 0) -> dict[str, float]:
     script = str(HERE / "ours_open.py")
     done = subprocess.run(
-        [*pinned(LAST), sys.executable, script, at.url, str(seconds), str(rate)],
+        [*pinned(LAST), sys.executable, script, at.url, str(seconds), str(rate), str(tick)],
         env={**os.environ, "CHAPITEAU_LOAD_ENGINE": engine},
         capture_output=True, text=True, timeout=seconds + 30, check=True,
     )  # fmt: skip
@@ -241,6 +241,11 @@ def precision(at: Target) -> list[str]:
             f"| {engine:8} | {said['lag_p50']:6.0f} | {said['lag_p99']:6.0f} "
             f"| {said['core']:9.2f} |"
         )
+        ticked = run_open(at, engine, 4, 5000, tick=1)
+        print(
+            f"| + 1 ms   | {ticked['lag_p50']:6.0f} | {ticked['lag_p99']:6.0f} "
+            f"| {ticked['core']:9.2f} |"
+        )
         if said["lag_p99"] > 200 or said["core"] > 0.5:
             missed.append(f"open loop, {engine}: p99 {said['lag_p99']} µs, {said['core']:.2f} core")
     return missed
@@ -255,7 +260,7 @@ def stalls(at: Target) -> list[str]:
     for engine in engines():
         stop = time.monotonic() + 9.5
         runner = subprocess.Popen(
-            [*pinned(LAST), sys.executable, str(HERE / "ours_open.py"), at.url, "8", "2000"],
+            [*pinned(LAST), sys.executable, str(HERE / "ours_open.py"), at.url, "8", "2000", "0"],
             env={**os.environ, "CHAPITEAU_LOAD_ENGINE": engine}, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:

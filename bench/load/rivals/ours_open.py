@@ -18,7 +18,7 @@ from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.totals import Totals
 
 
-async def main(url: str, seconds: float, rate: float) -> None:
+async def main(url: str, seconds: float, rate: float, tick: float) -> None:
     tally, totals = Tally(), Totals()
     client = Client(chosen().reactor(asyncio.get_running_loop()), tally, base=url)
 
@@ -30,7 +30,7 @@ async def main(url: str, seconds: float, rate: float) -> None:
     )
     tally.zero = time.monotonic() + 0.1
     cpu = time.process_time()
-    moments = arrivals.even(steady(rate, seconds), 0, 1)
+    moments = arrivals.ticked(arrivals.even(steady(rate, seconds), 0, 1), tick)
     load = asyncio.create_task(crowd.arrivals(moments, asyncio.Event()))
     while not load.done():
         await asyncio.sleep(1)
@@ -51,4 +51,4 @@ async def main(url: str, seconds: float, rate: float) -> None:
     }))  # fmt: skip
 
 
-asyncio.run(main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3])))
+asyncio.run(main(sys.argv[1], float(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4]) / 1e3))

@@ -14,8 +14,8 @@ from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.judging import cut_short, run_verdict
 from chapiteau.load.logic.objective import judge, parse_objectives
 from chapiteau.load.logic.report import rendered
-from chapiteau.load.logic.report.document import Facts, document, latency_figures
-from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.report.document import Facts, document, latency_figures, soundness
+from chapiteau.load.logic.tally import Tally, histogram_text
 from chapiteau.load.logic.totals import Totals
 
 FIGURES = ("p50", "p90", "p95", "p99", "p999", "max")
@@ -113,3 +113,15 @@ def test_the_same_result_gives_the_same_bytes() -> None:
 def test_without_data_there_are_no_figures() -> None:
     assert set(latency_figures(Histogram()).values()) == {None}
     assert math.isnan(judge(parse_objectives("p99 < 1s"), Totals(), 1.0)[0].value)
+
+
+def test_answers_that_lay_unread_are_told_of() -> None:
+    tally, totals = Tally(), Totals()
+    row = tally.row("/")
+    row.latency[0] += [20_000] * 100
+    frame = tally.flush()
+    totals.add({**frame, "unread": histogram_text(Histogram.of([5_000] * 10))})
+    sound = soundness(totals, 1.0)
+    assert sound["unread_p99"] == pytest.approx(0.005, rel=0.01)
+    assert any("before they were read" in note for note in sound["notes"])
+    assert sound["sound"]

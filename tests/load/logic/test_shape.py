@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
-from chapiteau.load.logic.arrivals import even, poisson, split
+from chapiteau.load.logic.arrivals import even, poisson, split, ticked
 from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
 
 levels = st.floats(0, 500).filter(lambda v: v == 0 or v > 0.01)
@@ -108,3 +108,16 @@ def test_the_same_seed_gives_the_same_arrivals() -> None:
 @given(shapes)
 def test_a_shape_survives_its_list(shape: Shape) -> None:
     assert Shape.from_list(shape.to_list()) == shape
+
+
+@given(shapes, st.floats(0.0005, 0.5))
+def test_a_tick_keeps_all_arrivals_and_moves_each_by_less_than_itself(
+    shape: Shape, tick: float
+) -> None:
+    exact = list(islice(even(shape), 300))
+    moved = list(ticked(iter(exact), tick))
+    assert len(moved) == len(exact)
+    assert all(
+        -1e-6 <= there - here < tick + 1e-6 for here, there in zip(exact, moved, strict=True)
+    )
+    assert list(ticked(iter(exact), 0)) == exact

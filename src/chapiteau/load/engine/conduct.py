@@ -86,6 +86,7 @@ class Job:
             "base": self.base,
             "scenarios": list(test.scenarios),
             "seed": test.seed,
+            "tick": test.tick,
             "most_users": test.most_users,
             "timeout": test.timeout,
             "headers": test.headers,

@@ -24,6 +24,7 @@ from typing import Any
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
+from chapiteau.core.histogram import Histogram
 from chapiteau.load.engine.compat.external import play_of_command
 from chapiteau.load.engine.crowd import Crowd, Stage, called
 from chapiteau.load.engine.documents import read_source, replay_of
@@ -36,7 +37,7 @@ from chapiteau.load.logic import arrivals
 from chapiteau.load.logic.inputs.accesslog import Replay
 from chapiteau.load.logic.scenario import Play
 from chapiteau.load.logic.shape import Shape
-from chapiteau.load.logic.tally import Frame, Tally
+from chapiteau.load.logic.tally import Frame, Tally, histogram_text
 from chapiteau.load.logic.urls import is_loopback
 
 __all__ = ["Worker", "main"]
@@ -157,6 +158,9 @@ class Worker:
         )
 
     def _moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:
+        return arrivals.ticked(self._exact_moments(shape, order), self._plan.get("tick", 0.0))
+
+    def _exact_moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:
         if self._replay is not None:
             return iter(self._replay.moments)
         worker, workers = self._plan["worker"], self._plan["workers"]
@@ -191,6 +195,7 @@ class Worker:
     def _frame(self) -> Frame:
         frame = self._tally.flush()
         cpu = time.process_time()
+        frame["unread"] = histogram_text(Histogram.from_bytes(self._reactor.lay.flush()))
         frame["cpu"], self._cpu = round(cpu - self._cpu, 6), cpu
         if self._crowd is not None and self._client is not None:
             frame["running"] = self._crowd.running

@@ -1,5 +1,6 @@
 """When sessions arrive: moments drawn from a shape, evenly or by chance, split over processes."""
 
+import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
@@ -8,7 +9,7 @@ from chapiteau.load.logic.shape import Shape
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Arrivals", "even", "poisson", "split"]
+__all__ = ["Arrivals", "even", "poisson", "split", "ticked"]
 
 Arrivals = Literal["poisson", "even"]
 
@@ -38,6 +39,14 @@ def poisson(shape: Shape, chance: "random.Random") -> Iterator[float]:
         if moment is None:
             return
         yield moment
+
+
+def ticked(moments: Iterator[float], tick: float) -> Iterator[float]:
+    """The same arrivals, each at the first moment of a grid of `tick` seconds that is not before
+    it. Those moments are when they are due: a process that wakes up less often costs less CPU."""
+    if tick <= 0:
+        return moments
+    return (math.ceil(moment / tick - 1e-9) * tick for moment in moments)
 
 
 def split(total: int, parts: int) -> list[int]:

@@ -61,6 +61,7 @@ class LoadTest:
     duration: Duration = setting("30s", help="How long, unless the shape says it.")
     iterations: int | None = setting(None, help="Stop after so many sessions (with users).", low=1)
     arrivals: Arrivals = setting("poisson", help="Sessions arrive by chance or evenly.")
+    tick: Duration = setting("0s", help='Sessions arrive on a grid of so long: "1ms" is cheaper.')
 
     objective: str = setting("", help='What must hold: "p99 < 200ms, errors < 0.1%".')
     abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')

@@ -84,6 +84,7 @@ class Totals:
         self.rows: dict[str, RowTotal] = {}
         self.series: dict[str, dict[int, Second]] = {"": {}, **{name: {} for name in watched}}
         self.lag = Histogram()
+        self.unread = Histogram()  # how long answers had come before they were read, a sample
         self.started = self.ended = self.dropped = self.retried = self.cut = 0
         self.iterations: dict[str, list[int]] = {}
         self.checks: dict[str, list[int]] = {}
@@ -103,6 +104,7 @@ class Totals:
         for name, row in frame["rows"].items():
             self._row(name, row)
         self.lag.merge(text_histogram(frame["lag"]))
+        self.unread.merge(text_histogram(frame.get("unread", "")))
         for key in ("started", "ended", "dropped", "retried"):
             setattr(self, key, getattr(self, key) + frame[key])
         self.cut += frame.get("cut", 0)
@@ -175,6 +177,7 @@ class Totals:
             for second, part in seconds.items():
                 self.series[key].setdefault(second + offset, Second()).merge(part)
         self.lag.merge(later.lag)
+        self.unread.merge(later.unread)
         for name in ("started", "ended", "dropped", "retried", "cut"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         _add_pairs(self.iterations, later.iterations)

@@ -118,7 +118,7 @@ def counted(events: list[tuple[str, str, int, int]], number: int) -> dict[str, A
         elif kind == "check":
             tally.check(name, good=value % 2 == 0)
         elif kind == "session":
-            tally.iteration(name, good=value % 2 == 0)
+            tally.iterations[name][value % 2] += 1
             tally.started += 1
         elif kind == "crash":
             tally.crash(name, f"trace {number}")

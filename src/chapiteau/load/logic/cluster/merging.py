@@ -19,6 +19,7 @@ def merged(frames: Sequence[Frame]) -> Frame:
     made: Frame = {
         "rows": {},
         "lag": _histograms(frame["lag"] for frame in frames),
+        "unread": _histograms(frame.get("unread", "") for frame in frames),
         "iterations": _pairs(frame["iterations"] for frame in frames),
         "checks": _pairs(frame["checks"] for frame in frames),
         "crashes": _counts(frame["crashes"] for frame in frames),

@@ -20,6 +20,8 @@ FORMAT: Final = "chapiteau-load/1"
 _QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
 _MOST_POINTS: Final = 600
 _MOST_FAILURES: Final = 50
+_UNREAD: Final = 0.001  # seconds that an answer may wait for being read (p99)
+_LARGE: Final = 0.1  # share of the latency from which that waiting is told of
 _LATE: Final = 0.005  # seconds of send lag (p99) from which the generator counts as late
 
 
@@ -165,6 +167,7 @@ def _metric(name: str, metric: dict[str, Any]) -> dict[str, Any]:
 def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
     """Whether the generator kept its promises: only then do the figures tell of the service."""
     lag99 = totals.lag.quantile(0.99) / 1e6 if totals.lag.count else 0.0
+    unread99 = totals.unread.quantile(0.99) / 1e6 if totals.unread.count else 0.0
     busiest = [max(parts) for parts in totals.cpu.values()]
     peak = max(busiest, default=0.0)
     notes = []
@@ -187,6 +190,11 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         notes.append(f"{name} was lost, and its share of the load with it: {why}")
     if totals.cut:
         notes.append(f"{totals.cut} sessions were cut off at the end")
+    if unread99 > _UNREAD and unread99 > _LARGE * totals.whole().latency.quantile(0.99) / 1e6:
+        notes.append(
+            f"answers lay up to {unread99 * 1000:.3g} ms (p99) before they were read: "
+            "so much of the latency may be the generator's own queue"
+        )
     limited = bool(totals.own_failures) or lag99 > _LATE or (peak > 0.97 and totals.dropped > 0)
     return {
         "sound": not limited,
@@ -194,6 +202,8 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         "lag_p50": totals.lag.quantile(0.5) / 1e6 if totals.lag.count else None,
         "lag_p99": lag99 if totals.lag.count else None,
         "lag_max": totals.lag.high / 1e6 if totals.lag.count else None,
+        "unread_p50": totals.unread.quantile(0.5) / 1e6 if totals.unread.count else None,
+        "unread_p99": unread99 if totals.unread.count else None,
         "dropped": totals.dropped,
         "cut": totals.cut,
         "retried": totals.retried,

@@ -92,6 +92,15 @@ def _figures(document: dict[str, Any]) -> str:
     return f'<div class="figures">{inner}</div>'
 
 
+def _unread(sound: dict[str, Any]) -> str:
+    if sound.get("unread_p99") is None:
+        return ""
+    return (
+        f"answers lay {seconds(sound['unread_p50'])} (median), "
+        f"{seconds(sound['unread_p99'])} (p99) in the kernel before they were read, by its own clock (a sample); "
+    )
+
+
 def _sound(sound: dict[str, Any]) -> str:
     word = '<span class="good">yes</span>' if sound["sound"] else '<span class="bad">no</span>'
     notes = "".join(f'<li class="warn">{escape(note)}</li>' for note in sound["notes"])
@@ -99,6 +108,7 @@ def _sound(sound: dict[str, Any]) -> str:
         f"<h2>Is the measurement itself sound?</h2><p>{word}: sessions began "
         f"{seconds(sound['lag_p50'])} (median), {seconds(sound['lag_p99'])} (p99), "
         f"{seconds(sound['lag_max'])} (latest) after their due moment; "
+        f"{_unread(sound)}"
         f"{sound['dropped']} were dropped; the busiest of {sound['processes']} load processes used "
         f"{sound['cpu_peak'] * 100:.0f}% of a core. Latency counts from the moment a request was "
         f"<em>due</em>, so a stall of the service is not hidden.</p>"

@@ -47,7 +47,7 @@ def as_text(document: dict[str, Any]) -> str:
 def _figures(document: dict[str, Any]) -> list[str]:
     totals, sound = document["totals"], document["soundness"]
     pace = [point["rate"] for point in document["timeline"]]
-    lag = seconds(sound["lag_p99"])
+    lag, unread = seconds(sound["lag_p99"]), seconds(sound.get("unread_p99"))
     processes = f"{sound['processes']} process{'' if sound['processes'] == 1 else 'es'}"
     return [
         (
@@ -62,7 +62,8 @@ def _figures(document: dict[str, Any]) -> list[str]:
         ),
         (
             f"generator: {processes}, busiest {sound['cpu_peak'] * 100:.0f}% of a "
-            f"core, sessions late p99 {lag}, dropped {sound['dropped']}"
+            f"core, sessions late p99 {lag}, answers unread p99 {unread}, "
+            f"dropped {sound['dropped']}"
         ),
         f"rate {sparkline(pace[-60:])}",
     ]
