@@ -22,8 +22,9 @@ __all__ = ["LineFiles", "multiline_of"]
 
 _NAME: Final = re.compile(r"(?P<process>\d+)\.(?P<stream>stdout|stderr)\.log")
 _MOST: Final = 1000  # lines at a time
-_BLOCK: Final = 1 << 20  # bytes of one file at a time
+_BLOCK: Final = 256 << 10  # bytes of one file at a time
 _LONGEST: Final = 16 * 1024  # bytes of one line; what is longer goes on in the next
+_TAIL: Final = 16  # bytes by which a file is known again
 _TURNED: Final = 20  # numbered files that are looked through for the rest of one that was turned
 
 
@@ -33,6 +34,7 @@ class _Place:
 
     inode: int
     offset: int
+    tail: str = ""  # the last bytes before the offset, in hex: an inode may be given out again
     seen: int = 0  # how large the file was when a started record was left for later
 
 
@@ -52,28 +54,39 @@ class LineFiles:
     missed: Callable[[str], None] = lambda service: None
     _places: dict[str, _Place] = field(default_factory=dict)
     _ahead: dict[str, _Place] = field(default_factory=dict)
+    _last: str = ""  # the file that was read last
+    _room: int = 0  # lines that may still be read now
 
     def begin(self) -> None:
         """Go on where the last one was; the first one begins with what comes from now on."""
         known: dict[str, Any] = {}
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             known = json.loads(self.note.read_text())
-            self._places = {str(k): _Place(int(v[0]), int(v[1])) for k, v in known.items()}
+            self._places = {
+                str(k): _Place(int(v[0]), int(v[1]), str(v[2])) for k, v in known.items()
+            }
         if not self.note.exists():
             for name, path in self._files():
-                with contextlib.suppress(OSError):
-                    found = path.stat()
-                    self._places[name] = _Place(found.st_ino, found.st_size)
+                with contextlib.suppress(OSError), path.open("rb") as file:
+                    found = os.fstat(file.fileno())
+                    tail = _tail(file.fileno(), found.st_size)
+                    self._places[name] = _Place(found.st_ino, found.st_size, tail)
             self._write()
 
     def read(self) -> list[LogLine]:
         """Up to a thousand new lines, in the order of each stream."""
         found: list[LogLine] = []
         self._ahead = {name: replace(place) for name, place in self._places.items()}
-        for name, path in self._files():
-            if len(found) >= _MOST:
+        files = list(self._files())
+        # The one after the last that was read comes first: a flood in one holds up no other.
+        turn = next((i for i, (name, _) in enumerate(files) if name > self._last), 0)
+        for name, path in [*files[turn:], *files[:turn]]:
+            self._room = _MOST - len(found)
+            if self._room <= 0:
                 break
-            found += self._new(name, path)
+            if new := self._new(name, path):
+                self._last = name
+                found += new
         return found
 
     def keep(self) -> None:
@@ -84,7 +97,9 @@ class LineFiles:
             self._write()
 
     def _write(self) -> None:
-        kept = {name: [place.inode, place.offset] for name, place in self._places.items()}
+        kept = {
+            name: [place.inode, place.offset, place.tail] for name, place in self._places.items()
+        }
         with contextlib.suppress(OSError):  # a full disk: after a crash some lines come twice
             write_atomic(self.note, json.dumps(kept).encode(), mode=0o600)
 
@@ -103,8 +118,9 @@ class LineFiles:
                 info = os.fstat(file.fileno())
                 if place.inode not in (0, info.st_ino):
                     return self._rest_of_turned(name, path, place)
-                if place.offset > info.st_size:  # somebody cut it (copytruncate)
-                    place.offset = 0
+                cut = place.offset > info.st_size  # copytruncate
+                if cut or _tail(file.fileno(), place.offset) != place.tail:
+                    place.offset, place.tail = 0, ""
                 place.inode = info.st_ino
                 if place.offset == info.st_size:
                     return []
@@ -119,13 +135,13 @@ class LineFiles:
         inodes = [file.stat().st_ino for file in chain]
         if place.inode not in inodes:  # deleted, or compressed: its rest can't be had any more
             self.missed(name.partition("/")[0])
-            place.inode, place.offset = inodes[0], 0
+            place.inode, place.offset, place.tail = inodes[0], 0, ""
         at = inodes.index(place.inode)
         with chain[at].open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             found = self._lines(name, place, file.fileno(), size, last=True)
         if place.offset >= size and at + 1 < len(chain):
-            place.inode, place.offset, place.seen = inodes[at + 1], 0, 0
+            place.inode, place.offset, place.tail, place.seen = inodes[at + 1], 0, "", 0
         return found
 
     def _lines(
@@ -144,7 +160,7 @@ class LineFiles:
             return []
         found = []
         at, now = place.offset, self.clock.wall()
-        for raw in data[:cut].splitlines(keepends=True):
+        for raw in data[:cut].splitlines(keepends=True)[: self._room]:
             at += len(raw)
             text = raw.decode("utf-8", "replace").rstrip("\r\n")
             found.append(
@@ -153,7 +169,9 @@ class LineFiles:
                     stream=match["stream"], text=text, at=at,
                 )
             )  # fmt: skip
-        return self._joined(service, place, found, size, last=last)
+        done = self._joined(service, place, found, size, last=last and at == size)
+        place.tail = _tail(file, place.offset)
+        return done
 
     def _joined(
         self, service: str, place: _Place, found: list[LogLine], size: int, *, last: bool
@@ -177,6 +195,11 @@ class LineFiles:
         before = next((line.at for line in reversed(found) if first and line.at < first[-1].at), 0)
         place.offset = before or place.offset
         return done
+
+
+def _tail(file: int, offset: int) -> str:
+    length = min(offset, _TAIL)
+    return os.pread(file, length, offset - length).hex()
 
 
 def multiline_of(config: Mapping[str, Any], service: str) -> str:
