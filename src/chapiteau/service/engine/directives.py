@@ -12,6 +12,7 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.core.units import parse_size
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.application import KEY, Application, application_of
+from chapiteau.service.engine.auth import asking
 from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import Kind, health_service
 from chapiteau.service.engine.idempotency import IdempotencyStore
@@ -135,8 +136,9 @@ def _add_one(config: Any, application: Application, service: Service, version: s
         if not service.route.keys() - {"factory", "traverse"}:  # a predicate may tell them apart
             application.claim(full, chosen, service)
         application.plans[route] = application.plan(service, full, version)
+        told = asking(service, config.registry)
         for name in (version,) if version else tuple(application.documents):
-            application.documents[name].add(service, full, shared=not version)
+            application.documents[name].add(told, full, shared=not version)
 
     config.action(
         ("chapiteau service", service.name, version),

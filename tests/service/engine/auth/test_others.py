@@ -113,6 +113,10 @@ def test_a_scheme_as_security_policy_answers_401_to_strangers_and_403_to_others(
     stranger = ask("get")
     assert (stranger.status, stranger.json()["code"]) == (401, "not-known")
     assert stranger.headers["www-authenticate"] == 'Bearer realm="service"'
+    document = client.get("/openapi.json").json()
+    assert document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert document["paths"]["/notes"]["post"]["security"] == [{"bearer": []}]
+    assert {"401", "403"} <= set(document["paths"]["/notes"]["post"]["responses"])
     wrong = ask("get", "zzz")
     assert wrong.status == 401
     assert 'error="invalid_token"' in wrong.headers["www-authenticate"]

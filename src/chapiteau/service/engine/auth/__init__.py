@@ -3,7 +3,7 @@
 from chapiteau.service.engine.auth.certificates import CertificateAuth, CertificateSubject
 from chapiteau.service.engine.auth.keysets import JwksFile, JwksUrl
 from chapiteau.service.engine.auth.oauth import OAuth2, OAuthFlow, OpenIdConnect
-from chapiteau.service.engine.auth.policy import AuthPolicy, stranger
+from chapiteau.service.engine.auth.policy import AuthPolicy, asking, stranger
 from chapiteau.service.engine.auth.schemes import (
     ApiKeyAuth,
     AuthScheme,
@@ -21,6 +21,6 @@ from chapiteau.service.engine.auth.tokens import JwtAuth, TokenIdentity
 __all__ = [
     "ApiKeyAuth", "AuthPolicy", "AuthScheme", "BasicAuth", "BearerAuth", "BearerScheme",
     "CertificateAuth", "CertificateSubject", "JwksFile", "JwksUrl", "JwtAuth", "NotAllowedError",
-    "NotKnownError", "OAuth2", "OAuthFlow", "OpenIdConnect", "TokenIdentity", "check_scopes",
-    "identify", "scopes_of", "stranger",
+    "NotKnownError", "OAuth2", "OAuthFlow", "OpenIdConnect", "TokenIdentity", "asking",
+    "check_scopes", "identify", "scopes_of", "stranger",
 ]  # fmt: skip

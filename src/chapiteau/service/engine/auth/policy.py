@@ -1,16 +1,19 @@
 """A scheme as Pyramid's security policy: for `permission=`, ACLs and `request.identity`."""
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pyramid.authorization import ACLHelper, Authenticated, Everyone
 from pyramid.interfaces import ISecurityPolicy
 from pyramid.request import RequestLocalCache
+from pyramid.security import NO_PERMISSION_REQUIRED
 from zope.interface import implementer
 
 from chapiteau.service.engine.auth.schemes import AuthScheme, NotKnownError, scopes_of
 
-__all__ = ["AuthPolicy", "stranger"]
+__all__ = ["AuthPolicy", "asking", "stranger"]
 
 
 @implementer(ISecurityPolicy)
@@ -72,6 +75,28 @@ def _userid(identity: Any) -> str:
         if found is not None:
             return str(found)
     return str(identity)
+
+
+def asking(service: Any, registry: Any) -> Any:
+    """The service as the document tells it: who needs a permission must say who it is.
+
+    The credentials are those of the application's AuthPolicy, if it has one.
+    """
+    policy = registry.queryUtility(ISecurityPolicy)
+    if not isinstance(policy, AuthPolicy):
+        return service
+    told = copy.copy(service)
+    told.operations = {
+        method: replace(one, options=replace(one.options, auth=policy.scheme))
+        if one.options.auth is None and _guarded(one.options.view)
+        else one
+        for method, one in service.operations.items()
+    }
+    return told
+
+
+def _guarded(view: Mapping[str, Any]) -> bool:
+    return view.get("permission", NO_PERMISSION_REQUIRED) is not NO_PERMISSION_REQUIRED
 
 
 def stranger(request: Any) -> NotKnownError | None:

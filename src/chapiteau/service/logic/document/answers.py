@@ -5,6 +5,7 @@ from typing import Any, Final
 from chapiteau.service.logic.document.errors import ErrorFormat, error_content
 from chapiteau.service.logic.document.schemas import REF
 from chapiteau.service.logic.operation import Operation
+from chapiteau.service.logic.options import OperationOptions
 from chapiteau.service.logic.problem import ProblemError, phrase, problem_for
 
 __all__ = ["answer_headers", "bad_answers", "further_answers", "request_headers"]
@@ -132,7 +133,7 @@ def _statuses(op: Operation) -> list[int]:
         (op.body is not None, (413, 415)),
         (op.precondition_argument is not None, (412,)),
         (required, (428,)),
-        (options.auth is not None, (401, 403) if options.scopes else (401,)),
+        (options.auth is not None, (401, 403) if _narrow(options) else (401,)),
         (options.idempotent, (409, 422)),
         (op.ranged, (404, 416)),
         (options.limit is not None, (429,)),
@@ -151,3 +152,8 @@ def _failures(op: Operation) -> dict[int, list[type[ProblemError]]]:
         if kind not in known:
             known.append(kind)
     return found
+
+
+def _narrow(options: OperationOptions) -> bool:
+    """Whether also somebody who is known may be refused."""
+    return bool(options.scopes or "permission" in options.view)
