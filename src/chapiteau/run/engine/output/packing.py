@@ -41,7 +41,10 @@ def has_zstd() -> bool:
 
 
 def pack(path: Path, keep: int, kind: str) -> None:
-    """Compress every turned file that is not, oldest first, until there is none."""
+    """Compress every turned file that is not, oldest first, until there is none.
+
+    The newest one stays as it is: it is still read, by `logs`, by plugins, and for last words.
+    """
     if kind == "zstd" and not has_zstd():
         kind = "gzip"
         hint = "pip install 'chapiteau[compress]'"
@@ -52,7 +55,9 @@ def pack(path: Path, keep: int, kind: str) -> None:
         while True:
             with names:
                 plain = [
-                    old for _, old in numbered_files(path, keep) if old.suffix not in SUFFIXES[1:]
+                    old
+                    for number, old in numbered_files(path, keep)
+                    if number > 1 and old.suffix not in SUFFIXES[1:]
                 ]
                 source = plain[-1].open("rb") if plain else None
             if source is None:
