@@ -59,6 +59,7 @@ class Follower:
         return {
             "generation": self.applied.generation,
             "services": self.applied.services,
+            "who": self.applied.who,
             "drift": drift(self.applied, status),
             "refused": self.refused,
         }
