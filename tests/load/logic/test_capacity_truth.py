@@ -130,10 +130,17 @@ def test_the_highest_allowed_rate_is_not_exceeded() -> None:
 
 
 def test_a_search_without_time_says_that_it_is_unsure() -> None:
-    answer = found(Queue(0.002), SearchPlan(budget=32, hold=60, rough=3), 1)
+    answer = found(Queue(0.002), SearchPlan(budget=18, hold=60, rough=3), 1)
 
     assert answer.outcome == "unsure"
     assert 0 < answer.low < 500
+
+
+def test_little_time_is_kept_for_a_hold_of_what_is_known_by_then() -> None:
+    answer = found(Queue(0.002), SearchPlan(budget=36, hold=60, rough=3), 1)
+
+    assert answer.outcome == "at least"
+    assert 0 < answer.held < CARRIES * 2
 
 
 def test_the_budget_is_kept() -> None:

@@ -42,6 +42,7 @@ class Stage:
     workers: int
     options: dict[str, Any]
     shared: Any = None
+    base: str = ""  # URL that relative requests start from
     state: dict[str, Any] = field(default_factory=dict)
 
 

@@ -67,6 +67,7 @@ class Worker:
         self._replay = _replay(plan)
         self._play = _play(plan, self._replay).only(plan.get("scenarios", ()))
         self._stage = Stage(plan["worker"], plan["workers"], plan.get("options", {}))
+        self._stage.base = plan.get("base", "")
         self._client = self._make_client(plan)
         shared: Any = None
         if plan["worker"] == 0:

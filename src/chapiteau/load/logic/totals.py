@@ -94,6 +94,7 @@ class Totals:
         self.running: dict[int, int] = {}  # second → sessions on their way at its end
         self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
         self.users = 0
+        self.workers = 0  # load processes that have ended their part
         self._packed = 0  # seconds before this one are
         self.lost: dict[str, str] = {}  # machine that put load on and is gone → why
         self.used_up = ""  # which data ended the load
@@ -122,6 +123,10 @@ class Totals:
             self.running[second] = self.running.get(second, 0) + frame.get("running", 0)
             # A whole machine's frame has the CPU seconds of each of its processes.
             self.cpu.setdefault(second, []).extend(frame.get("cpus") or [frame["cpu"]])
+        elif "cpu" in frame:
+            self.workers += len(
+                frame.get("cpus") or [frame["cpu"]]
+            )  # each says once that it is over
         self.users = max(self.users, frame.get("users", 0))
         self._pack()
 
@@ -189,6 +194,7 @@ class Totals:
         self.running |= {second + offset: count for second, count in later.running.items()}
         self.cpu |= {second + offset: parts for second, parts in later.cpu.items()}
         self.users = max(self.users, later.users)
+        self.workers = max(self.workers, later.workers)
         self.used_up = self.used_up or later.used_up
 
     def _joined_metric(self, name: str, metric: dict[str, Any]) -> None:

@@ -65,13 +65,17 @@ async def test_a_user_whose_host_is_not_said_says_so(
 ) -> None:
     path = tmp_path / "nohost.py"
     path.write_text(
-        "from locust import HttpUser, task\n"
-        "class U(HttpUser):\n    @task\n    def t(self): self.client.get('/products')\n"
+        "from locust import HttpUser, events, task\n"
+        "hosts = []\n"
+        "@events.test_start.add_listener\n"
+        "def begin(environment, **more): hosts.append(environment.host)\n"
+        "class U(HttpUser):\n    @task\n    def t(self):\n"
+        "        self.client.get('/products', name=f'host {hosts[0]}')\n"
     )
     source = {"kind": "file", "path": str(path)}
 
     totals = await played(source, users=1, sessions=3, base=shop.url)
-    assert totals.rows["GET /products"].count == 3
+    assert totals.rows[f"GET host {shop.url}"].count == 3
 
     with pytest.raises(ScenarioError, match="U has no host"):
         await played(source, users=1, sessions=3)

@@ -167,6 +167,10 @@ class _Search:
         rate = min(self.plan.max_rate, max(_LOWEST, 0.5 * probe.sessions))
         low: float | None = None
         while self.affords(self.plan.rough):
+            if low is not None and not self.affords(
+                self.plan.rough + self.plan.least_hold + 2 * _BETWEEN
+            ):
+                return low, None  # what is kept so far can still be held
             done = yield from self.step(self.rough("climb", rate))
             if done.outcome == "generator-limited":
                 self.limited = True
@@ -193,7 +197,8 @@ class _Search:
 
     def bisect(self, low: float, high: float) -> Generator[Step, Observed, tuple[float, float]]:
         """Narrow the bracket, in log space, as long as time for a hold is left."""
-        while high / low > _GAP and self.affords(self.plan.rough + self.plan.hold):
+        reserve = self.plan.hold + 2 * _BETWEEN
+        while high / low > _GAP and self.affords(self.plan.rough + reserve):
             middle = math.sqrt(low * high)
             done = yield from self.step(self.rough("bisect", middle))
             if done.outcome == "generator-limited":

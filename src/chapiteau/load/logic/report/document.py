@@ -209,7 +209,7 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         "retried": totals.retried,
         "cpu_peak": round(peak, 4),
         "cpu_seconds": round(sum(sum(parts) for parts in totals.cpu.values()), 3),
-        "processes": max((len(parts) for parts in totals.cpu.values()), default=0),
+        "processes": max((len(parts) for parts in totals.cpu.values()), default=totals.workers),
     }
 
 

@@ -81,7 +81,7 @@ class LocustFile:
 
         def start() -> None:
             self._environment = Environment(
-                self.events, None, parsed_options(self.events, stage.options)
+                self.events, stage.base or None, parsed_options(self.events, stage.options)
             )
             self._environment.user_classes = self.classes
             about = {"environment": self._environment}

@@ -192,7 +192,7 @@ class _Reader:
                 if name not in known and name not in told and not is_dynamic(name):
                     told.add(name)
                     what = f"{{{{{name}}}}} is not set"
-                    self.problems.append(Problem(step.name, what, "give it a value"))
+                    self.problems.append(Problem(step.name, what, f"--variables {name}=…"))
             known |= {kept.variable for kept in step.script.kept}
 
     def base_url(self, steps: tuple[Step, ...]) -> str:
