@@ -8,10 +8,12 @@ from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.hot.prepared import Prepared
 from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.http.client import Client, Options
+from chapiteau.load.engine.http.origin import Origin
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.http1 import Headers
 from chapiteau.load.logic.tally import Row
+from chapiteau.load.logic.urls import Address
 
 __all__ = ["Byways"]
 
@@ -61,7 +63,7 @@ class Byways:
             kind = error.kind
             self._tally.sample(f"{row.name}: {kind}", error.what)
         else:
-            kind = "given up"
+            kind = "given up" if isinstance(error, asyncio.CancelledError) else _kind(error)
         second = int(intended - self._tally.zero)
         row.latency[second].append(int((now - intended) * _MILLION))
         if self._tally.stopping and not isinstance(error, ExchangeError):
@@ -137,6 +139,10 @@ class Byways:
             options["timeout"] = timeout
         return self._client.prepare("GET", url, options)
 
+    def origin(self, address: Address) -> Origin:
+        """Where this address is. Raises TargetNotAllowedError."""
+        return self._client.origin(address)
+
     async def timed(self, name: str, doing: Awaitable[T]) -> T:
         """Wait, and count that as a request of this name. Raises what it raises."""
         lane, row = self.lane, self._tally.row(name)
@@ -146,7 +152,7 @@ class Byways:
         lane.sent += 1
         try:
             made = await doing
-        except (ExchangeError, asyncio.CancelledError) as error:
+        except (Exception, asyncio.CancelledError) as error:
             self.count_failure(row, intended, error)
             raise
         ended = self._now()
@@ -169,6 +175,13 @@ class Byways:
     def trend(self, name: str, value: float) -> None:
         """A value of a distribution."""
         self._tally.metric("trend", name, value)
+
+
+def _kind(error: BaseException) -> str:
+    """What another library's error is counted under; gRPC's have a code."""
+    code = getattr(error, "code", None)
+    named = getattr(code() if callable(code) else code, "name", None)
+    return str(named or type(error).__name__)
 
 
 def _content_fields(prepared: Prepared) -> dict[str, str]:

@@ -2,8 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, Unpack
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
 from chapiteau.load.engine.byways import Byways
 from chapiteau.load.engine.hot.response import Response
@@ -12,9 +12,13 @@ from chapiteau.load.logic.http.cookies import CookieJar
 
 if TYPE_CHECKING:
     from chapiteau.load.engine.streams.events import EventStream
+    from chapiteau.load.engine.streams.raw import Tcp, Udp
+    from chapiteau.load.engine.streams.rpc import Rpc
     from chapiteau.load.engine.streams.websocket import WebSocket
 
 __all__ = ["Session"]
+
+T = TypeVar("T")
 
 Answering = Coroutine[Any, Any, Response]
 
@@ -118,6 +122,32 @@ class Session:
         from chapiteau.load.engine.streams.events import EventStream
 
         return EventStream(self._byways, url, headers=headers or {}, name=name, timeout=timeout)
+
+    def tcp(self, at: str, *, tls: bool = False, name: str = "") -> "Tcp":
+        """A TCP connection to HOST:PORT for a protocol of your own, opened by `async with`."""
+        from chapiteau.load.engine.streams.raw import Tcp
+
+        return Tcp(self._byways, at, tls=tls, name=name)
+
+    def udp(self, at: str, *, name: str = "") -> "Udp":
+        """Datagrams to HOST:PORT, opened by `async with`."""
+        from chapiteau.load.engine.streams.raw import Udp
+
+        return Udp(self._byways, at, name=name)
+
+    def grpc(self, at: str, *, credentials: Any = None, options: Any = None) -> "Rpc":
+        """A gRPC channel to HOST:PORT for your own stubs, opened by `async with` (extra `grpc`);
+        unary calls are timed. `credentials` and `options` are grpc.aio's."""
+        from chapiteau.load.engine.streams.rpc import Rpc
+
+        return Rpc(self._byways, at, credentials=credentials, options=options)
+
+    async def timed(self, name: str, doing: Awaitable[T]) -> T:
+        """Wait for anything, and count it as a request of this name; what it raises is a failure.
+
+        So any asyncio library is a protocol of the report: `await session.timed("get", r.get(k))`.
+        """
+        return await self._byways.timed(name, doing)
 
     # ── telling the report ────────────────────────────────────────────────────────────────────
     def check(self, good: object, label: str) -> bool:

@@ -147,14 +147,14 @@ class Origin:
         for connection in list(self.connections):
             connection.close()
 
+    async def next_address(self) -> tuple[int, Any]:
+        """Family and address whose turn it is. Raises ExchangeError."""
+        await self._found()
+        return self._next()
+
     async def open(self, channel: Channel) -> Connection:
         """A connection of its own for a channel. Raises ExchangeError."""
-        if not self._addresses:
-            self._ask()
-            if self.resolving is not None:
-                await asyncio.wait({self.resolving})
-        if not self._addresses:
-            raise self._unknown or ExchangeError("DNS", f"{self.host}: no address")
+        await self._found()
         try:
             connection = self._connect()
         except OSError as exc:
@@ -209,14 +209,26 @@ class Origin:
         for exchange in waiting[1:]:
             self.reactor.loop.call_soon(self._open, exchange)
 
+    def _next(self) -> tuple[int, Any]:
+        self._turn += 1
+        return self._addresses[(self._turn - 1) % len(self._addresses)]
+
+    async def _found(self) -> None:
+        """Wait for DNS, if it was not asked yet."""
+        if not self._addresses:
+            self._ask()
+            if self.resolving is not None:
+                await asyncio.wait({self.resolving})
+        if not self._addresses:
+            raise self._unknown or ExchangeError("DNS", f"{self.host}: no address")
+
     def _ask(self) -> None:
         if self.resolving is None:
             self._asked = self.now()
             self.resolving = self.reactor.loop.create_task(self._resolve())
 
     def _connect(self) -> Connection:
-        family, address = self._addresses[self._turn % len(self._addresses)]
-        self._turn += 1
+        family, address = self._next()
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)

@@ -97,7 +97,8 @@ def _unread(sound: dict[str, Any]) -> str:
         return ""
     return (
         f"answers lay {seconds(sound['unread_p50'])} (median), "
-        f"{seconds(sound['unread_p99'])} (p99) in the kernel before they were read, by its own clock (a sample); "
+        f"{seconds(sound['unread_p99'])} (p99) in the kernel before they were read, "
+        "by its own clock (a sample); "
     )
 
 
