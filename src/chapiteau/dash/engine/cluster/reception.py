@@ -4,12 +4,11 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.link import Answers, Args
 from chapiteau.dash.engine.cluster.replay import Replay
-from chapiteau.dash.engine.lending.lender import Lender
 from chapiteau.dash.engine.node import Request
 from chapiteau.dash.engine.plane.follower import Follower
 from chapiteau.dash.engine.plane.intake import Intake
@@ -21,6 +20,17 @@ __all__ = ["Reception"]
 _AGAIN: Final = 5.0  # seconds until a supervisor that did not answer is asked again
 
 
+class _Lends(Protocol):
+    """Relays of load tests, when this node's owner allows them."""
+
+    @property
+    def lends(self) -> bool: ...
+
+    def relay(self, args: Args, /) -> AsyncIterator[str]: ...
+
+    async def push(self, args: Args, /) -> Any: ...
+
+
 class Reception:
     """One for the agent's whole life: its parts outlive every connection."""
 
@@ -30,7 +40,7 @@ class Reception:
         follower: Follower,
         replay: Replay,
         clock: Clock,
-        lender: Lender | None = None,
+        lender: _Lends | None = None,
     ) -> None:
         self._intake = intake
         self._follower = follower

@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
+from chapiteau.dash.engine.cluster.lent import LinkedRelays
 from chapiteau.dash.engine.cluster.link import Link
 from chapiteau.dash.engine.cluster.patience import Patience
 from chapiteau.dash.engine.node import Fetched, Request
@@ -29,6 +30,7 @@ class RemoteNode:
         self._fence = fence  # of the lease under which this hub acts
         self._link: Link | None = None
         self._linked = asyncio.Event()
+        self.lent = LinkedRelays(self._up)  # for load tests, if its owner said so
 
     def __repr__(self) -> str:
         return f"<RemoteNode {self.name} {'linked' if self._link else 'away'}>"
@@ -135,16 +137,6 @@ class RemoteNode:
         args = dataclasses.asdict(request)
         raw = await self._up().call("fetch", args, within=_FETCH)
         return Fetched(**{**raw, "headers": tuple((k, v) for k, v in raw["headers"])})
-
-    async def relay(self, test: str) -> AsyncGenerator[str, None]:
-        """Start a load test's relay there; its reports, line by line."""
-        async with contextlib.aclosing(self._up().stream("relay", {"test": test})) as items:
-            async for item in items:
-                yield item
-
-    async def push(self, test: str, part: str) -> None:
-        """Text for that relay's stdin."""
-        await self._up().call("push", {"test": test, "part": part}, within=_FETCH)
 
     async def close(self) -> None:
         """Hang up."""

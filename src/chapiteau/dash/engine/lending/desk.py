@@ -2,29 +2,17 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final, Protocol, runtime_checkable
+from collections.abc import AsyncIterator
+from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.engine.cluster.lent import LinkedRelays
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.errors import BadRequestError
 
-__all__ = ["Desk", "LendingNode"]
+__all__ = ["Desk"]
 
 _WAITING: Final = 10_000  # reports that may wait for the reader
-
-
-@runtime_checkable
-class LendingNode(Protocol):
-    """A node over whose link a relay can be reached."""
-
-    def relay(self, test: str) -> AsyncGenerator[str, None]:
-        """Start a relay there; its reports."""
-        ...
-
-    async def push(self, test: str, part: str) -> None:
-        """Text for its stdin."""
-        ...
 
 
 class Desk:
@@ -63,17 +51,17 @@ class Desk:
         """Orders for one host; its relay starts with the first. Raises ChapiteauError."""
         if test not in self._tests:
             raise BadRequestError("nobody reads this load test's reports", hint="read them first")
-        node = self._fleet.watch(host).node
-        if not isinstance(node, LendingNode):
+        lent = getattr(self._fleet.watch(host).node, "lent", None)
+        if not isinstance(lent, LinkedRelays):
             raise BadRequestError(f"{host} can't be reached for load tests")
         if (test, host) not in self._relays:
-            self._relays[test, host] = asyncio.create_task(self._relay(test, host, node))
-        await node.push(test, part)
+            self._relays[test, host] = asyncio.create_task(self._relay(test, host, lent))
+        await lent.push(test, part)
 
-    async def _relay(self, test: str, host: str, node: LendingNode) -> None:
+    async def _relay(self, test: str, host: str, lent: LinkedRelays) -> None:
         queue, why = self._tests[test], "its relay ended"
         try:
-            async with contextlib.aclosing(node.relay(test)) as lines:
+            async with contextlib.aclosing(lent.relay(test)) as lines:
                 async for line in lines:
                     await queue.put({"host": host, "line": line})
         except ChapiteauError as exc:
