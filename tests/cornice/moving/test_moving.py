@@ -29,6 +29,7 @@ ROWS = [
     ("config.include('cornice_swagger')", "config.include('chapiteau.cornice.swagger')"),
     ('é = "ö"; config.include("cornice")', 'é = "ö"; config.include("chapiteau.cornice")'),
     ('patch("cornice.util.to_list")', 'patch("chapiteau.cornice.util.to_list")'),
+    ('extensions = ["cornice_sphinx"]', 'extensions = ["chapiteau.cornice.ext.sphinxext"]'),
     ('"""cornice"""', '"""cornice"""'),
     ('name = "cornice"', 'name = "cornice"'),
     ("from .cornice import x", "from .cornice import x"),
@@ -56,7 +57,7 @@ def test_indentation_is_kept_when_one_import_becomes_two() -> None:
     ("line", "what"),
     [
         ("from cornice.schemas import CorniceSchema", "chapiteau.cornice.schemas does not exist"),
-        ("import cornice.ext.sphinxext", "chapiteau.cornice.ext.sphinxext does not exist"),
+        ("import cornice.ext.other", "chapiteau.cornice.ext.other does not exist"),
         ("from cornice.util import json_error", "cornice.util has json_error"),
     ],
 )

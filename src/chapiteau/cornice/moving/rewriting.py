@@ -8,9 +8,13 @@ from typing import Final
 
 __all__ = ["Note", "Rewritten", "new_name", "rewrite"]
 
-_ROOTS: Final = {"cornice": "chapiteau.cornice", "cornice_swagger": "chapiteau.cornice.swagger"}
+_ROOTS: Final = {
+    "cornice": "chapiteau.cornice",
+    "cornice_swagger": "chapiteau.cornice.swagger",
+    "cornice_sphinx": "chapiteau.cornice.ext.sphinxext",
+}
 _FROM: Final = re.compile(r"from\s+([\w.]+)")
-_DOTTED: Final = re.compile(r"(cornice|cornice_swagger)(\.\w+)*")
+_DOTTED: Final = re.compile(r"(cornice|cornice_swagger|cornice_sphinx)(\.\w+)*")
 
 Names = Callable[[str], frozenset[str] | None]
 
@@ -112,6 +116,8 @@ def _binding(alias: ast.alias) -> str:
     # `import cornice.service` binds `cornice`; our package brings its modules along.
     if root == "cornice":
         return "from chapiteau import cornice"
+    if root == "cornice_sphinx":
+        return "from chapiteau.cornice.ext import sphinxext as cornice_sphinx"
     return "from chapiteau.cornice import swagger as cornice_swagger"
 
 
@@ -183,6 +189,4 @@ def _absent_modules(node: ast.Import, names: Names) -> Iterator[Note]:
 
 def _no_module(line: int, module: str) -> Note:
     hint = "look for another way"
-    if module.startswith("cornice.ext"):
-        hint = "the Sphinx directive is not here: publish the OpenAPI document instead"
     return Note(line=line, what=f"{new_name(module)} does not exist", hint=hint, left=True)
