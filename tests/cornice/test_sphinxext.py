@@ -102,6 +102,7 @@ def test_validators_and_media_types(told):
     assert "Answers with: application/json, text/plain" in told
 
 
+@pytest.mark.usefixtures("told")
 def test_modules_are_imported_and_names_left_out():
     assert "docorders" not in _published(":app: tests.cornice.cases", ":ignore: docorders")
     assert "docthing service" in _published(":modules: chapiteau.cornice", ":service: docthing")
