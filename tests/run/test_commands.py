@@ -123,6 +123,14 @@ def test_settings_are_set_given_back_and_looked_at(memory: Memory) -> None:
         ("web*", {"settings": {}, "reset": ["env"]}),
         ("web", {"settings": {}, "reset": ["*"]}),
     ]
+    memory.supervisor.commands.clear()
+    cli("run", "add", "clock", "nice=3", "env.A=1", "--", "sh", "-c", "x=1 date")
+    cli("run", "rm", "web")
+    assert [call[1:3] for call in memory.supervisor.commands] == [
+        ("clock", {"settings": {"nice": 3, "env.A": "1", "command": ["sh", "-c", "x=1 date"],
+                                "+": True}, "reset": []}),
+        ("web", {"settings": {"-": True}, "reset": []}),
+    ]  # fmt: skip
     assert cli("run", "get", "web", "processes")[1].split() == ["processes", "2"]
     assert json.loads(cli("run", "get", "web", "--json")[1])["settings"] == {"processes": 2}
 

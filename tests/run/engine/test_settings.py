@@ -78,3 +78,35 @@ def test_a_setting_that_fails_leaves_all_as_it_was(project: Callable[[str], Proj
     p.until("web", "running")
     assert p.service("web").command == "sleep 600"
     assert not p.service("web").drift
+
+
+def test_a_service_comes_and_goes_at_run_time(project: Callable[[str], Project]) -> None:
+    p = project("""
+        [service.web]
+        command = "sleep 600"
+        ready.alive = "20ms"
+        [service.tail]
+        command = "sleep 600"
+        needs = ["web"]
+        ready.alive = "20ms"
+    """).up()
+    p.until("tail", "running")
+    new = {"command": ["sleep", "601"], "ready.alive": "20ms", "processes": 2}
+    assert p.client.configure("late", new, add=True).ok
+    assert len(p.pids("late")) == 2
+    assert p.service("late").drift == ("added at run time",)
+    assert p.client.configure("late", new, add=True).exit_code == 4
+    assert p.client.configure("bad name", new, add=True).exit_code == 2
+    assert p.client.configure("late", {"processes": 1}).ok
+    refused = p.client.configure("web", {}, remove=True)
+    assert refused.exit_code == 2
+    assert "no service 'web'" in refused.error, "tail needs it"
+    assert p.client.configure("tail", {}, remove=True).ok
+    p.kill_brain()
+    names = [s.name for s in p.status().services]
+    assert names == ["web", "late"]
+    assert len(p.pids("late")) == 1
+    assert p.client.configure("late", {}, remove=True).ok
+    assert p.client.apply().ok
+    p.until("tail", "running")
+    assert [s.name for s in p.status().services] == ["web", "tail"]

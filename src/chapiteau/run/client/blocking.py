@@ -86,13 +86,21 @@ class Client:
         return _wire.outcome(self._ask(request, answer_within))
 
     def configure(
-        self, service: str, settings: Mapping[str, Any], *, reset: Sequence[str] = ()
+        self,
+        service: str,
+        settings: Mapping[str, Any],
+        *,
+        reset: Sequence[str] = (),
+        add: bool = False,
+        remove: bool = False,
     ) -> Outcome:
         """Change settings of services until the file is followed again: {"stop_timeout": "3s"}.
 
-        `reset` names those that follow the file again, "*" all.
+        `reset` names those that follow the file again, "*" all. With `add` the service is a new
+        one; with `remove` it is stopped and forgotten.
         """
-        body = {"settings": dict(settings), "reset": list(reset)}
+        body: dict[str, Any] = {"settings": dict(settings), "reset": list(reset)}
+        body |= ({"add": True} if add else {}) | ({"remove": True} if remove else {})
         request = _wire.post(_wire.verb_target("set", service), body)
         return _wire.outcome(self._ask(request, None))
 

@@ -23,6 +23,8 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "signal": (f"{_HERE}.deeds:signal", "Send a signal to a service's processes."),
     "attach": (f"{_HERE}.attach:command", "Be at a process's terminal."),
     "set": (f"{_HERE}.settings:set_command", "Change settings while services run."),
+    "add": (f"{_HERE}.settings:add_command", "Add a service that is not in the file."),
+    "rm": (f"{_HERE}.settings:remove_command", "Stop a service and forget it."),
     "get": (f"{_HERE}.settings:get_command", "Settings as they run now."),
     "reopen": (f"{_HERE}.deeds:reopen", "Open log files anew (logrotate)."),
     "top": (f"{_HERE}.top:command", "CPU and memory of every process, live."),

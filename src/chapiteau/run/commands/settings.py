@@ -1,7 +1,8 @@
 """`run set` and `run get`: settings of running services, changed and looked at."""
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -16,7 +17,9 @@ from chapiteau.run.commands.options import (
     usage,
 )
 
-__all__ = ["get_command", "set_command"]
+__all__ = ["add_command", "get_command", "remove_command", "set_command"]
+
+_SETTING: Final = re.compile(r"[a-z_]+(?:\.[\w-]+)*=")
 
 
 def _words(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -55,6 +58,41 @@ def set_command(
         name, dict(pairs), reset=(words or ("*",)) if reset else ()
     )
     tell_outcome(outcome, json_wanted=json_wanted)
+
+
+@click.command("add")
+@click.argument("name", metavar="NAME")
+@click.argument("words", nargs=-1, metavar="[SETTING=VALUE]... [-- COMMAND...]")
+@config_option
+@as_json
+def add_command(name: str, words: tuple[str, ...], config: str | None, json_wanted: bool) -> None:
+    """Add a service that is not in the file, and start it (autostart=false: not yet).
+
+    It lasts until `chapiteau reload` follows the file again, or `run rm`.
+
+    \b
+    chapiteau run add clock -- sh -c 'while :; do date; sleep 1; done'
+    chapiteau run add web2 processes=2 sockets='["web"]' app=shop:make
+    """
+    count = next((i for i, word in enumerate(words) if not _SETTING.match(word)), len(words))
+    settings = dict(map(_pair, words[:count]))
+    if command := list(words[count:]):
+        settings["command"] = command
+    outcome = Client.find(config).configure(name, settings, add=True)
+    tell_outcome(outcome, json_wanted=json_wanted)
+
+
+@click.command("rm")
+@click.argument("name", metavar="SERVICE", shell_complete=service_names)
+@config_option
+@as_json
+def remove_command(name: str, config: str | None, json_wanted: bool) -> None:
+    """Stop services and forget them, until `chapiteau reload` follows the file again.
+
+    \b
+    chapiteau run rm clock
+    """
+    tell_outcome(Client.find(config).configure(name, {}, remove=True), json_wanted=json_wanted)
 
 
 def _pair(word: str) -> tuple[str, Any]:

@@ -45,7 +45,8 @@ class Port(Protocol):
         """Change settings of services at run time: {"stop_timeout": "3s"}, true or an error.
 
         `reset` gives settings back to the file, "*" all of them. It lasts until the file is
-        followed again (`apply_config`); `status` and plans show it as drift.
+        followed again (`apply_config`); `status` and plans show it as drift. Among `settings`,
+        "+" adds a service of this name, and "-" removes it.
         """
         ...
 

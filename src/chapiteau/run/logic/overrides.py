@@ -11,9 +11,19 @@ from chapiteau.run.logic.config import read_spec
 from chapiteau.run.logic.spec import Service, Spec
 from chapiteau.run.logic.written.plain import plain_of
 
-__all__ = ["Overrides", "changed", "drift", "given_value", "value_at", "with_overrides"]
+__all__ = [
+    "ADDED",
+    "REMOVED",
+    "Overrides",
+    "changed",
+    "drift",
+    "given_value",
+    "value_at",
+    "with_overrides",
+]
 
 Overrides = Mapping[str, Mapping[str, Any]]  # service → dotted setting → plain value
+ADDED, REMOVED = "+", "-"  # among a service's overrides: it is not in the file; it shall not run
 _REPEATED = 200  # characters of a value that are shown
 
 
@@ -40,10 +50,15 @@ def with_overrides(base: Spec, overrides: Overrides) -> tuple[Spec | None, list[
     for name, service in base.service.items():
         if service.log is not None:  # whole: what equals a default must not become [log]'s value
             raw["service"][name]["log"] = asdict(service.log)
+    services = raw.setdefault("service", {})
     for owner, own in overrides.items():
-        table = raw.get("service", {}).get(owner)
+        if own.get(REMOVED):
+            services.pop(owner, None)
+        elif own.get(ADDED):
+            services.setdefault(owner, {})
+        table = services.get(owner)
         for dotted, value in own.items() if table is not None else ():
-            if problem := _put(table, dotted.split("."), value):
+            if dotted != ADDED and (problem := _put(table, dotted.split("."), value)):
                 return None, [Problem("", f"service.{owner}.{dotted}: {problem}", "")]
     return read_spec(raw, name=base.project.name)
 
@@ -94,6 +109,9 @@ def drift(base: Service | None, running: Service, own: Mapping[str, Any]) -> Ite
 
     Values of the environment are not shown.
     """
+    if own.get(ADDED):
+        yield "added at run time"
+        return
     for dotted in own:
         if dotted.partition(".")[0] == "env":
             yield f"{dotted} = … (set at run time)"

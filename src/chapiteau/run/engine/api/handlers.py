@@ -89,10 +89,12 @@ class Handlers:
         reset = body.get("reset", [])
         if not all(isinstance(one, str) for one in reset):
             raise UsageError("reset: must be a list of names of settings")
-        if not body.get("settings") and not reset:
+        settings = {k: v for k, v in body.get("settings", {}).items() if k not in "+-"}
+        settings |= {"+": True} if body.get("add") else {}
+        settings |= {"-": True} if body.get("remove") else {}
+        if not settings and not reset:
             raise UsageError("settings: say what to set, or what to reset")
-        name = request.parts["name"]
-        work = self._port.configure(name, body.get("settings", {}), reset, request.caller)
+        work = self._port.configure(request.parts["name"], settings, reset, request.caller)
         return await self._outcome(asyncio.ensure_future(work))
 
     async def config(self, request: Request) -> Answer:

@@ -80,6 +80,8 @@ SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "items": {"type": "string"},
         "description": "Settings that follow the file again; * is all.",
     },
+    "add": {"type": "boolean", "description": "There is no such service yet: add it."},
+    "remove": {"type": "boolean", "description": "Stop the service, and forget it."},
 }
 
 # What may be entered: POST /v1/services/{name}/input.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.run.engine.brain.applied import save_running_spec
 from chapiteau.run.engine.brain.apply import Following, outcome_of
 from chapiteau.run.logic.messages import Outcome
-from chapiteau.run.logic.overrides import changed, with_overrides
+from chapiteau.run.logic.overrides import ADDED, REMOVED, changed, with_overrides
 from chapiteau.run.logic.plan import make_plan
 from chapiteau.run.logic.selection import select
 
@@ -40,10 +40,16 @@ async def change_settings(
 
     Raises NotFoundError when no service is meant.
     """
-    names = select(pattern, list(supervisor.base.service))
-    overrides, back = supervisor.overrides, tuple(reset)
+    known, back = supervisor.spec.service, tuple(reset)
+    if given.get(ADDED) and pattern in {**known, **supervisor.own_services}:
+        return Outcome(ok=False, error=f"there is a service {pattern!r} already", exit_code=4)
+    names = (pattern,) if given.get(ADDED) else tuple(select(pattern, list(known)))
+    overrides = supervisor.overrides
     for name in names:
-        overrides = changed(overrides, name, given, back)
+        if given.get(REMOVED) and name not in supervisor.base.service:
+            overrides = changed(overrides, name, {}, ("*",))  # it was added at run time
+        else:
+            overrides = changed(overrides, name, given, back)
     spec, problems = with_overrides(supervisor.base, overrides)
     if spec is None or problems:
         error = "\n".join(str(p) for p in problems)
@@ -58,7 +64,8 @@ async def change_settings(
     save_running_spec(supervisor.run_dir, supervisor.base, overrides)
     if "processes" in given:
         await _rescale(supervisor, names)
-    what = ", ".join([*given, *(f"{name} given back" for name in back)])
+    words = {ADDED: "added", REMOVED: "removed"}
+    what = ", ".join([*(words.get(k, k) for k in given), *(f"{k} given back" for k in back)])
     for name in names:
         supervisor.ground.say("service.set", what, service=name, who=who,
                               data={"settings": list(given), "reset": list(back)})  # fmt: skip
