@@ -20,7 +20,7 @@ from tests.support import as_root, wait_for, wait_for_async
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.needs_root,
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(180),
     as_root,
     pytest.mark.skipif(not shutil.which("ip"), reason="needs iproute2"),
 ]
@@ -124,6 +124,13 @@ class Country:
         )
         return found
 
+    def deafen(self, name: str) -> None:
+        """What the server sends to the hub is lost; what the hub sends arrives."""
+        ip("-n", self.space(name), "route", "add", "blackhole", f"{NET}.1/32")
+
+    def undeafen(self, name: str) -> None:
+        ip("-n", self.space(name), "route", "del", "blackhole", f"{NET}.1/32")
+
     def destroy(self) -> None:
         for name in self.servers:
             subprocess.run(
@@ -221,6 +228,9 @@ async def test_three_servers_on_one_page(country: Country) -> None:
 
         await wait_for_async(three_each, deadline=20, what="scaled everywhere")
 
+        # The servers' own events name the person who clicked.
+        assert "(dash:local)" in country.on("a", "events", "--json")
+
         # A worker dies on b: seen, and the reason is told.
         victim = (await page.web("b"))["processes"][0]["pid"]
         os.kill(victim, signal.SIGKILL)
@@ -233,7 +243,10 @@ async def test_three_servers_on_one_page(country: Country) -> None:
 
         # The cable of c is pulled: its values stay, it is away, not down.
         country.cut("c")
+        country.deafen("b")  # … and b can hear, but not speak
         await wait_for_async(lambda: page.away("c"), deadline=25, what="c is away")
+        await wait_for_async(lambda: page.away("b"), deadline=25, what="b is away")
+        assert len((await page.web("b"))["processes"]) == 3
         assert (await page.web("c"))["ready"] == 3
         assert not await page.away("a")
         killed = json.loads(country.on("c", "status", "--json"))
@@ -251,15 +264,23 @@ async def test_three_servers_on_one_page(country: Country) -> None:
             what="c restarts its worker alone",
         )
 
-        # Back again: what happened meanwhile is told.
+        # What is wanted of a server that is away waits for it.
+        country.at_hub("hub", "want", "web", "--on", "server-c", "--processes", "4")
+
+        # Back again: what happened meanwhile is told, what was wanted is done.
         country.mend("c")
+        country.undeafen("b")
 
         async def back() -> bool:
             return not await page.away("c") and pid not in [
                 p["pid"] for p in (await page.web("c"))["processes"]
             ]
 
+        async def heard() -> bool:
+            return not await page.away("b") and (await page.web("c"))["ready"] == 4
+
         await wait_for_async(back, deadline=40, what="c is back with its news")
+        await wait_for_async(heard, deadline=40, what="b is back, c follows")
 
         # The hub itself is killed: the servers go on, and find the next one.
         assert country.hub is not None
