@@ -60,6 +60,8 @@ def test_a_run_is_judged_stored_and_reported(url: str, tmp_path: Path) -> None:
         (["--rate", "5/s", "--users", "3"], 2, "can't be given together"),
         (["--rate", "fast"], 2, "is not a rate"),
         (["--shape", "up 10s"], 2, "is not"),
+        (["--rate", "2000000"], 2, "above the ceiling of 20000/s"),
+        (["--shape", "1/s 5h"], 2, "longer than 4h"),
         (["--scenarios", "x", "--rate", "1"], 2, "no scenario 'x'"),
     ],
 )

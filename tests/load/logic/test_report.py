@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.histogram import Histogram
+from chapiteau.load.engine.compat.judging import count
 from chapiteau.load.logic.judging import cut_short, run_verdict
 from chapiteau.load.logic.objective import judge, parse_objectives
 from chapiteau.load.logic.report import rendered
@@ -69,6 +70,14 @@ def test_a_service_that_nobody_answers_for_keeps_no_time_limit(objective: str) -
     assert (finding["met"], finding["value"], finding["shown"]) == (False, None, "no data")
     for form in ("html", "md", "junit"):
         assert "✓" not in rendered(found, form)
+
+
+def test_what_a_generator_in_any_language_timed_is_an_answer_without_a_status() -> None:
+    tally, totals = Tally(), Totals()
+    count(tally, "job", 0.01, 1.0)
+    totals.add(tally.flush())
+
+    assert made(totals, "p99 < 1s")["verdict"]["word"] == "met"
 
 
 def test_an_axis_says_nothing_twice() -> None:

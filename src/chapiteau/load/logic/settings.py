@@ -11,6 +11,7 @@ from typing import Final, Literal
 from chapiteau.core.errors import UsageError
 from chapiteau.core.fields import Duration, Rate, setting
 from chapiteau.core.problems import Problem
+from chapiteau.core.units import format_duration
 from chapiteau.load.logic.arrivals import Arrivals
 from chapiteau.load.logic.cluster.places import parse_place
 from chapiteau.load.logic.export.observer import parse_observer
@@ -99,6 +100,8 @@ class LoadTest:
     first_byte_timeout: Duration = setting("0s", help="Time until an answer begins; 0 as above.")
     drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
     headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
+    ceiling: Rate = setting("20000/s", help="No load above this rate: a slip of the finger.")
+    longest: Duration = setting("4h", help="No test longer than this.")
     allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")
     http2: bool = setting(False, help="HTTP/2: by ALPN under TLS, else by prior knowledge.")
     streams: int = setting(100, help="Requests at once on a connection of HTTP/2.", low=1)
@@ -136,6 +139,24 @@ class LoadTest:
         yield from _refused("export", parse_target, self.export)
         yield from _refused("notify", parse_observer, self.notify)
         yield from _refused("shape", lambda _: shape_of(self), (self.shape,))
+        yield from _too_much(self)
+
+
+def _too_much(test: LoadTest) -> Iterator[Problem]:
+    """What goes beyond the ceilings; nothing when the shape itself is no shape."""
+    try:
+        shape, is_open = shape_of(test)
+    except UsageError:
+        return
+    rate = max((max(s.first, s.last) for s in shape.stages), default=0.0) if is_open else 0.0
+    rate = max(rate, test.max_rate or 0.0)
+    if rate > test.ceiling:
+        what = f"{rate:g}/s is above the ceiling of {test.ceiling:g}/s"
+        yield Problem("rate", what, f"if you mean it: --ceiling {rate:g}/s")
+    if test.iterations is None and shape.seconds > test.longest:
+        what = f"{format_duration(shape.seconds)} is longer than {format_duration(test.longest)}"
+        hint = f"if you mean it: --longest {format_duration(shape.seconds)}"
+        yield Problem("duration", what, hint)
 
 
 def _refused(

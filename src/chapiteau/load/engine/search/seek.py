@@ -138,7 +138,7 @@ class _Seeker:
             budget=test.budget,
             hold=min(_HOLD[test.confidence], max(10.0, test.budget * 0.4)),
             rough=min(6.0, max(3.0, test.budget / 30)),
-            max_rate=test.max_rate or math.inf,
+            max_rate=test.max_rate or test.ceiling,
         )
         steps = search(plan)
         try:
