@@ -35,8 +35,17 @@ class Thing(msgspec.Struct):
     more: dict[str, Inner] = {}
 
 
+_MADE: dict[str, Client] = {}  # one application per lane: nothing in it changes
+
+
 @pytest.fixture
-def client(build: Build) -> Client:
+def client(build: Build, lane: str) -> Client:
+    if lane not in _MADE:
+        _MADE[lane] = make(build)
+    return _MADE[lane]
+
+
+def make(build: Build) -> Client:
     things = Service("things", "/things", consumes=[JSON, MSGPACK, CBOR, FORM])
 
     @things.post()

@@ -125,8 +125,17 @@ def test_a_client_that_wants_no_body_gets_none(build: Build, notes: Service) -> 
 DATA = bytes(range(256)) * 4
 
 
+_FILES: dict[str, Client] = {}
+
+
 @pytest.fixture
-def files(build: Build, tmp_path: Path) -> Client:
+def files(build: Build, lane: str, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    if lane not in _FILES:
+        _FILES[lane] = make_files(build, tmp_path_factory.mktemp("files"))
+    return _FILES[lane]
+
+
+def make_files(build: Build, tmp_path: Path) -> Client:
     folder = tmp_path / "files"
     folder.mkdir()
     (folder / "a.bin").write_bytes(DATA)
