@@ -56,6 +56,24 @@ def test_every_way_to_smuggle_is_refused_and_the_connection_closed(site: Site) -
     assert worker.poll() is None
 
 
+def test_the_table_names_files_that_are_there() -> None:
+    text = CORPUS[0].with_name("README.md").read_text()
+    rows = [line.split("|")[1] for line in text.splitlines() if "CVE-" in line]
+    named = {name.strip() for row in rows for name in row.split(",")}
+    assert len(rows) > 15
+    assert named <= {path.stem for path in CORPUS}
+
+
+def test_a_body_where_none_is_usual_is_no_second_request(site: Site) -> None:
+    """What a GET brings along is read and thrown away (client-side desync, "CL.0")."""
+    site.start()
+    inner = b"GET /environ HTTP/1.1\r\nHost: x\r\n\r\n"
+    wire = site.connect()
+    wire.send(b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(inner) + inner)
+    assert wire.answer()[2].isdigit()
+    assert wire.ask("/echo")[2] == b""  # the next answer is the next question's
+
+
 def cases() -> Iterator[tuple[Path, bytes]]:
     assert len(CORPUS) > 40
     for path in CORPUS:
