@@ -1,6 +1,6 @@
 """The commands that programs call a hundred times an hour, without a library's price.
 
-click costs 45 ms before it knows what was asked (docs/decisions/0041). What is understood here
+click costs 45 ms before it knows what was asked (docs/decisions/0050). What is understood here
 completely is done at once; anything else, and every mistake, is click's to answer.
 """
 
