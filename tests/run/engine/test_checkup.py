@@ -30,6 +30,9 @@ def test_missing_programs_folders_users_files_and_secrets_are_told(tmp_path: Pat
         "user": 'command = "sh"\nuser = "nosuchuser"',
         "file": 'command = "sh"\nenv_files = ["nosuch.env"]',
         "secret": 'command = "sh"\nenv = {A = {file = "nosuch"}}',
+        "venv": 'command = "sh"\nvirtualenv = "nowhere"',
+        "hook": 'command = "sh"\nhooks.before_start = "nosuchprogram x"',
+        "watch": 'command = "sh"\nwatch.paths = ["nowhere"]',
     }
     text = "".join(f"[service.{name}]\n{body}\n" for name, body in services.items())
     told = bad(findings(tmp_path, text))

@@ -284,6 +284,7 @@ def test_scale_up_and_down_keeps_the_others(project: New) -> None:
     assert p.client.command("scale", "web", processes=5).ok
     assert p.pids("web")[:2] == before
     assert len(p.pids("web")) == 5
+    assert p.client.command("scale", "web", processes=10_001).exit_code == 2
     assert p.client.command("scale", "web", by=-4).ok
     assert p.pids("web") == before[:1]
 

@@ -25,6 +25,7 @@ from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.engine.spawner import account_of, ids_of, look_up, read_env_file
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.environment import merge_environment
+from chapiteau.run.logic.rules.hooks import hook_at, words_of
 from chapiteau.run.logic.spec import Service, Socket
 
 __all__ = ["Finding", "look_at_machine", "look_at_project"]
@@ -131,12 +132,30 @@ def _service_check(name: str, service: Service, config: Config) -> Callable[[], 
         cwd = (folder / service.cwd).absolute()
         if not cwd.is_dir():
             raise SpawnError(f"the working directory {cwd} does not exist")
+        _look_beside(service, folder, cwd, env.get("PATH", os.defpath))
         if service.command and not service.shell:
             words = service.command.split() if isinstance(service.command, str) else service.command
             if "${" not in words[0]:
                 look_up(name, words[0].strip("'\""), env.get("PATH", os.defpath), cwd)
 
     return look
+
+
+def _look_beside(service: Service, folder: Path, cwd: Path, path: str) -> None:
+    """What its settings name beside its command: a virtualenv, hooks, folders to watch."""
+    python = folder / service.virtualenv / "bin" / "python"
+    if service.virtualenv and "${" not in service.virtualenv and not python.exists():
+        raise SpawnError(
+            f"the virtualenv has no {python}", hint=f"python3 -m venv {python.parents[1]}"
+        )
+    for point in service.hooks:
+        hook = hook_at(service, point)
+        words = words_of(hook) if hook is not None else []
+        if words and "${" not in words[0]:
+            look_up(f"hooks.{point}", words[0], path, cwd)
+    for watched in service.watch.paths if service.watch is not None else ():
+        if not (cwd / watched).exists():
+            raise SpawnError(f"watch.paths: {cwd / watched} does not exist")
 
 
 def _catch(what: str, look: Callable[[], object]) -> Finding:

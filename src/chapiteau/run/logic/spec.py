@@ -5,11 +5,12 @@ Each setting is declared once, here: parser, reference page and JSON Schema are 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from chapiteau.core.fields import Duration, Size, setting
 
 __all__ = [
+    "MOST_PROCESSES",
     "Check",
     "Hook",
     "Limits",
@@ -24,6 +25,8 @@ __all__ = [
     "Spec",
     "Watch",
 ]
+
+MOST_PROCESSES: Final = 10_000  # of one service: a zero too many must not take the machine down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +152,7 @@ class Scaling:
     """[service.NAME.scaling] — change the number of processes with the load."""
 
     min: int = setting(1, help="Never fewer processes.", low=1)
-    max: int = setting(4, help="Never more processes.", low=1)
+    max: int = setting(4, help="Never more processes.", low=1, high=MOST_PROCESSES)
     metric: Literal["cpu", "queue"] = setting(
         "cpu", help="CPU per process in %, or connections waiting in the held socket."
     )
@@ -212,7 +215,7 @@ class Service:
     )
     threads: int = setting(4, help="(app) Threads per process.", low=1)
     shell: bool = setting(False, help="Give the command to /bin/sh -c.")
-    processes: int = setting(1, help="How many copies to keep.", low=0)
+    processes: int = setting(1, help="How many copies to keep.", low=0, high=MOST_PROCESSES)
     sockets: tuple[str, ...] = setting((), help="Sockets handed over, as systemd does.")
     stdin: Literal["null", "pipe", "tty"] = setting(
         "null",

@@ -53,8 +53,7 @@ async def change_settings(
     spec, problems = with_overrides(supervisor.base, overrides)
     if spec is None or problems:
         error = "\n".join(str(p) for p in problems)
-        hint = next((p.hint for p in problems if p.hint), "nothing was changed")
-        return Outcome(ok=False, error=error, hint=hint, exit_code=2)
+        return Outcome(ok=False, error=error, hint="nothing was changed", exit_code=2)
     plan = make_plan(supervisor.spec, spec)
     following = Following(supervisor, supervisor.spec, spec)
     outcome = await outcome_of(following, plan)

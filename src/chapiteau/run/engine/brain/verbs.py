@@ -8,6 +8,7 @@ from chapiteau.run.engine.ground import Ground
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logic.spec import MOST_PROCESSES
 from chapiteau.run.logic.states import Event
 
 __all__ = ["DEEDS", "Deed", "together"]
@@ -25,6 +26,9 @@ async def _scale(ground: Ground, runner: Runner, options: Mapping[str, Any]) -> 
     wanted = runner.wanted + int(options.get("by", 0)) if count is None else int(count)
     if wanted < 0:
         return Outcome(ok=False, error=f"{runner.name}: fewer than 0 processes", exit_code=2)
+    if wanted > MOST_PROCESSES:
+        error = f"{runner.name}: {wanted} processes are more than {MOST_PROCESSES}"
+        return Outcome(ok=False, error=error, exit_code=2)
     if runner.spec.one_shot and wanted > 1:
         return Outcome(
             ok=False, error=f"{runner.name} is a one-shot: it has one process", exit_code=4
