@@ -226,6 +226,19 @@ def test_what_can_not_begin_is_told_before_it_is_sent_away(tmp_path: Path) -> No
     assert "boom" in done.stderr
 
 
+def test_the_dashboard_is_named_where_one_runs(url: str, tmp_path: Path) -> None:
+    none = load(tmp_path, "run", url, "-d", "1", "--web")
+    (tmp_path / ".chapiteau").mkdir(exist_ok=True)
+    (tmp_path / ".chapiteau" / "dash.json").write_text(
+        '{"url": "http://127.0.0.1:8800/#key", "base": "http://127.0.0.1:8800"}'
+    )
+    told = load(tmp_path, "run", url, "-d", "1", "--users", "1", "--web", "-q")
+
+    assert (none.returncode, told.returncode) == (5, 0)
+    assert "live at http://127.0.0.1:8800/load" in told.stderr
+    assert "key" not in told.stderr
+
+
 def test_load_processes_end_with_a_killed_parent(url: str, tmp_path: Path) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "chapiteau", "load", "run", url, "-d", "60", "-q"], cwd=tmp_path

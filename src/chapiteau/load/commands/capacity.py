@@ -17,15 +17,17 @@ __all__ = ["capacity"]
 @click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
 @click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
+@click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
-def capacity(
+def capacity(  # noqa: PLR0913 — flags
     *,
     target: str,
     report: str | None,
     as_json: bool,
     no_store: bool,
     detach: bool,
+    web: bool,
     quiet: bool,
     config: str | None,
     **options: Any,
@@ -38,7 +40,7 @@ def capacity(
     import asyncio
     import contextlib
 
-    from chapiteau.load.commands.showing import ProgressLine, deliver, warn
+    from chapiteau.load.commands.showing import ProgressLine, deliver, tell_page, warn
     from chapiteau.load.commands.stored import against_baseline, stored_result
     from chapiteau.load.engine.conduct import Watch
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
@@ -53,6 +55,8 @@ def capacity(
     job = find_job(target, given(options), project, ("chapiteau", *masked(sys.argv[1:])))
     warn(job.problems)
     folder = run_folder(project)
+    if web:
+        tell_page(folder)
     if detach:
         from chapiteau.load.commands.detached import send_away
 

@@ -18,6 +18,7 @@ __all__ = ["run"]
 @click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
 @click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
+@click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
 def run(  # noqa: PLR0913 — flags
@@ -28,6 +29,7 @@ def run(  # noqa: PLR0913 — flags
     dry_run: bool,
     no_store: bool,
     detach: bool,
+    web: bool,
     quiet: bool,
     config: str | None,
     **options: Any,
@@ -40,7 +42,7 @@ def run(  # noqa: PLR0913 — flags
     import asyncio
     import contextlib
 
-    from chapiteau.load.commands.showing import ProgressLine, deliver, warn
+    from chapiteau.load.commands.showing import ProgressLine, deliver, tell_page, warn
     from chapiteau.load.commands.stored import against_baseline, stored_result
     from chapiteau.load.engine.conduct import Watch, conduct
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
@@ -58,6 +60,8 @@ def run(  # noqa: PLR0913 — flags
         _show_plan(job.target, outline(job), shape.outline("/s" if is_open else " users"))
         return 0
     folder = run_folder(project)
+    if web:
+        tell_page(folder)
     if detach:
         from chapiteau.load.commands.detached import send_away
 

@@ -1,5 +1,6 @@
 """Progress while a test runs, and where its result goes afterwards."""
 
+import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import click
 
+from chapiteau.core.errors import UnreachableError
 from chapiteau.core.problems import Problem
 from chapiteau.load.engine.store import mark_done, store
 from chapiteau.load.logic.comparing import comparison_text
@@ -14,7 +16,7 @@ from chapiteau.load.logic.report.html import as_html
 from chapiteau.load.logic.report.text import as_text, progress
 from chapiteau.plumbing.console import colour_wanted, print_json
 
-__all__ = ["ProgressLine", "deliver", "print_result", "warn"]
+__all__ = ["ProgressLine", "deliver", "print_result", "tell_page", "warn"]
 
 
 class ProgressLine:
@@ -51,6 +53,19 @@ class ProgressLine:
         if self._open:
             sys.stderr.write("\r\x1b[K")
             self._open = False
+
+
+def tell_page(folder: Path) -> None:
+    """Say where the dashboard shows running tests. Raises UnreachableError when none runs."""
+    try:
+        told = json.loads((folder / "dash.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UnreachableError(
+            "no dashboard runs for this folder, so nobody could look",
+            hint="start one: chapiteau dash serve, or set [dash] enable = true",
+        ) from None
+    # Without the key that logs in: what is printed here ends up in logs.
+    click.echo(f"live at {told['base']}/load (to log in: chapiteau dash url)", err=True)
 
 
 def warn(problems: Iterable[Problem], *, most: int = 10) -> None:
