@@ -231,7 +231,6 @@ class Crowd:
         while True:
             scenario = single or self._pick()
             tally.lag.append(int(late * 1_000_000) if late else 0)
-            tally.started += 1
             if lane.begin(late):
                 session.undress()
             good, counted = False, True
@@ -246,7 +245,6 @@ class Crowd:
                 counted = self._met(exc)
             finally:
                 if counted:
-                    tally.ended += 1
                     tally.iterations[scenario.name][not good] += 1
             if not user.looping or self.used_up or (self._left is not None and not self.more()):
                 return
@@ -302,6 +300,7 @@ class Crowd:
                 # The service may refuse a login under load: that is a failed session.
                 self._crashed(exc)
                 self._tally.iterations[f"{when} of a user"][1] += 1
+                self._tally.ended -= 1  # no session was
                 return False
         return True
 

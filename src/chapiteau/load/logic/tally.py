@@ -181,8 +181,9 @@ class Tally:
         frame: Frame = {
             "rows": rows,
             "lag": histogram_text(_histogram(lag)),
-            "started": self.started,
-            "ended": self.ended,
+            # One lag for each session that has begun, one of a pair for each that has ended.
+            "started": self.started + len(lag),
+            "ended": self.ended + sum(map(sum, self.iterations.values())),
             "dropped": self.dropped,
             "retried": self.retried,
             "iterations": dict(self.iterations),
@@ -192,7 +193,7 @@ class Tally:
             "metrics": {name: _metric(metric) for name, metric in self._metrics.items()},
         }
         self.iterations.clear()
-        self.checks = {}
+        self.checks.clear()
         self._crashes.clear()
         self._samples = {}
         for metric in self._metrics.values():

@@ -793,7 +793,7 @@ cdef class Lane:
     """As plain Lane."""
 
     cdef public object hand, loop, now, tally, headers, jar
-    cdef public dict plain
+    cdef public dict plain, checks
     cdef public double lag
     cdef public int64_t sent, iteration
     cdef public bint dressed
@@ -806,6 +806,7 @@ cdef class Lane:
         self.now = client.now
         self.tally = client.tally
         self.plain = client.plain
+        self.checks = client.tally.checks
         self.headers = {}
         self.jar = CookieJar()
 
@@ -815,6 +816,18 @@ cdef class Lane:
         self.lag = lag
         self.sent = 0
         return self.dressed or bool(self.jar.kept)
+
+    def check(self, good, label):
+        """Count whether something holds, without ending the session; gives it back as a bool."""
+        cdef PyObject *pair = PyDict_GetItemWithError(self.checks, label)
+        cdef bint held = bool(good)
+        if pair == NULL:
+            self.checks[label] = [int(held), int(not held)]
+        elif held:
+            (<list><object>pair)[0] += 1
+        else:
+            (<list><object>pair)[1] += 1
+        return held
 
     def request(self, str method, str url, options):
         """Send a request and count what comes of it."""

@@ -50,8 +50,8 @@ class Lane:
     """What a session's requests look at each time."""
 
     __slots__ = (
-        "dressed", "hand", "headers", "iteration", "jar", "lag", "loop", "now", "plain", "sent",
-        "tally",
+        "checks", "dressed", "hand", "headers", "iteration", "jar", "lag", "loop", "now", "plain",
+        "sent", "tally",
     )  # fmt: skip
 
     def __init__(self, hand: Hand, client: "Client") -> None:
@@ -59,6 +59,7 @@ class Lane:
         self.loop = client.loop
         self.now = client.now
         self.tally = client.tally
+        self.checks = client.tally.checks
         self.plain: Mapping[str, Mapping[str, Prepared]] = client.plain
         self.headers: dict[str, str] = {}
         self.jar = CookieJar()
@@ -66,6 +67,15 @@ class Lane:
         self.sent = 0  # requests since it began
         self.iteration = 0  # sessions so far
         self.dressed = False  # sessions start with cookies
+
+    def check(self, good: object, label: str) -> bool:
+        """Count whether something holds, without ending the session; gives it back as a bool."""
+        good = bool(good)
+        pair = self.checks.get(label)
+        if pair is None:
+            pair = self.checks[label] = [0, 0]
+        pair[not good] += 1
+        return good
 
     def begin(self, lag: float) -> bool:
         """A session begins, this many seconds late; true when the jar must be put in order."""
