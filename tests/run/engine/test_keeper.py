@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -190,6 +191,23 @@ def test_it_upgrades_itself_and_stays_the_parent(keeper: Keeper) -> None:
     assert keeper.ask("hello")["pid"] == keeper.process.pid
     os.kill(pid, signal.SIGTERM)
     assert keeper.exit_of("a")["signal"] == signal.SIGTERM
+
+
+def test_no_memory_left_does_not_end_it(keeper: Keeper) -> None:
+    pid = keeper.spawn("a", "/bin/sleep", "60")["pid"]
+    before = resource.prlimit(keeper.process.pid, resource.RLIMIT_AS)
+    resource.prlimit(keeper.process.pid, resource.RLIMIT_AS, (1 << 20, before[1]))
+    keeper.number += 1
+    keeper.channel.send(json.dumps({"op": "fetch", "name": "x", "id": keeper.number}).encode())
+    sent = os.times().elapsed
+    wait_for(lambda: os.times().elapsed - sent > 0.3)
+    resource.prlimit(keeper.process.pid, resource.RLIMIT_AS, before)
+    while (message := keeper.receive()).get("re") != keeper.number:
+        keeper.news.append(message)
+    assert message["ok"] is False
+    assert alive(pid)
+    assert keeper.spawn("b", "/bin/sleep", "60")["pid"]
+    keeper.end()
 
 
 def test_sigterm_becomes_a_question_to_the_brain(keeper: Keeper) -> None:

@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 __all__ = ["Supervisor"]
 
 
-
 class Supervisor:
     """Made by the brain; `begin` attaches to the keeper and starts what is wanted."""
 

@@ -87,8 +87,9 @@ class Keeper:
             try:
                 for fd, what in self._poll.poll(self._patience()):
                     self._handle(fd, what)
-            except OSError as exc:
-                say(f"poll: {exc}")
+            except (OSError, MemoryError) as exc:  # what was not read is there at the next turn
+                say(f"poll: {exc!r}")
+                time.sleep(0.02)
             self._look_after_brain()
         self.children.kill_all()
         self._wait_for_brain()
