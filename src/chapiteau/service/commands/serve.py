@@ -43,7 +43,9 @@ _SECONDS = click.FloatRange(0, min_open=True)
 @_limit("--max-body", "64MiB", str, "Longest body; the application may allow less.")
 @_limit("--max-connections", 1000, click.IntRange(1), "Most connections at the same time.")
 @_limit("--keep-alive", 75.0, _SECONDS, "Seconds until an idle connection is closed.")
-@_limit("--read-timeout", 20.0, _SECONDS, "Seconds in which a head, and then a body, must come.")
+@_limit(
+    "--read-timeout", 20.0, _SECONDS, "Seconds for a head, and for a body (and 1 more per 16 KiB)."
+)
 @_limit("--write-timeout", 30.0, _SECONDS, "Seconds in which a client must take an answer.")
 def serve(app: str, **given: Any) -> None:
     """Serve a WSGI application with one process.

@@ -12,6 +12,7 @@ from chapiteau.service.logic.wire.http1 import Chunks, Head, HeadParser
 __all__ = ["Connection", "Incoming"]
 
 _READ: Final = 64 * 1024
+_SLOWEST: Final = 16 * 1024  # bytes a second, below which a body takes too long
 _IN_MEMORY: Final = 1 << 20  # a longer body waits in a temporary file
 
 
@@ -59,6 +60,12 @@ class Connection:
 
     def __repr__(self) -> str:
         return f"<Connection {self.fd} {self.waiting}{' busy' if self.busy else ''}>"
+
+    @property
+    def grace(self) -> float:
+        """Seconds that a body may take longer, for what has come of it: a large one over a slow
+        line is welcome, one that trickles is not."""
+        return self._total / _SLOWEST if self.waiting == "body" else 0.0
 
     # ── in ───────────────────────────────────────────────────────────────────────────────────
     def receive(self) -> bool:

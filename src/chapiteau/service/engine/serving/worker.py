@@ -306,7 +306,7 @@ class Worker:
                 self._close(conn)
             elif age > options.keep_alive:
                 self._close(conn)
-        elif conn.waiting in ("head", "body") and age > options.read_timeout:
+        elif conn.waiting in ("head", "body") and age > options.read_timeout + conn.grace:
             conn.write(refusal(408, "the request did not come in time", self._dates))
             conn.half_close()
             conn.since = now
