@@ -145,3 +145,33 @@ def test_the_end_of_who_started_it_is_the_end_of_all(project: New, tmp_path: obj
     owner.kill()
     owner.wait()
     wait_for(lambda: not alive(p.keeper) and not alive(pid))
+
+
+def test_a_process_may_ask_for_more_time_to_end(project: New) -> None:
+    """EXTEND_TIMEOUT_USEC while it ends: without it, it would be killed after 0.3 s."""
+    p = project("""
+        [service.web]
+        command = "python3 slow.py"
+        stop_timeout = "300ms"
+        ready.notify = true
+    """)
+    p.file("slow.py", """
+        import os, signal, socket, time
+        out = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        out.connect(os.environ["NOTIFY_SOCKET"])
+
+        def end(*_):
+            out.send(b"EXTEND_TIMEOUT_USEC=8000000")
+            time.sleep(0.8)
+            open("saved", "w").close()
+            os._exit(0)
+
+        signal.signal(signal.SIGTERM, end)
+        out.send(b"READY=1")
+        time.sleep(600)
+    """)  # fmt: skip
+    p.up()
+    p.until("web", "running")
+    assert p.client.command("stop", "web").ok
+    assert (p.folder / "saved").exists()
+    assert not p.events("process.killed")
