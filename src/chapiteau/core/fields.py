@@ -209,8 +209,12 @@ class _Reader:
     def union(self, kinds: tuple[Any, ...], raw: object, path: Path, meta: Any) -> Any:
         if raw is None and type(None) in kinds:
             return None
+        if kinds[0] is str and type(raw) is str:
+            return raw
         kept = self.found
         tries: list[list[tuple[Path, Problem]]] = []
+        if kinds[0] is str and type(raw) is list:  # a list is surely not the string
+            kinds = (*kinds[1:], str)
         for kind in (k for k in kinds if k is not type(None)):
             self.found = []
             try:
@@ -242,6 +246,8 @@ class _Reader:
     def sequence(self, kind: Any, raw: object, path: Path) -> Any:
         if not isinstance(raw, list | tuple):
             raise self.bad(path, f"must be a list, not {_kind(raw)}")
+        if kind is str and all(type(item) is str for item in raw):
+            return tuple(raw)
         made = []
         for i, item in enumerate(raw):
             try:
