@@ -230,7 +230,7 @@ def test_the_dashboard_is_named_where_one_runs(url: str, tmp_path: Path) -> None
     none = load(tmp_path, "run", url, "-d", "1", "--web")
     (tmp_path / ".chapiteau").mkdir(exist_ok=True)
     (tmp_path / ".chapiteau" / "dash.json").write_text(
-        '{"url": "http://127.0.0.1:8800/#key", "base": "http://127.0.0.1:8800"}'
+        '{"url": "http://127.0.0.1:8800/#key", "base": "http://127.0.0.1:8800/"}'
     )
     told = load(tmp_path, "run", url, "-d", "1", "--users", "1", "--web", "-q")
 

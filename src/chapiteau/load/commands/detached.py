@@ -15,7 +15,7 @@ _config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its 
 def send_away(folder: Path, *, keep: bool) -> int:
     """Run this very command in the background; 0 as soon as the load has begun."""
     from chapiteau.core.errors import UsageError
-    from chapiteau.load.engine.background import start
+    from chapiteau.load.client import start
     from chapiteau.plumbing.clock import SystemClock
 
     if not keep:
@@ -58,9 +58,8 @@ def attach(*, run: str, as_json: bool, config: str | None) -> int:
 
     The exit code is the test's own (see `load run`); 130 after Ctrl-C.
     """
-    from chapiteau.load.client import live, result
+    from chapiteau.load.client import follow, live, result
     from chapiteau.load.commands.showing import ProgressLine, print_result
-    from chapiteau.load.engine.background import follow
     from chapiteau.plumbing.clock import SystemClock
 
     folder = _folder(config)
@@ -98,9 +97,8 @@ def _shown(state: Mapping[str, Any], line: Any, *, as_json: bool) -> None:
 def stop(*, run: str, config: str | None) -> int:
     """End a running test; it still judges and stores what it has."""
     from chapiteau.core.errors import NotFoundError
-    from chapiteau.load.client import live
+    from chapiteau.load.client import follow, live
     from chapiteau.load.client import stop as end
-    from chapiteau.load.engine.background import follow
     from chapiteau.plumbing.clock import SystemClock
 
     folder = _folder(config)

@@ -65,7 +65,7 @@ def tell_page(folder: Path) -> None:
             hint="start one: chapiteau dash serve, or set [dash] enable = true",
         ) from None
     # Without the key that logs in: what is printed here ends up in logs.
-    click.echo(f"live at {told['base']}/load (to log in: chapiteau dash url)", err=True)
+    click.echo(f"live at {told['base'].rstrip('/')}/load (to log in: chapiteau dash url)", err=True)
 
 
 def warn(problems: Iterable[Problem], *, most: int = 10) -> None:

@@ -25,7 +25,14 @@ from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.judging import cut_short, host_lost, run_verdict
-from chapiteau.load.logic.objective import Finding, judge, parse_objectives, watched, with_errors
+from chapiteau.load.logic.objective import (
+    Finding,
+    Objective,
+    judge,
+    parse_objectives,
+    watched,
+    with_errors,
+)
 from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.settings import LoadTest, shape_of
@@ -176,15 +183,18 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
     made["soundness"]["notes"] += exports.problems
-    failed = totals.bad / totals.requests if totals.requests else 0.0
-    silent = len(with_errors(objectives)) > len(objectives)
-    if verdict["word"] == "met" and failed > 0.01 and silent:
-        made["soundness"]["notes"].append(
-            f"{failed:.1%} of the requests failed, and no objective is about errors"
-        )
+    made["soundness"]["notes"] += _unjudged(objectives, verdict["word"], totals)
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
     return made
+
+
+def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
+    """A note on failures that no objective is about, though the verdict is "met"."""
+    failed = totals.bad / totals.requests if totals.requests else 0.0
+    if word != "met" or failed <= 0.01 or len(with_errors(objectives)) == len(objectives):
+        return []
+    return [f"{failed:.1%} of the requests failed, and no objective is about errors"]
 
 
 def exports_of(job: Job, started: float) -> Exports:
