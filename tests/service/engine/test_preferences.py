@@ -203,6 +203,7 @@ def test_versions_of_a_file(files: Client) -> None:
     assert get(Range="bytes=0-0", If_Range="Wed, 25 Nov 1999 10:00:00 GMT").status == 200
     head = files.head("/files/a.bin")
     assert (head.status, head.body, head.headers["content-length"]) == (200, b"", "1024")
+    assert files.head("/files/a.bin", headers={"Range": "bytes=0-0"}).status == 200
     empty = files.get("/files/empty.txt?save=true")
     assert (empty.status, empty.body, empty.headers["content-type"]) == (200, b"", "text/plain")
     assert "filename*=UTF-8''empty.txt" in empty.headers["content-disposition"]

@@ -96,6 +96,8 @@ class File:
     @staticmethod
     def _span(environ: dict[str, Any], size: int, tag: str, modified: datetime) -> Span | None:
         given = environ.get("HTTP_RANGE")
+        if environ["REQUEST_METHOD"] != "GET":  # RFC 9110 §14.2: ranges are for GET alone
+            return None
         if given is None or not range_holds(environ.get("HTTP_IF_RANGE"), tag, modified):
             return None
         span = asked_range(given, size)
