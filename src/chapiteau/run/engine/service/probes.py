@@ -11,9 +11,11 @@ from urllib.parse import urlsplit
 
 from chapiteau.run.logic.spec import Check
 
-__all__ = ["ProbeContext", "probe"]
+__all__ = ["AWAY", "ProbeContext", "probe"]
 
 _AT_ONCE: Final = 32
+_LATE: Final = 1.0  # seconds: a limit that rings so late says that we were halted or starved
+AWAY: Final = "nobody listened for the answer"
 _gate: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
 
@@ -27,20 +29,27 @@ class ProbeContext:
 
 
 async def probe(check: Check, context: ProbeContext) -> str:
-    """ "" when the probe passes, else why it did not."""
+    """ "" when the probe passes, else why it did not; AWAY when that was our own fault."""
     loop = asyncio.get_running_loop()
     gate = _gate.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
-    try:
-        async with gate, asyncio.timeout(check.timeout):
-            if check.http:
-                return await _http(check.http, context)
-            if check.tcp:
-                return await _tcp(check.tcp)
-            return await _exec(check.exec, context)
-    except TimeoutError:
-        return f"no answer within {check.timeout:g} s"
-    except OSError as exc:
-        return exc.strerror or str(exc)
+    async with gate:
+        asked = loop.time()
+        try:
+            async with asyncio.timeout(check.timeout):
+                return await _one(check, context)
+        except TimeoutError:
+            away = loop.time() - asked > check.timeout + _LATE
+            return AWAY if away else f"no answer within {check.timeout:g} s"
+        except OSError as exc:
+            return exc.strerror or str(exc)
+
+
+async def _one(check: Check, context: ProbeContext) -> str:
+    if check.http:
+        return await _http(check.http, context)
+    if check.tcp:
+        return await _tcp(check.tcp)
+    return await _exec(check.exec, context)
 
 
 async def _tcp(target: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.output.pipes import Output, Stream
 from chapiteau.run.engine.port import LogQuery
-from chapiteau.run.engine.service.probes import ProbeContext, probe
+from chapiteau.run.engine.service.probes import AWAY, ProbeContext, probe
 from chapiteau.run.logic.spec import Check, Service
 
 __all__ = ["effective_ready", "watch_liveness", "watch_readiness"]
@@ -92,6 +92,9 @@ async def watch_liveness(
             failures = 0
             continue
         why = await probe(check, context)
+        if why == AWAY:
+            failures = 0
+            continue
         failures = failures + 1 if why else 0
         if failures >= check.failures:
             unhealthy(instance, f"{failures} probes in a row failed: {why}")
