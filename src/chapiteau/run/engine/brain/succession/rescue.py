@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chapiteau.run.engine.link import KEEPER_FOLDER
@@ -25,7 +26,7 @@ __all__ = ["rescue"]
 def rescue(supervisor: "Supervisor") -> None:
     """Start the successor; True descriptors are handed on by number. Then this process ends."""
     run_dir = supervisor.run_dir
-    lock = os.open(run_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    lock = _open_lock(run_dir / "lock")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -59,6 +60,14 @@ def rescue(supervisor: "Supervisor") -> None:
         os.pwrite(lock, f"{keeper}\n".encode(), 0)
     supervisor.ground.say("supervisor.keeper_died", f"another keeper is made, pid {keeper}")
     os._exit(0)
+
+
+def _open_lock(path: Path) -> int:
+    """The lock's file; on a file system that became read-only it can still be locked."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return os.open(path, os.O_RDONLY)
 
 
 def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
