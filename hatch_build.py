@@ -102,7 +102,8 @@ class CustomBuildHook(BuildHookInterface):
             for command in (cython, compile_):
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
-                    return (done.stderr or done.stdout).strip()[-2000:]
+                    said = (done.stderr or done.stdout).strip()[-2000:]
+                    return said or f"{command[0]} failed"
         return ""
 
     def _build_ui(self) -> None:
