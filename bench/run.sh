@@ -57,8 +57,12 @@ for wing in ${*:-run service load dash}; do
         compare bench/run/compare.py --markdown reports/bench-run.md
         ;;
     service)
-        compare bench/service/compare.py --python "$rivals"
-        compare bench/service/compare_cornice.py --python "$rivals"
+        out=reports/bench-service.md  # tables for bench/service/README.md
+        mkdir -p reports && : >"$out"
+        compare bench/service/compare.py --python "$rivals" >>"$out"
+        compare bench/service/compare_cornice.py --python "$rivals" --requests 4000 >>"$out"
+        compare bench/service/overhttp.py --python "$rivals" --seconds 2 >>"$out"
+        cat "$out"
         ;;
     load)
         generators
