@@ -9,6 +9,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from pyramid.settings import asbool, aslist
 
 from chapiteau.cornice.pyramidhook import (
+    NATIVE,
     handle_exceptions,
     note_service,
     register_resource_views,
@@ -46,7 +47,8 @@ def includeme(config: Any) -> None:
     config.add_view_predicate("cornice_content_type", TakesPredicate)
     # Not a reified request method: Pyramid makes a new class per request for those.
     config.add_subscriber(note_service, BeforeTraversal)
-    if asbool(settings.get("handle_exceptions", True)):
+    if asbool(settings.get("handle_exceptions", True)) and NATIVE not in config.registry:
+        config.registry.cornice_handles_exceptions = True  # native services ask for it
         for kind in (Exception, HTTPNotFound, HTTPForbidden):
             config.add_view(handle_exceptions, context=kind, permission=NO_PERMISSION_REQUIRED)
 

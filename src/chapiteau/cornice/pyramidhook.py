@@ -28,8 +28,11 @@ from chapiteau.cornice.util import (
     current_service,
     to_list,
 )
+from chapiteau.service.engine.application import KEY
+from chapiteau.service.engine.failures import failure_view
 
 __all__ = [
+    "NATIVE",
     "add_nosniff_header",
     "apply_filters",
     "get_fallback_view",
@@ -39,6 +42,8 @@ __all__ = [
     "register_service_views",
     "wrap_request",
 ]
+
+NATIVE: Final = KEY  # the registry has it when `chapiteau.service` is included too
 
 # Arguments of a view that are for us and that Pyramid's add_view wouldn't know.
 _OURS: Final = frozenset({
@@ -91,7 +96,12 @@ def apply_filters(request: Any, response: Any) -> Any:
 
 
 def handle_exceptions(exc: Any, request: Any) -> Any:
-    """Exception view: HTTP exceptions are answers; others go on to the server's log."""
+    """Exception view: HTTP exceptions are answers; others go on to the server's log.
+
+    Beside native services, all errors are told as those tell them.
+    """
+    if NATIVE in request.registry:
+        return failure_view(exc, request)
     if not isinstance(exc, HTTPException):
         raise exc
     return exc

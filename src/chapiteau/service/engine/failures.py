@@ -20,7 +20,7 @@ from chapiteau.service.logic.problem import ProblemError, problem_for
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers
 from chapiteau.service.logic.wire.versions import UnknownVersionError
 
-__all__ = ["add_failure_views", "problem_of"]
+__all__ = ["add_failure_views", "failure_view", "problem_of"]
 
 _log = logging.getLogger("chapiteau.service")
 
@@ -59,10 +59,13 @@ def _detail(error: HTTPException, environ: dict[str, Any]) -> str:
 
 def add_failure_views(config: Any) -> None:
     """Register the views; an application may still add its own for its own exceptions."""
-    for kind in (ProblemError, HTTPException, Exception):
-        config.add_exception_view(_view, context=kind)
-    config.add_notfound_view(_view)
-    config.add_forbidden_view(_view)
+    for kind in (ProblemError, HTTPException):
+        config.add_exception_view(failure_view, context=kind)
+    if getattr(config.registry, "cornice_handles_exceptions", False):
+        return  # its views were there first, and ask us
+    config.add_exception_view(failure_view, context=Exception)
+    config.add_notfound_view(failure_view)
+    config.add_forbidden_view(failure_view)
 
 
 def _cors_of(request: Any) -> CorsPolicy | None:
@@ -71,7 +74,8 @@ def _cors_of(request: Any) -> CorsPolicy | None:
     return found
 
 
-def _view(error: Any, request: Any) -> Any:
+def failure_view(error: Any, request: Any) -> Any:
+    """The exception view: any exception as a problem, redirects as they are."""
     if isinstance(error, HTTPException) and error.code < 400:
         return error  # a redirect is an answer, not a problem
     application = request.registry["chapiteau.service"]
