@@ -13,6 +13,8 @@ import click
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.console import colour_wanted
+from chapiteau.plumbing.files import living_holder
+from chapiteau.run.client.address import lock_of
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.commands.options import say
 from chapiteau.run.commands.showing.lines import LinePrinter, event_line
@@ -25,6 +27,7 @@ from chapiteau.run.logic.spec import Spec
 __all__ = ["stay", "stay_alone"]
 
 _PATIENCE: Final = 10.0  # seconds in which a (new) brain must answer
+_KEEPERLESS: Final = 1.0  # seconds in which a keeper that was killed must have its successor
 _LAST_WORDS: Final = 1.0  # seconds for output that is still on its way at the end
 # Every process's coming and going is told by its output or by these.
 _QUIET: Final = frozenset({"command.done", "process.spawned", "process.status", "socket.bound"})
@@ -36,7 +39,7 @@ def stay(run_dir: Path, spec: Spec, begun: float) -> int:
     Gives the exit code: 0 when somebody ended it, 1 when a service failed for good, 130 when
     Ctrl-C was needed twice.
     """
-    return asyncio.run(_Foreground(AsyncClient.at(run_dir), spec, begun).follow())
+    return asyncio.run(_Foreground(run_dir, spec, begun).follow())
 
 
 def stay_alone(config: Path, run_dir: Path, spec: Spec, begun: float, only: Sequence[str]) -> int:
@@ -44,7 +47,7 @@ def stay_alone(config: Path, run_dir: Path, spec: Spec, begun: float, only: Sequ
     from chapiteau.run.engine.alone import run_alone
 
     async def both() -> int:
-        shown = _Foreground(AsyncClient.at(run_dir), spec, begun, alone=True)
+        shown = _Foreground(run_dir, spec, begun, alone=True)
         showing = asyncio.create_task(shown.follow())
         code = await run_alone(config, spec, run_dir, only)
         shown.over()
@@ -54,10 +57,9 @@ def stay_alone(config: Path, run_dir: Path, spec: Spec, begun: float, only: Sequ
 
 
 class _Foreground:
-    def __init__(
-        self, client: AsyncClient, spec: Spec, begun: float, *, alone: bool = False
-    ) -> None:
-        self._client, self._alone = client, alone
+    def __init__(self, run_dir: Path, spec: Spec, begun: float, *, alone: bool = False) -> None:
+        self._client, self._alone = AsyncClient.at(run_dir), alone
+        self._lock = lock_of(run_dir)
         self._begun = begun
         width = max((len(name) for name, _ in spec.named()), default=0) + 2
         self._printer = LinePrinter(colour=colour_wanted(), width=width)
@@ -103,8 +105,8 @@ class _Foreground:
             await self._client.shutdown(force=self._asked > 1)
 
     async def _events(self) -> None:
-        last, deadline = 0, self._deadline()
-        while asyncio.get_running_loop().time() < deadline:
+        last, deadline, loop = 0, self._deadline(), asyncio.get_running_loop()
+        while loop.time() < deadline:
             with contextlib.suppress(NotRunningError):
                 async for event in self._client.events(last, follow=True):
                     deadline = self._deadline()
@@ -114,6 +116,8 @@ class _Foreground:
                             await self._happened(event)
             if self._asked:
                 return  # it was to end, and now it has
+            if not living_holder(self._lock):  # all too fast for us, or another keeper is made
+                deadline = min(deadline, loop.time() + _KEEPERLESS)
             await asyncio.sleep(0.05)
 
     def _deadline(self) -> float:
