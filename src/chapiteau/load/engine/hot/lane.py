@@ -86,7 +86,9 @@ class Lane:
 
     async def request(self, method: str, url: str, options: Any) -> Response:
         """Send a request and count what comes of it. Raises ExchangeError when no answer comes."""
-        prepared = None if options or method not in self.plain else self.plain[method].get(url)
+        prepared = None
+        if not options and (known := self.plain.get(method)) is not None:
+            prepared = known.get(url)
         if prepared is None:
             prepared = self.hand.prepare(method, url, options)
         self.sent += 1

@@ -194,7 +194,7 @@ class Wire:
         if exchange is not None and self.plain and not self.reading:
             memo = exchange.memo
             if len(data) == memo.total and data.startswith(memo.start) and not exchange.bare:
-                # `_done` written out, too.
+                # `finish` written out, too.
                 exchange.status = memo.status
                 exchange.head = memo.head
                 exchange.body = data[len(memo.start) :]

@@ -20,7 +20,7 @@ __all__ = ["Client", "Options"]
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _MOST_PLAIN: Final = 10_000
 _TICK: Final = 0.05
-_STAMPS: Final = 10  # in one of so many ticks the kernel says when packets came
+_STAMPS: Final = 20  # in one of so many ticks the kernel says when packets came
 _BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 _LENGTH_FIELD: Final = "content-length"
 
@@ -143,7 +143,7 @@ class Client:
     def _check_deadlines(self) -> None:
         """Every 50 ms: cheaper than a timer for each request, and close enough for timeouts."""
         now = self.now()
-        # The kernel's stamps cost a request half a microsecond: a tenth of the time tells enough.
+        # The kernel's stamps cost a request half a microsecond: a twentieth of the time will do.
         self._ticks += 1
         turn = self._ticks % _STAMPS
         for origin in self._origins.values():
