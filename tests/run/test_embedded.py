@@ -59,9 +59,9 @@ def test_without_a_keeper_it_is_one_process(tmp_path: Path) -> None:
     (tmp_path / "chapiteau.toml").write_text("""
         [socket.in]
         [service.web]
-        command = ["sh", "-c", "trap 'echo bye >bye; exit' TERM; while :; do sleep 0.05; done"]
+        command = ["sh", "-c", "trap 'echo bye >bye; exit' TERM; echo up; while :; do sleep .1; done"]
         sockets = ["in"]
-        ready.alive = "20ms"
+        ready.log = "up"
         [service.flees]
         command = ["sh", "-c", "setsid sh -c 'echo $$ >fled; exec sleep 600' & exec sleep 600"]
         ready.alive = "20ms"
