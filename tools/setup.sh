@@ -2,7 +2,7 @@
 # Makes everything that Chapiteau needs, from Debian, Python 3.11 and make alone.
 #
 #   tools/setup.sh          for the demo: .venv with every package of uv.lock, the dashboard, wrk, curl
-#   tools/setup.sh tests    also what tests need from Debian: chromium, strace, iproute2, redis
+#   tools/setup.sh tests    also what tests need from Debian: chromium, strace, iproute2, nghttpd, redis
 #
 # Safe to run again: a second run looks, finds everything and says nothing. What it does say goes
 # to stderr. It writes into .tools/ and .venv/ only; Debian packages need root or sudo.
@@ -122,6 +122,7 @@ if [ "${1:-}" = tests ]; then
     have chromium || want "chromium"
     have strace || want "strace"
     have ip || want "iproute2"
+    have nghttpd || want "nghttp2-server"
     have redis-server || want "redis-server"
     install_missing must
     get_node
