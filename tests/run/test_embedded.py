@@ -59,7 +59,7 @@ def test_without_a_keeper_it_is_one_process(tmp_path: Path) -> None:
     (tmp_path / "chapiteau.toml").write_text("""
         [socket.in]
         [service.web]
-        command = ["sh", "-c", "trap 'echo bye >bye; exit' TERM; echo up; while :; do sleep .1; done"]
+        command = ["sh", "-c", "trap 'echo >bye; exit' TERM; echo up; while :; do sleep .1; done"]
         sockets = ["in"]
         ready.log = "up"
         [service.flees]
