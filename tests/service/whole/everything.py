@@ -6,7 +6,6 @@
 # No `from __future__ import annotations`: types inside functions must be found at once.
 
 import itertools
-import tempfile
 import threading
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -339,9 +338,6 @@ def _ways() -> list[Service]:
 
 def make(**settings: Any) -> Any:
     """The application."""
-    folder = Path(tempfile.gettempdir()) / "chapiteau-everything"
-    folder.mkdir(exist_ok=True)
-    (folder / "a.txt").write_text("abc" * 100)
     settings.setdefault("chapiteau.check_answers", True)
     config = Configurator(
         settings={"chapiteau.compress": "100B", "chapiteau.docs_path": "/docs", **settings}
@@ -351,7 +347,7 @@ def make(**settings: Any) -> Any:
     config.add_metrics()
     config.add_jobs("/jobs")
     config.add_webhook("note-written", written)
-    for service in [*_notes(), *_bodies(folder), *_ways()]:
+    for service in [*_notes(), *_bodies(Path(__file__).with_name("files")), *_ways()]:
         config.add_service(service)
     return config.make_wsgi_app()
 
