@@ -24,11 +24,7 @@ def standing(status: SupervisorStatus) -> Standing:
     One that restarts in a loop counts as failed: it is tried again, but waiting is no use.
     """
     missing = [s for s in status.services if not _is_there(s)]
-    failed = [
-        s.name
-        for s in missing
-        if s.state in {"failed", "backoff"}
-    ]
+    failed = [s.name for s in missing if s.state in {"failed", "backoff"}]
     return [s.name for s in missing if s.name not in failed], failed
 
 
