@@ -32,7 +32,7 @@ out.connect(sys.argv[1])
 socket.send_fds(out, [str(os.getpid()).encode()], [int(os.environ["CHAPITEAU_KEEPER_FD"])])
 os.close(int(os.environ["CHAPITEAU_KEEPER_FD"]))
 keeper = os.getppid()
-while os.getppid() == keeper:
+while os.getppid() == keeper and os.path.exists(sys.argv[1]):
     time.sleep(0.1)
 """
 
@@ -113,6 +113,7 @@ def keeper(tmp_path: Path) -> Iterator[Keeper]:
     if made.process.poll() is None:
         made.process.kill()
         made.process.wait()
+    (tmp_path / "b.sock").unlink()  # a brain that was born too late sees that it is over
     made.listener.close()
     made.channel.close()
 
