@@ -17,7 +17,7 @@ def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer]:
         yield server
 
 
-@pytest.fixture(params=["embedded", "nats"])
+@pytest.fixture(params=["embedded", pytest.param("nats", marks=pytest.mark.slow)])
 async def stage(
     tmp_path: Path, memory: MemoryNode, request: pytest.FixtureRequest
 ) -> AsyncIterator[Stage]:

@@ -21,6 +21,8 @@ from chapiteau.plumbing.clock import SystemClock
 from tests.dash.engine.plane.stage import NatsServer, nats_server, nats_stage
 from tests.support import free_port, wait_for_async
 
+pytestmark = pytest.mark.slow
+
 
 async def refused(place: NatsPlace) -> str:
     with pytest.raises(ChapiteauError) as told:
