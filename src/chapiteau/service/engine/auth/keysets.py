@@ -14,7 +14,15 @@ from chapiteau.plumbing.clock import SystemClock
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.problem import ProblemError
 
-__all__ = ["JwksFile", "JwksUrl", "KeySet", "KeysAwayError", "SigningKey", "read_keys"]
+__all__ = [
+    "JwksFile",
+    "JwksUrl",
+    "KeySet",
+    "KeysAwayError",
+    "SigningKey",
+    "fetched",
+    "read_keys",
+]
 
 _log = logging.getLogger("chapiteau.service.auth")
 
