@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.cluster import pipes
 from chapiteau.load.engine.cluster.hub import HubCluster
+from chapiteau.load.engine.cluster.ray import RayCluster
 from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.team import Team
 from chapiteau.load.logic.cluster.places import Place, parse_place
@@ -40,7 +41,7 @@ def _cluster(place: Place, test: "LoadTest", folder: "Path") -> "Cluster":
     if place.kind == "hub":
         return HubCluster(folder)
     if place.kind == "ray":
-        return _ray(place.address)
+        return RayCluster(place.address)
     try:
         from chapiteau.load.engine.cluster.dask import DaskCluster, security_from
     except ImportError as exc:
@@ -58,14 +59,6 @@ def _k8s_address() -> str:
 
     inside = "KUBERNETES_SERVICE_HOST" in os.environ
     return f"tls://{'chapiteau-load-scheduler' if inside else '127.0.0.1'}:8786"
-
-
-def _ray(address: str) -> "Cluster":
-    try:
-        from chapiteau.load.engine.cluster.ray import RayCluster
-    except ImportError as exc:
-        raise _missing("ray", exc) from exc
-    return RayCluster(address)
 
 
 def _missing(extra: str, exc: ImportError) -> UsageError:

@@ -12,11 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-import ray
-from ray.exceptions import RayError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.core.frames import encode_line
 from chapiteau.load.engine.cluster import carried
 
@@ -62,7 +58,13 @@ class RayCluster:
         self._ending = False
 
     async def hosts(self) -> Sequence[str]:
-        """Every node that is alive."""
+        """Every node that is alive. Raises UsageError without the extra [ray]."""
+        try:
+            import ray
+        except ImportError as exc:
+            raise UsageError(
+                f"--on ray:// needs the extra [ray]: {exc}", hint="pip install 'chapiteau[ray]'"
+            ) from exc
         try:
             await asyncio.to_thread(
                 ray.init, address=self._address, log_to_driver=False, namespace="chapiteau-load"
@@ -76,6 +78,10 @@ class RayCluster:
 
     async def launch(self, host: str, order: dict[str, Any]) -> None:
         """The first order makes the actor."""
+        import ray
+        from ray.exceptions import RayError
+        from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
         if host not in self._actors:
             tied = NodeAffinitySchedulingStrategy(self._nodes[host], soft=False)
             made = ray.remote(num_cpus=0, max_restarts=0, scheduling_strategy=tied)(_Carrier)
@@ -85,6 +91,8 @@ class RayCluster:
             await self._actors[host].push.remote(encode_line(order))
 
     async def _pull(self, host: str) -> None:
+        from ray.exceptions import RayError
+
         why = "its relay ended"
         try:
             while (line := await self._actors[host].pull.remote()) is not None:
@@ -105,6 +113,10 @@ class RayCluster:
 
     async def close(self) -> None:
         """Let each tear down and leave; the cluster itself goes on."""
+        if not self._nodes:
+            return
+        import ray
+
         self._ending = True
         order = {"do": "end", "leave": True}
         await asyncio.gather(*(self.launch(host, order) for host in self._actors))
