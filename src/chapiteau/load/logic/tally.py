@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 from chapiteau.core.histogram import Histogram
 
-__all__ = ["OTHER", "Frame", "Row", "Tally", "histogram_text", "text_histogram"]
+__all__ = ["OTHER", "Frame", "Meter", "Row", "Tally", "histogram_text", "text_histogram"]
 
 Frame = dict[str, Any]
 OTHER: Final = "(other)"  # where requests are counted once there are too many names
