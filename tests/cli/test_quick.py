@@ -11,8 +11,11 @@ from chapiteau.cli.quick import QUICK, understand
 from chapiteau.cli.tree import main
 
 _WORDS = st.sampled_from(
-    ["status", "run", "daemon", "--json", "-c", "--config", "--config=x", "-o", "name", "brief", "-cx",
-     "--output=wide", "--output", "json", "--help", "-h", "--", "web", "*", "", "-", "--js", "-oname"]
+    [
+        "status", "run", "daemon", "--json", "-c", "--config", "--config=x", "-o", "name", "brief",
+        "-cx", "--output=wide", "--output", "json", "--help", "-h", "--", "web", "*", "", "-",
+        "--js", "-oname",
+    ]
 )  # fmt: skip
 
 
