@@ -28,6 +28,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     They drive real processes; two such rows, side by side, keep two cores busy and no more.
     """
     for item in items:
+        if item.get_closest_marker("long") and not os.environ.get("LONG"):
+            item.add_marker(pytest.mark.skip(reason="half a minute of proof: LONG=1"))
         if item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
             wing = item.path.relative_to(TESTS).parts[0]
             row = "supervisor" if wing in ("run", "e2e") else "others"

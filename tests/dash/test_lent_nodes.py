@@ -13,7 +13,7 @@ import pytest
 from chapiteau.load.testing import Target
 from tests.support import run_cli, wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(150)]
 
 
 @pytest.fixture

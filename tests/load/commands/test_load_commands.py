@@ -279,6 +279,7 @@ def test_a_capacity_needs_an_objective(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_two_services_are_compared_in_turns(url: str, tmp_path: Path) -> None:
     """One answers after 0.2 ms, the other after 20: B is slower, and the other way faster."""
     scenario = tmp_path / "both.py"
@@ -308,6 +309,7 @@ def test_two_services_are_compared_in_turns(url: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_a_capacity_up_to_a_rate_is_found_and_told(url: str, tmp_path: Path) -> None:
     done = load(
         tmp_path, "capacity", url, "--objective", "p90 < 2s", "--max-rate", "60",

@@ -54,7 +54,10 @@ KINDS: dict[str, tuple[Callable[[int], Model], float]] = {
 
 @pytest.mark.timeout(180)  # a machine that is busy with other tests needs its time
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [kind if kind == "M/M/1" else pytest.param(kind, marks=pytest.mark.long) for kind in KINDS],
+)
 def test_services_are_found_within_6_percent_below_and_2_above(kind: str) -> None:
     make, truth = KINDS[kind]
     shares = [found(make(seed), HIGH, seed, "p99 < 100ms").held / truth for seed in range(3)]

@@ -6,7 +6,7 @@ import random
 from itertools import islice, pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
@@ -62,6 +62,7 @@ def test_when_is_the_inverse_of_the_area(shape: Shape, share: float) -> None:
     assert come == pytest.approx(count, rel=1e-6, abs=1e-3)
 
 
+@settings(max_examples=30)
 @given(shapes.filter(lambda s: s.total < 5_000), st.integers(1, 7))
 def test_even_parts_together_are_the_whole(shape: Shape, parts: int) -> None:
     whole = list(even(shape))

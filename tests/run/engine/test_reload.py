@@ -60,10 +60,19 @@ def web(command: str, ready: str) -> str:
     """
 
 
+def answered(address: str) -> int:
+    """How many answers a client gets in a moment."""
+    with Clients(address, keep=False, count=1) as seen:
+        pass
+    return seen.done
+
+
 def replaced(p: Project, keep: bool) -> None:
     p.file("slow.py", SLOW_APP)
     p.up()
     p.until("web", "running", 20)
+    # A sign that comes before the import (gunicorn's) says nothing of the first answer.
+    wait_for(lambda: answered(p.address("web")), 20, "a first answer")
     before = set(p.pids("web"))
     with Clients(p.address("web"), keep=keep) as seen:
         outcome = p.client.command("reload", "web")
@@ -97,7 +106,7 @@ def test_uvicorn_loses_nothing(project: New) -> None:
 
 @pytest.mark.timeout(60)
 def test_a_broken_new_version_leaves_the_old_one_serving(project: New) -> None:
-    p = project(web('app = "slow:make"', ""))
+    p = project(web('app = "slow:make"', 'ready.start_timeout = "8s"'))
     p.file("slow.py", SLOW_APP)
     p.up()
     p.until("web", "running", 20)

@@ -83,7 +83,13 @@ async def dask_cluster(house: DaskHouse) -> Any:
     return cluster
 
 
-@pytest.fixture(params=["local", "dask", "ray"])
+@pytest.fixture(
+    params=[
+        "local",
+        pytest.param("dask", marks=pytest.mark.long),
+        pytest.param("ray", marks=pytest.mark.long),
+    ]
+)
 async def cluster(request: pytest.FixtureRequest) -> Any:
     if request.param == "local":
         return local(["a", "b"])
@@ -247,6 +253,7 @@ async def test_another_version_is_refused(target: Target) -> None:
             pass
 
 
+@pytest.mark.long
 async def test_a_killed_dask_worker_is_lost_and_never_repeated(
     dask: DaskHouse, target: Target
 ) -> None:
@@ -270,7 +277,7 @@ async def test_a_killed_dask_worker_is_lost_and_never_repeated(
     dask.worker("127.0.0.3")
 
 
-@pytest.mark.skipif(not os.environ.get("LONG"), reason="waits for Dask's own time-outs: LONG=1")
+@pytest.mark.long
 async def test_load_ends_when_the_scheduler_is_killed(target: Target, tmp_path: Path) -> None:
     pytest.importorskip("distributed", reason="the extra [cluster] is not installed")
     house = DaskHouse(tmp_path)
@@ -324,14 +331,15 @@ def sshd(tmp_path: Path) -> Iterator[str]:
     keys = tmp_path / "authorized_keys"
     keys.write_bytes((tmp_path / "user.pub").read_bytes())
     keys.chmod(0o600)
-    port = "39022"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
     config = tmp_path / "sshd_config"
     config.write_text(
         f"Port {port}\nListenAddress 127.0.0.1\nHostKey {tmp_path}/host\nStrictModes no\n"
         f"AuthorizedKeysFile {keys}\nPidFile none\nUsePAM no\nPasswordAuthentication no\n"
         "PermitRootLogin prohibit-password\n"
     )
-    process = subprocess.Popen([server, "-D", "-f", config])
+    process = subprocess.Popen([server, "-D", "-e", "-f", config])
     try:
         wait_for(lambda: answers(int(port)), 10, "sshd listens")
         known = f"-o UserKnownHostsFile={tmp_path}/known -o StrictHostKeyChecking=accept-new"
