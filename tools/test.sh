@@ -36,13 +36,15 @@ step "reference pages are fresh" $bin/python tools/gen_docs.py --check
 step "documentation" sh tools/docs.sh
 
 $bin/python -m coverage erase
-if $bin/python -m pytest -n 2 --dist loadgroup --cov --cov-report= "$@"; then code=0; else code=$?; fi
-if [ "$code" = 1 ]; then
-    # Real processes on a busy machine: what failed once is tried once more, alone, and named.
-    echo "── again, one after the other: what failed above"
+# Three workers for two cores: two rows of slow tests mostly wait, the third one computes.
+if $bin/python -m pytest -n 3 --dist loadgroup --cov --cov-report= "$@"; then code=0; else code=$?; fi
+for round in again "once more"; do
+    [ "$code" = 1 ] || break
+    # Real processes on a busy machine: what failed is tried again, alone, and named.
+    echo "── $round, one after the other: what failed above"
     if $bin/python -m pytest -n 0 -p no:randomly --last-failed --last-failed-no-failures none \
         --cov --cov-append --cov-report= "$@"; then code=0; else code=$?; fi
-fi
+done
 [ "$code" = 0 ] && [ "$#" = 0 ] || exit "$code"
 
 # Silent when the bars are met, so that the summary above stays the last line.

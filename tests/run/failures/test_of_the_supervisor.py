@@ -205,6 +205,7 @@ def _forget_cgroups(p: Project) -> None:
 
 
 @as_root
+@pytest.mark.long
 def test_a_state_folder_that_can_not_be_written_stops_nothing_that_runs(
     project: Callable[[str], Project],
 ) -> None:
