@@ -99,7 +99,7 @@ def _raw(typing: bool) -> Iterator[None]:
     before = termios.tcgetattr(fd)
     try:
         if typing:
-            tty.setraw(fd)
+            tty.setraw(fd, termios.TCSADRAIN)  # what was typed ahead is not thrown away
         yield
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
