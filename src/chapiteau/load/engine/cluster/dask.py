@@ -173,7 +173,7 @@ def security_from(folder: Path) -> Security:
     if not (folder / "ca.pem").is_file():
         raise UsageError(
             f"{folder}: no credentials for a cluster",
-            hint="chapiteau load k8s --workers 20 | kubectl apply -f -",
+            hint="chapiteau load k8s --image IMAGE --workers 20 | kubectl apply -f -",
         )
     return Security(  # type: ignore[no-untyped-call]
         require_encryption=True,
