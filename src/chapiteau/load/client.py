@@ -19,6 +19,7 @@ from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.load.errors import NoSuchResultError
 from chapiteau.load.logic.results import DATABASE, LIVE, ResultSummary
 from chapiteau.plumbing.clock import SystemClock
+from chapiteau.plumbing.processes import is_alive
 
 __all__ = [
     "ResultSummary",
@@ -79,7 +80,7 @@ def live(folder: Path) -> list[dict[str, Any]]:
             state = json.loads(path.read_text())
         except (OSError, ValueError):
             continue
-        if _alive(int(state.get("pid", 0))):
+        if is_alive(int(state.get("pid", 0))):
             found.append(state)
         else:
             # Killed before it could clean up.
@@ -172,15 +173,3 @@ def _open(folder: Path) -> Iterator[sqlite3.Connection | None]:
         return
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
         yield database
-
-
-def _alive(pid: int) -> bool:
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

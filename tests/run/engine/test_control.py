@@ -188,7 +188,7 @@ async def test_metrics_are_openmetrics(path: Path) -> None:
     writer.close()
     assert "application/openmetrics-text; version=1.0.0" in head
     assert 'chapiteau_service_processes_ready{service="web"} 2\n' in body
-    assert 'chapiteau_process_start_time_seconds{service="web",process="1"} 1.7e+09\n' in body
+    assert 'chapiteau_process_start_time_seconds{service="web",process="1"} 1700000000\n' in body
     assert body.endswith("# EOF\n")
 
 

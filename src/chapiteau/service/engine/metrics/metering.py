@@ -1,20 +1,19 @@
 """Counts and times of requests per operation, as OpenMetrics 1.0 text."""
 
 import os
-from typing import Any, Final
+from typing import Any
 
 from pyramid.httpexceptions import HTTPException
 from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
+from chapiteau.core.openmetrics import CONTENT_TYPE, labelled
 from chapiteau.service.engine.answering.plan import ServicePlan
 from chapiteau.service.engine.metrics.tally import BOUNDS, MemoryTally, Tally
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.problem import ProblemError
 
 __all__ = ["MeteredPlan", "Metrics", "metrics_service"]
-
-_MEDIA: Final = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 
 class Metrics:
@@ -42,21 +41,16 @@ class Metrics:
             f"# HELP {name} Time until the answer began, per operation and status.",
         ]
         # Alone, a process says who it is: a scraper that meets another one must not mix them up.
-        process = f',process="{os.getpid()}"' if self._alone else ""
+        process = {"process": str(os.getpid())} if self._alone else {}
         for (service, method, status), (*buckets, seconds) in sorted(self._tally.sums().items()):
-            own = f'service="{_escaped(service)}",method="{method}",status="{status}"'
-            labels = own + process
+            labels = {"service": service, "method": method, "status": str(status), **process}
             total = 0
             for bound, count in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
                 total += int(count)
-                lines.append(f'{name}_bucket{{{labels},le="{bound}"}} {total}')
-            lines.append(f"{name}_count{{{labels}}} {total}")
-            lines.append(f"{name}_sum{{{labels}}} {seconds:.9f}")
+                lines.append(f"{name}_bucket{labelled({**labels, 'le': bound})} {total}")
+            lines.append(f"{name}_count{labelled(labels)} {total}")
+            lines.append(f"{name}_sum{labelled(labels)} {seconds:.9f}")
         return "\n".join([*lines, "# EOF", ""])
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 class MeteredPlan(ServicePlan):
@@ -88,7 +82,7 @@ def metrics_service(path: str, metrics: Metrics) -> Service:
 
     def scrape() -> Response:
         """Counts and times of requests as OpenMetrics text."""
-        return Response(body=metrics.text().encode(), headerlist=[("Content-Type", _MEDIA)])
+        return Response(body=metrics.text().encode(), headerlist=[("Content-Type", CONTENT_TYPE)])
 
     service.add("GET", scrape, hidden=True, unknown_query="ignore")
     return service
