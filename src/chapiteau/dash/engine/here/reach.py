@@ -45,7 +45,8 @@ async def fetch(status: Mapping[str, Any], request: Request) -> Fetched:
                 body += more
             return Fetched(
                 status=answer.status,
-                headers=tuple(answer.headers.items()),
+                # Names are of a class of their own, which no message to a hub can carry.
+                headers=tuple((str(name), value) for name, value in answer.headers.items()),
                 body=body[:_MOST].decode("utf-8", "replace"),
                 cut=len(body) > _MOST,
                 milliseconds=round((loop.time() - began) * 1000, 1),
