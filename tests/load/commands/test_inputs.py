@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chapiteau.load.engine.documents import find_document, read_source
+from chapiteau.load.logic.settings import LoadTest
+from chapiteau.load.logic.template import Seen
 from tests.load.engine.compat.shop import Shop, open_shop
 from tests.support import run_cli
 
@@ -72,6 +76,34 @@ def test_replay_is_for_logs_alone(shop: Shop, tmp_path: Path) -> None:
     code, told = refusal(tmp_path, "some.urls", *base)
     assert (code, "replay is for access logs" in told) == (2, True)
     assert refusal(tmp_path, "shop.log", *base, "--rate", "5/s")[0] == 2
+
+
+def test_credentials_of_the_command_line_reach_the_requests(tmp_path: Path) -> None:
+    schemes = {
+        "key": {"type": "apiKey", "in": "header", "name": "X-Key"},
+        "token": {"type": "http", "scheme": "bearer"},
+        "login": {"type": "http", "scheme": "basic"},
+    }
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "t", "version": "1"},
+        "components": {"securitySchemes": schemes},
+        "paths": {f"/{name}": {"get": {"security": [{name: []}]}} for name in schemes},
+    }
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+    test = LoadTest(
+        target="openapi.json", base="http://127.0.0.1:1", api_keys={"X-Key": "k-1"},
+        bearer="t-1", basic="joe:p-1",
+    )  # fmt: skip
+
+    found = find_document("openapi.json", test, tmp_path, lambda _host: None)
+    flow, chance = read_source(found.source).flow, random.Random(1)
+    sent = [flow.next(chance, Seen(memory={})) for _ in range(60)]
+
+    headers = {header for request in sent if request for header in request.headers}
+    assert {("X-Key", "k-1"), ("Authorization", "Bearer t-1")} <= headers
+    assert ("Authorization", "Basic am9lOnAtMQ==") in headers
+    assert not found.problems
 
 
 def test_what_is_wrong_with_a_document_is_told(tmp_path: Path) -> None:

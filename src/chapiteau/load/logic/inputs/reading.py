@@ -64,7 +64,7 @@ class InputOptions:
                 bearer=secret("bearer"),
                 user=str(raw.get("user") or ""),
                 password=secret("password"),
-                keys={name: Secret(value) for name, value in table("keys").items()},
+                keys={name: Secret(value) for name, value in table("api_keys").items()},
             ),
             variables=table("variables"),
             pauses=raw.get("pauses") is not False,

@@ -166,6 +166,33 @@ def test_delete_without_a_creator_is_left_out_and_said_so() -> None:
     assert flow.outline()[-1].lstrip().startswith("out  DELETE /things/{id}")
 
 
+def test_what_was_created_is_found_again_under_another_name() -> None:
+    def path_parameter(name: str) -> dict[str, Any]:
+        return {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+    good = {"200": {"description": ""}}
+    document = {
+        "openapi": "3.0.1",
+        "info": {"title": "t", "version": "1"},
+        "paths": {
+            "/services": {"post": {"responses": good}},
+            "/services/{id}": {"get": {"parameters": [path_parameter("id")], "responses": good}},
+            "/services/{service}/notes": {
+                "get": {"parameters": [path_parameter("service")], "responses": good}
+            },
+        },
+    }
+    sent = []
+
+    class Service(Shop):
+        def answer(self, request: Request) -> Any:
+            sent.append(request.url)
+            return Answer(status=200, json={"id": "s-1"} if request.method == "POST" else [])
+
+    play(read_openapi(document).flow, Service(), 60)
+    assert {"/services/s-1", "/services/s-1/notes"} <= set(sent)
+
+
 def test_a_link_carries_a_value_from_one_answer_to_the_next_request() -> None:
     links = {"job": {"operationId": "getJob", "parameters": {"jobId": "$response.body#/ticket"}}}
     document = {

@@ -27,6 +27,11 @@ def document(**more: Any) -> dict[str, Any]:
     ("text", "message"),
     [
         pytest.param('{"openapi": "3.1.0", "paths": {}}', "describes no operation", id="empty"),
+        pytest.param(
+            '{"openapi": "3.0.0", "paths": {"/a": {"get": {"deprecated": true}}}}',
+            "deprecated operations only",
+            id="deprecated",
+        ),
         pytest.param('{"swagger": "2.0"}', "Swagger 2.0, not OpenAPI 3", id="Swagger 2"),
         pytest.param('{"openapi": "4.0.0"}', "must be 3.0 or 3.1", id="the future"),
         pytest.param("{}", "#/openapi: is missing", id="no version"),
@@ -40,6 +45,14 @@ def document(**more: Any) -> dict[str, Any]:
 def test_what_is_no_document_is_refused_in_words(text: str | bytes, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         read_openapi(text)
+
+
+def test_a_pattern_that_python_would_warn_of_is_taken_as_it_is() -> None:
+    schema = {"type": "string", "pattern": "^[[a-z]+$"}
+    body = {"content": {"application/json": {"schema": schema}}}
+    text = json.dumps(document(paths={"/things": {"post": {"requestBody": body}}}))
+    request = read_openapi(text).flow.next(random.Random(1), Seen(memory={}))
+    assert request is not None  # warnings are errors here
 
 
 def test_json_and_yaml_say_the_same() -> None:

@@ -205,9 +205,9 @@ class OpenApiFlow:
         fresh = hunt.own and hunt.method == "DELETE"
         pool = hunt.seen.memory.setdefault(key, [])
         if pool and not fresh:
-            known = hunt.chance.choice(pool)
-            bound.update(known)
-            return known[source.parameter]
+            around, known = hunt.chance.choice(pool)
+            bound.update(around)
+            return known
         inner = yield from self._complete(source.creator, bound, hunt)
         yield self._writers[source.creator.name].request(hunt.chance, inner, remember=True)
         last = hunt.seen.last
@@ -215,7 +215,8 @@ class OpenApiFlow:
         if value is not None:
             bound.update({} if source.apart else inner)
             if not fresh:
-                pool.append({**bound, source.parameter: value})
+                # By no name: `/services/{id}` and `/services/{service}/notes` share the pool.
+                pool.append((dict(bound), value))
                 del pool[:-_POOL]
         return value
 

@@ -131,6 +131,8 @@ def _version_problems(raw: Mapping[str, Any]) -> list[Problem]:
 def _nothing(read: Document) -> Problem:
     if not read.operations:
         return Problem("#/paths", "describes no operation")
+    if all(o.deprecated for o in read.operations):
+        return Problem("#/paths", "describes deprecated operations only", "say --deprecated")
     known = ", ".join(o.name for o in read.operations[:8])
     hint = f"the document has {known}{' …' if len(read.operations) > 8 else ''}"
     return Problem("", "no operation is left to send after the filters", hint)

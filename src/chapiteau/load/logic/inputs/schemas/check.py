@@ -1,7 +1,9 @@
 """Does a value satisfy a schema? Enough of JSON Schema to throw away what was made wrongly."""
 
+import functools
 import math
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeGuard
 
@@ -87,7 +89,7 @@ def _fits_string(value: str, schema: Mapping[str, Any]) -> bool:
     if not isinstance(pattern, str):
         return True
     try:
-        return re.search(pattern, value) is not None
+        return _compiled(pattern).search(value) is not None
     except (re.error, RecursionError, OverflowError):
         return True  # ECMA only: whoever wrote it will judge
 
@@ -170,13 +172,21 @@ def _read_only(schema: Any, refs: References) -> bool:
     return isinstance(target, Mapping) and target.get("readOnly") is True
 
 
+@functools.lru_cache(500)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Somebody else's pattern; what Python may read otherwise one day is no news to the user."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return re.compile(pattern)
+
+
 def _table(raw: Any) -> Mapping[str, Any]:
     return raw if isinstance(raw, Mapping) else {}
 
 
 def _found(pattern: str, text: str) -> bool:
     try:
-        return re.search(pattern, text) is not None
+        return _compiled(pattern).search(text) is not None
     except (re.error, RecursionError, OverflowError):
         return False
 
