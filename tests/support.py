@@ -23,6 +23,7 @@ __all__ = [
     "free_port",
     "not_as_root",
     "run_cli",
+    "state_of",
     "wait_for",
     "wait_for_async",
 ]
@@ -92,10 +93,15 @@ def free_port(host: str = "127.0.0.1") -> int:
 def alive(pid: int) -> bool:
     """Whether a process exists and is no zombie."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return state_of(pid) not in {"Z", "X"}
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return stat.rpartition(")")[2].split()[0] not in {"Z", "X"}
+
+
+def state_of(pid: int) -> str:
+    """What a process does: R, S, D, T, Z … (proc(5))."""
+    stat = Path(f"/proc/{pid}/stat").read_bytes()
+    return stat.rpartition(b")")[2].split()[0].decode()
 
 
 def run_cli(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chapiteau.plumbing.unix import control_path
-from tests.support import alive, as_root, wait_for
+from tests.support import alive, as_root, state_of, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -166,13 +166,15 @@ def test_after_a_reboot_nobody_elses_process_is_touched(killed: tuple[Project, i
 def test_a_pid_that_was_given_out_again_is_not_killed(killed: tuple[Project, int]) -> None:
     p, pid = killed
     roll = p.folder / ".chapiteau/processes.json"
-    roll.write_text(
-        json.dumps({**json.loads(roll.read_text()), "processes": [[pid, 12345], [os.getpid(), 1]]})
-    )
-    _forget_cgroups(p)
-    p.up()
-    p.until("web", "running")
-    assert alive(pid)
+    with subprocess.Popen(["sleep", "600"]) as other:
+        noted = [[pid, 1], [other.pid, 12345], [os.getpid(), 1]]
+        roll.write_text(json.dumps({**json.loads(roll.read_text()), "processes": noted}))
+        _forget_cgroups(p)
+        p.up()
+        p.until("web", "running")
+        assert not alive(pid), "its environment still says whose it is"
+        assert other.poll() is None
+        other.kill()
 
 
 def test_a_state_that_is_half_written_or_broken_is_as_none(
@@ -235,6 +237,7 @@ def test_a_state_folder_that_can_not_be_written_stops_nothing_that_runs(
         os.kill(pid, signal.SIGKILL)
         wait_for(lambda: _sleeps_of(p) - {pid})  # it is looked after, though nobody can ask
         second = _sleeps_of(p)
+        wait_for(lambda: state_of(p.keeper) == "S")  # and its brain has been told
         os.kill(p.keeper, signal.SIGKILL)
         assert not _mount("-o", "remount,bind,rw", str(run))
         p.when(lambda: p.status().keeper_pid != p.keeper)

@@ -87,7 +87,7 @@ class _Alone(KeeperLink):
     def tell(self, op: str, **rest: Any) -> None:
         """Do it."""
         if op == "note":
-            self.notes[rest["name"]] = rest["value"]
+            self._remember(rest["name"], rest["value"])
         self._do(op, rest, [])
 
     def keep(self, name: str, fd: int) -> None:

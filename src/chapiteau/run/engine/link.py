@@ -16,6 +16,7 @@ __all__ = ["KeeperLink", "Message"]
 Message = dict[str, Any]
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
 LARGEST: Final = 1 << 18
+_GONE: Final = "the keeper has gone"
 
 
 class KeeperLink:
@@ -34,6 +35,7 @@ class KeeperLink:
         self._waiting: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
         self._number = 0
         self._outgoing: list[tuple[bytes, list[int]]] = []
+        self._over = self._told = False  # whether the keeper has died, and `on_gone` was called
         self._listen()
         self._loop.add_reader(channel, self._read)
 
@@ -55,6 +57,8 @@ class KeeperLink:
         self, op: str, carried: tuple[int, ...] = (), **rest: Any
     ) -> tuple[Message, list[int]]:
         """Send a request; its answer and descriptors. Raises KeeperGoneError."""
+        if self._told:
+            raise KeeperGoneError(_GONE)
         self._number += 1
         future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
         self._waiting[self._number] = future
@@ -64,8 +68,15 @@ class KeeperLink:
     def tell(self, op: str, **rest: Any) -> None:
         """Send a request that needs no answer."""
         if op == "note":
-            self.notes[rest["name"]] = rest["value"]
+            self._remember(rest["name"], rest["value"])
         self._send({"op": op, **rest}, [])
+
+    def _remember(self, name: str, value: Any) -> None:
+        """A note, as the keeper holds it: None takes it away."""
+        if value is None:
+            self.notes.pop(name, None)
+        else:
+            self.notes[name] = value
 
     async def store(self, name: str, fd: int) -> None:
         """Let the keeper hold a copy of the descriptor under this name."""
@@ -96,6 +107,8 @@ class KeeperLink:
         self._channel.close()
 
     def _send(self, message: Message, fds: list[int]) -> None:
+        if self._over:
+            return
         self._outgoing.append((json.dumps(message).encode(), [os.dup(fd) for fd in fds]))
         if len(self._outgoing) == 1:
             self._flush()
@@ -108,13 +121,22 @@ class KeeperLink:
             except (BlockingIOError, InterruptedError):
                 self._loop.add_writer(self._channel, self._flush)
                 return
+            except ConnectionError:
+                break  # it has died: `_read` comes to the end of what it said before that
             except OSError:
                 self._gone()
                 return
             for fd in fds:
                 os.close(fd)
             del self._outgoing[0]
+        self._forget_outgoing()
+
+    def _forget_outgoing(self) -> None:
         self._loop.remove_writer(self._channel)
+        for _, fds in self._outgoing:
+            for fd in fds:
+                os.close(fd)
+        self._outgoing.clear()
 
     def _read(self) -> None:
         for _ in range(64):  # then let others have a turn
@@ -122,6 +144,8 @@ class KeeperLink:
                 data, fds, _flags, _address = socket.recv_fds(self._channel, LARGEST, 8)
             except (BlockingIOError, InterruptedError):
                 return
+            except ConnectionResetError:
+                continue  # it died before it read all of ours; what it said is still there
             except OSError:
                 data, fds = b"", []
             if not data:
@@ -149,11 +173,17 @@ class KeeperLink:
                 os.close(fd)
 
     def _gone(self) -> None:
+        """It has died. Whoever waited for its last answers acts on them first: else a process
+        that it had started would be known to nobody."""
+        self._over = True
         self._loop.remove_reader(self._channel)
-        self._loop.remove_writer(self._channel)
+        self._forget_outgoing()
+        self._loop.call_soon(self._tell_gone)
+
+    def _tell_gone(self) -> None:
+        self._told = True
+        self.on_gone()
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(KeeperGoneError("the keeper has gone"))
+                future.set_exception(KeeperGoneError(_GONE))
         self._waiting.clear()
-        self._outgoing.clear()
-        self.on_gone()

@@ -39,6 +39,7 @@ class Surroundings:
     run_dir: Path
     notify_path: Path
     cgroups: Cgroups
+    name: str = ""  # of this supervisor, among all that ever run here
     keeper_no_new_privs: bool = False
     limit: tuple[int, int] = (0, 0)  # RLIMIT_NOFILE that services get
     sockets: dict[str, SocketFact] = field(default_factory=dict)
@@ -55,6 +56,7 @@ class Spawner:
         self.around = around
         self._link, self._clock = link, clock
         self._serial = 0
+        self.asked: dict[str, Path | None] = {}  # asked for, not yet answered: key → its cgroup
         self._limits: dict[str, dict[str, str]] = {}
         self.on_missing: Callable[[str, list[str], str], None] = lambda name, files, why: None
         self._found: dict[tuple[str, str, Path], str] = {}
@@ -78,7 +80,9 @@ class Spawner:
                 "cgroup": str(group) if group else "", "wall": wall,
                 "tty": service.stdin == "tty",
                 "stop": [signal_number(service.stop_signal), service.stop_timeout]}  # fmt: skip
+        self.asked[key] = group
         answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
+        del self.asked[key]
         if "error" in answer:
             if group is not None:
                 self.around.cgroups.remove(group)
@@ -193,7 +197,8 @@ class Spawner:
             )
         except ChapiteauError as exc:
             raise SpawnError(f"{name}: {exc.what}", hint=exc.hint) from exc
-        env["CHAPITEAU_KEY"] = key  # how an orphan is known again where there are no cgroups
+        # How an orphan is known again where there are no cgroups, or no supervisor any more.
+        env |= {"CHAPITEAU_KEY": key, "CHAPITEAU_SUPERVISOR": self.around.name}
         env.setdefault("PYTHONUNBUFFERED", "1")  # else prints reach the pipe minutes late
         if service.live is not None or service.watchdog:
             env.setdefault("PYTHONFAULTHANDLER", "1")  # SIGABRT then tells every thread's stack

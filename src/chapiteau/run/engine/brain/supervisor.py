@@ -19,7 +19,12 @@ from chapiteau.run.engine.brain.drops import Drops
 from chapiteau.run.engine.brain.ending import Ending
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
-from chapiteau.run.engine.brain.succession.leftovers import Roll, end_helpers, end_leftovers
+from chapiteau.run.engine.brain.succession.leftovers import (
+    UNKNOWN,
+    Roll,
+    end_helpers,
+    end_leftovers,
+)
 from chapiteau.run.engine.brain.succession.wanted import Wanted
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.eventlog import EventLog
@@ -58,20 +63,20 @@ class Supervisor:
         self.clock: Clock = SystemClock()
         self.events_log = EventLog(run_dir / "events.jsonl", self.clock)
         self.output = Output(run_dir / "log", self.clock)
+        name = f"{spec.project.name}-{_short(run_dir)}"
         self.cgroups: Cgroups = (
-            Cgroups(None, None, "not used without a keeper")
-            if link.alone
-            else find_cgroups(f"{spec.project.name}-{_short(run_dir)}")
+            Cgroups(None, None, "not used without a keeper") if link.alone else find_cgroups(name)
         )
         self.around = Surroundings(
             folder=config_path.parent,
             run_dir=run_dir,
             notify_path=control_path(run_dir, create=True).with_name("notify.sock"),
             cgroups=self.cgroups,
+            name=name,
         )
-        spawner = Spawner(link, self.around, self.clock)
-        spawner.on_missing = self._limits_missing
-        self.ground = Ground(link, spawner, self.output, self.events_log, self.clock)
+        self.spawner = Spawner(link, self.around, self.clock)
+        self.spawner.on_missing = self._limits_missing
+        self.ground = Ground(link, self.spawner, self.output, self.events_log, self.clock)
         self.store = FdStore(link)
         self.around.left_by = self.store.names
         self.runners: dict[str, Runner] = {}
@@ -85,8 +90,9 @@ class Supervisor:
         self.limits_missing: dict[str, str] = {}
         self.ending = Ending(self)
         self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
+        self.attached = False  # whether we know every process that the keeper has
         self._configuring = asyncio.Lock()
-        self._roll = Roll(run_dir / "processes.json")
+        self._roll = Roll(run_dir / "processes.json", name)
         self._meter, self._sampler = Meter(self.clock), Sampler(self.clock)
         self._notify: NotifySocket | None = None
         self._wanted: Wanted | None = None
@@ -106,10 +112,12 @@ class Supervisor:
         self.around.limit = (hello["nofile"], hard)
         self.link.tell("base", env=dict(self.around.inherited))
         self.started_wall = hello["notes"].get("started", self.started_wall)
-        if self.brain_restarts == 0:
+        if self.brain_restarts == 0 or UNKNOWN in hello["notes"]:
             if ended := await end_leftovers(self, self._roll):
                 self.ground.say("supervisor.swept", f"{ended} processes of an earlier supervisor")
+            self._roll.begin()
             self.link.tell("note", name="started", value=self.started_wall)
+            self.link.tell("note", name=UNKNOWN, value=None)
         elif ended := end_helpers(self.keeper_pid):
             self.ground.say("supervisor.swept", f"{ended} hooks and probes of an earlier brain")
         if "null" not in hello["fds"]:  # a brain before us may have died before it did this
@@ -123,6 +131,7 @@ class Supervisor:
         for name, service in {**self.spec.service, **self.own_services}.items():
             self.add_runner(name, service)
         found = adopt_children(self)
+        self.attached = True
         # Not before: what was said while no brain lived must find the process that said it.
         self._notify = await open_notify(self, hello["fds"])
         self._notify.on_message = Hearing(self.ground, self.store).heard

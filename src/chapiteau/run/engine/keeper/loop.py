@@ -187,12 +187,14 @@ class Keeper:
 
     # ── the brain ───────────────────────────────────────────────────────────────────────────
     def _start_brain(self) -> None:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        for end in (ours, theirs):  # room for many messages: fewer turns of both loops
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-        opened = [high(theirs.fileno())]
-        theirs.close()
+        opened: list[int] = []
+        ours = None
         try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                for end in (ours, theirs):  # room for many messages: fewer turns of both loops
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+                opened.append(high(theirs.fileno()))
             log = open_log(self.run_dir)
             opened += [log, os.open("/dev/null", os.O_RDONLY)]
             env = {
@@ -206,7 +208,8 @@ class Keeper:
             say(f"cannot start the brain: {exc}")
             self._due = time.monotonic() + BRAIN_DELAYS[-1]
             self.ending.brain_failed()
-            ours.close()
+            if ours is not None:
+                ours.close()
             return
         finally:
             close_all(opened)
@@ -298,6 +301,8 @@ class Keeper:
             data, fds, _flags, _address = socket.recv_fds(self.link, LARGEST, 8)
         except (BlockingIOError, InterruptedError):
             return False
+        except ConnectionResetError:  # it died before it read all of ours; what it said is there
+            return True
         except OSError:
             data, fds = b"", []
         if not data:

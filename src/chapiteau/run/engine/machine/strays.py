@@ -5,10 +5,11 @@ environment tells whose they are.
 """
 
 import contextlib
+import os
 from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["children_of", "helpers_of_others", "strays_of"]
+__all__ = ["bearers_of", "children_of", "helpers_of_others", "strays_of"]
 
 _HELPERS = (b"hook-", b"probe-")  # the brain's own children: CHAPITEAU_KEY=hook-PID-…
 
@@ -52,6 +53,25 @@ def helpers_of_others(keeper_pid: int, brain_pid: int) -> list[int]:
         pid = waiting.pop()
         found.append(pid)
         waiting += children_of(pid)
+    return found
+
+
+def bearers_of(variable: str, value: str) -> list[int]:
+    """Every process of this machine that has this in its environment, without ourselves and
+    those that started us. A program that writes over its environment is not found."""
+    mark = f"{variable}={value}".encode()
+    above = _ancestors(os.getpid())
+    everybody = (int(entry) for entry in os.listdir("/proc") if entry.isdigit())  # noqa: PTH208
+    return [pid for pid in everybody if pid not in above and _carries(pid, mark)]
+
+
+def _ancestors(pid: int) -> set[int]:
+    found: set[int] = set()
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        while pid > 0:
+            found.add(pid)
+            stat = Path(f"/proc/{pid}/stat").read_bytes()
+            pid = int(stat.rpartition(b")")[2].split()[1])
     return found
 
 

@@ -14,22 +14,27 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.keeper.calls import start_of
 from chapiteau.run.engine.machine.cgroups import Cgroups
-from chapiteau.run.engine.machine.strays import helpers_of_others
+from chapiteau.run.engine.machine.strays import bearers_of, helpers_of_others
 
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["Roll", "end_helpers", "end_leftovers"]
+__all__ = ["UNKNOWN", "Roll", "end_helpers", "end_leftovers"]
 
+UNKNOWN = "unknown"  # a note to the next brain: processes may run that nobody has told it of
 _CALM = 0.2  # seconds: many starts at once are written once
 _PATIENCE = 50  # times 0.1 s that killed processes have to go
 
 
 class Roll:
-    """Keeps the list of who runs on disk: pid and start time name a process for ever, in a boot."""
+    """Keeps the list of who runs on disk: pid and start time name a process for ever, in a boot.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    While there is a list, processes of ours may run that are not on it yet: these are known by
+    the supervisor's name in their environment.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self._path, self._name = path, name
         self._timer: asyncio.TimerHandle | None = None
 
     def changed(self, supervisor: "Supervisor") -> None:
@@ -41,17 +46,24 @@ class Roll:
     def _write(self, supervisor: "Supervisor") -> None:
         self._timer = None
         entries = supervisor.ground.by_key.values()
-        alive = [[one.pid, one.start] for one, _ in entries if one.alive]
+        self._put([[one.pid, one.start] for one, _ in entries if one.alive])
+
+    def begin(self) -> None:
+        """From now on there is a list."""
+        self._put([])
+
+    def _put(self, alive: list[list[int]]) -> None:
         data = json.dumps({"boot": _boot_id(), "processes": alive}).encode()
         with contextlib.suppress(OSError):
             write_atomic(self._path, data, mode=0o600, lasting=False)
 
     def read(self) -> list[int]:
-        """Pids of those on the list that are still the same processes."""
+        """Pids of those on the list that are still the same processes, and of those not yet on."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             facts: dict[str, Any] = json.loads(self._path.read_text())
             if facts["boot"] == _boot_id():
-                return [pid for pid, start in facts["processes"] if start_of(pid) == start]
+                listed = [pid for pid, start in facts["processes"] if start_of(pid) == start]
+                return [*listed, *bearers_of("CHAPITEAU_SUPERVISOR", self._name)]
         return []
 
     def clear(self) -> None:

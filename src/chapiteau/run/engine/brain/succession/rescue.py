@@ -4,41 +4,56 @@ The brain has every socket and the reading end of every pipe, and knows every pr
 the state that a keeper hands itself at an upgrade, starts a keeper on it, and ends; the new keeper
 starts a brain as ever. It is not the parent of the processes that run, so it watches them by pidfd
 (docs/explanation/keeper-and-brain.md tells what that costs: on kernels before 6.15 an exit code is
-"unknown"). No second copy of anything is started.
+"unknown"). No second copy of anything is started: a process that the keeper started without
+living to tell of it is ended first, and a brain that has not heard yet what runs ends it all.
 """
 
 import contextlib
 import fcntl
 import json
 import os
+import resource
+import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from chapiteau.plumbing.clock import SystemClock
+from chapiteau.run.engine.brain.succession.leftovers import UNKNOWN
 from chapiteau.run.engine.link import KEEPER_FOLDER
+from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.signals import signal_number
+from chapiteau.run.engine.machine.strays import bearers_of, children_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from chapiteau.run.engine.brain.supervisor import Supervisor
+    from chapiteau.run.engine.instance import Instance
 
 __all__ = ["rescue"]
+
+_PATIENCE: Final = 2.0  # seconds that a dying keeper has to let go of the lock, or a process to go
+_STEP: Final = 0.005
+_USUAL_FILES: Final = 1024
 
 
 def rescue(supervisor: "Supervisor") -> None:
     """Start the successor; True descriptors are handed on by number. Then this process ends."""
-    run_dir = supervisor.run_dir
+    run_dir, clock = supervisor.run_dir, SystemClock()
     lock = _open_lock(run_dir / "lock")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not _within(_PATIENCE, clock, lambda: _locked(lock)):
         os._exit(1)  # somebody has started another supervisor: it is theirs now
+    _end_unheard(supervisor.spawner.asked, clock)
+    _end_own_children()
     state = {
         "brain_argv": [sys.executable, "-P", "-m", "chapiteau.run.engine.brain", *sys.argv[1:]],
         "run_dir": str(run_dir),
         "fds": _descriptors(supervisor, lock),
-        "notes": supervisor.link.notes,
+        "notes": {**supervisor.link.notes, **({} if supervisor.attached else {UNKNOWN: True})},
         "base": dict(supervisor.around.inherited),
         "children": _children(supervisor),
-        "limit": supervisor.around.limit,
+        "limit": supervisor.around.limit if supervisor.attached else _usual_limit(),
         "brain_pid": 0,
         "brain_starts": supervisor.brain_restarts + 1,
         "owner": -1,
@@ -54,12 +69,82 @@ def rescue(supervisor: "Supervisor") -> None:
         os.set_inheritable(fd, True)
     flag = "no-new-privs" if supervisor.around.keeper_no_new_privs else "-"
     words = [sys.executable, "-I", "-S", str(KEEPER_FOLDER), "start", flag, "resume", str(memory)]
-    keeper = os.posix_spawn(words[0], words, os.environ, setsid=True)
+    made: list[int] = []
+    while not _within(_PATIENCE, clock, lambda: _made(words, made)):
+        print("cannot make another keeper; trying again", file=sys.stderr)  # noqa: T201 — its log
+    [keeper] = made
     with contextlib.suppress(OSError):
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{keeper}\n".encode(), 0)
     supervisor.ground.say("supervisor.keeper_died", f"another keeper is made, pid {keeper}")
     os._exit(0)
+
+
+def _usual_limit() -> tuple[int, int]:
+    """RLIMIT_NOFILE for services, where the keeper had not told us what they got from it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(_USUAL_FILES, hard), hard
+
+
+def _within(seconds: float, clock: SystemClock, fact: "Callable[[], bool]") -> bool:
+    """Wait for a fact; False when it did not come true in time."""
+    deadline = clock.now() + seconds
+    while not fact():
+        if clock.now() >= deadline:
+            return False
+        clock.sleep(_STEP)
+    return True
+
+
+def _locked(lock: int) -> bool:
+    """The lock lasts until the keeper has died, which may be a little later than its words end."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _made(words: list[str], made: list[int]) -> bool:
+    with contextlib.suppress(OSError):  # no process, no memory: there may be soon
+        made.append(os.posix_spawn(words[0], words, os.environ, setsid=True))
+    return bool(made)
+
+
+def _end_unheard(asked: dict[str, Path | None], clock: SystemClock) -> None:
+    """Processes that the keeper was asked for and may have started, without living to say so.
+
+    What is to become a program holds our channel open until it is one, as the keeper did: now
+    that the channel has ended, whoever was started is in its cgroup, or has its key to show.
+    """
+    for key, group in asked.items():
+
+        def gone(key: str = key, group: Path | None = group) -> bool:
+            left = Cgroups.pids(group) if group else bearers_of("CHAPITEAU_KEY", key)
+            if group is not None:
+                Cgroups.kill(group)
+            for pid in left:
+                _kill(pid)
+            return not left
+
+        if not _within(_PATIENCE, clock, gone):
+            print(f"{key}, just started, can't be ended", file=sys.stderr)  # noqa: T201 — its log
+        if group is not None:
+            Cgroups.remove(group)
+
+
+def _end_own_children() -> None:
+    """Hooks and probes: what they stood before begins anew with the next brain."""
+    waiting = children_of(os.getpid())
+    while waiting:
+        pid = waiting.pop()
+        waiting += children_of(pid)
+        _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _open_lock(path: Path) -> int:
@@ -86,6 +171,14 @@ def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
     return found
 
 
+def _stop(supervisor: "Supervisor", instance: "Instance") -> list[float]:
+    """How it is to be asked to end, for a keeper that has to do it alone."""
+    runner = supervisor.runners.get(instance.service)
+    if runner is None:
+        return [signal.SIGTERM, 1.0]
+    return [signal_number(runner.spec.stop_signal), runner.spec.stop_timeout]
+
+
 def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
     """Every process as the keeper would know it, marked as not its own child."""
     return {
@@ -103,6 +196,7 @@ def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
                 "wall": instance.began_wall,
                 "ready": instance.ready,
                 "tty": instance.on_terminal,
+                "stop": _stop(supervisor, instance),
             },
         }
         for key, (instance, _) in supervisor.ground.by_key.items()

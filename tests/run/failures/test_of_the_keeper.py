@@ -1,0 +1,169 @@
+"""SIGKILL of the keeper at its worst moments: never two copies, never one that nobody knows.
+
+Further parts of F28 of docs/explanation/what-happens-when.md. Halting keeper and brain in turn
+makes moments that last microseconds last as long as the test needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import alive, state_of, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.run.project import Project
+
+pytestmark = pytest.mark.slow
+
+TWO = """
+    [service.web]
+    command = "sleep 600"
+    ready.alive = "20ms"
+    [service.later]
+    command = "sleep 601"
+    autostart = false
+    ready.alive = "20ms"
+"""
+
+
+def test_a_process_of_which_the_keepers_last_word_tells_is_known(
+    project: Callable[[str], Project],
+) -> None:
+    """Its pid and the end of the channel reach the brain in one read."""
+    p = project(TWO).up()
+    p.until("web", "running")
+    [web], brain = p.pids("web"), p.status().pid
+    with halted(p.keeper):
+        assert p.client.command("start", "later", wait=False).ok
+        with halted(brain):
+            os.kill(p.keeper, signal.SIGCONT)
+            [later] = wait_for(lambda: sleepers(p, "601"))
+            wait_for(lambda: state_of(p.keeper) == "S")  # so it has said so
+            os.kill(p.keeper, signal.SIGKILL)
+            wait_for(lambda: not alive(p.keeper))
+    when_followed(p)
+    p.when(lambda: p.pids("later") == [later] and p.pids("web") == [web])
+    assert sleepers(p, "601") == [later]
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_a_process_of_which_nobody_could_tell_is_ended_before_another_starts(
+    project: Callable[[str], Project],
+) -> None:
+    p = project(TWO).up()
+    p.until("web", "running")
+    [web] = p.pids("web")
+    with dying_at(p.keeper, "sendmsg"):
+        assert p.client.command("start", "later", wait=False).ok
+        wait_for(lambda: not alive(p.keeper))
+    when_followed(p)
+    p.until("later", "running")
+    assert sleepers(p, "601") == p.pids("later")
+    assert p.pids("web") == [web]
+
+
+def test_a_keeper_that_dies_before_its_brain_knows_what_runs_doubles_nothing(
+    project: Callable[[str], Project],
+) -> None:
+    """The brain was killed just before: the next one has heard of nothing yet."""
+    p = project(TWO).up()
+    p.until("web", "running")
+    [web], old = p.pids("web"), p.status().pid
+    os.kill(old, signal.SIGKILL)
+    [brain] = wait_for(lambda: [pid for pid in brains(p) if pid != old])
+    with halted(brain):
+        os.kill(p.keeper, signal.SIGKILL)
+        wait_for(lambda: not alive(p.keeper))
+    when_followed(p)
+    p.until("web", "running")
+    assert not alive(web)
+    assert sleepers(p, "600") == p.pids("web")
+
+
+def test_what_was_not_on_the_roll_yet_is_ended_too(project: Callable[[str], Project]) -> None:
+    """Keeper and brain die before the list on disk has it, and no cgroup of ours holds it."""
+    p = project(TWO).up()
+    p.until("web", "running")
+    [web], brain = p.pids("web"), p.status().pid
+    roll = p.folder / ".chapiteau/processes.json"
+    wait_for(lambda: str(web) in roll.read_text())
+    os.kill(brain, signal.SIGSTOP)  # or it would make another keeper
+    for pid in (p.keeper, brain):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not alive(p.keeper) and not alive(brain))
+    roll.write_text(roll.read_text().replace(f"{web}", "1"))
+    leave_its_cgroup(web)
+    p.up()
+    p.until("web", "running")
+    assert not alive(web)
+
+
+# ── means ─────────────────────────────────────────────────────────────────────────────────────
+@contextlib.contextmanager
+def halted(pid: int) -> Iterator[None]:
+    """A process that does nothing meanwhile."""
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: state_of(pid) == "T")
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def dying_at(pid: int, call: str) -> Iterator[None]:
+    """A process that is killed instead of making this system call."""
+    inject = [f"trace={call}", f"inject={call}:signal=KILL:when=1"]
+    words = ["strace", "-p", str(pid), *(word for one in inject for word in ("-e", one))]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as tracer:
+        assert tracer.stderr is not None
+        try:
+            if "attached" not in (said := tracer.stderr.readline()):
+                pytest.skip(f"nothing may be traced here: {said}")
+            yield
+        finally:
+            tracer.terminate()
+            tracer.stderr.read()
+
+
+def when_followed(p: Project) -> None:
+    """Wait for another keeper."""
+    p.when(lambda: p.status().keeper_pid != p.keeper, what="another keeper")
+    p.keeper = p.status().keeper_pid
+
+
+def sleepers(p: Project, seconds: str) -> list[int]:
+    """Everybody who sleeps so long in the project's folder, wherever it hangs."""
+    return [int(e.name) for e in Path("/proc").iterdir() if is_sleeper(e, p.folder, seconds)]
+
+
+def is_sleeper(entry: Path, folder: Path, seconds: str) -> bool:
+    with contextlib.suppress(OSError):
+        words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
+        if len(words) > 1 and words[0].endswith(b"/sleep") and words[1] == seconds.encode():
+            return Path(os.readlink(entry / "cwd")) == folder.resolve()
+    return False
+
+
+def leave_its_cgroup(pid: int) -> None:
+    """To the top of the tree, if there is one."""
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        if right.startswith("cgroup2 "):
+            (Path(left.split()[4]) / "cgroup.procs").write_text(str(pid))
+
+
+def brains(p: Project) -> list[int]:
+    children = Path(f"/proc/{p.keeper}/task/{p.keeper}/children").read_text().split()
+    return [int(c) for c in children if b"engine.brain" in Path(f"/proc/{c}/cmdline").read_bytes()]
