@@ -17,6 +17,20 @@ __all__ = ["Client", "TestAnswer"]
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
+class _Headers(dict[str, str]):
+    """Kept by lower-case names, found by any."""
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name.lower() if isinstance(name, str) else name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As a dictionary's."""
+        return super().get(name.lower(), default)
+
+
 class TestAnswer:
     """An answer as a client sees it; header names in any case."""
 
@@ -33,8 +47,8 @@ class TestAnswer:
 
     @property
     def headers(self) -> dict[str, str]:
-        """Headers by lower-case name; repeated ones joined by commas."""
-        found: dict[str, str] = {}
+        """Headers by name, in any case; repeated ones joined by commas."""
+        found = _Headers()
         for name, value in self.header_list:
             key = name.lower()
             found[key] = f"{found[key]}, {value}" if key in found else value

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.service.engine.answering.coding import Packer
-from chapiteau.service.engine.answering.plan import Around, Plan, ServicePlan
+from chapiteau.service.engine.answering.plan import Around, Plan
+from chapiteau.service.engine.choosing.methods import ServicePlan
 from chapiteau.service.engine.health import HealthChecks
 from chapiteau.service.engine.idempotency import IdempotencyStore, MemoryStore, once
 from chapiteau.service.engine.jobs import Jobs

@@ -17,7 +17,7 @@ from chapiteau.service.engine.failures import add_failure_views
 from chapiteau.service.engine.health import Kind, health_service
 from chapiteau.service.engine.idempotency import IdempotencyStore
 from chapiteau.service.engine.jobs import Jobs, JobStore, MemoryJobs, job_services
-from chapiteau.service.engine.lanes import FastLane, normal_view
+from chapiteau.service.engine.lanes import FastLane, fitting_views, normal_view
 from chapiteau.service.engine.metrics import FolderTally, Metrics, metrics_service
 from chapiteau.service.engine.publishing.document import document_service
 from chapiteau.service.engine.publishing.page import page_services
@@ -60,6 +60,7 @@ def includeme(config: Any) -> None:
     config.add_directive("add_docs", _add_docs)
     config.add_directive("set_cors", _set_cors)
     config.add_route_predicate("api_version", _VersionPredicate)
+    config.add_view_predicate("service_view", _ViewPredicate)
     config.add_directive("set_idempotency_store", _set_idempotency_store)
     config.add_directive("set_rate_store", _set_rate_store)
     config.add_directive("add_metrics", _add_metrics)
@@ -112,7 +113,7 @@ def _add_service(config: Any, service: Service, *, shared: bool = False) -> None
         application.started = application.started or not shared
         _add_one(config, application, service)
         return
-    named = {v for op in service.operations.values() for v in op.options.versions}
+    named = {v for op in service.operations for v in op.options.versions}
     if unknown := sorted(named.difference(versions.names)):
         raise DeclarationError(
             f"{service!r} names the version {unknown[0]!r}",
@@ -177,6 +178,23 @@ class _VersionPredicate:
         return versions is None or versions.choose(request.environ) == self._value
 
 
+class _ViewPredicate:
+    """`service_view=(route, 1)` on a view: the request's media types mean the second one."""
+
+    def __init__(self, value: tuple[str, int], config: Any) -> None:
+        self._route, self._number = value
+        self._application = application_of(config.registry)
+
+    def text(self) -> str:
+        """For Pyramid's own listings."""
+        return f"service_view = {self._number}"
+
+    phash = text
+
+    def __call__(self, _context: Any, request: Any) -> bool:
+        return self._number in fitting_views(self._application.plans[self._route], request)
+
+
 def _set_versions(config: Any, versions: Versions) -> None:
     """`config.set_versions(Versions("1", "2", by="header"))`, before the first service."""
     application = application_of(config.registry)
@@ -198,17 +216,22 @@ def _add_views(config: Any, application: Application, service: Service, route: s
     # The plan is made when the configuration is committed: the view asks for it by name.
     # Law: a method with a view of its own is never answered by the open view, whatever its
     # predicates say; else a predicate that fails would open what a permission has closed.
-    own = {method for method, operation in service.operations.items() if operation.options.view}
-    own |= {"HEAD"} if "GET" in own and "HEAD" not in service.operations else set()
+    own = {one.method for one in service.operations if one.options.view}
+    own |= {"HEAD"} if "GET" in own and "HEAD" not in service.methods else set()
     rest = normal_view(application.plans, route, closed=frozenset(own))
     config.add_view(rest, route_name=route, permission=NO_PERMISSION_REQUIRED)
-    view = normal_view(application.plans, route)
-    for method, operation in service.operations.items():
-        if operation.options.view:
-            methods = (method, "HEAD") if method == "GET" else method
-            config.add_view(
-                view, route_name=route, request_method=methods, **operation.options.view
-            )
+    for method in service.methods:
+        views = [one for one in service.operations if one.method == method]
+        if method not in own:
+            continue
+        methods = (method, "HEAD") if method == "GET" and "HEAD" not in service.methods else method
+        for number, one in enumerate(views):
+            options = {"permission": NO_PERMISSION_REQUIRED} if not one.options.view else {}
+            options |= one.options.view
+            if len(views) > 1:
+                options["service_view"] = (route, number)
+            view = normal_view(application.plans, route, number=number if len(views) > 1 else None)
+            config.add_view(view, route_name=route, request_method=methods, **options)
 
 
 def _set_api(

@@ -21,35 +21,56 @@ from zope.interface import Interface, implementedBy
 
 from chapiteau.service.engine.answering.plan import Plan
 from chapiteau.service.engine.answering.reply import problem_reply, to_response
+from chapiteau.service.engine.choosing.methods import ServicePlan
+from chapiteau.service.engine.choosing.views import VIEW_KEY
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.logic.path import RouteTable, names_in
 from chapiteau.service.logic.problem import ProblemError
 from chapiteau.service.logic.wire.tracing import ROUTE_KEY
 from chapiteau.service.logic.wire.versions import Versions
 
-__all__ = ["FastLane", "normal_view"]
+__all__ = ["FastLane", "fitting_views", "normal_view"]
 
 _EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
 
 
-def normal_view(plans: dict[str, Plan], route: str, *, closed: frozenset[str] = frozenset()) -> Any:
+def normal_view(
+    plans: dict[str, Plan],
+    route: str,
+    *,
+    closed: frozenset[str] = frozenset(),
+    number: int | None = None,
+) -> Any:
     """The Pyramid view of a service, whose plan will stand under the route's name.
 
     Methods in `closed` have views of their own: here they answer 404, as Pyramid does when no
-    predicate fits.
+    predicate fits; or 406 and 415, when it was the media types that no view fits. With `number` it
+    is that of one among several operations of a method.
     """
 
     def view(_context: Any, request: Any) -> Any:
         plan = plans[route]
         if request.method in closed:
+            fitting_views(plan, request)
             raise PredicateMismatch("no view for this request")
         match = request.matchdict
+        if number is not None:
+            request.environ[VIEW_KEY] = number
         request.environ[ROUTE_KEY] = request.matched_route.pattern
         captures = [_text(match[name]) for name in plan.names] if match else []
         made = plan.run(request.environ, request, captures)
         return to_response(made)
 
     return view
+
+
+def fitting_views(plan: Any, request: Any) -> frozenset[int]:
+    """The numbers of a method's views that the media types of a request fit.
+
+    Raises ProblemError (406, 415) when it has several and none fits.
+    """
+    views = plan.views(request.method) if isinstance(plan, ServicePlan) else None
+    return frozenset() if views is None else views.fitting(request)
 
 
 def _text(value: Any) -> str:

@@ -1,12 +1,12 @@
 """`@resource`: a class whose methods answer for a thing and for the collection it belongs to."""
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import venusian
 
+from chapiteau.service.engine.declaring.classes import bind_names, handler_of
 from chapiteau.service.engine.service import METHODS, Service
 from chapiteau.service.errors import DeclarationError
 
@@ -17,7 +17,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _COLLECTION: Final = "collection_"
 _VIEW: Final = "__chapiteau_view__"
-_OWN: Final = "__chapiteau_resource__"  # the instance, kept with its request
 _SERVICES: Final = "__chapiteau_services__"
 
 
@@ -98,83 +97,11 @@ def _service(klass: type, prefix: str, name: str, path: str, options: dict[str, 
         mine |= {k.removeprefix(prefix): v for k, v in options.items() if k.startswith(prefix)}
     if hasattr(klass, "__acl__"):
         mine.setdefault("factory", klass)  # so that Pyramid asks the class who may do what
-    _bind(klass, mine)
+    bind_names(klass, mine)
     made = Service(name, path, description=inspect.getdoc(klass) or "", **mine)
     for own in _methods(klass, prefix):
         function = getattr(klass, own)
         more = dict(getattr(function, _VIEW, {}))
-        _bind(klass, more)
-        made.add(own.removeprefix(prefix), _handler(klass, function), **more)
+        bind_names(klass, more)
+        made.add(own.removeprefix(prefix), handler_of(klass, function), **more)
     return made
-
-
-def _bind(klass: type, options: dict[str, Any]) -> None:
-    """Names of validators and filters become calls of the instance's methods."""
-    for key in ("validators", "filters", "exclude"):
-        if key in options:
-            options[key] = tuple(
-                _Bound(klass, one) if isinstance(one, str) else one for one in options[key]
-            )
-
-
-class _Bound:
-    """A method of the resource by its name; two of the same name are equal (for `exclude=`)."""
-
-    def __init__(self, klass: type, name: str) -> None:
-        if not callable(getattr(klass, name, None)):
-            raise DeclarationError(
-                f"{klass.__qualname__} has no method {name!r}", hint="name one of its methods"
-            )
-        self.klass, self.name = klass, name
-
-    def __call__(self, *arguments: Any) -> Any:
-        # A validator is called with the request, a filter with the response and the request.
-        return getattr(_instance(self.klass, arguments[-1]), self.name)(*arguments)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Bound) and (self.klass, self.name) == (other.klass, other.name)
-
-    def __hash__(self) -> int:
-        return hash((self.klass, self.name))
-
-    def __repr__(self) -> str:
-        return f"<method {self.klass.__qualname__}.{self.name}>"
-
-
-def _instance(klass: type, request: Any) -> Any:
-    made = request.__dict__.get(_OWN)
-    if made is None:
-        if isinstance(request.context, klass):
-            made = request.context
-        elif _takes_context(klass):
-            made = klass(request, request.context)
-        else:
-            made = klass(request)
-        request.__dict__[_OWN] = made
-    return made
-
-
-@functools.cache
-def _takes_context(klass: type) -> bool:
-    return "context" in inspect.signature(klass).parameters
-
-
-def _handler(klass: type, function: Callable[..., Any]) -> Callable[..., Any]:
-    """A method as a handler: the same typed parameters, but a request instead of `self`."""
-    _, *rest = inspect.signature(function).parameters.values()
-    names = {p.name for p in rest}
-    only_class = _takes_context(klass) and "context" not in names
-
-    @functools.wraps(function)
-    def handler(request: Any, **arguments: Any) -> Any:
-        if "request" in names:
-            arguments["request"] = request
-        if only_class:
-            del arguments["context"]
-        return function(_instance(klass, request), **arguments)
-
-    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    first = [inspect.Parameter(n, kind) for n in ("request", *(("context",) if only_class else ()))]
-    own = [p for p in rest if p.name != "request"]
-    handler.__signature__ = inspect.Signature([*first, *own])  # type: ignore[attr-defined]
-    return handler

@@ -2,16 +2,18 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import venusian
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.engine.auth import check_scopes
+from chapiteau.service.engine.declaring.classes import bind_names, handler_of
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.operation import Operation, read_operation
-from chapiteau.service.logic.options import OperationOptions
+from chapiteau.service.logic.options import OperationOptions, listed
+from chapiteau.service.logic.views import media_words, meet, prove_apart, together
 
 __all__ = ["METHODS", "Service", "context_package"]
 
@@ -24,9 +26,8 @@ _VIEW_OPTIONS: Final = frozenset({
     "containment", "header", "xhr", "effective_principals", "is_authenticated", "require_csrf",
     "http_cache", "physical_path", "request_type",
 })  # fmt: skip
-_ROUTE_OPTIONS: Final = frozenset(
-    {"factory", "traverse", "header", "xhr", "request_param", "accept"}
-)
+_ROUTE_OPTIONS: Final = frozenset({"factory", "traverse", "header", "xhr", "request_param"})
+_EXTENDED: Final = ("validators", "filters")  # lists that are added to, not replaced
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,7 +43,9 @@ class Service:
 
     Further keyword arguments are defaults for every method, or options of Pyramid's route
     (`factory`, `traverse`, predicates). With `pyramid_route` it stands on a route that
-    `config.add_route` has added, whose pattern is `path`. Raises DeclarationError.
+    `config.add_route` has added, whose pattern is `path`. With `klass`, names of its methods stand
+    for handlers, validators and filters. A subclass sets defaults for a project: a class attribute
+    `default_cors` is the default of `cors`. Raises DeclarationError.
     """
 
     def __init__(
@@ -59,12 +62,20 @@ class Service:
         self.description = description
         self.pyramid_route = str(defaults.pop("pyramid_route", ""))
         self.route = {k: defaults.pop(k) for k in list(defaults) if k in _ROUTE_OPTIONS}
-        self.defaults = defaults
-        self.operations: dict[str, Operation] = {}
+        self.klass: type | None = defaults.pop("klass", None)
+        if self.klass is not None:
+            bind_names(self.klass, defaults)
+        self.defaults = _over(_class_defaults(type(self)), media_words(defaults))
+        self.operations: list[Operation] = []
         venusian.attach(self, _register, category="pyramid", depth=depth)
 
     def __repr__(self) -> str:
-        return f"<Service {self.name} {self.path} {' '.join(self.operations) or '(empty)'}>"
+        return f"<Service {self.name} {self.path} {' '.join(self.methods) or '(empty)'}>"
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """The methods that it has handlers for, in the order of the first of each."""
+        return tuple(dict.fromkeys(one.method for one in self.operations))
 
     def get(self, **options: Any) -> Callable[[F], F]:
         """Reading: must not change anything."""
@@ -103,46 +114,58 @@ class Service:
 
         return declare
 
-    def add(self, method: str, handler: Callable[..., Any], **options: Any) -> Operation:
-        """The same without a decorator. Raises DeclarationError."""
+    def add(self, method: str, handler: Callable[..., Any] | str, **options: Any) -> Operation:
+        """The same without a decorator; a name is that of a method of `klass`.
+
+        A method may have several handlers that differ in `consumes`, `produces` or predicates:
+        the request's Content-Type and Accept say which answers. Raises DeclarationError.
+        """
         method = method.upper()
         if method not in METHODS:
             raise DeclarationError(
                 f"service {self.name!r}: no method {method!r}", hint=did_you_mean(method, METHODS)
             )
-        if method in self.operations:
-            first = self.operations[method].where
-            raise DeclarationError(
-                f"service {self.name!r} has {method} twice: {first}",
-                hint="give the second one another path, or remove it",
-            )
+        klass = options.pop("klass", self.klass)
+        if klass is not None:
+            bind_names(klass, options)
+        if isinstance(handler, str):
+            handler = self._named(klass, handler)
         made = read_operation(method, self.path, handler, self._options(self._merged(options)))
         check_scopes(made.options.auth, made.options.scopes, made.where)
-        self.operations[method] = made
+        prove_apart(made, self.operations)
+        together([one for one in [*self.operations, made] if meet(one, made)])
+        self.operations.append(made)
         return made
 
     def in_version(self, version: str) -> "Service":
         """A copy with the operations that this version has: those that say so, or say nothing."""
         made = copy.copy(self)
-        made.operations = {
-            method: operation
-            for method, operation in self.operations.items()
-            if version in (operation.options.versions or (version,))
-        }
+        made.operations = [
+            one for one in self.operations if version in (one.options.versions or (version,))
+        ]
         return made
 
+    def _named(self, klass: type | None, name: str) -> Callable[..., Any]:
+        if klass is None:
+            raise DeclarationError(
+                f"service {self.name!r}: {name!r} names a method of no class", hint="give klass="
+            )
+        known = [word for word in dir(klass) if not word.startswith("__")]
+        if name not in known:
+            raise DeclarationError(
+                f"{klass.__qualname__} has no method {name!r}", hint=did_you_mean(name, known)
+            )
+        return handler_of(klass, getattr(klass, name))
+
     def _merged(self, own: dict[str, Any]) -> dict[str, Any]:
-        """A method's options over the service's; validators and filters come after its own."""
-        merged = {**self.defaults, **own}
-        unwanted = merged.pop("exclude", ())
-        for key in ("validators", "filters"):
-            both = (*self.defaults.get(key, ()), *own.get(key, ()))
-            merged[key] = tuple(one for one in both if one not in unwanted)
-            for one in merged[key]:
+        """A method's options over the service's."""
+        merged = _over(self.defaults, media_words(own))
+        for key in _EXTENDED:
+            for one in merged.setdefault(key, ()):
                 if not callable(one):
                     raise DeclarationError(
                         f"service {self.name!r}: {one!r} in {key} can't be called",
-                        hint="names of methods belong to classes with @resource",
+                        hint="names of methods belong to a class: klass=, or @resource",
                     )
         return merged
 
@@ -157,8 +180,28 @@ class Service:
                 )
         for key in ("tags", "raises", "produces", "consumes", "scopes", "versions"):
             if key in given:
-                given[key] = tuple(given[key])
+                given[key] = listed(given[key])
         return OperationOptions(**given, view=view)
+
+
+def _class_defaults(kind: type) -> dict[str, Any]:
+    """What a subclass says of all its services: `default_cors = …` for `cors`."""
+    names = {name for name in dir(kind) if name.startswith("default_")}
+    given = {name.removeprefix("default_"): getattr(kind, name) for name in sorted(names)}
+    return media_words(given)
+
+
+def _over(defaults: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
+    """Own options over defaults; validators and filters come behind theirs, less `exclude`."""
+    merged = {**defaults, **own}
+    unwanted = listed(merged.pop("exclude", ()))
+    for key in _EXTENDED:
+        both = (*listed(defaults.get(key)), *listed(own.get(key)))
+        if both:
+            merged[key] = tuple(one for one in both if one not in unwanted)
+        else:
+            merged.pop(key, None)
+    return merged
 
 
 def _register(context: Any, _name: str, service: Service) -> None:
@@ -170,6 +213,6 @@ def context_package(service: Service) -> Any:
     """The module that holds the service's handlers, so that relative names resolve there."""
     import sys
 
-    for operation in service.operations.values():
+    for operation in service.operations:
         return sys.modules.get(operation.handler.__module__)
     return None

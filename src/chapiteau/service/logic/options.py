@@ -10,9 +10,16 @@ from chapiteau.service.logic.related import Callback, Link
 from chapiteau.service.logic.wire.cors import CorsPolicy
 from chapiteau.service.logic.wire.ratelimit import RateLimit
 
-__all__ = ["JSON_ONLY", "OperationOptions"]
+__all__ = ["JSON_ONLY", "OperationOptions", "listed"]
 
 JSON_ONLY: Final = ("application/json",)
+
+
+def listed(value: Any) -> tuple[Any, ...]:
+    """One text or callable, several of them, or None, as a tuple."""
+    if value is None:
+        return ()
+    return (value,) if isinstance(value, str) or callable(value) else tuple(value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +37,8 @@ class OperationOptions:
     if_match: Literal["required", "optional"] = "required"
     produces: tuple[str, ...] = JSON_ONLY
     consumes: tuple[str, ...] = JSON_ONLY
+    accept: tuple[Any, ...] = ()  # media types, and callables that give some for a request
+    content_type: tuple[Any, ...] = ()  # the same; said, it holds where no body is read, too
     deprecated: datetime | bool = False
     sunset: datetime | None = None
     cors: CorsPolicy | None = None

@@ -42,6 +42,7 @@ class AnswerPlan:
         check: bool = False,
         headers: Iterable[tuple[str, str]] = (),
         media: Callable[[str], str] = str,
+        varies: bool = False,
     ) -> None:
         self.check = check  # whether answers are held against the declared type
         self._operation = operation
@@ -73,7 +74,7 @@ class AnswerPlan:
         self._always += headers
         if operation.options.minimal or operation.options.later:
             self._always.append(("Vary", "Prefer"))
-        if len(offers) > 1 and ("Vary", "Accept") not in self._always:
+        if (varies or len(offers) > 1) and ("Vary", "Accept") not in self._always:
             self._always.append(("Vary", "Accept"))
 
     def choose(self, accept: str | None) -> Encoding:

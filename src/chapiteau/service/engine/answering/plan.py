@@ -1,4 +1,4 @@
-"""One compiled plan per service: what remains to be done when a request comes.
+"""One compiled plan per operation: what remains to be done when a request comes.
 
 Everything that can be decided at start is decided here: one Struct for all parameters, one
 decoder for the body, one encoder, the header list. Both lanes run the same plan.
@@ -20,28 +20,19 @@ from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.parameters import ParameterPlan
-from chapiteau.service.engine.answering.reply import (
-    CORS_KEY,
-    ERRORS_KEY,
-    VARY_KEY,
-    Reply,
-    StreamReply,
-    request_id,
-)
+from chapiteau.service.engine.answering.reply import Reply, StreamReply
 from chapiteau.service.engine.auth import identify
-from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
 from chapiteau.service.logic.kinds.models import adapter_for, is_pydantic, prove_unmixed
 from chapiteau.service.logic.operation import Operation
-from chapiteau.service.logic.path import bad_segment, names_in
-from chapiteau.service.logic.problem import Detail, ProblemError, problem_for
+from chapiteau.service.logic.problem import Detail, ProblemError
 from chapiteau.service.logic.wire.conditional import Precondition
-from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers, preflight_headers
+from chapiteau.service.logic.wire.cors import CorsPolicy
 from chapiteau.service.logic.wire.prefer import responds_async
 from chapiteau.service.logic.wire.ratelimit import RateLimit
 
-__all__ = ["Around", "OperationPlan", "Plan", "ServicePlan", "add_headers"]
+__all__ = ["OFFER_KEY", "Around", "OperationPlan", "Plan", "add_headers"]
 
 Environ = dict[str, Any]
 Run = Callable[[Environ, Any, list[str]], Any]
@@ -49,6 +40,7 @@ Once = Callable[[str, str, Callable[[], Any]], Any]
 Gate = Callable[[RateLimit, str, Any], list[tuple[str, str]]]
 LONGEST_KEY: Final = 255
 IDENTITY_KEY: Final = "chapiteau.identity"
+OFFER_KEY: Final = "chapiteau.offer"  # the media type that was chosen for this request
 _FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
@@ -94,7 +86,7 @@ class Around:
 class OperationPlan:
     """How to run one operation."""
 
-    def __init__(self, operation: Operation, around: "Around") -> None:
+    def __init__(self, operation: Operation, around: "Around", *, varies: bool = False) -> None:
         _prove(operation)
         own = operation.options.max_body
         self._max_body = max_body = around.max_body if own is None else own
@@ -107,8 +99,10 @@ class OperationPlan:
             else None
         )
         self._answer = AnswerPlan(
-            operation, check=around.check_answers, headers=around.headers, media=around.media
-        )
+            operation, check=around.check_answers, headers=around.headers, media=around.media,
+            varies=varies,
+        )  # fmt: skip
+        self._accept = OFFER_KEY if any(map(callable, operation.options.accept)) else "HTTP_ACCEPT"
         self._extras = bool(
             operation.context_argument
             or operation.precondition_argument
@@ -137,6 +131,11 @@ class OperationPlan:
 
     def __repr__(self) -> str:
         return f"<OperationPlan {self.operation.method} {self.operation.path}>"
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """What it runs, as one of several views would tell it."""
+        return (self.operation,)
 
     def check_answers(self) -> None:
         """From now on hold every answer against the declared type."""
@@ -184,7 +183,7 @@ class OperationPlan:
         return once(key, mark, lambda: self._run(environ, request, captures))
 
     def _run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
-        encoding = self._answer.choose(environ.get("HTTP_ACCEPT"))
+        encoding = self._answer.choose(environ.get(self._accept))
         try:
             if self._bare and not environ["QUERY_STRING"]:
                 arguments = {}
@@ -286,94 +285,3 @@ def add_headers(made: Any, headers: Iterable[tuple[str, str]]) -> None:
         made.headers.extend(headers)
     else:
         made.headerlist = [*made.headerlist, *headers]
-
-
-class ServicePlan:
-    """All methods of one service."""
-
-    def __init__(
-        self,
-        service: Service,
-        path: str,
-        around: Around,
-    ) -> None:
-        self.service = service
-        self.path = path
-        self.version = around.version
-        self._headers = around.headers
-        self._errors = around.errors != "problem"
-        self.names = names_in(path)
-        self.methods = {
-            method: OperationPlan(operation, around)
-            for method, operation in service.operations.items()
-        }
-        if "GET" in self.methods:
-            self.methods.setdefault("HEAD", self.methods["GET"])
-        self.allow = ", ".join(sorted({*self.methods, "OPTIONS"}))
-        self._cors = {m: p.operation.options.cors or around.cors for m, p in self.methods.items()}
-        self._crosses = any(self._cors.values())
-
-    def check_answers(self) -> None:
-        """From now on hold every answer against the declared type."""
-        for plan in self.methods.values():
-            plan.check_answers()
-
-    @property
-    def plain(self) -> bool:
-        """Whether nothing of Pyramid's is asked for beyond a route and a request."""
-        return not self.service.route and not any(
-            plan.operation.options.view or plan.operation.context_argument
-            for plan in self.methods.values()
-        )
-
-    def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
-        """Answer a request for this path. Raises ProblemError."""
-        if self._headers:
-            environ[VARY_KEY] = self._headers
-        if self._errors:
-            environ[ERRORS_KEY] = True
-        if captures and (wrong := bad_segment(captures)):
-            raise problem_for(400, wrong)
-        method = environ["REQUEST_METHOD"]
-        plan = self.methods.get(method)
-        if self._crosses:
-            return self._run_crossed(plan, environ, request, captures)
-        if plan is not None:
-            return plan.run(environ, request, captures)
-        return self._other(method, environ)
-
-    def _run_crossed(
-        self, plan: OperationPlan | None, environ: Environ, request: Any, captures: list[str]
-    ) -> Any:
-        """The same for pages of other origins; error answers get the headers by CORS_KEY."""
-        method, origin = environ["REQUEST_METHOD"], environ.get("HTTP_ORIGIN")
-        wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
-        if plan is None and method == "OPTIONS" and origin and wanted:
-            return self._preflight(environ, origin, wanted)
-        policy = self._cors.get(method)
-        headers = answer_headers(policy, origin) if policy is not None else []
-        environ[CORS_KEY] = headers
-        if plan is None:
-            return self._other(method, environ)
-        made = plan.run(environ, request, captures)
-        add_headers(made, headers)
-        return made
-
-    def _preflight(self, environ: Environ, origin: str, wanted: str) -> Reply:
-        policy = self._cors.get(wanted)
-        headers = [("X-Request-ID", request_id(environ)), ("Allow", self.allow)]
-        if policy is not None:
-            headers += preflight_headers(
-                policy,
-                origin=origin,
-                method=wanted,
-                asked=environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
-                methods=tuple(sorted(m for m, p in self._cors.items() if p is not None)),
-            )
-        return Reply("204 No Content", headers, b"")
-
-    def _other(self, method: str, environ: Environ) -> Reply:
-        if method == "OPTIONS":
-            own = request_id(environ)
-            return Reply("204 No Content", [("Allow", self.allow), ("X-Request-ID", own)], b"")
-        raise problem_for(405, f"{method} is not possible here", headers={"Allow": self.allow})

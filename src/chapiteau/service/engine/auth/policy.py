@@ -86,12 +86,12 @@ def asking(service: Any, registry: Any) -> Any:
     if not isinstance(policy, AuthPolicy):
         return service
     told = copy.copy(service)
-    told.operations = {
-        method: replace(one, options=replace(one.options, auth=policy.scheme))
+    told.operations = [
+        replace(one, options=replace(one.options, auth=policy.scheme))
         if one.options.auth is None and _guarded(one.options.view)
         else one
-        for method, one in service.operations.items()
-    }
+        for one in service.operations
+    ]
     return told
 
 

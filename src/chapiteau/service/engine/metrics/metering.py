@@ -8,7 +8,7 @@ from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.openmetrics import CONTENT_TYPE, labelled
-from chapiteau.service.engine.answering.plan import ServicePlan
+from chapiteau.service.engine.choosing.methods import ServicePlan
 from chapiteau.service.engine.metrics.tally import BOUNDS, MemoryTally, Tally
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.problem import ProblemError

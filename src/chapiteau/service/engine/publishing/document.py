@@ -60,7 +60,7 @@ class ApiDocument:
                 name=service.name,
                 path=path,
                 description=service.description,
-                operations=tuple(service.operations.values()),
+                operations=tuple(service.operations),
                 shared=shared,
             )
         )

@@ -130,7 +130,7 @@ def _statuses(op: Operation) -> list[int]:
         (reads, (400, 422)),
         ("{" in op.path or "*" in op.path, (400,)),
         (bool(options.validators), (422,)),
-        (op.body is not None, (413, 415)),
+        (op.body is not None or bool(options.content_type), (413, 415)),
         (op.precondition_argument is not None, (412,)),
         (required, (428,)),
         (options.auth is not None, (401, 403) if _narrow(options) else (401,)),

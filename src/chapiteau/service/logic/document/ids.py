@@ -18,11 +18,13 @@ class Ids:
 
     def __init__(self, shown: Sequence[tuple[Any, Operation]]) -> None:
         self._ids: dict[int, str] = {}
-        self._operations: dict[str, Operation] = {}
+        self._operations: dict[str, list[Operation]] = {}
+        several: dict[tuple[int, str, str], str] = {}  # views of one method have one id
         for service, op in shown:
-            made = self._new(service.name, op)
-            self._ids[id(op)] = made
-            self._operations[made] = op
+            key = (id(service), op.path, op.method)
+            made = several.setdefault(key, "") or self._new(service.name, op)
+            several[key] = self._ids[id(op)] = made
+            self._operations.setdefault(made, []).append(op)
 
     def of(self, op: Operation) -> str:
         """The id of one operation."""
@@ -43,7 +45,8 @@ class Ids:
     def link(self, link: Link, where: str) -> dict[str, Any]:
         """A link object. Raises DeclarationError when it leads nowhere."""
         target = self._target(link, where)
-        known = {p.wire for p in self._operations[target].parameters} | {"If-Match"}
+        views = self._operations[target]
+        known = {p.wire for op in views for p in op.parameters} | {"If-Match"}
         for name in link.parameters:
             if name not in known:
                 raise DeclarationError(
@@ -64,8 +67,8 @@ class Ids:
             words, hint = link.operation, did_you_mean(link.operation, self._operations)
         else:
             wanted = inspect.unwrap(link.operation)
-            for name, op in self._operations.items():
-                if inspect.unwrap(op.handler) is wanted:
+            for name, views in self._operations.items():
+                if any(inspect.unwrap(op.handler) is wanted for op in views):
                     return name
             words, hint = getattr(wanted, "__qualname__", repr(wanted)), ""
         raise DeclarationError(

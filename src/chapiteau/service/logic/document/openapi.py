@@ -13,6 +13,7 @@ from chapiteau.service.logic.document.answers import (
 )
 from chapiteau.service.logic.document.errors import ErrorFormat, error_type
 from chapiteau.service.logic.document.ids import Ids
+from chapiteau.service.logic.document.merging import merged
 from chapiteau.service.logic.document.schemas import Schemas, in_path, inlined, without_null
 from chapiteau.service.logic.jobs import Job
 from chapiteau.service.logic.kinds.models import Mode, plain
@@ -26,6 +27,7 @@ from chapiteau.service.logic.options import OperationOptions
 from chapiteau.service.logic.path import template_of
 from chapiteau.service.logic.problem import phrase
 from chapiteau.service.logic.related import Callback
+from chapiteau.service.logic.views import taken_by
 from chapiteau.service.logic.wire.versions import Versions
 
 __all__ = ["ApiInfo", "Described", "openapi_document"]
@@ -108,7 +110,7 @@ class _Writer:
         if any(op.options.later for _, op in self.shown):
             yield ("job",), Job, "serialization"
         for service, op in [*self.shown, *self.webhooks, *self.callbacks.values()]:
-            own = (service.name, service.path, op.method)
+            own = (service.name, service.path, id(op))
             for parameter in op.parameters:
                 place = parameter.marker.place
                 yield (*own, place, parameter.wire), parameter.type, "validation"
@@ -145,12 +147,27 @@ class _Writer:
 
     def _paths(self) -> Json:
         paths: Json = {}
+        views: dict[tuple[str, str], list[tuple[Described, Operation]]] = {}
         for service, op in self.shown:
-            item = paths.setdefault(template_of(service.path), {})
+            template = template_of(service.path)
+            item = paths.setdefault(template, {})
             if service.description and "description" not in item:
                 item["description"] = service.description
-            item[op.method.lower()] = self._operation(service, op)
+            views.setdefault((template, op.method.lower()), []).append((service, op))
+        for (template, method), found in views.items():
+            paths[template][method] = merged(
+                [self._operation(service, op) for service, op in found],
+                [" ".join(self._told_apart(op)) for _, op in found],
+            )
         return paths
+
+    @staticmethod
+    def _told_apart(op: Operation) -> Iterator[str]:
+        """By what a view is known among those of its method."""
+        if taken := taken_by(op):
+            yield f"from {', '.join(taken)}"
+        if op.offers != ("*/*",) and op.answer is not None:
+            yield f"as {', '.join(op.offers)}"
 
     def _operation(self, service: Described, op: Operation) -> Json:
         made = self._head(service, op)
@@ -162,6 +179,9 @@ class _Writer:
             made["parameters"] = parameters
         if op.body is not None:
             made["requestBody"] = self._body(service, op, op.body)
+        elif op.options.content_type and op.method in ("POST", "PUT", "PATCH"):
+            content: Json = {self._media(service, one): {} for one in op.options.consumes}
+            made["requestBody"] = {"content": content}
         if op.options.auth is not None:
             made["security"] = [{op.options.auth.name: list(op.options.scopes)}]
         made["responses"] = self._responses(service, op)
@@ -211,7 +231,7 @@ class _Writer:
         return self.versions.media(media, self.version)
 
     def _parameter(self, service: Described, op: Operation, p: Parameter) -> Json:
-        key = (service.name, service.path, op.method, p.marker.place, p.wire)
+        key = (service.name, service.path, id(op), p.marker.place, p.wire)
         schema = without_null(self.schemas[key])
         made: Json = {"name": p.wire, "in": p.marker.place}
         description = p.marker.description or schema.pop("description", "")
@@ -243,7 +263,7 @@ class _Writer:
             media = ("application/octet-stream",) if own == ("application/json",) else own
             made["content"] = {self._media(service, one): {} for one in media}
         else:
-            content = {"schema": self.schemas[service.name, service.path, op.method, "body"]}
+            content = {"schema": self.schemas[service.name, service.path, id(op), "body"]}
             if body.marker.example is not None:
                 content["example"] = plain(body.marker.example, body.type)
             made["content"] = {
@@ -270,7 +290,7 @@ class _Writer:
         if headers:
             good["headers"] = headers
         if op.answer is not None:
-            schema = self.schemas[service.name, service.path, op.method, "answer"]
+            schema = self.schemas[service.name, service.path, id(op), "answer"]
             good["content"] = {}
             for media in op.options.produces:
                 content = {} if _is_raw(op, media) else {"schema": inlined(schema, media)}

@@ -1,0 +1,1 @@
+"""Who answers: the method, then one of its views."""

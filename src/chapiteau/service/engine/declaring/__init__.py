@@ -1,0 +1,1 @@
+"""What `Service` and `resource` make of what is declared."""
