@@ -5,10 +5,13 @@ import fcntl
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chapiteau.run.engine.output.rhythm import Rhythm
+from chapiteau.run.engine.output import rhythm as module
+from chapiteau.run.engine.output.rhythm import Rhythm, next_pause
 
-_F_SETPIPE_SZ = 1031
+_F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
 
 
 class Looks:
@@ -65,6 +68,22 @@ async def test_a_busy_pipe_waits_for_its_beat_and_misses_nothing(pipe: tuple[int
     os.close(reader)
 
 
+async def test_a_writer_of_single_lines_is_busy_too(pipe: tuple[int, int]) -> None:
+    looks, (reader, writer) = Looks(), pipe
+    looks.rhythm.add(reader)
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    for _ in range(3000):
+        os.write(writer, b"a line\n")
+        await asyncio.sleep(0)
+    took = loop.time() - begun
+    await looks.until(21_000)
+    assert len(looks.taken) < 20 + took / 0.0009, "about one look in a millisecond, not one a line"
+    looks.rhythm.forget(reader)
+    os.close(reader)
+    os.close(writer)
+
+
 async def test_a_full_pipe_is_looked_at_again_at_once(pipe: tuple[int, int]) -> None:
     looks, (reader, writer) = Looks(), pipe
     looks.rhythm.add(reader)
@@ -81,10 +100,29 @@ async def test_a_full_pipe_is_looked_at_again_at_once(pipe: tuple[int, int]) -> 
     os.close(writer)
 
 
-async def test_a_small_pipe_never_waits() -> None:
+async def test_a_pipe_that_fills_quickly_grows() -> None:
     looks = Looks()
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     fcntl.fcntl(reader, _F_SETPIPE_SZ, 65536)
+    looks.rhythm.add(reader)
+    os.write(writer, b"a line\n")
+    await looks.until(7)
+    assert fcntl.fcntl(reader, _F_GETPIPE_SZ) == 65536, "a line is no reason"
+    os.write(writer, bytes(60_000))
+    await looks.until(60_007)
+    if fcntl.fcntl(reader, _F_GETPIPE_SZ) == 65536:
+        pytest.skip("this user has no more pages for pipes")
+    assert fcntl.fcntl(reader, _F_GETPIPE_SZ) == 1 << 20
+    looks.rhythm.forget(reader)
+    os.close(reader)
+    os.close(writer)
+
+
+async def test_a_pipe_that_may_not_grow_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What the kernel says to a user who has no more pages for pipes.
+    monkeypatch.setattr(module, "_asked", lambda pipe, call, size=0: 0 if size else 65536)
+    looks = Looks()
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     looks.rhythm.add(reader)
     for number in range(1, 6):
         os.write(writer, bytes(60_000))
@@ -93,3 +131,18 @@ async def test_a_small_pipe_never_waits() -> None:
     looks.rhythm.forget(reader)
     os.close(reader)
     os.close(writer)
+
+
+@given(st.floats(0, 1), st.floats(0.001, 0.004))
+def test_a_pause_stays_within_its_bounds_and_follows_the_flow(full: float, pause: float) -> None:
+    then = next_pause(pause, full)
+    assert 0.001 <= then <= 0.004
+    assert then <= pause or full < 0.25
+    assert then >= pause or full > 0.25
+
+
+def test_a_steady_flow_finds_the_pause_that_leaves_its_pipe_a_quarter_full() -> None:
+    pause = 0.001
+    for _ in range(10):
+        pause = next_pause(pause, fullest=pause * 100)  # a tenth of the pipe per millisecond
+    assert pause == pytest.approx(0.0025)

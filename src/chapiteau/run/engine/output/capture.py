@@ -7,6 +7,7 @@ what comes is dropped, counted and marked.
 """
 
 import contextlib
+import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -15,60 +16,61 @@ from typing import Final
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.rotation import Rotation
 
-__all__ = ["Capture"]
+__all__ = ["Capture", "held_by"]
 
 CHUNK: Final = 1 << 20
 _MOVE: Final = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 _RETRY: Final = 1.0  # seconds before a file that failed is tried again
 _LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
+_FIONREAD: Final = 0x541B
 
 
 class Capture:
     """Moves pipes into `path`. `followers` get the bytes too; `dropped` counts the lost."""
 
-    def __init__(self, path: Path, rotation: Rotation, clock: Clock, *, rate: int = 0) -> None:
+    def __init__(self, path: Path, rotation: Rotation, clock: Clock) -> None:
         self.path = path
         self.followers: list[Callable[[bytes], None]] = []
         self.on_drop: Callable[[int, str], None] = lambda count, why: None
         self.dropped = 0
         self.marks: list[tuple[int, float]] = []  # (offset in the file, wall time), rising
-        self._rotation, self._clock, self._rate = rotation, clock, rate
+        self._rotation, self._clock = rotation, clock
         self._file, self._size, self._inode = -1, 0, 0
         self._retry_at = self._look_at = 0.0
         self._gap = 0  # bytes dropped since the last mark in the file
-        self._allowance, self._filled_at = float(rate), clock.now()
 
     def move(self, pipe: int) -> int:
         """Move what the pipe holds: how many bytes, -1 at its end. It must be readable."""
         now = self._clock.now()
         if not self._ready(now):
             return self._discard(pipe, "the log file can't be written")
-        count = self._allowed(now)
-        if count == 0:
-            return self._discard(pipe, "more than the rate cap")
+        return self._move(pipe, now)
+
+    def _move(self, pipe: int, now: float) -> int:
+        return self._splice(pipe, now, CHUNK)
+
+    def _splice(self, pipe: int, now: float, most: int) -> int:
+        count = min(most, self._rotation.room(self._size))
         try:
             moved = os.splice(pipe, self._file, count, offset_dst=self._size, flags=_MOVE)
         except BlockingIOError:
             return 0
         except OSError as exc:
-            return self._failed(pipe, exc, now)
+            self._let_go(now)
+            return self._discard(pipe, exc.strerror or str(exc))
         if moved == 0:
             return -1
         self._took(moved, now)
         return moved
 
     def _took(self, moved: int, now: float) -> None:
-        if self._rate:
-            self._allowance -= moved
         wall = self._clock.wall()
         if not self.marks or wall - self.marks[-1][1] >= 1.0:
             self.marks.append((self._size, wall))
             del self.marks[:-4096]
         self._size += moved
         if self.followers:
-            data = os.pread(self._file, moved, self._size - moved)
-            for follower in tuple(self.followers):
-                follower(data)
+            self._hand(os.pread(self._file, moved, self._size - moved))
         if self._rotation.due(self._size, wall):
             self._rotate(now)
 
@@ -102,37 +104,31 @@ class Capture:
         self.marks = [(self._size, self._clock.wall())]
         return self._fill_gap(now)
 
-    def _fill_gap(self, now: float) -> bool:
-        """Say in the file itself that something is missing here."""
+    def _fill_gap(self, now: float, *, tell: bool = False) -> bool:
+        """Say in the file itself that something is missing here; `tell`: and to who follows."""
         if not self._gap:
             return True
         note = f"[chapiteau: {self._gap} bytes of output were dropped here]\n".encode()
         try:
+            if self._size and os.pread(self._file, 1, self._size - 1) != b"\n":
+                note = b"\n" + note  # the line before lost its end
             self._size += os.pwrite(self._file, note, self._size)
         except OSError:
-            self.close()
-            self._retry_at = now + _RETRY
+            self._let_go(now)
             return False
         self._gap = 0
+        if tell:
+            self._hand(note)
         return True
 
-    def _allowed(self, now: float) -> int:
-        """Bytes that may be moved now: all, or what the rate cap still allows (a token bucket)."""
-        if not self._rate:
-            return min(CHUNK, self._rotation.room(self._size))
-        passed, self._filled_at = now - self._filled_at, now
-        self._allowance = min(float(self._rate), self._allowance + passed * self._rate)
-        if self._allowance < 1:
-            return 0
-        if self._gap and not self._fill_gap(now):
-            return 0
-        return min(CHUNK, int(self._allowance))
+    def _hand(self, data: bytes) -> None:
+        for follower in tuple(self.followers):
+            follower(data)
 
-    def _failed(self, pipe: int, exc: OSError, now: float) -> int:
+    def _let_go(self, now: float) -> None:
         """Full disk, I/O error: let the process go on without us, and try again later."""
         self.close()
         self._retry_at = now + _RETRY
-        return self._discard(pipe, exc.strerror or str(exc))
 
     def _discard(self, pipe: int, why: str) -> int:
         try:
@@ -141,12 +137,14 @@ class Capture:
             return 0
         if not data:
             return -1
-        for follower in tuple(self.followers):
-            follower(data)
-        self.dropped += len(data)
-        self._gap += len(data)
-        self.on_drop(len(data), why)
+        self._hand(data)
+        self._count(len(data), why)
         return len(data)
+
+    def _count(self, lost: int, why: str) -> None:
+        self.dropped += lost
+        self._gap += lost
+        self.on_drop(lost, why)
 
     def _rotate(self, now: float) -> None:
         """Begin a new file, at the end of a line: the started line moves to the new file."""
@@ -192,3 +190,8 @@ class Capture:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+
+def held_by(pipe: int) -> int:
+    """Bytes that wait in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, _FIONREAD, b"\0\0\0\0"), "little")

@@ -9,6 +9,8 @@ import termios
 from collections.abc import Callable
 from typing import Final
 
+from chapiteau.run.engine.output.capture import held_by
+
 __all__ = ["Entry", "Terminal"]
 
 _MOST: Final = 1 << 18  # bytes that may wait for a process that does not read
@@ -85,7 +87,7 @@ class Terminal(Entry):
     def _pump(self) -> bool:
         """Move what is there; the pipe is emptied in the same turn of the loop, or we wait."""
         try:
-            room = fcntl.fcntl(self._pipe, fcntl.F_GETPIPE_SZ) - _held(self.reader)
+            room = fcntl.fcntl(self._pipe, fcntl.F_GETPIPE_SZ) - held_by(self.reader)
             data = os.read(self.fd, min(room, _CHUNK)) if room > 0 else b""
             return bool(data) and os.write(self._pipe, data) > 0
         except BlockingIOError:
@@ -116,8 +118,3 @@ class Terminal(Entry):
             asyncio.get_running_loop().remove_reader(self.fd)
             os.close(self._pipe)
         super().close()
-
-
-def _held(pipe: int) -> int:
-    answer = fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0")
-    return int.from_bytes(answer, "little")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.run.engine.output.capture import Capture
+from chapiteau.run.engine.output.capture import Capture, held_by
 from chapiteau.run.engine.output.history import kept_lines, lines_after
 from chapiteau.run.engine.output.rhythm import Rhythm
 from chapiteau.run.engine.output.rotation import Rotation
@@ -67,7 +67,7 @@ class Output:
             rule = replace(rule, max_size=_SPOOL, max_age=0.0, keep=1, compress="none")
         elif rule.file == "none":  # and never rotate the null device away
             path, rule = Path(os.devnull), replace(rule, max_size=1 << 62, max_age=0.0)
-        made = Capture(path, Rotation(rule), self._clock, rate=rule.rate)
+        made = self._capture(path, rule)
         made.on_drop = lambda count, why: self.on_drop(stream, count, why)
         if given.mode == "line":
             self._read_lines(stream, made, given)
@@ -76,6 +76,13 @@ class Output:
                 made.followers.append(_bound(follower, stream))
         self._captures[stream] = made
         return made
+
+    def _capture(self, path: Path, rule: Logs) -> Capture:
+        if not rule.rate:
+            return Capture(path, Rotation(rule), self._clock)
+        from chapiteau.run.engine.output.capped import CappedCapture
+
+        return CappedCapture(path, Rotation(rule), self._clock, rule.rate)
 
     def _read_lines(self, stream: Stream, capture: Capture, rule: Logs) -> None:
         from chapiteau.run.engine.output.linelog import LineLog, Reader
@@ -111,7 +118,7 @@ class Output:
         for pipe, (owner, capture) in list(self._pipes.items()):
             if owner == key:
                 with contextlib.suppress(OSError):
-                    while _has_data(pipe) and capture.move(pipe) >= 0:
+                    while held_by(pipe) and capture.move(pipe) >= 0:
                         pass
 
     def tail(self, key: str, lines: int = 20) -> list[str]:
@@ -267,10 +274,3 @@ def _bound(deliver: Callable[[Stream, bytes], None], stream: Stream) -> Callable
 
     hand.deliver = deliver  # type: ignore[attr-defined]  # how `unfollow` finds it again
     return hand
-
-
-def _has_data(pipe: int) -> bool:
-    import fcntl
-    import termios
-
-    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0"), "little") > 0

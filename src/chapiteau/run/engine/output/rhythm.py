@@ -2,7 +2,8 @@
 
 A writer that never pauses makes its pipe readable again some 30 µs after each look, so looking
 at every chance would cost more than moving the bytes. A millisecond later 20 times as much is
-there, for the same price. Only pipes that hold more than such a writer makes in that time wait.
+there, for the same price. So a pipe in which something comes again within 4 ms is busy, and waits
+for the next beat. Beats are 1 to 4 ms apart: as long as the fullest pipe stays a quarter full.
 """
 
 import asyncio
@@ -11,12 +12,24 @@ import fcntl
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["Rhythm"]
+__all__ = ["Rhythm", "next_pause"]
 
-_BEAT: Final = 0.001  # seconds between two looks at busy pipes
-_BUSY: Final = 16 << 10  # bytes found in one look that make a pipe busy
-_DEEP: Final = 512 << 10  # bytes that a pipe must be able to hold to wait for a beat
+_BEAT: Final = 0.001  # seconds between two looks at busy pipes, at least
+_SLOWEST: Final = (
+    0.004  # … and at most: so late may a line be seen, so long may a sudden flood wait
+)
+_BUSY: Final = 16 << 10  # bytes found in one look that make a pipe busy, however long it was quiet
+_DEEP: Final = 1 << 20  # bytes that a pipe is made to hold once it fills quickly
+_AIM: Final = 0.25  # how full the fullest pipe should be at a beat
+_FULL: Final = 0.5  # its writer may have to wait soon: it is looked at again at once
+_F_SETPIPE_SZ: Final = 1031
 _F_GETPIPE_SZ: Final = 1032
+
+
+def next_pause(pause: float, fullest: float) -> float:
+    """Seconds until the next beat, after one in which the fullest pipe was so full (0 to 1)."""
+    wanted = 2 * pause if fullest <= _AIM / 2 else pause * _AIM / fullest
+    return max(_BEAT, min(wanted, _SLOWEST))
 
 
 class Rhythm:
@@ -27,17 +40,22 @@ class Rhythm:
 
     def __init__(self, take: Callable[[int], int], gone: Callable[[int], None]) -> None:
         self._take, self._gone = take, gone
-        self._deep: dict[int, bool] = {}  # pipe → whether it may wait
+        self._room: dict[int, int] = {}  # pipe → bytes it can hold; 0: it never waits
+        self._seen: dict[int, float] = {}  # pipe → when something came, unless it is busy
         self._busy: set[int] = set()
-        self._beat: asyncio.Handle | None = None
+        self._full: list[int] = []
+        self._pause = _BEAT
+        self._beat: asyncio.TimerHandle | None = None
 
     def add(self, pipe: int) -> None:
         """Look at this pipe from now on."""
+        self._seen[pipe] = float("-inf")
         asyncio.get_running_loop().add_reader(pipe, self._came, pipe)
 
     def forget(self, pipe: int) -> None:
         """Look at it no more."""
-        self._deep.pop(pipe, None)
+        self._room.pop(pipe, None)
+        self._seen.pop(pipe, None)
         if pipe in self._busy:
             self._busy.discard(pipe)
         else:
@@ -45,17 +63,27 @@ class Rhythm:
 
     def _came(self, pipe: int) -> None:
         taken = self._look(pipe)
-        if taken >= _BUSY and self._is_deep(pipe):
-            asyncio.get_running_loop().remove_reader(pipe)
+        if taken < 0:
+            return
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        soon, self._seen[pipe] = now - self._seen[pipe] < _SLOWEST, now
+        if (soon or taken >= _BUSY) and self._may_wait(pipe, taken):
+            loop.remove_reader(pipe)
             self._busy.add(pipe)
-            self._wait(taken)
+            self._filled(pipe, taken)
+            if self._beat is None:
+                self._pause = _BEAT
+                self._beat = loop.call_later(_BEAT, self._all)
 
-    def _is_deep(self, pipe: int) -> bool:
-        if pipe not in self._deep:
-            self._deep[pipe] = False
-            with contextlib.suppress(OSError):
-                self._deep[pipe] = fcntl.fcntl(pipe, _F_GETPIPE_SZ) >= _DEEP
-        return self._deep[pipe]
+    def _may_wait(self, pipe: int, taken: int) -> bool:
+        """Whether its writer can go on until the next beat; a pipe that fills quickly grows."""
+        room = self._room.get(pipe)
+        if room is None:
+            room = self._room[pipe] = _asked(pipe, _F_GETPIPE_SZ)
+        if taken >= room * _AIM and 0 < room < _DEEP:
+            room = self._room[pipe] = _asked(pipe, _F_SETPIPE_SZ, _DEEP)
+        return room > 0
 
     def _look(self, pipe: int) -> int:
         try:
@@ -67,21 +95,37 @@ class Rhythm:
             self._gone(pipe)
         return taken
 
-    def _wait(self, taken: int) -> None:
-        """Until the next look; at once when some pipe was so full that its writer may wait."""
-        if self._beat is None:
-            loop = asyncio.get_running_loop()
-            full = taken >= _DEEP
-            self._beat = loop.call_soon(self._all) if full else loop.call_later(_BEAT, self._all)
-
     def _all(self) -> None:
-        self._beat, most = None, 0
+        self._beat, fullest = None, 0.0
         loop = asyncio.get_running_loop()
         for pipe in tuple(self._busy):
             taken = self._look(pipe)
-            most = max(most, taken)
-            if 0 <= taken < _BUSY and pipe in self._busy:
+            if taken > 0 and self._may_wait(pipe, taken):
+                fullest = max(fullest, self._filled(pipe, taken))
+            elif pipe in self._busy:
                 self._busy.discard(pipe)
                 loop.add_reader(pipe, self._came, pipe)
         if self._busy:
-            self._wait(most)
+            self._pause = next_pause(self._pause, fullest)
+            self._beat = loop.call_later(self._pause, self._all)
+
+    def _filled(self, pipe: int, taken: int) -> float:
+        filled = taken / self._room[pipe]
+        if filled >= _FULL:
+            if not self._full:
+                asyncio.get_running_loop().call_soon(self._again)
+            self._full.append(pipe)
+        return filled
+
+    def _again(self) -> None:
+        full, self._full = self._full, []
+        for pipe in full:
+            if pipe in self._busy and (taken := self._look(pipe)) > 0:
+                self._filled(pipe, taken)
+
+
+def _asked(pipe: int, call: int, size: int = 0) -> int:
+    """Bytes that it can hold, perhaps more than before; 0 when the kernel refuses."""
+    with contextlib.suppress(OSError):
+        return fcntl.fcntl(pipe, call, size)
+    return 0
