@@ -24,7 +24,7 @@ from chapiteau.load.engine.telling.exporting import Exports
 from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.judging import cut_short, host_lost, run_verdict
+from chapiteau.load.logic.judging import cut_short, host_lost, refused, run_verdict
 from chapiteau.load.logic.objective import (
     Finding,
     Objective,
@@ -33,7 +33,8 @@ from chapiteau.load.logic.objective import (
     watched,
     with_errors,
 )
-from chapiteau.load.logic.report.document import Facts, document, soundness, timeline
+from chapiteau.load.logic.report.document import Facts, document, soundness
+from chapiteau.load.logic.report.live import LivePoints
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.settings import LoadTest, shape_of
 from chapiteau.load.logic.shape import Shape
@@ -51,8 +52,6 @@ __all__ = [
     "processes_for",
     "team_of",
 ]
-
-_SHOWN: Final = 300  # seconds that a look at a running test shows
 
 # Settings that may hold secrets: a report goes from hand to hand.
 _UNSHOWN: Final = frozenset(
@@ -141,8 +140,7 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     """Run the test; its result document. Raises ScenarioError when the scenario is broken."""
     test = job.test
     shape, is_open = shape_of(test)
-    objectives = parse_objectives(test.objective)
-    limits = parse_objectives(test.abort)
+    objectives, limits = parse_objectives(test.objective), parse_objectives(test.abort)
     totals = Totals(watched([*objectives, *limits]))
     started = clock.wall()
     order = Order(
@@ -153,13 +151,14 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         sessions=test.iterations,
     )
     aborted: list[Finding] = []
+    live = LivePoints()
     exports = exports_of(job, started)
     async with exports, team_of(job) as team:
         if watch.supervised is not None:
             watch.supervised.taken()  # of before
 
         def on_second(second: int, _totals: Totals) -> bool:
-            _show(job, watch, totals, second, shape, started)
+            _show(job, watch, live, totals, second, shape, started)
             exports.second(second, totals, clock.wall())
             aborted.extend(_breaches(limits, totals, second))
             return bool(aborted) or _is_broken(totals, second)
@@ -177,12 +176,14 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         totals.lost = dict(team.lost)
         if test.on_loss == "stop":
             verdict = host_lost(totals.lost)
+    if team.refused:
+        verdict = refused(verdict, team.refused)
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
     made = document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
-    made["soundness"]["notes"] += exports.problems
+    made["soundness"]["notes"] += [*team.problems, *exports.problems]
     made["soundness"]["notes"] += _unjudged(objectives, verdict["word"], totals)
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
@@ -244,9 +245,15 @@ def machine() -> dict[str, Any]:
 
 
 def _show(
-    job: Job, watch: Watch, totals: Totals, second: int, shape: Shape, started: float
+    job: Job,
+    watch: Watch,
+    live: LivePoints,
+    totals: Totals,
+    second: int,
+    shape: Shape,
+    started: float,
 ) -> None:
-    points = timeline(totals, _SHOWN)
+    points = live.points(totals)
     if not points:
         return
     # The newest second may still get answers; the one before it is nearly whole.
@@ -266,7 +273,7 @@ def live_state(
     points: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """What watchers see: the last five minutes and the totals so far."""
-    whole = totals.whole()
+    latency = totals.latency
     return {
         "kind": kind,
         "name": job.name,
@@ -276,11 +283,11 @@ def live_state(
         "seconds": seconds,
         "requests": totals.requests,
         "errors": totals.bad / totals.requests if totals.requests else 0.0,
-        "p50": whole.latency.quantile(0.5) / 1e6 if whole.count else None,
-        "p99": whole.latency.quantile(0.99) / 1e6 if whole.count else None,
+        "p50": latency.quantile(0.5) / 1e6 if latency.count else None,
+        "p99": latency.quantile(0.99) / 1e6 if latency.count else None,
         "dropped": totals.dropped,
         "soundness": soundness(totals, max(seconds, 1.0)),
-        "timeline": list(points)[-_SHOWN:],
+        "timeline": list(points),
     }
 
 

@@ -216,6 +216,14 @@ class Totals:
         return made
 
     @property
+    def latency(self) -> Histogram:
+        """Of all requests, from the rows: as quick in an hour as in a second."""
+        made = Histogram()
+        for row in self.rows.values():
+            made.merge(row.latency)
+        return made
+
+    @property
     def requests(self) -> int:
         """Requests that ended, well or not."""
         return sum(row.count for row in self.rows.values())

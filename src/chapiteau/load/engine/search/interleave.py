@@ -9,7 +9,7 @@ from chapiteau.load.engine.team import Order
 from chapiteau.load.logic.comparing import compared
 from chapiteau.load.logic.interleaving import blocks_of, order_of, verdict_of
 from chapiteau.load.logic.judging import cut_short, run_verdict
-from chapiteau.load.logic.report.document import document, timeline
+from chapiteau.load.logic.report.document import document, point_at
 from chapiteau.load.logic.settings import shape_of
 from chapiteau.load.logic.tally import histogram_text
 from chapiteau.load.logic.totals import Totals
@@ -58,9 +58,8 @@ async def interleave(
             done = number * turn.seconds
 
             def on_second(second: int, now: Totals, done: float = done, which: int = which) -> bool:
-                points = timeline(now)
-                if points:
-                    point = {**points[min(second, len(points) - 1)], "running": 0, "side": which}
+                if now.series[""]:
+                    point = {**point_at(now, second), "running": 0, "side": which}
                     watch.line(point, done + second + 1, shape.seconds)
                 return False
 

@@ -43,7 +43,8 @@ from chapiteau.load.logic.objective import (
     watched,
     with_errors,
 )
-from chapiteau.load.logic.report.document import document, timeline
+from chapiteau.load.logic.report.document import document
+from chapiteau.load.logic.report.live import LivePoints
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
@@ -164,8 +165,10 @@ class _Seeker:
             step=self.number,
         )
 
+        live = LivePoints()
+
         def on_second(second: int, _totals: Totals) -> bool:
-            self.show(step, totals, second)
+            self.show(step, live.points(totals), totals, second)
             self.tell(second, totals)
             return guard.second(second, totals)
 
@@ -243,11 +246,10 @@ class _Seeker:
                 return
             await asyncio.sleep(0.5)
 
-    def show(self, step: Step, totals: Totals, second: int) -> None:
-        points = timeline(totals)
+    def show(self, step: Step, points: list[dict[str, Any]], totals: Totals, second: int) -> None:
         if not points:
             return
-        point = dict(points[min(second, len(points) - 1)])
+        point = dict(next((p for p in points if p["t"] == second), points[-1]))
         point["running"] = totals.running.get(second, 0)
         point["phase"] = step.phase
         self.watch.line({**point, "target_rate": step.rate}, second + 1, step.seconds)

@@ -14,7 +14,7 @@ from chapiteau.load.logic.objective import Finding
 from chapiteau.load.logic.tally import histogram_text
 from chapiteau.load.logic.totals import RowTotal, Second, Totals
 
-__all__ = ["FORMAT", "Facts", "document", "latency_figures", "soundness", "timeline"]
+__all__ = ["FORMAT", "Facts", "document", "latency_figures", "point_at", "soundness", "timeline"]
 
 FORMAT: Final = "chapiteau-load/1"
 _QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
@@ -190,7 +190,7 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         notes.append(f"{name} was lost, and its share of the load with it: {why}")
     if totals.cut:
         notes.append(f"{totals.cut} sessions were cut off at the end")
-    if unread99 > _UNREAD and unread99 > _LARGE * totals.whole().latency.quantile(0.99) / 1e6:
+    if unread99 > _UNREAD and unread99 > _LARGE * totals.latency.quantile(0.99) / 1e6:
         notes.append(
             f"answers lay up to {unread99 * 1000:.3g} ms (p99) before they were read: "
             "so much of the latency may be the generator's own queue"
@@ -213,22 +213,17 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
     }
 
 
-def timeline(totals: Totals, newest: int = 0) -> list[dict[str, Any]]:
-    """Points over time; a long run has one for several seconds each.
-
-    With `newest`, only that many seconds, one by one: for looks at a run that goes on.
-    """
+def timeline(totals: Totals) -> list[dict[str, Any]]:
+    """Points over time; a long run has one for several seconds each."""
     series = totals.series[""]
     if not series:
         return []
     last = max(series) + 1
-    if newest:
-        return [_point(totals, start) for start in range(max(0, last - newest), last)]
     step = max(1, math.ceil(last / _MOST_POINTS))
-    return [_point(totals, start, step) for start in range(0, last, step)]
+    return [point_at(totals, start, step) for start in range(0, last, step)]
 
 
-def _point(totals: Totals, start: int, step: int = 1) -> dict[str, Any]:
+def point_at(totals: Totals, start: int, step: int = 1) -> dict[str, Any]:
     """What happened in the seconds start … start + step - 1."""
     part = totals.whole("", start, start + step)
     running = [totals.running[s] for s in range(start, start + step) if s in totals.running]
