@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.run.load import Clients
-from tests.support import wait_for
+from tests.support import ROOT, wait_for
 
 if TYPE_CHECKING:
     from tests.run.project import Project
@@ -36,15 +37,6 @@ SLOW_APP = """
         headers = [(b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-"""
-WAITRESS = """
-    import os, socket, signal, sys, threading, waitress
-    from slow import app
-    server = waitress.create_server(app, sockets=[socket.socket(fileno=3)], threads=4)
-    def stop(*a):
-        server.maintenance(0); server.close(); sys.exit(0)
-    signal.signal(signal.SIGTERM, stop)
-    server.run()
 """
 
 
@@ -100,8 +92,37 @@ def test_gunicorn_loses_nothing(project: New, keep: bool) -> None:
 
 @pytest.mark.timeout(60)
 def test_uvicorn_loses_nothing(project: New) -> None:
+    replaced(uvicorn(project), keep=False)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60)
+def test_uvicorn_loses_nothing_of_kept_connections(project: New) -> None:
+    replaced(uvicorn(project), keep=True)
+
+
+def uvicorn(project: New) -> Project:
     command = f'command = "{sys.executable} -m uvicorn --fd ${{socket.web.fd}} slow:asgi"'
-    replaced(project(web(command, 'ready.log = "Application startup complete"')), keep=False)
+    return project(web(command, 'ready.log = "Application startup complete"'))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
+def test_gunicorn_is_ready_after_its_import_with_preload(project: New, keep: bool) -> None:
+    command = f'command = "{sys.executable} -m gunicorn --threads 4 --preload slow:app"'
+    replaced(project(web(command, 'ready.log = "Booting worker"')), keep)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
+def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) -> None:
+    p = project(web(f'command = "{sys.executable} serve.py"', 'ready.log = "serving"'))
+    guide = (ROOT / "docs/how-to/reload-without-loss.md").read_text()
+    [script] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    p.file("serve.py", script.replace("from shop import app", "from slow import app"))
+    replaced(p, keep)
 
 
 @pytest.mark.timeout(60)
