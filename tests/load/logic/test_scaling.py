@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 import random
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chapiteau.load.logic.capacity.finding import with_scaling
 from chapiteau.load.logic.capacity.saturation import what_saturates
-from chapiteau.load.logic.capacity.scaling import Law, fit_law, scaling_part
+from chapiteau.load.logic.capacity.scaling import Law, Size, fit_law, scaling_part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def sized(points: Sequence[tuple[int, float]]) -> list[Size]:
+    return [Size(size=n, capacity=x) for n, x in points]
 
 
 @given(st.floats(10, 1e5), st.floats(0, 0.3), st.floats(0, 0.02))
@@ -34,17 +43,59 @@ def test_numbers_are_never_negative() -> None:
 
 
 def test_two_sizes_make_no_law_but_an_efficiency() -> None:
-    part = scaling_part([(4, 300.0), (1, 100.0)], random.Random(1))
+    part = scaling_part(sized([(4, 300.0), (1, 100.0)]), random.Random(1))
 
     assert part["law"] is None
-    assert part["line"] == "4 times as many give 3.00 times the capacity (75% efficiency)"
+    assert part["line"].startswith("4 times as many give 3.00 times the capacity (90 % sure:")
     assert [row["efficiency"] for row in part["sizes"]] == [1.0, 0.75]
+
+
+def test_each_size_tells_how_sure_it_is() -> None:
+    exact = Size(size=1, capacity=100.0, interval=(98.0, 102.0))
+    vague = Size(size=2, capacity=180.0, interval=(150.0, 210.0))
+    rows = scaling_part([exact, vague], random.Random(1))["sizes"]
+
+    assert rows[0]["times_interval"] == [1.0, 1.0]
+    low, high = rows[1]["times_interval"]
+    assert low < 1.8 * 0.9 < 1.8 * 1.1 < high
+
+
+def test_a_size_without_a_capacity_says_why_and_is_not_compared() -> None:
+    part = scaling_part(
+        [
+            Size(size=1, capacity=0.0, word="unsure"),
+            Size(size=2, capacity=150.0),
+            Size(size=4, capacity=290.0),
+        ],
+        random.Random(1),
+    )
+
+    assert part["line"] == "no capacity was found at size 1 (unsure), so they can't be compared"
+    assert [row["efficiency"] for row in part["sizes"]] == [None, None, None]
+    assert part["law"] is None
+
+
+def searched(word: str, code: int) -> dict[str, Any]:
+    return {"verdict": {"word": word, "line": "it is so", "exit_code": code, "findings": []}}
+
+
+def test_a_size_that_stays_open_leaves_the_answer_open() -> None:
+    sizes = [Size(size=1, capacity=0.0, word="unsure"), Size(size=2, capacity=150.0)]
+    part = scaling_part(sizes, random.Random(1))
+    made = with_scaling([searched("unsure", 2), searched("met", 0)], "web", part)
+
+    assert (made["verdict"]["word"], made["verdict"]["exit_code"]) == ("unsure", 2)
+    assert "with 1: it is so" in made["verdict"]["line"]
+
+    good = with_scaling([searched("met", 0)] * 2, "web", part)
+    assert (good["verdict"]["word"], good["verdict"]["exit_code"]) == ("met", 0)
+    assert good["verdict"]["line"].startswith("web: ")
 
 
 def test_a_peak_is_told_only_when_the_data_reach() -> None:
     law = Law(100, 0.05, 0.005)  # its peak lies at 13.8
-    far = scaling_part([(n, law.rate(n)) for n in (1, 2, 4, 8, 12, 16)], random.Random(1))
-    near = scaling_part([(n, law.rate(n)) for n in (1, 2, 3)], random.Random(1))
+    far = scaling_part(sized([(n, law.rate(n)) for n in (1, 2, 4, 8, 12, 16)]), random.Random(1))
+    near = scaling_part(sized([(n, law.rate(n)) for n in (1, 2, 3)]), random.Random(1))
 
     assert far["law"]["peak"] == pytest.approx(13.8, abs=0.3)
     assert far["law"]["peak_interval"][0] < 13.8 < far["law"]["peak_interval"][1]
@@ -56,7 +107,7 @@ def test_the_interval_of_a_peak_holds_the_truth() -> None:
     law, chance, inside = Law(100, 0.02, 0.004), random.Random(3), 0
     for _ in range(40):
         points = [(n, law.rate(n) * math.exp(chance.gauss(0, 0.02))) for n in (1, 2, 4, 8, 16, 24)]
-        part = scaling_part(points, chance)
+        part = scaling_part(sized(points), chance)
         low, high = part["law"]["peak_interval"]
         inside += low <= law.peak <= high
 

@@ -3,16 +3,19 @@
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.conduct import Job, Watch
 from chapiteau.load.engine.search.seek import seek
 from chapiteau.load.engine.telling.supervised import Supervised
-from chapiteau.load.logic.capacity.scaling import scaling_part
+from chapiteau.load.logic.capacity.finding import with_scaling
+from chapiteau.load.logic.capacity.scaling import Size, scaling_part
 
 __all__ = ["vary"]
+
+_INTERRUPTED: Final = 128  # exit codes above are a signal's
 
 
 async def vary(
@@ -22,9 +25,9 @@ async def vary(
     say: Callable[[str], None],
     supervised: Supervised | None,
 ) -> dict[str, Any]:
-    """A search at each size of `vary`; the largest one's document with the part `scaling`.
+    """A search at each size of `vary`; the last one's document with the part `scaling`.
 
-    The service gets its old size back, whatever happens.
+    The service gets its old size back, whatever happens, Ctrl-C included.
     """
     if supervised is None:
         raise UsageError(
@@ -40,14 +43,22 @@ async def vary(
             await asyncio.to_thread(supervised.scale, service, size)
             say(f"── {service}: {size} process{'' if size == 1 else 'es'}")
             documents.append(await seek(job, clock, watch, say, supervised))
+            if documents[-1]["verdict"]["exit_code"] > _INTERRUPTED:
+                break  # whoever pressed Ctrl-C means the whole of it
     finally:
         await asyncio.to_thread(supervised.scale, service, before)
-    points = [(n, d["capacity"]["held"]) for n, d in zip(sizes, documents, strict=True)]
-    part = scaling_part(points, random.Random("scaling"))  # noqa: S311 — repeatable
-    last = documents[-1]
-    last["scaling"] = {"service": service, **part}
-    last["capacity"]["notes"].insert(0, f"{service}: {part['line']}")
-    last["capacity"]["notes"][1:1] = [
-        f"{row['size']}: {row['capacity']:.4g}/s, {row['efficiency']:.0%}" for row in part["sizes"]
-    ]
-    return last
+        say(f"── {service}: back at {before} process{'' if before == 1 else 'es'}")
+    found = [_size(size, made) for size, made in zip(sizes, documents, strict=False)]
+    part = scaling_part(found, random.Random("scaling"))  # noqa: S311 — repeatable
+    return with_scaling(documents, service, part)
+
+
+def _size(size: int, made: dict[str, Any]) -> Size:
+    capacity = made["capacity"]
+    edges = capacity["interval"]
+    return Size(
+        size=size,
+        capacity=capacity["held"],
+        word=made["verdict"]["word"],
+        interval=(edges[0], edges[1]) if edges else None,
+    )

@@ -1,11 +1,12 @@
 """A search's answer in words, in numbers, and as an exit code."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from chapiteau.load.logic.capacity.steps import Answer, Done
 from chapiteau.load.logic.settings import LoadTest
 
-__all__ = ["capacity_part", "capacity_verdict"]
+__all__ = ["capacity_part", "capacity_verdict", "with_scaling"]
 
 _UNTRIED: Final = 1.06  # "at least" says nothing upward; other results are compared with this
 _WIDE: Final = 1.5  # an interval wider than this factor says less than the bracket
@@ -109,3 +110,23 @@ def _step(done: Done) -> dict[str, Any]:
         "outcome": done.outcome,
         "why": done.why,
     }
+
+
+def with_scaling(
+    documents: Sequence[dict[str, Any]], service: str, part: dict[str, Any]
+) -> dict[str, Any]:
+    """The last size's document with the answer to "does it scale?" in front.
+
+    A size at which nothing was found leaves that open: the verdict is then that size's.
+    """
+    made = documents[-1]
+    verdict = made["verdict"]
+    for one, row in zip(documents, part["sizes"], strict=True):
+        if verdict["exit_code"] == 0 and one["verdict"]["exit_code"] in {2, 3}:
+            size = row["size"]
+            verdict = {**one["verdict"], "line": f"with {size}: {one['verdict']['line']}"}
+    last = part["sizes"][-1]["size"]
+    line = verdict["line"] if verdict is not made["verdict"] else f"with {last}: {verdict['line']}"
+    verdict = {**verdict, "line": f"{service}: {part['line']}; {line}"}
+    verdict["findings"] = made["verdict"]["findings"]
+    return {**made, "verdict": verdict, "scaling": {"service": service, **part}}

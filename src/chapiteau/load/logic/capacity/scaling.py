@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Law", "fit_law", "scaling_part"]
+__all__ = ["Law", "Size", "fit_law", "scaling_part"]
 
 _DRAWS: Final = 400
-_NOISE: Final = 0.025  # standard deviation of a capacity that was found, as a share of it
+_NOISE: Final = 0.025  # standard error of a capacity that tells none of its own, as a share of it
+_LEAST: Final = 0.01  # … and no capacity is known better than this
+_COVER: Final = 4.0  # standard errors that a capacity's interval is wide (capacity/search.py)
+_Z: Final = 1.645  # standard errors to each side that hold 90 %
 _SURE: Final = 0.2  # a peak is told when its interval is narrower than this share of it
 _REACH: Final = 0.8  # … or when the measured sizes came this close to it
 
@@ -40,6 +43,23 @@ class Law:
         if self.coherency <= 0:
             return math.inf
         return math.sqrt(max(0.0, 1 - self.contention) / self.coherency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """What the search at one size has found; a capacity of 0 when it found none."""
+
+    size: int
+    capacity: float
+    word: str = "met"  # the verdict's
+    interval: tuple[float, float] | None = None  # 90 %, of the capacity
+
+    @property
+    def error(self) -> float:
+        """Standard error of the capacity, as a share of it."""
+        if self.interval is None or self.interval[0] <= 0:
+            return _NOISE
+        return max(_LEAST, math.log(self.interval[1] / self.interval[0]) / _COVER)
 
 
 def fit_law(points: Sequence[tuple[int, float]]) -> Law | None:
@@ -101,67 +121,88 @@ def _solved(matrix: list[list[float]]) -> list[float] | None:
     return [matrix[row][size] / matrix[row][row] for row in range(size)]
 
 
-def scaling_part(points: Sequence[tuple[int, float]], chance: "random.Random") -> dict[str, Any]:
+def scaling_part(found: Sequence[Size], chance: "random.Random") -> dict[str, Any]:
     """The document's part: efficiency at each size, the law, and a peak when one can be told."""
-    ordered = sorted(points)
-    first_size, first = ordered[0]
-    sizes = [
-        {
-            "size": size,
-            "capacity": capacity,
-            "times": capacity / first if first else 0.0,
-            "efficiency": capacity / first * first_size / size if first else 0.0,
-        }
-        for size, capacity in ordered
-    ]
-    usable = [(size, capacity) for size, capacity in ordered if capacity > 0]
-    law = fit_law(usable)
+    ordered = sorted(found, key=lambda one: one.size)
+    first = ordered[0]
+    sizes = [_row(one, first) for one in ordered]
+    usable = [one for one in ordered if one.capacity > 0]
+    points = [(one.size, one.capacity) for one in usable]
+    law = fit_law(points)
     part: dict[str, Any] = {"sizes": sizes, "law": None, "line": _line(sizes)}
-    if law is None:
+    if law is None or len(usable) < len(ordered):
         return part
-    peaks = sorted(_drawn_peaks(usable, chance))
-    edge = len(peaks) // 20
-    low, high = (peaks[edge], peaks[-1 - edge]) if peaks else (math.inf, math.inf)
+    drawn = _drawn(usable, chance)
+    low, high = _middle(sorted(one.peak for one in drawn))
     told = (
         law.peak < math.inf
         and high < math.inf
-        and (high - low < _SURE * 2 * law.peak or ordered[-1][0] >= _REACH * law.peak)
+        and (high - low < _SURE * 2 * law.peak or ordered[-1].size >= _REACH * law.peak)
     )
+    contention = _middle(sorted(one.contention for one in drawn))
     part["law"] = {
         "alone": law.alone,
         "contention": law.contention,
+        "contention_interval": [round(edge, 4) for edge in contention],
         "coherency": law.coherency,
         "peak": round(law.peak, 1) if told else None,
         "peak_interval": [round(low, 1), round(high, 1)] if told else None,
     }
-    tail = f"; contention {law.contention:.1%}"
+    tail = f"; contention {law.contention:.1%} ({contention[0]:.1%} to {contention[1]:.1%})"
     if told:
         tail += f"; no gain beyond {law.peak:.0f} (90 % sure: {low:.0f} to {high:.0f})"
     else:
-        tail += f"; no peak seen up to {ordered[-1][0]}"
+        tail += f"; no peak seen up to {ordered[-1].size}"
     part["line"] += tail
     return part
 
 
-def _drawn_peaks(points: Sequence[tuple[int, float]], chance: "random.Random") -> list[float]:
-    """Peaks of the law through points moved by their own uncertainty (parametric bootstrap)."""
-    peaks = []
+def _row(one: Size, first: Size) -> dict[str, Any]:
+    """One size against the smallest one."""
+    row: dict[str, Any] = {
+        "size": one.size, "word": one.word, "capacity": one.capacity,
+        "times": None, "times_interval": None, "efficiency": None,
+    }  # fmt: skip
+    if one.capacity > 0 and first.capacity > 0:
+        times = one.capacity / first.capacity
+        # Errors of a quotient add up in logarithms, as squares.
+        wide = 0.0 if one is first else _Z * math.hypot(one.error, first.error)
+        row["times"] = times
+        row["times_interval"] = [times * math.exp(-wide), times * math.exp(wide)]
+        row["efficiency"] = times * first.size / one.size
+    return row
+
+
+def _drawn(sizes: Sequence[Size], chance: "random.Random") -> list[Law]:
+    """Laws through points moved by their own uncertainty (parametric bootstrap)."""
+    laws = []
     for _ in range(_DRAWS):
-        moved = [(n, x * math.exp(chance.gauss(0, _NOISE))) for n, x in points]
+        moved = [(one.size, one.capacity * math.exp(chance.gauss(0, one.error))) for one in sizes]
         law = fit_law(moved)
         if law is not None:
-            peaks.append(law.peak)
-    return peaks
+            laws.append(law)
+    return laws
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """Where nine tenths of them lie."""
+    if not values:
+        return math.inf, math.inf
+    edge = len(values) // 20
+    return values[edge], values[-1 - edge]
 
 
 def _line(sizes: list[dict[str, Any]]) -> str:
     if len(sizes) < 2:
         return "one size only: nothing to compare"
-    if not all(row["capacity"] for row in sizes):
-        return "no capacity was found at some sizes, so they can't be compared"
+    without = [row for row in sizes if not row["capacity"]]
+    if without:
+        told = ", ".join(f"{row['size']} ({row['word']})" for row in without)
+        return f"no capacity was found at size {told}, so they can't be compared"
     first, last = sizes[0], sizes[-1]
     ratio = last["size"] / first["size"]
+    low, high = last["times_interval"]
     return (
         f"{ratio:g} times as many give {last['times']:.2f} times the capacity "
-        f"({last['efficiency']:.0%} efficiency)"
+        f"(90 % sure: {low:.2f} to {high:.2f}; {last['efficiency']:.0%} efficiency)"
     )

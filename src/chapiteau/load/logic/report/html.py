@@ -9,7 +9,7 @@ from chapiteau.core.units import format_duration, format_size
 from chapiteau.load.logic.report.resources import resource_charts
 from chapiteau.load.logic.report.style import STYLE
 from chapiteau.load.logic.report.svg import Line, chart, spark
-from chapiteau.load.logic.report.text import mark, seconds, sign
+from chapiteau.load.logic.report.text import SCALING_HEAD, mark, scaling_row, seconds, sign
 
 __all__ = ["as_html"]
 
@@ -21,6 +21,7 @@ def as_html(document: dict[str, Any]) -> str:
     parts = [
         _head(document),
         _banner(document),
+        _scaling(document.get("scaling")),
         _capacity(document.get("capacity")),
         _comparison(document.get("comparison")),
         _figures(document),
@@ -276,6 +277,28 @@ def _capacity(capacity: dict[str, Any] | None) -> str:
         f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _scaling(scaling: dict[str, Any] | None) -> str:
+    if not scaling:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in SCALING_HEAD)
+    cells = [scaling_row(row) for row in scaling["sizes"]]
+    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in cells)
+    found = [(float(row["size"]), row["capacity"]) for row in scaling["sizes"] if row["capacity"]]
+    linear = [(n, found[0][1] * n / found[0][0]) for n, _ in found]
+    drawn = chart(
+        "Capacity by size",
+        [Line("found", "c1", found), Line("if all were as good as the first", "c3 dots", linear)],
+        x_text=lambda v: f"{v:.3g}",
+        y_text=lambda v: f"{v:.4g}/s",
+    )
+    return (
+        f"<h2>Does it scale? {escape(scaling['service'])}</h2>"
+        f"<p>{escape(scaling['line'])}</p>{drawn}"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
     )
 
 

@@ -5,9 +5,10 @@ from typing import Any
 from chapiteau.core.text import printable, sparkline, table
 from chapiteau.core.units import format_duration, format_size
 
-__all__ = ["as_text", "mark", "progress", "seconds", "sign"]
+__all__ = ["SCALING_HEAD", "as_text", "mark", "progress", "scaling_row", "seconds", "sign"]
 
 _MARKS = {"met": "✓", "not met": "✗", "unsure": "?", "generator-limited": "!", "broken": "✗"}
+SCALING_HEAD = ("processes", "capacity", "times", "90 % sure", "efficiency")
 _HEAD = ("requests", "n", "/s", "errors", "p50", "p90", "p99", "max")
 
 
@@ -33,6 +34,7 @@ def as_text(document: dict[str, Any]) -> str:
     verdict = document["verdict"]
     lines = [f"{mark(verdict['word'])} {verdict['line']}"]
     lines += [f"  {sign(f)} {f['objective']}: {f['shown']}" for f in verdict["findings"]]
+    lines += _scaling(document.get("scaling"))
     lines += _capacity(document.get("capacity"))
     if (comparison := document.get("comparison")) and document["kind"] != "ab":
         lines += [f"  · against the baseline: {comparison['word']}"]
@@ -108,6 +110,27 @@ def _capacity(capacity: dict[str, Any] | None) -> list[str]:
     if not capacity:
         return []
     return [f"  · {note}" for note in capacity["notes"]]
+
+
+def _scaling(scaling: dict[str, Any] | None) -> list[str]:
+    if not scaling:
+        return []
+    rows = [scaling_row(row) for row in scaling["sizes"]]
+    return ["", table(rows, (scaling["service"], *SCALING_HEAD[1:])), ""]
+
+
+def scaling_row(row: dict[str, Any]) -> tuple[str, ...]:
+    """One size: processes, capacity, times the smallest, its interval, efficiency."""
+    if not row["capacity"]:
+        return str(row["size"]), row["word"], "–", "–", "–"
+    times, edges, share = row["times"], row["times_interval"], row["efficiency"]
+    return (
+        str(row["size"]),
+        f"{row['capacity']:.4g}/s",
+        "–" if times is None else f"{times:.2f}",
+        "–" if edges is None else f"{edges[0]:.2f} to {edges[1]:.2f}",
+        "–" if share is None else f"{share:.0%}",
+    )
 
 
 def progress(point: dict[str, Any], elapsed: float, total: float, head: str = "") -> str:
