@@ -44,6 +44,7 @@ class Stage:
     shared: Any = None
     base: str = ""  # URL that relative requests start from
     state: dict[str, Any] = field(default_factory=dict)
+    refused: list[str] = field(default_factory=list)  # why the file itself calls the run a failure
 
 
 class Crowd:
@@ -287,7 +288,7 @@ class Crowd:
             what = f"request failed: {exc.kind} ({line})"
         else:
             what = f"{type(exc).__name__}: {str(exc)[:120]} ({line})"
-        self._tally.crash(what, "".join(traceback.format_exception(exc)))
+        self._tally.crash(what, _told(exc))
 
     async def _fixtures(self, session: Session, when: Any) -> bool:
         for fixture in self._play.at(when, "user"):
@@ -303,6 +304,17 @@ class Crowd:
                 self._tally.ended -= 1  # no session was
                 return False
         return True
+
+
+def _told(exc: Exception) -> str:
+    """The traceback without our own frames, which tell nobody anything about a scenario."""
+    told = traceback.TracebackException.from_exception(exc)
+    part: traceback.TracebackException | None = told
+    while part is not None:
+        own = [f for f in part.stack if not any(piece in f.filename for piece in _NOT_OWN)]
+        part.stack = traceback.StackSummary.from_list(own or part.stack)
+        part = part.__cause__ or part.__context__
+    return "".join(told.format())
 
 
 async def called(function: Callable[..., Any], *args: Any) -> Any:

@@ -19,6 +19,7 @@ _S = TypeVar("_S", bound="Sink")
 __all__ = ["Order", "Sink", "Team", "raised"]
 
 _START_TIME: Final = 60.0  # seconds for imports and set-ups
+_END_TIME: Final = 15.0  # seconds for tear-downs
 _AHEAD: Final = 0.05  # seconds between the order and the common start
 _ERRORS: Final[dict[str, type[ChapiteauError]]] = {
     "TargetNotAllowedError": TargetNotAllowedError,
@@ -76,6 +77,8 @@ class Team:
         self._members: list[_Member] = []
         self._stopping = False
         self.shared: Any = None
+        self.refused: list[str] = []  # why the file itself calls the run a failure
+        self.problems: list[str] = []  # what went wrong after the load
         self.lost: dict[str, str] = {}  # a team on one machine loses nobody: it fails whole
 
     async def __aenter__(self) -> Self:
@@ -248,10 +251,17 @@ class Team:
         for member in self._members:
             self._tell(member, {"do": "end"})
         for member in self._members:
-            with contextlib.suppress(TimeoutError, ChapiteauError):
-                async with asyncio.timeout(15):
-                    while (await self._next(member))["is"] != "bye":
+            try:
+                async with asyncio.timeout(_END_TIME):
+                    while (last := await self._next(member))["is"] != "bye":
                         pass
+                self.refused += [w for w in last.get("refused", ()) if w not in self.refused]
+                for what in last.get("problems", ()):
+                    self._regret(what)
+            except TimeoutError:
+                self._regret(f"a load process took more than {_END_TIME:.0f} s to tear down")
+            except ChapiteauError as exc:
+                self._regret(exc.what)
         for member in self._members:
             loop.remove_reader(member.channel)
             member.channel.close()
@@ -261,6 +271,10 @@ class Team:
                 member.process.kill()
                 await asyncio.to_thread(member.process.wait)
         self._members = []
+
+    def _regret(self, what: str) -> None:
+        if what not in self.problems:
+            self.problems.append(what)
 
 
 def raised(report: dict[str, Any]) -> ChapiteauError:

@@ -126,14 +126,15 @@ class Worker:
 
     async def end(self, _order: dict[str, Any]) -> None:
         """Tear down and leave."""
+        problems: list[str] = []
         if self._crowd is not None:
             await self._crowd.close()
-            await self._fixtures("teardown", "worker")
+            problems += await self._tear_down("worker")
         if self._plan.get("worker") == 0:
-            await self._fixtures("teardown", "run")
+            problems += await self._tear_down("run")
         if self._client is not None:
             self._client.close()
-        self.say({"is": "bye"})
+        self.say({"is": "bye", "refused": self._stage.refused, "problems": problems})
         self._reactor.close()
 
     def stop(self) -> None:
@@ -169,6 +170,18 @@ class Worker:
             return arrivals.even(shape, worker, workers)
         chance = random.Random(f"{self._plan['seed']}/{order.get('step', 0)}/{worker}")  # noqa: S311
         return arrivals.poisson(shape.scaled(1 / workers), chance)
+
+    async def _tear_down(self, level: Any) -> list[str]:
+        """Every tear-down, also after one that failed; what went wrong."""
+        problems = []
+        for fixture in self._play.at("teardown", level):
+            try:
+                await called(fixture.run, self._stage)
+            except Exception as exc:  # noqa: BLE001 — the load has been put on: its result counts
+                what = f"{type(exc).__name__}: {exc}"
+                name = getattr(fixture.run, "__name__", "a function")
+                problems.append(f"the {level}'s teardown, {name}, failed: {what}")
+        return problems
 
     async def _fixtures(self, when: Any, level: Any) -> Any:
         result: Any = None

@@ -8,7 +8,7 @@ from chapiteau.load.logic.capacity.guard import late_by, limited_by
 from chapiteau.load.logic.objective import Finding
 from chapiteau.load.logic.totals import Totals
 
-__all__ = ["cut_short", "host_lost", "run_verdict"]
+__all__ = ["cut_short", "host_lost", "refused", "run_verdict"]
 
 
 def run_verdict(
@@ -60,6 +60,13 @@ def cut_short(
         + f"{format_duration(planned)})",
         "exit_code": 128 + signal,
     }
+
+
+def refused(verdict: dict[str, Any], why: Sequence[str]) -> dict[str, Any]:
+    """The verdict when the scenario file itself calls the run a failure; a worse one stays."""
+    if verdict["exit_code"]:
+        return verdict
+    return _verdict("not met", f"not met: {why[0]}", 1)
 
 
 def host_lost(lost: Mapping[str, str]) -> dict[str, Any]:

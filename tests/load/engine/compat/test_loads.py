@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.load.engine.source import play_of_file
+from chapiteau.load.errors import ScenarioError
 from tests.load.engine.compat.conftest import file
 
 if TYPE_CHECKING:
@@ -18,6 +20,30 @@ if TYPE_CHECKING:
     Played = Callable[..., Awaitable[Totals]]
 
 pytestmark = pytest.mark.slow
+
+
+async def test_names_of_python_2_are_known(shop: Shop, tmp_path: Path, played: Played) -> None:
+    path = tmp_path / "old.py"
+    path.write_text(
+        "import gevent, os\n"
+        "from urlparse import urljoin\n"
+        "from loads.case import TestCase\n"
+        "class TestOld(TestCase):\n"
+        "    def test_old(self):\n"
+        "        found = self.session.get(urljoin(os.environ['SHOP'], '/products'))\n"
+        "        gevent.sleep(.001)\n"
+        "        self.assertTrue('tent' in found.content)\n"
+    )
+    totals = await played({"kind": "file", "path": str(path)}, sessions=4)
+    assert (totals.crashes, totals.iterations) == ({}, {"TestOld.test_old": [4, 0]})
+
+
+def test_a_file_for_python_2_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "two.py"
+    path.write_text("from loads.case import TestCase\nprint 'two'\n")
+    with pytest.raises(ScenarioError, match=r"two\.py:2: can't be imported") as told:
+        play_of_file(path)
+    assert "for Python 2" in told.value.hint
 
 
 async def test_session_app_counters_and_sockets(shop: Shop, played: Played) -> None:

@@ -9,14 +9,16 @@ import pytest
 
 from chapiteau.load.engine.compat.locust import play_of_locust, shape_of_locust
 from chapiteau.load.engine.compat.locust.waiting import constant_pacing, constant_throughput
+from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
+from chapiteau.load.logic.shape import Shape, Stage
+from chapiteau.load.logic.totals import Totals
 from tests.load.engine.compat.conftest import FILES, file
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from chapiteau.load.logic.totals import Totals
     from tests.load.engine.compat.shop import Shop
 
     Played = Callable[..., Awaitable[Totals]]
@@ -29,7 +31,8 @@ async def test_users_task_sets_verdicts_and_events(
     totals = await played(file("locust_shop.py"), users=4, sessions=400)
     rows = totals.rows
 
-    assert totals.crashes == {}
+    refused = totals.rows["GET too slow"].count
+    assert totals.crashes == {"GET too slow: it took too long": refused}  # told with its words
     assert shop.asked["POST /login"] == 3  # three Customers, one Machine: weights 3 to 1
     assert rows["GET /products/[id]"].count == shop.asked["GET /products/N"]
     assert rows["GET /me"].statuses == {"200": rows["GET /me"].count}  # the log-in's cookie
@@ -86,6 +89,71 @@ def test_a_load_shape_is_asked_beforehand(shop: Shop) -> None:
     assert shape_of_locust(FILES / "locust_shop.py") == ""
 
 
+def test_a_shape_of_old_ends_with_a_word_and_may_say_no_rate(tmp_path: Path) -> None:
+    path = tmp_path / "old.py"
+    path.write_text(
+        "from locust import LoadTestShape\n"
+        "class Old(LoadTestShape):\n"
+        "    def __init__(self): pass\n"
+        "    def tick(self):\n"
+        "        now = self.get_run_time()\n"
+        "        return (round(now), 0, False) if now < 3 else (0, 0, True)\n"
+    )
+    assert shape_of_locust(path) == "0 1s, 0->2 2s"
+
+
+@pytest.mark.slow
+async def test_names_before_locust_1_are_known(
+    shop: Shop, played: Played, capfd: pytest.CaptureFixture[str]
+) -> None:
+    totals = await played(file("locust_old.py"), users=2, sessions=30, base=shop.url)
+
+    assert totals.crashes == {}
+    assert totals.rows["POST /login"].count == 2
+    assert totals.rows["GET /products"].count > 0
+    told = capfd.readouterr().err
+    # As in locust, a listener that fails ends nothing.
+    assert told.count("warning: the listener without_web failed: AttributeError") == 1
+
+
+@pytest.mark.slow
+async def test_a_file_judges_chains_and_reads_its_options(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHELF", "7")
+    plan = {"source": file("locust_judge.py"), "seed": "1", "most_users": 9, "timeout": 10.0}
+    order = Order(shape=Shape((Stage(2, 2, 15.0),)), open=False, sessions=40, drain=2.0)
+    totals = Totals()
+    async with Team({**plan, "base": shop.url}, 1) as team:
+        await team.run(order, totals)
+
+    shelf, odd = totals.rows["GET shelf 7"], totals.rows["GET odd"]
+    assert abs(shelf.count - odd.count) <= 2  # the steps of each user's chain take turns
+    assert totals.crashes["GET shelf 7: no shelf, {'id': 7}"] == shelf.count
+    assert odd.bad == odd.count
+    assert any(what.startswith("GET odd: ZeroDivisionError") for what in totals.crashes)
+    assert team.refused == ["locust_judge.py set process_exit_code 3"]
+
+
+@pytest.mark.slow
+async def test_users_wait_for_each_other(shop: Shop, tmp_path: Path, played: Played) -> None:
+    path = tmp_path / "together.py"
+    path.write_text(
+        "from locust import HttpUser, events, task\n"
+        "from gevent.lock import Semaphore\n"
+        "there = Semaphore()\n"
+        "there.acquire()\n"
+        "@events.spawning_complete.add_listener\n"
+        "def all_there(user_count, **more): there.release()\n"
+        "class U(HttpUser):\n"
+        "    def on_start(self): there.wait()\n"
+        "    @task\n"
+        "    def t(self): self.client.get('/products')\n"
+    )
+    totals = await played({"kind": "file", "path": str(path)}, sessions=4, base=shop.url)
+    assert totals.rows["GET /products"].count == 4
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -97,8 +165,8 @@ def test_a_load_shape_is_asked_beforehand(shop: Shop) -> None:
             "S.tick failed: ZeroDivisionError",
         ),
         (
-            "class S(locust.LoadTestShape):\n    def tick(self): return 3, 0\n",
-            "spawn rate above 0",
+            "class S(locust.LoadTestShape):\n    def tick(self): return 3, -1\n",
+            "a spawn rate from 0 up",
         ),
     ],
 )

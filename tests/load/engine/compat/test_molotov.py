@@ -56,6 +56,59 @@ async def test_weights_are_kept(shop: Shop, played: Played) -> None:
     assert 0.62 < share < 0.78  # 7 of 10
 
 
+@pytest.mark.slow
+async def test_contexts_listeners_and_forms(
+    shop: Shop, tmp_path: Path, played: Played, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "more.py"
+    path.write_text(
+        "import aiohttp, molotov, os\n"
+        "@molotov.setup_session()\n"
+        "async def begin(number, session):\n"
+        "    molotov.get_context(session).attach('own', number)\n"
+        "@molotov.events()\n"
+        "async def broken(event, **info): raise ValueError('of its own')\n"
+        "@molotov.events()\n"
+        "async def watch(event, **info):\n"
+        "    if event == 'current_workers': assert info['workers'] > 0; print('WORKERS')\n"
+        "@molotov.scenario()\n"
+        "async def send(session):\n"
+        "    if session.statsd: session.statsd.incr('own', molotov.get_context(session).own)\n"
+        "    form = aiohttp.FormData({'name': 'a b'})\n"
+        "    async with session.post(os.environ['SHOP'] + '/echo', data=form) as answer:\n"
+        "        assert (await answer.json())['body'] == 'name=a+b'\n"
+        "    form.add_field('file', b'xyz', filename='f.txt', content_type='text/plain')\n"
+        "    async with session.post(os.environ['SHOP'] + '/echo', data=form) as answer:\n"
+        "        assert 'filename=\"f.txt\"' in (await answer.json())['body']\n"
+        "    async with session.ws_connect(os.environ['SHOP'] + '/socket') as ws:\n"
+        "        await ws.send_json([1])\n"
+        "        assert (await ws.receive(timeout=5)).type == aiohttp.WSMsgType.TEXT\n"
+        "        await ws.send_str('[2]')\n"
+        "        assert await ws.receive_json() == [2]\n"
+    )
+    totals = await played({"kind": "file", "path": str(path)}, users=2, sessions=10)
+
+    assert totals.crashes == {}
+    assert totals.iterations == {"send": [10, 0]}
+    assert totals.metrics["own"]["value"] == 15  # five sessions of each user
+    told = capfd.readouterr().err
+    assert told.count("warning: the listener broken failed: ValueError: of its own") == 1
+    assert "WORKERS" in told
+
+
+@pytest.mark.slow
+async def test_a_global_setup_that_fails_ends_the_run_in_words(
+    tmp_path: Path, played: Played
+) -> None:
+    path = written(
+        tmp_path / "bad.py",
+        "@global_setup()\ndef begin(args): raise KeyError('no host')\n"
+        "@scenario()\nasync def one(session): pass\n",
+    )
+    with pytest.raises(ScenarioError, match="global_setup failed: KeyError: 'no host'"):
+        await played({"kind": "file", "path": str(path)})
+
+
 def written(path: Path, text: str) -> Path:
     path.write_text("from molotov import *\nimport molotov\n" + text)
     return path

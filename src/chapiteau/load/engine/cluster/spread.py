@@ -55,6 +55,8 @@ class Spread:
         self._zero = 0.0  # when the step begins
         self.shared: Any = None
         self.lost: dict[str, str] = {}  # host → why
+        self.refused: list[str] = []  # as a Team's; hosts don't tell
+        self.problems: list[str] = []
 
     async def __aenter__(self) -> Self:
         try:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
+from chapiteau.load.engine.compat.aiowebsocket import AioWebSocket
 from chapiteau.load.engine.compat.answers import CaselessDict, HTTPError, error_class
 from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.engine.session import Session
@@ -122,6 +123,7 @@ class AioSession:
     def __init__(self, session: Session, settings: Mapping[str, Any], tell: Tell) -> None:
         self.headers: dict[str, str] = dict(settings.get("headers") or {})
         self.closed = False
+        self.statsd: Any = None  # what molotov had there before 2.0
         self.context: Any = None  # what molotov.get_context gives
         self.loop = None
         self._session = session
@@ -164,6 +166,13 @@ class AioSession:
     def options(self, url: Any, **given: Any) -> _Call:
         """OPTIONS."""
         return self.request("OPTIONS", url, **given)
+
+    def ws_connect(self, url: Any, **given: Any) -> AioWebSocket:
+        """A WebSocket, to be awaited or entered with `async with`."""
+        at = urls.join(self._base, str(url)) if self._base else str(url)
+        headers = {**self.headers, **(given.get("headers") or {})}
+        protocols = tuple(given.get("protocols") or ())
+        return AioWebSocket(self._session.websocket(at, protocols=protocols, headers=headers))
 
     async def close(self) -> None:
         """Nothing: connections belong to the load process."""

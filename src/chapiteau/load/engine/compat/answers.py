@@ -51,6 +51,15 @@ class CaselessDict(Mapping[str, str]):
         return repr(dict(self))
 
 
+class Content(bytes):
+    """A body in which one may also look for text, as tests for Python 2 do."""
+
+    __slots__ = ()
+
+    def __contains__(self, what: Any) -> bool:
+        return super().__contains__(what.encode() if isinstance(what, str) else what)
+
+
 class Answer:
     """Status, headers and body, by the names of requests.Response."""
 
@@ -64,8 +73,8 @@ class Answer:
         self.status_code = response.status if response is not None else 0
         self.reason = response.reason if response is not None else ""
         self.headers = CaselessDict(response.headers if response is not None else ())
-        self.content = response.body if response is not None else b""
-        self.encoding = "utf-8"
+        self.content = Content(response.body if response is not None else b"")
+        self.encoding = self.apparent_encoding = "utf-8"
         self.history: list[Any] = []
         seconds = response.service_seconds if response is not None else 0.0
         self.elapsed = datetime.timedelta(seconds=seconds)

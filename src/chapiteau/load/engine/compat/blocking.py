@@ -143,6 +143,14 @@ class Cookies:
         host = domain.lstrip(".") or urls.parse(self._base()).host
         self._session.cookies.set(name, str(value), host)
 
+    def get_dict(self, **_more: Any) -> dict[str, str]:
+        """All of them, by name."""
+        return {one.name: one.value for one in self._session.cookies.kept.values()}
+
+    def items(self) -> Any:
+        """Pairs of name and value."""
+        return self.get_dict().items()
+
     def update(self, other: Any) -> None:
         """Put several in."""
         for name, value in dict(other).items():

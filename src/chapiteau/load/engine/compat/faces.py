@@ -82,4 +82,7 @@ def _line_in(exc: BaseException, path: Path) -> str:
 def _hint(exc: BaseException) -> str:
     if isinstance(exc, ModuleNotFoundError):
         return f"install {exc.name}, which the file needs"
+    old = ("Missing parentheses", "multiple exception types", "leading zeros in decimal")
+    if isinstance(exc, SyntaxError) and any(words in str(exc) for words in old):
+        return "it is for Python 2: convert it first, for example with lib2to3"
     return ""

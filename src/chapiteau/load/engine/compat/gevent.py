@@ -8,7 +8,7 @@ from typing import Any
 
 from chapiteau.load.engine.compat.faces import module
 
-__all__ = ["Pool", "Spawned", "gevent_modules"]
+__all__ = ["Pool", "Semaphore", "Spawned", "gevent_modules"]
 
 
 class Spawned:
@@ -85,6 +85,17 @@ class Pool:
             one.join(timeout)
 
 
+class Semaphore(threading.Semaphore):
+    """gevent.lock.Semaphore: one can also wait for it without taking it."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Until it can be acquired."""
+        free = self.acquire(timeout=timeout)
+        if free:
+            self.release()
+        return free
+
+
 def _sleep(seconds: float = 0, ref: bool = True) -> None:
     threading.Event().wait(max(0.0, seconds))
 
@@ -109,8 +120,12 @@ def gevent_modules() -> dict[str, ModuleType]:
         },
         "gevent.monkey": {"patch_all": lambda *_a, **_m: None, "patch_socket": lambda: None},
         "gevent.pool": {"Pool": Pool, "Group": Pool},
-        "gevent.lock": {"Semaphore": threading.Semaphore, "RLock": threading.RLock},
-        "gevent._semaphore": {"Semaphore": threading.Semaphore},
+        "gevent.lock": {
+            "Semaphore": Semaphore,
+            "BoundedSemaphore": Semaphore,
+            "RLock": threading.RLock,
+        },
+        "gevent._semaphore": {"Semaphore": Semaphore},
         "gevent.event": {"Event": threading.Event},
         "gevent.queue": {"Queue": queue.Queue, "Empty": queue.Empty, "Full": queue.Full},
     }

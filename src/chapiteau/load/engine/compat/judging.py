@@ -10,7 +10,8 @@ _MILLION = 1_000_000
 def refuse(tally: Tally, name: str, moment: float, why: str) -> None:
     """Count an answer as bad that was counted as good; `moment` is when it was meant to go out."""
     tally.row(name).bad[int(moment - tally.zero)] += 1
-    tally.sample(f"{name}: {why[:80]}", why)
+    # No failure of the row: an answer did come. Counted as what a scenario found wrong.
+    tally.crash(f"{name}: {why[:80]}", why)
 
 
 def count(tally: Tally, name: str, seconds: float, moment: float, error: str = "") -> None:

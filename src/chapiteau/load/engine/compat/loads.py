@@ -3,15 +3,21 @@
 A test method is a scenario; each virtual user keeps one instance of a test case for its life.
 """
 
+import http.client
+import io
+import queue
 import threading
 import unittest
+import urllib.parse
+import urllib.request
 from pathlib import Path
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from chapiteau.load.engine.compat.blocking import Blocking, HttpSession
 from chapiteau.load.engine.compat.crew import Crew
 from chapiteau.load.engine.compat.faces import imported, module, standing_in
+from chapiteau.load.engine.compat.gevent import gevent_modules
 from chapiteau.load.engine.compat.websocket import WebSocket
 from chapiteau.load.engine.compat.webtest import App
 from chapiteau.load.engine.session import Session
@@ -19,6 +25,15 @@ from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic.scenario import Play, Scenario
 
 __all__ = ["TestCase", "play_of_loads"]
+
+# Loads was never more than Python 2; what its files import from there has other names now.
+_OLD_NAMES: Final[dict[str, ModuleType]] = {
+    "urlparse": urllib.parse,
+    "urllib2": urllib.request,
+    "httplib": http.client,
+    "Queue": queue,
+    "StringIO": io,
+}
 
 # Which virtual user a test case is being made for: `__init__` already uses `self.session`.
 _here = threading.local()
@@ -97,7 +112,7 @@ def play_of_loads(path: Path) -> Play:
         "loads": module("loads", {"__version__": "0.3.1"}),
         "loads.case": module("loads.case", {"TestCase": TestCase}),
     }
-    with standing_in(face):
+    with standing_in({**face, **gevent_modules(), **_OLD_NAMES}):
         made = imported(path)
     crew = Crew()
     scenarios = [

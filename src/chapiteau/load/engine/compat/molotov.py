@@ -6,6 +6,8 @@ each load process, before its first user, as in each process of molotov.
 
 import asyncio
 import inspect
+import sys
+import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ __all__ = ["Molotov", "play_of_molotov"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _KEPT: Final = "molotov"  # key in Session.state
+_EVERY: Final = 1.0  # seconds between two current_workers events
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ class Molotov:
         self._picker: Callable[..., Any] | None = None
         self._stage = Stage(0, 1, {})
         self._crew = Crew()
+        self._failed: set[Callable[..., Any]] = set()
+        self._workers = 0
+        self._counting: asyncio.Task[None] | None = None
         self._ready: asyncio.Task[None] | None = None
         self._blocking: Blocking | None = None
 
@@ -249,7 +255,18 @@ class Molotov:
     async def tell(self, event: str, **info: Any) -> None:
         """Let the file's event handlers know."""
         for listener in self._listeners:
-            await called(lambda one=listener: one(event, **info))
+            try:
+                await called(lambda one=listener: one(event, **info))
+            except Exception as exc:  # noqa: BLE001 — a listener's faults are its own: told once
+                if listener not in self._failed:
+                    self._failed.add(listener)
+                    what = f"{type(exc).__name__}: {exc}"
+                    sys.stderr.write(f"warning: the listener {listener.__name__} failed: {what}\n")
+
+    async def _tell_workers(self) -> None:
+        while True:
+            await self.tell("current_workers", workers=self._workers)
+            await asyncio.sleep(_EVERY)
 
     # ── fixtures ────────────────────────────────────────────────────────────────────────────
 
@@ -274,10 +291,14 @@ class Molotov:
         if "setup" in self._fixtures:
             settings = await called(self._fixtures["setup"], session.user, self._arguments) or {}
         main = AioSession(session, settings, self.tell)
-        main.context = SimpleNamespace(
+        main.context = _Context(
             worker_id=session.user, step=0, args=self._arguments, statsd=_Statsd(session)
         )
+        main.statsd = main.context.statsd
         session.state[_KEPT] = _Worker(main)
+        self._workers += 1
+        if self._listeners and self._counting is None:
+            self._counting = asyncio.ensure_future(self._tell_workers())
         if "setup_session" in self._fixtures:
             await called(self._fixtures["setup_session"], session.user, main)
 
@@ -285,18 +306,32 @@ class Molotov:
         """global_setup, in a thread: it may block, and `molotov.request` does."""
         if "global_setup" in self._fixtures:
             self._blocking = Blocking(session, self._crew)
-            await self._blocking.run(lambda: self._fixtures["global_setup"](self._arguments))
+            try:
+                await self._blocking.run(lambda: self._fixtures["global_setup"](self._arguments))
+            except Exception as exc:
+                what = f"global_setup failed: {type(exc).__name__}: {exc}"
+                raise ScenarioError(what, hint=_last_line(exc)) from exc
 
     async def _farewell(self, session: Session) -> None:
         worker = session.state.get(_KEPT)
+        self._workers -= worker is not None
         if worker is not None and "teardown_session" in self._fixtures:
             await called(self._fixtures["teardown_session"], session.user, worker.main)
         if "teardown" in self._fixtures:
             await called(self._fixtures["teardown"], session.user)
 
     async def _last(self, _stage: Stage) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
         if "global_teardown" in self._fixtures:
             await self._crew.run(self._fixtures["global_teardown"])
+
+
+class _Context(SimpleNamespace):
+    """What `get_context` gives; a scenario attaches things of its own."""
+
+    def attach(self, name: str, value: Any) -> None:
+        setattr(self, name, value)
 
 
 class _Statsd:
@@ -318,6 +353,11 @@ class _Statsd:
 
     def timing(self, name: str, value: float, **_more: Any) -> None:
         self._session.trend(name, value)
+
+
+def _last_line(exc: Exception) -> str:
+    last = traceback.extract_tb(exc.__traceback__)[-1]
+    return f"in {last.filename}:{last.lineno}"
 
 
 def _call_with(function: Callable[..., Any], given: dict[str, Any]) -> Any:

@@ -43,13 +43,17 @@ def of_molotov(target: str, given: Mapping[str, Any]) -> tuple[dict[str, Any], t
 
 def told_of(path: Path) -> tuple[Problem, ...]:
     """What to know before another tester's file is run; nothing for ours."""
-    kind = foreign_kind(path.read_text(encoding="utf-8", errors="replace"))
+    text = path.read_text(encoding="utf-8", errors="replace")
+    kind = foreign_kind(text)
     if kind not in {"loads", "locust"}:
         return ()
     what = f"a {kind} file runs in threads: about ten times the generator CPU of an async scenario"
-    return (
-        Problem(str(path), what, "hot paths are worth an `async def` (chapiteau.load.scenario)"),
-    )
+    hint = "hot paths are worth an `async def` (chapiteau.load.scenario)"
+    found = [Problem(str(path), what, hint)]
+    if kind == "locust" and "LoadTestShape" in text and "user_classes" in text:
+        what = "the classes of users that its LoadTestShape names for a time are not kept apart"
+        found.append(Problem(str(path), what, "their weights hold all the time"))
+    return tuple(found)
 
 
 def as_its_author_meant(test: LoadTest, folder: Path) -> LoadTest:

@@ -20,6 +20,8 @@ _ANY: Final = frozenset(range(100, 600))
 class CaughtResponse:
     """An answer whose verdict the scenario gives: `with client.get(…, catch_response=True)`."""
 
+    js: Any = None  # what `rest` puts there
+
     def __init__(self, client: "LocustClient", answer: Answer, row: str) -> None:
         self._client = client
         self._answer = answer
@@ -57,6 +59,7 @@ class LocustClient(HttpSession):
     def __init__(self, blocking: Blocking, base_url: str, hook: EventHook) -> None:
         super().__init__(blocking, base_url)
         self.request_name: str | None = None
+        self.now = blocking.session.now
         self._hook = hook
 
     def request(

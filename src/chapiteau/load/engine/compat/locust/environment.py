@@ -1,14 +1,16 @@
 """`environment` and `environment.runner`, as far as scenario files look at them."""
 
 import argparse
+import os
 import threading
 from collections.abc import Iterable, Mapping
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 from chapiteau.load.engine.compat.locust.events import Events
+from chapiteau.load.engine.compat.locust.stats import Stats
+from chapiteau.load.errors import ScenarioError
 
-__all__ = ["Environment", "Runner", "Stats", "parsed_options"]
+__all__ = ["Environment", "Parser", "Runner", "parsed_options"]
 
 
 class Runner:
@@ -20,6 +22,9 @@ class Runner:
         self.user_count = 0
         self.target_user_count = 0
         self.worker_count = 1
+        self.clients: dict[str, Any] = {}
+        self.errors: dict[str, Any] = {}
+        self.exceptions: dict[str, Any] = {}
         self.client_id = "chapiteau"
 
     @property
@@ -61,31 +66,29 @@ class Environment:
         self.here = threading.local()
 
 
-class Stats:
-    """environment.stats: counts of this process (the report has all of them)."""
+class Parser(argparse.ArgumentParser):
+    """locust's parser of arguments: it also knows web fields and environment variables."""
 
-    def __init__(self) -> None:
-        self.total = SimpleNamespace(
-            num_requests=0, num_failures=0, fail_ratio=0.0, avg_response_time=0.0, total_rps=0.0
+    def add_argument(self, *names: Any, **given: Any) -> Any:
+        """As argparse's; `env_var` gives the default, what is about the web page is left out."""
+        for word in ("include_in_web_ui", "is_secret", "is_required", "is_multiple"):
+            given.pop(word, None)
+        variable = given.pop("env_var", None)
+        if variable and variable in os.environ:
+            given["default"] = os.environ[variable]
+            given.pop("required", None)
+        return super().add_argument(*names, **given)
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ScenarioError: a load process that exits by itself would say nothing."""
+        raise ScenarioError(
+            f"the file's own options: {message}", hint="give them as --options name=value"
         )
-        self._spent = 0.0
-
-    def add(self, milliseconds: float, *, failed: bool) -> None:
-        """One more request."""
-        total = self.total
-        total.num_requests += 1
-        total.num_failures += failed
-        self._spent += milliseconds
-        total.fail_ratio = total.num_failures / total.num_requests
-        total.avg_response_time = self._spent / total.num_requests
-
-    def clear_all(self) -> None:
-        """Nothing: the report counts from the start."""
 
 
 def parsed_options(events: Events, given: Mapping[str, Any]) -> argparse.Namespace:
     """What locust's command line would have given: the file's own options, and ours over them."""
-    parser = argparse.ArgumentParser(add_help=False, conflict_handler="resolve")
+    parser = Parser(add_help=False, conflict_handler="resolve")
     usual: Iterable[tuple[str, Any]] = (
         ("--host", None), ("--users", None), ("--run-time", None), ("--tags", None),
         ("--exclude-tags", None), ("--headless", True),

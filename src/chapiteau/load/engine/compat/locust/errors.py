@@ -4,9 +4,11 @@ __all__ = [
     "CatchResponseError",
     "InterruptTaskSet",
     "LocustError",
+    "MissingWaitTimeError",
     "RescheduleTask",
     "RescheduleTaskImmediately",
     "ResponseError",
+    "StopTest",
     "StopUser",
 ]
 
@@ -33,6 +35,14 @@ class InterruptTaskSet(LocustError):  # noqa: N818 — locust's name
 
 class StopUser(LocustError):  # noqa: N818 — locust's name
     """This user stops for good."""
+
+
+class StopTest(LocustError):  # noqa: N818 — locust's name
+    """Every user of this process stops for good."""
+
+
+class MissingWaitTimeError(LocustError):
+    """A user has no wait_time; never raised here."""
 
 
 class RescheduleTask(LocustError):  # noqa: N818 — locust's name

@@ -1,11 +1,23 @@
 """Locust's event hooks: `@events.request.add_listener`."""
 
+import sys
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
+
+from chapiteau.load.engine.compat.locust.errors import (
+    InterruptTaskSet,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    StopTest,
+    StopUser,
+)
 
 __all__ = ["EventHook", "Events"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+_STEERING: Final = (
+    InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser,
+)  # fmt: skip
 
 _NAMES: Final = (
     "request", "user_error", "report_to_master", "worker_report", "worker_connect",
@@ -21,6 +33,7 @@ class EventHook:
     def __init__(self) -> None:
         self.listeners: list[Callable[..., Any]] = []
         self.fired: Callable[[dict[str, Any]], None] | None = None  # told of what a file fires
+        self._failed: set[Callable[..., Any]] = set()
 
     def add_listener(self, handler: F) -> F:
         """Have it called; also a decorator."""
@@ -38,9 +51,19 @@ class EventHook:
         self.tell(info, reverse=reverse)
 
     def tell(self, info: dict[str, Any], *, reverse: bool = False) -> None:
-        """Call the listeners."""
+        """Call the listeners. One that fails ends neither the test nor the task, as in locust;
+        but it may steer the user."""
         for listener in self.listeners[::-1] if reverse else list(self.listeners):
-            listener(**info)
+            try:
+                listener(**info)
+            except _STEERING:
+                raise
+            except Exception as exc:  # noqa: BLE001 — a listener's faults are its own: told once
+                if listener not in self._failed:
+                    self._failed.add(listener)
+                    name = getattr(listener, "__name__", repr(listener))
+                    what = f"{type(exc).__name__}: {exc}"
+                    sys.stderr.write(f"warning: the listener {name} failed: {what}\n")
 
 
 class Events:

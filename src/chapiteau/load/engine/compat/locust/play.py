@@ -4,17 +4,17 @@ import asyncio
 import random
 from collections import Counter
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 from chapiteau.load.engine.compat.blocking import Blocking
 from chapiteau.load.engine.compat.crew import Crew
-from chapiteau.load.engine.compat.faces import imported, module, standing_in
+from chapiteau.load.engine.compat.faces import imported, standing_in
 from chapiteau.load.engine.compat.gevent import gevent_modules
 from chapiteau.load.engine.compat.judging import count
-from chapiteau.load.engine.compat.locust import client, errors, shape, tasks, users, waiting
-from chapiteau.load.engine.compat.locust.environment import Environment, Runner, parsed_options
-from chapiteau.load.engine.compat.locust.events import EventHook, Events
+from chapiteau.load.engine.compat.locust import shape, users
+from chapiteau.load.engine.compat.locust.environment import Environment, parsed_options
+from chapiteau.load.engine.compat.locust.events import Events
+from chapiteau.load.engine.compat.locust.face import locust_modules
 from chapiteau.load.engine.crowd import Stage
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
@@ -25,6 +25,7 @@ __all__ = ["LocustFile", "play_of_locust", "shape_of_locust"]
 
 _KEPT: Final = "locust"  # key in Session.state
 _RESTING: Final = 1.0  # seconds of an iteration of a user that has stopped
+_SETTLED: Final = 1.0  # seconds without a new user after which all count as there
 
 
 class LocustFile:
@@ -32,7 +33,7 @@ class LocustFile:
 
     def __init__(self, path: Path) -> None:
         self.events = Events()
-        with standing_in({**_modules(self.events), **gevent_modules()}):
+        with standing_in({**locust_modules(self.events), **gevent_modules()}):
             made = imported(path)
         self.path = path
         own = [v for v in vars(made).values() if isinstance(v, type)]
@@ -42,6 +43,8 @@ class LocustFile:
         self._environment = Environment(self.events, None, None)
         self._dealt: list[type[Any]] = []
         self._stage = Stage(0, 1, {})
+        self._arriving: asyncio.TimerHandle | None = None
+        self._telling: asyncio.Future[Any] | None = None
         self._teller: Blocking | None = None  # a way into the loop, for what threads count
 
     def play(self) -> Play:
@@ -89,7 +92,7 @@ class LocustFile:
             self.events.test_start.tell(about)
 
         await self._crew.run(start)
-        self.events.request.add_listener(self._counted)
+        self.events.request.listeners.insert(0, self._counted)
         for hook in (self.events.request, self.events.request_success, self.events.request_failure):
             hook.fired = self._fired
 
@@ -98,6 +101,10 @@ class LocustFile:
             about = {"environment": self._environment}
             for hook in (self.events.test_stopping, self.events.test_stop, self.events.quitting):
                 hook.tell(about)
+            code = self._environment.process_exit_code
+            self.events.quit.tell({"exit_code": code or 0})
+            if code:
+                self._stage.refused.append(f"{self.path.name} set process_exit_code {code}")
 
         await self._crew.run(stop)
 
@@ -115,7 +122,24 @@ class LocustFile:
             return life
 
         self._environment.runner.user_count += 1
+        self._more_may_come()
         session.state[_KEPT] = (blocking, await blocking.run(enter))
+
+    def _more_may_come(self) -> None:
+        """All users are there once none has come for a while: nobody knows how many will."""
+        if self._arriving is not None:
+            self._arriving.cancel()
+
+        def tell() -> None:
+            count = self._environment.runner.user_count
+            self.events.spawning_complete.tell({"user_count": count})
+
+        def complete() -> None:
+            hooked, self._arriving = self.events.spawning_complete.listeners, None
+            if hooked:
+                self._telling = asyncio.ensure_future(self._crew.run(tell))
+
+        self._arriving = asyncio.get_running_loop().call_later(_SETTLED, complete)
 
     async def _farewell(self, session: Session) -> None:
         if _KEPT in session.state:
@@ -157,8 +181,8 @@ class LocustFile:
 
     # ── requests of the file's own ──────────────────────────────────────────────────────────
 
-    def _counted(self, response_time: float = 0.0, exception: Any = None, **_more: Any) -> None:
-        self._environment.stats.add(float(response_time or 0.0), failed=exception is not None)
+    def _counted(self, **info: Any) -> None:
+        self._environment.stats.add(info)
 
     def _fired(self, info: dict[str, Any]) -> None:
         """`events.request.fire(…)`: something that the file has timed by itself."""
@@ -178,56 +202,6 @@ def _tags(options: Any) -> tuple[set[str], set[str]]:
         return set(str(getattr(options, name, None) or "").replace(",", " ").split())
 
     return listed("tags"), listed("exclude_tags")
-
-
-def _modules(events: Events) -> dict[str, ModuleType]:
-    """`locust` and the parts of it that files import from."""
-    waits = {name: getattr(waiting, name) for name in waiting.__all__}
-    people = {"User": users.User, "HttpUser": users.HttpUser, "FastHttpUser": users.FastHttpUser}
-    sets = {name: getattr(tasks, name) for name in ("task", "tag", "TaskSet", "SequentialTaskSet")}
-    raised = {name: getattr(errors, name) for name in errors.__all__}
-    clients = {
-        "HttpSession": client.LocustClient,
-        "FastHttpSession": client.FastLocustClient,
-        "ResponseContextManager": client.CaughtResponse,
-    }
-    runners = {
-        "Runner": Runner,
-        "LocalRunner": Runner,
-        "MasterRunner": type("MasterRunner", (Runner,), {}),
-        "WorkerRunner": type("WorkerRunner", (Runner,), {}),
-        "STATE_STOPPING": "stopping",
-        "STATE_STOPPED": "stopped",
-        "STATE_CLEANUP": "cleanup",
-        "STATE_RUNNING": "running",
-        "STATE_SPAWNING": "spawning",
-        "STATE_INIT": "ready",
-    }
-    shapes = {"LoadTestShape": shape.LoadTestShape}
-    whole = {
-        **waits, **people, **sets, **shapes, "events": events, "__version__": "2.46",
-        "run_single_user": lambda *_a, **_m: None,
-    }  # fmt: skip
-    contents: dict[str, dict[str, Any]] = {
-        "locust": whole,
-        "locust.exception": raised,
-        "locust.user": {**people, **sets, **waits},
-        "locust.user.users": people,
-        "locust.user.task": {**sets, "DefaultTaskSet": tasks.DefaultTaskSet},
-        "locust.user.sequential_taskset": sets,
-        "locust.user.wait_time": waits,
-        "locust.wait_time": waits,
-        "locust.clients": clients,
-        "locust.contrib": {},
-        "locust.contrib.fasthttp": {**people, **clients},
-        "locust.event": {"EventHook": EventHook, "Events": Events},
-        "locust.env": {"Environment": Environment},
-        "locust.runners": runners,
-        "locust.shape": shapes,
-        "locust.log": {"setup_logging": lambda *_a, **_m: None},
-        "locust.stats": {"stats_printer": lambda *_a: None, "stats_history": lambda *_a: None},
-    }
-    return {name: module(name, part) for name, part in contents.items()}
 
 
 def play_of_locust(path: Path) -> Play:

@@ -85,6 +85,8 @@ class TaskSet:
         """The user whose tasks these are."""
         return self._user
 
+    locust = user  # before locust 1.0
+
     @property
     def parent(self) -> Any:
         """The TaskSet or user around this one."""

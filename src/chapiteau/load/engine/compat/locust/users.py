@@ -3,18 +3,19 @@
 import random
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from chapiteau.load.engine.compat.blocking import Blocking
-from chapiteau.load.engine.compat.locust.client import CaughtResponse, LocustClient
+from chapiteau.load.engine.compat.locust.client import LocustClient
 from chapiteau.load.engine.compat.locust.errors import (
     InterruptTaskSet,
     LocustError,
     RescheduleTask,
     RescheduleTaskImmediately,
+    StopTest,
     StopUser,
 )
+from chapiteau.load.engine.compat.locust.rest import RestCalls
 from chapiteau.load.engine.compat.locust.tasks import TaskSet, tasks_of, wanted
 from chapiteau.load.engine.compat.locust.waiting import constant
 from chapiteau.load.errors import ScenarioError
@@ -39,6 +40,8 @@ class User:
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
         cls.tasks = tasks_of(cls)
+        if not cls.tasks and "task_set" in cls.__dict__:  # before locust 1.0
+            cls.tasks = [cls.__dict__["task_set"]]
         if "abstract" not in cls.__dict__:
             cls.abstract = False
 
@@ -69,7 +72,7 @@ class User:
         return {}
 
 
-class HttpUser(User):
+class HttpUser(RestCalls, User):
     """A user with a client for HTTP."""
 
     abstract = True
@@ -91,24 +94,14 @@ class FastHttpUser(HttpUser):
 
     abstract = True
 
-    @contextmanager
-    def rest(self, method: str, url: str, **given: Any) -> Iterator[CaughtResponse]:
-        """A JSON request; the answer's JSON is `response.js`."""
-        headers = {"Accept": "application/json", **(given.pop("headers", None) or {})}
-        with self.client.request(method, url, headers=headers, catch_response=True, **given) as it:
-            try:
-                it.js = it.json() if it.content else None
-            except ValueError as exc:
-                it.js = None
-                it.failure(f"no JSON in the answer: {exc}")
-            yield it
-
 
 def waiting_time(of: Any, user: User) -> float:
     """Seconds between the tasks of a user or TaskSet; sets without an own wait take the user's."""
     for one in (of, user):
         if one.min_wait is not None and one.max_wait is not None:  # milliseconds, before locust 1.0
             return random.uniform(one.min_wait, one.max_wait) / 1000  # noqa: S311
+        if (older := getattr(one, "wait_function", None)) is not None:
+            return float(older()) / 1000
         if one.wait_time is not None:
             return float(one.wait_time())
     return 0.0
@@ -151,6 +144,9 @@ class Life:
             except RescheduleTask:
                 pass
             except StopUser:
+                self.end()
+            except StopTest:
+                self.user.environment.runner.quit()
                 self.end()
             break
         return 0.0 if self.over else waiting_time(self._stack[-1], self.user)

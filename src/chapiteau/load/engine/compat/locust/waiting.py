@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["between", "constant", "constant_pacing", "constant_throughput"]
+__all__ = ["between", "constant", "constant_pacing", "constant_throughput", "poisson"]
 
 WaitTime = Callable[[Any], float]
 _PACE: Final = "pace of its tasks"  # key in the user's own attributes
@@ -38,3 +38,8 @@ def constant_pacing(seconds: float) -> WaitTime:
 def constant_throughput(per_second: float) -> WaitTime:
     """So many tasks a second of each user."""
     return constant_pacing(1.0 / per_second)
+
+
+def poisson(per_second: float) -> WaitTime:
+    """By chance, so many tasks a second of each user in the mean."""
+    return lambda _user: random.expovariate(per_second)

@@ -74,6 +74,8 @@ def _body(given: Mapping[str, Any]) -> tuple[bytes, str]:
         return _multipart(data, given["files"])
     if data is None:
         return b"", ""
+    if callable(data) and _is_form(getattr(data, "_fields", None)):
+        return _form(data._fields, multipart=bool(getattr(data, "is_multipart", True)))
     if isinstance(data, bytes | bytearray | memoryview):
         return bytes(data), ""
     if isinstance(data, str):
@@ -84,6 +86,27 @@ def _body(given: Mapping[str, Any]) -> tuple[bytes, str]:
         content = data.read()
         return content if isinstance(content, bytes) else str(content).encode(), ""
     raise TypeError(f"a body of {type(data).__name__} can't be sent: give bytes, text or a dict")
+
+
+def _is_form(fields: Any) -> bool:
+    """aiohttp.FormData keeps (what it is called, its headers, its value)."""
+    return isinstance(fields, list) and all(
+        isinstance(one, tuple) and len(one) == 3 and "name" in one[0] for one in fields
+    )
+
+
+def _form(fields: list[Any], *, multipart: bool) -> tuple[bytes, str]:
+    if not multipart:
+        pairs = [(_text(about["name"]), _text(value)) for about, _, value in fields]
+        return form_encode(pairs).encode(), "application/x-www-form-urlencoded"
+    parts = []
+    for about, headers, value in fields:
+        content = value.read() if hasattr(value, "read") else value
+        raw = content if isinstance(content, bytes) else str(content).encode()
+        file = str(about.get("filename") or "")
+        parts.append((str(about["name"]), file, str(headers.get("Content-Type", "")), raw))
+    kind, body = encode_multipart(parts, _BOUNDARY)
+    return body, kind
 
 
 def _is_pairs(data: Any) -> bool:

@@ -21,21 +21,26 @@ def shape_of_ticks(tick: Callable[[float], Any], longest: int = _LONGEST) -> str
     levels = [0.0]
     for second in range(longest):
         wanted = tick(float(second))
-        if wanted is None:
+        if wanted is None or _says_stop(wanted):
             break
         users, rate = _pair(wanted)
         now = levels[-1]
-        step = max(rate, 1e-9)
+        step = rate or math.inf  # no rate at all: at once
         levels.append(min(users, now + step) if users > now else max(users, now - step))
     return ", ".join(_stages(levels))
+
+
+def _says_stop(wanted: Any) -> bool:
+    """Whether it ends as shapes did before locust 1.0: (0, 0, True)."""
+    return isinstance(wanted, Sequence) and len(wanted) > 2 and wanted[2] is True
 
 
 def _pair(wanted: Any) -> tuple[float, float]:
     if not isinstance(wanted, Sequence) or isinstance(wanted, str) or len(wanted) < 2:
         raise ValueError(f"tick() must give (users, spawn rate) or None, not {wanted!r}")
     users, rate = float(wanted[0]), float(wanted[1])
-    if not (math.isfinite(users) and users >= 0 and rate > 0):
-        raise ValueError(f"tick() gave {wanted!r}: users from 0 up, spawn rate above 0")
+    if not (math.isfinite(users) and users >= 0 and rate >= 0):
+        raise ValueError(f"tick() gave {wanted!r}: users from 0 up, and a spawn rate from 0 up")
     return users, rate
 
 
