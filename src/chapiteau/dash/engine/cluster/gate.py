@@ -11,7 +11,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.ca import Authority
 from chapiteau.dash.engine.cluster.feed import Feed, serve
 from chapiteau.dash.engine.cluster.link import Answers, Args, Link
-from chapiteau.dash.engine.cluster.registry import KnownNode, Registry
+from chapiteau.dash.engine.cluster.registry import Registry
 from chapiteau.dash.engine.cluster.remote import RemoteNode
 from chapiteau.dash.engine.cluster.term import Term
 from chapiteau.dash.engine.fleet import Fleet
@@ -169,31 +169,41 @@ class Gate:
             self._fleet.add(self._nodes[name])
         return self._nodes[name]
 
-    async def _inform(self, known: KnownNode) -> None:
-        watch = self._fleet.watch(known.name)
-        watch.expires = known.expires
-        watch.overruled = self.term.why
-        theirs = watch.health.get("wanted")
-        if theirs and self.term.leads:
-            with contextlib.suppress(KeyError, TypeError, ValueError, BadRequestError):
-                await self._states.adopt(Wanted.from_dict({**theirs, "node": known.name}))
-        watch.generation = (await self._states.get(known.name)).generation
-
     async def _look_for_revoked(self) -> None:
         """`chapiteau hub revoke` writes into the file; whoever it names is cut off here."""
+        seen = None
         while True:
             await asyncio.sleep(_LOOK)
-            for known in self._registry.nodes():
-                if known.revoked and known.name in self._nodes:
-                    await self._nodes.pop(known.name).close()
-                    await self._fleet.remove(known.name)
-                elif known.name in self._nodes:
-                    await self._inform(known)
-            for link, (name, serial) in list(self._links.items()):
-                try:
-                    self._registry.check(name, serial)
-                except NotAllowedError:
-                    link.close()
+            if (now := self._registry.version()) != seen:
+                seen = now
+                await self._cut_off()
+            await self._compare_wanted()
+
+    async def _cut_off(self) -> None:
+        for known in self._registry.nodes():
+            if known.revoked and known.name in self._nodes:
+                await self._nodes.pop(known.name).close()
+                await self._fleet.remove(known.name)
+            elif known.name in self._nodes:
+                self._fleet.watch(known.name).expires = known.expires
+        for link, (name, serial) in list(self._links.items()):
+            try:
+                self._registry.check(name, serial)
+            except NotAllowedError:
+                link.close()
+
+    async def _compare_wanted(self) -> None:
+        ours = {wanted.node: wanted.generation for wanted in self._states.every()}
+        for name in list(self._nodes):
+            watch = self._fleet.watch(name)
+            watch.overruled = self.term.why
+            watch.generation = ours.get(name, 0)
+            theirs = watch.health.get("wanted")
+            if theirs and self.term.leads:
+                with contextlib.suppress(KeyError, TypeError, ValueError, BadRequestError):
+                    found = Wanted.from_dict({**theirs, "node": name})
+                    if found.generation > watch.generation:
+                        watch.generation = (await self._states.adopt(found)).generation
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from chapiteau.core.errors import NotFoundError
-from chapiteau.dash.engine.store import open_database
+from chapiteau.dash.engine.store import open_database, version
 from chapiteau.dash.errors import LoginError, NotAllowedError
 from chapiteau.dash.logic.tokens import JoinToken, secret_hash
 
@@ -120,6 +120,10 @@ class Registry:
         if not found.rowcount:
             raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
         self._db.execute("UPDATE serial SET denied = 1 WHERE name = ?", (name,))
+
+    def version(self) -> tuple[int, int]:
+        """Another one as soon as anybody has written to the file."""
+        return version(self._db)
 
     def nodes(self) -> list[KnownNode]:
         """Every node that ever joined, revoked ones too."""

@@ -4,14 +4,14 @@ import asyncio
 import contextlib
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.plane.port import HeldError, OvertakenError
-from chapiteau.dash.engine.store import open_database
+from chapiteau.dash.engine.store import open_database, version
 from chapiteau.dash.logic.nodes.plane import Lease, Wanted
 
 __all__ = ["SqliteLeases", "SqliteStates"]
@@ -30,11 +30,13 @@ _LOOK: Final = 1.0  # seconds between two looks for what a command line wrote
 
 
 class SqliteStates:
-    """States. The command line writes the same file: watchers look again each second."""
+    """States. The command line writes the same file: one look each second serves all watchers."""
 
     def __init__(self, path: Path) -> None:
         self._db = open_database(path, _SCHEMA)
         self._news = asyncio.Condition()
+        self._watchers = 0
+        self._looker: asyncio.Task[None] | None = None
 
     def close(self) -> None:
         """Close the file."""
@@ -61,34 +63,55 @@ class SqliteStates:
 
     async def watch(self, node: str, after: int) -> AsyncIterator[Wanted]:
         """Newer ones."""
-        while True:
-            found = self._get(node)
-            if found.generation > after:
+        with self._looking():
+            while True:
+                async with self._news:
+                    # Looked at with the lock held: what is written from now on is told.
+                    while (found := self._get(node)).generation <= after:
+                        await self._news.wait()
                 after = found.generation
                 yield found
-                continue
-            async with self._news:
-                try:
-                    async with asyncio.timeout(_LOOK):
-                        await self._news.wait()
-                except TimeoutError:
-                    continue
+
+    @contextlib.contextmanager
+    def _looking(self) -> Iterator[None]:
+        self._watchers += 1
+        if self._looker is None:
+            self._looker = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            self._watchers -= 1
+            if not self._watchers:
+                self._looker.cancel()
+                self._looker = None
+
+    async def _look(self) -> None:
+        seen = version(self._db)
+        while True:
+            await asyncio.sleep(_LOOK)
+            with contextlib.suppress(sqlite3.Error):  # a file that is busy now is read next time
+                if (now := version(self._db)) != seen:
+                    seen = now
+                    async with self._news:
+                        self._news.notify_all()
 
     def every(self) -> list[Wanted]:
         """Of all nodes, by name."""
         rows = self._db.execute("SELECT node, generation, services, who FROM wanted ORDER BY node")
         return [_wanted(row) for row in rows]
 
-    async def adopt(self, theirs: Wanted) -> None:
+    async def adopt(self, theirs: Wanted) -> Wanted:
         """A node has a later one than we do: our file was restored from a copy. Theirs counts.
 
-        It gets a new generation, greater than any that this node has seen.
+        It gets a new generation, greater than any that this node has seen; returns what is
+        wanted now.
         """
         ours = self._get(theirs.node)
         if theirs.generation > ours.generation:
             self._raise_to(theirs.generation)
             with contextlib.suppress(OvertakenError):
-                await self.put(theirs, expect=ours.generation)
+                return await self.put(theirs, expect=ours.generation)
+        return self._get(theirs.node)
 
     def _raise_to(self, generation: int) -> None:
         with _transaction(self._db):
