@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -70,3 +71,22 @@ def test_a_tag_of_the_content_changes_with_it(build: Build) -> None:
     assert client.get("/list").headers["etag"] == first
     value.append(2)
     assert client.get("/list").headers["etag"] != first
+
+
+def test_reading_too_may_be_meant_for_one_version(build: Build, notes: Service) -> None:
+    """RFC 9110 §13.2.2: If-Match comes first, and a GET must not answer when it fails."""
+    client = build(notes)
+    assert client.get("/note", headers={"If-Match": '"1"'}).status == 200
+    assert client.get("/note", headers={"If-Match": "*", "If-None-Match": '"1"'}).status == 304
+    failed = client.get("/note", headers={"If-Match": '"9"', "If-None-Match": '"1"'})
+    assert (failed.status, failed.headers["etag"]) == (412, '"1"')
+    assert "412" in client.get("/openapi.json").json()["paths"]["/note"]["get"]["responses"]
+
+
+def test_reading_what_has_changed_since_is_412(build: Build) -> None:
+    service = Service("one", "/one")
+    service.add("GET", lambda: 1, modified=lambda _: datetime(2026, 5, 1, 12, tzinfo=UTC))
+    client = build(service)
+    for date, status in (("01 May 2026 12:00:00", 200), ("01 May 2020 12:00:00", 412)):
+        headers = {"If-Unmodified-Since": f"Fri, {date} GMT"}
+        assert client.get("/one", headers=headers).status == status

@@ -16,8 +16,10 @@ from chapiteau.service import (
     CorsPolicy,
     Event,
     EventStream,
+    File,
     Header,
     JsonLines,
+    Precondition,
     Service,
     Stream,
 )
@@ -142,6 +144,31 @@ def test_files_and_their_ranges_are_pyramids(build: Build, tmp_path: Path) -> No
     assert again.status == 304
 
 
+def test_options_of_the_server_as_a_whole_has_an_answer(build: Build) -> None:
+    answer = build().request("OPTIONS", "*")
+    assert (answer.status, answer.body) == (204, b"")
+    assert answer.headers["Allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+
+
+def test_a_range_may_end_behind_any_end(build: Build, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"0123456789")
+    service = Service("file", "/file")
+
+    @service.get()
+    def read() -> File:
+        return File(tmp_path / "a.txt")
+
+    client = build(service)
+    for asked, told in (
+        ("bytes=4-" + "9" * 5000, "bytes 4-9/10"),
+        ("bytes=-" + "9" * 30, "bytes 0-9/10"),
+        ("bytes=" + "9" * 30 + "-", "bytes */10"),
+    ):
+        answer = client.get("/file", headers={"Range": asked})
+        assert answer.status == (416 if "*" in told else 206)
+        assert answer.headers["Content-Range"] == told
+
+
 def test_pages_of_other_origins(build: Build) -> None:
     service = Service("one", "/one", cors=CorsPolicy(origins=("https://a.example",), max_age=60))
 
@@ -163,6 +190,34 @@ def test_pages_of_other_origins(build: Build) -> None:
     assert (asked.status, asked.body) == (204, b"")
     assert asked.headers["access-control-allow-methods"] == "GET, HEAD"
     assert asked.headers["access-control-max-age"] == "60"
+
+
+def test_a_preflight_allows_what_the_operation_reads_and_nothing_of_others(build: Build) -> None:
+    origin = "https://a.example"
+    service = Service("one", "/one")
+    mine = CorsPolicy(origins=(origin,), headers=("X-More",))
+    service.add("GET", lambda: 1, cors=CorsPolicy())
+
+    @service.put(cors=mine, idempotent=True)
+    def write(
+        body: dict[str, int], precondition: Precondition, x_name: Annotated[str, Header] = ""
+    ) -> None:
+        precondition.check("1")
+
+    client = build(service)
+
+    def ask(method: str) -> dict[str, str]:
+        asked = {"Origin": origin, "Access-Control-Request-Method": method}
+        return client.options("/one", headers=asked).headers
+
+    names = "Content-Type, Idempotency-Key, If-Match, X-More, X-Name"
+    assert ask("PUT")["Access-Control-Allow-Headers"] == names
+    # A browser keeps the list: the reader of one policy must not be let in by another.
+    assert ask("PUT")["Access-Control-Allow-Methods"] == "PUT"
+    assert ask("GET")["Access-Control-Allow-Methods"] == "GET, HEAD"
+    absent = client.request("DELETE", "/one", headers={"Origin": origin})
+    assert (absent.status, absent.headers["Access-Control-Allow-Origin"]) == (405, "*")
+    assert "DELETE" not in ask("DELETE")["Access-Control-Allow-Methods"]
 
 
 def test_a_policy_for_the_whole_application_also_holds_where_nothing_is(build: Build) -> None:

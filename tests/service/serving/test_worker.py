@@ -95,9 +95,13 @@ def test_a_bad_request_is_told_so_and_the_connection_closed(
     site.start()
     wire = site.connect()
     wire.send(data)
-    found, head, _ = wire.answer()
+    found, head, body = wire.answer()
     assert found == status
     assert b"Connection: close" in head
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert problem["code"]
+    assert f"X-Request-ID: {problem['request_id']}\r\n".encode() in head
     assert wire.closed()
 
 
@@ -220,14 +224,15 @@ def test_the_access_log_has_one_line_of_json_per_request(tmp_path: Path) -> None
     )  # fmt: skip
     assert worker.stderr is not None
     assert worker.stderr.readline().strip().endswith(f"unix:{tmp_path}/s")
-    with socket.socket(socket.AF_UNIX) as wire:
-        wire.connect(f"{tmp_path}/s")
-        wire.sendall(b"GET /big?3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        while wire.recv(4096):
-            pass
+    for sent in (b"GET /big?3 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"BROKEN\r\n\r\n"):
+        with socket.socket(socket.AF_UNIX) as wire:
+            wire.connect(f"{tmp_path}/s")
+            wire.sendall(sent)
+            while wire.recv(4096):
+                pass
     worker.terminate()
     told, _ = worker.communicate(timeout=15)
-    (line,) = [json.loads(text) for text in told.splitlines()]
+    line, refused = [json.loads(text) for text in told.splitlines()]
     assert (line["method"], line["path"], line["query"], line["status"]) == (
         "GET",
         "/big",
@@ -235,6 +240,8 @@ def test_the_access_log_has_one_line_of_json_per_request(tmp_path: Path) -> None
         200,
     )
     assert line["ms"] >= 0
+    assert (refused["method"], refused["status"]) == ("-", 400)
+    assert refused["request_id"]
 
 
 def test_slow_and_fast_requests_mixed_never_confuse_the_threads(site: Site) -> None:

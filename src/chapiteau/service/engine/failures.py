@@ -10,11 +10,13 @@ from chapiteau.service.engine.answering.reply import (
     CORS_KEY,
     ERRORS_KEY,
     VARY_KEY,
+    Reply,
     problem_reply,
     request_id,
     to_response,
 )
 from chapiteau.service.engine.auth import stranger
+from chapiteau.service.engine.service import METHODS
 from chapiteau.service.logic.develop.page import DEFECTS_KEY
 from chapiteau.service.logic.problem import ProblemError, problem_for
 from chapiteau.service.logic.wire.cors import CorsPolicy, answer_headers
@@ -78,6 +80,11 @@ def failure_view(error: Any, request: Any) -> Any:
     """The exception view: any exception as a problem, redirects as they are."""
     if isinstance(error, HTTPException) and error.code < 400:
         return error  # a redirect is an answer, not a problem
+    environ = request.environ
+    if environ["REQUEST_METHOD"] == "OPTIONS" and environ["PATH_INFO"] == "*":
+        # The server as a whole is meant (RFC 9110 §9.3.7), of which there is little to say.
+        allowed = [("Allow", ", ".join(sorted(METHODS))), ("X-Request-ID", request_id(environ))]
+        return to_response(Reply("204 No Content", allowed, b""))
     application = request.registry["chapiteau.service"]
     if application.errors == "cornice":
         request.environ[ERRORS_KEY] = True

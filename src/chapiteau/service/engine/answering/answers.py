@@ -17,7 +17,7 @@ from chapiteau.service.logic.answer import Answer
 from chapiteau.service.logic.kinds.models import dumped, dumper_for, is_pydantic
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import problem_for
-from chapiteau.service.logic.wire.conditional import is_fresh, quote_tag
+from chapiteau.service.logic.wire.conditional import is_fresh, prove_read, quote_tag
 from chapiteau.service.logic.wire.deprecation import deprecation_headers, http_date
 from chapiteau.service.logic.wire.negotiate import choose
 from chapiteau.service.logic.wire.prefer import minimal
@@ -183,6 +183,8 @@ class AnswerPlan:
         if modified is not None:
             modified = modified if modified.tzinfo else modified.replace(tzinfo=UTC)
             reply.headers.append(("Last-Modified", http_date(modified)))
+        if self._reads and ("HTTP_IF_MATCH" in environ or "HTTP_IF_UNMODIFIED_SINCE" in environ):
+            prove_read(environ, tag, modified)
         if self._reads and is_fresh(environ, quoted, modified):
             kept = [h for h in reply.headers if h[0] not in ("Content-Type", "Content-Length")]
             return Reply("304 Not Modified", kept, b"")

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from chapiteau.service.engine.answering.reply import Reply, StreamReply
 from chapiteau.service.logic.problem import problem_for
-from chapiteau.service.logic.wire.conditional import Precondition, is_fresh
+from chapiteau.service.logic.wire.conditional import is_fresh, prove_read
 from chapiteau.service.logic.wire.deprecation import http_date
 from chapiteau.service.logic.wire.ranges import UNSATISFIABLE, Span, asked_range, range_holds
 
@@ -58,10 +58,7 @@ class File:
         tag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
         own = [*headers, ("ETag", tag), ("Last-Modified", http_date(modified))]
         own.append(("Accept-Ranges", "bytes"))
-        condition = Precondition(
-            environ.get("HTTP_IF_MATCH"), None, False, environ.get("HTTP_IF_UNMODIFIED_SINCE")
-        )
-        condition.check(tag.strip('"'), modified=modified)
+        prove_read(environ, tag.strip('"'), modified)
         if is_fresh(environ, tag, modified):
             return Reply("304 Not Modified", own, b"")
         span = self._span(environ, found.st_size, tag, modified)

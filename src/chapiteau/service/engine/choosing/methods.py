@@ -12,6 +12,7 @@ from chapiteau.service.engine.answering.reply import (
 )
 from chapiteau.service.engine.choosing.views import ViewsPlan
 from chapiteau.service.engine.service import Service
+from chapiteau.service.logic.document.answers import headers_read
 from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.path import bad_segment, names_in
 from chapiteau.service.logic.problem import problem_for
@@ -47,6 +48,8 @@ class ServicePlan:
         self.allow = ", ".join(sorted({*self.methods, "OPTIONS"}))
         self._cors = {m: p.operation.options.cors or around.cors for m, p in self.methods.items()}
         self._crosses = any(self._cors.values())
+        # A method that is not there belongs to the service still: pages may read that, too.
+        self._anywhere = next((policy for policy in self._cors.values() if policy), None)
 
     def views(self, method: str) -> ViewsPlan | None:
         """The views among which a request of this method chooses, if there are several."""
@@ -95,7 +98,7 @@ class ServicePlan:
         wanted = environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
         if plan is None and method == "OPTIONS" and origin and wanted:
             return self._preflight(environ, origin, wanted)
-        policy = self._cors.get(method)
+        policy = self._cors.get(method) if plan is not None else self._anywhere
         headers = answer_headers(policy, origin) if policy is not None else []
         environ[CORS_KEY] = headers
         if plan is None:
@@ -105,15 +108,17 @@ class ServicePlan:
         return made
 
     def _preflight(self, environ: Environ, origin: str, wanted: str) -> Reply:
-        policy = self._cors.get(wanted)
+        wished = self.methods.get(wanted)
+        policy = self._cors.get(wanted) if wished is not None else self._anywhere
         headers = [("X-Request-ID", request_id(environ)), ("Allow", self.allow)]
         if policy is not None:
             headers += preflight_headers(
                 policy,
                 origin=origin,
-                method=wanted,
                 asked=environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
-                methods=tuple(sorted(m for m, p in self._cors.items() if p is not None)),
+                # Browsers keep the whole list: a method of another policy must not stand in it.
+                methods=tuple(sorted(m for m, p in self._cors.items() if p == policy)),
+                read=headers_read(wished.operations) if wished is not None else (),
             )
         return Reply("204 No Content", headers, b"")
 

@@ -28,8 +28,17 @@ class AccessLog:
         }
         if trace := trace_of(environ):
             line["trace_id"] = trace
+        self._write(json.dumps(line, separators=(",", ":")))
+
+    def refused(self, client: str, status: int, request_id: str, wall: float) -> None:
+        """What the worker has refused by itself, since it could not be read as a request."""
+        environ = {"REQUEST_METHOD": "-", "PATH_INFO": "", "QUERY_STRING": ""}
+        environ |= {"REMOTE_ADDR": client, "chapiteau.request_id": request_id}
+        self.write(environ, str(status), 0.0, wall)
+
+    def _write(self, line: str) -> None:
         try:
-            self._stream.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._stream.write(line + "\n")
             self._stream.flush()
         except (OSError, ValueError):
             return
@@ -43,8 +52,4 @@ class PlainLog(AccessLog):
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         line = f"{environ['REQUEST_METHOD']} {path}{query} {status[:3]} {seconds * 1000:.1f} ms"
-        try:
-            self._stream.write("".join(c if c.isprintable() else "?" for c in line) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):
-            return
+        self._write("".join(c if c.isprintable() else "?" for c in line))

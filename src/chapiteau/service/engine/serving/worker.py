@@ -213,9 +213,7 @@ class Worker:
                     break
                 environ = environ_for(conn.base, incoming)
             except RefusedRequestError as exc:
-                conn.write(refusal(exc.status, exc.what, self._dates))
-                conn.half_close()
-                conn.since = self._now()
+                self._refuse(conn, exc.status, exc.what)
                 break
             if not self._run(conn, incoming, environ):
                 return False
@@ -224,6 +222,17 @@ class Worker:
         else:
             self._watch(conn, WRITE if conn.out else READ)
         return True
+
+    def _refuse(self, conn: Connection, status: int, what: str) -> None:
+        """Answer what no application may see, and listen no more."""
+        answer, own = refusal(status, what, self._dates)
+        conn.write(answer)
+        conn.half_close()
+        conn.since = self._now()
+        if self.options.access_log is not None:
+            self.options.access_log.refused(
+                conn.base["REMOTE_ADDR"], status, own, self._dates.wall()
+            )
 
     def _run(self, conn: Connection, incoming: Incoming, environ: dict[str, Any]) -> bool:
         """Run a request; False when the lead was lost, the connection then comes back by itself."""
@@ -307,9 +316,7 @@ class Worker:
             elif age > options.keep_alive:
                 self._close(conn)
         elif conn.waiting in ("head", "body") and age > options.read_timeout + conn.grace:
-            conn.write(refusal(408, "the request did not come in time", self._dates))
-            conn.half_close()
-            conn.since = now
+            self._refuse(conn, 408, "the request did not come in time")
             self._watch(conn, READ)
         elif (conn.waiting == "flush" and age > options.write_timeout) or (
             conn.waiting == "linger" and age > _LINGER_READ

@@ -1,6 +1,7 @@
 """WSGI (PEP 3333): a request as an environ, an application's answer as bytes."""
 
 import logging
+import os
 import select
 import sys
 from collections.abc import Callable, Iterable
@@ -8,8 +9,10 @@ from email.utils import formatdate
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
+import msgspec
+
 from chapiteau.service.engine.serving.connection import Connection, Incoming
-from chapiteau.service.logic.problem import MEDIA_TYPE, phrase
+from chapiteau.service.logic.problem import MEDIA_TYPE, phrase, problem_document, problem_for
 from chapiteau.service.logic.wire.http1 import RefusedRequestError
 
 __all__ = ["Dates", "Exchange", "base_environ", "environ_for", "refusal"]
@@ -251,18 +254,22 @@ class Exchange:
     def _failed(self) -> None:
         self.keep = False
         if not self._sent:
-            self._conn.write(refusal(500, "the application failed", self._dates))
+            self._conn.write(refusal(500, "the application failed", self._dates)[0])
         else:
             # Half an answer is out: cutting the line is the only honest way to say so.
             self._conn.broken = True
 
 
-def refusal(status: int, what: str, dates: Dates) -> bytes:
-    """A whole answer that the worker gives by itself; the connection closes behind it."""
-    body = (
-        f'{{"type":"about:blank","title":"{phrase(status)}","status":{status},"detail":"{what}"}}'
-    )
-    return (
+def refusal(status: int, what: str, dates: Dates) -> tuple[bytes, str]:
+    """A whole answer that the worker gives by itself, and its request id.
+
+    The connection closes behind it.
+    """
+    own = os.urandom(8).hex()
+    body = msgspec.json.encode(problem_document(problem_for(status, what), own))
+    head = (
         f"HTTP/1.1 {status} {phrase(status)}\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        f"Content-Length: {len(body)}\r\nConnection: close\r\n{dates.line()}\r\n{body}"
-    ).encode("latin-1")
+        f"Content-Length: {len(body)}\r\nX-Request-ID: {own}\r\n"
+        f"X-Content-Type-Options: nosniff\r\nConnection: close\r\n{dates.line()}\r\n"
+    )
+    return head.encode("latin-1") + body, own

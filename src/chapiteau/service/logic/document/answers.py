@@ -1,5 +1,6 @@
 """The answers of an operation, good and bad, with their headers."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from chapiteau.service.logic.document.errors import ErrorFormat, error_content
@@ -8,7 +9,13 @@ from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.options import OperationOptions
 from chapiteau.service.logic.problem import ProblemError, phrase, problem_for
 
-__all__ = ["answer_headers", "bad_answers", "further_answers", "request_headers"]
+__all__ = [
+    "answer_headers",
+    "bad_answers",
+    "further_answers",
+    "headers_read",
+    "request_headers",
+]
 
 Json = dict[str, Any]
 _TEXT: Final = {"type": "string"}
@@ -41,8 +48,7 @@ def answer_headers(op: Operation) -> Json:
 def further_answers(op: Operation) -> Json:
     """Good answers beside the usual one."""
     made: Json = {}
-    reads = op.method in ("GET", "HEAD")
-    if reads and (op.options.etag is not None or op.options.modified is not None or op.ranged):
+    if _has_version(op):
         made["304"] = {"description": "Not Modified: the client has this version."}
     if op.ranged:
         made["206"] = {
@@ -65,6 +71,12 @@ def further_answers(op: Operation) -> Json:
             "content": {"application/json": {"schema": {"$ref": REF.format(name="Job")}}},
         }
     return made
+
+
+def _has_version(op: Operation) -> bool:
+    """Whether it reads something that has a version: a tag, or a date of change."""
+    versioned = op.options.etag is not None or op.options.modified is not None or op.ranged
+    return op.method in ("GET", "HEAD") and versioned
 
 
 def request_headers(op: Operation) -> list[Json]:
@@ -94,6 +106,23 @@ def request_headers(op: Operation) -> list[Json]:
             add("Prefer", " ".join(wishes))
     if op.ranged:
         add("Range", "Which bytes, as in `bytes=0-999`.")
+    return found
+
+
+def headers_read(operations: Iterable[Operation]) -> set[str]:
+    """The names of the headers by which operations of one method read a request."""
+    found: set[str] = set()
+    for op in operations:
+        found |= {p.wire for p in op.parameters if p.marker.place == "header"}
+        found |= {one["name"] for one in request_headers(op)}
+        if op.body is not None or op.options.content_type:
+            found.add("Content-Type")
+        if op.options.auth is not None:
+            scheme = op.options.auth.document()
+            if scheme["type"] != "apiKey":
+                found.add("Authorization")
+            elif scheme["in"] == "header":
+                found.add(scheme["name"])
     return found
 
 
@@ -131,7 +160,7 @@ def _statuses(op: Operation) -> list[int]:
         ("{" in op.path or "*" in op.path, (400,)),
         (bool(options.validators), (422,)),
         (op.body is not None or bool(options.content_type), (413, 415)),
-        (op.precondition_argument is not None, (412,)),
+        (op.precondition_argument is not None or _has_version(op), (412,)),
         (required, (428,)),
         (options.auth is not None, (401, 403) if _narrow(options) else (401,)),
         (options.idempotent, (409, 422)),

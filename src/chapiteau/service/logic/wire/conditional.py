@@ -15,6 +15,7 @@ __all__ = [
     "is_fresh",
     "not_modified",
     "parse_date",
+    "prove_read",
     "quote_tag",
     "tags_match",
 ]
@@ -101,6 +102,19 @@ def is_fresh(environ: Mapping[str, Any], tag: str | None, modified: datetime | N
         return False
     date = parse_date(since)
     return date is not None and modified.replace(microsecond=0) <= date
+
+
+def prove_read(environ: Mapping[str, Any], tag: str | None, modified: datetime | None) -> None:
+    """Raise 412 when a GET is meant for another version than there is (RFC 9110 §13.2.2).
+
+    `tag` is without quotes; None: nobody says which version this is.
+    """
+    if tag is not None or modified is not None:
+        given = environ.get("HTTP_IF_MATCH")
+        since = environ.get("HTTP_IF_UNMODIFIED_SINCE")
+        Precondition(given if tag is not None else None, None, False, since).check(
+            tag, modified=modified
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Cross-origin requests (fetch standard): who may read, and what a preflight is told."""
 
 import fnmatch
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 __all__ = ["CorsPolicy", "allow_origin", "answer_headers", "preflight_headers"]
@@ -12,8 +13,9 @@ Headers = list[tuple[str, str]]
 class CorsPolicy:
     """Which other sites' pages may use an operation.
 
-    `origins` may hold wildcards (`https://*.example.org`); `max_age` is in seconds (None: the
-    browser's own, 5 s).
+    `origins` may hold wildcards (`https://*.example.org`); `headers` are those that pages may send
+    beside the ones that the operation itself reads (none: any); `expose` those that they may read;
+    `max_age` is in seconds (None: the browser's own, 5 s).
     """
 
     origins: tuple[str, ...] = ("*",)
@@ -58,28 +60,31 @@ def preflight_headers(
     policy: CorsPolicy,
     *,
     origin: str,
-    method: str,
     asked: str | None,
     methods: tuple[str, ...],
+    read: Iterable[str] = (),
 ) -> Headers:
     """Headers for an OPTIONS with Access-Control-Request-Method.
 
-    `asked` is Access-Control-Request-Headers. With no `headers` in the policy every header asked
-    for is allowed; names come back in alphabetical order, so that caches see equal answers.
+    `asked` is Access-Control-Request-Headers, `read` what the operation itself reads. With no
+    `headers` in the policy every header asked for is allowed; names come back in alphabetical
+    order, so that caches see equal answers. A method that is not among `methods` is not allowed,
+    and the page is told which are.
     """
     found: Headers = [
         ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
     ]
     allowed = allow_origin(policy, origin)
-    if allowed is None or method not in methods:
+    if allowed is None:
         return found
     found.append(("Access-Control-Allow-Origin", allowed))
     if policy.credentials:
         found.append(("Access-Control-Allow-Credentials", "true"))
     found.append(("Access-Control-Allow-Methods", ", ".join(methods)))
-    names = policy.headers or tuple(
-        sorted({name.strip() for name in (asked or "").split(",") if name.strip()})
-    )
+    if policy.headers:
+        names = sorted({name.lower(): name for name in (*read, *policy.headers)}.values())
+    else:
+        names = sorted({name.strip() for name in (asked or "").split(",") if name.strip()})
     if names:
         found.append(("Access-Control-Allow-Headers", ", ".join(names)))
     if policy.max_age is not None:
