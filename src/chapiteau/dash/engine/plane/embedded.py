@@ -76,7 +76,7 @@ class SqliteStates:
     def _looking(self) -> Iterator[None]:
         self._watchers += 1
         if self._looker is None:
-            self._looker = asyncio.create_task(self._look())
+            self._looker = asyncio.create_task(self._look(version(self._db)))
         try:
             yield
         finally:
@@ -85,8 +85,7 @@ class SqliteStates:
                 self._looker.cancel()
                 self._looker = None
 
-    async def _look(self) -> None:
-        seen = version(self._db)
+    async def _look(self, seen: tuple[int, int]) -> None:
         while True:
             await asyncio.sleep(_LOOK)
             with contextlib.suppress(sqlite3.Error):  # a file that is busy now is read next time
