@@ -41,6 +41,11 @@ def test_missing_programs_folders_users_files_and_secrets_are_told(tmp_path: Pat
         assert what.startswith(f"service {name}: ")
 
 
+def test_an_env_file_that_may_be_missing_is_not_told(tmp_path: Path) -> None:
+    text = '[service.web]\ncommand = "sh"\nenv_files = ["-nosuch.env"]\n'
+    assert bad(findings(tmp_path, text)) == []
+
+
 def test_a_taken_port_names_its_holder(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

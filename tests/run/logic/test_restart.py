@@ -132,3 +132,18 @@ def test_no_window_ever_holds_more_restarts_than_the_budget(
             assert 0 <= found.delay <= spec.restart.max_delay
     for start in restarts:
         assert sum(1 for t in restarts if start <= t < start + window) <= attempts
+
+
+def test_a_healthy_life_is_not_counted_where_only_unhealthy_ones_are() -> None:
+    rule = {"count": "unhealthy", "attempts": 2, "healthy_after": "5s"}
+    spec, history = service(restart=rule), History()
+    for now in range(0, 60, 6):  # ten ends, each after a healthy life
+        made = verdict(spec, End(code=1, ran_for=6.0), history, float(now))
+        assert made.event is Event.DIED_RETRY
+        history = made.history
+    events = []
+    for now in range(60, 63):
+        made = verdict(spec, End(code=1, ran_for=0.5), history, float(now))
+        history = made.history
+        events.append(made.event)
+    assert events == [Event.DIED_RETRY, Event.DIED_RETRY, Event.DIED_FOR_GOOD]

@@ -126,7 +126,7 @@ def _service_check(name: str, service: Service, config: Config) -> Callable[[], 
             service,
             inherited=os.environ,
             account=account_of(service),
-            files=[read_env_file(name, folder / path) for path in service.env_files],
+            files=[read_env_file(name, folder, path) for path in service.env_files],
             secrets=read_secrets(service, folder),
         )
         cwd = (folder / service.cwd).absolute()

@@ -205,13 +205,13 @@ class Ground:
         if spec.hooks.keys() & {"before_signal", "after_signal"}:
             self.run(self._ask_between_hooks(instance, spec, number))
         else:
-            self.signal(instance, number, whole=spec.shell)
-            self.signal(instance, signal.SIGCONT, whole=spec.shell)
+            self.signal(instance, number, whole=spec.stops_whole)
+            self.signal(instance, signal.SIGCONT, whole=spec.stops_whole)
 
     async def _ask_between_hooks(self, instance: Instance, spec: Service, number: int) -> None:
         """A hook that keeps the stop signal back keeps nothing alive: the grace time runs."""
-        await self.deliver(instance, spec, number, whole=spec.shell)
-        self.signal(instance, signal.SIGCONT, whole=spec.shell)
+        await self.deliver(instance, spec, number, whole=spec.stops_whole)
+        self.signal(instance, signal.SIGCONT, whole=spec.stops_whole)
 
     async def deliver(
         self, instance: Instance, spec: Service, number: int, *, whole: bool = False

@@ -185,9 +185,7 @@ class Spawner:
                 service,
                 inherited=self.around.inherited,
                 account=account_of(service),
-                files=[
-                    read_env_file(name, self.around.folder / path) for path in service.env_files
-                ],
+                files=[read_env_file(name, self.around.folder, path) for path in service.env_files],
                 secrets=read_secrets(service, self.around.folder),
                 values=self.values(name, service, number),
                 sockets=(
@@ -234,10 +232,19 @@ def _owner(name: str, service: Service) -> list[int] | None:
     return None if uid is None else [uid, -1 if gid is None else gid]
 
 
-def read_env_file(name: str, path: Path) -> dict[str, str]:
-    """The variables of one of a service's `env_files`. Raises SpawnError."""
+def read_env_file(name: str, folder: Path, written: str) -> dict[str, str]:
+    """The variables of one of a service's `env_files`; after a `-` it may be missing.
+
+    Raises SpawnError.
+    """
+    path = folder / written.removeprefix("-")
     try:
         return parse_env_file(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        if written.startswith("-"):
+            return {}
+        hint = f'create it; env_files = ["-{written}"] does without'
+        raise SpawnError(f"{name}: {path}: {exc.strerror}", hint=hint) from exc
     except OSError as exc:
         raise SpawnError(f"{name}: {path}: {exc.strerror}") from exc
     except ValueError as exc:

@@ -111,6 +111,11 @@ class Restart:
     jitter: float = setting(0.2, help="Spread each wait by this share.", low=0, high=1)
     attempts: int = setting(10, help="Give up after this many restarts within `window`.", low=1)
     window: Duration = setting("2m", help="The time in which `attempts` are counted.")
+    count: Literal["all", "unhealthy"] = setting(
+        "all",
+        help="What is counted: every restart, or only those in a row after lives shorter than "
+        "`healthy_after`.",
+    )
     after_give_up: Literal["stay-down", "retry"] = setting(
         "retry", help="Then stay down, or try again every `max_delay`."
     )
@@ -233,7 +238,11 @@ class Service:
     env: dict[str, str | SecretRef] = setting(
         factory=dict, help="Environment variables; a value may be a secret."
     )
-    env_files: tuple[str, ...] = setting((), help="Files of NAME=value lines, read at each start.")
+    env_files: tuple[str, ...] = setting(
+        (),
+        help="Files of NAME=value lines, read at each start. One that may be missing: "
+        '`"-local.env"`.',
+    )
     clean_env: bool = setting(False, help="Do not inherit the supervisor's environment.")
     virtualenv: str = setting("", help="Put this virtualenv first in PATH.")
     user: str = setting("", help="Run as this user, with all its supplementary groups.")
@@ -246,6 +255,11 @@ class Service:
         None, help="Keep only these capabilities (needs root). Default: as the supervisor."
     )
     stop_signal: str = setting("TERM", help="Asks a process to end.")
+    stop_group: bool = setting(
+        False,
+        help="The stop signal goes to its whole process group, not to the first process alone. "
+        "With `shell` it always does.",
+    )
     stop_timeout: Duration = setting("10s", help="Then everything of it is killed.")
     reload_signal: str = setting(
         "", help="Reload by sending this signal instead of replacing processes."
@@ -297,6 +311,11 @@ class Service:
     def is_job(self) -> bool:
         """It has work to do and ends, once or at its times; it need not get ready."""
         return self.one_shot or bool(self.schedule)
+
+    @property
+    def stops_whole(self) -> bool:
+        """The stop signal is for its whole process group: a shell alone would not pass it on."""
+        return self.shell or self.stop_group
 
     @property
     def is_web(self) -> bool:

@@ -94,3 +94,10 @@ def test_what_is_sent_says_where_and_what() -> None:
     assert text.endswith("\nno table users\n")
     over = Notice(target="chat", status="resolved", event=what, since=0.0)
     assert payload(over, "s", "n")["text"] == "[s] web: resolved after 60 s: service.failed exit 3"
+
+
+def test_an_end_that_was_wanted_is_no_trouble() -> None:
+    route = router(to={"ops": {"mail": ["x@y"], "kinds": ["process.exited"]}})
+    assert told(route.hear(event("process.exited", code=0))) == []
+    assert told(route.hear(event("process.exited", code=1, asked=True))) == []
+    assert told(route.hear(event("process.exited", signal=9))) == [("ops", "firing")]

@@ -59,7 +59,7 @@ def _environment(
         service,
         inherited=environ,
         account=account_of(service),
-        files=[read_env_file(name, folder / path) for path in service.env_files],
+        files=[read_env_file(name, folder, path) for path in service.env_files],
         secrets=read_secrets(service, folder, environ),
         values={"service.name": name, "process.number": "0"},
     )

@@ -19,6 +19,7 @@ _SETTINGS: Final = {
     "numprocesses": "processes",
     "on_demand": "on_demand",
     "shell": "shell",
+    "stop_children": "stop_group",
     "stop_signal": "stop_signal",
     "uid": "user",
     "working_dir": "cwd",
@@ -68,7 +69,7 @@ def watcher_options(
         "singleton": service.get("one_shot", False),
         "stderr_stream_conf": {},
         "stdout_stream_conf": {},
-        "stop_children": True,
+        "stop_children": service.get("stop_group", False),
         "stop_signal": signals.get(f"SIG{signal_name(service.get('stop_signal') or 'TERM')}", 15),
         "uid": service.get("user") or None,
         "use_sockets": bool(service.get("sockets")),
@@ -98,6 +99,6 @@ def _value(key: str, value: Any) -> Any:
         return f"{float(value):g}s"
     if key in _TEXTS:
         return str(value)
-    if key in ("shell", "on_demand"):
+    if key in ("shell", "on_demand", "stop_children"):
         return value in _TRUE
     return int(value) if key in ("max_retry", "numprocesses") else value

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.run.logic.imports.notes import Ledger, Note
 from chapiteau.run.logic.imports.reading.source import Option
 
-__all__ = ["Draft", "Target", "literal", "safe_name"]
+__all__ = ["Draft", "Ours", "Target", "literal", "safe_name"]
 
 Path = tuple[str, ...]
 _UNSAFE: Final = {
@@ -120,8 +120,16 @@ class Target:
         self.draft.ledger.write(kind, note, self.path)
 
 
+class Ours(str):
+    """Text that is in our own terms already: `${…}` in it is a variable of ours."""
+
+    __slots__ = ()
+
+
 def literal(text: str) -> str:
     """Foreign text in which `${…}` shall mean itself in the new file."""
+    if isinstance(text, Ours):
+        return text
     return _VARIABLE.sub(lambda match: "$" + match[0], text)
 
 

@@ -10,7 +10,13 @@ from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.finish import finish
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, unreadable
-from chapiteau.run.logic.imports.reading.values import exec_line, integer, seconds, signal_name
+from chapiteau.run.logic.imports.reading.values import (
+    exec_line,
+    integer,
+    needs_shell,
+    seconds,
+    signal_name,
+)
 from chapiteau.run.logic.imports.rules import Rule, apply, for_each, lose, own, same
 
 __all__ = ["FOREMAN", "OVERMIND", "import_procfile", "parse_formation"]
@@ -244,8 +250,9 @@ def _process(draft: Draft, option: Option, plan: _Plan, port: int) -> None:
 
 def _one(target: Target, option: Option, plan: _Plan, port: int) -> None:
     command = str(option.value)
-    if _SIMPLE.fullmatch(command):
+    if _SIMPLE.fullmatch(command) and not needs_shell(command):
         target.put(option, "command", command)
+        target.set("stop_group", True)  # foreman and honcho signal the group; with shell it is so
     else:
         target.put(option, "command", literal(exec_line(command)))
         target.set("shell", True)

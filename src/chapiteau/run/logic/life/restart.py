@@ -54,6 +54,8 @@ class History:
     def after(self, now: float, rule: Restart, ran_for: float) -> History:
         """The history with one more restart at `now`; a healthy life clears the row."""
         healthy = ran_for >= rule.healthy_after
+        if healthy and rule.count == "unhealthy":
+            return History(row=1)
         recent = (*(t for t in self.times if t > now - rule.window), now)
         return History(row=1 if healthy else self.row + 1, times=recent)
 
@@ -80,7 +82,8 @@ def judge(service: Service, end: End, history: History, now: float, chance: Rand
     """What to do after a process has ended, by the service's restart policy.
 
     The first restart in a row is immediate; then the delays grow. A budget of `attempts` per
-    `window` bounds fast loops and slow ones alike (Erlang/OTP's intensity per period).
+    `window` bounds fast loops and slow ones alike (Erlang/OTP's intensity per period), unless
+    only unhealthy lives are to be counted (as supervisord and PM2 do).
     """
     rule = service.restart
     good = succeeded(service, end)

@@ -62,7 +62,7 @@ class Router:
             if not fits(event.service, target.services) and event.service:
                 continue
             yield from self._resolved(name, target, event)
-            if fits(event.kind, target.kinds):
+            if fits(event.kind, target.kinds) and not _was_wanted(event):
                 yield from self._firing(name, event)
 
     def _resolved(self, name: str, target: Target, event: Happening) -> Iterator[Notice]:
@@ -97,6 +97,12 @@ class Router:
             and (not one.until or event.time < datetime.fromisoformat(one.until).timestamp())
             for one in self._rule.silence
         )
+
+
+def _was_wanted(event: Happening) -> bool:
+    """A process ended because somebody asked it to, or with success."""
+    data = event.data
+    return event.kind == "process.exited" and bool(data.get("asked") or data.get("code") == 0)
 
 
 def _says_so(event: Happening, kind: str) -> bool:

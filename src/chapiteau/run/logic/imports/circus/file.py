@@ -6,6 +6,7 @@ from typing import Final
 
 from chapiteau.run.logic.imports.circus.plugins import take_plugins
 from chapiteau.run.logic.imports.circus.settings import DAEMON, SOCKET
+from chapiteau.run.logic.imports.circus.variables import filled
 from chapiteau.run.logic.imports.circus.watchers import order_watchers, take_watcher
 from chapiteau.run.logic.imports.draft import Draft, Target
 from chapiteau.run.logic.imports.finish import finish
@@ -27,7 +28,7 @@ def import_circus(sources: Sequence[Source], choices: Choices) -> Imported:
     files = [read_circus(source) for source in sources]
     for source, sections in zip(sources, list(files), strict=True):
         files += [read_circus(s) for s in _included(source, sections, choices)]
-    sections = merge_sections(files, first_wins=True)
+    sections = filled(merge_sections(files, first_wins=True))
     _repeated(draft, sections)
     daemon = next((s for s in sections if s.name == "circus"), None)
     if daemon:

@@ -126,12 +126,7 @@ WATCHER: Final[dict[str, Rule]] = {
     ),
     "graceful_timeout": keep("stop_timeout", seconds),
     "stop_signal": keep("stop_signal", signal_name),
-    "stop_children": lose_if(
-        boolean,
-        "sent the stop signal to the children too",
-        "children get no TERM, but nothing of a service survives its stop",
-        "was off anyway",
-    ),
+    "stop_children": keep("stop_group", boolean),
     "send_hup": own(
         '`reload_signal = "HUP"`',
         lambda option, target: (
@@ -147,7 +142,7 @@ WATCHER: Final[dict[str, Rule]] = {
     "close_child_stdin": lose_if(
         lambda value: not boolean(value),
         "let processes read circusd's own input",
-        "the input of every service is empty; stdin_socket hands a socket over",
+        'stdin = "pipe" or "tty" gives each an input of its own, for `chapiteau run attach`',
         "the input is empty",
     ),
     "rlimit_nofile": _rlimit("limits.open_files"),

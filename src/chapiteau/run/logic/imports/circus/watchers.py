@@ -1,14 +1,12 @@
 """[watcher:NAME] with its environment, its sockets and its place in the start order."""
 
 import re
-import shlex
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Final
 
 from chapiteau.run.logic.imports.circus.settings import TOGETHER, WATCHER
 from chapiteau.run.logic.imports.circus.streams import take_streams
-from chapiteau.run.logic.imports.draft import Draft, Target, literal
+from chapiteau.run.logic.imports.circus.variables import VARIABLE, env_of, fill_env
+from chapiteau.run.logic.imports.draft import Draft, Ours, Target, literal
 from chapiteau.run.logic.imports.finish import ordered
 from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
@@ -17,7 +15,6 @@ from chapiteau.run.logic.imports.rules import apply
 
 __all__ = ["order_watchers", "take_watcher"]
 
-_VARIABLE: Final = re.compile(r"\$\(circus\.([\w.\-]+)\)|\(\(circus\.([\w.\-]+)\)\)", re.IGNORECASE)
 _SHELL_VARIABLE: Final = re.compile(r"\$([A-Z]+[A-Z0-9_]*)")  # what Circus fills in env values
 _SHELL_SIGNS: Final = re.compile(r"[|&;<>$`*?~]")
 
@@ -27,8 +24,8 @@ def take_watcher(draft: Draft, section: Section, sections: list[Section]) -> Non
     name = section.name.split("watcher:", 1)[1]
     named = Option(name="name", value=name, where=section.where, section=section.title)
     target = draft.named("service", named)
-    env = _environment(target, section, name, sections)
-    _command(target, section, env, sections)
+    _environment(target, section, name, sections)
+    _command(target, section, sections)
     simple = [o for o in section.options if o.name not in TOGETHER and not _is_stream(o)]
     for option in [o for o in simple if o.value == "" and not o.name.startswith("rlimit_")]:
         simple.remove(option)
@@ -61,9 +58,7 @@ def _defaults(target: Target, sections: list[Section]) -> None:
 
 
 # ── environment ───────────────────────────────────────────────────────────────────────────────
-def _environment(
-    target: Target, section: Section, name: str, sections: list[Section]
-) -> dict[str, str]:
+def _environment(target: Target, section: Section, name: str, sections: list[Section]) -> None:
     copied = section.get("copy_env")
     if copied and _on(target, copied):
         target.kept(copied, "the environment is inherited")
@@ -71,31 +66,17 @@ def _environment(
         target.set("clean_env", True, copied)
         if copied:
             target.kept(copied, "clean_env in [" + ".".join(target.path) + "]")
-    env: dict[str, str] = {}
-    for other in sections:
-        if other.name == "env" or (other.name.startswith("env:") and _matches(other, name)):
-            for option in other.options:
-                value = str(option.value).strip()
-                env[option.name] = value
-                filled = _SHELL_VARIABLE.sub(r"${env.\1}", literal(value))
-                written = target.get("env") or {}
-                target.values["env"] = {**written, option.name: _fill_env(filled)}
-                target.kept(option, "env of the services that it is for")
-    return env
-
-
-def _fill_env(text: str) -> str:
-    return _VARIABLE.sub(lambda m: _env_reference(m) or m[0], text)
-
-
-def _env_reference(match: re.Match[str]) -> str:
-    name = match[1] or match[2]
-    return f"${{env.{name[4:]}}}" if name.lower().startswith("env.") else ""
-
-
-def _matches(section: Section, name: str) -> bool:
-    patterns = section.name.removeprefix("env:").split(",")
-    return any(fnmatchcase(name, pattern.strip()) for pattern in patterns)
+    for option in env_of(name, sections):
+        value = literal(str(option.value).strip())
+        filled = fill_env(_SHELL_VARIABLE.sub(r"${env.\1}", value), {})
+        target.set_env(option.name, filled, option)
+        target.kept(option, "env of the services that it is for")
+        if "$(circus." in value.lower():
+            target.changed(
+                option,
+                "Circus fills in $NAME alone here and leaves $(circus.env.NAME) as it stands; "
+                "it is filled in now",
+            )
 
 
 def _on(target: Target, option: Option) -> bool:
@@ -107,18 +88,17 @@ def _on(target: Target, option: Option) -> bool:
 
 
 # ── command ───────────────────────────────────────────────────────────────────────────────────
-def _command(
-    target: Target, section: Section, env: Mapping[str, str], sections: list[Section]
-) -> None:
+def _command(target: Target, section: Section, sections: list[Section]) -> None:
     cmd, args, shell = section.get("cmd"), section.get("args"), section.get("shell")
     if cmd is None:
         if args:
             target.lost(args, "are arguments of no command", "set command by hand")
         return
-    whole = " ".join(str(part.value) for part in (cmd, args) if part and part.value)
+    # Parts in which variables are filled in already stay as they are.
+    whole = Ours(" ".join(literal(part.value) for part in (cmd, args) if part and part.value))
     wanted = _used_sockets(whole)
     try:
-        text = one_line(_fill(target, section, cmd, whole, env))
+        text = one_line(_fill(target, section, cmd, whole))
     except ValueError as exc:
         target.lost(cmd, str(exc), "close the quote, then import again")
         return
@@ -142,11 +122,8 @@ def _shell(target: Target, shell: Option, text: str) -> None:
     )
 
 
-def _fill(
-    target: Target, section: Section, option: Option, text: str, env: Mapping[str, str]
-) -> str:
+def _fill(target: Target, section: Section, option: Option, text: str) -> str:
     """Circus's variables as ours; what can't be known stays as it is and is reported."""
-    lower_env = {key.lower(): value for key, value in env.items()}
 
     def one(match: re.Match[str]) -> str:
         name = (match[1] or match[2]).lower()
@@ -155,13 +132,9 @@ def _fill(
             return f"${{socket.{rest}.fd}}"
         if name == "wid":
             return "${process.number}"
-        if kind == "env" and rest in lower_env:
-            return shlex.quote(literal(lower_env[rest]))
-        if kind == "env" and rest:
-            return f"${{env.{(match[1] or match[2])[4:]}}}"
         known = section.get(name)
         if known is not None:
-            return literal(str(known.value))
+            return literal(known.value)
         target.lost(
             option,
             f"{match[0]} has no value here, and stays as it is in the command",
@@ -169,14 +142,14 @@ def _fill(
         )
         return match[0]
 
-    filled = _VARIABLE.sub(one, literal(text))
+    filled = VARIABLE.sub(one, text)
     if "$WID" in filled:
         filled = filled.replace("$WID", "${process.number}")
     return filled
 
 
 def _used_sockets(text: str) -> list[str]:
-    names = [(m[1] or m[2]).lower() for m in _VARIABLE.finditer(text)]
+    names = [(m[1] or m[2]).lower() for m in VARIABLE.finditer(text)]
     return [n.partition(".")[2] for n in names if n.startswith("sockets.")]
 
 

@@ -13,11 +13,13 @@ from chapiteau.run.logic.imports.reading.jsliteral import Dynamic, EnvDefault, r
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, Tree, unreadable
 from chapiteau.run.logic.imports.reading.values import integer, text, words
 from chapiteau.run.logic.imports.rules import apply
+from chapiteau.run.logic.imports.starts import give_up_after_failed_starts
 
 __all__ = ["import_pm2"]
 
 _ENV_SET: Final = re.compile(r"env_(\S+)")
-_OURS: Final = re.compile(r"\$\{env\.\w+\}")
+_OURS: Final = re.compile(r"\$\{env\.\w+(?::-[^${}]+)?\}")
+_NODE_VERSION: Final = re.compile(r"node@.+")
 _INTERPRETERS: Final = {
     ".js": "node", ".cjs": "node", ".mjs": "node", ".py": "python", ".sh": "bash", ".rb": "ruby",
     ".php": "php", ".pl": "perl", ".ts": "bun", ".tsx": "bun", ".coffee": "coffee", ".ls": "lsc",
@@ -108,6 +110,7 @@ def _app(
     rest = [o for k, o in sound.items() if k not in TOGETHER and k not in variants]
     _jobs(target, sound, rest)
     apply(rest, APP, target)
+    give_up_after_failed_starts(target)
     _variants(target, variants, choices.variant)
     _literal_env(target)
     _command(target, sound)
@@ -131,12 +134,16 @@ def _name(app: Mapping[str, Any]) -> str:
 def _plain(target: Target, option: Option, value: Any) -> Any:
     """The value with environment variables as ours; computed parts inside are reported."""
     if isinstance(value, EnvDefault):
-        if value.default not in ("", None):
-            target.changed(
-                option,
-                f"had {value.default!r} for when {value.name} is not set; now it must be set",
-                f"set {value.name}, or write the value down",
-            )
+        default = "" if value.default is None else text(value.default)
+        if not default:
+            return f"${{env.{value.name}}}"
+        if not re.search(r"[${}]", default):
+            return f"${{env.{value.name}:-{default}}}"
+        target.changed(
+            option,
+            f"had {value.default!r} for when {value.name} is not set; now it must be set",
+            f"set {value.name}, or write the value down",
+        )
         return f"${{env.{value.name}}}"
     if isinstance(value, Mapping):
         made = {}
@@ -164,8 +171,8 @@ def _defaults(target: Target) -> None:
     """PM2's defaults that are not ours."""
     target.set("stop_signal", "INT")
     target.set("stop_timeout", "1.6s")
+    target.set("stop_group", True)
     target.set("restart.attempts", 16)
-    target.set("restart.after_give_up", "stay-down")
     target.set("restart.healthy_after", "1s")
 
 
@@ -243,6 +250,10 @@ def _line(target: Target, script: Option, parts: Mapping[str, list[str]]) -> str
                 "is started directly; PM2 gives a text file without an ending to node",
                 "write `node` before it if it is one",
             )
+    if interpreter and _NODE_VERSION.fullmatch(interpreter[0]):
+        what = f"is node, not {interpreter[0]}: PM2 takes a version from nvm"
+        target.changed(script, what, "write the path of that version's node into command")
+        interpreter = ["node", *interpreter[1:]]
     interpreter = [] if interpreter == ["none"] else interpreter
     return _keep_ours(_join([*interpreter, *parts["node_args"], program, *parts["args"]]))
 

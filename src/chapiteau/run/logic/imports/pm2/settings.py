@@ -74,12 +74,11 @@ def _fixed_delay(option: Option, target: Target) -> None:
 
 
 def _max_restarts(option: Option, target: Target) -> None:
-    """`restart.attempts`, counted within `restart.window`; then it stays down"""
+    """`restart.attempts` with `count = "unhealthy"`: lives shorter than `min_uptime` in a row; then
+    it stays down
+    """
     target.set("restart.attempts", max(1, integer(option.value)), option)
-    target.changed(
-        option,
-        "counts restarts within restart.window; PM2 counts those that came before min_uptime",
-    )
+    target.kept(option, f"restart.attempts in [{'.'.join(target.path)}]")
 
 
 def _codes(value: Any) -> list[int]:
@@ -168,7 +167,18 @@ def _filter_env(option: Option, target: Target) -> None:
         target.lost(option, "kept single variables back", "clean_env = true keeps all back")
 
 
-_FLAG_HINT: Final = "nothing to do"
+def _tree_kill(option: Option, target: Target) -> None:
+    """true, the default: `stop_group`; false lets children live on there, never here"""
+    if boolean(option.value):
+        target.kept(option, "the stop signal is for the whole group")
+        return
+    target.values.pop("stop_group", None)
+    target.changed(
+        option,
+        "the stop signal goes to the process alone, but nothing of a service survives its stop",
+        "make children that shall live on services of their own",
+    )
+
 
 APP: Final[dict[str, Rule]] = {
     "namespace": keep("labels.namespace"),
@@ -197,12 +207,7 @@ APP: Final[dict[str, Rule]] = {
         "handle the stop signal: process.on('SIGINT', …)",
         "the stop signal is used",
     ),
-    "treekill": lose_if(
-        lambda value: not boolean(value),
-        "let children live on",
-        "nothing of a service survives its stop; make them services of their own",
-        "the whole tree ends",
-    ),
+    "treekill": _tree_kill,
     "wait_ready": lose_if(
         boolean,
         "waited for process.send('ready')",

@@ -1,12 +1,19 @@
 """readiness_probe, ready_log_line and liveness_probe → ready and live."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import Target
+from chapiteau.run.logic.imports.draft import Ours, Target, literal
 from chapiteau.run.logic.imports.reading.source import Option
-from chapiteau.run.logic.imports.reading.values import duration, integer, seconds, text
+from chapiteau.run.logic.imports.reading.values import (
+    duration,
+    integer,
+    needs_shell,
+    seconds,
+    text,
+)
 from chapiteau.run.logic.imports.rules import (
     Rule,
     apply,
@@ -18,8 +25,10 @@ from chapiteau.run.logic.imports.rules import (
     same,
 )
 
-__all__ = ["EXEC", "HTTP", "PROBE", "take_log_line", "take_probe"]
+__all__ = ["EXEC", "HTTP", "PROBE", "SIMPLE", "take_log_line", "take_probe"]
 
+# Nothing for a shell to do.
+SIMPLE: Final = re.compile(r"(?:[\w@%+=:,./ \t{}-]|\$\{[\w.]+\})+")
 Parts = Callable[[Option], list[Option]]
 
 PROBE: Final[dict[str, Rule]] = {
@@ -46,8 +55,17 @@ HTTP: Final[dict[str, Rule]] = {
         "200 to 399 passes",
     ),
 }
+
+
+def _command(option: Option, target: Target) -> None:
+    """`exec`, through a shell where it needs one"""
+    line = literal(text(option.value)).strip()
+    plain = SIMPLE.fullmatch(line) and not needs_shell(line)
+    target.put(option, "exec", Ours(line if plain else shlex.join(["bash", "-c", line])))
+
+
 EXEC: Final[dict[str, Rule]] = {
-    "command": keep("exec"),
+    "command": _command,
     "working_dir": lose("was the folder of the command", "write the whole path into the command"),
 }
 

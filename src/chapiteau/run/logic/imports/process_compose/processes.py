@@ -1,13 +1,12 @@
 """The processes of a process-compose file: each a service, and how they wait for each other."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 from chapiteau.run.logic.imports.draft import Draft, Target
-from chapiteau.run.logic.imports.process_compose.probes import take_log_line, take_probe
+from chapiteau.run.logic.imports.process_compose.probes import SIMPLE, take_log_line, take_probe
 from chapiteau.run.logic.imports.process_compose.settings import (
     AVAILABILITY,
     LOGGER,
@@ -20,17 +19,15 @@ from chapiteau.run.logic.imports.process_compose.settings import (
 )
 from chapiteau.run.logic.imports.process_compose.variables import Filling
 from chapiteau.run.logic.imports.reading.source import Option, Source
-from chapiteau.run.logic.imports.reading.values import text
+from chapiteau.run.logic.imports.reading.values import needs_shell, text
 from chapiteau.run.logic.imports.rules import apply, attempt, keep
 
 __all__ = ["Processes", "pairs"]
 
-_SIMPLE: Final = re.compile(r"(?:[\w@%+=:,./\s{}-]|\$\{[\w.]+\})+")  # nothing for a shell to do
 _CONDITIONS: Final = frozenset(
     "process_started process_healthy process_completed process_completed_successfully "
     "process_log_ready".split()
 )
-_ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 
 
 def pairs(value: Any) -> dict[str, Any]:
@@ -57,6 +54,7 @@ class Processes:
     def take(self, name: str) -> None:
         """One process becomes one service."""
         target, options = self.draft.table("service", self.names[name]), self.merged[name]
+        target.set("stop_group", True)  # unless it says parent_only
         filling = self._filling(options)
         simple = [o for o in options.values() if o.name not in TOGETHER]
         simple = [o for o in simple if not o.name.startswith("x-")]
@@ -186,7 +184,7 @@ class Processes:
         own = options.get("shell") or self.shared.get("shell")
         shell = own.value if own and isinstance(own.value, Mapping) else {}
         program = text(shell.get("shell_command") or "bash")
-        if _SIMPLE.fullmatch(line) and "\n" not in line and not _ASSIGNMENT.match(line):
+        if SIMPLE.fullmatch(line) and not needs_shell(line):
             target.put(option, "command", line)
         else:
             argument = text(shell.get("shell_argument") or "-c")
@@ -202,6 +200,13 @@ class Processes:
         inner = availability.value if availability else {}
         if isinstance(inner, Mapping) and inner.get("restart") == "exit_on_failure":
             target.set("essential", True)
+            if availability and not inner.get("exit_on_end"):
+                target.changed(
+                    availability,
+                    "exit_on_failure became essential = true, which ends everything when it ends "
+                    "with success, too",
+                    "one_shot = true for what has work to do and ends: then success is no end",
+                )
 
     def _checks(self, target: Target, options: Mapping[str, Option], filling: Filling) -> None:
         def parts(option: Option) -> list[Option]:
@@ -268,8 +273,10 @@ class Processes:
                 attempt(option, target, partial(self._condition, target, option))
 
     def _condition(self, target: Target, option: Option) -> None:
-        value = option.value if isinstance(option.value, Mapping) else {}
-        condition = text(value.get("condition") or "process_started")
+        value = option.value or {}
+        if isinstance(value, Mapping):
+            value = value.get("condition") or "process_started"
+        condition = text(value)
         other = self.names.get(option.name)
         if other is None:
             target.lost(option, "waits for a process that is not there", "add it by hand")
@@ -283,6 +290,9 @@ class Processes:
         if condition in ("process_completed_successfully", "process_completed"):
             service.set("one_shot", True)
             service.values.pop("ready", None)
+            if service.get("essential"):
+                what = f"{other} ends everything only when it fails: others wait for its success"
+                target.changed(option, what)
         if condition == "process_completed":
             target.lost(
                 option,

@@ -88,16 +88,31 @@ AVAILABILITY: Final[dict[str, Rule]] = {
     ),
     "backoff_seconds": _backoff,
     "max_restarts": _max_restarts,
-    "exit_on_end": lose_if(
-        boolean,
-        "ended everything when this process ended, with or without success",
-        "essential = true ends everything when it fails",
-        "was off",
+    "exit_on_end": own(
+        "`essential`",
+        lambda option, target: (
+            target.put(option, "essential", True)
+            if boolean(option.value)
+            else target.kept(option, "was off")
+        ),
     ),
     "exit_on_skipped": lose_if(
         boolean, "ended everything when this was never started", "needs = [...] waits", "was off"
     ),
 }
+
+
+def _parent_only(option: Option, target: Target) -> None:
+    """false, the default: `stop_group`; true lets children live on there, never here"""
+    if boolean(option.value):
+        target.values.pop("stop_group", None)
+        target.changed(
+            option,
+            "the stop signal goes to the process alone, but nothing of a service survives its stop",
+            "make children that shall live on services of their own",
+        )
+    else:
+        target.kept(option, "the stop signal is for the whole group")
 
 
 SHUTDOWN: Final[dict[str, Rule]] = {
@@ -108,12 +123,7 @@ SHUTDOWN: Final[dict[str, Rule]] = {
         lambda value: ["sh", "-c", literal(text(value))],
         "the stop signal comes after the command, not in its place",
     ),
-    "parent_only": lose_if(
-        boolean,
-        "let the children live on",
-        "nothing of a service survives its stop; make them services of their own",
-        "the whole tree ends",
-    ),
+    "parent_only": _parent_only,
     "send_keys": lose("typed keys to end the process", "let it end at its stop_signal"),
 }
 
@@ -189,6 +199,14 @@ def _success(option: Option, target: Target) -> None:
     target.put(option, "restart.success_codes", sorted({0, *(integer(c) for c in codes)}))
 
 
+def _own_terminal(option: Option, target: Target) -> None:
+    """A terminal; people come to it with `chapiteau run attach`."""
+    if boolean(option.value):
+        target.put(option, "stdin", "tty")
+    else:
+        target.kept(option, "was off")
+
+
 def _foreground(option: Option, target: Target) -> None:
     """`autostart = false`; the terminal is **lost**"""
     if boolean(option.value):
@@ -196,7 +214,7 @@ def _foreground(option: Option, target: Target) -> None:
         target.lost(
             option,
             "was started by hand in the foreground of the terminal",
-            "it is not started by itself; run it with `chapiteau run exec`",
+            'it is not started by itself: `chapiteau run exec`, or stdin = "tty" and `run attach`',
         )
     else:
         target.kept(option, "runs in the background")
@@ -209,11 +227,9 @@ PROCESS: Final[dict[str, Rule]] = {
     "replicas": keep("processes", integer),
     "success_exit_codes": _success,
     "disabled": keep("autostart", lambda value: not boolean(value)),
-    "is_tty": lose_if(
-        boolean, "gave it a terminal", "script -qc COMMAND /dev/null makes one", "was off"
-    ),
+    "is_tty": own('`stdin = "tty"`', _own_terminal),
     "is_foreground": _foreground,
-    "is_interactive": lose_if(boolean, "wanted a person at the terminal", _TERMINAL, "was off"),
+    "is_interactive": own('`stdin = "tty"`, for `chapiteau run attach`', _own_terminal),
     "is_daemon": lose_if(
         boolean,
         "is a program that puts itself into the background",

@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import literal
+from chapiteau.run.logic.imports.draft import Ours, literal
 
 __all__ = ["Filling"]
 
 _ENV: Final = re.compile(
-    r"(?P<kept>\$\$(?:\{[^{}]*\})?)|\$\{(?P<braced>[A-Za-z_]\w*)\}|\$(?P<bare>[A-Za-z_]\w*)"
+    r"(?P<kept>\$\$(?:\{[^{}]*\})?)"
+    r"|\$\{(?P<braced>[A-Za-z_]\w*)(?P<default>:?-[^${}]*)?\}|\$(?P<bare>[A-Za-z_]\w*)"
 )
 _TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<code>.*?)\s*-?\}\}")
 _SIMPLE: Final = re.compile(r"\.(\w+)")
@@ -31,12 +32,12 @@ class Filling:
         """
         filled = _TEMPLATE.sub(self._template, text)
         if not self.expand:
-            return literal(filled)
+            return Ours(literal(filled))
         pieces, last = [], 0
         for match in _ENV.finditer(filled):
             pieces += [literal(filled[last : match.start()]), self._variable(match, for_shell)]
             last = match.end()
-        return "".join([*pieces, literal(filled[last:])])
+        return Ours("".join([*pieces, literal(filled[last:])]))
 
     def _variable(self, match: re.Match[str], for_shell: bool) -> str:
         if kept := match["kept"]:
@@ -46,9 +47,11 @@ class Filling:
             return "${process.number}"
         if name == "PC_PROC_NAME":
             return "${service.name}"
-        if for_shell and name in self.dotenv:
-            return literal(f"${{{name}}}")
-        return f"${{env.{name}:-}}"  # one that is not set is empty there
+        default = match["default"]
+        if for_shell and (default is not None or name in self.dotenv):
+            return literal(f"${{{name}{default or ''}}}")
+        # One that is not set is empty there.
+        return f"${{env.{name}:-{(default or '').lstrip(':').removeprefix('-')}}}"
 
     def _template(self, match: re.Match[str]) -> str:
         simple = _SIMPLE.fullmatch(match["code"])

@@ -12,6 +12,7 @@ __all__ = [
     "go_duration",
     "integer",
     "milliseconds",
+    "needs_shell",
     "number",
     "octal",
     "one_line",
@@ -41,6 +42,7 @@ _ONE_COMMAND: Final = re.compile(
 _SHELL_WORDS: Final = frozenset(
     ". : [ cd exec exit export eval if for set source test time trap while until case {".split()
 )
+_ASSIGNMENT: Final = re.compile(r"[A-Za-z_]\w*=")
 _GO_PART: Final = re.compile(r"(\d+(?:\.\d+)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _GO_SECONDS: Final = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
@@ -51,7 +53,9 @@ def text(value: Any) -> str:
     """The value as text. Raises ValueError for lists and mappings."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
+    if isinstance(value, str):
+        return value  # one that is marked as being in our terms stays so
+    if isinstance(value, int | float):
         return str(value)
     raise ValueError(f"{value!r} is not a plain value")
 
@@ -185,13 +189,18 @@ def one_line(command: str) -> str:
     return flat if words(flat) == words(command) else command
 
 
+def needs_shell(command: str) -> bool:
+    """Whether only a shell understands the first word: a word of its own, or NAME=value."""
+    first = (command.split() or [""])[0]
+    return first in _SHELL_WORDS or _ASSIGNMENT.match(first) is not None
+
+
 def exec_line(command: str) -> str:
     """A line for /bin/sh in which the program takes the shell's place, where that is possible.
 
     Signals then reach the program itself. A line with more than one command is left as it is.
     """
     match = _ONE_COMMAND.fullmatch(command)
-    first = match["rest"].split()[0] if match else ""
-    if match is None or first in _SHELL_WORDS or "=" in first:
+    if match is None or needs_shell(match["rest"]):
         return command
     return f"{match['sets'] or ''}exec {match['rest']}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import literal
+from chapiteau.run.logic.imports.draft import Ours, literal
 
 __all__ = ["Expansion", "read_pairs"]
 
@@ -27,7 +27,7 @@ class Expansion:
         for match in _MARK.finditer(text):
             pieces += [self._literal(text[last : match.start()]), self._one(match)]
             last = match.end()
-        return "".join([*pieces, self._literal(text[last:])])
+        return Ours("".join([*pieces, self._literal(text[last:])]))
 
     def _literal(self, text: str) -> str:
         if "%" in text:
@@ -57,7 +57,7 @@ class Expansion:
 def read_pairs(text: str) -> dict[str, str]:
     """KEY="value",KEY2=value2 as supervisord splits it. Raises ValueError."""
     # Our own variables stand for words that supervisord would have filled in before it splits.
-    ours = list(dict.fromkeys(_OURS.findall(text)))
+    ours, whole = list(dict.fromkeys(_OURS.findall(text))), text
     for number, name in enumerate(ours):
         text = text.replace(name, f"OURS{number}VARIABLE")
     lexer = shlex.shlex(text)
@@ -65,12 +65,12 @@ def read_pairs(text: str) -> dict[str, str]:
     try:
         tokens = list(lexer)
     except ValueError as exc:
-        raise ValueError(f"{text!r}: {exc}") from None
+        raise ValueError(f"{whole!r}: {exc}") from None
     pairs: dict[str, str] = {}
     for at in range(0, len(tokens), 4):
         part = tokens[at : at + 3]
         if len(part) != 3 or part[1] != "=":
-            raise ValueError(f'{text!r} is not KEY="value",KEY="value"')
+            raise ValueError(f'{whole!r} is not KEY="value",KEY="value"')
         value = part[2].strip("'\"")
         for number, name in enumerate(ours):
             value = value.replace(f"OURS{number}VARIABLE", name)

@@ -1,6 +1,6 @@
 """[eventlistener:x]: those of superlance that have an equal become shipped plugins.
 
-Their options: https://superlance.readthedocs.io (memmon, httpok).
+Their options: https://superlance.readthedocs.io (memmon, httpok; mailers.py has the others).
 """
 
 import getopt
@@ -14,11 +14,17 @@ from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import integer, seconds, size_text, words
 from chapiteau.run.logic.imports.rules import attempt
+from chapiteau.run.logic.imports.supervisord.mailers import MAILERS, read_mailer
 
 __all__ = ["take_listener"]
 
 # Programs of supervisord, and the services that each of them became.
 Made = Mapping[str, Sequence[str]]
+_OWN: Final = (
+    "was it there to end supervisord when a program fails: essential = true. Else write it as a "
+    "plugin (docs/how-to/plugins.md), or as a program that reads `chapiteau events -f --json`"
+)
+_PYTHON: Final = re.compile(r"python[\d.]*")
 _TICK: Final = re.compile(r"TICK_(5|60|3600)\b")
 
 
@@ -26,16 +32,11 @@ def take_listener(draft: Draft, section: Section, made: Made) -> None:
     """One listener: a plugin of ours, or lost."""
     command = section.get("command")
     top = draft.table("project")
-    program = str(command.value).split()[:1] if command else []
-    take = _KNOWN.get(program[0].rpartition("/")[2]) if program else None
+    program = _program(command)
+    take = _KNOWN.get(program) or (partial(_mailer, program) if program in MAILERS else None)
     if take is None or command is None:
         for option in section.options:
-            top.lost(
-                option,
-                "belongs to a listener that speaks supervisord's event protocol",
-                "write it as a plugin (docs/how-to/plugins.md), or as a program that reads "
-                "`chapiteau events -f --json`",
-            )
+            top.lost(option, "belongs to a listener that speaks supervisord's event protocol", _OWN)
         return
     for option in section.options:
         if option is not command:
@@ -43,16 +44,33 @@ def take_listener(draft: Draft, section: Section, made: Made) -> None:
     attempt(command, top, partial(take, draft, section, command, made))
 
 
+def _program(command: Option | None) -> str:
+    """The name of a listener's program, of the script where Python runs one."""
+    parts = str(command.value).split() if command else []
+    names = [part.rpartition("/")[2] for part in parts]
+    if names and _PYTHON.fullmatch(names[0]):
+        names = [n for n, part in zip(names, parts, strict=True) if not part.startswith("-")][1:]
+    return names[0].removesuffix(".py") if names else ""
+
+
+def _arguments(command: Option) -> list[str]:
+    """What stands after the program's name."""
+    parts = words(str(command.value))
+    names = [part.rpartition("/")[2].removesuffix(".py") for part in parts]
+    return parts[names.index(_program(command)) + 1 :]
+
+
 def _given(command: Option, short: str) -> tuple[list[tuple[str, str]], list[str]]:
     try:
-        return getopt.getopt(words(str(command.value))[1:], short)
+        return getopt.getopt(_arguments(command), short)
     except getopt.GetoptError as exc:
         raise ValueError(str(exc)) from None
 
 
 def _services(name: str, made: Made) -> list[str]:
     """`program` or `group:process`. Raises ValueError."""
-    found = made.get(name) or made.get(name.rpartition(":")[2]) or ()
+    group, _, process = name.rpartition(":")
+    found = made.get(name) or made.get(process) or made.get(group) or ()
     if not found:
         raise ValueError(f"there is no program {name!r}")
     return list(found)
@@ -122,6 +140,20 @@ def _httpok(draft: Draft, section: Section, command: Option, made: Made) -> None
     top = draft.table("project")
     top.changed(command, 'became use = "http": a failure is an event too, plugin.message')
     _mail(top, command, options)
+
+
+def _mailer(program: str, draft: Draft, section: Section, command: Option, made: Made) -> None:
+    mailer = read_mailer(program, _arguments(command))
+    services = [name for one in mailer.programs for name in _services(one, made)]
+    target = _plugin(draft, section, command, "alerts")
+    told: dict[str, Any] = {"mail": list(mailer.to), "kinds": [MAILERS[program]], "resolved": False}
+    if services:
+        told["services"] = services
+    options: dict[str, Any] = {"to": {"mail": told}}
+    if mailer.smtp:
+        options["smtp"] = mailer.smtp
+    target.set("options", options)
+    mailer.tell(command, draft.table("project"), "alerts")
 
 
 def _interval(section: Section) -> str:

@@ -10,6 +10,7 @@ from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, one_line
 from chapiteau.run.logic.imports.rules import apply, lose
+from chapiteau.run.logic.imports.starts import give_up_after_failed_starts
 from chapiteau.run.logic.imports.supervisord.expansion import Expansion, read_pairs
 from chapiteau.run.logic.imports.supervisord.settings import FCGI, PROGRAM, TOGETHER
 
@@ -18,6 +19,8 @@ __all__ = ["Daemon", "take_program"]
 _NUMBERED: Final = re.compile(r"%\(process_num\)")
 _PLAIN_NUMBER: Final = re.compile(r"%\(process_num\)[ds]")
 _TCP: Final = re.compile(r"tcp://([^\s:]+):(\d+)$")
+_TERMINAL: Final = re.compile(r"/dev/(?:stdout|stderr|fd/[12])|/proc/(?:self|1)/fd/[12]")
+_ROTATION: Final = re.compile(r"std(?:out|err)_logfile_(?:maxbytes|backups)")
 _MOST: Final = 1000  # services made of one program; more is a slip of the keyboard
 
 
@@ -120,7 +123,7 @@ def _one(target: Target, section: Section, daemon: Daemon, values: Mapping[str, 
     for key, value in daemon.defaults.items():
         target.set(key, value)
     options = [_filled(option, filling, target) for option in section.options]
-    sound = [o for o in options if o is not None]
+    sound = _without_rotation([o for o in options if o is not None], target)
     _command(target, section, sound)
     apply([o for o in sound if o.name not in TOGETHER and o.name not in FCGI], PROGRAM, target)
     _logs(target, {o.name: o for o in sound})
@@ -138,15 +141,32 @@ def _filled(option: Option, filling: Expansion, target: Target) -> Option | None
     return Option(name=option.name, value=value, where=option.where, section=option.section)
 
 
+def _without_rotation(options: list[Option], target: Target) -> list[Option]:
+    """What is left when streams that go to the terminal are not rotated, as ever."""
+    files = {o.name: o for o in options if o.name in ("stdout_logfile", "stderr_logfile")}
+    left = []
+    for option in options:
+        stream = files.get(option.name.rpartition("_")[0])
+        if _ROTATION.fullmatch(option.name) and stream is not None and _is_terminal(stream):
+            target.kept(option, "there is no file to rotate")
+        else:
+            left.append(option)
+    return left
+
+
 def _defaults(target: Target, section: Section) -> None:
     """supervisord's defaults that are not ours."""
     if section.get("autorestart") is None:
         target.set("restart.policy", "on-failure")
     if section.get("startsecs") is None:
         target.set("ready.alive", "1s")
-    if section.get("startretries") is None:
+        target.set("restart.healthy_after", "1s")
+    if target.get("ready.alive") is None:
+        return  # startsecs = 0: no start ever fails, so nothing is given up
+    if target.get("restart.attempts") is None:
         target.set("restart.attempts", 3)
-        target.set("restart.after_give_up", "stay-down")
+    target.set("restart.delay", "2s")  # 0, 2, 4 … seconds, where supervisord waits 1, 2, 3 …
+    give_up_after_failed_starts(target)
 
 
 def _command(target: Target, section: Section, options: list[Option]) -> None:
@@ -180,11 +200,15 @@ def _logs(target: Target, options: Mapping[str, Option]) -> None:
         target.kept(err, "supervisord ignores it with redirect_stderr")
     elif out is None and target.get("log.file") is None:
         _log_file(target, err)
-    elif out is not None and out.value == err.value:
-        target.kept(err, "both streams go to one file")
+    elif out is not None and (out.value == err.value or (_is_terminal(out) and _is_terminal(err))):
+        target.kept(err, "both streams go to one place")
     else:
         hint = "both streams go to one file; JSON lines (log.format) tell them apart"
         lose("was a file for errors alone", hint)(err, target)
+
+
+def _is_terminal(option: Option) -> bool:
+    return _TERMINAL.fullmatch(str(option.value).strip().lower()) is not None
 
 
 def _log_file(target: Target, option: Option) -> None:
@@ -196,7 +220,7 @@ def _log_file(target: Target, option: Option) -> None:
     elif word == "syslog":
         target.set("log.syslog", "/dev/log", option)
         target.put(option, "log.file", "none")
-    elif word in ("/dev/stdout", "/dev/stderr", "/dev/fd/1", "/dev/fd/2", "/proc/self/fd/1"):
+    elif _is_terminal(option):
         target.set("log.file", "none", option)
         target.changed(option, "output goes to the terminal while `chapiteau up` is in front")
     else:

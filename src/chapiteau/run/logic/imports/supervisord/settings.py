@@ -108,17 +108,13 @@ def _startsecs(option: Option, target: Target) -> None:
 
 
 def _startretries(option: Option, target: Target) -> None:
-    """`restart.attempts` with `after_give_up = "stay-down"`, counted within `restart.window`"""
+    """`restart.attempts` with `count = "unhealthy"` and `after_give_up = "stay-down"`"""
     count = integer(option.value)
     target.set("restart.attempts", max(1, count), option)
-    target.set("restart.after_give_up", "stay-down")
-    target.set("restart.delay", "1s")  # supervisord waits 1, 2, 3 … seconds
-    target.changed(
-        option,
-        "counts every restart within restart.window, not only starts that failed"
-        + ("; 0 became 1, the least there is" if count < 1 else ""),
-        'restart.after_give_up = "retry" goes on trying',
-    )
+    if count < 1:
+        target.changed(option, "0 became 1, the least there is")
+    else:
+        target.kept(option, f"restart.attempts in [{'.'.join(target.path)}]")
 
 
 def _exit_codes(value: Any) -> list[int]:
@@ -126,15 +122,14 @@ def _exit_codes(value: Any) -> list[int]:
 
 
 def _stop_group(option: Option, target: Target) -> None:
-    """nothing to write: the stop signal goes to the process itself, and at `stop_timeout` its
-    whole tree is killed
-    """
+    """`stop_group`"""
+    target.put(option, "stop_group", boolean(option.value))
+
+
+def _kill_group(option: Option, target: Target) -> None:
+    """nothing to write: at `stop_timeout` the whole tree of a process is killed"""
     if boolean(option.value):
-        target.changed(
-            option,
-            "only the process itself gets the stop signal; what is left of its whole tree is "
-            "killed at stop_timeout",
-        )
+        target.kept(option, "its whole tree is killed")
     else:
         target.changed(option, "nothing of a service survives its stop: the whole tree ends")
 
@@ -156,7 +151,8 @@ PROGRAM: Final[dict[str, Rule]] = {
     "startretries": _startretries,
     "stopsignal": keep("stop_signal", signal_name),
     "stopwaitsecs": keep("stop_timeout", seconds),
-    **for_each("stopasgroup killasgroup", _stop_group),
+    "stopasgroup": _stop_group,
+    "killasgroup": _kill_group,
     "user": keep("user"),
     "directory": keep("cwd"),
     "umask": keep("umask", octal),

@@ -82,6 +82,8 @@ def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Opti
     apply_rules(simple, target, "Service")
     _restart_limits(target)
     env = _environment(target, sound)
+    if target.get("env_files"):
+        env = {}  # a file may say otherwise: a shell fills in what holds then
     _start(target, [o for o in sound if o.name == "ExecStart"], env)
     _reload(target, [o for o in sound if o.name == "ExecReload"])
     _before(draft, target, [o for o in sound if o.name == "ExecStartPre"], env)
@@ -112,6 +114,7 @@ def _defaults(target: Target) -> None:
     target.set("clean_env", True)
     target.set("umask", "0022")
     target.set("no_new_privs", False)
+    target.set("stop_group", True)
     target.set("stop_timeout", "90s")
     target.set("restart.policy", "never")
 
@@ -170,11 +173,7 @@ def _environment(target: Target, options: Sequence[Option]) -> dict[str, str]:
 
 def _env_file(target: Target, option: Option) -> None:
     path = str(option.value).strip()
-    if path.startswith("-"):
-        path = path[1:]
-        target.changed(option, "must be there: without it the service does not start")
-    else:
-        target.kept(option, "env_files")
+    target.kept(option, "env_files")
     target.set("env_files", [*(target.get("env_files") or ()), literal(path)], option)
 
 

@@ -23,6 +23,7 @@ from chapiteau.run.logic.imports.rules import (
     own,
     same,
 )
+from chapiteau.run.logic.imports.systemd.descriptors import fd_store_preserve, standard_input
 from chapiteau.run.logic.imports.systemd.words import exact, size, span, split
 
 __all__ = ["OUTER", "RESOURCE", "SANDBOX", "SERVICE", "TOGETHER", "burst", "interval"]
@@ -236,18 +237,16 @@ def _error_output(option: Option, target: Target) -> None:
 
 
 def _kill_mode(option: Option, target: Target) -> None:
-    """`mixed`: exactly so; `control-group`: only the process itself gets the stop signal;
-    `process` and `none` are **lost**
+    """`mixed`: nothing to write; `control-group`, the default: `stop_group`; `process` and `none`
+    are **lost**
     """
     word = text(option.value).strip()
+    if word == "control-group":
+        target.kept(option, "stop_group: the stop signal to all, then KILL to what is left")
+        return
+    target.values.pop("stop_group", None)
     if word == "mixed":
         target.kept(option, "exactly so: the stop signal to the process, then KILL to the rest")
-    elif word == "control-group":
-        target.changed(
-            option,
-            "only the process itself gets the stop signal; what is left of its whole tree is "
-            "killed at stop_timeout",
-        )
     else:
         target.lost(option, f"{word} let processes live on", "nothing of a service survives a stop")
 
@@ -298,10 +297,9 @@ SERVICE: Final[dict[str, Rule]] = {
     **for_each("GuessMainPID NonBlocking", same("has no meaning here")),
     "RemainAfterExit": same("a one-shot that ended with 0 counts as done"),
     "BusName": lose("made the D-Bus name the sign of being ready", "use a `ready` check"),
-    **for_each(
-        "FileDescriptorStoreMax FileDescriptorStorePreserve OpenFile",
-        lose("kept descriptors for the program", "sockets are kept by the keeper"),
-    ),
+    "FileDescriptorStoreMax": keep("fd_store", integer),
+    "FileDescriptorStorePreserve": fd_store_preserve,
+    "OpenFile": lose("opened a file for the program", "let it open the file, or name a socket"),
     "OOMPolicy": lose("said what to do when memory ran out", "the exit says so; restart.policy"),
     "WorkingDirectory": _directory,
     "User": keep("user"),
@@ -321,12 +319,7 @@ SERVICE: Final[dict[str, Rule]] = {
         "gave rights to a user that is not root",
         "capabilities keeps them for the user; a low port is better a [socket.NAME]",
     ),
-    "StandardInput": lose_if(
-        lambda value: text(value).strip() != "null",
-        "was another input",
-        "the input of every service is empty; stdin_socket hands a socket over",
-        "the input is empty",
-    ),
+    "StandardInput": standard_input,
     "StandardOutput": _output,
     "StandardError": _error_output,
     "LogRateLimitIntervalSec": lose("bounded lines in the journal", "log.rate bounds bytes"),

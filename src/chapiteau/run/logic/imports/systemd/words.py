@@ -33,10 +33,15 @@ _ESCAPE: Final = re.compile(
 )
 _LETTERS: Final = {
     "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " ",
+    "\\": "\\", '"': '"', "'": "'",
 }  # fmt: skip
-_WORD: Final = re.compile(r"\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)'|((?:[^\s\\]|\\.)+))")
+# Quotes may begin and end within a word: --level="INFO".
+_PIECE: Final = r"""\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?:[^\s\\"']|\\.)+"""
+_WORD: Final = re.compile(rf"\s*((?:{_PIECE})+)", re.DOTALL)
+_PIECES: Final = re.compile(_PIECE, re.DOTALL)
 _PREFIX: Final = re.compile(r"[-@:+!|]*")
 _SPECIFIER: Final = re.compile(r"%(.)")
+_WHOLE: Final = re.compile(r"\$([A-Za-z_]\w*)")
 _VARIABLE: Final = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)")
 
 
@@ -66,12 +71,15 @@ def split(text: str) -> list[str]:
     stripped = text.strip()
     while at < len(stripped):
         match = _WORD.match(stripped, at)
-        opened = match is not None and match[3] is not None and match[3][0] in "\"'"
-        if match is None or opened:
+        if match is None:
             raise ValueError(f"{text!r} has a quote that is not closed")
-        words.append(_unescape(next(part for part in match.groups() if part is not None)))
+        words.append("".join(_unescape(_unquoted(piece)) for piece in _PIECES.findall(match[1])))
         at = match.end()
     return words
+
+
+def _unquoted(piece: str) -> str:
+    return piece[1:-1] if piece[0] in "\"'" else piece
 
 
 def _unescape(text: str) -> str:
@@ -79,7 +87,9 @@ def _unescape(text: str) -> str:
         if digits := match[1] or match[3] or match[4]:
             point = int(digits, 16)
             return chr(point) if 0 < point < 0x110000 and not 0xD800 <= point < 0xE000 else "\ufffd"
-        return chr(int(match[2], 8) & 0xFF) if match[2] else _LETTERS.get(match[5], match[5])
+        if match[2]:
+            return chr(int(match[2], 8) & 0xFF)
+        return _LETTERS.get(match[5], match[0])  # what it does not know stays as it is
 
     return _ESCAPE.sub(one, text)
 
@@ -154,7 +164,7 @@ def command_line(command: Exec, env: Mapping[str, str]) -> tuple[str, bool]:
     """
     if command.as_it_is:
         return _escaped(shlex.join(command.words)), False
-    words = [_fill_known(word, env) for word in command.words]
+    words = [filled for word in command.words for filled in _known_words(word, env)]
     if not any(_unknown(word) for word in words):
         return _escaped(shlex.join(word.replace("$$", "$") for word in words)), False
     return _escaped(exec_line(" ".join(map(_for_shell, words)))), True
@@ -163,6 +173,14 @@ def command_line(command: Exec, env: Mapping[str, str]) -> tuple[str, bool]:
 def _escaped(line: str) -> str:
     # Our own variables have a dot in their names; a shell's have none.
     return re.sub(r"\$\{[^{}.]*\}", lambda m: "$" + m[0], line)
+
+
+def _known_words(word: str, env: Mapping[str, str]) -> list[str]:
+    """The word filled in; `$NAME` as a word of its own becomes as many as its value has."""
+    whole = _WHOLE.fullmatch(word)
+    if whole and whole[1] in env:
+        return [part.replace("$", "$$") for part in split(env[whole[1]])]
+    return [_fill_known(word, env)]
 
 
 def _fill_known(word: str, env: Mapping[str, str]) -> str:
@@ -178,7 +196,7 @@ def _unknown(word: str) -> bool:
 
 
 def _for_shell(word: str) -> str:
-    if re.fullmatch(r"\$[A-Za-z_]\w*", word):
+    if _WHOLE.fullmatch(word):
         return word  # as a word of its own it is split at spaces, in a shell too
     if not _unknown(word):
         return shlex.quote(word.replace("$$", "$"))
