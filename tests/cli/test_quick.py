@@ -1,6 +1,8 @@
 """The quick commands understand what click understands, or leave it to click."""
 
 import importlib
+import subprocess
+import sys
 
 import click
 import pytest
@@ -62,3 +64,13 @@ def test_plain_words_are_understood() -> None:
         "names": ("web",), "config": "x", "json_wanted": False, "output": "brief"
     }  # fmt: skip
     assert understand(["status"], {"_CHAPITEAU_COMPLETE": "zsh_complete"}) is None
+
+
+def test_no_quick_command_imports_click() -> None:
+    modules = {quick.deed.partition(":")[0] for quick in QUICK.values()}
+    modules |= {"chapiteau.cli.main", "chapiteau.run.commands.showing.board"}
+    words = f"import {', '.join(sorted(modules))}, sys; print(*sys.modules)"
+    asked = [sys.executable, "-c", words]
+    found = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
+    assert "chapiteau.run.commands.showing.board" in found
+    assert "click" not in found

@@ -3,9 +3,10 @@
 import io
 import json
 
+import click
 import pytest
 
-from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.plumbing.console import colour_wanted, painted, print_json
 
 
 class Terminal(io.StringIO):
@@ -45,3 +46,9 @@ def test_json_is_one_flushed_line_in_plain_letters(capsys: pytest.CaptureFixture
     print_json("a\nb", out)
     assert out.getvalue().count("\n") == 1
     assert json.loads(out.getvalue()) == "a\nb"
+
+
+@pytest.mark.parametrize("colour", ["red", "green", "yellow", "blue", "magenta", "bright_cyan"])
+def test_paint_is_that_of_click(colour: str) -> None:
+    assert painted("web.1 |", colour) == click.style("web.1 |", fg=colour)
+    assert painted("web.1 |", "dim") == click.style("web.1 |", dim=True)

@@ -1,12 +1,13 @@
 """The front door: find the command, import it, turn errors into three lines and an exit code."""
 
+import gc
 import os
 import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from chapiteau.cli.quick import understand
+from chapiteau.cli.quick import STATUS, understand
 from chapiteau.core.errors import ChapiteauError
 
 __all__ = ["run"]
@@ -16,7 +17,7 @@ def run() -> NoReturn:
     """Entry point: exit codes as in docs/reference/exit-codes.md."""
     try:
         asked = understand(sys.argv[1:])
-        code: Any = _whole() if asked is None else _function(asked[0])(**asked[1])
+        code: Any = _whole() if asked is None else _quickly(*asked)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
     except ChapiteauError as exc:
@@ -27,7 +28,14 @@ def run() -> NoReturn:
         # interpreter from complaining when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 128 + signal.SIGPIPE
+    gc.freeze()  # the interpreter need not search its last rubbish for cycles: 3 ms
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _quickly(deed: str, given: dict[str, Any]) -> Any:
+    if deed == STATUS:  # it ends before a collection could free anything; the other one lives
+        gc.disable()
+    return _function(deed)(**given)
 
 
 def _function(target: str) -> Callable[..., Any]:
@@ -56,10 +64,10 @@ def _whole() -> Any:
 
 
 def _complain(error: ChapiteauError) -> None:
-    from chapiteau.plumbing.console import colour_wanted
+    from chapiteau.plumbing.console import colour_wanted, painted
 
     text = f"error: {error.what}"
-    print(f"\033[31m{text}\033[0m" if colour_wanted(sys.stderr) else text, file=sys.stderr)
+    print(painted(text, "red") if colour_wanted(sys.stderr) else text, file=sys.stderr)
     if error.hint:
         print(f"  → {error.hint}", file=sys.stderr)
     sys.stderr.flush()

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-__all__ = ["QUICK", "Quick", "understand"]
+__all__ = ["QUICK", "STATUS", "Quick", "understand"]
 
 
 class Quick(NamedTuple):
@@ -24,9 +24,10 @@ class Quick(NamedTuple):
     choices: Mapping[str, Sequence[str]]
 
 
+STATUS: Final = "chapiteau.run.commands.showing.state:show"
 _CONFIG: Final = {"-c": "config", "--config": "config"}
 _STATUS: Final = Quick(
-    deed="chapiteau.run.commands.showing.state:show",
+    deed=STATUS,
     standard={"config": None, "json_wanted": False, "output": "table"},
     flags={"--json": "json_wanted"},
     values={**_CONFIG, "-o": "output", "--output": "output"},

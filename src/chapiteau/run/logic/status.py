@@ -106,7 +106,8 @@ class SupervisorStatus:
 
 
 def _known(cls: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in raw.items() if key in cls.__slots__}
+    fields = cls.__dataclass_fields__
+    return {key: value for key, value in raw.items() if key in fields}
 
 
 def _service(raw: Mapping[str, Any]) -> ServiceStatus:

@@ -2,10 +2,9 @@
 
 from typing import Any, Final
 
-import click
-
 from chapiteau.core.text import printable, table
 from chapiteau.core.units import format_duration, format_size
+from chapiteau.plumbing.console import painted
 from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
 
 __all__ = ["complaints", "render"]
@@ -140,7 +139,7 @@ def _process_row(process: ProcessStatus, now: float) -> list[object]:
 
 
 def _paint(text: str, colour_name: str, colour: bool) -> str:
-    return click.style(text, fg=colour_name) if colour else text
+    return painted(text, colour_name) if colour else text
 
 
 def _paint_state(line: str, colour: bool) -> str:
@@ -148,5 +147,5 @@ def _paint_state(line: str, colour: bool) -> str:
         return line
     for state, name in _COLOURS.items():
         if f" {state} " in f"{line} ":
-            return line.replace(state, click.style(state, fg=name), 1)
+            return line.replace(state, painted(state, name), 1)
     return line

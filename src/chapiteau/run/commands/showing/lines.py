@@ -4,9 +4,8 @@ import re
 from datetime import UTC, datetime
 from typing import Final
 
-import click
-
 from chapiteau.core.text import printable
+from chapiteau.plumbing.console import painted
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Lost
 
@@ -40,8 +39,8 @@ class LinePrinter:
         )
         text = _coloured(item.text)
         if item.stream == "stderr" and text == item.text:
-            text = click.style(text, dim=True)
-        return f"{click.style(head, fg=chosen)} {text}"
+            text = painted(text, "dim")
+        return f"{painted(head, chosen)} {text}"
 
 
 def _coloured(text: str) -> str:
@@ -62,7 +61,7 @@ def event_line(event: Happening, *, colour: bool, wall: bool = True) -> str:
     who = f"{event.service}.{event.process}" if event.process else event.service
     kind = event.kind
     if colour:
-        kind = click.style(kind, fg=_kind_colour(kind))
+        kind = painted(kind, _kind_colour(kind))
     text = printable(event.text).replace("\n", "\n    ")
     return " ".join(p for p in (when.strip() if wall else "", kind, who, text) if p)
 
