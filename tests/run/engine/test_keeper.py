@@ -58,7 +58,10 @@ class Keeper:
             "0",
             "-1",
         ]
-        self.process = subprocess.Popen([*words, *brain], cwd="/")
+        theirs, self.left_open = os.pipe()  # as by a shell that starts a supervisor
+        self.process = subprocess.Popen([*words, *brain], cwd="/", pass_fds=[self.left_open])
+        os.close(self.left_open)
+        self.left_open = theirs
         self.number = 0
         self.news: list[dict[str, Any]] = []
         self.brain = 0
@@ -116,6 +119,7 @@ def keeper(tmp_path: Path) -> Iterator[Keeper]:
     (tmp_path / "b.sock").unlink()  # a brain that was born too late sees that it is over
     made.listener.close()
     made.channel.close()
+    os.close(made.left_open)
 
 
 def test_it_spawns_and_tells_the_exit_code(keeper: Keeper) -> None:
@@ -123,6 +127,12 @@ def test_it_spawns_and_tells_the_exit_code(keeper: Keeper) -> None:
     assert answer["pid"] > 0
     assert keeper.exit_of("a")["code"] == 7
     assert keeper.end() == 0
+
+
+def test_it_keeps_nothing_open_that_it_was_started_with(keeper: Keeper) -> None:
+    """Who reads the other end would wait for it, and every service would inherit it."""
+    assert keeper.ask("hello")["pid"] == keeper.process.pid
+    assert os.read(keeper.left_open, 1) == b""
 
 
 def test_a_failed_exec_comes_back_as_the_error_that_it_is(keeper: Keeper) -> None:

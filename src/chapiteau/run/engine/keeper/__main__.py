@@ -8,9 +8,11 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from chapiteau.run.engine.keeper.calls import close_all, own_fds
     from chapiteau.run.engine.keeper.loop import Keeper
 else:
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    from keeper.calls import close_all, own_fds
     from keeper.loop import Keeper
 
 __all__: list[str] = []
@@ -40,6 +42,7 @@ def _main(what: str, argv: list[str]) -> int:
         return Keeper.resumed(int(argv[0])).run()
     first = argv[:2] if what == "with" else []
     run_dir, owner, lock, *brain = argv[3:] if first else argv
+    close_all(set(own_fds()) - {0, 1, 2, int(lock), *map(int, first[1:])})
     made = Keeper(brain, run_dir, int(owner), int(lock))
     if first:
         made.adopt_brain(*map(int, first))

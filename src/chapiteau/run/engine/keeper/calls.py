@@ -20,6 +20,7 @@ __all__ = [
     "no_new_privs",
     "open_log",
     "own_children",
+    "own_fds",
     "pidfd_of",
     "pids_in",
     "say",
@@ -113,6 +114,15 @@ def own_children() -> list[int]:
     with contextlib.suppress(OSError), open("/proc/thread-self/children", "rb") as stream:
         return [int(word) for word in stream.read().split()]
     return []
+
+
+def own_fds() -> list[int]:
+    """Every descriptor of this process: at our start also what a careless shell left open, which
+    no service shall have, and whose other end would wait for our end."""
+    try:
+        return [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        return []
 
 
 def exit_of(status: int) -> dict[str, Any]:

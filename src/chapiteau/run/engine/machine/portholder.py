@@ -1,16 +1,22 @@
-"""Who holds a port: /proc/net names the socket, a scan of /proc/PID/fd the process."""
+"""Who holds a port: /proc/net names the socket, a scan of /proc/PID/fd the process.
+
+A listener at a path says who it is to everybody who connects.
+"""
 
 import contextlib
 import os
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["holder_of"]
+__all__ = ["holder_of", "holder_of_path"]
 
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
 _LISTEN: Final = "0A"  # include/net/tcp_states.h
 _UDP_OPEN: Final = "07"
+_PEERCRED: Final = getattr(socket, "SO_PEERCRED", 17)
 
 
 def holder_of(port: int, *, proc: Path = Path("/proc")) -> str:
@@ -26,6 +32,19 @@ def holder_of(port: int, *, proc: Path = Path("/proc")) -> str:
         return ", ".join(f"pid {pid} ({name})" for pid, name in found)
     uids = ", ".join(sorted(set(inodes.values())))
     return f"a process of uid {uids} (run as root to see which)"
+
+
+def holder_of_path(path: Path) -> str:
+    """ "pid 4711 (nginx)" for who listens on this Unix socket; "" when unknown."""
+    try:
+        with socket.socket(socket.AF_UNIX) as asking:
+            asking.settimeout(1.0)
+            asking.connect(str(path))
+            size = struct.calcsize("3i")  # unix(7): SO_PEERCRED is pid, uid, gid of who listens
+            pid = struct.unpack("3i", asking.getsockopt(socket.SOL_SOCKET, _PEERCRED, size))[0]
+    except OSError:  # a datagram socket, or one that lets nobody in
+        return ""
+    return f"pid {pid} ({_name_of(Path(f'/proc/{pid}'))})"
 
 
 def _listening(port: int, proc: Path) -> Iterator[tuple[str, str]]:
@@ -50,10 +69,14 @@ def _owners(inodes: set[str], proc: Path) -> Iterator[tuple[int, str]]:
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for folder in proc.iterdir():
         if folder.name.isdigit() and _has(folder, wanted):
-            name = "?"
-            with contextlib.suppress(OSError):
-                name = (folder / "comm").read_text().strip()
-            yield int(folder.name), name
+            yield int(folder.name), _name_of(folder)
+
+
+def _name_of(folder: Path) -> str:
+    try:
+        return (folder / "comm").read_text(errors="replace").strip()
+    except OSError:
+        return "?"
 
 
 def _has(folder: Path, wanted: set[str]) -> bool:

@@ -65,10 +65,14 @@ def _bind_inet(wanted: Socket) -> socket.socket:
 
 def _bind_unix(wanted: Socket, folder: Path) -> socket.socket:
     path = folder / wanted.path
-    path.parent.mkdir(parents=True, exist_ok=True)
+    before = os.umask(0o022)  # others must come through to the socket; its own rights guard it
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(before)
     _remove_stale(path, _kind(wanted))
     made = socket.socket(socket.AF_UNIX, _kind(wanted))
-    before = os.umask(0o177)  # nobody may connect before mode and owner are set
+    os.umask(0o177)  # nobody may connect before mode and owner are set
     try:
         made.bind(str(path))
         if wanted.owner:
@@ -111,12 +115,16 @@ def _explain(name: str, wanted: Socket, folder: Path, exc: OSError) -> BindError
     shown = str(folder / wanted.path) if wanted.path else f"{wanted.host}:{wanted.port}"
     what = f"socket {name}: cannot bind {shown}: {exc.strerror}"
     if exc.errno == errno.EADDRINUSE:
-        from chapiteau.run.engine.machine.portholder import holder_of
+        from chapiteau.run.engine.machine.portholder import holder_of, holder_of_path
 
-        holder = "" if wanted.path else holder_of(wanted.port)
+        if wanted.path and not (folder / wanted.path).is_socket():
+            hint = "move that file away, or choose another path"
+            return BindError(f"{what} by a file that is no socket", hint=hint, in_use=True)
+        holder = holder_of_path(folder / wanted.path) if wanted.path else holder_of(wanted.port)
         if holder:
             what += f", held by {holder}"
-        return BindError(what, hint="stop that program, or choose another port", in_use=True)
+        other = "path" if wanted.path else "port"
+        return BindError(what, hint=f"stop that program, or choose another {other}", in_use=True)
     if exc.errno in (errno.EACCES, errno.EPERM):
         hint = "ports below 1024 need root or CAP_NET_BIND_SERVICE" if wanted.port else ""
         return BindError(what, hint=hint)

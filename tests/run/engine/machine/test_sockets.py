@@ -1,0 +1,48 @@
+"""Sockets at a path: who may come to them, and what stands in their way."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+
+from chapiteau.run.engine.machine.sockets import BindError, bind
+from chapiteau.run.logic.spec import Socket
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def rights(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_folder_that_is_made_for_it_lets_others_through(tmp_path: Path) -> None:
+    """The supervisor's own umask lets nobody in; the socket's mode is what was asked for."""
+    before = os.umask(0o077)
+    try:
+        with bind("web", Socket(path="a/b/web.sock", mode="0666"), tmp_path):
+            assert rights(tmp_path / "a") == rights(tmp_path / "a/b") == 0o755
+            assert rights(tmp_path / "a/b/web.sock") == 0o666
+    finally:
+        os.umask(before)
+
+
+def test_who_listens_at_the_path_is_named(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(tmp_path / "web.sock"))
+        other.listen()
+        with pytest.raises(BindError, match=rf"in use, held by pid {os.getpid()} \("):
+            bind("web", Socket(path="web.sock"), tmp_path)
+    bind("web", Socket(path="web.sock"), tmp_path).close()  # nobody listens any more
+
+
+def test_a_file_that_is_no_socket_stays(tmp_path: Path) -> None:
+    (tmp_path / "web.sock").write_text("precious")
+    with pytest.raises(BindError, match="by a file that is no socket") as told:
+        bind("web", Socket(path="web.sock"), tmp_path)
+    assert told.value.hint == "move that file away, or choose another path"
+    assert (tmp_path / "web.sock").read_text() == "precious"
