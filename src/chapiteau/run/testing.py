@@ -263,6 +263,7 @@ def _fits(line: LogLine, query: LogQuery) -> bool:
         and (not query.process or line.process == query.process)
         and (not query.stream or line.stream == query.stream)
         and line.time >= query.since
+        and (not query.until or line.time <= query.until)
         and line.at > query.after.get(line.source, 0)
         and re.search(query.grep, line.text) is not None
     )

@@ -139,6 +139,12 @@ def test_logs_follow_with_filters_and_a_bounded_past(project: New) -> None:
     found = first(LogQuery(grep="tick 1[0-9]", follow=True, last=1000), 3)
     assert [line.text for line in found] == ["INFO tick 10", "INFO tick 11", "INFO tick 12"]
     assert len(first(LogQuery(last=5), 100)) == 5
+    # A search finds what is older than as many lines as it may give back.
+    (old,) = first(LogQuery(services=("a",), grep="tick 1$", last=2), 9)
+    assert old.text == "INFO tick 1"
+    around = first(LogQuery(until=old.time + 0.001, last=1000, follow=True), 10_000)
+    assert old in around
+    assert max(line.time for line in around) == old.time
     assert {line.service for line in first(LogQuery(services=("b",), last=20), 100)} == {"b"}
 
 

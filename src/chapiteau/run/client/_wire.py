@@ -62,6 +62,7 @@ def logs_target(query: LogQuery) -> str:
         "grep": query.grep,
         "level": query.level,
         "since": query.since or "",
+        "until": query.until or "",
     }
     pairs += [("after", f"{source}:{at}") for source, at in query.after.items()]
     pairs += [(key, str(value)) for key, value in plain.items() if value != ""]

@@ -40,6 +40,7 @@ _since = click.option(
     "--level", default="", help="Only lines of this level and above: debug, info, warning, error …"
 )
 @_since
+@click.option("--until", metavar="TIME", help="Only what is older; nothing is followed.")
 @config_option
 @as_json
 def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> None:
@@ -49,7 +50,7 @@ def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> 
     chapiteau logs -f
     chapiteau logs -f 'web*' --level warning
     chapiteau logs web -n 20 --grep 'HTTP/1.1" 5'
-    chapiteau logs --since 10m --json worker
+    chapiteau logs --since 10m --until 5m --json worker
     """
     query = LogQuery(
         services=wanted["names"],
@@ -60,9 +61,10 @@ def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> 
         grep=wanted["grep"],
         level=wanted["level"],
         since=_moment(wanted["since"]),
+        until=_moment(wanted["until"], "--until"),
     )
     client = Client.find(config)
-    items = follow_logs(client, query) if follow else client.logs(query)
+    items = follow_logs(client, query) if follow and not query.until else client.logs(query)
     printer = LinePrinter(colour=colour_wanted())
     for item in _or_say_where(items, config):
         if json_wanted:
@@ -126,7 +128,7 @@ def _chosen(item: Happening, names: tuple[str, ...], kind: str) -> bool:
     )
 
 
-def _moment(text: str | None) -> float:
+def _moment(text: str | None, option: str = "--since") -> float:
     """Seconds since 1970 of "10m" (ago) or an ISO date and time (local unless it says)."""
     if not text:
         return 0.0
@@ -138,4 +140,4 @@ def _moment(text: str | None) -> float:
         return datetime.fromisoformat(text).astimezone().timestamp()
     except ValueError:
         hint = "write for example 10m, or 2026-01-31T12:00"
-        raise UsageError(f"--since: {text!r} is no time", hint=hint) from None
+        raise UsageError(f"{option}: {text!r} is no time", hint=hint) from None

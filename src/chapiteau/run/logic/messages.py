@@ -18,6 +18,7 @@ class LogQuery:
     grep: str = ""  # regular expression
     level: str = ""  # at least this level, where a level can be seen in the line
     since: float = 0.0  # seconds since 1970
+    until: float = 0.0  # seconds since 1970; 0: no end. What has one is not followed
     # Where a reader was: "SERVICE/PROCESS/STREAM" → `at` of the last line that it has.
     after: dict[str, int] = field(default_factory=dict)
 

@@ -276,7 +276,8 @@ def _log_query(request: Request, services: tuple[str, ...]) -> LogQuery:
         follow=_flag(request, "follow"),
         grep=grep,
         level=level,
-        since=_seconds(request.first("since", "0")),
+        since=_seconds(request, "since"),
+        until=_seconds(request, "until"),
         after=dict(map(_place, request.query.get("after", []))),
     )
 
@@ -288,8 +289,9 @@ def _place(text: str) -> tuple[str, int]:
     return source, int(at)
 
 
-def _seconds(text: str) -> float:
+def _seconds(request: Request, key: str) -> float:
+    text = request.first(key, "0")
     try:
         return float(text or 0)
     except ValueError:
-        raise UsageError(f"since: {text!r} is not a number of seconds") from None
+        raise UsageError(f"{key}: {text!r} is not a number of seconds") from None

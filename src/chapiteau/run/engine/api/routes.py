@@ -247,6 +247,7 @@ ROUTES: Final = (
                 many=True,
             ),
             Parameter("since", {"type": "number"}, "Only lines after this time (1970 seconds)."),
+            Parameter("until", {"type": "number"}, "Only lines before it; then none are followed."),
         ),
     ),
     Route(

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture, held_by
-from chapiteau.run.engine.output.history import kept_lines, lines_after
+from chapiteau.run.engine.output.history import (
+    KeptLine,
+    Shelf,
+    kept_lines,
+    lines_after,
+    open_shelf,
+    search,
+)
 from chapiteau.run.engine.output.rhythm import Rhythm
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
@@ -161,18 +168,19 @@ class Output:
             splitter = splitters.setdefault(stream, _Splitter(stream))
             end = self._captures[stream].size
             for line in splitter.feed(data, self._clock.wall(), end):
-                if _matches(line, query, pattern):
+                if _matches(line.text, query, pattern):
                     try:
                         queue.put_nowait(line)
                     except asyncio.QueueFull:
                         lost += 1
 
-        if query.follow:  # before reading the past, so that nothing falls in between
+        follow = query.follow and not query.until
+        if follow:  # before reading the past, so that nothing falls in between
             self.follow(query, deliver)
         try:
-            for line in self._kept(query, pattern):
+            for line in await self._kept(query, pattern):
                 yield line
-            while query.follow:
+            while follow:
                 yield await queue.get()
                 if lost:
                     text = f"[chapiteau: {lost} lines not shown: this reader is too slow]"
@@ -183,25 +191,40 @@ class Output:
         finally:
             self.unfollow(deliver)
 
-    def _kept(self, query: LogQuery, pattern: re.Pattern[str] | None) -> list[LogLine]:
-        found: list[LogLine] = []
-        for stream, capture in self._captures.items():
-            if _wanted(stream, query):
-                path, marks = capture.path, capture.marks
-                been = query.after.get(f"{stream.service}/{stream.process}/{stream.name}")
-                lines = (
-                    kept_lines(path, marks, query.last)
-                    if been is None
-                    else lines_after(path, marks, _WAITING, been)
-                )
-                for kept in lines:
-                    line = _line(stream, kept.time, kept.text, kept.end)
-                    if kept.time >= query.since and _matches(line, query, pattern):
-                        found.append(line)
-        found.sort(key=lambda line: line.time)
+    async def _kept(self, query: LogQuery, pattern: re.Pattern[str] | None) -> list[LogLine]:
+        """The past. Followers take what comes from now on: it is fixed before anything waits."""
+        # What only some lines match is looked for far back; else the last ones will do.
+        deep = bool(pattern or query.level or query.since or query.until) and not query.after
+
+        def fits(time: float, text: str) -> bool:
+            early = not query.until or time <= query.until
+            return early and time >= query.since and _matches(text, query, pattern)
+
+        if deep:
+            shelves = [
+                (stream, open_shelf(capture.path, capture.marks))
+                for stream, capture in self._captures.items()
+                if _wanted(stream, query)
+            ]
+            kept = await _searched(shelves, query.last, fits)
+        else:
+            kept = [
+                _line(stream, line)
+                for stream, capture in self._captures.items()
+                if _wanted(stream, query)
+                for line in self._newest(stream, capture, query)
+                if fits(line.time, line.text)
+            ]
+        kept.sort(key=lambda line: line.time)
         if query.after:
-            return found
-        return found[-query.last :] if query.last else []
+            return kept
+        return kept[-query.last :] if query.last else []
+
+    def _newest(self, stream: Stream, capture: Capture, query: LogQuery) -> Iterator[KeptLine]:
+        been = query.after.get(f"{stream.service}/{stream.process}/{stream.name}")
+        if been is None:
+            return kept_lines(capture.path, capture.marks, query.last)
+        return lines_after(capture.path, capture.marks, _WAITING, been)
 
     def reopen(self) -> None:
         """Open every file anew (after an outside logrotate)."""
@@ -239,18 +262,32 @@ class _Splitter:
         for raw in whole:
             at += len(raw) + 1
             text = raw.decode("utf-8", "replace").rstrip("\r")
-            found.append(_line(self._stream, when, text, max(0, at)))
+            found.append(_line(self._stream, KeptLine(when, text, max(0, at))))
         return found
 
 
-def _line(stream: Stream, when: float, text: str, at: int) -> LogLine:
+async def _searched(
+    shelves: list[tuple[Stream, Shelf]], count: int, fits: Callable[[float, str], bool]
+) -> list[LogLine]:
+    found: list[LogLine] = []
+    try:
+        for stream, shelf in shelves:
+            lines = await asyncio.to_thread(search, shelf, count, fits)
+            found += (_line(stream, line) for line in lines)
+    finally:  # who asked may have left in the middle
+        for _, shelf in shelves:
+            shelf.close()
+    return found
+
+
+def _line(stream: Stream, kept: KeptLine) -> LogLine:
     return LogLine(
-        time=when,
+        time=kept.time,
         service=stream.service,
         process=stream.process,
         stream=stream.name,
-        text=text,
-        at=at,
+        text=kept.text,
+        at=kept.end,
     )
 
 
@@ -262,10 +299,10 @@ def _wanted(stream: Stream, query: LogQuery) -> bool:
     )
 
 
-def _matches(line: LogLine, query: LogQuery, pattern: re.Pattern[str] | None) -> bool:
-    if pattern is not None and not pattern.search(line.text):
+def _matches(text: str, query: LogQuery, pattern: re.Pattern[str] | None) -> bool:
+    if pattern is not None and not pattern.search(text):
         return False
-    return not query.level or at_least(line.text, query.level)
+    return not query.level or at_least(text, query.level)
 
 
 def _bound(deliver: Callable[[Stream, bytes], None], stream: Stream) -> Callable[[bytes], None]:
