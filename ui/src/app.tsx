@@ -1,6 +1,6 @@
 /** The frame around every page: where you are, what else there is, how fresh it all is. */
 
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { post } from "./live/api";
 import { heard, linkLost, linkUp, now, session, sortedNodes, troubles } from "./live/store";
 import { duration } from "./model/format";
@@ -91,6 +91,7 @@ function Freshness() {
 
 function Me() {
   const [open, setOpen] = useState(false);
+  const box = useRef<HTMLSpanElement>(null);
   const who = session.value;
   if (!who) return null;
   const leave = async () => {
@@ -98,9 +99,9 @@ function Me() {
     location.assign("/");
   };
   return (
-    <span class="me">
+    <span class="me" ref={box} onKeyDown={(event) => { if (open && event.key === "Escape") { event.stopPropagation(); setOpen(false); box.current?.querySelector("button")?.focus(); } }} onFocusOut={(event: FocusEvent) => { if (!box.current?.contains(event.relatedTarget as globalThis.Node | null)) setOpen(false); }}>
       <button type="button" class="quiet" aria-expanded={open} onClick={() => setOpen(!open)}>{who.name} ▾</button>
-      {open && <span class="menu"><span class="muted">{who.role}</span><button type="button" class="quiet" onClick={() => (overlay.value = "keys")}>Keys</button><button type="button" class="quiet" onClick={leave}>Log out</button></span>}
+      {open && <span class="menu"><span class="muted">{who.role}</span><button type="button" class="quiet" onClick={() => { setOpen(false); overlay.value = "keys"; }}>Keys</button><button type="button" class="quiet" onClick={leave}>Log out</button></span>}
     </span>
   );
 }

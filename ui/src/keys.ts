@@ -12,16 +12,19 @@ export const singleKeys = signal(localStorage.getItem("keys") !== "off");
 export const KEYS: [string, string][] = [
   ["⌘K or Ctrl+K, :", "search, or give a command"],
   ["/", "filter what is shown"],
-  ["g f, g k, g d, g l, g a, g e", "go to Fleet, Sockets, Deploys, Load, APIs, Events"],
+  ["g f, g s, g k, g d, g l, g a, g e", "go to Fleet, its services, Sockets, Deploys, Load, APIs, Events"],
   ["n", "next problem"],
+  ["1 2 3", "(fleet) servers, services, processes"],
   ["j k ↵", "move in a table, open the row"],
-  ["x", "select the row"],
-  ["r, Shift+R, s", "(service) reload, restart, stop or start"],
+  ["x, Shift+X", "select the row; all from the last one to it"],
+  ["Shift+A", "select all that is shown, or none"],
+  ["r, Shift+R, s, !", "(service) reload, restart, stop or start, signal"],
   ["+ −", "(service) one process more, one less"],
-  ["d", "(server) compare what runs with the file"],
+  ["d, Shift+R", "(server) compare what runs with the file; apply it"],
   ["c, [ ]", "(load) compare, older and newer result"],
-  ["l, f", "(service) filter the log, follow it again"],
-  ["t", "theme; on an API: try"],
+  ["l, f, o", "(service) filter the log, follow it again, download it"],
+  ["e", "(service) all its events"],
+  ["t, y", "theme; on an API: try, copy as curl"],
   ["?", "this sheet"],
   ["Esc", "close, or go back"],
 ];
@@ -66,16 +69,21 @@ function single(event: KeyboardEvent): void {
   else if (key === "l") done(event, () => focus("#log-filter"));
   else if (key === "f") document.querySelector<HTMLElement>(".pill")?.click();
   else if (key === "n") nextProblem(event);
-  else if (key === "Escape" && history.length > 1 && location.pathname !== "/") history.back();
+  else if (key === "Escape" && (history.state as { ours?: boolean } | null)?.ours) history.back(); // never out of the page
   else if (!press(key, event) && key === "t") done(event, nextTheme);
 }
 
 /** Buttons carry their key; the first one on the page is pressed. */
 function press(key: string, event: KeyboardEvent): boolean {
-  const name = key === "R" ? "Shift+R" : key;
+  const name = /^[A-Z]$/.test(key) ? `Shift+${key}` : key;
   const button = [...document.querySelectorAll<HTMLElement>("[data-key]")].find((one) => one.dataset["key"] === name && !one.matches(":disabled"));
-  if (button) done(event, () => button.click());
+  if (button) done(event, () => (button.matches("select") ? opened(button as HTMLSelectElement) : button.click()));
   return Boolean(button);
+}
+
+function opened(box: HTMLSelectElement): void {
+  box.focus();
+  box.showPicker?.();
 }
 
 function nextProblem(event: KeyboardEvent): void {

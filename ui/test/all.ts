@@ -5,5 +5,8 @@ import "./columns.test";
 import "./curves.test";
 import "./filter.test";
 import "./format.test";
+import "./jsonline.test";
+import "./lines.test";
 import "./openapi.test";
+import "./ring.test";
 import "./rows.test";

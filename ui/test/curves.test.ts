@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Curves } from "../src/model/curves";
+import { bridged, Curves, summed } from "../src/model/curves";
 
 const point = (cpu: number) => new Map([["web/1", { cpu, rss: cpu * 10 }]]);
 
@@ -47,4 +47,13 @@ test("two nodes with different starts share one axis", () => {
   curves.load("b ", { time: 100, ids: ["web/1"], cpu: [[7, 8, 9, 10]], rss: [[7, 8, 9, 10]] });
   assert.deepEqual(curves.cpu.get("a web/1"), [null, null, 1, 2]);
   assert.deepEqual(curves.cpu.get("b web/1"), [7, 8, 9, 10]);
+});
+
+test("a late second is no gap, a long one is", () => {
+  assert.deepEqual(bridged([null, 1, null, 2, null, null, null, null, 3, null]), [null, 1, 1, 2, null, null, null, null, 3, null]);
+});
+
+test("a sum does not dip where one server's numbers are a second late", () => {
+  const lines = [[1, 1, 1, 1], [2, null, 2, null]].map((line) => bridged(line));
+  assert.deepEqual(summed(lines), [3, 3, 3, 1]);
 });

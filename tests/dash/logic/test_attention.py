@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from chapiteau.dash.logic.attention import troubles
+from chapiteau.dash.logic.attention import dated, troubles
+from chapiteau.dash.logic.facts import Facts
 from chapiteau.dash.testing import process, service
 
 CRASH = {"code": 1, "time": 90.0, "cause": "a module is missing: redis", "lines": ["a", "b"]}
@@ -65,7 +66,7 @@ def test_a_full_queue_is_trouble_with_a_cure() -> None:
     socket = {"name": "s", "backlog": 100, "queued": 80, "services": ["web"]}
     (found,) = of(sockets=[socket])
     assert "80 of 100" in found.what
-    assert found.cures[0].line == "chapiteau scale web +1"
+    assert found.cures[0].line == "chapiteau scale web=+1"
 
 
 def test_a_silent_node_hides_what_may_no_longer_be_true() -> None:
@@ -94,3 +95,43 @@ def test_the_worst_comes_first() -> None:
     )
     assert [t.service for t in found] == ["b", "a"]
     assert len({t.key for t in found}) == 2
+
+
+def starting(number: int, **more: Any) -> dict[str, Any]:
+    return process(number, 40 + number, "starting", ready=False, started_at=100.0, **more)
+
+
+def test_what_never_gets_ready_is_told_with_its_check_and_not_as_a_loop() -> None:
+    last = {"signal": 15, "lines": ["warming up"], "time": 99.0}
+    text = "not ready: Connect call failed ('127.0.0.1', 9)"
+    sick = [starting(n, restarts=2, status_text=text, last_exit=last) for n in (1, 2)]
+    status = {"services": [service("web", sick, state="starting", ready=0)]}
+    facts = Facts(now=101.0, looping={"web": 4})
+    (found,) = troubles("n1", status, facts=facts)
+    assert (found.kind, found.severity) == ("unready", 2)
+    assert found.what == "0 of 2 processes ready, replaced 4 times for it"
+    assert found.cause == "The ready check fails: Connect call failed ('127.0.0.1', 9)"
+    assert found.lines == ("warming up",)
+
+
+def test_a_start_may_take_its_time() -> None:
+    status = {"services": [service("web", [starting(1)], state="starting", ready=0)]}
+    assert troubles("n1", status, facts=Facts(now=110.0)) == []
+    (found,) = troubles("n1", status, facts=Facts(now=120.0))
+    assert found.kind == "unready"
+
+
+def test_a_loop_shows_how_it_ended_last() -> None:
+    status = {"services": [service("web", [process(1, 7, last_exit=CRASH)])]}
+    (found,) = troubles("n1", status, facts=Facts(now=101.0, looping={"web": 4}))
+    assert found.what == "restart loop: 4 ends in the last minute: exit 1"
+    assert (found.cause, found.lines) == (CRASH["cause"], ("a", "b"))
+
+
+def test_a_trouble_is_dated_when_it_is_first_seen_and_forgotten_when_it_is_over() -> None:
+    known: dict[str, float] = {}
+    full = of(sockets=[{"name": "s", "backlog": 10, "queued": 9, "services": ["web"]}])
+    assert [t.since for t in dated(full, known, 50.0)] == [50.0]
+    assert [t.since for t in dated(full, known, 60.0)] == [50.0]
+    assert dated([], known, 70.0) == []
+    assert [t.since for t in dated(full, known, 80.0)] == [80.0]

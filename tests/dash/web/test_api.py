@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ async def test_an_action_reaches_the_node_with_who_wanted_it(house: Any) -> None
         await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
         status, action = await act(session, "scale", options={"by": 1})
         assert status == 202
-        assert action["lines"] == ["chapiteau scale web +1"]
+        assert action["lines"] == ["chapiteau scale web=+1"]
         await wait_for_async(lambda: house.node.commands)
     assert house.node.commands == [("scale", "web", {"by": 1}, "dash:local")]
 
@@ -197,3 +198,38 @@ async def test_sessions_survive_a_restart_of_the_hub(house: Any) -> None:
     assert caller is not None
     assert caller.name == "local"
     assert again.caller("stolen") is None
+
+
+async def test_a_quiet_services_events_are_found_behind_those_of_a_loud_one(house: Any) -> None:
+    house.node.happen("service.ready", service="web")
+    for _ in range(400):
+        house.node.happen("process.exited", service="mailer")
+    async with house.client() as session:
+        watch = house.hub.fleet.watch("alpha")
+        await wait_for_async(lambda: len(watch.events) == 401)
+        newest = await get(session, "/api/events")
+        assert {event["service"] for event in newest["events"]} == {"mailer"}
+        (found,) = (await get(session, "/api/events?service=web&node=alpha"))["events"]
+        assert (found["kind"], found["node"]) == ("service.ready", "alpha")
+
+
+async def test_output_of_several_servers_is_one_file(house: Any) -> None:
+    house.node.say("web", 1, "hello")
+    house.node.say("web", 2, "again", "stderr")
+    async with house.client() as session:
+        async with session.get("/api/logs?node=alpha&service=web") as answer:
+            lines = [json.loads(line) for line in (await answer.text()).splitlines()]
+        assert [(line["node"], line["text"]) for line in lines] == [
+            ("alpha", "hello"),
+            ("alpha", "again"),
+        ]
+        async with session.get("/api/logs?node=alpha&service=web&form=text") as answer:
+            assert answer.content_type == "text/plain"
+            assert (await answer.text()).splitlines()[1].endswith(" alpha web/2 stderr again")
+        async with session.get("/api/logs?node=alpha&form=cards") as answer:
+            assert answer.status == 400
+        house.node.fall_silent()
+        async with session.get("/api/logs?node=alpha&node=alpha&form=text") as answer:
+            assert (await answer.text()).count("the supervisor does not answer") == 2
+        async with session.get("/api/logs?node=alpha") as answer:
+            assert answer.status == 503

@@ -34,6 +34,7 @@ const HUES = [222, 28, 160, 285, 52, 340, 190, 110];
 export function Chart(props: ChartProps) {
   const { title, times, series, format, height = 170 } = props;
   const box = useRef<HTMLDivElement>(null);
+  const figure = useRef<HTMLElement>(null);
   const plot = useRef<uPlot | null>(null);
   const live = useRef(props);
   live.current = props;
@@ -57,16 +58,20 @@ export function Chart(props: ChartProps) {
     plot.current?.setData(data(props));
   }, [times, series, props.markers]);
 
+  // Written by hand: what stands under the cursor changes more often than the page is drawn.
+  useEffect(() => tell(figure.current, props, plot.current?.cursor.idx));
+
   const words = useMemo(() => summary(series, format), [series]);
   return (
-    <figure class="chart">
+    <figure class="chart" ref={figure}>
       <figcaption>
         <span>{title}</span>
-        <span class="chart-now">{words.now}</span>
+        <span class="chart-at" />
         <button type="button" class="quiet small" aria-pressed={asTable} onClick={() => setAsTable(!asTable)}>
           {asTable ? "as chart" : "as table"}
         </button>
       </figcaption>
+      <ul class="legend">{series.map((s, i) => <li key={s.label} class={`s${i % HUES.length}`}>{s.label} <b /></li>)}</ul>
       {asTable ? <Table {...props} /> : <div ref={box} role="img" aria-label={`${title}: ${words.all}`} style={{ height: `${height}px` }} />}
     </figure>
   );
@@ -126,7 +131,7 @@ function options(live: { current: ChartProps }, width: number, height: number): 
         spanGaps: false,
       })),
     ],
-    hooks: { draw: [(u) => drawMarkers(u, live.current.markers ?? [])], setCursor: [(u) => tip(u, live.current)] },
+    hooks: { draw: [(u) => drawMarkers(u, live.current.markers ?? [])], setCursor: [(u) => tell(u.root.closest("figure"), live.current, u.cursor.idx)] },
   };
 }
 
@@ -154,33 +159,32 @@ function drawMarkers(u: uPlot, markers: Marker[]): void {
   ctx.restore();
 }
 
-/** The values under the cursor stand in the caption: no box that covers the lines. */
-function tip(u: uPlot, props: ChartProps): void {
-  const place = u.root.parentElement?.parentElement?.querySelector(".chart-now");
-  if (!place) return;
-  const i = u.cursor.idx;
-  if (i == null) {
-    place.textContent = summary(props.series, props.format).now;
-    return;
-  }
-  const values = props.series.slice(0, 6).map((s) => (s.values[i] == null ? "" : `${s.label} ${props.format(s.values[i] as number)}`));
-  const near = (props.markers ?? []).find((m) => Math.abs(m.time - (props.times[i] ?? 0)) <= 2);
-  place.textContent = `${(props.when ?? clock)(props.times[i] ?? 0)}  ${values.filter(Boolean).join("  ")}${near ? `  ${near.glyph} ${near.text}` : ""}`;
+/** The values under the cursor stand in the legend: no box that covers the lines. */
+function tell(figure: HTMLElement | null, props: ChartProps, i: number | null | undefined): void {
+  const place = figure?.querySelector(".chart-at");
+  if (!figure || !place) return;
+  const time = i == null ? 0 : (props.times[i] ?? 0);
+  const near = i == null ? undefined : (props.markers ?? []).find((m) => Math.abs(m.time - time) <= 2);
+  place.textContent = i == null ? "" : `${(props.when ?? clock)(time)}${near ? `  ${near.glyph} ${near.text}` : ""}`;
+  const now = i == null ? summary(props.series, props.format).now : props.series.map((s) => shown(s.values[i], props.format));
+  figure.querySelectorAll(".legend b").forEach((value, at) => (value.textContent = now[at] ?? ""));
 }
 
-function summary(series: Series[], format: (value: number) => string): { now: string; all: string } {
+const shown = (value: number | null | undefined, format: (value: number) => string) => (value == null ? "–" : format(value));
+
+function summary(series: Series[], format: (value: number) => string): { now: string[]; all: string } {
   const parts = series.map((s) => {
     const known = s.values.filter((v): v is number => v != null);
-    if (!known.length) return { now: "", all: `${s.label} no values` };
+    if (!known.length) return { now: "–", all: `${s.label} no values` };
     const last = known[known.length - 1] as number;
     const sortedValues = [...known].sort((a, b) => a - b);
     const middle = sortedValues[Math.floor(known.length / 2)] as number;
     return {
-      now: `${s.label} ${format(last)}`,
+      now: shown(s.values[s.values.length - 1], format),
       all: `${s.label} now ${format(last)}, lowest ${format(sortedValues[0] as number)}, median ${format(middle)}, highest ${format(sortedValues[known.length - 1] as number)}`,
     };
   });
-  return { now: parts.slice(0, 4).map((p) => p.now).filter(Boolean).join("  "), all: parts.map((p) => p.all).join("; ") || "no values" };
+  return { now: parts.map((p) => p.now), all: parts.map((p) => p.all).join("; ") || "no values" };
 }
 
 function css(name: string): string {

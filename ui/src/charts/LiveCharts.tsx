@@ -3,16 +3,17 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../live/api";
 import { numbers, tick } from "../live/store";
-import { Curves, type Past } from "../model/curves";
+import { bridged, Curves, summed, type Past } from "../model/curves";
 import { bytes, percent } from "../model/format";
 import type { Happening } from "../model/types";
 import { param, narrow } from "../model/route";
 import { Chart, type Marker, type Series } from "./Chart";
-import { Choice } from "../parts/Log";
+import { Choice } from "../parts/Choice";
 import { look, sentence } from "../parts/Timeline";
 
 const MOST_LINES = 8;
 const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied/;
+const BY_HAND = /^(start|stop|restart)$/;
 
 export function LiveCharts({ nodes, service, events }: { nodes: string[]; service: string; events: readonly Happening[] }) {
   const span = Number(param("range", "300"));
@@ -34,7 +35,7 @@ export function LiveCharts({ nodes, service, events }: { nodes: string[]; servic
   }, [tick.value, wanted]);
 
   const { times, cpu, rss } = curves.current;
-  const markers = useMemo(() => events.filter((e) => MARKED.test(e.kind)).map(marker), [events]);
+  const markers = useMemo(() => events.filter(marked).map(marker), [events]);
   return (
     <section class="chart-block" aria-label={`CPU and memory of ${service}`}>
       <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />
@@ -64,13 +65,14 @@ function readingsNow(nodes: string[], service: string): { time: number; readings
 /** Few processes are a line each; many are one line, their sum. */
 function lines(all: Map<string, (number | null)[]>): Series[] {
   const names = [...all.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-  if (names.length <= MOST_LINES) return names.map((id) => ({ label: id.replace(/^(.* )?.*\//, "$1#"), values: all.get(id) ?? [] }));
-  const length = all.get(names[0] ?? "")?.length ?? 0;
-  const sum = Array.from({ length }, (_, i) => {
-    const known = names.map((id) => all.get(id)?.[i]).filter((v): v is number => v != null);
-    return known.length ? known.reduce((a, b) => a + b, 0) : null;
-  });
-  return [{ label: `sum of ${names.length}`, values: sum }];
+  const found = names.map((id): Series => ({ label: id.replace(/^(.* )?.*\//, "$1#"), values: bridged(all.get(id) ?? []) }));
+  return found.length <= MOST_LINES ? found : [{ label: `sum of ${found.length}`, values: summed(found.map((one) => one.values)) }];
+}
+
+/** What explains a curve: crashes, new versions, orders by people. Not each end that was asked for. */
+function marked(event: Happening): boolean {
+  if (event.kind === "command.done") return BY_HAND.test(String(event.data?.["verb"]));
+  return MARKED.test(event.kind) && !event.data?.["asked"];
 }
 
 function marker(event: Happening): Marker {

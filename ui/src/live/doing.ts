@@ -38,12 +38,17 @@ export async function perform(order: Wish): Promise<void> {
   const toast: Toast = { id: ++count, action: 0, error: "", hint: "" };
   toasts.value = [...toasts.value, toast];
   try {
-    const action = await act(order.verb, order.targets, order.options, crypto.randomUUID());
+    const action = await act(order.verb, order.targets, order.options, newKey());
     change(toast.id, { action: action.number });
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(0, String(error), "");
     change(toast.id, { error: refusal.message, hint: refusal.hint });
   }
+}
+
+/** Not randomUUID: browsers have it only where the page came by TLS or loopback. */
+function newKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 export function dismiss(id: number): void {
@@ -52,22 +57,4 @@ export function dismiss(id: number): void {
 
 function change(id: number, part: Partial<Toast>): void {
   toasts.value = toasts.value.map((toast) => (toast.id === id ? { ...toast, ...part } : toast));
-}
-
-export function commandLine({ verb, targets, options }: Wish): string {
-  const services = [...new Set(targets.map((t) => t.service))];
-  return services.map((service) => one(verb, service, options)).join("\n");
-}
-
-function one(verb: Verb, service: string, options: Record<string, unknown>): string {
-  const words = ["chapiteau", verb, service];
-  if (verb === "scale") {
-    const by = Number(options["by"] ?? 0);
-    words.push("processes" in options ? String(options["processes"]) : by < 0 ? String(by) : `+${by}`);
-  }
-  if (verb === "signal") {
-    words.push(String(options["signal"]));
-    if (options["process"]) words.push("--process", String(options["process"]));
-  }
-  return words.join(" ");
 }

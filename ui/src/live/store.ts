@@ -114,6 +114,15 @@ export function followLog(wanted: LogQuery, taker: (rows: LogRow[], gap: number)
   };
 }
 
+/** Events that are not here yet, since newer ones of others came first. */
+export async function recall(query: Record<string, string>): Promise<void> {
+  const { events: found } = await get<{ events: Happening[] }>("/api/events", query);
+  const name = (event: Happening) => `${event.node}/${event.seq}/${event.time}`;
+  const known = new Set(events.value.map(name));
+  const fresh = found.filter((event) => !known.has(name(event)));
+  if (fresh.length) events.value = [...events.value, ...fresh].sort((a, b) => a.time - b.time).slice(-KEPT_EVENTS);
+}
+
 async function checkSession(): Promise<void> {
   try {
     session.value = await get<Session>("/api/session");

@@ -79,3 +79,23 @@ function fill(line: Line, values: Line, shift: number): void {
     if (value !== null && i + shift >= 0 && i + shift < line.length && line[i + shift] == null) line[i + shift] = value;
   });
 }
+
+/** A second or two without numbers is late news, not a gap: the value before goes on. Longer ones stay open. */
+export function bridged(line: readonly (number | null)[], most = 3): (number | null)[] {
+  const found = [...line];
+  let last = -1;
+  found.forEach((value, i) => {
+    if (value === null) return;
+    if (last >= 0 && i - last <= most + 1) found.fill(found[last] as number, last + 1, i);
+    last = i;
+  });
+  return found;
+}
+
+/** All lines as one. Where a line has ended or not begun, the others count alone. */
+export function summed(lines: readonly (readonly (number | null)[])[]): (number | null)[] {
+  return Array.from({ length: lines[0]?.length ?? 0 }, (_, i) => {
+    const known = lines.map((line) => line[i]).filter((value): value is number => value != null);
+    return known.length ? known.reduce((a, b) => a + b, 0) : null;
+  });
+}

@@ -1,5 +1,7 @@
 /** An OpenAPI document as a list of operations that can be read, tried and copied. */
 
+import { quoted } from "./lines";
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type Doc = { [key: string]: Json };
 
@@ -189,10 +191,6 @@ function compact(json: string): string {
   } catch {
     return json;
   }
-}
-
-function quoted(word: string): string {
-  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`;
 }
 
 const object = (node: Json | undefined): Doc => (node !== null && typeof node === "object" && !Array.isArray(node) ? node : {});

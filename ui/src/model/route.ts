@@ -23,9 +23,17 @@ export function href(parts: readonly string[], query: Record<string, string> = {
 }
 
 export function go(to: string): void {
-  history.pushState(null, "", to);
+  history.pushState({ ours: true }, "", to);
   route.value = read();
   scrollTo(0, 0);
+  setTimeout(arrive, 0);
+}
+
+/** The eye goes to the part that the address names, and the focus with it. */
+function arrive(): void {
+  const part = location.hash && document.getElementById(location.hash.slice(1));
+  if (part) part.scrollIntoView({ block: "start" });
+  (part || document.getElementById("main"))?.focus({ preventScroll: true });
 }
 
 /** Change parts of the query without a new entry in the history. */
@@ -36,7 +44,7 @@ export function narrow(change: Record<string, string>): void {
     else query.set(key, value);
   }
   const search = query.toString();
-  history.replaceState(null, "", location.pathname + (search ? `?${search}` : ""));
+  history.replaceState(history.state, "", location.pathname + (search ? `?${search}` : "") + location.hash);
   route.value = read();
 }
 
@@ -49,7 +57,7 @@ export function catchLinks(event: MouseEvent): void {
   if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = (event.target as Element | null)?.closest?.("a");
   if (!link || link.target || link.hasAttribute("download") || link.origin !== location.origin) return;
-  if (link.pathname.startsWith("/api/") || (link.hash && link.pathname === location.pathname)) return;
+  if (link.pathname.startsWith("/api/") || (link.hash && link.pathname === location.pathname && link.search === location.search)) return;
   event.preventDefault();
-  go(link.pathname + link.search);
+  go(link.pathname + link.search + link.hash);
 }

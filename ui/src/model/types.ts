@@ -77,6 +77,7 @@ export interface Cure {
 
 export interface Trouble {
   key: string;
+  kind: string;
   severity: number;
   node: string;
   what: string;

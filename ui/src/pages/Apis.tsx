@@ -136,7 +136,7 @@ function Try({ op, filled, node, service, origin }: { op: Operation; filled: Fil
     <>
       <div class="bar">
         {may("try") && <button type="button" class="primary" data-key="t" aria-keyshortcuts="t" onClick={send}>Try on {node}</button>}
-        <CopyButton text={line} label="Copy as curl" />
+        <CopyButton text={line} label="Copy as curl" shortcut="y" />
         <code class="muted ellipsis">{line}</code>
       </div>
       {error && <p role="alert" class="bad">✖ {error}</p>}

@@ -1,6 +1,7 @@
 /** What was brought out, when, by whom, and how it went: reloads and changed configurations. */
 
-import { events, sortedNodes } from "../live/store";
+import { useEffect } from "preact/hooks";
+import { events, recall, sortedNodes } from "../live/store";
 import { compile } from "../model/filter";
 import { param } from "../model/route";
 import type { Happening } from "../model/types";
@@ -11,6 +12,7 @@ import { sentence, Timeline } from "../parts/Timeline";
 const BROUGHT = /^(supervisor\.(config_applied|upgraded)|service\.(reloaded|reload_failed))$/;
 
 export function Deploys() {
+  useEffect(() => void recall({ last: "2000" }).catch(() => {}), []);
   const test = compile<Happening>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.kind} ${e.service ?? ""} ${e.node} ${sentence(e)}`);
   const all = events.value.filter((e) => BROUGHT.test(e.kind));
   return (

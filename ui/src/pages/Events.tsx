@@ -1,10 +1,11 @@
 /** Everything that happened, on every server, and who did it. */
 
-import { events, sortedNodes } from "../live/store";
+import { useEffect } from "preact/hooks";
+import { events, recall, sortedNodes } from "../live/store";
 import { compile } from "../model/filter";
 import { narrow, param } from "../model/route";
 import type { Happening } from "../model/types";
-import { Choice } from "../parts/Log";
+import { Choice } from "../parts/Choice";
 import { FilterBox } from "../parts/Tables";
 import { sentence, Timeline } from "../parts/Timeline";
 
@@ -14,6 +15,7 @@ const KINDS: Record<string, RegExp> = {
 };
 
 export function Events() {
+  useEffect(() => void recall({ node: param("node"), last: "2000" }).catch(() => {}), [param("node")]);
   const kind = param("kind");
   const node = param("node");
   const test = compile<Happening>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.kind} ${e.service ?? ""} ${e.node} ${sentence(e)}`);

@@ -1,6 +1,5 @@
 /** Home: is anything broken, where, why; then every server and everything on it. */
 
-import { useState } from "preact/hooks";
 import { wish } from "../live/doing";
 import { heard, may, numbers, sortedNodes, tick, troubles } from "../live/store";
 import { bytes, percent, plural } from "../model/format";
@@ -9,10 +8,10 @@ import { processRows, serviceRows, worst } from "../model/rows";
 import type { Node, Verb } from "../model/types";
 import { Age } from "../parts/Age";
 import { Attention } from "../parts/Attention";
-import { Choice } from "../parts/Log";
+import { Choice } from "../parts/Choice";
 import { Spark } from "../charts/Spark";
 import { State } from "../parts/State";
-import { FilterBox, ProcessTable, ServiceTable } from "../parts/Tables";
+import { FilterBox, fitting, ProcessTable, ServiceTable } from "../parts/Tables";
 
 export function Fleet() {
   const nodes = sortedNodes.value;
@@ -26,7 +25,7 @@ export function Fleet() {
       <Band nodes={nodes} />
       <Attention troubles={troubles.value} showNode={many} />
       <div class="bar">
-        <Choice label="View" value={view} onPick={(v) => narrow({ view: v, sort: "" })} options={options} />
+        <Choice label="View" value={view} onPick={(v) => narrow({ view: v, sort: "", pick: "" })} options={options} keys={["1", "2", "3"]} />
         <FilterBox placeholder={view === "servers" ? "name" : "name, state:failed, cpu>80"} />
       </div>
       {view === "servers" && <Tiles nodes={nodes} />}
@@ -87,32 +86,40 @@ function Tile({ node }: { node: Node }) {
         <span class="tile-row"><Spark values={numbers.nodeSpark(node.name)} width={110} /> <span>{host ? percent(host.cpu) : "–"}</span></span>
         <span class="tile-row muted">
           <span>{ready}/{wanted} ready</span>
-          <span>{node.away ? <>seen <Age since={node.seen} /></> : host ? bytes(host.mem_used) : ""}</span>
+          <span>{node.away ? <>seen <Age since={node.seen} /></> : host ? `memory ${percent((100 * host.mem_used) / host.mem_total)}` : ""}</span>
         </span>
       </a>
     </li>
   );
 }
 
+/** Everything that fits the filter, whatever that will be; else what was picked, one by one. */
+const ALL = "all";
+
 function Services({ nodes, many }: { nodes: Node[]; many: boolean }) {
-  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
   const rows = serviceRows(nodes, numbers);
-  const pick = (id: string) => {
-    const next = new Set(picked);
-    if (!next.delete(id)) next.add(id);
-    setPicked(next);
+  const shown = fitting(rows, param("q"));
+  const kept = param("pick");
+  const picked = new Set(kept === ALL ? shown.map((r) => r.id) : kept.split(",").map(decodeURIComponent));
+  const keep = (ids: Iterable<string>) => narrow({ pick: [...ids].map(encodeURIComponent).join(",") });
+  const pick = (ids: string[], range = false) => {
+    const next = new Set(kept ? picked : []);
+    for (const id of ids) if (range || !next.delete(id)) next.add(id);
+    keep(next);
   };
-  const targets = rows.filter((r) => picked.has(r.id)).map((r) => ({ node: r.node, service: r.service.name }));
+  // What the filter hides is not touched.
+  const targets = shown.filter((r) => picked.has(r.id)).map((r) => ({ node: r.node, service: r.service.name }));
+  const every = targets.length === shown.length;
   return (
     <>
-      {targets.length > 0 && (
-        <div class="bar selected" role="toolbar" aria-label="Selected services">
-          <span>{plural(targets.length, "service")} selected</span>
-          {(["start", "reload", "restart", "stop"] as Verb[]).filter(may).map((verb) => <button type="button" key={verb} class="small" onClick={() => wish(verb, targets)}>{verb}</button>)}
-          <button type="button" class="quiet small" onClick={() => setPicked(new Set())}>clear</button>
+      {may("start") && shown.length > 0 && (
+        <div class={`bar${targets.length ? " selected" : ""}`} role="toolbar" aria-label="Selected services">
+          <button type="button" class="small" data-key="Shift+A" aria-keyshortcuts="Shift+A" title="All that is shown, or none (Shift+A)" onClick={() => narrow({ pick: every ? "" : ALL })}>{every ? "select none" : `select all ${shown.length} shown`}</button>
+          {targets.length > 0 && <span>{plural(targets.length, "service")}{many && ` on ${plural(new Set(targets.map((t) => t.node)).size, "server")}`} selected</span>}
+          {targets.length > 0 && (["start", "reload", "restart", "stop"] as Verb[]).filter(may).map((verb) => <button type="button" key={verb} class="small" onClick={() => wish(verb, targets)}>{verb}</button>)}
         </div>
       )}
-      <ServiceTable label="Services" rows={rows} showNode={many} selected={picked} {...(may("start") ? { onSelect: pick } : {})} />
+      <ServiceTable label="Services" rows={rows} showNode={many} {...(may("start") ? { selected: picked, onSelect: pick } : {})} />
     </>
   );
 }

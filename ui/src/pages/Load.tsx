@@ -72,15 +72,15 @@ function Results({ rows }: { rows: LoadResult[] }) {
 }
 
 function Table({ rows, sort, picked, pick }: { rows: LoadResult[]; sort: string; picked: ReadonlySet<string>; pick: (id: string) => void }) {
-  const box: Column<LoadResult> = { key: "pick", label: "selected", mute: true, width: "20px", from: 400, cell: (r) => <input type="checkbox" aria-label={`Select load test ${r.id}`} checked={picked.has(String(r.id))} onChange={() => pick(String(r.id))} /> };
-  return <Grid label="Load tests" columns={[box, ...COLUMNS]} rows={rows} id={(r) => String(r.id)} sort={sort} selected={picked} onSelect={pick} onSort={(s) => narrow({ sort: s })} onOpen={(r) => go(href(["load", String(r.id)]))} />;
+  const box: Column<LoadResult> = { key: "pick", label: "selected", mute: true, width: "20px", cell: (r) => <input type="checkbox" aria-label={`Select load test ${r.id}`} checked={picked.has(String(r.id))} onChange={() => pick(String(r.id))} /> };
+  return <Grid label="Load tests" columns={[box, ...COLUMNS]} rows={rows} id={(r) => String(r.id)} sort={sort} selected={picked} onSelect={(ids) => pick(ids[ids.length - 1] ?? "")} onSort={(s) => narrow({ sort: s })} onOpen={(r) => go(href(["load", String(r.id)]))} />;
 }
 
 const COLUMNS: Column<LoadResult>[] = [
-  { key: "id", label: "#", width: "44px", sort: (r) => r.id, cell: (r) => <a href={href(["load", String(r.id)])}>{r.id}</a> },
-  { key: "verdict", label: "verdict", width: "116px", sort: (r) => r.verdict, cell: (r) => <Verdict word={r.verdict} /> },
-  { key: "name", label: "test", width: "minmax(110px, 1fr)", sort: (r) => r.name, cell: (r) => <span title={`${r.name} (${r.kind})`}><strong>{r.name.replace(/^https?:\/\//, "")}</strong> <span class="muted">{r.kind}</span></span> },
-  { key: "rate", label: "rate", width: "86px", right: true, sort: (r) => r.rate, cell: (r) => `${grouped(r.rate)}/s` },
+  { key: "id", label: "#", width: "34px", sort: (r) => r.id, cell: (r) => <a href={href(["load", String(r.id)])}>{r.id}</a> },
+  { key: "verdict", label: "verdict", width: "minmax(88px, 128px)", sort: (r) => r.verdict, cell: (r) => <Verdict word={r.verdict} /> },
+  { key: "name", label: "test", width: "minmax(64px, 1fr)", sort: (r) => r.name, cell: (r) => <span title={`${r.name} (${r.kind})`}><strong>{r.name.replace(/^https?:\/\//, "")}</strong> <span class="muted">{r.kind}</span></span> },
+  { key: "rate", label: "rate", width: "64px", right: true, sort: (r) => r.rate, cell: (r) => `${grouped(r.rate)}/s` },
   { key: "p99", label: "p99", width: "80px", right: true, from: 440, sort: (r) => r.p99 ?? 0, cell: (r) => (r.p99 == null ? "–" : latency(r.p99)) },
   { key: "errors", label: "errors", width: "70px", right: true, from: 520, sort: (r) => r.errors, cell: (r) => <span class={r.errors > 0.01 ? "bad" : ""}>{percent(100 * r.errors)}</span> },
   { key: "requests", label: "requests", width: "90px", right: true, from: 640, sort: (r) => r.requests, cell: (r) => grouped(r.requests) },

@@ -1,6 +1,7 @@
 /** One machine: its health, what runs on it, what happened. */
 
-import { events, nodes, numbers, tick } from "../live/store";
+import { useEffect } from "preact/hooks";
+import { events, nodes, numbers, recall, tick } from "../live/store";
 import { bytes, duration, percent } from "../model/format";
 import { href } from "../model/route";
 import { serviceRows } from "../model/rows";
@@ -16,6 +17,7 @@ import { now } from "../live/store";
 export function Server({ name }: { name: string }) {
   const node = nodes.value.get(name);
   tick.value;
+  useEffect(() => void recall({ node: name, last: "100" }).catch(() => {}), [name]);
   if (!node) return <p class="empty">No server is called {name}. <a href="/">All servers</a></p>;
   const status = node.status;
   const last = numbers.node(name);

@@ -1,15 +1,17 @@
 /** One service, wherever it runs: how many of how many, why not, its curves, its output. */
 
-import { useMemo } from "preact/hooks";
+import { useEffect, useMemo } from "preact/hooks";
 import { wish } from "../live/doing";
-import { events, may, nodesWith, numbers, tick, troubles } from "../live/store";
+import { events, may, nodesWith, numbers, recall, tick, troubles } from "../live/store";
+import { plural } from "../model/format";
 import { href, narrow, param } from "../model/route";
 import { processRows, worst } from "../model/rows";
 import type { Node, Service as ServiceView, Target, Verb } from "../model/types";
 import { Attention } from "../parts/Attention";
-import { CommandLine } from "../parts/Copy";
+import { CommandLines } from "../parts/Copy";
 import { LiveCharts } from "../charts/LiveCharts";
-import { Choice, Log } from "../parts/Log";
+import { Choice } from "../parts/Choice";
+import { Log } from "../log/Log";
 import { State } from "../parts/State";
 import { ProcessTable } from "../parts/Tables";
 import { Timeline } from "../parts/Timeline";
@@ -21,6 +23,7 @@ export function Service({ name }: { name: string }) {
   const only = param("node");
   const nodes = only ? all.filter((n) => n.name === only) : all;
   tick.value;
+  useEffect(() => void recall({ service: name, node: only, last: "300" }).catch(() => {}), [name, only]);
   const happened = useMemo(() => events.value.filter((e) => e.service === name && (!only || e.node === only)), [events.value, name, only]);
   if (!nodes.length) return <p class="empty">No service is called {name}{only && ` on ${only}`}. <a href="/">All services</a></p>;
   const services = nodes.map((n) => n.status.services?.find((s) => s.name === name)).filter((s) => s !== undefined);
@@ -40,7 +43,7 @@ export function Service({ name }: { name: string }) {
         </section>
         <Log nodes={names} service={name} showNode={many} />
       </div>
-      <h2>Timeline</h2>
+      <h2>Timeline <a class="more" href={href(["events"], { q: `service:${name}`, node: only })} data-key="e" aria-keyshortcuts="e" title="All its events (e)">all</a></h2>
       <div class="panel"><Timeline events={happened} showNode={many} most={100} /></div>
     </div>
   );
@@ -78,12 +81,12 @@ function Buttons({ name, services, nodes }: { name: string; services: ServiceVie
       {!stopped && !services[0]?.one_shot && (
         <span class="joined" role="group" aria-label="Scale">
           <button type="button" aria-label="One process less" title="One process less (-)" data-key="-" disabled={wanted < 1} onClick={() => wish("scale", targets, wanted === 1 ? { processes: 0 } : { by: -1 })}>−</button>
-          <span class="joined-text">{wanted} {wanted === 1 ? "process" : "processes"}</span>
+          <span class="joined-text">{plural(wanted, "process", "processes")}{nodes.length > 1 && " each"}</span>
           <button type="button" aria-label="One process more" title="One process more (+)" data-key="+" onClick={() => wish("scale", targets, { by: 1 })}>+</button>
         </span>
       )}
       {!stopped && <SignalMenu targets={targets} />}
-      <CommandLine line={`chapiteau ${stopped ? "start" : "reload"} ${name}`} />
+      <CommandLines verb={stopped ? "start" : "reload"} targets={targets} />
     </div>
   );
 }
@@ -91,7 +94,7 @@ function Buttons({ name, services, nodes }: { name: string; services: ServiceVie
 function SignalMenu({ targets }: { targets: Target[] }) {
   const process = Number(param("process")) || 0;
   return (
-    <select aria-label={process ? `Send a signal to process ${process}` : "Send a signal"} value="" onChange={(event) => {
+    <select aria-label={process ? `Send a signal to process ${process}` : "Send a signal"} data-key="!" aria-keyshortcuts="!" title="Send a signal (!)" value="" onChange={(event) => {
       const box = event.currentTarget as HTMLSelectElement;
       wish("signal", targets, { signal: box.value, ...(process ? { process } : {}) });
       box.value = "";

@@ -50,10 +50,10 @@ function row(node: Node, socket: Socket): Row {
 }
 
 const COLUMNS: Column<Row>[] = [
-  { key: "name", label: "socket", width: "minmax(80px, 1fr)", sort: (r) => r.socket.name, cell: (r) => <strong>{r.socket.name}</strong> },
-  { key: "node", label: "server", width: "minmax(80px, 1fr)", from: 400, sort: (r) => r.node.name, cell: (r) => <a href={href(["server", r.node.name])}>{r.node.name}</a> },
-  { key: "address", label: "address", width: "minmax(130px, 1.5fr)", sort: (r) => r.socket.address, cell: (r) => <code>{r.socket.address}</code> },
-  { key: "queued", label: "queue", width: "92px", right: true, sort: (r) => r.queued, cell: (r) => <span class={r.queued > r.socket.backlog * 0.5 ? "bad" : ""}>{r.queued}/{r.socket.backlog}</span> },
+  { key: "name", label: "socket", width: "minmax(50px, 1fr)", sort: (r) => r.socket.name, cell: (r) => <strong>{r.socket.name}</strong> },
+  { key: "node", label: "server", width: "minmax(44px, 1fr)", sort: (r) => r.node.name, cell: (r) => <a href={href(["server", r.node.name])}>{r.node.name}</a> },
+  { key: "address", label: "address", width: "minmax(112px, 1.5fr)", sort: (r) => r.socket.address, cell: (r) => <code>{r.socket.address}</code> },
+  { key: "queued", label: "queue", width: "58px", right: true, sort: (r) => r.queued, cell: (r) => <span class={r.queued > r.socket.backlog * 0.5 ? "bad" : ""}>{r.queued}/{r.socket.backlog}</span> },
   { key: "conns", label: "conns", width: "64px", right: true, from: 480, sort: (r) => r.connections, cell: (r) => r.connections },
   { key: "serves", label: "served by", width: "minmax(120px, 2fr)", from: 420, cell: (r) => (r.processes ? <>{r.socket.services.map((s) => <a key={s} href={href(["service", s])}>{s} </a>)}<span class="muted">({r.processes})</span></> : <span class="warn">▲ no process accepts</span>) },
 ];

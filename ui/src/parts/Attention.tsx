@@ -6,6 +6,7 @@ import { plain } from "../model/ansi";
 import { href } from "../model/route";
 import type { Trouble } from "../model/types";
 import { Age } from "./Age";
+import { Prose } from "./Prose";
 
 const LABELS: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "+1 process" };
 
@@ -31,11 +32,12 @@ function One({ trouble, showNode }: { trouble: Trouble; showNode: boolean }) {
           {showNode && trouble.service && <span class="muted"> on {trouble.node}</span>} {trouble.what}
           {trouble.since > 0 && <span class="muted"> · <Age since={trouble.since} /></span>}
         </div>
-        {trouble.cause && <div class="cause">{trouble.cause}</div>}
+        {trouble.cause && <div class="cause"><Prose text={trouble.cause} /></div>}
         {trouble.lines.length > 0 && <Lines lines={trouble.lines} />}
       </div>
       <div class="cures">
-        {trouble.service && <a class="button small" href={href(["service", trouble.service], query)}>Log</a>}
+        {trouble.service && <a class="button small" href={`${href(["service", trouble.service], query)}#log`}>Log</a>}
+        {trouble.kind === "config" && may("plan") && <a class="button small" href={`${href(["server", trouble.node])}#config`}>Compare</a>}
         {trouble.cures.filter((cure) => may(cure.verb)).map((cure) => (
           <button type="button" class="small" key={cure.line} title={cure.line} onClick={() => wish(cure.verb, [{ node: trouble.node, service: cure.service }], cure.options)}>
             {LABELS[cure.verb] ?? cure.verb}

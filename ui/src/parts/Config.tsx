@@ -30,11 +30,11 @@ export function Config({ node }: { node: string }) {
   if (!may("plan")) return null;
   const changes = plan?.data.changes ?? [];
   return (
-    <section class="panel config" aria-label="Configuration">
+    <section class="panel config" id="config" tabIndex={-1} aria-label="Configuration">
       <header class="bar">
         <h2>Configuration</h2>
         <button type="button" class="small" data-key="d" aria-keyshortcuts="d" title="Running against the file (d)" onClick={() => ask(false)}>Compare with the file</button>
-        {may("apply") && changes.length > 0 && <button type="button" class="small primary" onClick={() => ask(true)}>Apply {changes.length === 1 ? "the change" : `${changes.length} changes`}</button>}
+        {may("apply") && changes.length > 0 && <button type="button" class="small primary" data-key="Shift+R" aria-keyshortcuts="Shift+R" title="Follow the file (Shift+R)" onClick={() => ask(true)}>Apply {changes.length === 1 ? "the change" : `${changes.length} changes`}</button>}
         <span role="status" class={state.startsWith("✖") ? "bad" : "muted"}>{state}</span>
       </header>
       {plan && !plan.ok && <p role="alert" class="bad">✖ {plan.error} <span class="muted">{plan.hint}</span></p>}

@@ -1,6 +1,21 @@
 /** A command line with a button that copies it. */
 
 import { useState } from "preact/hooks";
+import { nodes } from "../live/store";
+import { commandLines, named } from "../model/lines";
+import type { Target, Verb } from "../model/types";
+
+/** Browsers keep their clipboard from pages that come by plain HTTP; the old way still works there. */
+async function toClipboard(text: string): Promise<void> {
+  if (isSecureContext) return navigator.clipboard.writeText(text);
+  const box = document.createElement("textarea");
+  box.value = text;
+  // Inside an open dialog: all else can't be selected.
+  (document.querySelector("dialog[open]") ?? document.body).append(box);
+  box.select();
+  document.execCommand("copy");
+  box.remove();
+}
 
 export function CommandLine({ line, label = "Same from a terminal" }: { line: string; label?: string }) {
   return (
@@ -11,15 +26,30 @@ export function CommandLine({ line, label = "Same from a terminal" }: { line: st
   );
 }
 
-export function CopyButton({ text, label = "Copy" }: { text: string; label?: string }) {
+/** What would do the same; with several servers, on which of them it is to be typed. */
+export function CommandLines({ verb, targets, options = {} }: { verb: Verb; targets: readonly Target[]; options?: Record<string, unknown> }) {
+  const many = nodes.value.size > 1;
+  return (
+    <div class="cmdlines">
+      {commandLines(verb, targets, options).map(({ nodes: places, line }) => (
+        <div key={line}>
+          {many && <span class="muted">on {named(places)}</span>}
+          <CommandLine line={line} label={many ? `Same from a terminal on ${named(places)}` : "Same from a terminal"} />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+export function CopyButton({ text, label = "Copy", shortcut }: { text: string; label?: string; shortcut?: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
-    await navigator.clipboard.writeText(text);
+    await toClipboard(text);
     setCopied(true);
     setTimeout(() => setCopied(false), 1500);
   };
   return (
-    <button type="button" class="quiet small" onClick={copy} aria-label={copied ? "Copied" : label} title={label}>
+    <button type="button" class="quiet small" onClick={copy} data-key={shortcut} aria-keyshortcuts={shortcut} aria-label={copied ? "Copied" : label} title={shortcut ? `${label} (${shortcut})` : label}>
       {copied ? "✓ copied" : "copy"}
     </button>
   );

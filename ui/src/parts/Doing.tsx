@@ -1,10 +1,10 @@
 /** What asks before, and what tells after: the dialog and the toasts of actions. */
 
 import { useEffect, useRef } from "preact/hooks";
-import { asked, commandLine, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
+import { asked, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
 import { actions, nodes } from "../live/store";
 import { plural } from "../model/format";
-import { CommandLine } from "./Copy";
+import { CommandLines } from "./Copy";
 
 const TITLES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "Scale", signal: "Signal" };
 const EFFECTS: Record<string, string> = {
@@ -23,10 +23,11 @@ export function ActionDialog() {
     if (wish && !box.current?.open) box.current?.showModal();
   }, [wish]);
   if (!wish) return null;
-  const close = () => (asked.value = null);
+  // By the browser's own way out: only so does the focus go back to where it was.
+  const close = () => box.current?.close();
   const title = titleOf(wish);
   return (
-    <dialog ref={box} aria-labelledby="ask-title" onClose={close} onCancel={close}>
+    <dialog ref={box} aria-labelledby="ask-title" onClose={() => (asked.value = null)}>
       <form method="dialog" onSubmit={(event) => { event.preventDefault(); close(); void perform(wish); }}>
         <h2 id="ask-title">{title}</h2>
         <p>{EFFECTS[wish.verb]}</p>
@@ -34,7 +35,7 @@ export function ActionDialog() {
           {wish.targets.slice(0, 12).map((t) => <li key={`${t.node}/${t.service}`}><strong>{t.service}</strong> on {t.node} <span class="muted">{running(t.node, t.service)}</span></li>)}
           {wish.targets.length > 12 && <li>and {wish.targets.length - 12} more</li>}
         </ul>
-        <CommandLine line={commandLine(wish)} />
+        <CommandLines verb={wish.verb} targets={wish.targets} options={wish.options} />
         <div class="buttons">
           <button type="button" onClick={close}>Cancel</button>
           <button type="submit" class={wish.verb === "stop" || wish.verb === "signal" ? "danger" : "primary"} autofocus>{TITLES[wish.verb]}</button>

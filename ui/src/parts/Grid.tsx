@@ -26,7 +26,7 @@ export interface GridProps<T> {
   onSort: (sort: string) => void;
   onOpen?: (row: T) => void;
   selected?: ReadonlySet<string>;
-  onSelect?: (id: string) => void;
+  onSelect?: (ids: string[], range?: boolean) => void;
   tall?: boolean; // may fill most of the window
 }
 
@@ -38,6 +38,7 @@ export function Grid<T>(props: GridProps<T>) {
   const box = useRef<HTMLDivElement>(null);
   const [view, setView] = useState({ top: 0, height: 640, width: 1000 });
   const [active, setActive] = useState("");
+  const anchor = useRef("");
   useEffect(() => measure(box.current, setView), []);
 
   const shown = columns.filter((column) => (column.from ?? 0) <= view.width);
@@ -53,6 +54,14 @@ export function Grid<T>(props: GridProps<T>) {
     setActive(id(row));
     scrollTo(box.current, index);
   };
+  /** One row, or all from the one picked before to it. */
+  const pick = (row: T, range: boolean) => {
+    const from = range ? rows.findIndex((one) => id(one) === anchor.current) : -1;
+    const to = rows.indexOf(row);
+    anchor.current = id(row);
+    if (from < 0) props.onSelect?.([id(row)]);
+    else props.onSelect?.(rows.slice(Math.min(from, to), Math.max(from, to) + 1).map(id), true);
+  };
   const onKeyDown = (event: KeyboardEvent) => {
     const page = Math.max(1, Math.floor(view.height / ROW) - 1);
     const steps: Record<string, number> = { j: at + 1, ArrowDown: at + 1, k: at - 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1, PageDown: at + page, PageUp: at - page };
@@ -61,7 +70,7 @@ export function Grid<T>(props: GridProps<T>) {
     if (event.target !== box.current || event.metaKey || event.ctrlKey || event.altKey) return;
     if (to !== undefined) move(to);
     else if (event.key === "Enter" && row) props.onOpen?.(row);
-    else if (event.key === "x" && row) props.onSelect?.(id(row));
+    else if (event.key.toLowerCase() === "x" && row && props.onSelect) pick(row, event.shiftKey);
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -78,7 +87,7 @@ export function Grid<T>(props: GridProps<T>) {
         {rows.slice(first, last).map((row, i) => (
           <div key={id(row)} id={rowId(props.label, id(row))} role="row" aria-rowindex={first + i + 2} aria-selected={props.selected?.has(id(row))}
             class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}`} style={{ ...tracks, transform: `translateY(${(first + i) * ROW}px)` }}
-            onClick={(event) => clicked(event, row, props, setActive)}>
+            onClick={(event) => clicked(event, row, props, setActive, pick)}>
             {shown.map((column) => (
               <div key={column.key} role="gridcell" class={column.right ? "right" : ""}>{column.cell(row)}</div>
             ))}
@@ -106,11 +115,11 @@ function Head<T>({ column, sort, onSort }: { column: Column<T>; sort: string; on
   );
 }
 
-function clicked<T>(event: MouseEvent, row: T, props: GridProps<T>, setActive: (id: string) => void): void {
+function clicked<T>(event: MouseEvent, row: T, props: GridProps<T>, setActive: (id: string) => void, pick: (row: T, range: boolean) => void): void {
   const target = event.target as Element;
   if (target.closest("a, button, input, select")) return;
   setActive(props.id(row));
-  if (event.shiftKey && props.onSelect) props.onSelect(props.id(row));
+  if (event.shiftKey && props.onSelect) pick(row, true);
   else props.onOpen?.(row);
 }
 

@@ -41,7 +41,7 @@ export function Palette() {
   const wanted = words.toLowerCase().split(/\s+/).filter(Boolean);
   const shown = entries().filter((e) => wanted.every((w) => `${e.text} ${e.hint}`.toLowerCase().includes(w))).slice(0, 12);
   const pick = (entry: Entry | undefined) => {
-    overlay.value = "";
+    document.querySelector<HTMLDialogElement>("dialog[open]")?.close(); // which gives the focus back
     entry?.run();
   };
   const onKeyDown = (event: KeyboardEvent) => {
@@ -69,7 +69,7 @@ export function KeySheet() {
       <h2>Keys</h2>
       <dl class="keys">{KEYS.map(([keys, does]) => <div key={keys}><dt><kbd>{keys}</kbd></dt><dd>{does}</dd></div>)}</dl>
       <label class="check"><input type="checkbox" checked={singleKeys.value} onChange={(event) => setSingleKeys((event.currentTarget as HTMLInputElement).checked)} /> single-letter keys are on</label>
-      <div class="buttons"><button type="button" onClick={() => (overlay.value = "")}>Close</button></div>
+      <div class="buttons"><button type="button" onClick={(event) => event.currentTarget.closest("dialog")?.close()}>Close</button></div>
     </Modal>
   );
 }

@@ -13,8 +13,8 @@ const TONES: [RegExp, string, string][] = [
 ];
 
 export function look(event: Happening): [string, string] {
-  // A one-shot that ends with 0 did what it should.
-  if (event.kind === "process.exited" && event.data?.["code"] === 0) return ["·", "muted"];
+  // A one-shot that ends with 0 did what it should, and so did what ended when it was asked to.
+  if (event.kind === "process.exited" && (event.data?.["code"] === 0 || event.data?.["asked"])) return ["·", "muted"];
   const found = TONES.find(([pattern]) => pattern.test(event.kind));
   return found ? [found[1], found[2]] : ["·", "muted"];
 }

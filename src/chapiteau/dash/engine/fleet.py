@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from chapiteau.dash.engine.bus import Bus, Viewer, encode
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.watch import NodeWatch
 from chapiteau.dash.errors import UnknownNodeError
-from chapiteau.dash.logic.attention import troubles
+from chapiteau.dash.logic.attention import dated, troubles
 from chapiteau.dash.logic.facts import LOOP_WINDOW, Facts, loops
 from chapiteau.dash.logic.trouble import Trouble
 
@@ -93,9 +93,19 @@ class Fleet:
             nodes = [_columns(w) for w in self.watches() if w.stats]
             viewer.latest("stats", "", encode({"time": self._clock.wall(), "nodes": nodes}))
         elif topic == "events":
-            past = [_named(w, event) for w in self.watches() for event in w.events]
-            past.sort(key=lambda event: event["time"])
-            viewer.every("events", encode({"events": past[-_FIRST_EVENTS:], "first": True}))
+            past = self.past(_FIRST_EVENTS, {})
+            viewer.every("events", encode({"events": past, "first": True}))
+
+    def past(self, last: int, wanted: Mapping[str, str]) -> list[dict[str, Any]]:
+        """The newest events with these values, oldest first."""
+        found = [
+            named
+            for watch in self.watches()
+            for named in (_named(watch, event) for event in watch.events)
+            if all(named.get(key) == value for key, value in wanted.items())
+        ]
+        found.sort(key=lambda event: event["time"])
+        return found[-last:]
 
     def troubles(self, watch: NodeWatch) -> list[Trouble]:
         """What is wrong on one node, worst first."""
@@ -108,7 +118,8 @@ class Fleet:
             looping=loops(watch.recent(LOOP_WINDOW), watch.status),
             overruled=watch.overruled,
         )
-        return troubles(watch.node.name, watch.status, away_since=watch.away_since, facts=facts)
+        found = troubles(watch.node.name, watch.status, away_since=watch.away_since, facts=facts)
+        return dated(found, watch.troubled_since, facts.now)
 
     def view(self, watch: NodeWatch) -> dict[str, Any]:
         """One node as the page sees it."""

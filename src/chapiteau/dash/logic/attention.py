@@ -1,19 +1,21 @@
 """What needs attention: each problem with its place, its cause, and the buttons that cure it."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.dash.logic.facts import Facts, fact_troubles
 from chapiteau.dash.logic.lines import cure
 from chapiteau.dash.logic.trouble import Trouble
 
-__all__ = ["Trouble", "troubles"]
+__all__ = ["Trouble", "dated", "troubles"]
 
 Status = Mapping[str, Any]
 
 _QUEUE_FULL: Final = 0.8  # of the backlog
 _LOOPING: Final = 3  # restarts in a row that make a loop
 _KEPT_LINES: Final = 20
+_SLOW_START: Final = 15.0  # seconds in which nobody worries that a process is not ready yet
 _SIGNALS: Final = {
     1: "SIGHUP",
     2: "SIGINT",
@@ -55,11 +57,12 @@ def troubles(
                 ),
             )
         ]
-    found = [t for service in status.get("services", ()) for t in _of_service(node, service)]
+    now = facts.now if facts is not None else 0.0
+    found = [t for service in status.get("services", ()) for t in _of_service(node, service, now)]
     found += [t for socket in status.get("sockets", ()) for t in _of_socket(node, socket)]
     named = {t.service for t in found}
     if facts is not None:
-        found += fact_troubles(node, facts, named)
+        found += [_with_output(t, status) for t in fact_troubles(node, facts, named)]
     found += [
         _of_problem(node, problem)
         for problem in status.get("problems", ())
@@ -68,7 +71,34 @@ def troubles(
     return sorted(found, key=lambda t: (-t.severity, t.service, t.process))
 
 
-def _of_service(node: str, service: Status) -> Iterable[Trouble]:
+def dated(found: Iterable[Trouble], known: dict[str, float], now: float) -> list[Trouble]:
+    """Each with the time since when it is so: its own, or when it was first seen.
+
+    `known`: that time by key, kept from call to call; what is over is forgotten.
+    """
+    told = [t if t.since else replace(t, since=known.get(t.key, now)) for t in found]
+    known.clear()
+    known.update((t.key, t.since) for t in told)
+    return told
+
+
+def _with_output(trouble: Trouble, status: Status) -> Trouble:
+    """A loop with how it ended last, and what it said then."""
+    if trouble.kind != "loop":
+        return trouble
+    last = next(
+        (_last_exit(s) for s in status.get("services", ()) if s["name"] == trouble.service), {}
+    )
+    words = _exit_words(last)
+    return replace(
+        trouble,
+        what=f"{trouble.what}{': ' + words if words else ''}",
+        cause=_cause(last) or trouble.cause,
+        lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
+    )
+
+
+def _of_service(node: str, service: Status, now: float) -> Iterable[Trouble]:
     name, state = service["name"], service["state"]
     sick = [p for p in service.get("processes", ()) if _is_sick(p)]
     if state in ("failed", "backoff") or (state == "stopped" and _crashed(service)):
@@ -76,6 +106,10 @@ def _of_service(node: str, service: Status) -> Iterable[Trouble]:
         return
     for process in sick:
         yield _sick_process(node, name, process)
+    late = [p for p in service.get("processes", ()) if _is_late(p, now)]
+    if late and not sick:
+        yield _unready(node, service, late)
+        return
     if not sick and state == "running" and service["ready"] < service["wanted"]:
         yield Trouble(
             key=f"{node}/{name}/unready",
@@ -116,6 +150,35 @@ def _down(node: str, service: Status) -> Trouble:
         lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
         cures=(cure("start", name) if gave_up else cure("restart", name), cure("stop", name)),
     )
+
+
+def _unready(node: str, service: Status, late: list[Status]) -> Trouble:
+    """Alive, but its ready check is never passed: told before, and while, it is tried anew."""
+    name, process = service["name"], late[0]
+    last = process.get("last_exit") or {}
+    ends = sum(p.get("restarts", 0) for p in late)
+    again = f", replaced {ends} times for it" if ends else ""
+    why = str(process.get("status_text", "")).removeprefix("not ready: ")
+    return Trouble(
+        key=f"{node}/{name}/unready",
+        kind="unready",
+        severity=1 if service["ready"] else 2,
+        node=node,
+        service=name,
+        what=f"{service['ready']} of {service['wanted']} processes ready{again}",
+        cause=f"The ready check fails: {why}" if why else "The ready check has not been passed.",
+        lines=tuple(last.get("lines", ()))[-_KEPT_LINES:],
+        cures=(cure("restart", name), cure("stop", name)),
+    )
+
+
+def _is_late(process: Status, now: float) -> bool:
+    """Whether it should be ready by now. A second try is late from its beginning."""
+    if process["state"] != "starting" or not process.get("pid"):
+        return False
+    failed = process.get("restarts", 0) and "not ready" in process.get("status_text", "")
+    began = process.get("started_at", 0.0)
+    return bool(failed) or 0 < began < now - _SLOW_START
 
 
 def _sick_process(node: str, name: str, process: Status) -> Trouble:

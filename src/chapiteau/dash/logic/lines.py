@@ -19,23 +19,20 @@ class Cure:
 
 
 def command_line(verb: str, service: str, options: Mapping[str, Any]) -> str:
-    """`chapiteau scale web +1` and its like."""
-    words = ["chapiteau", verb, service]
-    if verb == "scale":
-        words += _scale_words(options)
-    if verb == "signal":
+    """`chapiteau scale web=+1` and its like: to be pasted where the service runs."""
+    words = ["chapiteau", verb]
+    if verb == "signal":  # the signal first: many services may follow it
         words.append(str(options.get("signal", "")))
-        if process := options.get("process"):
-            words += ["--process", str(process)]
-    if options.get("force"):
-        words.append("--force")
+    words.append(f"{service}={_amount(options)}" if verb == "scale" else service)
+    if verb == "signal" and (process := options.get("process")):
+        words += ["--process", str(process)]
     return shlex.join(words)
 
 
-def _scale_words(options: Mapping[str, Any]) -> list[str]:
+def _amount(options: Mapping[str, Any]) -> str:
     if "processes" in options:
-        return [str(options["processes"])]
-    return [f"{int(options.get('by', 0)):+d}"]
+        return str(options["processes"])
+    return f"{int(options.get('by', 0)):+d}"
 
 
 def cure(verb: str, service: str, **options: Any) -> Cure:

@@ -1,7 +1,6 @@
 """The JSON API: who am I, how is the fleet, do this. docs/reference/dash-api.md."""
 
 import asyncio
-import json
 from typing import Any, Final
 
 from aiohttp import web
@@ -16,11 +15,11 @@ __all__ = [
     "act",
     "audit",
     "config",
+    "events",
     "fleet",
     "history",
     "login",
     "logout",
-    "logs",
     "preview",
     "session",
     "sparks",
@@ -29,7 +28,7 @@ __all__ = [
 _ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal")
 # Sums over a hundred nodes would stop the loop for a moment; there the lines fill as they go.
 _SPARK_NODES: Final = 10
-_LOG_KEYS: Final = ("service", "process", "stream", "last", "grep", "level", "since")
+_MOST_EVENTS: Final = 2_000
 
 
 async def login(request: web.Request) -> web.Response:
@@ -79,6 +78,15 @@ async def fleet(request: web.Request) -> web.Response:
 
 
 @need("see")
+async def events(request: web.Request) -> web.Response:
+    """GET /api/events?service=S&node=N&last=300: what the hub still knows, oldest first."""
+    query = request.query
+    wanted = {key: query[key] for key in ("service", "node") if query.get(key)}
+    last = _number(query.get("last", "300"), 1, _MOST_EVENTS)
+    return web.json_response({"events": request.app[HUB].fleet.past(last, wanted)})
+
+
+@need("see")
 async def history(request: web.Request) -> web.Response:
     """GET /api/history?node=N&service=S&seconds=300: CPU and memory per process, columnar."""
     query = request.query
@@ -92,24 +100,6 @@ async def sparks(request: web.Request) -> web.Response:
     """GET /api/sparks: CPU of each service over the last minute, on at most a few nodes."""
     watches = list(request.app[HUB].fleet.watches())[:_SPARK_NODES]
     return web.json_response({w.node.name: w.history.sparks(60) for w in watches})
-
-
-@need("see")
-async def logs(request: web.Request) -> web.StreamResponse:
-    """GET /api/logs?node=N&service=S…: kept lines as NDJSON, for download."""
-    node = request.app[HUB].fleet.watch(request.query.get("node", "")).node
-    query = {key: request.query[key] for key in _LOG_KEYS if request.query.get(key)}
-    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-    response.headers["Content-Disposition"] = 'attachment; filename="log.ndjson"'
-    lines = node.logs(query)
-    first = await anext(lines, None)  # an error comes before the answer has begun
-    await response.prepare(request)
-    if first is not None:
-        await response.write(_ndjson(first))
-        async for line in lines:
-            await response.write(_ndjson(line))
-    await response.write_eof()
-    return response
 
 
 @need("see")
@@ -182,7 +172,3 @@ def _number(text: str, low: int, high: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise BadRequestError(f"not a number: {text!r}")
     return max(low, min(high, int(text)))
-
-
-def _ndjson(line: Any) -> bytes:
-    return json.dumps(line, ensure_ascii=False).encode() + b"\n"

@@ -7,6 +7,7 @@ from chapiteau.dash.web import api, apis, entry, load, metrics, relays, wanted
 from chapiteau.dash.web.files import Files
 from chapiteau.dash.web.guard import DOOR, HUB, Door, guard
 from chapiteau.dash.web.live import live
+from chapiteau.dash.web.logs import logs
 
 __all__ = ["make_app"]
 
@@ -29,9 +30,10 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.get("/api/session", api.session),
             web.get("/api/live", live),
             web.get("/api/fleet", api.fleet),
+            web.get("/api/events", api.events),
             web.get("/api/history", api.history),
             web.get("/api/sparks", api.sparks),
-            web.get("/api/logs", api.logs),
+            web.get("/api/logs", logs),
             web.post("/api/preview", api.preview),
             web.post("/api/act", api.act),
             web.post("/api/config", api.config),

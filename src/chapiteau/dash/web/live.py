@@ -19,6 +19,7 @@ from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.results import LiveLoad
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.guard import CALLER, HUB, need
+from chapiteau.dash.web.logs import LOG_KEYS
 
 __all__ = ["live"]
 
@@ -26,7 +27,6 @@ _TOPICS: Final = frozenset(("fleet", "stats", "events", "actions", "load"))
 _MOST_LOGS: Final = 8  # log streams of one page
 _LARGEST: Final = 64 << 10  # bytes of one message from a page
 _GATHER: Final = 0.08  # seconds in which messages collect into one frame
-_LOG_KEYS: Final = frozenset(("service", "process", "stream", "last", "grep", "level", "since"))
 
 
 @need("see")
@@ -129,7 +129,7 @@ class _Page:
         if len(self._streams) >= _MOST_LOGS:
             raise BadRequestError(f"more than {_MOST_LOGS} streams")
         query = {
-            k: str(v) for k, v in dict(order.get("query") or {}).items() if k in _LOG_KEYS and v
+            k: str(v) for k, v in dict(order.get("query") or {}).items() if k in LOG_KEYS and v
         }
         names = [str(name) for name in order.get("nodes") or ()]
         watches = [w for w in self._hub.fleet.watches() if not names or w.node.name in names]

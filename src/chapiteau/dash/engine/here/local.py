@@ -119,6 +119,7 @@ def _log_query(query: Mapping[str, str]) -> LogQuery:
             grep=query.get("grep", ""),
             level=query.get("level", ""),
             since=float(query.get("since") or 0),
+            until=float(query.get("until") or 0),
         )
     except ValueError as exc:
         raise ChapiteauError(f"not a log query: {exc}") from exc

@@ -1,0 +1,91 @@
+/** Output of one or many processes on one or many servers: followed, searched there, read around a moment. */
+
+import { useSignal } from "@preact/signals";
+import { useEffect, useState } from "preact/hooks";
+import { followLog } from "../live/store";
+import { clockFine, plural } from "../model/format";
+import { narrow, param } from "../model/route";
+import { EMPTY, withRows, type Line } from "../model/ring";
+import { Choice, Pick, useToggle } from "../parts/Choice";
+import { LogLines } from "./LogLines";
+
+const KEPT = 5000;
+const AROUND = 30; // seconds before and after a moment
+
+export interface LogProps {
+  nodes: string[];
+  service: string;
+  showNode: boolean;
+}
+
+export function Log({ nodes, service, showNode }: LogProps) {
+  const grep = param("grep");
+  const level = param("level");
+  const around = Number(param("around")) || 0;
+  const narrowed = { service, stream: param("stream"), process: param("process") };
+  const [draft, setDraft] = useState(grep);
+  const { lines, count } = useRing(nodes, around ? { service } : { ...narrowed, grep, level, since: param("since") }, around);
+  const [wrap, wrapButton] = useToggle("log.wrap", "wrap");
+  const [times, timesButton] = useToggle("log.times", "times", true);
+  const [fold, foldButton] = useToggle("log.fold", "fold JSON", true);
+  const regex = draft ? compiled(draft) : undefined;
+  const shown = regex && !around ? lines.filter((line) => regex.test(line.plain)) : lines;
+
+  return (
+    <section class="panel log-panel" id="log" tabIndex={-1} aria-label="Log">
+      <header class="bar">
+        <h2>Log</h2>
+        <Choice label="Stream" value={narrowed.stream} onPick={(v) => narrow({ stream: v })} options={[["", "out + err"], ["stdout", "out"], ["stderr", "err"]]} />
+        <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and worse"], ["warning", "warnings and worse"], ["error", "errors"]]} />
+        <Pick label="Since" value={param("since")} onPick={(v) => narrow({ since: v })} options={[["", "newest 500"], ["300", "last 5 minutes"], ["3600", "last hour"], ["86400", "last day"]]} />
+        <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft, around: "" }); }}>
+          <input type="search" id="log-filter" value={draft} placeholder="regular expression; Enter searches on the servers" aria-label="Filter lines" aria-keyshortcuts="l"
+            aria-invalid={regex === null} onInput={(event) => setDraft((event.currentTarget as HTMLInputElement).value)} />
+        </form>
+        {narrowed.process && <button type="button" class="chip" onClick={() => narrow({ process: "" })} aria-label={`Show all processes, not only ${narrowed.process}`}>#{narrowed.process} ✕</button>}
+        {wrapButton}{timesButton}{foldButton}
+        <button type="button" class="quiet small" title="What is shown, as a file" onClick={() => save(shown, service)}>save</button>
+        <a class="button quiet small" href={download(nodes, { ...narrowed, grep, level })} download={`${service}.log`} data-key="o" aria-keyshortcuts="o" title="All that is kept on the servers, as a file (o)">download</a>
+      </header>
+      {around > 0 && <div class="bar hits" role="status"><span>All of {service} within {AROUND} s of {clockFine(around)}</span><button type="button" class="small" onClick={() => narrow({ around: "" })}>{grep ? "back to the search" : "back to the newest"}</button></div>}
+      {grep && !around && <div class="bar hits" role="status"><span>{plural(lines.length, "line")} with <code>{grep}</code>; a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></div>}
+      <LogLines key={around} lines={shown} count={count} goal={around} hit={around ? (regex ?? null) : null} look={{ wrap, times, fold, showNode, links: !around && Boolean(grep || draft || level) }} />
+    </section>
+  );
+}
+
+function useRing(nodes: string[], narrowed: Record<string, string>, around: number) {
+  const ring = useSignal(EMPTY);
+  const wanted = JSON.stringify([nodes, narrowed, around]);
+  useEffect(() => {
+    ring.value = EMPTY;
+    const { since = "", ...query } = narrowed;
+    let window: Record<string, string> = { last: "500" };
+    if (around) window = { since: String(around - AROUND), until: String(around + AROUND), last: String(KEPT) };
+    else if (since) window = { since: String(Date.now() / 1000 - Number(since)), last: String(KEPT) };
+    return followLog({ nodes, query: { ...query, ...window } }, (rows, gap) => (ring.value = withRows(ring.value, rows, gap, KEPT)));
+  }, [wanted]);
+  return ring.value;
+}
+
+function compiled(source: string): RegExp | null {
+  try {
+    return new RegExp(source, "i");
+  } catch {
+    return null;
+  }
+}
+
+function download(nodes: string[], query: Record<string, string>): string {
+  const all = new URLSearchParams([...nodes.map((node) => ["node", node]), ...Object.entries(query).filter(([, value]) => value), ["last", "1000000"], ["form", "text"]]);
+  return `/api/logs?${all.toString()}`;
+}
+
+function save(lines: readonly Line[], service: string): void {
+  const text = lines.map(({ time, row, plain: body }) => `${new Date(time * 1000).toISOString()} ${row[1]} ${row[2]}/${row[3]} ${row[4]} ${body || row[5]}`).join("\n");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([`${text}\n`], { type: "text/plain" }));
+  link.download = `${service}.log`;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}

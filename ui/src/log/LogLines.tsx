@@ -1,0 +1,98 @@
+/** The lines of a log: only those in sight are in the page. It follows while you are at the bottom. */
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { pieces } from "../model/ansi";
+import { clockFine } from "../model/format";
+import { folded } from "../model/jsonline";
+import type { Line } from "../model/ring";
+import { href, route } from "../model/route";
+import type { LogRow } from "../model/types";
+
+const LINE = 18;
+const SPARE = 20;
+
+export interface Look {
+  wrap: boolean;
+  times: boolean;
+  fold: boolean; // lines of JSON to their message
+  showNode: boolean;
+  links: boolean; // times lead to what was said around them
+}
+
+export function LogLines({ lines, count, look, goal, hit }: { lines: readonly Line[]; count: number; look: Look; goal: number; hit: RegExp | null }) {
+  const { wrap } = look;
+  const box = useRef<HTMLDivElement>(null);
+  const [follow, setFollow] = useState(!goal);
+  const [seen, setSeen] = useState(0);
+  const [view, setView] = useState({ top: 0, height: 400 });
+  const target = goal ? lines.findIndex((line) => line.time >= goal) : -1;
+
+  useEffect(() => {
+    if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
+    if (follow) setSeen(count);
+  }, [count, follow, wrap]);
+  useEffect(() => {
+    const el = box.current;
+    if (!el || target < 0) return;
+    el.scrollTop = target * LINE - el.clientHeight / 2;
+    el.querySelector(".goal")?.scrollIntoView({ block: "nearest" });
+  }, [goal, target]);
+
+  const onScroll = () => {
+    const el = box.current;
+    if (!el) return;
+    setView({ top: el.scrollTop, height: el.clientHeight });
+    setFollow(!goal && el.scrollHeight - el.scrollTop - el.clientHeight < 2 * LINE);
+  };
+  // Wrapped lines have no known height: the last thousand are laid out, the browser skips those out of sight.
+  const first = wrap ? Math.max(0, lines.length - 1000) : Math.max(0, Math.floor(view.top / LINE) - SPARE);
+  const last = wrap ? lines.length : Math.min(lines.length, Math.ceil((view.top + view.height) / LINE) + SPARE);
+  const fresh = count - seen;
+
+  return (
+    <div class="log-box">
+      <div class={`log${wrap ? " wrap" : ""}`} ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-label="Output lines" aria-live="off">
+        <div class="log-inner" style={wrap ? {} : { height: `${lines.length * LINE}px` }}>
+          <div style={wrap ? {} : { transform: `translateY(${first * LINE}px)` }}>
+            {lines.slice(first, last).map((line, i) => <One key={line.id} row={line.row} look={look} mark={`${first + i === target ? " goal" : ""}${hit?.test(line.plain) ? " hit" : ""}`} />)}
+          </div>
+        </div>
+        {lines.length === 0 && <p class="empty">{goal ? "Nothing was said around then." : "No output yet."}</p>}
+      </div>
+      {!follow && !goal && fresh > 0 && (
+        <button type="button" class="pill" onClick={() => setFollow(true)} aria-keyshortcuts="f">▼ {fresh} new</button>
+      )}
+    </div>
+  );
+}
+
+function One({ row, look, mark }: { row: LogRow; look: Look; mark: string }) {
+  const [time, node, , number, stream, text] = row;
+  return (
+    <div class={`line ${stream}${mark}`}>
+      {look.times && time > 0 && <><When time={time} link={look.links} /> </>}
+      {number > 0 && <span class={`who p${number % 8}`}>{look.showNode ? `${node} ` : ""}#{number} </span>}
+      {stream === "stderr" && <span class="err-mark" title="stderr">err </span>}
+      <Text text={text} fold={look.fold} />
+    </div>
+  );
+}
+
+function When({ time, link }: { time: number; link: boolean }) {
+  if (!link) return <span class="when">{clockFine(time)}</span>;
+  const { parts, query } = route.value;
+  return <a class="when" href={href(parts, { ...Object.fromEntries(query), around: String(time) })} title="What was said around then">{clockFine(time)}</a>;
+}
+
+function Text({ text, fold }: { text: string; fold: boolean }) {
+  const json = fold ? folded(text) : null;
+  if (!json) return <Pieces text={text} />;
+  return (
+    <span title={text.slice(0, 4000)}>
+      {json.level && <span class={`level ${json.level}`}>{json.level} </span>}<Pieces text={json.message} />
+      {json.fields.map(([key, value]) => <span key={key} class="field"> {key}=<Pieces text={value} /></span>)}
+    </span>
+  );
+}
+
+const Pieces = ({ text }: { text: string }) => <>{pieces(text).map((piece, i) => (piece.style ? <span key={i} class={piece.style}>{piece.text}</span> : piece.text))}</>;

@@ -1,0 +1,48 @@
+/** Actions as the command lines that people would type, and on which servers they would type them. */
+
+import type { Target, Verb } from "./types";
+
+export interface Line {
+  nodes: string[];
+  line: string;
+}
+
+/** One line per set of servers: what runs on the same ones shares it. */
+export function commandLines(verb: Verb, targets: readonly Target[], options: Record<string, unknown>): Line[] {
+  const places = new Map<string, Set<string>>();
+  for (const { node, service } of targets) places.set(service, (places.get(service) ?? new Set()).add(node));
+  const groups = new Map<string, { nodes: string[]; services: string[] }>();
+  for (const [service, found] of places) {
+    const nodes = [...found].sort();
+    const key = nodes.join("\n");
+    const group = groups.get(key) ?? { nodes, services: [] };
+    group.services.push(service);
+    groups.set(key, group);
+  }
+  return [...groups.values()].map(({ nodes, services }) => ({ nodes, line: written(verb, services, options) }));
+}
+
+function written(verb: Verb, services: string[], options: Record<string, unknown>): string {
+  const words = ["chapiteau", verb as string];
+  if (verb === "signal") words.push(String(options["signal"]));
+  words.push(...services.map((service) => (verb === "scale" ? `${service}=${amount(options)}` : service)));
+  if (verb === "signal" && options["process"]) words.push("--process", String(options["process"]));
+  return words.map(quoted).join(" ");
+}
+
+function amount(options: Record<string, unknown>): string {
+  if ("processes" in options) return String(options["processes"]);
+  const by = Number(options["by"] ?? 0);
+  return by < 0 ? String(by) : `+${by}`;
+}
+
+/** A word as a shell takes it. */
+export function quoted(word: string): string {
+  return /^[\w./:@%+=-]+$/.test(word) ? word : `'${word.replace(/'/g, "'\\''")}'`;
+}
+
+/** ["a", "b", "c"] → "a, b and c"; many are counted. */
+export function named(names: readonly string[], most = 6): string {
+  if (names.length > most) return `${names.length} servers`;
+  return names.length < 2 ? (names[0] ?? "") : `${names.slice(0, -1).join(", ")} and ${names[names.length - 1]}`;
+}

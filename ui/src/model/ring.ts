@@ -1,0 +1,29 @@
+/** The lines that a log shows: the newest ones of all processes and servers, in the order of time. */
+
+import { plain } from "./ansi";
+import type { LogRow } from "./types";
+
+export interface Line {
+  id: number; // in the order in which they came
+  time: number;
+  row: LogRow;
+  plain: string;
+}
+
+export interface Ring {
+  lines: readonly Line[];
+  count: number; // how many ever came
+}
+
+export const EMPTY: Ring = { lines: [], count: 0 };
+
+/** With these rows too; `gap` lines were skipped before them. Servers send in turns: what is older goes where it belongs. */
+export function withRows({ lines, count }: Ring, rows: readonly LogRow[], gap: number, most: number): Ring {
+  const all = gap ? [[0, "", "", 0, "note", `${gap} lines skipped here: this page was too slow`] as LogRow, ...rows] : rows;
+  let id = count;
+  let time = lines[lines.length - 1]?.time ?? 0; // what has no time of its own stays where it came
+  const fresh = all.map((row): Line => ({ id: ++id, time: (time = row[0] || time), row, plain: row[0] ? plain(row[5]) : "" }));
+  const next = [...lines, ...fresh];
+  if (next.some((line, i) => line.time < (next[i - 1]?.time ?? 0))) next.sort((a, b) => a.time - b.time || a.id - b.id);
+  return { lines: next.slice(-most), count: id };
+}
