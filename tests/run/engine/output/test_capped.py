@@ -26,7 +26,9 @@ class Stream:
     def __init__(self, folder: Path) -> None:
         self.clock = ManualClock()
         self.reader, self.writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self.capture = CappedCapture(folder / "1.log", Rotation(Logs(max_size=1 << 20)), self.clock, 1000)
+        self.capture = CappedCapture(
+            folder / "1.log", Rotation(Logs(max_size=1 << 20)), self.clock, 1000
+        )
         self.told: list[tuple[int, str]] = []
         self.capture.on_drop = lambda count, why: self.told.append((count, why))
         self.followed = b""

@@ -72,8 +72,6 @@ class Output:
         path = self._folder / f"{stream.service}/{stream.process}.{stream.name}.log"
         if rule.mode == "line":  # the raw file is then only what the lines are made from
             rule = replace(rule, max_size=_SPOOL, max_age=0.0, keep=1, compress="none")
-        elif rule.file == "none":  # and never rotate the null device away
-            path, rule = Path(os.devnull), replace(rule, max_size=1 << 62, max_age=0.0)
         made = self._capture(path, rule)
         made.on_drop = lambda count, why: self.on_drop(stream, count, why)
         if given.mode == "line":
@@ -85,6 +83,10 @@ class Output:
         return made
 
     def _capture(self, path: Path, rule: Logs) -> Capture:
+        if rule.file == "none" and rule.mode != "line":
+            from chapiteau.run.engine.output.unkept import UnkeptCapture
+
+            return UnkeptCapture(self._clock)
         if not rule.rate:
             return Capture(path, Rotation(rule), self._clock)
         from chapiteau.run.engine.output.capped import CappedCapture
