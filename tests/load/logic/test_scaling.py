@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.load.logic.capacity.finding import with_scaling
-from chapiteau.load.logic.capacity.saturation import what_saturates
+from chapiteau.load.logic.capacity.saturation import Place, what_saturates
 from chapiteau.load.logic.capacity.scaling import Law, Size, fit_law, scaling_part
 
 if TYPE_CHECKING:
@@ -121,6 +121,17 @@ def test_the_interval_of_a_peak_holds_the_truth() -> None:
         ([97.0, 12.0], {}, "one process: web/1"),
         ([40.0, 41.0], {"host": {"cpu": 98.0}}, "CPU of the machine"),
         ([40.0, 41.0], {"sockets": {"web": {"queued": 30}}}, "wait to be accepted"),
+        (
+            [2.0, 3.0],
+            {"fds": [20, 63], "fd_limits": [64, 64]},
+            "descriptors: web/2 has 63 of 64 open",
+        ),
+        ([10.0, 11.0], {"memory_limits": [None, 1]}, "memory: web/2 uses 100% of its limit"),
+        (
+            [10.0, 11.0],
+            {"host": {"cpu": 9.0, "mem_used": 95, "mem_total": 100}},
+            "memory of the machine: 95% in use",
+        ),
         ([10.0, 11.0], {}, "look at what the service waits for"),
     ],
 )
@@ -140,4 +151,20 @@ def test_growing_memory_is_named() -> None:
 
 def test_without_a_supervisor_nothing_is_named() -> None:
     assert what_saturates([]) == ""
-    assert what_saturates([{"ids": ["web/1"], "cpu": [99.0]}], "other") == ""
+    assert what_saturates([{"ids": ["web/1"], "cpu": [99.0]}], (), Place("other")) == ""
+
+
+def test_only_the_service_under_load_counts() -> None:
+    """A worker that digs its way through a backlog has nothing to do with it."""
+    sockets = {"web": {"queued": 0}, "mail": {"queued": 99}}
+    samples = [{"ids": ["web/1", "dig/1"], "cpu": [12.0, 100.0], "sockets": sockets}] * 12
+
+    assert "none of CPU (busiest 12%)" in what_saturates(samples, (), Place("web", ("web",)))
+    assert "dig/1 is at 100%" in what_saturates(samples)
+
+
+def test_what_is_short_only_at_the_rate_that_was_missed_is_told_from_there() -> None:
+    kept = [{"ids": ["web/1"], "cpu": [80.0]}] * 12
+    missed = [{"ids": ["web/1"], "cpu": [99.0]}] * 6
+
+    assert what_saturates(kept, missed).startswith("nothing yet; just above, CPU: every process")

@@ -20,6 +20,7 @@ from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
+from chapiteau.load.engine.telling.asking import ask_prometheus
 from chapiteau.load.engine.telling.exporting import Exports
 from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.errors import ScenarioError
@@ -51,6 +52,7 @@ __all__ = [
     "machine",
     "processes_for",
     "team_of",
+    "with_asked",
 ]
 
 # Settings that may hold secrets: a report goes from hand to hand.
@@ -66,6 +68,7 @@ _UNSHOWN: Final = frozenset(
         "export",
         "export_headers",
         "notify",
+        "prometheus",
     }
 )
 _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
@@ -188,9 +191,20 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
     return made
+    await with_asked(made, job, started, clock.wall())
 
 
 def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
+async def with_asked(made: dict[str, Any], job: Job, started: float, ended: float) -> None:
+    """Put what Prometheus says of the time of the test into the document."""
+    if job.test.prometheus:
+        asked, problems = await asyncio.to_thread(
+            ask_prometheus, job.test.prometheus, job.test.queries, started, ended
+        )
+        made["asked"] = asked
+        made["soundness"]["notes"] += problems
+
+
     """A note on failures that no objective is about, though the verdict is "met"."""
     failed = totals.bad / totals.requests if totals.requests else 0.0
     if word != "met" or failed <= 0.01 or len(with_errors(objectives)) == len(objectives):

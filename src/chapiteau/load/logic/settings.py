@@ -14,6 +14,7 @@ from chapiteau.core.problems import Problem
 from chapiteau.core.units import format_duration
 from chapiteau.load.logic.arrivals import Arrivals
 from chapiteau.load.logic.cluster.places import parse_place
+from chapiteau.load.logic.export.asked import asked_address
 from chapiteau.load.logic.export.observer import parse_observer
 from chapiteau.load.logic.export.target import parse_target
 from chapiteau.load.logic.objective import parse_objectives
@@ -81,6 +82,14 @@ class LoadTest:
     processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
     on: str = setting(
         "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
+    prometheus: str = setting(
+        "", help="Prometheus that knows the service's resources: http://host:9090 (see queries)."
+    )
+    queries: dict[str, str] = setting(
+        factory=dict,
+        help="PromQL by resource: how much of it is in use, as a share between 0 and 1.",
+    )
+
     )
     on_loss: Literal["stop", "continue"] = setting(
         "stop", help="What a lost machine means: the end, or going on with the others."
@@ -144,6 +153,10 @@ class LoadTest:
 
 def _too_much(test: LoadTest) -> Iterator[Problem]:
     """What goes beyond the ceilings; nothing when the shape itself is no shape."""
+        yield from _refused("prometheus", asked_address, (self.prometheus,) * bool(self.prometheus))
+        if bool(self.prometheus) != bool(self.queries):
+            missing = "queries" if self.prometheus else "prometheus"
+            yield Problem(missing, "must be given, too", "a server, and PromQL for each resource")
     try:
         shape, is_open = shape_of(test)
     except UsageError:

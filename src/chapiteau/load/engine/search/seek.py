@@ -18,6 +18,7 @@ from chapiteau.load.engine.conduct import (
     interruptible,
     live_state,
     team_of,
+    with_asked,
 )
 from chapiteau.load.engine.search.calibrate import Calibration, calibrate
 from chapiteau.load.engine.team import Order, Team
@@ -32,9 +33,10 @@ from chapiteau.load.logic.capacity.guard import (
     recovered_after,
     what_rises,
 )
-from chapiteau.load.logic.capacity.saturation import what_saturates
+from chapiteau.load.logic.capacity.saturation import Place, what_saturates
 from chapiteau.load.logic.capacity.search import search
 from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchEnded, SearchPlan, Step
+from chapiteau.load.logic.export.asked import scarce
 from chapiteau.load.logic.objective import (
     Finding,
     Objective,
@@ -92,6 +94,10 @@ async def seek(
             answer = await seeker.run(interrupted)
     seconds = clock.now() - zero
     made = _document(job, answer, seeker, calibration, started, seconds)
+    hold = seeker.shown(answer)
+    await with_asked(made, job, hold.started, hold.started + hold.seconds)
+    place = await asyncio.to_thread(supervised.place, job.target) if supervised else None
+    _name_what_gave_out(made, hold, seeker.missed_samples(answer), place)
     made["soundness"]["notes"] += exports.problems
     if interrupted:
         made["verdict"]["exit_code"] = 128 + interrupted[0]
@@ -132,6 +138,18 @@ class _Seeker:
         self.tell: Callable[[int, Totals], None] = lambda _second, _totals: None
         self.number = 0
         self.holds: dict[float, _Hold] = {}  # by rate, and the first step
+        self.samples: dict[float, list[dict[str, Any]]] = {}  # the supervisor's, by rate
+
+    def shown(self, answer: Answer) -> _Hold:
+        """The hold that the report is about: the one of the rate that was kept, or the latest."""
+        nothing = _Hold(Totals(watched(self.objectives)), 0.0, [])
+        # The probe has the rate 0, and an answer without a rate that was kept, too.
+        kept = self.holds.get(answer.held) if answer.held else None
+        return kept or [nothing, *self.holds.values()][-1]
+
+    def missed_samples(self, answer: Answer) -> list[dict[str, Any]]:
+        """The supervisor's messages at the nearest rate above that was missed."""
+        return self.samples.get(answer.failed or 0.0, [])
 
     async def run(self, interrupted: list[int]) -> Answer:
         test = self.job.test
@@ -191,6 +209,8 @@ class _Seeker:
         samples = self.supervised.taken() if self.supervised is not None else []
         if step.phase == "hold" or not self.holds:
             self.holds[step.rate] = _Hold(totals, step.seconds, samples, began)
+        if step.phase in {"climb", "bisect", "hold"}:
+            self.samples[step.rate] = samples
         self.say(_told(step, observed))
         await self.rest(overloaded=bool(observed.overloaded))
         return observed
@@ -282,9 +302,7 @@ def _document(
     seconds: float,
 ) -> dict[str, Any]:
     verdict = capacity_verdict(answer, job.test)
-    nothing = _Hold(Totals(watched(seeker.objectives)), 0.0, [])
-    latest = [nothing, *seeker.holds.values()][-1]
-    hold = seeker.holds.get(answer.held, latest)
+    hold = seeker.shown(answer)
     findings: list[Finding] = judge(seeker.objectives, hold.totals, hold.seconds)
     facts = facts_of(job, "capacity", started, hold.seconds, None, is_open=True)
     made = document(facts, hold.totals, verdict, findings)
@@ -293,7 +311,16 @@ def _document(
     part = capacity_part(answer)
     part["ceiling"] = round(calibration.ceiling)
     part["searched"] = round(seconds, 3)
-    part["saturated"] = what_saturates(hold.samples)
+    return {**made, "capacity": part}
+
+
+def _name_what_gave_out(
+    made: dict[str, Any], hold: _Hold, missed: list[dict[str, Any]], place: Place | None
+) -> None:
+    """Say it in the document's part on the search."""
+    own = what_saturates(hold.samples, missed, place)
+    told = scarce(made.get("asked", []), 0.0, hold.seconds)
+    part = made["capacity"]
+    part["saturated"] = "; Prometheus says: ".join(filter(None, (own, told)))
     if part["saturated"]:
         part["notes"].append(f"at this rate: {part['saturated']}")
-    return {**made, "capacity": part}

@@ -11,9 +11,11 @@ from typing import Any, Self
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 from chapiteau.core.problems import did_you_mean
+from chapiteau.load.logic import urls
+from chapiteau.load.logic.capacity.saturation import Place
 from chapiteau.plumbing.unix import Reply, ask, control_path, format_request, listen_lines
 
-__all__ = ["Supervised"]
+__all__ = ["Supervised", "limits_of"]
 
 _SCALE_TIME = 120.0
 
@@ -26,6 +28,7 @@ class Supervised:
         self._samples: list[dict[str, Any]] = []
         self._lock = threading.Lock()
         self._running = False
+        self._known: dict[int, tuple[int | None, int | None]] = {}  # pid → its limits
 
     @classmethod
     def find(cls, folder: Path) -> "Supervised | None":
@@ -61,9 +64,27 @@ class Supervised:
                         self._keep({**message, "ids": ids})
 
     def _keep(self, sample: dict[str, Any]) -> None:
+        sample |= self._limits(sample.get("pid", []))
         with self._lock:
             self._samples.append(sample)
             del self._samples[:-600]
+
+    def _limits(self, pids: list[int]) -> dict[str, list[int | None]]:
+        """What each process may use at most, looked up once for each: it runs on this machine."""
+        self._known = {pid: self._known.get(pid) or limits_of(pid) for pid in pids}
+        found = [self._known[pid] for pid in pids]
+        return {"fd_limits": [f for f, _ in found], "memory_limits": [m for _, m in found]}
+
+    def place(self, target: str) -> Place:
+        """Which service listens where a test's requests go; Place() when that isn't known."""
+        with contextlib.suppress(OSError, ChapiteauError, ValueError):
+            port = urls.parse(target).port
+            status = json.loads(self._ask("GET", "/v1/status", timeout=10.0).body)
+            mine = [s for s in status["sockets"] if s["address"].endswith(f":{port}")]
+            services = {service for one in mine for service in one["services"]}
+            if len(services) == 1:
+                return Place(services.pop(), tuple(one["name"] for one in mine))
+        return Place()
 
     def taken(self) -> list[dict[str, Any]]:
         """The samples since the last call."""
@@ -94,3 +115,27 @@ class Supervised:
 
     def _ask(self, method: str, target: str, body: bytes | None = None, *, timeout: float) -> Reply:
         return ask(self._socket, format_request(method, target, body), timeout)
+
+
+def limits_of(
+    pid: int, proc: Path = Path("/proc"), cgroups: Path = Path("/sys/fs/cgroup")
+) -> tuple[int | None, int | None]:
+    """How many descriptors a process may open, and how many bytes its cgroup may take; None
+    without a limit, or when it can't be known."""
+    return _open_files(proc / str(pid) / "limits"), _memory(proc / str(pid) / "cgroup", cgroups)
+
+
+def _open_files(limits: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        for line in limits.read_text().splitlines():
+            if line.startswith("Max open files"):
+                return int(line.split()[3])
+    return None
+
+
+def _memory(cgroup: Path, root: Path) -> int | None:
+    with contextlib.suppress(OSError, ValueError):
+        for line in cgroup.read_text().splitlines():
+            if line.startswith("0::/"):
+                return int((root / line[4:] / "memory.max").read_text())
+    return None

@@ -1,27 +1,64 @@
 """What gave out: the supervised service's own numbers, at the rate that it just kept."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["what_saturates"]
+__all__ = ["Place", "what_saturates"]
+
+Sample = dict[str, Any]
 
 _BUSY: Final = 85.0  # percent of a core from which a process counts as busy
 _HOST: Final = 90.0
-_WAITING: Final = 8
+_WAITING: Final = 8  # connections, on average, that wait to be accepted
+_FULL: Final = 0.9  # share of descriptors or memory in use from which it counts as used up
 
 
-def what_saturates(samples: Sequence[dict[str, Any]], service: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which of a supervisor's services is the one under load; "" means all of them."""
+
+    service: str = ""
+    sockets: tuple[str, ...] = ()
+
+
+def what_saturates(
+    kept: Sequence[Sample], missed: Sequence[Sample] = (), place: Place | None = None
+) -> str:
     """One sentence on the stats messages of a hold (docs/reference/control-api.md); "" without.
 
-    `service` narrows it to one service's processes.
+    What is not short yet at the rate that was kept may be so at the next one, which was missed.
     """
-    if not samples:
+    place = place or Place()
+    cpu = _by_process(kept, "cpu", place)
+    if not cpu:
         return ""
-    cpu = _by_process(samples, service)
+    if found := _short(kept, place):
+        return found
+    if found := _short(missed, place):
+        return f"nothing yet; just above, {found}"
+    top = max(cpu, key=lambda name: cpu[name])
+    return (
+        f"none of CPU (busiest {cpu[top]:.0f}%), descriptors, accept queue or memory: look at what "
+        "the service waits for (database, locks, threads)"
+    )
+
+
+def _short(samples: Sequence[Sample], place: Place) -> str:
+    """What is used up; "" when nothing is."""
+    return (
+        _descriptors(samples, place)
+        or _processors(samples, place)
+        or _queue(samples, place)
+        or _memory(samples, place)
+    )
+
+
+def _processors(samples: Sequence[Sample], place: Place) -> str:
+    cpu = _by_process(samples, "cpu", place)
     if not cpu:
         return ""
     host = _mean([s.get("host", {}).get("cpu") for s in samples])
-    queued = _queued(samples)
     busy = {name: value for name, value in cpu.items() if value >= _BUSY}
     top = max(cpu, key=lambda name: cpu[name])
     if len(busy) == len(cpu):
@@ -30,45 +67,76 @@ def what_saturates(samples: Sequence[dict[str, Any]], service: str = "") -> str:
         return f"CPU of one process: {top} is at {cpu[top]:.0f}% of a core, others wait"
     if host >= _HOST:
         return f"CPU of the machine: {host:.0f}% in use (is the load generator on it?)"
-    if queued >= _WAITING:
-        return f"workers: {queued:.0f} connections wait to be accepted while no CPU is short"
-    grown = _growth(samples)
-    if grown:
-        return grown
-    return (
-        f"none of CPU (busiest {cpu[top]:.0f}%), accept queue or memory: look at what the service "
-        "waits for (database, locks, threads)"
-    )
+    return ""
 
 
-def _by_process(samples: Sequence[dict[str, Any]], service: str) -> dict[str, float]:
-    """Mean CPU of each process, in percent of a core; ids are sent only when they change."""
-    values: dict[str, list[float]] = {}
-    ids: list[str] = []
+def _descriptors(samples: Sequence[Sample], place: Place) -> str:
+    """A process that has no descriptor left accepts nobody, and is not even busy."""
     for sample in samples:
-        ids = sample.get("ids", ids)
-        for name, cpu in zip(ids, sample.get("cpu", []), strict=False):
-            if cpu is not None and (not service or name.split("/")[0] == service):
-                values.setdefault(name, []).append(float(cpu))
-    return {name: _mean(found) for name, found in values.items()}
+        limits = dict(zip(sample.get("ids", []), sample.get("fd_limits", []), strict=False))
+        for name, used in zip(sample.get("ids", []), sample.get("fds", []), strict=False):
+            most = limits.get(name)
+            if most and used and _belongs(name, place) and used >= _FULL * most:
+                return f"descriptors: {name} has {used} of {most} open"
+    return ""
 
 
-def _queued(samples: Sequence[dict[str, Any]]) -> float:
-    return max(
+def _queue(samples: Sequence[Sample], place: Place) -> str:
+    names = {n for s in samples for n in s.get("sockets", {})}
+    if place.sockets:
+        names &= set(place.sockets)
+    queued = max(
         (
-            _mean([s.get("sockets", {}).get(name, {}).get("queued") for s in samples])
-            for name in {n for s in samples for n in s.get("sockets", {})}
+            _mean([(s.get("sockets", {}).get(n) or {}).get("queued") for s in samples])
+            for n in names
         ),
         default=0.0,
     )
+    if queued < _WAITING:
+        return ""
+    return f"workers: {queued:.0f} connections wait to be accepted while no CPU is short"
 
 
-def _growth(samples: Sequence[dict[str, Any]]) -> str:
-    """Memory that went up by a tenth during one hold will not last the day."""
-    rss = [sum(v for v in s["rss"] if v) for s in samples if s.get("rss")]
+def _memory(samples: Sequence[Sample], place: Place) -> str:
+    """Memory at its limit; or it went up by a tenth during one hold, and won't last the day."""
+    used = _by_process(samples[-5:], "rss", place)
+    limits = {
+        name: most
+        for sample in samples
+        for name, most in zip(sample.get("ids", []), sample.get("memory_limits", []), strict=False)
+    }
+    for name, value in used.items():
+        if (most := limits.get(name)) and value >= _FULL * most:
+            return f"memory: {name} uses {value / most * 100:.0f}% of its limit"
+    shares = [
+        s["host"]["mem_used"] / s["host"]["mem_total"]
+        for s in samples
+        if s.get("host", {}).get("mem_used") and s["host"].get("mem_total")
+    ]
+    if shares and _mean(shares) >= _FULL:
+        return f"memory of the machine: {_mean(shares) * 100:.0f}% in use"
+    rss = [
+        sum(v or 0 for n, v in zip(s["ids"], s["rss"], strict=False) if _belongs(n, place))
+        for s in samples
+        if s.get("rss") and s.get("ids")
+    ]
     if len(rss) < 10 or not rss[0] or rss[-1] < 1.1 * rss[0]:
         return ""
     return f"memory: the processes grew by {(rss[-1] / rss[0] - 1) * 100:.0f}% during the hold"
+
+
+def _belongs(name: str, place: Place) -> bool:
+    return not place.service or name.rpartition("/")[0] == place.service
+
+
+def _by_process(samples: Sequence[Sample], key: str, place: Place) -> dict[str, float]:
+    """Mean of a figure for each process."""
+    values: dict[str, list[float]] = {}
+    for sample in samples:
+        for name, value in zip(sample.get("ids", []), sample.get(key, []), strict=False):
+            if value is not None and _belongs(name, place):
+                values.setdefault(name, []).append(float(value))
+    return {name: _mean(found) for name, found in values.items()}
 
 
 def _mean(values: Sequence[float | None]) -> float:

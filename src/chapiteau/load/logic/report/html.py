@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, Final
 
 from chapiteau.core.units import format_duration, format_size
-from chapiteau.load.logic.report.resources import resource_charts
+from chapiteau.load.logic.report.resources import asked_charts, resource_charts
 from chapiteau.load.logic.report.style import STYLE
 from chapiteau.load.logic.report.svg import Line, chart, spark
 from chapiteau.load.logic.report.text import SCALING_HEAD, mark, scaling_row, seconds, sign
@@ -28,6 +28,7 @@ def as_html(document: dict[str, Any]) -> str:
         _sound(document["soundness"]),
         _charts(document),
         resource_charts(document.get("resources"), document["seconds"]),
+        asked_charts(document.get("asked", []), document["seconds"]),
         _rows(document["rows"]),
         _failures(document["failures"]),
         _checks(document),

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.core.units import format_size
 from chapiteau.load.logic.report.svg import Line, chart
 
-__all__ = ["resource_charts", "resources"]
+__all__ = ["asked_charts", "resource_charts", "resources"]
 
 _COLOURS: Final = ("c1", "c2", "c3", "c5")
 _MOST_POINTS: Final = 600
@@ -70,6 +70,20 @@ def resource_charts(found: dict[str, Any] | None, seconds: float) -> str:
             f"<ul>{marks}</ul>" if marks else "",
         ]
     )
+
+
+def asked_charts(asked: Sequence[dict[str, Any]], seconds: float) -> str:
+    """What Prometheus was asked for, one curve each; "" when it was not asked."""
+    if not asked:
+        return ""
+    lines = [
+        Line(one["name"], _COLOURS[i % len(_COLOURS)], [(at, value) for at, value in one["points"]])
+        for i, one in enumerate(asked)
+    ]
+    drawn = chart(
+        "In use, as a share", lines, x_text=_clock, y_text=_plain, x=(0.0, max(1.0, seconds - 1))
+    )
+    return f"<h2>What Prometheus says of the service</h2>{drawn}"
 
 
 def _of(point: dict[str, Any], name: str, key: str) -> float | None:
