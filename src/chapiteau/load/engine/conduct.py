@@ -190,11 +190,10 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     made["soundness"]["notes"] += _unjudged(objectives, verdict["word"], totals)
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
-    return made
     await with_asked(made, job, started, clock.wall())
+    return made
 
 
-def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
 async def with_asked(made: dict[str, Any], job: Job, started: float, ended: float) -> None:
     """Put what Prometheus says of the time of the test into the document."""
     if job.test.prometheus:
@@ -205,6 +204,7 @@ async def with_asked(made: dict[str, Any], job: Job, started: float, ended: floa
         made["soundness"]["notes"] += problems
 
 
+def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
     """A note on failures that no objective is about, though the verdict is "met"."""
     failed = totals.bad / totals.requests if totals.requests else 0.0
     if word != "met" or failed <= 0.01 or len(with_errors(objectives)) == len(objectives):

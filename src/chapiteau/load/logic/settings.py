@@ -79,9 +79,6 @@ class LoadTest:
         (), help="Tell the verdict at the end: an https:// webhook, or mailto:NAME@HOST."
     )
 
-    processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
-    on: str = setting(
-        "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
     prometheus: str = setting(
         "", help="Prometheus that knows the service's resources: http://host:9090 (see queries)."
     )
@@ -90,6 +87,9 @@ class LoadTest:
         help="PromQL by resource: how much of it is in use, as a share between 0 and 1.",
     )
 
+    processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
+    on: str = setting(
+        "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
     )
     on_loss: Literal["stop", "continue"] = setting(
         "stop", help="What a lost machine means: the end, or going on with the others."
@@ -147,16 +147,16 @@ class LoadTest:
             yield Problem("iterations", "goes with users, not with a rate")
         yield from _refused("export", parse_target, self.export)
         yield from _refused("notify", parse_observer, self.notify)
+        yield from _refused("prometheus", asked_address, (self.prometheus,) * bool(self.prometheus))
+        if bool(self.prometheus) != bool(self.queries):
+            missing = "queries" if self.prometheus else "prometheus"
+            yield Problem(missing, "must be given, too", "a server, and PromQL for each resource")
         yield from _refused("shape", lambda _: shape_of(self), (self.shape,))
         yield from _too_much(self)
 
 
 def _too_much(test: LoadTest) -> Iterator[Problem]:
     """What goes beyond the ceilings; nothing when the shape itself is no shape."""
-        yield from _refused("prometheus", asked_address, (self.prometheus,) * bool(self.prometheus))
-        if bool(self.prometheus) != bool(self.queries):
-            missing = "queries" if self.prometheus else "prometheus"
-            yield Problem(missing, "must be given, too", "a server, and PromQL for each resource")
     try:
         shape, is_open = shape_of(test)
     except UsageError:
