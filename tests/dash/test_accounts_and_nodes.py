@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from chapiteau.dash.engine.cluster.registry import Registry
 from tests.support import run_cli
 
 pytestmark = pytest.mark.slow
@@ -54,6 +55,31 @@ def test_the_token_line_can_be_pasted(project: Path) -> None:
     line = run_cli("hub", "token", cwd=project).stdout.strip()
     assert re.fullmatch(r"chapiteau node join ops\.example\.org:8843 jt1-[a-z2-7-]{68}", line)
     assert json.loads(run_cli("hub", "nodes", "--json", cwd=project).stdout) == {"nodes": []}
+
+
+def test_the_ca_is_changed_in_two_steps(project: Path) -> None:
+    early = run_cli("hub", "rotate", "--finish", cwd=project)
+    assert early.returncode == 2
+    assert "first: chapiteau hub rotate" in early.stderr
+    before = run_cli("hub", "token", cwd=project).stdout
+    assert "--finish" in run_cli("hub", "rotate", cwd=project).stderr
+    done = run_cli("hub", "rotate", "--finish", "--json", cwd=project)
+    assert json.loads(done.stdout) == {"finished": True, "have_it": [], "waiting": []}
+    after = run_cli("hub", "token", cwd=project).stdout
+    assert before.split("-")[1] != after.split("-")[1]  # another CA's hash
+
+
+def test_a_node_without_the_next_papers_holds_the_change_up(project: Path) -> None:
+    run_cli("hub", "token", cwd=project)
+    registry = Registry(project / ".chapiteau" / "dash.sqlite3")
+    registry.admit("web-1", "AB12", 2e9, 1.0)
+    registry.close()
+    assert "not yet: web-1" in run_cli("hub", "rotate", cwd=project).stdout
+    done = run_cli("hub", "rotate", "--finish", cwd=project)
+    assert done.returncode == 1
+    assert "next CA: web-1" in done.stderr
+    assert "--force" in done.stderr
+    assert run_cli("hub", "rotate", "--finish", "--force", cwd=project).returncode == 0
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,8 @@ def test_decisions_are_numbered_once() -> None:
 def test_every_failure_of_the_catalogue_has_a_test_that_makes_it() -> None:
     page = (DOCS / "explanation" / "what-happens-when.md").read_text()
     rows = re.findall(r"(?m)^\| F(\d+) \|.*\| ([^|]*) \|$", page)
-    assert [int(number) for number, _ in rows] == list(range(1, 50))
+    # F54 and F55 are about new releases, which nothing brings onto servers yet.
+    assert [int(number) for number, _ in rows] == [*range(1, 54), 56, 57, 58]
     there = {
         name
         for path in (ROOT / "tests").rglob("test_*.py")

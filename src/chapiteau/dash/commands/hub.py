@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chapiteau.dash.commands.options import CONFIG
+from chapiteau.dash.commands.rotate import rotate
 from chapiteau.dash.commands.serving import run_server
 from chapiteau.dash.commands.wanted import take_over, want, wanted
 from chapiteau.plumbing.console import print_json
@@ -27,11 +28,12 @@ def group() -> None:
     chapiteau hub token           the line that lets one server join
     chapiteau hub nodes           who has joined
     chapiteau hub revoke NAME     shut a node out
+    chapiteau hub rotate          change the CA that signs for nodes
     chapiteau hub want SERVICE    how it should be on nodes, also on one that is away
     """
 
 
-for _command in (want, wanted, take_over):
+for _command in (want, wanted, take_over, rotate):
     group.add_command(_command)
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
@@ -64,10 +65,10 @@ class Agent:
         around = [serving]
         try:
             hello = {"name": self._membership.name, **self._reception.introduction()}
-            await link.call("hello", hello, within=_DIAL)
+            answer = await link.call("hello", hello, within=_DIAL)
             self.trouble = ""
             self.connected.set()
-            around.append(asyncio.create_task(self._keep_certificate(link)))
+            around.append(asyncio.create_task(self._keep_certificate(link, answer)))
             wanted = link.stream("wanted", {"after": self._reception.generation})
             around.append(asyncio.create_task(self._reception.follow(wanted)))
             await serving
@@ -84,6 +85,12 @@ class Agent:
         try:
             async with asyncio.timeout(_DIAL):
                 return await dial(host, port, self._membership.context(), HUB_NAME)
+        except ssl.SSLCertVerificationError as exc:
+            raise NodeAwayError(
+                f"the hub at {host}:{port} shows papers that this node does not trust"
+                f" ({exc.verify_message}): has its CA been changed? Then join again"
+                " (on the hub: chapiteau hub token)"
+            ) from exc
         except (OSError, ssl.SSLError, TimeoutError) as exc:
             why = str(exc) or "no answer in time"
             raise NodeAwayError(f"the hub at {host}:{port} can't be reached: {why}") from exc
@@ -98,14 +105,23 @@ class Agent:
             " clock: join again with a new token (chapiteau hub token)"
         )
 
-    async def _keep_certificate(self, link: Link) -> None:
-        """A third of the certificate's time is over: ask for the next one, with a new key."""
+    async def _keep_certificate(self, link: Link, told: Mapping[str, Any]) -> None:
+        """A third of its time is over, or the hub has another CA: ask for the next one."""
+        at_once = bool(told.get("renew"))
         while True:
-            if needs_renewal(self._membership.certificate, self._clock.wall()):
-                try:
-                    key, request = await asyncio.to_thread(make_request, self._membership.name)
-                    signed = await link.call("renew", {"request": request}, within=_DIAL)
-                    self._membership.renew(key, signed["certificate"])
-                except (ChapiteauError, OSError) as exc:
-                    self.trouble = f"the certificate was not renewed: {exc}"
+            try:
+                if "ca" in told:
+                    self._membership.trust(str(told["ca"]))
+                if at_once or needs_renewal(self._membership.certificate, self._clock.wall()):
+                    await self._renew(link)
+                    if at_once:
+                        link.close()  # and back with the new papers, so that the hub knows
+                        return
+            except (ChapiteauError, OSError) as exc:
+                self.trouble = f"the certificate was not renewed: {exc}"
             await asyncio.sleep(_EXPIRY)
+
+    async def _renew(self, link: Link) -> None:
+        key, request = await asyncio.to_thread(make_request, self._membership.name)
+        signed = await link.call("renew", {"request": request}, within=_DIAL)
+        self._membership.renew(key, signed["certificate"])

@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime
+import secrets
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
-from chapiteau.dash.logic.tokens import ca_hash
+from chapiteau.dash.logic.tokens import base32, ca_hash
 from chapiteau.plumbing.files import write_atomic
 
 __all__ = ["HUB_NAME", "Authority", "Signed", "ends_at", "make_request", "needs_renewal"]
 
 HUB_NAME: Final = "hub.chapiteau"  # what nodes check the hub's certificate against
+_CA_NAME: Final = "chapiteau hub CA"
 _DAY: Final = 86_400.0
 _CA_DAYS: Final = 3650
 _HUB_DAYS: Final = 365
@@ -34,7 +36,11 @@ class Signed:
 
 
 class Authority:
-    """Makes certificates in a folder; made at first use."""
+    """Makes certificates in a folder; made at first use.
+
+    While the CA is changed there are two: `ca` still speaks for the hub, `next` signs for nodes.
+    Both are trusted until `finish` makes the next one the only one.
+    """
 
     def __init__(self, folder: Path, clock: Clock) -> None:
         self._folder = folder
@@ -44,6 +50,46 @@ class Authority:
     def ca_pem(self) -> str:
         """The CA's certificate, which nodes keep."""
         return (self._folder / "ca.pem").read_text()
+
+    @property
+    def is_rotating(self) -> bool:
+        """Whether a next CA waits for all nodes to know it."""
+        return (self._folder / "next.pem").exists()
+
+    @property
+    def trusted(self) -> str:
+        """Certificates of all CAs that are good now."""
+        return self.ca_pem + ((self._folder / "next.pem").read_text() if self.is_rotating else "")
+
+    def signer(self) -> str:
+        """The name of the CA that signs for nodes, as their certificates tell it."""
+        x509, *_ = _crypto()
+        pem = (self._folder / f"{self._signing}.pem").read_bytes()
+        subject = x509.load_pem_x509_certificate(pem).subject
+        return str(subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value)
+
+    def stamp(self) -> tuple[object, ...]:
+        """Another one when `context` would be another one: files were changed or renewed."""
+        found = []
+        for name in ("ca.pem", "next.pem", "hub.pem"):
+            try:
+                status = (self._folder / name).stat()
+                found.append((status.st_ino, status.st_mtime_ns))
+            except FileNotFoundError:
+                found.append((0, 0))
+        return tuple(found)
+
+    def rotate(self) -> None:
+        """Make the next CA, if there is none yet."""
+        self.ensure()
+        if not self.is_rotating:
+            self._make_ca("next", f"{_CA_NAME} {base32(secrets.token_bytes(5))}")
+
+    def finish(self) -> None:
+        """The next CA becomes the only one: what the one before has signed is void."""
+        # The key first: `ensure` knows from its absence that this has begun.
+        (self._folder / "next.key").replace(self._folder / "ca.key")
+        self.ensure()
 
     def hash(self) -> str:
         """What a token says of this CA."""
@@ -59,31 +105,46 @@ class Authority:
         """Make the CA and the hub's certificate where they are missing or about to end."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         if not (self._folder / "ca.pem").exists():
-            self._make_ca()
+            self._make_ca("ca", _CA_NAME)
+        if self.is_rotating and not (self._folder / "next.key").exists():
+            (self._folder / "next.pem").replace(self._folder / "ca.pem")
         hub = self._folder / "hub.pem"
-        if not hub.exists() or needs_renewal(hub.read_text(), self._clock.wall()):
+        if not self._is_good(hub):
             key, request = make_request(HUB_NAME)
-            signed = self._sign(request, HUB_NAME, _HUB_DAYS, server=True)
+            signed = self._sign(request, HUB_NAME, _HUB_DAYS, "ca", server=True)
             write_atomic(self._folder / "hub.key", key.encode(), mode=0o600)
             write_atomic(hub, signed.pem.encode(), mode=0o600)
 
     def sign(self, request: str, name: str) -> Signed:
         """A certificate for a node: for this name, whatever the request says of itself."""
-        return self._sign(request, name, _NODE_DAYS, server=False)
+        return self._sign(request, name, _NODE_DAYS, self._signing)
 
     def context(self) -> ssl.SSLContext:
         """The hub's side: TLS 1.3; a certificate is asked for, since who joins has none yet."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.load_cert_chain(self._folder / "hub.pem", self._folder / "hub.key")
-        context.load_verify_locations(cadata=self.ca_pem)
+        context.load_verify_locations(cadata=self.trusted)
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
-    def _make_ca(self) -> None:
+    @property
+    def _signing(self) -> str:
+        return "next" if self.is_rotating else "ca"
+
+    def _is_good(self, hub: Path) -> bool:
+        x509, *_ = _crypto()
+        if not hub.exists() or needs_renewal(hub.read_text(), self._clock.wall()):
+            return False
+        found, ca = (
+            x509.load_pem_x509_certificate(p.encode()) for p in (hub.read_text(), self.ca_pem)
+        )
+        return bool(found.issuer == ca.subject)
+
+    def _make_ca(self, file: str, called: str) -> None:
         x509, hashes, ec, serialization = _crypto()
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "chapiteau hub CA")])
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, called)])
         usage = {
             kind: kind in ("key_cert_sign", "crl_sign")
             for kind in (
@@ -115,18 +176,20 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         # The key first: a CA certificate without its key would never be made again.
-        write_atomic(self._folder / "ca.key", _key_pem(key, serialization), mode=0o600)
+        write_atomic(self._folder / f"{file}.key", _key_pem(key, serialization), mode=0o600)
         pem = made.public_bytes(serialization.Encoding.PEM)
-        write_atomic(self._folder / "ca.pem", pem, mode=0o600)
+        write_atomic(self._folder / f"{file}.pem", pem, mode=0o600)
 
-    def _sign(self, request: str, name: str, days: int, *, server: bool) -> Signed:
+    def _sign(
+        self, request: str, name: str, days: int, signer: str, *, server: bool = False
+    ) -> Signed:
         x509, hashes, _, serialization = _crypto()
         with _told("not a certificate request"):
             asked = x509.load_pem_x509_csr(request.encode())
             if not asked.is_signature_valid:
                 raise ValueError("its signature does not fit")
-        ca = x509.load_pem_x509_certificate(self.ca_pem.encode())
-        key_bytes = (self._folder / "ca.key").read_bytes()
+        ca = x509.load_pem_x509_certificate((self._folder / f"{signer}.pem").read_bytes())
+        key_bytes = (self._folder / f"{signer}.key").read_bytes()
         ca_key = serialization.load_pem_private_key(key_bytes, password=None)
         oid = x509.oid.ExtendedKeyUsageOID
         purpose = oid.SERVER_AUTH if server else oid.CLIENT_AUTH

@@ -24,7 +24,8 @@ __all__ = ["Gate"]
 
 _HANDSHAKE: Final = 10.0  # seconds
 _JOINING: Final = 15.0  # seconds that somebody without a certificate may stay
-_LOOK: Final = 2.0  # seconds between two looks for revoked nodes
+_LOOK: Final = 2.0  # seconds between two looks for what commands have written
+_EXPIRY: Final = 3600.0  # seconds between two looks at the hub's own certificate
 _STRANGERS: Final = 20  # at once
 
 
@@ -53,8 +54,12 @@ class Gate:
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
         self._strangers = 0
         self._serving: set[asyncio.Task[Any]] = set()
+        self._door: socket.socket | None = None
         self._server: asyncio.Server | None = None
+        self._stamp: tuple[object, ...] = ()  # of the papers that the server shows
+        self._trusted = self._signer = ""  # as that server has them
         self._watch: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
         self.port = 0
 
     async def open(self, host: str, port: int) -> None:
@@ -64,18 +69,30 @@ class Gate:
             if not known.revoked:
                 self._node(known.name)
         await self.term.open()
-        self._server = await serve(
-            self._connected, _listen(host, port), self._authority.context(), _HANDSHAKE
-        )
-        self.port = self._server.sockets[0].getsockname()[1]
-        self._watch = asyncio.create_task(self._look_for_revoked())
+        self._door = _listen(host, port)
+        self.port = self._door.getsockname()[1]
+        await self._serve()
+        self._watch = asyncio.create_task(self._look())
+        self._renewal = asyncio.create_task(self._keep_certificate())
+
+    async def _serve(self) -> None:
+        """Listen with the papers as they are now. The socket stays, so nobody is refused."""
+        assert self._door is not None  # noqa: S101 — `open` comes first
+        self._stamp, before = self._authority.stamp(), self._server
+        self._trusted, self._signer = self._authority.trusted, self._authority.signer()
+        context = self._authority.context()
+        self._server = await serve(self._connected, self._door.dup(), context, _HANDSHAKE)
+        if before is not None:
+            before.close()
 
     async def close(self) -> None:
         """Stop listening and hang up."""
-        if self._server is None or self._watch is None:
+        if self._server is None or self._watch is None or self._renewal is None:
             return
         self._server.close()
-        tasks = [self._watch, *self._serving]
+        if self._door is not None:
+            self._door.close()
+        tasks = [self._watch, self._renewal, *self._serving]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -85,11 +102,11 @@ class Gate:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 — asyncio calls this in a task of its own
         self._serving.add(task)
-        name, serial = _who(writer)
+        name, serial, issuer = _who(writer)
         # A cancelled handler is one that `close` ended: asyncio would log it as an error.
         with contextlib.suppress(asyncio.CancelledError):
             if name:
-                await self._member(reader, writer, name, serial)
+                await self._member(reader, writer, name, serial, issuer)
             else:
                 await self._stranger(reader, writer)
         writer.transport.abort()
@@ -113,6 +130,7 @@ class Gate:
         writer: asyncio.StreamWriter,
         name: str,
         serial: str,
+        issuer: str,
     ) -> None:
         async def hello(args: Args) -> dict[str, Any]:
             self._registry.check(name, serial)
@@ -122,8 +140,10 @@ class Gate:
             self.term.note(fence)
             self._told(fence)
             self._node(name).attach(link)
-            self._registry.saw(name, self._clock.wall())
-            return {"time": self._clock.wall()}
+            self._registry.saw(name, self._clock.wall(), issuer)
+            # A node first learns the next CA, if there is one, and then gets its papers from it.
+            renew = issuer != self._signer
+            return {"time": self._clock.wall(), "ca": self._trusted, "renew": renew}
 
         async def wanted(args: Args) -> AsyncIterator[dict[str, Any]]:
             self._registry.check(name, serial)
@@ -169,15 +189,31 @@ class Gate:
             self._fleet.add(self._nodes[name])
         return self._nodes[name]
 
-    async def _look_for_revoked(self) -> None:
-        """`chapiteau hub revoke` writes into the file; whoever it names is cut off here."""
+    async def _keep_certificate(self) -> None:
+        """A hub may run for years: its own certificate is renewed in time."""
+        while True:
+            await asyncio.sleep(_EXPIRY)
+            with contextlib.suppress(OSError):  # a full disk: there is time until the next look
+                await asyncio.to_thread(self._authority.ensure)
+
+    async def _look(self) -> None:
+        """`hub revoke` and `hub rotate` write into files; here they take effect."""
         seen = None
         while True:
             await asyncio.sleep(_LOOK)
+            if self._authority.stamp() != self._stamp:
+                await self._renew_papers()
             if (now := self._registry.version()) != seen:
                 seen = now
                 await self._cut_off()
             await self._compare_wanted()
+
+    async def _renew_papers(self) -> None:
+        before = self._trusted
+        await self._serve()
+        if self._trusted != before:
+            for link in list(self._links):
+                link.close()  # nodes come back at once, and learn what is new
 
     async def _cut_off(self) -> None:
         for known in self._registry.nodes():
@@ -216,11 +252,18 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=512)
 
 
-def _who(writer: asyncio.StreamWriter) -> tuple[str, str]:
-    """Name and serial of the certificate that TLS has verified; empty without one."""
+def _who(writer: asyncio.StreamWriter) -> tuple[str, str, str]:
+    """Name, serial and issuer of the certificate that TLS has verified; empty without one."""
     secure: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
     shown: Any = secure.getpeercert() if secure is not None else None
     if not shown:
-        return "", ""
-    subject = {key: value for part in shown.get("subject", ()) for key, value in part}
-    return str(subject.get("commonName", "")), str(shown.get("serialNumber", "")).lstrip("0")
+        return "", "", ""
+    subject, issuer = (
+        {key: value for part in shown.get(whose, ()) for key, value in part}
+        for whose in ("subject", "issuer")
+    )
+    return (
+        str(subject.get("commonName", "")),
+        str(shown.get("serialNumber", "")).lstrip("0"),
+        str(issuer.get("commonName", "")),
+    )

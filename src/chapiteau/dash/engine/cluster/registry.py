@@ -27,6 +27,7 @@ CREATE TABLE IF NOT EXISTS serial (
 CREATE TABLE IF NOT EXISTS token (
   id TEXT PRIMARY KEY, secret TEXT NOT NULL, expires REAL NOT NULL, used REAL NOT NULL DEFAULT 0
 ) STRICT;
+CREATE TABLE IF NOT EXISTS issuer (name TEXT PRIMARY KEY, ca TEXT NOT NULL) STRICT;
 """
 
 
@@ -108,9 +109,20 @@ class Registry:
                 hint="make a new token on the hub (chapiteau hub token) and join again",
             )
 
-    def saw(self, name: str, now: float) -> None:
-        """Note that a node is connected."""
+    def saw(self, name: str, now: float, issuer: str = "") -> None:
+        """Note that a node is connected, and which CA has signed what it shows."""
         self._db.execute("UPDATE node SET seen = ? WHERE name = ?", (now, name))
+        if issuer:
+            self._db.execute("INSERT OR REPLACE INTO issuer VALUES (?, ?)", (name, issuer))
+
+    def without_papers_of(self, issuer: str) -> list[str]:
+        """Members that have not yet shown a certificate of this CA."""
+        rows = self._db.execute(
+            "SELECT name FROM node LEFT JOIN issuer USING (name)"
+            " WHERE revoked = 0 AND ca IS NOT ? ORDER BY name",
+            (issuer,),
+        )
+        return [row[0] for row in rows]
 
     def revoke(self, name: str, now: float) -> None:
         """Shut a node out; the running hub hangs up within seconds. Raises NotFoundError."""
