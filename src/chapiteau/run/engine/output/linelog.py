@@ -22,6 +22,8 @@ from chapiteau.run.logic.lines.form import (
     as_json,
     as_syslog,
     join_lines,
+    json_head,
+    json_rest,
     prefix_of,
     split_lines,
 )
@@ -35,6 +37,7 @@ _RETRY: Final = 1.0
 _LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
 _JOIN_WAIT: Final = 0.3  # seconds that a line waits for its continuation
 _LONGEST: Final = 16 * 1024  # bytes of one line; what is longer goes on in the next
+_PIECE: Final = 128 << 10  # bytes looked at in one go: they and their copies fit the caches
 _JOURNAL: Final = "/run/systemd/journal/socket"
 
 
@@ -47,7 +50,7 @@ class LineLog:
         self._path, self._clock = path, clock
         self._rotation = Rotation(rule)
         self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
-        self._node = socket.gethostname()
+        self.node = socket.gethostname()
         self._out: list[tuple[socket.socket, str | tuple[str, int], bool]] = []
         for target, journal in ((rule.syslog, False), (rule.journald and _JOURNAL, True)):
             if target:
@@ -57,6 +60,11 @@ class LineLog:
     def plain(self) -> bool:
         """Only a time stamp before each line: bytes need not be looked at one by one."""
         return self.rule.format == "text" and not self.rule.multiline and not self._out
+
+    @property
+    def flat(self) -> bool:
+        """JSON, and each line by itself, for the file alone."""
+        return self.rule.format == "json" and not self.rule.multiline and not self._out
 
     def write(self, data: bytes) -> None:
         """Whole lines into the file. A file that can't be written costs the lines, not us."""
@@ -92,12 +100,12 @@ class LineLog:
     def lines(self, found: list[LogLine]) -> None:
         """Lines that were looked at one by one."""
         if self.rule.format == "json":
-            self.write("".join(as_json(line, self._node) + "\n" for line in found).encode())
+            self.write("".join(as_json(line, self.node) + "\n" for line in found).encode())
         else:
             self.write("".join(_text(line) for line in found).encode("utf-8", "replace"))
         for line in found:
             for out, address, journal in self._out:
-                message = as_journal(line) if journal else as_syslog(line, self._node, 0)
+                message = as_journal(line) if journal else as_syslog(line, self.node, 0)
                 with contextlib.suppress(OSError):  # datagrams: nobody there is nobody's fault
                     out.sendto(message, address)
 
@@ -176,7 +184,8 @@ class Reader:
 
     def feed(self, data: bytes) -> None:
         """New bytes have come."""
-        self._take(data)
+        for begin in range(0, len(data), _PIECE):
+            self._take(data[begin : begin + _PIECE])
         self._remember()
 
     def _take(self, data: bytes) -> None:
@@ -191,6 +200,12 @@ class Reader:
         if self._log.plain:
             prefix = prefix_of(wall, self._service, self._process, self._name).encode()
             self._log.write(prefix + whole[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
+            return
+        if self._log.flat:
+            head = json_head(wall, self._log.node, self._service, self._process, self._name)
+            texts = [raw.decode("utf-8", "replace") for raw in whole.splitlines()]
+            made = "".join([f"{head}{json_rest(text)}\n" for text in texts])
+            self._log.write(made.encode())
             return
         lines = list(split_lines(whole, self._service, self._process, self._name, wall))
         if self._start is not None:

@@ -4,12 +4,26 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Final
 
 from chapiteau.run.logic.lines.level import level_of
 from chapiteau.run.logic.messages import LogLine
 
-__all__ = ["as_journal", "as_json", "as_syslog", "join_lines", "prefix_of", "split_lines", "stamp"]
+__all__ = [
+    "as_journal",
+    "as_json",
+    "as_syslog",
+    "join_lines",
+    "json_head",
+    "json_rest",
+    "prefix_of",
+    "split_lines",
+    "stamp",
+]
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _FACILITY_USER: Final = 1
 _SEVERITY: Final = {
@@ -18,6 +32,7 @@ _SEVERITY: Final = {
 }  # fmt: skip
 
 
+@lru_cache(maxsize=8)  # all lines that were read at once have one
 def stamp(when: float) -> str:
     """RFC 3339 in UTC, to the millisecond."""
     moment = datetime.fromtimestamp(when, UTC)
@@ -32,18 +47,30 @@ def prefix_of(when: float, service: str, process: int, stream: str) -> str:
 
 def as_json(line: LogLine, node: str) -> str:
     """One JSON object; a line that is an object itself keeps its own keys under `fields`."""
-    facts: dict[str, object] = {
-        "time": stamp(line.time),
+    head = json_head(line.time, node, line.service, line.process, line.stream)
+    return head + json_rest(line.text)
+
+
+@lru_cache(maxsize=64)
+def json_head(when: float, node: str, service: str, process: int, stream: str) -> str:
+    """How the objects of all lines that came at once begin; `json_rest` ends them."""
+    facts = {
+        "time": stamp(when),
         "node": node,
-        "service": line.service,
-        "process": line.process,
-        "stream": line.stream,
+        "service": service,
+        "process": process,
+        "stream": stream,
     }
-    if level := level_of(line.text):
-        facts["level"] = level
-    own = _object(line.text)
-    facts["message" if own is None else "fields"] = line.text if own is None else own
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":"))
+    return _JSON.encode(facts)[:-1]
+
+
+def json_rest(text: str) -> str:
+    """The part of a JSON object that is the line itself."""
+    level = level_of(text)
+    graded = f',"level":"{level}"' if level else ""
+    if (own := _object(text)) is not None:
+        return f'{graded},"fields":{_JSON.encode(own)}}}'
+    return f'{graded},"message":{encode_basestring(text)}}}'
 
 
 def _object(text: str) -> dict[str, object] | None:

@@ -15,11 +15,19 @@ _WORD: Final = re.compile(
     re.IGNORECASE,
 )
 
+_PARTS: Final = (
+    "info", "err", "warn", "debug", "trace", "notice", "critical", "fatal", "panic", "emerg",
+)  # fmt: skip
+
 
 def level_of(text: str) -> str:
     """The first level word in the first 200 characters, lower case; "" when there is none."""
-    match = _WORD.search(text[:200])
-    return match[1].lower() if match else ""
+    head = text[:200].lower()
+    for part in _PARTS:  # a tenth of the expression's price, and most lines have none of them
+        if part in head:
+            match = _WORD.search(head)
+            return match[1] if match else ""
+    return ""
 
 
 def at_least(text: str, level: str) -> bool:
