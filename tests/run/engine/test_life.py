@@ -311,3 +311,20 @@ def test_sockets_are_handed_over_in_the_mode_that_is_asked_for(project: New) -> 
     p.kill_brain()
     assert p.client.command("restart", "web").ok
     wait_for(lambda: (p.folder / "modes").read_text() == "[True, False]\n" * 2)
+
+
+def test_a_service_without_processes_answers_at_once(project: New) -> None:
+    """Nothing will ever be ready: commands on it must not wait for that."""
+    p = project("""
+        [service.web]
+        command = "sleep 600"
+        ready.alive = "50ms"
+    """).up()
+    p.until("web", "running")
+    for verb, more in (("scale", {"processes": 0}), ("restart", {}), ("reload", {}), ("stop", {})):
+        answer = p.client.command(verb, "web", timeout=5.0, **more)
+        assert answer.ok, (verb, answer)
+    assert p.client.command("start", "web", timeout=5.0).ok
+    assert p.client.command("scale", "web", processes=1).ok
+    p.until("web", "running")
+    assert len(p.pids("web")) == 1

@@ -219,6 +219,8 @@ class Runner:
     def _up_or_not(self) -> bool:
         if self.satisfied or self.gave_up or not self.on:
             return True
+        if not self.wanted:  # nobody can rely on it, but there is nothing to wait for either
+            return self._extra_gone()
         # Three tries in a row that failed: whoever started it wants to hear that, not to wait on.
         # Without a pause between them it is never seen waiting for the next: then ten.
         return any(
@@ -229,6 +231,8 @@ class Runner:
 
     def _outcome(self, done: str) -> Outcome:
         data = {"pids": [i.pid for i in self.instances()], "state": self.state}
+        if self.on and not self.wanted and not self.spec.is_job:
+            return Outcome(ok=True, text=f"{self.name} {done}, without a process", data=data)
         if self.satisfied:
             count = self.ready_count
             what = "completed" if self.spec.is_job else f"{done}, {count} ready"
