@@ -1,6 +1,7 @@
 """A node that lives in memory: for tests of the page, for its benchmarks, for yours."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
@@ -90,7 +91,8 @@ class MemoryNode:
     def say(self, name: str, number: int, text: str, stream: str = "stdout") -> None:
         """Let a process print a line."""
         line = {"time": self.clock.wall(), "service": name, "process": number}
-        self.output.append({**line, "stream": stream, "text": text})
+        at = len(self.output) + 1
+        self.output.append({**line, "stream": stream, "text": text, "at": at})
         self._tell()
 
     def fall_silent(self, away: bool = True) -> None:
@@ -130,13 +132,17 @@ class MemoryNode:
     async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Lines of the wanted service and stream."""
         self._reachable()
-        start = max(0, len(self.output) - int(query.get("last", "100")))
+        after: dict[str, int] = json.loads(query.get("after") or "{}")
+        start = 0 if after else max(0, len(self.output) - int(query.get("last", "100")))
         follow = query.get("follow") == "1"
         lines = self._follow(self.output, start) if follow else _each(self.output[start:])
         async for line in lines:
             if query.get("service", line["service"]) != line["service"]:
                 continue
-            if query.get("stream", line["stream"]) == line["stream"]:
+            source = f"{line['service']}/{line['process']}/{line['stream']}"
+            if query.get("stream", line["stream"]) == line["stream"] and line["at"] > after.get(
+                source, 0
+            ):
                 yield line
 
     async def health(self) -> dict[str, Any]:

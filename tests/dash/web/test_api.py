@@ -141,6 +141,22 @@ async def test_log_lines_follow_and_can_be_narrowed(house: Any, open_live: Any) 
         assert row[1:] == ["alpha", "web", 2, "stderr", "again"]
 
 
+async def test_a_log_goes_on_where_its_server_fell_silent(house: Any, open_live: Any) -> None:
+    house.node.say("web", 1, "before")
+    async with house.client() as session, open_live(session) as page:
+        await page.order(op="log", id="a", nodes=["alpha"], query={"service": "web"})
+        assert [row[5] for row in (await page.next("log:a"))["lines"]] == ["before"]
+        house.node.fall_silent()
+        (note,) = (await page.next("log:a"))["lines"]
+        assert note[4] == "note"
+        assert "follows when it is back" in note[5]
+        house.node.say("web", 1, "meanwhile")
+        house.node.say("web", 2, "here too")
+        house.node.fall_silent(away=False)
+        rows = (await page.next("log:a"))["lines"]
+        assert [row[5] for row in rows] == ["meanwhile", "here too"]  # and nothing twice
+
+
 async def test_a_node_that_falls_silent_keeps_its_last_values(house: Any, open_live: Any) -> None:
     async with house.client() as session, open_live(session) as page:
         await page.order(op="sub", topic="fleet")

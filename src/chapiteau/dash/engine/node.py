@@ -1,10 +1,18 @@
 """What the hub asks of a node: the one below our feet, or one far away."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-__all__ = ["Fetched", "Node", "Request"]
+from chapiteau.core.clock import Clock
+from chapiteau.dash.errors import NodeAwayError
+
+__all__ = ["Fetched", "Node", "Request", "follow_output"]
+
+_FIRST_WAIT: Final = 0.3  # seconds before asking a silent node again …
+_LONGEST_WAIT: Final = 5.0  # … growing to this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,3 +88,31 @@ class Node(Protocol):
     async def close(self) -> None:
         """Let go of everything."""
         ...
+
+
+async def follow_output(
+    node: Node, query: Mapping[str, str], deliver: Callable[[dict[str, Any]], None], clock: Clock
+) -> None:
+    """Lines of output for as long as it takes; a break is taken up where it began, and told.
+
+    With `until` in the query it ends. Raises ChapiteauError when the node refuses the query.
+    """
+    seen: dict[str, int] = {}  # "SERVICE/PROCESS/STREAM" → `at` of the last line
+    wait, told = _FIRST_WAIT, False
+    while True:
+        more = {"after": json.dumps(seen)} if seen else {}
+        try:
+            async for line in node.logs({**query, **more, "follow": "1"}):
+                wait, told = _FIRST_WAIT, False
+                if at := line.get("at"):
+                    seen[f"{line['service']}/{line['process']}/{line['stream']}"] = at
+                deliver(line)
+        except NodeAwayError as exc:
+            if not told:
+                text = f"{exc.what}; what it says meanwhile follows when it is back"
+                deliver({"time": clock.wall(), "stream": "note", "text": text})
+                told = True
+        if query.get("until"):
+            return
+        await asyncio.sleep(wait)
+        wait = min(_LONGEST_WAIT, 2 * wait)

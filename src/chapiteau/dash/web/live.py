@@ -15,7 +15,7 @@ from aiohttp import WSMsgType, web
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.bus import Viewer, encode
 from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.engine.node import Node
+from chapiteau.dash.engine.node import Node, follow_output
 from chapiteau.dash.engine.results import LiveLoad
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.guard import CALLER, HUB, need
@@ -139,11 +139,13 @@ class _Page:
 
     async def _stream_logs(self, topic: str, nodes: list[Node], query: dict[str, str]) -> None:
         async def one(node: Node) -> None:
+            def deliver(line: Mapping[str, Any]) -> None:
+                self._viewer.lines(topic, [_row(node.name, line)])
+
             try:
-                async for line in node.logs({**query, "follow": "1"}):
-                    self._viewer.lines(topic, [_row(node.name, line)])
+                await follow_output(node, query, deliver, self._hub.clock)
             except ChapiteauError as exc:
-                self._viewer.lines(topic, [[0, node.name, "", 0, "note", exc.what]])
+                deliver({"time": self._hub.clock.wall(), "stream": "note", "text": exc.what})
 
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(one(node) for node in nodes))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import json
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -120,6 +121,7 @@ def _log_query(query: Mapping[str, str]) -> LogQuery:
             level=query.get("level", ""),
             since=float(query.get("since") or 0),
             until=float(query.get("until") or 0),
+            after={str(k): int(at) for k, at in json.loads(query.get("after") or "{}").items()},
         )
     except ValueError as exc:
         raise ChapiteauError(f"not a log query: {exc}") from exc
