@@ -5,6 +5,8 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -44,7 +46,13 @@ class Parameter:
     @property
     def has_float(self) -> bool:
         """Whether a number may be meant, for which "nan" must not pass."""
-        return any(kind is float for kind in self._kinds())
+        return any(kind in (float, Decimal) for kind in self._kinds())
+
+    @property
+    def has_moment(self) -> bool:
+        """Whether a moment or a duration is meant, for which a number must not pass."""
+        kinds = self._kinds()
+        return not {datetime, timedelta}.isdisjoint(kinds) and {int, float}.isdisjoint(kinds)
 
     @property
     def has_null(self) -> bool:

@@ -8,7 +8,14 @@ import msgspec
 from chapiteau.service.engine.answering.codecs import JSON, Codec, decoder_for, whole
 from chapiteau.service.engine.answering.coding import unpacked
 from chapiteau.service.engine.answering.forms import MULTIPART, FormPlan
-from chapiteau.service.logic.invalid import MalformedRequestError, details_of, missing
+from chapiteau.service.logic.invalid import (
+    InvalidRequestError,
+    MalformedRequestError,
+    details_of,
+    missing,
+)
+from chapiteau.service.logic.kinds.models import is_pydantic
+from chapiteau.service.logic.kinds.texts import holds_decimals, not_finite
 from chapiteau.service.logic.operation import BodySpec
 from chapiteau.service.logic.problem import Detail, problem_for
 from chapiteau.service.logic.wire.query import media_type, parameter_of
@@ -28,6 +35,8 @@ class BodyPlan:
         self._raw = spec.type is bytes
         plain = () if self._raw else tuple(m for m in consumes if m != MULTIPART)
         self._codecs = {m: decoder_for(m, spec.type) for m in plain}
+        exact = not self._raw and not is_pydantic(spec.type)
+        self._decimals = exact and holds_decimals(spec.type)
         self._first = self._codecs[plain[0]] if plain else None
         with_files = MULTIPART in consumes and not self._raw
         self._form = FormPlan(spec.type, max_body) if with_files else None
@@ -43,12 +52,15 @@ class BodyPlan:
         if codec is None:
             return data
         try:
-            return codec.decode(data)
+            value = codec.decode(data)
         except msgspec.ValidationError as exc:
             if "got `float`" not in str(exc):
                 raise
             # JSON knows one kind of number: 2.0 is an integer too (JSON Schema 2020-12, 4.2.3).
-            return msgspec.convert(whole(_parsed(codec, data)), self._spec.type)
+            value = msgspec.convert(whole(_parsed(codec, data)), self._spec.type)
+        if self._decimals and (odd := not_finite(value)):
+            raise InvalidRequestError(details_of("body", odd))
+        return value
 
     def _bytes(self, environ: Environ) -> bytes:
         data = read_bytes(environ, self._max)

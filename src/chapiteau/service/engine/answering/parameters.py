@@ -26,7 +26,7 @@ class MisplacedError(ValueError):
 class _Slot:
     """Where a parameter's text goes: into the arguments, or into a group of them."""
 
-    __slots__ = ("group", "key", "many", "nullable", "numeric", "plain")
+    __slots__ = ("group", "key", "many", "moment", "nullable", "numeric", "plain")
 
     def __init__(self, parameter: Parameter) -> None:
         self.group = parameter.argument if parameter.field else None
@@ -34,7 +34,9 @@ class _Slot:
         self.many = parameter.many
         self.numeric = parameter.has_float
         self.nullable = parameter.has_null
-        self.plain = not (self.group or self.many or self.numeric or self.nullable)
+        self.moment = parameter.has_moment
+        odd = self.many or self.numeric or self.nullable or self.moment
+        self.plain = not (self.group or odd)
 
     def put(self, raw: Raw, value: str) -> bool:
         """False when the value can't go there: a second one, or "nan" for a number."""
@@ -44,6 +46,8 @@ class _Slot:
             value = "\x00"
         elif self.nullable and value.lower() == "null":
             value = "\x00"  # msgspec would take it for None
+        if self.moment and _is_number(value):
+            value = "\x00"  # msgspec would count seconds since 1970
         if self.many:
             into.setdefault(self.key, []).append(value)
         elif self.key in into:
@@ -51,6 +55,14 @@ class _Slot:
         else:
             into[self.key] = value
         return True
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 class ParameterPlan:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from chapiteau.service.logic.kinds.models import Mode, is_pydantic, model_schemas
+from chapiteau.service.logic.kinds.texts import tell_texts
 from chapiteau.service.logic.upload import Upload
 
 __all__ = ["REF", "Schemas", "in_path", "inlined", "without_null"]
@@ -24,6 +25,13 @@ class Schemas:
             [kind for _, kind in plain], schema_hook=_schema_of, ref_template=REF
         )
         self._by_key = {key: schema for (key, _), schema in zip(plain, made, strict=True)}
+        # What is sent comes first: a component that both ways share allows all that is read.
+        told: set[str] = set()
+        for way in ("validation", "serialization"):
+            for key, kind, mode in wanted:
+                if mode == way and key in self._by_key:
+                    sent = key[3:] == ("body",)
+                    tell_texts(kind, self._by_key[key], self.components, told, sent=sent)
         models, shared = model_schemas([one for one in wanted if is_pydantic(one[1])], REF)
         # Two libraries may have a type of the same name: the model's gets a longer one.
         names = {name: name + "Model" for name in shared if name in self.components}
