@@ -7,13 +7,14 @@ import platform
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
 from chapiteau.load.engine.cluster.choosing import team_for
 from chapiteau.load.engine.cluster.spread import Spread
@@ -122,6 +123,7 @@ class Watch:
     line: Callable[[dict[str, Any], float, float], None] = lambda _p, _e, _t: None
     live: LiveFile | None = None
     supervised: Supervised | None = None  # who runs the service: its numbers go into the report
+    leaving: Callable[[], None] | None = None  # done even when a second Ctrl-C ends everything
 
 
 def processes_for(test: LoadTest, target: str) -> int:
@@ -174,20 +176,15 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     early = bool(aborted or interrupted or test.iterations or totals.used_up)
     lasted = min(shape.seconds, took) if early else shape.seconds
     findings = judge(objectives, totals, lasted)
-    verdict = run_verdict(findings, aborted, totals, lasted)
-    if team.lost:
-        totals.lost = dict(team.lost)
-        if test.on_loss == "stop":
-            verdict = host_lost(totals.lost)
-    if team.refused:
-        verdict = refused(verdict, team.refused)
+    verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals, test)
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
     made = document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
-    made["soundness"]["notes"] += [*team.problems, *exports.problems]
-    made["soundness"]["notes"] += _unjudged(objectives, verdict["word"], totals)
+    made["soundness"]["notes"] += (
+        team.problems + exports.problems + _unjudged(objectives, verdict["word"], totals)
+    )
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
     await with_asked(made, job, started, clock.wall())
@@ -202,6 +199,16 @@ async def with_asked(made: dict[str, Any], job: Job, started: float, ended: floa
         )
         made["asked"] = asked
         made["soundness"]["notes"] += problems
+
+
+def _with_the_teams(
+    verdict: dict[str, Any], team: Team | Spread, totals: Totals, test: LoadTest
+) -> dict[str, Any]:
+    """The verdict after what the team has to say: machines lost, a file that judges by itself."""
+    totals.lost = dict(team.lost)
+    if totals.lost and test.on_loss == "stop":
+        return host_lost(totals.lost)
+    return refused(verdict, team.refused) if team.refused else verdict
 
 
 def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
@@ -337,8 +344,13 @@ def _refuse_broken(totals: Totals) -> None:
 
 
 @contextmanager
-def interruptible(team: Team | Spread) -> Iterator[list[int]]:
-    """SIGINT and SIGTERM end the step and let the rest go on; a second one ends everything."""
+def interruptible(
+    team: Team | Spread, leaving: Callable[[], None] | None = None
+) -> Iterator[list[int]]:
+    """SIGINT and SIGTERM end the step and let the rest go on; a second one ends everything.
+
+    `leaving` is what must be done even then.
+    """
     loop = asyncio.get_running_loop()
     seen: list[int] = []
 
@@ -346,6 +358,9 @@ def interruptible(team: Team | Spread) -> Iterator[list[int]]:
         seen.append(number)
         if len(seen) > 1:
             sys.stderr.write("\nstopped at once\n")
+            if leaving is not None:
+                with suppress(OSError, ChapiteauError):
+                    leaving()
             os._exit(130)
         team.stop()
 

@@ -90,7 +90,7 @@ async def seek(
         seeker.ceiling = calibration.ceiling
         seeker.supervised = supervised
         seeker.wall = clock.wall
-        with interruptible(team) as interrupted:
+        with interruptible(team, watch.leaving) as interrupted:
             answer = await seeker.run(interrupted)
     seconds = clock.now() - zero
     made = _document(job, answer, seeker, calibration, started, seconds)

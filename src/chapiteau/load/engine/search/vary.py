@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
@@ -38,6 +39,7 @@ async def vary(
     sizes = sorted({int(number) for number in numbers.split(",")})
     before = await asyncio.to_thread(supervised.processes, service)
     documents: list[dict[str, Any]] = []
+    watch = replace(watch, leaving=lambda: supervised.scale(service, before, wait=False))
     try:
         for size in sizes:
             await asyncio.to_thread(supervised.scale, service, size)

@@ -18,6 +18,7 @@ from chapiteau.plumbing.unix import Reply, ask, control_path, format_request, li
 __all__ = ["Supervised", "limits_of"]
 
 _SCALE_TIME = 120.0
+_PROMPT = 2.0  # seconds for an order that nobody waits for
 
 
 class Supervised:
@@ -102,10 +103,15 @@ class Supervised:
             raise NotFoundError(f"no service {service!r}", hint=did_you_mean(service, counts))
         return counts[service]
 
-    def scale(self, service: str, processes: int) -> None:
+    def scale(self, service: str, processes: int, *, wait: bool = True) -> None:
         """Give a service this many processes, and wait until they are ready."""
-        body = json.dumps({"processes": processes, "wait": True, "timeout": _SCALE_TIME}).encode()
-        reply = self._ask("POST", f"/v1/services/{service}/scale", body, timeout=_SCALE_TIME + 10)
+        asked = {"processes": processes, "wait": wait, "timeout": _SCALE_TIME}
+        reply = self._ask(
+            "POST",
+            f"/v1/services/{service}/scale",
+            json.dumps(asked).encode(),
+            timeout=_SCALE_TIME + 10 if wait else _PROMPT,
+        )
         if reply.status >= 400:
             problem = json.loads(reply.body)
             raise RefusedError(
