@@ -3,8 +3,6 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chapiteau.run.engine.output.history import (
     kept_lines,
@@ -12,7 +10,6 @@ from chapiteau.run.engine.output.history import (
     open_shelf,
     search,
 )
-from chapiteau.run.engine.output.pipes import Stream, _Splitter
 
 
 @pytest.fixture
@@ -66,13 +63,3 @@ def test_a_line_that_came_before_the_first_mark_has_its_time(log: Path) -> None:
     marks = [(4, 100.0), (8, 200.0)]
     times = {line.text: line.time for line in search(open_shelf(log, marks), 9, lambda *_: True)}
     assert times == {"one": 100.0, "two": 100.0, "three": 200.0}
-
-
-@given(st.lists(st.binary(max_size=8), max_size=8))
-def test_however_bytes_are_cut_every_line_knows_its_end(pieces: list[bytes]) -> None:
-    splitter, whole, found = _Splitter(Stream("web", 1, "stdout")), b"", []
-    for piece in pieces:
-        whole += piece
-        found += splitter.feed(piece, 0.0, len(whole))
-    ends = [i + 1 for i, byte in enumerate(whole) if byte == 0x0A]
-    assert [line.at for line in found] == ends

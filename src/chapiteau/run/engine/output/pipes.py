@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture, held_by
+from chapiteau.run.engine.output.following import WAITING, Following, matches
 from chapiteau.run.engine.output.history import (
     KeptLine,
     Shelf,
@@ -22,7 +23,6 @@ from chapiteau.run.engine.output.history import (
 from chapiteau.run.engine.output.rhythm import Rhythm
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.port import LogLine, LogQuery
-from chapiteau.run.logic.lines.level import at_least
 from chapiteau.run.logic.spec import Logs
 
 if TYPE_CHECKING:
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "Stream"]
 
-_LINE_LIMIT: Final = 16 * 1024
 _SPOOL: Final = 8 << 20  # bytes of raw output kept in line mode, twice
-_WAITING: Final = 10_000  # lines that a slow follower may be behind
 STREAMS: Final = {"out": "stdout", "err": "stderr"}
 
 
@@ -161,20 +159,10 @@ class Output:
     async def lines(self, query: LogQuery) -> AsyncIterator[LogLine]:
         """Kept lines that match, oldest first; then new ones when following."""
         pattern = re.compile(query.grep) if query.grep else None
-        queue: asyncio.Queue[LogLine] = asyncio.Queue(_WAITING)
-        lost = 0
-        splitters: dict[Stream, _Splitter] = {}
+        following = Following(query, pattern)
 
         def deliver(stream: Stream, data: bytes) -> None:
-            nonlocal lost
-            splitter = splitters.setdefault(stream, _Splitter(stream))
-            end = self._captures[stream].size
-            for line in splitter.feed(data, self._clock.wall(), end):
-                if _matches(line.text, query, pattern):
-                    try:
-                        queue.put_nowait(line)
-                    except asyncio.QueueFull:
-                        lost += 1
+            following.heard(stream, data, self._clock.wall(), self._captures[stream].size)
 
         follow = query.follow and not query.until
         if follow:  # before reading the past, so that nothing falls in between
@@ -183,13 +171,12 @@ class Output:
             for line in await self._kept(query, pattern):
                 yield line
             while follow:
-                yield await queue.get()
-                if lost:
+                yield await following.queue.get()
+                if lost := following.told():
                     text = f"[chapiteau: {lost} lines not shown: this reader is too slow]"
                     yield LogLine(
                         time=self._clock.wall(), service="", process=0, stream="", text=text
                     )
-                    lost = 0
         finally:
             self.unfollow(deliver)
 
@@ -200,7 +187,7 @@ class Output:
 
         def fits(time: float, text: str) -> bool:
             early = not query.until or time <= query.until
-            return early and time >= query.since and _matches(text, query, pattern)
+            return early and time >= query.since and matches(text, query, pattern)
 
         if deep:
             shelves = [
@@ -226,7 +213,7 @@ class Output:
         been = query.after.get(f"{stream.service}/{stream.process}/{stream.name}")
         if been is None:
             return kept_lines(capture.path, capture.marks, query.last)
-        return lines_after(capture.path, capture.marks, _WAITING, been)
+        return lines_after(capture.path, capture.marks, WAITING, been)
 
     def reopen(self) -> None:
         """Open every file anew (after an outside logrotate)."""
@@ -245,27 +232,6 @@ class Output:
             log.close()
         for capture in self._captures.values():
             capture.close()
-
-
-class _Splitter:
-    """Bytes of one stream → lines; a line above the limit is cut and marked."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream, self._rest = stream, b""
-
-    def feed(self, data: bytes, when: float, end: int) -> list[LogLine]:
-        """The lines that these bytes complete; `end` is where in the file they end."""
-        at = end - len(self._rest) - len(data)
-        *whole, self._rest = (self._rest + data).split(b"\n")
-        if len(self._rest) > _LINE_LIMIT:
-            whole.append(self._rest[:_LINE_LIMIT] + " …cut".encode())
-            self._rest = b""
-        found = []
-        for raw in whole:
-            at += len(raw) + 1
-            text = raw.decode("utf-8", "replace").rstrip("\r")
-            found.append(_line(self._stream, KeptLine(when, text, max(0, at))))
-        return found
 
 
 async def _searched(
@@ -299,12 +265,6 @@ def _wanted(stream: Stream, query: LogQuery) -> bool:
         and query.process in (0, stream.process)
         and query.stream in ("", stream.name)
     )
-
-
-def _matches(text: str, query: LogQuery, pattern: re.Pattern[str] | None) -> bool:
-    if pattern is not None and not pattern.search(text):
-        return False
-    return not query.level or at_least(text, query.level)
 
 
 def _bound(deliver: Callable[[Stream, bytes], None], stream: Stream) -> Callable[[bytes], None]:
