@@ -5,7 +5,7 @@ import os
 import pwd
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -44,6 +44,8 @@ class Surroundings:
     limit: tuple[int, int] = (0, 0)  # RLIMIT_NOFILE that services get
     sockets: dict[str, SocketFact] = field(default_factory=dict)
     per_process: dict[tuple[str, int], SocketFact] = field(default_factory=dict)  # reuse_port
+    # Binds what process `number` of a service must have of its own.
+    provide: Callable[[Service, int], Awaitable[None]] | None = None
     # Descriptors that process `number` of a service has left: (the keeper's key, FDNAME).
     left_by: Callable[[str, int], tuple[tuple[str, str], ...]] = lambda name, number: ()
     inherited: Mapping[str, str] = field(default_factory=lambda: inheritable(os.environ))
@@ -68,6 +70,8 @@ class Spawner:
         """Start process `number` of a service. Raises SpawnError with stage, cause and hint."""
         self._serial += 1
         key = f"{name}.{number}.{int(self._clock.wall() * 1000):x}-{self._serial:x}"
+        if service.sockets and self.around.provide is not None:
+            await self.around.provide(service, number)
         request = self.request(name, service, number, key)
         self._limit(name, service)
         group = self.around.cgroups.make(name, key)

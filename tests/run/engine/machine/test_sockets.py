@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
-from chapiteau.run.engine.machine.sockets import BindError, bind
+from chapiteau.run.engine.machine.sockets import Arrivals, BindError, bind
 from chapiteau.run.logic.spec import Socket
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support import wait_for_async
 
 
 def rights(path: Path) -> int:
@@ -29,6 +29,18 @@ def test_a_folder_that_is_made_for_it_lets_others_through(tmp_path: Path) -> Non
             assert rights(tmp_path / "a/b/web.sock") == 0o666
     finally:
         os.umask(before)
+
+
+@pytest.mark.parametrize("kind", ["stream", "datagram"])
+async def test_an_arrival_is_noticed_once(kind: Literal["stream", "datagram"]) -> None:
+    with bind("web", Socket(type=kind), Path()) as bound, Arrivals([bound]) as arrivals:
+        assert not arrivals.some()
+        with socket.socket(socket.AF_INET, bound.type) as peer:
+            peer.connect(bound.getsockname())
+            peer.send(b".")
+            await wait_for_async(arrivals.some)
+        await asyncio.sleep(0)
+        assert not arrivals.some(), "nothing new, though nobody has taken it yet"
 
 
 def test_who_listens_at_the_path_is_named(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.brain.applied import save_running_spec
-from chapiteau.run.engine.brain.attach import bind_one, keep_socket
+from chapiteau.run.engine.brain.attach import keep_socket
 from chapiteau.run.engine.brain.own import plugin_service
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.identity import access_of
@@ -86,7 +86,7 @@ class Following:
                 if not outcome.ok:
                     return outcome
             elif change.what == "socket":
-                await _change_socket(supervisor, change)
+                _change_socket(supervisor, change)
             elif change.what == "plugin":
                 await _change_plugin(supervisor, change)
         for replaced in self._spare.values():
@@ -130,7 +130,9 @@ def _bind_fresh(supervisor: "Supervisor", plan: Plan, new: Spec) -> dict[str, so
     return made
 
 
-async def _change_socket(supervisor: "Supervisor", change: Change) -> None:
+def _change_socket(supervisor: "Supervisor", change: Change) -> None:
+    if change.effect in ("close", "replace"):
+        supervisor.per_process.forget(change.name)
     if change.effect == "close":
         supervisor.link.tell("drop", name=f"socket/{change.name}")
         supervisor.around.sockets.pop(change.name, None)
@@ -140,9 +142,8 @@ async def _change_socket(supervisor: "Supervisor", change: Change) -> None:
     elif change.effect == "apply" and change.name in supervisor.bound:
         spec = supervisor.spec.socket[change.name]
         if spec.type == "stream":
-            supervisor.bound[change.name].listen(spec.backlog)
-    elif change.effect in ("bind", "replace"):
-        await bind_one(supervisor, change.name)
+            for bound in (supervisor.bound[change.name], *supervisor.per_process.of(change.name)):
+                bound.listen(spec.backlog)
 
 
 async def _change_plugin(supervisor: "Supervisor", change: Change) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "adopt_children",
-    "bind_one",
     "bind_sockets",
     "keep_socket",
     "open_notify",
@@ -55,13 +53,6 @@ async def bind_sockets(supervisor: "Supervisor", stored: list[str]) -> None:
         raise
     for name, bound in made.items():
         await keep_socket(supervisor, name, bound)
-    await _bind_per_process(supervisor, stored)
-
-
-async def bind_one(supervisor: "Supervisor", name: str) -> None:
-    """Complete a socket that was bound just now: the further ones of `reuse_port`."""
-    if supervisor.spec.socket[name].reuse_port:
-        await _bind_per_process(supervisor, [])
 
 
 async def keep_socket(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
@@ -79,26 +70,6 @@ def register(supervisor: "Supervisor", name: str, bound: socket.socket) -> None:
     address, port = address_of(bound)
     fact = SocketFact(address=address, port=port, stored=f"socket/{name}")
     supervisor.around.sockets[name] = fact
-
-
-async def _bind_per_process(supervisor: "Supervisor", stored: list[str]) -> None:
-    """reuse_port: each process number gets its own socket on the same port (SO_REUSEPORT)."""
-    for name, spec in supervisor.spec.socket.items():
-        if not spec.reuse_port:
-            continue
-        fact = supervisor.around.sockets[name]
-        users = [s for s in supervisor.spec.service.values() if name in s.sockets]
-        most = max((s.scaling.max if s.scaling else s.processes for s in users), default=1)
-        supervisor.around.per_process[name, 1] = fact
-        for number in range(2, most + 1):
-            key = f"socket/{name}/{number}"
-            if key not in stored:
-                fixed = type(spec)(**{**asdict(spec), "port": fact.port})
-                with bind(name, fixed, supervisor.config_path.parent) as more:
-                    await supervisor.link.store(key, more.fileno())
-            supervisor.around.per_process[name, number] = SocketFact(
-                address=fact.address, port=fact.port, stored=key
-            )
 
 
 def adopt_children(supervisor: "Supervisor") -> int:

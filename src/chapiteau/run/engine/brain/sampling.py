@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.run.engine.machine.sockets import address_of, connections_by_port, queue_of
+from chapiteau.run.engine.machine.sockets import address_of, connections_by_port
 from chapiteau.run.engine.machine.usage import Meter, fds_of, host_usage
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Sampler:
             "fds": [self._fds.get(i.pid, 0) for i in alive],
             "sockets": {
                 name: {
-                    "queued": queue_of(bound),
+                    "queued": supervisor.per_process.queued(name),
                     "connections": self._connections.get(address_of(bound)[1], 0),
                 }
                 for name, bound in supervisor.bound.items()

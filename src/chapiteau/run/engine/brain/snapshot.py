@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.problems import Problem
 from chapiteau.plumbing.version import own_version
 from chapiteau.run.engine.instance import Instance
-from chapiteau.run.engine.machine.sockets import queue_of
 from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.service.slot import Slot
@@ -178,7 +177,7 @@ def _sockets(supervisor: "Supervisor") -> list[SocketStatus]:
                 address=address or f"{spec.host}:{spec.port} (not bound)",
                 type=spec.type,
                 backlog=spec.backlog,
-                queued=queue_of(bound) if bound else 0,
+                queued=supervisor.per_process.queued(name),
                 services=users,
             )
         )

@@ -39,6 +39,7 @@ from chapiteau.run.engine.service.beside import Beside
 from chapiteau.run.engine.service.fdstore import FdStore
 from chapiteau.run.engine.service.inside import enter, screen
 from chapiteau.run.engine.service.notify import NotifySocket
+from chapiteau.run.engine.service.perprocess import PerProcess
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings
 from chapiteau.run.logic.access import Access
@@ -81,6 +82,8 @@ class Supervisor:
         self.around.left_by = self.store.names
         self.runners: dict[str, Runner] = {}
         self.bound: dict[str, socket.socket] = {}
+        self.per_process = PerProcess(self)
+        self.around.provide = self.per_process.provide
         self.next_runs: dict[str, float] = {}
         self.generation = 1
         self.began = self.clock.now()
@@ -127,6 +130,7 @@ class Supervisor:
         self.ground.rule_of = self.rule_of
         self.output.on_drop = self.drops.heard
         await bind_sockets(self, hello["fds"])
+        await self.per_process.restore(hello["fds"])
         await self.store.restore(hello["fds"])
         for name, service in {**self.spec.service, **self.own_services}.items():
             self.add_runner(name, service)
@@ -223,6 +227,7 @@ class Supervisor:
 
     def _after_change(self, runner: Runner) -> None:
         self._roll.changed(self)
+        self.per_process.look()
         self._wake_waiting(runner)
         if self._wanted is not None and not self.ending.begun:
             done = runner.spec.one_shot and runner.state == "completed"

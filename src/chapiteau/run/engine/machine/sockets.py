@@ -1,16 +1,28 @@
 """Listening sockets: bound here once, then held by the keeper."""
 
+import asyncio
 import contextlib
 import errno
 import os
 import pwd
+import select
 import socket
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.logic.spec import Socket
 
-__all__ = ["BindError", "address_of", "bind", "connections_by_port", "connections_to", "queue_of"]
+__all__ = [
+    "Arrivals",
+    "BindError",
+    "address_of",
+    "bind",
+    "connections_by_port",
+    "connections_to",
+    "queue_of",
+]
 
 _TCP_INFO_UNACKED = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
 
@@ -151,6 +163,37 @@ def connections_to(bound: socket.socket) -> int:
         # state 03 is "connected"; the listener itself is 01
         return sum(1 for row in rows if row.endswith(f" {text}") and row.split()[5] == "03")
     return connections_by_port().get(name[1], 0)
+
+
+class Arrivals:
+    """Whether connections or datagrams came to these sockets, also such as were gone at once.
+
+    The kernel wakes us at each arrival; whoever serves it is woken too, and may be faster now and
+    then, so that one arrival alone can be missed.
+    """
+
+    def __init__(self, bound: Iterable[socket.socket]) -> None:
+        self._some = False
+        self._edges = select.epoll()
+        for one in bound:
+            self._edges.register(one, select.EPOLLIN | select.EPOLLET)
+
+    def __enter__(self) -> Self:
+        asyncio.get_running_loop().add_reader(self._edges, self._woken)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._edges)
+        self._edges.close()
+
+    def _woken(self) -> None:
+        self._some = True
+        self._edges.poll(0)
+
+    def some(self) -> bool:
+        """Since the last time that this was asked."""
+        found, self._some = self._some, False
+        return found
 
 
 def connections_by_port() -> dict[int, int]:

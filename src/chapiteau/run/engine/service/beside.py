@@ -5,6 +5,7 @@ Each is one task per service; a changed configuration ends them and begins them 
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,10 @@ from typing import Any, Protocol
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.instance import Instance
-from chapiteau.run.engine.machine.sockets import connections_to, queue_of
+from chapiteau.run.engine.machine.sockets import Arrivals, connections_to
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.machine.watch import Snapshot, differences, take
+from chapiteau.run.engine.service.perprocess import PerProcess
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.life.autoscale import Trend, decide
 from chapiteau.run.logic.life.cron import parse_schedule
@@ -30,8 +32,9 @@ class Around(Protocol):
     """What these tasks need of the supervisor."""
 
     clock: Clock
-    bound: dict[str, Any]
+    bound: dict[str, socket.socket]
     next_runs: dict[str, float]
+    per_process: PerProcess
 
     async def do(self, verb: str, runner: Runner, options: dict[str, Any], who: str) -> None:
         """A command as anybody could give it: queued, and told in the events."""
@@ -166,8 +169,7 @@ class Beside:
         runner = self._runner
         instances = [i for i in runner.instances() if i.alive]
         if runner.spec.scaling is not None and runner.spec.scaling.metric == "queue":
-            names = [n for n in runner.spec.sockets if n in self._around.bound]
-            return float(sum(queue_of(self._around.bound[n]) for n in names))
+            return float(sum(map(self._around.per_process.queued, runner.spec.sockets)))
         now = self._around.clock.now()
         used = [self._meter.look(i.pid, now - i.began).cpu_percent for i in instances]
         return sum(used) / len(used) if used else 0.0
@@ -235,8 +237,7 @@ class Beside:
     async def _first_connection(self) -> None:
         loop = asyncio.get_running_loop()
         came = asyncio.Event()
-        names = [n for n in self._runner.spec.sockets if n in self._around.bound]
-        watched = [self._around.bound[n].dup() for n in names]
+        watched = [one.dup() for one in self._bound()]
         for one in watched:
             loop.add_reader(one, came.set)
         try:
@@ -249,14 +250,21 @@ class Beside:
     async def _idle(self) -> None:
         """Until there was no connection for `idle_stop`; for ever when that is 0."""
         runner, clock = self._runner, self._around.clock
-        since = clock.now()
-        while runner.on:
-            await asyncio.sleep(_LOOK)
-            bound = [self._around.bound[n] for n in runner.spec.sockets if n in self._around.bound]
-            if any(connections_to(one) for one in bound) or not runner.spec.idle_stop:
-                since = clock.now()
-            elif clock.now() - since >= runner.spec.idle_stop:
-                return
+        with Arrivals(self._bound() if runner.spec.idle_stop else []) as arrivals:
+            since = clock.now()
+            while runner.on:
+                await asyncio.sleep(_LOOK)
+                bound = self._bound()
+                came = arrivals.some() or any(connections_to(one) for one in bound)
+                if came or not runner.spec.idle_stop:
+                    since = clock.now()
+                elif clock.now() - since >= runner.spec.idle_stop:
+                    return
+
+    def _bound(self) -> list[socket.socket]:
+        """Its sockets, wherever it is given them."""
+        spec, bound = self._runner.spec, self._around.bound
+        return [bound[name] for name in (*spec.sockets, spec.stdin_socket) if name in bound]
 
 
 def _complain(task: "asyncio.Task[None]") -> None:

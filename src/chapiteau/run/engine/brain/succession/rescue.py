@@ -165,7 +165,7 @@ def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
         if instance.entry is not None and instance.entry.fd >= 0:  # a terminal is its output too
             way = "out" if instance.on_terminal else "in"
             found[f"pipe/{key}/{way}"] = instance.entry.fd
-    found |= dict(supervisor.store.held())
+    found |= {**dict(supervisor.store.held()), **dict(supervisor.per_process.held())}
     if supervisor.notify_fd >= 0:
         found["notify"] = supervisor.notify_fd
     return found
