@@ -33,7 +33,7 @@ def load(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    return json.loads(done.stdout)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def test_a_run_is_judged_stored_and_reported(url: str, tmp_path: Path) -> None:
@@ -96,6 +96,8 @@ def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
 
     assert done.returncode == 0
     assert "1/s to 9/s in 10s" in done.stdout
+    assert "in all   50 sessions, poisson" in done.stdout
+    assert "/s ┤" in done.stdout  # and drawn
     assert not (tmp_path / ".chapiteau").exists()
 
 
@@ -112,6 +114,22 @@ def test_a_section_of_the_project_is_a_test(url: str, tmp_path: Path) -> None:
     assert found["format"] == "chapiteau-load/1"
     assert wrong.returncode == 3
     assert "did you mean 'home'?" in wrong.stderr
+
+
+def test_with_json_each_second_is_a_line_as_it_passes(url: str, tmp_path: Path) -> None:
+    words = ["load", "run", url, "--rate", "20/s", "-d", "30s", "--json", "--no-store"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", *words], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    ) as run:  # fmt: skip
+        assert run.stdout is not None
+        first = json.loads(run.stdout.readline())  # long before the end
+        run.send_signal(signal.SIGINT)
+        *_, last = map(json.loads, run.stdout)
+
+    assert (first["t"], first["of"], first["rate"] > 0) == (0, 30.0, True)
+    assert last["format"] == "chapiteau-load/1"
+    assert last["verdict"]["exit_code"] == run.returncode == 130
 
 
 def test_a_typo_in_the_project_is_shown_with_its_place(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chapiteau.load.commands.options import given, settings_flags
+from chapiteau.load.commands.options import JSON_HELP, given, settings_flags
 
 __all__ = ["ab"]
 
@@ -17,7 +17,7 @@ __all__ = ["ab"]
 @click.option("--margin", default="5%", show_default=True, help="Differences below this are none.")
 @settings_flags(capacity=False)
 @click.option("--report", metavar="FILE", help="Write the HTML report here.")
-@click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
 @click.option("--quiet", "-q", is_flag=True, help="No progress.")
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
@@ -62,7 +62,7 @@ def ab(  # noqa: PLR0913 — flags
 
     jobs = (job(a), job(b))
     warn((*jobs[0].problems, *jobs[1].problems))
-    line = ProgressLine(quiet=quiet)
+    line = ProgressLine(quiet=quiet, as_json=as_json)
 
     def show(point: dict[str, Any], elapsed: float, total: float) -> None:
         line.show(point, elapsed, total, f"{'AB'[point['side']]}  ")

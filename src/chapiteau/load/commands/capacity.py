@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chapiteau.load.commands.options import given, settings_flags
+from chapiteau.load.commands.options import JSON_HELP, given, settings_flags
 
 __all__ = ["capacity"]
 
@@ -14,7 +14,7 @@ __all__ = ["capacity"]
 @click.argument("target", required=False, default="")
 @settings_flags(capacity=True)
 @click.option("--report", metavar="FILE", help="Write the HTML report here.")
-@click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
 @click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
 @click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
@@ -61,7 +61,7 @@ def capacity(  # noqa: PLR0913 — flags
         from chapiteau.load.commands.detached import send_away
 
         return send_away(folder, keep=not no_store)
-    line = ProgressLine(quiet=quiet)
+    line = ProgressLine(quiet=quiet, as_json=as_json)
     live = LiveFile(folder)
 
     def show(point: dict[str, Any], elapsed: float, total: float) -> None:

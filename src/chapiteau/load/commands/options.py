@@ -8,7 +8,9 @@ import click
 from chapiteau.core.fields import Setting, settings
 from chapiteau.load.logic.settings import LoadTest
 
-__all__ = ["given", "settings_flags"]
+__all__ = ["JSON_HELP", "given", "settings_flags"]
+
+JSON_HELP: Final = "One JSON object a second, then the result; with --quiet the result alone."
 
 _SHORT: Final = {"duration": "-d", "rate": "-r", "users": "-u", "base": "--url"}
 _CAPACITY: Final = frozenset({"max_rate", "min_capacity", "budget", "confidence", "vary"})

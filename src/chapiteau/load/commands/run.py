@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chapiteau.load.commands.options import given, settings_flags
+from chapiteau.load.commands.options import JSON_HELP, given, settings_flags
 
 __all__ = ["run"]
 
@@ -14,8 +14,12 @@ __all__ = ["run"]
 @click.argument("target", required=False, default="")
 @settings_flags(capacity=False)
 @click.option("--report", metavar="FILE", help="Write the HTML report here.")
-@click.option("--json", "as_json", is_flag=True, help="The result document on stdout.")
-@click.option("--dry-run", is_flag=True, help="Show what would be done, send nothing.")
+@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show and draw what would be done, send nothing; with --json as data.",
+)
 @click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
 @click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
 @click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
@@ -49,15 +53,13 @@ def run(  # noqa: PLR0913 — flags
     from chapiteau.load.engine.store import LiveFile
     from chapiteau.load.engine.telling.supervised import Supervised
     from chapiteau.load.logic.inputs.masking import masked
-    from chapiteau.load.logic.settings import shape_of
     from chapiteau.plumbing.clock import SystemClock
 
     project = project_or_none(config)
     job = find_job(target, given(options), project, ("chapiteau", *masked(sys.argv[1:])))
     warn(job.problems)
     if dry_run:
-        shape, is_open = shape_of(job.test)
-        _show_plan(job.target, outline(job), shape.outline("/s" if is_open else " users"))
+        _show_plan(job, outline(job), as_json=as_json)
         return 0
     folder = run_folder(project)
     if web:
@@ -66,7 +68,7 @@ def run(  # noqa: PLR0913 — flags
         from chapiteau.load.commands.detached import send_away
 
         return send_away(folder, keep=not no_store)
-    line = ProgressLine(quiet=quiet)
+    line = ProgressLine(quiet=quiet, as_json=as_json)
     baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
     live = LiveFile(folder)
     supervised = Supervised.find(folder)
@@ -89,10 +91,26 @@ def run(  # noqa: PLR0913 — flags
     )
 
 
-def _show_plan(target: str, requests: list[str], stages: list[str]) -> None:
-    click.echo(f"target   {target}")
-    for stage in stages:
+def _show_plan(job: Any, requests: list[str], *, as_json: bool) -> None:
+    from chapiteau.load.engine.documents import replay_of
+    from chapiteau.load.logic.report.drawing import drawn, levels_of, planned
+    from chapiteau.load.logic.settings import shape_of
+    from chapiteau.plumbing.console import print_json
+
+    shape, is_open = shape_of(job.test)
+    replay = replay_of(job.source)
+    moments = replay.moments if replay is not None else ()
+    if as_json:
+        print_json(planned(job.target, shape, requests, is_open=is_open, moments=moments))
+        return
+    unit = "/s" if is_open else " users"
+    click.echo(f"target   {job.target}")
+    for stage in shape.outline(unit):
         click.echo(f"load     {stage}")
+    if is_open:
+        click.echo(f"in all   {shape.total:.6g} sessions, {job.test.arrivals}")
+    for line in drawn(levels_of(shape, moments=moments), shape.seconds, unit):
+        click.echo(f"  {line}")
     for text in requests:
         click.echo(f"request  {text}")
     click.echo("nothing was sent")

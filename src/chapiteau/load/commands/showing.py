@@ -20,10 +20,14 @@ __all__ = ["ProgressLine", "deliver", "print_result", "tell_page", "warn"]
 
 
 class ProgressLine:
-    """One line that is written over on a terminal; every fifth second a line elsewhere."""
+    """One line that is written over on a terminal; every fifth second a line elsewhere.
 
-    def __init__(self, *, quiet: bool) -> None:
+    With `as_json` each second is also a JSON object on standard output, for programs that watch.
+    """
+
+    def __init__(self, *, quiet: bool, as_json: bool = False) -> None:
         self._quiet = quiet
+        self._as_json = as_json and not quiet
         self._tty = sys.stderr.isatty()
         self._count = 0
         self._open = False
@@ -31,6 +35,8 @@ class ProgressLine:
     def show(self, point: dict[str, Any], elapsed: float, total: float, head: str = "") -> None:
         """A second has passed."""
         self._count += 1
+        if self._as_json:
+            print_json({"elapsed": elapsed, "of": total, **point})
         if self._quiet or (not self._tty and self._count % 5 != 1):
             return
         text = progress(point, elapsed, total, head)
