@@ -10,6 +10,8 @@ import pytest
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError, WorkerLostError
+from chapiteau.load.logic.arrivals import share
+from chapiteau.load.logic.capacity.guard import limited_by
 from chapiteau.load.logic.shape import Shape, Stage, steady
 from chapiteau.load.logic.totals import Totals
 from chapiteau.load.testing import Target
@@ -61,6 +63,96 @@ async def test_a_number_of_sessions_is_split_exactly(target: Target) -> None:
 
     assert (totals.started, totals.requests) == (501, 501)
     assert totals.users <= 7
+
+
+async def test_users_of_all_processes_are_exactly_as_many_as_planned(target: Target) -> None:
+    """Also on the way up: each share is taken from the whole number, not rounded by itself."""
+    shape = Shape((Stage(0, 10, 1.0), Stage(10, 10, 0.3)))
+    async with Team(plan(target.url), 3) as team:
+        orders = [team._go(Order(shape=shape, open=False), 0.0, number) for number in range(3)]
+    for at in range(0, 130, 3):
+        parts = [
+            share(round(Shape.from_list(o["shape"]).level(at / 100)), o["part"], o["parts"])
+            for o in orders
+        ]
+        assert sum(parts) == round(shape.level(at / 100))
+        assert max(parts) - min(parts) <= 1
+
+
+async def test_paced_users_begin_at_their_pace_and_nobody_waits_for_them_at_the_end(
+    target: Target,
+) -> None:
+    order = Order(shape=steady(3, 0.9), open=False)
+    async with Team(plan(target.url, pace=0.4), 1) as team:
+        totals = Totals()
+        took = await team.run(order, totals)
+
+    assert totals.requests == 9  # three users, at 0, 0.4 and 0.8 s
+    assert totals.cut == 0
+    assert took < 1.15  # the next ones were due at 1.2 s
+
+
+async def test_what_waits_in_a_users_set_up_makes_no_session_late(
+    target: Target, tmp_path: Path
+) -> None:
+    scenario = (
+        "import asyncio\n"
+        "from chapiteau.load import scenario, setup\n"
+        "@setup('user')\n"
+        "async def log_in(session): await asyncio.sleep(0.7)\n"
+        "@scenario\n"
+        "async def look(session): await session.get('/')\n"
+    )
+    async with Team(file_plan(tmp_path / "s.py", scenario, target.url), 1) as team:
+        totals = await run(team, Order(shape=steady(20, 0.5), arrivals="even"))
+
+    assert totals.lag.count == 10
+    assert totals.lag.high < 600_000
+    assert totals.whole().latency.high < 600_000
+
+
+async def test_a_scenario_that_blocks_is_named_and_fails_no_service(
+    target: Target, tmp_path: Path
+) -> None:
+    scenario = (
+        "import time\n"
+        "from chapiteau.load import scenario\n"
+        "def reckon(): time.sleep(0.25)\n"
+        "@scenario\n"
+        "async def look(session):\n"
+        "    await session.get('/')\n"
+        "    reckon()\n"
+    )
+    async with Team(file_plan(tmp_path / "visits.py", scenario, target.url), 1) as team:
+        totals = await run(team, Order(shape=steady(8, 1.0), arrivals="even"))
+
+    assert totals.blocking.startswith("reckon (visits.py:3), for ")
+    assert "reckon (visits.py:3)" in limited_by(totals)
+    async with Team(plan(target.url), 1) as team:
+        totals = await run(team, Order(shape=steady(50, 0.5), arrivals="even"))
+    assert (totals.blocking, limited_by(totals)) == ("", "")
+    assert totals.looks > 0
+
+
+async def test_every_tear_down_is_tried_and_what_fails_is_told(
+    target: Target, tmp_path: Path
+) -> None:
+    scenario = (
+        "from pathlib import Path\n"
+        "from chapiteau.load import scenario, teardown\n"
+        "@teardown\n"
+        f"def last(stage): Path({str(tmp_path / 'gone')!r}).touch()\n"
+        "@teardown\n"
+        "def broken(stage): raise KeyError('tenant')\n"
+        "@scenario\n"
+        "async def look(session): await session.get('/')\n"
+    )
+    team = Team(file_plan(tmp_path / "s.py", scenario, target.url), 1)
+    async with team:
+        await run(team, Order(shape=steady(20, 0.2), arrivals="even"))
+
+    assert team.problems == ["the run's teardown, broken, failed: KeyError: 'tenant'"]
+    assert (tmp_path / "gone").exists()
 
 
 async def test_a_ramp_of_users_rises(target: Target) -> None:

@@ -97,6 +97,7 @@ class Job:
             "scenarios": list(test.scenarios),
             "seed": test.seed,
             "tick": test.tick,
+            "pace": test.pace,
             "most_users": test.most_users,
             "timeout": test.timeout,
             "headers": test.headers,

@@ -51,8 +51,18 @@ class Crowd:
     """Runs sessions in an asyncio loop: openly (`arrivals`) or closed (`keep`)."""
 
     def __init__(
-        self, client: Client, play: Play, tally: Tally, stage: Stage, *, seed: str, most: int
+        self,
+        client: Client,
+        play: Play,
+        tally: Tally,
+        stage: Stage,
+        *,
+        seed: str,
+        most: int,
+        pace: float = 0.0,
     ) -> None:
+        """`most` bounds the users; in the closed model, the sessions of each begin at least
+        `pace` seconds apart."""
         self.loop = client.loop
         self.now: Callable[[], float] = client.now
         self.wakeup: Callable[[asyncio.AbstractEventLoop], Wakeup] = client.kit.wakeup
@@ -64,6 +74,7 @@ class Crowd:
         self._stage = stage
         self._seed = seed
         self._most = most
+        self._pace = pace
         self._chance = random.Random(f"{seed}/choice")  # noqa: S311 — repeatable, not secret
         self._weights = [s.weight for s in play.scenarios]
         self._single = play.scenarios[0] if len(play.scenarios) == 1 else None
@@ -87,7 +98,7 @@ class Crowd:
     @property
     def running(self) -> int:
         """Sessions on their way, or about to begin."""
-        return sum(user.busy for user in self._users)
+        return sum(user.busy and not user.resting for user in self._users)
 
     # ── open model ────────────────────────────────────────────────────────────────────────────
     async def arrivals(self, moments: Iterator[float], stop: asyncio.Event) -> None:
@@ -178,12 +189,12 @@ class Crowd:
         cut = self.running
         for user in list(self._users):
             user.cut()
-        while self._occupied():  # noqa: ASYNC110
+        while any(user.busy for user in self._users):  # noqa: ASYNC110
             await asyncio.sleep(_GLANCE)
         return cut
 
     def _occupied(self) -> bool:
-        return any(user.busy for user in self._users)
+        return any(user.busy and not user.resting for user in self._users)
 
     async def close(self) -> None:
         """Send all users home, with their tear-downs."""
@@ -231,6 +242,7 @@ class Crowd:
         late = self.now() - user.due
         while True:
             scenario = single or self._pick()
+            begun = user.due if late else self.now()
             tally.lag.append(int(late * 1_000_000) if late else 0)
             if lane.begin(late):
                 session.undress()
@@ -247,11 +259,23 @@ class Crowd:
             finally:
                 if counted:
                     tally.iterations[scenario.name][not good] += 1
+            if self._pace or session.pause:
+                await self._rest(user, session, begun, idle=not good and not lane.sent)
+            elif not lane.sent:
+                await asyncio.sleep(0 if good else _AFTER_FAILURE)
             if not user.looping or self.used_up or (self._left is not None and not self.more()):
                 return
-            if not lane.sent:
-                await asyncio.sleep(0 if good else _AFTER_FAILURE)
             late = 0.0
+
+    async def _rest(self, user: User, session: Session, begun: float, *, idle: bool) -> None:
+        """Until the user's next session: after its own pause, and not before the pace allows."""
+        seconds = max(session.pause, begun + self._pace - self.now(), idle * _AFTER_FAILURE)
+        session.pause = 0.0
+        if not user.looping or self._left == 0:
+            return
+        user.resting = True
+        await asyncio.sleep(max(0.0, seconds))
+        user.resting = False
 
     def _met(self, exc: Exception) -> bool:
         """What a scenario raised; false when the session counts as never begun."""

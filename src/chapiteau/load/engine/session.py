@@ -38,6 +38,7 @@ class Session:
         self._request = self.lane.request
         self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
+        self.pause = 0.0  # seconds that the user rests after this session, if it goes on
         self.shared = shared
         self.user = user
         self.worker, self.workers = 0, 1  # number of this load process, and how many there are

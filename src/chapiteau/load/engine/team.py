@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol, Self, TypeVar
 from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.errors import ScenarioError, TargetNotAllowedError, WorkerLostError
+from chapiteau.load.logic.arrivals import share
 from chapiteau.load.logic.shape import Shape
 
 _S = TypeVar("_S", bound="Sink")
@@ -127,17 +128,16 @@ class Team:
         return time.monotonic() - zero
 
     def _go(self, order: Order, zero: float, number: int) -> dict[str, Any]:
-        shape, sessions = order.shape, order.sessions
-        if not order.open:
-            number, total = self._first + number, self._total
-            shape = _users_of(shape, number, total)
-            if sessions is not None:
-                sessions = sessions // total + (number < sessions % total)
+        part, parts, sessions = self._first + number, self._total, order.sessions
+        if sessions is not None:
+            sessions = share(sessions, part, parts)
         return {
             "do": "go",
             "zero": zero,
             "model": "open" if order.open else "closed",
-            "shape": shape.to_list(),
+            "shape": order.shape.to_list(),
+            "part": part,
+            "parts": parts,
             "arrivals": order.arrivals,
             "drain": order.drain,
             "sessions": sessions,
@@ -280,15 +280,3 @@ class Team:
 def raised(report: dict[str, Any]) -> ChapiteauError:
     """The error that a worker met, as one of ours."""
     return _ERRORS.get(report["kind"], ScenarioError)(report["what"], hint=report["hint"])
-
-
-def _users_of(shape: Shape, number: int, parts: int) -> Shape:
-    """One worker's part of a number of users; parts round so that they add up where they can."""
-    from chapiteau.load.logic.shape import Stage
-
-    def part(level: float) -> float:
-        return int(level) // parts + (number < int(level) % parts)
-
-    return Shape(
-        tuple(Stage(part(s.first), part(s.last), s.seconds, s.period) for s in shape.stages)
-    )

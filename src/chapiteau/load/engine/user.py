@@ -14,6 +14,7 @@ class Stagehand(Protocol):
     """What a user asks of whoever directs it."""
 
     loop: asyncio.AbstractEventLoop
+    now: Callable[[], float]
     wakeup: Callable[[asyncio.AbstractEventLoop], Wakeup]
 
     def session(self, number: int) -> Session:
@@ -44,7 +45,10 @@ class Stagehand(Protocol):
 class User:
     """Runs a session when called; with `looping`, one after the other until that is taken back."""
 
-    __slots__ = ("_call", "_cut", "_hand", "_leaving", "_number", "busy", "due", "looping", "task")
+    __slots__ = (
+        "_call", "_cut", "_hand", "_leaving", "_number", "busy", "due", "looping", "resting",
+        "task",
+    )  # fmt: skip
 
     def __init__(self, hand: Stagehand, number: int) -> None:
         self._hand = hand
@@ -55,6 +59,7 @@ class User:
         self._cut = False
         self.busy = False
         self.looping = False
+        self.resting = False  # between two sessions of a loop
         self.task: asyncio.Task[None] | None = None
 
     def call(self, due: float) -> None:
@@ -70,7 +75,7 @@ class User:
 
     def cut(self) -> None:
         """End the session at hand; the user stays."""
-        self.looping = False
+        self.looping = self.resting = False
         if self.busy and self.task is not None:
             self._cut = True
             self.task.cancel()
@@ -86,10 +91,12 @@ class User:
     async def _live(self) -> None:
         hand = self._hand
         session = hand.session(self._number)
+        came = hand.now()
         try:
             if not await hand.greet(session):
                 return
             session.settle()
+            self.due += hand.now() - came  # a log-in takes its time: no session is late for that
             while not self._leaving:
                 try:
                     await hand.perform(self, session)

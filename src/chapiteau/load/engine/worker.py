@@ -32,6 +32,7 @@ from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
 from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
+from chapiteau.load.engine.stalls import Stalls
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import arrivals
 from chapiteau.load.logic.inputs.accesslog import Replay
@@ -57,6 +58,7 @@ class Worker:
         self._play = Play(())
         self._replay: Replay | None = None
         self._stage = Stage(0, 1, {})
+        self._stalls = Stalls(loop, time.monotonic)
         self._client: Client | None = None
         self._crowd: Crowd | None = None
 
@@ -94,7 +96,9 @@ class Worker:
             self._stage,
             seed=self._plan["seed"],
             most=self._plan["most_users"],
+            pace=self._plan.get("pace", 0.0),
         )
+        self._stalls.start()
         self.say({"is": "ready"})
 
     async def go(self, order: dict[str, Any]) -> None:
@@ -106,15 +110,19 @@ class Worker:
         self._tally.restart(order["zero"])
         self._cpu = time.process_time()
         reports = self._loop.create_task(self._report(order["zero"]))
+        self._stalls.flush()  # set-ups may take their time
         shape = Shape.from_list(order["shape"])
         try:
             if order["model"] == "open":
                 moments = self._moments(shape, order)
                 await crowd.arrivals(moments, self._stop)
             else:
-                sessions = order.get("sessions")
+                part, parts = order["part"], order["parts"]
                 await crowd.keep(
-                    lambda at: round(shape.level(at)), shape.seconds, self._stop, sessions
+                    lambda at: arrivals.share(round(shape.level(at)), part, parts),
+                    shape.seconds,
+                    self._stop,
+                    order.get("sessions"),
                 )
             self._tally.stopping = self._stop.is_set()
             cut = await crowd.drain(0.0 if self._stop.is_set() else order["drain"])
@@ -127,6 +135,7 @@ class Worker:
     async def end(self, _order: dict[str, Any]) -> None:
         """Tear down and leave."""
         problems: list[str] = []
+        self._stalls.stop()
         if self._crowd is not None:
             await self._crowd.close()
             problems += await self._tear_down("worker")
@@ -210,6 +219,7 @@ class Worker:
         frame = self._tally.flush()
         cpu = time.process_time()
         frame["unread"] = histogram_text(Histogram.from_bytes(self._reactor.lay.flush()))
+        frame |= self._stalls.flush()
         frame["cpu"], self._cpu = round(cpu - self._cpu, 6), cpu
         if self._crowd is not None and self._client is not None:
             frame["running"] = self._crowd.running

@@ -9,7 +9,7 @@ from chapiteau.load.logic.shape import Shape
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Arrivals", "even", "poisson", "split", "ticked"]
+__all__ = ["Arrivals", "even", "poisson", "share", "split", "ticked"]
 
 Arrivals = Literal["poisson", "even"]
 
@@ -49,7 +49,11 @@ def ticked(moments: Iterator[float], tick: float) -> Iterator[float]:
     return (math.ceil(moment / tick - 1e-9) * tick for moment in moments)
 
 
+def share(total: int, part: int, parts: int) -> int:
+    """One part of a whole number; all parts together are exactly that number."""
+    return total // parts + (part < total % parts)
+
+
 def split(total: int, parts: int) -> list[int]:
     """Whole numbers that differ by one at most and add up to the total."""
-    least, more = divmod(total, parts)
-    return [least + (1 if part < more else 0) for part in range(parts)]
+    return [share(total, part, parts) for part in range(parts)]

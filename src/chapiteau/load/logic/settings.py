@@ -62,6 +62,9 @@ class LoadTest:
     shape: str = setting("", help='Load over time: "50/s->500/s 1m, 500/s 2m".')
     duration: Duration = setting("30s", help="How long, unless the shape says it.")
     iterations: int | None = setting(None, help="Stop after so many sessions (with users).", low=1)
+    pace: Duration = setting(
+        "0s", help="A user's sessions begin at least this far apart (with users)."
+    )
     arrivals: Arrivals = setting("poisson", help="Sessions arrive by chance or evenly.")
     tick: Duration = setting("0s", help='Sessions arrive on a grid of so long: "1ms" is cheaper.')
 
@@ -145,6 +148,9 @@ class LoadTest:
             yield Problem(given[1], f"can't be given together with {given[0]}")
         if self.iterations is not None and self.rate is not None:
             yield Problem("iterations", "goes with users, not with a rate")
+        closed = self.users or self.iterations or (self.shape and "/" not in self.shape)
+        if self.pace and not closed:
+            yield Problem("pace", "goes with users, not with a rate")
         yield from _refused("export", parse_target, self.export)
         yield from _refused("notify", parse_observer, self.notify)
         yield from _refused("prometheus", asked_address, (self.prometheus,) * bool(self.prometheus))

@@ -13,6 +13,8 @@ from chapiteau.load.logic.tally import Frame, text_histogram
 
 __all__ = ["RowTotal", "Second", "Totals"]
 
+_BUSY: Final = 0.2  # share of looks that find a place at work from which it is in the way
+_LATE: Final = 5_000  # microseconds of send lag (p99)
 _LATELY: Final = 310  # seconds that may still get answers, or be looked at while the test runs
 
 
@@ -93,6 +95,9 @@ class Totals:
         self.metrics: dict[str, dict[str, Any]] = {}
         self.running: dict[int, int] = {}  # second → sessions on their way at its end
         self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
+        self.looks = 0  # how often the loops of load processes were looked at
+        self.blocked: dict[str, int] = {}  # place in a scenario → looks that found it at work
+        self.blocked_ms: dict[str, int] = {}  # place → how long a loop stood still there, at most
         self.users = 0
         self.workers = 0  # load processes that have ended their part
         self._packed = 0  # seconds before this one are
@@ -109,6 +114,9 @@ class Totals:
         for key in ("started", "ended", "dropped", "retried"):
             setattr(self, key, getattr(self, key) + frame[key])
         self.cut += frame.get("cut", 0)
+        self.looks += frame.get("looks", 0)
+        _add_counts(self.blocked, frame.get("blocked", {}))
+        _keep_largest(self.blocked_ms, frame.get("blocked_ms", {}))
         self.used_up = self.used_up or frame.get("used_up", "")
         _add_pairs(self.iterations, frame["iterations"])
         _add_pairs(self.checks, frame["checks"])
@@ -188,6 +196,9 @@ class Totals:
         _add_pairs(self.iterations, later.iterations)
         _add_pairs(self.checks, later.checks)
         _add_counts(self.crashes, later.crashes)
+        self.looks += later.looks
+        _add_counts(self.blocked, later.blocked)
+        _keep_largest(self.blocked_ms, later.blocked_ms)
         self.samples = {**later.samples, **self.samples}
         for name, metric in later.metrics.items():
             self._joined_metric(name, metric)
@@ -239,6 +250,22 @@ class Totals:
         return sum(row.answered for row in rows if key in {"", row.name} or key in row.tags)
 
     @property
+    def blocking(self) -> str:
+        """What in a scenario held a loop, and so all other sessions, up; "" when nothing did."""
+        place = max(self.blocked_ms, key=lambda one: self.blocked_ms[one], default="")
+        if place:
+            return f"{place}, for {self.blocked_ms[place]} ms at a time"
+        place = max(self.blocked, key=lambda one: self.blocked[one], default="")
+        share = self.blocked.get(place, 0) / max(1, self.looks)
+        late = self.lag.count and self.lag.quantile(0.99) > _LATE
+        return f"{place}, for {share:.0%} of the time" if late and share > _BUSY else ""
+
+    @property
+    def blocked_share(self) -> float:
+        """Share of the time that the scenario's own code had the loop."""
+        return sum(self.blocked.values()) / self.looks if self.looks else 0.0
+
+    @property
     def own_failures(self) -> int:
         """Requests that failed because the generator ran out of something."""
         return sum(
@@ -252,6 +279,11 @@ class Totals:
 def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
     for key, count in counts.items():
         into[key] = into.get(key, 0) + count
+
+
+def _keep_largest(into: dict[str, int], values: dict[str, int]) -> None:
+    for key, value in values.items():
+        into[key] = max(into.get(key, 0), value)
 
 
 def _add_pairs(into: dict[str, list[int]], pairs: dict[str, list[int]]) -> None:

@@ -229,9 +229,7 @@ class Molotov:
         finally:
             session.settle()  # a worker's cookies outlive its steps, as in molotov
         await self.tell("scenario_success", scenario=info, wid=session.user)
-        delay = declared.delay + float(self._stage.options.get("delay", 0.0))
-        if delay > 0:
-            await asyncio.sleep(delay)
+        session.pause = declared.delay + float(self._stage.options.get("delay", 0.0))
 
     async def _session_for(self, declared: _Declared, worker: _Worker) -> Any:
         """The session of the kind that the scenario's `session_factory=` default names."""

@@ -7,7 +7,7 @@ from chapiteau.load.logic.tally import Frame, histogram_text, text_histogram
 
 __all__ = ["merged"]
 
-_SUMS = ("started", "ended", "dropped", "retried", "cut", "running", "connections")
+_SUMS = ("started", "ended", "dropped", "retried", "cut", "running", "connections", "looks")
 
 
 def merged(frames: Sequence[Frame]) -> Frame:
@@ -23,6 +23,8 @@ def merged(frames: Sequence[Frame]) -> Frame:
         "iterations": _pairs(frame["iterations"] for frame in frames),
         "checks": _pairs(frame["checks"] for frame in frames),
         "crashes": _counts(frame["crashes"] for frame in frames),
+        "blocked": _counts(frame.get("blocked", {}) for frame in frames),
+        "blocked_ms": _largest(frame.get("blocked_ms", {}) for frame in frames),
         "samples": {},
         "metrics": {},
         "cpus": [cpu for frame in frames for cpu in _cpus(frame)],
@@ -89,6 +91,14 @@ def _counts(parts: Any) -> dict[str, int]:
     for part in parts:
         for key, count in part.items():
             made[key] = made.get(key, 0) + count
+    return made
+
+
+def _largest(parts: Any) -> dict[str, int]:
+    made: dict[str, int] = {}
+    for part in parts:
+        for key, value in part.items():
+            made[key] = max(made.get(key, 0), value)
     return made
 
 

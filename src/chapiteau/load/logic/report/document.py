@@ -178,10 +178,15 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
     if totals.dropped:
         notes.append(
             f"{totals.dropped} sessions were dropped, since all allowed users were busy: "
-            "raise max_users, or lower the rate"
+            "raise --most-users, or lower the rate"
         )
     if peak > 0.9:
         notes.append(f"a load process used {peak * 100:.0f}% of a core: use more --processes")
+    if totals.blocking:
+        notes.append(
+            f"the scenario held all others up: {totals.blocking}; await what waits there, or give "
+            "it to asyncio.to_thread"
+        )
     if totals.own_failures:
         notes.append(f"{totals.own_failures} requests failed for lack of ports or descriptors")
     if totals.used_up:

@@ -24,14 +24,9 @@ def locust_modules(events: Events) -> dict[str, ModuleType]:
     """`locust` and the parts of it that files import from."""
     waits = {name: getattr(waiting, name) for name in waiting.__all__}
     people = {"User": users.User, "HttpUser": users.HttpUser, "FastHttpUser": users.FastHttpUser}
-    # Names before locust 1.0, and of the plugin that became FastHttpUser.rest.
-    older = {
-        "Locust": users.User, "HttpLocust": users.HttpUser, "FastHttpLocust": users.FastHttpUser,
-        "RestUser": users.FastHttpUser, "TaskSequence": tasks.SequentialTaskSet,
-        "seq_task": lambda _order: tasks.task,
-    }  # fmt: skip
     chains = {name: getattr(markov, name) for name in markov.__all__}
     sets = {name: getattr(tasks, name) for name in ("task", "tag", "TaskSet", "SequentialTaskSet")}
+    older, runners = _older(), _runners()
     raised = {name: getattr(errors, name) for name in errors.__all__}
     clients = {
         "HttpSession": client.LocustClient,
@@ -40,18 +35,6 @@ def locust_modules(events: Events) -> dict[str, ModuleType]:
         "RestResponseContextManager": client.CaughtResponse,
         "FastResponse": client.CaughtResponse,
         "LocustResponse": client.CaughtResponse,
-    }
-    runners = {
-        "Runner": Runner,
-        "LocalRunner": Runner,
-        "MasterRunner": type("MasterRunner", (Runner,), {}),
-        "WorkerRunner": type("WorkerRunner", (Runner,), {}),
-        "STATE_STOPPING": "stopping",
-        "STATE_STOPPED": "stopped",
-        "STATE_CLEANUP": "cleanup",
-        "STATE_RUNNING": "running",
-        "STATE_SPAWNING": "spawning",
-        "STATE_INIT": "ready",
     }
     shapes = {"LoadTestShape": shape.LoadTestShape}
     whole = {
@@ -88,3 +71,27 @@ def locust_modules(events: Events) -> dict[str, ModuleType]:
         },
     }
     return {name: module(name, part) for name, part in contents.items()}
+
+
+def _older() -> dict[str, Any]:
+    """Names before locust 1.0, and of the plugin that became FastHttpUser.rest."""
+    return {
+        "Locust": users.User, "HttpLocust": users.HttpUser, "FastHttpLocust": users.FastHttpUser,
+        "RestUser": users.FastHttpUser, "TaskSequence": tasks.SequentialTaskSet,
+        "seq_task": lambda _order: tasks.task,
+    }  # fmt: skip
+
+
+def _runners() -> dict[str, Any]:
+    return {
+        "Runner": Runner,
+        "LocalRunner": Runner,
+        "MasterRunner": type("MasterRunner", (Runner,), {}),
+        "WorkerRunner": type("WorkerRunner", (Runner,), {}),
+        "STATE_STOPPING": "stopping",
+        "STATE_STOPPED": "stopped",
+        "STATE_CLEANUP": "cleanup",
+        "STATE_RUNNING": "running",
+        "STATE_SPAWNING": "spawning",
+        "STATE_INIT": "ready",
+    }

@@ -152,17 +152,16 @@ class LocustFile:
         if self._environment.runner.state == "stopped" and not life.over:
             await blocking.run(life.end)
         if life.over:
-            await asyncio.sleep(_RESTING)
+            session.pause = _RESTING
             return
         try:
             wait = await blocking.run(life.step)
         except Exception:
-            await asyncio.sleep(users.waiting_time(life.user, life.user))
+            session.pause = users.waiting_time(life.user, life.user)
             raise
         finally:
             session.settle()  # a user's cookies outlive its tasks
-        if wait:
-            await asyncio.sleep(wait)
+        session.pause = wait
 
     def _class_of(self, user: int) -> type[Any]:
         """The class of a user of this process, counted from 1.
