@@ -123,3 +123,8 @@ def test_what_circusctl_sets_are_settings_of_ours() -> None:
     for wrong in ({"warmup_delay": 1}, {"numprocesses": "x"}):
         with pytest.raises(ValueError, match=r"warmup_delay|invalid literal"):
             settings_of(wrong)
+
+
+def test_a_signal_that_was_set_by_its_number_is_shown_by_it() -> None:
+    made = watcher_options({"stop_signal": "9"}, wanted=1, folder="/", signals={"SIGTERM": 15})
+    assert made["stop_signal"] == 9

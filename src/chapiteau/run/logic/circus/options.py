@@ -70,12 +70,18 @@ def watcher_options(
         "stderr_stream_conf": {},
         "stdout_stream_conf": {},
         "stop_children": service.get("stop_group", False),
-        "stop_signal": signals.get(f"SIG{signal_name(service.get('stop_signal') or 'TERM')}", 15),
+        "stop_signal": _number(str(service.get("stop_signal") or "TERM"), signals),
         "uid": service.get("user") or None,
         "use_sockets": bool(service.get("sockets")),
         "warmup_delay": 0,
         "working_dir": f"{folder}/{service.get('cwd', '')}".rstrip("/"),
     }
+
+
+def _number(written: str, signals: Mapping[str, int]) -> int:
+    """A signal's number; in the file it may stand as a number, too."""
+    name = signal_name(written)
+    return int(name) if name.isdigit() else signals.get(f"SIG{name}", 15)
 
 
 def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
