@@ -122,7 +122,7 @@ def test_the_document_tells_them_as_one_operation(client: Client) -> None:
     assert list(path["get"]["responses"]["200"]["content"]) == ["application/json", "text/csv"]
     body = path["post"]["requestBody"]
     assert list(body["content"]) == ["application/json", "text/plain", "text/markdown"]
-    assert body["required"] is False  # no bytes are bytes too, says the second
+    assert body["required"] is True  # who sends nothing means the first
     assert {"201", "406", "413", "415", "422"} <= path["post"]["responses"].keys()
 
 

@@ -35,6 +35,13 @@ class Price:
     amount: Decimal
 
 
+class Form(msgspec.Struct):
+    at: datetime | None = None
+    weight: float = 1.0
+    cost: Decimal = Decimal(0)
+    span: timedelta | None = None
+
+
 class Shop(msgspec.Struct):
     opens: list[time]
     pets: dict[str, Cat | Dog]
@@ -82,6 +89,11 @@ def test_every_duration_that_is_answered_is_allowed_by_the_document(given: timed
     assert pattern(timedelta).fullmatch(text)
 
 
+@given(st.from_regex(pattern(bytes), fullmatch=True))
+def test_every_base64_that_the_document_allows_is_read(text: str) -> None:
+    assert isinstance(msgspec.convert(text, bytes), bytes)
+
+
 @given(st.from_regex(pattern(Decimal), fullmatch=True))
 def test_every_exact_number_that_the_document_allows_is_read(text: str) -> None:
     assert msgspec.convert(text, Decimal).is_finite()
@@ -115,6 +127,10 @@ def site() -> Client:
     def write(price: Price) -> Price:
         return price
 
+    @service.put(consumes=["application/x-www-form-urlencoded", "multipart/form-data"])
+    def fill(form: Form) -> None:
+        pass
+
     config = Configurator()
     config.include("chapiteau.service")
     config.add_service(service)
@@ -128,6 +144,20 @@ def site() -> Client:
 )  # fmt: skip
 def test_a_parameter_that_the_document_does_not_allow_is_refused(query: str, name: str) -> None:
     answer = site().get(f"/one?{query}")
+    assert answer.status == 422
+    assert [one["pointer"] for one in answer.json()["errors"]] == [f"/{name}"]
+
+
+@pytest.mark.parametrize("field", ["at=0.5", "weight=nan", "cost=-Infinity", "span=3"])
+@pytest.mark.parametrize("media", ["application/x-www-form-urlencoded", "multipart/form-data"])
+def test_forms_are_read_as_strictly(field: str, media: str) -> None:
+    client, (name, value) = site(), field.split("=")
+    if media.startswith("multipart"):
+        head = f'--b\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+        body, media = f"{head}{value}\r\n--b--\r\n".encode(), f"{media}; boundary=b"
+    else:
+        body = field.encode()
+    answer = client.put("/one", body=body, headers={"Content-Type": media})
     assert answer.status == 422
     assert [one["pointer"] for one in answer.json()["errors"]] == [f"/{name}"]
 

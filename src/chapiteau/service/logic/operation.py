@@ -20,7 +20,16 @@ from chapiteau.service.logic.options import JSON_ONLY, OperationOptions
 from chapiteau.service.logic.path import names_in
 from chapiteau.service.logic.wire.conditional import Precondition
 
-__all__ = ["BodySpec", "Operation", "Parameter", "is_group", "is_many", "read_operation"]
+__all__ = [
+    "BodySpec",
+    "Operation",
+    "Parameter",
+    "is_group",
+    "is_many",
+    "means_moment",
+    "means_number",
+    "read_operation",
+]
 
 _MARKERS: Final = (Path, Query, Header, Cookie, Body)
 _SCALARS: Final = (list, set, frozenset, tuple)
@@ -44,26 +53,20 @@ class Parameter:
         return is_many(self.type)
 
     @property
-    def has_float(self) -> bool:
-        """Whether a number may be meant, for which "nan" must not pass."""
-        return any(kind in (float, Decimal) for kind in self._kinds())
+    def has_number(self) -> bool:
+        """Whether a number may be meant that is not whole, for which "nan" must not pass."""
+        return means_number(self.type)
 
     @property
     def has_moment(self) -> bool:
         """Whether a moment or a duration is meant, for which a number must not pass."""
-        kinds = self._kinds()
-        return not {datetime, timedelta}.isdisjoint(kinds) and {int, float}.isdisjoint(kinds)
+        return means_moment(self.type)
 
     @property
     def has_null(self) -> bool:
         """Whether nothing may be meant, for which "null" must not pass: it is left out instead."""
-        kinds = self._kinds()
+        kinds = _inner_kinds(self.type)
         return type(None) in kinds and str not in kinds
-
-    def _kinds(self) -> list[Any]:
-        kinds = _parts(self.type)
-        inner = [arg for k in kinds for arg in typing.get_args(k) if not isinstance(arg, str)]
-        return [k for kind in [*kinds, *inner] for k in _parts(kind)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,6 +355,24 @@ def _parts(kind: Any) -> list[Any]:
 def is_many(kind: Any) -> bool:
     """Whether a type takes several values, alone or as an alternative."""
     return any(typing.get_origin(k) in _SCALARS or k in _SCALARS for k in _parts(kind))
+
+
+def means_number(kind: Any) -> bool:
+    """Whether a text may stand for a number that is not whole."""
+    return not {float, Decimal}.isdisjoint(_inner_kinds(kind))
+
+
+def means_moment(kind: Any) -> bool:
+    """Whether a text stands for a moment or a duration, and for no number."""
+    kinds = set(_inner_kinds(kind))
+    return not {datetime, timedelta}.isdisjoint(kinds) and {int, float}.isdisjoint(kinds)
+
+
+def _inner_kinds(kind: Any) -> list[Any]:
+    """The alternatives of a type, and of what it holds."""
+    kinds = _parts(kind)
+    inner = [arg for k in kinds for arg in typing.get_args(k) if not isinstance(arg, str)]
+    return [k for one in [*kinds, *inner] for k in _parts(one) if isinstance(k, type)]
 
 
 def is_group(kind: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
+from chapiteau.service.engine.answering.fields import FormFields
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import MalformedRequestError
 from chapiteau.service.logic.kinds.explain import Explainer
@@ -18,9 +19,6 @@ from chapiteau.service.logic.kinds.models import (
     dumper_for,
     is_pydantic,
 )
-from chapiteau.service.logic.kinds.records import fields_of as record_fields
-from chapiteau.service.logic.kinds.records import is_record
-from chapiteau.service.logic.operation import is_many
 from chapiteau.service.logic.problem import Detail
 from chapiteau.service.logic.wire.query import pairs
 from chapiteau.service.logic.wire.repeated import (
@@ -40,8 +38,6 @@ __all__ = [
     "Codec",
     "decoder_for",
     "encoder_for",
-    "fields_of",
-    "many_of",
     "whole",
 ]
 
@@ -170,10 +166,10 @@ def _readers(media: str, kind: Any) -> Readers:
         parse = _cbor_reader()
         return (lambda data: msgspec.convert(parse(data), kind)), parse
     if media == FORM:
-        many = many_of(kind)
+        fields = FormFields(kind)
 
         def form(data: bytes) -> dict[str, Any]:
-            return fields_of(pairs(data.decode("ascii")), many)
+            return fields.read(pairs(data.decode("ascii")))
 
         return (lambda data: msgspec.convert(form(data), kind, strict=False)), form
     known = f"{JSON}, {MSGPACK}, {CBOR}, {FORM}, multipart/form-data"
@@ -184,10 +180,10 @@ def _model_codec(media: str, kind: Any) -> Codec:
     """The same for what pydantic reads: our rules for the text, its rules for the values."""
     explain = ModelExplainer(kind, strict=media != FORM)
     if media == FORM:
-        many = many_of(kind)
+        fields = FormFields(kind)
 
         def form(data: bytes) -> Any:
-            return fields_of(pairs(data.decode("ascii")), many)
+            return fields.read(pairs(data.decode("ascii")))
 
         return Codec(lambda data: explain.read(form(data)), form, explain)
     _, parse = _readers(media, Any)
@@ -288,25 +284,6 @@ def _cbor_reader() -> Callable[[bytes], Any]:
         return _finite(value)
 
     return parse
-
-
-def many_of(kind: Any) -> frozenset[str]:
-    """The fields of a record that take several values: one that comes alone is a list too."""
-    if not is_record(kind):
-        return frozenset()
-    return frozenset(field.wire for field in record_fields(kind) if is_many(field.kind))
-
-
-def fields_of(given: Iterable[tuple[str, Any]], many: frozenset[str]) -> dict[str, Any]:
-    """Form fields; one that is given several times, or may be, becomes a list."""
-    found: dict[str, Any] = {}
-    for name, value in given:
-        if name in found:
-            before = found[name]
-            found[name] = [*(before if isinstance(before, list) else [before]), value]
-        else:
-            found[name] = [value] if name in many else value
-    return found
 
 
 def whole(value: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 import multipart
 
-from chapiteau.service.engine.answering.codecs import fields_of, many_of
+from chapiteau.service.engine.answering.fields import FormFields
 from chapiteau.service.logic.invalid import MalformedRequestError
 from chapiteau.service.logic.kinds.explain import Complaint
 from chapiteau.service.logic.kinds.models import ModelExplainer, explainer_for
@@ -29,7 +29,7 @@ class FormPlan:
     def __init__(self, kind: Any, max_body: int) -> None:
         self._kind = kind
         self._max = max_body
-        self._many = many_of(kind)
+        self._fields = FormFields(kind)
         self._explain = explainer_for(kind, strict=False)
 
     def read(self, environ: Environ) -> Any:
@@ -47,7 +47,7 @@ class FormPlan:
         found: dict[str, Any] | None = environ.get(_KEY)
         if found is None:
             pairs = [(part.name, _value(part)) for part in self._parts(environ)]
-            found = environ[_KEY] = fields_of(pairs, self._many)
+            found = environ[_KEY] = self._fields.read(pairs)
         return found
 
     def _parts(self, environ: Environ) -> list[Any]:

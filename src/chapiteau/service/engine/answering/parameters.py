@@ -6,6 +6,7 @@ import msgspec
 from msgspec.structs import asdict
 
 from chapiteau.core.problems import did_you_mean
+from chapiteau.service.engine.answering.fields import UNREADABLE, sane
 from chapiteau.service.logic.invalid import details_of, missing
 from chapiteau.service.logic.kinds.models import ModelExplainer, explainer_for, is_pydantic
 from chapiteau.service.logic.operation import Operation, Parameter
@@ -32,7 +33,7 @@ class _Slot:
         self.group = parameter.argument if parameter.field else None
         self.key = parameter.field or parameter.argument
         self.many = parameter.many
-        self.numeric = parameter.has_float
+        self.numeric = parameter.has_number
         self.nullable = parameter.has_null
         self.moment = parameter.has_moment
         odd = self.many or self.numeric or self.nullable or self.moment
@@ -41,13 +42,10 @@ class _Slot:
     def put(self, raw: Raw, value: str) -> bool:
         """False when the value can't go there: a second one, or "nan" for a number."""
         into = raw if self.group is None else raw[self.group]
-        if self.numeric and value.strip("+-")[:1].isalpha():
-            # msgspec would take "nan" and "inf" for floats; no JSON number is either of them.
-            value = "\x00"
-        elif self.nullable and value.lower() == "null":
-            value = "\x00"  # msgspec would take it for None
-        if self.moment and _is_number(value):
-            value = "\x00"  # msgspec would count seconds since 1970
+        if self.numeric or self.moment:
+            value = sane(value, number=self.numeric, moment=self.moment)
+        if self.nullable and value.lower() == "null":
+            value = UNREADABLE  # msgspec would take it for None
         if self.many:
             into.setdefault(self.key, []).append(value)
         elif self.key in into:
@@ -55,14 +53,6 @@ class _Slot:
         else:
             into[self.key] = value
         return True
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 class ParameterPlan:

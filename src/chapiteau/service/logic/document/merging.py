@@ -26,7 +26,8 @@ def merged(views: Sequence[Json], names: Sequence[str]) -> Json:
     if parameters := _parameters(views):
         made["parameters"] = parameters
     if bodies := [view["requestBody"] for view in views if "requestBody" in view]:
-        made["requestBody"] = _body(bodies, of_all=len(bodies) == len(views))
+        # Who sends nothing names no media type either, and so means the first.
+        made["requestBody"] = _body(bodies, required="requestBody" in first)
     if any("security" in view for view in views):
         made["security"] = _distinct(one for view in views for one in view.get("security", [{}]))
     made["responses"] = _responses(views)
@@ -59,12 +60,12 @@ def _parameters(views: Sequence[Json]) -> list[Json]:
     return made
 
 
-def _body(bodies: Sequence[Json], *, of_all: bool) -> Json:
+def _body(bodies: Sequence[Json], *, required: bool) -> Json:
     made: Json = {}
     if words := _joined(body.get("description", "") for body in bodies):
         made["description"] = words
     made["content"] = _content(bodies)
-    made["required"] = of_all and all(body.get("required", False) for body in bodies)
+    made["required"] = required and bodies[0].get("required", False)
     return made
 
 

@@ -1,5 +1,5 @@
-"""Texts that stand for moments, durations and exact numbers: what msgspec reads of them, told in
-the document, for its own schemas say only that they are texts."""
+"""Texts that stand for moments, durations, exact numbers and bytes: the document tells what is read
+of them, for msgspec's own schemas say only that they are texts."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -18,6 +18,7 @@ _DIGITS: Final = "[0-9]{1,9}"
 _SECONDS: Final = rf"{_DIGITS}(\.[0-9]{{1,6}})?S"
 _TIMES: Final = rf"T({_SECONDS}|{_DIGITS}M({_SECONDS})?|{_DIGITS}H({_DIGITS}M)?({_SECONDS})?)"
 _DECIMAL: Final = r"^-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,9})?$"
+_BASE64: Final = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 # Years, months and weeks have no fixed length: they are not read.
 _DURATION: Final = rf"^-?P([0-9]{{1,6}}D({_TIMES})?|{_TIMES})$"
 
@@ -25,6 +26,9 @@ _TOLD: Final[Mapping[type, Json]] = {
     mi.DateTimeType: {"format": "date-time"},
     mi.TimeType: {"format": "time"},
     mi.DecimalType: {"format": "decimal", "pattern": _DECIMAL},
+    mi.BytesType: {"pattern": _BASE64},
+    mi.ByteArrayType: {"pattern": _BASE64},
+    mi.MemoryViewType: {"pattern": _BASE64},
     mi.TimeDeltaType: {"format": "duration", "pattern": _DURATION},
 }
 _RECORDS: Final = (mi.StructType, mi.DataclassType, mi.TypedDictType, mi.NamedTupleType)
