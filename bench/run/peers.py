@@ -103,6 +103,8 @@ def _says(pid: int, *words: bytes) -> bool:
 
 class Chapiteau(Peer):
     name, program = "chapiteau", "chapiteau"
+    # brains, and the process that waits to become the next
+    OWN = (b"engine.brain", b"chapiteau\0run", b"chapiteau-spare")
 
     @classmethod
     def find(cls, program: str = "") -> str | None:
@@ -126,7 +128,7 @@ class Chapiteau(Peer):
 
     def pids(self) -> list[int]:
         keeper = self.process.pid if self.process else 0
-        brains = [c for c in _children(keeper) if _says(c, b"engine.brain", b"chapiteau\0run")]
+        brains = [c for c in _children(keeper) if _says(c, *self.OWN)]
         return [keeper, *brains]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from chapiteau.run.engine.keeper.calls import receive, room
 from chapiteau.run.errors import KeeperGoneError
 
 __all__ = ["KeeperLink", "Message"]
@@ -35,6 +36,8 @@ class KeeperLink:
         self._waiting: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
         self._number = 0
         self._outgoing: list[tuple[bytes, list[int]]] = []
+        self._full = False  # whether the keeper does not take what we send
+        self._room = room(LARGEST)
         self._over = self._told = False  # whether the keeper has died, and `on_gone` was called
         self._listen()
         self._loop.add_reader(channel, self._read)
@@ -119,6 +122,7 @@ class KeeperLink:
             try:
                 socket.send_fds(self._channel, [data], fds)
             except (BlockingIOError, InterruptedError):
+                self._full = True
                 self._loop.add_writer(self._channel, self._flush)
                 return
             except ConnectionError:
@@ -132,7 +136,9 @@ class KeeperLink:
         self._forget_outgoing()
 
     def _forget_outgoing(self) -> None:
-        self._loop.remove_writer(self._channel)
+        if self._full:
+            self._full = False
+            self._loop.remove_writer(self._channel)
         for _, fds in self._outgoing:
             for fd in fds:
                 os.close(fd)
@@ -141,7 +147,7 @@ class KeeperLink:
     def _read(self) -> None:
         for _ in range(64):  # then let others have a turn
             try:
-                data, fds, _flags, _address = socket.recv_fds(self._channel, LARGEST, 8)
+                data, fds = receive(self._channel, self._room)
             except (BlockingIOError, InterruptedError):
                 return
             except ConnectionResetError:

@@ -63,6 +63,7 @@ class Spawner:
         self.on_missing: Callable[[str, list[str], str], None] = lambda name, files, why: None
         self._found: dict[tuple[str, str, Path], str] = {}
         self._cwds: dict[str, Path] = {}
+        self.on_started: Callable[[], None] = lambda: None
 
     async def spawn(
         self, name: str, service: Service, number: int, generation: int
@@ -87,6 +88,7 @@ class Spawner:
         self.asked[key] = group
         answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
         del self.asked[key]
+        self.on_started()
         if "error" in answer:
             if group is not None:
                 self.around.cgroups.remove(group)

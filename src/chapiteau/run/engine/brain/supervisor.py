@@ -13,6 +13,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.unix import control_path, forget_control
+from chapiteau.run.engine.ahead import Ahead
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.drops import Drops
@@ -77,6 +78,8 @@ class Supervisor:
         )
         self.spawner = Spawner(link, self.around, self.clock)
         self.spawner.on_missing = self._limits_missing
+        self._ahead = Ahead(link, self.cgroups, self.clock)
+        self.spawner.on_started = self._ahead.started
         self.ground = Ground(link, self.spawner, self.output, self.events_log, self.clock)
         self.store = FdStore(link)
         self.around.left_by = self.store.names
@@ -111,6 +114,7 @@ class Supervisor:
         self.keeper_pid = self.ground.hooks.keeper_pid = hello["pid"]
         self.brain_restarts = hello["brain_starts"] - 1
         self.around.keeper_no_new_privs = hello["no_new_privs"]
+        self._ahead.found(hello.get("spare", ""))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.around.limit = (hello["nofile"], hard)
         self.link.tell("base", env=dict(self.around.inherited))
@@ -425,6 +429,7 @@ class Supervisor:
     # ── the end ─────────────────────────────────────────────────────────────────────────────
     def end_helpers(self) -> None:
         """Nothing begins by itself any more."""
+        self._ahead.end()
         for beside in self._beside.values():
             beside.end()
 

@@ -1,7 +1,9 @@
 """System calls of the keeper, each a line or a few."""
 
+import array
 import contextlib
 import fcntl
+import mmap
 import os
 import signal
 import socket
@@ -12,6 +14,8 @@ from typing import Any, Final
 
 __all__ = [
     "DEFAULTS",
+    "LOW_FD",
+    "MOST_CARRIED",
     "close_all",
     "exit_of",
     "foreign_exit",
@@ -23,6 +27,8 @@ __all__ = [
     "own_fds",
     "pidfd_of",
     "pids_in",
+    "receive",
+    "room",
     "say",
     "sd_notify",
     "spawn",
@@ -33,6 +39,8 @@ __all__ = [
 LOW_FD: Final = (
     200  # all that is kept lives above: a child's own descriptors are put at 0, 1, 2, 3 …
 )
+MOST_CARRIED: Final = 8  # descriptors that may come with a message
+_CARRIED: Final = socket.CMSG_LEN(MOST_CARRIED * 4)
 PIPE_SIZE: Final = 1 << 20
 F_SETPIPE_SZ: Final = 1031
 PIDFD_GET_INFO: Final = 3 << 30 | 64 << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, 64 bytes)
@@ -104,9 +112,38 @@ def write_to(path: str, text: str) -> None:
 
 def pids_in(group: str) -> list[int]:
     """Who is in a cgroup."""
-    with contextlib.suppress(OSError, ValueError), open(f"{group}/cgroup.procs", "rb") as stream:
-        return [int(line) for line in stream.read().split()]
-    return []
+    try:
+        fd = os.open(f"{group}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return []
+    found = b""
+    try:
+        while data := os.read(fd, 1 << 16):
+            found += data
+        return [int(line) for line in found.split()]
+    except (OSError, ValueError):
+        return []
+    finally:
+        os.close(fd)
+
+
+def room(size: int) -> memoryview:
+    """Memory to receive into, of which only what was ever written to is really there."""
+    return memoryview(mmap.mmap(-1, size))
+
+
+def receive(link: socket.socket, into: memoryview) -> tuple[bytes, list[int]]:
+    """A message and the descriptors that came with it. Raises OSError.
+
+    As socket.recv_fds(3), into memory that is there already: making a quarter of a megabyte for
+    each message costs more than all else that is done with it.
+    """
+    size, beside, _flags, _address = link.recvmsg_into([into], _CARRIED)
+    fds = array.array("i")
+    for level, kind, data in beside:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return bytes(into[:size]), list(fds)
 
 
 def own_children() -> list[int]:

@@ -4,7 +4,6 @@ Law: one process per key, ever. A spawn for a key that is known is refused.
 """
 
 import contextlib
-import errno
 import os
 import resource
 import signal
@@ -25,7 +24,8 @@ from .calls import (
     start_of,
     write_to,
 )
-from .clone import spawn_into
+from .clone import NOT_HERE, spawn_into
+from .spare import Spare
 from .streams import open_input, open_terminal, words_on
 
 __all__ = ["Children", "sweep", "unknown_exit"]
@@ -49,6 +49,7 @@ class Children:
         self._clone = True  # until the kernel says that it can't
         self._away = False  # whether we are in a child's cgroup just now
         self._row, self._last = 0, 0.0  # starts in a row, and when the last one was done
+        self.spare = Spare()
         self.fosters: dict[int, str] = {}  # pidfd → key
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
@@ -90,7 +91,8 @@ class Children:
                 terminal, path = open_terminal(message["tty"])
                 pipes.append(("out", terminal, -1))
                 message["argv"] = words_on(path, message["argv"])
-            pid = self._spawn_inside(message, moves)
+            pid = self._by_spare(message, moves) or self._spawn_inside(message, moves)
+            self._protect_less(pid, message)
         except OSError as exc:
             close_all(fd for _, *pair in pipes for fd in pair)
             return {"error": exc.strerror, "errno": exc.errno, "stage": self._stage}
@@ -138,10 +140,33 @@ class Children:
                 with contextlib.suppress(OSError):
                     write_to(f"{home}/cgroup.procs", "0")
             self._away = False
-        if os.geteuid() == 0 or message.get("oom_score"):
-            with contextlib.suppress(OSError):  # ours is low: theirs must not be
-                write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
         return pid
+
+    def _by_spare(self, message: Message, moves: list[tuple[int, int]]) -> int:
+        """Let the one that waits in this cgroup become it: its pid, 0 when none does."""
+        if not self.spare.group or self.spare.group not in message.get("cgroups", ()):
+            return 0
+        soft = min(message.get("nofile") or self.limit[0], self.limit[1])
+        try:
+            return self.spare.start(message, moves, (soft, self.limit[1]))
+        except OSError:
+            self._stage = self.spare.stage
+            raise
+        finally:
+            self._last = time.monotonic()
+
+    def prepare(self, message: Message) -> None:
+        """Let a spare wait in this cgroup for the next start, or none."""
+        self.spare.dismiss()
+        if (group := message.get("cgroup")) and self._clone:
+            with contextlib.suppress(OSError):  # the next start takes another way, and tells
+                self.spare.make(group)
+
+    def _protect_less(self, pid: int, message: Message) -> None:
+        """When memory ends our score is low; theirs must not be."""
+        if os.geteuid() == 0 or message.get("oom_score"):
+            with contextlib.suppress(OSError):
+                write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
 
     def _better_moved(self, message: Message) -> bool:
         """Whether to go into the cgroup ourselves and start from there.
@@ -161,7 +186,7 @@ class Children:
         try:
             return spawn_into(group, argv, env, moves)
         except OSError as exc:
-            if exc.errno not in (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM):
+            if exc.errno not in NOT_HERE:
                 raise
         self._clone = False
         return self._moved([group], argv, env, moves)
@@ -207,6 +232,8 @@ class Children:
 
     def bury(self, pid: int) -> tuple[str, Message]:
         """Wait for a child that has ended; (its key, how). The key is "" for one of no service."""
+        if pid == self.spare.pid:
+            self.spare.dismiss()
         key = self._by_pid.pop(pid, "")
         # Not yet waited for, so the pid, and the group with its number, are still the child's.
         left = self._end_leftovers(pid, key) if key else []

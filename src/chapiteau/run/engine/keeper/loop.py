@@ -26,6 +26,8 @@ from .calls import (
     no_new_privs,
     open_log,
     pidfd_of,
+    receive,
+    room,
     say,
     sd_notify,
     spawn,
@@ -39,6 +41,7 @@ __all__ = ["Keeper"]
 
 Message = dict[str, Any]
 LARGEST: Final = 1 << 18  # bytes of one message
+IN_A_ROW: Final = 8  # messages that are done before signals are looked at again
 BRAIN_DELAYS: Final = (0.0, 0.0, 0.0, 0.1, 0.3, 1.0)
 BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays anew
 FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
@@ -76,6 +79,8 @@ class Keeper:
         self._late: dict[int, float] = {}  # foster children that ended, and since when
         self._code: int | None = None
         self._poll = select.poll()
+        self._full = False  # whether the brain does not take what we send
+        self._room = room(LARGEST)
         self._wake = (-1, -1)
 
     def run(self) -> int:
@@ -109,6 +114,7 @@ class Keeper:
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
         if self.link is not None:  # another keeper was here before us
+            self._full = True
             self._poll.register(self.link, select.POLLIN | select.POLLOUT)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for fd in self.children.fosters:
@@ -140,7 +146,9 @@ class Keeper:
             if what & select.POLLOUT:
                 self._flush()
             if what & ~select.POLLOUT:
-                self._on_message()
+                for _ in range(IN_A_ROW):
+                    if not self._on_message():
+                        break
 
     def _foster_ended(self, fd: int) -> None:
         """A process that an earlier keeper started has ended; its new parent tells how, a little
@@ -214,7 +222,7 @@ class Keeper:
         finally:
             close_all(opened)
         ours.setblocking(False)
-        self.link, self.outgoing = ours, []
+        self.link, self.outgoing, self._full = ours, [], False
         self.brain_starts += 1
         self._since = self._heard = self._pinged = time.monotonic()
         self._poll.register(ours, select.POLLIN)
@@ -285,12 +293,14 @@ class Keeper:
             try:
                 socket.send_fds(self.link, [data], list(fds))
             except (BlockingIOError, InterruptedError):
+                self._full = True
                 self._poll.modify(self.link, select.POLLIN | select.POLLOUT)
                 return
             except OSError:
                 pass  # the brain has gone (its exit will tell), or a descriptor has
             del self.outgoing[0]
-        if self.link is not None:
+        if self._full and self.link is not None:
+            self._full = False
             self._poll.modify(self.link, select.POLLIN)
 
     def _on_message(self) -> bool:
@@ -298,7 +308,7 @@ class Keeper:
         if self.link is None:
             return False
         try:
-            data, fds, _flags, _address = socket.recv_fds(self.link, LARGEST, 8)
+            data, fds = receive(self.link, self._room)
         except (BlockingIOError, InterruptedError):
             return False
         except ConnectionResetError:  # it died before it read all of ours; what it said is there
@@ -353,6 +363,7 @@ class Keeper:
             "nofile": self.children.limit[0],
             "asked": bool(self.ending.asked_at),
             "no_new_privs": no_new_privs(),
+            "spare": self.children.spare.group,
         }
 
     def _drop(self, message: Message) -> None:
@@ -425,6 +436,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "pong": lambda _keeper, _message: None,
     "base": lambda keeper, message: keeper.base.update(message["env"]),
     "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
+    "spare": lambda keeper, message: keeper.children.prepare(message),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
     "memo": lambda keeper, message: keeper.children.update_memo(message),
