@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Final
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "exit_of",
     "foreign_exit",
     "high",
+    "is_exempt",
     "make_pipe",
     "no_new_privs",
     "open_log",
@@ -43,6 +45,7 @@ MOST_CARRIED: Final = 8  # descriptors that may come with a message
 _CARRIED: Final = socket.CMSG_LEN(MOST_CARRIED * 4)
 PIPE_SIZE: Final = 1 << 20
 F_SETPIPE_SZ: Final = 1031
+EXEMPT: Final = 1 << 24 | 1 << 21  # CAP_SYS_RESOURCE, CAP_SYS_ADMIN
 PIDFD_GET_INFO: Final = 3 << 30 | 64 << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, 64 bytes)
 PIDFD_INFO_EXIT: Final = 1 << 3
 DEFAULTS: Final = (
@@ -84,9 +87,28 @@ def make_pipe() -> tuple[int, int]:
         raise
     finally:
         os.close(plain)
-    with contextlib.suppress(OSError):  # a user over its share of pipe pages keeps 64 KiB
-        fcntl.fcntl(reader, F_SETPIPE_SZ, PIPE_SIZE)
+    if is_exempt():
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(reader, F_SETPIPE_SZ, PIPE_SIZE)
     return reader, writer
+
+
+@lru_cache(maxsize=1)
+def is_exempt() -> bool:
+    """Whether the kernel grants us pipes beyond a user's share (pipe(7), pipe-user-pages-soft).
+
+    64 pipes of 1 MiB use up everybody else's: every further pipe of the user, whichever program
+    makes it, then holds 8 KiB. Without that right pipes begin with 64 KiB, and busy ones grow
+    (output/rhythm.py). In a user namespace of its own even root has no right that counts.
+    """
+    try:
+        with open("/proc/self/uid_map", "rb") as stream:
+            everybody = stream.read().split() == [b"0", b"0", b"4294967295"]
+        with open("/proc/self/status", "rb") as stream:
+            held = int(stream.read().partition(b"\nCapEff:")[2].split()[0], 16)
+    except (OSError, ValueError, IndexError):
+        return False
+    return everybody and bool(held & EXEMPT)
 
 
 def high(fd: int) -> int:
