@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -19,12 +20,15 @@ from chapiteau.load.logic.capacity.guard import (
     what_rises,
 )
 from chapiteau.load.logic.objective import judge, parse_objectives, with_errors
-from chapiteau.load.logic.report.document import timeline
+from chapiteau.load.logic.report.live import LivePoints
 from chapiteau.load.logic.tally import OTHER, Tally
 from chapiteau.load.logic.totals import Totals
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-def fed(requests: list[tuple[int, float, bool]], watched: tuple[str, ...] = ()) -> Totals:
+
+def fed(requests: Sequence[tuple[int, float, bool]], watched: tuple[str, ...] = ()) -> Totals:
     """Requests as (second, latency in ms, good), through a tally and its JSON."""
     tally, totals = Tally(), Totals(watched)
     row = tally.row("GET /", ("tag",))
@@ -242,6 +246,6 @@ def test_old_seconds_take_little_room_and_lose_nothing() -> None:
     totals.add(tally.flush())
     whole = totals.whole()
     assert (whole.count, whole.bad, whole.latency.high) == (801, 400, 7000)
-    assert [p["rate"] for p in timeline(totals, newest=2)] == [2, 2]
+    assert [p["rate"] for p in LivePoints(newest=2).points(totals)] == [2, 2]
     assert totals.whole("", 0, 1).count == 3
     assert totals.rows["/"].latency == whole.latency

@@ -14,7 +14,9 @@ JSON_HELP: Final = "One JSON object a second, then the result; with --quiet the 
 
 _SHORT: Final = {"duration": "-d", "rate": "-r", "users": "-u", "base": "--url"}
 _CAPACITY: Final = frozenset({"max_rate", "min_capacity", "budget", "confidence", "vary"})
-_NOT_CAPACITY: Final = frozenset({"rate", "users", "shape", "duration", "iterations", "abort"})
+_NOT_CAPACITY: Final = frozenset(
+    {"rate", "users", "shape", "duration", "iterations", "abort", "warmup"}
+)
 _SKIPPED: Final = frozenset({"target"})
 
 

@@ -41,6 +41,7 @@ from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.settings import LoadTest, shape_of
 from chapiteau.load.logic.shape import Shape
 from chapiteau.load.logic.totals import Totals
+from chapiteau.load.logic.warmup import parse_warmup, warm_up
 
 __all__ = [
     "Job",
@@ -176,7 +177,8 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
     early = bool(aborted or interrupted or test.iterations or totals.used_up)
     lasted = min(shape.seconds, took) if early else shape.seconds
-    findings = judge(objectives, totals, lasted)
+    warm = warm_up(totals, shape, parse_warmup(test.warmup))
+    findings = judge(objectives, totals, lasted, warm)
     verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals, test)
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
@@ -186,6 +188,7 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     made["soundness"]["notes"] += (
         team.problems + exports.problems + _unjudged(objectives, verdict["word"], totals)
     )
+    made["warmup"] = warm
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
     await with_asked(made, job, started, clock.wall())

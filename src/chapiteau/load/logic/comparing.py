@@ -113,8 +113,9 @@ def _batches(document: dict[str, Any], *, warm: bool) -> list[_Batch]:
     full = [part for part in parts if part.latency.count]
     if not full:
         raise UsageError(f"{document['name']}: a result without requests can't be compared")
-    # The first second holds connecting and caches.
-    return full[1:] if len(full) > _FEWEST and not warm else full
+    # The first seconds hold connecting and caches: more of them when they were seen.
+    cold = math.ceil(max(1, document.get("warmup", 0)) / max(1, document["batches"]["seconds"]))
+    return full[cold:] if len(full) >= _FEWEST + cold and not warm else full
 
 
 def _changes(

@@ -173,26 +173,28 @@ def watched(objectives: Sequence[Objective]) -> tuple[str, ...]:
     return tuple(sorted({o.of for o in objectives if o.of}))
 
 
-def judge(objectives: Sequence[Objective], totals: Totals, seconds: float) -> list[Finding]:
-    """Each objective against a run of this many seconds."""
-    return [_judge(objective, totals, seconds) for objective in objectives]
+def judge(
+    objectives: Sequence[Objective], totals: Totals, seconds: float, warm: int = 0
+) -> list[Finding]:
+    """Each objective against a run of this many seconds; limits on times from second `warm` on."""
+    return [_judge(one, totals, seconds, warm if one.timed else 0) for one in objectives]
 
 
-def _judge(objective: Objective, totals: Totals, seconds: float) -> Finding:
-    value = _value(objective, totals, seconds)
+def _judge(objective: Objective, totals: Totals, seconds: float, warm: int) -> Finding:
+    value = _value(objective, totals, seconds, warm)
     if math.isnan(value):
         met = False
     else:
         met = value >= objective.limit if objective.above else value <= objective.limit
     return Finding(
-        objective=objective, value=value, met=met, first_breach=_breach(objective, totals)
+        objective=objective, value=value, met=met, first_breach=_breach(objective, totals, warm)
     )
 
 
-def _value(objective: Objective, totals: Totals, seconds: float) -> float:
+def _value(objective: Objective, totals: Totals, seconds: float, warm: int) -> float:
     if objective.metric in {"checks", "failed"}:
         return passed_share(objective, totals)
-    whole = totals.whole(objective.of)
+    whole = totals.whole(objective.of, warm)
     if not whole.count or (objective.timed and not totals.answered(objective.of)):
         return math.nan  # how fast a connection is refused is no latency of the service
     if objective.metric == "quantile":
@@ -213,11 +215,11 @@ def passed_share(objective: Objective, totals: Totals) -> float:
     return wanted / every if every else math.nan
 
 
-def _breach(objective: Objective, totals: Totals) -> int | None:
+def _breach(objective: Objective, totals: Totals, warm: int) -> int | None:
     allowed = objective.allowed
     if allowed is None:
         return None
-    for second in sorted(totals.series[objective.of]):
+    for second in sorted(s for s in totals.series[objective.of] if s >= warm):
         part = totals.series[objective.of][second]
         if part.count and objective.missed(part) / part.count > allowed:
             return second

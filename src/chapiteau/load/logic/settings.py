@@ -19,6 +19,7 @@ from chapiteau.load.logic.export.observer import parse_observer
 from chapiteau.load.logic.export.target import parse_target
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
+from chapiteau.load.logic.warmup import parse_warmup
 
 __all__ = ["Confidence", "LoadTest", "shape_of"]
 
@@ -70,6 +71,9 @@ class LoadTest:
 
     objective: str = setting("", help='What must hold: "p99 < 200ms, errors < 0.1%".')
     abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
+    warmup: str = setting(
+        "auto", help='Start that limits on latency leave out: found by itself, or a time ("0s").'
+    )
     baseline: str = setting("", help="Stored result or JSON file that must not be missed by 5 %.")
 
     export: tuple[str, ...] = setting(
@@ -151,6 +155,7 @@ class LoadTest:
         closed = self.users or self.iterations or (self.shape and "/" not in self.shape)
         if self.pace and not closed:
             yield Problem("pace", "goes with users, not with a rate")
+        yield from _refused("warmup", parse_warmup, (self.warmup,))
         yield from _refused("export", parse_target, self.export)
         yield from _refused("notify", parse_observer, self.notify)
         yield from _refused("prometheus", asked_address, (self.prometheus,) * bool(self.prometheus))

@@ -9,7 +9,14 @@ from chapiteau.core.units import format_duration, format_size
 from chapiteau.load.logic.report.resources import asked_charts, resource_charts
 from chapiteau.load.logic.report.style import STYLE
 from chapiteau.load.logic.report.svg import Line, chart, spark
-from chapiteau.load.logic.report.text import SCALING_HEAD, mark, scaling_row, seconds, sign
+from chapiteau.load.logic.report.text import (
+    SCALING_HEAD,
+    mark,
+    scaling_row,
+    seconds,
+    sign,
+    warmup_lines,
+)
 
 __all__ = ["as_html"]
 
@@ -63,6 +70,7 @@ def _banner(document: dict[str, Any]) -> str:
         f'<section class="banner {word.replace(" ", "-")}"><div class="word">'
         f"{mark(word)} {escape(word)}</div><strong>{escape(verdict['line'])}</strong>"
         + (f"<ul>{rows}</ul>" if rows else "")
+        + "".join(f"<p>{escape(line)}</p>" for line in warmup_lines(document))
         + "</section>"
     )
 

@@ -5,7 +5,16 @@ from typing import Any
 from chapiteau.core.text import printable, sparkline, table
 from chapiteau.core.units import format_duration, format_size
 
-__all__ = ["SCALING_HEAD", "as_text", "mark", "progress", "scaling_row", "seconds", "sign"]
+__all__ = [
+    "SCALING_HEAD",
+    "as_text",
+    "mark",
+    "progress",
+    "scaling_row",
+    "seconds",
+    "sign",
+    "warmup_lines",
+]
 
 _MARKS = {"met": "✓", "not met": "✗", "unsure": "?", "generator-limited": "!", "broken": "✗"}
 SCALING_HEAD = ("processes", "capacity", "times", "90 % sure", "efficiency")
@@ -41,9 +50,19 @@ def as_text(document: dict[str, Any]) -> str:
     lines += ["", *_figures(document), "", _rows(document)]
     lines += _counted("checks", document["checks"], "label")
     lines += _failures(document["failures"])
+    lines += [f"· {warmed}" for warmed in warmup_lines(document)]
     for note in document["soundness"]["notes"]:
         lines.append(f"! {note}")
     return printable("\n".join(lines))
+
+
+def warmup_lines(document: dict[str, Any]) -> list[str]:
+    """What the limits on latency have left out; [] when nothing was."""
+    if not (seconds := document.get("warmup")):
+        return []
+    left_out = format_duration(float(seconds))
+    counts = "--warmup 0s counts them; all else is of the whole time"
+    return [f"warm-up: limits on latency leave out the first {left_out} ({counts})"]
 
 
 def _figures(document: dict[str, Any]) -> list[str]:
