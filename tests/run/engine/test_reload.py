@@ -127,7 +127,7 @@ def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) ->
 
 @pytest.mark.timeout(60)
 def test_a_broken_new_version_leaves_the_old_one_serving(project: New) -> None:
-    p = project(web('app = "slow:make"', 'ready.start_timeout = "8s"'))
+    p = project(web('app = "slow:make"', 'ready.start_timeout = "10m"'))
     p.file("slow.py", SLOW_APP)
     p.up()
     p.until("web", "running", 20)
@@ -141,6 +141,24 @@ def test_a_broken_new_version_leaves_the_old_one_serving(project: New) -> None:
     assert p.pids("web") == before
     assert seen.failed == []
     assert p.service("web").state == "running"
+
+
+def test_a_canary_that_does_not_stay_up_leaves_all_the_others(project: New) -> None:
+    """It works beside the old ones, and is given up as soon as it ends, not after its time."""
+    p = project("""
+        [service.web]
+        command = ["sh", "-c", "test -e bad && { sleep 0.2; exit 3; }; exec sleep 600"]
+        processes = 2
+        ready.alive = "50ms"
+        canary = "10m"
+    """).up()
+    p.until("web", "running")
+    before = p.pids("web")
+    (p.folder / "bad").touch()
+    outcome = p.client.command("reload", "web")
+    assert not outcome.ok
+    assert "did not stay up (exit 3); 2 old processes went on serving" in outcome.error
+    assert p.pids("web") == before
 
 
 @pytest.mark.timeout(60)
@@ -162,6 +180,22 @@ def test_a_changed_command_that_does_not_get_ready_is_rolled_back(project: New) 
     assert "as it was before" in outcome.error
     p.until("web", "running")
     wait_for(lambda: (p.folder / "v.1").read_text() == "one 1\n", what="back to the old command")
+
+
+def test_processes_that_went_on_serving_are_not_replaced_by_going_back(project: New) -> None:
+    toml = """
+        [socket.web]
+        [service.web]
+        command = ["sh", "-c", "{first}exec sleep 600"]
+        sockets = ["web"]
+        ready.alive = "50ms"
+    """
+    p = project(toml.format(first="")).up()
+    p.until("web", "running")
+    before = p.pids("web")
+    p.write(toml.format(first="exit 3; "))
+    assert "went on serving" in p.client.apply().error
+    assert p.pids("web") == before
 
 
 def test_only_what_changed_restarts(project: New) -> None:

@@ -107,12 +107,19 @@ class Following:
                 supervisor.around.sockets.pop(name, None)
         touched = {change.name for change in self._done if change.what == "service"}
         for change in make_plan(self._new, self._old).of("service"):
-            if change.name in touched:
+            if change.name in touched and not self._went_back(change):
                 await _change_service(supervisor, change)
         plugins = {change.name for change in self._done if change.what == "plugin"}
         for change in make_plan(self._new, self._old).of("plugin"):
             if change.name in plugins:
                 await _change_plugin(supervisor, change)
+
+    def _went_back(self, change: Change) -> bool:
+        """A reload that failed has put the old processes back itself: they need no other."""
+        runner = self._supervisor.runners.get(change.name)
+        if change.kind != "change" or runner is None:
+            return False
+        return runner.spec == self._old.service[change.name]
 
 
 def _bind_fresh(supervisor: "Supervisor", plan: Plan, new: Spec) -> dict[str, socket.socket]:
