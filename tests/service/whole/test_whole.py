@@ -121,6 +121,7 @@ assert api.get_secret().value == "['read']"
 job = api.make_report({"x": 1.0}, prefer="respond-async")
 assert job.status == 202
 api.remove_note(number)
+assert api.get_old(visits=3).value == 3
 
 
 async def main() -> None:

@@ -72,7 +72,7 @@ def _is_json(base: str) -> bool:
 def calls(document: dict[str, Any]) -> Iterator[Call]:
     """Every operation, in the document's order; required arguments first."""
     for method, path, operation in operations_of(document):
-        given = [p for p in operation.get("parameters", ()) if p["in"] != "cookie"]
+        given = list(operation.get("parameters", ()))
         constants = {p["name"]: str(p["schema"]["enum"][0]) for p in given if _is_constant(p)}
         arguments = _arguments([p for p in given if p["name"] not in constants])
         answer, accept, is_bytes = _answer(operation.get("responses", {}))

@@ -110,6 +110,8 @@ def _method(call: Call) -> str:
     def pairs(place: str) -> str:
         said = [f'"{a.wire}": {a.name}' for a in call.arguments if a.place == place]
         fixed = [f'"{k}": "{v}"' for k, v in call.constants.items()] if place == "header" else []
+        if place == "header" and (cookies := pairs("cookie")):
+            fixed.append(f'"Cookie": _cookies({{{cookies}}})')
         return ", ".join([*said, *fixed])
 
     path = call.path
@@ -153,6 +155,7 @@ import asyncio
 import http.client
 import json
 import secrets
+import select
 import ssl
 import threading
 from collections.abc import Mapping
@@ -209,11 +212,17 @@ class Upload:
 
 
 def _quote(value: object) -> str:
-    return quote(str(value), safe="")
+    return quote(_text(value), safe="")
 
 
 def _text(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cookies(given: Mapping[str, Any]) -> str | None:
+    return "; ".join(f"{name}={_text(v)}" for name, v in given.items() if v is not None) or None
 
 
 def _pairs(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -283,6 +292,8 @@ class {name}:
             else:
                 found = http.client.HTTPConnection(host, port, timeout=self._timeout)
             self._local.connection = found
+        elif found.sock is not None and select.select([found.sock], [], [], 0)[0]:
+            found.close()  # nothing was asked, so what is there to read is its end
         return found
 
     def _send(
@@ -303,8 +314,7 @@ class {name}:
         data = None
         if body is not None:
             data, sent["Content-Type"] = _encoded(body, media)
-        response = self._exchange(method, target, data, sent)
-        raw = response.read()
+        response, raw = self._exchange(method, target, data, sent)
         fields = {{name.lower(): value for name, value in response.getheaders()}}
         isjson = bool(raw) and "json" in fields.get("content-type", "")
         if response.status >= 400:
@@ -316,19 +326,27 @@ class {name}:
 
     def _exchange(
         self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]
-    ) -> http.client.HTTPResponse:
-        connection = self._connection()
+    ) -> tuple[http.client.HTTPResponse, bytes]:
         try:
-            connection.request(method, target, data, dict(headers))
-            return connection.getresponse()
+            return self._ask(method, target, data, headers)
         except (http.client.HTTPException, ConnectionError):
             # A kept connection may have been closed meanwhile; asking again is safe only when
             # asking twice does no harm.
-            connection.close()
             if method not in ("GET", "HEAD", "PUT", "DELETE", "OPTIONS"):
                 raise
-        connection.request(method, target, data, dict(headers))
-        return connection.getresponse()
+        return self._ask(method, target, data, headers)
+
+    def _ask(
+        self, method: str, target: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[http.client.HTTPResponse, bytes]:
+        connection = self._connection()
+        try:
+            connection.request(method, target, data, dict(headers))
+            response = connection.getresponse()
+            return response, response.read()
+        except BaseException:
+            connection.close()  # half an answer may be left in it
+            raise
 '''
 
 _ASYNC = '''

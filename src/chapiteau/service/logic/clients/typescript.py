@@ -71,7 +71,8 @@ def _camel(name: str) -> str:
 
 def _method(call: Call) -> str:
     in_path = [a for a in call.arguments if a.place == "path"]
-    others = [a for a in call.arguments if a.place != "path"]
+    # Cookies are the browser's business: no script may send others.
+    others = [a for a in call.arguments if a.place not in ("path", "cookie")]
     parts = [f"{_camel(a.name)}: {_type(a.schema)}" for a in in_path]
     if call.body is not None:
         kind = "BodyInit" if call.body.is_bytes else _type(call.body.schema)
