@@ -16,6 +16,7 @@ from chapiteau.run.engine.eventlog import EventLog
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.portholder import held_by
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.machine.stacks import stacks_of
 from chapiteau.run.engine.machine.strays import strays_of
@@ -31,7 +32,8 @@ from chapiteau.run.engine.service.readiness import (
 from chapiteau.run.engine.service.slot import Slot
 from chapiteau.run.engine.spawner import Spawner
 from chapiteau.run.errors import SpawnError
-from chapiteau.run.logic.life.cause import likely_cause
+from chapiteau.run.logic.command import shown_command
+from chapiteau.run.logic.life.cause import likely_cause, port_meant
 from chapiteau.run.logic.spec import Logs, Service
 
 __all__ = ["Ground"]
@@ -257,10 +259,7 @@ class Ground:
         )
         lines = facts["lines"] = [] if instance.asked else self.last_lines(instance)
         if not instance.asked:
-            facts["cause"], facts["hint"] = likely_cause(
-                end["code"], end["signal"], oom=facts.get("oom", False),
-                detached=facts["detached"], lines=lines,
-            )  # fmt: skip
+            self._find_cause(facts, lines, slot)
         self._tell_end(instance, facts, lines)
         self._link.tell("ack", key=key)
         del self.by_key[key]
@@ -272,6 +271,15 @@ class Ground:
         self._forget_older(key)
         if instance.cgroup is not None:
             asyncio.get_running_loop().call_later(0.2, Cgroups.remove, instance.cgroup)
+
+    @staticmethod
+    def _find_cause(end: dict[str, Any], lines: list[str], slot: Slot | None) -> None:
+        end["cause"], end["hint"] = likely_cause(
+            end["code"], end["signal"], oom=end.get("oom", False),
+            detached=end["detached"], lines=lines,
+        )  # fmt: skip
+        if slot is not None and (port := port_meant(lines, shown_command(slot.spec))):
+            end["cause"] = f"its port {port} is in use{held_by(port)}"
 
     def _forget_older(self, key: str) -> None:
         """Remember where in its files a dead process began, for a while, and not for too many."""

@@ -4,6 +4,7 @@ A listener at a path says who it is to everybody who connects.
 """
 
 import contextlib
+import functools
 import os
 import socket
 import struct
@@ -11,11 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-__all__ = ["holder_of", "holder_of_path"]
+from chapiteau.plumbing.clock import SystemClock
+
+__all__ = ["held_by", "holder_of", "holder_of_path"]
 
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
 _LISTEN: Final = "0A"  # include/net/tcp_states.h
 _UDP_OPEN: Final = "07"
+_KEPT: Final = 5.0  # seconds
 _PEERCRED: Final = getattr(socket, "SO_PEERCRED", 17)
 
 
@@ -32,6 +36,17 @@ def holder_of(port: int, *, proc: Path = Path("/proc")) -> str:
         return ", ".join(f"pid {pid} ({name})" for pid, name in found)
     uids = ", ".join(sorted(set(inodes.values())))
     return f"a process of uid {uids} (run as root to see which)"
+
+
+@functools.lru_cache(maxsize=64)
+def _held(port: int, _moment: int) -> str:
+    return holder_of(port)
+
+
+def held_by(port: int) -> str:
+    """ ", held by pid 4711 (nginx)", or "". The look is kept for a few seconds: many may ask."""
+    holder = _held(port, int(SystemClock().now() / _KEPT))
+    return f", held by {holder}" if holder else ""
 
 
 def holder_of_path(path: Path) -> str:

@@ -73,13 +73,13 @@ class Reload:
         while rest and not self._failure:
             size = 1 if first and self._spec.canary else self._spec.batch
             batch, rest = rest[:size], rest[size:]
-            await asyncio.gather(*(self._one(slot) for slot in batch))
-            if first and self._spec.canary and not self._failure:
-                await self._watch_canary(batch[0])
+            await asyncio.gather(*(self._one(slot, canary=first) for slot in batch))
             first = False
 
-    async def _one(self, slot: Slot) -> None:
+    async def _one(self, slot: Slot, *, canary: bool) -> None:
         new = await self._candidate(slot)
+        if new is not None and canary and self._spec.canary:
+            new = await self._proven(new)
         if new is None:
             return
         # The grace of taking over: one turn without await between "ready" and "yours".
@@ -123,12 +123,22 @@ class Reload:
         self._ground.ask_to_end(old, self._old_spec)
         old.after(self._old_spec.stop_timeout, lambda: self._ground.kill(old))
 
-    async def _watch_canary(self, slot: Slot) -> None:
-        canary = slot.instance
-        if canary is None or await self._runner.until(
-            lambda: not canary.alive or self._cancelled, self._spec.canary
-        ):
-            self._failure = self._failure or "the first new process did not stay up"
+    async def _proven(self, new: Instance) -> Instance | None:
+        """The canary works beside the old ones; when it does not stay up, all of them are there."""
+        self.candidates.append(new)
+        fell = await self._runner.until(
+            lambda: not new.alive or bool(new.unhealthy) or self._cancelled, self._spec.canary
+        )
+        self.candidates.remove(new)
+        if not fell:
+            return new
+        self._failed = new
+        why = new.unhealthy or _why_ended(new)
+        self._failure = self._failure or f"the first new process did not stay up ({why})"
+        if new.alive:
+            new.asked = True
+            self._ground.kill(new)
+        return None
 
     async def _old_ones_gone(self, slots: list[Slot]) -> None:
         limit = self._old_spec.stop_timeout + 5.0
@@ -161,8 +171,13 @@ class Reload:
 
 def _why(new: Instance, limit: float) -> str:
     if not new.alive and new.end is not None:
-        end = new.end
-        how = f"exit {end['code']}" if end["signal"] is None else f"signal {end['signal']}"
-        return f"ended before it was ready ({how})"
+        return f"ended before it was ready ({_why_ended(new)})"
     detail = f" ({new.status_text})" if new.status_text else ""
     return f"was not ready within {limit:g} s{detail}"
+
+
+def _why_ended(new: Instance) -> str:
+    end = new.end
+    if end is None:
+        return "still running"
+    return f"exit {end['code']}" if end["signal"] is None else f"signal {end['signal']}"

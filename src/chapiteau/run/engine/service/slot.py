@@ -221,7 +221,8 @@ class Slot:
             self.retiring.remove(instance)
             self.changed()
             return
-        if instance is not self.instance:
+        if instance is not self.instance:  # a reload's new one: who waits for it must hear
+            self.changed()
             return
         what = End(
             code=end["code"],

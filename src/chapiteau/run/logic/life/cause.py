@@ -4,8 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["likely_cause"]
+__all__ = ["likely_cause", "port_meant"]
 
+_IN_USE: Final = re.compile(r"[Aa]ddress already in use|EADDRINUSE|[Cc]onnection in use")
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
     (
         re.compile(r"(?:ModuleNotFoundError|ImportError): (.+)"),
@@ -13,7 +14,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
         "is it installed in the service's virtualenv, and is `cwd` right?",
     ),
     (
-        re.compile(r"[Aa]ddress already in use|EADDRINUSE"),
+        _IN_USE,
         "its port is in use",
         'let Chapiteau hold the socket: [socket.NAME] and sockets = ["NAME"]',
     ),
@@ -32,6 +33,11 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
     (re.compile(r"[Nn]o space left on device"), "the disk is full", "see `df -h`"),
     (re.compile(r"[Cc]onnection refused"), "something it needs refused the connection", ""),
 )
+# How a port stands in a complaint: ('127.0.0.1', 8000), 0.0.0.0:8000, :::8000, port 8000.
+_IN_A_LINE: Final = re.compile(r"(?:[\])'\"\d*]:|[:'\"], ?|::|\bport[ :=]+)(\d{2,5})\b")
+_TIME: Final = re.compile(r"\b\d\d:\d\d(?::\d\d)?\b")  # that looks like one, and is none
+# … and on a command line: --port 8000, --port=8000, -p 8000, -b :8000, localhost:8000.
+_ON_A_COMMAND: Final = re.compile(r"(?:port[ =]|-p ?|:)(\d{2,5})\b(?!:)")
 _CODES: Final = {
     126: ("found, but it can't be executed", "chmod +x it, or name its interpreter"),
     127: ("command not found by the shell", "check PATH and the spelling"),
@@ -62,3 +68,14 @@ def likely_cause(
     if signal == 9:
         return "killed by somebody, or by the kernel for want of memory (see dmesg)", ""
     return "", ""
+
+
+def port_meant(lines: Sequence[str], command: str) -> int:
+    """The port that a process found in use, as its last lines or its command line tell; 0: none."""
+    if not (complaints := [_TIME.sub("", line) for line in lines if _IN_USE.search(line)]):
+        return 0
+    for pattern, texts in ((_IN_A_LINE, reversed(complaints)), (_ON_A_COMMAND, [command])):
+        for text in texts:
+            if match := pattern.search(text):
+                return int(match[1])
+    return 0
