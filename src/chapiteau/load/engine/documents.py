@@ -12,6 +12,7 @@ from chapiteau.core.problems import Problem
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.inputs.accesslog import Replay, read_access_log
+from chapiteau.load.logic.inputs.har import without_answers
 from chapiteau.load.logic.inputs.reading import InputOptions, guess_format, read_input
 from chapiteau.load.logic.inputs.recorded import Input
 from chapiteau.load.logic.settings import LoadTest
@@ -24,7 +25,7 @@ _DOCUMENTS: Final = ("openapi.json", "openapi.yaml", "openapi.yml", ".har", "_co
 # Settings that say something about a document; they travel to the load processes as they are.
 _SETTINGS: Final = (
     "only_safe", "methods", "include", "exclude", "deprecated", "bearer", "api_keys", "variables",
-    "pauses", "replay",
+    "pauses", "replay", "base",
 )  # fmt: skip
 
 
@@ -63,8 +64,11 @@ def find_document(
             )
         text, at, home = path.read_bytes().decode("utf-8-sig", "replace"), "", path.parent
     name = Path(place).name
+    kind = test.format or guess_format(name, text)
+    if kind == "har":
+        text = without_answers(text)  # each load process gets it: megabytes are kept from them
     source = {
-        "kind": test.format or guess_format(name, text),
+        "kind": kind,
         "text": text,
         "name": name,
         "at": at,

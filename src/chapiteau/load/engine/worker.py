@@ -254,11 +254,11 @@ async def _obey(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     worker = Worker(channel, loop)
     orders: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-    reader = LineReader(16 << 20)
+    reader = LineReader(1 << 30)  # a whole document may come with an order
 
     def arrived() -> None:
         try:
-            data = channel.recv(65536, socket.MSG_DONTWAIT)
+            data = channel.recv(1 << 20, socket.MSG_DONTWAIT)
         except BlockingIOError:
             return
         if not data:

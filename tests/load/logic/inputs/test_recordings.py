@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from chapiteau.core.errors import UsageError
 from chapiteau.core.problems import InvalidInputError
 from chapiteau.load.logic.inputs.accesslog import read_access_log
-from chapiteau.load.logic.inputs.har import read_har
+from chapiteau.load.logic.inputs.har import read_har, without_answers
 from chapiteau.load.logic.inputs.reading import InputOptions, guess_format, read_input
 from chapiteau.load.logic.inputs.urls import read_urls
 from chapiteau.load.logic.template import Request, Seen
@@ -47,6 +47,39 @@ def test_a_visit_is_sent_in_order_with_its_pauses_and_without_strangers() -> Non
         r.think
         for r in requests(read_har(har(entry("http://h/"), entry("http://h/b")), pauses=False))
     ] == [0, 0]
+
+
+def test_the_host_is_that_of_the_page_or_of_the_base() -> None:
+    page = {"status": 200, "content": {"mimeType": "text/html; charset=utf-8"}}
+    moved = {"status": 301, "redirectURL": "http://www/", "content": {"mimeType": "text/html"}}
+    entries = [
+        entry("http://tracker/a", response={"status": 200, "content": {"mimeType": "image/gif"}}),
+        entry("http://h/", response=moved),
+        entry("http://www/", response=page),
+        entry("http://api/items"),
+    ]
+    text = har(*entries)
+    titled = json.dumps({"log": {"pages": [{"title": "http://api/"}, 3], "entries": entries}})
+
+    assert read_har(text).base_url == "http://www"
+    assert read_har(text, base="http://api/v1").base_url == "http://api"
+    assert read_har(text, base="http://127.0.0.1:1").base_url == "http://www"
+    assert read_har(titled).base_url == "http://api"
+
+
+def test_a_recording_without_its_answers_is_the_same_visit() -> None:
+    content = {"mimeType": "text/html", "size": 9_000_000, "text": "x" * 100_000}
+    text = har(
+        entry("http://ad/", response={"status": 204}),
+        entry("http://h/", response={"status": 200, "content": content, "headers": []}),
+        entry("http://h/gone", "2026-01-01T10:00:03.000Z", response={"status": 404}),
+    )
+    slim = without_answers(text)
+
+    assert len(slim) < 2_000
+    assert read_har(slim) == read_har(text)
+    for other in ("", "[]", '{"log": 3}', '{"log": {"entries": [3]}}', '{"log": {"entries": {}}}'):
+        assert without_answers(other) in {other, '{"log":{"pages":null,"entries":[]}}'}
 
 
 def test_bodies_headers_and_refusals_are_kept_and_what_belongs_to_the_browser_is_not() -> None:

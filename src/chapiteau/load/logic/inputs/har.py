@@ -13,7 +13,7 @@ from chapiteau.load.logic.inputs.quoting import base_of, form_encode
 from chapiteau.load.logic.inputs.recorded import InOrder, Input, kept_headers, only_host
 from chapiteau.load.logic.template import Request
 
-__all__ = ["read_har"]
+__all__ = ["read_har", "without_answers"]
 
 _LONGEST_PAUSE: Final = 60.0  # seconds; somebody went to lunch while recording
 _LEAST_PAUSE: Final = 0.2  # shorter gaps are the browser's, not the person's
@@ -21,26 +21,83 @@ _LEAST_PAUSE: Final = 0.2  # shorter gaps are the browser's, not the person's
 _NOT_SENT: Final = ("data:", "blob:", "chrome-extension:", "ws:", "wss:", "about:")
 
 
-def read_har(text: str | bytes, *, name: str = "har", pauses: bool = True) -> Input:
+def read_har(text: str | bytes, *, name: str = "har", pauses: bool = True, base: str = "") -> Input:
     """The recorded visit as a session; raises InvalidInputError when nothing in it can be sent.
 
-    Only requests to the first request's host are kept. Cookies are left out: a session gets its
-    own from the answers. `pauses` keeps the time that the person took between requests.
+    Only requests to one host are kept: that of `base` when the visit was there, else the first
+    page's (a visit may begin with a redirect to it, or with what a page before had left to do).
+    Cookies are left out: a session gets its own from the answers. `pauses` keeps the time that the
+    person took between requests.
     """
-    entries, problems = _entries(text, name)
+    log, problems = _log(text, name)
+    entries = log["entries"]
     requests = list(_requests(entries, problems, pauses=pauses))
-    kept, others = only_host(requests)
+    kept, others = only_host(requests, _home(log, base))
     for host, count in others.items():
-        hint = "record them apart if they belong to the service"
+        hint = f"if that is the service: --base {host}"
         problems.append(Problem(host, f"{count} requests to another host are left out", hint))
     if not kept:
         raise_problems(name, [*problems, Problem("", "has no request that can be sent")])
-    base = base_of(kept[0].url)
-    relative = tuple(replace(r, url=r.url.removeprefix(base) or "/") for r in kept)
-    return Input(flow=InOrder(name, relative), base_url=base, problems=tuple(problems))
+    home = base_of(kept[0].url)
+    relative = tuple(replace(r, url=r.url.removeprefix(home) or "/") for r in kept)
+    return Input(flow=InOrder(name, relative), base_url=home, problems=tuple(problems))
 
 
-def _entries(text: str | bytes, name: str) -> tuple[list[Any], list[Problem]]:
+def without_answers(text: str) -> str:
+    """The same recording without what was answered, which is nearly all of it; as it is, when it
+    is no recording."""
+    try:
+        log = json.loads(text)["log"]
+        entries = [_slim(entry) for entry in log["entries"]]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return text
+    slim = {"pages": log.get("pages"), "entries": entries}
+    return json.dumps({"log": slim}, separators=(",", ":"))
+
+
+def _slim(entry: dict[str, Any]) -> dict[str, Any]:
+    response = entry.get("response", {})
+    return {
+        **{key: entry[key] for key in ("startedDateTime", "time", "request") if key in entry},
+        "response": {
+            "status": response.get("status"),
+            "redirectURL": response.get("redirectURL"),
+            "content": {"mimeType": _kind(entry)},
+        },
+    }
+
+
+def _kind(entry: Any) -> str:
+    """The media type of an answer."""
+    try:
+        return str(entry["response"]["content"]["mimeType"]).partition(";")[0].strip().lower()
+    except (LookupError, TypeError):
+        return ""
+
+
+def _home(log: dict[str, Any], base: str) -> str:
+    """The base URL that the visit was about; "" when that can't be told."""
+    entries = [e for e in log["entries"] if isinstance(e, dict)]
+    asked = {base_of(str(e["request"].get("url"))) for e in entries if _asks(e)}
+    raw = log.get("pages")
+    pages: list[Any] = raw if isinstance(raw, list) else []
+    # Chrome calls a page by its URL, others by what stands in its window's title.
+    titles = [str(page.get("title")) for page in pages if isinstance(page, dict)]
+    for told in (base_of(base), *map(base_of, titles)):
+        if told and told in asked:
+            return told
+    for entry in entries:
+        html = _kind(entry) in {"text/html", "application/xhtml+xml"}
+        if html and _asks(entry) and entry["response"].get("status") == 200:
+            return base_of(str(entry["request"].get("url")))
+    return ""
+
+
+def _asks(entry: Mapping[str, Any]) -> bool:
+    return isinstance(entry.get("request"), dict)
+
+
+def _log(text: str | bytes, name: str) -> tuple[dict[str, Any], list[Problem]]:
     try:
         raw = json.loads(text)
     except (ValueError, RecursionError) as exc:
@@ -50,7 +107,7 @@ def _entries(text: str | bytes, name: str) -> tuple[list[Any], list[Problem]]:
     if not isinstance(entries, list):
         hint = "save it from the browser's network panel: Save all as HAR"
         raise_problems(name, [Problem("/log/entries", "is missing: this is no HAR file", hint)])
-    return list(entries or ()), []
+    return {**(log or {}), "entries": list(entries or ())}, []
 
 
 def _requests(entries: list[Any], problems: list[Problem], *, pauses: bool) -> Iterator[Request]:
@@ -73,7 +130,9 @@ def _requests(entries: list[Any], problems: list[Problem], *, pauses: bool) -> I
             continue
         response = entry.get("response")
         response = response if isinstance(response, dict) else {}
-        followed = str(response.get("redirectURL") or "")
+        target = str(response.get("redirectURL") or "")
+        # One of the two hosts is left out, and then nothing leads to the other.
+        followed = target if base_of(target) in {"", base_of(url)} else ""
         think = min(pause, _LONGEST_PAUSE) if pauses and pause >= _LEAST_PAUSE else 0.0
         yield _request(raw, url, response.get("status"), think)
 

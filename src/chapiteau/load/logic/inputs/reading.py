@@ -36,6 +36,7 @@ class InputOptions:
     credentials: Credentials = field(default_factory=Credentials)
     variables: Mapping[str, str] = field(default_factory=dict)  # of a Postman collection
     pauses: bool = True  # of a HAR file
+    base: str = ""  # where the service is, when the user says so
 
     @classmethod
     def of(cls, raw: Mapping[str, object]) -> "InputOptions":
@@ -68,6 +69,7 @@ class InputOptions:
             ),
             variables=table("variables"),
             pauses=raw.get("pauses") is not False,
+            base=str(raw.get("base") or ""),
         )
 
 
@@ -124,7 +126,7 @@ def read_input(
         api = read_openapi(text, at=at, selection=chosen.selection, credentials=chosen.credentials)
         return Input(flow=api.flow, base_url=api.base_url, problems=api.problems)
     if found == "har":
-        return read_har(text, name=called, pauses=chosen.pauses)
+        return read_har(text, name=called, pauses=chosen.pauses, base=chosen.base)
     if found == "postman":
         return read_postman(text, name=called, variables=chosen.variables)
     if found == "curl":

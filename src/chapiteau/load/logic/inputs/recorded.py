@@ -84,11 +84,12 @@ def _one_line(value: str) -> str:
     return "".join(c if c == "\t" or (c >= " " and c != "\x7f") else " " for c in value).strip()
 
 
-def only_host(requests: Iterable[Request]) -> tuple[tuple[Request, ...], Mapping[str, int]]:
-    """The requests to the first one's host, and how many went to which others."""
+def only_host(
+    requests: Iterable[Request], home: str = ""
+) -> tuple[tuple[Request, ...], Mapping[str, int]]:
+    """The requests to one host (the first's, unless said), and how many went to which others."""
     kept: list[Request] = []
     others: dict[str, int] = {}
-    home = ""
     for request in requests:
         base = base_of(request.url)
         home = home or base
