@@ -6,17 +6,18 @@ import contextlib
 import os
 import signal
 import textwrap
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client import Client
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.launch import start
+from chapiteau.run.engine.machine.strays import children_of
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 __all__ = ["Project"]
 
 T = TypeVar("T")
+
+
+def is_spare(pid: int) -> bool:
+    return b"-spare" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Project:
@@ -96,6 +101,13 @@ class Project:
         os.kill(old, signal.SIGKILL)
         self.when(lambda: self.status().pid != old, what="another brain answers")
         return old
+
+    def end_spare(self) -> None:
+        """Kill the process that waits to become the next one, if one does (keeper/spare.py)."""
+        with contextlib.suppress(AssertionError):
+            [spare] = wait_for(lambda: [c for c in children_of(self.keeper) if is_spare(c)], 1.0)
+            os.kill(spare, signal.SIGKILL)
+            wait_for(lambda: not alive(spare))
 
     def down(self) -> None:
         """End it all; then nothing may be left."""

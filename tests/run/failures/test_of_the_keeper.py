@@ -63,12 +63,13 @@ def test_a_process_of_which_nobody_could_tell_is_ended_before_another_starts(
     p = project(TWO).up()
     p.until("web", "running")
     [web] = p.pids("web")
+    p.end_spare()  # or the first message would be to that
     with dying_at(p.keeper, "sendmsg"):
         assert p.client.command("start", "later", wait=False).ok
         wait_for(lambda: not alive(p.keeper))
     when_followed(p)
     p.until("later", "running")
-    assert sleepers(p, "601") == p.pids("later")
+    wait_for(lambda: sleepers(p, "601") == p.pids("later"))
     assert p.pids("web") == [web]
 
 

@@ -72,7 +72,7 @@ def test_a_start_that_the_kernel_refuses_is_tried_again(crowd: Project) -> None:
         try:
             if "attached" not in (said := tracer.stderr.readline()):
                 pytest.skip(f"nothing may be traced here: {said}")
-            _end_spare(crowd)  # it would become the program without a fork
+            crowd.end_spare()  # it would become the program without a fork
             assert not crowd.client.command("start", "is-refused").ok
         finally:
             tracer.terminate()
@@ -255,14 +255,6 @@ def test_a_state_folder_that_can_not_be_written_stops_nothing_that_runs(
         finally:
             while not _unmount(run):
                 pass
-
-
-def _end_spare(p: Project) -> None:
-    """The process that waits to become the next one, where there are cgroups for it to wait in."""
-    with contextlib.suppress(AssertionError):
-        [spare] = wait_for(lambda: [c for c in _below(p.keeper) if b"-spare" in _words(c)], 1.0)
-        os.kill(spare, signal.SIGKILL)
-        wait_for(lambda: not alive(spare))
 
 
 def _brains(p: Project) -> list[int]:
