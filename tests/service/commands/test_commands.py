@@ -48,6 +48,15 @@ def test_a_new_project_passes_every_check_of_its_own(shop: Path) -> None:
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("tool", ["mypy", "ruff check", "ruff format --check"])
+def test_a_new_project_is_typed_strictly_and_in_good_style(shop: Path, tool: str) -> None:
+    program, *words = tool.split()
+    words = [sys.executable, "-m", program, *words]
+    done = subprocess.run(words, cwd=shop, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_new_refuses_what_it_would_overwrite_and_what_is_no_name(shop: Path) -> None:
     again = run_cli("new", "shop", "--folder", str(shop))
     assert (again.returncode, "is there already" in again.stderr) == (4, True)
