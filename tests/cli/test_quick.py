@@ -16,7 +16,9 @@ _WORDS = st.sampled_from(
     [
         "status", "run", "daemon", "--json", "-c", "--config", "--config=x", "-o", "name", "brief",
         "-cx", "--output=wide", "--output", "json", "--help", "-h", "--", "web", "*", "", "-",
-        "--js", "-oname",
+        "--js", "-oname", "-f", "--follow", "-n", "5", "-n5", "--last=7", "--last", "-1", "٣", " 3",
+        "--stream", "stderr", "--process=2", "--process=x", "--grep", "--level=error", "--since",
+        "--until=1h", "1" * 30,
     ]
 )  # fmt: skip
 
@@ -68,7 +70,8 @@ def test_plain_words_are_understood() -> None:
 
 def test_no_quick_command_imports_click() -> None:
     modules = {quick.deed.partition(":")[0] for quick in QUICK.values()}
-    modules |= {"chapiteau.cli.main", "chapiteau.run.commands.showing.board"}
+    modules |= {f"chapiteau.run.commands.showing.{name}" for name in ("board", "lines", "patience")}
+    modules |= {"chapiteau.cli.main"}
     words = f"import {', '.join(sorted(modules))}, sys; print(*sys.modules)"
     asked = [sys.executable, "-c", words]
     found = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()

@@ -22,6 +22,7 @@ class Quick(NamedTuple):
     flags: Mapping[str, str]  # option without a value → parameter
     values: Mapping[str, str]  # option with one → parameter
     choices: Mapping[str, Sequence[str]]
+    numbers: Sequence[str] = ()  # parameters that are whole numbers
 
 
 STATUS: Final = "chapiteau.run.commands.showing.state:show"
@@ -33,6 +34,20 @@ _STATUS: Final = Quick(
     values={**_CONFIG, "-o": "output", "--output": "output"},
     choices={"output": ("table", "wide", "brief", "json", "name")},
 )
+_LOGS: Final = Quick(
+    deed="chapiteau.run.commands.showing.said:show",
+    standard={
+        "config": None, "json_wanted": False, "follow": False, "last": 100, "process": 0,
+        "stream": None, "grep": "", "level": "", "since": None, "until": None,
+    },
+    flags={"--json": "json_wanted", "-f": "follow", "--follow": "follow"},
+    values={
+        **_CONFIG, "-n": "last", "--last": "last", "--process": "process", "--stream": "stream",
+        "--grep": "grep", "--level": "level", "--since": "since", "--until": "until",
+    },
+    choices={"stream": ("stdout", "stderr")},
+    numbers=("last", "process"),
+)  # fmt: skip
 _DAEMON: Final = Quick(
     deed="chapiteau.run.engine.inplace:daemon",
     standard={"config": None},
@@ -43,6 +58,8 @@ _DAEMON: Final = Quick(
 QUICK: Final[Mapping[tuple[str, ...], Quick]] = {
     ("status",): _STATUS,
     ("run", "status"): _STATUS,
+    ("logs",): _LOGS,
+    ("run", "logs"): _LOGS,
     ("run", "daemon"): _DAEMON,
 }
 
@@ -71,9 +88,12 @@ def _read(quick: Quick, words: list[str]) -> dict[str, Any] | None:
             given[quick.flags[word]] = True
         elif option in quick.values and (equals or words):
             name = quick.values[option]
-            given[name] = value if equals else words.pop(0)
-            if given[name] not in quick.choices.get(name, (given[name],)):
+            said = value if equals else words.pop(0)
+            if said not in quick.choices.get(name, (said,)):
                 return None
+            if name in quick.numbers and not (said.isascii() and said.isdigit()):
+                return None
+            given[name] = int(said) if name in quick.numbers else said
         elif word.startswith("-") or not word:
             return None
         else:

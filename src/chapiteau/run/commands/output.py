@@ -1,25 +1,18 @@
 """`logs` and `events`: what the services say, and what happened to them."""
 
-from collections.abc import Iterator
-from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
 import click
 
-from chapiteau.core.errors import UsageError
-from chapiteau.core.units import parse_duration
-from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.console import colour_wanted, print_json
-from chapiteau.plumbing.project import find_config
-from chapiteau.run.client.address import run_dir_of
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option, service_names
-from chapiteau.run.commands.showing.lines import LinePrinter, event_line
-from chapiteau.run.commands.showing.patience import follow_events, follow_logs
-from chapiteau.run.errors import NotRunningError
+from chapiteau.run.commands.showing.lines import event_line
+from chapiteau.run.commands.showing.patience import follow_events
+from chapiteau.run.commands.showing.said import moment, show
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
+from chapiteau.run.logic.messages import Lost
 
 __all__ = ["events", "logs"]
 
@@ -43,7 +36,7 @@ _since = click.option(
 @click.option("--until", metavar="TIME", help="Only what is older; nothing is followed.")
 @config_option
 @as_json
-def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> None:
+def logs(**given: Any) -> None:
     """Output of the services: all, or those that names and globs mean.
 
     \b
@@ -52,35 +45,7 @@ def logs(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> 
     chapiteau logs web -n 20 --grep 'HTTP/1.1" 5'
     chapiteau logs --since 10m --until 5m --json worker
     """
-    query = LogQuery(
-        services=wanted["names"],
-        process=wanted["process"],
-        stream=wanted["stream"] or "",
-        last=wanted["last"],
-        follow=follow,
-        grep=wanted["grep"],
-        level=wanted["level"],
-        since=_moment(wanted["since"]),
-        until=_moment(wanted["until"], "--until"),
-    )
-    client = Client.find(config)
-    items = follow_logs(client, query) if follow and not query.until else client.logs(query)
-    printer = LinePrinter(colour=colour_wanted())
-    for item in _or_say_where(items, config):
-        if json_wanted:
-            print_json({"lost": item.count} if isinstance(item, Lost) else item.to_dict())
-        else:
-            click.echo(printer.line(item), color=True)
-
-
-def _or_say_where(items: Iterator[LogLine | Lost], config: str | None) -> Iterator[LogLine | Lost]:
-    """The items; when nobody runs, the files are still there."""
-    try:
-        yield from items
-    except NotRunningError as exc:
-        folder = run_dir_of(find_config(config)) / "log"
-        hint = f"start it with `chapiteau up`; older output is in {folder}"
-        raise NotRunningError(exc.what, hint=hint) from exc
+    show(**given)
 
 
 @click.command("events")
@@ -100,7 +65,7 @@ def events(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -
     chapiteau events -f web --kind 'process.*'
     chapiteau events --since 1h --json
     """
-    client, since = Client.find(config), _moment(wanted["since"])
+    client, since = Client.find(config), moment(wanted["since"])
     after, last = wanted["after"], wanted["last"]
     if last is not None:  # numbers have no gaps: the past ends at the newest event
         kept = [e for e in client.events(after) if isinstance(e, Happening)]
@@ -126,18 +91,3 @@ def _chosen(item: Happening, names: tuple[str, ...], kind: str) -> bool:
     return fnmatchcase(item.kind, kind) and (
         not names or any(fnmatchcase(item.service, name) for name in names)
     )
-
-
-def _moment(text: str | None, option: str = "--since") -> float:
-    """Seconds since 1970 of "10m" (ago) or an ISO date and time (local unless it says)."""
-    if not text:
-        return 0.0
-    try:
-        return SystemClock().wall() - parse_duration(text)
-    except ValueError:
-        pass
-    try:
-        return datetime.fromisoformat(text).astimezone().timestamp()
-    except ValueError:
-        hint = "write for example 10m, or 2026-01-31T12:00"
-        raise UsageError(f"{option}: {text!r} is no time", hint=hint) from None

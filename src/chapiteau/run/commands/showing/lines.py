@@ -1,7 +1,6 @@
 """Lines of output and events as people read them on a terminal."""
 
 import re
-from datetime import UTC, datetime
 from typing import Final
 
 from chapiteau.core.text import printable
@@ -57,6 +56,8 @@ def _coloured(text: str) -> str:
 
 def event_line(event: Happening, *, colour: bool, wall: bool = True) -> str:
     """`12:30:05 web.1 process.exited  ended with code 1`."""
+    from datetime import UTC, datetime  # who prints lines needs none
+
     when = datetime.fromtimestamp(event.time, UTC).astimezone().strftime("%H:%M:%S ")
     who = f"{event.service}.{event.process}" if event.process else event.service
     kind = event.kind

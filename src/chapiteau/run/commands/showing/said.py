@@ -1,0 +1,89 @@
+"""What `chapiteau logs` prints; it needs no command-line library."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.run.client.blocking import Client
+from chapiteau.run.errors import NotRunningError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from chapiteau.run.logic.messages import LogLine, Lost
+
+__all__ = ["moment", "show"]
+
+
+def show(
+    names: tuple[str, ...],
+    config: str | None,
+    json_wanted: bool,
+    follow: bool,
+    since: str | None,
+    until: str | None,
+    **wanted: str | int | None,
+) -> None:
+    """Print lines of output. `wanted`: last, process, stream, grep and level of the LogQuery."""
+    from chapiteau.run.commands.showing.lines import LinePrinter
+    from chapiteau.run.commands.showing.patience import follow_logs
+    from chapiteau.run.logic.messages import LogQuery, Lost
+
+    query = LogQuery(
+        services=names,
+        process=int(wanted["process"] or 0),
+        stream=str(wanted["stream"] or ""),
+        last=int(wanted["last"] or 0),
+        follow=follow,
+        grep=str(wanted["grep"] or ""),
+        level=str(wanted["level"] or ""),
+        since=moment(since),
+        until=moment(until, "--until"),
+    )
+    client = Client.find(config)
+    items = follow_logs(client, query) if follow and not query.until else client.logs(query)
+    printer = LinePrinter(colour=colour_wanted())
+    for item in _or_say_where(items, config):
+        if json_wanted:
+            print_json({"lost": item.count} if isinstance(item, Lost) else item.to_dict())
+        else:
+            sys.stdout.buffer.write(printer.line(item).encode("utf-8", "surrogateescape") + b"\n")
+            if follow:
+                sys.stdout.flush()
+    sys.stdout.flush()
+
+
+def _or_say_where(items: Iterator[LogLine | Lost], config: str | None) -> Iterator[LogLine | Lost]:
+    """The items; when nobody runs, the files are still there."""
+    try:
+        yield from items
+    except NotRunningError as exc:
+        from chapiteau.plumbing.finding import find_config
+        from chapiteau.run.client.address import run_dir_of
+
+        folder = run_dir_of(find_config(config)) / "log"
+        hint = f"start it with `chapiteau up`; older output is in {folder}"
+        raise NotRunningError(exc.what, hint=hint) from exc
+
+
+def moment(text: str | None, option: str = "--since") -> float:
+    """Seconds since 1970 of "10m" (ago) or an ISO date and time (local unless it says)."""
+    if not text:
+        return 0.0
+    from datetime import datetime
+
+    from chapiteau.core.errors import UsageError
+    from chapiteau.core.units import parse_duration
+    from chapiteau.plumbing.clock import SystemClock
+
+    try:
+        return SystemClock().wall() - parse_duration(text)
+    except ValueError:
+        pass
+    try:
+        return datetime.fromisoformat(text).astimezone().timestamp()
+    except ValueError:
+        hint = "write for example 10m, or 2026-01-31T12:00"
+        raise UsageError(f"{option}: {text!r} is no time", hint=hint) from None
