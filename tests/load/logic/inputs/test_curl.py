@@ -151,6 +151,36 @@ def test_what_is_read_over_is_told() -> None:
         assert word in told
 
 
+def test_here_documents_redirections_and_pipes_are_the_shells() -> None:
+    text = (
+        "curl -X PUT http://h/a --data-binary @- <<'END' 2>/dev/null\n"
+        '{"a": "$HOME"}\nmore; text | here\nEND\n'
+        "curl -s http://h/b > out.json | jq .id && echo done\n"
+        "curl http://h/c < in.txt &\n"
+    )
+    found = read_curl(text)
+    first, second, third = found.flow.requests  # type: ignore[attr-defined]
+    assert (first.method, first.url) == ("PUT", "http://h/a")
+    assert first.body == b'{"a": "$HOME"}\nmore; text | here\n'
+    assert [r.url for r in (second, third)] == ["http://h/b", "http://h/c"]
+    assert [p.what for p in found.problems] == ["is no curl command: 'echo'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ('curl "http://h/?q=$USER"', "$USER is sent as it stands"),
+        ("curl http://h/ -H X-T:${TOKEN}", "${TOKEN} is sent as it stands"),
+        ("curl 'http://h/[1-3]'", "[1-3] in a URL is sent as it stands"),
+        ("curl --digest -u a:b http://h/", "--digest is not done"),
+    ],
+)
+def test_what_only_a_shell_or_curl_would_do_is_told(text: str, what: str) -> None:
+    (problem,) = read_curl(text).problems
+    assert problem.what.startswith(what)
+    assert not read_curl("curl 'http://h/?q=$USER' -d '{\"a\": [1-3]}'").problems
+
+
 words = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_characters="\x7f"), max_size=20
 )

@@ -219,6 +219,36 @@ def test_what_is_left_out_is_told() -> None:
         assert word in told
 
 
+def test_scripts_of_the_collection_and_its_folders_count_for_what_is_in_them() -> None:
+    def event(listen: str, *lines: str) -> dict[str, Any]:
+        return {"listen": listen, "script": {"exec": list(lines)}}
+
+    def request(name: str) -> dict[str, Any]:
+        url = f"http://h/{name}?k={{{{key}}}}&t={{{{token}}}}"
+        return {"name": name, "request": {"url": url}}
+
+    keep = "pm.environment.set('{0}', pm.response.json().{0});".format
+    collection = {
+        "info": {"name": "x"},
+        "event": [event("prerequest", "sign()"), event("test", keep("token"))],
+        "item": [
+            {
+                "name": "f",
+                "event": [event("test", keep("key"), "pm.response.to.have.status(202)")],
+                "item": [request("a"), request("b")],
+            },
+            request("c"),
+        ],
+    }
+    found = read_postman(json.dumps(collection))
+    assert [str(p.where) for p in found.problems if "pre-request" in p.what] == ["#/event"]
+    first, second, third = sent(collection, {"token": "t1", "key": "k1"})
+    assert second.url == "http://h/b?k=k1&t=t1"
+    assert (first.expect, third.expect) == ({202}, frozenset())
+    assert first.remember
+    assert third.remember
+
+
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", "{}", '{"item": []}', '{"item": [{"item": [{"item": []}]}]}']
 )

@@ -166,6 +166,29 @@ def test_every_bad_line_is_told_with_its_number() -> None:
     assert [p.where for p in caught.value.problems] == ["u.txt:2", "u.txt:3"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("urls", "http://h/a?x=1\nhttp://other/b"),
+        ("curl", "curl 'http://h/a?x=1'\ncurl http://other/b"),
+        ("postman", '{"item": [{"request": "http://h/a?x=1"}, {"request": "http://other/b"}]}'),
+    ],
+)
+def test_a_base_takes_the_place_of_the_first_host(kind: str, text: str) -> None:
+    def urls(base: str) -> set[str]:
+        flow = read_input(kind, text, options=InputOptions(base=base)).flow
+        found = set()
+        for seed in range(20):
+            seen, chance = Seen(), random.Random(seed)
+            while (request := flow.next(chance, seen)) is not None:
+                found.add(request.url)
+                seen.steps += 1
+        return found
+
+    assert urls("") == urls("http://h/v1") == {"http://h/a?x=1", "http://other/b"}
+    assert urls("http://127.0.0.1:8000") == {"/a?x=1", "http://other/b"}
+
+
 def test_any_of_the_urls_is_one_session() -> None:
     flow = read_urls("http://h/a\nhttp://h/b\n").flow
     chance = random.Random(0)

@@ -5,6 +5,7 @@ over; those that name a file ask `read_file`.
 """
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,7 +14,7 @@ from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.load.logic.inputs.openapi.bodies import encode_multipart
 from chapiteau.load.logic.inputs.quoting import base_of, quote
 from chapiteau.load.logic.inputs.recorded import InOrder, Input, kept_headers
-from chapiteau.load.logic.inputs.shellwords import ShellError, split_commands
+from chapiteau.load.logic.inputs.shellwords import Command, ShellError, split_commands
 from chapiteau.load.logic.inputs.urls import ReadFile, file_content
 from chapiteau.load.logic.template import Request
 
@@ -52,6 +53,7 @@ _FLAGS: Final = frozenset(
     "no-progress-meter disable no-sessionid parallel fail-early junk-session-cookies help "
     "remote-time styled-output no-styled-output post301 post302 post303".split()
 )
+_GLOB: Final = re.compile(r"\[\w+-\w+(?::\d+)?\]|\{[^{}]*,[^{}]*\}")
 _BOUNDARY: Final = "------------------------chapiteau7f3a9c1e"
 
 
@@ -63,9 +65,9 @@ def read_curl(text: str, *, name: str = "curl", read_file: ReadFile | None = Non
     problems: list[Problem] = []
     requests: list[Request] = []
     try:
-        for number, words in enumerate(split_commands(text), 1):
+        for number, command in enumerate(split_commands(text), 1):
             where = f"{name}:{number}" if number > 1 or "\n" in text.strip() else name
-            requests += _requests(words, where, problems, read_file)
+            requests += _requests(command, where, problems, read_file)
     except ShellError as exc:
         problems.append(Problem(name, str(exc), "copy the command again, whole"))
         raise_problems(name, problems)
@@ -76,22 +78,41 @@ def read_curl(text: str, *, name: str = "curl", read_file: ReadFile | None = Non
 
 
 def _requests(
-    words: list[str], where: str, problems: list[Problem], read_file: ReadFile | None
+    typed: Command, where: str, problems: list[Problem], read_file: ReadFile | None
 ) -> list[Request]:
-    if words and words[0] in {"$", "%", ">"}:
-        words = words[1:]
+    words = typed.words[1:] if typed.words[0] in {"$", "%", ">"} else typed.words
     if not words:
         return []
     if words[0].rpartition("/")[2].removesuffix(".exe") != "curl":
+        if typed.piped:
+            return []  # what becomes of the answer
         hint = "put a URL with & in quotes" if "=" in words[0] else "a command begins with curl"
         problems.append(Problem(where, f"is no curl command: {words[0][:40]!r}", hint))
         return []
+    for variable in typed.variables:
+        what = f"{variable} is sent as it stands: no shell is asked"
+        problems.append(Problem(where, what, "write its value"))
     found: list[Request] = []
     for part in _between_nexts(words[1:]):
-        command = _Command(where, problems, read_file)
+        command = _Command(where, problems, _reading(typed.given, read_file))
         command.read(part)
         found += command.requests()
     return found
+
+
+def _reading(given: str | None, read_file: ReadFile | None) -> ReadFile | None:
+    """The door to files; `-` is what a here-document gives."""
+    if given is None:
+        return read_file
+
+    def read(path: str) -> bytes:
+        if path == "-":
+            return given.encode("utf-8", "surrogateescape")
+        if read_file is None:
+            raise OSError(0, "files are not read here")
+        return read_file(path)
+
+    return read
 
 
 def _between_nexts(words: list[str]) -> Iterator[list[str]]:
@@ -171,6 +192,8 @@ class _Command:
     def flag(self, name: str) -> None:
         if name == "get":
             self.as_query = True
+        elif name in {"digest", "ntlm", "negotiate"}:
+            self.problem(f"--{name} is not done", "--user goes as basic authorisation")
         elif name == "head":
             self.only_head = True
 
@@ -266,6 +289,8 @@ class _Command:
         return [self.request(url) for url in self.urls]
 
     def request(self, url: str) -> Request:
+        if found := _GLOB.search(url):
+            self.problem(f"{found[0]} in a URL is sent as it stands", "write one line for each")
         body, headers = self.body()
         query = list(self.query)
         if self.as_query and body:

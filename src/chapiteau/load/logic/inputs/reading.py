@@ -1,7 +1,7 @@
 """One door for everything that people already have: by its format, or by what it looks like."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
 from chapiteau.core.errors import UsageError
@@ -12,7 +12,8 @@ from chapiteau.load.logic.inputs.curl import read_curl
 from chapiteau.load.logic.inputs.har import read_har
 from chapiteau.load.logic.inputs.openapi import Credentials, Selection, read_openapi
 from chapiteau.load.logic.inputs.postman import read_postman
-from chapiteau.load.logic.inputs.recorded import Input
+from chapiteau.load.logic.inputs.quoting import base_of
+from chapiteau.load.logic.inputs.recorded import Input, Moved
 from chapiteau.load.logic.inputs.urls import ReadFile, read_urls
 
 __all__ = ["Format", "InputOptions", "guess_format", "read_input"]
@@ -128,10 +129,18 @@ def read_input(
     if found == "har":
         return read_har(text, name=called, pauses=chosen.pauses, base=chosen.base)
     if found == "postman":
-        return read_postman(text, name=called, variables=chosen.variables)
+        return _moved(read_postman(text, name=called, variables=chosen.variables), chosen.base)
     if found == "curl":
-        return read_curl(text, name=called, read_file=read_file)
+        return _moved(read_curl(text, name=called, read_file=read_file), chosen.base)
     if found == "urls":
-        return read_urls(text, name=called, read_file=read_file)
+        return _moved(read_urls(text, name=called, read_file=read_file), chosen.base)
     log = read_access_log(text, name=called)
     return Input(flow=log.flow, problems=log.problems)
+
+
+def _moved(made: Input, base: str) -> Input:
+    """The same for a service at `base`: what went to the document's first host goes there."""
+    home = base_of(made.base_url)
+    if not base or not home or base_of(base) == home:
+        return made
+    return replace(made, flow=Moved(made.flow, home))

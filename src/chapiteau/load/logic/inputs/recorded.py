@@ -1,7 +1,7 @@
 """Requests that are known beforehand, as sessions: all in order, or one of them at a time."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.problems import Problem
@@ -11,7 +11,7 @@ from chapiteau.load.logic.template import Flow, Request, Seen
 if TYPE_CHECKING:
     import random
 
-__all__ = ["AnyOne", "InOrder", "Input", "kept_headers", "only_host"]
+__all__ = ["AnyOne", "InOrder", "Input", "Moved", "kept_headers", "only_host"]
 
 # Headers of a recording that belong to its connection or its caches, not to the request.
 _OF_THE_CONNECTION: Final = frozenset(
@@ -59,6 +59,31 @@ class AnyOne:
     def outline(self) -> list[str]:
         """The requests that may be sent."""
         return [_line(request) for request in self.requests]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A flow whose service is elsewhere now: what went to `home` is relative to the base URL."""
+
+    flow: Flow
+    home: str  # scheme and authority
+
+    @property
+    def name(self) -> str:
+        """As it was."""
+        return self.flow.name
+
+    def next(self, chance: "random.Random", seen: Seen) -> Request | None:
+        """The next request, moved."""
+        request = self.flow.next(chance, seen)
+        if request is None or base_of(request.url) != self.home:
+            return request
+        path = request.url[len(self.home) :]
+        return replace(request, url=path if path.startswith("/") else f"/{path}")
+
+    def outline(self) -> list[str]:
+        """As it was, without the host."""
+        return [line.replace(self.home, "", 1) for line in self.flow.outline()]
 
 
 def _line(request: Request) -> str:

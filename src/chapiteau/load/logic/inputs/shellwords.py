@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["ShellError", "split_commands"]
+__all__ = ["Command", "ShellError", "split_commands"]
 
 _SPACE: Final = " \t\r"
 _ENDS: Final = "\n;&|"
@@ -18,21 +19,36 @@ _ANSI_CODE: Final = re.compile(
 )
 
 
+_VARIABLE: Final = re.compile(r"\$(?:\{\w+\}|[A-Za-z_]\w*)")
+# `>file`, `2>&1`, `<file`, and `<<END`, whose text stands on the next lines.
+_REDIRECTION: Final = re.compile(r"\d?(<<-?|>>|[<>]&?)")
+
+
+@dataclass(slots=True)
+class Command:
+    """One command: its words, what a here-document gives it to read, variables in it."""
+
+    words: list[str] = field(default_factory=list)
+    given: str | None = None
+    variables: list[str] = field(default_factory=list)  # `$NAME`, kept as it stands
+    piped: bool = False  # it reads what another command writes
+
+
 class ShellError(ValueError):
     """The quotes of a command line don't match."""
 
 
-def split_commands(text: str) -> Iterator[list[str]]:
-    """The words of each command; commands end at line breaks, `;`, `&` and `|`.
+def split_commands(text: str) -> Iterator[Command]:
+    """The commands; they end at line breaks, `;`, `&` and `|`.
 
     A comment reaches from `#` to the end of its line. Raises ShellError.
     """
     reader = _Reader(_without_carets(text) if _is_cmd(text) else text)
-    words = reader.command()
-    while words is not None:
-        if words:
-            yield words
-        words = reader.command()
+    command = reader.command()
+    while command is not None:
+        if command.words:
+            yield command
+        command = reader.command()
 
 
 def _is_cmd(text: str) -> bool:
@@ -49,25 +65,58 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.here: list[tuple[str, Command]] = []  # documents that the next lines are
+        self.variables: list[str] = []
+        self.piped = False
 
-    def command(self) -> list[str] | None:
-        """The next command's words, empty for an empty line; None at the end."""
+    def command(self) -> Command | None:
+        """The next command, without words for an empty line; None at the end."""
         if self.at >= len(self.text):
             return None
-        words: list[str] = []
+        made, self.variables = Command(piped=self.piped), []
+        self.piped = False
         while self.at < len(self.text):
             char = self.text[self.at]
             if char in _SPACE or self.continued():
                 self.at += 1 if char in _SPACE else self.continued()
             elif char in _ENDS:
-                self.at += 1
+                self.end(char)
                 break
             elif char == "#":
                 end = self.text.find("\n", self.at)
                 self.at = len(self.text) if end < 0 else end
+            elif found := _REDIRECTION.match(self.text, self.at):
+                self.redirection(found, made)
             else:
-                words.append(self.word())
-        return words
+                made.words.append(self.word())
+        made.variables = self.variables
+        return made
+
+    def end(self, char: str) -> None:
+        """A command's end; at a line's end, the here-documents that it asked for follow."""
+        self.at += 1
+        self.piped = char == "|" and not self.text.startswith("|", self.at)
+        if char != "\n":
+            return
+        for mark, command in self.here:
+            lines = []
+            while self.at < len(self.text):
+                line, _, _ = self.text[self.at :].partition("\n")
+                self.at = min(len(self.text), self.at + len(line) + 1)
+                if line.strip("\t\r ") == mark:
+                    break
+                lines.append(line.rstrip("\r") + "\n")
+            command.given = "".join(lines)
+        self.here = []
+
+    def redirection(self, found: "re.Match[str]", command: Command) -> None:
+        """Read over it; a here-document's mark is kept."""
+        self.at = found.end()
+        while self.at < len(self.text) and self.text[self.at] in _SPACE:
+            self.at += 1
+        target = self.word()
+        if found[1].startswith("<<"):
+            self.here.append((target, command))
 
     def continued(self) -> int:
         """Length of a backslash with a line break here; 0 when there is none."""
@@ -93,9 +142,16 @@ class _Reader:
                 pieces.append(self.text[self.at + 1 : self.at + 2])
                 self.at += 2
             else:
+                self.note(char)
                 pieces.append(char)
                 self.at += 1
         return "".join(pieces)
+
+    def note(self, char: str) -> None:
+        """A variable begins here, if one does."""
+        found = _VARIABLE.match(self.text, self.at) if char == "$" else None
+        if found is not None and found[0] not in self.variables:
+            self.variables.append(found[0])
 
     def single(self) -> str:
         end = self.text.find("'", self.at + 1)
@@ -117,6 +173,7 @@ class _Reader:
                 pieces.append("" if following == "\n" else following)
                 self.at += 2
             else:
+                self.note(char)
                 pieces.append(char)
                 self.at += 1
         raise ShellError("a double quote is not closed")

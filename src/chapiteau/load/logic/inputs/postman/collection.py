@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chapiteau.core.problems import Problem, raise_problems
@@ -34,7 +35,8 @@ def read_postman(
     """
     raw = _parsed(text, name)
     reader = _Reader(variables or {}, read_variables(raw.get("variable")))
-    steps = tuple(reader.steps(raw, "", raw.get("auth"), "#", 0))
+    script = reader.script(raw.get("event"), "#/event")
+    steps = tuple(reader.steps(raw, _Around(raw.get("auth"), script), "#"))
     if not steps:
         raise_problems(name, [*reader.problems, Problem("#/item", "has no request in it")])
     reader.check(steps)
@@ -60,32 +62,49 @@ def _parsed(text: str | bytes, name: str) -> Mapping[str, Any]:
     return dict(raw)
 
 
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a request has from the collection and the folders that it is in."""
+
+    auth: Any
+    script: Script
+    path: str = ""
+    depth: int = 0
+
+    def within(self, item: Mapping[str, Any], script: Script) -> "_Around":
+        """For what is in this item; scripts from outside to inside, as Postman runs them."""
+        kept = (*self.script.kept, *script.kept)
+        statuses = self.script.statuses | script.statuses
+        return _Around(
+            item.get("auth", self.auth), Script(kept, statuses), self.path, self.depth + 1
+        )
+
+
 class _Reader:
     def __init__(self, given: Mapping[str, str], own: Mapping[str, str]) -> None:
         self.values = {**own, **given}
         self.problems: list[Problem] = []
 
-    def steps(
-        self, folder: Mapping[str, Any], path: str, auth: Any, where: str, depth: int
-    ) -> Iterator[Step]:
+    def steps(self, folder: Mapping[str, Any], around: _Around, where: str) -> Iterator[Step]:
         """The requests of a folder and of those within it, in the order of the page."""
         items = folder.get("item")
         for number, item in enumerate(items if isinstance(items, list) else ()):
             at = f"{where}/item/{number}"
-            if not isinstance(item, Mapping) or depth > _DEEPEST:
+            if not isinstance(item, Mapping) or around.depth > _DEEPEST:
                 self.problems.append(Problem(at, "is no request and no folder"))
                 continue
-            inherited = item.get("auth", auth)
+            script = self.script(item.get("event"), f"{at}/event")
+            inner = around.within(item, script)
             if "request" in item:
-                step = self.step(item, path, inherited, at)
+                step = self.step(item, inner, at)
                 if step is not None:
                     yield step
             else:
                 name = str(item.get("name", ""))
-                inner = f"{path}/{name}" if path else name
-                yield from self.steps(item, inner, inherited, at, depth + 1)
+                path = f"{around.path}/{name}" if around.path else name
+                yield from self.steps(item, replace(inner, path=path), at)
 
-    def step(self, item: Mapping[str, Any], folder: str, auth: Any, at: str) -> Step | None:
+    def step(self, item: Mapping[str, Any], around: _Around, at: str) -> Step | None:
         raw = item["request"]
         if isinstance(raw, str):
             raw = {"method": "GET", "url": raw}
@@ -96,17 +115,17 @@ class _Reader:
         if not url:
             self.problems.append(Problem(f"{at}/request/url", "is missing"))
             return None
-        shown, query = self.authorised(raw.get("auth", auth), f"{at}/request/auth")
+        shown, query = self.authorised(raw.get("auth", around.auth), f"{at}/request/auth")
         if query:
             url += ("&" if "?" in url else "?") + query
         return Step(
             name=str(item.get("name") or url),
-            folder=folder,
+            folder=around.path,
             method=str(raw.get("method") or "GET").upper(),
             url=Template(url),
             headers=(*_pairs(raw.get("header")), *shown),
             body=self.body(raw.get("body"), f"{at}/request/body"),
-            script=self.script(item.get("event"), f"{at}/event"),
+            script=around.script,
         )
 
     def authorised(self, raw: Any, at: str) -> tuple[tuple[Pair, ...], str]:
