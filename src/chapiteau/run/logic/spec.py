@@ -175,7 +175,9 @@ class Logs:
     )
     format: Literal["text", "json"] = setting("text", help="(line mode) Text or JSON lines.")
     file: str = setting(
-        "", help="(line mode) Default: RUN_DIR/log/SERVICE.log. `none` (both modes) keeps no file."
+        "",
+        help="(line mode) Its path, from RUN_DIR/log on. Default: SERVICE.log. `none` (both modes) "
+        "keeps no file.",
     )
     max_size: Size = setting("50MiB", help="Rotate when a file has grown to this.")
     max_age: Duration = setting(0.0, help="Rotate when a file is this old; 0 is never.")

@@ -173,6 +173,24 @@ def test_a_condition_may_stand_without_its_name() -> None:
     assert made["a"]["needs"] == ["b"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "text", "file"),
+    [
+        ("circus", "[watcher:a]\ncmd=x\nstderr_stream.filename = ./l/a.log\n", "l/a.log"),
+        ("supervisord", "[program:a]\ncommand=x\nstdout_logfile=a.log\n", "a.log"),
+        ("process-compose", "processes: {a: {command: x, log_location: ./a.log}}", "a.log"),
+        ("pm2", "module.exports = {apps: [{script: 'a.js', out_file: 'l/a'}]}", "l/a"),
+        (
+            "pm2", "module.exports = {apps: [{script: 'a.js', cwd: 'app', out_file: './l/a'}]}",
+            "app/l/a",
+        ),
+    ],
+)  # fmt: skip
+def test_a_log_file_stays_where_it_was(kind: str, text: str, file: str) -> None:
+    made = only(kind, text, "x.yaml" if kind == "process-compose" else "file")
+    assert made["log"]["file"] == f"${{project.dir}}/{file}"
+
+
 # ── PM2 ───────────────────────────────────────────────────────────────────────────────────────
 def test_a_default_of_an_environment_variable_is_kept() -> None:
     made = only(

@@ -47,6 +47,7 @@ def finish(draft: Draft, title: str) -> Imported:
     _drop_empty_services(draft)
     _keep_rights(draft)
     _use_line_mode(draft)
+    _anchor_logs(draft)
     _drop_dead_references(draft)
     _break_cycles(draft)
     _drop_invalid(draft)
@@ -112,6 +113,15 @@ def _use_line_mode(draft: Draft) -> None:
                 "each line there gets a time and the process before it",
                 'log.format = "json" makes JSON lines',
             )
+
+
+def _anchor_logs(draft: Draft) -> None:
+    """A log file's path starts at the file's folder elsewhere, at RUN_DIR/log here."""
+    for table in draft.tables.get("service", {}).values():
+        log = table.get("log", {})
+        path = log.get("file", "")
+        if path and path != "none" and not path.startswith(("/", "${")):
+            log["file"] = f"${{project.dir}}/{path.removeprefix('./')}"
 
 
 def _drop_dead_references(draft: Draft) -> None:

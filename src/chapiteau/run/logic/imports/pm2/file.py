@@ -291,6 +291,13 @@ def _instances(target: Target, sound: Mapping[str, Option], cpus: int) -> None:
 
 
 def _logs(target: Target, sound: Mapping[str, Option]) -> None:
+    _log_files(target, sound)
+    path, cwd = target.get("log.file"), target.get("cwd")
+    if path and cwd and path != "none" and not path.startswith(("/", "${")):
+        target.set("log.file", f"{cwd}/{path.removeprefix('./')}")  # it starts at the app's folder
+
+
+def _log_files(target: Target, sound: Mapping[str, Option]) -> None:
     out, err, both = (sound.get(key) for key in ("out_file", "error_file", "log_file"))
     if both is not None and not isinstance(both.value, bool):
         target.put(both, "log.file", literal(text(both.value)))
