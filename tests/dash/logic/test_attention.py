@@ -62,6 +62,13 @@ def test_a_stopped_service_is_no_trouble() -> None:
     assert of(service("web", [], state="stopped", wanted=2, ready=0)) == []
 
 
+@pytest.mark.parametrize("state", ["stopped", "stopping"])
+@pytest.mark.parametrize("left", ["stopped", "failed"])
+def test_to_stop_what_crashes_cures_it(state: str, left: str) -> None:
+    crashed = process(1, 0, left, restarts=7, last_exit=CRASH)
+    assert of(service("mailer", [crashed], state=state, ready=0)) == []
+
+
 def test_a_full_queue_is_trouble_with_a_cure() -> None:
     socket = {"name": "s", "backlog": 100, "queued": 80, "services": ["web"]}
     (found,) = of(sockets=[socket])

@@ -106,3 +106,9 @@ def test_loops() -> None:
     assert found.what == "restart loop: 3 ends in the last minute"
     sick = service("web", [process(1, 0, "backoff")], state="backoff")
     assert len(troubles("n1", {"services": [sick]}, facts=Facts(looping={"web": 3}))) == 1
+
+
+@pytest.mark.parametrize("state", ["stopped", "stopping"])
+def test_what_was_stopped_loops_no_more(state: str) -> None:
+    ends = [{"kind": "process.exited", "service": "web", "data": {}}] * 5
+    assert loops(ends, {"services": [service("web", [], state=state)]}) == {}

@@ -58,7 +58,7 @@ function Api({ node, service }: { node: string; service: string }) {
         <nav class="panel" aria-label="Operations">
           <div class="bar"><FilterBox placeholder="find an operation" /></div>
           <ul class="ops">{shown.map((one) => (
-            <li key={one.id}><button type="button" aria-current={one === op} onClick={() => narrow({ op: one.id })}><Method name={one.method} /> <span class={one.deprecated ? "struck" : ""}>{one.path}</span><span class="muted summary">{one.summary}</span></button></li>
+            <li key={one.id}><button type="button" aria-current={one === op} onClick={() => narrow({ op: one.id })}><Method name={one.method} /> <span class={one.deprecated ? "struck" : ""}>{one.path}</span><span class="muted summary"><Prose text={one.summary} /></span></button></li>
           ))}</ul>
         </nav>
         {op && <Detail key={op.id} op={op} found={found} node={node} service={service} />}
@@ -79,7 +79,7 @@ function Detail({ op, found, node, service }: { op: Operation; found: Found; nod
       {op.description && op.description !== op.summary && <p class="muted pre"><Prose text={op.description} /></p>}
       <Form op={op} filled={filled} set={setFilled} />
       <Try op={op} filled={filled} node={node} service={service} origin={origin} />
-      <CommandLine line={loadLine(found.url, origin, op, filled)} label="Load-test this" />
+      <div class="loadline"><strong>Load-test this</strong> <CommandLine line={loadLine(found.url, origin, op, filled)} label="Load-test this" /></div>
       {op.responses.map((answer) => (
         <details key={answer.status} class="answer">
           <summary><strong>{answer.status}</strong> <Prose text={answer.description} /></summary>
@@ -136,7 +136,7 @@ function Try({ op, filled, node, service, origin }: { op: Operation; filled: Fil
     <>
       <div class="bar">
         {may("try") && <button type="button" class="primary" data-key="t" aria-keyshortcuts="t" onClick={send}>Try on {node}</button>}
-        <CopyButton text={line} label="Copy as curl" shortcut="y" />
+        <CopyButton text={line} label="Copy as curl" word="copy as curl" shortcut="y" />
         <code class="muted ellipsis">{line}</code>
       </div>
       {error && <p role="alert" class="bad">✖ {error}</p>}

@@ -7,6 +7,7 @@ import { plural } from "../model/format";
 import { href, narrow, param } from "../model/route";
 import { processRows, worst } from "../model/rows";
 import type { Node, Service as ServiceView, Target, Verb } from "../model/types";
+import { Age } from "../parts/Age";
 import { Attention } from "../parts/Attention";
 import { CommandLines } from "../parts/Copy";
 import { LiveCharts } from "../charts/LiveCharts";
@@ -58,6 +59,7 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
       <h1>{name}</h1>
       <State state={worst(services.map((s) => s.state))} />
       {!first.one_shot && <span><strong>{ready}/{wanted}</strong> ready on {nodes.length === 1 ? nodes[0]?.name : `${nodes.length} servers`}</span>}
+      {nodes.filter((n) => n.away).map((n) => <strong key={n.name} class="warn">? {n.name} unreachable for <Age since={n.away} suffix="" /></strong>)}
       {first.sockets.length > 0 && <span class="muted">sockets <a href="/sockets">{first.sockets.join(", ")}</a></span>}
       {first.needs.length > 0 && <span class="muted">needs {first.needs.map((need, i) => <>{i > 0 && ", "}<a href={href(["service", need])}>{need}</a></>)}</span>}
       {first.openapi && <a href={href(["apis"], { service: name, node: nodes[0]?.name ?? "" })}>API</a>}

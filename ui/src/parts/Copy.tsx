@@ -41,7 +41,7 @@ export function CommandLines({ verb, targets, options = {} }: { verb: Verb; targ
   );
 }
 
-export function CopyButton({ text, label = "Copy", shortcut }: { text: string; label?: string; shortcut?: string }) {
+export function CopyButton({ text, label = "Copy", shortcut, word = "copy" }: { text: string; label?: string; shortcut?: string; word?: string }) {
   const [copied, setCopied] = useState(false);
   const copy = async () => {
     await toClipboard(text);
@@ -50,7 +50,7 @@ export function CopyButton({ text, label = "Copy", shortcut }: { text: string; l
   };
   return (
     <button type="button" class="quiet small" onClick={copy} data-key={shortcut} aria-keyshortcuts={shortcut} aria-label={copied ? "Copied" : label} title={shortcut ? `${label} (${shortcut})` : label}>
-      {copied ? "✓ copied" : "copy"}
+      {copied ? "✓ copied" : word}
     </button>
   );
 }

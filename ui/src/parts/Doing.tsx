@@ -4,6 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { asked, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
 import { actions, nodes } from "../live/store";
 import { plural } from "../model/format";
+import type { Action, Target } from "../model/types";
 import { CommandLines } from "./Copy";
 
 const TITLES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "Scale", signal: "Signal" };
@@ -32,7 +33,7 @@ export function ActionDialog() {
         <h2 id="ask-title">{title}</h2>
         <p>{EFFECTS[wish.verb]}</p>
         <ul class="touches" aria-label="What it touches">
-          {wish.targets.slice(0, 12).map((t) => <li key={`${t.node}/${t.service}`}><strong>{t.service}</strong> on {t.node} <span class="muted">{running(t.node, t.service)}</span></li>)}
+          {wish.targets.slice(0, 12).map((t) => <li key={`${t.node}/${t.service}`}><strong>{t.service}</strong> on {t.node} <Now node={t.node} service={t.service} /></li>)}
           {wish.targets.length > 12 && <li>and {wish.targets.length - 12} more</li>}
         </ul>
         <CommandLines verb={wish.verb} targets={wish.targets} options={wish.options} />
@@ -53,9 +54,11 @@ function titleOf({ verb, targets, options }: Wish): string {
   return `${TITLES[verb]}${extra} ${what} on ${servers.size === 1 ? [...servers][0] : plural(servers.size, "server")}`;
 }
 
-function running(node: string, service: string): string {
-  const found = nodes.value.get(node)?.status.services?.find((s) => s.name === service);
-  return found ? `${found.ready} of ${plural(found.wanted, "process", "processes")} ready` : "";
+function Now({ node, service }: Target) {
+  const known = nodes.value.get(node);
+  if (known?.away) return <span class="warn">? unreachable: it can't be asked now</span>;
+  const found = known?.status.services?.find((s) => s.name === service);
+  return <span class="muted">{found && `${found.ready} of ${plural(found.wanted, "process", "processes")} ready`}</span>;
 }
 
 export function Toasts() {
@@ -66,6 +69,23 @@ export function Toasts() {
   );
 }
 
+/** What came of it on each server. */
+function Each({ action }: { action: Action }) {
+  const several = new Set(action.targets.map((t) => t.service)).size > 1;
+  return (
+    <details>
+      <summary>each server</summary>
+      <ul class="each">
+        {action.targets.map((t) => (
+          <li key={`${t.node}/${t.service}`}>
+            {t.result ? (t.result.ok ? <span class="good">✓</span> : <span class="bad">✖</span>) : "…"} {t.node}{several && ` ${t.service}`} <span class="muted">{t.result ? t.result.text || t.result.error : "not yet"}</span>
+          </li>
+        ))}
+      </ul>
+    </details>
+  );
+}
+
 function One({ toast }: { toast: Toast }) {
   const action = actions.value.get(toast.action);
   const done = action?.targets.filter((t) => t.result) ?? [];
@@ -73,7 +93,7 @@ function One({ toast }: { toast: Toast }) {
   const finished = Boolean(action?.ended);
   useEffect(() => {
     if (!finished || bad.length) return;
-    const timer = setTimeout(() => dismiss(toast.id), 6000);
+    const timer = setTimeout(() => dismiss(toast.id), action && action.targets.length > 1 ? 15_000 : 6000);
     return () => clearTimeout(timer);
   }, [finished]);
   const tone = toast.error || bad.length ? "bad" : finished ? "good" : "busy";
@@ -82,11 +102,12 @@ function One({ toast }: { toast: Toast }) {
       <div class="grow">
         {toast.error ? <strong>✖ {toast.error}</strong> : action ? (
           <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {TITLES[action.verb]} {[...new Set(action.targets.map((t) => t.service))].join(", ")}
-            {action.targets.length > 1 && ` ${done.length - bad.length}/${action.targets.length}`}</strong>
+            {action.targets.length > 1 && ` ${done.length - bad.length}/${action.targets.length}${bad.length ? `, ${bad.length} failed` : ""}`}</strong>
         ) : <strong>… sending</strong>}
         {toast.hint && <div class="muted">{toast.hint}</div>}
         {finished && !bad.length && action?.targets.length === 1 && <div class="muted">{action.targets[0]?.result?.text}</div>}
-        {bad.map((t) => <div key={t.node}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}
+        {bad.map((t) => <div key={`${t.node}/${t.service}`}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}
+        {action && action.targets.length > 1 && <Each action={action} />}
       </div>
       <button type="button" class="quiet small" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>✕</button>
     </div>

@@ -27,6 +27,7 @@ export interface GridProps<T> {
   onOpen?: (row: T) => void;
   selected?: ReadonlySet<string>;
   onSelect?: (ids: string[], range?: boolean) => void;
+  dim?: (row: T) => boolean; // what may no longer be so
   tall?: boolean; // may fill most of the window
 }
 
@@ -86,7 +87,7 @@ export function Grid<T>(props: GridProps<T>) {
       <div class="grid-body" role="rowgroup" style={{ height: `${rows.length * ROW}px` }}>
         {rows.slice(first, last).map((row, i) => (
           <div key={id(row)} id={rowId(props.label, id(row))} role="row" aria-rowindex={first + i + 2} aria-selected={props.selected?.has(id(row))}
-            class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}`} style={{ ...tracks, transform: `translateY(${(first + i) * ROW}px)` }}
+            class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}${props.dim?.(row) ? " away" : ""}`} style={{ ...tracks, transform: `translateY(${(first + i) * ROW}px)` }}
             onClick={(event) => clicked(event, row, props, setActive, pick)}>
             {shown.map((column) => (
               <div key={column.key} role="gridcell" class={column.right ? "right" : ""}>{column.cell(row)}</div>

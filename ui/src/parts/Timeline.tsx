@@ -23,7 +23,12 @@ export function sentence(event: Happening): string {
   const signal = event.kind === "process.exited" ? event.data?.["signal"] : null;
   if (signal) return `killed by ${signalName(signal as number)}`;
   const words = plain(event.text ?? "") || event.kind.replace(event.service ? /^\w+\./ : "", "").replace(/[._]/g, " ");
-  return event.who && !words.includes(event.who) ? `${words} — by ${event.who}` : words;
+  return event.who && !words.includes(event.who) ? `${words} — by ${person(event.who)}` : words;
+}
+
+/** "uid 0 (dash:ana)" → "ana": who pressed it here; anybody else as the server knows them. */
+function person(who: string): string {
+  return /\(dash:(.+)\)$/.exec(who)?.[1] ?? who;
 }
 
 export function Timeline({ events, showNode, most = 200 }: { events: readonly Happening[]; showNode: boolean; most?: number }) {

@@ -100,8 +100,10 @@ def _with_output(trouble: Trouble, status: Status) -> Trouble:
 
 def _of_service(node: str, service: Status, now: float) -> Iterable[Trouble]:
     name, state = service["name"], service["state"]
+    if state in ("stopped", "stopping"):
+        return  # somebody wanted it so: that it crashed before is over
     sick = [p for p in service.get("processes", ()) if _is_sick(p)]
-    if state in ("failed", "backoff") or (state == "stopped" and _crashed(service)):
+    if state in ("failed", "backoff"):
         yield _down(node, service)
         return
     for process in sick:
@@ -204,11 +206,6 @@ def _sick_process(node: str, name: str, process: Status) -> Trouble:
 
 def _is_sick(process: Status) -> bool:
     return process["state"] in ("backoff", "failed", "unhealthy", "stuck")
-
-
-def _crashed(service: Status) -> bool:
-    last = _last_exit(service)
-    return bool(last.get("cause")) and bool(service["wanted"])
 
 
 def _last_exit(service: Status) -> Status:

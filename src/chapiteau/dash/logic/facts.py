@@ -37,12 +37,15 @@ class Facts:
 def loops(events: Iterable[Mapping[str, Any]], status: Mapping[str, Any]) -> dict[str, int]:
     """Services whose processes ended by themselves again and again, and how often they did.
 
-    `events`: those of the last LOOP_WINDOW seconds. What is meant to end never loops.
+    `events`: those of the last LOOP_WINDOW seconds. What is meant to end never loops, nor does what
+    was stopped since.
     """
     lasting = {
         service["name"]
         for service in status.get("services", ())
-        if not service.get("one_shot") and not service.get("schedule")
+        if not service.get("one_shot")
+        and not service.get("schedule")
+        and service.get("state") not in ("stopped", "stopping")
     }
     ends = Counter(
         str(event.get("service", ""))
