@@ -176,6 +176,15 @@ def test_a_process_takes_all_that_it_started_with_it(keeper: Keeper, tmp_path: P
     wait_for(lambda: not alive(left))
 
 
+def test_several_requests_come_in_one_message_and_one_that_is_wrong_keeps_none_back(
+    keeper: Keeper,
+) -> None:
+    notes = [{"op": "note", "name": name, "value": name} for name in "ab"]
+    wrong = [{"op": "no such"}, {"op": "spawn"}, 5, {"op": "many", "all": None}]
+    keeper.ask("many", all=[notes[0], *wrong, notes[1]])
+    assert keeper.ask("hello")["notes"] == {"a": "a", "b": "b"}
+
+
 def test_descriptors_and_notes_outlive_a_brain(keeper: Keeper) -> None:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -233,11 +242,9 @@ def test_sigterm_becomes_a_question_to_the_brain(keeper: Keeper) -> None:
         st.binary(max_size=2000),
         st.builds(
             lambda op, extra: json.dumps({"op": op, "id": 1, **extra}).encode(),
-            st.sampled_from(
-                ["spawn", "store", "fetch", "drop", "note", "signal", "ack", "memo", "hello", "x"]
-            ),
+            st.sampled_from("spawn store fetch drop note signal ack memo hello many spare".split()),
             st.dictionaries(
-                st.sampled_from(["key", "name", "argv", "env", "fds", "signal", "memo", "pipes"]),
+                st.sampled_from("key name argv env fds signal memo pipes all cgroup".split()),
                 st.none() | st.integers() | st.text(max_size=5) | st.lists(st.integers()),
             ),
         ),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.run.engine.keeper.calls import receive, room
+from chapiteau.run.engine.keeper.calls import receive
 from chapiteau.run.errors import KeeperGoneError
 
 __all__ = ["KeeperLink", "Message"]
@@ -17,6 +17,7 @@ __all__ = ["KeeperLink", "Message"]
 Message = dict[str, Any]
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
 LARGEST: Final = 1 << 18
+_TOGETHER: Final = 32  # of what is told at once goes into one message
 _GONE: Final = "the keeper has gone"
 
 
@@ -37,7 +38,9 @@ class KeeperLink:
         self._number = 0
         self._outgoing: list[tuple[bytes, list[int]]] = []
         self._full = False  # whether the keeper does not take what we send
-        self._room = room(LARGEST)
+        self._room = memoryview(bytearray(LARGEST))
+        self._together = False  # whether the keeper takes several requests in one message
+        self._aside: list[bytes] = []  # what is told in this turn of the loop
         self._over = self._told = False  # whether the keeper has died, and `on_gone` was called
         self._listen()
         self._loop.add_reader(channel, self._read)
@@ -54,6 +57,7 @@ class KeeperLink:
         """What the keeper remembers; `children` then holds (child, its pipes)."""
         answer, _ = await self.ask("hello")
         self.notes.update(answer["notes"])
+        self._together = bool(answer.get("many"))
         return answer
 
     async def ask(
@@ -69,10 +73,16 @@ class KeeperLink:
         return await future
 
     def tell(self, op: str, **rest: Any) -> None:
-        """Send a request that needs no answer."""
+        """Send a request that needs no answer; at the end of this turn, with others like it."""
         if op == "note":
             self._remember(rest["name"], rest["value"])
-        self._send({"op": op, **rest}, [])
+        if self._over:
+            return
+        self._aside.append(json.dumps({"op": op, **rest}).encode())
+        if not self._together or len(self._aside) >= _TOGETHER:
+            self._send_aside()
+        elif len(self._aside) == 1:
+            self._loop.call_soon(self._send_aside)
 
     def _remember(self, name: str, value: Any) -> None:
         """A note, as the keeper holds it: None takes it away."""
@@ -105,14 +115,24 @@ class KeeperLink:
 
     def close(self) -> None:
         """Stop listening."""
+        self._send_aside()
         self._loop.remove_reader(self._channel)
         self._loop.remove_writer(self._channel)
         self._channel.close()
 
     def _send(self, message: Message, fds: list[int]) -> None:
-        if self._over:
-            return
-        self._outgoing.append((json.dumps(message).encode(), [os.dup(fd) for fd in fds]))
+        self._send_aside()  # in the order in which they were said
+        if not self._over:
+            self._put(json.dumps(message).encode(), [os.dup(fd) for fd in fds])
+
+    def _send_aside(self) -> None:
+        words, self._aside = self._aside, []
+        if words and not self._over:
+            many = b'{"op": "many", "all": [%s]}' % b", ".join(words)
+            self._put(many if len(words) > 1 else words[0], [])
+
+    def _put(self, data: bytes, fds: list[int]) -> None:
+        self._outgoing.append((data, fds))
         if len(self._outgoing) == 1:
             self._flush()
 

@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Supervisor"]
 
+_ABREAST = 16  # services that are started in one turn, when all are
+
 
 class Supervisor:
     """Made by the brain; `begin` attaches to the keeper and starts what is wanted."""
@@ -149,7 +151,7 @@ class Supervisor:
         self.ending.promise()
         if self.ending.go_on(hello):
             return
-        self._switch_on(set(only))
+        await self._switch_on(set(only))
         for runner in self.runners.values():
             self.start_helpers(runner)
 
@@ -199,12 +201,17 @@ class Supervisor:
         name, number = runner.name, instance.number
         return await self.ground.hooks.extended(name, runner.spec, number, instance.pid)
 
-    def _switch_on(self, only: set[str]) -> None:
+    async def _switch_on(self, only: set[str]) -> None:
         """Start what was wanted before us; on a first start what starts by itself, or `only`."""
         found = self._wanted.found if self._wanted is not None else {}
         needs = {name: service.needs for name, service in self.spec.service.items()}
         chosen = with_needs(only, needs) if only else None
-        for name, runner in self.runners.items():
+        for index, (name, runner) in enumerate(list(self.runners.items())):
+            if index and index % _ABREAST == 0:  # the keeper begins with these meanwhile
+                for _ in range(2):  # each service's own turn, then that of its processes
+                    await asyncio.sleep(0)
+            if self.ending.begun or self.runners.get(name) is not runner:
+                continue
             service = runner.spec
             by_itself = service.autostart and not service.schedule and not service.on_demand
             wish = found[name].get("on", by_itself) if name in found else by_itself

@@ -27,13 +27,13 @@ from .calls import (
     open_log,
     pidfd_of,
     receive,
-    room,
     say,
     sd_notify,
     spawn,
     write_to,
 )
 from .children import Children, sweep
+from .clone import room
 from .ending import Ending
 from .state import hand_on, taken_over
 
@@ -349,6 +349,14 @@ class Keeper:
             return answer, tuple(f"pipe/{message['key']}/{n}" for n in answer["pipes"])
         return answer, ()
 
+    def _many(self, message: Message) -> None:
+        """Several requests that need no answer; one that is wrong keeps no other back."""
+        for one in message["all"]:
+            try:
+                self._do(one, [])
+            except Exception as exc:  # noqa: BLE001 — law 1
+                say(f"not done: {one!r:.80}: {exc!r}")
+
     def _hello(self, _message: Message) -> Message:
         """The whole state; before it one message per child, each with its pipes."""
         for key, child in self.children.known.items():
@@ -364,6 +372,7 @@ class Keeper:
             "asked": bool(self.ending.asked_at),
             "no_new_privs": no_new_privs(),
             "spare": self.children.spare.group,
+            "many": True,
         }
 
     def _drop(self, message: Message) -> None:
@@ -433,6 +442,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "fetch": lambda keeper, message: {"ok": message["name"] in keeper.fds},
     "drop": Keeper._drop,
     "note": Keeper._note,
+    "many": Keeper._many,
     "pong": lambda _keeper, _message: None,
     "base": lambda keeper, message: keeper.base.update(message["env"]),
     "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
