@@ -100,6 +100,26 @@ async def test_a_full_pipe_is_looked_at_again_at_once(pipe: tuple[int, int]) -> 
     os.close(writer)
 
 
+async def test_a_defect_in_one_look_does_not_stop_the_beat(pipe: tuple[int, int]) -> None:
+    looks, (reader, writer), told = Looks(), pipe, []
+    asyncio.get_running_loop().set_exception_handler(lambda _, facts: told.append(facts))
+    looks.rhythm.add(reader)
+    os.write(writer, bytes(40_000))
+    await looks.until(40_000)
+
+    def fails(number: int) -> int:
+        looks.rhythm._take = looks.take
+        raise ZeroDivisionError(number)
+
+    looks.rhythm._take = fails
+    os.write(writer, bytes(4000))
+    await looks.until(44_000)
+    assert len(told) == 1
+    looks.rhythm.forget(reader)
+    os.close(reader)
+    os.close(writer)
+
+
 async def test_a_pipe_that_fills_quickly_grows() -> None:
     looks = Looks()
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)

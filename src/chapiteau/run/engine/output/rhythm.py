@@ -98,16 +98,18 @@ class Rhythm:
     def _all(self) -> None:
         self._beat, fullest = None, 0.0
         loop = asyncio.get_running_loop()
-        for pipe in tuple(self._busy):
-            taken = self._look(pipe)
-            if taken > 0 and self._may_wait(pipe, taken):
-                fullest = max(fullest, self._filled(pipe, taken))
-            elif pipe in self._busy:
-                self._busy.discard(pipe)
-                loop.add_reader(pipe, self._came, pipe)
-        if self._busy:
-            self._pause = next_pause(self._pause, fullest)
-            self._beat = loop.call_later(self._pause, self._all)
+        try:
+            for pipe in tuple(self._busy):
+                taken = self._look(pipe)
+                if taken > 0 and self._may_wait(pipe, taken):
+                    fullest = max(fullest, self._filled(pipe, taken))
+                elif pipe in self._busy:
+                    self._busy.discard(pipe)
+                    loop.add_reader(pipe, self._came, pipe)
+        finally:  # a defect in who follows one pipe must not stop the beat of all
+            if self._busy:
+                self._pause = next_pause(self._pause, fullest)
+                self._beat = loop.call_later(self._pause, self._all)
 
     def _filled(self, pipe: int, taken: int) -> float:
         filled = taken / self._room[pipe]
