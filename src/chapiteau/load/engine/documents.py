@@ -13,6 +13,8 @@ from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.inputs.accesslog import Replay, read_access_log
 from chapiteau.load.logic.inputs.har import without_answers
+from chapiteau.load.logic.inputs.openapi.bundling import bundled
+from chapiteau.load.logic.inputs.quoting import joined
 from chapiteau.load.logic.inputs.reading import InputOptions, guess_format, read_input
 from chapiteau.load.logic.inputs.recorded import Input
 from chapiteau.load.logic.settings import LoadTest
@@ -65,7 +67,10 @@ def find_document(
         text, at, home = path.read_bytes().decode("utf-8-sig", "replace"), "", path.parent
     name = Path(place).name
     kind = test.format or guess_format(name, text)
-    if kind == "har":
+    amiss: tuple[Problem, ...] = ()
+    if kind == "openapi":
+        text, amiss = bundled(text, _beside(at, home, verify=test.verify))
+    elif kind == "har":
         text = without_answers(text)  # each load process gets it: megabytes are kept from them
     source = {
         "kind": kind,
@@ -83,7 +88,21 @@ def find_document(
         raise UsageError(
             f"{place} does not say where the service is", hint="pass --base http://host:port"
         )
-    return Found(source=source, base=base, problems=found.problems)
+    return Found(source=source, base=base, problems=(*amiss, *found.problems))
+
+
+def _beside(at: str, home: Path, *, verify: bool) -> Callable[[str], str]:
+    """The text of what lies beside a document: in the same folder, or below the same URL."""
+
+    def read(path: str) -> str:
+        if not at:
+            return (home / path).read_bytes().decode("utf-8-sig", "replace")
+        try:
+            return _fetched(joined(at, path), verify=verify)
+        except ScenarioError as exc:
+            raise OSError(0, exc.what) from exc
+
+    return read
 
 
 def read_source(source: dict[str, Any]) -> Input:

@@ -1,0 +1,86 @@
+"""OpenAPI documents in several files → one: a `$ref` to a file becomes one within the document."""
+
+import json
+import posixpath
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from chapiteau.core.problems import InvalidInputError, Problem
+from chapiteau.load.logic.inputs.openapi.reading import parse_document
+from chapiteau.load.logic.inputs.quoting import base_of, unquote
+from chapiteau.load.logic.inputs.schemas.references import pointer
+
+__all__ = ["bundled"]
+
+_KEY: Final = "x-chapiteau-files"  # where the other files stand in the one that comes of it
+_MOST: Final = 2_000  # files
+_ENDINGS: Final = (".json", ".yaml", ".yml")
+
+ReadText = Callable[[str], str]  # of a path relative to the document; raises OSError
+
+
+def bundled(text: str, read: ReadText) -> tuple[str, tuple[Problem, ...]]:
+    """The document with all that it refers to, and what could not be had.
+
+    The text comes back as it is when it names no other file, or is no OpenAPI document at all.
+    """
+    if "$ref" not in text:
+        return text, ()
+    try:
+        root = parse_document(text)
+    except InvalidInputError:
+        return text, ()  # whoever reads it next says what is wrong
+    work = _Bundle(read)
+    made = work.moved(root, "", "#")
+    while work.pending:
+        work.load(work.pending.pop())
+    if not work.files:
+        return text, tuple(work.problems)
+    return json.dumps({**made, _KEY: work.files}), tuple(work.problems)
+
+
+class _Bundle:
+    def __init__(self, read: ReadText) -> None:
+        self._read = read
+        self.files: dict[str, Any] = {}
+        self.pending: list[str] = []
+        self.problems: list[Problem] = []
+
+    def load(self, path: str) -> None:
+        """Read a file, and move what it refers to."""
+        try:
+            raw: Any = parse_document(self._read(path), path)
+        except OSError as exc:
+            self.problems.append(Problem(path, exc.strerror or str(exc), "it is referred to"))
+        except InvalidInputError as exc:
+            self.problems += [Problem(path, p.what, p.hint) for p in exc.problems]
+        else:
+            self.files[path] = self.moved(raw, path, pointer(_KEY, path))
+
+    def moved(self, node: Any, file: str, where: str) -> Any:
+        """The same with references that hold in the one document; `file` is where it stood."""
+        if isinstance(node, Mapping):
+            made = {key: self.moved(value, file, where) for key, value in node.items()}
+            if isinstance(node.get("$ref"), str):
+                made["$ref"] = self.target(node["$ref"], file, where)
+            return made
+        if isinstance(node, list):
+            return [self.moved(item, file, where) for item in node]
+        return node
+
+    def target(self, reference: str, file: str, where: str) -> str:
+        """Where the reference leads to now; as it was, when that is beyond this machine's files."""
+        path, _, fragment = reference.partition("#")
+        if not path:
+            return where + fragment if fragment.startswith("/") or not fragment else reference
+        if base_of(path) or path.startswith("/"):
+            return reference
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(file), unquote(path)))
+        if not path.lower().endswith(_ENDINGS):
+            return reference
+        if path not in self.files:
+            if len(self.files) >= _MOST:
+                return reference
+            self.files[path] = {}
+            self.pending.append(path)
+        return pointer(_KEY, path) + (fragment if fragment.startswith("/") else "")
