@@ -21,7 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from chapiteau.load.logic.capacity.steps import Answer, SearchPlan
+from chapiteau.load.logic.capacity.steps import Answer, plan_of
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.testing import (
     Leaking,
@@ -34,11 +34,7 @@ from chapiteau.load.testing import (
     simulated_search,
 )
 
-PLANS = {
-    "low": SearchPlan(budget=180, hold=30),
-    "medium": SearchPlan(),
-    "high": SearchPlan(budget=600, hold=120),
-}
+CONFIDENCES = ("low", "medium", "high")
 LIMIT = 0.05
 LEAK = 5e-8  # of the service time, for each request: 7 % an hour at 400/s
 
@@ -120,7 +116,7 @@ def one(task: tuple[str, str, int]) -> tuple[Answer, float | None]:
     name, confidence, seed = task
     kind = KINDS[name]
     model = kind.make(seed)
-    answer = simulated_search(model, parse_objectives("p99 < 50ms"), PLANS[confidence], seed)
+    answer = simulated_search(model, parse_objectives("p99 < 50ms"), plan_of(confidence), seed)
     return answer, kind.truth(answer) if kind.truth is not None else None
 
 
@@ -129,7 +125,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("kinds", nargs="*", help="some of: " + ", ".join(KINDS))
     parser.add_argument("--searches", type=int, default=50)
-    parser.add_argument("--confidence", choices=PLANS, default="high")
+    parser.add_argument("--confidence", choices=CONFIDENCES, default="medium")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     print(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.load.logic.capacity.steps import Answer, SearchPlan
+from chapiteau.load.logic.capacity.steps import Answer, SearchPlan, plan_of
 from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.testing import (
     Leaking,
@@ -26,8 +26,8 @@ from chapiteau.load.testing import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-HIGH = SearchPlan(budget=600, hold=120)
-MEDIUM = SearchPlan()
+HIGH = plan_of("high")
+MEDIUM = plan_of("medium")
 OBJECTIVE = parse_objectives("p99 < 50ms")
 
 
@@ -76,17 +76,22 @@ def test_the_interval_holds_the_truth() -> None:
 
 
 @pytest.mark.slow
-def test_a_leak_is_seen_during_the_hold() -> None:
-    answer = found(Leaking(0.002, 2e-5), MEDIUM, 2, "p99 < 500ms")
+@pytest.mark.parametrize("seed", range(3))
+def test_a_leak_leaves_the_answer_open_and_ends_the_search(seed: int) -> None:
+    """A third slower with each minute: the rate that was kept at last would not be kept again."""
+    answer = found(Leaking(0.002, 2e-5), MEDIUM, seed, "p99 < 500ms")
 
-    assert answer.outcome in {"found", "unsure"}
-    assert any("rose by" in note for note in answer.notes) or answer.outcome == "unsure"
+    assert answer.outcome == "unsure"
+    assert answer.interval is None
+    assert "it got slower though the rate stayed the same" in answer.notes[-1]
+    assert sum(d.observed.seconds for d in answer.steps) < MEDIUM.budget / 2
 
 
 @pytest.mark.slow
 def test_a_steady_service_shows_no_leak() -> None:
     answers = [found(Queue(0.002, seed=seed), MEDIUM, seed) for seed in range(4)]
 
+    assert not any("got slower" in note for a in answers for note in a.notes)
     assert sum(any("rose by" in note for note in a.notes) for a in answers) <= 1
 
 

@@ -132,7 +132,9 @@ class LoadTest:
     max_rate: Rate | None = setting(None, help="(capacity) Never go above this rate.")
     min_capacity: Rate | None = setting(None, help="(capacity) Fail below this rate.")
     vary: str = setting("", help='(capacity) Search at several sizes: "web=1,2,4" processes.')
-    budget: Duration = setting("5m", help="(capacity) Time for the whole search.")
+    budget: Duration = setting(
+        "0s", help="(capacity) Time for the whole search; 0: 3, 8 or 10 minutes by confidence."
+    )
     confidence: Confidence = setting(
         "medium", help="(capacity) Length of the confirming hold: 30, 60 or 120 s."
     )

@@ -35,7 +35,7 @@ from chapiteau.load.logic.capacity.guard import (
 )
 from chapiteau.load.logic.capacity.saturation import Place, what_saturates
 from chapiteau.load.logic.capacity.search import search
-from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchEnded, SearchPlan, Step
+from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchEnded, Step, plan_of
 from chapiteau.load.logic.export.asked import scarce
 from chapiteau.load.logic.objective import (
     Finding,
@@ -53,7 +53,6 @@ from chapiteau.load.logic.totals import Totals
 
 __all__ = ["seek"]
 
-_HOLD: Final = {"low": 30.0, "medium": 60.0, "high": 120.0}
 _REST: Final = 0.5  # seconds between two steps
 _MOST_REST: Final = 15.0  # seconds to wait for an overloaded service to come back
 
@@ -153,13 +152,7 @@ class _Seeker:
 
     async def run(self, interrupted: list[int]) -> Answer:
         test = self.job.test
-        plan = SearchPlan(
-            budget=test.budget,
-            hold=min(_HOLD[test.confidence], max(10.0, test.budget * 0.4)),
-            rough=min(6.0, max(3.0, test.budget / 30)),
-            max_rate=test.max_rate or test.ceiling,
-        )
-        steps = search(plan)
+        steps = search(plan_of(test.confidence, test.budget, test.max_rate or test.ceiling))
         try:
             step = next(steps)
             while True:

@@ -41,11 +41,12 @@ _WORTHWHILE: Final = 1.02  # a step smaller than this is not worth another hold
 _SIGMAS: Final = 1.28  # standard errors below where the limit is reached: what is claimed
 # … on both sides, of an interval that holds the truth in 9 of 10 searches: more than a normal
 # distribution's 1.64, since spread and steepness are estimated, too (bench/load/capacity_truth.py).
-_COVER: Final = 2.0
-_LEAST_MARGIN: Final = 0.015  # … but at least this share below, and at most that
+_COVER: Final = 2.4
+_LEAST_MARGIN: Final = 0.02  # … but at least this share below, and at most that
 _MOST_MARGIN: Final = 0.03
 _SHARP: Final = 0.014  # standard error, as a share of the rate, that is good enough
 _AS_GOOD: Final = 1.005  # rates this near are the same
+_LEAKING: Final = 3  # holds during which something rose, and half of all: it will not stop
 _LOWEST: Final = 0.05  # sessions a second below which nothing is tried
 _LATE_EXPECTED: Final = 0.5  # late requests that a step at the limit should hold
 _ENOUGH_LATE: Final = 3.0  # … and a hold, to tell anything
@@ -94,6 +95,9 @@ class _Search:
         if high is not None:
             low, high = yield from self.bisect(low, high)
         held = yield from self.hold(low)
+        if self.leaks():
+            self.estimate = None  # of a service that has changed meanwhile
+            return self.answer("unsure", low=low, failed=high)
         if held is None:
             self.explain_unsure()
             holds = [d for d in self.done if d.step.phase == "hold"]
@@ -123,10 +127,15 @@ class _Search:
             outcome=outcome,
             low=low,
             failed=failed,
-            interval=(known.below(_COVER), known.below(-_COVER)) if known else None,
+            interval=self.within(known) if known else None,
             steps=tuple(self.done),
             notes=tuple(self.notes),
         )
+
+    def within(self, known: Pooled) -> tuple[float, float]:
+        """The interval. What went under water at a rate does not carry that rate."""
+        low, high = known.below(_COVER), known.below(-_COVER)
+        return low, max(low, min(high, self.drowned()))
 
     def explain_unsure(self) -> None:
         """Say what stood in the way, and what to do next."""
@@ -224,7 +233,7 @@ class _Search:
                 self.limited = True
                 rate *= _AT_LEAST_DOWN
                 continue
-            if done.why.endswith("needed"):
+            if done.why.endswith("needed") or self.rising() >= _LEAKING:
                 break
             self.estimate = pooled(self.done)
             if self.estimate is None:
@@ -243,6 +252,28 @@ class _Search:
         if self.estimate is None:
             return None
         return self.best(_safe(self.estimate) * _AS_GOOD) or self.best(self.estimate.rate)
+
+    def rising(self) -> int:
+        """Holds during which something rose, when they are half of all; 0 otherwise.
+
+        A steady service shows one in ten at most, near the knee, too.
+        """
+        holds = [d for d in self.done if d.step.phase == "hold"]
+        rose = sum(bool(d.observed.rising) for d in holds)
+        return rose if rose * 2 >= len(holds) else 0
+
+    def leaks(self) -> bool:
+        """Whether it gets slower the longer it runs; says so."""
+        rose = self.rising()
+        if rose < _LEAKING:
+            return False
+        holds = [d for d in self.done if d.step.phase == "hold"]
+        last = next(d.observed.rising for d in reversed(holds) if d.observed.rising)
+        self.notes.append(
+            f"in {rose} of {len(holds)} holds it got slower though the rate stayed the same "
+            f"({last}): what it carries now it won't carry later"
+        )
+        return True
 
     def drowned(self) -> float:
         """The lowest rate that put the service under water in a hold."""

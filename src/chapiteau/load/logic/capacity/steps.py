@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from chapiteau.load.logic.capacity.evidence import Evidence
 
@@ -15,6 +15,7 @@ __all__ = [
     "SearchEnded",
     "SearchPlan",
     "Step",
+    "plan_of",
 ]
 
 Phase = Literal["probe", "climb", "bisect", "hold", "push", "recover"]
@@ -25,7 +26,7 @@ Outcome = Literal["kept", "missed", "generator-limited", "unsure"]
 class SearchPlan:
     """What the search may spend."""
 
-    budget: float = 300.0  # seconds
+    budget: float = 480.0  # seconds
     hold: float = 60.0  # seconds of the confirming hold
     rough: float = 6.0  # seconds of a climbing or bisecting step
     max_rate: float = math.inf
@@ -35,6 +36,24 @@ class SearchPlan:
     def least_hold(self) -> float:
         """A hold shorter than this says nothing."""
         return min(self.hold, 4 * self.batch)
+
+
+# Seconds for the whole search and for a hold. At medium confidence, a service that carries some
+# hundred requests a second needs about seven minutes until its holds hold enough late requests;
+# a faster one ends sooner by itself (bench/load/capacity_truth.py).
+_TIMES: Final = {"low": (180.0, 30.0), "medium": (480.0, 60.0), "high": (600.0, 120.0)}
+
+
+def plan_of(confidence: str, budget: float = 0.0, max_rate: float = math.inf) -> SearchPlan:
+    """The plan for a confidence ("low", "medium", "high"); a budget of 0 is the usual one."""
+    usual, hold = _TIMES[confidence]
+    budget = budget or usual
+    return SearchPlan(
+        budget=budget,
+        hold=min(hold, max(10.0, budget * 0.4)),
+        rough=min(6.0, max(3.0, budget / 30)),
+        max_rate=max_rate,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
