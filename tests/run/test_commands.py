@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from chapiteau.cli.tree import main
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
-from chapiteau.run.commands.options import service_names
+from chapiteau.run.commands.options import service_amounts, service_names, signal_names
 from chapiteau.run.commands.showing.board import render
 from chapiteau.run.commands.showing.lines import LinePrinter, event_line
 from chapiteau.run.commands.showing.waiting import standing
@@ -247,6 +247,8 @@ def test_tab_knows_the_services_of_the_file(memory: Memory) -> None:
     context = click.Context(stop)
     context.params = {"config": str(memory.folder)}
     assert service_names(context, stop.params[0], "web") == ["web", "web-admin"]
+    assert service_amounts(context, stop.params[0], "web-") == ["web-admin="]
+    assert signal_names(context, stop.params[0], "sigh") == ["HUP"]
     context.params = {"config": "/nowhere"}
     assert service_names(context, stop.params[0], "") == []
 

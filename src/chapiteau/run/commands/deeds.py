@@ -13,7 +13,9 @@ from chapiteau.run.commands.options import (
     as_json,
     config_option,
     say,
+    service_amounts,
     service_names,
+    signal_names,
     tell_outcome,
     timeout_option,
     usage,
@@ -134,7 +136,9 @@ def reload(
 
 
 @click.command("scale")
-@click.argument("amounts", nargs=-1, required=True, metavar="NAME=N...")
+@click.argument(
+    "amounts", nargs=-1, required=True, metavar="NAME=N...", shell_complete=service_amounts
+)
 @config_option
 @wait_option
 @timeout_option
@@ -164,7 +168,7 @@ def scale(
 
 
 @click.command("signal")
-@click.argument("signal_name", metavar="SIGNAL")
+@click.argument("signal_name", metavar="SIGNAL", shell_complete=signal_names)
 @click.argument("names", nargs=-1, required=True, shell_complete=service_names)
 @_process
 @click.option("--whole", is_flag=True, help="To its whole process group, what it started too.")

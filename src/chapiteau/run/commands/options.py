@@ -19,7 +19,9 @@ __all__ = [
     "as_json",
     "config_option",
     "say",
+    "service_amounts",
     "service_names",
+    "signal_names",
     "tell_outcome",
     "timeout_option",
     "usage",
@@ -63,6 +65,20 @@ def service_names(ctx: click.Context, _param: click.Parameter, incomplete: str) 
     except (ChapiteauError, OSError):
         return []
     return [name for name in names if name.startswith(incomplete)]
+
+
+def service_amounts(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """For Tab: NAME= for every service that begins so."""
+    return [f"{name}=" for name in service_names(ctx, param, incomplete)]
+
+
+def signal_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    """For Tab: the signals that begin so."""
+    import signal as signals
+
+    wanted = incomplete.upper().removeprefix("SIG")
+    names = [one.name.removeprefix("SIG") for one in signals.Signals]
+    return [name for name in names if name.startswith(wanted)]
 
 
 def config_option(function: F) -> F:
