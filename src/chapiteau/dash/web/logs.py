@@ -1,6 +1,7 @@
 """Kept output as a file."""
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,7 +31,8 @@ async def logs(request: web.Request) -> web.StreamResponse:
         raise BadRequestError(f"form: {form!r} is none of {', '.join(_FORMS)}")
     kind, written = _FORMS[form]
     response = web.StreamResponse(headers={"Content-Type": kind})
-    name = "log.txt" if form == "text" else "log.ndjson"
+    name = re.sub(r"[^\w.-]", "_", query.get("service", "output"), flags=re.ASCII)
+    name += ".log" if form == "text" else ".ndjson"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     for node in nodes:
         try:
