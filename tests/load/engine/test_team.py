@@ -155,6 +155,32 @@ async def test_every_tear_down_is_tried_and_what_fails_is_told(
     assert (tmp_path / "gone").exists()
 
 
+async def test_tear_downs_come_after_everything_of_theirs_whatever_became_of_it(
+    target: Target, tmp_path: Path
+) -> None:
+    scenario = (
+        "from chapiteau.load import scenario, teardown\n"
+        "def say(what):\n"
+        f"    with open({str(tmp_path / 'said')!r}, 'a') as file: file.write(what + ' ')\n"
+        "@teardown\n"
+        "def run(stage): say('run')\n"
+        "@teardown('worker')\n"
+        "def worker(stage): say('worker')\n"
+        "@teardown('session')\n"
+        "def tidy(session): session.counter('tidied')\n"
+        "@scenario\n"
+        "async def look(session):\n"
+        "    await session.get('/')\n"
+        "    assert session.iteration % 2\n"
+    )
+    async with Team(file_plan(tmp_path / "s.py", scenario, target.url), 3) as team:
+        totals = await run(team, Order(shape=steady(3, 9.0), open=False, sessions=12))
+
+    assert totals.metrics["tidied"]["value"] == 12
+    assert totals.iterations == {"look": [6, 6]}
+    assert (tmp_path / "said").read_text().split() == ["worker"] * 3 + ["run"]
+
+
 async def test_a_ramp_of_users_rises(target: Target) -> None:
     async with Team(plan(target.url), 1) as team:
         totals = await run(team, Order(shape=Shape((Stage(1, 9, 2.0),)), open=False))

@@ -242,7 +242,7 @@ class Crowd:
         late = self.now() - user.due
         while True:
             scenario = single or self._pick()
-            begun = user.due if late else self.now()
+            begun = self.now() - late if self._pace else 0.0
             tally.lag.append(int(late * 1_000_000) if late else 0)
             if lane.begin(late):
                 session.undress()
@@ -251,12 +251,12 @@ class Crowd:
                 if before:
                     await self._session_fixtures(before, session)
                 await scenario.run(session)
-                if after:
-                    await self._session_fixtures(after, session)
                 good = True
             except Exception as exc:  # noqa: BLE001 — whatever a user's scenario raises is a finding
                 counted = self._met(exc)
             finally:
+                if after and counted and not user.being_cut:
+                    good = await self._tear_down(after, session) and good
                 if counted:
                     tally.iterations[scenario.name][not good] += 1
             if self._pace or session.pause:
@@ -288,6 +288,17 @@ class Crowd:
         else:
             self._crashed(exc)
         return True
+
+    async def _tear_down(self, fixtures: Iterable[Fixture], session: Session) -> bool:
+        """Each of a session's tear-downs, whatever became of the session; false when one failed."""
+        good = True
+        for fixture in fixtures:
+            try:
+                await called(fixture.run, session)
+            except Exception as exc:  # noqa: BLE001 — as what a scenario raises
+                good = False
+                self._met(exc)
+        return good
 
     async def _session_fixtures(self, fixtures: Iterable[Fixture], session: Session) -> None:
         for fixture in fixtures:

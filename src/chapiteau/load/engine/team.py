@@ -248,9 +248,24 @@ class Team:
     async def close(self) -> None:
         """Tear down and end every process; kill what doesn't end."""
         loop = asyncio.get_running_loop()
+        # The first one tears the run down, after everything that belongs to the others.
+        await self._end(self._members[1:])
+        await self._end(self._members[:1])
         for member in self._members:
+            loop.remove_reader(member.channel)
+            member.channel.close()
+            try:
+                await asyncio.to_thread(member.process.wait, 5)
+            except subprocess.TimeoutExpired:
+                member.process.kill()
+                await asyncio.to_thread(member.process.wait)
+        self._members = []
+
+    async def _end(self, members: list[_Member]) -> None:
+        """Let these tear down; what goes wrong is kept for the report."""
+        for member in members:
             self._tell(member, {"do": "end"})
-        for member in self._members:
+        for member in members:
             try:
                 async with asyncio.timeout(_END_TIME):
                     while (last := await self._next(member))["is"] != "bye":
@@ -262,15 +277,6 @@ class Team:
                 self._regret(f"a load process took more than {_END_TIME:.0f} s to tear down")
             except ChapiteauError as exc:
                 self._regret(exc.what)
-        for member in self._members:
-            loop.remove_reader(member.channel)
-            member.channel.close()
-            try:
-                await asyncio.to_thread(member.process.wait, 5)
-            except subprocess.TimeoutExpired:
-                member.process.kill()
-                await asyncio.to_thread(member.process.wait)
-        self._members = []
 
     def _regret(self, what: str) -> None:
         if what not in self.problems:

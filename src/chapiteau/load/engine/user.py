@@ -46,7 +46,7 @@ class User:
     """Runs a session when called; with `looping`, one after the other until that is taken back."""
 
     __slots__ = (
-        "_call", "_cut", "_hand", "_leaving", "_number", "busy", "due", "looping", "resting",
+        "_call", "being_cut", "_hand", "_leaving", "_number", "busy", "due", "looping", "resting",
         "task",
     )  # fmt: skip
 
@@ -56,7 +56,7 @@ class User:
         self._call = hand.wakeup(hand.loop)
         self.due = 0.0
         self._leaving = False
-        self._cut = False
+        self.being_cut = False
         self.busy = False
         self.looping = False
         self.resting = False  # between two sessions of a loop
@@ -77,7 +77,7 @@ class User:
         """End the session at hand; the user stays."""
         self.looping = self.resting = False
         if self.busy and self.task is not None:
-            self._cut = True
+            self.being_cut = True
             self.task.cancel()
 
     def leave(self) -> None:
@@ -114,7 +114,7 @@ class User:
 
     def _was_cut(self) -> None:
         """Only this session ends, and the Task must not stay marked as cancelled."""
-        if not self._cut or self.task is None:
+        if not self.being_cut or self.task is None:
             raise  # noqa: PLE0704 — called while it is handled: the loop itself ends
-        self._cut = False
+        self.being_cut = False
         self.task.uncancel()
