@@ -46,7 +46,7 @@ class User:
     """Runs a session when called; with `looping`, one after the other until that is taken back."""
 
     __slots__ = (
-        "_call", "being_cut", "_hand", "_leaving", "_number", "busy", "due", "looping", "resting",
+        "_call", "_hand", "_leaving", "_number", "being_cut", "busy", "due", "looping", "resting",
         "task",
     )  # fmt: skip
 
