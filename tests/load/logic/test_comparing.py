@@ -57,6 +57,23 @@ def test_too_short_runs_tell_nothing() -> None:
     assert found["changes"][0]["low"] is None
 
 
+def test_a_generator_that_was_too_slow_makes_no_service_slower() -> None:
+    quick = simulated_batches(Queue(0.002, 8, fixed=True), 100, 30, 1)
+    slow = simulated_batches(Queue(0.004, 8, fixed=True), 100, 30, 2)
+    late = {**slow, "soundness": {"sound": False, "notes": ["sessions began 90 ms late (p99)"]}}
+
+    after = compared(quick, late, 0.05, random.Random(1))
+    assert after["word"] == "cannot tell"
+    assert (
+        "the load generator was the limit in B (sessions began 90"
+        in verdict_of(after, NAMES)["line"]
+    )
+    assert "limit in A" in compared(late, quick, 0.05, random.Random(1))["limited"]
+    # It can only have made B look slower than it is.
+    odd = {**quick, "soundness": late["soundness"]}
+    assert compared(slow, odd, 0.05, random.Random(1))["word"] == "faster"
+
+
 def test_pairs_take_out_what_happens_to_both() -> None:
     """The machine gets half as fast in the middle: alike for both, which take turns."""
     documents = []

@@ -92,11 +92,25 @@ def compared(
         "errors": {"before": errors[0], "after": errors[1]},
         "word": _overall(words, errors),
         "rows": _rows(a, b),
+        "limited": _limited(a, b, _overall(words, errors)),
     }  # fmt: skip
+    if found["limited"]:
+        found["word"] = "cannot tell"
     if a.get("capacity") and b.get("capacity"):
         found["capacity"] = _capacities(a["capacity"], b["capacity"], margin)
         found["word"] = found["capacity"]["word"]
+        found["limited"] = ""  # a search has looked after that itself
     return found
+
+
+def _limited(a: dict[str, Any], b: dict[str, Any], word: str) -> str:
+    """Why a difference may be the generator's: the slower of the two was measured by one that was
+    too slow itself. "" when it is not; such a one makes nothing look faster than it is."""
+    slower = {"slower": ("B", b), "faster": ("A", a)}.get(word)
+    if slower is None or slower[1]["soundness"]["sound"]:
+        return ""
+    why = next(iter(slower[1]["soundness"]["notes"]), "")
+    return f"the load generator was the limit in {slower[0]}" + (f" ({why})" if why else "")
 
 
 def _number(value: float) -> float | None:
@@ -247,7 +261,8 @@ def comparison_text(found: dict[str, Any]) -> str:
     """The comparison for a terminal."""
     lines = [f"B is {found['word']}" if found["word"] != "same" else "A and B are the same"]
     if found["word"] == "cannot tell":
-        lines[0] = "cannot tell: the measurements vary too much, or are too short"
+        why = found.get("limited") or "the measurements vary too much, or are too short"
+        lines[0] = f"cannot tell: {why}"
     if capacity := found.get("capacity"):
         lines.append(f"capacity {_span(capacity['before'])} → {_span(capacity['after'])}")
     rows = [

@@ -40,9 +40,8 @@ def verdict_of(found: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:
         line = f"same: {b} is as fast as {a}, within ±{found['margin']:.0%}"
         return {"word": "met", "line": line, "exit_code": 0}
     if word == "cannot tell":
-        line = (
-            f"cannot tell whether {b} is slower than {a}: longer turns (-d), or a quieter machine"
-        )
+        more = found.get("limited") or "longer turns (-d), or a quieter machine"
+        line = f"cannot tell whether {b} is slower than {a}: {more}"
         return {"word": "unsure", "line": line, "exit_code": 2}
     named = [change for change in found["changes"] if change["word"] == word] or [worst]
     told = ", ".join(
