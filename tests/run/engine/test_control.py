@@ -289,6 +289,15 @@ async def test_no_path_answers_404_as_problem_json(path: Path) -> None:
     assert json.loads(body)["exit_code"] == 3
 
 
+async def test_a_method_that_a_path_has_not_answers_with_those_it_has(path: Path) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(b"PATCH /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n")
+    head = (await asyncio.wait_for(reader.read(), 10)).decode().partition("\r\n\r\n")[0]
+    writer.close()
+    assert head.startswith("HTTP/1.1 405 ")
+    assert "Allow: GET" in head.splitlines()
+
+
 async def test_closing_ends_streams_at_once_but_not_before_the_last_item(tmp_path: Path) -> None:
     supervisor = MemorySupervisor()
     seen: list[Happening | Lost] = []

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -95,7 +96,8 @@ class ControlServer:
             if not route:
                 return problem(404, f"{request.method} {request.path}: Not Found", exit_code=3)
             what = f"{request.path} is for {' and '.join(route)}, not for {request.method}"
-            return problem(405, what, exit_code=2)
+            answer = problem(405, what, exit_code=2)
+            return replace(answer, headers=(("Allow", ", ".join(route)),))
         except ChapiteauError as exc:
             return problem_of(exc)
         except Exception:  # noqa: BLE001 — a fault of ours must not end it, but must be seen

@@ -278,7 +278,7 @@ def _log_query(request: Request, services: tuple[str, ...]) -> LogQuery:
         level=level,
         since=_seconds(request, "since"),
         until=_seconds(request, "until"),
-        after=dict(map(_place, request.query.get("after", []))),
+        after=dict(map(_place, filter(None, request.query.get("after", [])))),
     )
 
 
