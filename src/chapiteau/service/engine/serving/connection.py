@@ -2,22 +2,17 @@
 
 import contextlib
 import socket
-import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from typing import IO, Any, Final
 
+from chapiteau.service.engine.serving.bodies import Arriving, Room
 from chapiteau.service.logic.wire.http1 import Chunks, Head, HeadParser
 
 __all__ = ["Connection", "Incoming"]
 
 _READ: Final = 64 * 1024
 _SLOWEST: Final = 16 * 1024  # bytes a second, below which a body takes too long
-_IN_MEMORY: Final = 1 << 20  # a longer body waits in a temporary file
-
-
-def _long_body() -> Any:
-    return tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)
 
 
 class Incoming:
@@ -30,16 +25,23 @@ class Incoming:
         self.body = body
         self.length = length
 
+    def close(self) -> None:
+        """Give a file back; memory may be read on by work that goes on behind the answer."""
+        if type(self.body) is not BytesIO:
+            self.body.close()
+
 
 class Connection:
     """Only the leading thread touches it, but for the time in which another runs its request."""
 
     __slots__ = (
-        "_body", "_chunks", "_head", "_left", "_total", "base", "broken", "busy", "closing", "data",
-        "fd", "mask", "out", "requests", "since", "sock", "waiting",
+        "_body", "_chunks", "_head", "_left", "_room", "_total", "base", "broken", "busy",
+        "closing", "data", "fd", "mask", "out", "requests", "since", "sock", "waiting",
     )  # fmt: skip
 
-    def __init__(self, sock: socket.socket, base: dict[str, Any], now: float) -> None:
+    def __init__(
+        self, sock: socket.socket, base: dict[str, Any], now: float, room: Room | None = None
+    ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
         self.base = base
@@ -54,7 +56,8 @@ class Connection:
         self.waiting = "request"  # request | head | body | flush | linger
         self._head: Head | None = None
         self._chunks: Chunks | None = None
-        self._body: Any = None
+        self._body: Arriving | None = None
+        self._room = room or Room()
         self._left = 0
         self._total = 0
 
@@ -105,6 +108,11 @@ class Connection:
                 del self.data[:end]
             if not head.has_body:
                 return Incoming(head, BytesIO(), 0)
+            length = head.fields.length
+            if not head.fields.chunked and length is not None and length <= len(self.data):
+                piece = bytes(self.data[:length])
+                del self.data[:length]
+                return Incoming(head, BytesIO(piece), length)
             self._start_body(head, parser, now())
         return self._more_body()
 
@@ -115,14 +123,13 @@ class Connection:
         length = head.fields.length
         self._chunks = Chunks(parser.limits) if head.fields.chunked else None
         self._left = length or 0
-        small = length is not None and length <= _IN_MEMORY
-        self._body = BytesIO() if small else _long_body()
+        self._body = Arriving(self._room)
         if head.fields.expects and not self.data:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _more_body(self) -> Incoming | None:
-        head = self._head
-        if head is None:
+        head, body = self._head, self._body
+        if head is None or body is None:
             return None
         if self._chunks is not None:
             piece = self._chunks.feed(self.data)
@@ -132,13 +139,12 @@ class Connection:
             del self.data[: len(piece)]
             self._left -= len(piece)
             whole = self._left == 0
-        self._body.write(piece)
+        body.write(piece)
         self._total += len(piece)
         if not whole:
             return None
-        body, self._body, self._head, self._chunks = self._body, None, None, None
-        body.seek(0)
-        return Incoming(head, body, self._total)
+        self._body = self._head = self._chunks = None
+        return Incoming(head, body.whole(), self._total)
 
     # ── out ──────────────────────────────────────────────────────────────────────────────────
     def write(self, data: bytes) -> None:
@@ -175,12 +181,17 @@ class Connection:
         """Say that nothing more will come; what the client still sends is thrown away."""
         self.waiting = "linger"
         self.data.clear()
+        self._drop_body()
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close for good."""
         self.waiting = "closed"
-        if self._body is not None:
-            self._body.close()
+        self._drop_body()
         self.sock.close()
+
+    def _drop_body(self) -> None:
+        body, self._body = self._body, None
+        if body is not None:
+            body.close()

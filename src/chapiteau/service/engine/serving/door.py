@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from chapiteau.service.engine.serving.bodies import Room
 from chapiteau.service.engine.serving.connection import Connection
 from chapiteau.service.engine.serving.listeners import port_of
 from chapiteau.service.engine.serving.poller import READ, Poller
@@ -37,6 +38,7 @@ class Door:
         self._is_open = False
         self._left_since = 0.0
         self._open_after = 0.0
+        self._room = Room()
         self._sockets: dict[int, tuple[socket.socket, dict[str, Any]]] = {}
         for listener in listeners:
             listener.setblocking(False)
@@ -98,7 +100,7 @@ class Door:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             own["REMOTE_ADDR"] = ""
-        return Connection(sock, own, self._now())
+        return Connection(sock, own, self._now(), self._room)
 
     def close(self, room: int) -> list[Connection]:
         """Close for good; gives what was in the queue because of us, at most `room` of them.

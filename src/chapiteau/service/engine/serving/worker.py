@@ -250,6 +250,7 @@ class Worker:
         else:
             self._lead.release()
         exchange.run(self._app, environ)
+        incoming.close()
         ended = self._now()
         if self.options.access_log is not None:
             self.options.access_log.write(
