@@ -38,7 +38,7 @@ async function enter(): Promise<void> {
 
 function Root() {
   if (!ready.value) return <p class="empty" aria-busy="true">…</p>;
-  if (loggedOut.value) return <Login why={loggedOut.value} onDone={() => location.assign("/")} />;
+  if (loggedOut.value) return <Login why={loggedOut.value} onDone={() => location.reload()} />;
   return <App />;
 }
 

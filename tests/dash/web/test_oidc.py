@@ -147,7 +147,7 @@ async def log_in(session: aiohttp.ClientSession) -> tuple[int, str]:
 async def test_somebody_of_the_team_gets_in_with_their_role(house: House) -> None:
     async with browser(house) as session:
         async with session.get("/api/entry") as answer:
-            assert await answer.json() == {"oidc": "the team"}
+            assert await answer.json() == {"oidc": "the team", "said": ""}
         assert await log_in(session) == (200, "sso:ana operator")
         cookie = next(c for c in session.cookie_jar if c.key.startswith("chapiteau-"))
         assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
@@ -245,3 +245,40 @@ async def test_settings_that_give_the_login_away_are_refused(
         async with server.running():
             pass
     assert says in str(told.value) + told.value.hint
+
+
+@pytest.mark.parametrize(
+    ("wanted", "place"),
+    [
+        ("/service/web?range=60", "/service/web?range=60"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("/a\r\nX: y", "/"),
+    ],
+)
+async def test_the_way_in_leads_to_the_page_that_was_asked_for(
+    house: House, wanted: str, place: str
+) -> None:
+    async with browser(house) as session:
+        query = {"next": wanted}
+        async with session.get("/api/oidc/start", params=query, allow_redirects=False) as answer:
+            there = answer.headers["Location"]
+        async with session.get(there, allow_redirects=False) as answer:
+            back = answer.headers["Location"]
+        async with session.get(back, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, place)
+
+
+async def test_people_are_told_on_the_page_why_they_did_not_get_in(
+    house: House, team: Team
+) -> None:
+    team.claims["groups"] = ["chess"]
+    async with browser(house) as session:
+        people = {"Accept": "text/html,*/*"}
+        async with session.get("/api/oidc/start", headers=people) as answer:
+            assert (answer.status, answer.url.path) == (200, "/")
+        async with session.get("/api/entry") as answer:
+            assert "has no role here" in (await answer.json())["said"]
+        async with session.get("/api/entry") as answer:  # told once
+            assert (await answer.json())["said"] == ""

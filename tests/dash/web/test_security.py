@@ -11,6 +11,7 @@ import pytest
 from yarl import URL
 
 from chapiteau.dash.logic.access import VERBS, Caller, Role, allowed
+from chapiteau.dash.web import live
 
 READS = ["/api/session", "/api/fleet", "/api/history?node=alpha", "/api/load", "/api/audit"]
 
@@ -203,3 +204,25 @@ async def test_trying_reaches_only_paths_of_the_service(house: Any, path: str) -
 
     with pytest.raises(BadRequestError):
         await fetch(await house.node.status(), Request(service="web", path=path))
+
+
+@pytest.mark.parametrize("way", ["ended here", "removed by another process", "idle"])
+async def test_an_open_page_does_not_outlive_its_session(
+    house: Any, open_live: Any, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    monkeypatch.setattr(live, "_RECHECK", 0.01)
+    async with house.client() as session, open_live(session) as page:
+        await page.order(op="sub", topic="fleet")
+        assert await page.next("fleet")
+        sessions = house.hub.sessions
+        if way == "idle":
+            monkeypatch.setattr(sessions, "_ended", lambda *_: True)
+        elif way == "ended here":
+            for key in list(sessions._live):
+                sessions._live.pop(key)
+        else:
+            for key in house.hub.store.sessions():
+                house.hub.store.drop_session(key)
+        while not page.socket.closed:
+            await page.socket.receive(timeout=5)
+        assert page.socket.close_code == 1008

@@ -7,7 +7,10 @@ export function Login({ why, onDone }: { why: string; onDone: () => void }) {
   const [error, setError] = useState(why);
   const [busy, setBusy] = useState(false);
   const [oidc, setOidc] = useState("");
-  useEffect(() => void get<{ oidc: string }>("/api/entry").then((ways) => setOidc(ways.oidc), () => {}), []);
+  useEffect(() => void get<{ oidc: string; said: string }>("/api/entry").then((ways) => {
+    setOidc(ways.oidc);
+    if (ways.said) setError(ways.said);
+  }, () => {}), []);
   const submit = async (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
@@ -25,7 +28,7 @@ export function Login({ why, onDone }: { why: string; onDone: () => void }) {
       <h1><img src="/favicon.svg" alt="" width="28" height="28" /> Chapiteau</h1>
       {error && <p role="alert" class="bad">{error}</p>}
       <p>On this machine, get a link that logs you in: <code>chapiteau dash url</code></p>
-      {oidc && <p><a class="button primary" href="/api/oidc/start">Log in by {oidc}</a></p>}
+      {oidc && <p><a class="button primary" href={`/api/oidc/start?next=${encodeURIComponent(location.pathname + location.search)}`}>Log in by {oidc}</a></p>}
       <form onSubmit={submit}>
         <label>Name <input name="name" autocomplete="username" required /></label>
         <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>

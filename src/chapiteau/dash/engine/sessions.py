@@ -98,6 +98,14 @@ class Sessions:
             self._live[key] = replace(session, used=now)
         return Caller(name=session.name, role=Role(session.role))
 
+    def holds(self, session_id: str) -> bool:
+        """Whether it goes on; to ask does not count as use."""
+        key = _hash(session_id)
+        session = self._live.get(key)
+        if session is None or self._ended(session, self._clock.wall()):
+            return False
+        return self._store.has_session(key)
+
     def end(self, session_id: str) -> None:
         """Log out."""
         self._live.pop(_hash(session_id), None)

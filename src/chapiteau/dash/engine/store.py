@@ -94,6 +94,12 @@ class Store:
         cursor = self._db.execute("UPDATE session SET used = ? WHERE id_hash = ?", (used, id_hash))
         return cursor.rowcount > 0
 
+    def has_session(self, id_hash: str) -> bool:
+        """Whether nobody has ended it, here or in another process."""
+        return bool(
+            self._db.execute("SELECT 1 FROM session WHERE id_hash = ?", (id_hash,)).fetchone()
+        )
+
     def sessions(self) -> dict[str, StoredSession]:
         """Every session by the hash of its id."""
         rows = self._db.execute("SELECT id_hash, name, role, made, used FROM session")

@@ -1,11 +1,13 @@
 """Logging in by an identity provider: there, and back again."""
 
 import hmac
+import re
 from typing import Final
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
-from chapiteau.core.errors import NotFoundError
+from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.errors import LoginError
 from chapiteau.dash.web.guard import DOOR, HUB, set_session
@@ -13,46 +15,85 @@ from chapiteau.dash.web.guard import DOOR, HUB, set_session
 __all__ = ["oidc_done", "oidc_start", "ways"]
 
 _STATE: Final = "chapiteau-oidc"
+_NEXT: Final = "chapiteau-oidc-next"
+_SAID: Final = "chapiteau-oidc-said"
+_SAID_PATH: Final = "/api/entry"
 _BACK: Final = "/api/oidc/done"
+_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 
 
 async def ways(request: web.Request) -> web.Response:
-    """GET /api/entry: which ways in there are, for the door."""
+    """GET /api/entry: which ways in there are, for the door, and why the last one failed."""
     provider = request.app[HUB].provider
-    return web.json_response({"oidc": provider.label if provider else ""})
+    said = unquote(request.cookies.get(_SAID, ""))
+    response = web.json_response({"oidc": provider.label if provider else "", "said": said})
+    if said:
+        response.del_cookie(_SAID, path=_SAID_PATH)
+    return response
 
 
-async def oidc_start(request: web.Request) -> web.Response:
-    """GET /api/oidc/start: to the provider, with a state that is tied to this browser."""
-    url, state = await _provider(request).begin(_redirect(request))
+async def oidc_start(request: web.Request) -> web.StreamResponse:
+    """GET /api/oidc/start?next=/PATH: to the provider, with a state tied to this browser."""
+    try:
+        url, state = await _provider(request).begin(_redirect(request))
+    except ChapiteauError as exc:
+        return _back_to_the_door(request, exc)
     response = web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
+    _set(request, response, _STATE, state)
+    _set(request, response, _NEXT, quote(_own_path(request.query.get("next", "/"))))
+    return response
+
+
+async def oidc_done(request: web.Request) -> web.StreamResponse:
+    """GET /api/oidc/done?code=…&state=…: back from the provider."""
+    provider, query = _provider(request), request.query
+    try:
+        if error := query.get("error"):
+            raise LoginError(f"the identity provider said {error[:100]!r}")
+        state = query.get("state", "")
+        # Without this, a foreign page could log somebody in as somebody else.
+        if not state or not hmac.compare_digest(state, request.cookies.get(_STATE, "")):
+            raise LoginError(
+                "this login was begun in another browser", hint="try again from the page"
+            )
+        caller = await provider.finish(state, query.get("code", ""))
+    except ChapiteauError as exc:
+        return _back_to_the_door(request, exc)
+    place = _own_path(unquote(request.cookies.get(_NEXT, "/")))
+    response = web.Response(status=303, headers={"Location": place})
+    for name in (_STATE, _NEXT):
+        response.del_cookie(name, path="/api/oidc")
+    set_session(request, response, request.app[HUB].sessions.begin(caller))
+    return response
+
+
+def _back_to_the_door(request: web.Request, error: ChapiteauError) -> web.StreamResponse:
+    """People see it on the page; programs get the error itself."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        raise error
+    response = web.Response(status=303, headers={"Location": "/"})
+    _set(request, response, _SAID, quote(error.what[:500]), path=_SAID_PATH)
+    return response
+
+
+def _set(
+    request: web.Request, response: web.Response, name: str, value: str, path: str = "/api/oidc"
+) -> None:
     # Lax: the way back comes from a foreign page, and must bring it.
     response.set_cookie(
-        _STATE,
-        state,
+        name,
+        value,
         httponly=True,
         samesite="Lax",
         secure=_public(request).startswith("https:"),
-        path="/api/oidc",
+        path=path,
         max_age=600,
     )
-    return response
 
 
-async def oidc_done(request: web.Request) -> web.Response:
-    """GET /api/oidc/done?code=…&state=…: back from the provider."""
-    provider, query = _provider(request), request.query
-    if error := query.get("error"):
-        raise LoginError(f"the identity provider said {error[:100]!r}")
-    state = query.get("state", "")
-    # Without this, a foreign page could log somebody in as somebody else.
-    if not state or not hmac.compare_digest(state, request.cookies.get(_STATE, "")):
-        raise LoginError("this login was begun in another browser", hint="try again from the page")
-    caller = await provider.finish(state, query.get("code", ""))
-    response = web.Response(status=303, headers={"Location": "/"})
-    response.del_cookie(_STATE, path="/api/oidc")
-    set_session(request, response, request.app[HUB].sessions.begin(caller))
-    return response
+def _own_path(path: str) -> str:
+    """A page of ours; anything that might lead elsewhere is the first one."""
+    return path if _PATH.fullmatch(path) else "/"
 
 
 def _provider(request: web.Request) -> Provider:

@@ -18,7 +18,7 @@ from chapiteau.dash.engine.hub import Hub
 from chapiteau.dash.engine.node import Node, follow_output
 from chapiteau.dash.engine.results import LiveLoad
 from chapiteau.dash.errors import BadRequestError
-from chapiteau.dash.web.guard import CALLER, HUB, need
+from chapiteau.dash.web.guard import CALLER, HUB, cookie_name, need
 from chapiteau.dash.web.logs import LOG_KEYS
 
 __all__ = ["live"]
@@ -26,6 +26,7 @@ __all__ = ["live"]
 _TOPICS: Final = frozenset(("fleet", "stats", "events", "actions", "load"))
 _MOST_LOGS: Final = 8  # log streams of one page
 _LARGEST: Final = 64 << 10  # bytes of one message from a page
+_RECHECK: Final = 5.0  # seconds between looks whether the session goes on
 _GATHER: Final = 0.08  # seconds in which messages collect into one frame
 
 
@@ -36,8 +37,22 @@ async def live(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(heartbeat=20, max_msg_size=_LARGEST, compress=False)
     await socket.prepare(request)
     page = _Page(request.app[HUB], socket, request[CALLER].name)
-    await page.run()
+    guard = asyncio.create_task(_guard(request, socket))
+    try:
+        await page.run()
+    finally:
+        guard.cancel()
     return socket
+
+
+async def _guard(request: web.Request, socket: web.WebSocketResponse) -> None:
+    """A page that stays open must not outlive its session."""
+    session_id = request.cookies.get(cookie_name(request), "")
+    while True:
+        await asyncio.sleep(_RECHECK)
+        if not request.app[HUB].sessions.holds(session_id):
+            break
+    await socket.close(code=1008, message=b"the session has ended")
 
 
 class _Page:
