@@ -261,13 +261,13 @@ class Ground:
         if not instance.asked:
             self._find_cause(facts, lines, slot)
         self._tell_end(instance, facts, lines)
-        self._link.tell("ack", key=key)
         del self.by_key[key]
         instance.end = facts
         if slot is not None:
             if slot.spec.hooks.keys() & {"before_reap", "after_reap"}:
                 self.run(self._reaped(instance, slot.spec, facts))
             slot.ended(instance, facts)
+        self._link.tell("ack", key=key)  # now: it goes with the start that may follow
         self._forget_older(key)
         if instance.cgroup is not None:
             asyncio.get_running_loop().call_later(0.2, Cgroups.remove, instance.cgroup)

@@ -18,6 +18,7 @@ Message = dict[str, Any]
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
 LARGEST: Final = 1 << 18
 _TOGETHER: Final = 32  # of what is told at once goes into one message
+_TOGETHER_BYTES: Final = 1 << 16  # what is asked besides, unless it is longer
 _GONE: Final = "the keeper has gone"
 
 
@@ -121,9 +122,14 @@ class KeeperLink:
         self._channel.close()
 
     def _send(self, message: Message, fds: list[int]) -> None:
+        data = json.dumps(message).encode()
+        if self._aside and not fds and len(data) < _TOGETHER_BYTES:
+            self._aside.append(data)
+            self._send_aside()
+            return
         self._send_aside()  # in the order in which they were said
         if not self._over:
-            self._put(json.dumps(message).encode(), [os.dup(fd) for fd in fds])
+            self._put(data, [os.dup(fd) for fd in fds])
 
     def _send_aside(self) -> None:
         words, self._aside = self._aside, []

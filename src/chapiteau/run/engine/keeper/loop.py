@@ -323,13 +323,20 @@ class Keeper:
         return True
 
     def _answer(self, data: bytes, fds: list[int]) -> None:
+        try:
+            message = json.loads(data)
+        except Exception:  # noqa: BLE001 — law 1: whatever a brain sends, the keeper lives
+            close_all(fds)
+            return
+        self._reply(message, fds)
+
+    def _reply(self, message: Message, fds: list[int]) -> None:
         number = None
         names: tuple[str, ...] = ()
         try:
-            message = json.loads(data)
             number = message.get("id")
             answer, names = self._do(message, fds)
-        except Exception as exc:  # noqa: BLE001 — law 1: whatever a brain sends, the keeper lives
+        except Exception as exc:  # noqa: BLE001 — law 1
             answer = {"error": f"{type(exc).__name__}: {exc}"}
         finally:
             close_all(fds)
@@ -350,12 +357,9 @@ class Keeper:
         return answer, ()
 
     def _many(self, message: Message) -> None:
-        """Several requests that need no answer; one that is wrong keeps no other back."""
+        """Several requests, each answered as if it had come alone."""
         for one in message["all"]:
-            try:
-                self._do(one, [])
-            except Exception as exc:  # noqa: BLE001 — law 1
-                say(f"not done: {one!r:.80}: {exc!r}")
+            self._reply(one, [])
 
     def _hello(self, _message: Message) -> Message:
         """The whole state; before it one message per child, each with its pipes."""

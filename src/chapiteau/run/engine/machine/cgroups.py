@@ -114,12 +114,17 @@ class Cgroups:
     @staticmethod
     def oom_kills(folder: Path) -> int:
         """How often the kernel killed inside for want of memory."""
-        with contextlib.suppress(OSError, ValueError):
-            for line in (folder / "memory.events").read_text().splitlines():
-                name, _, count = line.partition(" ")
-                if name == "oom_kill":
-                    return int(count)
-        return 0
+        try:  # asked at every kill, and mostly not there
+            fd = os.open(f"{folder}/memory.events", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return 0
+        try:
+            found = dict(line.split() for line in os.read(fd, 4096).splitlines())
+            return int(found.get(b"oom_kill", 0))
+        except (OSError, ValueError):
+            return 0
+        finally:
+            os.close(fd)
 
     @staticmethod
     def remove(folder: Path) -> None:

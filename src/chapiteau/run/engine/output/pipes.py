@@ -50,6 +50,7 @@ class Output:
         self._folder, self._clock = folder, clock
         self._captures: dict[Stream, Capture] = {}
         self._pipes: dict[int, tuple[str, Capture]] = {}
+        self._open: dict[str, list[int]] = {}  # the same by process
         self._rhythm = Rhythm(self._take, self._end)
         self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
         self._linelogs: dict[str, LineLog] = {}
@@ -63,6 +64,7 @@ class Output:
         os.set_blocking(pipe, False)
         self._begun.setdefault(key, {})[stream] = capture.size
         self._pipes[pipe] = (key, capture)
+        self._open.setdefault(key, []).append(pipe)
         self._rhythm.add(pipe)
 
     def _new(self, stream: Stream, given: Logs) -> Capture:
@@ -110,9 +112,13 @@ class Output:
         return self._pipes[pipe][1].move(pipe)
 
     def _end(self, pipe: int) -> None:
-        if self._pipes.pop(pipe, None) is not None:
+        if (entry := self._pipes.pop(pipe, None)) is not None:
             self._rhythm.forget(pipe)
             os.close(pipe)
+            of_process = self._open[entry[0]]
+            of_process.remove(pipe)
+            if not of_process:
+                del self._open[entry[0]]
 
     def held(self) -> Iterator[tuple[str, str, int]]:
         """(process key, "out" or "err", pipe) of every pipe that is open."""
@@ -122,11 +128,11 @@ class Output:
 
     def drain(self, key: str) -> None:
         """A process has ended: take what its pipes still hold, without waiting for more."""
-        for pipe, (owner, capture) in list(self._pipes.items()):
-            if owner == key:
-                with contextlib.suppress(OSError):
-                    while held_by(pipe) and capture.move(pipe) >= 0:
-                        pass
+        for pipe in tuple(self._open.get(key, ())):
+            capture = self._pipes[pipe][1]
+            with contextlib.suppress(OSError):
+                while held_by(pipe) and capture.move(pipe) >= 0:
+                    pass
 
     def tail(self, key: str, lines: int = 20) -> list[str]:
         """The last lines of one process: of its stderr, and when that is silent of stdout."""
