@@ -68,6 +68,24 @@ def test_a_log_is_replayed_faster(shop: Shop, tmp_path: Path) -> None:
     assert len(document["timeline"]) == 1
 
 
+def test_ceilings_hold_for_what_a_file_asks_for(shop: Shop, tmp_path: Path) -> None:
+    (tmp_path / "shop.log").write_text(log([0.0, *[5.0] * 90, 9.0]))
+    (tmp_path / "endless.py").write_text(
+        "from locust import HttpUser, LoadTestShape, task\n"
+        "class U(HttpUser):\n    @task\n    def t(self): self.client.get('/')\n"
+        "class Endless(LoadTestShape):\n    def tick(self): return 1, 1\n"
+    )
+    base = ("--base", shop.url, "--dry-run")
+
+    replayed = refusal(tmp_path, "shop.log", *base, "--replay", "1", "--ceiling", "50/s")
+    assert replayed[0] == 2
+    assert "90/s is above the ceiling of 50/s" in replayed[1]
+    endless = refusal(tmp_path, "endless.py", *base)
+    assert endless[0] == 2
+    assert "is longer than 4h" in endless[1]
+    assert refusal(tmp_path, "endless.py", *base, "--longest", "24h")[0] == 0
+
+
 def test_replay_is_for_logs_alone(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "some.urls").write_text("/products\n")
     (tmp_path / "shop.log").write_text(log([0.0]))

@@ -103,3 +103,10 @@ def test_this_machine_is_known_by_its_names(host: str) -> None:
 @pytest.mark.parametrize("host", ["example.com", "10.0.0.1", "127.0.0.1.evil.org", "localhost.org"])
 def test_others_do_not_pass_for_this_machine(host: str) -> None:
     assert not urls.is_loopback(host)
+
+
+def test_allowed_hosts_are_known_in_any_spelling() -> None:
+    assert urls.may_load("Shop.Example.", ["shop.example"])
+    assert urls.may_load("LOCALHOST", ())
+    assert urls.may_load("fe80::1", ["[FE80::1]"])
+    assert not urls.may_load("shop.example.com", ["shop.example"])

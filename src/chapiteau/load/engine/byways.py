@@ -20,7 +20,8 @@ __all__ = ["Byways"]
 T = TypeVar("T")
 
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_CONTENT: Final = ("content-type", "content-encoding", "content-language")
+_PRIVATE: Final = frozenset({"authorization", "cookie"})  # for one host's ears only
+_OF_ONE_REQUEST: Final = frozenset({"host", "content-length"})
 _MOST_HOPS: Final = 10
 _MILLION: Final = 1_000_000.0
 
@@ -42,7 +43,7 @@ class Byways:
     def turned(self, prepared: Prepared, exchange: Exchange) -> bool:
         """Take cookies from an answer; true when it points elsewhere and is to be followed."""
         head = exchange.head
-        if b"set-cookie" in head or b"Set-Cookie" in head:
+        if b"set-cookie" in head.lower():
             self.lane.jar.take(prepared.address, Headers(head).all("set-cookie"))
         return exchange.status in _REDIRECTS and prepared.follow
 
@@ -73,12 +74,12 @@ class Byways:
         row.failures[kind] += 1
         row.bad[second] += 1
 
-    def dressed(self, prepared: Prepared) -> bytes:
-        """The request with this session's own headers and cookies."""
+    def dressed(self, prepared: Prepared, without: frozenset[str] = frozenset()) -> bytes:
+        """The request with this session's own headers (but those) and cookies."""
         lines = []
         present = prepared.head.lower()
         for name, value in self.lane.headers.items():
-            if f"\r\n{name.lower()}:".encode() not in present:
+            if name.lower() not in without and f"\r\n{name.lower()}:".encode() not in present:
                 lines.append(f"{name}: {value}\r\n".replace("\r\n", " ").strip() + "\r\n")
         cookies = self.lane.jar.field(prepared.address)
         if cookies:
@@ -94,14 +95,19 @@ class Byways:
                 return exchange
             if exchange.status == 303 or (exchange.status in {301, 302} and method == "POST"):
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
-            options: Options = {"name": prepared.row.name}
+            to = urls.redirected(at, location)
+            away = urls.parse(to).origin != prepared.address.origin
+            options: Options = {
+                "name": prepared.row.name,
+                "headers": _kept_fields(prepared, content=bool(body), away=away),
+            }
             if body:
-                options |= {"data": body, "headers": _content_fields(prepared)}
-            hop = self._client.prepare(method, urls.redirected(at, location), options)
+                options["data"] = body
+            hop = self._client.prepare(method, to, options)
             at = hop.address
             exchange = self._client.kit.exchange(
                 self._loop,
-                self.dressed(hop),
+                self.dressed(hop, without=_PRIVATE if away else frozenset()),
                 self._now() + hop.timeout,
                 hop.bare,
                 hop.twice,
@@ -184,10 +190,16 @@ def _kind(error: BaseException) -> str:
     return str(named or type(error).__name__)
 
 
-def _content_fields(prepared: Prepared) -> dict[str, str]:
-    """What describes a body, for when it is sent again elsewhere (RFC 9110, 15.4.8)."""
-    fields = Headers(prepared.head)
-    return {name: value for name in _CONTENT if (value := fields.get(name))}
+def _kept_fields(prepared: Prepared, *, content: bool, away: bool) -> dict[str, str]:
+    """The request's own fields for the next hop: those of a body when it is sent again (RFC 9110,
+    15.4.8), and nothing private when it goes to another host."""
+    return {
+        name: value
+        for name, value in Headers(prepared.head)
+        if name not in _OF_ONE_REQUEST
+        and (content or not name.startswith("content-"))
+        and not (away and name in _PRIVATE)
+    }
 
 
 def _excerpt(response: Response) -> str:

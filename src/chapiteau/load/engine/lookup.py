@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import shlex
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from chapiteau.load.engine.documents import (
 )
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic import urls
-from chapiteau.load.logic.settings import LoadTest
+from chapiteau.load.logic.settings import LoadTest, too_much
 from chapiteau.plumbing.project import ProjectFile, find_config, read_project
 
 __all__ = ["find_job", "outline", "project_or_none", "run_folder"]
@@ -67,7 +68,9 @@ def find_job(
     if test is None:
         raise UsageError("no settings")
     folder = project.folder if project is not None and where else Path()
-    job = _job(as_its_author_meant(test, folder), name or test.openapi, folder, command)
+    meant = as_its_author_meant(test, folder)
+    raise_problems("load test" if not where else f"[load.{target}]", too_much(meant))
+    job = _job(meant, name or test.openapi, folder, command)
     folder = run_folder(project)
     return dataclasses.replace(job, folder=folder, problems=(*told, *job.problems))
 
@@ -117,7 +120,11 @@ def _in_its_own_time(test: LoadTest, source: dict[str, Any]) -> LoadTest:
     if any((test.rate, test.users, test.shape)):
         raise UsageError("replay can't be given together with a rate, users or a shape")
     seconds = max(1.0, math.ceil(replay.moments[-1] + 0.001))
-    return dataclasses.replace(test, rate=len(replay.requests) / seconds, duration=seconds)
+    timed = dataclasses.replace(test, rate=len(replay.requests) / seconds, duration=seconds)
+    # A second of the log may have far more than the mean.
+    busiest = max(Counter(int(moment) for moment in replay.moments).values())
+    raise_problems("replay", too_much(dataclasses.replace(timed, rate=float(busiest))))
+    return timed
 
 
 def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Problem, ...]]:
@@ -141,7 +148,7 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Pr
 
 
 def _refuse_foreign(host: str, test: LoadTest) -> None:
-    if not urls.is_loopback(host) and host not in test.allow:
+    if not urls.may_load(host, test.allow):
         raise TargetNotAllowedError(
             f"{host} is not this machine, and may be somebody else's",
             hint=f"if you may put load on it: --allow {host}",

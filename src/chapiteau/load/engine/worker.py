@@ -39,7 +39,7 @@ from chapiteau.load.logic.inputs.accesslog import Replay
 from chapiteau.load.logic.scenario import Play
 from chapiteau.load.logic.shape import Shape
 from chapiteau.load.logic.tally import Frame, Tally, histogram_text
-from chapiteau.load.logic.urls import is_loopback
+from chapiteau.load.logic.urls import may_load
 
 __all__ = ["Worker", "main"]
 
@@ -165,7 +165,7 @@ class Worker:
             timeout=plan["timeout"],
             wiring=Wiring(**{k: v for k, v in wiring.items() if k in known}),
             divert=plan.get("divert", ""),
-            allowed=lambda host: is_loopback(host) or host in allowed,
+            allowed=lambda host: may_load(host, allowed),
         )
 
     def _moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:

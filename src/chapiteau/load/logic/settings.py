@@ -21,7 +21,7 @@ from chapiteau.load.logic.objective import parse_objectives
 from chapiteau.load.logic.shape import Shape, Stage, parse_shape, steady
 from chapiteau.load.logic.warmup import parse_warmup
 
-__all__ = ["Confidence", "LoadTest", "shape_of"]
+__all__ = ["Confidence", "LoadTest", "shape_of", "too_much"]
 
 _VARY: Final = re.compile(r"[\w.-]+=[1-9]\d*(?:,[1-9]\d*)*")
 
@@ -165,10 +165,10 @@ class LoadTest:
             missing = "queries" if self.prometheus else "prometheus"
             yield Problem(missing, "must be given, too", "a server, and PromQL for each resource")
         yield from _refused("shape", lambda _: shape_of(self), (self.shape,))
-        yield from _too_much(self)
+        yield from too_much(self)
 
 
-def _too_much(test: LoadTest) -> Iterator[Problem]:
+def too_much(test: LoadTest) -> Iterator[Problem]:
     """What goes beyond the ceilings; nothing when the shape itself is no shape."""
     try:
         shape, is_open = shape_of(test)

@@ -1,13 +1,13 @@
 """Addresses taken apart and put together, and the names that requests are grouped under."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
 
-__all__ = ["Address", "is_loopback", "join", "parse", "query", "redirected", "row_name"]
+__all__ = ["Address", "is_loopback", "join", "may_load", "parse", "query", "redirected", "row_name"]
 
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?:(?P<user>[^@/?#]*)@)?"
@@ -122,6 +122,17 @@ def row_name(method: str, path: str) -> str:
 
 def is_loopback(host: str) -> bool:
     """Whether a host is this machine by its own name or number."""
+    host = host.lower().removesuffix(".")
     return host in {"localhost", "::1", "0:0:0:0:0:0:0:1"} or bool(
         re.fullmatch(r"127\.\d{1,3}\.\d{1,3}\.\d{1,3}|.+\.localhost", host)
     )
+
+
+def may_load(host: str, allowed: Collection[str]) -> bool:
+    """Whether load may be put on a host: on this machine always, else when it was allowed."""
+    return is_loopback(host) or same_host(host) in {same_host(one) for one in allowed}
+
+
+def same_host(host: str) -> str:
+    """One spelling of a host's name: in lower case, without a dot or brackets around it."""
+    return host.lower().removesuffix(".").strip("[]")

@@ -11,6 +11,7 @@ from chapiteau.load.engine.compat.locust import play_of_locust, shape_of_locust
 from chapiteau.load.engine.compat.locust.waiting import constant_pacing, constant_throughput
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError
+from chapiteau.load.logic.inputs.foreign.ticks import shape_of_ticks
 from chapiteau.load.logic.shape import Shape, Stage
 from chapiteau.load.logic.totals import Totals
 from tests.load.engine.compat.conftest import FILES, file
@@ -100,6 +101,7 @@ def test_a_shape_of_old_ends_with_a_word_and_may_say_no_rate(tmp_path: Path) -> 
         "        return (round(now), 0, False) if now < 3 else (0, 0, True)\n"
     )
     assert shape_of_locust(path) == "0 1s, 0->2 2s"
+    assert shape_of_ticks(lambda at: (0, 1) if at < 3_661 else None) == "0 3661s"
 
 
 @pytest.mark.slow

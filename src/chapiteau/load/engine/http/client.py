@@ -131,14 +131,21 @@ class Client:
         key = (address.scheme, address.host, address.port)
         origin = self._origins.get(key)
         if origin is None:
-            if not self.allowed(address.host):
-                raise TargetNotAllowedError(
-                    f"{address.host} is not this machine, and may be somebody else's",
-                    hint=f"if you may put load on it: --allow {address.host}",
-                )
+            self._check(address.host)
             origin = Origin(self.kit, self.reactor, self._wiring, *key)
             self._origins[key] = origin
         return origin
+
+    def _check(self, host: str) -> None:
+        """Whether the host may be loaded. A name of this machine stands for nobody else, whatever
+        --resolve says; who allowed another host allowed the address that was given for it."""
+        at = dict(self._wiring.resolve).get(host, host)
+        for one in {host, at} if urls.is_loopback(host) else {host}:
+            if not self.allowed(one):
+                raise TargetNotAllowedError(
+                    f"{one} is not this machine, and may be somebody else's",
+                    hint=f"if you may put load on it: --allow {one}",
+                )
 
     def _check_deadlines(self) -> None:
         """Every 50 ms: cheaper than a timer for each request, and close enough for timeouts."""

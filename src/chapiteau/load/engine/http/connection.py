@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import socket
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.hot.reactor import READ
@@ -46,11 +46,12 @@ class Connection:
     What happens for every request is the `wire`'s.
     """
 
-    __slots__ = ("_sock", "channel", "opened", "origin", "wire")
+    __slots__ = ("_sock", "at", "channel", "opened", "origin", "wire")
 
     def __init__(self, origin: "Origin", sock: socket.socket) -> None:
         self.origin = origin
         self.opened = origin.now()
+        self.at: Any = None  # the address
         self.channel: Channel | None = None
         self._sock = sock
         self.wire = origin.kit.wire(
@@ -148,6 +149,7 @@ class Connection:
         exchange = wire.exchange
         again = exchange is not None and wire.served > 0 and exchange.twice and not wire.reading
         phase = wire.phase
+        again = again or (phase == "connecting" and self.origin.forgets(self.at, exc))
         self.close()
         if self.channel is not None:
             self.channel.lost(network_error(exc, phase))

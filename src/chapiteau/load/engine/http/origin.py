@@ -18,12 +18,16 @@ from chapiteau.load.engine.http.connection import Channel, Connection, network_e
 from chapiteau.load.engine.http.http2 import Http2
 from chapiteau.load.engine.http.tls import TlsConnection
 from chapiteau.load.errors import ExchangeError
+from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.http1 import Known
 
 __all__ = ["Origin", "Wiring"]
 
 _STAMPED: Final = 64  # connections on which the kernel's stamps are asked for
 _PENDING: Final = frozenset({0, errno.EINPROGRESS, errno.EAGAIN})
+_NOBODY: Final = frozenset(
+    {errno.ECONNREFUSED, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.EAFNOSUPPORT}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,7 @@ class Origin:
         self.wiring = wiring
         self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
         self._turn = 0
+        self._latest: Any = None  # the address that was tried last
         self.http2 = wiring.http2
         self._newest: Http2 | None = None  # the latest connection of HTTP/2
         self._unknown: ExchangeError | None = None  # why there is no address
@@ -178,6 +183,9 @@ class Origin:
         try:
             connection = self._connect()
         except OSError as exc:
+            if self.forgets(self._latest, exc):
+                self._open(exchange)
+                return
             exchange.ended = self.now()
             exchange.fail(network_error(exc, "connecting"))
             return
@@ -229,6 +237,7 @@ class Origin:
 
     def _connect(self) -> Connection:
         family, address = self._next()
+        self._latest = address
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -242,8 +251,22 @@ class Origin:
         except BaseException:
             sock.close()
             raise
+        connection.at = address
         self.connections.add(connection)
         return connection
+
+    def forgets(self, at: Any, exc: OSError) -> bool:
+        """Whether another address is to be tried, since nobody listens at this one.
+
+        `localhost` may stand for ::1 and 127.0.0.1, and most services listen at one of them.
+        """
+        if exc.errno not in _NOBODY or not urls.is_loopback(self.host):
+            return False
+        others = [one for one in self._addresses if one[1] != at]
+        if not others:
+            return False
+        self._addresses = others
+        return True
 
     async def _resolve(self) -> None:
         """Ask DNS for all addresses of the host, then serve who waited for them."""
@@ -251,7 +274,9 @@ class Origin:
             found = await self.reactor.loop.getaddrinfo(
                 self.host, self.port, type=socket.SOCK_STREAM
             )
-            self._addresses = [(int(family), address) for family, *_, address in found]
+            self._addresses = self._of_this_machine(
+                [(int(family), address) for family, *_, address in found]
+            )
         except OSError as exc:
             self._refuse(ExchangeError("DNS", f"{self.host}: {exc.strerror or exc}"))
             return
@@ -261,6 +286,18 @@ class Origin:
         self.waiting.clear()  # the same deque for ever: every wire looks at it
         for exchange in waiting:
             self._open(exchange)
+
+    def _of_this_machine(self, found: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+        """The addresses; where the name is this machine's, none that isn't.
+
+        Nobody's DNS may turn `x.localhost` into somebody else. Raises OSError.
+        """
+        if not urls.is_loopback(self.host):
+            return found
+        own = [(family, at) for family, at in found if urls.is_loopback(str(at[0]))]
+        if not own:
+            raise OSError(0, f"is said to be at {found[0][1][0]}, which is not this machine")
+        return own
 
     def _refuse(self, error: ExchangeError) -> None:
         """Who waits for an address waits in vain."""

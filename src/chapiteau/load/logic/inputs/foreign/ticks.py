@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from chapiteau.core.units import format_duration
+from chapiteau.core.units import format_duration, parse_duration
 
 __all__ = ["shape_of_ticks"]
 
@@ -57,6 +57,8 @@ def _stages(levels: list[float]) -> list[str]:
 
 def _text(first: float, last: float, seconds: int) -> str:
     time = format_duration(float(seconds)).replace(" ", "")
+    if parse_duration(time) != seconds:
+        time = f"{seconds}s"  # what is shown to people is rounded
     if first == last:
         return f"{first:g} {time}"
     return f"{first:g}->{last:g} {time}"
