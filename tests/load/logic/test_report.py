@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import math
 import re
 from typing import Any
@@ -16,6 +18,7 @@ from chapiteau.load.logic.judging import cut_short, run_verdict
 from chapiteau.load.logic.objective import judge, parse_objectives
 from chapiteau.load.logic.report import rendered
 from chapiteau.load.logic.report.document import Facts, document, latency_figures, soundness
+from chapiteau.load.logic.report.html import as_html
 from chapiteau.load.logic.tally import Tally, histogram_text
 from chapiteau.load.logic.totals import Totals
 
@@ -134,3 +137,26 @@ def test_answers_that_lay_unread_are_told_of() -> None:
     assert sound["unread_p99"] == pytest.approx(0.005, rel=0.01)
     assert any("before they were read" in note for note in sound["notes"])
     assert sound["sound"]
+
+
+def test_the_page_shows_margins_statuses_the_histogram_and_saves_its_json() -> None:
+    page = as_html(made(served(30), "p99 < 1s, p50 < 1ms"))
+
+    assert "91% below the limit" in page
+    assert "100% above the limit" in page
+    assert "Answers by status: 200: 90" in page
+    assert "How many requests took how long" in page
+    data = re.search(r'download="result.json" href="data:application/json;base64,([^"]+)"', page)
+    assert data is not None
+    assert json.loads(base64.b64decode(data[1]))["format"] == "chapiteau-load/1"
+
+
+def test_the_page_shows_what_a_crowd_does_to_latency() -> None:
+    totals = Totals()
+    for second in range(12):
+        tally = Tally()
+        tally.row("GET /").latency[second] += [1000 * (second + 1)] * 5
+        totals.add({**tally.flush(), "second": second, "running": second * 3, "cpu": 0.1})
+
+    assert "Latency by sessions on their way" in as_html(made(totals))
+    assert "Latency by sessions on their way" not in as_html(made(served(12)))

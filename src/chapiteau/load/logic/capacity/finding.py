@@ -72,7 +72,9 @@ def _about(answer: Answer) -> str:
         return f"about {(low * high) ** 0.5:.4g}/s (90 % sure: {low:.4g} to {high:.4g})"
     if answer.failed and answer.low:
         return f"between {answer.low:.4g}/s and {answer.failed:.4g}/s"
-    return f"below {answer.failed:.4g}/s" if answer.failed else f"perhaps {answer.low:.4g}/s"
+    if answer.failed:
+        return f"below {answer.failed:.4g}/s"
+    return f"perhaps {answer.low:.4g}/s" if answer.low else "no rate was tried for long enough"
 
 
 def _last_note(answer: Answer) -> str:

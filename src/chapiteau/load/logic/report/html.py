@@ -1,26 +1,28 @@
 """A result as one HTML file: verdict first; no network, no JavaScript, the same bytes each time."""
 
+import base64
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
 from chapiteau.core.units import format_duration, format_size
+from chapiteau.load.logic.report.answers import (
+    capacity_section,
+    comparison_section,
+    scaling_section,
+)
+from chapiteau.load.logic.report.latencies import crowd_chart, histogram_chart
 from chapiteau.load.logic.report.resources import asked_charts, resource_charts
 from chapiteau.load.logic.report.style import STYLE
 from chapiteau.load.logic.report.svg import Line, chart, spark
-from chapiteau.load.logic.report.text import (
-    SCALING_HEAD,
-    mark,
-    scaling_row,
-    seconds,
-    sign,
-    warmup_lines,
-)
+from chapiteau.load.logic.report.text import mark, seconds, sign, warmup_lines
 
 __all__ = ["as_html"]
 
 _MOST_ROWS: Final = 200
+_MOST_RAW: Final = 80_000  # letters of JSON that the page holds
 
 
 def as_html(document: dict[str, Any]) -> str:
@@ -28,9 +30,9 @@ def as_html(document: dict[str, Any]) -> str:
     parts = [
         _head(document),
         _banner(document),
-        _scaling(document.get("scaling")),
-        _capacity(document.get("capacity")),
-        _comparison(document.get("comparison")),
+        scaling_section(document.get("scaling")),
+        capacity_section(document.get("capacity")),
+        comparison_section(document.get("comparison")),
         _figures(document),
         _sound(document["soundness"]),
         _charts(document),
@@ -82,8 +84,17 @@ def _finding(finding: dict[str, Any]) -> str:
     when = f", first missed after {breach} s" if breach is not None and not finding["met"] else ""
     return (
         f'<li><span class="{style}">{shown}</span> {escape(finding["objective"])}: '
-        f"<b>{escape(finding['shown'])}</b>{when}</li>"
+        f"<b>{escape(finding['shown'])}</b>{_margin(finding)}{when}</li>"
     )
+
+
+def _margin(finding: dict[str, Any]) -> str:
+    """How far from its limit a value lies."""
+    value, limit = finding["value"], finding["limit"]
+    if value is None or not limit:
+        return ""
+    away = value / limit - 1
+    return f", {abs(away) * 100:.0f}% {'above' if away > 0 else 'below'} the limit"
 
 
 def _figures(document: dict[str, Any]) -> str:
@@ -172,6 +183,8 @@ def _charts(document: dict[str, Any]) -> str:
                 "Percentiles", curve, x_text=_share, y_text=seconds, log=True,
                 limit=limits[0] if limits else None,
             ),
+            histogram_chart(document["histogram"]),
+            crowd_chart(points),
         ]
     )  # fmt: skip
 
@@ -201,8 +214,16 @@ def _rows(rows: list[dict[str, Any]]) -> str:
     left = f'<p class="soft">… and {more} more, in the JSON below.</p>' if more > 0 else ""
     return (
         f'<h2>By request</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{left}"
+        f"<tbody>{body}</tbody></table></div>{left}{_statuses(rows)}"
     )
+
+
+def _statuses(rows: list[dict[str, Any]]) -> str:
+    counts: Counter[str] = Counter()
+    for row in rows:
+        counts.update(row["statuses"])
+    told = ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()))
+    return f'<p class="soft">Answers by status: {escape(told)}</p>' if told else ""
 
 
 def _row(row: dict[str, Any]) -> str:
@@ -261,92 +282,6 @@ def _metrics(metrics: list[dict[str, Any]]) -> str:
     return f"<h2>Numbers of the scenario's own</h2><table><tbody>{body}</tbody></table>"
 
 
-def _capacity(capacity: dict[str, Any] | None) -> str:
-    if not capacity:
-        return ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in capacity["notes"])
-    rows = "".join(_step(step) for step in capacity["steps"])
-    head = "".join(
-        f"<th>{name}</th>" for name in ("step", "rate", "reached", "p50", "p99", "errors", "kept?")
-    )
-    by_rate = sorted(
-        (step for step in capacity["steps"] if step["p99"] is not None), key=lambda s: s["reached"]
-    )
-    curve = chart(
-        "Latency by rate (all steps)",
-        [
-            Line("p50", "c5", [(s["reached"], s["p50"]) for s in by_rate]),
-            Line("p99", "c2", [(s["reached"], s["p99"]) for s in by_rate]),
-        ],
-        x_text=lambda v: f"{v:.4g}/s",
-        y_text=seconds,
-        log=True,
-    )
-    return (
-        f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
-    )
-
-
-def _scaling(scaling: dict[str, Any] | None) -> str:
-    if not scaling:
-        return ""
-    head = "".join(f"<th>{name}</th>" for name in SCALING_HEAD)
-    cells = [scaling_row(row) for row in scaling["sizes"]]
-    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in cells)
-    found = [(float(row["size"]), row["capacity"]) for row in scaling["sizes"] if row["capacity"]]
-    linear = [(n, found[0][1] * n / found[0][0]) for n, _ in found]
-    drawn = chart(
-        "Capacity by size",
-        [Line("found", "c1", found), Line("if all were as good as the first", "c3 dots", linear)],
-        x_text=lambda v: f"{v:.3g}",
-        y_text=lambda v: f"{v:.4g}/s",
-    )
-    return (
-        f"<h2>Does it scale? {escape(scaling['service'])}</h2>"
-        f"<p>{escape(scaling['line'])}</p>{drawn}"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
-    )
-
-
-def _comparison(found: dict[str, Any] | None) -> str:
-    if not found:
-        return ""
-    rows = "".join(
-        f"<tr><td>{c['figure']}</td><td>{seconds(c['before'])}</td><td>{seconds(c['after'])}</td>"
-        f"<td>{c['change'] * 100:+.1f}%</td><td>{_interval(c)}</td>"
-        f"<td>{escape(c['word'])}</td></tr>"
-        for c in found["changes"]
-    )
-    head = "".join(f"<th>{name}</th>" for name in ("", "A", "B", "change", "95 % interval", ""))
-    return (
-        f"<h2>B, compared with A ({escape(str(found['a']['target']))}): "
-        f"{escape(found['word'])}</h2>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-
-
-def _interval(change: dict[str, Any]) -> str:
-    if change["low"] is None:
-        return "–"
-    return f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%"
-
-
-def _step(step: dict[str, Any]) -> str:
-    style, word = {"kept": ("good", "✓ kept"), "missed": ("bad", "✗ missed")}.get(
-        step["outcome"], ("warn", step["outcome"])
-    )
-    why = f" ({escape(step['why'])})" if step["why"] else ""
-    return (
-        f"<tr><td>{escape(step['phase'])}</td><td>{step['rate']:.4g}/s</td>"
-        f"<td>{step['reached']:.4g}/s</td><td>{seconds(step['p50'])}</td>"
-        f"<td>{seconds(step['p99'])}</td><td>{step['errors'] * 100:.3g}%</td>"
-        f'<td class="{style}">{escape(word)}{why}</td></tr>'
-    )
-
-
 def _facts(document: dict[str, Any]) -> str:
     pairs = [("target", document["target"]), ("command", " ".join(document["command"]))]
     pairs += [(key, _value(value)) for key, value in document["plan"].items() if key != "target"]
@@ -368,7 +303,14 @@ def _raw(document: dict[str, Any]) -> str:
     """The document itself, small enough for the page: without the histograms of each second."""
     small = {key: value for key, value in document.items() if key not in {"batches", "histogram"}}
     text = json.dumps(small, separators=(",", ":"), ensure_ascii=False)
+    link = ""
+    if len(text) <= _MOST_RAW:
+        data = base64.b64encode(text.encode()).decode()
+        link = (
+            f'<p><a download="result.json" href="data:application/json;base64,{data}">'
+            "Save it as a file</a></p>"
+        )
     return (
-        "<details><summary>The result as JSON</summary><pre>"
-        f"{escape(text[:120_000])}</pre></details>"
+        f"<details><summary>The result as JSON</summary>{link}<pre>"
+        f"{escape(text[:_MOST_RAW])}</pre></details>"
     )
