@@ -1,6 +1,7 @@
 """The URL observer: asks an address again and again, and acts when it does not answer well."""
 
 import asyncio
+import contextlib
 import http.client
 import urllib.error
 import urllib.request
@@ -11,6 +12,7 @@ from chapiteau.run.logic.plugins.settings import HttpObserver
 
 __all__ = ["UrlObserver"]
 
+_PATIENCE: Final = 60.0  # seconds for a restart or reload; it goes on when that is not enough
 _LOOKED_AT: Final = 64 << 10  # bytes of the answer in which `contains` is looked for
 
 
@@ -38,8 +40,12 @@ class UrlObserver(Plugin):
         rule = self.options
         said = why if rule.action == "alert" else f"{why}: {rule.action} of {rule.service}"
         await self.say(said, service=rule.service, action=rule.action)
-        if rule.action != "alert":
-            await self.command(rule.action, rule.service, wait=False)
+        if rule.action == "alert":
+            return
+        # No question meanwhile: that nobody answers during a restart is no reason for another.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await self.command(rule.action, rule.service)
 
     async def _why_not(self) -> str:
         """ "" when the address answers as it should."""
