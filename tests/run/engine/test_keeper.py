@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -211,6 +212,25 @@ def test_it_upgrades_itself_and_stays_the_parent(keeper: Keeper) -> None:
     assert keeper.ask("hello")["pid"] == keeper.process.pid
     os.kill(pid, signal.SIGTERM)
     assert keeper.exit_of("a")["signal"] == signal.SIGTERM
+
+
+def test_it_does_not_become_what_can_not_read_its_state(keeper: Keeper, tmp_path: Path) -> None:
+    newer = tmp_path / "keeper"
+    shutil.copytree(FOLDER, newer)
+    loop = newer / "loop.py"
+    loop.write_text(loop.read_text().replace('state["children"]', 'state["kids"]'))
+    first = keeper.spawn("a", "/bin/sleep", "60")
+    for folder in (newer, tmp_path / "none"):
+        answer = keeper.ask("upgrade", python=sys.executable, folder=str(folder))
+        assert "can't go on from here: " in answer["error"]
+    assert (
+        "KeyError: 'kids'"
+        in keeper.ask("upgrade", python=sys.executable, folder=str(newer))["error"]
+    )
+    assert "No such file" in keeper.ask("upgrade", python="/no/python", folder="/")["error"]
+    assert alive(first["pid"])
+    assert keeper.ask("signal", key="a", signal=9)["ok"]
+    assert keeper.exit_of("a")["signal"] == 9
 
 
 def test_no_memory_left_does_not_end_it(keeper: Keeper) -> None:

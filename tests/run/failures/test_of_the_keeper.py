@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,6 +108,38 @@ def test_what_was_not_on_the_roll_yet_is_ended_too(project: Callable[[str], Proj
     p.up()
     p.until("web", "running")
     assert not alive(web)
+
+
+def test_what_was_begun_in_a_program_ends_with_it_after_another_keeper(
+    project: Callable[[str], Project],
+) -> None:
+    """`up` in a terminal, or a Supervisor in a test: the new keeper knows of them too."""
+    p = project(TWO)
+    words = [sys.executable, "-m", "chapiteau", "up", "web"]
+    with subprocess.Popen(words, cwd=p.folder, stdout=subprocess.DEVNULL) as terminal:
+        p.when(lambda: p.service("web").state == "running")
+        p.keeper, [web] = p.status().keeper_pid, p.pids("web")
+        os.kill(p.keeper, signal.SIGKILL)
+        when_followed(p)
+        assert (p.pids("web"), p.service("later").state) == ([web], "stopped")
+        terminal.kill()
+    wait_for(lambda: not alive(p.keeper))
+    assert not alive(web)
+
+
+def test_the_first_brain_of_a_daemon_makes_another_keeper_too(
+    project: Callable[[str], Project],
+) -> None:
+    """It was forked, so its command line is another than that of later brains."""
+    p = project(TWO)
+    words = [sys.executable, "-m", "chapiteau", "run", "daemon"]
+    with subprocess.Popen(words, cwd=p.folder) as first:
+        p.when(lambda: p.service("web").state == "running")
+        p.keeper, [web] = p.status().keeper_pid, p.pids("web")
+        assert p.keeper == first.pid
+        first.kill()
+    when_followed(p)
+    assert p.pids("web") == [web]
 
 
 # ── means ─────────────────────────────────────────────────────────────────────────────────────

@@ -337,6 +337,23 @@ def test_a_brain_killed_in_the_middle_of_the_end_is_followed_by_one_that_ends_it
     assert not alive(pid)
 
 
+def test_an_upgrade_to_what_can_not_begin_is_refused(project: Callable[[str], Project]) -> None:
+    """Its state is of another version, and the file is being edited: who runs goes on."""
+    p = project(SLEEPER).up()
+    p.until("web", "running")
+    before = p.status()
+    wait_for((p.folder / ".chapiteau/applied.json").exists)
+    (p.folder / ".chapiteau/applied.json").write_text('{"service": {"web": {"new": 1}}}')
+    p.write(SLEEPER.replace("command", "comand"))
+    outcome = p.client.upgrade()
+    assert not outcome.ok
+    assert "the installed version can't take over: " in outcome.error
+    assert (p.status().pid, p.status().keeper_pid) == (before.pid, before.keeper_pid)
+    p.write(SLEEPER)
+    assert p.client.upgrade().ok
+    p.when(lambda: p.status().pid != before.pid)
+
+
 def test_a_new_brain_that_can_not_begin_ends_no_service(project: Callable[[str], Project]) -> None:
     """What ran is forgotten (a disk that was full), and the file is being edited: it waits."""
     p = project(SLEEPER).up()

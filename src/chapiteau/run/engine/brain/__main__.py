@@ -121,11 +121,27 @@ async def _quit(link: KeeperLink, code: int, why: ChapiteauError | None) -> None
     link.close()
 
 
+def _try(config: Path, run_dir: Path) -> int:
+    """Read what a later brain begins with, and import what it needs."""
+    import chapiteau.run.engine.control  # noqa: F401 — whether it can be had
+
+    try:
+        if running_spec(run_dir) is None:
+            load_config(config)
+    except ChapiteauError as exc:
+        print(exc.what, file=sys.stderr)  # noqa: T201 — who tries it reads that
+        return exc.exit_code
+    return 0
+
+
 def main(argv: list[str], known: Spec | None = None) -> int:
-    """CONFIG RUN_DIR [SERVICE …]: live until everything is over.
+    """CONFIG RUN_DIR [SERVICE …]: live until everything is over; after `--try` only see whether
+    that could be done.
 
     `known` is what the configuration says, when whoever calls has just read it.
     """
+    if argv[0] == "--try":
+        return _try(Path(argv[1]), Path(argv[2]))
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     os.umask(0o077)

@@ -1,17 +1,20 @@
 """The end of everything: begun once, in order, under a deadline; a later brain goes on with it."""
 
 import asyncio
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.graph import layers
+from chapiteau.plumbing.unix import forget_control
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.life.essential import farewell
 
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
+    from chapiteau.run.engine.service.notify import NotifySocket
 
-__all__ = ["Ending"]
+__all__ = ["Ending", "let_go"]
 
 _KEEPERS_SHARE = 30.0  # seconds that the keeper waits beyond `stop_deadline` before it kills
 
@@ -101,3 +104,19 @@ class Ending:
             await asyncio.sleep(0.3)
         supervisor.forget_wishes()
         self.finished.set()
+
+
+def let_go(supervisor: "Supervisor", notify: "NotifySocket | None") -> None:
+    """Close files and sockets, remove what they have on disk and in the cgroups."""
+    if notify is not None:
+        notify.close()
+    supervisor.output.close()
+    supervisor.drops.close()
+    supervisor.events_log.close()
+    supervisor.cgroups.remove_all()
+    for bound in supervisor.bound.values():
+        name = bound.getsockname()
+        bound.close()
+        if isinstance(name, str) and name.startswith("/"):
+            Path(name).unlink(missing_ok=True)
+    forget_control(supervisor.run_dir, beside=(supervisor.around.notify_path.name,))

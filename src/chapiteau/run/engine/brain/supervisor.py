@@ -12,20 +12,15 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.unix import control_path, forget_control
+from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.ahead import Ahead
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.drops import Drops
-from chapiteau.run.engine.brain.ending import Ending
+from chapiteau.run.engine.brain.ending import Ending, let_go
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
-from chapiteau.run.engine.brain.succession.leftovers import (
-    UNKNOWN,
-    Roll,
-    end_helpers,
-    end_leftovers,
-)
+from chapiteau.run.engine.brain.succession.leftovers import Roll, end_helpers, end_leftovers
 from chapiteau.run.engine.brain.succession.wanted import Wanted
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
 from chapiteau.run.engine.eventlog import EventLog
@@ -59,6 +54,10 @@ _ABREAST = 16  # services that are started in one turn, when all are
 
 class Supervisor:
     """Made by the brain; `begin` attaches to the keeper and starts what is wanted."""
+
+    words: tuple[str, ...] = ()  # what a brain after us is started with
+    owner: tuple[int, ...] = (0, 0)  # pid and start of who ends everything by its own end
+    attached = False  # whether we know every process that the keeper has
 
     def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
         self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link
@@ -98,7 +97,6 @@ class Supervisor:
         self.limits_missing: dict[str, str] = {}
         self.ending = Ending(self)
         self.on_roles: Callable[[Access], None] = lambda access: None  # others may steer us now
-        self.attached = False  # whether we know every process that the keeper has
         self._configuring = asyncio.Lock()
         self._roll = Roll(run_dir / "processes.json", name)
         self._meter, self._sampler = Meter(self.clock), Sampler(self.clock)
@@ -112,21 +110,23 @@ class Supervisor:
     # ── beginning ───────────────────────────────────────────────────────────────────────────
     async def begin(self, only: tuple[str, ...] = ()) -> None:
         """Attach to the keeper, bind, adopt, start. Raises BindError (then nothing was started)."""
+        self.words = (str(self.config_path), str(self.run_dir), *only)
         hello = await self.link.hello()
         self.keeper_pid = self.ground.hooks.keeper_pid = hello["pid"]
         self.brain_restarts = hello["brain_starts"] - 1
+        self.owner = (*hello.get("owner", ()), 0, 0)[:2]
         self.around.keeper_no_new_privs = hello["no_new_privs"]
         self._ahead.found(hello.get("spare", ""))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.around.limit = (hello["nofile"], hard)
         self.link.tell("base", env=dict(self.around.inherited))
         self.started_wall = hello["notes"].get("started", self.started_wall)
-        if self.brain_restarts == 0 or UNKNOWN in hello["notes"]:
+        if self.brain_restarts == 0 or Roll.UNKNOWN in hello["notes"]:
             if ended := await end_leftovers(self, self._roll):
                 self.ground.say("supervisor.swept", f"{ended} processes of an earlier supervisor")
             self._roll.begin()
             self.link.tell("note", name="started", value=self.started_wall)
-            self.link.tell("note", name=UNKNOWN, value=None)
+            self.link.tell("note", name=Roll.UNKNOWN, value=None)
         elif ended := end_helpers(self.keeper_pid):
             self.ground.say("supervisor.swept", f"{ended} hooks and probes of an earlier brain")
         if "null" not in hello["fds"]:  # a brain before us may have died before it did this
@@ -448,18 +448,7 @@ class Supervisor:
 
     def close(self) -> None:
         """Let go of everything; the processes have ended."""
-        if self._notify is not None:
-            self._notify.close()
-        self.output.close()
-        self.drops.close()
-        self.events_log.close()
-        self.cgroups.remove_all()
-        for bound in self.bound.values():
-            name = bound.getsockname()
-            bound.close()
-            if isinstance(name, str) and name.startswith("/"):
-                Path(name).unlink(missing_ok=True)
-        forget_control(self.run_dir, beside=(self.around.notify_path.name,))
+        let_go(self, self._notify)
 
 
 def _short(path: Path) -> str:

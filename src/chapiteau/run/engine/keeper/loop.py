@@ -30,12 +30,13 @@ from .calls import (
     say,
     sd_notify,
     spawn,
+    start_of,
     write_to,
 )
 from .children import Children, sweep
 from .clone import room
 from .ending import Ending
-from .state import hand_on, taken_over
+from .state import hand_on, taken_over, try_on
 
 __all__ = ["Keeper"]
 
@@ -47,14 +48,8 @@ BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays an
 FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
 _HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KEPT: Final = (
-    "brain_argv",
-    "run_dir",
-    "fds",
-    "notes",
-    "brain_pid",
-    "brain_starts",
-    "owner",
-    "base",
+    *("brain_argv", "run_dir", "fds", "notes", "base"),
+    *("brain_pid", "brain_starts", "owner", "owner_pid"),
 )
 
 
@@ -71,6 +66,7 @@ class Keeper:
         self.base: dict[str, str] = {}  # the environment that most spawns start from
         self.ending = Ending(self.children, self.notes)
         self.brain_pid, self.brain_starts = 0, 0
+        self.owner_pid = owner_pid  # when this process ends, so does everything; 0: no such one
         self.owner = pidfd_of(owner_pid) if owner_pid else -1
         self.link: socket.socket | None = None
         self.outgoing: list[tuple[bytes, tuple[int, ...]]] = []  # what the brain did not take yet
@@ -376,6 +372,7 @@ class Keeper:
             "asked": bool(self.ending.asked_at),
             "no_new_privs": no_new_privs(),
             "spare": self.children.spare.group,
+            "owner": [self.owner_pid, start_of(self.owner_pid) if self.owner_pid else 0],
             "many": True,
         }
 
@@ -402,20 +399,19 @@ class Keeper:
 
     def become_next(self, message: Message) -> None:
         """Become another keeper by exec: the pid stays, so we stay the parent. Raises OSError."""
-        link = self.link.fileno() if self.link is not None else -1
         state = {name: getattr(self, name) for name in KEPT} | {
             "children": self.children.known,
             "limit": self.children.limit,
             "asked_at": self.ending.asked_at,
-            "link": link,
+            "link": self.link.fileno() if self.link is not None else -1,
             "outgoing": [[data.decode(), fds] for data, fds in self.outgoing],
             "reply": message.get("id"),
         }
-        fds = [*self.fds.values(), link, self.owner, *self.children.fosters]
+        try_on(state, message["python"], message["folder"])
         # Until the next keeper has its handlers, a TERM would end us and a CHLD would be lost.
         signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
         try:
-            hand_on(state, fds, message["python"], message["folder"])
+            hand_on(state, message["python"], message["folder"])
         finally:  # only when it failed
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -425,7 +421,7 @@ class Keeper:
         state = taken_over(memory)
         made = cls(state["brain_argv"], state["run_dir"])
         for name in KEPT:
-            setattr(made, name, state[name])
+            setattr(made, name, state.get(name, getattr(made, name)))  # an older one lacks some
         made.children = Children(made.fds)
         made.children.restore(state["children"], tuple(state["limit"]))
         made.ending = Ending(made.children, made.notes)

@@ -1,18 +1,59 @@
 """A keeper's state, handed by one to the next in a file of memory."""
 
+import errno
 import json
 import os
-from collections.abc import Iterable
-from typing import Any
+import select
+import signal
+from typing import Any, Final
 
-__all__ = ["hand_on", "taken_over"]
+from .calls import close_all, pidfd_of
+
+__all__ = ["hand_on", "taken_over", "try_on"]
+
+TRIAL: Final = 10.0  # seconds that another keeper has to read our state
+LONGEST: Final = 400  # of its last words are told
 
 
-def hand_on(state: dict[str, Any], fds: Iterable[int], python: str, folder: str) -> None:
-    """Exec the keeper in `folder` on this state; returns only by raising OSError."""
+def _in_memory(state: dict[str, Any]) -> int:
     memory = os.memfd_create("keeper", 0)
     os.write(memory, json.dumps(state).encode())
     os.lseek(memory, 0, os.SEEK_SET)
+    return memory
+
+
+def try_on(state: dict[str, Any], python: str, folder: str) -> None:
+    """Let the keeper in `folder` read this state in a process of its own, without descriptors.
+
+    Raises OSError, with what it said, when it can't: to become it would end us.
+    """
+    memory = _in_memory({**state, "fds": {}, "link": -1, "owner": -1})
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    try:
+        words = [python, "-I", "-S", folder, "try", "0"]
+        moves = [(os.POSIX_SPAWN_DUP2, memory, 0), (os.POSIX_SPAWN_DUP2, writing, 2)]
+        pid = os.posix_spawn(python, words, os.environ, file_actions=moves)
+    except OSError:
+        os.close(reading)
+        raise
+    finally:
+        close_all((memory, writing))
+    waiting = pidfd_of(pid)
+    if waiting >= 0 and not select.select([waiting], [], [], TRIAL)[0]:
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    with open(reading, "rb") as said:
+        text = said.read().decode(errors="replace").strip().rpartition("\n")[2] if status else ""
+    close_all([waiting] if waiting >= 0 else [])
+    if status:
+        why = text[-LONGEST:] or f"status {status}"
+        raise OSError(errno.EPROTO, f"the new version can't go on from here: {why}")
+
+
+def hand_on(state: dict[str, Any], python: str, folder: str) -> None:
+    """Exec the keeper in `folder` on this state; returns only by raising OSError."""
+    memory = _in_memory(state)
+    fds = (*state["fds"].values(), state["link"], state["owner"])
     carried = [fd for fd in (*fds, memory) if fd >= 0]
     for fd in carried:
         os.set_inheritable(fd, True)

@@ -19,9 +19,8 @@ from chapiteau.run.engine.machine.strays import bearers_of, helpers_of_others
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["UNKNOWN", "Roll", "end_helpers", "end_leftovers"]
+__all__ = ["Roll", "end_helpers", "end_leftovers"]
 
-UNKNOWN = "unknown"  # a note to the next brain: processes may run that nobody has told it of
 _CALM = 0.2  # seconds: many starts at once are written once
 _PATIENCE = 50  # times 0.1 s that killed processes have to go
 
@@ -32,6 +31,8 @@ class Roll:
     While there is a list, processes of ours may run that are not on it yet: these are known by
     the supervisor's name in their environment.
     """
+
+    UNKNOWN = "unknown"  # a note to the next brain: there may be processes that it is not told of
 
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name

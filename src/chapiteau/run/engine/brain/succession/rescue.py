@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.plumbing.clock import SystemClock
-from chapiteau.run.engine.brain.succession.leftovers import UNKNOWN
+from chapiteau.run.engine.brain.succession.leftovers import Roll
+from chapiteau.run.engine.keeper.calls import pidfd_of, start_of
 from chapiteau.run.engine.link import KEEPER_FOLDER
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.signals import signal_number
@@ -46,17 +47,19 @@ def rescue(supervisor: "Supervisor") -> None:
         os._exit(1)  # somebody has started another supervisor: it is theirs now
     _end_unheard(supervisor.spawner.asked, clock)
     _end_own_children()
+    owner = _owner(*supervisor.owner)
     state = {
-        "brain_argv": [sys.executable, "-P", "-m", "chapiteau.run.engine.brain", *sys.argv[1:]],
+        "brain_argv": [sys.executable, "-P", "-m", "chapiteau.run.engine.brain", *supervisor.words],
         "run_dir": str(run_dir),
         "fds": _descriptors(supervisor, lock),
-        "notes": {**supervisor.link.notes, **({} if supervisor.attached else {UNKNOWN: True})},
+        "notes": {**supervisor.link.notes, **({} if supervisor.attached else {Roll.UNKNOWN: True})},
         "base": dict(supervisor.around.inherited),
         "children": _children(supervisor),
         "limit": supervisor.around.limit if supervisor.attached else _usual_limit(),
         "brain_pid": 0,
         "brain_starts": supervisor.brain_restarts + 1,
-        "owner": -1,
+        "owner": owner,
+        "owner_pid": supervisor.owner[0] if owner >= 0 else 0,
         "asked_at": 0.0,
         "link": -1,
         "outgoing": [],
@@ -65,8 +68,9 @@ def rescue(supervisor: "Supervisor") -> None:
     memory = os.memfd_create("keeper", 0)
     os.write(memory, json.dumps(state).encode())
     os.lseek(memory, 0, os.SEEK_SET)
-    for fd in (*state["fds"].values(), memory):  # type: ignore[attr-defined]
-        os.set_inheritable(fd, True)
+    for fd in (*state["fds"].values(), owner, memory):  # type: ignore[attr-defined]
+        if fd >= 0:
+            os.set_inheritable(fd, True)
     flag = "no-new-privs" if supervisor.around.keeper_no_new_privs else "-"
     words = [sys.executable, "-I", "-S", str(KEEPER_FOLDER), "start", flag, "resume", str(memory)]
     made: list[int] = []
@@ -78,6 +82,21 @@ def rescue(supervisor: "Supervisor") -> None:
         os.pwrite(lock, f"{keeper}\n".encode(), 0)
     supervisor.ground.say("supervisor.keeper_died", f"another keeper is made, pid {keeper}")
     os._exit(0)
+
+
+def _owner(pid: int, start: int) -> int:
+    """A descriptor of the process with which everything ends; -1: there is none.
+
+    When it has gone meanwhile, one that says so at once.
+    """
+    if not pid:
+        return -1
+    found = pidfd_of(pid)
+    if found >= 0 and start_of(pid) == start:
+        return found
+    reading, writing = os.pipe()  # its other end is closed: readable for ever, as of the dead
+    os.close(writing)
+    return reading
 
 
 def _usual_limit() -> tuple[int, int]:
