@@ -17,7 +17,7 @@ __all__ = ["Law", "Size", "fit_law", "scaling_part"]
 
 _DRAWS: Final = 400
 _NOISE: Final = 0.025  # standard error of a capacity that tells none of its own, as a share of it
-_LEAST: Final = 0.01  # … and no capacity is known better than this
+_LEAST: Final = 0.018  # … and no capacity is known better (bench/load/capacity_truth.py)
 _COVER: Final = 4.8  # standard errors that a capacity's interval is wide (capacity/search.py)
 _Z: Final = 1.645  # standard errors to each side that hold 90 %
 _SURE: Final = 0.2  # a peak is told when its interval is narrower than this share of it
