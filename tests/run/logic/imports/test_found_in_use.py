@@ -86,6 +86,17 @@ def test_stopasgroup_signals_the_group() -> None:
     assert only("supervisord", "[program:a]\ncommand=run\nstopasgroup=true\n")["stop_group"]
 
 
+def test_a_limit_that_is_a_least_one_lowers_none() -> None:
+    text = "[supervisord]\nminfds=1024\nminprocs=200\n[program:a]\ncommand=x\n"
+    assert "limits" not in only("supervisord", text)
+
+
+@pytest.mark.parametrize(("front", "umask"), [("true", None), ("false", "0027")])
+def test_the_umask_holds_in_the_background_only(front: str, umask: str | None) -> None:
+    text = f"[supervisord]\nnodaemon={front}\numask=027\n[program:a]\ncommand=x\n"
+    assert only("supervisord", text).get("umask") == umask
+
+
 CRASHMAIL = "[program:web]\ncommand=run\n[eventlistener:mail]\nevents=PROCESS_STATE\ncommand="
 
 

@@ -9,7 +9,7 @@ from chapiteau.run.logic.imports.finish import finish, ordered
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.ini import Section, merge_sections, read_supervisord
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source
-from chapiteau.run.logic.imports.reading.values import integer, octal
+from chapiteau.run.logic.imports.reading.values import boolean, integer, octal
 from chapiteau.run.logic.imports.rules import apply, attempt
 from chapiteau.run.logic.imports.supervisord.expansion import Expansion, read_pairs
 from chapiteau.run.logic.imports.supervisord.listeners import take_listener
@@ -80,16 +80,24 @@ def _daemon(draft: Draft, sections: list[Section], here: str) -> Daemon:
         ("user", "user", str),
         ("directory", "cwd", str),
         ("umask", "umask", octal),
-        ("minfds", "limits.open_files", integer),
-        ("minprocs", "limits.processes", integer),
     ):
         if option := section.get(key):
+            if key == "umask" and _stays_in_front(section):
+                continue
             try:
                 defaults[ours] = convert(option.value)
             except ValueError as exc:
                 top.lost(option, f"its value can't be used: {exc}", f"set {ours} by hand")
     apply(section.options, DAEMON, top)
     return Daemon(here=here, env=env, defaults=defaults)
+
+
+def _stays_in_front(section: Section) -> bool:
+    """supervisord heeds its umask only when it goes into the background."""
+    try:
+        return boolean(section.value("nodaemon", "false"))
+    except ValueError:
+        return False
 
 
 # ── programs and groups ───────────────────────────────────────────────────────────────────────

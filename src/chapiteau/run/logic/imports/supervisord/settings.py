@@ -38,6 +38,18 @@ _LOGIN: Final = "opened supervisord's page"
 _PEOPLE: Final = "`chapiteau dash user` makes who may log in"
 _ROLES: Final = "[project] admins, operators and viewers say who may do what"
 
+
+def _at_least(limit: str) -> Rule:
+    def rule(option: Option, target: Target) -> None:
+        target.changed(
+            option,
+            "raised the limit where it was lower: services have the supervisor's own",
+            f"limits.{limit} of a service sets it",
+        )
+
+    return own(f"nothing to write: the supervisor's own limit, or `limits.{limit}`", rule)
+
+
 DAEMON: Final[dict[str, Rule]] = {
     **for_each(
         "logfile logfile_maxbytes logfile_backups loglevel silent strip_ansi",
@@ -48,9 +60,10 @@ DAEMON: Final[dict[str, Rule]] = {
     ),
     "nodaemon": same("`chapiteau up` stays in the foreground, `chapiteau up -d` does not"),
     "identifier": keep("name"),
-    **for_each(
-        "user directory umask environment minfds minprocs", same("is set for every service")
-    ),
+    **for_each("user directory environment", same("is set for every service")),
+    "umask": same("is set for every service, unless nodaemon is on: supervisord ignores it then"),
+    "minfds": _at_least("open_files"),
+    "minprocs": _at_least("processes"),
     "childlogdir": lose(
         "was the folder of log files named AUTO",
         "those files are in RUN_DIR/log; log.file moves one",
