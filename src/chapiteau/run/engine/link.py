@@ -18,6 +18,8 @@ Message = dict[str, Any]
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
 LARGEST: Final = 1 << 18
 _TOGETHER: Final = 32  # of what is told at once goes into one message
+_ROW: Final = 8  # answers that are awaited at once: the keeper has much to do
+_REST: Final = 0.01  # seconds until its answers are heard then, together
 _TOGETHER_BYTES: Final = 1 << 16  # what is asked besides, unless it is longer
 _GONE: Final = "the keeper has gone"
 
@@ -41,6 +43,7 @@ class KeeperLink:
         self._full = False  # whether the keeper does not take what we send
         self._room = memoryview(bytearray(LARGEST))
         self._together = False  # whether the keeper takes several requests in one message
+        self._resting: asyncio.TimerHandle | None = None
         self._aside: list[bytes] = []  # what is told in this turn of the loop
         self._over = self._told = False  # whether the keeper has died, and `on_gone` was called
         self._listen()
@@ -117,7 +120,7 @@ class KeeperLink:
     def close(self) -> None:
         """Stop listening."""
         self._send_aside()
-        self._loop.remove_reader(self._channel)
+        self._stop_listening()
         self._loop.remove_writer(self._channel)
         self._channel.close()
 
@@ -175,6 +178,7 @@ class KeeperLink:
             try:
                 data, fds = receive(self._channel, self._room)
             except (BlockingIOError, InterruptedError):
+                self._rest()
                 return
             except ConnectionResetError:
                 continue  # it died before it read all of ours; what it said is still there
@@ -184,6 +188,22 @@ class KeeperLink:
                 self._gone()
                 return
             self._take(json.loads(data), fds)
+
+    def _rest(self) -> None:
+        """In a row of starts each answer alone would wake us, and take the time of the next."""
+        if len(self._waiting) > _ROW:
+            self._loop.remove_reader(self._channel)
+            self._resting = self._loop.call_later(_REST, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = None
+        self._loop.add_reader(self._channel, self._read)
+        self._read()
+
+    def _stop_listening(self) -> None:
+        self._loop.remove_reader(self._channel)
+        if self._resting is not None:
+            self._resting.cancel()
 
     def _take(self, message: Message, fds: list[int]) -> None:
         if "re" in message:
@@ -208,7 +228,7 @@ class KeeperLink:
         """It has died. Whoever waited for its last answers acts on them first: else a process
         that it had started would be known to nobody."""
         self._over = True
-        self._loop.remove_reader(self._channel)
+        self._stop_listening()
         self._forget_outgoing()
         self._loop.call_soon(self._tell_gone)
 
