@@ -23,6 +23,7 @@ from chapiteau.load.logic.http.http1 import Known
 
 __all__ = ["Origin", "Wiring"]
 
+_SHORTAGE: Final = 0.05  # seconds for which who found no descriptor or port waits
 _STAMPED: Final = 64  # connections on which the kernel's stamps are asked for
 _PENDING: Final = frozenset({0, errno.EINPROGRESS, errno.EAGAIN})
 _NOBODY: Final = frozenset(
@@ -186,8 +187,7 @@ class Origin:
             if self.forgets(self._latest, exc):
                 self._open(exchange)
                 return
-            exchange.ended = self.now()
-            exchange.fail(network_error(exc, "connecting"))
+            self._fail_soon(exchange, network_error(exc, "connecting"))
             return
         if self.http2:
             self._newest = Http2(self, self.wiring.streams)
@@ -196,6 +196,17 @@ class Origin:
             connection.give_to(self._newest)
         else:
             connection.carry(exchange)
+
+    def _fail_soon(self, exchange: Exchange, error: ExchangeError) -> None:
+        """End an exchange that never left. Not at once: users who loop and fail without waiting
+        for anything would never let go of this process, not even to end it."""
+        exchange.ended = self.now()
+
+        def fail() -> None:
+            if not exchange.done():
+                exchange.fail(error)
+
+        self.reactor.loop.call_later(_SHORTAGE if error.own else 0.0, fail)
 
     def _join(self, exchange: Exchange) -> bool:
         """Let it wait for the connection that is being opened, if there is room on that."""
