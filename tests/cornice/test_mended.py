@@ -21,6 +21,9 @@ from chapiteau.cornice.validators import (
     marshmallow_body_validator,
 )
 
+# marshmallow 3.26 warns of what marshmallow 3 itself does with nested schemas.
+pytestmark = pytest.mark.filterwarnings("ignore:The `context` parameter is deprecated")
+
 PLAIN = ("Content-Type", "text/plain")
 
 

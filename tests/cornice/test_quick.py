@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from chapiteau.cornice.validators._quick import UNSURE, quick_reader
 from chapiteau.cornice.validators._schemas import load
 
+# marshmallow 3.26 warns of what marshmallow 3 itself does with nested schemas.
+pytestmark = pytest.mark.filterwarnings("ignore:The `context` parameter is deprecated")
+
 
 class Address(ma.Schema):
     street = ma.fields.String(required=True)

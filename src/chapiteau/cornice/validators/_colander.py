@@ -96,7 +96,7 @@ def _ensure_instantiated(schema: Any) -> Any:
     if inspect.isclass(schema):
         warnings.warn(
             f"give an instance of the schema: {schema.__name__}(), not the class",
-            UserWarning,
+            DeprecationWarning,
             stacklevel=3,
         )
         return schema()

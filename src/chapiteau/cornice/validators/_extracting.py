@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from chapiteau.cornice.util import extract_form_urlencoded_data, extract_json_data
+from chapiteau.cornice.util import read_json
 
 __all__ = ["MISSING", "extract_cstruct", "part_of"]
 
@@ -26,8 +26,8 @@ def extract_cstruct(request: Any) -> dict[str, Any]:
         "path": request.matchdict,
         "body": body,
         "querystring": _plain(request.GET),
-        "header": request.headers,
-        "cookies": request.cookies,
+        "header": dict(request.headers),
+        "cookies": dict(request.cookies),
     }
 
 
@@ -51,9 +51,11 @@ def _plain(value: Any) -> Any:
 def _body_of(request: Any) -> Any:
     kind = request.content_type
     if not kind or kind == _JSON or (kind.startswith("application/") and kind.endswith("json")):
-        before = len(request.errors)
-        found = extract_json_data(request)
-        return MISSING if len(request.errors) > before else found
+        try:
+            return read_json(request)
+        except ValueError as exc:
+            request.errors.add("body", "", str(exc))
+            return MISSING
     if kind in _FORMS:
-        return _plain(extract_form_urlencoded_data(request))
+        return _plain(request.POST)
     return request.body

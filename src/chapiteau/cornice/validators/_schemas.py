@@ -25,9 +25,12 @@ class _Kept:
 
     __slots__ = ("context", "quick", "schema", "state")
 
-    def __init__(self, schema: type, options: dict[str, Any], request: Any) -> None:
+    def __init__(
+        self, schema: type, options: dict[str, Any], request: Any, *, watched: bool
+    ) -> None:
         self.context: dict[str, Any] = {**(options.pop("context", None) or {}), "request": request}
-        if _takes_context():
+        if watched and _takes_context():
+            # Who looks on while it is made may ask for it; marshmallow 3.26 warns of it.
             options["context"] = self.context
         self.schema = schema(**options)
         self.schema.context = self.context
@@ -72,11 +75,13 @@ def load(schema: type, options: Any, request: Any, data: Any) -> Any:
     """What the schema makes of the data. Raises marshmallow.ValidationError."""
     pool = None if options else _pool_of(schema)
     if pool is None:
-        return _load(_Kept(schema, dict(options or {}), request), request, data)
+        watched = _pool_of(schema) is None
+        kept = _Kept(schema, dict(options or {}), request, watched=watched)
+        return _load(kept, request, data)
     try:
         kept = pool.pop()
     except IndexError:
-        kept = _Kept(schema, {}, request)
+        kept = _Kept(schema, {}, request, watched=False)
         kept.quick = quick_reader(kept.schema)
     if kept.quick is not None:
         found = kept.quick(data)  # neither sees nor changes the schema object
