@@ -13,7 +13,6 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.unix import control_path
-from chapiteau.run.engine.ahead import Ahead
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.drops import Drops
@@ -31,6 +30,7 @@ from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.limits import missing_text
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output
+from chapiteau.run.engine.service.ahead import Ahead
 from chapiteau.run.engine.service.beside import Beside
 from chapiteau.run.engine.service.fdstore import FdStore
 from chapiteau.run.engine.service.inside import enter, screen
