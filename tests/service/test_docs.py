@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -58,3 +60,32 @@ def test_the_reference_names_everything_public() -> None:
     text = "\n".join(page.read_text() for page in pages)
     missing = [name for name in chapiteau.service.__all__ if name not in text]
     assert missing == []
+
+
+NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin")
+OPENSSL = shutil.which("openssl")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (NGINX and OPENSSL), reason="nginx and openssl are not installed")
+def test_the_nginx_of_debian_takes_the_file_of_the_guide(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "web-service-behind-nginx.md").read_text()
+    (site,) = re.findall(r"^```nginx\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-keyout", str(key), "-out", str(certificate), "-subj", "/CN=atlas.example.org"]  # fmt: skip
+    subprocess.run([str(OPENSSL), *words], check=True, capture_output=True)
+    site = re.sub(r"/etc/ssl/private/\S+\.key", str(key), site)
+    site = re.sub(r"/etc/ssl/\S+\.pem", str(certificate), site)
+    assert str(certificate) in site
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    folders = "".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in kinds)
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; error_log {tmp_path}/log; events {{}}\n"
+        f"http {{ access_log off; {folders}\n{site}\n}}\n"
+    )
+    tried = subprocess.run(
+        [str(NGINX), "-t", "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")],
+        check=False, capture_output=True, text=True,
+    )  # fmt: skip
+    assert tried.returncode == 0, tried.stderr
