@@ -164,3 +164,24 @@ async def test_a_wrong_token_and_a_hub_that_is_not_there_are_told(house: Any) ->
         with pytest.raises(kind):
             await hub.open()
         await hub.close()
+
+
+async def test_dialogs_show_what_they_say_and_no_more_room_than_that(node: MemoryNode) -> None:
+    async with seated(Here(node, SystemClock()), node) as seat:
+        await seat.press("question_mark")
+        await seat.until(lambda: bool(seat.app.screen.query(".dialog Static")), "the keys")
+        await seat.pilot.pause()
+        lines = list(seat.app.screen.query(".dialog Static"))
+        assert all(line.region.width > 13 and line.region.height == 1 for line in lines)
+        await seat.press("escape", "R")
+        await seat.until(lambda: bool(seat.app.screen.query("#yes")), "the question")
+        await seat.pilot.pause()
+        assert seat.app.screen.query_one(".dialog").region.height <= 12
+
+
+async def test_the_key_to_all_keys_is_in_sight_on_a_narrow_screen(node: MemoryNode) -> None:
+    app = Top(Here(node, SystemClock()))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        first = next(binding for binding in app.BINDINGS if getattr(binding, "show", True))
+        assert getattr(first, "key", "") == "question_mark"

@@ -10,7 +10,10 @@ import { Choice, Pick, useToggle } from "../parts/Choice";
 import { LogLines } from "./LogLines";
 
 const KEPT = 5000;
-const AROUND = 30; // seconds before and after a moment
+// Around a moment: little after it, so that the newest lines of the window do not crowd it out.
+const BEFORE = 30; // seconds
+const AFTER = 5;
+const NEWEST = 500;
 
 export interface LogProps {
   nodes: string[];
@@ -47,8 +50,8 @@ export function Log({ nodes, service, showNode }: LogProps) {
         <button type="button" class="quiet small" title="What is shown, as a file" onClick={() => save(shown, service)}>save</button>
         <a class="button quiet small" href={download(nodes, { ...narrowed, grep, level })} download={`${service}.log`} data-key="o" aria-keyshortcuts="o" title="All that is kept on the servers, as a file (o)">download</a>
       </header>
-      {around > 0 && <div class="bar hits" role="status"><span>All of {service} within {AROUND} s of {clockFine(around)}</span><button type="button" class="small" onClick={() => narrow({ around: "" })}>{grep ? "back to the search" : "back to the newest"}</button></div>}
-      {grep && !around && <div class="bar hits" role="status"><span>{plural(lines.length, "line")} with <code>{grep}</code>; a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></div>}
+      {around > 0 && <div class="bar hits" role="status"><span>All of {service} around {clockFine(around)}: {BEFORE} s before, {AFTER} s after</span><button type="button" class="small" onClick={() => narrow({ around: "" })}>{grep ? "back to the search" : "back to the newest"}</button></div>}
+      {grep && !around && <div class="bar hits" role="status"><span>{lines.length >= NEWEST && !param("since") ? "The newest lines" : plural(lines.length, "line")} with <code>{grep}</code>; a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></div>}
       <LogLines key={around} lines={shown} count={count} goal={around} hit={around ? (regex ?? null) : null} look={{ wrap, times, fold, showNode, links: !around && Boolean(grep || draft || level) }} />
     </section>
   );
@@ -60,8 +63,8 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
   useEffect(() => {
     ring.value = EMPTY;
     const { since = "", ...query } = narrowed;
-    let window: Record<string, string> = { last: "500" };
-    if (around) window = { since: String(around - AROUND), until: String(around + AROUND), last: String(KEPT) };
+    let window: Record<string, string> = { last: String(NEWEST) };
+    if (around) window = { since: String(around - BEFORE), until: String(around + AFTER), last: String(KEPT) };
     else if (since) window = { since: String(Date.now() / 1000 - Number(since)), last: String(KEPT) };
     return followLog({ nodes, query: { ...query, ...window } }, (rows, gap) => (ring.value = withRows(ring.value, rows, gap, KEPT)));
   }, [wanted]);

@@ -25,7 +25,7 @@ export function LogLines({ lines, count, look, goal, hit }: { lines: readonly Li
   const [follow, setFollow] = useState(!goal);
   const [seen, setSeen] = useState(0);
   const [view, setView] = useState({ top: 0, height: 400 });
-  const target = goal ? lines.findIndex((line) => line.time >= goal) : -1;
+  const target = goal ? found(lines, goal, hit) : -1;
 
   useEffect(() => {
     if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
@@ -64,6 +64,12 @@ export function LogLines({ lines, count, look, goal, hit }: { lines: readonly Li
       )}
     </div>
   );
+}
+
+/** Where that moment is: the line that was meant, else the first of its time (many may share it). */
+function found(lines: readonly Line[], goal: number, hit: RegExp | null): number {
+  const exact = hit ? lines.findIndex((line) => Math.abs(line.time - goal) < 0.001 && hit.test(line.plain)) : -1;
+  return exact >= 0 ? exact : lines.findIndex((line) => line.time >= goal);
 }
 
 function One({ row, look, mark }: { row: LogRow; look: Look; mark: string }) {

@@ -36,6 +36,7 @@ class Top(Deeds):
     TITLE = "chapiteau top"
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark", "keys", "keys"),  # first: a narrow screen cuts the last ones
         Binding("q", "quit", "quit"),
         Binding("slash", "filter", "filter"),
         Binding("n", "next_problem", "next problem"),
@@ -48,7 +49,6 @@ class Top(Deeds):
         Binding("l", "focus('log')", "log", show=False),
         Binding("e", "events", "events"),
         Binding("t", "theme", "theme", show=False),
-        Binding("question_mark", "keys", "keys"),
         Binding("escape", "clear", show=False),
         Binding("j", "down", show=False),
         Binding("k", "up", show=False),

@@ -9,10 +9,12 @@ __all__ = ["CSS", "KEYS", "action_words", "trouble_words"]
 
 CSS: Final = """
 #band { height: 1; padding: 0 1; background: $surface; }
-#troubles { height: auto; max-height: 5; padding: 0 1; color: $success; }
+#troubles { height: auto; max-height: 5; padding: 0 1; color: $success; text-wrap: nowrap;
+  text-overflow: ellipsis; }
 #troubles.wrong { color: $error; }
 #tables { height: 2fr; }
-#services { width: 2fr; }
+DataTable { scrollbar-size-horizontal: 0; }
+#services { width: 2fr; min-width: 44; }
 #processes { width: 3fr; }
 #below { height: 1fr; min-height: 4; border-top: solid $primary; }
 #log-title { height: 1; padding: 0 1; color: $text-muted; }
@@ -21,6 +23,9 @@ CSS: Final = """
 Ask, Pick, Keys { align: center middle; }
 .dialog { width: auto; max-width: 90%; height: auto; max-height: 90%; padding: 1 2;
   border: round $primary; background: $surface; }
+.dialog Static { width: auto; max-width: 100%; }
+.dialog Horizontal { width: auto; height: auto; }
+.dialog OptionList { width: 24; height: auto; }
 .dialog Button { margin: 1 2 0 0; }
 .line { color: $text-muted; margin: 1 0 0 0; }
 """
