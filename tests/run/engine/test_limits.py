@@ -1,14 +1,19 @@
-"""Limits by cgroup that can't be had are told by their settings, with the reason."""
+"""Limits of the kernel hold; those by cgroup that can't be had are told, with the reason."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.limits import instead_of, missing_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.run.project import Project
 
 
 def test_without_cgroups_the_reason_is_that(tmp_path: Path) -> None:
@@ -29,3 +34,19 @@ def test_controllers_that_are_elsewhere_are_named(tmp_path: Path) -> None:
     assert "not given memory, pids" in why
     assert found.why_unlimited(["cpu.max"]) == "cgroup v2 does not let us set it"
     assert missing_text(["pids.max"], why).startswith("limits.pids does not hold")
+
+
+@pytest.mark.slow
+def test_any_limit_of_the_kernel_can_be_set(project: Callable[[str], Project]) -> None:
+    p = project("""
+        [service.a]
+        command = ["sh", "-c", "cat /proc/self/limits; exec sleep 600"]
+        ready.log = "Max realtime timeout"
+        limits.rlimits = { memlock = 65536, cpu = "600:1200", msgqueue = "4096" }
+    """).up()
+    p.until("a", "running")
+    said = (p.folder / ".chapiteau/log/a/1.stdout.log").read_text()
+    found = {line[:26].strip(): line[26:].split()[:2] for line in said.splitlines()}
+    assert found["Max locked memory"] == ["65536", "65536"]
+    assert found["Max cpu time"] == ["600", "1200"]
+    assert found["Max msgqueue size"] == ["4096", "4096"]

@@ -195,7 +195,8 @@ def leave_its_cgroup(pid: int) -> None:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         left, _, right = line.partition(" - ")
         if right.startswith("cgroup2 "):
-            (Path(left.split()[4]) / "cgroup.procs").write_text(str(pid))
+            with contextlib.suppress(PermissionError):  # then it is in none of ours
+                (Path(left.split()[4]) / "cgroup.procs").write_text(str(pid))
 
 
 def brains(p: Project) -> list[int]:

@@ -94,6 +94,10 @@ def test_parts_that_can_be_read_are_checked_though_others_cannot() -> None:
         pytest.param({"needs": ["web"]}, "web → web", id="needs itself"),
         pytest.param({"on_demand": True}, "needs a socket to wait at", id="on demand of what"),
         pytest.param({"idle_stop": "5s"}, "on_demand = true", id="idle stop alone"),
+        pytest.param({"limits": {"rlimits": {"mem": 1}}}, "'mem' is not a limit", id="no limit"),
+        pytest.param(
+            {"limits": {"rlimits": {"cpu": "1m"}}}, "'1m' is not a number", id="no such limit"
+        ),
         pytest.param({"one_shot": True, "processes": 2}, "runs once", id="one-shot twice"),
         pytest.param({"one_shot": True, "scaling": {}}, "nothing to scale", id="one-shot scales"),
         pytest.param(

@@ -153,6 +153,7 @@ def _limits_words(limits: Limits) -> list[str]:
         ("as", limits.address_space or None),
     ]
     words = [f"--{name}={value}:{value}" for name, value in wanted if value is not None]
+    words += [f"--{name}={value}" for name, value in limits.rlimits.items()]
     return ["prlimit", *words] if words else []
 
 

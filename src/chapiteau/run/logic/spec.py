@@ -134,6 +134,11 @@ class Limits:
     stack: Size = setting(0, help="RLIMIT_STACK; 0 keeps the supervisor's.")
     file_size: Size = setting(0, help="RLIMIT_FSIZE; 0 keeps the supervisor's.")
     address_space: Size = setting(0, help="RLIMIT_AS; 0 keeps the supervisor's.")
+    rlimits: dict[str, int | str] = setting(
+        factory=dict,
+        help="Any limit of setrlimit(2) by its name: a number, `unlimited`, or soft:hard.",
+        example='rlimits = { memlock = "unlimited", cpu = 600 }',
+    )
     memory: Size = setting(0, help="cgroup memory limit of the service; 0 is none.")
     memory_soft: Size = setting(0, help="A process above this is replaced gently; 0 is never.")
     cpu: float = setting(0.0, help="cgroup CPU limit of the service in cores; 0 is none.", low=0)

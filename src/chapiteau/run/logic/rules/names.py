@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-__all__ = ["capability_name", "is_octal", "signal_name"]
+__all__ = ["capability_name", "is_octal", "resource_limit", "signal_name"]
 
 # Linux, x86 and ARM. `signal` is not asked: logic touches no module that can act.
 _SIGNALS: Final = frozenset(
@@ -18,6 +18,20 @@ _CAPABILITIES: Final = frozenset(
     "sys_tty_config mknod lease audit_write audit_control setfcap mac_override mac_admin syslog "
     "wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore".split()
 )
+
+_RLIMITS: Final = frozenset(
+    "as core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending "
+    "stack".split()
+)
+_RLIMIT: Final = re.compile(r"(?:unlimited|\d+)(?::(?:unlimited|\d+))?")
+
+
+def resource_limit(name: str, value: int | str) -> None:
+    """Raises ValueError when there is no such limit, or none such."""
+    if name not in _RLIMITS:
+        raise ValueError(f"{name!r} is not a limit; known: {', '.join(sorted(_RLIMITS))}")
+    if isinstance(value, bool) or not _RLIMIT.fullmatch(str(value)):
+        raise ValueError(f'{value!r} is not a number, "unlimited" or "soft:hard"')
 
 
 def signal_name(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 from chapiteau.core.fields import Path
 from chapiteau.core.variables import names_in
 from chapiteau.run.logic.life.cron import parse_schedule
-from chapiteau.run.logic.rules.names import capability_name, is_octal, signal_name
+from chapiteau.run.logic.rules.names import capability_name, is_octal, resource_limit, signal_name
 from chapiteau.run.logic.spec import Check, Service
 
 __all__ = ["SERVICE_RULES", "Broken"]
@@ -99,6 +99,11 @@ def _names(service: Service) -> Found:
             capability_name(name)
         except ValueError as exc:
             yield Broken(("capabilities", index), str(exc))
+    for name, value in service.limits.rlimits.items():
+        try:
+            resource_limit(name, value)
+        except ValueError as exc:
+            yield Broken(("limits", "rlimits", name), str(exc))
     if service.umask and not is_octal(service.umask):
         yield Broken(("umask",), f'{service.umask!r} is not octal like "027"')
 

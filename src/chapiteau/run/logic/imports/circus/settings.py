@@ -69,12 +69,14 @@ DAEMON: Final[dict[str, Rule]] = {
 
 def _rlimit(key: str) -> Rule:
     def rule(option: Option, target: Target) -> None:
-        if not option.value:
-            target.lost(option, "lifted the limit", f"raise the supervisor's own, or set {key}")
+        name = option.name.partition("_")[2]
+        if not option.value or not key:  # it has no name of its own, or none for "no limit"
+            limit = integer(option.value) if option.value else "unlimited"
+            target.put(option, f"limits.rlimits.{name}", limit)
         else:
             target.put(option, key, integer(option.value))
 
-    return own(f"`{key}`; empty (no limit) is **lost**", rule)
+    return own(f"`{key or 'limits.rlimits'}`; empty is no limit", rule)
 
 
 _HOOKS: Final = (
@@ -154,7 +156,7 @@ WATCHER: Final[dict[str, Rule]] = {
     **for_each(
         "rlimit_cpu rlimit_data rlimit_rss rlimit_memlock rlimit_nice rlimit_rtprio "
         "rlimit_rttime rlimit_sigpending rlimit_msgqueue rlimit_locks",
-        lose("was a limit that Chapiteau has no name for", "start the program with prlimit(1)"),
+        _rlimit(""),
     ),
     "shell_args": lose("were arguments of the shell", "write them into the command"),
     "check_flapping": same(_NOT_READ),

@@ -24,6 +24,7 @@ from chapiteau.run.logic.imports.rules import (
     same,
 )
 from chapiteau.run.logic.imports.systemd.descriptors import fd_store_preserve, standard_input
+from chapiteau.run.logic.imports.systemd.limits import LIMITS
 from chapiteau.run.logic.imports.systemd.words import exact, size, span, split
 
 __all__ = ["OUTER", "RESOURCE", "SANDBOX", "SERVICE", "TOGETHER", "burst", "interval"]
@@ -52,20 +53,6 @@ def _seconds(key: str) -> Rule:
             target.put(option, key, duration(value))
 
     return own(f"`{key}`; infinity is {'a day' if key in _PATIENCE else '**lost**'}", rule)
-
-
-def _limit(key: str, *, is_size: bool = False) -> Rule:
-    """LimitX=soft:hard, or one value for both."""
-
-    def rule(option: Option, target: Target) -> None:
-        soft = text(option.value).partition(":")[0].strip()
-        if soft == "infinity":
-            target.lost(option, "lifted the limit", f"set {key} to a number")
-            return
-        value = size(soft) if is_size else integer(soft)
-        target.put(option, key, value)
-
-    return own(f"`{key}`; infinity is **lost**", rule)
 
 
 _TYPES: Final = {
@@ -329,17 +316,7 @@ SERVICE: Final[dict[str, Rule]] = {
         "LogNamespace LogFilterPatterns StandardInputText StandardInputData",
         lose("shaped the lines in the journal", "each line carries the service's name"),
     ),
-    "LimitNOFILE": _limit("limits.open_files"),
-    "LimitNPROC": _limit("limits.processes"),
-    "LimitCORE": _limit("limits.core", is_size=True),
-    "LimitSTACK": _limit("limits.stack", is_size=True),
-    "LimitFSIZE": _limit("limits.file_size", is_size=True),
-    "LimitAS": _limit("limits.address_space", is_size=True),
-    **for_each(
-        "LimitCPU LimitDATA LimitRSS LimitMEMLOCK LimitLOCKS LimitSIGPENDING LimitMSGQUEUE "
-        "LimitNICE LimitRTPRIO LimitRTTIME",
-        lose("was a limit that Chapiteau has no name for", "start it with prlimit(1)"),
-    ),
+    **LIMITS,
     **for_each("MemoryMax MemoryLimit", _memory),
     "MemoryHigh": lose(
         "slowed the service down above this", "limits.memory_soft replaces a process gently"
