@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections.abc
 import gc
+import random
 import socket
 import time
 import warnings
@@ -18,7 +19,7 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
 from chapiteau.load import ExchangeError
 from chapiteau.load.engine.hot import kit as kits
-from chapiteau.load.engine.hot.kit import PLAIN, Kit, chosen, kit_of
+from chapiteau.load.engine.hot.kit import PLAIN, VARIABLE, Kit, chosen, compiled, kit_of
 from chapiteau.load.logic.tally import Row
 from tests.load.engine.server import answer, serving
 from tests.load.engine.test_session import ok, session, totals
@@ -253,3 +254,53 @@ def test_a_row_adds_what_both_ways_counted() -> None:
     assert frame is not None
     assert (frame["statuses"], frame["received"]) == ({"200": 2}, 7)
     assert list(frame["seconds"]) == ["3"]
+
+
+def _spoilt(chance: random.Random) -> bytes:
+    """An answer with a byte or a piece of it wrong."""
+    body = chance.randbytes(chance.choice([0, 5, 40]))
+    framing = chance.choice(
+        [f"Content-Length: {len(body)}", "Transfer-Encoding: chunked", "X: y", "Content-Length: 7"]
+    )
+    if framing.endswith("chunked"):
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    status = chance.choice(["200 OK", "204", "404 \xe9", "100 Continue", "999"])
+    data = bytearray(f"HTTP/1.1 {status}\r\n{framing}\r\nA: b\r\n\r\n".encode("latin-1") + body)
+    for _ in range(chance.randrange(3)):
+        data[chance.randrange(min(len(data), 60))] = chance.randrange(256)
+    return bytes(data[: chance.choice([len(data), len(data), chance.randrange(len(data))])])
+
+
+async def test_both_twins_read_the_same_from_whatever_comes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    other = compiled()
+    if other is None:
+        pytest.skip("the compiled load engine was not built")
+    chance = random.Random(7)
+    data = [_spoilt(chance) for _ in range(150)]
+
+    async def send(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        writer.write(data[int(asked.split()[1][1:])])
+        writer.close()
+
+    async def read(name: str) -> list[Any]:
+        monkeypatch.setenv(VARIABLE, name)
+        found: list[Any] = []
+        async with session(url, timeout=5.0) as s:
+            for number in range(len(data)):
+                try:
+                    answer = await s.get(f"/{number}", allow_redirects=False)
+                    found.append((answer.status, bytes(answer.body)))
+                except ExchangeError as error:
+                    found.append(error.kind)
+        return found
+
+    server = await asyncio.start_server(send, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        plain = await read("plain")
+        assert plain == await read("compiled")
+    assert {"bad answer", "closed early"} <= {one for one in plain if isinstance(one, str)}
+    assert sum(isinstance(one, tuple) for one in plain) > 20

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,6 +50,18 @@ def reader(*, bare: bool = False) -> AnswerReader:
         pytest.param(
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + PLAIN,
             200, b"hello", True, id="interim ones are skipped",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\nContent-Length: 5\r\n\r\nhello",
+            200, b"hello", True, id="the same length several times (RFC 9110, 8.6)",
+        ),
+        pytest.param(
+            b"HTTP/1.1 200 OK\nContent-Length: 8\nX: y\n\na\r\n\r\nbcd",
+            200, b"a\r\n\r\nbcd", True, id="lines end with bare line feeds",
+        ),
+        pytest.param(
+            b"HTTP/1.1 100 Continue\r\n\r\n" * 2_000 + PLAIN,
+            200, b"hello", True, id="interim ones without end",
         ),
     ],
 )  # fmt: skip
@@ -116,6 +131,9 @@ def test_what_follows_an_answer_is_kept_for_the_next() -> None:
             id="a chunk longer than its size",
         ),
         pytest.param(b"HTTP/1.1 200 OK\r\nX: " + b"a" * 300_000, id="an endless head"),
+        pytest.param(b"HTTP/1.1 2000 OK\r\n\r\n", id="a status of four digits"),
+        pytest.param(b"HTTP/1.1 042 OK\r\n\r\n", id="a status below 100"),
+        pytest.param(b"HTTP/1.1200 OK\r\n\r\n", id="no space before the status"),
     ],
 )
 def test_rubbish_is_told_from_an_answer(data: bytes) -> None:
@@ -141,6 +159,73 @@ def test_any_bytes_give_an_answer_or_a_complaint(data: bytes, piece: int) -> Non
                 return
     except BadAnswerError:
         pass
+
+
+class _Given:
+    """A socket that has these bytes, for http.client."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+def as_http_client_reads(data: bytes) -> tuple[int, bytes] | None:
+    """Status and body; None when it complains."""
+    answer = http.client.HTTPResponse(_Given(data))  # type: ignore[arg-type]
+    try:
+        answer.begin()
+        return answer.status, answer.read()
+    except (http.client.HTTPException, ValueError, OSError):
+        return None
+
+
+@st.composite
+def answers(draw: st.DrawFn) -> bytes:
+    """What services send, in many spellings, and now and then a byte of it wrong."""
+    body = draw(st.binary(max_size=80))
+    length = draw(st.sampled_from(["Content-Length", "content-length", "CONTENT-LENGTH"]))
+    space = draw(st.sampled_from([" ", "", "  ", "\t"]))
+    fields = draw(st.lists(st.sampled_from(["X-A: b", "Set-Cookie: a=b", "X:"]), max_size=3))
+    framing = draw(st.sampled_from(["length", "chunks", "end"]))
+    if framing == "length":
+        fields.append(f"{length}:{space}{len(body)}")
+    if framing == "chunks":
+        fields.append(f"Transfer-Encoding:{space}{draw(st.sampled_from(['chunked', 'Chunked']))}")
+        size = draw(st.integers(1, 30))
+        parts = [body[i : i + size] for i in range(0, len(body), size)]
+        mark = draw(st.sampled_from([b"", b";a=b", b" ; c"]))
+        body = b"".join(b"%X%s\r\n%s\r\n" % (len(p), mark, p) for p in parts)
+        body += draw(st.sampled_from([b"0\r\n\r\n", b"00\r\nX-T: 1\r\n\r\n"]))
+    fields = draw(st.permutations(fields))
+    lines = ["HTTP/1.1 200 OK", "HTTP/1.0 404 ", "HTTP/1.1 500"]
+    if framing == "length":  # http.client reads a body that a 204 in chunks can't have
+        lines.append("HTTP/1.1 204")
+    line = draw(st.sampled_from(lines))
+    end = draw(st.sampled_from(["\r\n"] * 4 + ["\n"]))
+    head = end.join([line, *fields, "", ""]).encode()
+    data = bytearray(draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"])) + head + body)
+    if draw(st.booleans()):
+        # http.client gives up on all fields at one that is none; it must stay a field.
+        at = draw(st.integers(0, len(data) - 1))
+        if data[at] not in b"\r\n:":
+            data[at] = draw(st.integers(0x21, 0x7E))
+    return bytes(data)
+
+
+@given(answers(), st.integers(1, 200))
+def test_what_is_read_is_what_another_client_reads(data: bytes, piece: int) -> None:
+    made = reader()
+    try:
+        whole = any(made.feed(data[i : i + piece]) for i in range(0, len(data), piece))
+        if not (whole or made.end()):
+            return
+    except BadAnswerError:
+        return
+    other = as_http_client_reads(data)
+    # http.client is stricter here and there; what both take for an answer is the same one.
+    assert other in {None, (made.status, made.body)}
 
 
 @given(st.binary(max_size=300), st.integers(1, 50), st.integers(1, 60))

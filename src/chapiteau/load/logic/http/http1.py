@@ -4,6 +4,7 @@ A load generator reads one small answer after the other; what counts is the usua
 one read brings a whole answer. Header fields become a mapping only when somebody asks.
 """
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,6 +15,9 @@ __all__ = ["AnswerReader", "Headers", "dechunk"]
 _MOST_HEAD: Final = 256 * 1024
 _MOST_CHUNK_LINE: Final = 8 * 1024
 _HEXADECIMAL: Final = b"0123456789abcdefABCDEF"
+_LOOSE_END: Final = re.compile(rb"\n\r?\n")
+_AROUND_STATUS: Final = frozenset({b"  ", b" \r"})  # before and behind its three digits
+_INTERIM: Final = frozenset({b"100", b"102", b"103"})
 _NO_BODY: Final = frozenset({204, 304})
 
 _MOST_KNOWN: Final = 256
@@ -109,7 +113,11 @@ class AnswerReader:
         return True
 
     def _read_head(self, data: bytes, stop: int) -> bool:
-        if stop < 0:
+        if stop < 0 or 0 <= data.find(b"\n\n") < stop:
+            if (loose := _LOOSE_END.search(data)) is not None:
+                # Bare line feeds, which a client may take for line ends (RFC 9112, 2.2).
+                head = data[: loose.start()].replace(b"\r", b"").replace(b"\n", b"\r\n")
+                return self._read_head(head + b"\r\n\r\n" + data[loose.end() :], len(head))
             if len(data) > _MOST_HEAD:
                 raise BadAnswerError(f"a head of more than {_MOST_HEAD} bytes")
             if not b"HTTP/1.".startswith(data[:7]):
@@ -117,9 +125,12 @@ class AnswerReader:
             self.rest = data
             return False
         head = data[: stop + 2]
-        if data[:7] != b"HTTP/1." or not data[9:12].isdigit():
+        digits, around = data[9:12], data[8:9] + data[12:13]
+        if data[:7] != b"HTTP/1." or not digits.isdigit() or around not in _AROUND_STATUS:
             raise BadAnswerError(f"not an HTTP/1 answer: {data[:40]!r}")
-        status = int(data[9:12])
+        status = int(digits)
+        if status < 100:
+            raise BadAnswerError(f"not a status: {status:03}")
         if status < 200 and status != 101:
             return self._skip_interim(data[stop + 4 :])
         self.status = status
@@ -130,6 +141,12 @@ class AnswerReader:
         return self._frame(low, data, stop + 4)
 
     def _skip_interim(self, rest: bytes) -> bool:
+        # One after the other, not one within the other: nobody says how many there are.
+        while rest[:7] == b"HTTP/1." and rest[9:12] in _INTERIM:
+            stop = rest.find(b"\r\n\r\n")
+            if stop < 0:
+                break
+            rest = rest[stop + 4 :]
         self.rest = b""
         return self.feed(rest) if rest else False
 
@@ -138,7 +155,8 @@ class AnswerReader:
         if self._bare or self.status in _NO_BODY or self.status == 101:
             return self._whole(data, start, start)
         if b"\ntransfer-encoding:" in low:
-            if _field(low, b"\ntransfer-encoding:").endswith(b"chunked"):
+            codings = _field(low, b"\ntransfer-encoding:")
+            if codings.rpartition(b",")[2].strip() == b"chunked":
                 self._mode = _CHUNKED
                 return self._read_chunked(data[start:])
         else:
@@ -240,10 +258,17 @@ def _field(low: bytes, name: bytes) -> bytes:
     return low[at : low.index(b"\r\n", at)].strip()
 
 
+def _once(value: bytes) -> bytes:
+    """The value of a list whose members are all the same; else the list as it is."""
+    value = value.strip()
+    members = {part.strip() for part in value.split(b",")}
+    return members.pop() if len(members) == 1 else value
+
+
 def _length(low: bytes, at: int) -> int:
-    text = low[at : low.index(b"\r\n", at)].strip()
+    text = _once(low[at : low.index(b"\r\n", at)])
     again = low.find(b"\ncontent-length:", at)
-    if again >= 0 and _field(low, b"\ncontent-length:") != text:
+    if again >= 0 and _once(_field(low, b"\ncontent-length:")) != text:
         raise BadAnswerError("two different content-lengths")
     if not text.isdigit() or len(text) > 18:
         raise BadAnswerError(f"not a content-length: {text[:20]!r}")
