@@ -3,6 +3,7 @@
 What a client sends may become freer, never narrower; what it gets may become more, never less.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
@@ -47,16 +48,20 @@ class _Comparison:
         self.under_way: set[tuple[str, str, str]] = set()
 
     def all(self) -> Iterator[Change]:
-        before = {(m, p): o for m, p, o in operations_of(self.old)}
-        after = {(m, p): o for m, p, o in operations_of(self.new)}
-        for (method, path), operation in before.items():
+        before = {(m, _bare(p)): (p, o) for m, p, o in operations_of(self.old)}
+        after = {(m, _bare(p)): (p, o) for m, p, o in operations_of(self.new)}
+        for (method, bare), (path, operation) in before.items():
             where = f"{method} {path}"
-            if (method, path) not in after:
+            if (method, bare) not in after:
                 yield Change(True, where, "is gone")
                 continue
-            yield from self.operation(where, operation, after[method, path])
-        for method, path in after:
-            if (method, path) not in before:
+            now, theirs = after[method, bare]
+            if now != path:
+                yield Change(False, where, f"is written {now} now")
+                theirs = _with_names(theirs, now, path)
+            yield from self.operation(where, operation, theirs)
+        for (method, bare), (path, _) in after.items():
+            if (method, bare) not in before:
                 yield Change(False, f"{method} {path}", "is new")
 
     def operation(self, where: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
@@ -65,11 +70,24 @@ class _Comparison:
             yield Change(True, where, f"its id changes from {said}")
         if new.get("deprecated") and not old.get("deprecated"):
             yield Change(False, where, "is deprecated now")
-        if new.get("security") and not old.get("security"):
-            yield Change(True, where, "asks for credentials now")
+        yield from self.credentials(where, old, new)
         yield from self.parameters(where, old.get("parameters", []), new.get("parameters", []))
         yield from self.bodies(where, old.get("requestBody"), new.get("requestBody"))
         yield from self.answers(where, old.get("responses", {}), new.get("responses", {}))
+
+    def credentials(self, where: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+        """Whoever could ask before must be able to ask as before."""
+        before = old.get("security", self.old.get("security")) or [{}]
+        after = new.get("security", self.new.get("security")) or [{}]
+        if {} in before and {} not in after:
+            yield Change(True, where, "asks for credentials now")
+            return
+        schemes = [d.get("components", {}).get("securitySchemes", {}) for d in (self.old, self.new)]
+        for way in before:
+            if not any(_satisfies(way, other) for other in after):
+                yield Change(True, where, f"no longer takes {_credentials(way)} alone")
+            elif any(_way(schemes[0].get(name)) != _way(schemes[1].get(name)) for name in way):
+                yield Change(True, where, f"takes {_credentials(way)} another way now")
 
     def parameters(self, where: str, old: list[Any], new: list[Any]) -> Iterator[Change]:
         before = {(p["in"], p["name"]): p for p in old}
@@ -81,9 +99,11 @@ class _Comparison:
                 continue
             if after[key].get("required") and not parameter.get("required"):
                 yield Change(True, at, "must be given now")
-            yield from self.schema(
-                at, parameter.get("schema", {}), after[key].get("schema", {}), _SENT
-            )
+            said, says = parameter.get("schema", {}), after[key].get("schema", {})
+            if said.get("default") != says.get("default"):
+                words = f"its default {said.get('default')!r} becomes {says.get('default')!r}"
+                yield Change(True, at, words)
+            yield from self.schema(at, said, says, _SENT)
         for key, parameter in after.items():
             if key not in before:
                 must = bool(parameter.get("required"))
@@ -113,6 +133,9 @@ class _Comparison:
             if status not in new:
                 yield Change(status.startswith("2"), at, "is no longer answered")
                 continue
+            for name in answer.get("headers", {}):
+                if name not in new[status].get("headers", {}):
+                    yield Change(status.startswith("2"), at, f"the header {name} is gone")
             for media, content in answer.get("content", {}).items():
                 theirs = new[status].get("content", {})
                 if media not in theirs:
@@ -137,15 +160,20 @@ class _Comparison:
             yield from self._kinds(where, old, new, way)
             yield from self._limits(where, old, new, way)
             yield from self._objects(where, old, new, way)
-            if "items" in old and "items" in new:
-                yield from self.schema(f"{where}/*", old["items"], new["items"], way)
+            yield from self._inner(where, old, new, way)
         self.under_way.discard(key)
 
     def _kinds(self, where: str, old: Any, new: Any, way: str) -> Iterator[Change]:
         before, after = _types(self.old, old), _types(self.new, new)
         if before != after:
-            narrower = not before <= after if way == _SENT else not after <= before
+            narrower = not _within(before, after) if way == _SENT else not _within(after, before)
             yield Change(narrower, where, f"{_listed(before)} becomes {_listed(after)}")
+        if way == _SENT and "enum" in new and "enum" not in old:
+            yield Change(True, where, f"only {new['enum']} is possible now")
+        if way == _GOT and "enum" in old and "enum" not in new:
+            yield Change(True, where, f"more than {old['enum']} is possible now")
+        if "format" in old and "format" in new and old["format"] != new["format"]:
+            yield Change(True, where, f"format {old['format']} becomes {new['format']}")
         lost = [v for v in old.get("enum", []) if v not in new.get("enum", [])]
         won = [v for v in new.get("enum", []) if v not in old.get("enum", [])]
         if "enum" in old and "enum" in new and (lost or won):
@@ -153,6 +181,38 @@ class _Comparison:
                 yield Change(way == _SENT, where, f"{lost} is no longer possible")
             if won:
                 yield Change(way == _GOT, where, f"{won} is possible now")
+
+    def _inner(self, where: str, old: Any, new: Any, way: str) -> Iterator[Change]:
+        """Items of lists, values of mappings, alternatives: each with its like."""
+        for key in ("items", "additionalProperties"):
+            if isinstance(old.get(key), dict) and isinstance(new.get(key), dict):
+                yield from self.schema(f"{where}/*", old[key], new[key], way)
+        for at, (mine, theirs) in enumerate(
+            zip(old.get("prefixItems", ()), new.get("prefixItems", ()), strict=False)
+        ):
+            yield from self.schema(f"{where}/{at}", mine, theirs, way)
+        before, after = _alternatives(old), _alternatives(new)
+        if len(before) == 1 and len(after) == 1:
+            return  # compared already, as a whole
+        for mine in before:
+            theirs = self._like(mine, before, after)
+            if theirs is not None:
+                yield from self.schema(where, mine, theirs, way)
+            elif way == _SENT and _types(self.old, mine) <= {"object"}:
+                yield Change(True, where, f"{_name(mine)} is no longer possible")
+        for theirs in after if way == _GOT else ():
+            if self._like(theirs, after, before) is None and "object" in _types(self.new, theirs):
+                yield Change(True, where, f"{_name(theirs)} is possible now")
+
+    def _like(self, one: Any, own: list[Any], others: list[Any]) -> Any:
+        """The alternative on the other side that is of the same name, or the only one of its
+        kind."""
+        if "$ref" in one and one in others:
+            return one
+        kinds = _types(self.old, one) or _types(self.new, one)
+        mine = [x for x in own if (_types(self.old, x) or _types(self.new, x)) == kinds]
+        same = [x for x in others if (_types(self.new, x) or _types(self.old, x)) == kinds]
+        return same[0] if len(mine) == len(same) == 1 else None
 
     def _limits(self, where: str, old: Any, new: Any, way: str) -> Iterator[Change]:
         for name, sign in _LIMITS.items():
@@ -172,6 +232,8 @@ class _Comparison:
         before, after = old.get("properties", {}), new.get("properties", {})
         must_before, must_after = set(old.get("required", [])), set(new.get("required", []))
         closed = new.get("additionalProperties") is False
+        if way == _SENT and closed and old.get("additionalProperties") is not False and before:
+            yield Change(True, where, "fields that are not known are refused now")
         for name, schema in before.items():
             at = f"{where}/{name}"
             if name not in after:
@@ -188,6 +250,60 @@ class _Comparison:
                 yield Change(must, f"{where}/{name}", "is new" + must * " and required")
 
 
+_PARAMETER: Final = re.compile(r"\{[^{}]*\}")
+
+
+def _bare(path: str) -> str:
+    """A path without the names of its parameters: what a request sees."""
+    return _PARAMETER.sub("{}", path)
+
+
+def _with_names(operation: dict[str, Any], now: str, before: str) -> dict[str, Any]:
+    """An operation whose parameters of the path have the names that they had before."""
+    names = dict(zip(_PARAMETER.findall(now), _PARAMETER.findall(before), strict=True))
+    renamed = [
+        {**one, "name": names.get(f"{{{one['name']}}}", one["name"]).strip("{}")}
+        if one["in"] == "path"
+        else one
+        for one in operation.get("parameters", ())
+    ]
+    return {**operation, "parameters": renamed}
+
+
+def _satisfies(given: dict[str, list[str]], wanted: dict[str, list[str]]) -> bool:
+    """Whether credentials that were enough still are."""
+    return all(name in given and set(scopes) <= set(given[name]) for name, scopes in wanted.items())
+
+
+def _credentials(way: dict[str, list[str]]) -> str:
+    told = [f"{name} ({' '.join(scopes)})" if scopes else name for name, scopes in way.items()]
+    return " with ".join(told) or "nothing"
+
+
+def _way(scheme: Any) -> Any:
+    """How a scheme is used: all but the words about it."""
+    return {k: v for k, v in (scheme or {}).items() if k != "description"}
+
+
+def _within(kinds: set[str], others: set[str]) -> bool:
+    """Whether each of the kinds is among the others (none: anything); integers are numbers too."""
+    if not (kinds and others):
+        return not others
+    return all(kind in others or (kind == "integer" and "number" in others) for kind in kinds)
+
+
+def _alternatives(schema: Any) -> list[Any]:
+    found: list[Any] = []
+    for key in ("anyOf", "oneOf"):
+        for part in schema.get(key, ()):
+            found += _alternatives(part) if "anyOf" in part or "oneOf" in part else [part]
+    return found or [schema]
+
+
+def _name(schema: Any) -> str:
+    return str(schema.get("$ref", "")).rpartition("/")[2] or str(schema.get("title", "object"))
+
+
 def _listed(kinds: set[str]) -> str:
     return ", ".join(sorted(kinds)) or "anything"
 
@@ -202,6 +318,12 @@ def _followed(document: dict[str, Any], schema: Any) -> Any:
     return found
 
 
+_NAMES: Final = {
+    str: "string", int: "integer", float: "number", bool: "boolean", type(None): "null",
+    dict: "object", list: "array",
+}  # fmt: skip
+
+
 def _types(document: dict[str, Any], schema: Any) -> set[str]:
     schema = _followed(document, schema)
     for key in ("anyOf", "oneOf"):
@@ -209,5 +331,5 @@ def _types(document: dict[str, Any], schema: Any) -> set[str]:
             return {name for part in schema[key] for name in _types(document, part)}
     kind = schema.get("type")
     if kind is None:
-        return {type(v).__name__ for v in schema["enum"]} if "enum" in schema else set()
+        return {_NAMES[type(v)] for v in schema["enum"]} if "enum" in schema else set()
     return set(kind) if isinstance(kind, list) else {kind}
