@@ -175,7 +175,8 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         exports.rest(totals, clock.wall())
     _refuse_broken(totals)
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
-    early = bool(aborted or interrupted or test.iterations or totals.used_up)
+    left = bool(team.lost) and test.on_loss == "stop"
+    early = bool(aborted or interrupted or test.iterations or totals.used_up or left)
     lasted = min(shape.seconds, took) if early else shape.seconds
     warm = warm_up(totals, shape, parse_warmup(test.warmup))
     findings = judge(objectives, totals, lasted, warm)
