@@ -22,6 +22,7 @@ from chapiteau.run.client.plugins.finding import find_plugin, read_options
 from chapiteau.run.client.plugins.lines import LineFiles, multiline_of
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.messages import Lost
+from chapiteau.run.logic.plugins.beginning import heard_from
 from chapiteau.run.logic.spec import Plugin as PluginSpec
 
 __all__ = ["run_plugin"]
@@ -104,9 +105,8 @@ class _Host:
 
     async def live(self, plugin: Plugin) -> None:
         """From `started` to `stopped`."""
-        first = self._noted() if plugin.catches_up else 0
         # Before `started`: what happens meanwhile is heard afterwards.
-        self._heard = first or (await self._client.status()).last_event
+        self._heard = (self._noted() if plugin.catches_up else 0) or await self._beginning()
         begun = asyncio.ensure_future(plugin.started())
         await asyncio.wait({begun, self._over}, return_when=asyncio.FIRST_COMPLETED)
         if not begun.done():  # told to end before it had begun
@@ -124,6 +124,11 @@ class _Host:
                 await plugin.stopped()
             if plugin.catches_up:
                 self._write_note()
+
+    async def _beginning(self) -> int:
+        last = (await self._client.status()).last_event
+        past = [one async for one in self._client.events() if not isinstance(one, Lost)]
+        return heard_from(past, self._name, os.getpid(), last)
 
     async def _listen(self, plugin: Plugin) -> None:
         async for item in self._items():

@@ -56,7 +56,7 @@ def _take(draft: Draft, section: Section, overrides: Overrides) -> None:
     if active and (name in _SHIPPED or name == "Flapping"):
         top.kept(active, "was on anyway")
     if priority:
-        top.kept(priority, "plugins start before every service")
+        top.kept(priority, "plugins start with the services, and hear all from the beginning")
     if name == "Flapping":
         _flapping(draft, section, overrides)
     elif name in _SHIPPED:
