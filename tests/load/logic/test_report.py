@@ -56,6 +56,33 @@ def served(seconds: int) -> Totals:
     return totals
 
 
+def test_an_answer_that_was_not_expected_is_among_the_failures_whatever_its_status() -> None:
+    tally, totals = Tally(), Totals()
+    row = tally.row("POST /orders")
+    row.latency[0] += [1000] * 5
+    row.statuses[200] += 3
+    row.statuses[201] += 2
+    row.bad[0] += 3
+    tally.sample("POST /orders: 200", "200 OK from http://h/orders")
+    totals.add(tally.flush())
+
+    (failure,) = made(totals)["failures"]
+    assert (failure["what"], failure["count"]) == ("POST /orders: 200", 3)
+
+
+def test_a_scenario_that_blocks_makes_the_measurement_unsound() -> None:
+    totals = served(3)
+    totals.looks, totals.blocked = 60, {"reckon (visits.py:3)": 20}
+    totals.blocked_ms = {"reckon (visits.py:3)": 250}
+
+    found = made(totals, "p99 < 10ms")
+    assert found["soundness"]["sound"] is False
+    assert any("reckon (visits.py:3)" in note for note in found["soundness"]["notes"])
+    assert (found["verdict"]["word"], found["verdict"]["exit_code"]) == ("generator-limited", 3)
+    totals.looks = 60_000  # once in an hour
+    assert made(totals, "p99 < 10ms")["verdict"]["word"] == "not met"
+
+
 @given(st.lists(st.integers(0, 100_000_000), min_size=1, max_size=300))
 def test_percentiles_rise_up_to_the_maximum(values: list[int]) -> None:
     figures = latency_figures(Histogram.of(values))
@@ -160,3 +187,10 @@ def test_the_page_shows_what_a_crowd_does_to_latency() -> None:
 
     assert "Latency by sessions on their way" in as_html(made(totals))
     assert "Latency by sessions on their way" not in as_html(made(served(12)))
+
+
+def test_a_load_process_uses_one_core_at_most() -> None:
+    totals = Totals()
+    totals.add({**Tally().flush(), "second": 9, "running": 0, "cpu": 8.4})
+
+    assert soundness(totals, 9.0)["cpu_peak"] == 1.0

@@ -108,7 +108,8 @@ def _show_plan(job: Any, requests: list[str], *, as_json: bool) -> None:
     for stage in shape.outline(unit):
         click.echo(f"load     {stage}")
     if is_open:
-        click.echo(f"in all   {shape.total:.6g} sessions, {job.test.arrivals}")
+        how = "at the log's own moments" if moments else job.test.arrivals
+        click.echo(f"in all   {shape.total:.6g} sessions, {how}")
     for line in drawn(levels_of(shape, moments=moments), shape.seconds, unit):
         click.echo(f"  {line}")
     for text in requests:

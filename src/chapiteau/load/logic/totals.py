@@ -15,6 +15,7 @@ __all__ = ["RowTotal", "Second", "Totals"]
 
 _BUSY: Final = 0.2  # share of looks that find a place at work from which it is in the way
 _LATE: Final = 5_000  # microseconds of send lag (p99)
+_HELD_UP: Final = 0.05  # share of the time from which a scenario's own code spoils the figures
 _LATELY: Final = 310  # seconds that may still get answers, or be looked at while the test runs
 
 
@@ -261,9 +262,10 @@ class Totals:
         return f"{place}, for {share:.0%} of the time" if late and share > _BUSY else ""
 
     @property
-    def blocked_share(self) -> float:
-        """Share of the time that the scenario's own code had the loop."""
-        return sum(self.blocked.values()) / self.looks if self.looks else 0.0
+    def held_up(self) -> str:
+        """The same when it took so much of the time that the figures tell of the scenario."""
+        share = sum(self.blocked.values()) / self.looks if self.looks else 0.0
+        return self.blocking if share > _HELD_UP else ""
 
     @property
     def own_failures(self) -> int:

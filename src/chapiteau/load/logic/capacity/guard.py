@@ -11,7 +11,6 @@ from chapiteau.load.logic.totals import Totals
 
 __all__ = ["Guard", "late_by", "limited_by", "recovered_after", "what_rises"]
 
-_HELD_UP: Final = 0.05  # share of the time from which a scenario's own code spoils the figures
 _SURELY: Final = 2.0  # standard errors beyond the limit
 
 
@@ -80,8 +79,8 @@ def limited_by(totals: Totals) -> str:
     """Why the generator could not put the load on that was asked for; "" when it could."""
     if totals.own_failures:
         return "out of ports or descriptors"
-    if totals.blocking and totals.blocked_share > _HELD_UP:
-        return f"the scenario held all others up: {totals.blocking}"
+    if totals.held_up:
+        return f"the scenario held all others up: {totals.held_up}"
     if totals.dropped:
         return f"{totals.dropped} sessions were dropped: all allowed users were busy"
     return ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.load.logic.inputs.quoting import quote
-from chapiteau.load.logic.inputs.recorded import AnyOne
+from chapiteau.load.logic.inputs.recorded import AnyOne, expected
 from chapiteau.load.logic.template import Request, Seen
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def read_access_log(
     """The requests of these methods; raises InvalidInputError when no line is one.
 
     A log has no bodies, so only reads are replayed by default. Requests that were refused then
-    (4xx) are expected to be refused now.
+    (4xx) may be refused now.
     """
     visits: list[tuple[float, Request]] = []
     problems: list[Problem] = []
@@ -186,8 +186,7 @@ def _visit(
     url = quote(path, _IN_A_TARGET)
     if not url:
         return None
-    expect = frozenset({status}) if 400 <= status < 500 else frozenset()
-    return at, Request(method=method, url=url, headers=headers, expect=expect)
+    return at, Request(method=method, url=url, headers=headers, expect=expected(status))
 
 
 def _visible(text: str) -> str:

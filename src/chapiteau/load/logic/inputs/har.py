@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.load.logic.inputs.quoting import base_of, form_encode
-from chapiteau.load.logic.inputs.recorded import InOrder, Input, kept_headers, only_host
+from chapiteau.load.logic.inputs.recorded import InOrder, Input, expected, kept_headers, only_host
 from chapiteau.load.logic.template import Request
 
 __all__ = ["read_har", "without_answers"]
@@ -143,13 +143,12 @@ def _request(raw: Mapping[str, Any], url: str, status: Any, think: float) -> Req
     headers = tuple(h for h in headers if h[0].lower() != "cookie")
     if content_type and not any(n.lower() == "content-type" for n, _ in headers):
         headers += (("Content-Type", content_type),)
-    refused = isinstance(status, int) and 400 <= status < 500
     return Request(
         method=str(raw.get("method") or "GET").upper(),
         url=url.partition("#")[0],
         headers=headers,
         body=body,
-        expect=frozenset({status}) if refused else frozenset(),
+        expect=expected(status),
         think=round(think, 3),
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.problems import Problem
 from chapiteau.load.logic.inputs.quoting import base_of
@@ -11,8 +11,9 @@ from chapiteau.load.logic.template import Flow, Request, Seen
 if TYPE_CHECKING:
     import random
 
-__all__ = ["AnyOne", "InOrder", "Input", "Moved", "kept_headers", "only_host"]
+__all__ = ["AnyOne", "InOrder", "Input", "Moved", "expected", "kept_headers", "only_host"]
 
+_GOOD: Final = frozenset(range(100, 400))
 # Headers of a recording that belong to its connection or its caches, not to the request.
 _OF_THE_CONNECTION: Final = frozenset(
     "host connection content-length transfer-encoding accept-encoding keep-alive upgrade te "
@@ -90,6 +91,15 @@ def _line(request: Request) -> str:
     pause = f"  (after {request.think:.1f} s)" if request.think else ""
     size = f"  ({len(request.body)} bytes)" if request.body else ""
     return f"{request.method} {request.url}{size}{pause}"
+
+
+def expected(status: Any) -> frozenset[int]:
+    """What a request that was refused when it was recorded may get: that again, or a good answer.
+
+    Empty, as usual, for all others.
+    """
+    refused = isinstance(status, int) and 400 <= status < 500
+    return _GOOD | {status} if refused else frozenset()
 
 
 def kept_headers(pairs: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:

@@ -137,7 +137,9 @@ def _failures(totals: Totals) -> list[dict[str, Any]]:
     """Everything that went wrong, most frequent first, with one sample each."""
     found: list[dict[str, Any]] = []
     for row in totals.rows.values():
-        kinds = {**row.failures, **{s: n for s, n in row.statuses.items() if int(s) >= 400}}
+        # A good status may be a bad answer, too: another one was expected.
+        statuses = {s: n if int(s) >= 400 else min(n, row.bad) for s, n in row.statuses.items()}
+        kinds = {**row.failures, **statuses}
         for kind, count in kinds.items():
             what = f"{row.name}: {kind}"
             # A status that the request expected is no failure, and has no sample.
@@ -169,7 +171,8 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
     lag99 = totals.lag.quantile(0.99) / 1e6 if totals.lag.count else 0.0
     unread99 = totals.unread.quantile(0.99) / 1e6 if totals.unread.count else 0.0
     busiest = [max(parts) for parts in totals.cpu.values()]
-    peak = max(busiest, default=0.0)
+    # A process that a scenario has held up tells of many seconds at once.
+    peak = min(1.0, max(busiest, default=0.0))
     notes = []
     if lag99 > _LATE:
         notes.append(
@@ -200,7 +203,11 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
             f"answers lay up to {unread99 * 1000:.3g} ms (p99) before they were read: "
             "so much of the latency may be the generator's own queue"
         )
-    limited = bool(totals.own_failures) or lag99 > _LATE or (peak > 0.97 and totals.dropped > 0)
+    limited = (
+        bool(totals.own_failures or totals.held_up)
+        or lag99 > _LATE
+        or (peak > 0.97 and totals.dropped > 0)
+    )
     return {
         "sound": not limited,
         "notes": notes,
