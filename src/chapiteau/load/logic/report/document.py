@@ -173,6 +173,30 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
     busiest = [max(parts) for parts in totals.cpu.values()]
     # A process that a scenario has held up tells of many seconds at once.
     peak = min(1.0, max(busiest, default=0.0))
+    limited = (
+        bool(totals.own_failures or totals.held_up)
+        or lag99 > _LATE
+        or (peak > 0.97 and totals.dropped > 0)
+    )
+    return {
+        "sound": not limited,
+        "notes": _notes(totals, lag99, unread99, peak),
+        "lag_p50": totals.lag.quantile(0.5) / 1e6 if totals.lag.count else None,
+        "lag_p99": lag99 if totals.lag.count else None,
+        "lag_max": totals.lag.high / 1e6 if totals.lag.count else None,
+        "unread_p50": totals.unread.quantile(0.5) / 1e6 if totals.unread.count else None,
+        "unread_p99": unread99 if totals.unread.count else None,
+        "dropped": totals.dropped,
+        "cut": totals.cut,
+        "retried": totals.retried,
+        "cpu_peak": round(peak, 4),
+        "cpu_seconds": round(sum(sum(parts) for parts in totals.cpu.values()), 3),
+        "processes": max((len(parts) for parts in totals.cpu.values()), default=totals.workers),
+    }
+
+
+def _notes(totals: Totals, lag99: float, unread99: float, peak: float) -> list[str]:
+    """What to know before one believes the figures."""
     notes = []
     if lag99 > _LATE:
         notes.append(
@@ -203,26 +227,7 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
             f"answers lay up to {unread99 * 1000:.3g} ms (p99) before they were read: "
             "so much of the latency may be the generator's own queue"
         )
-    limited = (
-        bool(totals.own_failures or totals.held_up)
-        or lag99 > _LATE
-        or (peak > 0.97 and totals.dropped > 0)
-    )
-    return {
-        "sound": not limited,
-        "notes": notes,
-        "lag_p50": totals.lag.quantile(0.5) / 1e6 if totals.lag.count else None,
-        "lag_p99": lag99 if totals.lag.count else None,
-        "lag_max": totals.lag.high / 1e6 if totals.lag.count else None,
-        "unread_p50": totals.unread.quantile(0.5) / 1e6 if totals.unread.count else None,
-        "unread_p99": unread99 if totals.unread.count else None,
-        "dropped": totals.dropped,
-        "cut": totals.cut,
-        "retried": totals.retried,
-        "cpu_peak": round(peak, 4),
-        "cpu_seconds": round(sum(sum(parts) for parts in totals.cpu.values()), 3),
-        "processes": max((len(parts) for parts in totals.cpu.values()), default=totals.workers),
-    }
+    return notes
 
 
 def timeline(totals: Totals) -> list[dict[str, Any]]:
