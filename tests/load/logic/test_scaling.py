@@ -149,6 +149,16 @@ def test_growing_memory_is_named() -> None:
     assert "memory: the processes grew by 95%" in what_saturates(samples)
 
 
+def test_all_that_is_short_is_named() -> None:
+    samples = [
+        {"ids": ["web/1"], "cpu": [10.0], "rss": [1_000_000 + i * 50_000], "host": {"cpu": 99.0}}
+        for i in range(20)
+    ]
+
+    assert what_saturates(samples).startswith("CPU of the machine: 99% in use")
+    assert "; memory: the processes grew by 95%" in what_saturates(samples)
+
+
 def test_without_a_supervisor_nothing_is_named() -> None:
     assert what_saturates([]) == ""
     assert what_saturates([{"ids": ["web/1"], "cpu": [99.0]}], (), Place("other")) == ""

@@ -45,13 +45,10 @@ def what_saturates(
 
 
 def _short(samples: Sequence[Sample], place: Place) -> str:
-    """What is used up; "" when nothing is."""
-    return (
-        _descriptors(samples, place)
-        or _processors(samples, place)
-        or _queue(samples, place)
-        or _memory(samples, place)
-    )
+    """All that is used up; "" when nothing is. A queue in front of busy processes is theirs."""
+    busy = _processors(samples, place)
+    found = (_descriptors(samples, place), busy or _queue(samples, place), _memory(samples, place))
+    return "; ".join(filter(None, found))
 
 
 def _processors(samples: Sequence[Sample], place: Place) -> str:
