@@ -101,3 +101,12 @@ def test_an_end_that_was_wanted_is_no_trouble() -> None:
     assert told(route.hear(event("process.exited", code=0))) == []
     assert told(route.hear(event("process.exited", code=1, asked=True))) == []
     assert told(route.hear(event("process.exited", signal=9))) == [("ops", "firing")]
+
+
+def test_a_second_flapping_is_told_though_the_first_was_a_moment_ago() -> None:
+    route = router()
+    kind = "plugin.message"
+    assert told(route.hear(event(kind, 0, text="stopped for 6 s"))) == [("chat", "firing")]
+    assert told(route.hear(event("service.stopping", 1))) == []
+    assert told(route.hear(event(kind, 7, resolved=True))) == []  # it is tried again
+    assert told(route.hear(event(kind, 9))) == [("chat", "firing")]  # stopped for good

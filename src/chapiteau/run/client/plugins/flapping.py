@@ -51,5 +51,6 @@ class FlappingGuard(Plugin):
 
     async def _try_again(self) -> None:
         for name in self._guarding.due(self.clock.now()):
-            await self.say(f"{name} is tried again", service=name)
+            # No trouble of its own: who listens must still hear when it is stopped for good.
+            await self.say(f"{name} is tried again", service=name, resolved=True)
             await self.command("start", name, wait=False)
