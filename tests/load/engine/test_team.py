@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.errors import ScenarioError, WorkerLostError
 from chapiteau.load.logic.arrivals import share
@@ -317,6 +317,25 @@ async def test_a_broken_scenario_says_what_is_wrong_with_it(
     with pytest.raises(ChapiteauError, match=says):
         async with Team(made, 2) as team:
             await run(team, Order(shape=steady(50, 3)))
+
+
+@pytest.mark.parametrize(
+    ("wiring", "message"),
+    [
+        ({"ca_file": "/no/ca.pem"}, "ca_file /no/ca.pem: No such file"),
+        ({"ca_file": __file__}, "ca_file .*test_team.py: "),
+        (
+            {"client_certificate": "/no/c.pem", "client_key": "/no/k"},
+            "/no/c.pem with /no/k: No such",
+        ),
+    ],
+)
+async def test_certificates_that_can_not_be_read_are_named_before_anything_is_sent(
+    target: Target, wiring: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        async with Team(plan(target.url, wiring=wiring), 1):
+            pass
 
 
 async def test_a_set_up_that_gives_no_json_is_refused(target: Target, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from chapiteau.load.engine.crowd import Crowd, Stage, called
 from chapiteau.load.engine.documents import read_source, replay_of
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.http.client import Client
-from chapiteau.load.engine.http.origin import Wiring
+from chapiteau.load.engine.http.origin import Wiring, context_of
 from chapiteau.load.engine.source import play_of_file, play_of_flow, play_of_url
 from chapiteau.load.engine.stalls import Stalls
 from chapiteau.load.errors import ScenarioError
@@ -157,13 +157,15 @@ class Worker:
         known = {f.name for f in fields(Wiring)}
         if "resolve" in wiring:
             wiring["resolve"] = tuple((host, address) for host, address in wiring["resolve"])
+        chosen_wiring = Wiring(**{k: v for k, v in wiring.items() if k in known})
+        context_of(chosen_wiring)  # files that are no good are told before anything is sent
         return Client(
             self._reactor,
             self._tally,
             base=plan.get("base", ""),
             headers=plan.get("headers", {}),
             timeout=plan["timeout"],
-            wiring=Wiring(**{k: v for k, v in wiring.items() if k in known}),
+            wiring=chosen_wiring,
             divert=plan.get("divert", ""),
             allowed=lambda host: may_load(host, allowed),
         )

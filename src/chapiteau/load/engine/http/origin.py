@@ -9,6 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.hot.exchange import Exchange
 from chapiteau.load.engine.hot.kit import Kit
 from chapiteau.load.engine.hot.memo import Memo
@@ -21,7 +22,7 @@ from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.http.http1 import Known
 
-__all__ = ["Origin", "Wiring"]
+__all__ = ["Origin", "Wiring", "context_of"]
 
 _SHORTAGE: Final = 0.05  # seconds for which who found no descriptor or port waits
 _STAMPED: Final = 64  # connections on which the kernel's stamps are asked for
@@ -323,16 +324,29 @@ class Origin:
     def tls_context(self) -> ssl.SSLContext:
         """The SSLContext of all connections to this origin."""
         if self._context is None:
-            wiring = self.wiring
-            context = ssl.create_default_context(cafile=wiring.ca_file or None)
-            if not wiring.verify:
-                context.check_hostname = False
-                context.verify_mode = ssl.CERT_NONE
-            if wiring.client_certificate:
-                context.load_cert_chain(wiring.client_certificate, wiring.client_key or None)
-            context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
-            self._context = context
+            self._context = context_of(self.wiring)
+            self._context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
         return self._context
+
+
+def context_of(wiring: Wiring) -> ssl.SSLContext:
+    """What TLS is done with. Raises UsageError that names the file which is no good."""
+    try:
+        context = ssl.create_default_context(cafile=wiring.ca_file or None)
+    except OSError as exc:
+        what = f"ca_file {wiring.ca_file}: {exc.strerror or exc}"
+        raise UsageError(what, hint="a PEM file with certificates") from None
+    if not wiring.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if wiring.client_certificate:
+        try:
+            context.load_cert_chain(wiring.client_certificate, wiring.client_key or None)
+        except OSError as exc:
+            files = " with ".join(filter(None, (wiring.client_certificate, wiring.client_key)))
+            what = f"client_certificate {files}: {exc.strerror or exc}"
+            raise UsageError(what, hint="PEM files: the certificate, and its key") from None
+    return context
 
 
 def _literal(host: str, port: int, given: dict[str, str]) -> list[tuple[int, Any]]:

@@ -59,7 +59,7 @@ def test_a_shape_made_of_ticks_goes_where_the_ticks_wanted(ticks: list[tuple[int
         assert shape.level(second - 1e-9) == pytest.approx(level, abs=0.01 + level * 1e-4)
 
 
-@pytest.mark.parametrize("answer", ["many", (1,), (-1, 2), (3, 0), (float("nan"), 1), 7])
+@pytest.mark.parametrize("answer", ["many", (1,), (-1, 2), (3, -1), (float("nan"), 1), 7])
 def test_what_is_no_tick_is_refused(answer: Any) -> None:
     with pytest.raises(ValueError, match="tick"):
         shape_of_ticks(lambda _s: answer)
