@@ -118,3 +118,16 @@ def test_it_waits_in_one_place_at_a_time_and_ends_with_its_keeper(
     third = waiting(keeper, group)
     keeper.process.kill()
     wait_for(lambda: not alive(third))
+
+
+def test_the_first_of_a_row_is_in_its_cgroup_and_the_keeper_is_at_home(
+    keeper: Keeper, group: Path
+) -> None:
+    """The keeper steps into the group for it, and out again: what ends the group must spare it."""
+    home = group.parent.parent
+    keeper.ask("row")
+    pid = keeper.spawn(
+        "a", "/bin/sleep", "60", cgroups=[str(group)], home_cgroups=[str(home)]
+    )["pid"]  # fmt: skip
+    assert pids_in(group) == [pid]
+    assert keeper.process.pid in pids_in(home)

@@ -206,6 +206,7 @@ class Supervisor:
         found = self._wanted.found if self._wanted is not None else {}
         needs = {name: service.needs for name, service in self.spec.service.items()}
         chosen = with_needs(only, needs) if only else None
+        self._ahead.many(len(chosen or needs))
         for index, (name, runner) in enumerate(list(self.runners.items())):
             if index and index % _ABREAST == 0:  # the keeper begins with these meanwhile
                 for _ in range(2):  # each service's own turn, then that of its processes

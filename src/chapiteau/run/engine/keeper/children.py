@@ -4,6 +4,7 @@ Law: one process per key, ever. A spawn for a key that is known is refused.
 """
 
 import contextlib
+import itertools
 import os
 import resource
 import signal
@@ -35,6 +36,7 @@ STREAMS: Final = {"in": 0, "out": 1, "err": 2}
 SWEEPING: Final = 2.0  # seconds for what was killed to go
 ROW: Final = 3  # so many starts, each within ROW_GAP seconds of the one before, are a row
 ROW_GAP: Final = 0.01
+ROW_COMES: Final = 0.2  # seconds within which one that was foreseen begins
 
 
 class Children:
@@ -49,6 +51,7 @@ class Children:
         self._clone = True  # until the kernel says that it can't
         self._away = False  # whether we are in a child's cgroup just now
         self._row, self._last = 0, 0.0  # starts in a row, and when the last one was done
+        self._foreseen = 0.0  # until when a row may begin
         self.spare = Spare()
         self.fosters: dict[int, str] = {}  # pidfd → key
 
@@ -168,6 +171,10 @@ class Children:
             with contextlib.suppress(OSError):
                 write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
 
+    def foresee(self) -> None:
+        """Many starts come soon: already the first of them belongs to a row."""
+        self._foreseen = time.monotonic() + ROW_COMES
+
     def _better_moved(self, message: Message) -> bool:
         """Whether to go into the cgroup ourselves and start from there.
 
@@ -175,8 +182,9 @@ class Children:
         and the start then copies no memory: in a row that is three times as fast as a clone.
         Never where a limit would count us in.
         """
-        soon = time.monotonic() - self._last < ROW_GAP
-        self._row = self._row + 1 if soon else 0
+        now = time.monotonic()
+        soon = now - self._last < ROW_GAP
+        self._row = self._row + 1 if soon else ROW if now < self._foreseen else 0
         return self._row >= ROW and not message.get("limited")
 
     def _born(
@@ -215,13 +223,15 @@ class Children:
 
         Orphans that the kernel gave us are reaped too, without a word.
         """
-        while True:
+        for dead in itertools.count(1):
             try:
                 seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if seen is None:
                 return
+            if dead > ROW:  # they may all be wanted back
+                self.foresee()
             key, end = self.bury(seen.si_pid)
             if key or seen.si_pid == brain_pid:
                 yield key, end

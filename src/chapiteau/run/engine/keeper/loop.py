@@ -446,6 +446,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "pong": lambda _keeper, _message: None,
     "base": lambda keeper, message: keeper.base.update(message["env"]),
     "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
+    "row": lambda keeper, _message: keeper.children.foresee(),
     "spare": lambda keeper, message: keeper.children.prepare(message),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
