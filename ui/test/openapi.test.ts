@@ -55,3 +55,10 @@ test("a strange document gives no operations instead of an error", () => {
     assert.ok(Array.isArray(operations(strange as Doc)));
   }
 });
+
+test("load on another machine is allowed by name", () => {
+  const filled = { values: { "path id": "7" }, body: "" };
+  assert.ok(!loadLine("http://127.0.0.1:8/o.json", "http://127.0.0.1:8", read, filled).includes("--allow"));
+  assert.ok(loadLine("http://10.0.0.2:8/o.json", "http://10.0.0.2:8", read, filled).endsWith("--allow 10.0.0.2"));
+  assert.ok(loadLine("http://10.0.0.2:8/o.json", "http://10.0.0.2:8", write, filled).endsWith("--allow 10.0.0.2"));
+});

@@ -24,6 +24,7 @@ export interface ChartProps {
   markers?: Marker[];
   height?: number;
   span?: number; // seconds; without it all that is there
+  window?: [number, number] | undefined; // or from when to when
   when?: (time: number) => string; // how a moment is written; a clock's time by default
   binary?: boolean; // bytes: ticks at powers of two
   sync?: string;
@@ -56,7 +57,7 @@ export function Chart(props: ChartProps) {
 
   useEffect(() => {
     plot.current?.setData(data(props));
-  }, [times, series, props.markers]);
+  }, [times, series, props.markers, props.window?.[1]]);
 
   // Written by hand: what stands under the cursor changes more often than the page is drawn.
   useEffect(() => tell(figure.current, props, plot.current?.cursor.idx));
@@ -113,7 +114,7 @@ function options(live: { current: ChartProps }, width: number, height: number): 
     cursor: { sync: { key: sync }, points: { size: 6 }, drag: { x: false, y: false } },
     legend: { show: false },
     scales: {
-      x: { time: true, range: (_u, min, max) => [live.current.span ? max - live.current.span : min, max] },
+      x: { time: true, range: (_u, min, max) => live.current.window ?? [live.current.span ? max - live.current.span : min, max] },
       y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.12 : 1] },
     },
     axes: [

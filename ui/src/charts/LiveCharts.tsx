@@ -15,8 +15,9 @@ const MOST_LINES = 8;
 const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied/;
 const BY_HAND = /^(start|stop|restart)$/;
 
-export function LiveCharts({ nodes, service, events }: { nodes: string[]; service: string; events: readonly Happening[] }) {
-  const span = Number(param("range", "300"));
+/** `window`: the moments shown, so that they stand below others on the same axis. */
+export function LiveCharts({ nodes, service, events, window }: { nodes: string[]; service: string; events: readonly Happening[]; window?: [number, number] }) {
+  const span = window ? Math.min(3600, 60 * Math.ceil((window[1] - window[0]) / 60)) : Number(param("range", "300"));
   const curves = useRef(new Curves(span));
   const [, redraw] = useState(0);
   const wanted = `${nodes.join(" ")} ${service} ${span}`;
@@ -38,10 +39,10 @@ export function LiveCharts({ nodes, service, events }: { nodes: string[]; servic
   const markers = useMemo(() => events.filter(marked).map(marker), [events]);
   return (
     <section class="chart-block" aria-label={`CPU and memory of ${service}`}>
-      <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />
+      {!window && <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />}
       <div class="charts">
-      <Chart title="CPU" times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
-      <Chart title="Memory" times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
+      <Chart title={window ? `CPU of ${service}` : "CPU"} window={window} times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
+      <Chart title={window ? `Memory of ${service}` : "Memory"} window={window} times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
       </div>
     </section>
   );

@@ -61,6 +61,7 @@ export interface LiveRun {
   p99?: number | null;
   errors: number;
   dropped?: number;
+  so_far?: { objective: string; shown: string; met: boolean; value: number | null }[];
   timeline?: LoadPoint[];
 }
 

@@ -181,8 +181,14 @@ export function curl(origin: string, op: Operation, filled: Filled): string {
 
 /** A read can be loaded as it stands; anything else by the whole document, which makes its own data. */
 export function loadLine(document: string, origin: string, op: Operation, filled: Filled): string {
-  if (op.method !== "GET") return `chapiteau load run --openapi ${quoted(document)} --rate 50/s --duration 30s`;
-  return `chapiteau load run ${quoted(origin + filledPath(op, filled))} --rate 50/s --duration 30s`;
+  const what = op.method === "GET" ? quoted(origin + filledPath(op, filled)) : `--openapi ${quoted(document)}`;
+  return `chapiteau load run ${what} --rate 50/s --duration 30s${allowed(origin)}`;
+}
+
+/** Load on another machine has to be allowed by name. */
+function allowed(origin: string): string {
+  const host = new URL(origin).hostname;
+  return /^(localhost|127\.|\[::1\])/.test(host) ? "" : ` --allow ${quoted(host)}`;
 }
 
 function compact(json: string): string {

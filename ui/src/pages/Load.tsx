@@ -1,7 +1,7 @@
 /** Load tests: what runs now, what ran, whether it kept its objective, and the report itself. */
 
 import { useEffect, useState } from "preact/hooks";
-import { events, load, sortedNodes, watchLoad, type LiveRun, type LoadResult } from "../live/store";
+import { events, load, now, sortedNodes, watchLoad, type LiveRun, type LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { compile } from "../model/filter";
 import { go, href, narrow, param } from "../model/route";
@@ -127,13 +127,15 @@ function Live({ run }: { run: LiveRun }) {
   const last = points[points.length - 1];
   const target = supervised(run.target);
   const times = points.map((p) => Math.floor(run.started) + p.t);
+  const window: [number, number] = [times[0] ?? run.started, Math.max(now.value, (times[0] ?? run.started) + 10)];
   return (
     <section class="panel live-load" aria-label={`Running: ${run.name}`}>
       <header class="title">
         <h2>{run.name}</h2><span class="state busy"><span aria-hidden="true">◐</span> running{run.phase && `: ${run.phase}`}</span>
         <span class="muted">{run.target} · <Age since={run.started} suffix="" />{run.kind === "run" && run.seconds > 0 && ` of ${duration(run.seconds)}`}</span>
-        {run.objective && <code>{run.objective}</code>}
       </header>
+      {run.so_far && run.so_far.length > 0 && <p class="so-far" role="status"><strong>Verdict so far</strong>{run.so_far.map((f) => <span key={f.objective} class={f.value === null ? "muted" : f.met ? "good" : "bad"}>{f.value === null ? "·" : f.met ? "✓" : "✖"} {f.objective} <b>{f.shown}</b></span>)}</p>}
+      {run.objective && !run.so_far?.length && <p><code>{run.objective}</code></p>}
       <dl class="band">
         <Fact label="rate" value={`${grouped(last?.rate ?? run.rate ?? 0)}/s`} note={run.rate ? `wanted ${grouped(run.rate)}/s` : ""} />
         <Fact label="p99" value={run.p99 == null ? "–" : latency(run.p99)} note={run.p50 == null ? "" : `p50 ${latency(run.p50)}`} />
@@ -142,19 +144,23 @@ function Live({ run }: { run: LiveRun }) {
       </dl>
       {points.length > 1 && (
         <div class="charts">
-          <Chart title="Requests per second" times={times} series={[{ label: "rate", values: points.map((p) => p.rate) }, { label: "failed", values: points.map((p) => p.bad) }]} format={(v) => `${grouped(v)}/s`} />
-          <Chart title="Latency" times={times} series={[{ label: "p50", values: points.map((p) => p.p50 ?? null) }, { label: "p99", values: points.map((p) => p.p99 ?? null) }]} format={latency} />
+          <Chart title="Requests per second" window={window} times={times} series={[{ label: "rate", values: points.map((p) => p.rate) }, { label: "failed", values: points.map((p) => p.bad) }]} format={(v) => `${grouped(v)}/s`} />
+          <Chart title="Latency" window={window} times={times} series={[{ label: "p50", values: points.map((p) => p.p50 ?? null) }, { label: "p99", values: points.map((p) => p.p99 ?? null) }]} format={latency} />
         </div>
       )}
-      {target && <LiveCharts nodes={[target.node]} service={target.service} events={events.value.filter((e) => e.service === target.service)} />}
+      {target && <LiveCharts nodes={[target.node]} service={target.service} window={window} events={events.value.filter((e) => e.service === target.service)} />}
     </section>
   );
 }
 
+const origin = (url: string) => (URL.canParse(url) ? new URL(url).origin : "");
+
 /** The supervised service behind a URL: its CPU and memory belong on the same clock. */
 function supervised(url: string): { node: string; service: string } | null {
+  const place = origin(url);
+  if (!place) return null;
   for (const node of sortedNodes.value) {
-    for (const service of node.status.services ?? []) if (service.openapi.startsWith(`${url}/`)) return { node: node.name, service: service.name };
+    for (const service of node.status.services ?? []) if (origin(service.openapi) === place) return { node: node.name, service: service.name };
   }
   return null;
 }

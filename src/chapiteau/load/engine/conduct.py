@@ -313,8 +313,19 @@ def live_state(
         "p99": latency.quantile(0.99) / 1e6 if latency.count else None,
         "dropped": totals.dropped,
         "soundness": soundness(totals, max(seconds, 1.0)),
+        "so_far": _so_far(job, kind, totals, points),
         "timeline": list(points),
     }
+
+
+def _so_far(
+    job: Job, kind: str, totals: Totals, points: Sequence[dict[str, Any]]
+) -> list[dict[str, object]]:
+    """Each limit of the objective, as if the test ended now. A search judges its steps itself."""
+    if kind != "run" or not points:
+        return []
+    lasted = float(points[-1]["t"] + 1)
+    return [f.to_dict() for f in judge(parse_objectives(job.test.objective), totals, lasted)]
 
 
 def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:
