@@ -142,6 +142,25 @@ def test_the_first_brain_of_a_daemon_makes_another_keeper_too(
     assert p.pids("web") == [web]
 
 
+@pytest.mark.long
+def test_what_processes_of_a_dead_keeper_started_ends_with_them(
+    project: Callable[[str], Project],
+) -> None:
+    """Their orphans come to the first process of the machine; with cgroups and without."""
+    p = project("""
+        [service.web]
+        command = ["sh", "-c", "(setsid sh -c 'trap \"\" TERM; sleep 602; :' &); exec sleep 600"]
+        ready.alive = "100ms"
+    """).up()
+    p.until("web", "running")
+    [orphan] = wait_for(lambda: sleepers(p, "602"))
+    os.kill(p.keeper, signal.SIGKILL)
+    when_followed(p)
+    assert alive(orphan)
+    assert p.client.command("stop", "web").ok
+    wait_for(lambda: not alive(orphan))
+
+
 # ── means ─────────────────────────────────────────────────────────────────────────────────────
 @contextlib.contextmanager
 def halted(pid: int) -> Iterator[None]:

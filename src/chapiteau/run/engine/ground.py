@@ -19,7 +19,7 @@ from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.portholder import held_by
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.machine.stacks import stacks_of
-from chapiteau.run.engine.machine.strays import strays_of
+from chapiteau.run.engine.machine.strays import bearers_of, strays_of
 from chapiteau.run.engine.output.entry import Entry, Terminal
 from chapiteau.run.engine.output.pipes import STREAMS, Output, Stream
 from chapiteau.run.engine.service.hooks import Hooks
@@ -249,7 +249,8 @@ class Ground:
         self._output.drain(key)
         if instance.entry is not None:
             instance.entry.close()
-        left = end["left"] if instance.cgroup is not None else self._strays(instance)
+        foster = "unknown" in end  # of a keeper before this one
+        left = end["left"] if instance.cgroup is not None else self._strays(instance, foster)
         ran_for = self.clock.now() - instance.began
         facts = dict(end)
         if instance.cgroup is not None:
@@ -308,10 +309,16 @@ class Ground:
         self.say("process.exited", how, service=instance.service, process=instance.number,
                  pid=instance.pid, data=data)  # fmt: skip
 
-    def _strays(self, instance: Instance) -> list[int]:
-        """Without cgroups: kill what left the process's group; who that was."""
+    def _strays(self, instance: Instance, foster: bool) -> list[int]:
+        """Without cgroups: kill what left the process's group; who that was.
+
+        Orphans of a foster child have come to the first process of the machine, not to our keeper.
+        """
         known = {one.pid for one, _ in self.by_key.values()}
-        left = strays_of(self.hooks.keeper_pid, instance.key, known)
+        if foster:
+            left = bearers_of("CHAPITEAU_KEY", instance.key)
+        else:
+            left = strays_of(self.hooks.keeper_pid, instance.key, known)
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
