@@ -26,7 +26,14 @@ def app(environ: dict[str, Any], start: Any) -> Any:
     if path == "/raise":
         raise RuntimeError("on purpose")
     if path == "/environ":
-        names = ("REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REMOTE_ADDR", "HTTP_X_A")
+        names = (
+            "REQUEST_METHOD",
+            "PATH_INFO",
+            "QUERY_STRING",
+            "REMOTE_ADDR",
+            "HTTP_X_A",
+            "HTTP_HOST",
+        )
         text = "\n".join(f"{n}={environ.get(n)}" for n in names)
         return _plain(start, text.encode("latin-1"))
     return _plain(start, b"%d" % os.getpid())

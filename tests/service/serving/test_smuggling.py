@@ -28,6 +28,11 @@ OTHER = {
     "te-te-obfuscated": 501,
     "te-not-last": 501,
     "obs-fold-te": 501,
+    "te-identity-second": 501,
+    "te-unknown": 501,
+    "te-joined": 501,
+    "te-quoted": 501,
+    "te-empty": 501,
 }
 
 

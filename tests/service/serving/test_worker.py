@@ -84,6 +84,8 @@ def test_head_has_no_body(site: Site) -> None:
         (b"BROKEN\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"GET /%00 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", 400),
         (b"GET /#a HTTP/1.1\r\nHost: x\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
         (b"GET " + b"/" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
@@ -103,6 +105,14 @@ def test_a_bad_request_is_told_so_and_the_connection_closed(
     assert problem["code"]
     assert f"X-Request-ID: {problem['request_id']}\r\n".encode() in head
     assert wire.closed()
+
+
+def test_what_the_target_names_is_the_host(site: Site) -> None:
+    """RFC 9112 §3.2.2: a cache in front took it for that host; so must we."""
+    site.start()
+    wire = site.connect()
+    wire.send(b"GET http://[::1]:80/environ HTTP/1.1\r\nHost: other\r\n\r\n")
+    assert b"HTTP_HOST=[::1]:80" in wire.answer()[2]
 
 
 def test_faults_of_the_application_hurt_only_their_own_request(site: Site) -> None:

@@ -215,6 +215,10 @@ class Worker:
             except RefusedRequestError as exc:
                 self._refuse(conn, exc.status, exc.what)
                 break
+            except Exception:  # noqa: BLE001 — one client's bytes must not end everybody's process
+                _log.exception("a request from %s can't be read", conn.base["REMOTE_ADDR"])
+                self._refuse(conn, 400, "the request can't be read")
+                break
             if not self._run(conn, incoming, environ):
                 return False
         if conn.broken:

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
 from chapiteau.service.engine.serving.connection import Connection, Incoming
 from chapiteau.service.logic.problem import MEDIA_TYPE, phrase, problem_document, problem_for
-from chapiteau.service.logic.wire.http1 import RefusedRequestError
+from chapiteau.service.logic.wire.http1 import RefusedRequestError, is_host
 
 __all__ = ["Dates", "Exchange", "base_environ", "environ_for", "refusal"]
 
@@ -50,8 +50,9 @@ def environ_for(base: dict[str, Any], incoming: Incoming) -> dict[str, Any]:
     """The environ of one request. Raises RefusedRequestError for a target that can't be."""
     head = incoming.head
     path, _, query = head.target.partition("?")
+    host = ""
     if not path.startswith("/"):
-        path = _odd_target(head.method, path)
+        path, host = _odd_target(head.method, path)
     if "%" in path:
         if "%00" in path:
             raise RefusedRequestError(400, "a path can't hold NUL")
@@ -68,16 +69,22 @@ def environ_for(base: dict[str, Any], incoming: Incoming) -> dict[str, Any]:
         "SERVER_PROTOCOL": "HTTP/1.1" if head.version == 11 else "HTTP/1.0",
         "wsgi.input": incoming.body,
     }
+    if host:
+        environ["HTTP_HOST"] = host
     if head.fields.chunked:
         environ["CONTENT_LENGTH"] = str(incoming.length)
     return environ
 
 
-def _odd_target(method: str, path: str) -> str:
+def _odd_target(method: str, path: str) -> tuple[str, str]:
+    """Path and host of a target that is no path."""
     if path == "*" and method == "OPTIONS":
-        return "*"
+        return "*", ""
     if path.lower().startswith(("http://", "https://")):
-        return urlsplit(path).path or "/"
+        # What the target names is what is meant, whatever Host says (RFC 9112 §3.2.2).
+        host, slash, rest = path.partition("://")[2].partition("/")
+        if host and is_host(host):
+            return slash + rest or "/", host
     raise RefusedRequestError(400, "the target is no path")
 
 

@@ -11,12 +11,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Chunks", "Fields", "Head", "HeadParser", "Limits", "RefusedRequestError"]
+__all__ = ["Chunks", "Fields", "Head", "HeadParser", "Limits", "RefusedRequestError", "is_host"]
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])")
 # Anything that may not stand in a field value: controls, and CR or LF on their own.
 _BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_HOST: Final = re.compile(
+    r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[!-Z^-~]+\])(?::[0-9]{0,5})?"
+)
 _SIZE: Final = re.compile(rb"[0-9a-fA-F]{1,15}")
 _CACHED_BYTES: Final = 2048
 _CACHED_HEADS: Final = 512
@@ -187,8 +190,15 @@ def _expect(fields: Fields, value: str, _limits: Limits) -> bool:
     return False
 
 
-def _host(fields: Fields, _value: str, _limits: Limits) -> bool:
+def is_host(text: str) -> bool:
+    """Whether a text names a host and perhaps a port (RFC 3986 §3.2, without user and password)."""
+    return _HOST.fullmatch(text) is not None
+
+
+def _host(fields: Fields, value: str, _limits: Limits) -> bool:
     fields.hosts += 1
+    if not is_host(value):
+        raise RefusedRequestError(400, "Host names no host")
     return False
 
 
