@@ -49,8 +49,6 @@ def test_what_ends_too_often_is_stopped_tried_again_and_left_down(project: New) 
     """
     )
     p.up()
-    p.until("guard", "running")
-    p.client.command("restart", "bad")
     wait_for(lambda: any("stopped for good" in t for t in said(p, "guard")), 15)
     texts = said(p, "guard")
     assert texts[0] == "bad 1 ended 3 times in 10 s: stopped for 0.5 s"
