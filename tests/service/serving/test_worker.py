@@ -26,7 +26,7 @@ def test_many_requests_on_one_connection_also_sent_ahead(site: Site) -> None:
     site.start()
     wire = site.connect()
     assert wire.ask("/environ?a=%20b", "X-A: 1")[2] == (
-        b"REQUEST_METHOD=GET\nPATH_INFO=/environ\nQUERY_STRING=a=%20b\nREMOTE_ADDR=127.0.0.1\nHTTP_X_A=1"
+        b"REQUEST_METHOD=GET\nPATH_INFO=/environ\nQUERY_STRING=a=%20b\nREMOTE_ADDR=127.0.0.1\nHTTP_X_A=1\nHTTP_HOST=x"
     )
     wire.send(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n" * 5)
     assert [wire.answer()[0] for _ in range(5)] == [200] * 5
