@@ -149,7 +149,7 @@ def test_what_processes_of_a_dead_keeper_started_ends_with_them(
     """Their orphans come to the first process of the machine; with cgroups and without."""
     p = project("""
         [service.web]
-        command = ["sh", "-c", "(setsid sh -c 'trap \"\" TERM; sleep 602; :' &); exec sleep 600"]
+        command = ["sh", "-c", "(setsid sh -c 'trap \\"\\" TERM; sleep 602; :' &); exec sleep 600"]
         ready.alive = "100ms"
     """).up()
     p.until("web", "running")
