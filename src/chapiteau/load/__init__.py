@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.load.errors import ExchangeError, ScenarioError
-from chapiteau.load.logic.scenario import scenario, setup, teardown
+from chapiteau.load.logic.scenario import rates, scenario, setup, teardown
 
 if TYPE_CHECKING:
     from chapiteau.load.engine.crowd import Stage
@@ -32,6 +32,7 @@ __all__ = [
     "Stage",
     "auth",
     "feeder",
+    "rates",
     "scenario",
     "setup",
     "teardown",

@@ -17,8 +17,10 @@ __all__ = [
     "Fixture",
     "Level",
     "Play",
+    "Rates",
     "Scenario",
     "collect",
+    "rates",
     "scenario",
     "setup",
     "teardown",
@@ -48,11 +50,20 @@ class Fixture:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """How many sessions arrive in a second, by the second: `run(at)`."""
+
+    run: Callable[[float], float]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Play:
     """All that one file declares."""
 
     scenarios: tuple[Scenario, ...]
     fixtures: tuple[Fixture, ...] = ()
+    rates: Rates | None = None
 
     def at(self, when: Literal["setup", "teardown"], level: Level) -> tuple[Fixture, ...]:
         """Fixtures of one moment: set-ups in the order of the file, tear-downs reversed."""
@@ -111,6 +122,17 @@ def teardown(what: Any = "run") -> Any:
     return _fixture("teardown", what)
 
 
+def rates(seconds: float) -> Callable[[F], F]:
+    """Mark a function from seconds since the start to sessions a second: the load over time, for
+    this long, unless the command line says another."""
+
+    def mark(marked: F) -> F:
+        setattr(marked, _MARK, Rates(marked, seconds))
+        return marked
+
+    return mark
+
+
 def _fixture(when: Literal["setup", "teardown"], what: Any) -> Any:
     def mark(marked: F, level: Level = "run") -> F:
         setattr(marked, _MARK, Fixture(when, level, marked))
@@ -139,4 +161,8 @@ def collect(names: Mapping[str, Any], where: str) -> Play:
         if one.name in seen:
             raise ScenarioError(f"{where}: two scenarios are called {one.name!r}")
         seen.add(one.name)
-    return Play(tuple(scenarios), tuple(m for m in marks.values() if isinstance(m, Fixture)))
+    fixtures = tuple(m for m in marks.values() if isinstance(m, Fixture))
+    loads = [m for m in marks.values() if isinstance(m, Rates)]
+    if len(loads) > 1:
+        raise ScenarioError(f"{where}: two functions are marked with @rates")
+    return Play(tuple(scenarios), fixtures, loads[0] if loads else None)

@@ -9,8 +9,11 @@ from typing import Any, Final
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import Problem
 from chapiteau.load.engine.compat import shape_of_foreign
+from chapiteau.load.engine.compat.faces import imported
 from chapiteau.load.logic.inputs.foreign.kind import foreign_kind
 from chapiteau.load.logic.inputs.foreign.molotovfile import molotov_settings
+from chapiteau.load.logic.inputs.scripted import shape_of_rates
+from chapiteau.load.logic.scenario import collect
 from chapiteau.load.logic.settings import LoadTest
 
 __all__ = ["as_its_author_meant", "is_molotov", "of_molotov", "told_of"]
@@ -70,5 +73,15 @@ def as_its_author_meant(test: LoadTest, folder: Path) -> LoadTest:
         return test
     shape = shape_of_foreign(path)
     if shape is None:
-        return test
+        return _by_its_own_rates(test, path)
     return dataclasses.replace(test, shape=shape) if shape else dataclasses.replace(test, users=1)
+
+
+def _by_its_own_rates(test: LoadTest, path: Path) -> LoadTest:
+    """A file of ours may say how many sessions arrive; it is imported only if it looks so."""
+    if "rates" not in path.read_text(encoding="utf-8", errors="replace"):
+        return test
+    found = collect(vars(imported(path)), str(path)).rates
+    if found is None:
+        return test
+    return dataclasses.replace(test, shape=shape_of_rates(found.run, found.seconds))
