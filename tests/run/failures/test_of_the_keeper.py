@@ -204,7 +204,7 @@ def sleepers(p: Project, seconds: str) -> list[int]:
 def is_sleeper(entry: Path, folder: Path, seconds: str) -> bool:
     with contextlib.suppress(OSError):
         words = (entry / "cmdline").read_bytes().split(b"\0") if entry.name.isdigit() else []
-        if len(words) > 1 and words[0].endswith(b"/sleep") and words[1] == seconds.encode():
+        if len(words) > 1 and words[0].endswith(b"sleep") and words[1] == seconds.encode():
             return Path(os.readlink(entry / "cwd")) == folder.resolve()
     return False
 
