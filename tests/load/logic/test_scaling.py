@@ -178,3 +178,8 @@ def test_what_is_short_only_at_the_rate_that_was_missed_is_told_from_there() -> 
     missed = [{"ids": ["web/1"], "cpu": [99.0]}] * 6
 
     assert what_saturates(kept, missed).startswith("nothing yet; just above, CPU: every process")
+
+    full = [{**missed[0], "fds": [64], "fd_limits": [64]}]
+    both = what_saturates(missed, full)
+    assert both.startswith("CPU: every process")
+    assert both.endswith("; just above, descriptors: web/1 has 64 of 64 open")

@@ -33,10 +33,12 @@ def what_saturates(
     cpu = _by_process(kept, "cpu", place)
     if not cpu:
         return ""
-    if found := _short(kept, place):
-        return found
-    if found := _short(missed, place):
-        return f"nothing yet; just above, {found}"
+    found, above = _short(kept, place), _short(missed, place)
+    more = "; ".join(text for kind, text in above.items() if kind not in found)
+    if found:
+        return "; ".join(found.values()) + (f"; just above, {more}" if more else "")
+    if more:
+        return f"nothing yet; just above, {more}"
     top = max(cpu, key=lambda name: cpu[name])
     return (
         f"none of CPU (busiest {cpu[top]:.0f}%), descriptors, accept queue or memory: look at what "
@@ -44,11 +46,15 @@ def what_saturates(
     )
 
 
-def _short(samples: Sequence[Sample], place: Place) -> str:
-    """All that is used up; "" when nothing is. A queue in front of busy processes is theirs."""
+def _short(samples: Sequence[Sample], place: Place) -> dict[str, str]:
+    """All that is used up, by its kind. A queue in front of busy processes is theirs."""
     busy = _processors(samples, place)
-    found = (_descriptors(samples, place), busy or _queue(samples, place), _memory(samples, place))
-    return "; ".join(filter(None, found))
+    found = {
+        "descriptors": _descriptors(samples, place),
+        "cpu": busy or _queue(samples, place),
+        "memory": _memory(samples, place),
+    }
+    return {kind: text for kind, text in found.items() if text}
 
 
 def _processors(samples: Sequence[Sample], place: Place) -> str:
