@@ -144,6 +144,41 @@ def test_files_and_their_ranges_are_pyramids(build: Build, tmp_path: Path) -> No
     assert again.status == 304
 
 
+class Cat(msgspec.Struct, tag="cat"):
+    lives: int
+
+
+class Dog(msgspec.Struct, tag="dog", omit_defaults=True):
+    name: str = ""
+    tricks: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "table"),
+    [
+        pytest.param(list[Cat], [], "type,lives\r\n", id="no record: a head"),
+        pytest.param(
+            list[Dog], [Dog(), Dog("Rex")], "type,name,tricks\r\ndog,,\r\ndog,Rex,\r\n",
+            id="what the first record leaves out",
+        ),
+        pytest.param(
+            list[Cat | Dog], [Cat(9), Dog("Rex")], "type,lives,name\r\ncat,9,\r\ndog,,Rex\r\n",
+            id="records of two kinds",
+        ),
+        pytest.param(list[int], [1, 2], "1\r\n2\r\n", id="no records"),
+    ],
+)  # fmt: skip
+def test_a_table_loses_nothing(build: Build, kind: Any, value: Any, table: str) -> None:
+    service = Service("pets", "/pets")
+
+    def pets() -> Any:
+        return value
+
+    pets.__annotations__["return"] = kind
+    service.add("GET", pets, produces="text/csv")
+    assert build(service).get("/pets").text == table
+
+
 def test_options_of_the_server_as_a_whole_has_an_answer(build: Build) -> None:
     answer = build().request("OPTIONS", "*")
     assert (answer.status, answer.body) == (204, b"")

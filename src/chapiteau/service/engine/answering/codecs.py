@@ -1,8 +1,10 @@
 """Media types: how a value becomes bytes, and bytes a value."""
 
 import csv
+import functools
 import io
 import math
+import typing
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from chapiteau.service.logic.kinds.models import (
     dumper_for,
     is_pydantic,
 )
+from chapiteau.service.logic.kinds.records import fields_of, is_record
 from chapiteau.service.logic.problem import Detail
 from chapiteau.service.logic.wire.query import pairs
 from chapiteau.service.logic.wire.repeated import (
@@ -60,7 +63,7 @@ def encoder_for(media: str, kind: Any = Any) -> Callable[[Any], bytes]:
         JSON: _json.encode,
         MSGPACK: msgspec.msgpack.Encoder(enc_hook=dumped).encode,
         NDJSON: _json.encode_lines,
-        CSV: _csv,
+        CSV: functools.partial(_csv, head=_columns(kind)),
     }
     if is_pydantic(kind) and media in (JSON, MSGPACK, NDJSON, CSV, CBOR):
         return _model_encoder(media, kind, encoders.get(media))
@@ -99,8 +102,11 @@ def _model_encoder(
     return lambda value: write(msgspec.json.decode(dump(value)))
 
 
-def _csv(value: Any) -> bytes:
-    """A list of records as a table (RFC 4180); the first record's fields make the head.
+def _csv(value: Any, *, head: tuple[str, ...] = ()) -> bytes:
+    """A list of records as a table (RFC 4180); the fields make the head.
+
+    Columns are those of the declared type, and what else any record has in the order in which it
+    appears: so no record loses anything, and a table without records has a head.
 
     A cell that a spreadsheet would take for a formula gets an apostrophe before it.
     """
@@ -108,13 +114,25 @@ def _csv(value: Any) -> bytes:
     rows = msgspec.to_builtins(value if several else [value], enc_hook=dumped)
     text = io.StringIO()
     writer = csv.writer(text)
-    if rows and isinstance(rows[0], dict):
-        head = list(rows[0])
-        writer.writerow(head)
-        rows = [[row.get(name) for name in head] for row in rows]
+    if (head and not rows) or any(isinstance(row, dict) for row in rows):
+        records = [row if isinstance(row, dict) else {"": row} for row in rows]
+        known = list(dict.fromkeys([*head, *(name for row in records for name in row)]))
+        writer.writerow(known)
+        rows = [[row.get(name) for name in known] for row in records]
     for row in rows:
         writer.writerow([_cell(c) for c in (row if isinstance(row, list) else [row])])
     return text.getvalue().encode()
+
+
+def _columns(kind: Any) -> tuple[str, ...]:
+    """The names of the fields of what a list holds, if that is one kind of record."""
+    inner = typing.get_args(kind)
+    record = inner[0] if len(inner) == 1 else kind
+    config = getattr(record, "__struct_config__", None)
+    if is_pydantic(kind) or not is_record(record) or (config is not None and config.array_like):
+        return ()
+    tag = (config.tag_field,) if config is not None and config.tag is not None else ()
+    return (*tag, *(field.wire for field in fields_of(record)))
 
 
 def _cell(value: Any) -> Any:
