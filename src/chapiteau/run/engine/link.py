@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.run.engine.keeper.calls import receive
+from chapiteau.run.engine.keeper.calls import receive, room
 from chapiteau.run.errors import KeeperGoneError
 
 __all__ = ["KeeperLink", "Message"]
@@ -41,7 +41,7 @@ class KeeperLink:
         self._number = 0
         self._outgoing: list[tuple[bytes, list[int]]] = []
         self._full = False  # whether the keeper does not take what we send
-        self._room = memoryview(bytearray(LARGEST))
+        self._room = room(LARGEST)
         self._together = False  # whether the keeper takes several requests in one message
         self._resting: asyncio.TimerHandle | None = None
         self._aside: list[bytes] = []  # what is told in this turn of the loop

@@ -3,6 +3,7 @@
 import array
 import contextlib
 import fcntl
+import mmap
 import os
 import signal
 import socket
@@ -29,6 +30,7 @@ __all__ = [
     "pidfd_of",
     "pids_in",
     "receive",
+    "room",
     "say",
     "sd_notify",
     "spawn",
@@ -145,6 +147,11 @@ def pids_in(group: str) -> list[int]:
         return []
     finally:
         os.close(fd)
+
+
+def room(size: int) -> memoryview:
+    """Memory to receive into, of which only what was ever written to is really there."""
+    return memoryview(mmap.mmap(-1, size))
 
 
 def receive(link: socket.socket, into: memoryview) -> tuple[bytes, list[int]]:

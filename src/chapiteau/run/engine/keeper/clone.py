@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     import _signal  # without names for numbers: fewer pages are touched
 
-__all__ = ["NOT_HERE", "as_leader", "fork_into", "room", "spawn_into"]
+__all__ = ["NOT_HERE", "as_leader", "fork_into", "spawn_into"]
 
 NOT_HERE: Final = (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM)  # this kernel can't
 SYS_CLONE3: Final = 435  # the same number on every architecture
@@ -28,11 +28,6 @@ CLONE_INTO_CGROUP: Final = 0x2_0000_0000
 IGNORED: Final = (_signal.SIGPIPE, _signal.SIGXFSZ)
 _ARGS: Final = struct.Struct("11Q")  # struct clone_args, second version
 _libc: Final = ctypes.CDLL(None, use_errno=True)
-
-
-def room(size: int) -> memoryview:
-    """Memory to receive into, of which only what was ever written to is really there."""
-    return memoryview((ctypes.c_ubyte * size)()).cast("B")
 
 
 def fork_into(group: str, flags: int = 0) -> int:

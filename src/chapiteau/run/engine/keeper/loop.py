@@ -27,6 +27,7 @@ from .calls import (
     open_log,
     pidfd_of,
     receive,
+    room,
     say,
     sd_notify,
     spawn,
@@ -34,7 +35,6 @@ from .calls import (
     write_to,
 )
 from .children import Children, sweep
-from .clone import room
 from .ending import Ending
 from .state import hand_on, taken_over, try_on
 

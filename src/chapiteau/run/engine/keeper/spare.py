@@ -14,8 +14,8 @@ import signal
 import socket
 from typing import Any, Final
 
-from .calls import LOW_FD, MOST_CARRIED, high, receive, write_to
-from .clone import as_leader, fork_into, room
+from .calls import LOW_FD, MOST_CARRIED, high, receive, room, write_to
+from .clone import as_leader, fork_into
 
 __all__ = ["Spare"]
 
