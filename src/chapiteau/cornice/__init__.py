@@ -1,12 +1,11 @@
 """A drop-in for Cornice 6.1: change `cornice` to `chapiteau.cornice` in your imports, and stay.
 
-`config.include("chapiteau.cornice")` brings the same directives, settings and behaviour.
-docs/how-to/migrate-from-cornice.md tells the rest.
+`config.include("chapiteau.cornice")` brings the rest: docs/how-to/migrate-from-cornice.md.
 """
 
 import warnings
 
-# As in chapiteau.service.engine: it must stand before the first import of Pyramid.
+# Before the first import of Pyramid, as in chapiteau.service.engine.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from chapiteau.cornice import (  # noqa: E402
@@ -25,15 +24,29 @@ from chapiteau.cornice.including import (  # noqa: E402
     set_localizer_for_languages,
     setup_localization,
 )
+from chapiteau.cornice.pyramidhook import (  # noqa: E402
+    handle_exceptions,
+    register_resource_views,
+    register_service_views,
+    wrap_request,
+)
+from chapiteau.cornice.renderer import CorniceRenderer  # noqa: E402
 from chapiteau.cornice.service import Service  # noqa: E402
+from chapiteau.cornice.util import ContentTypePredicate, current_service  # noqa: E402
 
 __all__ = [
+    "ContentTypePredicate",
+    "CorniceRenderer",
     "Errors",
     "Service",
     "cors",
+    "current_service",
     "errors",
+    "handle_exceptions",
     "includeme",
     "pyramidhook",
+    "register_resource_views",
+    "register_service_views",
     "renderer",
     "resource",
     "service",
@@ -41,6 +54,7 @@ __all__ = [
     "setup_localization",
     "util",
     "validators",
+    "wrap_request",
 ]
 
 __version__ = "6.1.0"  # of the Cornice whose behaviour this is; some applications ask

@@ -8,19 +8,48 @@ from typing import Any, cast
 from chapiteau.cornice._answering import Answerer
 from chapiteau.cornice.util import func_name
 
-__all__ = ["Answered", "decorate_view"]
+__all__ = ["Answered", "_UnboundView", "decorate_view"]
 
 Validator = Callable[..., Any]
+
+
+class _UnboundView:
+    """The view of a class by the name of its method, with the method's name and docstring.
+
+    `Service.definitions` has it, where `add_view` was given a `klass`; it can't be called itself.
+    """
+
+    def __init__(self, klass: type, view: str) -> None:
+        self.unbound_view: Callable[..., Any] = getattr(klass, view.lower())
+        functools.update_wrapper(cast("Any", self), self.unbound_view)
+        self.__name__ = func_name(self.unbound_view)
+
+    def make_bound_view(self, ob: Any) -> Callable[[], Any]:
+        """The method of one object."""
+        return functools.partial(self.unbound_view, ob)
 
 
 class Answered:
     """What remains to be done to the answer of a view that found no errors."""
 
-    __slots__ = ("filters", "negotiated")
+    __slots__ = ("filters", "named", "negotiated")
 
     def __init__(self, args: dict[str, Any]) -> None:
-        self.filters = [_filter(one) for one in args.get("filters", ())]
+        given = list(args.get("filters", ()))
+        self.named = any(isinstance(one, str) for one in given)
+        self.filters = [one if isinstance(one, str) else _filter(one) for one in given]
         self.negotiated = bool(args.get("accept"))
+
+    def bound(self, ob: Any) -> "Answered":
+        """The same with filters for the names of methods of one object."""
+        if not self.named:
+            return self
+        made = Answered({})
+        made.filters = [
+            _filter(getattr(ob, one)) if isinstance(one, str) else one for one in self.filters
+        ]
+        made.negotiated = self.negotiated
+        return made
 
 
 def _filter(one: Any) -> Callable[[Any, Any], Any]:
@@ -42,14 +71,19 @@ def decorate_view(
 
     Everything that doesn't depend on the request is decided here, once.
     """
-    klass = args.get("klass")
+    # A view that can be called needs no object, whatever class the service has.
+    klass = None if callable(view) else args.get("klass")
     with_context = bool(route_args and "factory" in route_args)
     validators = list(args.get("validators", ()))
     named = any(isinstance(v, str) for v in validators)
     handler = args.get("error_handler")
     answered = Answered(args)
     render = Answerer(args.get("renderer"))
-    by_name = isinstance(view, str)
+    unbound = view
+    if isinstance(view, str) and klass is not None:
+        unbound = _UnboundView(klass, view)
+    by_name = isinstance(unbound, _UnboundView)
+    real = unbound.unbound_view if by_name else view
 
     def call(request: Any) -> Any:
         ob = None
@@ -63,14 +97,13 @@ def decorate_view(
             validator(request, **args)
         errors = request.errors
         if not errors:
-            result = getattr(ob, view)() if by_name else view(request)
+            result = real(ob) if by_name else view(request)
             if not errors:
-                request._cornice_answered = answered  # noqa: SLF001 — our own word on it
+                request._cornice_answered = answered.bound(ob)  # noqa: SLF001 — our own word on it
                 return render(request, result)
         answer = getattr(ob, handler) if isinstance(handler, str) else handler
         return answer(request)  # type: ignore[misc]
 
-    real = getattr(klass, view, call) if by_name else view
     functools.update_wrapper(call, real)
     name = func_name(real)
     # What Pyramid's log and its answer to a failed permission check call the view.

@@ -45,6 +45,7 @@ class Sharing:
     def cors_supported_headers_for(self, method: str | None = None) -> set[str]:
         """The headers that scripts of other origins may see and send; of all methods if none."""
         found: set[str] = set()
+        method = method and method.upper()
         for defined, _, arguments in self.definitions:
             if method in (None, defined) and arguments.get("cors_enabled", True):
                 found.update(arguments.get("cors_headers", ()))
@@ -53,6 +54,7 @@ class Sharing:
     def cors_origins_for(self, method: str | None) -> list[str]:
         """The origins that may use a method."""
         found = list(getattr(self, "cors_origins", ()))
+        method = method and method.upper()
         for defined, _, arguments in self.definitions:
             if defined == method:
                 found += [o for o in arguments.get("cors_origins", ()) if o not in found]
@@ -67,6 +69,7 @@ class Sharing:
         return self._cors_setting(method, "cors_max_age", None)
 
     def _cors_setting(self, method: str | None, name: str, default: Any) -> Any:
+        method = method and method.upper()
         for defined, _, arguments in self.definitions:
             if defined == method and name in arguments:
                 return arguments[name]

@@ -1,5 +1,6 @@
 """What `config.include("chapiteau.cornice")` does to a Configurator."""
 
+import importlib.util
 from functools import partial
 from typing import Any
 
@@ -54,7 +55,12 @@ def includeme(config: Any) -> None:
 
 
 def setup_localization(config: Any) -> None:
-    """Choose the locale of a request from Accept-Language; switched on by a setting."""
+    """Choose the locale of a request from Accept-Language; switched on by a setting.
+
+    Colander's own messages are then translated too, when it is installed.
+    """
+    if importlib.util.find_spec("colander") is not None:
+        config.add_translation_dirs("colander:locale/")
     settings = config.get_settings()
     config.add_subscriber(
         partial(

@@ -58,14 +58,19 @@ def wrap_request(event: Any) -> None:
     """Give a request its `validated`, `errors` and `info`, and its answer our headers."""
     request = event.request
     attributes = request.__dict__
-    if "errors" in attributes and "validated" in attributes:
+    if "current_service" in attributes:  # a second time for the same request
         return
-    settings = request.registry.settings or {}
-    localizer = request.localizer if settings.get("available_languages") else None
-    attributes["validated"] = {}
-    attributes["errors"] = Errors(localizer=localizer)
-    attributes["info"] = {}
     attributes["current_service"] = None
+    # An application may have its own: a property of its request, or an earlier subscriber's.
+    own = type(request)
+    if "validated" not in attributes and not hasattr(own, "validated"):
+        attributes["validated"] = {}
+    if "errors" not in attributes and not hasattr(own, "errors"):
+        settings = request.registry.settings or {}
+        localizer = request.localizer if settings.get("available_languages") else None
+        attributes["errors"] = Errors(localizer=localizer)
+    if "info" not in attributes and not hasattr(own, "info"):
+        attributes["info"] = {}
     request.add_response_callback(apply_filters)
     request.add_response_callback(add_nosniff_header)
 
@@ -123,20 +128,24 @@ def register_service_views(config: Any, service: Any) -> None:
         arguments["request_method"] = method
         made = decorate_view(view, arguments, method, options)
         for choice in _choices(arguments):
-            config.add_view(view=made, route_name=route, **_view_options(arguments), **choice)
-    # Asked when no view fits: it says why.
-    config.add_view(
-        view=get_fallback_view(service),
-        route_name=route,
-        permission=NO_PERMISSION_REQUIRED,
-        require_csrf=False,
-    )
+            config.add_view(
+                view=made, route_name=route, **_view_options(config, arguments), **choice
+            )
+    if service.definitions:
+        # Asked when no view fits: it says why.
+        config.add_view(
+            view=get_fallback_view(service),
+            route_name=route,
+            permission=NO_PERMISSION_REQUIRED,
+            require_csrf=False,
+        )
 
 
 def _add_route(config: Any, service: Any) -> tuple[str, dict[str, Any]]:
     """The service's route, with what of its arguments is the route's business."""
     names = {*config.get_predlist("route").sorter.names, "factory", "traverse"} - _HELD
-    options = {k: v for k, v in service.arguments.items() if k in names}
+    # Class attributes too: a project's subclass with `factory = Root` means all its services.
+    options = {k: getattr(service, k) for k in names if hasattr(service, k)}
     services = config.registry.cornice_services
     if service.pyramid_route:
         route, key = service.pyramid_route, f"__cornice{service.pyramid_route}"
@@ -164,9 +173,12 @@ def _share(service: Any) -> None:
             validators.insert(0, get_cors_validator(service))
 
 
-def _view_options(arguments: dict[str, Any]) -> dict[str, Any]:
+def _view_options(config: Any, arguments: dict[str, Any]) -> dict[str, Any]:
     """What of a view's arguments is Pyramid's business."""
-    return {k: v for k, v in arguments.items() if k not in _OURS and k not in _HELD}
+    told = {*config.get_predlist("route").sorter.names}  # to the route, and known to it alone
+    told -= {*config.get_predlist("view").sorter.names}
+    unwanted = _OURS | _HELD | told
+    return {k: v for k, v in arguments.items() if k not in unwanted}
 
 
 def _choices(arguments: dict[str, Any]) -> Iterator[dict[str, Any]]:

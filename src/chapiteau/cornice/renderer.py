@@ -9,9 +9,9 @@ from pyramid.response import Response
 __all__ = ["CorniceRenderer", "JSONError", "bytes_adapter"]
 
 
-def bytes_adapter(obj: bytes | None, request: Any) -> str | None:
-    """Bytes as text: JSON knows none."""
-    return obj.decode("utf8") if obj is not None else None
+def bytes_adapter(obj: Any, request: Any) -> Any:
+    """Bytes as text: JSON knows none. Anything else as it is."""
+    return obj.decode("utf8") if isinstance(obj, bytes) else obj
 
 
 class JSONError(HTTPError):  # type: ignore[misc]

@@ -3,7 +3,7 @@
 import functools
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 import venusian
 
@@ -20,7 +20,12 @@ _COLLECTION: Final = "collection_"
 
 def resource(depth: int = 2, **kw: Any) -> Callable[[C], C]:
     """Class decorator: `@resource(collection_path="/users", path="/users/{id}")`."""
-    return functools.partial(add_resource, depth=depth, **kw)
+
+    # A frame of its own, and no partial: a scan looks for the module `depth` calls further out.
+    def declare(klass: C) -> C:
+        return add_resource(klass, depth, **kw)
+
+    return declare
 
 
 def add_resource(klass: C, depth: int = 2, **kw: Any) -> C:
@@ -33,10 +38,10 @@ def add_resource(klass: C, depth: int = 2, **kw: Any) -> C:
     by_route = "pyramid_route" in kw or "collection_pyramid_route" in kw
     if by_path and by_route:
         raise ValueError("give paths or Pyramid routes to a resource, not both")
-    if kw.get("path") is not None and kw.get("path") == kw.get("collection_path"):
-        warnings.warn(
-            "the paths of a resource and of its collection are the same", stacklevel=depth + 1
-        )
+    for word in ("path", "pyramid_route"):
+        if kw.get(word) is not None and kw[word] == kw.get(_COLLECTION + word):
+            told = f"Warning: collection_{word} and {word} are not distinct."
+            warnings.warn(told)  # noqa: B028 — called as Cornice does; tests of applications look
     services = {}
     for prefix in ("", _COLLECTION):
         own = _arguments(kw, prefix)
@@ -69,6 +74,9 @@ def _service(klass: type, prefix: str, own: dict[str, Any], depth: int) -> Servi
     name = own.pop("name", None) or klass.__name__.lower()
     own.setdefault("factory", klass)
     made = Service(name=prefix + name, depth=depth + 2, **own)
+    # As in Cornice, the service has the name, the words and the attributes of the class:
+    # `renderer = "json"` in a class is the renderer of its views.
+    functools.update_wrapper(cast("Any", made), klass)
     for verb in _VERBS:
         method = prefix + verb
         function = getattr(klass, method, None)

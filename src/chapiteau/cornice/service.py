@@ -7,7 +7,7 @@ import venusian
 from pyramid.exceptions import ConfigurationError
 from pyramid.interfaces import IRendererFactory
 
-from chapiteau.cornice._calling import decorate_view
+from chapiteau.cornice._calling import _UnboundView, decorate_view
 from chapiteau.cornice._sharing import Sharing
 from chapiteau.cornice.util import to_list
 
@@ -16,6 +16,7 @@ __all__ = [
     "DEFAULT_VALIDATORS",
     "SERVICES",
     "Service",
+    "_UnboundView",
     "clear_services",
     "decorate_view",
     "get_services",
@@ -67,8 +68,12 @@ class _Questions(Sharing):
         return self.filter_argumentlist(method, "content_type", filter_callables)
 
     def get_validators(self, method: str) -> list[Any]:
-        """The validators of all views of a method, in their order."""
-        return self.filter_argumentlist(method, "validators")
+        """The validators of all views of a method, in their order, each once."""
+        found: list[Any] = []
+        for one in self.filter_argumentlist(method, "validators"):
+            if one not in found:
+                found.append(one)
+        return found
 
 
 class Service(_Questions):
@@ -115,7 +120,8 @@ class Service(_Questions):
         self.arguments: dict[str, Any] = {}
         arguments = self.get_arguments(kw)
         for key, value in arguments.items():
-            setattr(self, key, value)
+            if key != "decorator":  # Pyramid's option for the views; the method stays
+                setattr(self, key, value)
         self.arguments = arguments
         SERVICES.append(self)
 
@@ -156,14 +162,14 @@ class Service(_Questions):
         return found
 
     def _defaults(self, name: str) -> list[Any]:
-        found = list(getattr(self, f"default_{name}", ()))
-        found += [value for value in getattr(type(self), name, ()) if value not in found]
-        return found
+        return [*getattr(type(self), name, ()), *getattr(self, f"default_{name}", ())]
 
     # ── views ───────────────────────────────────────────────────────────────────────────────
     def add_view(self, method: str, view: Any, **kwargs: Any) -> None:
         """Let a callable, or a method of `klass=` by its name, answer a method."""
         method = method.upper()
+        if isinstance(view, str) and kwargs.get("klass") is not None:
+            view = _UnboundView(kwargs["klass"], view)
         if hasattr(self, "get_view_wrapper"):
             owned = (*self.list_arguments, *self.mandatory_arguments, "exclude")
             rest = {key: value for key, value in kwargs.items() if key not in owned}

@@ -1,5 +1,6 @@
 """Small parts that validators, predicates and applications ask for."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = [
     "is_string",
     "match_accept_header",
     "match_content_type_header",
+    "read_json",
     "to_list",
 ]
 
@@ -53,20 +55,28 @@ def content_type_matches(request: Any, content_types: Sequence[str]) -> bool:
     return (kind.partition(";")[0].strip() if kind else "") in content_types
 
 
-def extract_json_data(request: Any) -> Any:
-    """The body as JSON object or array; what can't be one is noted in `request.errors`."""
+def read_json(request: Any) -> Any:
+    """The body as JSON object or array. Raises ValueError, with the words for the client."""
     raw = _raw_body(request)
     if not raw:
         return {}
     try:
         body = _parsed(request, raw)
     except ValueError as exc:  # not JSON, or not UTF-8
-        request.errors.add("body", "", f"Invalid JSON: {exc}")
-        return {}
-    if isinstance(body, dict | list):
+        raise ValueError(f"Invalid JSON: {exc}") from None
+    if isinstance(body, list) or hasattr(body, "items"):
         return body
-    request.errors.add("body", "", "Should be a JSON object or an array")
-    return {}
+    raise ValueError("Should be a JSON object or an array")
+
+
+def extract_json_data(request: Any) -> Any:
+    """The body as JSON object or array; what can't be one is noted in `request.errors`."""
+    _discourage()
+    try:
+        return read_json(request)
+    except ValueError as exc:
+        request.errors.add("body", "", str(exc))
+        return {}
 
 
 def _raw_body(request: Any) -> Any:
@@ -94,7 +104,13 @@ def _parsed(request: Any, raw: Any) -> Any:
 
 def extract_form_urlencoded_data(request: Any) -> Any:
     """The fields of a form."""
+    _discourage()
     return request.POST
+
+
+def _discourage() -> None:
+    told = "Use ``chapiteau.cornice.validators.extract_cstruct()`` instead"
+    warnings.warn(told, DeprecationWarning, stacklevel=3)
 
 
 class ContentTypePredicate:
@@ -155,7 +171,8 @@ def current_service(request: Any) -> Any:
         return None
     registry = request.registry
     # By name first: two services may share a pattern.
-    found = getattr(registry, "cornice_routes", {}).get(route.name)
+    by_route = getattr(registry, "cornice_routes", None)
+    found = by_route.get(route.name) if isinstance(by_route, dict) else None
     services = getattr(registry, "cornice_services", None)
     if found is not None or not services:
         return found
