@@ -30,3 +30,14 @@ test("the spark keeps a minute", () => {
   assert.equal(spark.length, 60);
   assert.equal(spark[59], 99);
 });
+
+test("names that are told again leave the numbers where they are", () => {
+  const numbers = new Numbers();
+  const ids = ["web/1", "web/2"];
+  numbers.names({ node: "a", v: 1, ids });
+  numbers.columns(message(1, [10, 20]));
+  numbers.names({ node: "a", v: 1, ids: [...ids] });
+  assert.equal(numbers.service("a", "web").cpu, 30);
+  numbers.names({ node: "a", v: 1, ids: ["web/1", "api/1"] }); // another hub's count
+  assert.equal(numbers.service("a", "web").cpu, 0);
+});

@@ -114,6 +114,20 @@ async def test_numbers_come_in_columns_with_names_first(house: Any, open_live: A
         assert len(node["cpu"]) == len(node["rss"]) == 4
 
 
+async def test_names_are_told_again_only_when_they_change(house: Any, open_live: Any) -> None:
+    async with house.client() as session, open_live(session) as page:
+        watch = house.hub.fleet.watch("alpha")
+        await wait_for_async(lambda: watch.stats)
+        await page.order(op="sub", topic="stats")
+        assert (await page.next("stats"))["ids"]
+        # A supervisor may name its processes with every message.
+        house.hub.fleet.measured(watch)
+        watch.stats = {**watch.stats, "ids": list(watch.ids)}
+        for _ in range(3):
+            house.hub.fleet.measured(watch)
+            assert "nodes" in await page.next("stats")
+
+
 async def test_events_come_with_their_node_and_none_is_missed(house: Any, open_live: Any) -> None:
     house.node.happen("process.spawned", service="web", process=1)
     async with house.client() as session, open_live(session) as page:

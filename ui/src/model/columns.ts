@@ -43,6 +43,8 @@ export class Numbers {
 
   names(message: StatsNames): void {
     const node = this.#node(message.node);
+    // Told again, and nothing new: what was measured stays.
+    if (message.v === node.v && message.ids.join("\n") === node.ids.join("\n")) return;
     node.v = message.v;
     node.ids = message.ids;
     node.at = new Map(message.ids.map((id, i) => [id, i]));

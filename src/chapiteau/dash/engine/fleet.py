@@ -32,6 +32,7 @@ class Fleet:
         self._watches: dict[str, NodeWatch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fresh: set[str] = set()
+        self._told: dict[str, int] = {}  # which names of a node every page has
         self._ears: list[Callable[[str, dict[str, Any]], None]] = []
 
     def add(self, node: Node) -> NodeWatch:
@@ -48,6 +49,7 @@ class Fleet:
     async def remove(self, name: str) -> None:
         """Forget a node."""
         self._watches.pop(name, None)
+        self._told.pop(name, None)
         if task := self._tasks.pop(name, None):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -150,7 +152,8 @@ class Fleet:
 
     def measured(self, watch: NodeWatch) -> None:
         """Note it for the next beat; names go at once, before their numbers."""
-        if "ids" in watch.stats:
+        if self._told.get(watch.node.name) != watch.ids_version:
+            self._told[watch.node.name] = watch.ids_version
             self._bus.latest("stats", f"ids {watch.node.name}", _names(watch))
         self._fresh.add(watch.node.name)
 
