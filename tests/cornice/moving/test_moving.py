@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chapiteau.cornice.moving.files import names_of
+from chapiteau.cornice.moving.files import move, names_of
 from chapiteau.cornice.moving.rewriting import new_name, rewrite
 from chapiteau.cornice.moving.settings import requirements, rewrite_ini
 from tests.support import run_cli
@@ -35,6 +35,19 @@ ROWS = [
     ("from .cornice import x", "from .cornice import x"),
     ("from cornices import x", "from cornices import x"),
     ("# from cornice import x", "# from cornice import x"),
+    # A setting of Cornice's is no module of it.
+    ('settings["cornice.always_cors"] = True', 'settings["cornice.always_cors"] = True'),
+    ('config.include(\n    "cornice"\n)', 'config.include(\n    "chapiteau.cornice"\n)'),
+    ('import_module("cornice")', 'import_module("chapiteau.cornice")'),
+    (
+        'settings = {"pyramid.includes": "pyramid_tm cornice cornice_swagger"}',
+        'settings = {"pyramid.includes": "pyramid_tm chapiteau.cornice chapiteau.cornice.swagger"}',
+    ),
+    (
+        's["pyramid.includes"] = """\n  pyramid_tm\n  cornice\n"""',
+        's["pyramid.includes"] = """\n  pyramid_tm\n  chapiteau.cornice\n"""',
+    ),
+    ('logging.getLogger("cornice")', 'logging.getLogger("cornice")'),
 ]
 
 
@@ -59,16 +72,36 @@ def test_indentation_is_kept_when_one_import_becomes_two() -> None:
         ("from cornice.schemas import CorniceSchema", "chapiteau.cornice.schemas does not exist"),
         ("import cornice.ext.other", "chapiteau.cornice.ext.other does not exist"),
         ("from cornice.util import json_error", "cornice.util has json_error"),
+        ("from \\\n  cornice import Service", "from cornice import"),
+        ('version("cornice")', "asks for the distribution"),
+        ('config.include("cornice.other")', "chapiteau.cornice.other does not exist"),
+        ('for name in ("x", "cornice"):\n    config.include(name)', 'has "cornice" in a list'),
     ],
 )
 def test_what_is_not_here_is_left_for_a_person(line: str, what: str) -> None:
-    left = [note for note in rewrite(line, names_of).notes if note.left]
+    made = rewrite(line, names_of)
+    left = [note for note in made.notes if note.left]
     assert [note.what.startswith(what) for note in left] == [True]
     assert left[0].hint
+    if "util" in line:  # it is still told when the file has been moved
+        assert rewrite(made.text, names_of).notes == tuple(left)
 
 
 def test_other_names_stay() -> None:
     assert new_name("cornice_other.x") == "cornice_other.x"
+
+
+def test_a_file_in_another_encoding_is_told_and_one_with_a_mark_is_moved(tmp_path: Path) -> None:
+    old, marked = tmp_path / "old.py", tmp_path / "marked.py"
+    old.write_bytes("# -*- coding: latin-1 -*-\nimport cornice  # é\n".encode("latin-1"))
+    marked.write_bytes(b"\xef\xbb\xbffrom cornice import Service\n")
+    found = {one.path.name: one for one in move([tmp_path], write=True)}
+    assert found["old.py"].notes[0].left
+    assert marked.read_bytes() == b"\xef\xbb\xbffrom chapiteau.cornice import Service\n"
+    (tmp_path / "production.ini.in").write_text("pyramid.includes = cornice\n")
+    move([tmp_path], write=True)
+    assert "chapiteau.cornice" in (tmp_path / "production.ini.in").read_text()
+    assert all(note.left for one in move([tmp_path], write=True) for note in one.notes)
 
 
 def test_includes_in_an_ini_file() -> None:

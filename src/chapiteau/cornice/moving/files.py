@@ -56,8 +56,13 @@ def _below(folder: Path) -> Iterator[Path]:
             # Somebody's virtual environment is not the application.
             if not (path / "pyvenv.cfg").exists():
                 yield from _below(path)
-        elif path.suffix in (".py", ".ini", ".cfg") or _requires(path):
+        elif path.suffix in (".py", ".pyi") or _is_ini(path) or _requires(path):
             yield path
+
+
+def _is_ini(path: Path) -> bool:
+    """Settings of PasteDeploy, their templates too: `production.ini.in`."""
+    return path.suffix in (".cfg", ".conf") or ".ini" in path.suffixes
 
 
 def _requires(path: Path) -> bool:
@@ -69,15 +74,16 @@ def _requires(path: Path) -> bool:
 
 def _moved(path: Path) -> Moved | None:
     try:
-        # newline="": a file keeps its line ends.
-        with path.open(encoding="utf-8", newline="") as file:
-            before = file.read()
-    except UnicodeDecodeError:
-        return None
+        raw = path.read_bytes()
     except OSError as exc:
         raise RefusedError(f"{path}: can't be read: {exc.strerror}") from None
-    if "cornice" not in before.lower():
+    if b"cornice" not in raw.lower():
         return None
+    try:
+        before = raw.decode()
+    except UnicodeDecodeError:
+        note = Note(line=1, what="is not UTF-8", hint="move it by hand", left=True)
+        return Moved(path=path, before="", after="", notes=(note,))
     made = _rewritten(path, before)
     notes = made.notes + (requirements(before) if _requires(path) else ())
     if not notes:
@@ -86,12 +92,14 @@ def _moved(path: Path) -> Moved | None:
 
 
 def _rewritten(path: Path, text: str) -> Rewritten:
-    if path.suffix == ".ini":
+    if _is_ini(path):
         return rewrite_ini(text)
-    if path.suffix != ".py":
+    if path.suffix not in (".py", ".pyi"):
         return Rewritten(text=text)
+    mark, text = ("\ufeff", text[1:]) if text.startswith("\ufeff") else ("", text)
     try:
-        return rewrite(text, names_of)
+        made = rewrite(text, names_of)
+        return Rewritten(text=mark + made.text, notes=made.notes)
     except SyntaxError as exc:
         what = f"is not Python 3: {exc.msg}"
         note = Note(line=exc.lineno or 1, what=what, hint="move it by hand", left=True)
