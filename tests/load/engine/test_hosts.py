@@ -18,6 +18,8 @@ from tests.load.engine.test_session import ok, session, totals
 if TYPE_CHECKING:
     from tests.load.engine.server import Asked
 
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("twin")]
+
 
 async def test_redirects_are_followed_with_cookies_and_count_once() -> None:
     async def moving(asked: Asked) -> bytes:

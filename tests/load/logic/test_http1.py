@@ -199,16 +199,16 @@ def answers(draw: st.DrawFn) -> bytes:
         body = b"".join(b"%X%s\r\n%s\r\n" % (len(p), mark, p) for p in parts)
         body += draw(st.sampled_from([b"0\r\n\r\n", b"00\r\nX-T: 1\r\n\r\n"]))
     fields = draw(st.permutations(fields))
-    lines = ["HTTP/1.1 200 OK", "HTTP/1.0 404 ", "HTTP/1.1 500"]
-    if framing == "length":  # http.client reads a body that a 204 in chunks can't have
-        lines.append("HTTP/1.1 204")
+    lines = ["HTTP/1.1 200 OK", "HTTP/1.0 404 ", "HTTP/1.1 500", "HTTP/1.1 204"]
     line = draw(st.sampled_from(lines))
     end = draw(st.sampled_from(["\r\n"] * 4 + ["\n"]))
     head = end.join([line, *fields, "", ""]).encode()
-    data = bytearray(draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"])) + head + body)
+    interim = draw(st.sampled_from([b"", b"HTTP/1.1 100 Continue\r\n\r\n"]))
+    data = bytearray(interim + head + body)
     if draw(st.booleans()):
-        # http.client gives up on all fields at one that is none; it must stay a field.
-        at = draw(st.integers(0, len(data) - 1))
+        # Behind the status: http.client takes 110 for an answer. And it gives up on all fields at
+        # one that is none: it must stay a field.
+        at = draw(st.integers(len(interim) + len(line), len(data) - 1))
         if data[at] not in b"\r\n:":
             data[at] = draw(st.integers(0x21, 0x7E))
     return bytes(data)
@@ -224,6 +224,9 @@ def test_what_is_read_is_what_another_client_reads(data: bytes, piece: int) -> N
     except BadAnswerError:
         return
     other = as_http_client_reads(data)
+    if made.status in {204, 304}:  # http.client reads a body in chunks that these can't have
+        assert made.body == b""
+        return
     # http.client is stricter here and there; what both take for an answer is the same one.
     assert other in {None, (made.status, made.body)}
 
