@@ -11,7 +11,8 @@ Sample = dict[str, Any]
 _BUSY: Final = 85.0  # percent of a core from which a process counts as busy
 _HOST: Final = 90.0
 _WAITING: Final = 8  # connections, on average, that wait to be accepted
-_FULL: Final = 0.9  # share of descriptors or memory in use from which it counts as used up
+_FULL: Final = 0.9  # share of memory in use from which it counts as used up
+_OPEN: Final = 0.8  # … and of descriptors: who has none left drops some, and is seen in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _descriptors(samples: Sequence[Sample], place: Place) -> str:
         limits = dict(zip(sample.get("ids", []), sample.get("fd_limits", []), strict=False))
         for name, used in zip(sample.get("ids", []), sample.get("fds", []), strict=False):
             most = limits.get(name)
-            if most and used and _belongs(name, place) and used >= _FULL * most:
+            if most and used and _belongs(name, place) and used >= _OPEN * most:
                 return f"descriptors: {name} has {used} of {most} open"
     return ""
 
