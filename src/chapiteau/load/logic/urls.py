@@ -7,7 +7,17 @@ from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
 
-__all__ = ["Address", "is_loopback", "join", "may_load", "parse", "query", "redirected", "row_name"]
+__all__ = [
+    "Address",
+    "is_loopback",
+    "join",
+    "may_load",
+    "parse",
+    "query",
+    "redirected",
+    "row_name",
+    "same_host",
+]
 
 _URL: Final = re.compile(
     r"(?P<scheme>https?)://(?:(?P<user>[^@/?#]*)@)?"

@@ -11,7 +11,7 @@ from chapiteau.load.engine.hot.response import Response
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.inputs.foreign.arguments import Sent
 
-__all__ = ["Answer", "CaselessDict", "HTTPError", "answer_of", "error_class"]
+__all__ = ["Answer", "CaselessDict", "Content", "HTTPError", "answer_of", "error_class"]
 
 
 class HTTPError(OSError):
