@@ -8,6 +8,7 @@ __all__ = [
     "KeeperGoneError",
     "NotRunningError",
     "SpawnError",
+    "TooLargeError",
 ]
 
 
@@ -21,6 +22,10 @@ class NotRunningError(UnreachableError):
 
 class KeeperGoneError(ChapiteauError):
     """The keeper's end of the channel is closed."""
+
+
+class TooLargeError(ChapiteauError):
+    """More than one message to the keeper can hold."""
 
 
 class SpawnError(ChapiteauError):

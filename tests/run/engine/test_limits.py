@@ -50,3 +50,20 @@ def test_any_limit_of_the_kernel_can_be_set(project: Callable[[str], Project]) -
     assert found["Max locked memory"] == ["65536", "65536"]
     assert found["Max cpu time"] == ["600", "1200"]
     assert found["Max msgqueue size"] == ["4096", "4096"]
+
+
+@pytest.mark.slow
+def test_an_environment_that_is_too_large_is_told(project: Callable[[str], Project]) -> None:
+    """It does not hang in "starting", nor does anything else wait for it."""
+    p = project("""
+        [service.a]
+        command = "sleep 600"
+        env_files = ["large.env"]
+        autostart = false
+    """)
+    p.file("large.env", "\n".join(f"V{number}={'x' * 1000}" for number in range(400)))
+    p.up()
+    outcome = p.client.command("start", "a")
+    assert not outcome.ok
+    assert "its command line and environment are 39" in outcome.error
+    assert "KiB, more than 256 KiB" in outcome.error

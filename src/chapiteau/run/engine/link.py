@@ -5,18 +5,20 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.run.engine.keeper.calls import receive, room
-from chapiteau.run.errors import KeeperGoneError
+from chapiteau.run.errors import KeeperGoneError, TooLargeError
 
 __all__ = ["KeeperLink", "Message"]
 
 Message = dict[str, Any]
 KEEPER_FOLDER: Final = Path(__file__).parent / "keeper"
 LARGEST: Final = 1 << 18
+_AT_ONCE: Final = 100  # variables of the environment; few machines have more
 _TOGETHER: Final = 32  # of what is told at once goes into one message
 _ROW: Final = 8  # answers that are awaited at once: the keeper has much to do
 _REST: Final = 0.01  # seconds until its answers are heard then, together
@@ -67,14 +69,21 @@ class KeeperLink:
     async def ask(
         self, op: str, carried: tuple[int, ...] = (), **rest: Any
     ) -> tuple[Message, list[int]]:
-        """Send a request; its answer and descriptors. Raises KeeperGoneError."""
+        """Send a request; its answer and descriptors. Raises KeeperGoneError, TooLargeError."""
         if self._told:
             raise KeeperGoneError(_GONE)
         self._number += 1
         future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
         self._waiting[self._number] = future
-        self._send({"op": op, "id": self._number, **rest}, list(carried))
+        if size := self._send({"op": op, "id": self._number, **rest}, list(carried)):
+            del self._waiting[self._number]
+            raise TooLargeError(f"{size >> 10} KiB, more than {LARGEST >> 10} KiB")
         return await future
+
+    def base(self, environ: Mapping[str, str]) -> None:
+        """What most processes inherit; in parts, for all of it may be more than a message."""
+        for start in range(0, len(environ), _AT_ONCE):
+            self.tell("base", env=dict(islice(environ.items(), start, start + _AT_ONCE)))
 
     def tell(self, op: str, **rest: Any) -> None:
         """Send a request that needs no answer; at the end of this turn, with others like it."""
@@ -124,15 +133,19 @@ class KeeperLink:
         self._loop.remove_writer(self._channel)
         self._channel.close()
 
-    def _send(self, message: Message, fds: list[int]) -> None:
+    def _send(self, message: Message, fds: list[int]) -> int:
+        """Its size when it can't be sent, for it is too large; else 0."""
         data = json.dumps(message).encode()
+        if len(data) > LARGEST:
+            return len(data)
         if self._aside and not fds and len(data) < _TOGETHER_BYTES:
             self._aside.append(data)
             self._send_aside()
-            return
+            return 0
         self._send_aside()  # in the order in which they were said
         if not self._over:
             self._put(data, [os.dup(fd) for fd in fds])
+        return 0
 
     def _send_aside(self) -> None:
         words, self._aside = self._aside, []

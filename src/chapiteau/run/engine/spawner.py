@@ -17,7 +17,7 @@ from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.secrets import read_secrets
-from chapiteau.run.errors import SpawnError
+from chapiteau.run.errors import SpawnError, TooLargeError
 from chapiteau.run.logic.command import (
     Command,
     Place,
@@ -86,7 +86,10 @@ class Spawner:
                 "tty": service.stdin == "tty",
                 "stop": [signal_number(service.stop_signal), service.stop_timeout]}  # fmt: skip
         self.asked[key] = group
-        answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
+        try:
+            answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)
+        except TooLargeError as exc:
+            answer, fds = {"error": exc.what, "stage": "size"}, []
         del self.asked[key]
         self.on_started()
         if "error" in answer:
@@ -319,6 +322,9 @@ def account_of(service: Service) -> dict[str, str]:
 
 def _explain(name: str, request: dict[str, Any], answer: dict[str, Any]) -> SpawnError:
     stage, why = answer.get("stage", ""), answer["error"]
+    if stage == "size":
+        hint = "keep large values in a file, and give its name"
+        return SpawnError(f"{name}: its command line and environment are {why}", hint=hint)
     shown = {"exec": request["argv"][0], "cwd": request["cwd"]}.get(stage, stage)
     hint = "its first line may name an interpreter that is missing" if stage == "exec" else ""
     code = {errno.ENOENT: 127, errno.EACCES: 126, errno.ENOEXEC: 126}.get(answer.get("errno", 0))

@@ -119,7 +119,7 @@ class Supervisor:
         self._ahead.found(hello.get("spare", ""))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.around.limit = (hello["nofile"], hard)
-        self.link.tell("base", env=dict(self.around.inherited))
+        self.link.base(self.around.inherited)
         self.started_wall = hello["notes"].get("started", self.started_wall)
         if self.brain_restarts == 0 or Roll.UNKNOWN in hello["notes"]:
             if ended := await end_leftovers(self, self._roll):
