@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chapiteau.load import client
+from chapiteau.load.engine.lookup import find_job
 from chapiteau.load.testing import Target
 from tests.support import run_cli, wait_for
 
@@ -99,6 +100,20 @@ def test_a_dry_run_sends_nothing(tmp_path: Path) -> None:
     assert "in all   50 sessions, poisson" in done.stdout
     assert "/s ┤" in done.stdout  # and drawn
     assert not (tmp_path / ".chapiteau").exists()
+
+
+def test_a_password_in_the_url_is_sent_and_shown_nowhere(url: str, tmp_path: Path) -> None:
+    private = url.replace("http://", "http://joe:pass-word@")
+    done = load(tmp_path, "run", private, "--base", private, "--users", "1", "--iterations", "2")
+    dry = load(tmp_path, "run", private, "--dry-run")
+
+    assert done.returncode == dry.returncode == 0, done.stderr
+    stored = load(tmp_path, "show", "1", "--json").stdout
+    (report,) = (tmp_path / ".chapiteau/load").glob("*.html")
+    for shown in (done.stdout, done.stderr, dry.stdout, stored, report.read_text()):
+        assert "pass-word" not in shown
+    job = find_job(private, {}, None, ())
+    assert "joe:pass-word@" in job.source["url"]
 
 
 def test_a_section_of_the_project_is_a_test(url: str, tmp_path: Path) -> None:

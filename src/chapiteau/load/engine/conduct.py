@@ -26,6 +26,7 @@ from chapiteau.load.engine.telling.exporting import Exports
 from chapiteau.load.engine.telling.supervised import Supervised
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
+from chapiteau.load.logic.inputs.masking import masked_url
 from chapiteau.load.logic.judging import cut_short, host_lost, refused, run_verdict
 from chapiteau.load.logic.objective import (
     Finding,
@@ -240,7 +241,7 @@ def facts_of(
 ) -> Facts:
     """What the document says beside the counts."""
     plan: dict[str, Any] = {
-        key: value
+        key: masked_url(value) if isinstance(value, str) else value
         for key, value in asdict(job.test).items()
         if value not in (None, "", (), {}) and key not in _UNSHOWN
     }

@@ -21,6 +21,7 @@ from chapiteau.load.engine.documents import (
 )
 from chapiteau.load.errors import TargetNotAllowedError
 from chapiteau.load.logic import urls
+from chapiteau.load.logic.inputs.masking import masked_url
 from chapiteau.load.logic.settings import LoadTest, too_much
 from chapiteau.plumbing.project import ProjectFile, find_config, read_project
 
@@ -101,10 +102,10 @@ def _job(test: LoadTest, name: str, folder: Path, command: tuple[str, ...]) -> J
         _refuse_foreign(urls.parse(base).host, test)
     return Job(
         test=test,
-        name=name,
+        name=masked_url(name),
         source=source,
         base=base,
-        target=target,
+        target=masked_url(target),
         command=command,
         problems=problems,
     )
@@ -135,7 +136,7 @@ def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Pr
         return {"kind": "command", "command": shlex.split(test.external)}, target, ()
     if is_url and not test.openapi and not test.format and not looks_like_document(target):
         address = urls.parse(target)
-        return {"kind": "url", "url": str(address)}, str(address), ()
+        return {"kind": "url", "url": target}, str(address), ()
     if not test.openapi and not is_url and target.endswith(".py"):
         path = folder / target
         if not path.is_file():
@@ -160,7 +161,7 @@ def outline(job: Job) -> list[str]:
     from chapiteau.load.engine.source import play_of_file
 
     if job.source["kind"] == "url":
-        return [f"GET {job.source['url']}"]
+        return [f"GET {masked_url(urls.join(job.base, job.source['url']))}"]
     if job.source["kind"] == "command":
         return [shlex.join(job.source["command"])]
     if job.source["kind"] == "file":

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-__all__ = ["masked", "masked_text"]
+__all__ = ["masked", "masked_text", "masked_url"]
 
 _HIDDEN: Final = "•••"
 _SECRET: Final = frozenset({"--bearer", "--basic", "--api-keys", "--export-headers", "--notify"})
@@ -47,6 +47,11 @@ def _shown(option: str, value: str) -> str:
     if option not in _PAIRS:
         return f"{name}={_HIDDEN}" if option == "--api-keys" and mark else _HIDDEN
     return f"{name}={_HIDDEN}" if mark and _NAME.search(name) else value
+
+
+def masked_url(text: str) -> str:
+    """The same without a password in its URL."""
+    return _IN_URL.sub(f"{_HIDDEN}@", text)
 
 
 def masked_text(text: str) -> str:
