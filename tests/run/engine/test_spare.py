@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.run.engine.machine.cgroups import find_cgroups
+from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from tests.run.engine.test_keeper import FOLDER, Keeper, keeper
 from tests.support import alive, wait_for
 
@@ -31,8 +31,13 @@ def group(request: pytest.FixtureRequest) -> Iterator[Path]:
     assert made is not None
     yield made
     cgroups.kill(made)
-    wait_for(lambda: not cgroups.pids(made))
-    cgroups.remove_all()
+    wait_for(lambda: removed(made.parent))
+
+
+def removed(root: Path) -> bool:
+    """A folder counts as in use until the last that was in it is really gone."""
+    Cgroups(root, None).remove_all()
+    return not root.exists()
 
 
 def waiting(made: Keeper, group: Path) -> int:

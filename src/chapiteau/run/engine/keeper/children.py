@@ -158,13 +158,6 @@ class Children:
         finally:
             self._last = time.monotonic()
 
-    def prepare(self, message: Message) -> None:
-        """Let a spare wait in this cgroup for the next start, or none."""
-        self.spare.dismiss()
-        if (group := message.get("cgroup")) and self._clone:
-            with contextlib.suppress(OSError):  # the next start takes another way, and tells
-                self.spare.make(group)
-
     def _protect_less(self, pid: int, message: Message) -> None:
         """When memory ends our score is low; theirs must not be."""
         if os.geteuid() == 0 or message.get("oom_score"):

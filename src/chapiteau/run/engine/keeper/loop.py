@@ -142,9 +142,7 @@ class Keeper:
             if what & select.POLLOUT:
                 self._flush()
             if what & ~select.POLLOUT:
-                for _ in range(IN_A_ROW):
-                    if not self._on_message():
-                        break
+                all(self._on_message() for _ in range(IN_A_ROW))  # until there is none
 
     def _foster_ended(self, fd: int) -> None:
         """A process that an earlier keeper started has ended; its new parent tells how, a little
@@ -447,7 +445,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "base": lambda keeper, message: keeper.base.update(message["env"]),
     "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
     "row": lambda keeper, _message: keeper.children.foresee(),
-    "spare": lambda keeper, message: keeper.children.prepare(message),
+    "spare": lambda keeper, message: keeper.children.spare.prepare(message["cgroup"]),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
     "memo": lambda keeper, message: keeper.children.update_memo(message),

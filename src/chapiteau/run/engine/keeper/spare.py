@@ -30,9 +30,14 @@ class Spare:
         self.group, self.pid, self.stage = "", 0, ""
         self._channel: socket.socket | None = None
 
-    def make(self, group: str) -> None:
-        """Let one be born in this folder. Raises OSError."""
+    def prepare(self, group: str) -> None:
+        """Let one wait in this folder, or none in ""; no other then waits anywhere."""
         self.dismiss()
+        if group:
+            with contextlib.suppress(OSError):  # the next start takes another way, and tells
+                self._make(group)
+
+    def _make(self, group: str) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = fork_into(group)
