@@ -51,6 +51,8 @@ _LOWEST: Final = 0.05  # sessions a second below which nothing is tried
 _LATE_EXPECTED: Final = 0.5  # late requests that a step at the limit should hold
 _ENOUGH_LATE: Final = 3.0  # … and a hold, to tell anything
 _LONGEST_ROUGH: Final = 30.0
+_AFTERMATH: Final = 15.0  # seconds to see whether it recovers
+_LONG: Final = 120.0  # a search as long as this has them to spare
 _BETWEEN: Final = 1.5  # seconds that go by between two steps
 
 
@@ -226,8 +228,8 @@ class _Search:
         rate = low * _AT_LEAST_DOWN  # the rough steps' luck was good more often than bad
         if low >= self.plan.max_rate:
             rate = low
-        while self.affords(min(self.plan.least_hold, self.hold_seconds(rate))):
-            seconds = min(self.hold_seconds(rate), self.left() - _BETWEEN)
+        while self.for_holds() >= min(self.plan.least_hold, self.hold_seconds(rate)):
+            seconds = min(self.hold_seconds(rate), self.for_holds())
             done = yield from self.step(Step(phase="hold", rate=rate, seconds=seconds))
             if done.outcome == "generator-limited":
                 self.limited = True
@@ -245,13 +247,18 @@ class _Search:
                 enough = self.estimate.error <= _SHARP or best.step.rate >= self.plan.max_rate
                 if enough and safe < best.step.rate * _WORTHWHILE:
                     return best
-            if best is None and self.left() < 2 * (self.plan.hold + _BETWEEN):
+            if best is None and self.for_holds() < 2 * (self.plan.hold + _BETWEEN):
                 safe *= _LAST_DOWN  # the last hold must be one that is kept
             safe = min(safe, self.drowned() * _AT_LEAST_DOWN)
             rate = min(max(safe, rate * _FURTHEST_DOWN), rate * _FURTHEST_UP)
         if self.estimate is None:
             return None
         return self.best(_safe(self.estimate) * _AS_GOOD) or self.best(self.estimate.rate)
+
+    def for_holds(self) -> float:
+        """Seconds that a hold may take now; a search of some length keeps the aftermath's."""
+        kept = _AFTERMATH if self.plan.budget >= _LONG else 0.0
+        return self.left() - _BETWEEN - kept
 
     def rising(self) -> int:
         """Holds during which something rose, when they are half of all; 0 otherwise.
@@ -301,7 +308,8 @@ class _Search:
         """A short push above, then half the load: does it come back by itself?"""
         if held.observed.rising:
             self.notes.append(f"{held.observed.rising} during the hold: it may not last")
-        if not self.affords(15.0):
+        if not self.affords(_AFTERMATH - _BETWEEN):
+            self.notes.append("no time was left to see whether it recovers from overload")
             return
         rate = held.step.rate
         failed = self.lowest_failed(above=rate)
