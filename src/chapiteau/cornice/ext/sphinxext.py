@@ -69,7 +69,7 @@ class ServiceDirective(Directive):
         made = _section(f"service-{service.name}-{method.lower()}", method)
         real = getattr(arguments.get("klass"), view) if isinstance(view, str) else view
         made += self._parsed(self._docstring(real))
-        schema = whole_schema(arguments, full=True) if arguments.get("schema") else None
+        schema = whole_schema(arguments) if arguments.get("schema") else None
         for place in _PLACES:
             node = next((c for c in schema or () if c.name == place), None)
             if node is not None and len(node.children):

@@ -3,22 +3,24 @@
 `config.include("chapiteau.cornice.swagger")`, then `config.cornice_enable_openapi_view(…)`.
 """
 
-from chapiteau.cornice.swagger.document import (
-    CorniceSwagger,
-    CorniceSwaggerException,
-)
+from chapiteau.cornice.swagger import converters, swagger, util
+from chapiteau.cornice.swagger.document import CorniceSwagger
 from chapiteau.cornice.swagger.including import (
     CorniceSwaggerPredicate,
     cornice_enable_openapi_explorer,
     cornice_enable_openapi_view,
     includeme,
 )
+from chapiteau.cornice.swagger.parts import CorniceSwaggerException
 
 __all__ = [
     "CorniceSwagger",
     "CorniceSwaggerException",
     "CorniceSwaggerPredicate",
+    "converters",
     "cornice_enable_openapi_explorer",
     "cornice_enable_openapi_view",
     "includeme",
+    "swagger",
+    "util",
 ]

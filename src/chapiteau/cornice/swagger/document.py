@@ -1,8 +1,10 @@
 """`CorniceSwagger`: the document of Cornice services."""
 
 import inspect
+import re
+import warnings
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from pyramid.interfaces import IRoutesMapper
 from pyramid.threadlocal import get_current_registry
@@ -10,15 +12,19 @@ from pyramid.threadlocal import get_current_registry
 from chapiteau.cornice.service import Service
 from chapiteau.cornice.swagger.converters import TypeConversionDispatcher
 from chapiteau.cornice.swagger.openapi import to_openapi
-from chapiteau.cornice.swagger.parts import DefinitionHandler, ParameterHandler, ResponseHandler
-from chapiteau.cornice.swagger.schemas import whole_schema
+from chapiteau.cornice.swagger.parts import (
+    CorniceSwaggerException,
+    DefinitionHandler,
+    ParameterHandler,
+    ResponseHandler,
+)
+from chapiteau.cornice.swagger.schemas import transformed_schema, whole_schema
+from chapiteau.cornice.swagger.util import body_schema_transformer
 from chapiteau.cornice.util import to_list
 
 __all__ = ["CorniceSwagger", "CorniceSwaggerException"]
 
-
-class CorniceSwaggerException(Exception):  # noqa: N818 — the name that applications catch
-    """Services that can't be described."""
+_REST: Final = re.compile(r"\*(subpath|traverse)\b")  # what Pyramid matches as the rest of a path
 
 
 class CorniceSwagger:
@@ -33,6 +39,7 @@ class CorniceSwagger:
     definitions: Any = DefinitionHandler
     parameters: Any = ParameterHandler
     responses: Any = ResponseHandler
+    schema_transformers: list[Any] = [body_schema_transformer]  # noqa: RUF012 — likewise
     type_converter: Any = TypeConversionDispatcher
     custom_type_converters: dict[Any, Any] = {}  # noqa: RUF012 — likewise
     default_type_converter: Any = None
@@ -58,6 +65,8 @@ class CorniceSwagger:
         converter = type(self).type_converter(
             self.custom_type_converters, self.default_type_converter
         )
+        # Of this object: an application adds to it.
+        self.schema_transformers = list(self.schema_transformers)
         if services is not None:
             self.services = list(services)
         kinds = type(self)
@@ -70,7 +79,9 @@ class CorniceSwagger:
         self._full = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The same as `generate`."""
+        """The same as `generate`, by its old name."""
+        told = "Calling `CorniceSwagger` is deprecated, call `generate` instead"
+        warnings.warn(told, DeprecationWarning, stacklevel=2)
         return self.generate(*args, **kwargs)
 
     def generate(
@@ -88,7 +99,7 @@ class CorniceSwagger:
         `info` and `swagger` are merged into it. Raises CorniceSwaggerException, ConversionError.
         """
         self._full = openapi is not None
-        made = _merged(_merged({}, type(self).swagger), swagger or {})
+        made = _merged(_merged({}, self.swagger), swagger or {})
         made["info"] = {**made.get("info", {}), **(info or {})}
         made["info"]["title"] = title or made["info"].get("title", self.api_title)
         made["info"]["version"] = version or made["info"].get("version", self.api_version)
@@ -107,7 +118,7 @@ class CorniceSwagger:
         }
         for key, found in registries.items():
             if found:
-                made[key] = _merged(made.get(key, {}), found)
+                made[key] = _merged(found, made.get(key, {}))  # what is given wins
         return to_openapi(made) if self._full else made
 
     # ── paths ───────────────────────────────────────────────────────────────────────────────
@@ -115,11 +126,10 @@ class CorniceSwagger:
         paths: dict[str, Any] = {}
         tags: list[str] = []
         for service in self.services:
-            path = self._path_of(service)
-            entry = paths.setdefault(path, {})
-            parameters = self.parameters.from_path(path)
-            if parameters:
-                entry["parameters"] = parameters
+            path, entry = self._extract_path_from_service(service)
+            entry = paths.setdefault(path, entry)
+            own = _checked(getattr(service, "tags", []), "tags")
+            tags += [t for t in own if t not in tags]
             for method, view, args in service.definitions:
                 if method.upper() in {m.upper() for m in self.ignore_methods}:
                     continue
@@ -144,6 +154,12 @@ class CorniceSwagger:
                 first[key] = list(both)
         return dict(first)
 
+    def _extract_path_from_service(self, service: Service) -> tuple[str, dict[str, Any]]:
+        """The path of a service and what its parameters are; a subclass may do it otherwise."""
+        path = self._path_of(service)
+        parameters = self.parameters.from_path(path)
+        return path, {"parameters": parameters} if parameters else {}
+
     def _path_of(self, service: Service) -> str:
         path = service.path
         if service.pyramid_route:
@@ -151,20 +167,31 @@ class CorniceSwagger:
             mapper = registry.queryUtility(IRoutesMapper) if registry is not None else None
             route = mapper.get_route(service.pyramid_route) if mapper is not None else None
             if route is None:
-                raise CorniceSwaggerException(
-                    f"no route {service.pyramid_route!r}: give a registry"
-                )
+                raise ValueError(f"no route {service.pyramid_route!r}: give a registry")
             path = route.pattern
-        return "/" + str(path).lstrip("/")
+        return "/" + _REST.sub("{subpath}", str(path)).lstrip("/")
 
     # ── operations ──────────────────────────────────────────────────────────────────────────
     def _operation(
         self, service: Service, method: str, view: Any, args: dict[str, Any]
     ) -> dict[str, Any]:
+        made = self._extract_operation_from_view(view, args)
+        told = {
+            "tags": self._tags_of(service, method, made),
+            "operationId": self._id_of(service, method, made),
+        }
+        made.update({key: value for key, value in told.items() if value})
+        security = made.get("security", _asked(self.default_security, service, method))
+        if security is not None:  # an empty list is a word too: nothing is needed here
+            made["security"] = _checked(security, "security")
+        return made
+
+    def _extract_operation_from_view(self, view: Any, args: dict[str, Any]) -> dict[str, Any]:
+        """What a view and its arguments tell; a subclass may tell more."""
         made: dict[str, Any] = {"responses": self._responses_of(args)}
         produces = _produced(args) or (_offered(args, "accept") if self._full else [])
         consumes = _offered(args, "content_type")
-        schema = whole_schema(args, full=self._full)
+        schema = self._extract_transform_colander_schema(args)
         parameters = self.parameters.from_schema(schema) if schema is not None else []
         summary = _docstring(view, args) if self.summary_docstrings or self._full else ""
         if self._full:
@@ -174,15 +201,32 @@ class CorniceSwagger:
             "consumes": consumes,
             "parameters": parameters,
             "summary": summary,
-            "tags": args.get("tags") or _asked(self.default_tags, service, method),
-            "operationId": args.get("operation_id") or _asked(self.default_op_ids, service, method),
             "deprecated": args.get("deprecated"),
         }
         made.update({key: value for key, value in told.items() if value})
-        security = args.get("api_security", _asked(self.default_security, service, method))
-        if security is not None:  # an empty list is a word too: nothing is needed here
-            made["security"] = security
+        names = {"tags": "tags", "operation_id": "operationId", "api_security": "security"}
+        made.update({names[key]: args[key] for key in names if key in args})
+        if args.get("content_type") is not None and not self._full:
+            made["consumes"] = consumes  # a callable can't be asked here
         return made
+
+    def _extract_transform_colander_schema(self, args: dict[str, Any]) -> Any:
+        if self._full:
+            return whole_schema(args)
+        return transformed_schema(args, self.schema_transformers)
+
+    def _tags_of(self, service: Service, method: str, made: dict[str, Any]) -> list[Any]:
+        """The service's, then the view's or the default ones; each once."""
+        own = made["tags"] if "tags" in made else _asked(self.default_tags, service, method)
+        both = [*getattr(service, "tags", []), *_checked(own or [], "tags")]
+        return list(dict.fromkeys(both))
+
+    def _id_of(self, service: Service, method: str, made: dict[str, Any]) -> Any:
+        if "operationId" in made or not self.default_op_ids:
+            return made.get("operationId")
+        if not callable(self.default_op_ids):
+            raise CorniceSwaggerException("default_op_ids should be a callable")
+        return self.default_op_ids(service, method)
 
     def _responses_of(self, args: dict[str, Any]) -> dict[str, Any]:
         schemas = args.get("response_schemas")
@@ -190,6 +234,12 @@ class CorniceSwagger:
             return {"default": {"description": "UNDOCUMENTED RESPONSE"}}
         found: dict[str, Any] = self.responses.from_schema_mapping(schemas)
         return found
+
+
+def _checked(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise CorniceSwaggerException(f"{what} should be a list or callable, not {value!r}")
+    return value
 
 
 def _asked(default: Any, service: Service, method: str) -> Any:

@@ -6,11 +6,15 @@ from typing import Any, Final
 
 from chapiteau.cornice.swagger.converters import TypeConversionDispatcher
 
-__all__ = ["DefinitionHandler", "ParameterHandler", "ResponseHandler"]
+__all__ = ["CorniceSwaggerException", "DefinitionHandler", "ParameterHandler", "ResponseHandler"]
 
-_PLACES: Final = {"querystring": "query", "headers": "header"}
+_PLACES: Final = {"querystring": "query", "GET": "query", "headers": "header"}
 _PATH_PART: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
 _OF_SCHEMA_ONLY: Final = ("title", "example")
+
+
+class CorniceSwaggerException(Exception):  # noqa: N818 — the name that applications catch
+    """Services that can't be described."""
 
 
 class DefinitionHandler:
@@ -59,14 +63,13 @@ class ParameterHandler:
         found = []
         for part in schema_node.children:
             if part.name == "body":
-                found.append(self._noted(self._body(part)))
-            elif part.name in ("path", "header", "headers", "querystring", "query"):
+                found.append(self._noted(self._body(part, _name_of(part, schema_node))))
+            elif part.name in ("path", "header", "headers", "querystring", "query", "GET"):
                 place = _PLACES.get(part.name, part.name)
                 found += [self._noted(self._simple(place, child)) for child in part.children]
         return found
 
-    def _body(self, node: Any) -> dict[str, Any]:
-        name = _name_of(node)
+    def _body(self, node: Any, name: str) -> dict[str, Any]:
         made: dict[str, Any] = {"name": name, "in": "body", "required": node.required}
         if node.description:
             made["description"] = node.description
@@ -79,6 +82,8 @@ class ParameterHandler:
 
     def _simple(self, place: str, node: Any) -> dict[str, Any]:
         made = {"name": node.name, "in": place, "required": place == "path" or node.required}
+        if node.default:  # null and "" say nothing
+            made["default"] = node.default
         return {**made, **_untitled(self.type_converter(node))}
 
     def from_path(self, path: str) -> list[dict[str, Any]]:
@@ -101,9 +106,10 @@ def _path_parameters(path: str) -> list[dict[str, Any]]:
     return found
 
 
-def _name_of(node: Any) -> str:
-    """The class of a schema."""
-    return type(node).__name__
+def _name_of(node: Any, parent: Any) -> str:
+    """The class of a schema; one that was written inside another is just called `body`."""
+    name = type(node).__name__
+    return f"{type(parent).__name__}Body" if name == "body" else name
 
 
 def _untitled(told: dict[str, Any]) -> dict[str, Any]:
@@ -132,12 +138,15 @@ class ResponseHandler:
         return {str(status): self._of(node) for status, node in schema_mapping.items()}
 
     def _of(self, node: Any) -> dict[str, Any]:
-        made: dict[str, Any] = {"description": node.description or ""}
+        if not node.description:
+            raise CorniceSwaggerException(f"an answer without description: {type(node).__name__}")
+        made: dict[str, Any] = {"description": node.description}
         for part in node.children:
             if part.name == "body":
-                schema = self.definitions.from_schema(part, base_name=_name_of(part))
+                name = _name_of(part, node)
+                schema = self.definitions.from_schema(part, base_name=name)
                 if "$ref" not in schema:
-                    schema = {**schema, "title": _name_of(part)}
+                    schema = {**schema, "title": name}
                 made["schema"] = schema
             elif part.name in ("header", "headers"):
                 made["headers"] = {child.name: self._header(child) for child in part.children}

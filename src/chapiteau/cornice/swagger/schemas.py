@@ -1,6 +1,7 @@
 """One schema for a whole request, from what a view's validators read."""
 
 import inspect
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import colander
@@ -8,10 +9,12 @@ import colander
 from chapiteau.cornice import validators as _validators
 from chapiteau.cornice.swagger.marshmallows import as_colander
 
-__all__ = ["whole_schema"]
+__all__ = ["Transformer", "transformed_schema", "whole_schema", "within"]
 
-_BODY: Final = _validators.colander_body_validator
+Transformer = Callable[[Any, dict[str, Any]], Any]
+
 _PARTS: Final = {
+    _validators.colander_body_validator: "body",
     _validators.colander_headers_validator: "header",
     _validators.colander_path_validator: "path",
     _validators.colander_querystring_validator: "querystring",
@@ -22,29 +25,37 @@ _PARTS: Final = {
 }
 
 
-def whole_schema(args: dict[str, Any], *, full: bool) -> Any:
-    """A colander schema with a child per part of the request, or None.
-
-    cornice_swagger knows the validators of the body and of the whole; `full` knows all.
-    """
+def whole_schema(args: dict[str, Any]) -> Any:
+    """A colander schema with a child per part of the request, or None; of any validator."""
     schema = args.get("schema")
-    if full and schema is not None:
+    if schema is not None:
         schema = as_colander(schema)
     if inspect.isclass(schema) and issubclass(schema, colander.SchemaNode):
         schema = schema()
-    if not isinstance(schema, colander.SchemaNode if full else colander.Schema):
+    if not isinstance(schema, colander.SchemaNode):
         return None
     validators = args.get("validators", ())
-    if _BODY in validators:
-        return _within("body", schema)
-    if full:
-        for validator, part in _PARTS.items():
-            if validator in validators:
-                return _within(part, schema)
+    for validator, part in _PARTS.items():
+        if validator in validators:
+            return within(part, schema)
     return schema
 
 
-def _within(part: str, schema: Any) -> Any:
+def transformed_schema(args: dict[str, Any], transformers: Iterable[Transformer]) -> Any:
+    """The same as cornice_swagger made it: a copy that goes through functions, or None."""
+    schema = args.get("schema")
+    if inspect.isclass(schema) and issubclass(schema, colander.SchemaNode):
+        schema = schema()
+    if not isinstance(schema, colander.Schema):
+        return None
+    schema = schema.clone()
+    for transform in transformers:
+        schema = transform(schema, args)
+    return schema
+
+
+def within(part: str, schema: Any) -> Any:
+    """A schema for a whole request of which the given one describes a part."""
     # A clone: colander names a node after the attribute that it becomes.
     whole = type("Request", (colander.MappingSchema,), {part: schema.clone()})
     return whole()

@@ -1,7 +1,12 @@
 """The module `cornice_swagger.swagger`, for imports that name it."""
 
-from chapiteau.cornice.swagger.document import CorniceSwagger, CorniceSwaggerException
-from chapiteau.cornice.swagger.parts import DefinitionHandler, ParameterHandler, ResponseHandler
+from chapiteau.cornice.swagger.document import CorniceSwagger
+from chapiteau.cornice.swagger.parts import (
+    CorniceSwaggerException,
+    DefinitionHandler,
+    ParameterHandler,
+    ResponseHandler,
+)
 
 __all__ = [
     "CorniceSwagger",
