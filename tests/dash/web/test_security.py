@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import sqlite3
 from typing import Any
 
 import aiohttp
@@ -226,3 +227,29 @@ async def test_an_open_page_does_not_outlive_its_session(
         while not page.socket.closed:
             await page.socket.receive(timeout=5)
         assert page.socket.close_code == 1008
+
+
+async def test_a_full_disk_shuts_nobody_out(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions = house.hub.sessions
+
+    def full(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    def no_room() -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        for name in ("keep_session", "touch_session"):
+            patch.setattr(house.hub.store, name, full)
+        patch.setattr(sessions, "_renewed", no_room)
+        patch.setattr("chapiteau.dash.engine.sessions._WRITE_EVERY", -1.0)
+        async with house.client() as session:
+            async with session.get("/api/session") as answer:
+                assert answer.status == 200
+            (cookie,) = session.cookie_jar
+            assert sessions.holds(cookie.value)
+            patch.undo()  # there is room again
+            monkeypatch.setattr("chapiteau.dash.engine.sessions._WRITE_EVERY", -1.0)
+            async with session.get("/api/session") as answer:
+                assert answer.status == 200
+            assert len(house.hub.store.sessions()) == 1

@@ -1,9 +1,11 @@
 """Who is logged in: one-time links, sessions that survive a restart of the hub."""
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import secrets
+import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
@@ -32,6 +34,7 @@ class Sessions:
         self._settings = settings
         self._renewed = renewed  # called whenever the one-time token changes
         self._live = store.sessions()
+        self._unkept: set[str] = set()  # on a full disk a session lives in memory alone
         self._limiter = Limiter()
         self._nobody: str | None = None  # made when the first password comes
         self.token = secrets.token_urlsafe(24)
@@ -46,7 +49,8 @@ class Sessions:
             )
         self._limiter.clear(f"address {address}")
         self.token = secrets.token_urlsafe(24)
-        self._renewed()
+        with contextlib.suppress(OSError):  # a full disk must not shut people out
+            self._renewed()
         return self.begin(Caller(name="local", role=Role.ADMIN))
 
     async def use_password(self, name: str, password: str, address: str) -> str:
@@ -77,7 +81,7 @@ class Sessions:
         now = self._clock.wall()
         session = StoredSession(name=caller.name, role=int(caller.role), made=now, used=now)
         self._live[_hash(session_id)] = session
-        self._store.keep_session(_hash(session_id), session)
+        self._keep(_hash(session_id), session)
         return session_id
 
     def caller(self, session_id: str) -> Caller | None:
@@ -92,7 +96,7 @@ class Sessions:
             return None
         if now - session.used > _WRITE_EVERY:
             # `chapiteau dash user remove` drops sessions in the file, from another process.
-            if not self._store.touch_session(key, now):
+            if not self._touch(key, session, now):
                 del self._live[key]
                 return None
             self._live[key] = replace(session, used=now)
@@ -104,12 +108,33 @@ class Sessions:
         session = self._live.get(key)
         if session is None or self._ended(session, self._clock.wall()):
             return False
-        return self._store.has_session(key)
+        return key in self._unkept or self._store.has_session(key)
 
     def end(self, session_id: str) -> None:
         """Log out."""
-        self._live.pop(_hash(session_id), None)
-        self._store.drop_session(_hash(session_id))
+        key = _hash(session_id)
+        self._live.pop(key, None)
+        self._unkept.discard(key)
+        self._store.drop_session(key)
+
+    def _keep(self, key: str, session: StoredSession) -> None:
+        """On disk, or as long as we live: who comes to see that the disk is full must get in."""
+        try:
+            self._store.keep_session(key, session)
+        except sqlite3.OperationalError:
+            self._unkept.add(key)
+        else:
+            self._unkept.discard(key)
+
+    def _touch(self, key: str, session: StoredSession, now: float) -> bool:
+        """Note the use; False when somebody has ended it in the file."""
+        if key in self._unkept:
+            self._keep(key, replace(session, used=now))
+            return True
+        try:
+            return self._store.touch_session(key, now)
+        except sqlite3.OperationalError:
+            return True
 
     def _ended(self, session: StoredSession, now: float) -> bool:
         return (
