@@ -18,6 +18,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
 from chapiteau.load.engine.cluster.choosing import team_for
 from chapiteau.load.engine.cluster.spread import Spread
+from chapiteau.load.engine.documents import digest_of
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
@@ -246,6 +247,8 @@ def facts_of(
         if value not in (None, "", (), {}) and key not in _UNSHOWN
     }
     plan["model"] = "open" if is_open else "closed"
+    if digest := digest_of(job.source):
+        plan["sha256"] = digest
     if shape is not None:
         plan["load"] = shape.outline("/s" if is_open else " users")
     return Facts(

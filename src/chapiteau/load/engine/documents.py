@@ -1,9 +1,11 @@
 """Documents that requests are made from: fetched or read, told apart, tried once beforehand."""
 
+import contextlib
 import http.client
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,14 @@ from chapiteau.load.logic.inputs.reading import InputOptions, guess_format, read
 from chapiteau.load.logic.inputs.recorded import Input
 from chapiteau.load.logic.settings import LoadTest
 
-__all__ = ["Found", "find_document", "looks_like_document", "read_source", "replay_of"]
+__all__ = [
+    "Found",
+    "digest_of",
+    "find_document",
+    "looks_like_document",
+    "read_source",
+    "replay_of",
+]
 
 _TIME: Final = 10.0
 _MOST: Final = 256 << 20
@@ -151,3 +160,11 @@ def _fetched(url: str, *, verify: bool) -> str:
     if answer.status != 200:
         raise ScenarioError(f"{url}: status {answer.status}, so there is no document to go by")
     return body.decode("utf-8-sig", "replace")
+
+
+def digest_of(source: dict[str, Any]) -> str:
+    """Of the scenario file or the document: whether two results came of the same one."""
+    if source["kind"] == "file":
+        with contextlib.suppress(OSError):  # it was there when the load began
+            return sha256(Path(source["path"]).read_bytes()).hexdigest()
+    return sha256(source["text"].encode()).hexdigest() if "text" in source else ""
