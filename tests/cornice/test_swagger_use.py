@@ -103,6 +103,16 @@ def test_what_is_given_wins_over_what_is_found() -> None:
     assert made["parameters"]["CakeBody"]["required"] == "mine"
 
 
+def test_of_two_services_at_one_path_the_last_is_shown_and_openapi_joins_them() -> None:
+    first, second = cakes(tags=["first"]), cakes(tags=["second"])
+    second.add_view("PUT", lambda request: {})
+    made = CorniceSwagger([first, second]).generate()
+    assert made["paths"]["/cakes"]["post"]["tags"] == ["second"]
+    second.definitions[:] = [one for one in second.definitions if one[0] == "PUT"]
+    joined = CorniceSwagger([first, second]).generate(openapi="3.1")
+    assert set(joined["paths"]["/cakes"]) == {"post", "put"}
+
+
 def test_a_route_that_is_nowhere_is_a_value_error() -> None:
     config = Configurator()
     generator = CorniceSwagger(

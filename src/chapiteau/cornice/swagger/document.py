@@ -127,7 +127,10 @@ class CorniceSwagger:
         tags: list[str] = []
         for service in self.services:
             path, entry = self._extract_path_from_service(service)
-            entry = paths.setdefault(path, entry)
+            if self._full:
+                entry = paths.setdefault(path, entry)
+            else:  # of two services at one path, cornice_swagger shows the last
+                paths[path] = entry
             own = _checked(getattr(service, "tags", []), "tags")
             tags += [t for t in own if t not in tags]
             for method, view, args in service.definitions:
