@@ -33,6 +33,7 @@ const PLACES: Record<string, string> = { f: "/", s: "/?view=services", k: "/sock
 
 let pending = "";
 let problem = 0;
+let leaving = false; // the browser goes back a little later than it is asked to
 
 export function setSingleKeys(on: boolean): void {
   singleKeys.value = on;
@@ -40,8 +41,13 @@ export function setSingleKeys(on: boolean): void {
 }
 
 export function listenToKeys(): () => void {
+  const arrived = () => (leaving = false);
   addEventListener("keydown", onKey);
-  return () => removeEventListener("keydown", onKey);
+  addEventListener("popstate", arrived);
+  return () => {
+    removeEventListener("keydown", onKey);
+    removeEventListener("popstate", arrived);
+  };
 }
 
 function onKey(event: KeyboardEvent): void {
@@ -69,8 +75,15 @@ function single(event: KeyboardEvent): void {
   else if (key === "l") done(event, () => focus("#log-filter"));
   else if (key === "f") document.querySelector<HTMLElement>(".pill")?.click();
   else if (key === "n") nextProblem(event);
-  else if (key === "Escape" && (history.state as { ours?: boolean } | null)?.ours) history.back(); // never out of the page
+  else if (key === "Escape") back();
   else if (!press(key, event) && key === "t") done(event, nextTheme);
+}
+
+/** Back, but never out of the page: not twice from one place, either. */
+function back(): void {
+  if (leaving || !(history.state as { ours?: boolean } | null)?.ours) return;
+  leaving = true;
+  history.back();
 }
 
 /** Buttons carry their key; the first one on the page is pressed. */
