@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.dash.engine.cluster.ca import HUB_NAME, Authority
+from chapiteau.dash.engine.cluster.ca import HUB_NAME, Authority, make_request
 from chapiteau.dash.engine.cluster.membership import Membership
 from chapiteau.plumbing.clock import SystemClock
 from tests.dash.engine.ring import ShiftedClock
@@ -106,6 +107,33 @@ async def test_a_hub_that_runs_for_years_renews_its_own_certificate(ring: Any) -
     ring.authority.ensure()  # as it does each hour
     await wait_for_async(lambda: shown() != old, deadline=10)
     await ring.join("far")
+
+
+async def test_papers_that_are_half_written_do_not_end_the_hubs_look(
+    ring: Any, memory: Any
+) -> None:
+    papers = await ring.join("far")
+    key, pem = ring.folder / "hub" / "hub.key", ring.folder / "hub" / "hub.pem"
+    good, plain, failed = key.read_bytes(), ring.authority.context, []
+
+    def context() -> ssl.SSLContext:
+        try:
+            made: ssl.SSLContext = plain()
+        except ssl.SSLError as exc:
+            failed.append(exc)
+            raise
+        return made
+
+    ring.authority.context = context
+    async with ring.agent(papers, memory) as agent:
+        await wait_for_async(agent.connected.is_set)
+        key.write_text(make_request("other")[0])
+        pem.touch()  # as if the next certificate were there, too
+        await wait_for_async(lambda: len(failed) >= 2, deadline=15, what="two looks in vain")
+        key.write_bytes(good)
+        ring.registry.revoke("far", ring.clock.wall())
+        await wait_for_async(lambda: "not admitted any more" in agent.trouble, deadline=15)
+        await ring.join("far")
 
 
 def test_a_finish_that_was_cut_short_is_ended_by_the_next_start(tmp_path: Path) -> None:

@@ -78,10 +78,11 @@ class Gate:
     async def _serve(self) -> None:
         """Listen with the papers as they are now. The socket stays, so nobody is refused."""
         assert self._door is not None  # noqa: S101 — `open` comes first
-        self._stamp, before = self._authority.stamp(), self._server
-        self._trusted, self._signer = self._authority.trusted, self._authority.signer()
-        context = self._authority.context()
+        stamp, context = self._authority.stamp(), self._authority.context()
+        trusted, signer = self._authority.trusted, self._authority.signer()
+        before = self._server
         self._server = await serve(self._connected, self._door.dup(), context, _HANDSHAKE)
+        self._stamp, self._trusted, self._signer = stamp, trusted, signer
         if before is not None:
             before.close()
 
@@ -202,7 +203,9 @@ class Gate:
         while True:
             await asyncio.sleep(_LOOK)
             if self._authority.stamp() != self._stamp:
-                await self._renew_papers()
+                # A command may be in the middle of writing: key and certificate fit next time.
+                with contextlib.suppress(OSError):  # ssl.SSLError is one
+                    await self._renew_papers()
             if (now := self._registry.version()) != seen:
                 seen = now
                 await self._cut_off()
