@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import alive, wait_for
+from chapiteau.run.engine.machine.meeting import meeting_folder
+from tests.support import alive, as_root, wait_for
 
 if TYPE_CHECKING:
     pass
@@ -141,10 +143,57 @@ def test_ready_by_sd_notify_counts_only_from_the_process_itself(project: New) ->
     import socket
 
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
-        stranger.sendto(b"READY=1", str(p.folder / ".chapiteau" / "notify.sock"))
+        stranger.sendto(b"READY=1", str(meeting_folder(p.folder / ".chapiteau") / "notify.sock"))
     (p.folder / "go").touch()
     p.until("web", "running")
     assert p.service("web").processes[0].ready
+
+
+@as_root
+def test_a_process_of_another_user_can_say_that_it_is_ready(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = ["/usr/bin/python3", "-c", '''
+        import os, socket, time
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+        time.sleep(600)
+        ''']
+        user = "nobody"
+        ready.notify = true
+    """).up()
+    p.until("web", "running")
+    assert (p.folder / ".chapiteau").stat().st_mode & 0o077 == 0, "it can't come near the rest"
+
+
+def test_the_processes_of_a_web_service_get_a_folder_to_count_in(project: New) -> None:
+    p = project("""
+        [socket.web]
+        port = 0
+        [service.web]
+        app = "shop:make"
+        sockets = ["web"]
+        [service.own]
+        app = "shop:make"
+        sockets = ["web"]
+        env = { CHAPITEAU_METRICS_FOLDER = "" }
+    """)
+    p.file("shop.py", """
+        import os
+        from pathlib import Path
+        def make():
+            name = os.environ["CHAPITEAU_SERVICE"]
+            Path(name).write_text(os.environ["CHAPITEAU_METRICS_FOLDER"])
+    """)  # fmt: skip
+    p.up()
+    wait_for(lambda: (p.folder / "web").exists() and (p.folder / "own").exists())
+    wait_for((p.folder / "web").read_text)
+    figures = Path((p.folder / "web").read_text())
+    assert figures.is_dir()
+    assert figures.stat().st_mode & 0o777 == 0o700
+    assert (p.folder / "own").read_text() == ""
+    p.down()
+    assert not figures.exists()
 
 
 def test_ready_by_a_line_of_output_and_not_in_time(project: New) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +63,33 @@ def test_a_crash_between_adding_and_removing_counts_nothing_twice(tmp_path: Path
     assert FolderTally(tmp_path).sums() == {}
     (tmp_path / "half.figures").write_bytes(b"")  # its process died while making it
     assert FolderTally(tmp_path).sums() == {}
+
+
+def test_a_full_disk_costs_nobody_an_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A mapped page without room would be SIGBUS: it must be had before, or not be used."""
+
+    def full(_handle: int, offset: int, _length: int) -> None:
+        if offset >= room[0]:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    room = [1]  # the first slots only
+    tally = FolderTally(tmp_path)
+    for number in range(100):
+        tally.add((f"s{number}", "GET", 200), 0.1)
+        tally.add((f"s{number}", "GET", 200), 0.1)
+    assert {sum(cells[:-1]) for cells in tally.sums().values()} == {2.0}
+    assert len(tally.sums()) == 100
+    room = [0]  # none at all
+    alone = FolderTally(tmp_path / "other")
+    alone.add(("one", "GET", 200), 0.1)
+    assert sum(alone.sums()["one", "GET", 200][:-1]) == 1
+    assert [path.name for path in (tmp_path / "other").iterdir()] == ["lock"]
+    assert "this process counts alone" in caplog.text
+    shutil.rmtree(tmp_path)  # whoever tidies up /tmp takes only the others from us
+    assert {sum(cells[:-1]) for cells in tally.sums().values()} == {2.0}
 
 
 def test_names_and_numbers_are_bounded(tmp_path: Path) -> None:

@@ -62,6 +62,9 @@ def command(
     if wait:
         wait_until_gone(client, pids, timeout)
     if not living_holder(lock):
+        from chapiteau.run.engine.machine.meeting import close_meeting
+
+        close_meeting(run_dir)
         forget_control(run_dir, beside=("notify.sock",))
     if json_wanted:
         print_json({"schema": 1, "ok": True, "text": text})

@@ -15,6 +15,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups
+from chapiteau.run.engine.machine.meeting import figures_folder
 from chapiteau.run.engine.machine.signals import signal_number
 from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.errors import SpawnError, TooLargeError
@@ -37,7 +38,7 @@ class Surroundings:
 
     folder: Path  # of chapiteau.toml
     run_dir: Path
-    notify_path: Path
+    notify_path: Path  # in a folder where other users may come too (machine/meeting.py)
     cgroups: Cgroups
     name: str = ""  # of this supervisor, among all that ever run here
     keeper_no_new_privs: bool = False
@@ -213,6 +214,9 @@ class Spawner:
             env.setdefault("TERM", "xterm-256color")
         if service.ready.notify or service.watchdog or service.app or service.fd_store:
             env["NOTIFY_SOCKET"] = str(self.around.notify_path)
+        if service.app and _FIGURES not in env:
+            figures = figures_folder(self.around.notify_path.parent, name, *ids_of(name, service))
+            env |= {_FIGURES: figures} if figures else {}
         if service.watchdog:
             env["WATCHDOG_USEC"] = str(int(service.watchdog * 1e6))
         return env
@@ -228,6 +232,8 @@ class Spawner:
         return values
 
 
+# Where the processes of a web service count together; service/engine/directives.py reads it.
+_FIGURES: Final = "CHAPITEAU_METRICS_FOLDER"
 _PIPES: Final = {"null": ["out", "err"], "pipe": ["in", "out", "err"], "tty": []}
 
 

@@ -27,7 +27,9 @@ async def open_notify(supervisor: "Supervisor", stored: list[str]) -> NotifySock
     if "notify" in stored:
         fd = await supervisor.link.fetch("notify")
         if fd is not None:
-            return NotifySocket(socket.socket(fileno=fd))
+            kept = socket.socket(fileno=fd)
+            supervisor.around.notify_path = Path(kept.getsockname())  # an older version's, perhaps
+            return NotifySocket(kept)
     made = NotifySocket.bind(supervisor.around.notify_path)
     await supervisor.link.store("notify", made.fileno())
     return NotifySocket(made)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.graph import layers
 from chapiteau.plumbing.unix import forget_control
+from chapiteau.run.engine.machine.meeting import close_meeting
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.logic.life.essential import farewell
 
@@ -119,4 +120,5 @@ def let_go(supervisor: "Supervisor", notify: "NotifySocket | None") -> None:
         bound.close()
         if isinstance(name, str) and name.startswith("/"):
             Path(name).unlink(missing_ok=True)
+    close_meeting(supervisor.run_dir)
     forget_control(supervisor.run_dir, beside=(supervisor.around.notify_path.name,))

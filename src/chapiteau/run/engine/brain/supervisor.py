@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
 from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.drops import Drops
@@ -28,6 +27,7 @@ from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from chapiteau.run.engine.machine.limits import missing_text
+from chapiteau.run.engine.machine.meeting import meeting_folder
 from chapiteau.run.engine.machine.usage import Meter
 from chapiteau.run.engine.output.pipes import Output
 from chapiteau.run.engine.service.ahead import Ahead
@@ -73,7 +73,7 @@ class Supervisor:
         self.around = Surroundings(
             folder=config_path.parent,
             run_dir=run_dir,
-            notify_path=control_path(run_dir, create=True).with_name("notify.sock"),
+            notify_path=meeting_folder(run_dir) / "notify.sock",
             cgroups=self.cgroups,
             name=name,
         )

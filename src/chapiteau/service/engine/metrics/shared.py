@@ -8,6 +8,7 @@ asked adds all files up. The file of a process that has ended (its lock is free)
 import contextlib
 import fcntl
 import json
+import logging
 import mmap
 import os
 import struct
@@ -17,15 +18,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.service.engine.metrics.tally import BOUNDS, CELLS, Key, Sums
+from chapiteau.service.engine.metrics.tally import BOUNDS, CELLS, Key, MemoryTally, Sums
 
 __all__ = ["FolderTally"]
+
+_log = logging.getLogger("chapiteau.service.metrics")
 
 _MAGIC: Final = b"chapfig1"
 _HEAD: Final = 64  # bytes: the magic, then how many slots are in use
 _NAME: Final = 192  # bytes of a slot for its key
 _SLOT: Final = _NAME + 8 * 16  # then its numbers
 _MOST: Final = 2048  # slots of a process; the file is sparse
+_TOGETHER: Final = 64  # slots that get their room on the disk at once
 _KEY: Final = struct.Struct("<H")
 _COUNT: Final = struct.Struct("<Q")
 _NUMBERS: Final = struct.Struct(f"<{CELLS}d")
@@ -37,56 +41,95 @@ class FolderTally:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
+        self._pid = 0
         self._mine: _Mine | None = None
+        self._alone = MemoryTally()  # what finds no room in the folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def add(self, key: Key, seconds: float) -> None:
         """See Tally."""
         with self._lock:
-            if self._mine is None or self._mine.pid != os.getpid():
-                self._mine = _Mine(self._folder)
-            self._mine.add(key, seconds)
+            if self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._alone = MemoryTally()
+                self._mine = _opened(self._folder)
+            if self._mine is None or not self._mine.add(key, seconds):
+                self._alone.add(key, seconds)
 
     def sums(self) -> Sums:
         """See Tally."""
-        with _locked(self._folder / "lock"):
-            return _collected(self._folder)
+        sums: Sums = {}
+        try:
+            with _locked(self._folder / "lock"):
+                sums = _collected(self._folder)
+        except OSError as exc:
+            _log.warning("%s: %s: only this process is told", self._folder, exc.strerror)
+            if self._mine is not None and self._pid == os.getpid():
+                sums = self._mine.read()
+        if self._pid == os.getpid():
+            for key, cells in self._alone.sums().items():
+                _add(sums, key, cells)
+        return sums
 
 
 class _Mine:
     """The file of this process."""
 
     def __init__(self, folder: Path) -> None:
-        self.pid = os.getpid()
-        path = folder / f"{self.pid}-{os.urandom(4).hex()}.figures"
+        path = folder / f"{os.getpid()}-{os.urandom(4).hex()}.figures"
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._handle, fcntl.LOCK_EX)  # until this process ends, however it ends
         size = _HEAD + _MOST * _SLOT
-        os.ftruncate(self._handle, size)
+        try:
+            os.ftruncate(self._handle, size)
+            # A page of a mapped file that finds no room on the disk kills whoever touches it.
+            os.posix_fallocate(self._handle, 0, _HEAD + _TOGETHER * _SLOT)
+        except OSError:
+            path.unlink()
+            os.close(self._handle)
+            raise
         self._map = mmap.mmap(self._handle, size)
         self._map[: len(_MAGIC)] = _MAGIC
         # Numbers are written one by one, eight bytes at once: a reader sees old or new, no mixture.
         self._cells = memoryview(self._map).cast("d")
         self._slots: dict[Key, int] = {}
 
-    def add(self, key: Key, seconds: float) -> None:
+    def add(self, key: Key, seconds: float) -> bool:
+        """Count; False when there is no room for one more key."""
         at = self._slots.get(key)
         if at is None:
-            at = self._new(key)
+            try:
+                at = self._new(key)
+            except OSError:
+                return False
         self._cells[at + bisect_left(BOUNDS, seconds)] += 1
         self._cells[at + CELLS - 1] += seconds
+        return True
+
+    def read(self) -> Sums:
+        return _read(self._map[:])
 
     def _new(self, key: Key) -> int:
-        """The place of a key's first number, counted in numbers."""
+        """The place of a key's first number, counted in numbers. Raises OSError."""
         number = len(self._slots)
         if number >= _MOST:  # more than anybody declares; the last slot takes the rest
             return (_HEAD + (_MOST - 1) * _SLOT + _NAME) // 8
         place = _HEAD + number * _SLOT
+        if number % _TOGETHER == 0:
+            os.posix_fallocate(self._handle, place, min(_TOGETHER, _MOST - number) * _SLOT)
         name = _name(key)
         self._map[place : place + 2 + len(name)] = _KEY.pack(len(name)) + name
         self._map[8:16] = _COUNT.pack(number + 1)  # last: now readers may look
         self._slots[key] = (place + _NAME) // 8
         return self._slots[key]
+
+
+def _opened(folder: Path) -> _Mine | None:
+    try:
+        return _Mine(folder)
+    except OSError as exc:
+        _log.warning("%s: %s: this process counts alone", folder, exc.strerror)
+        return None
 
 
 def _name(key: Key) -> bytes:
@@ -133,9 +176,11 @@ def _collected(folder: Path) -> Sums:
             for key, cells in _read(file.read()).items():
                 _add(into, key, cells)
     if done:
-        _keep(folder / "ended.json", sums, [path.name for path in done])
-        for path in done:
-            path.unlink()
+        # A full disk: they are added up again the next time.
+        with contextlib.suppress(OSError):
+            _keep(folder / "ended.json", sums, [path.name for path in done])
+            for path in done:
+                path.unlink()
     for key, cells in living.items():
         _add(sums, key, cells)
     return sums
