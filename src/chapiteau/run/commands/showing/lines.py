@@ -12,7 +12,7 @@ __all__ = ["LinePrinter", "event_line"]
 
 _PALETTE: Final = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green")
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")  # colours (SGR); every other escape is shown as text
-_BAD: Final = ("failed", "exited", "unhealthy", "killed", "dropped", "brain_died")
+_BAD: Final = ("failed", "exited", "unhealthy", "killed", "dropped", "brain_died", "safe_mode")
 _GOOD: Final = ("ready", "reloaded", "recovered", "completed")
 
 

@@ -61,7 +61,7 @@ async def live(
     supervisor: Supervisor | None = None
     try:
         spec, changed = _the_spec(config, run_dir, known, first=first)
-        supervisor = Supervisor(spec, config, run_dir, link)
+        supervisor = _made(spec, config, run_dir, link)
         if changed:
             from chapiteau.run.engine.brain.settings import take_over
 
@@ -75,7 +75,7 @@ async def live(
     except ChapiteauError as exc:
         if not first:  # services run: they must not end for our sake; the keeper tries again
             print(f"this brain can't begin: {exc}", file=sys.stderr)  # noqa: T201 — its log
-            return exc.exit_code
+            return os.EX_TEMPFAIL
         _leave_word(run_dir, exc)
         await _quit(link, exc.exit_code, exc)
         return exc.exit_code
@@ -88,6 +88,14 @@ async def live(
     supervisor.close()
     await _quit(link, ending.code, ending.last_words)
     return ending.code
+
+
+def _made(spec: Spec, config: Path, run_dir: Path, link: KeeperLink) -> Supervisor:
+    if why := "" if link.alone else os.environ.get("CHAPITEAU_BRAIN_LOOKS", ""):
+        from chapiteau.run.engine.brain.succession.onlooker import Onlooker
+
+        return Onlooker(spec, config, run_dir, link, why)
+    return Supervisor(spec, config, run_dir, link)
 
 
 def _save(supervisor: Supervisor) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "keep_socket",
     "open_notify",
     "register",
+    "tell_start",
 ]
 
 
@@ -99,6 +100,8 @@ def adopt_children(supervisor: "Supervisor") -> int:
         runner = supervisor.runners.get(instance.service)
         if runner is None:
             _close(fds)
+            if supervisor.only_looks:
+                continue
             supervisor.ground.kill(instance)
             supervisor.link.tell("ack", key=instance.key)
             continue
@@ -112,6 +115,14 @@ def adopt_children(supervisor: "Supervisor") -> int:
     for key, end in ends:  # it ended while no brain lived: now it is judged as ever
         supervisor.ground.ended(key, end)
     return alive
+
+
+def tell_start(supervisor: "Supervisor", hello: dict[str, Any], attached: int) -> None:
+    """How the brain before ended, unless it left by itself; and that this one is there."""
+    if how := hello.get("brain_died"):
+        supervisor.ground.say("supervisor.brain_died", how)
+    data = {"attached": attached, "brain_starts": hello["brain_starts"]}
+    supervisor.ground.say("supervisor.started", data=data)
 
 
 def _close(fds: list[int]) -> None:

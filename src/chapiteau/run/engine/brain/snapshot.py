@@ -44,7 +44,7 @@ def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
         brain_restarts=supervisor.brain_restarts,
         services=services,
         sockets=tuple(_sockets(supervisor)),
-        problems=(*_problems(services), *_unlimited(supervisor)),
+        problems=(*_only_looks(supervisor), *_problems(services), *_unlimited(supervisor)),
         cpu_percent=own.cpu_percent,
         rss_bytes=own.rss_bytes,
         cgroups=supervisor.cgroups.summary,
@@ -204,6 +204,14 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
 
 def _unlimited(supervisor: "Supervisor") -> list[Problem]:
     """Limits that the configuration asks for and this machine can't give."""
+def _only_looks(supervisor: "Supervisor") -> list[Problem]:
+    """First of all: nothing is started or restarted any more."""
+    if not (why := supervisor.only_looks):
+        return []
+    hint = "see supervisor.log; `chapiteau run upgrade` lets it act again"
+    return [Problem("supervisor", f"only looks (safe mode): {why}", hint)]
+
+
     return [
         Problem(name, what, "`chapiteau check` tells what there is instead")
         for name, what in supervisor.limits_missing.items()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.plumbing.clock import SystemClock
-from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify
+from chapiteau.run.engine.brain.attach import adopt_children, bind_sockets, open_notify, tell_start
 from chapiteau.run.engine.brain.brief import in_brief
 from chapiteau.run.engine.brain.drops import Drops
 from chapiteau.run.engine.brain.ending import Ending, let_go
@@ -59,6 +59,7 @@ class Supervisor:
     owner: tuple[int, ...] = (0, 0)  # pid and start of who ends everything by its own end
     attached = False  # whether we know every process that the keeper has
 
+    only_looks = ""  # why it does nothing (succession/onlooker.py)
     def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
         self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link
         self.base = spec  # as the file has it; `overrides` is what was set on top of it
@@ -145,9 +146,7 @@ class Supervisor:
         # Not before: what was said while no brain lived must find the process that said it.
         self._notify = await open_notify(self, hello["fds"])
         self._notify.on_message = Hearing(self.ground, self.store).heard
-        self.ground.say(
-            "supervisor.started", data={"attached": found, "brain_starts": hello["brain_starts"]}
-        )
+        tell_start(self, hello, found)
         self.ending.promise()
         if self.ending.go_on(hello):
             return

@@ -35,6 +35,7 @@ from .calls import (
     write_to,
 )
 from .children import Children, sweep
+from .deaths import DELAYS, Deaths
 from .ending import Ending
 from .state import hand_on, taken_over, try_on
 
@@ -43,8 +44,6 @@ __all__ = ["Keeper"]
 Message = dict[str, Any]
 LARGEST: Final = 1 << 18  # bytes of one message
 IN_A_ROW: Final = 8  # messages that are done before signals are looked at again
-BRAIN_DELAYS: Final = (0.0, 0.0, 0.0, 0.1, 0.3, 1.0)
-BRAIN_SETTLED: Final = 20.0  # a brain that lived this long starts the delays anew
 FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
 _HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 KEPT: Final = (
@@ -70,8 +69,9 @@ class Keeper:
         self.owner = pidfd_of(owner_pid) if owner_pid else -1
         self.link: socket.socket | None = None
         self.outgoing: list[tuple[bytes, tuple[int, ...]]] = []  # what the brain did not take yet
-        self._tries, self._since, self._due = 0, 0.0, 0.0
-        self._heard = self._pinged = 0.0
+        self.deaths = Deaths()
+        self._since = self._due = self._heard = self._pinged = 0.0
+        self._silent = False  # whether we killed the brain because it did not answer
         self._late: dict[int, float] = {}  # foster children that ended, and since when
         self._code: int | None = None
         self._poll = select.poll()
@@ -191,6 +191,7 @@ class Keeper:
     def _start_brain(self) -> None:
         opened: list[int] = []
         ours = None
+        must_act = not self.children.known or bool(self.ending.asked_at)
         try:
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with theirs:
@@ -203,12 +204,13 @@ class Keeper:
                 **os.environ,
                 "CHAPITEAU_KEEPER_FD": "3",
                 "CHAPITEAU_BRAIN_START": str(self.brain_starts),
+                "CHAPITEAU_BRAIN_LOOKS": self.deaths.why_only_look(time.monotonic(), must_act),
             }
             moves = [(opened[0], 3), (opened[2], 0), (log, 1), (log, 2)]
             self.brain_pid = spawn(self.brain_argv, env, moves)
         except OSError as exc:
             say(f"cannot start the brain: {exc}")
-            self._due = time.monotonic() + BRAIN_DELAYS[-1]
+            self._due = time.monotonic() + DELAYS[-1]
             self.ending.brain_failed()
             if ours is not None:
                 ours.close()
@@ -233,11 +235,8 @@ class Keeper:
             pass
         self._close_link()
         now = time.monotonic()
-        if now - self._since > BRAIN_SETTLED:
-            self._tries = 0
-        self._due = now + BRAIN_DELAYS[min(self._tries, len(BRAIN_DELAYS) - 1)]
-        self._tries += 1
-        self.brain_pid = 0
+        self._due = now + self.deaths.count(end, now - self._since, now, silent=self._silent)
+        self.brain_pid, self._silent = 0, False
         if self._code is None:
             self.ending.brain_failed()
             say(f"the brain ended ({end})" + ("" if self.ending.alone else "; starting another"))
@@ -259,7 +258,7 @@ class Keeper:
             self._send({"op": "ping"})
         if self.brain_pid and now - self._heard > limit:
             say("the brain does not answer; killing it")
-            self._heard = now
+            self._heard, self._silent = now, True
             os.kill(self.brain_pid, signal.SIGKILL)
         if self._code is None and self.ending.is_over():
             self._code = 1  # no brain managed to end things in time: all is killed
@@ -364,6 +363,7 @@ class Keeper:
         return {
             "pid": os.getpid(),
             "brain_starts": self.brain_starts,
+            "brain_died": self.deaths.last,
             "notes": self.notes,
             "fds": sorted(name for name in self.fds if not name.startswith("pipe/")),
             "nofile": self.children.limit[0],

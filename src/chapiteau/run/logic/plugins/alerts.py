@@ -20,6 +20,7 @@ _ENDS: Final[dict[str, tuple[str, ...]]] = {
     "process.spawn_failed": ("service.ready", "service.recovered", "service.completed"),
     "service.reload_failed": ("service.reloaded",),
     "supervisor.brain_died": ("supervisor.started",),
+    "supervisor.safe_mode": ("supervisor.started",),
     "hook.failed": ("hook.done",),
 }
 _NEVER_OVER: Final = "service.stopping"  # somebody took it down: the trouble is theirs to know

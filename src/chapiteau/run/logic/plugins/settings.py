@@ -152,6 +152,7 @@ class Target:
             "service.reload_failed",
             "process.unhealthy",
             "supervisor.brain_died",
+            "supervisor.safe_mode",
             "hook.failed",
             "plugin.message",
         ),

@@ -1,0 +1,58 @@
+"""Which deaths of a brain are crashes, and what follows."""
+
+from __future__ import annotations
+
+import signal
+
+from chapiteau.run.engine.keeper.deaths import DELAYS, Deaths
+
+ERROR = {"code": 1, "signal": None}
+CRASH = {"code": None, "signal": int(signal.SIGSEGV)}
+KILLED = {"code": None, "signal": int(signal.SIGKILL)}
+
+
+def counted(*deaths: tuple[float, dict[str, int | None], bool]) -> Deaths:
+    found = Deaths()
+    for now, end, silent in deaths:
+        found.count(end, 1.0, now, silent=silent)
+    return found
+
+
+def test_three_crashes_within_a_minute_are_too_many() -> None:
+    found = counted((0.0, ERROR, False), (30.0, CRASH, False), (59.0, KILLED, True))
+    why = "3 brains crashed within 60 s, the last one: it did not answer"
+    assert found.why_only_look(59.0, False) == why
+    assert not found.why_only_look(59.0, True)
+    assert not found.why_only_look(61.0, False)
+
+
+def test_the_last_three_count() -> None:
+    found = counted(*((float(now), ERROR, False) for now in (0, 50, 100, 130)))
+    assert not found.why_only_look(130.0, False)
+    found.count(ERROR, 1.0, 131.0, silent=False)
+    assert not found.why_only_look(165.0, False)
+    assert found.why_only_look(159.0, False)
+
+
+def test_a_kill_by_others_is_no_crash() -> None:
+    """Somebody's `kill -9`, as often as they like: the brain is not at fault."""
+    found = counted(*((now / 10, KILLED, False) for now in range(60)))
+    assert (found.last, found.why_only_look(6.0, False)) == ("signal 9", "")
+
+
+def test_one_that_waits_for_a_person_is_no_crash() -> None:
+    found = counted(*((float(now), {"code": 75, "signal": None}, False) for now in range(9)))
+    assert not found.why_only_look(9.0, False)
+
+
+def test_one_that_left_by_itself_makes_a_fresh_start() -> None:
+    found = counted(*((float(now), ERROR, False) for now in range(3)))
+    found.count({"code": 0, "signal": None}, 1.0, 4.0, silent=False)
+    assert (found.last, found.why_only_look(4.0, False)) == ("", "")
+
+
+def test_pauses_grow_and_begin_anew_after_one_that_lived() -> None:
+    found = Deaths()
+    seen = [found.count(ERROR, 1.0, 0.0, silent=False) for _ in range(8)]
+    assert seen == [*DELAYS, DELAYS[-1], DELAYS[-1]]
+    assert found.count(ERROR, 21.0, 0.0, silent=False) == 0.0

@@ -1,0 +1,134 @@
+"""A brain that crashes again and again: the next one only looks, and services run on."""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import alive, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.run.project import Project
+
+pytestmark = pytest.mark.slow
+
+SERVICES = """
+    [service.web]
+    command = "sleep 600"
+    processes = 2
+    restart = { delay = "10ms" }
+
+    [service.talker]
+    command = "sh -c 'while sleep 0.05; do echo word; done'"
+
+    [service.idle]
+    command = "sleep 600"
+    autostart = false
+"""
+# A defect that a brain meets as soon as it acts, and after which it has less patience than usual.
+DEFECT = """
+import os, sys
+if sys.argv[0] == "-m" and "CHAPITEAU_KEEPER_FD" in os.environ:
+    import chapiteau.run.engine.brain.supervisor as supervisor
+    import chapiteau.run.engine.brain.succession.onlooker as onlooker
+    if os.path.exists({flag!r}):
+        async def broken(self, only):
+            raise RuntimeError("a defect of ours")
+        supervisor.Supervisor._switch_on = broken
+    onlooker._PATIENCE = {patience}
+"""
+
+
+@pytest.fixture
+def defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float], Path]:
+    """Brains from now on have it while the file is there; a brain that looks stays so long."""
+
+    def prepare(patience: float) -> Path:
+        flag = tmp_path / "broken"
+        (tmp_path / "defect").mkdir()
+        text = DEFECT.format(flag=str(flag), patience=patience)
+        (tmp_path / "defect" / "sitecustomize.py").write_text(text)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path / "defect"))
+        return flag
+
+    return prepare
+
+
+def looks(p: Project) -> bool:
+    return any("safe mode" in problem.what for problem in p.status().problems)
+
+
+def test_brains_that_crash_are_followed_by_one_that_only_looks(
+    project: Callable[[str], Project], defect: Callable[[float], Path]
+) -> None:
+    flag = defect(600)
+    p = project(SERVICES).up()
+    p.until("web", "running")
+    first, second = p.pids("web")
+    flag.touch()
+    os.kill(p.status().pid, signal.SIGSEGV)  # the first crash; the next brains have the defect
+    p.when(lambda: looks(p), what="a brain only looks")
+    [mode] = p.events("supervisor.safe_mode")
+    assert "3 brains crashed within 60 s, the last one: exit code 1" in mode.text
+    assert [e.text for e in p.events("supervisor.brain_died")] == [
+        "signal 11", "exit code 1", "exit code 1",
+    ]  # fmt: skip
+    assert p.pids("web") == [first, second]
+    # It starts nothing, restarts nothing, and says so; output goes on being written.
+    outcome = p.client.command("start", "idle")
+    assert (outcome.ok, outcome.exit_code) == (False, 4)
+    assert "only looks (safe mode)" in outcome.error
+    os.kill(second, signal.SIGKILL)
+    wait_for(lambda: p.pids("web") == [first])
+    assert "ended (signal 9) in safe mode" in p.service("web").reason
+    log = p.folder / ".chapiteau/log/talker/1.stdout.log"
+    size = log.stat().st_size
+    wait_for(lambda: log.stat().st_size > size)
+    # Mended: the end is judged as ever, and nothing else has happened.
+    flag.unlink()
+    assert p.client.upgrade().ok
+    p.when(lambda: len(p.pids("web")) == 2 and not looks(p))
+    assert first in p.pids("web")
+    [end] = [e for e in p.events("process.exited", "web") if e.pid == second]
+    assert end.data["signal"] == signal.SIGKILL
+
+
+def test_a_brain_that_only_looks_is_followed_by_one_that_acts(
+    project: Callable[[str], Project], defect: Callable[[float], Path]
+) -> None:
+    """After its time; and everything can be ended before that."""
+    flag = defect(0.5)
+    p = project(SERVICES).up()
+    p.until("web", "running")
+    pids = p.pids("web")
+    flag.touch()
+    os.kill(p.status().pid, signal.SIGSEGV)
+    p.when(lambda: p.events("supervisor.safe_mode"), what="a brain only looks")
+    flag.unlink()
+    p.when(
+        lambda: p.events("supervisor.started")[-1].seq > p.events("supervisor.safe_mode")[-1].seq
+    )
+    assert p.client.command("start", "idle").ok
+    assert p.pids("web") == pids
+
+
+def test_a_brain_that_only_looks_ends_everything_when_asked(
+    project: Callable[[str], Project], defect: Callable[[float], Path]
+) -> None:
+    flag = defect(600)
+    p = project(SERVICES).up()
+    p.until("web", "running")
+    first, second = p.pids("web")
+    flag.touch()
+    os.kill(p.status().pid, signal.SIGSEGV)
+    p.when(lambda: looks(p), what="a brain only looks")
+    os.kill(first, signal.SIGKILL)
+    p.client.shutdown()
+    wait_for(lambda: not alive(p.keeper), 15)
+    assert not alive(second)
