@@ -17,7 +17,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from chapiteau.service import Service
+from chapiteau.service import JsonLines, Service
 from chapiteau.service.engine.serving.accesslog import AccessLog
 from chapiteau.service.engine.tracing import LogLines
 from chapiteau.service.errors import DeclarationError
@@ -104,6 +104,64 @@ def test_what_goes_wrong_is_told(build: Build, spans: Any, lines: Any) -> None:
     assert odd.attributes["http.request.method"] == "_OTHER"
     told = [line.log_record for line in lines.get_finished_logs()]
     assert [record.attributes["exception.type"] for record in told] == ["LookupError"]
+
+
+def test_the_span_of_a_stream_ends_with_it(build: Build, spans: Any, lines: Any) -> None:
+    """And what is logged between two pieces belongs to it."""
+    closed: list[str] = []
+    service = Service("lines", "/lines/{kind}")
+
+    @service.get()
+    def pieces(kind: str) -> JsonLines:
+        def made() -> Iterator[int]:
+            try:
+                for number in range(3):
+                    assert not spans.get_finished_spans(), "not before the last piece"
+                    logging.getLogger("shop").warning("piece %d", number)
+                    yield number
+                    if kind == "breaks":
+                        raise LookupError("no more")
+            finally:
+                closed.append(kind)
+
+        return JsonLines(made())
+
+    provider, loggers = TracerProvider(), LoggerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(spans))
+    loggers.add_log_record_processor(SimpleLogRecordProcessor(lines))
+    client = build(service, more=lambda config: config.add_tracing(provider, loggers))
+    assert client.get("/lines/whole").text == "0\n1\n2\n"
+    (span,) = spans.get_finished_spans()
+    assert span.status.status_code is StatusCode.UNSET
+    told = [line.log_record for line in lines.get_finished_logs()]
+    assert [record.body for record in told] == ["piece 0", "piece 1", "piece 2"]
+    assert {record.span_id for record in told} == {span.context.span_id}
+
+    spans.clear()
+    with pytest.raises(LookupError):
+        client.get("/lines/breaks")
+    (span,) = spans.get_finished_spans()
+    assert (span.status.status_code, span.attributes["error.type"]) == (
+        StatusCode.ERROR, "LookupError",
+    )  # fmt: skip
+    assert span.attributes["http.response.status_code"] == 200
+
+    spans.clear()
+    assert client.request("HEAD", "/lines/head").status == 200
+    (span,) = spans.get_finished_spans()
+    assert span.status.status_code is StatusCode.UNSET
+
+    spans.clear()
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/lines/gone", "QUERY_STRING": ""}
+    body: Any = iter(
+        client._app({**environ, "SERVER_NAME": "x", "SERVER_PORT": "80"}, lambda *_: None)
+    )
+    assert next(body) == b"0\n"
+    body.close()
+    body.close()
+    (span,) = spans.get_finished_spans()
+    assert span.attributes["error.type"] == "closed early"
+    assert closed == ["whole", "breaks", "gone"]
 
 
 def test_the_access_log_names_the_trace() -> None:

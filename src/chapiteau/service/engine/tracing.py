@@ -5,12 +5,13 @@ Names are those of the semantic conventions for HTTP servers (v1.23 and later, s
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from pyramid.interfaces import IExecutionPolicy
 from pyramid.router import default_execution_policy
 
+from chapiteau.service.engine.answering.reply import Reply
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.develop.page import DEFECTS_KEY
 from chapiteau.service.logic.path import template_of
@@ -45,7 +46,7 @@ def trace_application(config: Any, provider: Any = None, logs: Any = None) -> No
 
 
 class TracedPolicy:
-    """An execution policy inside a span; it ends when the answer's head is ready."""
+    """An execution policy inside a span, which ends when the answer is whole: a stream's, later."""
 
     def __init__(self, inner: Callable[[Environ, Any], Any], tracer: Any) -> None:
         from opentelemetry import context, propagate, trace
@@ -66,34 +67,117 @@ class TracedPolicy:
         )
         environ[TRACE_KEY] = f"{span.get_span_context().trace_id:032x}"
         defects = environ.setdefault(DEFECTS_KEY, [])
-        token = self._attach(self._trace.set_span_in_context(span, before))
-        status = 500
+        inside = self._trace.set_span_in_context(span, before)
+        token = self._attach(inside)
+        status, streams = 500, False
         try:
             made = self._inner(environ, router)
             status = int(str(made.status)[:3])
+            streams = not isinstance(getattr(made, "app_iter", made), (Reply, list, tuple))
         except BaseException as exc:
             defects.append(exc)
             raise
         else:
-            return made
+            return _Streamed(made, _Open(self, span, inside)) if streams else made
         finally:
             self._detach(token)
             if span.is_recording():
-                self._finish(span, environ, status, defects)
-            span.end()
+                self._tell(span, environ, status, defects)
+            if not streams:
+                span.end()
 
-    def _finish(self, span: Any, environ: Environ, status: int, defects: list[Any]) -> None:
+    def _tell(self, span: Any, environ: Environ, status: int, defects: list[Any]) -> None:
         span.set_attribute("http.response.status_code", status)
         if pattern := environ.get(ROUTE_KEY):
             route = _route(pattern)
             span.set_attribute("http.route", route)
             span.update_name(f"{environ['REQUEST_METHOD']} {route}")
         if status >= 500:
-            span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
-            kind = type(defects[-1]).__qualname__ if defects else str(status)
-            span.set_attribute("error.type", kind)
-            if defects:
-                span.record_exception(defects[-1])
+            self.blame(span, defects[-1] if defects else None, str(status))
+
+    def blame(self, span: Any, defect: BaseException | None, kind: str) -> None:
+        """Say that a request went wrong, and by what."""
+        span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
+        span.set_attribute("error.type", kind if defect is None else type(defect).__qualname__)
+        if defect is not None:
+            span.record_exception(defect)
+
+    def within(self, context: Any, call: Callable[[], Any]) -> Any:
+        """Call something while the span of a context is current."""
+        token = self._attach(context)
+        try:
+            return call()
+        finally:
+            self._detach(token)
+
+
+# ── answers that come piece by piece ─────────────────────────────────────────────────────────
+class _Open:
+    """A span that is still open; it ends once."""
+
+    def __init__(self, policy: TracedPolicy, span: Any, context: Any) -> None:
+        self._policy, self._span, self._context = policy, span, context
+        self._ended = False
+
+    def call(self, call: Callable[[], Any]) -> Any:
+        """Call something inside the span; what it raises ends it, and is raised again."""
+        try:
+            return self._policy.within(self._context, call)
+        except StopIteration:
+            self.end()
+            raise
+        except BaseException as exc:
+            self.end(exc)
+            raise
+
+    def end(self, defect: BaseException | None = None, kind: str = "") -> None:
+        """End it, unless that has been; and say what went wrong."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._span.is_recording() and (defect is not None or kind):
+            self._policy.blame(self._span, defect, kind)
+        self._span.end()
+
+
+class _Streamed:
+    """An answer whose span goes on behind its head."""
+
+    def __init__(self, made: Any, open_span: _Open) -> None:
+        self._made, self._open = made, open_span
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._made, name)
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body: Iterable[bytes] = self._open.call(lambda: self._made(environ, start_response))
+        if isinstance(body, list | tuple):  # HEAD
+            self._open.end()
+            return body
+        return _Pieces(body, self._open)
+
+
+class _Pieces:
+    """The pieces of a stream, each made inside its span."""
+
+    def __init__(self, body: Iterable[bytes], open_span: _Open) -> None:
+        self._body, self._open = body, open_span
+        self._next = iter(body).__next__
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece: bytes = self._open.call(self._next)
+        return piece
+
+    def close(self) -> None:
+        """As PEP 3333 has it; too early when there would have been more."""
+        try:
+            if (close := getattr(self._body, "close", None)) is not None:
+                self._open.call(close)
+        finally:
+            self._open.end(kind="closed early")
 
 
 @functools.lru_cache(maxsize=4096)
