@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import shutil
 import socket
+import struct
 import subprocess
+from collections.abc import Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import hpack
 import pytest
 import trustme
 
@@ -16,6 +21,7 @@ from chapiteau.load import ExchangeError
 from chapiteau.load.engine.http.origin import Wiring
 from tests.load.engine.server import answer, serving
 from tests.load.engine.test_session import session, tls, totals
+from tests.load.logic.test_http2 import frame
 from tests.support import wait_for
 
 if TYPE_CHECKING:
@@ -137,13 +143,121 @@ async def test_a_peer_that_speaks_something_else_is_told() -> None:
         serving(odd) as server,
         session(server.url, wiring=Wiring(http2=True), timeout=5) as s,
     ):
-        with pytest.raises(ExchangeError, match="frame of"):
+        with pytest.raises(ExchangeError, match="answers in HTTP/1") as caught:
             await s.get("/")
+    assert caught.value.kind == "no HTTP/2"
+
+
+Act = Callable[[int, int, bytes], bytes]  # connection, stream, head → frames
+
+
+@asynccontextmanager
+async def peer(act: Act, settings: bytes = b"") -> AsyncIterator[str]:
+    """A service of HTTP/2 whose every frame is the test's."""
+    connections = itertools.count(1)
+
+    clients: list[asyncio.Task[None] | None] = []
+
+    async def client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clients.append(asyncio.current_task())
+        number = next(connections)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await reader.readexactly(24)
+            writer.write(frame(4, 0, 0, settings))
+            while True:
+                head = await reader.readexactly(9)
+                body = await reader.readexactly(int.from_bytes(head[:3], "big"))
+                data = act(number, int.from_bytes(head[5:], "big"), body) if head[3] == 1 else b""
+                writer.write(data)
+                if data[3:4] == b"\x07":  # GOAWAY
+                    break
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(client, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        await asyncio.gather(*filter(None, clients))
+
+
+def good(stream: int, *more: tuple[str, str]) -> bytes:
+    block = hpack.Encoder().encode([(":status", "200"), *more])
+    return frame(1, 4, stream, block) + frame(0, 1, stream, b"ok")
+
+
+async def test_an_answer_has_a_time_to_begin() -> None:
+    wiring = Wiring(http2=True, first_byte_timeout=0.05)
+    async with peer(lambda _c, _s, _b: b"") as url, session(url, wiring=wiring, timeout=9) as s:
+        with pytest.raises(ExchangeError, match="waiting for the answer") as caught:
+            await s.get("/")
+        row = totals(s).rows["GET /"]
+    assert caught.value.kind == "first byte timeout"
+    assert row.failures == {"first byte timeout": 1}
+    assert 50_000 <= row.latency.high < 5_000_000
+
+
+async def test_an_answer_that_does_not_end_is_a_read_timeout() -> None:
+    async with (
+        peer(lambda _c, s, _b: good(s)[:-11]) as url,
+        session(url, wiring=Wiring(http2=True), timeout=0.5) as s,
+    ):
+        with pytest.raises(ExchangeError, match="reading the answer") as caught:
+            await s.get("/")
+    assert caught.value.kind == "read timeout"
+
+
+async def test_a_body_that_the_peer_does_not_let_in_is_a_write_timeout() -> None:
+    closed = struct.pack("!HI", 4, 0)  # a window of nothing
+    async with (
+        peer(lambda _c, _s, _b: b"", closed) as url,
+        session(url, wiring=Wiring(http2=True), timeout=0.2) as s,
+    ):
+        with pytest.raises(ExchangeError) as caught:
+            await s.post("/", data=b"x" * 100_000)
+    assert caught.value.kind == "write timeout"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_service_that_takes_few_streams_loses_no_request(method: str) -> None:
+    """What was sent before its settings came is refused, and goes out again."""
+    open_now: dict[int, int] = {}
+
+    def act(connection: int, stream: int, _body: bytes) -> bytes:
+        open_now[connection] = open_now.get(connection, 0) + 1
+        if open_now[connection] > 2 and stream < 41:
+            return frame(3, 0, stream, struct.pack("!I", 7))
+        return good(stream)
+
+    few = struct.pack("!HI", 3, 2)
+    async with peer(act, few) as url, session(url, wiring=Wiring(http2=True)) as s:
+        found = await asyncio.gather(*(s.request(method, "/") for _ in range(20)))
+    assert {each.text() for each in found} == {"ok"}
+
+
+async def test_a_service_that_refuses_all_is_told() -> None:
+    def act(_connection: int, stream: int, _body: bytes) -> bytes:
+        return frame(3, 0, stream, struct.pack("!I", 7))
+
+    async with peer(act) as url, session(url, wiring=Wiring(http2=True)) as s:
+        with pytest.raises(ExchangeError) as caught:
+            await s.get("/")
+    assert caught.value.kind == "http2 REFUSED_STREAM"
+
+
+async def test_why_the_service_ends_the_connection_is_told() -> None:
+    def act(_connection: int, stream: int, _body: bytes) -> bytes:
+        return frame(7, 0, 0, struct.pack("!II", stream, 11) + b"too many pings")
+
+    async with peer(act) as url, session(url, wiring=Wiring(http2=True)) as s:
+        with pytest.raises(ExchangeError, match="too many pings") as caught:
+            await s.get("/")
+    assert caught.value.kind == "http2 ENHANCE_YOUR_CALM"
 
 
 async def test_a_silent_peer_has_a_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         async with session(url, wiring=Wiring(http2=True), timeout=0.05) as s:
-            with pytest.raises(ExchangeError, match="on an HTTP/2 stream"):
+            with pytest.raises(ExchangeError, match="while waiting for the answer"):
                 await s.get("/")

@@ -19,6 +19,7 @@ from chapiteau.load import ExchangeError, Session
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.http.origin import Wiring
+from chapiteau.load.logic import urls
 from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.totals import Totals
 from tests.load.engine.server import Asked, answer, serving
@@ -215,8 +216,45 @@ async def test_time_limits_hold_in_each_phase() -> None:
             await s.get("/")
         row = totals(s).rows["GET /"]
 
-    assert caught.value.kind == "timeout"
+    assert caught.value.kind == "first byte timeout"
+    assert row.failures == {"first byte timeout": 1}
     assert row.latency.high >= 100_000
+
+
+async def test_a_body_that_nobody_reads_is_a_write_timeout() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        async with session(url, timeout=0.2) as s:
+            with pytest.raises(ExchangeError, match="while sending") as caught:
+                await s.post("/", data=b"x" * 30_000_000)
+    assert caught.value.kind == "write timeout"
+
+
+async def test_an_answer_that_does_not_end_is_a_read_timeout() -> None:
+    async def half(_asked: Asked) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"
+
+    async with serving(half) as server, session(server.url, timeout=0.2) as s:
+        with pytest.raises(ExchangeError) as caught:
+            await s.get("/")
+    assert caught.value.kind == "read timeout"
+
+
+async def test_a_short_limit_behind_a_long_one_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While DNS is silent, who waits with less patience goes first."""
+
+    async def never(*_args: Any, **_more: Any) -> Any:
+        await asyncio.sleep(30)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    async with session("http://slow.example", allowed=lambda _host: True) as s:
+        patient = asyncio.ensure_future(s.get("/", timeout=20))
+        await asyncio.sleep(0)
+        with pytest.raises(ExchangeError) as caught:
+            await s.get("/", timeout=0.1)
+        assert not patient.done()
+        patient.cancel()
+    assert caught.value.kind == "DNS timeout"
 
 
 async def test_nobody_there_is_said_so() -> None:
@@ -348,6 +386,25 @@ async def test_tls_sessions_are_resumed(tmp_path: Any) -> None:
     assert (server.connections, server.resumed) == (3, 2)
 
 
+async def test_a_long_answer_is_not_searched_for_tickets_to_its_end(tmp_path: Any) -> None:
+    """A look at the session costs 0.1 ms: four times the rest of a record of TLS."""
+    looks: list[int] = []
+    sessions: Any = ssl.SSLObject.__dict__["session"]
+
+    class Counting(ssl.SSLObject):
+        session = property(lambda self: (looks.append(1), sessions.fget(self))[1], sessions.fset)
+
+    async def long(_asked: Asked) -> bytes:
+        return answer(b"x" * 3_000_000)
+
+    context, wiring, _ = tls(tmp_path)
+    async with serving(long, context) as server, session(server.url, wiring=wiring) as s:
+        origin = s._client.origin(urls.parse(server.url))
+        origin.tls_context().sslobject_class = Counting
+        assert len((await s.get("/")).body) == 3_000_000
+    assert 1 <= len(looks) <= 4
+
+
 async def test_a_client_certificate_is_shown(tmp_path: Any) -> None:
     context, without, shown = tls(tmp_path, ask=True)
     async with serving(ok, context) as server:
@@ -367,8 +424,8 @@ async def test_connecting_has_a_limit_of_its_own() -> None:
             with pytest.raises(ExchangeError, match="TLS handshake") as caught:
                 await s.get("/")
             counted = totals(s)
-    assert caught.value.kind == "connect timeout"
-    assert counted.rows["GET /"].failures == {"connect timeout": 1}
+    assert caught.value.kind == "TLS timeout"
+    assert counted.rows["GET /"].failures == {"TLS timeout": 1}
 
 
 async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,8 +435,9 @@ async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     wiring = Wiring(connect_timeout=0.05)
     async with session("http://slow.example", wiring=wiring, allowed=lambda _host: True) as s:
-        with pytest.raises(ExchangeError, match="DNS took too long"):
+        with pytest.raises(ExchangeError, match="DNS took too long") as caught:
             await s.get("/")
+    assert caught.value.kind == "DNS timeout"
 
 
 async def test_an_answer_has_a_time_to_begin() -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.load.logic.http.fields import block_of
-from chapiteau.load.logic.http.http2 import Answered, Ended, Gone, Http2Error, Multiplex
+from chapiteau.load.logic.http.http2 import Multiplex
+from chapiteau.load.logic.http.http2events import Answered, Ended, Gone, Http2Error
 
 HEAD = b"GET /a?b=c HTTP/1.1\r\nhost: shop.test\r\naccept: */*\r\nconnection: close\r\n"
 
@@ -182,3 +183,41 @@ def test_any_frames_give_events_or_a_protocol_error(
     with contextlib.suppress(Http2Error):
         for event in ours.feed(b"".join(frame(*part) for part in parts) + rest):
             assert isinstance(event, Answered | Ended | Gone)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "what"),
+    [
+        ([(":status", "200"), ("content-length", "9")], b"half", "4 bytes of a body of 9"),
+        ([(":status", "200"), ("content-length", "2")], b"more", "4 bytes of a body of 2"),
+        ([(":status", "200"), ("x", "a\r\nset-cookie: evil=1")], b"ok", "end of a line"),
+        ([(":status", "103"), ("link", "</a>")], b"", "ended before its head"),
+    ],
+)
+def test_an_answer_that_is_none_costs_its_stream_only(
+    fields: list[tuple[str, str]], body: bytes, what: str
+) -> None:
+    ours, encoder = multiplex(), hpack.Encoder()
+    bad, next_one = (ours.request(block_of(HEAD, "http"), b"") for _ in range(2))
+    ours.out.clear()
+    wire = frame(1, 4 if body else 5, bad, encoder.encode(fields))
+    wire += frame(0, 1, bad, body) if body else b""
+    found = ours.feed(wire + answer(encoder, next_one, b"fine"))
+    ended = found[0]
+    assert isinstance(ended, Ended)
+    assert (ended.stream, ended.error.kind) == (bad, "bad answer")
+    assert what in ended.error.what
+    assert [kind for kind, *_ in frames_of(b"".join(ours.out))] == [3]
+    assert isinstance(found[-1], Answered)
+    assert (found[-1].stream, found[-1].body) == (next_one, b"fine")
+
+
+def test_a_length_without_a_body_is_right_for_head_and_304() -> None:
+    ours, encoder = multiplex(), hpack.Encoder()
+    head = ours.request(block_of(HEAD, "http"), b"", bare=True)
+    fresh = ours.request(block_of(HEAD, "http"), b"")
+    wire = b""
+    for stream, status in ((head, "200"), (fresh, "304")):
+        fields = encoder.encode([(":status", status), ("content-length", "9")])
+        wire += frame(1, 5, stream, fields)
+    assert [type(event) for event in ours.feed(wire)] == [Answered, Answered]

@@ -13,10 +13,18 @@ from chapiteau.load.logic.http.http1 import AnswerReader
 if TYPE_CHECKING:
     from chapiteau.load.engine.http.origin import Origin
 
-__all__ = ["Channel", "Connection", "network_error"]
+__all__ = ["Channel", "Connection", "network_error", "too_late"]
 
 _OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
 _BEFORE: Final = frozenset({"connecting", "TLS handshake"})  # a connection is of use
+_LATE: Final = {
+    "DNS": "DNS timeout",
+    "connecting": "connect timeout",
+    "TLS handshake": "TLS timeout",
+    "sending": "write timeout",
+    "waiting for the answer": "first byte timeout",
+    "reading the answer": "read timeout",
+}
 _TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, asm-generic/socket.h
 
 
@@ -178,20 +186,22 @@ class Connection:
 
     def overdue(self, now: float) -> None:
         """End what takes too long."""
-        exchange, phase, wiring = self.wire.exchange, self.wire.phase, self.origin.wiring
+        wire, wiring = self.wire, self.origin.wiring
+        exchange, phase = wire.exchange, wire.phase
+        if phase == "waiting for the answer" and wire.rest:
+            phase = "sending"
         connecting = wiring.connect_timeout if phase in _BEFORE else 0.0
-        if exchange is not None and exchange.deadline < now:
-            self.fail(ExchangeError("timeout", f"no answer in time (while {phase})"))
-        elif connecting and now - self.opened > connecting:
-            self.fail(ExchangeError("connect timeout", f"no connection in time ({phase})"))
-        elif self.channel is not None:
-            self.channel.overdue(now)
-        elif exchange is not None and (
+        if connecting and now - self.opened > connecting:
+            self.fail(too_late(phase))
+        elif exchange is None:
+            if self.channel is not None:
+                self.channel.overdue(now)
+        elif exchange.deadline < now or (
             wiring.first_byte_timeout
             and phase == "waiting for the answer"
             and now - exchange.sent > wiring.first_byte_timeout
         ):
-            self.fail(ExchangeError("first byte timeout", "no answer has begun in time"))
+            self.fail(too_late(phase))
 
     def abandon(self, _exchange: Exchange) -> None:
         """Nobody waits for the answer any more."""
@@ -225,3 +235,8 @@ def network_error(exc: OSError, phase: str) -> ExchangeError:
         return ExchangeError("closed early", f"the connection ended while {phase}")
     name = errno.errorcode.get(code, type(exc).__name__)
     return ExchangeError(f"network: {name}", f"{exc} (while {phase})")
+
+
+def too_late(phase: str) -> ExchangeError:
+    """The time is over, in this phase; each is a failure of its own in the report."""
+    return ExchangeError(_LATE.get(phase, "timeout"), f"no answer in time (while {phase})")

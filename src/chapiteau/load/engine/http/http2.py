@@ -4,16 +4,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.hot.exchange import Exchange
-from chapiteau.load.engine.http.connection import Connection
+from chapiteau.load.engine.http.connection import Connection, too_late
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.logic.http.fields import block_of
-from chapiteau.load.logic.http.http2 import (
-    Answered,
-    Ended,
-    Gone,
-    Http2Error,
-    Multiplex,
-)
+from chapiteau.load.logic.http.http2 import Multiplex
+from chapiteau.load.logic.http.http2events import Answered, Ended, Gone, Http2Error
 
 if TYPE_CHECKING:
     from chapiteau.load.engine.http.origin import Origin
@@ -44,7 +39,8 @@ class Http2:
         self.connection: Connection | None = None
         self._origin = origin
         self._most = most
-        self._multiplex = Multiplex(hpack.Decoder().decode, hpack.HPACKError)
+        self._multiplex = Multiplex(hpack.Decoder().decode, hpack.HPACKError, origin.most_streams)
+        self._why: ExchangeError | None = None  # why the peer ends the connection, if it said
         self._exchanges: dict[int, Exchange] = {}
         self._streams: dict[Exchange, int] = {}
         self._blocks: dict[bytes, bytes] = {}
@@ -77,7 +73,7 @@ class Http2:
                 self._blocks.clear()
             scheme = "https" if self._origin.secure else "http"
             block = self._blocks[head] = block_of(head, scheme)
-        number = self._multiplex.request(block, body)
+        number = self._multiplex.request(block, body, bare=exchange.bare)
         self._exchanges[number] = exchange
         self._streams[exchange] = number
         self._offer()
@@ -140,6 +136,7 @@ class Http2:
                 self.connection.fail(exc)
             return
         self._holding = False
+        self._origin.most_streams = max(1, self._multiplex.most_streams)
         self._serve()
         self._flush()
         if self._multiplex.going and not self._exchanges and self.connection is not None:
@@ -172,14 +169,21 @@ class Http2:
             return
         self._forget(exchange)
         self._offer()
-        if ended.code == _REFUSED and exchange.twice:
-            exchange.twice = False  # it was not looked at (§8.7): once more
+        if ended.code == _REFUSED and self._may_go_again(exchange, ended.stream):
             self._origin.send_again(exchange)
         else:
             exchange.ended = self._origin.now()
             exchange.fail(ended.error)
 
+    def _may_go_again(self, exchange: Exchange, number: int) -> bool:
+        """Whether a refused request, which was not looked at (§8.7), is sent once more."""
+        if number <= self._multiplex.blind and self._multiplex.most_streams > 0:
+            return True  # before we knew how many streams the peer takes: from now on we do
+        again, exchange.twice = exchange.twice, False
+        return again
+
     def _gone(self, gone: Gone) -> None:
+        self._why = gone.error
         self._offer()
         for number, exchange in list(self._exchanges.items()):
             if number > gone.last:
@@ -190,6 +194,7 @@ class Http2:
         """The connection is gone, and with it all that was on it."""
         if self in self._origin.idle:
             self._origin.idle.remove(self)
+        error = self._why or error
         self._ready = False
         waiting, self.waiting = self.waiting, []
         for exchange in waiting:
@@ -208,11 +213,23 @@ class Http2:
 
     def overdue(self, now: float) -> None:
         """End every request whose time is over."""
-        late = [e for e in (*self._exchanges.values(), *self.waiting) if e.deadline < now]
-        for exchange in late:
-            self.abandon(exchange)
-            exchange.ended = now
-            exchange.fail(ExchangeError("timeout", "no answer in time (on an HTTP/2 stream)"))
+        first = self._origin.wiring.first_byte_timeout
+        for exchange in (*self._exchanges.values(), *self.waiting):
+            phase = self._phase_of(exchange)
+            if exchange.deadline < now or (
+                first and phase == "waiting for the answer" and now - exchange.sent > first
+            ):
+                self.abandon(exchange)
+                exchange.ended = now
+                exchange.fail(too_late(phase))
+
+    def _phase_of(self, exchange: Exchange) -> str:
+        number = self._streams.get(exchange)
+        if number is None:
+            return self.connection.wire.phase if self.connection is not None else "connecting"
+        if self._multiplex.begun(number):
+            return "reading the answer"
+        return "sending" if self._multiplex.sending(number) else "waiting for the answer"
 
     def abandon(self, exchange: Exchange) -> None:
         """Nobody waits for this answer any more."""

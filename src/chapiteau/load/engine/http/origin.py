@@ -79,6 +79,7 @@ class Origin:
         self._turn = 0
         self._latest: Any = None  # the address that was tried last
         self.http2 = wiring.http2
+        self.most_streams = 100  # what a connection takes at once, as far as the peer has said
         self._newest: Http2 | None = None  # the latest connection of HTTP/2
         self._unknown: ExchangeError | None = None  # why there is no address
         self._asked = 0.0  # when DNS was asked
@@ -132,12 +133,17 @@ class Origin:
         limit = self.wiring.connect_timeout
         if limit and self.resolving is not None and now - self._asked > limit:
             self.resolving.cancel()
-            self._refuse(ExchangeError("connect timeout", f"{self.host}: DNS took too long"))
-        while self.waiting and self.waiting[0].deadline < now:
-            exchange = self.waiting.popleft()
+            self._refuse(ExchangeError("DNS timeout", f"{self.host}: DNS took too long"))
+        late = [one for one in self.waiting if one.deadline < now]
+        for exchange in late:
+            self.waiting.remove(exchange)
             if not exchange.done():
                 exchange.ended = now
-                exchange.fail(ExchangeError("timeout", "no connection became free in time"))
+                exchange.fail(
+                    ExchangeError("timeout", "no connection became free in time")
+                    if self.resolving is None
+                    else ExchangeError("DNS timeout", f"{self.host}: DNS took too long")
+                )
 
     def stamp(self, wanted: bool) -> None:
         """Have the kernel's stamps on some connections, or on those no more."""

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chapiteau.load.errors import ExchangeError
+from chapiteau.load.logic.http.http2events import Answered, Ended, Event, Gone, Http2Error
 
-__all__ = ["Answered", "Ended", "Gone", "Http2Error", "Multiplex"]
+__all__ = ["Multiplex"]
 
 _DATA, _HEADERS, _RESET, _SETTINGS, _PUSH, _PING, _GOAWAY, _WINDOW, _MORE = (
     0,
@@ -33,72 +33,22 @@ _MOST_FRAME: Final = 16384  # what we allow the peer: the least there is
 _LAST_STREAM: Final = 0x7FFFFFFF
 _TOP_WINDOW: Final = 0x7FFFFFFF
 _PROTOCOL, _FLOW, _FRAME_SIZE, _CANCEL, _COMPRESSION = 1, 3, 6, 8, 9
-_CODES: Final = (
-    "NO_ERROR PROTOCOL_ERROR INTERNAL_ERROR FLOW_CONTROL_ERROR SETTINGS_TIMEOUT STREAM_CLOSED "
-    "FRAME_SIZE_ERROR REFUSED_STREAM CANCEL COMPRESSION_ERROR CONNECT_ERROR ENHANCE_YOUR_CALM "
-    "INADEQUATE_SECURITY HTTP_1_1_REQUIRED"
-).split()
-
-
-class Http2Error(ExchangeError):
-    """The peer breaks the protocol: the whole connection ends."""
-
-    def __init__(self, code: int, what: str) -> None:
-        super().__init__(f"http2 {_name(code)}", what)
-        self.code = code
-
-
-def _name(code: int) -> str:
-    return _CODES[code] if code < len(_CODES) else str(code)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A stream has its whole answer; `head` looks as HTTP/1.1 would have it."""
-
-    stream: int
-    status: int
-    head: bytes
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A stream has ended without an answer."""
-
-    stream: int
-    code: int
-
-    @property
-    def error(self) -> ExchangeError:
-        """In the words of the report."""
-        return ExchangeError(
-            f"http2 {_name(self.code)}", f"the service ended the stream: {self.code}"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """The peer takes no new streams; those above `last` were not looked at."""
-
-    last: int
-    code: int
-
-
-Event = Answered | Ended | Gone
+_NOT_SPOKEN: Final = "the service answers in HTTP/1.1: without TLS, --http2 speaks HTTP/2 at once"
 
 
 @dataclass(slots=True)
 class _Stream:
     window: int  # bytes that we may send
-    rest: bytes = b""  # of our body
+    rest: memoryview  # of our body: a slice of bytes would copy all that is left, each time
+    bare: bool = False  # the answer has no body, whatever its length says
+    length: int = -1  # of the answer's body, where its head tells
     status: int = 0
     head: bytes = b""
     parts: list[bytes] = field(default_factory=list)
     taken: int = 0  # bytes since we last said go on
 
 
-def _frame(kind: int, flags: int, stream: int, payload: bytes = b"") -> bytes:
+def _frame(kind: int, flags: int, stream: int, payload: bytes | memoryview = b"") -> bytes:
     return (
         struct.pack("!HBBBI", len(payload) >> 8, len(payload) & 0xFF, kind, flags, stream) + payload
     )
@@ -111,8 +61,10 @@ class Multiplex:
         self,
         decode: Callable[[bytes], Iterable[tuple[Any, Any]]],
         broken: type[Exception],
+        most_streams: int = 100,
     ) -> None:
-        """`decode` undoes a header block, and raises `broken` when it can't."""
+        """`decode` undoes a header block, and raises `broken` when it can't; `most_streams` is
+        believed until the peer says how many it takes."""
         settings = struct.pack("!HIHI", 2, 0, 4, _OUR_WINDOW)  # no push; our window
         grow = struct.pack("!I", _TOP_WINDOW - 65535)
         self.out: list[bytes] = [
@@ -120,7 +72,8 @@ class Multiplex:
             _frame(_SETTINGS, 0, 0, settings),
             _frame(_WINDOW, 0, 0, grow),
         ]
-        self.most_streams = 100  # until the peer says so
+        self.most_streams = most_streams
+        self.blind = _LAST_STREAM  # streams up to this went out before the peer's settings came
         self.going = False  # no new streams
         self._decode = decode
         self._broken = broken
@@ -139,19 +92,24 @@ class Multiplex:
         """Streams under way."""
         return len(self._streams)
 
+    def sending(self, stream: int) -> bool:
+        """Whether some of its request waits for the peer's leave."""
+        found = self._streams.get(stream)
+        return found is not None and bool(found.rest)
+
     def begun(self, stream: int) -> bool:
         """Whether anything of its answer has come."""
         found = self._streams.get(stream)
         return found is not None and bool(found.status)
 
     # ── out ───────────────────────────────────────────────────────────────────────────────────
-    def request(self, block: bytes, body: bytes) -> int:
-        """Send a request; its stream's number."""
+    def request(self, block: bytes, body: bytes, *, bare: bool = False) -> int:
+        """Send a request; its stream's number. `bare`: the answer will have no body (HEAD)."""
         number = self._next
         self._next += 2
         if self._next > _LAST_STREAM - 2:
             self.going = True
-        stream = self._streams[number] = _Stream(self._first_window, body)
+        stream = self._streams[number] = _Stream(self._first_window, memoryview(body), bare)
         size = self._frame_size
         kind, at = _HEADERS, 0
         while True:
@@ -196,6 +154,8 @@ class Multiplex:
             high, low, kind, flags, number = struct.unpack_from("!HBBBI", data, at)
             size = high << 8 | low
             if size > _MOST_FRAME:
+                if data.startswith(b"HTTP/1.", at):
+                    raise Http2Error(_PROTOCOL, _NOT_SPOKEN, "no HTTP/2")
                 raise Http2Error(_FRAME_SIZE, f"a frame of {size} bytes")
             stop = at + 9 + size
             if len(data) < stop:
@@ -231,7 +191,8 @@ class Multiplex:
                 if len(payload) < 8:
                     raise Http2Error(_FRAME_SIZE, "a GOAWAY that is too short")
                 self.going = True
-                return Gone(_word(payload[:4]) & _LAST_STREAM, _word(payload[4:8]))
+                words = payload[8:208].decode("latin-1")
+                return Gone(_word(payload[:4]) & _LAST_STREAM, _word(payload[4:8]), words)
         self._manage(kind, flags, number, payload)
         return None
 
@@ -284,22 +245,47 @@ class Multiplex:
                 raise Http2Error(_PROTOCOL, f"a head on stream {number}, which nobody opened")
             return None
         if not stream.status:  # else trailers
-            self._begin(stream, pairs)
-        return self._answered(number) if ends and stream.status else None
+            wrong = self._begin(stream, pairs)
+            if wrong:
+                return self._malformed(number, wrong)
+        if not ends:
+            return None
+        if not stream.status:
+            return self._malformed(number, "the answer ended before its head")
+        return self._answered(number)
 
-    def _begin(self, stream: _Stream, pairs: list[tuple[bytes, bytes]]) -> None:
-        status = dict(pairs).get(b":status", b"")
+    def _begin(self, stream: _Stream, pairs: list[tuple[bytes, bytes]]) -> str:
+        """Take an answer's head; what is wrong with it, or nothing."""
+        fields = dict(pairs)
+        status = fields.get(b":status", b"")
         if len(status) != 3 or not status.isdigit():
             raise Http2Error(_PROTOCOL, f"no status but {status[:20]!r}")
         if status[0] == 49:  # 1xx: the answer is still to come
-            return
+            return ""
         stream.status = int(status)
         lines = [b"HTTP/2.0 %s " % status]
         lines += [b"%s: %s" % pair for pair in pairs if not pair[0].startswith(b":")]
         stream.head = b"\r\n".join([*lines, b""])
+        if stream.head.count(b"\r") != len(lines) or stream.head.count(b"\n") != len(lines):
+            return "a header field with the end of a line in it"  # RFC 9113 §8.2.1
+        length = fields.get(b"content-length", b"")
+        if length.isdigit() and len(length) < 20 and not stream.bare and stream.status != 304:
+            stream.length = int(length)
+        return ""
 
-    def _answered(self, number: int) -> Answered:
-        stream = self._streams.pop(number)
+    def _malformed(self, number: int, what: str) -> Ended:
+        """The answer is none, the connection lives on (RFC 9113 §8.1.1)."""
+        del self._streams[number]
+        self.out.append(_frame(_RESET, 0, number, struct.pack("!I", _PROTOCOL)))
+        return Ended(number, _PROTOCOL, what)
+
+    def _answered(self, number: int) -> Answered | Ended:
+        stream = self._streams[number]
+        if stream.length >= 0:
+            size = sum(map(len, stream.parts))
+            if size != stream.length:
+                return self._malformed(number, f"{size} bytes of a body of {stream.length}")
+        del self._streams[number]
         if stream.rest:
             # The answer came before our body was out (§8.1): it is not wanted any more.
             self.out.append(_frame(_RESET, 0, number, struct.pack("!I", _CANCEL)))
@@ -308,6 +294,7 @@ class Multiplex:
     def _settings(self, payload: bytes) -> None:
         if len(payload) % 6:
             raise Http2Error(_FRAME_SIZE, "SETTINGS of no whole number of settings")
+        self.blind = min(self.blind, self._next - 2)
         for key, value in struct.iter_unpack("!HI", payload):
             if key == 3:
                 self.most_streams = value
