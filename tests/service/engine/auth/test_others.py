@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV30SpecValidator
 from pyramid.authorization import Allow
 
 from chapiteau.service import (
@@ -75,6 +76,29 @@ def test_a_certificate_guards_an_operation(build: Build) -> None:
     assert (unknown.status, unknown.headers["www-authenticate"]) == (401, "ClientCertificate")
     document = client.get("/openapi.json").json()
     assert document["components"]["securitySchemes"] == {"certificate": {"type": "mutualTLS"}}
+
+
+def test_openapi_3_0_says_what_it_can_of_certificates_and_scopes(build: Build) -> None:
+    """It knows no certificates (`http` with "mutual" is RFC 8120), and scopes of OAuth2 alone."""
+    holders = CertificateAuth(header="X-Client-Subject")
+    tokens = BearerAuth(lambda _token: None)
+    machines, notes = Service("machines", "/machines", auth=holders), Service("notes", "/notes")
+    machines.add("GET", lambda: 1, description="Machines.")
+    notes.add("GET", lambda: 1, auth=tokens, scopes=["read"])
+    notes.add("POST", lambda: 1, auth=tokens)
+    document = build(machines, notes).get("/openapi.json?openapi=3.0").json()
+    OpenAPIV30SpecValidator(document).validate()
+    components = document["components"]
+    assert components["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
+    assert components["x-securitySchemes"] == {"certificate": {"type": "mutualTLS"}}
+    machine = document["paths"]["/machines"]["get"]
+    assert machine["security"] == []
+    assert machine["x-security"] == [{"certificate": []}]
+    assert machine["description"] == "Machines.\n\nA client certificate is asked for (mutual TLS)."
+    read, write = (document["paths"]["/notes"][method] for method in ("get", "post"))
+    assert (read["security"], read["x-security"]) == ([{"bearer": []}], [{"bearer": ["read"]}])
+    assert write["security"] == [{"bearer": []}]
+    assert "x-security" not in write
 
 
 class Notes:

@@ -2,7 +2,8 @@
 
 3.0 has a Schema Object of its own where 3.1 has JSON Schema 2020-12. What 3.0 can't say is said as
 closely as it can: null becomes `nullable`, a constant an enum of one, a tuple a list of any of its
-parts; webhooks go to `x-webhooks`.
+parts; webhooks go to `x-webhooks`. Client certificates and the scopes of plain tokens are no words of
+3.0: what is asked for in full stands in `x-security`, and the schemes in `x-securitySchemes`.
 """
 
 from collections.abc import Callable
@@ -25,11 +26,17 @@ def downgraded(document: dict[str, Any]) -> dict[str, Any]:
     made["openapi"] = "3.0.3"
     made.pop("jsonSchemaDialect", None)
     made["info"] = {k: v for k, v in document["info"].items() if k != "summary"}
-    made["paths"] = {path: _path(item) for path, item in document.get("paths", {}).items()}
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    paths = {path: _path(item) for path, item in document.get("paths", {}).items()}
+    hooks = {name: _path(item) for name, item in document.get("webhooks", {}).items()}
+    made["paths"] = paths
     if "components" in document:
         made["components"] = _components(document["components"])
     if "webhooks" in document:
-        made["x-webhooks"] = {k: _path(item) for k, item in document["webhooks"].items()}
+        made["x-webhooks"] = hooks
+    for asked in (made, *_operations(paths), *_operations(hooks)):
+        if "security" in asked:
+            _secure(asked, schemes)
     return made
 
 
@@ -37,21 +44,54 @@ def _components(components: dict[str, Any]) -> dict[str, Any]:
     made = {}
     writers: dict[str, Callable[[Any], Any]] = {
         "schemas": _schema, "headers": _holder, "parameters": _holder, "responses": _response,
-        "requestBodies": _body, "callbacks": _callback, "securitySchemes": _scheme,
+        "requestBodies": _body, "callbacks": _callback,
     }  # fmt: skip
     for kind, items in components.items():
         if kind != "pathItems":
             write = writers.get(kind, dict)
             made[kind] = {name: write(item) for name, item in items.items()}
+    unknown = {k: v for k, v in made.get("securitySchemes", {}).items() if _is_certificate(v)}
+    if unknown:
+        # `http` with the scheme "mutual" would be another thing: passwords by RFC 8120.
+        made["x-securitySchemes"] = unknown
+        known = {k: v for k, v in made.pop("securitySchemes").items() if k not in unknown}
+        made |= {"securitySchemes": known} if known else {}
     return made
 
 
-def _scheme(scheme: Schema) -> Schema:
-    if scheme.get("type") != "mutualTLS":
-        return scheme
-    # 3.0 has no word for client certificates; a scheme must stand there, for operations name it.
-    words = scheme.get("description", "A client certificate (mutual TLS).")
-    return {"type": "http", "scheme": "mutual", "description": words}
+def _is_certificate(scheme: Schema) -> bool:
+    return scheme.get("type") == "mutualTLS"
+
+
+def _operations(paths: dict[str, Any]) -> list[dict[str, Any]]:
+    """All operations, those of callbacks too."""
+    found = []
+    for item in paths.values():
+        for operation in (item[method] for method in _METHODS if method in item):
+            found.append(operation)
+            for callback in operation.get("callbacks", {}).values():
+                found += _operations(callback)
+    return found
+
+
+def _secure(asked: dict[str, Any], schemes: dict[str, Schema]) -> None:
+    """Say what 3.0 can say of the requirements, and the rest beside them and in words."""
+    told = []
+    for choice in asked["security"]:
+        kept = {}
+        for name, scopes in choice.items():
+            kind = schemes.get(name, {}).get("type")
+            if kind != "mutualTLS":
+                kept[name] = scopes if kind in ("oauth2", "openIdConnect") else []
+        told.append(kept)
+    if told == asked["security"]:
+        return
+    asked["x-security"] = asked["security"]
+    asked["security"] = told if any(told) else []
+    needs = {name for choice in asked["x-security"] for name in choice}
+    if "responses" in asked and any(_is_certificate(schemes.get(name, {})) for name in needs):
+        words = "A client certificate is asked for (mutual TLS)."
+        asked["description"] = f"{asked.get('description', '')}\n\n{words}".strip()
 
 
 def _path(item: dict[str, Any]) -> dict[str, Any]:
