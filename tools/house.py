@@ -43,11 +43,11 @@ EXCEPTIONS: Final[dict[str, tuple[int, str]]] = {
         "what the command line decides for all sessions of a process; keyword-only",
     ),
     "src/chapiteau/run/engine/brain/supervisor.py: lines": (
-        460,
+        475,
         "the port of the control API, whole",
     ),
     "src/chapiteau/run/engine/brain/supervisor.py::Supervisor: public methods": (
-        28,
+        29,
         "it answers every call of the control API and carries out every effect",
     ),
     "src/chapiteau/run/client/blocking.py::Client: public methods": (

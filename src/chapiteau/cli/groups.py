@@ -18,6 +18,8 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "reload": ("chapiteau.run.commands.deeds:reload", "Replace processes, no request lost."),
     "scale": ("chapiteau.run.commands.deeds:scale", "Change how many processes a service has."),
     "signal": ("chapiteau.run.commands.deeds:signal", "Send a signal to a service's processes."),
+    "drain": ("chapiteau.run.commands.deeds:drain", "Empty this server: all end their work."),
+    "undrain": ("chapiteau.run.commands.deeds:undrain", "Take up work again."),
     "check": ("chapiteau.run.commands.check:check", "Every problem of a chapiteau.toml."),
     "plan": ("chapiteau.run.commands.check:plan", "What a changed file would change."),
     "run": ("chapiteau.run.commands.group:group", "The supervisor: every other command of it."),

@@ -76,6 +76,8 @@ class MemoryNode:
     applied: list[str] = field(default_factory=list)  # who applied it
     period: float = 1.0  # seconds between two statistics messages
     away: bool = False
+    labels: dict[str, str] = field(default_factory=dict)  # of the server
+    drained: dict[str, Any] = field(default_factory=dict)  # as in the status
     facts: dict[str, Any] = field(default_factory=dict)  # what `health` says beside the usual
     happenings: list[dict[str, Any]] = field(default_factory=list)
     output: list[dict[str, Any]] = field(default_factory=list)
@@ -121,6 +123,8 @@ class MemoryNode:
             "cgroups": "v2",
             "dashboard": "",
             "last_event": len(self.happenings),
+            "drained": dict(self.drained),
+            "labels": dict(self.labels),
             "schema": 1,
         }
 
@@ -180,6 +184,11 @@ class MemoryNode:
         """Note it, answer `outcome`."""
         self._reachable()
         self.commands.append((verb, service, dict(options), who))
+        if verb == "drain":
+            ran = [s["name"] for s in self.services]
+            self.drained = {"since": self.clock.wall(), "who": who, "services": ran, "left": []}
+        elif verb == "undrain":
+            self.drained = {}
         self.happen("command.done", service=service, who=who, text=f"{verb} {service}")
         return dict(self.outcome)
 

@@ -16,6 +16,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("scale", {"by": -2}, "chapiteau scale web=-2"),
     ("signal", {"signal": "HUP"}, "chapiteau signal HUP web"),
     ("signal", {"signal": "HUP", "process": 2}, "chapiteau signal HUP web --process 2"),
+    ("restart", {"process": 2}, "chapiteau restart web --process 2"),
 ]
 
 

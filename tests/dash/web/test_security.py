@@ -176,7 +176,7 @@ async def test_each_role_may_do_what_its_table_says(house: Any, role: Role) -> N
         session.cookie_jar.update_cookies({f"chapiteau-{house.server.port}": session_id})
         async with session.get("/api/session") as answer:
             assert set((await answer.json())["verbs"]) == {v for v in VERBS if allowed(role, v)}
-        for verb in ("start", "stop", "restart", "reload", "scale", "signal"):
+        for verb in ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain"):
             body = {"verb": verb, "targets": [{"node": "alpha", "service": "web"}]}
             got = await status(
                 session, "POST", "/api/act", json=body, headers={"Idempotency-Key": verb}

@@ -16,7 +16,7 @@ from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.logic.access import Caller
 from chapiteau.dash.logic.lines import command_line
 
-__all__ = ["Action", "Actions", "Target"]
+__all__ = ["Action", "Actions", "Target", "batches"]
 
 _KEPT: Final = 500
 _AT_ONCE: Final = 50
@@ -24,10 +24,18 @@ _AT_ONCE: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One service on one node."""
+    """One service on one node, or one process of it."""
 
     node: str
     service: str
+    process: int = 0  # 0: all of them
+
+    def given(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of an action for this one."""
+        return {**options, "process": self.process} if self.process else dict(options)
+
+    def __str__(self) -> str:
+        return f"{self.node}/{self.service}" + (f"/{self.process}" if self.process else "")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,6 +49,7 @@ class Action:
     targets: tuple[Target, ...]
     options: dict[str, Any]
     began: float
+    batch: int = 100  # percent of the servers at a time
     ended: float = 0.0
     results: dict[Target, dict[str, Any]] = field(default_factory=dict)
 
@@ -52,13 +61,19 @@ class Action:
             "verb": self.verb,
             "who": self.who,
             "options": self.options,
+            "batch": self.batch,
             "began": self.began,
             "ended": self.ended,
             "lines": sorted(
-                {command_line(self.verb, t.service, self.options) for t in self.targets}
+                {command_line(self.verb, t.service, t.given(self.options)) for t in self.targets}
             ),
             "targets": [
-                {"node": t.node, "service": t.service, "result": self.results.get(t)}
+                {
+                    "node": t.node,
+                    "service": t.service,
+                    "process": t.process,
+                    "result": self.results.get(t),
+                }
                 for t in self.targets
             ],
         }
@@ -87,6 +102,8 @@ class Actions:
         targets: Sequence[Target],
         options: Mapping[str, Any],
         key: str,
+        *,
+        batch: int = 100,
     ) -> Action:
         """Begin; the same key again gives the first action back. Raises BadRequestError."""
         if not key or len(key) > 100:
@@ -104,6 +121,7 @@ class Actions:
             who=caller.name,
             targets=tuple(dict.fromkeys(targets)),
             options=dict(options),
+            batch=batch,
             began=self._clock.wall(),
         )
         self._done[f"{caller.name}/{key}"] = action
@@ -137,13 +155,21 @@ class Actions:
                 action.results[target] = await self._one(action, target)
             self._publish(action)
 
-        await asyncio.gather(*(one(target) for target in action.targets))
+        failed = ""
+        for group in batches(action.targets, action.batch):
+            if failed:
+                missed = {"ok": False, "error": "not begun", "hint": failed, "exit_code": 4}
+                action.results.update(dict.fromkeys(group, missed))
+                continue
+            await asyncio.gather(*(one(target) for target in group))
+            bad = [t.node for t in group if not action.results[t].get("ok")]
+            failed = f"it failed on {bad[0]} before" if bad else ""
         action.ended = self._clock.wall()
         self._publish(action)
         self._store.audit(
             who=action.who,
             verb=action.verb,
-            target=", ".join(f"{t.node}/{t.service}" for t in action.targets)[:2000],
+            target=", ".join(map(str, action.targets))[:2000],
             result=_summary(action),
             time=action.ended,
         )
@@ -152,7 +178,9 @@ class Actions:
         who = f"dash:{action.who}"
         try:
             node = self._fleet.watch(target.node).node
-            outcome = await node.command(action.verb, target.service, action.options, who)
+            outcome = await node.command(
+                action.verb, target.service, target.given(action.options), who
+            )
         except ChapiteauError as exc:
             outcome = {"ok": False, "error": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
         self._fleet.watch(target.node).refresh()
@@ -160,6 +188,14 @@ class Actions:
 
     def _publish(self, action: Action) -> None:
         self._bus.latest("actions", str(action.number), action.to_dict())
+
+
+def batches(targets: Sequence[Target], percent: int) -> list[list[Target]]:
+    """The targets in turns: all of so many percent of the servers (at least one) at a time."""
+    nodes = list(dict.fromkeys(t.node for t in targets))
+    size = max(1, len(nodes) * percent // 100)
+    turns = [set(nodes[i : i + size]) for i in range(0, len(nodes), size)]
+    return [[t for t in targets if t.node in turn] for turn in turns]
 
 
 def _summary(action: Action) -> str:

@@ -25,6 +25,9 @@ VERBS: Final[dict[str, Role]] = {
     "reload": Role.OPERATOR,
     "scale": Role.OPERATOR,
     "signal": Role.OPERATOR,
+    "drain": Role.OPERATOR,  # empty a server …
+    "undrain": Role.OPERATOR,  # … and let it work again
+    "steer": Role.OPERATOR,  # end a running load test, mark a moment of it
     "want": Role.OPERATOR,  # how services should be, also on nodes that are away
     "try": Role.OPERATOR,  # send a request to a service through the hub
     "plan": Role.OPERATOR,  # what a changed file would change

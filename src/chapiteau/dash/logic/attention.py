@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.dash.logic.facts import Facts, fact_troubles
-from chapiteau.dash.logic.lines import cure
+from chapiteau.dash.logic.lines import cure, person
 from chapiteau.dash.logic.trouble import Trouble
 
 __all__ = ["Trouble", "dated", "troubles"]
@@ -60,6 +60,7 @@ def troubles(
     now = facts.now if facts is not None else 0.0
     found = [t for service in status.get("services", ()) for t in _of_service(node, service, now)]
     found += [t for socket in status.get("sockets", ()) for t in _of_socket(node, socket)]
+    found += _of_drain(node, status.get("drained") or {})
     named = {t.service for t in found}
     if facts is not None:
         found += [_with_output(t, status) for t in fact_troubles(node, facts, named)]
@@ -240,6 +241,26 @@ def _of_socket(node: str, socket: Status) -> Iterable[Trouble]:
             what=f"socket {socket['name']}: {queued} of {backlog} connections wait",
             cause="Nobody accepts fast enough: the service is stuck, or has too few processes.",
             cures=tuple(cure("scale", name, by=1) for name in services[:1]),
+        )
+
+
+def _of_drain(node: str, drained: Status) -> Iterable[Trouble]:
+    """Meant so, and easily forgotten: it stays in sight until it is undone."""
+    if drained:
+        left, who = drained.get("left", ()), person(str(drained["who"]))
+        yield Trouble(
+            key=f"{node}/drained",
+            kind="drained",
+            severity=1,
+            node=node,
+            what="is being drained" if left else "drained",
+            since=float(drained["since"]),
+            cause=(
+                f"By {who}. Still at work: {', '.join(left)}."
+                if left
+                else f"By {who}. Nothing starts on it, and nobody is let in."
+            ),
+            cures=(cure("undrain", "all"),),
         )
 
 

@@ -1,11 +1,15 @@
 """Every action as the command line a person would type."""
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-__all__ = ["Cure", "command_line", "cure"]
+__all__ = ["SERVER_VERBS", "Cure", "command_line", "cure", "person"]
+
+SERVER_VERBS: Final = frozenset(("drain", "undrain"))  # they are about a server, not a service
+_ON_THE_PAGE: Final = re.compile(r"dash:([^)]+)\)?$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,12 +25,20 @@ class Cure:
 def command_line(verb: str, service: str, options: Mapping[str, Any]) -> str:
     """`chapiteau scale web=+1` and its like: to be pasted where the service runs."""
     words = ["chapiteau", verb]
+    if verb in SERVER_VERBS:
+        return shlex.join(words)
     if verb == "signal":  # the signal first: many services may follow it
         words.append(str(options.get("signal", "")))
     words.append(f"{service}={_amount(options)}" if verb == "scale" else service)
-    if verb == "signal" and (process := options.get("process")):
+    if verb != "scale" and (process := options.get("process")):
         words += ["--process", str(process)]
     return shlex.join(words)
+
+
+def person(who: str) -> str:
+    """ "uid 0 (dash:ana)" → "ana": who pressed it on the page; anybody else as they are known."""
+    found = _ON_THE_PAGE.search(who)
+    return found[1] if found else who
 
 
 def _amount(options: Mapping[str, Any]) -> str:

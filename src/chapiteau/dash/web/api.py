@@ -25,7 +25,7 @@ __all__ = [
     "sparks",
 ]
 
-_ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal")
+_ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
 # Sums over a hundred nodes would stop the loop for a moment; there the lines fill as they go.
 _SPARK_NODES: Final = 10
 _MOST_EVENTS: Final = 2_000
@@ -107,7 +107,7 @@ async def preview(request: web.Request) -> web.Response:
     """POST /api/preview: the command line of an action, before it is done."""
     body = await json_body(request)
     verb, targets, options = _order(body)
-    lines = sorted({command_line(verb, t.service, options) for t in targets})
+    lines = sorted({command_line(verb, t.service, t.given(options)) for t in targets})
     return web.json_response({"lines": lines})
 
 
@@ -115,15 +115,20 @@ async def preview(request: web.Request) -> web.Response:
 async def act(request: web.Request) -> web.Response:
     """POST /api/act {"verb", "targets": [{"node", "service"}], "options"}: begins, answers 202.
 
+    A target may name one "process". With "batch" so many percent of the servers go at a time, and
+    the next ones only when all of these are well.
+
     Header Idempotency-Key: the same key again does nothing and gives the first action back.
     Progress and results come by the live topic `actions`.
     """
-    verb, targets, options = _order(await json_body(request))
+    body = await json_body(request)
+    verb, targets, options = _order(body)
+    batch = _number(str(body.get("batch", 100)), 1, 100)
     caller = request[CALLER]
     if not allowed(caller.role, verb):
         raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not {verb}")
     key = request.headers.get("Idempotency-Key", "")
-    action = request.app[HUB].actions.start(caller, verb, targets, options, key)
+    action = request.app[HUB].actions.start(caller, verb, targets, options, key, batch=batch)
     return web.json_response(action.to_dict(), status=202)
 
 
@@ -164,8 +169,15 @@ def _order(body: dict[str, Any]) -> tuple[str, list[Target], dict[str, Any]]:
         raise BadRequestError('targets: a list of {"node", "service"}')
     if not isinstance(options, dict):
         raise BadRequestError("options: an object")
-    targets = [Target(str(t.get("node", "")), str(t.get("service", ""))) for t in raw]
+    targets = [
+        Target(str(t.get("node", "")), str(t.get("service", "")), _process(t.get("process") or 0))
+        for t in raw
+    ]
     return str(verb), targets, options
+
+
+def _process(given: object) -> int:
+    return _number(str(given), 0, 1_000_000)
 
 
 def _number(text: str, low: int, high: int) -> int:

@@ -24,7 +24,7 @@ from chapiteau.run.commands.options import (
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import Outcome
 
-__all__ = ["reload", "reopen", "restart", "scale", "signal", "start", "stop"]
+__all__ = ["drain", "reload", "reopen", "restart", "scale", "signal", "start", "stop", "undrain"]
 
 _names = click.argument("names", nargs=-1, shell_complete=service_names)
 _process = click.option("--process", type=click.IntRange(1), help="Only this process.")
@@ -208,6 +208,34 @@ def reopen(names: tuple[str, ...], config: str | None, json_wanted: bool) -> Non
     postrotate: chapiteau run reopen -c /srv/shop
     """
     _do("reopen", names or ("all",), config, json_wanted)
+
+
+@click.command("drain")
+@config_option
+@as_json
+def drain(config: str | None, json_wanted: bool) -> None:
+    """Empty this server: every service ends its work, and nothing starts until `undrain`.
+
+    What needs others goes first. Then connections are refused, so that a balancer sends them
+    elsewhere. Schedules rest; reboots change nothing about it; `down` and `up` begin afresh.
+
+    \b
+    chapiteau drain
+    chapiteau undrain
+    """
+    _do("drain", ("all",), config, json_wanted, wait=True)
+
+
+@click.command("undrain")
+@config_option
+@as_json
+def undrain(config: str | None, json_wanted: bool) -> None:
+    """Take up work again: what ran before `drain` starts.
+
+    \b
+    chapiteau undrain
+    """
+    _do("undrain", ("all",), config, json_wanted, wait=True)
 
 
 def _some(names: tuple[str, ...], verb: str) -> tuple[str, ...]:

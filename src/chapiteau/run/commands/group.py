@@ -21,6 +21,8 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "reload": (f"{_HERE}.deeds:reload", "Replace processes, no request lost."),
     "scale": (f"{_HERE}.deeds:scale", "Change how many processes a service has."),
     "signal": (f"{_HERE}.deeds:signal", "Send a signal to a service's processes."),
+    "drain": (f"{_HERE}.deeds:drain", "Empty this server: all end their work."),
+    "undrain": (f"{_HERE}.deeds:undrain", "Take up work again."),
     "attach": (f"{_HERE}.attach:command", "Be at a process's terminal."),
     "set": (f"{_HERE}.settings:set_command", "Change settings while services run."),
     "add": (f"{_HERE}.settings:add_command", "Add a service that is not in the file."),

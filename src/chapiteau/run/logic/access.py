@@ -27,6 +27,8 @@ VERBS: Final[dict[str, Role]] = {
     "scale": "operator",
     "signal": "operator",
     "reopen": "operator",
+    "drain": "operator",
+    "undrain": "operator",
     "input": "admin",  # whoever types into a program is that program
     "set": "admin",  # a command is a setting
     "config": "admin",  # commands and paths may tell more than a viewer should know

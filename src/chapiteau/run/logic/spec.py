@@ -57,6 +57,11 @@ class Project:
         example='operators = ["group:www"]',
     )
     viewers: tuple[str, ...] = setting((), help="Who may look: state, events and output.")
+    labels: dict[str, str] = setting(
+        factory=dict,
+        help="Your own facts about this server; the page groups servers by them.",
+        example='labels = { role = "web", site = "lisbon" }',
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

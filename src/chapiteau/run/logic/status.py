@@ -89,6 +89,8 @@ class SupervisorStatus:
     cgroups: str = ""  # "v2" or why not
     dashboard: str = ""  # its URL
     last_event: int = 0  # number of the newest event
+    drained: dict[str, Any] = field(default_factory=dict)  # since, who, services, left; {}: no
+    labels: dict[str, str] = field(default_factory=dict)  # of the server
     schema: int = 1
 
     def to_dict(self) -> dict[str, Any]:

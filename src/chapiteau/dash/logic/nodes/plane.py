@@ -18,7 +18,9 @@ __all__ = [
 ]
 
 # What a hub may ask of a node's services. Nothing else passes, whoever asks.
-NODE_VERBS: Final = frozenset(("start", "stop", "restart", "reload", "scale", "signal"))
+NODE_VERBS: Final = frozenset(
+    ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
+)
 _MOST_SERVICES: Final = 1_000
 _MOST_PROCESSES: Final = 1_000
 

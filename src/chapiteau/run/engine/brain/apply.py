@@ -183,6 +183,9 @@ async def _change_service(supervisor: "Supervisor", change: Change) -> Outcome:
         added = supervisor.add_runner(name, spec)
         supervisor.start_helpers(added)
         if spec.autostart and not spec.schedule and not spec.on_demand:
+            if supervisor.drain.begun:
+                supervisor.drain.later(name)
+                return Outcome(ok=True)
             return await added.start(spec.ready.start_timeout + 5)
         return Outcome(ok=True)
     runner = supervisor.runners[name]
@@ -202,7 +205,9 @@ async def _to_spec(supervisor: "Supervisor", change: Change, name: str) -> Outco
     supervisor.start_helpers(runner)
     if change.effect == "restart" and scaled and spec.processes < runner.wanted:
         await runner.scale(spec.processes, None)  # fewer: before the others are made anew
-    outcome = await runner.restart(None) if change.effect == "restart" else Outcome(ok=True)
+    outcome = Outcome(ok=True)
+    if change.effect == "restart" and not supervisor.drain.begun:
+        outcome = await runner.restart(None)
     if scaled and outcome.ok and runner.wanted != spec.processes:
         return await runner.scale(spec.processes, None)
     return outcome

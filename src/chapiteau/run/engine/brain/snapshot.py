@@ -50,6 +50,8 @@ def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
         cgroups=supervisor.cgroups.summary,
         dashboard=dashboard_url(supervisor.run_dir),
         last_event=supervisor.events_log.seq,
+        drained=supervisor.drain.facts(),
+        labels=supervisor.spec.project.labels,
     )
 
 
@@ -202,8 +204,6 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
     return found
 
 
-def _unlimited(supervisor: "Supervisor") -> list[Problem]:
-    """Limits that the configuration asks for and this machine can't give."""
 def _only_looks(supervisor: "Supervisor") -> list[Problem]:
     """First of all: nothing is started or restarted any more."""
     if not (why := supervisor.only_looks):
@@ -212,6 +212,8 @@ def _only_looks(supervisor: "Supervisor") -> list[Problem]:
     return [Problem("supervisor", f"only looks (safe mode): {why}", hint)]
 
 
+def _unlimited(supervisor: "Supervisor") -> list[Problem]:
+    """Limits that the configuration asks for and this machine can't give."""
     return [
         Problem(name, what, "`chapiteau check` tells what there is instead")
         for name, what in supervisor.limits_missing.items()

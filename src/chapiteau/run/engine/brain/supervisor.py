@@ -18,6 +18,7 @@ from chapiteau.run.engine.brain.drops import Drops
 from chapiteau.run.engine.brain.ending import Ending, let_go
 from chapiteau.run.engine.brain.hearing import Hearing
 from chapiteau.run.engine.brain.sampling import Sampler
+from chapiteau.run.engine.brain.succession.drain import Drain
 from chapiteau.run.engine.brain.succession.leftovers import Roll, end_helpers, end_leftovers
 from chapiteau.run.engine.brain.succession.wanted import Wanted
 from chapiteau.run.engine.brain.verbs import DEEDS, Deed, together
@@ -58,8 +59,8 @@ class Supervisor:
     words: tuple[str, ...] = ()  # what a brain after us is started with
     owner: tuple[int, ...] = (0, 0)  # pid and start of who ends everything by its own end
     attached = False  # whether we know every process that the keeper has
-
     only_looks = ""  # why it does nothing (succession/onlooker.py)
+
     def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
         self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link
         self.base = spec  # as the file has it; `overrides` is what was set on top of it
@@ -106,7 +107,7 @@ class Supervisor:
         self._beside: dict[str, Beside] = {}
         self._listeners = 0  # who follow the statistics
         self._waiting: set[str] = set()  # services that wait for others
-        self.drops = Drops(self.ground.say)
+        self.drops, self.drain = Drops(self.ground.say), Drain(self)
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────
     async def begin(self, only: tuple[str, ...] = ()) -> None:
@@ -153,6 +154,7 @@ class Supervisor:
         await self._switch_on(set(only))
         for runner in self.runners.values():
             self.start_helpers(runner)
+        self.drain.go_on()
 
     def add_runner(self, name: str, service: Service) -> Runner:
         """Make a service known; it does not start yet."""
@@ -183,8 +185,14 @@ class Supervisor:
         """Begin (anew) what goes on beside a service: schedule, watching files, scaling."""
         if (before := self._beside.pop(runner.name, None)) is not None:
             before.end()
+        if self.drain.begun:
+            return
         self._beside[runner.name] = Beside(runner, self)
         self._beside[runner.name].begin()
+
+    async def give(self, verb: str, runner: Runner, who: str) -> Outcome:
+        """A command as people give it, to one service."""
+        return await self._one(DEEDS[verb], runner, {}, verb, who)
 
     async def do(self, verb: str, runner: Runner, options: dict[str, Any], who: str) -> None:
         """A command that no person gave."""
@@ -220,7 +228,7 @@ class Supervisor:
             done = service.one_shot and name in found and found[name].get("completed")
             if done and self.brain_restarts:
                 runner.restore_completed()
-            elif runner.on or wish:
+            elif (runner.on or wish) and not self.drain.begun:
                 runner.switch_on()
 
     def _why_wait(self, runner: Runner) -> str:
@@ -317,6 +325,8 @@ class Supervisor:
         """Do it on every service that is meant, side by side; say what happened."""
         if self.ending.begun and verb not in ("stop", "signal", "reopen"):
             return Outcome(ok=False, error="the supervisor is shutting down", exit_code=4)
+        if (said := await self.drain.hear(verb, who)) is not None:
+            return said
         try:
             names = select(service, list(self.runners), own=self.own_services)
             deed = DEEDS[verb]
@@ -444,6 +454,7 @@ class Supervisor:
         """A clean end: nothing is left to remember."""
         if self._wanted is not None:
             self._wanted.clear()
+        self.drain.forget()
         self._roll.clear()
 
     def close(self) -> None:
