@@ -2,8 +2,8 @@
 
 3.0 has a Schema Object of its own where 3.1 has JSON Schema 2020-12. What 3.0 can't say is said as
 closely as it can: null becomes `nullable`, a constant an enum of one, a tuple a list of any of its
-parts; webhooks go to `x-webhooks`. Client certificates and the scopes of plain tokens are no words of
-3.0: what is asked for in full stands in `x-security`, and the schemes in `x-securitySchemes`.
+parts; webhooks go to `x-webhooks`. It has no words for client certificates and the scopes of plain
+tokens: what is asked for in full stands in `x-security`, and the schemes in `x-securitySchemes`.
 """
 
 from collections.abc import Callable
