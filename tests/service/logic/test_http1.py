@@ -96,6 +96,34 @@ def test_a_head_that_never_ends_is_refused_before_it_fills_the_memory() -> None:
     assert caught.value.status == 414
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"GET / HTTP/1.1\nHost: a\n\n", id="bare LF"),
+        pytest.param(b"GET / HTTP/1.1\n", id="already in the first line"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\n\r\n", id="one bare LF"),
+        pytest.param(b"GET / HTTP/1.1\r\nHost: a\r\n\n", id="at the end"),
+        pytest.param(b"GET / HTTP/1.1\rHost: a\r\r", id="bare CR"),
+        pytest.param(b"\n", id="LF first"),
+        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01", id="TLS"),
+    ],
+)
+def test_what_can_not_become_a_head_is_refused_at_once(data: bytes) -> None:
+    """Its end would never come: the client would wait until the time for a head is over."""
+    with pytest.raises(RefusedRequestError) as caught:
+        HeadParser().end_of(data)
+    assert caught.value.status == 400
+
+
+def test_a_head_may_come_in_any_pieces_and_behind_one_empty_line() -> None:
+    parser, whole = HeadParser(), b"\r\n" + head("X: y")
+    assert [at for at in range(len(whole)) if parser.end_of(whole[:at])] == []
+    assert parse(whole).fields.environ == {"HTTP_HOST": "a", "HTTP_X": "y"}
+    for bad in (b"\r\n\r\n", b"\r\n\r\n" + head()):
+        with pytest.raises(RefusedRequestError):
+            parse(bad)
+
+
 def test_a_name_with_an_underscore_is_dropped_not_mistaken() -> None:
     found = parse(head("Content_Length: 7", "X_User: admin"))
     assert found.fields.length is None

@@ -89,6 +89,7 @@ class HeadParser:
         """Where the head ends (behind its empty line), or 0. Raises RefusedRequestError."""
         end = data.find(b"\r\n\r\n")
         if end < 0:
+            _check_begun(data)
             if len(data) > self.limits.head:
                 raise RefusedRequestError(431, "the head is too long")
             if len(data) > self.limits.line and data.find(b"\r\n") < 0:
@@ -101,6 +102,9 @@ class HeadParser:
     def parse(self, data: bytes) -> Head:
         """A whole head, its empty line included. Raises RefusedRequestError."""
         at = data.index(b"\r\n")
+        if not at:  # one empty line before a request is overlooked (RFC 9112 §2.2)
+            data = data[2:]
+            at = data.index(b"\r\n")
         if at > self.limits.line:
             raise RefusedRequestError(414, "the request line is too long")
         block = data[at + 2 : -2]
@@ -221,6 +225,17 @@ def _request_line(line: str) -> tuple[str, str, int]:
         raise RefusedRequestError(400, "the request line can't be read")
     method, target, minor = match.groups()
     return method, target, 11 if minor == "1" else 10
+
+
+def _check_begun(data: bytes | bytearray) -> None:
+    """Refuse at once what can't become a head, instead of waiting for its end. Raises
+    RefusedRequestError."""
+    whole, at_end = data.count(b"\r\n"), data.endswith(b"\r")
+    if data.count(b"\n") != whole or data.count(b"\r") - at_end != whole:
+        # RFC 9112 §2.2 allows to take a bare LF; two servers that differ on it can be played off.
+        raise RefusedRequestError(400, "lines of a head end with CR LF")
+    if data and data[0] < 0x20 and data[0] != 0x0D:
+        raise RefusedRequestError(400, "this is not HTTP; TLS, perhaps: that is not spoken here")
 
 
 class Chunks:
