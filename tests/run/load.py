@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -70,13 +71,21 @@ class Clients:
 
     def _one(self, kept: socket.socket | None) -> socket.socket | None:
         if kept is not None:
-            try:
+            with contextlib.suppress(ConnectionAbortedError):
                 return self._exchange(kept)
-            except ConnectionAbortedError:
-                kept.close()
         return self._exchange(socket.create_connection(self.target, timeout=10))
 
     def _exchange(self, connection: socket.socket) -> socket.socket | None:
+        """The connection when it can be used again; else it is closed, whatever happens."""
+        kept = None
+        try:
+            kept = self._answered(connection)
+        finally:
+            if kept is None:
+                connection.close()
+        return kept
+
+    def _answered(self, connection: socket.socket) -> socket.socket | None:
         header = "" if self.keep else "Connection: close\r\n"
         data = b""
         try:
@@ -94,10 +103,7 @@ class Clients:
         length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
         while len(body) < length:
             body += self._more(connection, body or b"x")
-        if not self.keep or b"connection: close" in lower:
-            connection.close()
-            return None
-        return connection
+        return connection if self.keep and b"connection: close" not in lower else None
 
     @staticmethod
     def _more(connection: socket.socket, got: bytes) -> bytes:

@@ -59,7 +59,18 @@ def answered(address: str) -> int:
     return seen.done
 
 
-def replaced(p: Project, keep: bool) -> None:
+STARTED = 'ready.log = "Application startup complete"'
+UNREAD = "closed before any byte of an answer"
+
+
+def script(server: str) -> str:
+    """The one that our guide has for it."""
+    guide = (ROOT / "docs/how-to/reload-without-loss.md").read_text()
+    found = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    return next(text for text in found if f"import {server}" in text)
+
+
+def replaced(p: Project, keep: bool, may_lose: str = "nothing at all") -> None:
     p.file("slow.py", SLOW_APP)
     p.up()
     p.until("web", "running", 20)
@@ -70,7 +81,7 @@ def replaced(p: Project, keep: bool) -> None:
         outcome = p.client.command("reload", "web")
     assert outcome.ok, outcome.error
     assert not before & set(p.pids("web"))
-    assert seen.failed == []
+    assert [why for why in seen.failed if may_lose not in why] == []
     assert seen.done > 50
     # The import takes 1 s: whoever waits for it would see that. The machine may be busy, though.
     assert seen.worst < 0.9
@@ -91,19 +102,28 @@ def test_gunicorn_loses_nothing(project: New, keep: bool) -> None:
 
 
 @pytest.mark.timeout(60)
-def test_uvicorn_loses_nothing(project: New) -> None:
+def test_uvicorn_as_our_guide_has_it_loses_nothing(project: New) -> None:
     replaced(uvicorn(project), keep=False)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(60)
-def test_uvicorn_loses_nothing_of_kept_connections(project: New) -> None:
+def test_uvicorn_as_our_guide_has_it_loses_nothing_of_kept_connections(project: New) -> None:
     replaced(uvicorn(project), keep=True)
 
 
 def uvicorn(project: New) -> Project:
+    p = project(web(f'command = "{sys.executable} serve.py"', STARTED))
+    p.file("serve.py", script("uvicorn").replace("shop:app", "slow:asgi"))
+    return p
+
+
+@pytest.mark.long
+@pytest.mark.timeout(60)
+def test_uvicorn_by_itself_loses_only_what_it_had_not_read(project: New) -> None:
+    """A connection that it had just accepted may be closed; whatever it read it answers."""
     command = f'command = "{sys.executable} -m uvicorn --fd ${{socket.web.fd}} slow:asgi"'
-    return project(web(command, 'ready.log = "Application startup complete"'))
+    replaced(project(web(command, STARTED)), keep=False, may_lose=UNREAD)
 
 
 @pytest.mark.long
@@ -119,9 +139,7 @@ def test_gunicorn_is_ready_after_its_import_with_preload(project: New, keep: boo
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
 def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) -> None:
     p = project(web(f'command = "{sys.executable} serve.py"', 'ready.log = "serving"'))
-    guide = (ROOT / "docs/how-to/reload-without-loss.md").read_text()
-    [script] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
-    p.file("serve.py", script.replace("from shop import app", "from slow import app"))
+    p.file("serve.py", script("waitress").replace("from shop import app", "from slow import app"))
     replaced(p, keep)
 
 
