@@ -391,8 +391,12 @@ async def test_a_long_answer_is_not_searched_for_tickets_to_its_end(tmp_path: An
     looks: list[int] = []
     sessions: Any = ssl.SSLObject.__dict__["session"]
 
+    def look(tls: ssl.SSLObject) -> Any:
+        looks.append(1)
+        return sessions.fget(tls)
+
     class Counting(ssl.SSLObject):
-        session = property(lambda self: (looks.append(1), sessions.fget(self))[1], sessions.fset)
+        session = property(look, sessions.fset)
 
     async def long(_asked: Asked) -> bytes:
         return answer(b"x" * 3_000_000)

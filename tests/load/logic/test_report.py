@@ -19,6 +19,7 @@ from chapiteau.load.logic.objective import judge, parse_objectives
 from chapiteau.load.logic.report import rendered
 from chapiteau.load.logic.report.document import Facts, document, latency_figures, soundness
 from chapiteau.load.logic.report.html import as_html
+from chapiteau.load.logic.report.text import as_text
 from chapiteau.load.logic.tally import Tally, histogram_text
 from chapiteau.load.logic.totals import Totals
 
@@ -194,3 +195,22 @@ def test_a_load_process_uses_one_core_at_most() -> None:
     totals.add({**Tally().flush(), "second": 9, "running": 0, "cpu": 8.4})
 
     assert soundness(totals, 9.0)["cpu_peak"] == 1.0
+
+
+def test_the_terminal_shows_what_the_service_said_and_numbers_of_the_scenarios_own() -> None:
+    tally, totals = Tally(), Totals()
+    row = tally.row("GET /")
+    row.statuses[400] += 1
+    row.bad[0] += 1
+    row.latency[0].append(100)
+    tally.sample("GET /: 400", "400 Bad Request from /\n<html>\n<b>no  certificate</b>\n</html>")
+    tally.crash("ValueError: x", 'Traceback …\n  File "a.py", line 1, in f\nValueError: x')
+    tally.metric("counter", "orders", 3.0)
+    tally.metric("trend", "items", 2.0)
+    totals.add(tally.flush())
+    shown = as_text(made(totals))
+    assert "400 Bad Request from /\n      <html> <b>no certificate</b> </html>\n" in shown
+    assert "      ValueError: x" in shown
+    assert 'File "a.py"' not in shown
+    assert re.search(r"orders +counter +3\n", shown)
+    assert re.search(r"items +trend +mean 2, p50 2, p99 2", shown)

@@ -16,8 +16,8 @@ from chapiteau.load.logic.report.answers import (
 from chapiteau.load.logic.report.latencies import crowd_chart, histogram_chart
 from chapiteau.load.logic.report.resources import asked_charts, resource_charts
 from chapiteau.load.logic.report.style import STYLE
-from chapiteau.load.logic.report.svg import Line, chart, spark
-from chapiteau.load.logic.report.text import mark, seconds, sign, warmup_lines
+from chapiteau.load.logic.report.svg import Across, Line, chart, spark
+from chapiteau.load.logic.report.text import mark, own_value, seconds, sign, warmup_lines
 
 __all__ = ["as_html"]
 
@@ -36,7 +36,7 @@ def as_html(document: dict[str, Any]) -> str:
         _figures(document),
         _sound(document["soundness"]),
         _charts(document),
-        resource_charts(document.get("resources"), document["seconds"]),
+        resource_charts(document.get("resources"), document["seconds"], marked(document)),
         asked_charts(document.get("asked", []), document["seconds"]),
         _rows(document["rows"]),
         _failures(document["failures"]),
@@ -159,7 +159,7 @@ def _charts(document: dict[str, Any]) -> str:
     ]
     curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
     clock = _clock
-    span = (0.0, max(1.0, document["seconds"] - 1, *at)) if at else None
+    span = Across(0.0, max(1.0, document["seconds"] - 1, *at), marked(document)) if at else None
     return "<h2>Over time</h2>" + "".join(
         [
             chart("Requests", rate, x_text=clock, y_text=lambda v: f"{v:.4g}", x=span),
@@ -179,6 +179,7 @@ def _charts(document: dict[str, Any]) -> str:
                 y_text=lambda v: f"{v:.4g}",
                 x=span,
             ),
+            _marks(document),
             chart(
                 "Percentiles", curve, x_text=_share, y_text=seconds, log=True,
                 limit=limits[0] if limits else None,
@@ -187,6 +188,16 @@ def _charts(document: dict[str, Any]) -> str:
             crowd_chart(points),
         ]
     )  # fmt: skip
+
+
+def marked(document: dict[str, Any]) -> list[tuple[float, str]]:
+    """The moments that people have marked, for the charts."""
+    return [(one["t"], f"{one['text']} ({one['who']})") for one in document.get("marks", ())]
+
+
+def _marks(document: dict[str, Any]) -> str:
+    items = "".join(f"<li>◆ {_clock(t)} {escape(text)}</li>" for t, text in marked(document))
+    return f"<ul>{items}</ul>" if items else ""
 
 
 def _clock(value: float) -> str:
@@ -270,13 +281,7 @@ def _metrics(metrics: list[dict[str, Any]]) -> str:
     if not metrics:
         return ""
     body = "".join(
-        f"<tr><td>{escape(m['name'])}</td><td>{m['kind']}</td><td>"
-        + (
-            f"mean {m['mean']:.4g}, p50 {m.get('p50', 0):.4g}, p99 {m.get('p99', 0):.4g}"
-            if m["kind"] == "trend"
-            else f"{m['value']:g}"
-        )
-        + "</td></tr>"
+        f"<tr><td>{escape(m['name'])}</td><td>{m['kind']}</td><td>{own_value(m)}</td></tr>"
         for m in metrics
     )
     return f"<h2>Numbers of the scenario's own</h2><table><tbody>{body}</tbody></table>"

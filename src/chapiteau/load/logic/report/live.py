@@ -1,11 +1,42 @@
 """The newest points of a run that goes on, for whoever looks at it each second."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
+from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.report.document import point_at
 from chapiteau.load.logic.totals import Totals
 
-__all__ = ["LivePoints"]
+__all__ = ["LivePoints", "busiest_rows"]
+
+_MOST_ROWS: Final = 30  # what a page shows each second
+
+
+def busiest_rows(totals: Totals) -> list[dict[str, Any]]:
+    """The requests so far by name, the most frequent first: count, failures, latency (seconds)."""
+    busiest = sorted(totals.rows.values(), key=lambda row: (-row.count, row.name))[:_MOST_ROWS]
+    return [
+        {
+            "name": row.name,
+            "requests": row.count,
+            "bad": row.bad,
+            "p50": _at(row.latency, 0.5),
+            "p95": _at(row.latency, 0.95),
+            "p99": _at(row.latency, 0.99),
+            "max": row.latency.high / 1e6 if row.latency.count else None,
+            "pace": [row.pace.get(second, 0) for second in _newest(row.pace)],
+        }
+        for row in busiest
+    ]
+
+
+def _at(latency: Histogram, share: float) -> float | None:
+    return round(latency.quantile(share) / 1e6, 7) if latency.count else None
+
+
+def _newest(pace: Mapping[int, int], most: int = 60) -> range:
+    last = max(pace, default=-1)
+    return range(max(0, last - most), last)  # the newest second is not whole yet
 
 
 class LivePoints:

@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, Final
 
 from chapiteau.core.units import format_size
-from chapiteau.load.logic.report.svg import Line, chart
+from chapiteau.load.logic.report.svg import Across, Line, chart
 
 __all__ = ["asked_charts", "resource_charts", "resources"]
 
@@ -38,13 +38,14 @@ def resources(
     return {"points": points, "events": _changes(samples, started, seconds)}
 
 
-def resource_charts(found: dict[str, Any] | None, seconds: float) -> str:
+def resource_charts(
+    found: dict[str, Any] | None, seconds: float, told: Sequence[tuple[float, str]] = ()
+) -> str:
     """The charts of it, on the same axis as the latency's; "" without."""
     if not found:
         return ""
     points = found["points"]
     names = sorted({name for point in points for name in point["services"]})
-    span = (0.0, max(1.0, seconds - 1, *(point["t"] for point in points)))
 
     def lines(key: str) -> list[Line]:
         return [
@@ -58,6 +59,9 @@ def resource_charts(found: dict[str, Any] | None, seconds: float) -> str:
         Line(name, _COLOURS[i % len(_COLOURS)], [(p["t"], p["queued"].get(name)) for p in points])
         for i, name in enumerate(queues)
     ]
+    changes = [(e["t"], f"{', '.join(e['processes'])} came or went") for e in found["events"]]
+    end = max(1.0, seconds - 1, *(point["t"] for point in points))
+    span = Across(0.0, end, [*changes, *told])
     marks = "".join(
         f"<li>{_clock(event['t'])}: {escape(', '.join(event['processes']))} came or went</li>"
         for event in found["events"]
@@ -81,7 +85,11 @@ def asked_charts(asked: Sequence[dict[str, Any]], seconds: float) -> str:
         for i, one in enumerate(asked)
     ]
     drawn = chart(
-        "In use, as a share", lines, x_text=_clock, y_text=_plain, x=(0.0, max(1.0, seconds - 1))
+        "In use, as a share",
+        lines,
+        x_text=_clock,
+        y_text=_plain,
+        x=Across(0.0, max(1.0, seconds - 1)),
     )
     return f"<h2>What Prometheus says of the service</h2>{drawn}"
 

@@ -29,7 +29,7 @@ overflow-wrap:anywhere}.scroll{overflow-x:auto}
 .good{color:var(--good)}.bad{color:var(--bad)}.warn{color:var(--warn)}
 figure{margin:14px 0}figcaption{font-weight:600;font-size:14px;margin-bottom:4px}svg{width:100%;height:auto;display:block}
 .grid{stroke:var(--line)}.tick{fill:var(--soft);font-size:11px}.limit{stroke:var(--bad);stroke-dasharray:6 4}
-.limit-text{fill:var(--bad);font-size:11px}.line{fill:none;stroke-width:1.8;stroke:var(--c1)}
+.limit-text{fill:var(--bad);font-size:11px}.mark line{stroke:var(--c3);stroke-dasharray:3 3}.mark text{fill:var(--c3);font-size:11px}.line{fill:none;stroke-width:1.8;stroke:var(--c1)}
 .line.c2{stroke:var(--c2)}.line.c3{stroke:var(--c3)}.line.c4{stroke:var(--c4)}.line.c5{stroke:var(--c5)}
 .line.c2{stroke-dasharray:none}.line.dots{stroke-dasharray:2 4}
 .legend{font-weight:400;font-size:13px}.key{color:var(--c1);margin-left:10px}.key::before{content:"— "}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-__all__ = ["Line", "chart", "spark"]
+__all__ = ["Across", "Line", "chart", "spark"]
 
 WIDTH: Final = 860
 HEIGHT: Final = 220
@@ -23,6 +23,15 @@ class Line:
     name: str
     style: str
     points: Sequence[tuple[float, float | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Across:
+    """The axis of time: its ends, and moments on it with what happened then."""
+
+    first: float
+    last: float
+    marks: Sequence[tuple[float, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +58,11 @@ def chart(
     y_text: Callable[[float], str],
     log: bool = False,
     limit: tuple[float, str] | None = None,
-    x: tuple[float, float] | None = None,
+    x: Across | None = None,
 ) -> str:
     """A chart with axes and a legend; "" when there is nothing to draw.
 
-    `x` gives the axis' ends when they should not follow from the points.
+    `x` gives the axis when its ends should not follow from the points.
     """
     values = [y for line in lines for _, y in line.points if y is not None]
     xs = [x for line in lines for x, _ in line.points]
@@ -61,8 +70,8 @@ def chart(
         return ""
     if limit is not None:
         values.append(limit[0])
-    first, last = x or (min(xs), max(xs))
-    across = _Scale(first, last, _LEFT, WIDTH - _RIGHT)
+    x = x or Across(min(xs), max(xs))
+    across = _Scale(x.first, x.last, _LEFT, WIDTH - _RIGHT)
     y = _y_scale(values, log=log)
     head = f"<figure><figcaption>{escape(title)} {_legend(lines)}</figcaption>"
     label = escape(title)
@@ -71,6 +80,7 @@ def chart(
     if limit is not None:
         parts.append(_limit(y.at(limit[0]), limit[1]))
     parts += [_path(line, across, y) for line in lines]
+    parts += [_mark(across.at(at), text) for at, text in x.marks if x.first <= at <= x.last]
     return "".join([*parts, "</svg></figure>"])
 
 
@@ -128,6 +138,14 @@ def _limit(at: float, text: str) -> str:
         f'<line class="limit" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
         f'<text class="limit-text" x="{WIDTH - _RIGHT}" y="{at - 4:.1f}" text-anchor="end">'
         f"{escape(text)}</text>"
+    )
+
+
+def _mark(at: float, text: str) -> str:
+    return (
+        f'<g class="mark"><title>{escape(text)}</title><line x1="{at:.1f}" x2="{at:.1f}" '
+        f'y1="{_TOP + 8}" y2="{HEIGHT - _BOTTOM}"/>'
+        f'<text x="{at:.1f}" y="{_TOP + 5}" text-anchor="middle">◆</text></g>'
     )
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "SCALING_HEAD",
     "as_text",
     "mark",
+    "own_value",
     "progress",
     "scaling_row",
     "seconds",
@@ -49,8 +50,11 @@ def as_text(document: dict[str, Any]) -> str:
         lines += [f"  · against the baseline: {comparison['word']}"]
     lines += ["", *_figures(document), "", _rows(document)]
     lines += _counted("checks", document["checks"], "label")
+    lines += _own(document["metrics"])
     lines += _failures(document["failures"])
     lines += [f"· {warmed}" for warmed in warmup_lines(document)]
+    for one in document.get("marks", ()):
+        lines.append(f"◆ {format_duration(one['t'])}: {one['text']} ({one['who']})")
     for note in document["soundness"]["notes"]:
         lines.append(f"! {note}")
     return printable("\n".join(lines))
@@ -118,11 +122,35 @@ def _failures(failures: list[dict[str, Any]]) -> list[str]:
     lines = ["", "failures"]
     for failure in failures[:8]:
         lines.append(f"  {failure['count']}× {failure['what']}")
-        sample = failure["sample"].strip().splitlines()
-        lines += [f"      {line[:160]}" for line in sample[-1:]]
+        lines += [f"      {line[:160]}" for line in _telling(failure["sample"])]
     if len(failures) > 8:
         lines.append(f"  … and {len(failures) - 8} more kinds, see the report")
     return lines
+
+
+def _telling(sample: str) -> list[str]:
+    """What tells most: a traceback's end, or an answer's status and its body's start."""
+    lines = sample.strip().splitlines()
+    if any(line.startswith('  File "') for line in lines):
+        return lines[-1:]
+    return [part for part in (*lines[:1], " ".join(" ".join(lines[1:]).split())) if part]
+
+
+def _own(metrics: list[dict[str, Any]]) -> list[str]:
+    if not metrics:
+        return []
+    rows = [(m["name"], m["kind"], own_value(m)) for m in metrics[:30]]
+    more = len(metrics) - 30
+    lines = ["", table(rows, ("scenario's own", "", ""))]
+    return [*lines, f"… and {more} more"] if more > 0 else lines
+
+
+def own_value(metric: dict[str, Any]) -> str:
+    """A number of the scenario's own: its value, or what is known of its distribution."""
+    if metric["kind"] != "trend":
+        return f"{metric['value']:g}"
+    parts = (f"{key} {metric[key]:.4g}" for key in ("mean", "p50", "p99", "max") if key in metric)
+    return ", ".join(parts)
 
 
 def _capacity(capacity: dict[str, Any] | None) -> list[str]:

@@ -1,0 +1,64 @@
+"""What people say to a running test: that it shall end, and what happens at a moment.
+
+One JSON object a line, written by whoever says it and read by the test, and by who watches it.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final, Literal
+
+__all__ = ["MOST_TEXT", "Remark", "ended_by", "marks", "marks_part", "remark_line", "remarks"]
+
+MOST_TEXT: Final = 200  # letters of a mark
+_MOST: Final = 200  # remarks that are read; nobody looks at more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """One of them; `time` in seconds since 1970."""
+
+    time: float
+    what: Literal["mark", "stop"]
+    who: str
+    text: str = ""
+
+
+def remark_line(remark: Remark) -> str:
+    """As it is appended to the test's file."""
+    return json.dumps(asdict(remark)) + "\n"
+
+
+def remarks(text: str) -> Iterator[Remark]:
+    """What is in a file; a line that can't be read is left out: it may be half written."""
+    for line in text.splitlines()[:_MOST]:
+        try:
+            raw = json.loads(line)
+            yield Remark(
+                time=float(raw["time"]),
+                what="stop" if raw["what"] == "stop" else "mark",
+                who=str(raw["who"]),
+                text=str(raw["text"])[:MOST_TEXT],
+            )
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
+def marks(found: Sequence[Remark], started: float) -> list[dict[str, Any]]:
+    """The marked moments in seconds after the test's start, as its result keeps them."""
+    return [
+        {"t": round(max(0.0, one.time - started), 1), "who": one.who, "text": one.text}
+        for one in sorted(found, key=lambda one: one.time)
+        if one.what == "mark"
+    ]
+
+
+def marks_part(found: Sequence[Remark], started: float) -> dict[str, Any]:
+    """What a result document gets of them."""
+    made = marks(found, started)
+    return {"marks": made} if made else {}
+
+
+def ended_by(found: Sequence[Remark]) -> str:
+    """Who asked for the end first; "" when nobody did."""
+    return next((one.who for one in found if one.what == "stop"), "")
