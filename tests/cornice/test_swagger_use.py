@@ -1,6 +1,6 @@
 """What applications do with cornice_swagger's classes: hooks, defaults, words of their own."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import colander
 import pytest
@@ -8,6 +8,9 @@ from pyramid.config import Configurator
 
 from chapiteau.cornice import Service
 from chapiteau.cornice.swagger import CorniceSwagger, CorniceSwaggerException
+from chapiteau.cornice.swagger.converters import ParameterConversionDispatcher, convert_parameter
+from chapiteau.cornice.swagger.converters.exceptions import NoSuchConverter
+from chapiteau.cornice.swagger.converters.parameters import QueryParameterConverter
 from chapiteau.cornice.validators import colander_body_validator, colander_validator
 
 
@@ -127,3 +130,49 @@ def test_the_old_call_says_that_it_is_old() -> None:
     with pytest.warns(DeprecationWarning, match="generate"):
         made = generator(title="t")
     assert made["info"]["title"] == "t"
+
+
+def test_parameters_are_converted_one_by_one_and_by_a_class_of_their_own() -> None:
+    node = colander.SchemaNode(colander.Integer(), name=r"id:\d+", description="Which.", default=7)
+    assert convert_parameter("path", node) == {
+        "name": "id", "in": "path", "required": True, "default": 7, "type": "integer",
+        "description": "Which.", "pattern": r"\d+",
+    }  # fmt: skip
+    named = convert_parameter("headers", colander.SchemaNode(colander.String(), name="X-One"))
+    assert named == {"name": "X-One", "in": "header", "required": True, "type": "string"}
+    body = convert_parameter("body", _Body(name="body"), lambda _node: {"$ref": "#/definitions/B"})
+    assert body["schema"] == {"$ref": "#/definitions/B", "title": "_Body"}
+    with pytest.raises(NoSuchConverter):
+        convert_parameter("cookies", node)
+
+
+class _Body(colander.MappingSchema):  # type: ignore[misc]
+    size = colander.SchemaNode(colander.Integer())
+
+
+class _Asked(colander.MappingSchema):  # type: ignore[misc]
+    body = _Body()
+
+    @colander.instantiate()
+    class querystring(colander.MappingSchema):  # type: ignore[misc]  # noqa: N801 — the part's name
+        page = colander.SchemaNode(colander.Integer(), missing=1)
+
+
+class _Marked(QueryParameterConverter):
+    def convert(self, schema_node: Any, definition_handler: Any) -> dict[str, Any]:
+        return {**super().convert(schema_node, definition_handler), "x-mine": True}
+
+
+class _Parameters(ParameterConversionDispatcher):
+    converters: ClassVar = {
+        **ParameterConversionDispatcher.converters, "querystring": _Marked,
+    }  # fmt: skip
+
+
+def test_a_generator_takes_a_parameter_converter_of_the_applications_own() -> None:
+    class Generator(CorniceSwagger):
+        parameter_converter = _Parameters
+
+    body, page = Generator([]).parameters.from_schema(_Asked())
+    assert (body["name"], body["schema"]["title"]) == ("_Body", "_Body")
+    assert (page["name"], page["default"], page["x-mine"]) == ("page", 1, True)

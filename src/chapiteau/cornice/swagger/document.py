@@ -10,7 +10,10 @@ from pyramid.interfaces import IRoutesMapper
 from pyramid.threadlocal import get_current_registry
 
 from chapiteau.cornice.service import Service
-from chapiteau.cornice.swagger.converters import TypeConversionDispatcher
+from chapiteau.cornice.swagger.converters import (
+    ParameterConversionDispatcher,
+    TypeConversionDispatcher,
+)
 from chapiteau.cornice.swagger.openapi import to_openapi
 from chapiteau.cornice.swagger.parts import (
     CorniceSwaggerException,
@@ -41,6 +44,7 @@ class CorniceSwagger:
     responses: Any = ResponseHandler
     schema_transformers: list[Any] = [body_schema_transformer]  # noqa: RUF012 — likewise
     type_converter: Any = TypeConversionDispatcher
+    parameter_converter: Any = ParameterConversionDispatcher
     custom_type_converters: dict[Any, Any] = {}  # noqa: RUF012 — likewise
     default_type_converter: Any = None
     default_tags: Any = None
@@ -72,7 +76,10 @@ class CorniceSwagger:
         kinds = type(self)
         self.definitions = kinds.definitions(ref=def_ref_depth, type_converter=converter)
         self.parameters = kinds.parameters(
-            self.definitions, ref=param_ref, type_converter=converter
+            self.definitions,
+            ref=param_ref,
+            type_converter=converter,
+            parameter_converter=kinds.parameter_converter(converter),
         )
         self.responses = kinds.responses(self.definitions, ref=resp_ref, type_converter=converter)
         self.pyramid_registry = pyramid_registry

@@ -4,13 +4,18 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from chapiteau.cornice.swagger.converters import TypeConversionDispatcher
+import colander
+
+from chapiteau.cornice.swagger.converters import (
+    ParameterConversionDispatcher,
+    TypeConversionDispatcher,
+)
+from chapiteau.cornice.swagger.converters.parameters import untitled
 
 __all__ = ["CorniceSwaggerException", "DefinitionHandler", "ParameterHandler", "ResponseHandler"]
 
-_PLACES: Final = {"querystring": "query", "GET": "query", "headers": "header"}
+_PLACES: Final = ("path", "header", "headers", "querystring", "query", "GET")
 _PATH_PART: Final = re.compile(r"\{(\w+)(?::((?:[^{}]|\{[^{}]*\})*))?\}")
-_OF_SCHEMA_ONLY: Final = ("title", "example")
 
 
 class CorniceSwaggerException(Exception):  # noqa: N818 — the name that applications catch
@@ -52,9 +57,13 @@ class ParameterHandler:
         definition_handler: Any = None,
         ref: bool = False,
         type_converter: Any = None,
+        parameter_converter: Any = None,
     ) -> None:
         self.parameter_registry: dict[str, Any] = {}
         self.type_converter = type_converter or TypeConversionDispatcher()
+        self.parameter_converter = parameter_converter or ParameterConversionDispatcher(
+            self.type_converter
+        )
         self.definitions = definition_handler or DefinitionHandler()
         self.ref = ref
 
@@ -64,31 +73,25 @@ class ParameterHandler:
         for part in schema_node.children:
             if part.name == "body":
                 found.append(self._noted(self._body(part, _name_of(part, schema_node))))
-            elif part.name in ("path", "header", "headers", "querystring", "query", "GET"):
-                place = _PLACES.get(part.name, part.name)
-                found += [self._noted(self._simple(place, child)) for child in part.children]
+            elif part.name in _PLACES:
+                convert = self.parameter_converter
+                found += [self._noted(convert(part.name, child)) for child in part.children]
         return found
 
     def _body(self, node: Any, name: str) -> dict[str, Any]:
-        made: dict[str, Any] = {"name": name, "in": "body", "required": node.required}
-        if node.description:
-            made["description"] = node.description
-        return {**made, "schema": {**self._schema(node), "title": name}}
-
-    def _schema(self, node: Any) -> dict[str, Any]:
-        """In full: cornice_swagger refers to definitions from answers only."""
-        found: dict[str, Any] = self.type_converter(node)
-        return found
-
-    def _simple(self, place: str, node: Any) -> dict[str, Any]:
-        made = {"name": node.name, "in": place, "required": place == "path" or node.required}
-        if node.default:  # null and "" say nothing
-            made["default"] = node.default
-        return {**made, **_untitled(self.type_converter(node))}
+        made: dict[str, Any] = self.parameter_converter("body", node)
+        if "schema" in made:  # in full: cornice_swagger refers to definitions from answers only
+            made["schema"]["title"] = name
+        return {**made, "name": name}
 
     def from_path(self, path: str) -> list[dict[str, Any]]:
         """From the parts in braces of a Pyramid pattern."""
-        return [self._noted(one) for one in _path_parameters(path)]
+        found = []
+        for name, pattern in _PATH_PART.findall(path):
+            named = f"{name}:{pattern}" if pattern else name
+            node = colander.SchemaNode(colander.String(), name=named)
+            found.append(self._noted(self.parameter_converter("path", node)))
+        return found
 
     def _noted(self, parameter: dict[str, Any]) -> dict[str, Any]:
         if not self.ref:
@@ -98,26 +101,10 @@ class ParameterHandler:
         return {"$ref": self.json_pointer + name}
 
 
-def _path_parameters(path: str) -> list[dict[str, Any]]:
-    found = []
-    for name, pattern in _PATH_PART.findall(path):
-        made = {"name": name, "in": "path", "required": True, "type": "string"}
-        found.append({**made, "pattern": pattern} if pattern else made)
-    return found
-
-
 def _name_of(node: Any, parent: Any) -> str:
     """The class of a schema; one that was written inside another is just called `body`."""
     name = type(node).__name__
     return f"{type(parent).__name__}Body" if name == "body" else name
-
-
-def _untitled(told: dict[str, Any]) -> dict[str, Any]:
-    """A schema as parameters and headers have it."""
-    made = {k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}
-    if "items" in made:
-        made["items"] = _untitled(made["items"])
-    return made
 
 
 class ResponseHandler:
@@ -157,4 +144,4 @@ class ResponseHandler:
         return {"$ref": self.json_pointer + name}
 
     def _header(self, node: Any) -> dict[str, Any]:
-        return _untitled(self.type_converter(node))
+        return untitled(self.type_converter(node))

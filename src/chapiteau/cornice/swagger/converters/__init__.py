@@ -1,6 +1,24 @@
 """From colander's types to the words of a document; add your own by subclassing."""
 
-from chapiteau.cornice.swagger.converters import exceptions, schema
+from typing import Any
+
+from chapiteau.cornice.swagger.converters import exceptions, parameters, schema
+from chapiteau.cornice.swagger.converters.parameters import ParameterConversionDispatcher
 from chapiteau.cornice.swagger.converters.schema import TypeConversionDispatcher, convert_schema
 
-__all__ = ["TypeConversionDispatcher", "convert_schema", "exceptions", "schema"]
+__all__ = [
+    "ParameterConversionDispatcher",
+    "TypeConversionDispatcher",
+    "convert_parameter",
+    "convert_schema",
+    "exceptions",
+    "parameters",
+    "schema",
+]
+
+
+def convert_parameter(
+    location: str, schema_node: Any, definition_handler: Any = convert_schema
+) -> dict[str, Any]:
+    """The parameter of a node in `path`, `querystring`, `header` or `body`."""
+    return ParameterConversionDispatcher(definition_handler)(location, schema_node)
