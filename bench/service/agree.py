@@ -3,7 +3,8 @@
     python bench/service/agree.py [--max-examples 60] [--only NAME]
 
 Serves each application with our own worker and asks it what its document allows, and what not.
-Ends with 1 when anything disagrees. Needs the packages of the tests; minutes, not seconds.
+Atlas gets a database of its own for it, filled anew. Ends with 1 when anything disagrees, with 2
+when an application does not start. Needs the packages of the tests; minutes, not seconds.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -28,14 +30,28 @@ APPS = {
 
 
 def agree(name: str, examples: int) -> bool:
+    with tempfile.TemporaryDirectory() as scratch:
+        database = Path(scratch) / "atlas.sqlite3"
+        if name == "atlas":
+            fill = [sys.executable, "-m", "atlas.fill", str(database)]
+            subprocess.run(fill, cwd=APPS[name][1], check=True, stdout=subprocess.DEVNULL)
+        return _agree(name, examples, {"ATLAS_DATABASE": str(database)})
+
+
+def _agree(name: str, examples: int, environ: dict[str, str]) -> bool:
     app, folder, query, configured = APPS[name]
     worker = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "chapiteau", "service", "serve", app,
          "--bind", "127.0.0.1:0", "--linger", "0"],
-        cwd=folder, stderr=subprocess.PIPE, text=True,
+        cwd=folder, stderr=subprocess.PIPE, text=True, env={**os.environ, **environ},
     )  # fmt: skip
     try:
-        base = worker.stderr.readline().split()[-1]
+        said = worker.stderr.readline()
+        if not said.startswith("serving "):
+            worker.wait(20)
+            print(f"{name} does not start:\n{said}{worker.stderr.read()}", file=sys.stderr)
+            sys.exit(2)
+        base = said.split()[-1]
         started = time.monotonic()
         done = subprocess.run(
             [str(Path(sys.executable).with_name("schemathesis")),
