@@ -17,6 +17,14 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.load.errors import NoSuchResultError
+from chapiteau.load.logic.report.remarks import (
+    MOST_TEXT,
+    Remark,
+    ended_by,
+    marks,
+    remark_line,
+    remarks,
+)
 from chapiteau.load.logic.results import DATABASE, LIVE, ResultSummary
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.processes import is_alive
@@ -26,6 +34,7 @@ __all__ = [
     "follow",
     "live",
     "log_of",
+    "mark",
     "report_path",
     "result",
     "results",
@@ -81,6 +90,9 @@ def live(folder: Path) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             continue
         if is_alive(int(state.get("pid", 0))):
+            said = _said(folder, str(state["run"]))
+            state["marks"] = marks(said, float(state.get("started", 0.0)))
+            state["ended_by"] = ended_by(said)
             found.append(state)
         else:
             # Killed before it could clean up.
@@ -89,13 +101,56 @@ def live(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
-def stop(folder: Path, run: str) -> bool:
-    """Ask a running test to end; it still judges and stores what it has. False when it is gone."""
+def stop(folder: Path, run: str, who: str = "", clock: SystemClock | None = None) -> bool:
+    """Ask a running test to end; it still judges and stores what it has. False when it is gone.
+
+    Asked again it is not hurried: a second signal would lose what it has. Its verdict names `who`.
+    """
     for state in live(folder):
         if state["run"] == run:
-            os.kill(int(state["pid"]), signal.SIGINT)
+            if not state["ended_by"]:
+                now = (clock or SystemClock()).wall()
+                _say(folder, run, Remark(time=now, what="stop", who=who or _me()))
+                os.kill(int(state["pid"]), signal.SIGINT)
             return True
     return False
+
+
+def mark(folder: Path, run: str, text: str, *, who: str = "", time: float = 0.0) -> bool:
+    """Note what happens now (or at `time`, seconds since 1970) in a running test's result.
+
+    False when it is gone.
+    """
+    now = time or SystemClock().wall()
+    for state in live(folder):
+        if state["run"] == run:
+            text = " ".join(text.split())[:MOST_TEXT]
+            at = max(float(state["started"]), now)
+            _say(folder, run, Remark(time=at, what="mark", who=who or _me(), text=text))
+            return True
+    return False
+
+
+def _me() -> str:
+    import getpass
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return f"uid {os.getuid()}"
+
+
+def _say(folder: Path, run: str, remark: Remark) -> None:
+    path = folder / LIVE / f"{run}.said"
+    with path.open("a", encoding="utf-8") as file:  # one write of one line: nobody's is torn
+        file.write(remark_line(remark))
+
+
+def _said(folder: Path, run: str) -> list[Remark]:
+    try:
+        return list(remarks((folder / LIVE / f"{run}.said").read_text(encoding="utf-8")))
+    except OSError:
+        return []
 
 
 def start(words: Sequence[str], folder: Path, clock: SystemClock) -> str:

@@ -196,7 +196,13 @@ def _seen_and_stopped(url: str, tmp_path: Path) -> None:
     try:
         state = wait_for(lambda: client.live(folder), 20)[0]
         assert (state["pid"], state["kind"]) == (process.pid, "run")
-        assert client.stop(folder, state["run"])
+        assert load(tmp_path, "mark", "cache emptied").returncode == 0
+        assert client.mark(folder, state["run"], "again", who="ana")
+        shown = client.live(folder)[0]
+        assert [one["text"] for one in shown["marks"]] == ["cache emptied", "again"]
+        assert shown["rows"][0]["requests"] >= 0
+        assert client.stop(folder, state["run"], "ana")
+        assert client.stop(folder, state["run"], "bob"), "asked again it is not hurried"
         out, _ = process.communicate(timeout=20)
     finally:
         process.kill()
@@ -204,10 +210,16 @@ def _seen_and_stopped(url: str, tmp_path: Path) -> None:
 
     assert process.returncode == 130
     assert "kept so far: errors < 1%" in out
-    assert "stopped early" in out
+    assert "stopped early by ana" in out
     assert client.live(folder) == []
+    assert not list((folder / "load" / "live").glob("*.said"))
     assert len(client.results(folder)) == 1
     found = client.result(folder, 1)
+    assert [(one["who"], one["text"]) for one in found["marks"]][1] == ("ana", "again")
+    assert "again (ana)" in load(tmp_path, "show", "1").stdout
+    report = client.report_path(folder, 1)
+    assert report is not None
+    assert "<title>again (ana)</title>" in report.read_text()
     assert found["soundness"]["cut"] > 0
     assert (found["totals"]["bad"], found["failures"]) == (0, [])
 

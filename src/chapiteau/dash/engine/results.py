@@ -10,7 +10,7 @@ from chapiteau.core.errors import NotFoundError
 from chapiteau.load import client
 from chapiteau.load.logic.comparing import compared
 
-__all__ = ["LiveLoad", "comparison", "report", "result", "results"]
+__all__ = ["LiveLoad", "comparison", "mark", "report", "result", "results", "stop"]
 
 _MARGIN: Final = 0.05  # differences below this share are none, as for `chapiteau load compare`
 _LOOK: Final = 1.0  # seconds between two looks at the folder
@@ -36,6 +36,18 @@ def comparison(folder: Path, before: int, after: int) -> dict[str, Any]:
     chance = random.Random(f"{before} {after}")  # noqa: S311 — resamples, guards nothing
     found = compared(a, b, _MARGIN, chance)
     return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}}
+
+
+def stop(folder: Path, run: str, who: str) -> None:
+    """End a running test; it judges and stores what it has. Raises NotFoundError."""
+    if not client.stop(folder, run, who):
+        raise NotFoundError(f"no load test {run[:40]!r} runs here", hint="it may be over")
+
+
+def mark(folder: Path, run: str, text: str, who: str, time: float) -> None:
+    """Note what happened at `time` in a running test's result. Raises NotFoundError."""
+    if not client.mark(folder, run, text, who=who, time=time):
+        raise NotFoundError(f"no load test {run[:40]!r} runs here", hint="it may be over")
 
 
 def report(folder: Path, number: int) -> str:

@@ -48,6 +48,8 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.post("/api/try", apis.try_out),
             web.get("/api/load", load.load_results),
             web.get("/api/load/compare", load.load_comparison),
+            web.post("/api/load/live/{run}/stop", load.load_stop),
+            web.post("/api/load/live/{run}/mark", load.load_mark),
             web.get("/api/load/{id}", load.load_result),
             web.get("/api/load/{id}/report", load.load_report),
             web.get("/assets/{name}", files.asset),

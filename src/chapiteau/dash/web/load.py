@@ -1,15 +1,27 @@
 """Load results and their reports."""
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.engine import results
+from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.logic.pages import REPORT_HEADERS
-from chapiteau.dash.web.guard import HUB, need
+from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
 
-__all__ = ["load_comparison", "load_report", "load_result", "load_results"]
+__all__ = [
+    "load_comparison",
+    "load_mark",
+    "load_report",
+    "load_result",
+    "load_results",
+    "load_stop",
+]
+
+_LONGEST_MARK: Final = 200  # letters
+_LONGEST_AGO: Final = 3600  # seconds
 
 
 @need("see")
@@ -40,6 +52,32 @@ async def load_report(request: web.Request) -> web.StreamResponse:
     folder = request.app[HUB].reports
     text = await asyncio.to_thread(results.report, folder, _number(request))
     return web.Response(text=text, content_type="text/html", headers=REPORT_HEADERS)
+
+
+@need("steer")
+async def load_stop(request: web.Request) -> web.Response:
+    """POST /api/load/live/RUN/stop: end a running test; its result is stored, with a name."""
+    hub, caller, run = request.app[HUB], request[CALLER], request.match_info["run"]
+    await asyncio.to_thread(results.stop, hub.reports, run, caller.name)
+    now = hub.clock.wall()
+    hub.store.audit(who=caller.name, verb="load stop", target=run, result="asked", time=now)
+    return web.json_response({"ok": True})
+
+
+@need("steer")
+async def load_mark(request: web.Request) -> web.Response:
+    """POST /api/load/live/RUN/mark {"text", "ago"}: note what happened `ago` seconds before now."""
+    body = await json_body(request)
+    text, ago = str(body.get("text", "")).strip()[:_LONGEST_MARK], body.get("ago", 0)
+    if not text:
+        raise BadRequestError("a mark needs a text")
+    if not isinstance(ago, int | float) or not 0 <= ago <= _LONGEST_AGO:
+        raise BadRequestError("ago: seconds, not more than an hour")
+    hub, caller, run = request.app[HUB], request[CALLER], request.match_info["run"]
+    now = hub.clock.wall()
+    await asyncio.to_thread(results.mark, hub.reports, run, text, caller.name, now - ago)
+    hub.store.audit(who=caller.name, verb="load mark", target=run, result=text, time=now)
+    return web.json_response({"ok": True})
 
 
 def _number(request: web.Request) -> int:

@@ -1,4 +1,4 @@
-"""`chapiteau load attach | stop`, and how a test gets into the background."""
+"""`chapiteau load attach | stop | mark`, and how a test gets into the background."""
 
 import sys
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["attach", "send_away", "stop"]
+__all__ = ["attach", "mark", "send_away", "stop"]
 
 _config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
 
@@ -109,4 +109,26 @@ def stop(*, run: str, config: str | None) -> int:
     for state in follow(folder, run, SystemClock(), known=True):
         number = state.get("result")
     click.echo(f"ended; its result: chapiteau load show {number}", err=True)
+    return 0
+
+
+@click.command()
+@click.argument("text")
+@click.argument("run", required=False, default="")
+@_config
+def mark(*, text: str, run: str, config: str | None) -> int:
+    """Note what happens now in a running test: its charts and its result show it.
+
+    \b
+    chapiteau load mark "cache emptied"
+    """
+    from chapiteau.core.errors import NotFoundError
+    from chapiteau.load.client import live
+    from chapiteau.load.client import mark as note
+
+    folder = _folder(config)
+    run = _the_one(run, live(folder))
+    if not note(folder, run, text):
+        raise NotFoundError(f"no load test {run} runs here", hint="see `chapiteau load list`")
+    click.echo(f"marked in test {run}", err=True)
     return 0

@@ -38,7 +38,8 @@ from chapiteau.load.logic.objective import (
     with_errors,
 )
 from chapiteau.load.logic.report.document import Facts, document, soundness
-from chapiteau.load.logic.report.live import LivePoints
+from chapiteau.load.logic.report.live import LivePoints, busiest_rows
+from chapiteau.load.logic.report.remarks import ended_by, marks_part
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.settings import LoadTest, shape_of
 from chapiteau.load.logic.shape import Shape
@@ -183,15 +184,16 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     warm = warm_up(totals, shape, parse_warmup(test.warmup))
     findings = judge(objectives, totals, lasted, warm)
     verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals, test)
+    said = watch.live.remarks() if watch.live is not None else []
     if interrupted:
-        verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0])
+        verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0], ended_by(said))
     made = document(
         facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
     )
     made["soundness"]["notes"] += (
         team.problems + exports.problems + _unjudged(objectives, verdict["word"], totals)
     )
-    made["warmup"] = warm
+    made |= {"warmup": warm, **marks_part(said, started)}
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
     await with_asked(made, job, started, clock.wall())
@@ -318,6 +320,7 @@ def live_state(
         "dropped": totals.dropped,
         "soundness": soundness(totals, max(seconds, 1.0)),
         "so_far": _so_far(job, kind, totals, points),
+        "rows": busiest_rows(totals),
         "timeline": list(points),
     }
 

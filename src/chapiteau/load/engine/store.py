@@ -8,6 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
+from chapiteau.load.logic.report.remarks import Remark, remarks
 from chapiteau.load.logic.results import DATABASE, LIVE, REPORTS, SCHEMA, summary_of
 
 __all__ = ["LiveFile", "mark_done", "store"]
@@ -43,6 +44,8 @@ class LiveFile:
     def __init__(self, folder: Path) -> None:
         self._path = folder / LIVE / f"{os.getpid()}.json"
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._said = self._path.with_suffix(".said")
+        self._said.unlink(missing_ok=True)  # of an earlier process of this number
 
     @property
     def run(self) -> str:
@@ -56,9 +59,17 @@ class LiveFile:
             draft.write_text(json.dumps({"run": self.run, "pid": os.getpid(), **state}))
             draft.replace(self._path)
 
+    def remarks(self) -> list[Remark]:
+        """What people have said to this test."""
+        try:
+            return list(remarks(self._said.read_text(encoding="utf-8")))
+        except OSError:
+            return []
+
     def remove(self) -> None:
         """The test is over."""
         self._path.unlink(missing_ok=True)
+        self._said.unlink(missing_ok=True)
 
 
 def mark_done(folder: Path, number: int) -> None:

@@ -45,7 +45,7 @@ def run_verdict(
 
 
 def cut_short(
-    verdict: dict[str, Any], seconds: float, planned: float, signal: int
+    verdict: dict[str, Any], seconds: float, planned: float, signal: int, who: str = ""
 ) -> dict[str, Any]:
     """The verdict of a run that a signal has ended: what was kept so far is no proof for the rest.
 
@@ -53,10 +53,11 @@ def cut_short(
     """
     word = "unsure" if verdict["word"] == "met" else verdict["word"]
     line = verdict["line"].replace("met: ", "kept so far: ", 1) if word == "unsure" else ""
+    by = f" by {who}" if who else ""
     return {
         "word": word,
         "line": (line or verdict["line"])
-        + f" (stopped early, after {format_duration(round(seconds, 1))} of "
+        + f" (stopped early{by}, after {format_duration(round(seconds, 1))} of "
         + f"{format_duration(planned)})",
         "exit_code": 128 + signal,
     }

@@ -47,6 +47,7 @@ from chapiteau.load.logic.objective import (
 )
 from chapiteau.load.logic.report.document import document
 from chapiteau.load.logic.report.live import LivePoints
+from chapiteau.load.logic.report.remarks import ended_by, marks_part
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
@@ -98,8 +99,12 @@ async def seek(
     place = await asyncio.to_thread(supervised.place, job.target) if supervised else None
     _name_what_gave_out(made, hold, seeker.missed_samples(answer), place)
     made["soundness"]["notes"] += exports.problems
+    said = watch.live.remarks() if watch.live is not None else []
+    made |= marks_part(said, started)
     if interrupted:
         made["verdict"]["exit_code"] = 128 + interrupted[0]
+        if who := ended_by(said):
+            made["verdict"]["line"] += f" (stopped early by {who})"
     return made
 
 

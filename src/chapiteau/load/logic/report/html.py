@@ -158,8 +158,9 @@ def _charts(document: dict[str, Any]) -> str:
         Line("max", "c4 dots", over("max")),
     ]
     curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
-    clock = _clock
-    span = Across(0.0, max(1.0, document["seconds"] - 1, *at), marked(document)) if at else None
+    told = marked(document)
+    end = max(1.0, document["seconds"] - 1, *at, *(t for t, _ in told))
+    span, clock = Across(0.0, end, told) if at else None, _clock
     return "<h2>Over time</h2>" + "".join(
         [
             chart("Requests", rate, x_text=clock, y_text=lambda v: f"{v:.4g}", x=span),

@@ -1,0 +1,33 @@
+"""What is said to a running test is read whole, or left out."""
+
+from __future__ import annotations
+
+from chapiteau.load.logic.report.html import as_html
+from chapiteau.load.logic.report.remarks import Remark, ended_by, marks, remark_line, remarks
+from tests.load.logic.test_report import made, served
+
+
+def test_what_was_said_is_read_and_torn_lines_are_not() -> None:
+    said = [
+        Remark(time=12.0, what="mark", who="ana", text="cache\nemptied"),
+        Remark(time=11.0, what="mark", who="bob", text="<b>"),
+        Remark(time=14.0, what="stop", who="ana"),
+    ]
+    text = "".join(map(remark_line, said))
+    assert list(remarks(text)) == said
+    assert list(remarks(text[:-5])) == said[:2]
+    assert list(remarks("{}\n[1]\nnull\n")) == []
+    assert marks(said, 10.0) == [
+        {"t": 1.0, "who": "bob", "text": "<b>"},
+        {"t": 2.0, "who": "ana", "text": "cache\nemptied"},
+    ]
+    assert ended_by(said) == "ana"
+    assert ended_by(said[:2]) == ""
+
+
+def test_marks_stand_in_the_charts_and_are_only_text() -> None:
+    document = {**made(served(30)), "marks": [{"t": 2.0, "who": "ana", "text": "<script>"}]}
+    html = as_html(document)
+    assert html.count("<title>&lt;script&gt; (ana)</title>") >= 2
+    assert "◆ 0:02 &lt;script&gt; (ana)" in html
+    assert "<title><script>" not in html
