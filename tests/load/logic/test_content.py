@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import os
+import tracemalloc
 import zlib
+from typing import TYPE_CHECKING
 
 import brotli
 import pytest
@@ -11,6 +14,16 @@ import zstandard
 
 from chapiteau.load.errors import BadAnswerError
 from chapiteau.load.logic.http.content import accepted, charset, decoded, encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.compress,
+}
 
 
 def test_what_goes_out_has_its_content_type() -> None:
@@ -50,6 +63,38 @@ def test_content_encodings_are_undone(body: bytes, encoding: str) -> None:
 def test_a_broken_encoding_is_a_bad_answer(body: bytes, encoding: str) -> None:
     with pytest.raises(BadAnswerError):
         decoded(body, encoding)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress])
+def test_a_body_of_several_members_is_taken_whole(pack: Callable[[bytes], bytes]) -> None:
+    name = "gzip" if pack is gzip.compress else "zstd"
+    long = bytes(range(256)) * 40
+    assert decoded(pack(long) + pack(b"") + pack(b"more"), name) == long + b"more"
+    assert decoded(pack(long) + b"what nobody asked for", name) == long
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_a_body_that_ends_too_early_is_a_bad_answer(name: str) -> None:
+    body = PACKERS[name](os.urandom(9_000))
+    for kept in (1, 5, len(body) // 2, len(body) - 1):
+        with pytest.raises(BadAnswerError, match=name):
+            decoded(body[:kept], name)
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+def test_a_body_that_would_fill_the_memory_is_a_bad_answer(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chapiteau.load.logic.http.content._MOST", 1 << 21)
+    bomb = PACKERS[name](b"\0" * (1 << 22))
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadAnswerError, match="more than 2 MiB"):
+            decoded(bomb, name)
+        assert tracemalloc.get_traced_memory()[1] < 12 << 20
+    finally:
+        tracemalloc.stop()
+    assert len(decoded(PACKERS[name](b"\0" * (1 << 20)), name)) == 1 << 20
 
 
 def test_the_charset_is_read_from_the_content_type() -> None:

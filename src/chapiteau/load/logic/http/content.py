@@ -4,7 +4,7 @@ import importlib
 import json
 import zlib
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.load.errors import BadAnswerError
 from chapiteau.load.logic.urls import query
@@ -13,6 +13,10 @@ __all__ = ["accepted", "charset", "decoded", "encoded"]
 
 _JSON_BODY = "application/json"
 _FORM_BODY = "application/x-www-form-urlencoded"
+_MOST: Final = 256 << 20  # bytes of an unpacked body
+_STEP: Final = 1 << 20
+_GZIP: Final = b"\x1f\x8b"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
 
 
 def _library(name: str) -> Any:
@@ -45,17 +49,15 @@ def encoded(json_value: Any, data: Any, *, has_json: bool) -> tuple[bytes, str]:
 
 
 def decoded(body: bytes, encoding: str) -> bytes:
-    """The body without its content encodings (RFC 9110 §8.4). Raises BadAnswerError."""
+    """The body without its content encodings (RFC 9110 §8.4). Raises BadAnswerError, also for one
+    that would grow beyond 256 MiB."""
     for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
-        if name in {"gzip", "x-gzip", "deflate"}:
-            body = _inflated(body, name)
-        elif name == "br" and brotli is not None:
-            body = _unpacked(brotli.decompress, brotli.error, body, name)
-        elif name == "zstd" and zstandard is not None:
-            unpack = zstandard.ZstdDecompressor().decompressobj().decompress
-            body = _unpacked(unpack, zstandard.ZstdError, body, name)
-        elif name != "identity":
+        if name == "identity":
+            continue
+        unpack = _unpacker(name)
+        if unpack is None:
             raise BadAnswerError(f"an answer in encoding {name!r}, which nobody asked for")
+        body = unpack(body, name) if body else body
     return body
 
 
@@ -68,26 +70,85 @@ def accepted() -> str:
     )
 
 
-def _unpacked(
-    unpack: Callable[[bytes], bytes], error: type[Exception], body: bytes, name: str
-) -> bytes:
-    if not body:
-        return body
-    try:
-        return unpack(body)
-    except error as exc:
-        raise BadAnswerError(f"broken {name} body: {exc}") from None
-
-
 def _inflated(body: bytes, name: str) -> bytes:
-    if not body:
-        return body
+    """All members of a gzip body (RFC 1952 §2.2), or the one of a deflate body."""
+    bits = 47  # gzip or zlib, told by its header
+    if name == "deflate" and body[0] & 0x0F != 8:
+        bits = -15  # raw deflate: wrong, but many servers do it
+    parts, size = [], 0
+    while True:
+        unpacker = zlib.decompressobj(bits)
+        try:
+            parts.append(unpacker.decompress(body, _MOST - size))
+        except zlib.error as exc:
+            raise _broken(name, exc) from None
+        size += len(parts[-1])
+        if size >= _MOST:
+            raise _bomb(name)
+        if not unpacker.eof:
+            raise _broken(name, "it ends too early")
+        body = unpacker.unused_data
+        if not body.startswith(_GZIP):  # what follows otherwise, all clients leave aside
+            return b"".join(parts)
+
+
+def _unbrotlied(body: bytes, name: str) -> bytes:
+    unpacker = brotli.Decompressor()
+    parts, size = [], 0
     try:
-        if name == "deflate" and body[0] & 0x0F != 8:
-            return zlib.decompress(body, wbits=-15)  # raw deflate: wrong, but many servers do it
-        return zlib.decompress(body, wbits=47)  # gzip or zlib, told by its header
-    except zlib.error as exc:
-        raise BadAnswerError(f"broken {name} body: {exc}") from None
+        while not unpacker.is_finished():
+            part = unpacker.process(body, output_buffer_limit=_STEP)
+            body = b""
+            size += len(part)
+            if size >= _MOST:
+                raise _bomb(name)
+            if not part and unpacker.can_accept_more_data() and not unpacker.is_finished():
+                raise _broken(name, "it ends too early")
+            parts.append(part)
+    except brotli.error as exc:
+        raise _broken(name, exc) from None
+    return b"".join(parts)
+
+
+def _unzstd(body: bytes, name: str) -> bytes:
+    """All frames of a body (RFC 8878 §3.1), in small steps: four bytes may stand for 128 KiB."""
+    parts, size, at = [], 0, 0
+    unpacker = zstandard.ZstdDecompressor().decompressobj()
+    rest = b""
+    try:
+        while rest or at < len(body):
+            if unpacker.eof:
+                if not rest.startswith(_ZSTD) and len(rest) >= len(_ZSTD):
+                    break
+                unpacker = zstandard.ZstdDecompressor().decompressobj()
+            piece, rest = rest + body[at : at + 4096], b""
+            at += 4096
+            parts.append(unpacker.decompress(piece))
+            rest = unpacker.unused_data
+            size += len(parts[-1])
+            if size >= _MOST:
+                raise _bomb(name)
+    except zstandard.ZstdError as exc:
+        raise _broken(name, exc) from None
+    if not unpacker.eof:
+        raise _broken(name, "it ends too early")
+    return b"".join(parts)
+
+
+def _broken(name: str, why: object) -> BadAnswerError:
+    return BadAnswerError(f"broken {name} body: {why}")
+
+
+def _bomb(name: str) -> BadAnswerError:
+    return BadAnswerError(f"a {name} body that unpacks to more than {_MOST >> 20} MiB")
+
+
+def _unpacker(name: str) -> Callable[[bytes, str], bytes] | None:
+    if name in {"gzip", "x-gzip", "deflate"}:
+        return _inflated
+    if name == "br" and brotli is not None:
+        return _unbrotlied
+    return _unzstd if name == "zstd" and zstandard is not None else None
 
 
 def charset(content_type: str) -> str:
