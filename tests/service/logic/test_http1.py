@@ -26,7 +26,7 @@ def test_a_plain_request() -> None:
     )
     assert (found.method, found.target, found.version, found.keep) == ("GET", "/a?b=c", 11, True)
     assert found.fields.environ == {"HTTP_HOST": "x", "HTTP_X_ONE": "1", "HTTP_COOKIE": "a=1; b=2"}
-    assert not found.has_body
+    assert not found.fields.has_body
 
 
 @pytest.mark.parametrize(
@@ -186,3 +186,9 @@ def test_no_bytes_whatever_raise_anything_else(data: bytes) -> None:
         parser.parse((data + b"\r\n\r\n")[:end])
     except RefusedRequestError:
         pass
+
+
+def test_what_is_secret_in_a_head_is_in_no_repr() -> None:
+    found = parse(b"GET /?key=s3cret HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer s3cret\r\n\r\n")
+    assert "s3cret" not in repr(found)
+    assert "s3cret" not in repr(found.fields)

@@ -10,7 +10,13 @@ from webob.response import Response as BaseResponse
 
 from chapiteau.service.engine.answering.codecs import JSON, encoder_for
 from chapiteau.service.engine.answering.files import File
-from chapiteau.service.engine.answering.reply import Reply, StreamReply, request_id, status_line
+from chapiteau.service.engine.answering.reply import (
+    Reply,
+    StreamReply,
+    UsualHeaders,
+    request_id,
+    status_line,
+)
 from chapiteau.service.engine.answering.streams import Stream
 from chapiteau.service.errors import WrongAnswerError
 from chapiteau.service.logic.answer import Answer
@@ -25,8 +31,9 @@ from chapiteau.service.logic.wire.prefer import minimal
 __all__ = ["AnswerPlan", "Encoding", "preferred"]
 
 Environ = dict[str, Any]
-Encoding = tuple[str, Callable[[Any], bytes]]
+Encoding = tuple[str, Callable[[Any], bytes], UsualHeaders]
 _READY = (Answer, Stream, File, BaseResponse, Reply, StreamReply)
+_MOST_TYPES = 64
 _json = msgspec.json.Encoder(enc_hook=dumped).encode
 _Version = tuple[str | None, datetime | None]
 _REMEMBERED = 64  # Accept headers whose answer is kept
@@ -47,19 +54,6 @@ class AnswerPlan:
         self.check = check  # whether answers are held against the declared type
         self._operation = operation
         self._declared = _proof_of(operation.answer)
-        offers = operation.offers
-        ready = bool(operation.raw_media)
-        self._offers: dict[str, Encoding] = {
-            m: (media(m), _json if ready else encoder_for(m, operation.answer)) for m in offers
-        }
-        self._anything = offers == ("*/*",)  # the handler decides, nothing can be refused before
-        self._first = self._offers[offers[0]]
-        self._known: dict[str, Encoding] = {
-            "*/*": self._first,
-            JSON: self._offers.get(JSON, self._first),
-        }
-        if JSON not in self._offers:
-            del self._known[JSON]
         self._status = status_line(operation.status)
         self._reads = operation.method in ("GET", "HEAD")
         etag = operation.options.etag
@@ -74,8 +68,23 @@ class AnswerPlan:
         self._always += headers
         if operation.options.minimal or operation.options.later:
             self._always.append(("Vary", "Prefer"))
-        if (varies or len(offers) > 1) and ("Vary", "Accept") not in self._always:
+        if (varies or len(operation.offers) > 1) and ("Vary", "Accept") not in self._always:
             self._always.append(("Vary", "Accept"))
+        offers = operation.offers
+        ready, kind = bool(operation.raw_media), operation.answer
+        self._offers: dict[str, Encoding] = {
+            m: _encoding(media(m), _json if ready else encoder_for(m, kind), self._always)
+            for m in offers
+        }
+        self._anything = offers == ("*/*",)  # the handler decides, nothing can be refused before
+        self._first = self._offers[offers[0]]
+        self._known: dict[str, Encoding] = {
+            "*/*": self._first,
+            JSON: self._offers.get(JSON, self._first),
+        }
+        if JSON not in self._offers:
+            del self._known[JSON]
+        self._values: set[type] = set()  # types of answers that are nothing but values
 
     def choose(self, accept: str | None) -> Encoding:
         """How to encode for this Accept header. Raises ProblemError (406).
@@ -99,7 +108,7 @@ class AnswerPlan:
         """A Reply; a Response that the handler made itself stays as it is."""
         status = self._status
         extra = tag = modified = None
-        if isinstance(value, _READY):
+        if type(value) not in self._values and self._is_ready(value):
             if not isinstance(value, Answer):
                 return self._ready(value, environ)
             if value.status is not None:
@@ -114,12 +123,9 @@ class AnswerPlan:
             if self.check:
                 self._prove(value)
             body = encoding[1](value)
-            headers = [
-                ("Content-Type", encoding[0]),
-                ("Content-Length", str(len(body))),
-                ("X-Request-ID", own),
-                *self._always,
-            ]
+            if self._plain and not (extra or tag or modified):
+                return Reply(status, None, body, encoding[2], own)
+            headers = encoding[2].listed(len(body), own)
         if extra:
             headers.extend(_unbroken(extra))
         if tag is None and self._plain and modified is None:
@@ -127,6 +133,14 @@ class AnswerPlan:
         if modified is None and self._modified_of is not None and value is not None:
             modified = self._modified_of(value)
         return self._tagged(Reply(status, headers, body), value, (tag, modified), environ)
+
+    def _is_ready(self, value: Any) -> bool:
+        """Whether the handler has made more than a value; remembers the types of mere values."""
+        if isinstance(value, _READY):
+            return True
+        if len(self._values) < _MOST_TYPES:
+            self._values.add(type(value))
+        return False
 
     def _prove(self, value: Any) -> None:
         """Raises WrongAnswerError when the document would be wrong about this answer."""
@@ -214,6 +228,12 @@ def _proof_of(kind: Any) -> Callable[[Any], Any] | None:
         return dumper_for(kind, check=True)
     decode = msgspec.json.Decoder(kind).decode
     return lambda value: decode(_json(value))
+
+
+def _encoding(
+    media: str, encode: Callable[[Any], bytes], always: Iterable[tuple[str, str]]
+) -> Encoding:
+    return media, encode, UsualHeaders(media, always)
 
 
 def _unbroken(headers: Mapping[str, str]) -> Iterable[tuple[str, str]]:

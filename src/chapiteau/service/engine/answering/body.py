@@ -48,7 +48,8 @@ class BodyPlan:
         data = self._bytes(environ)
         if not data and not self._spec.required:
             return self._spec.default
-        codec = self._codec(environ.get("CONTENT_TYPE", ""))
+        content_type = environ.get("CONTENT_TYPE", "")
+        codec = self._codecs.get(content_type) or self._codec(content_type)
         if codec is None:
             return data
         try:
@@ -68,9 +69,8 @@ class BodyPlan:
 
     def _codec(self, content_type: str) -> Codec | None:
         """Who reads this media type; None: it is taken as it comes. Raises ProblemError (415)."""
-        found = self._codecs.get(content_type)
-        if found is not None or self._raw:
-            return found
+        if self._raw:
+            return None
         kind = media_type(content_type)
         charset = parameter_of(content_type, "charset")
         if charset and charset.lower() not in ("utf-8", "utf8", "us-ascii"):

@@ -25,6 +25,7 @@ from chapiteau.service.logic.kinds.records import fields_of, is_record
 from chapiteau.service.logic.problem import Detail
 from chapiteau.service.logic.wire.query import pairs
 from chapiteau.service.logic.wire.repeated import (
+    count_in_json,
     fewest_keys,
     repeated_in_json,
     repeated_in_msgpack,
@@ -225,7 +226,7 @@ def _json_readers(kind: Any) -> Readers:
 
     def decode(data: bytes) -> Any:
         value = typed(data)
-        if b":" in data and (repeated := repeated_in_json(data, fewest)):
+        if count_in_json(data) > fewest and (repeated := repeated_in_json(data)):
             raise _repeats(repeated)
         return value
 

@@ -127,7 +127,9 @@ class OperationPlan:
         self.run: Run = self._run_special if any(special) else self._run
         more = (operation.request_argument, self._validators, self._extras, self._later)
         self._plain = not any(more)
-        self._bare = not operation.arguments  # nothing to read, but what must not be there
+        # Nothing to read but the body, and what must not be there.
+        body = operation.body.argument if operation.body else None
+        self._bare = all(name == body for name, _, _ in operation.arguments)
 
     def __repr__(self) -> str:
         return f"<OperationPlan {self.operation.method} {self.operation.path}>"

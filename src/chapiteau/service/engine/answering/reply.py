@@ -4,13 +4,14 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 from pyramid.interfaces import IResponse
 from pyramid.response import Response
 from zope.interface import implementer
 
+from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.document.errors import cornice_document
 from chapiteau.service.logic.problem import (
     MEDIA_TYPE,
@@ -26,6 +27,8 @@ __all__ = [
     "ReadyResponse",
     "Reply",
     "StreamReply",
+    "TakesLines",
+    "UsualHeaders",
     "problem_reply",
     "request_id",
     "status_line",
@@ -43,22 +46,87 @@ _counter = itertools.count(1)
 _prefix = ""
 
 
+class UsualHeaders:
+    """The headers of an operation's usual answers: the same each time, but for length and id.
+
+    Raises DeclarationError when one of them would forge others.
+    """
+
+    __slots__ = ("_always", "_head", "_media", "_tail")
+
+    def __init__(self, media: str, always: Iterable[tuple[str, str]]) -> None:
+        self._media = ("Content-Type", media)
+        self._always = tuple(always)
+        self._head = f"{_line(*self._media)}Content-Length: "
+        self._tail = "\r\n" + "".join(_line(name, value) for name, value in self._always)
+
+    def __repr__(self) -> str:
+        return f"<UsualHeaders {self._media[1]}>"
+
+    def lines(self, length: int, own: str) -> str:
+        """As they go over the line."""
+        return f"{self._head}{length}\r\nX-Request-ID: {own}{self._tail}"
+
+    def listed(self, length: int, own: str) -> Headers:
+        """As WSGI wants them."""
+        told = ("Content-Length", str(length)), ("X-Request-ID", own)
+        return [self._media, *told, *self._always]
+
+
+def _line(name: str, value: str) -> str:
+    if not value.isprintable():
+        raise DeclarationError(
+            f"the header {name} holds a character that no header may hold: {value!r}",
+            hint="say it in one line, without control characters",
+        )
+    return f"{name}: {value}\r\n"
+
+
+NO_HEADERS: Final = UsualHeaders("", ())
+
+
+class TakesLines:
+    """A `start_response` that takes headers as they go over the line: that of our own worker."""
+
+    __slots__ = ()
+
+    def take(self, status: str, lines: str) -> None:
+        """A status and whole header lines without forged ends; Content-Length is among them."""
+        raise NotImplementedError
+
+
 @implementer(IResponse)
-class Reply:
-    """What a plan answers with; a WSGI application in itself."""
+class Reply(msgspec.Struct, eq=False):
+    """What a plan answers with; a WSGI application in itself.
 
-    media = "*/*"  # as an annotation: the handler makes the whole answer
-    __slots__ = ("body", "headers", "status")
+    The usual answer has no list of headers (`given`) before somebody asks for one: our own worker
+    takes them as text.
+    """
 
-    def __init__(self, status: str, headers: Headers, body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+    media: ClassVar = "*/*"  # as an annotation: the handler makes the whole answer
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
-        start_response(self.status, self.headers)
+    status: str
+    given: Headers | None
+    body: bytes
+    usual: UsualHeaders = NO_HEADERS
+    own: str = ""  # the request's id
+
+    @property
+    def headers(self) -> Headers:
+        """The headers as a list, which may be changed."""
+        if self.given is None:
+            self.given = self.usual.listed(len(self.body), self.own)
+        return self.given
+
+    @headers.setter
+    def headers(self, headers: Headers) -> None:
+        self.given = headers
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self.given is None and isinstance(start_response, TakesLines):
+            start_response.take(self.status, self.usual.lines(len(self.body), self.own))
+        else:
+            start_response(self.status, self.headers)
         return (self.body,) if environ["REQUEST_METHOD"] != "HEAD" else ()
 
     def __repr__(self) -> str:
@@ -66,15 +134,15 @@ class Reply:
 
 
 @implementer(IResponse)
-class StreamReply:
+class StreamReply(msgspec.Struct, eq=False):
     """An answer whose length nobody knows yet."""
 
-    __slots__ = ("headers", "pieces", "status")
+    status: str
+    headers: Headers
+    pieces: Iterable[bytes]
 
-    def __init__(self, status: str, headers: Headers, pieces: Iterable[bytes]) -> None:
-        self.status = status
-        self.headers = headers
-        self.pieces = pieces
+    def __repr__(self) -> str:
+        return f"<StreamReply {self.status}>"
 
     def __call__(
         self, environ: dict[str, Any], start_response: Callable[..., Any]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from io import BytesIO
 from typing import IO, Any, Final
 
+import msgspec
+
 from chapiteau.service.engine.serving.bodies import Arriving, Room
 from chapiteau.service.logic.wire.http1 import Chunks, Head, HeadParser
 
@@ -15,15 +17,15 @@ _READ: Final = 64 * 1024
 _SLOWEST: Final = 16 * 1024  # bytes a second, below which a body takes too long
 
 
-class Incoming:
+class Incoming(msgspec.Struct, eq=False):
     """A whole request: head, and the body as a file."""
 
-    __slots__ = ("body", "head", "length")
+    head: Head
+    body: IO[bytes]
+    length: int
 
-    def __init__(self, head: Head, body: IO[bytes], length: int) -> None:
-        self.head = head
-        self.body = body
-        self.length = length
+    def __repr__(self) -> str:
+        return f"<Incoming {self.head!r}>"
 
     def close(self) -> None:
         """Give a file back; memory may be read on by work that goes on behind the answer."""
@@ -106,7 +108,7 @@ class Connection:
             else:
                 head = parser.parse(bytes(self.data[:end]))
                 del self.data[:end]
-            if not head.has_body:
+            if not head.fields.has_body:
                 return Incoming(head, BytesIO(), 0)
             length = head.fields.length
             if not head.fields.chunked and length is not None and length <= len(self.data):

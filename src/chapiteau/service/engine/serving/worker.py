@@ -242,7 +242,8 @@ class Worker:
         """Run a request; False when the lead was lost, the connection then comes back by itself."""
         conn.requests += 1
         leaving = self._drained if conn.requests < self.options.requests_per_connection else _yes
-        exchange = Exchange(conn, incoming, leaving=leaving, dates=self._dates)
+        head = incoming.head
+        exchange = Exchange(conn, head, leaving, self._dates, head.keep)
         conn.busy = True
         started = self._now()
         leading = not (self._mean > _SLOW and self.options.threads > 1)

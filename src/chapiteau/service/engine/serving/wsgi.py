@@ -11,9 +11,10 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from chapiteau.service.engine.answering.reply import TakesLines
 from chapiteau.service.engine.serving.connection import Connection, Incoming
 from chapiteau.service.logic.problem import MEDIA_TYPE, phrase, problem_document, problem_for
-from chapiteau.service.logic.wire.http1 import RefusedRequestError, is_host
+from chapiteau.service.logic.wire.http1 import Head, RefusedRequestError, is_host
 
 __all__ = ["Dates", "Exchange", "base_environ", "environ_for", "refusal"]
 
@@ -21,11 +22,23 @@ _log = logging.getLogger("chapiteau.service.worker")
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
-# Usual headers that say nothing to the worker itself; every other is looked at more closely.
-_PASSED: Final = frozenset(
-    "Content-Type X-Request-ID X-Content-Type-Options ETag Vary Link Location Cache-Control"
-    " Access-Control-Allow-Origin Content-Encoding Last-Modified Set-Cookie".split()
-)
+# What a header says to the worker itself, by its name as it is mostly written.
+_PASSED: Final = "passed"
+_LENGTH: Final = "length"
+_CONNECTION: Final = "connection"
+_MEANINGS: Final = {
+    **dict.fromkeys(
+        "Content-Type X-Request-ID X-Content-Type-Options ETag Vary Link Location Cache-Control"
+        " Access-Control-Allow-Origin Content-Encoding Last-Modified Set-Cookie".split(),
+        _PASSED,
+    ),
+    "Content-Length": _LENGTH,
+    "content-length": _LENGTH,
+    "connection": _CONNECTION,
+    **dict.fromkeys(("transfer-encoding", "date", "keep-alive"), "dropped"),
+}
+_STATUS_LINES: Final[dict[str, tuple[str, bool]]] = {}
+_MOST_STATUSES: Final = 200  # an application that makes up its reasons must not fill the memory
 _BUFFERED: Final = 256 * 1024  # a stream waits for its reader above this
 _WRITE_TIMEOUT: Final = 30_000  # milliseconds in which a reader must take something
 
@@ -105,47 +118,42 @@ class Dates:
         return self._line
 
 
-class Exchange:
-    """One request's answer on its way from the application to the socket."""
+class Exchange(TakesLines, msgspec.Struct, eq=False):
+    """One request's answer on its way from the application to the socket: its `start_response`."""
 
-    __slots__ = (
-        "_bodyless", "_chunked", "_conn", "_dates", "_head", "_leaving", "_length", "_sent",
-        "_version", "headers", "keep", "status",
-    )  # fmt: skip
+    conn: Connection
+    asked: Head
+    leaving: Callable[[], bool]
+    dates: Dates
+    keep: bool
+    status: str = ""
+    headers: list[tuple[str, str]] | None = None
+    _ready: str = ""
+    _sent: bool = False
+    _chunked: bool = False
+    _bodyless: bool = False
+    _length: int = -1
 
-    def __init__(
-        self, conn: Connection, incoming: Incoming, *, leaving: Callable[[], bool], dates: Dates
-    ) -> None:
-        self._conn = conn
-        self._dates = dates
-        self._version = incoming.head.version
-        self._head = incoming.head.method == "HEAD"
-        self.keep = incoming.head.keep
-        self._leaving = leaving
-        self.status = ""
-        self.headers: list[tuple[str, str]] = []
-        self._sent = False
-        self._chunked = False
-        self._bodyless = False
-        self._length = -1
+    def __repr__(self) -> str:
+        return f"<Exchange {self.status}>"
 
     def run(self, app: Application, environ: dict[str, Any]) -> None:
         """Call the application and send its answer; never raises for the application's faults."""
         body: Any = None
         try:
-            body = app(environ, self.start_response)
+            body = app(environ, self)
             self._send_all(body)
         except Exception:  # noqa: BLE001 — an application's fault must not end the worker
             _log.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             self._failed()
         finally:
-            if hasattr(body, "close"):
+            if type(body) is not tuple and hasattr(body, "close"):
                 try:
                     body.close()
                 except Exception:  # noqa: BLE001 — the answer is out; only the log can tell
                     _log.exception("close() of the answer to %s", environ["PATH_INFO"])
 
-    def start_response(
+    def __call__(
         self, status: str, headers: list[tuple[str, str]], exc_info: Any = None
     ) -> Callable[[bytes], None]:
         """As PEP 3333 has it."""
@@ -160,20 +168,26 @@ class Exchange:
         self.status, self.headers = status, headers
         return self._write
 
+    def take(self, status: str, lines: str) -> None:
+        """The headers of an answer of our own, which need not be looked at."""
+        if self.status:
+            raise RuntimeError("start_response was called twice")
+        self.status, self._ready = status, lines
+
     def _send_all(self, body: Any) -> None:
         if isinstance(body, list | tuple) and len(body) <= 1:
             # The usual case: one piece. Head and body leave in one packet, length is known.
             whole = body[0] if body else b""
             head = self._start(len(whole))
-            self._conn.write(head + whole if whole and not self._bodyless else head)
+            self.conn.write(head + whole if whole and not self._bodyless else head)
             return
         for piece in body:
             if piece:
                 self._write(piece)
         if not self._sent:
-            self._conn.write(self._start(0))
+            self.conn.write(self._start(0))
         elif self._chunked:
-            self._conn.write(b"0\r\n\r\n")
+            self.conn.write(b"0\r\n\r\n")
         if self._length > 0:
             raise RuntimeError("the answer is shorter than its Content-Length")
 
@@ -187,84 +201,99 @@ class Exchange:
             if len(piece) > self._length:
                 raise RuntimeError("the answer is longer than its Content-Length")
             self._length -= len(piece)
-        self._conn.write(head + piece)
-        if len(self._conn.out) > _BUFFERED:
+        self.conn.write(head + piece)
+        if len(self.conn.out) > _BUFFERED:
             self._wait_for_reader()
 
     def _wait_for_reader(self) -> None:
         """A slow reader holds this thread; the watch in the worker lets another one lead."""
         poller = select.poll()
-        poller.register(self._conn.fd, select.POLLOUT)
-        while len(self._conn.out) > _BUFFERED and not self._conn.broken:
+        poller.register(self.conn.fd, select.POLLOUT)
+        while len(self.conn.out) > _BUFFERED and not self.conn.broken:
             if not poller.poll(_WRITE_TIMEOUT):
-                self._conn.broken = True
+                self.conn.broken = True
                 raise TimeoutError("the client takes nothing")
-            self._conn.flush()
-        if self._conn.broken:
+            self.conn.flush()
+        if self.conn.broken:
             raise ConnectionError("the client has gone")
 
     def _start(self, length: int | None) -> bytes:
         """Status line and headers; decides how the end of the body is told."""
-        code = self.status[:3]
-        if not code.isdigit() or "\n" in self.status or "\r" in self.status:
-            raise RuntimeError("the application has not called start_response")
-        empty = code in ("204", "304") or code[0] == "1"
-        self._bodyless = empty or self._head
-        text, given, count = self._lines()
+        first, empty = _STATUS_LINES.get(self.status) or _status_line(self.status)
+        self._bodyless = empty or self.asked.method == "HEAD"
+        text = f"{first}{self._ready or self._checked(length, empty=empty)}"
+        # Asked only now: the worker may have been told to stop while the application was working.
+        self.keep = self.keep and (bool(self.conn.data) or not self.leaving())
+        if not self.keep:
+            text += "Connection: close\r\n"
+        elif self.asked.version == 10:
+            text += "Connection: keep-alive\r\n"
+        self._sent = True
+        return f"{text}{self.dates.line()}\r\n".encode("latin-1")
+
+    def _checked(self, length: int | None, *, empty: bool) -> str:
+        """The header lines of an application that we don't know. Raises RuntimeError."""
+        lines, given = self._lines()
         if given >= 0:
             self._length = -1 if self._bodyless or length is not None else given
             if length is not None and not self._bodyless and given != length:
                 raise RuntimeError(f"Content-Length says {given}, the body has {length} bytes")
         elif not empty and (framing := self._framing(length)):
-            text += framing
-            count += 1
+            lines.append(framing)
+        text = "".join(lines)
         # A line end inside a value would let an answer forge headers (or a second answer).
-        if text.count("\n") != count or text.count("\r") != count or "\0" in text:
+        if not text.count("\n") == text.count("\r") == len(lines) or "\0" in text:
             raise RuntimeError("a header holds a line end")
-        # Asked only now: the worker may have been told to stop while the application was working.
-        self.keep = self.keep and (bool(self._conn.data) or not self._leaving())
-        if not self.keep:
-            text += "Connection: close\r\n"
-        elif self._version == 10:
-            text += "Connection: keep-alive\r\n"
-        head = f"HTTP/1.1 {self.status}\r\n{text}{self._dates.line()}\r\n".encode("latin-1")
-        self._sent = True
-        return head
+        return text
 
     def _framing(self, length: int | None) -> str:
         """The header that tells where a body without Content-Length ends."""
-        if length is not None and not (self._head and length == 0):
+        head = self.asked.method == "HEAD"
+        if length is not None and not (head and length == 0):
             return f"Content-Length: {length}\r\n"
-        if self._head:
+        if head:
             return ""
-        if self._version == 11:
+        if self.asked.version == 11:
             self._chunked = True
             return "Transfer-Encoding: chunked\r\n"
         self.keep = False  # HTTP/1.0: the end of the connection is the end of the body
         return ""
 
-    def _lines(self) -> tuple[str, int, int]:
+    def _lines(self) -> tuple[list[str], int]:
+        """The application's headers, and the length that they tell, or -1."""
         given = -1
         lines = []
-        for name, value in self.headers:
-            if name not in _PASSED:
-                lowered = name.lower()
-                if lowered == "content-length":
-                    given = int(value)
-                elif lowered in ("connection", "transfer-encoding", "date", "keep-alive"):
-                    if lowered == "connection" and "close" in value.lower():
-                        self.keep = False
+        for name, value in self.headers or ():
+            meaning = _MEANINGS.get(name)
+            if meaning is None:
+                meaning = _MEANINGS.get(name.lower(), _PASSED)
+            if meaning is not _PASSED:
+                if meaning is _CONNECTION and "close" in value.lower():
+                    self.keep = False
+                if meaning is not _LENGTH:
                     continue
+                given = int(value)
             lines.append(f"{name}: {value}\r\n")
-        return "".join(lines), given, len(lines)
+        return lines, given
 
     def _failed(self) -> None:
         self.keep = False
         if not self._sent:
-            self._conn.write(refusal(500, "the application failed", self._dates)[0])
+            self.conn.write(refusal(500, "the application failed", self.dates)[0])
         else:
             # Half an answer is out: cutting the line is the only honest way to say so.
-            self._conn.broken = True
+            self.conn.broken = True
+
+
+def _status_line(status: str) -> tuple[str, bool]:
+    """The first line of an answer, and whether no body may follow it. Raises RuntimeError."""
+    code = status[:3]
+    if not code.isdigit() or not status.isprintable():
+        raise RuntimeError("the application has not called start_response")
+    made = f"HTTP/1.1 {status}\r\n", code in ("204", "304") or code[0] == "1"
+    if len(_STATUS_LINES) < _MOST_STATUSES:
+        _STATUS_LINES[status] = made
+    return made
 
 
 def refusal(status: int, what: str, dates: Dates) -> tuple[bytes, str]:

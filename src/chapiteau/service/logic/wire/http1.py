@@ -8,8 +8,10 @@ folded lines; a chunk size is hex digits only. Every refusal closes the connecti
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 __all__ = ["Chunks", "Fields", "Head", "HeadParser", "Limits", "RefusedRequestError", "is_host"]
 
@@ -44,8 +46,7 @@ class Limits:
     body: int = 64 * 1024 * 1024
 
 
-@dataclass(slots=True)
-class Fields:
+class Fields(msgspec.Struct, eq=False):
     """What the header lines of a request say."""
 
     environ: dict[str, str]
@@ -54,28 +55,28 @@ class Fields:
     close: bool | None
     expects: bool
     hosts: int
+    has_body: bool = False  # whether bytes follow the head
+
+    def __repr__(self) -> str:
+        return f"<Fields {' '.join(self.environ)}>"
 
 
-@dataclass(slots=True)
-class Head:
+class Head(msgspec.Struct, eq=False):
     """A request without its body."""
 
     method: str
     target: str
     version: int
-    fields: Fields = field(repr=False)
+    fields: Fields
+
+    def __repr__(self) -> str:
+        return f"<Head {self.method} {self.target.partition('?')[0]}>"
 
     @property
     def keep(self) -> bool:
         """Whether the client wants the connection to stay open."""
-        if self.fields.close is not None:
-            return not self.fields.close
-        return self.version == 11
-
-    @property
-    def has_body(self) -> bool:
-        """Whether bytes follow the head."""
-        return self.fields.chunked or bool(self.fields.length)
+        close = self.fields.close
+        return self.version == 11 if close is None else not close
 
 
 class HeadParser:
@@ -137,6 +138,7 @@ class HeadParser:
             self._field(fields, name, value)
         if fields.chunked and fields.length is not None:
             raise RefusedRequestError(400, "both Content-Length and Transfer-Encoding")
+        fields.has_body = fields.chunked or bool(fields.length)
         return fields
 
     def _field(self, fields: Fields, name: str, value: str) -> None:

@@ -16,7 +16,13 @@ import msgspec
 from chapiteau.service.logic.kinds.explain import pointer
 from chapiteau.service.logic.kinds.records import fields_of, is_record
 
-__all__ = ["fewest_keys", "repeated_in_json", "repeated_in_msgpack", "unlikely_in_msgpack"]
+__all__ = [
+    "count_in_json",
+    "fewest_keys",
+    "repeated_in_json",
+    "repeated_in_msgpack",
+    "unlikely_in_msgpack",
+]
 
 _SPACE: Final = b" \t\r\n"
 _MOST: Final = 20  # pointers to tell; who repeats more has understood by then
@@ -38,14 +44,19 @@ def _fewest(kind: Any, depth: int) -> int:
     return sum(1 + _fewest(field.kind, depth - 1) for field in fields_of(kind) if field.required)
 
 
-def repeated_in_json(data: bytes, fewest: int = 0) -> list[str]:
-    """JSON pointers of repeated keys in a body that has been decoded before; mostly none.
+def count_in_json(data: bytes) -> int:
+    """How many keys a body holds at most.
 
-    `fewest` is what `fewest_keys` says about the type that it was decoded to.
+    When that is what `fewest_keys` says about its type, none of them can come twice.
     """
     # White space may stand between a key and its colon; without any, every key ends in `":`.
-    most = data.translate(None, _SPACE).count(b'":')
-    if most <= fewest or most <= _keys(msgspec.json.decode(data)):
+    return data.translate(None, _SPACE).count(b'":')
+
+
+def repeated_in_json(data: bytes) -> list[str]:
+    """JSON pointers of repeated keys in a body that has been decoded before; mostly none."""
+    most = count_in_json(data)
+    if not most or most <= _keys(msgspec.json.decode(data)):
         return []
     # Some text holds `":`, or some key comes twice: now read it pair by pair.
     return list(_repeats(json.loads(data, object_pairs_hook=_Pairs, parse_int=float), ()))[:_MOST]
