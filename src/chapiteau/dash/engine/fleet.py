@@ -18,6 +18,7 @@ from chapiteau.dash.logic.trouble import Trouble
 __all__ = ["Fleet"]
 
 _FIRST_EVENTS: Final = 300  # how many past events a page gets at first
+_PAST: Final = 60  # seconds of a server's CPU that come with them
 _COLUMNS: Final = ("pid", "cpu", "rss", "threads", "fds", "sockets", "supervisor", "host")
 
 
@@ -85,14 +86,16 @@ class Fleet:
             self._fresh.clear()
 
     def greet(self, viewer: Viewer, topic: str) -> None:
-        """What a viewer gets first: the state, and no history."""
+        """What a viewer gets first: the state, and the last minute of each server's CPU."""
         if topic == "fleet":
             for watch in self.watches():
                 viewer.latest("fleet", watch.node.name, encode(self.view(watch)))
         elif topic == "stats":
             for watch in self.watches():
                 viewer.latest("stats", f"ids {watch.node.name}", encode(_names(watch)))
-            nodes = [_columns(w) for w in self.watches() if w.stats]
+            nodes = [
+                {**_columns(w), "past": w.past.spark(_PAST)} for w in self.watches() if w.stats
+            ]
             viewer.latest("stats", "", encode({"time": self._clock.wall(), "nodes": nodes}))
         elif topic == "events":
             past = self.past(_FIRST_EVENTS, {})

@@ -13,6 +13,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.logic.history import History
+from chapiteau.dash.logic.nodes.hostpast import HostPast
 
 __all__ = ["Listener", "NodeWatch"]
 
@@ -66,6 +67,7 @@ class NodeWatch:
         self.away_since = 0.0
         self.why_away = ""
         self.history = History(history)
+        self.past = HostPast()
         self._always_measure = history > 0
         self._listener = listener
         self._clock = clock
@@ -199,4 +201,5 @@ class NodeWatch:
         self.stats = message
         self.last_seen = self._clock.wall()
         self.history.add(message, self.ids)
+        self.past.add(message)
         self._listener.measured(self)
