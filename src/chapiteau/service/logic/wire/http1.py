@@ -19,6 +19,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _LINE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+) ([!-~]+) HTTP/1\.([01])")
 # Anything that may not stand in a field value: controls, and CR or LF on their own.
 _BAD_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS".split())
 _HOST: Final = re.compile(
     r"(?:[A-Za-z0-9._~!$&'()*+,;=%-]*|\[[0-9A-Fa-f:.]+\]|\[v[0-9A-Fa-f]+\.[!-Z^-~]+\])(?::[0-9]{0,5})?"
 )
@@ -220,6 +221,11 @@ _SPECIAL: Final[dict[str, Callable[[Fields, str, Limits], bool]]] = {
 
 
 def _request_line(line: str) -> tuple[str, str, int]:
+    parts = line.split(" ")
+    if len(parts) == 3 and parts[2] == "HTTP/1.1" and parts[0] in _METHODS:
+        target = parts[1]  # what the pattern below says, for nearly all requests
+        if target and target.isascii() and target.isprintable():
+            return parts[0], target, 11
     match = _LINE.fullmatch(line)
     if match is None:
         if re.fullmatch(r"[^ ]+ [^ ]+ HTTP/[0-9]\.[0-9]", line) and "HTTP/1." not in line[-8:]:
