@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import os
 import signal
 import socket
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.run.load import Clients
 from tests.support import wait_for
 
 if TYPE_CHECKING:
@@ -89,6 +92,23 @@ def answer(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> str:
         return asking.recv(100).decode()
 
 
+SMALL_APP = """
+    import os
+    def make(*a, **k):
+        def app(environ, start_response):
+            start_response("200 OK", [("Content-Length", "6")])
+            return [b"%6d" % (os.getpid() % 1000000)]
+        return app
+"""
+
+
+def answered(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    with contextlib.closing(http.client.HTTPConnection(host, int(port), timeout=5)) as asking:
+        asking.request("GET", "/")
+        return asking.getresponse().read().decode()
+
+
 def everybody(p: Project) -> set[str]:
     """Who answers: of so many connections each of four would get one."""
     return {answer(p.address("web")) for _ in range(60)}
@@ -133,6 +153,31 @@ def test_with_reuse_port_only_those_listen_who_run(make: Callable[..., Project])
     assert everybody(p) == {"web.1"}
     assert p.client.command("scale", "web", processes=4).ok
     assert everybody(p) == {"web.1", "web.2", "web.3", "web.4"}
+
+
+@pytest.mark.timeout(40)
+def test_fewer_processes_with_reuse_port_lose_nobody(
+    project: Callable[[str], Project],
+) -> None:
+    """What waits in the socket of one that goes is taken first, and nothing more is dealt to it."""
+    p = project("""
+        [socket.web]
+        reuse_port = true
+        [service.web]
+        app = "small:make"
+        sockets = ["web"]
+        processes = 4
+    """)
+    p.file("small.py", SMALL_APP)
+    p.up()
+    p.until("web", "running", 20)
+    with Clients(p.address("web"), keep=False) as seen:
+        for count in (1, 2):
+            assert p.client.command("scale", "web", processes=count).ok
+        assert p.client.command("stop", "web", process=1).ok
+        others = {answered(p.address("web")) for _ in range(30)}
+    assert seen.failed == []
+    assert len(others) == 1, "nothing is dealt to a number under which nobody runs"
 
 
 @pytest.mark.long

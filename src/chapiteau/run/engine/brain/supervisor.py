@@ -160,6 +160,7 @@ class Supervisor:
         """Make a service known; it does not start yet."""
         runner = Runner(name, service, self.ground)
         runner.needs_met = lambda: self._why_wait(runner)
+        runner.leave = lambda numbers: self.per_process.leave(runner.spec, numbers)
         runner.needs_hopeless = lambda: any(
             need not in self.runners or self.runners[need].gave_up for need in runner.spec.needs
         )

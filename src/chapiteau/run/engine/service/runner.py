@@ -1,7 +1,7 @@
 """One service: its numbers, its commands (one after the other), what it waits for."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from chapiteau.run.engine.instance import Instance
@@ -32,6 +32,7 @@ class Runner:
         self.reload: Reload | None = None
         self.needs_met: Callable[[], str] = lambda: ""  # "" or why it must wait
         self.needs_hopeless: Callable[[], bool] = lambda: False  # one of them has given up
+        self.leave: Callable[[Iterable[int]], Awaitable[None]] | None = None  # before they end
         self._watchers: list[Callable[[], None]] = []
         self._starting: asyncio.Task[None] | None = None
         self._announced = ""
@@ -326,6 +327,8 @@ class Runner:
         if slot is None or not self.on:
             return Outcome(ok=False, error=f"{self.name}: no process {number} runs", exit_code=3)
         old = slot.instance.key if slot.instance is not None else ""
+        if event is Event.STOP_ASKED and self.leave is not None:
+            await self.leave([number])
         slot.feed(event)
 
         def done() -> bool:
@@ -352,6 +355,8 @@ class Runner:
             self._drop_extra()
             return Outcome(ok=True, text=f"{self.name} will have {count} processes")
         self._make_slots()
+        if count < before and count and self.leave is not None:
+            await self.leave([number for number in self.slots if number > count])
         for slot in list(self.slots.values()):
             slot.feed(Event.START_ASKED if slot.number <= count else Event.STOP_ASKED)
         limit = timeout or self.spec.stop_timeout + self.spec.ready.start_timeout
