@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
@@ -134,8 +135,14 @@ class MemoryNode:
             yield event
 
     async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """Lines of the wanted service and stream."""
+        """Lines of the wanted service and stream; `pages` of them end with where to go on."""
         self._reachable()
+        if query.get("pages") == "1":
+            for item in _page(self.output, query):
+                yield item
+            if query.get("follow") != "1":
+                return
+            query = {**query, "last": "0"}
         after: dict[str, int] = json.loads(query.get("after") or "{}")
         start = 0 if after else max(0, len(self.output) - int(query.get("last", "100")))
         follow = query.get("follow") == "1"
@@ -143,10 +150,8 @@ class MemoryNode:
         async for line in lines:
             if query.get("service", line["service"]) != line["service"]:
                 continue
-            source = f"{line['service']}/{line['process']}/{line['stream']}"
-            if query.get("stream", line["stream"]) == line["stream"] and line["at"] > after.get(
-                source, 0
-            ):
+            wanted = query.get("stream", line["stream"]) == line["stream"]
+            if wanted and line["at"] > after.get(_source(line), 0):
                 yield line
 
     async def health(self) -> dict[str, Any]:
@@ -260,6 +265,26 @@ class MemoryNode:
     def _reachable(self) -> None:
         if self.away:
             raise NodeAwayError(f"{self.name}: the supervisor does not answer")
+
+
+def _page(output: list[dict[str, Any]], query: Mapping[str, str]) -> list[dict[str, Any]]:
+    places: dict[str, str] = json.loads(query.get("before") or "{}")
+    end = min((int(place.partition(":")[2]) for place in places.values()), default=1 << 60)
+    fitting = [
+        line
+        for line in output
+        if line["at"] < end
+        and query.get("service", line["service"]) == line["service"]
+        and re.search(query.get("grep", ""), line["text"])
+    ]
+    shown = fitting[-int(query.get("last", "100")) :]
+    more = len(shown) < len(fitting)
+    older = {_source(line): f"0:{shown[0]['at']}" for line in fitting} if more else {}
+    return [*shown, {"older": older, "unread": []}]
+
+
+def _source(line: Mapping[str, Any]) -> str:
+    return f"{line['service']}/{line['process']}/{line['stream']}"
 
 
 async def _each(items: list[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:

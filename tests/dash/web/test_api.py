@@ -152,7 +152,7 @@ async def test_log_lines_follow_and_can_be_narrowed(house: Any, open_live: Any) 
         assert [row[5] for row in (await page.next("log:a"))["lines"]] == ["hello"]
         house.node.say("web", 2, "again", "stderr")
         (row,) = (await page.next("log:a"))["lines"]
-        assert row[1:] == ["alpha", "web", 2, "stderr", "again"]
+        assert row[1:6] == ["alpha", "web", 2, "stderr", "again"]
 
 
 async def test_a_log_goes_on_where_its_server_fell_silent(house: Any, open_live: Any) -> None:

@@ -78,7 +78,11 @@ def test_rotation_loses_and_tears_no_line(project: New, compress: str) -> None:
     # "done" comes by another pipe: it may be heard before the last lines are in their file.
     wait_for(lambda: b"line 029999" in (folder / "1.stdout.log").read_bytes())
     if compress != "none":
-        wait_for(lambda: all(p.suffix in (*PLAIN, ".1", ".place") for p in folder.glob("*.log.*")))
+        wait_for(
+            lambda: all(
+                p.suffix in (*PLAIN, ".1", ".place", ".past") for p in folder.glob("*.log.*")
+            )
+        )
     assert len(log_files(folder)) > 5
     assert numbers(folder) == list(range(30000))
 

@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { Numbers, type StatsNames, type StatsNode } from "../model/columns";
-import type { Action, Happening, LogRow, Node, Session, Trouble } from "../model/types";
+import type { Action, Happening, LogRow, Node, Older, Session, Trouble } from "../model/types";
 import { get } from "./api";
 import { Live, type Message } from "./socket";
 
@@ -77,7 +77,8 @@ export const troubles = computed<Trouble[]>(() =>
 export const sortedNodes = computed<Node[]>(() => [...nodes.value.values()].sort((a, b) => a.name.localeCompare(b.name)));
 
 let live: Live | null = null;
-const logTakers = new Map<string, (rows: LogRow[], gap: number) => void>();
+type PageEnd = { node: string; older: Record<string, string>; unread: string[] };
+const logTakers = new Map<string, (rows: LogRow[], gap: number, end?: PageEnd) => void>();
 let logCount = 0;
 
 export function connect(): void {
@@ -101,10 +102,11 @@ export function watchLoad(): () => void {
 export interface LogQuery {
   nodes: string[];
   query: Record<string, string>;
+  before?: Older;
 }
 
-/** Follow output; `taker` gets rows and how many were skipped before them. */
-export function followLog(wanted: LogQuery, taker: (rows: LogRow[], gap: number) => void): () => void {
+/** Follow output; `taker` gets rows and how many were skipped before them, and each server's end of a page. */
+export function followLog(wanted: LogQuery, taker: (rows: LogRow[], gap: number, end?: PageEnd) => void): () => void {
   const id = `${++logCount}`;
   const topic = `log:${id}`;
   logTakers.set(topic, taker);
@@ -141,8 +143,8 @@ function take(message: Message): void {
     actions.value = new Map(actions.value).set(action.number, action);
   } else if (message.topic === "load") load.value = message.data as LoadState;
   else if (message.topic.startsWith("log:")) {
-    const { lines, gap } = message.data as { lines: LogRow[]; gap: number };
-    logTakers.get(message.topic)?.(lines, gap);
+    const { lines, gap, older } = message.data as { lines: LogRow[]; gap: number; older?: PageEnd };
+    logTakers.get(message.topic)?.(lines, gap, older);
   }
 }
 

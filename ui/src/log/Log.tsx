@@ -1,11 +1,12 @@
 /** Output of one or many processes on one or many servers: followed, searched there, read around a moment. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { followLog } from "../live/store";
 import { clockFine, plural } from "../model/format";
 import { narrow, param } from "../model/route";
-import { EMPTY, withRows, type Line } from "../model/ring";
+import { EMPTY, withOlder, withRows, type Line } from "../model/ring";
+import type { LogRow, Older } from "../model/types";
 import { Choice, Pick, useToggle } from "../parts/Choice";
 import { LogLines } from "./LogLines";
 
@@ -27,7 +28,7 @@ export function Log({ nodes, service, showNode }: LogProps) {
   const around = Number(param("around")) || 0;
   const narrowed = { service, stream: param("stream"), process: param("process") };
   const [draft, setDraft] = useState(grep);
-  const { lines, count } = useRing(nodes, around ? { service } : { ...narrowed, grep, level, since: param("since") }, around);
+  const { ring: { lines, count }, older, looking, more } = useRing(nodes, around ? { service } : { ...narrowed, grep, level, since: param("since") }, around);
   const [wrap, wrapButton] = useToggle("log.wrap", "wrap");
   const [times, timesButton] = useToggle("log.times", "times", true);
   const [fold, foldButton] = useToggle("log.fold", "fold JSON", true);
@@ -51,7 +52,8 @@ export function Log({ nodes, service, showNode }: LogProps) {
         <a class="button quiet small" href={download(nodes, { ...narrowed, grep, level })} download={`${service}.log`} data-key="o" aria-keyshortcuts="o" title="All that is kept on the servers, as a file (o)">download</a>
       </header>
       {around > 0 && <div class="bar hits" role="status"><span>All of {service} around {clockFine(around)}: {BEFORE} s before, {AFTER} s after</span><button type="button" class="small" onClick={() => narrow({ around: "" })}>{grep ? "back to the search" : "back to the newest"}</button></div>}
-      {grep && !around && <div class="bar hits" role="status"><span>{lines.length >= NEWEST && !param("since") ? "The newest lines" : plural(lines.length, "line")} with <code>{grep}</code>; a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></div>}
+      {grep && !around && <div class="bar hits" role="status"><span>{lines.length >= NEWEST && !param("since") ? "The newest lines" : plural(lines.length, "line")} with <code>{grep}</code>{older && !looking ? " so far" : ""}; a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></div>}
+      {(older || looking) && <div class="bar hits older"><button type="button" class="small" onClick={more} aria-busy={looking}>{looking ? "stop looking" : "older lines"}</button><span role="status">{looking ? "looking through older files on the servers…" : ""}</span></div>}
       <LogLines key={around} lines={shown} count={count} goal={around} hit={around ? (regex ?? null) : null} look={{ wrap, times, fold, showNode, links: !around && Boolean(grep || draft || level) }} />
     </section>
   );
@@ -59,16 +61,58 @@ export function Log({ nodes, service, showNode }: LogProps) {
 
 function useRing(nodes: string[], narrowed: Record<string, string>, around: number) {
   const ring = useSignal(EMPTY);
+  const older = useSignal<Older>({});
+  const looking = useSignal<(() => void) | null>(null);
+  const most = useRef(KEPT);
+  const { since = "", ...query } = narrowed;
   const wanted = JSON.stringify([nodes, narrowed, around]);
   useEffect(() => {
     ring.value = EMPTY;
-    const { since = "", ...query } = narrowed;
+    older.value = {};
+    most.current = KEPT;
     let window: Record<string, string> = { last: String(NEWEST) };
     if (around) window = { since: String(around - BEFORE), until: String(around + AFTER), last: String(KEPT) };
     else if (since) window = { since: String(Date.now() / 1000 - Number(since)), last: String(KEPT) };
-    return followLog({ nodes, query: { ...query, ...window } }, (rows, gap) => (ring.value = withRows(ring.value, rows, gap, KEPT)));
+    const end = followLog({ nodes, query: { ...query, ...window, pages: "1" } }, (rows, gap, page) => {
+      if (page) older.value = onward(older.value, page);
+      ring.value = withRows(ring.value, rows, gap, most.current);
+    });
+    return () => {
+      end();
+      looking.value?.();
+    };
   }, [wanted]);
-  return ring.value;
+
+  /** One page more, or the end of looking for it; a server that had no time to find any is asked again. */
+  const more = () => {
+    if (looking.value) return looking.value();
+    const rows: LogRow[] = [];
+    const asked = new Set(Object.keys(older.value));
+    const begin = around ? around - BEFORE : since ? Date.now() / 1000 - Number(since) : 0;
+    const end = followLog({ nodes: [...asked], before: older.value, query: { ...query, pages: "1", last: String(NEWEST), until: String(around ? around + AFTER : Date.now() / 1000), ...(begin ? { since: String(begin) } : {}) } }, (found, _, page) => {
+      rows.push(...found);
+      if (!page) return;
+      older.value = onward(older.value, page);
+      asked.delete(page.node);
+      // What it found may still be on its way, in the next message.
+      if (!asked.size) setTimeout(() => stop(rows.length === 0 && Object.keys(older.value).length > 0), 200);
+    });
+    const stop = (again = false) => {
+      if (looking.value !== stop) return;
+      end();
+      looking.value = null;
+      most.current += rows.length;
+      ring.value = withOlder(ring.value, rows);
+      if (again) more();
+    };
+    looking.value = stop;
+  };
+  return { ring: ring.value, older: Object.keys(older.value).length > 0, looking: looking.value !== null, more };
+}
+
+function onward(older: Older, { node, older: places }: { node: string; older: Record<string, string> }): Older {
+  const { [node]: _, ...others } = older;
+  return Object.keys(places).length ? { ...others, [node]: places } : others;
 }
 
 function compiled(source: string): RegExp | null {
@@ -80,7 +124,7 @@ function compiled(source: string): RegExp | null {
 }
 
 function download(nodes: string[], query: Record<string, string>): string {
-  const all = new URLSearchParams([...nodes.map((node) => ["node", node]), ...Object.entries(query).filter(([, value]) => value), ["last", "1000000"], ["form", "text"]]);
+  const all = new URLSearchParams([...nodes.map((node) => ["node", node]), ...Object.entries(query).filter(([, value]) => value), ["whole", "1"], ["form", "text"]]);
   return `/api/logs?${all.toString()}`;
 }
 

@@ -1,6 +1,6 @@
 /** The lines of a log: only those in sight are in the page. It follows while you are at the bottom. */
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { pieces } from "../model/ansi";
 import { clockFine } from "../model/format";
 import { folded } from "../model/jsonline";
@@ -37,6 +37,14 @@ export function LogLines({ lines, count, look, goal, hit }: { lines: readonly Li
     el.scrollTop = target * LINE - el.clientHeight / 2;
     el.querySelector(".goal")?.scrollIntoView({ block: "nearest" });
   }, [goal, target]);
+
+  // Older lines came in above: what was looked at stays where it is.
+  const top = useRef(lines[0]?.id);
+  useLayoutEffect(() => {
+    const moved = lines.findIndex((line) => line.id === top.current);
+    top.current = lines[0]?.id;
+    if (moved > 0 && box.current && !wrap) box.current.scrollTop += moved * LINE;
+  }, [lines]);
 
   const onScroll = () => {
     const el = box.current;

@@ -146,4 +146,5 @@ export interface Session {
 }
 
 /** [time, node, service, process, stream, text] */
-export type LogRow = [number, string, string, number, string, string];
+export type LogRow = [number, string, string, number, string, string, number?]; // time, node, service, process, stream, text, at
+export type Older = Record<string, Record<string, string>>; // node → stream → where the page before begins

@@ -52,7 +52,10 @@ class Node(Protocol):
         ...
 
     def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
-        """LogLines as docs/reference/control-api.md says; `query` as in its table."""
+        """LogLines as docs/reference/control-api.md says; `query` as in its table.
+
+        With `pages` an item with "older" and "unread" comes after the kept ones.
+        """
         ...
 
     def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:

@@ -19,7 +19,7 @@ from chapiteau.dash.engine.node import Node, follow_output
 from chapiteau.dash.engine.results import LiveLoad
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.guard import CALLER, HUB, cookie_name, need
-from chapiteau.dash.web.logs import LOG_KEYS
+from chapiteau.dash.web.logs import asked
 
 __all__ = ["live"]
 
@@ -143,19 +143,20 @@ class _Page:
         self._unsubscribe(topic)
         if len(self._streams) >= _MOST_LOGS:
             raise BadRequestError(f"more than {_MOST_LOGS} streams")
-        query = {
-            k: str(v) for k, v in dict(order.get("query") or {}).items() if k in LOG_KEYS and v
-        }
+        given, before = dict(order.get("query") or {}), order.get("before") or {}
         names = [str(name) for name in order.get("nodes") or ()]
         watches = [w for w in self._hub.fleet.watches() if not names or w.node.name in names]
-        self._streams[topic] = asyncio.create_task(
-            self._stream_logs(topic, [w.node for w in watches], query)
-        )
+        wanted = [(w.node, asked(given, before, w.node.name)) for w in watches]
+        self._streams[topic] = asyncio.create_task(self._stream_logs(topic, wanted))
 
-    async def _stream_logs(self, topic: str, nodes: list[Node], query: dict[str, str]) -> None:
-        async def one(node: Node) -> None:
+    async def _stream_logs(self, topic: str, wanted: list[tuple[Node, dict[str, str]]]) -> None:
+        async def one(node: Node, query: dict[str, str]) -> None:
             def deliver(line: Mapping[str, Any]) -> None:
-                self._viewer.lines(topic, [_row(node.name, line)])
+                if "older" in line:
+                    older = {"node": node.name, **line}
+                    self._viewer.every(topic, encode({"lines": [], "gap": 0, "older": older}))
+                else:
+                    self._viewer.lines(topic, [_row(node.name, line)])
 
             try:
                 await follow_output(node, query, deliver, self._hub.clock)
@@ -163,7 +164,7 @@ class _Page:
                 deliver({"time": self._hub.clock.wall(), "stream": "note", "text": exc.what})
 
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*(one(node) for node in nodes))
+            await asyncio.gather(*(one(node, query) for node, query in wanted))
 
 
 def _row(node: str, line: Mapping[str, Any]) -> list[Any]:
@@ -174,6 +175,7 @@ def _row(node: str, line: Mapping[str, Any]) -> list[Any]:
         line.get("process", 0),
         line.get("stream", ""),
         line.get("text", ""),
+        line.get("at", 0),
     ]
 
 

@@ -12,36 +12,53 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.guard import HUB, need
 
-__all__ = ["LOG_KEYS", "logs"]
+__all__ = ["asked", "logs"]
 
-LOG_KEYS: Final = ("service", "process", "stream", "last", "grep", "level", "since", "until")
+_KEYS: Final = frozenset("service process stream last grep level since until pages".split())
+
+
+def asked(given: Mapping[str, Any], before: object, node: str) -> dict[str, str]:
+    """The log query for one node. `before`: by node, where each stream's next page goes on.
+
+    Raises BadRequestError.
+    """
+    query = {key: str(given[key]) for key in _KEYS if given.get(key)}
+    places = before.get(node, {}) if isinstance(before, dict) else None
+    if not isinstance(places, dict):
+        raise BadRequestError('before: {"NODE": {"SERVICE/PROCESS/STREAM": "TURN:OFFSET"}}')
+    return {**query, **({"before": json.dumps(places)} if places else {})}
 
 
 @need("see")
 async def logs(request: web.Request) -> web.StreamResponse:
     """GET /api/logs?node=N&node=M&service=S…: kept lines, one server after the other.
 
-    As NDJSON, each with its `node`; `form=text` as people read them.
+    As NDJSON, each with its `node`; `form=text` as people read them. `whole=1`: all that is kept.
     """
     hub = request.app[HUB]
-    nodes = [hub.fleet.watch(name).node for name in request.query.getall("node", [""])]
-    query = {key: request.query[key] for key in LOG_KEYS if request.query.get(key)}
+    wanted = [
+        (hub.fleet.watch(name).node, _of_node(request, name))
+        for name in request.query.getall("node", [""])
+    ]
     form = request.query.get("form", "ndjson")
     if form not in _FORMS:
         raise BadRequestError(f"form: {form!r} is none of {', '.join(_FORMS)}")
     kind, written = _FORMS[form]
     response = web.StreamResponse(headers={"Content-Type": kind})
-    name = re.sub(r"[^\w.-]", "_", query.get("service", "output"), flags=re.ASCII)
+    service = request.query.get("service") or "output"
+    name = re.sub(r"[^\w.-]", "_", service, flags=re.ASCII)
     name += ".log" if form == "text" else ".ndjson"
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    for node in nodes:
+    for node, query in wanted:
         try:
             async for line in node.logs(query):
+                if form == "text" and "older" in line:
+                    continue
                 if not response.prepared:
                     await response.prepare(request)
                 await response.write(written(node.name, line))
         except ChapiteauError as exc:
-            if len(nodes) == 1 and not response.prepared:
+            if len(wanted) == 1 and not response.prepared:
                 raise
             if not response.prepared:
                 await response.prepare(request)
@@ -52,6 +69,15 @@ async def logs(request: web.Request) -> web.StreamResponse:
         await response.prepare(request)
     await response.write_eof()
     return response
+
+
+def _of_node(request: web.Request, name: str) -> dict[str, str]:
+    try:
+        before = json.loads(request.query.get("before", "{}"))
+    except ValueError:
+        before = None
+    query = asked(request.query, before, name)
+    return {**query, "whole": "1"} if request.query.get("whole") == "1" else query
 
 
 def _ndjson(node: str, line: Mapping[str, Any]) -> bytes:

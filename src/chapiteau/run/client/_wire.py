@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from chapiteau.plumbing.unix import Reply
     from chapiteau.run.logic.events import Happening
-    from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+    from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
 
 SPEAKS_AS: Final = "Chapiteau-As"  # whose program it is, beside the uid that the kernel tells
 BRAINLESS: Final = 10.0  # seconds in which a keeper brings up the next brain, at the worst
@@ -63,7 +63,10 @@ def logs_target(query: LogQuery) -> str:
         "level": query.level,
         "since": query.since or "",
         "until": query.until or "",
+        "pages": int(query.pages) or "",
+        "whole": int(query.whole) or "",
     }
+    pairs += [("before", f"{key}:{turn}:{at}") for key, (turn, at) in query.before.items()]
     pairs += [("after", f"{source}:{at}") for source, at in query.after.items()]
     pairs += [(key, str(value)) for key, value in plain.items() if value != ""]
     return f"/v1/logs?{urlencode(pairs)}"
@@ -108,11 +111,13 @@ def event_item(raw: dict[str, Any]) -> Happening | Lost:
     return Lost(int(raw["lost"])) if "lost" in raw else Happening.from_dict(raw)
 
 
-def log_item(raw: dict[str, Any]) -> LogLine | Lost:
-    from chapiteau.run.logic.messages import LogLine, Lost
+def log_item(raw: dict[str, Any]) -> LogLine | Lost | Older:
+    from chapiteau.run.logic.messages import LogLine, Lost, Older
 
     if "lost" in raw:
         return Lost(int(raw["lost"]))
+    if "older" in raw:
+        return Older(dict(raw["older"]), tuple(raw.get("unread", ())))
     return LogLine(**{key: value for key, value in raw.items() if key in LogLine.__slots__})
 
 

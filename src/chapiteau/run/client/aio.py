@@ -12,7 +12,7 @@ from chapiteau.plumbing.unix import Reply, control_path, parse_head
 from chapiteau.run.client import _wire
 from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
 from chapiteau.run.logic.status import SupervisorStatus
 
 __all__ = ["AsyncClient"]
@@ -122,7 +122,13 @@ class AsyncClient:
             yield _wire.event_item(raw)
 
     async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
-        """Lines of output."""
+        """Output; endless with `follow`."""
+        async for item in self.log_items(query):
+            if not isinstance(item, Older):
+                yield item
+
+    async def log_items(self, query: LogQuery) -> AsyncIterator[LogLine | Lost | Older]:
+        """The same; with `pages`, what says where the page before it begins comes too."""
         async for raw in self._stream(_wire.logs_target(query)):
             yield _wire.log_item(raw)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from chapiteau.plumbing.unix import Reply
     from chapiteau.run.logic.events import Happening
-    from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+    from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
     from chapiteau.run.logic.status import SupervisorStatus
 
 __all__ = ["Client"]
@@ -131,8 +131,23 @@ class Client:
         yield from map(_wire.event_item, self._stream(target))
 
     def logs(self, query: LogQuery) -> Iterator[LogLine | Lost]:
-        """Lines of output."""
-        yield from map(_wire.log_item, self._stream(_wire.logs_target(query)))
+        """Output; endless with `follow`."""
+        from chapiteau.run.logic.messages import Older
+
+        for item in map(_wire.log_item, self._stream(_wire.logs_target(query))):
+            if not isinstance(item, Older):
+                yield item
+
+    def log_page(self, query: LogQuery) -> tuple[list[LogLine], Older]:
+        """One page of a search, and how to ask for the one before it (`LogQuery.before`)."""
+        from dataclasses import replace
+
+        from chapiteau.run.logic.messages import LogLine, Older
+
+        target = _wire.logs_target(replace(query, pages=True, follow=False))
+        items = list(map(_wire.log_item, self._stream(target)))
+        older = next((item for item in items if isinstance(item, Older)), Older())
+        return [item for item in items if isinstance(item, LogLine)], older
 
     def enter(self, service: str, text: str = "", **options: Any) -> Outcome:
         """Give a process input. `options`: process, eof, rows and columns of its terminal."""

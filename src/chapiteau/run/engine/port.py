@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
 
 if TYPE_CHECKING:
     from chapiteau.run.logic.status import SupervisorStatus
@@ -85,7 +85,7 @@ class Port(Protocol):
         """
         ...
 
-    def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
+    def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost | Older]:
         """Kept lines, then new ones when following; bounded as `events` is."""
         ...
 

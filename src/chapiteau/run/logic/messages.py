@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LogLine", "LogQuery", "Lost", "Outcome"]
+__all__ = ["LogLine", "LogQuery", "Lost", "Older", "Outcome", "place_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,10 @@ class LogQuery:
     until: float = 0.0  # seconds since 1970; 0: no end. What has one is not followed
     # Where a reader was: "SERVICE/PROCESS/STREAM" → `at` of the last line that it has.
     after: dict[str, int] = field(default_factory=dict)
+    # One page of a search, and where the one before it begins: the same, as (turn, offset).
+    pages: bool = False
+    before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    whole: bool = False  # every kept line from the first one on; `last` and `follow` do not count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,29 @@ class LogLine:
             "text": self.text,
         }
         return {**full, "at": self.at} if self.at else full
+
+
+@dataclass(frozen=True, slots=True)
+class Older:
+    """A page of kept lines is over: where the one before it goes on, and what could not be read."""
+
+    places: dict[str, str] = field(default_factory=dict)  # source → TURN:OFFSET; empty: that is all
+    unread: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the stream of lines."""
+        return {"older": self.places, "unread": list(self.unread)}
+
+    @property
+    def before(self) -> dict[str, tuple[int, int]]:
+        """The same for `LogQuery.before`."""
+        return {source: place_of(text) for source, text in self.places.items()}
+
+
+def place_of(text: str) -> tuple[int, int]:
+    """TURN:OFFSET. Raises ValueError."""
+    turn, _, offset = text.partition(":")
+    return int(turn), int(offset)
 
 
 @dataclass(frozen=True, slots=True)

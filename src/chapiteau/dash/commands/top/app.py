@@ -201,7 +201,7 @@ class Top(Deeds):
         log = self.query_one("#log", RichLog)
         query = {"service": service, "last": "200"}
         try:
-            async for _time, _node, _service, number, stream, text in self.source.logs(
+            async for _time, _node, _service, number, stream, text, *_ in self.source.logs(
                 [node], query
             ):
                 line = Text.assemble((f"#{number} ", "cyan")) if number else Text()

@@ -15,7 +15,7 @@ from chapiteau.dash.engine.here.reach import fetch
 from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.run.client import AsyncClient
-from chapiteau.run.logic.messages import LogQuery, Lost
+from chapiteau.run.logic.messages import LogQuery, Lost, place_of
 
 __all__ = ["LocalNode"]
 
@@ -46,7 +46,7 @@ class LocalNode:
     async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Lines of output; what was skipped is a line of its own."""
         with self._translated():
-            async for item in self._client.logs(_log_query(query)):
+            async for item in self._client.log_items(_log_query(query)):
                 if isinstance(item, Lost):
                     yield {"time": 0.0, "stream": "note", "text": f"{item.count} lines skipped"}
                 else:
@@ -122,6 +122,12 @@ def _log_query(query: Mapping[str, str]) -> LogQuery:
             since=float(query.get("since") or 0),
             until=float(query.get("until") or 0),
             after={str(k): int(at) for k, at in json.loads(query.get("after") or "{}").items()},
+            pages=query.get("pages") == "1",
+            before={
+                str(k): place_of(str(at))
+                for k, at in json.loads(query.get("before") or "{}").items()
+            },
+            whole=query.get("whole") == "1",
         )
-    except ValueError as exc:
+    except (ValueError, AttributeError) as exc:
         raise ChapiteauError(f"not a log query: {exc}") from exc

@@ -12,7 +12,7 @@ from chapiteau.run.errors import NotRunningError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chapiteau.run.logic.messages import LogLine, Lost
+    from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
 
 __all__ = ["moment", "show"]
 
@@ -43,7 +43,8 @@ def show(
         until=moment(until, "--until"),
     )
     client = Client.find(config)
-    items = follow_logs(client, query) if follow and not query.until else client.logs(query)
+    endless = follow and not query.until
+    items = follow_logs(client, query) if endless else searched(client, query)
     printer = LinePrinter(colour=colour_wanted())
     for item in _or_say_where(items, config):
         if json_wanted:
@@ -53,6 +54,31 @@ def show(
             if follow:
                 sys.stdout.flush()
     sys.stdout.flush()
+
+
+def searched(client: Client, query: LogQuery) -> Iterator[LogLine | Lost]:
+    """The last lines that fit, however far back they are; Ctrl-C ends with what was found."""
+    from dataclasses import replace
+
+    if not (query.grep or query.level or query.since or query.until):
+        yield from client.logs(query)
+        return
+    found: list[LogLine] = []
+    unread: dict[str, None] = {}
+    try:
+        while len(found) < query.last:
+            wanted = replace(query, last=query.last - len(found), before=query.before)
+            lines, older = client.log_page(wanted)
+            found = lines + found
+            unread |= dict.fromkeys(older.unread)
+            if not older.places:
+                break
+            query = replace(query, before=older.before)
+    except KeyboardInterrupt:
+        sys.stderr.write("… older lines were not looked at\n")
+    for what in unread:
+        sys.stderr.write(f"… not read: {what}\n")
+    yield from found
 
 
 def _or_say_where(items: Iterator[LogLine | Lost], config: str | None) -> Iterator[LogLine | Lost]:

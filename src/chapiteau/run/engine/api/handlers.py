@@ -23,7 +23,7 @@ from chapiteau.run.engine.port import Port
 from chapiteau.run.logic.access import VERBS
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.lines.level import LEVELS, is_level
-from chapiteau.run.logic.messages import LogLine, LogQuery, Outcome
+from chapiteau.run.logic.messages import LogLine, LogQuery, Older, Outcome, place_of
 from chapiteau.run.logic.selection import select
 
 __all__ = ["Handlers"]
@@ -162,7 +162,7 @@ class Handlers:
     async def logs(self, request: Request) -> Flow:
         """Output."""
         lines = self._port.logs(_log_query(request, self._named(request)))
-        return stream(request, lines, LogLine.to_dict, self._closing)
+        return stream(request, lines, _log_item, self._closing)
 
     def _named(self, request: Request) -> tuple[str, ...]:
         """The services that names and globs mean; none means all. Raises NotFoundError."""
@@ -279,7 +279,24 @@ def _log_query(request: Request, services: tuple[str, ...]) -> LogQuery:
         since=_seconds(request, "since"),
         until=_seconds(request, "until"),
         after=dict(map(_place, filter(None, request.query.get("after", [])))),
+        pages=_flag(request, "pages"),
+        before=dict(map(_turned_place, filter(None, request.query.get("before", [])))),
+        whole=_flag(request, "whole"),
     )
+
+
+def _log_item(item: LogLine | Older) -> dict[str, Any]:
+    return item.to_dict()  # `Lost` is the stream's own
+
+
+def _turned_place(text: str) -> tuple[str, tuple[int, int]]:
+    source, _, place = text.partition(":")
+    try:
+        if source.count("/") == 2:
+            return source, place_of(place)
+    except ValueError:
+        pass
+    raise UsageError(f"before: {text!r} is not SERVICE/PROCESS/STREAM:TURN:OFFSET")
 
 
 def _place(text: str) -> tuple[str, int]:

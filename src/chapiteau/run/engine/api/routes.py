@@ -248,6 +248,19 @@ ROUTES: Final = (
             ),
             Parameter("since", {"type": "number"}, "Only lines after this time (1970 seconds)."),
             Parameter("until", {"type": "number"}, "Only lines before it; then none are followed."),
+            Parameter(
+                "pages",
+                _FLAG,
+                "1 looks for two seconds and ends the kept lines with"
+                ' {"older": {"SERVICE/PROCESS/STREAM": "TURN:OFFSET"}, "unread": []}.',
+            ),
+            Parameter(
+                "before",
+                _TEXT,
+                "SERVICE/PROCESS/STREAM:TURN:OFFSET of `older`: go on there; more than once.",
+                many=True,
+            ),
+            Parameter("whole", _FLAG, "1: every kept line, oldest first, whatever `last` says."),
         ),
     ),
     Route(

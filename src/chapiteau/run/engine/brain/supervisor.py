@@ -41,7 +41,7 @@ from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.spawner import Spawner, Surroundings
 from chapiteau.run.logic.access import Access
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
+from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
 from chapiteau.run.logic.selection import select, with_needs
 from chapiteau.run.logic.spec import Logs, Service, Spec
 
@@ -427,7 +427,7 @@ class Supervisor:
         async for made in self.events_log.stream(after, follow=follow):
             yield made
 
-    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost | Older]:
         """Kept lines, then new ones."""
         async for line in self.output.lines(query):
             yield line

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from chapiteau.core.clock import Clock
+from chapiteau.run.engine.output.packing import names
 from chapiteau.run.engine.output.rotation import Rotation
+from chapiteau.run.engine.output.shelf.past import Past, thinned
 
 __all__ = ["Capture", "held_by"]
 
@@ -22,6 +24,7 @@ CHUNK: Final = 1 << 20
 _MOVE: Final = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 _RETRY: Final = 1.0  # seconds before a file that failed is tried again
 _LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
+_MARKS: Final = 4096
 _FIONREAD: Final = 0x541B
 
 
@@ -34,6 +37,7 @@ class Capture:
         self.on_drop: Callable[[int, str], None] = lambda count, why: None
         self.dropped = 0
         self.marks: list[tuple[int, float]] = []  # (offset in the file, wall time), rising
+        self.past = Past(path)
         self._rotation, self._clock = rotation, clock
         self._file, self._size, self._inode = -1, 0, 0
         self._retry_at = self._look_at = 0.0
@@ -67,7 +71,8 @@ class Capture:
         wall = self._clock.wall()
         if not self.marks or wall - self.marks[-1][1] >= 1.0:
             self.marks.append((self._size, wall))
-            del self.marks[:-4096]
+            if len(self.marks) > _MARKS:
+                self.marks = thinned(self.marks, _MARKS // 2)
         self._size += moved
         if self.followers:
             self._hand(os.pread(self._file, moved, self._size - moved))
@@ -101,7 +106,9 @@ class Capture:
         found = os.fstat(self._file)
         self._size, self._inode = found.st_size, found.st_ino
         self._look_at = now + _LOOK
-        self.marks = [(self._size, self._clock.wall())]
+        # What stands there already came by the file's time, not by now.
+        self.marks = [(0, found.st_mtime)] if self._size else []
+        self.marks.append((self._size, self._clock.wall()))
         return self._fill_gap(now)
 
     def _fill_gap(self, now: float, *, tell: bool = False) -> bool:
@@ -150,7 +157,10 @@ class Capture:
         """Begin a new file, at the end of a line: the started line moves to the new file."""
         begun = self._begun_line()
         try:
-            self._rotation.turn(self.path, self._file, self._size - len(begun), begun)
+            with names:  # a search finds files by how often they were turned
+                self.past.learn()
+                self._rotation.turn(self.path, self._file, self._size - len(begun), begun)
+                self.past.add(self.marks)
         except OSError:
             # No room to rotate: the old file goes on growing; nothing is lost.
             self._rotation.postpone(self._clock.wall())

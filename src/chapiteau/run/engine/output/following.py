@@ -15,7 +15,7 @@ from chapiteau.run.logic.messages import LogLine, LogQuery
 if TYPE_CHECKING:
     from chapiteau.run.engine.output.pipes import Stream
 
-__all__ = ["WAITING", "Following", "Splitter", "matches"]
+__all__ = ["WAITING", "Following", "Splitter", "fits", "matches"]
 
 WAITING: Final = 10_000  # lines that a slow follower may be behind
 _LONGEST: Final = 16 * 1024  # bytes of one line; a longer one is cut and marked
@@ -83,6 +83,13 @@ class Following:
         """How many lines were lost since the last time."""
         lost, self.lost = self.lost, 0
         return lost
+
+
+def fits(query: LogQuery, pattern: "re.Pattern[str] | None", time: float, text: str) -> bool:
+    """Whether a query wants this line, by when it came and what it says."""
+    if time < query.since or 0 < query.until < time:
+        return False
+    return matches(text, query, pattern)
 
 
 def matches(text: str, query: LogQuery, pattern: "re.Pattern[str] | None") -> bool:

@@ -14,7 +14,7 @@ __all__ = ["SUFFIXES", "has_zstd", "names", "numbered", "numbered_files", "pack"
 
 SUFFIXES: Final = ("", ".gz", ".zst")
 _BLOCK: Final = 1 << 20
-names = threading.Lock()  # numbers change under it, so that a file is what its name says
+names = threading.RLock()  # numbers change under it, so that a file is what its name says
 
 
 def numbered(path: Path, number: int) -> Path:
@@ -72,6 +72,8 @@ def _pack_one(path: Path, keep: int, source: BinaryIO, kind: str) -> None:
     suffix = ".zst" if kind == "zstd" else ".gz"
     draft = path.with_name(f"{path.name}.{inode}{suffix}.tmp")
     _compress(source, draft, kind)
+    changed = os.fstat(source.fileno()).st_mtime_ns
+    os.utime(draft, ns=(changed, changed))  # when its last line came
     with names:
         for _, old in numbered_files(path, keep):
             if old.stat().st_ino == inode:

@@ -11,18 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.engine.output.capture import Capture, held_by
-from chapiteau.run.engine.output.following import WAITING, Following, matches
-from chapiteau.run.engine.output.history import (
-    KeptLine,
-    Shelf,
-    kept_lines,
-    lines_after,
-    open_shelf,
-    search,
-)
+from chapiteau.run.engine.output.following import WAITING, Following, fits
 from chapiteau.run.engine.output.rhythm import Rhythm
 from chapiteau.run.engine.output.rotation import Rotation
-from chapiteau.run.engine.port import LogLine, LogQuery
+from chapiteau.run.engine.output.shelf.newest import KeptLine, kept_lines, lines_after
+from chapiteau.run.engine.output.shelf.volume import Shelf
+from chapiteau.run.logic.messages import LogLine, LogQuery, Older
 from chapiteau.run.logic.spec import Logs
 
 if TYPE_CHECKING:
@@ -31,6 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Stream"]
 
 _SPOOL: Final = 8 << 20  # bytes of raw output kept in line mode, twice
+_QUICK: Final = 1_000  # lines: so many stand in the newest file and the one before it
+_SEARCHES: Final = 2  # at once: they take the processor from what moves the output
 STREAMS: Final = {"out": "stdout", "err": "stderr"}
 
 
@@ -55,6 +51,7 @@ class Output:
         self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
         self._linelogs: dict[str, LineLog] = {}
         self._readers: list[Reader] = []
+        self._gate = asyncio.Semaphore(_SEARCHES)
         self._begun: dict[str, dict[Stream, int]] = {}  # where in its files a process began
         self.on_drop: Callable[[Stream, int, str], None] = lambda stream, count, why: None
 
@@ -162,20 +159,23 @@ class Output:
                 f for f in capture.followers if getattr(f, "deliver", None) is not deliver
             ]
 
-    async def lines(self, query: LogQuery) -> AsyncIterator[LogLine]:
-        """Kept lines that match, oldest first; then new ones when following."""
+    async def lines(self, query: LogQuery) -> AsyncIterator[LogLine | Older]:
+        """Kept lines that match, oldest first; then new ones when following.
+
+        With `pages`, an Older comes after the kept ones.
+        """
         pattern = re.compile(query.grep) if query.grep else None
         following = Following(query, pattern)
 
         def deliver(stream: Stream, data: bytes) -> None:
             following.heard(stream, data, self._clock.wall(), self._captures[stream].size)
 
-        follow = query.follow and not query.until
+        follow = query.follow and not query.until and not query.whole
         if follow:  # before reading the past, so that nothing falls in between
             self.follow(query, deliver)
         try:
-            for line in await self._kept(query, pattern):
-                yield line
+            async for item in self._past(query, pattern):
+                yield item
             while follow:
                 yield await following.queue.get()
                 if lost := following.told():
@@ -186,39 +186,43 @@ class Output:
         finally:
             self.unfollow(deliver)
 
-    async def _kept(self, query: LogQuery, pattern: re.Pattern[str] | None) -> list[LogLine]:
-        """The past. Followers take what comes from now on: it is fixed before anything waits."""
+    async def _past(
+        self, query: LogQuery, pattern: re.Pattern[str] | None
+    ) -> AsyncIterator[LogLine | Older]:
+        """What is kept: fixed before anything waits, since followers take what comes now."""
         # What only some lines match is looked for far back; else the last ones will do.
-        deep = bool(pattern or query.level or query.since or query.until) and not query.after
+        picky = bool(pattern or query.level or query.since or query.until)
+        far = picky or query.last > _QUICK
+        if query.whole or query.before or query.pages or (far and not query.after):
+            from chapiteau.run.engine.output.shelf.reading import Reading
 
-        def fits(time: float, text: str) -> bool:
-            early = not query.until or time <= query.until
-            return early and time >= query.since and matches(text, query, pattern)
-
-        if deep:
-            shelves = [
-                (stream, open_shelf(capture.path, capture.marks))
+            reading = Reading(query, pattern, self._clock, self._gate)
+            shelves = {
+                _source(stream): Shelf(capture.path, capture.past, capture.size, capture.marks)
                 for stream, capture in self._captures.items()
-                if _wanted(stream, query)
-            ]
-            kept = await _searched(shelves, query.last, fits)
-        else:
-            kept = [
-                _line(stream, line)
-                for stream, capture in self._captures.items()
-                if _wanted(stream, query)
-                for line in self._newest(stream, capture, query)
-                if fits(line.time, line.text)
-            ]
+                if _wanted(stream, query) and capture.path != Path(os.devnull)
+            }
+            async for item in reading.of(shelves):
+                yield item
+            return
+        kept = [
+            _line(stream, line)
+            for stream, capture in self._captures.items()
+            if _wanted(stream, query)
+            for line in self._newest(stream, capture, query)
+            if fits(query, pattern, line.time, line.text)
+        ]
         kept.sort(key=lambda line: line.time)
-        if query.after:
-            return kept
-        return kept[-query.last :] if query.last else []
+        if not query.after:
+            kept = kept[-query.last :] if query.last else []
+        for line in kept:
+            yield line
 
     def _newest(self, stream: Stream, capture: Capture, query: LogQuery) -> Iterator[KeptLine]:
-        been = query.after.get(f"{stream.service}/{stream.process}/{stream.name}")
+        been = query.after.get(_source(stream))
         if been is None:
-            return kept_lines(capture.path, capture.marks, query.last)
+            past = capture.past
+            return kept_lines(capture.path, capture.marks, query.last, past.marks(past.turned - 1))
         return lines_after(capture.path, capture.marks, WAITING, been)
 
     def reopen(self) -> None:
@@ -240,18 +244,8 @@ class Output:
             capture.close()
 
 
-async def _searched(
-    shelves: list[tuple[Stream, Shelf]], count: int, fits: Callable[[float, str], bool]
-) -> list[LogLine]:
-    found: list[LogLine] = []
-    try:
-        for stream, shelf in shelves:
-            lines = await asyncio.to_thread(search, shelf, count, fits)
-            found += (_line(stream, line) for line in lines)
-    finally:  # who asked may have left in the middle
-        for _, shelf in shelves:
-            shelf.close()
-    return found
+def _source(stream: Stream) -> str:
+    return f"{stream.service}/{stream.process}/{stream.name}"
 
 
 def _line(stream: Stream, kept: KeptLine) -> LogLine:

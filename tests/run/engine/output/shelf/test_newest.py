@@ -4,12 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from chapiteau.run.engine.output.history import (
-    kept_lines,
-    lines_after,
-    open_shelf,
-    search,
-)
+from chapiteau.run.engine.output.shelf.newest import kept_lines, lines_after
 
 
 @pytest.fixture
@@ -40,26 +35,3 @@ def test_a_reader_goes_on_where_it_was(log: Path) -> None:
 def test_a_reader_goes_on_though_the_file_was_turned_meanwhile(log: Path) -> None:
     log.with_name("1.stdout.log.1").write_bytes(b"x" * 50 + b"\nseen\nunseen\n")
     assert [line.text for line in lines_after(log, [], 99, 56)] == ["unseen", "one", "two", "three"]
-
-
-def test_a_search_goes_back_as_far_as_the_files_do(log: Path) -> None:
-    log.write_bytes(b"".join(b"line %d\n" % n for n in range(10_000)))
-    log.with_name("1.stdout.log.1").write_bytes(b"an older line 4\nanother\n")
-    shelf = open_shelf(log, [])
-    log.unlink()  # turned away: what is open stays
-    found = search(shelf, 4, lambda _, text: text.endswith("line 4") or text == "line 42")
-    assert [line.text for line in found] == ["an older line 4", "line 4", "line 42"]
-    assert found[1].end == len("line 0\n" * 5)
-    assert all(file.closed for file, _, _ in shelf.files)
-
-
-def test_the_newest_that_fit_are_enough(log: Path) -> None:
-    found = search(open_shelf(log, []), 2, lambda _, text: "o" in text)
-    assert [line.text for line in found] == ["one", "two"]
-    assert search(open_shelf(log, []), 0, lambda *_: True) == []
-
-
-def test_a_line_that_came_before_the_first_mark_has_its_time(log: Path) -> None:
-    marks = [(4, 100.0), (8, 200.0)]
-    times = {line.text: line.time for line in search(open_shelf(log, marks), 9, lambda *_: True)}
-    assert times == {"one": 100.0, "two": 100.0, "three": 200.0}
