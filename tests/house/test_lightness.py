@@ -43,6 +43,9 @@ assert "Commands" in out.getvalue()
         pytest.param("import chapiteau.cli.main", id="the door"),
         pytest.param("import chapiteau.pytest_plugin", id="the pytest plugin"),
         pytest.param(HELP, id="chapiteau --help"),
+        pytest.param(
+            HELP.replace('"--help"', '"service", "--help"'), id="chapiteau service --help"
+        ),
     ],
 )
 def test_nothing_heavy_is_imported_by(code: str) -> None:

@@ -23,7 +23,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "check": ("chapiteau.run.commands.check:check", "Every problem of a chapiteau.toml."),
     "plan": ("chapiteau.run.commands.check:plan", "What a changed file would change."),
     "run": ("chapiteau.run.commands.group:group", "The supervisor: every other command of it."),
-    "service": ("chapiteau.service.commands:group", "Web services: routes, OpenAPI document."),
+    "service": ("chapiteau.cli.service:group", "Web services: routes, OpenAPI document."),
     "load": ("chapiteau.load.commands:group", "Load tests: run, capacity, report, compare."),
     "dash": ("chapiteau.dash.commands:group", "The dashboard."),
     "hub": ("chapiteau.dash.commands.hub:group", "Many servers on one page: the page's side."),
@@ -33,7 +33,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "chapiteau.run.commands.machine.schema:completion",
         "Teach your shell to complete.",
     ),
-    "new": ("chapiteau.service.commands:new", "A new project from a template."),
+    "new": ("chapiteau.service.commands.new:new", "A new project from a template."),
 }
 
 # Section of chapiteau.toml → the dataclass of its settings, for `chapiteau check`. The

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from chapiteau.service.commands import group
+from chapiteau.cli.service import group
 from chapiteau.service.testing import Client
 from tests.service.whole import everything
 from tests.support import ROOT
