@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from chapiteau.core.errors import UsageError
 from tests.run.logic.imports.desk import convert
 
 
@@ -220,6 +221,42 @@ def test_a_version_of_node_that_nvm_has_is_told_of() -> None:
 def test_restarts_without_number_are_never_given_up() -> None:
     made = only("pm2", "module.exports = {apps: [{script: 'a.js', max_restarts: 999999}]}")
     assert "after_give_up" not in made["restart"]
+
+
+def test_apps_that_javascript_would_choose_from_are_all_taken_and_told() -> None:
+    made = convert(
+        "pm2",
+        """const apps = [{name: 'a', script: 'a.js'}, {name: 'b', script: 'b.js'}];
+           module.exports = {apps: [
+             ...apps.filter(a => a.name === process.env.ONLY),
+             process.env.C && {name: 'c', script: 'c.js'},
+             null,
+             {name: 'd', script: 'd.js', instances: parseInt(process.env.N || '2', 10)},
+           ].filter(Boolean)};""",
+    )
+    assert list(tomllib.loads(made.toml)["service"]) == ["a", "b", "c", "d"]
+    assert tomllib.loads(made.toml)["service"]["d"]["processes"] == 2
+    told = {note.setting: note.what for note in made.changed}
+    assert ".filter(a => a.name === process.env.ONLY)" in told["a"]
+    assert "process.env.C &&" in told["c"]
+    assert "came from the variable N" in told["[d] instances"]
+    assert made.lost == ()
+
+
+def test_of_apps_that_are_computed_node_itself_is_to_tell() -> None:
+    text = "module.exports = {\n  apps: ['a', 'b'].map(n => ({script: n})),\n};"
+    with pytest.raises(UsageError) as caught:
+        convert("pm2", text, "ecosystem.config.js")
+    assert caught.value.what.startswith("ecosystem.config.js:2: its apps would have to be computed")
+    assert "['a', 'b'].map(n => ({script: n}))" in caught.value.what
+    assert 'require("./ecosystem.config.js")' in caught.value.hint
+
+
+def test_the_environment_spread_into_env_is_the_inherited_one() -> None:
+    text = "module.exports = {apps: [{script: 'a.js', env: {...process.env, A: '1'}}]}"
+    made = convert("pm2", text)
+    assert tomllib.loads(made.toml)["service"]["a"]["env"] == {"A": "1"}
+    assert made.lost == ()
 
 
 # ── systemd ───────────────────────────────────────────────────────────────────────────────────

@@ -12,7 +12,12 @@ from chapiteau.core.problems import InvalidInputError
 from chapiteau.run.logic.config import read_spec
 from chapiteau.run.logic.imports.kinds import detect
 from chapiteau.run.logic.imports.reading.ini import read_circus, read_supervisord, read_systemd
-from chapiteau.run.logic.imports.reading.jsliteral import Dynamic, EnvDefault, read_javascript
+from chapiteau.run.logic.imports.reading.jsliteral import (
+    Chosen,
+    Dynamic,
+    EnvDefault,
+    read_javascript,
+)
 from chapiteau.run.logic.imports.reading.source import Source
 from chapiteau.run.logic.imports.reading.values import (
     duration,
@@ -103,6 +108,11 @@ def value(code: str) -> Any:
         pytest.param("'a' + 'b' + 1", "ab1", id="texts added"),
         pytest.param("(true)", True, id="brackets"),
         pytest.param("path.join(__dirname, './x')", "/srv/x", id="path.join"),
+        pytest.param("Number('3')", "3", id="a conversion"),
+        pytest.param("[1, null, 2].filter(Boolean)", [1, 2], id="only what is there"),
+        pytest.param("[1].map(f)", Dynamic("[1].map(f)"), id="a method"),
+        pytest.param("[x && {}]", [Chosen({}, "x &&")], id="what may be left out"),
+        pytest.param("[1].filter(f)", [Chosen(1, ".filter(f)")], id="a choice"),
         pytest.param("a ? 1 : 2", Dynamic("a ? 1 : 2"), id="a question"),
         pytest.param("() => ({ a: 1 })", Dynamic("() => ({ a: 1 })"), id="a function"),
         pytest.param("require('x').y({z: [1]})", Dynamic("require('x').y({z: [1]})"), id="a call"),

@@ -193,8 +193,7 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
         if service.state in ("failed", "backoff"):
             exits = [p.last_exit for p in service.processes if p.last_exit]
             last = max(exits, key=lambda e: e.get("time", 0.0)) if exits else {}
-            reason = service.reason.removesuffix(": gave up")  # the first word says so
-            cause = last.get("cause") or reason or last.get("text", "")
+            cause = last.get("cause") or service.reason or last.get("text", "")
             hint = last.get("hint") or f"chapiteau logs {service.name}"
             word = "gave up" if service.state == "failed" else "restarts in a loop"
             found.append(Problem(service.name, f"{word}: {cause}", hint))

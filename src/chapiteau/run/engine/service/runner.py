@@ -255,7 +255,8 @@ class Runner:
         last = max(exits, key=lambda e: e.get("time", 0.0))
         lines = "".join(f"\n    | {line}" for line in last.get("lines", [])[-8:])
         cause = f" ({last['cause']})" if last.get("cause") else ""
-        return f": {last.get('text', '')}{cause}{lines}"
+        text = str(last.get("text", ""))
+        return f": {self.reason if text in self.reason else text}{cause}{lines}"
 
     def _hint(self) -> str:
         hints = [s.last_exit.get("hint", "") for s in self.slots.values()]

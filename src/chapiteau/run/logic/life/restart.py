@@ -125,7 +125,7 @@ def _for_good(history: History, reason: str) -> Verdict:
 def _again(rule: Restart, end: End, history: History, chance: Random) -> Verdict:
     backoff = Backoff(first=rule.delay, factor=rule.factor, cap=rule.max_delay, jitter=rule.jitter)
     if len(history.times) > rule.attempts:
-        reason = f"{end.text()} ×{len(history.times)} within {rule.window:g} s: gave up"
+        reason = f"{end.text()} ×{len(history.times)} within {rule.window:g} s"
         later = rule.max_delay if rule.after_give_up == "retry" else None
         kept = History(row=history.row, times=history.times[-rule.attempts :], gave_up=True)
         return Verdict(event=Event.DIED_FOR_GOOD, delay=later, history=kept, reason=reason)

@@ -5,11 +5,17 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from chapiteau.core.errors import UsageError
 from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.finish import finish
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.pm2.settings import ALIASES, APP, TOGETHER
-from chapiteau.run.logic.imports.reading.jsliteral import Dynamic, EnvDefault, read_javascript
+from chapiteau.run.logic.imports.reading.jsliteral import (
+    Chosen,
+    Dynamic,
+    EnvDefault,
+    read_javascript,
+)
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, Tree, unreadable
 from chapiteau.run.logic.imports.reading.values import integer, text, words
 from chapiteau.run.logic.imports.rules import apply
@@ -19,6 +25,7 @@ __all__ = ["import_pm2"]
 
 _ENV_SET: Final = re.compile(r"env_(\S+)")
 _OURS: Final = re.compile(r"\$\{env\.\w+(?::-[^${}]+)?\}")
+_WITH_DEFAULT: Final = re.compile(r"\$\{env\.(\w+):-([^${}]+)\}")
 _NODE_VERSION: Final = re.compile(r"node@.+")
 _INTERPRETERS: Final = {
     ".js": "node", ".cjs": "node", ".mjs": "node", ".py": "python", ".sh": "bash", ".rb": "ruby",
@@ -47,17 +54,40 @@ def _apps(
         _top_level(draft, source, data, key)
         data, path = data[key], (key,)
     apps = data if isinstance(data, list) else [data]
-    if not apps or all(not isinstance(app, Mapping) for app in apps):
-        raise unreadable(
-            source.place(path), "holds no app", "it should say { apps: [ { script: … } ] }"
-        )
+    if not any(isinstance(_taken(app), Mapping) for app in apps):
+        raise _no_app(source, path, apps)
     for index, app in enumerate(apps):
         here = (*path, index) if isinstance(data, list) else path
-        if isinstance(app, Mapping):
-            yield here, app
+        if isinstance(one := _taken(app), Mapping):
+            if isinstance(app, Chosen):
+                option = Option(name=_name(one), value=one, where=source.place(here))
+                what = f"is taken, whether or not JavaScript would: {app.code[:60]}"
+                hint = f"remove [service.{_name(one)}] where it is not wanted"
+                draft.table("project").changed(option, what, hint)
+            yield here, one
         else:
             option = Option(name=f"apps[{index}]", value=app, where=source.place(here))
             draft.table("project").lost(option, _why(app), "write it as a literal")
+
+
+def _taken(app: Any) -> Any:
+    while isinstance(app, Chosen):
+        app = app.value
+    return app
+
+
+def _no_app(source: Source, path: tuple[str | int, ...], apps: Sequence[Any]) -> UsageError:
+    """Of computed ones node itself can tell what they are."""
+    computed = next((app for app in apps if isinstance(app, Dynamic)), None)
+    if computed is None:
+        hint = "it should say { apps: [ { script: … } ] }"
+        return unreadable(source.place(path), "holds no app", hint)
+    name = source.name.rpartition("/")[2]
+    line = f"node -p 'JSON.stringify(require(\"./{name}\"))' > apps.json"
+    code = " ".join(computed.code.split())
+    what = f"its apps would have to be computed by JavaScript: {code[:60]}"
+    hint = f"let node do it, where it runs: `{line}`, then import apps.json"
+    return unreadable(source.place(path), what, hint)
 
 
 def _top_level(draft: Draft, source: Source, data: Mapping[str, Any], apps: str) -> None:
@@ -148,7 +178,9 @@ def _plain(target: Target, option: Option, value: Any) -> Any:
     if isinstance(value, Mapping):
         made = {}
         for key, inner in value.items():
-            if isinstance(inner, Dynamic):
+            if isinstance(inner, Dynamic) and key.startswith("...") and inner.code == "process.env":
+                target.kept(option, "the environment is inherited")
+            elif isinstance(inner, Dynamic):
                 part = Option(
                     name=f"{option.name}.{key}",
                     value=inner,
@@ -160,7 +192,7 @@ def _plain(target: Target, option: Option, value: Any) -> Any:
                 made[key] = _plain(target, option, inner)
         return made
     if isinstance(value, list):
-        kept = [v for v in value if not isinstance(v, Dynamic)]
+        kept = [v for v in value if not isinstance(v, Dynamic | Chosen)]
         if len(kept) < len(value):
             target.lost(option, "has parts that JavaScript would compute", "write them as literals")
         return [_plain(target, option, v) for v in kept]
@@ -273,7 +305,12 @@ def _instances(target: Target, sound: Mapping[str, Option], cpus: int) -> None:
     option = sound.get("instances")
     if option is None:
         return
-    word = text(option.value).strip().lower()
+    word = text(option.value).strip()
+    if chosen := _WITH_DEFAULT.fullmatch(word):
+        word = chosen[2]
+        what = f"came from the variable {chosen[1]}; it is {word}, as where that is not set"
+        target.changed(option, what, "set processes to what this server shall have")
+    word = word.lower()
     try:
         count = 0 if word == "max" else integer(word)
     except ValueError as exc:

@@ -10,25 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chapiteau.run.logic.imports.reading.jswords import Token, number, tokens_of, unescape
 from chapiteau.run.logic.imports.reading.source import KeyPath, Source, Tree, unreadable
 
-__all__ = ["Dynamic", "EnvDefault", "read_javascript"]
+__all__ = ["Chosen", "Dynamic", "EnvDefault", "read_javascript"]
 
-_TOKEN: Final = re.compile(
-    r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
-      | (?P<string>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
-      | (?P<template>`(?:[^`\\]|\\.)*`)
-      | (?P<number>-?(?:0[xX][0-9a-fA-F]+|0[oO][0-7]+|0[bB][01]+
-                   |(?:\d[\d_]*\.?\d*|\.\d+)(?:[eE][+-]?\d+)?))
-      | (?P<name>[A-Za-z_$][\w$]*)
-      | (?P<mark>\.\.\.|=>|\?\?|\|\||&&|===|!==|[^\s])""",
-    re.VERBOSE | re.DOTALL,
-)
-_ESCAPE: Final = re.compile(
-    r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n|.)", re.DOTALL
-)
-_PLAIN: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "v": "\v", "0": "\0"}
-_LONGEST_NUMBER: Final = 400  # digits: far beyond what any setting means
 _WORDS: Final = {"true": True, "false": False, "null": None, "undefined": None, "NaN": float("nan")}
 _HOLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _CLOSER: Final = {"{": "}", "[": "]", "(": ")"}
@@ -51,12 +37,11 @@ class EnvDefault:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
-    kind: str
-    text: str
-    line: int
-    start: int
-    end: int
+class Chosen:
+    """A member of a list that JavaScript takes or leaves: `condition && {…}`, `.filter(…)`."""
+
+    value: Any
+    code: str  # by what
 
 
 class _NotStatic(Exception):  # noqa: N818 — never leaves this module
@@ -74,7 +59,7 @@ def read_javascript(source: Source) -> Tree:
 class _Parser:
     def __init__(self, source: Source) -> None:
         self.source = source
-        self.tokens = _tokens(source)
+        self.tokens = tokens_of(source)
         self.at = 0
         self.names: dict[str, Any] = {"__dirname": source.folder or "."}
         self.lines: dict[KeyPath, int] = {}
@@ -132,6 +117,8 @@ class _Parser:
             raise unreadable(self.source.where(first.line), "is nested too deeply")
         try:
             value = self.operand(path, depth)
+            while self.peek().text == ".":
+                value = self.method(value)
             while self.peek().text in ("+", "||", "??"):
                 value = self.combined(value, path, depth)
             if not self.at_end(path):
@@ -144,6 +131,36 @@ class _Parser:
             last = self.tokens[max(self.at - 1, start)]
             return Dynamic(self.source.text[first.start : last.end])
         return value
+
+    def method(self, value: Any) -> list[Any]:
+        """`.filter(…)` of a list: every member is there, and says by what it might be left out."""
+        if not isinstance(value, list) or self.peek(1).text != "filter":
+            raise _NotStatic
+        start = self.take().start
+        self.take()
+        if self.peek().text != "(":
+            raise _NotStatic
+        plain = [token.text for token in self.tokens[self.at : self.at + 3]] == [
+            "(",
+            "Boolean",
+            ")",
+        ]
+        self.skip_one()
+        if plain:
+            return [one for one in value if one not in (None, False, "", 0)]
+        code = self.source.text[start : self.peek(-1).end]
+        return [Chosen(one, code) for one in value]
+
+    def member(self, path: KeyPath, depth: int) -> Any:
+        """One of a list; of `condition && {…}` the object."""
+        start, first = self.at, self.peek()
+        while not self.at_end(path):
+            if self.peek().text == "&&" and self.peek(1).text == "{":
+                code = self.source.text[first.start : self.take().end]
+                return Chosen(self.expression(path, depth + 1), code)
+            self.skip_one()
+        self.at = start
+        return self.expression(path, depth + 1)
 
     def combined(self, left: Any, path: KeyPath, depth: int) -> Any:
         operator = self.take().text
@@ -180,11 +197,11 @@ class _Parser:
                 raise _NotStatic  # (a, b) => …
             return value
         if token.kind == "string":
-            return _unescape(token.text[1:-1])
+            return unescape(token.text[1:-1])
         if token.kind == "template":
             return self.template(token.text[1:-1])
         if token.kind == "number":
-            return _number(token.text)
+            return number(token.text)
         if token.kind == "name":
             return self.word(token.text)
         raise _NotStatic
@@ -201,9 +218,22 @@ class _Parser:
         if name == "path" and self.peek().text == "." and self.peek(1).text in ("join", "resolve"):
             self.at += 2
             return self.joined()
-        if name in self.names and self.peek().text not in (".", "(", "["):
+        if name in ("parseInt", "Number", "String") and self.peek().text == "(":
+            return self.converted()
+        filtered = [self.peek().text, self.peek(1).text] == [".", "filter"]
+        if name in self.names and (filtered or self.peek().text not in (".", "(", "[")):
             return self.names[name]
         raise _NotStatic
+
+    def converted(self) -> Any:
+        """parseInt(x, 10), Number(x): who reads the value converts it anyway."""
+        self.take()
+        value = self.expression((), 0)
+        if self.peek().text == ",":
+            self.at += 2
+        if self.take().text != ")" or not isinstance(value, EnvDefault | str | int | float):
+            raise _NotStatic
+        return value
 
     def joined(self) -> str:
         """path.join("a", "b") and path.resolve(__dirname, "b") of plain texts."""
@@ -226,10 +256,10 @@ class _Parser:
     def template(self, text: str) -> str:
         pieces, last = [], 0
         for hole in _HOLE.finditer(text):
-            pieces.append(_unescape(text[last : hole.start()]))
+            pieces.append(unescape(text[last : hole.start()]))
             pieces.append(self.hole(hole[1].strip()))
             last = hole.end()
-        return "".join(pieces) + _unescape(text[last:])
+        return "".join(pieces) + unescape(text[last:])
 
     def hole(self, code: str) -> str:
         if match := re.fullmatch(r"process\.env\.([A-Za-z_]\w*)", code):
@@ -239,7 +269,7 @@ class _Parser:
             return str(value)
         raise _NotStatic
 
-    def object(self, path: KeyPath, opener: _Token, depth: int) -> dict[str, Any]:
+    def object(self, path: KeyPath, opener: Token, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
         while self.peek().text != "}":
             if self.peek().text == "...":
@@ -256,10 +286,10 @@ class _Parser:
         self.at += 1
         return made
 
-    def key(self, opener: _Token) -> str:
+    def key(self, opener: Token) -> str:
         token = self.take()
         if token.kind == "string":
-            return _unescape(token.text[1:-1])
+            return unescape(token.text[1:-1])
         if token.kind in ("name", "number"):
             return token.text
         raise unreadable(
@@ -281,7 +311,7 @@ class _Parser:
             self.skip_one()
         return Dynamic(self.source.text[start : self.peek(-1).end])
 
-    def array(self, path: KeyPath, opener: _Token, depth: int) -> list[Any]:
+    def array(self, path: KeyPath, opener: Token, depth: int) -> list[Any]:
         made: list[Any] = []
         while self.peek().text != "]":
             if self.peek().text == "...":
@@ -289,27 +319,27 @@ class _Parser:
                 spread = self.expression((*path, len(made)), depth + 1)
                 made.extend(spread if isinstance(spread, list) else [spread])
             else:
-                made.append(self.expression((*path, len(made)), depth + 1))
+                made.append(self.member((*path, len(made)), depth))
             self.separator("]", opener)
         self.at += 1
         return made
 
     # ── tokens ────────────────────────────────────────────────────────────────────────────────
-    def peek(self, ahead: int = 0) -> _Token:
+    def peek(self, ahead: int = 0) -> Token:
         return self.tokens[max(0, min(self.at + ahead, len(self.tokens) - 1))]
 
-    def take(self) -> _Token:
+    def take(self) -> Token:
         token = self.peek()
         self.at = min(self.at + 1, len(self.tokens) - 1)
         return token
 
-    def separator(self, closer: str, opener: _Token) -> None:
+    def separator(self, closer: str, opener: Token) -> None:
         if self.peek().text == ",":
             self.at += 1
         elif self.peek().text != closer:
             self.expect(closer, opener)
 
-    def expect(self, closer: str, opener: _Token) -> None:
+    def expect(self, closer: str, opener: Token) -> None:
         token = self.take()
         if token.text != closer:
             raise unreadable(
@@ -329,46 +359,6 @@ class _Parser:
                 waiting.pop()
             if not waiting or token.kind == "end":
                 return
-
-
-def _tokens(source: Source) -> list[_Token]:
-    found: list[_Token] = []
-    line, at = 1, 0
-    text = source.text
-    while at < len(text):
-        match = _TOKEN.match(text, at)
-        if match is None:  # pragma: no cover — the last branch takes any character
-            break
-        kind = str(match.lastgroup)
-        if kind == "mark" and match[0] in "\"'`":
-            raise unreadable(source.where(line), "a string that is not closed")
-        if kind != "space":
-            found.append(_Token(kind, match[0], line, at, match.end()))
-        line += match[0].count("\n")
-        at = match.end()
-    found.append(_Token("end", "", line, len(text), len(text)))
-    return found
-
-
-def _number(text: str) -> int | float:
-    digits = text.replace("_", "").lower()
-    if len(digits) > _LONGEST_NUMBER:
-        return float("inf")
-    if "x" in digits or "0o" in digits or "0b" in digits:
-        return int(digits, 0)
-    return float(digits) if "." in digits or "e" in digits else int(digits)
-
-
-def _unescape(text: str) -> str:
-    def one(match: re.Match[str]) -> str:
-        what = match[1]
-        if what[0] in "ux" and len(what) > 1:
-            point = int(what[1:].strip("{}"), 16)
-            return chr(point) if point < 0x110000 else "\ufffd"
-        return "" if what in ("\n", "\r\n") else _PLAIN.get(what, what)
-
-    # Two \uXXXX may be the halves of one character; a lone half is none at all.
-    return _ESCAPE.sub(one, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _as_text(value: Any) -> str:
