@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -54,6 +55,17 @@ class Page:
             assert answer.status == 202, await answer.text()
             return int((await answer.json())["number"])
 
+    async def ended(self, number: int, within: float) -> dict[str, Any]:
+        """The action, when it has ended."""
+        async with asyncio.timeout(within), self.session.ws_connect("/api/live") as socket:
+            await socket.send_json({"op": "sub", "topic": "actions"})
+            async for message in socket:
+                for told in json.loads(message.data):
+                    found: dict[str, Any] = told["data"]
+                    if found["number"] == number and found["ended"]:
+                        return found
+        raise AssertionError("the page was closed")
+
     async def away(self, name: str) -> bool:
         return bool((await self.nodes())[f"server-{name}"]["away"])
 
@@ -103,6 +115,12 @@ async def test_three_servers_on_one_page(country: Country) -> None:
         assert len((await page.web("b"))["processes"]) == 3
         assert (await page.web("c"))["ready"] == 3
         assert not await page.away("a")
+
+        # Pressed on all three: one does it, two are told at once, and nothing is sent to them.
+        number = await page.act("scale", "abc", "k2", processes=3)
+        found = await page.ended(number, within=8)
+        assert [t["result"]["ok"] for t in found["targets"]] == [True, False, False]
+        assert "server-c is away for" in found["targets"][2]["result"]["error"]
         killed = json.loads(country.on("c", "status", "--json"))
         pid = next(s for s in killed["services"] if s["name"] == "web")["processes"][0]["pid"]
         os.kill(pid, signal.SIGKILL)  # behind the cut, c looks after itself

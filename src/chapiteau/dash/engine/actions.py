@@ -1,25 +1,30 @@
 """Carrying out what people press: on many nodes at once, once per key, with progress."""
 
 import asyncio
+import contextlib
 import fnmatch
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, UnreachableError
+from chapiteau.core.units import format_duration
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.store import Store
+from chapiteau.dash.engine.watch import NodeWatch
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.logic.access import Caller
 from chapiteau.dash.logic.lines import command_line
 
-__all__ = ["Action", "Actions", "Target", "batches"]
+__all__ = ["LONGEST_WAIT", "Action", "Actions", "Target", "batches"]
 
 _KEPT: Final = 500
 _AT_ONCE: Final = 50
+_LOOK: Final = 1.0  # seconds in which a server that was away may show that it is back
+LONGEST_WAIT: Final = 86_400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +55,10 @@ class Action:
     options: dict[str, Any]
     began: float
     batch: int = 100  # percent of the servers at a time
+    wait: float = 0.0  # seconds for which it waits for a server that is away
     ended: float = 0.0
     results: dict[Target, dict[str, Any]] = field(default_factory=dict)
+    waits: dict[Target, float] = field(default_factory=dict)  # for whom, until when
 
     def to_dict(self) -> dict[str, Any]:
         """As the page sees it."""
@@ -62,6 +69,7 @@ class Action:
             "who": self.who,
             "options": self.options,
             "batch": self.batch,
+            "wait": self.wait,
             "began": self.began,
             "ended": self.ended,
             "lines": sorted(
@@ -73,6 +81,7 @@ class Action:
                     "service": t.service,
                     "process": t.process,
                     "result": self.results.get(t),
+                    "waits": 0.0 if t in self.results else self.waits.get(t, 0.0),
                 }
                 for t in self.targets
             ],
@@ -104,8 +113,12 @@ class Actions:
         key: str,
         *,
         batch: int = 100,
+        wait: float = 0.0,
     ) -> Action:
-        """Begin; the same key again gives the first action back. Raises BadRequestError."""
+        """Begin; the same key again gives the first action back. Raises BadRequestError.
+
+        A server that is away is told at once as a failure, or waited for so many seconds.
+        """
         if not key or len(key) > 100:
             raise BadRequestError("an action needs an idempotency key of 1 to 100 characters")
         if found := self._done.get(f"{caller.name}/{key}"):
@@ -122,6 +135,7 @@ class Actions:
             targets=tuple(dict.fromkeys(targets)),
             options=dict(options),
             batch=batch,
+            wait=wait,
             began=self._clock.wall(),
         )
         self._done[f"{caller.name}/{key}"] = action
@@ -133,11 +147,15 @@ class Actions:
         return action
 
     async def close(self) -> None:
-        """Let running actions end for a moment; what is left goes on at the supervisors."""
+        """Let running actions end for a moment; what is left goes on at the supervisors.
+
+        What waits for a server that is away is given up, and the audit trail says so.
+        """
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=1.0)
-        for task in self._tasks:
+        for task in tuple(self._tasks):
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _check(self, targets: Sequence[Target]) -> None:
         for target in targets:
@@ -151,10 +169,23 @@ class Actions:
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(target: Target) -> None:
-            async with gate:
-                action.results[target] = await self._one(action, target)
+            action.results[target] = await self._one(action, target, gate)
             self._publish(action)
 
+        try:
+            await self._in_turns(action, one)
+        finally:
+            action.ended = self._clock.wall()
+            self._publish(action)
+            self._store.audit(
+                who=action.who,
+                verb=action.verb,
+                target=", ".join(map(str, action.targets))[:2000],
+                result=_summary(action),
+                time=action.ended,
+            )
+
+    async def _in_turns(self, action: Action, one: Callable[[Target], Awaitable[None]]) -> None:
         failed = ""
         for group in batches(action.targets, action.batch):
             if failed:
@@ -164,27 +195,39 @@ class Actions:
             await asyncio.gather(*(one(target) for target in group))
             bad = [t.node for t in group if not action.results[t].get("ok")]
             failed = f"it failed on {bad[0]} before" if bad else ""
-        action.ended = self._clock.wall()
-        self._publish(action)
-        self._store.audit(
-            who=action.who,
-            verb=action.verb,
-            target=", ".join(map(str, action.targets))[:2000],
-            result=_summary(action),
-            time=action.ended,
-        )
 
-    async def _one(self, action: Action, target: Target) -> dict[str, Any]:
+    async def _one(self, action: Action, target: Target, gate: asyncio.Semaphore) -> dict[str, Any]:
         who = f"dash:{action.who}"
         try:
-            node = self._fleet.watch(target.node).node
-            outcome = await node.command(
-                action.verb, target.service, target.given(action.options), who
-            )
+            watch = self._fleet.watch(target.node)
+            if not await self._there(action, target, watch):
+                return {"time": self._clock.wall(), **_is_away(watch, self._clock.wall())}
+            async with gate:
+                outcome = await watch.node.command(
+                    action.verb, target.service, target.given(action.options), who
+                )
+            watch.refresh()
         except ChapiteauError as exc:
             outcome = {"ok": False, "error": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
-        self._fleet.watch(target.node).refresh()
         return {"time": self._clock.wall(), **outcome}
+
+    async def _there(self, action: Action, target: Target, watch: NodeWatch) -> bool:
+        """Whether the server answers, or does so in the time for which the action waits."""
+        if not watch.away_since:
+            return True
+        # It may be back, and not yet asked again; one that is not connected says so at once.
+        with contextlib.suppress(ChapiteauError, TimeoutError):
+            async with asyncio.timeout(_LOOK):
+                await watch.node.status()
+                return True
+        if not action.wait:
+            return False
+        action.waits[target] = action.began + action.wait
+        self._publish(action)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(action.began + action.wait - self._clock.wall()):
+                await watch.present()
+        return not watch.away_since
 
     def _publish(self, action: Action) -> None:
         self._bus.latest("actions", str(action.number), action.to_dict())
@@ -198,8 +241,23 @@ def batches(targets: Sequence[Target], percent: int) -> list[list[Target]]:
     return [[t for t in targets if t.node in turn] for turn in turns]
 
 
+def _is_away(watch: NodeWatch, now: float) -> dict[str, Any]:
+    away = format_duration(max(1, round(now - watch.away_since)))
+    return {
+        "ok": False,
+        "error": f"{watch.node.name} is away for {away}: nothing was sent to it",
+        "hint": "what is wanted of it can wait for it (chapiteau hub want), or the action itself"
+        ' ("wait": seconds); it goes on supervising by itself meanwhile',
+        "exit_code": UnreachableError.exit_code,
+        "away": round(watch.away_since, 3),
+    }
+
+
 def _summary(action: Action) -> str:
+    left = [str(target) for target in action.targets if target not in action.results]
     good = sum(bool(result.get("ok")) for result in action.results.values())
     bad = [r.get("error", "") for r in action.results.values() if not r.get("ok")]
     text = f"{good} of {len(action.targets)} done"
+    if left:
+        text += f"; given up for {', '.join(left)}: the hub ended before"
     return f"{text}; {bad[0]}" if bad else text

@@ -74,6 +74,7 @@ class NodeWatch:
         self._chance = chance
         self._stale = asyncio.Event()
         self._watched = asyncio.Event()
+        self._present = asyncio.Event()
         self._last_event = 0
         self._last_number = -1  # of its statistics
 
@@ -101,6 +102,10 @@ class NodeWatch:
         """Ask for a fresh status soon."""
         self._stale.set()
 
+    async def present(self) -> None:
+        """Wait until it answers."""
+        await self._present.wait()
+
     def watched(self, yes: bool) -> None:
         """Tell whether anybody looks at the numbers."""
         if yes:
@@ -123,12 +128,14 @@ class NodeWatch:
         if self.away_since:
             return
         self.away_since = self._clock.wall()
+        self._present.clear()
         self.why_away = why.what
         self.refresh()  # ask at once, and then again and again until it answers
         self._listener.state_changed(self)
 
     def _found(self) -> None:
         self.last_seen = self._clock.wall()
+        self._present.set()
         if self.away_since:
             self.away_since = 0.0
             self.why_away = ""

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from chapiteau.dash.engine.actions import Target
+from chapiteau.dash.engine.actions import LONGEST_WAIT, Target
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.logic.access import VERBS, allowed
 from chapiteau.dash.logic.lines import command_line
@@ -121,7 +121,8 @@ async def act(request: web.Request) -> web.Response:
     """POST /api/act {"verb", "targets": [{"node", "service"}], "options"}: begins, answers 202.
 
     A target may name one "process". With "batch" so many percent of the servers go at a time, and
-    the next ones only when all of these are well.
+    the next ones only when all of these are well. A server that is away fails at once; with "wait"
+    it is waited for so many seconds.
 
     Header Idempotency-Key: the same key again does nothing and gives the first action back.
     Progress and results come by the live topic `actions`.
@@ -129,11 +130,12 @@ async def act(request: web.Request) -> web.Response:
     body = await json_body(request)
     verb, targets, options = _order(body)
     batch = _number(str(body.get("batch", 100)), 1, 100)
-    caller = request[CALLER]
+    wait = _number(str(body.get("wait", 0)), 0, LONGEST_WAIT)
+    caller, actions = request[CALLER], request.app[HUB].actions
     if not allowed(caller.role, verb):
         raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not {verb}")
     key = request.headers.get("Idempotency-Key", "")
-    action = request.app[HUB].actions.start(caller, verb, targets, options, key, batch=batch)
+    action = actions.start(caller, verb, targets, options, key, batch=batch, wait=wait)
     return web.json_response(action.to_dict(), status=202)
 
 

@@ -17,11 +17,16 @@ class Patience:
         self._name = name
         self._loop = asyncio.get_running_loop()
         self._taken = False
+        self._sent = False
         self.deadline = self._loop.time() + ttl
 
     def left(self) -> float:
         """Seconds until it expires."""
         return max(0.0, self.deadline - self._loop.time())
+
+    def sent(self) -> None:
+        """It is on its way: from now on only an answer tells whether it was done."""
+        self._sent = True
 
     def accepted(self) -> bool:
         """The node has taken it on; true the first time. Then it has longer."""
@@ -36,6 +41,12 @@ class Patience:
         if self._taken:
             return NodeAwayError(
                 f"{self._name} took the command on and has not told its end",
+                hint="look at its events before you try again",
+            )
+        if self._sent:
+            return NodeAwayError(
+                f"{self._name} does not answer: the command has expired, undone unless it is the"
+                " answer that was lost",
                 hint="look at its events before you try again",
             )
         return NodeAwayError(f"{self._name} is not connected: the command expired, undone")

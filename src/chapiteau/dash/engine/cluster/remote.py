@@ -113,6 +113,7 @@ class RemoteNode:
                     await self._linked.wait()
                     args = {**order.to_dict(), "ttl": patience.left()}
                     async with contextlib.aclosing(self._up().stream("command", args)) as answers:
+                        patience.sent()
                         async for answer in answers:
                             if "outcome" in answer:
                                 found: dict[str, Any] = answer["outcome"]

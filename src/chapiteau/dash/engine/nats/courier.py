@@ -107,6 +107,7 @@ class NatsNode(RemoteNode):
         subject = self._wire.names.subject("order", self.name)
         try:
             await whole(self._wire.js.publish(subject, json.dumps(body).encode()))
+            patience.sent()
             while True:
                 answer = json.loads((await whole(answers.next_msg(timeout=_ASK_AGAIN))).data)
                 if "refused" in answer:

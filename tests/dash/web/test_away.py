@@ -1,0 +1,112 @@
+"""An action on a server that is away fails at once and says since when, or waits when asked to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chapiteau.dash.testing import MemoryNode, process, service
+from tests.support import wait_for_async
+
+
+@pytest.fixture
+async def fleet(house: Any) -> Any:
+    """alpha, and beta that is away."""
+    beta = MemoryNode(name="beta", clock=house.node.clock)
+    beta.services = [service("web", [process(1, 11)])]
+    house.hub.fleet.add(beta)
+    watch = house.hub.fleet.watch("beta")
+    await wait_for_async(lambda: watch.status)
+    beta.fall_silent()
+    await wait_for_async(lambda: watch.away_since)
+    house.beta = beta
+    return house
+
+
+async def act(session: Any, *names: str, **more: Any) -> int:
+    targets = [{"node": name, "service": "web"} for name in names]
+    body = {"verb": "restart", "targets": targets, **more}
+    async with session.post("/api/act", json=body, headers={"Idempotency-Key": "k"}) as answer:
+        assert answer.status == 202, await answer.text()
+        return int((await answer.json())["number"])
+
+
+def action(house: Any) -> dict[str, Any]:
+    found: dict[str, Any] = house.hub.actions.recent()[0].to_dict()
+    return found
+
+
+async def ended(house: Any) -> dict[str, Any]:
+    await wait_for_async(lambda: action(house)["ended"], deadline=10)
+    return action(house)
+
+
+async def test_a_server_that_is_away_is_told_at_once_and_the_others_are_done(fleet: Any) -> None:
+    async with fleet.client() as session:
+        await act(session, "alpha", "beta")
+        found = await ended(fleet)
+    done, away = (target["result"] for target in found["targets"])
+    assert done["ok"] is True
+    assert away["ok"] is False
+    assert "beta is away for" in away["error"]
+    assert "nothing was sent" in away["error"]
+    assert "hub want" in away["hint"]
+    assert away["exit_code"] == 5
+    assert away["away"] == round(fleet.hub.fleet.watch("beta").away_since, 3)
+    assert found["ended"] - found["began"] < 2
+    assert fleet.beta.commands == []
+    (entry, *_) = fleet.hub.store.audit_trail(0)
+    assert entry["result"].startswith("1 of 2 done; beta is away")
+
+
+async def test_it_waits_when_asked_and_is_done_once_when_the_server_is_back(fleet: Any) -> None:
+    async with fleet.client() as session:
+        await act(session, "alpha", "beta", wait=60)
+        await wait_for_async(lambda: action(fleet)["targets"][1]["waits"])
+        alpha, beta = action(fleet)["targets"]
+        assert alpha["result"]["ok"] is True
+        assert beta["waits"] == action(fleet)["began"] + 60
+        fleet.beta.fall_silent(away=False)
+        found = await ended(fleet)
+    assert [target["result"]["ok"] for target in found["targets"]] == [True, True]
+    assert found["targets"][1]["waits"] == 0
+    assert len(fleet.beta.commands) == 1
+
+
+async def test_what_waited_too_long_is_told_and_not_done_later(fleet: Any) -> None:
+    async with fleet.client() as session:
+        await act(session, "beta", wait=1)
+        found = await ended(fleet)
+        assert "beta is away" in found["targets"][0]["result"]["error"]
+        fleet.beta.fall_silent(away=False)
+        await wait_for_async(lambda: not fleet.hub.fleet.watch("beta").away_since, deadline=10)
+    assert fleet.beta.commands == []
+
+
+async def test_a_server_that_is_back_and_not_seen_yet_is_no_longer_away(fleet: Any) -> None:
+    async with fleet.client() as session:
+        fleet.beta.away = False  # nobody has asked it since
+        await act(session, "beta")
+        found = await ended(fleet)
+    assert found["targets"][0]["result"]["ok"] is True
+
+
+async def test_a_hub_that_ends_says_what_it_gave_up(fleet: Any) -> None:
+    async with fleet.client() as session:
+        await act(session, "alpha", "beta", wait=3600)
+        await wait_for_async(lambda: action(fleet)["targets"][1]["waits"])
+        await fleet.hub.actions.close()
+    (entry, *_) = fleet.hub.store.audit_trail(0)
+    assert entry["result"] == "1 of 2 done; given up for beta/web: the hub ended before"
+
+
+@pytest.mark.parametrize("wait", ["soon", -1, 1.5, None])
+async def test_a_wait_that_is_none_is_refused(fleet: Any, wait: object) -> None:
+    body = {"verb": "stop", "targets": [{"node": "beta", "service": "web"}], "wait": wait}
+    headers = {"Idempotency-Key": "k"}
+    async with (
+        fleet.client() as session,
+        session.post("/api/act", json=body, headers=headers) as answer,
+    ):
+        assert answer.status == 400
