@@ -69,6 +69,39 @@ def test_what_stands_in_other_files_is_followed() -> None:
     assert not any("another document" in p.what for p in api.problems)
 
 
+def test_a_file_that_is_missing_is_told_of_once_and_who_wants_it() -> None:
+    text, problems = bundled(ROOT, read)
+    (gone,) = problems
+    assert (gone.what, gone.hint) == ("No such file or directory", "the document refers to it")
+    assert [p.what for p in read_openapi(text).problems if "exist" in p.what] == []
+
+
+def test_a_discriminator_finds_its_schemas_in_other_files() -> None:
+    pets = {
+        kind: {"type": "object", "required": [kind], "properties": {kind: {"type": "boolean"}}}
+        for kind in ("Cat", "Dog")
+    }
+    schema = {
+        "oneOf": [{"$ref": f"pets.json#/{kind}"} for kind in pets],
+        "discriminator": {
+            "propertyName": "kind",
+            "mapping": {"a cat": "pets.json#/Cat", "a dog": "pets.json#/Dog"},
+        },
+    }
+    body = {"content": {"application/json": {"schema": schema}}}
+    root = {"openapi": "3.1.0", "paths": {"/pets": {"post": {"requestBody": body}}}}
+    text, problems = bundled(json.dumps(root), lambda _path: json.dumps(pets))
+    assert problems == ()
+    flow = read_openapi(text).flow
+    found = set()
+    for seed in range(20):
+        request = flow.next(random.Random(seed), Seen())
+        assert request is not None
+        made = json.loads(request.body)
+        found.add((made["kind"], *sorted(made.keys() - {"kind"})))
+    assert found == {("a cat", "Cat"), ("a dog", "Dog")}
+
+
 def test_one_document_stays_as_it_is() -> None:
     for text in (
         "",

@@ -129,6 +129,23 @@ def walk(raw: Any) -> None:
             assert seen.steps < 10
 
 
+def test_a_server_with_a_variable_that_nobody_describes_is_no_server() -> None:
+    servers = [{"url": "https://{zone}.example.com"}, {"url": "http://127.0.0.1:1/api"}]
+    api = read_openapi(document(servers=servers))
+    assert api.base_url == "http://127.0.0.1:1/api"
+    assert [(p.where, p.what) for p in api.problems] == [
+        ("#/servers/0", "server variable 'zone' is not described")
+    ]
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "01", "-1", "²", "7"])
+def test_a_pointer_into_a_list_names_an_item_that_is_there(number: str) -> None:
+    ref = {"$ref": f"#/x-list/{number}"}
+    paths = {"/a": {"get": {"parameters": [ref]}}}
+    api = read_openapi({**document(), "paths": paths, "x-list": [{}]})
+    assert [p.what for p in api.problems] == [f"#/x-list/{number} does not exist"]
+
+
 def places(node: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) of a document."""
     found: list[tuple[Any, Any]] = []

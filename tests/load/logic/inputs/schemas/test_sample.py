@@ -108,6 +108,35 @@ SCHEMAS: dict[str, Any] = {
         "properties": {"card": {"type": "string"}, "address": {"type": "string"}},
         "dependentRequired": {"card": ["address"]},
     },
+    "names of their own kind": {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z]{2}$"},
+        "additionalProperties": {"type": "integer"},
+        "minProperties": 2,
+    },
+    "no name at all": {"type": "object", "propertyNames": False},
+    "what must not be there": {
+        "type": "object",
+        "properties": {"never": False, "only": {"type": "integer"}},
+        "patternProperties": {"^y": False},
+        "additionalProperties": {"allOf": [False]},
+    },
+    "a discriminator without a mapping, and constants that say otherwise": {
+        "$defs": {
+            "Cat": {
+                "type": "object",
+                "required": ["kind"],
+                "properties": {"kind": {"const": "cat"}},
+            },
+            "Dog": {
+                "type": "object",
+                "required": ["kind"],
+                "properties": {"kind": {"const": "dog"}},
+            },
+        },
+        "oneOf": [{"$ref": "#/$defs/Cat"}, {"$ref": "#/$defs/Dog"}],
+        "discriminator": {"propertyName": "kind"},
+    },
     "bounds below zero": {"type": "integer", "maximum": -10},
     "thirds": {"type": "integer", "multipleOf": 3, "minimum": 1, "maximum": 20},
     "a value of no said type": {"minLength": 5, "maxLength": 6},
@@ -124,6 +153,17 @@ def test_what_is_made_satisfies_the_schema(name: str) -> None:
         value = made(schema, seed)
         assert judge.is_valid(value), value
         assert fits(value, schema, References(schema))
+
+
+def test_nullable_means_something_in_openapi_3_0_only() -> None:
+    schema = {"type": "string", "nullable": True}
+    for version, hears in (("3.0.3", True), ("3.1.0", False), ("3.2.0", False)):
+        references = References({"openapi": version})
+        values = {
+            Sampler(references).value(schema, "#/x", random.Random(seed)) for seed in range(100)
+        }
+        assert (None in values) is hears
+        assert fits(None, schema, references) is hears
 
 
 FORMATS = [

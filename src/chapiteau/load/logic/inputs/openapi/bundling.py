@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.core.problems import InvalidInputError, Problem
 from chapiteau.load.logic.inputs.openapi.reading import parse_document
 from chapiteau.load.logic.inputs.quoting import base_of, unquote
-from chapiteau.load.logic.inputs.schemas.references import pointer
+from chapiteau.load.logic.inputs.schemas.references import LOST, pointer
 
 __all__ = ["bundled"]
 
@@ -45,15 +45,19 @@ class _Bundle:
         self.files: dict[str, Any] = {}
         self.pending: list[str] = []
         self.problems: list[Problem] = []
+        self._asked: dict[str, str] = {}  # by which file each was referred to first
 
     def load(self, path: str) -> None:
         """Read a file, and move what it refers to."""
         try:
             raw: Any = parse_document(self._read(path), path)
         except OSError as exc:
-            self.problems.append(Problem(path, exc.strerror or str(exc), "it is referred to"))
+            hint = f"{self._asked[path]} refers to it"
+            self.problems.append(Problem(path, exc.strerror or str(exc), hint))
+            self.files[path] = {LOST: True}
         except InvalidInputError as exc:
             self.problems += [Problem(path, p.what, p.hint) for p in exc.problems]
+            self.files[path] = {LOST: True}
         else:
             self.files[path] = self.moved(raw, path, pointer(_KEY, path))
 
@@ -63,6 +67,12 @@ class _Bundle:
             made = {key: self.moved(value, file, where) for key, value in node.items()}
             if isinstance(node.get("$ref"), str):
                 made["$ref"] = self.target(node["$ref"], file, where)
+            names = node.get("mapping")
+            if isinstance(names, Mapping) and isinstance(node.get("propertyName"), str):
+                made["mapping"] = {  # of a discriminator: names of schemas, or references
+                    key: self.target(to, file, where) if _is_reference(to) else to
+                    for key, to in names.items()
+                }
             return made
         if isinstance(node, list):
             return [self.moved(item, file, where) for item in node]
@@ -82,5 +92,10 @@ class _Bundle:
             if len(self.files) >= _MOST:
                 return reference
             self.files[path] = {}
+            self._asked[path] = file or "the document"
             self.pending.append(path)
         return pointer(_KEY, path) + (fragment if fragment.startswith("/") else "")
+
+
+def _is_reference(text: Any) -> bool:
+    return isinstance(text, str) and ("#" in text or text.lower().endswith(_ENDINGS))

@@ -216,6 +216,10 @@ class _Reader:
             for name, variable in _table(server.get("variables")).items():
                 value = _table(variable).get("default", "")
                 url = url.replace("{" + str(name) + "}", str(value))
+            if missing := _names_in(url):
+                what = f"server variable {missing[0]!r} is not described"
+                self.references.problem(f"{at}/{i}", what, "add it to the server's variables")
+                continue
             found.append(url.rstrip("/"))
         return tuple(found)
 

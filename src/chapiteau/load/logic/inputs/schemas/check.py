@@ -37,15 +37,15 @@ def fits(value: Any, schema: Any, references: References, depth: int = 0) -> boo
     if not isinstance(schema, Mapping) or depth > _DEEPEST:
         return True
     return (
-        _fits_type(value, schema)
+        _fits_type(value, schema, references)
         and _fits_values(value, schema)
         and _fits_kind(value, schema, references, depth)
         and _fits_parts(value, schema, references, depth + 1)
     )
 
 
-def _fits_type(value: Any, schema: Mapping[str, Any]) -> bool:
-    types = types_of(schema)
+def _fits_type(value: Any, schema: Mapping[str, Any], refs: References) -> bool:
+    types = types_of(schema, nullable=refs.nullable)
     return types is None or any(_TYPES.get(name, _anything)(value) for name in types)
 
 

@@ -14,19 +14,20 @@ _CHANCES: Final = (0.75, 0.5, 0.35, 0.2)
 _FREE_TEXT: Final = (Place({"type": "string"}, "#free-text"),)
 
 Compile = Callable[[tuple[Place, ...], str], Maker]
-Hidden = Callable[[list[Place]], bool]
+Judge = Callable[[list[Place]], bool]
 
 
-def object_maker(shape: Shape, compile_: Compile, hidden: Hidden) -> Maker:
-    """A maker of objects; `compile_` makes those of properties, `hidden` knows read-only ones."""
+def object_maker(shape: Shape, compile_: Compile, hidden: Judge, impossible: Judge) -> Maker:
+    """A maker of objects; `compile_` makes those of properties, `hidden` knows read-only ones,
+    `impossible` those that no value fits."""
     known = {name: places for name, places in shape.properties.items() if not hidden(places)}
     needed = [n for n in shape.required if n in known or n not in shape.properties]
     makers = {name: compile_(tuple(places), name) for name, places in known.items()}
-    extra = _extra(shape, compile_)
+    extra = _extra(shape, compile_, impossible)
     for name in needed:
         if name not in makers:
             makers[name] = compile_(tuple(shape.additional) or _FREE_TEXT, name)
-    optional = [name for name in known if name not in needed]
+    optional = [n for n, places in known.items() if n not in needed and not impossible(places)]
     least = int(shape.least("minProperties"))
     most = shape.most("maxProperties", float("inf"))
 
@@ -70,13 +71,20 @@ def _fill(names: set[str], optional: list[str], least: int, most: float, needed:
 
 
 # Writes the name of one more property, and makes its value.
-_Extra = tuple[Writer | None, Maker]
+_Extra = tuple[Writer | Maker | None, Maker]
 
 
-def _extra(shape: Shape, compile_: Compile) -> list[_Extra]:
+def _extra(shape: Shape, compile_: Compile, impossible: Judge) -> list[_Extra]:
     """What may be added beyond the properties that have a name."""
     found: list[_Extra] = []
+    keys: Maker | None = None
+    if shape.keys:
+        if impossible(shape.keys):
+            return found
+        keys = compile_((*shape.keys, *_FREE_TEXT), "")
     for pattern, place in shape.named:
+        if impossible([place]):
+            continue
         try:
             found.append((compile_pattern(pattern), compile_((place,), "")))
         except (PatternError, RecursionError):
@@ -84,9 +92,10 @@ def _extra(shape: Shape, compile_: Compile) -> list[_Extra]:
     if shape.closed:
         return found
     if shape.additional:
-        found.append((None, compile_(tuple(shape.additional), "")))
+        if not impossible(shape.additional):
+            found.append((keys, compile_(tuple(shape.additional), "")))
     elif shape.least("minProperties") > len(shape.properties):
-        found.append((None, compile_(_FREE_TEXT, "")))
+        found.append((keys, compile_(_FREE_TEXT, "")))
     return found
 
 
@@ -107,7 +116,12 @@ def _add_extra(
         if len(value) >= most:
             return
         writer, maker = draw.chance.choice(extra)
-        key = writer.write(draw.chance) if writer else f"key{number + 1}"
+        if writer is None:
+            key = f"key{number + 1}"
+        else:
+            key = str(
+                writer.write(draw.chance) if isinstance(writer, Writer) else writer(draw, depth)
+            )
         if key not in value:
             draw.left -= 1
             value[key] = maker(draw, depth + 1)

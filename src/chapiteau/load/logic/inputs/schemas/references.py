@@ -5,7 +5,9 @@ from typing import Any, Final
 
 from chapiteau.core.problems import Problem
 
-__all__ = ["References", "pointer"]
+__all__ = ["LOST", "References", "pointer"]
+
+LOST: Final = "x-chapiteau-lost"  # stands for a file that could not be had
 
 _MOST_HOPS: Final = 64
 _HEX: Final = b"0123456789abcdefABCDEF"
@@ -21,6 +23,8 @@ class References:
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self._root = document
+        # `nullable` is a word of OpenAPI 3.0; from 3.1 on `type` says it, and nobody else hears it.
+        self.nullable = str(document.get("openapi", "3.0")).startswith("3.0")
         self._anchors: dict[str, tuple[Any, str]] | None = None
         self.problems: list[Problem] = []
 
@@ -58,8 +62,10 @@ class References:
         for part in _unescape(target[2:].split("/")) if len(target) > 1 else ():
             if isinstance(node, Mapping) and part in node:
                 node = node[part]
-            elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            elif isinstance(node, list) and _is_place(part) and int(part) < len(node):
                 node = node[int(part)]
+            elif isinstance(node, Mapping) and LOST in node:
+                return {}, where  # the file that is not there was told of already
             else:
                 self.problem(where and f"{where}/$ref", f"{target} does not exist")
                 return {}, where
@@ -87,6 +93,11 @@ def _anchors_in(root: Any) -> Iterable[tuple[str, tuple[Any, str]]]:
             pending += [(v, where + pointer(k)[1:], depth + 1) for k, v in node.items()]
         elif isinstance(node, list):
             pending += [(v, f"{where}/{i}", depth + 1) for i, v in enumerate(node)]
+
+
+def _is_place(part: str) -> bool:
+    """Whether this is the number of a list's item (RFC 6901 §4)."""
+    return part.isascii() and part.isdigit() and len(part) < 9 and (part == "0" or part[0] != "0")
 
 
 def _unescape(parts: list[str]) -> list[str]:

@@ -98,10 +98,16 @@ class Sampler:
         """The choice without branches that contradict the rest; all of them when all do."""
         shapes = [flatten((*places, branch), self._references) for branch in choice.branches]
         kept = [i for i, shape in enumerate(shapes) if not shape.impossible]
-        if not kept or len(kept) == len(shapes):
-            return choice
-        names = tuple(choice.names[i] for i in kept) if choice.names else ()
+        kept = kept or list(range(len(shapes)))
+        names = tuple(self._label(choice, i, shapes[i]) for i in kept) if choice.names else ()
         return Choice(tuple(choice.branches[i] for i in kept), names, choice.by)
+
+    def _label(self, choice: Choice, number: int, shape: Shape) -> str:
+        """What the discriminator says of a branch; nothing where the branch knows better, as one
+        whose own schema has `const: dog` while its name, for want of a mapping, is Dog."""
+        name, places = choice.names[number], shape.properties.get(choice.by)
+        allowed = flatten(tuple(places), self._references).allowed if places else None
+        return name if allowed is None or name in allowed else ""
 
     def _branch(self, choice: Choice, places: tuple[Place, ...], draw: Draw, depth: int) -> int:
         count = len(choice.branches)
@@ -170,7 +176,7 @@ class Sampler:
 
     def _of_type(self, kind: str, shape: Shape, name: str) -> Maker:
         if kind == "object":
-            return object_maker(shape, self._compile, self._read_only)
+            return object_maker(shape, self._compile, self._read_only, self._impossible)
         if kind == "array":
             return array_maker(shape, name, self._compile)
         if kind in {"integer", "number"}:
@@ -178,6 +184,9 @@ class Sampler:
         if kind == "boolean":
             return lambda draw, _depth: draw.chance.random() < 0.5
         return text_maker(shape, name, self._references)
+
+    def _impossible(self, places: list[Place]) -> bool:
+        return flatten(tuple(places), self._references).impossible
 
     def _read_only(self, places: list[Place]) -> bool:
         return any(

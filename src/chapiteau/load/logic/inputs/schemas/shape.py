@@ -48,6 +48,7 @@ class Shape:
     additional: list[Place] = field(default_factory=list)
     closed: bool = False  # no properties beyond those named
     named: list[tuple[str, Place]] = field(default_factory=list)  # patternProperties
+    keys: list[Place] = field(default_factory=list)  # propertyNames
     items: list[Place] = field(default_factory=list)
     prefix: dict[int, list[Place]] = field(default_factory=dict)
     no_more_items: bool = False
@@ -71,14 +72,15 @@ class Shape:
         return self.high.get(keyword, otherwise)
 
 
-def types_of(schema: Mapping[str, Any]) -> frozenset[str] | None:
-    """The JSON types that one schema allows by itself; None when it does not say."""
+def types_of(schema: Mapping[str, Any], *, nullable: bool) -> frozenset[str] | None:
+    """The JSON types that one schema allows by itself; None when it does not say. `nullable` tells
+    whether that keyword means anything here."""
     raw = schema.get("type")
     names = [raw] if isinstance(raw, str) else raw if isinstance(raw, list) else []
     found = {n for n in names if isinstance(n, str)}
     if not found:
         return None
-    if schema.get("nullable") is True:
+    if nullable and schema.get("nullable") is True:
         found.add("null")
     return frozenset(found)
 
@@ -111,7 +113,7 @@ def flatten(places: tuple[Place, ...], references: References) -> Shape:
             shape.impossible = True
         if isinstance(place.schema, Mapping):
             pending += _above(place, references)
-            _read(place, shape, taken)
+            _read(place, shape, taken, nullable=references.nullable)
     return shape
 
 
@@ -129,9 +131,9 @@ def _above(place: Place, references: References) -> list[Place]:
     return found[::-1]
 
 
-def _read(place: Place, shape: Shape, taken: set[str]) -> None:
+def _read(place: Place, shape: Shape, taken: set[str], *, nullable: bool) -> None:
     schema = place.schema
-    types = types_of(schema)
+    types = types_of(schema, nullable=nullable)
     if types is not None:
         shape.types = types if shape.types is None else _common(shape.types, types)
         shape.impossible = shape.impossible or not shape.types
@@ -226,6 +228,8 @@ def _read_object(place: Place, shape: Shape) -> None:
         for pattern, part in patterns.items():
             at = where + pointer("patternProperties", pattern)[1:]
             shape.named.append((str(pattern), Place(part, at)))
+    if isinstance(schema.get("propertyNames"), Mapping | bool):
+        shape.keys.append(Place(schema["propertyNames"], where + "/propertyNames"))
     together = schema.get("dependentRequired")
     if isinstance(together, Mapping):
         shape.together.update({str(k): v for k, v in together.items() if isinstance(v, list)})
