@@ -36,7 +36,7 @@ DEFECT = """
 import os, sys
 if sys.argv[0] == "-m" and "CHAPITEAU_KEEPER_FD" in os.environ:
     import chapiteau.run.engine.brain.supervisor as supervisor
-    import chapiteau.run.engine.brain.succession.onlooker as onlooker
+    import chapiteau.run.engine.brain.safe.onlooker as onlooker
     if os.path.exists({flag!r}):
         async def broken(self, only):
             raise RuntimeError("a defect of ours")

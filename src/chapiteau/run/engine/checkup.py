@@ -17,12 +17,13 @@ from chapiteau.plumbing.files import living_holder
 from chapiteau.plumbing.unix import control_path
 from chapiteau.run.engine.config import Config
 from chapiteau.run.engine.identity import access_of
+from chapiteau.run.engine.machine.accounts import account_of, ids_of
 from chapiteau.run.engine.machine.cgroups import find_cgroups
 from chapiteau.run.engine.machine.limits import limit_notes
 from chapiteau.run.engine.machine.portholder import holder_of
 from chapiteau.run.engine.output.packing import has_zstd
 from chapiteau.run.engine.secrets import read_secrets
-from chapiteau.run.engine.spawner import account_of, ids_of, look_up, read_env_file
+from chapiteau.run.engine.spawner import look_up, read_env_file
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logic.environment import merge_environment
 from chapiteau.run.logic.rules.hooks import hook_at, words_of

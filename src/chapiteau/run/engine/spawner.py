@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pwd
 import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +13,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.link import KeeperLink
+from chapiteau.run.engine.machine.accounts import account_of, ids_of, is_listed
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.meeting import figures_folder
 from chapiteau.run.engine.machine.signals import signal_number
@@ -29,7 +29,7 @@ from chapiteau.run.logic.command import (
 from chapiteau.run.logic.environment import inheritable, merge_environment, parse_env_file
 from chapiteau.run.logic.spec import Service
 
-__all__ = ["Spawner", "Surroundings", "account_of", "ids_of", "look_up", "read_env_file"]
+__all__ = ["Spawner", "Surroundings", "look_up", "read_env_file"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -181,6 +181,7 @@ class Spawner:
             keeper_no_new_privs=self.around.keeper_no_new_privs,
             uid=uid,
             gid=gid,
+            listed=is_listed(uid),
             left=self._left_by(name, service, number),
         )
         return command_of(service, place)
@@ -281,49 +282,6 @@ def look_up(name: str, program: str, path: str, cwd: Path) -> str:
         hint=f"PATH of the service is {path}" if "/" not in program else f"no file {where}",
         shell_code=127,
     )
-
-
-def ids_of(name: str, service: Service) -> tuple[int | None, int | None]:
-    """uid and gid that a service asks for; None where it stays as the supervisor.
-
-    Raises SpawnError when there is no such user or group, or when that needs root.
-    """
-    import grp
-
-    if not service.user and not service.group:
-        return None, None
-    try:
-        entry = pwd.getpwnam(service.user) if service.user else None
-        gid = grp.getgrnam(service.group).gr_gid if service.group else None
-    except KeyError as exc:
-        raise SpawnError(f"{name}: {str(exc.args[0]).strip()}") from exc
-    own = os.geteuid()
-    if own != 0 and ((entry and entry.pw_uid != own) or (gid is not None)):
-        raise SpawnError(
-            f"{name}: only root may run it as {service.user or service.group}",
-            hint="start the supervisor as root, or take `user` out",
-        )
-    if own != 0:
-        return None, None  # it is our own user already
-    if entry is not None:
-        return entry.pw_uid, entry.pw_gid if gid is None else gid
-    return None, gid
-
-
-def account_of(service: Service) -> dict[str, str]:
-    """HOME, USER and so on of the user that a service runs as."""
-    if not service.user:
-        return {}
-    try:
-        entry = pwd.getpwnam(service.user)
-    except KeyError:
-        return {}
-    return {
-        "HOME": entry.pw_dir,
-        "USER": entry.pw_name,
-        "LOGNAME": entry.pw_name,
-        "SHELL": entry.pw_shell,
-    }
 
 
 def _explain(name: str, request: dict[str, Any], answer: dict[str, Any]) -> SpawnError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chapiteau.core.variables import fill
+from chapiteau.run.logic.rules.names import capability_name
 from chapiteau.run.logic.spec import Limits, Service
 
 __all__ = [
@@ -42,6 +43,7 @@ class Place:
     keeper_no_new_privs: bool = False
     uid: int | None = None  # of `user`, resolved
     gid: int | None = None  # of `group`, or the user's own
+    listed: bool = True  # whether the user has an entry in passwd, with groups
     left: tuple[tuple[str, str], ...] = ()  # descriptors of an earlier life: (stored, name)
 
 
@@ -162,11 +164,12 @@ def _privilege_words(service: Service, place: Place) -> list[str]:
     closed: when a step is refused, nothing is started."""
     words: list[str] = []
     if place.uid is not None:
-        words += [f"--reuid={place.uid}", f"--regid={place.gid}", "--init-groups"]
+        words += [f"--reuid={place.uid}", f"--regid={place.gid}"]
+        words.append("--init-groups" if place.listed else "--clear-groups")
     elif place.gid is not None:
         words += [f"--regid={place.gid}", "--clear-groups"]
     if service.capabilities is not None:
-        kept = ",".join(["-all", *(f"+{name}" for name in service.capabilities)])
+        kept = ",".join(["-all", *(f"+{capability_name(name)}" for name in service.capabilities)])
         words += [f"--inh-caps={kept}", f"--bounding-set={kept}"]
         if place.uid:
             words.append(f"--ambient-caps={kept}")

@@ -257,7 +257,7 @@ class Service:
     )
     clean_env: bool = setting(False, help="Do not inherit the supervisor's environment.")
     virtualenv: str = setting("", help="Put this virtualenv first in PATH.")
-    user: str = setting("", help="Run as this user, with all its supplementary groups.")
+    user: str = setting("", help="Run as this user (name or number), with all its groups.")
     group: str = setting("", help="Run with this group instead of the user's own.")
     umask: str = setting("", help='Octal: "027".')
     nice: int = setting(0, help="Niceness.", low=-20, high=19)

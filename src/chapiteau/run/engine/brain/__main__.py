@@ -92,7 +92,7 @@ async def live(
 
 def _made(spec: Spec, config: Path, run_dir: Path, link: KeeperLink) -> Supervisor:
     if why := "" if link.alone else os.environ.get("CHAPITEAU_BRAIN_LOOKS", ""):
-        from chapiteau.run.engine.brain.succession.onlooker import Onlooker
+        from chapiteau.run.engine.brain.safe.onlooker import Onlooker
 
         return Onlooker(spec, config, run_dir, link, why)
     return Supervisor(spec, config, run_dir, link)

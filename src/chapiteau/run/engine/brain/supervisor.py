@@ -59,7 +59,7 @@ class Supervisor:
     words: tuple[str, ...] = ()  # what a brain after us is started with
     owner: tuple[int, ...] = (0, 0)  # pid and start of who ends everything by its own end
     attached = False  # whether we know every process that the keeper has
-    only_looks = ""  # why it does nothing (succession/onlooker.py)
+    only_looks = ""  # why it does nothing (safe/onlooker.py)
 
     def __init__(self, spec: Spec, config_path: Path, run_dir: Path, link: KeeperLink) -> None:
         self.spec, self.config_path, self.run_dir, self.link = spec, config_path, run_dir, link

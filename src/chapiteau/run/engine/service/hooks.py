@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import pwd
 import shlex
 import signal
 from collections.abc import Callable
@@ -12,8 +11,9 @@ from typing import Any, Final, Self
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.variables import fill
+from chapiteau.run.engine.machine.accounts import groups_of, ids_of
 from chapiteau.run.engine.machine.strays import strays_of
-from chapiteau.run.engine.spawner import Spawner, ids_of
+from chapiteau.run.engine.spawner import Spawner
 from chapiteau.run.logic.rules.hooks import hook_at, words_of
 from chapiteau.run.logic.spec import Hook, Service
 
@@ -111,7 +111,7 @@ class Hooks:
         uid, gid = ids_of(name, spec)
         who: dict[str, Any] = {"user": uid, "group": gid}
         if uid is not None and gid is not None:
-            who["extra_groups"] = os.getgrouplist(pwd.getpwuid(uid).pw_name, gid)
+            who["extra_groups"] = groups_of(uid, gid)
         return await asyncio.create_subprocess_exec(
             *words,
             cwd=self._spawner.cwd(spec),

@@ -10,8 +10,9 @@ from typing import NoReturn
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import did_you_mean
 from chapiteau.run.engine.config import Config
+from chapiteau.run.engine.machine.accounts import account_of, ids_of, is_listed
 from chapiteau.run.engine.secrets import read_secrets
-from chapiteau.run.engine.spawner import account_of, ids_of, look_up, read_env_file
+from chapiteau.run.engine.spawner import look_up, read_env_file
 from chapiteau.run.logic.command import Place, command_of
 from chapiteau.run.logic.environment import merge_environment
 from chapiteau.run.logic.spec import Service
@@ -31,7 +32,9 @@ def run_oneoff(
         raise NotFoundError(f"no service {name!r}", hint=hint)
     service = _bare(config.spec.service[name], words)
     uid, gid = ids_of(name, service)
-    place = Place(service=name, number=0, python=sys.executable, uid=uid, gid=gid)
+    place = Place(
+        service=name, number=0, python=sys.executable, uid=uid, gid=gid, listed=is_listed(uid)
+    )
     command = command_of(service, place)
     folder = config.path.parent
     env = _environment(name, service, folder, os.environ if environ is None else environ)

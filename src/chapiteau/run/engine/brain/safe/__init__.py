@@ -1,0 +1,1 @@
+"""What a brain is after others have crashed."""
