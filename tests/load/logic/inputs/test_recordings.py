@@ -83,6 +83,59 @@ def test_a_recording_without_its_answers_is_the_same_visit() -> None:
         assert without_answers(other) in {other, '{"log":{"pages":null,"entries":[]}}'}
 
 
+def posted(text: str, length: int, kind: str = "application/octet-stream") -> dict[str, Any]:
+    """A body as Firefox writes it."""
+    headers = [{"name": "Content-Type", "value": kind}]
+    headers.append({"name": "Content-Length", "value": str(length)})
+    data = {"mimeType": kind, "params": [], "text": text}
+    return entry("http://h/up", request={"method": "POST", "headers": headers, "postData": data})
+
+
+def test_bodies_of_firefox_are_the_bytes_that_went_out() -> None:
+    form = 'multipart/form-data; boundary="--x"'
+    upload = f"Content-Type: {form}\r\nContent-Length: 9\r\n\r\n----x--\r\n"
+    found = read_har(
+        har(
+            posted("\0\x01ÀÁþÿ", 6),  # bytes that are no UTF-8
+            posted("käse", 5, "text/plain"),  # text that is
+            posted("Ā", 2),
+            posted(upload, 9, form),
+            posted("a: b\r\n\r\nc", 10, form),
+            posted("half", 4_000_000),
+        )
+    )
+    assert [r.body for r in requests(found)] == [
+        b"\0\x01\xc0\xc1\xfe\xff",
+        "käse".encode(),
+        "Ā".encode(),
+        b"----x--\r\n",
+        b"a: b\r\n\r\nc",
+        b"half",
+    ]
+    assert [(p.where, p.what) for p in found.problems] == [
+        ("/log/entries/4", "its body had 10 bytes, and the recording has 9 of them"),
+        ("/log/entries/5", "its body had 4000000 bytes, and the recording has 4 of them"),
+    ]
+
+
+def test_what_came_from_a_cache_never_reached_the_service() -> None:
+    text = har(
+        entry("http://h/", _fetchType="Network Load"),
+        entry("http://h/a.css", _fetchType="Memory Cache"),  # Safari
+        entry("http://h/b.css", _fromCache="disk"),  # Chrome
+        entry("http://h/c.css", response={"status": 304}),
+        "no entry",
+    )
+    found = read_har(text)
+    assert [r.url for r in requests(found)] == ["/", "/c.css"]
+    assert [(p.where, p.what) for p in found.problems] == [
+        ("/log/entries/4", "has no request"),
+        ("/log/entries", "2 requests that the browser's cache answered are left out"),
+    ]
+    slim = without_answers(har(entry("http://h/"), entry("http://h/b", _fromCache="memory")))
+    assert [r.url for r in requests(read_har(slim))] == ["/"]
+
+
 def test_bodies_headers_and_refusals_are_kept_and_what_belongs_to_the_browser_is_not() -> None:
     noise = [
         {"name": n, "value": "x"}

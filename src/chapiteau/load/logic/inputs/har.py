@@ -15,10 +15,13 @@ from chapiteau.load.logic.template import Request
 
 __all__ = ["read_har", "without_answers"]
 
+_KEPT: Final = ("startedDateTime", "time", "request", "_fromCache", "_fetchType")
 _LONGEST_PAUSE: Final = 60.0  # seconds; somebody went to lunch while recording
 _LEAST_PAUSE: Final = 0.2  # shorter gaps are the browser's, not the person's
 # What a browser keeps in its cache or does for itself.
 _NOT_SENT: Final = ("data:", "blob:", "chrome-extension:", "ws:", "wss:", "about:")
+# Answers that came from no service: what Chrome and Safari call them.
+_CACHED: Final = frozenset({"Memory Cache", "Disk Cache", "Service Worker"})
 
 
 def read_har(text: str | bytes, *, name: str = "har", pauses: bool = True, base: str = "") -> Input:
@@ -32,6 +35,9 @@ def read_har(text: str | bytes, *, name: str = "har", pauses: bool = True, base:
     log, problems = _log(text, name)
     entries = log["entries"]
     requests = list(_requests(entries, problems, pauses=pauses))
+    if cached := sum(map(_from_cache, entries)):
+        what = f"{cached} requests that the browser's cache answered are left out"
+        problems.append(Problem("/log/entries", what, "to have them, record without the cache"))
     kept, others = only_host(requests, _home(log, base))
     for host, count in others.items():
         hint = f"if that is the service: --base {host}"
@@ -58,7 +64,7 @@ def without_answers(text: str) -> str:
 def _slim(entry: dict[str, Any]) -> dict[str, Any]:
     response = entry.get("response", {})
     return {
-        **{key: entry[key] for key in ("startedDateTime", "time", "request") if key in entry},
+        **{key: entry[key] for key in _KEPT if key in entry},
         "response": {
             "status": response.get("status"),
             "redirectURL": response.get("redirectURL"),
@@ -93,6 +99,13 @@ def _home(log: dict[str, Any], base: str) -> str:
     return ""
 
 
+def _from_cache(entry: Any) -> bool:
+    """Whether the service was never asked: neither when there was a 304, for which it was."""
+    if not isinstance(entry, dict):
+        return False
+    return bool(entry.get("_fromCache")) or entry.get("_fetchType") in _CACHED
+
+
 def _asks(entry: Mapping[str, Any]) -> bool:
     return isinstance(entry.get("request"), dict)
 
@@ -120,7 +133,7 @@ def _requests(entries: list[Any], problems: list[Problem], *, pauses: bool) -> I
         if not isinstance(raw, dict) or not isinstance(url, str) or not url:
             problems.append(Problem(where, "has no request"))
             continue
-        if url.startswith(_NOT_SENT):
+        if url.startswith(_NOT_SENT) or _from_cache(entry):
             continue
         started = _moment(entry.get("startedDateTime"))
         pause = started - ended if ended and started else 0.0
@@ -134,11 +147,16 @@ def _requests(entries: list[Any], problems: list[Problem], *, pauses: bool) -> I
         # One of the two hosts is left out, and then nothing leads to the other.
         followed = target if base_of(target) in {"", base_of(url)} else ""
         think = min(pause, _LONGEST_PAUSE) if pauses and pause >= _LEAST_PAUSE else 0.0
-        yield _request(raw, url, response.get("status"), think)
+        request = _request(raw, url, response.get("status"), think)
+        told = _length(raw)
+        if told is not None and told != len(request.body) and request.method != "GET":
+            what = f"its body had {told} bytes, and the recording has {len(request.body)} of them"
+            problems.append(Problem(where, what, "browsers keep neither files nor long bodies"))
+        yield request
 
 
 def _request(raw: Mapping[str, Any], url: str, status: Any, think: float) -> Request:
-    body, content_type = _body(raw.get("postData"))
+    body, content_type = _body(raw.get("postData"), _length(raw))
     headers = kept_headers(_pairs(raw.get("headers")))
     headers = tuple(h for h in headers if h[0].lower() != "cookie")
     if content_type and not any(n.lower() == "content-type" for n, _ in headers):
@@ -159,7 +177,15 @@ def _pairs(raw: Any) -> Iterator[tuple[str, str]]:
             yield str(item.get("name", "")), str(item.get("value", ""))
 
 
-def _body(raw: Any) -> tuple[bytes, str]:
+def _length(raw: Mapping[str, Any]) -> int | None:
+    """How many bytes the request's body had, as its own header says."""
+    for name, value in _pairs(raw.get("headers")):
+        if name.lower() == "content-length" and value.isdecimal() and len(value) < 16:
+            return int(value)
+    return None
+
+
+def _body(raw: Any, length: int | None) -> tuple[bytes, str]:
     if not isinstance(raw, dict):
         return b"", ""
     kind = str(raw.get("mimeType") or "")
@@ -170,8 +196,21 @@ def _body(raw: Any) -> tuple[bytes, str]:
                 return base64.b64decode(text, validate=True), kind
             except (binascii.Error, ValueError):
                 pass  # marked so by mistake: what stands there is the body
-        return text.encode("utf-8", "replace"), kind
+        return _bytes(text, kind, length), kind
     return form_encode(_pairs(raw.get("params"))).encode(), kind
+
+
+def _bytes(text: str, kind: str, length: int | None) -> bytes:
+    """The body of this text. Firefox writes what is no UTF-8 byte by byte, as letters up to ÿ, and
+    may put the head of an uploaded form before it."""
+    head, blank, rest = text.partition("\r\n\r\n")
+    form = kind.lower().startswith(("multipart/", "application/x-www-form-urlencoded"))
+    if blank and form and head.lower().startswith(("content-type:", "content-length:")):
+        text = rest
+    body = text.encode("utf-8", "replace")
+    if length == len(text) != len(body) and max(text) <= "\xff":
+        return text.encode("latin-1")
+    return body
 
 
 def _moment(raw: Any) -> float:
