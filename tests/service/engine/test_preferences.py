@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
+from chapiteau.plumbing.clock import SystemClock
 from chapiteau.service import (
     Answer,
     Event,
@@ -22,6 +23,9 @@ from chapiteau.service import (
     Service,
     SqliteJobs,
 )
+from chapiteau.service.engine.answering.reply import Reply
+from chapiteau.service.engine.jobs import Jobs
+from chapiteau.service.logic.wire.prefer import patience
 from tests.support import wait_for
 
 if TYPE_CHECKING:
@@ -259,7 +263,7 @@ def test_long_work_is_accepted_and_told_of(build: Build, store: Any) -> None:
         config.add_service(service)
 
     client = build(more=more)
-    wish = {"Prefer": "wait=1, respond-async"}
+    wish = {"Prefer": "respond-async"}
     begun = client.post("/reports?text=a", headers=wish)
     assert (begun.status, begun.headers["preference-applied"]) == (202, "respond-async")
     where, job = begun.headers["location"], begun.json()
@@ -285,6 +289,42 @@ def test_long_work_is_accepted_and_told_of(build: Build, store: Any) -> None:
     wait_for(lambda: client.get(always).json()["state"] == "done")
     assert client.get("/jobs/none").json()["code"] == "no-such-job"
     assert client.get("/jobs/none/answer").status == 404
+
+
+def test_a_client_may_wait_a_while_before_it_is_told_to_come_back(build: Build) -> None:
+    """RFC 7240 §4.3: the answer itself when it is there in time, else 202."""
+    go = Flag()
+    service = Service("reports", "/reports")
+
+    @service.post(later=True, status=201)
+    def make(text: str) -> Answer[str]:
+        if text == "slow":
+            assert go.wait(20)
+        if text == "broken":
+            raise BrokenError
+        return Answer(text, headers={"Location": "/reports/1"})
+
+    def more(config: Any) -> None:
+        config.add_jobs()
+        config.add_service(service)
+
+    client = build(more=more)
+    soon = client.post("/reports?text=quick", headers={"Prefer": "respond-async, wait=20"})
+    assert (soon.status, soon.json(), soon.headers["location"]) == (201, "quick", "/reports/1")
+    assert soon.headers["preference-applied"] == "wait=20"
+    broken = client.post("/reports?text=broken", headers={"Prefer": "wait=20, respond-async"})
+    assert (broken.status, broken.json()["code"]) == (409, "broken")
+    for wait in ("0", "x", "-5", "1e3", ""):
+        late = client.post("/reports?text=slow", headers={"Prefer": f"respond-async, wait={wait}"})
+        assert (late.status, late.headers["preference-applied"]) == (202, "respond-async")
+    jobs = Jobs(MemoryJobs(), SystemClock(), threads=1, path="/jobs")
+    begun = jobs.begin(lambda: go.wait(20) and Reply("200 OK", [], b"x"), {}, 0.01)
+    assert isinstance(begun, Answer)
+    assert begun.value.state == "running"
+    go.set()
+    where = late.headers["location"]
+    wait_for(lambda: client.get(where).json()["state"] == "done")
+    assert patience(f"wait={'9' * 8}") == 60
 
 
 def test_a_job_whose_process_has_died_has_failed(build: Build, store: Any) -> None:

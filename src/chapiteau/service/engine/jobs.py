@@ -6,7 +6,8 @@ import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -156,8 +157,14 @@ class Jobs:
         self._waiting = 0
         self._pool: ThreadPoolExecutor | None = None
 
-    def begin(self, run: Callable[[], Any], environ: dict[str, Any]) -> Answer[Job]:
-        """Accept work; the answer says where its status is. Raises TooBusyError."""
+    def begin(
+        self, run: Callable[[], Any], environ: dict[str, Any], patience: float = 0.0
+    ) -> Answer[Job] | Reply:
+        """Accept work; the answer says where its status is.
+
+        With `patience`, seconds, it is the answer itself when the work is done by then. Raises
+        TooBusyError.
+        """
         with self._lock:
             if self._waiting >= _MOST:
                 raise TooBusyError(headers={"Retry-After": "10"})
@@ -167,7 +174,9 @@ class Jobs:
         job_id = secrets.token_urlsafe(18)  # who knows it may ask: it must not be guessed
         record = JobRecord(self._clock.wall(), os.getpid())
         self.store.put(job_id, record)
-        self._pool.submit(self._run, job_id, record, run, environ)
+        work: Future[Reply] = self._pool.submit(self._run, job_id, record, run, environ)
+        if patience and wait_for([work], patience).done and work.exception() is None:
+            return work.result()
         where = self.where(job_id, environ)
         return Answer(self.told(job_id, environ), status=202, headers={"Location": where})
 
@@ -177,7 +186,7 @@ class Jobs:
 
     def _run(
         self, job_id: str, record: JobRecord, run: Callable[[], Any], environ: dict[str, Any]
-    ) -> None:
+    ) -> Reply:
         try:
             try:
                 made = run()
@@ -191,6 +200,7 @@ class Jobs:
                 record.since, record.holder, self._clock.wall(), made.status, kept, made.body
             )
             self.store.put(job_id, done)
+            return made
         finally:
             with self._lock:
                 self._waiting -= 1

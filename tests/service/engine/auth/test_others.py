@@ -9,6 +9,7 @@ from openapi_spec_validator import OpenAPIV30SpecValidator
 from pyramid.authorization import Allow
 
 from chapiteau.service import (
+    ApiKeyAuth,
     AuthPolicy,
     BearerAuth,
     CertificateAuth,
@@ -99,6 +100,42 @@ def test_openapi_3_0_says_what_it_can_of_certificates_and_scopes(build: Build) -
     assert (read["security"], read["x-security"]) == ([{"bearer": []}], [{"bearer": ["read"]}])
     assert write["security"] == [{"bearer": []}]
     assert "x-security" not in write
+
+
+def test_nobody_is_answered_with_what_another_caller_got(build: Build, curve: Signer) -> None:
+    """The same Idempotency-Key of two callers are two; that of one with a newer token is one."""
+    schemes: list[tuple[Any, dict[str, str], dict[str, str], bool]] = [
+        (ApiKeyAuth(str), {"X-API-Key": "a"}, {"X-API-Key": "b"}, False),
+        (
+            CertificateAuth(header="X-Client-Subject"),
+            {"X-Client-Subject": "CN=ann", "X-Client-Verify": "SUCCESS"},
+            {"X-Client-Subject": "CN=bob", "X-Client-Verify": "SUCCESS"},
+            False,
+        ),
+        (BearerAuth(str), {"Authorization": "Bearer a"}, {"Authorization": "Bearer b"}, False),
+        (
+            JwtAuth(curve.public, audience="notes", algorithms=["ES256"]),
+            {"Authorization": f"Bearer {curve.token(jti='1')}"},
+            {"Authorization": f"Bearer {curve.token(jti='2')}"},
+            True,
+        ),
+    ]
+    orders: list[int] = []
+
+    def order(amount: int) -> int:
+        """Order."""
+        orders.append(amount)
+        return len(orders)
+
+    for scheme, first, second, same in schemes:
+        service = Service("orders", "/orders", auth=scheme)
+        service.add("POST", order, idempotent=True)
+        client = build(service)
+        for headers in (first, first, second):
+            answer = client.post("/orders?amount=1", headers={**headers, "Idempotency-Key": "k"})
+            assert answer.status == 200, scheme
+        assert len(orders) == (1 if same else 2), scheme
+        orders.clear()
 
 
 class Notes:

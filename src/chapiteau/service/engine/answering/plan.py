@@ -20,8 +20,8 @@ from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.parameters import ParameterPlan
-from chapiteau.service.engine.answering.reply import Reply, StreamReply
-from chapiteau.service.engine.auth import identify
+from chapiteau.service.engine.answering.reply import Reply, StreamReply, request_id
+from chapiteau.service.engine.auth import caller_of, identify
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.invalid import InvalidRequestError, MalformedRequestError
 from chapiteau.service.logic.kinds.models import adapter_for, is_pydantic, prove_unmixed
@@ -29,6 +29,7 @@ from chapiteau.service.logic.operation import Operation
 from chapiteau.service.logic.problem import Detail, ProblemError
 from chapiteau.service.logic.wire.conditional import Precondition
 from chapiteau.service.logic.wire.cors import CorsPolicy
+from chapiteau.service.logic.wire.prefer import patience as patience_of
 from chapiteau.service.logic.wire.prefer import responds_async
 from chapiteau.service.logic.wire.ratelimit import RateLimit
 
@@ -80,7 +81,7 @@ class Around:
     headers: tuple[tuple[str, str], ...] = ()
     media: Callable[[str], str] = str
     errors: str = "problem"
-    begin: Callable[[Callable[[], Any], Environ], Any] | None = None
+    begin: Callable[[Callable[[], Any], Environ, float], Any] | None = None
 
 
 class OperationPlan:
@@ -172,7 +173,7 @@ class OperationPlan:
     def _run_once(self, once: Once, environ: Environ, request: Any, captures: list[str]) -> Any:
         """A request with an Idempotency-Key: done at most once per key, caller and operation."""
         body = read_bytes(environ, self._max_body)
-        caller = repr(environ.get("HTTP_AUTHORIZATION", ""))
+        caller = repr(caller_of(self._guard, environ, environ.get(IDENTITY_KEY)))
         parts = (self.operation.method, environ["PATH_INFO"], environ["QUERY_STRING"], caller)
         mark = blake2b("\n".join(parts).encode() + b"\n" + body, digest_size=16).hexdigest()
         who = blake2b(caller.encode(), digest_size=8).hexdigest()
@@ -212,13 +213,19 @@ class OperationPlan:
 
     def _run_later(self, environ: Environ, encoding: Encoding, arguments: dict[str, Any]) -> Any:
         """Accept a request that has been read: its handler runs behind the answer (202)."""
-        kept = dict(environ)  # the server may use its own again
+        own = request_id(environ)
+        kept = {**environ, "chapiteau.request_id": own}  # the server may use its own again
+        patience = patience_of(environ.get("HTTP_PREFER"))
 
         def run() -> Any:
             return self._answer.reply(self._handler(**arguments), kept, encoding)
 
         assert self._begin is not None  # noqa: S101 — proved at start
-        made = self._answer.accepted(self._begin(run, kept), environ)
+        made = self._begin(run, kept, patience)
+        if isinstance(made, Reply):
+            made.headers.append(("Preference-Applied", f"wait={patience}"))
+            return made
+        made = self._answer.accepted(made, environ)
         if self._later != "always":
             made.headers.append(("Preference-Applied", "respond-async"))
         return made

@@ -1,5 +1,6 @@
 """Who asks, and what they may do: schemes that are enforced and documented by one declaration."""
 
+from chapiteau.service.engine.auth.callers import caller_of
 from chapiteau.service.engine.auth.certificates import CertificateAuth, CertificateSubject
 from chapiteau.service.engine.auth.keysets import JwksFile, JwksUrl
 from chapiteau.service.engine.auth.oauth import OAuth2, OAuthFlow, OpenIdConnect
@@ -22,5 +23,5 @@ __all__ = [
     "ApiKeyAuth", "AuthPolicy", "AuthScheme", "BasicAuth", "BearerAuth", "BearerScheme",
     "CertificateAuth", "CertificateSubject", "JwksFile", "JwksUrl", "JwtAuth", "NotAllowedError",
     "NotKnownError", "OAuth2", "OAuthFlow", "OpenIdConnect", "TokenIdentity", "asking",
-    "check_scopes", "identify", "scopes_of", "stranger",
+    "caller_of", "check_scopes", "identify", "scopes_of", "stranger",
 ]  # fmt: skip

@@ -77,6 +77,10 @@ class CertificateAuth:
             return False
         return any(peer in network for network in self._networks)
 
+    def credential(self, environ: Mapping[str, Any]) -> str:
+        """The subject, whoever it is."""
+        return str(environ.get(self._subject, ""))
+
     def challenge(self) -> str:
         """No standard word exists for certificates: they come before the first header."""
         return "ClientCertificate"

@@ -49,7 +49,11 @@ class NotAllowedError(ProblemError):
 
 
 class AuthScheme(Protocol):
-    """How credentials come, and whom they belong to."""
+    """How credentials come, and whom they belong to.
+
+    One that reads more than `Authorization` also has `credential(environ)`: whatever tells one
+    caller from another, so that they don't share an Idempotency-Key.
+    """
 
     name: str
 
@@ -183,6 +187,10 @@ class ApiKeyAuth:
         """Whoever the key belongs to."""
         key = environ.get(self._key)
         return self._verify(key) if key else None
+
+    def credential(self, environ: Environ) -> str:
+        """The key, whosever it is."""
+        return str(environ.get(self._key, ""))
 
     def challenge(self) -> str:
         """Which credentials are wanted; no standard word exists for keys."""

@@ -2,9 +2,10 @@
 
 from typing import Final
 
-__all__ = ["minimal", "preferences", "responds_async"]
+__all__ = ["minimal", "patience", "preferences", "responds_async"]
 
 _LIMIT: Final = 20  # preferences per request
+_LONGEST: Final = 60  # seconds that we wait, whatever the client would
 
 
 def preferences(header: str) -> dict[str, str]:
@@ -44,3 +45,9 @@ def minimal(header: str | None) -> bool | None:
 def responds_async(header: str | None) -> bool:
     """Whether the client would rather have a 202 at once than wait for the answer."""
     return bool(header) and "respond-async" in preferences(header or "")
+
+
+def patience(header: str | None) -> int:
+    """Seconds that a client would rather wait than be told to come back (`wait=5`); 60 at most."""
+    wish = preferences(header).get("wait", "") if header else ""
+    return min(int(wish), _LONGEST) if wish.isascii() and wish.isdigit() and len(wish) < 9 else 0
