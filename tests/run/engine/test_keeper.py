@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import chapiteau.run.engine.keeper
+from chapiteau.run.engine.keeper.calls import start_of
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
@@ -140,6 +141,12 @@ def test_a_failed_exec_comes_back_as_the_error_that_it_is(keeper: Keeper) -> Non
     answer = keeper.spawn("a", "/no/such/program")
     assert (answer["stage"], answer["errno"]) == ("exec", 2)
     assert keeper.spawn("a", "/bin/true", cwd="/no/such/folder")["stage"] == "cwd"
+
+
+def test_it_tells_when_each_began_as_the_kernel_does(keeper: Keeper) -> None:
+    """By that and the pid a process is known again: also where a clock tick turned meanwhile."""
+    told = [keeper.spawn(str(number), "/bin/sleep", "60") for number in range(40)]
+    assert [one["start"] for one in told] == [start_of(one["pid"]) for one in told]
 
 
 def test_one_process_per_key(keeper: Keeper) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.run.engine.keeper.calls import start_of
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
 from tests.run.engine.test_keeper import FOLDER, Keeper, keeper
 from tests.support import alive, wait_for
@@ -63,7 +64,7 @@ def test_it_becomes_the_program_with_all_that_was_asked_for(
         "a", "/bin/sh", "-c", f"exec > {tmp_path}/said; {script}", env=given, cwd="/usr",
         umask=0o027, nofile=99, cgroups=[str(group)], pipes=["err"],
     )  # fmt: skip
-    assert answer["pid"] == pid
+    assert (answer["pid"], answer["start"]) == (pid, start_of(pid))
     assert os.getsid(pid) == pid
     assert pid in pids_in(group)
     said = wait_for(lambda: lines if len(lines := read(tmp_path / "said")) == 3 else [])

@@ -35,6 +35,7 @@ __all__ = [
     "sd_notify",
     "spawn",
     "start_of",
+    "ticks",
     "write_to",
 ]
 
@@ -48,6 +49,7 @@ F_SETPIPE_SZ: Final = 1031
 EXEMPT: Final = 1 << 24 | 1 << 21  # CAP_SYS_RESOURCE, CAP_SYS_ADMIN
 PIDFD_GET_INFO: Final = 3 << 30 | 64 << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, 64 bytes)
 PIDFD_INFO_EXIT: Final = 1 << 3
+TICK: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")  # nanoseconds
 DEFAULTS: Final = (
     signal.SIGPIPE,
     signal.SIGCHLD,
@@ -203,6 +205,11 @@ def start_of(pid: int) -> int:
         return 0
     finally:
         os.close(fd)
+
+
+def ticks() -> int:
+    """Clock ticks since boot: what `start_of` tells of a process that is born now."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // TICK
 
 
 def pidfd_of(pid: int) -> int:

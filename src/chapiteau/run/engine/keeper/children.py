@@ -23,6 +23,7 @@ from .calls import (
     say,
     spawn,
     start_of,
+    ticks,
     write_to,
 )
 from .clone import NOT_HERE, spawn_into
@@ -49,6 +50,7 @@ class Children:
         self._by_pid: dict[int, str] = {}
         self._stage = ""
         self._clone = True  # until the kernel says that it can't
+        self._clock = False  # whether it tells when a child began
         self._away = False  # whether we are in a child's cgroup just now
         self._row, self._last = 0, 0.0  # starts in a row, and when the last one was done
         self._foreseen = 0.0  # until when a row may begin
@@ -94,7 +96,9 @@ class Children:
                 terminal, path = open_terminal(message["tty"])
                 pipes.append(("out", terminal, -1))
                 message["argv"] = words_on(path, message["argv"])
-            pid = self._by_spare(message, moves) or self._spawn_inside(message, moves)
+            pid, start = self._by_spare(message, moves)
+            if not pid:
+                pid, start = self._spawn_inside(message, moves)
             self._protect_less(pid, message)
         except OSError as exc:
             close_all(fd for _, *pair in pipes for fd in pair)
@@ -102,7 +106,6 @@ class Children:
         for stream, ours, _ in pipes:
             self.fds[f"pipe/{key}/{stream}"] = ours
         close_all(theirs for *_, theirs in pipes if theirs >= 0)
-        start = start_of(pid)
         self.known[key] = {
             "pid": pid,
             "start": start,
@@ -113,8 +116,12 @@ class Children:
         self._by_pid[pid] = key
         return {"pid": pid, "start": start, "pipes": self.pipes_of(key)}
 
-    def _spawn_inside(self, message: Message, moves: list[tuple[int, int]]) -> int:
+    def _spawn_inside(self, message: Message, moves: list[tuple[int, int]]) -> tuple[int, int]:
         """Start it in its folder, umask and limits: we take them on, it inherits, we return.
+
+        Its pid and start. The kernel tells the start only when the child has closed what it
+        inherited (a thousand pipes of others): by the clock we know it at once, where that has
+        agreed once, and but for a tick that turned meanwhile.
 
         With one thread nobody sees us there. The child is in its cgroup before its first
         instruction, so that nothing it ever starts can escape.
@@ -129,10 +136,12 @@ class Children:
             self._set_soft_limit(soft)
             self._stage = "exec"
             argv, env = message["argv"], message["env"]
+            now = ticks()
             if groups and self._clone and not self._better_moved(message):
                 pid = self._born(groups[0], argv, env, moves)
             else:
                 pid = self._moved(groups, argv, env, moves)
+            start = now if self._clock and now == ticks() else 0
         finally:
             self._last = time.monotonic()
             self._set_soft_limit(self.limit[1])
@@ -143,15 +152,18 @@ class Children:
                 with contextlib.suppress(OSError):
                     write_to(f"{home}/cgroup.procs", "0")
             self._away = False
-        return pid
+        if not start:
+            start = start_of(pid)
+            self._clock = self._clock or start == now
+        return pid, start
 
-    def _by_spare(self, message: Message, moves: list[tuple[int, int]]) -> int:
-        """Let the one that waits in this cgroup become it: its pid, 0 when none does."""
+    def _by_spare(self, message: Message, moves: list[tuple[int, int]]) -> tuple[int, int]:
+        """Let the one that waits in this cgroup become it: its pid, 0 when none does, and start."""
         if not self.spare.group or self.spare.group not in message.get("cgroups", ()):
-            return 0
+            return 0, 0
         soft = min(message.get("nofile") or self.limit[0], self.limit[1])
         try:
-            return self.spare.start(message, moves, (soft, self.limit[1]))
+            return self.spare.start(message, moves, (soft, self.limit[1])), self.spare.born
         except OSError:
             self._stage = self.spare.stage
             raise

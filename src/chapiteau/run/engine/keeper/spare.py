@@ -14,7 +14,7 @@ import signal
 import socket
 from typing import Any, Final
 
-from .calls import LOW_FD, MOST_CARRIED, high, receive, room, write_to
+from .calls import LOW_FD, MOST_CARRIED, high, receive, room, start_of, write_to
 from .clone import as_leader, fork_into
 
 __all__ = ["Spare"]
@@ -24,10 +24,10 @@ LARGEST: Final = 1 << 17  # bytes of words and environment: the room of a socket
 
 
 class Spare:
-    """`group` is the folder in which one waits; "" when none does."""
+    """`group` is the folder in which one waits, "" when none does; `born` the start of the last."""
 
     def __init__(self) -> None:
-        self.group, self.pid, self.stage = "", 0, ""
+        self.group, self.pid, self.born, self.stage = "", 0, 0, ""
         self._channel: socket.socket | None = None
 
     def prepare(self, group: str) -> None:
@@ -49,7 +49,7 @@ class Spare:
         finally:
             theirs.close()
         ours.settimeout(PATIENCE)
-        self.group, self.pid, self._channel = group, pid, ours
+        self.group, self.pid, self.born, self._channel = group, pid, start_of(pid), ours
 
     def dismiss(self) -> None:
         """It is not needed: at the end of its channel it ends. Whoever reaps finds it dead."""
