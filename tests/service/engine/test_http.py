@@ -255,6 +255,26 @@ def test_a_preflight_allows_what_the_operation_reads_and_nothing_of_others(build
     assert "DELETE" not in ask("DELETE")["Access-Control-Allow-Methods"]
 
 
+def test_a_page_outside_may_reach_into_a_private_network_when_the_policy_says_so(
+    build: Build,
+) -> None:
+    service = Service("one", "/one")
+    service.add("GET", lambda: 1, cors=CorsPolicy(private_network=True))
+    service.add("PUT", lambda: 1, cors=CorsPolicy(origins=("https://a.example",)))
+    client = build(service)
+
+    def told(method: str, origin: str = "https://a.example", **more: str) -> str | None:
+        asked = {"Origin": origin, "Access-Control-Request-Method": method, **more}
+        answer = client.options("/one", headers=asked)
+        found: str | None = answer.headers.get("Access-Control-Allow-Private-Network")
+        return found
+
+    asked = {"Access-Control-Request-Private-Network": "true"}
+    assert told("GET", **asked) == "true"
+    assert told("GET") is None
+    assert told("PUT", **asked) is None
+
+
 def test_a_policy_for_the_whole_application_also_holds_where_nothing_is(build: Build) -> None:
     client = build(more=lambda config: config.set_cors(CorsPolicy()))
     answer = client.get("/nothing", headers={"Origin": "https://x"})

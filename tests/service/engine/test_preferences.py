@@ -282,6 +282,7 @@ def test_long_work_is_accepted_and_told_of(build: Build, store: Any) -> None:
     )  # fmt: skip
     answer = client.get(done["answer"])
     assert (answer.status, answer.headers["location"]) == (201, "/reports/1")
+    assert len([name for name, _ in answer.header_list if name == "X-Request-ID"]) == 1
     assert answer.json()["text"] == "a"
     assert client.get(failing + "/answer").json()["code"] == "broken"
     assert client.post("/reports?text=b").status == 201  # who doesn't ask for it waits

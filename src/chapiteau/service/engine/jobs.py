@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chapiteau.core.clock import Clock
-from chapiteau.service.engine.answering.reply import Reply, problem_reply
+from chapiteau.service.engine.answering.reply import Reply, problem_reply, request_id
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.engine.service import Service
 from chapiteau.service.logic.answer import Answer
@@ -245,14 +245,15 @@ def job_services(path: str, jobs: Jobs) -> tuple[Service, Service]:
             job, headers=headers if job.state != "running" else {**headers, "Retry-After": "1"}
         )
 
-    def get_job_answer(job_id: str) -> Reply:
+    def get_job_answer(request: Any, job_id: str) -> Reply:
         """The answer of a job, as the request would have got it."""
         record = jobs.store.get(job_id)
         if record is None:
             raise NoSuchJobError("jobs are kept for a while only")
         if not record.status:
             raise JobNotDoneError("ask for its status first", headers={"Retry-After": "1"})
-        return Reply(record.status, [*record.headers, ("Cache-Control", "no-store")], record.body)
+        own = [("X-Request-ID", request_id(request.environ)), ("Cache-Control", "no-store")]
+        return Reply(record.status, [*record.headers, *own], record.body)
 
     raises = (NoSuchJobError,)
     links = {"answer": Link(get_job_answer, job_id="$response.body#/id")}

@@ -119,6 +119,7 @@ class ServicePlan:
                 # Browsers keep the whole list: a method of another policy must not stand in it.
                 methods=tuple(sorted(m for m, p in self._cors.items() if p == policy)),
                 read=headers_read(wished.operations) if wished is not None else (),
+                private=environ.get("HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK") == "true",
             )
         return Reply("204 No Content", headers, b"")
 

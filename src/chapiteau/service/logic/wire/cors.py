@@ -15,7 +15,9 @@ class CorsPolicy:
 
     `origins` may hold wildcards (`https://*.example.org`); `headers` are those that pages may send
     beside the ones that the operation itself reads (none: any); `expose` those that they may read;
-    `max_age` is in seconds (None: the browser's own, 5 s).
+    `max_age` is in seconds (None: the browser's own, 5 s). With `private_network` pages of the
+    public internet may reach a service in a private one, as far as browsers ask for that by
+    preflight (`Access-Control-Request-Private-Network`).
     """
 
     origins: tuple[str, ...] = ("*",)
@@ -23,6 +25,7 @@ class CorsPolicy:
     expose: tuple[str, ...] = ()
     credentials: bool = False
     max_age: int | None = None
+    private_network: bool = False
 
 
 def allow_origin(policy: CorsPolicy, origin: str) -> str | None:
@@ -63,13 +66,14 @@ def preflight_headers(
     asked: str | None,
     methods: tuple[str, ...],
     read: Iterable[str] = (),
+    private: bool = False,
 ) -> Headers:
     """Headers for an OPTIONS with Access-Control-Request-Method.
 
     `asked` is Access-Control-Request-Headers, `read` what the operation itself reads. With no
     `headers` in the policy every header asked for is allowed; names come back in alphabetical
     order, so that caches see equal answers. A method that is not among `methods` is not allowed,
-    and the page is told which are.
+    and the page is told which are. `private`: the page is outside, and we in a private network.
     """
     found: Headers = [
         ("Vary", "Origin, Access-Control-Request-Method, Access-Control-Request-Headers")
@@ -89,4 +93,6 @@ def preflight_headers(
         found.append(("Access-Control-Allow-Headers", ", ".join(names)))
     if policy.max_age is not None:
         found.append(("Access-Control-Max-Age", str(policy.max_age)))
+    if private and policy.private_network:
+        found.append(("Access-Control-Allow-Private-Network", "true"))
     return found
