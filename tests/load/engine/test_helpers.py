@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import csv
+import io
 import json
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ import pytest
 
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.load import auth, feeder
+from chapiteau.load.engine.helpers.largefile import LargeFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.logic.shape import steady
 from chapiteau.load.logic.totals import Totals
@@ -54,6 +57,46 @@ async def test_rows_used_once_end_the_load_when_all_have_had_theirs(tmp_path: Pa
                     assert len(totals.checks) == totals.requests == totals.started == 41
                 assert "all 41 rows of people.csv are used up" in totals.used_up
                 assert totals.crashes == {}
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.ndjson"])
+def test_a_large_file_gives_the_same_rows_and_is_not_held_in_memory(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comma = "\t" if name.endswith("tsv") else ","
+    cells = [["name", "note"], ["ana", 'says "hi",\n\nand leaves'], ["käse", "\u2028"], ["", "x"]]
+    with io.StringIO(newline="") as out:
+        csv.writer(out, delimiter=comma, lineterminator="\r\n").writerows(cells)
+        quoted = [out.getvalue().replace("\r\nkäse", "\r\n\r\nkäse")]
+    if name.endswith("ndjson"):
+        rows = [dict(zip(cells[0], row, strict=True)) for row in cells[1:]]
+        quoted = [json.dumps(row, ensure_ascii=False) + "\n\n" for row in rows]
+    (tmp_path / name).write_text("\ufeff" + "".join(quoted), encoding="utf-8", newline="")
+    small = list(feeder(tmp_path / name).rows)
+    monkeypatch.setattr("chapiteau.load.engine.helpers.feeding._LARGE", 0)
+    large = feeder(tmp_path / name)
+    assert isinstance(large.rows, LargeFile)
+    assert list(large.rows) == small == list(large.rows[:])
+    assert (len(large), small[1]) == (3, {"name": "käse", "note": "\u2028"})
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("a.csv", b"a,b\n1,2\n1,2,3\n", "a.csv: row 2: 3 cells under 2 names"),
+        ("a.csv", b'a,b\n1,2\n"1,2\n', "the quote that row 2 opens never ends"),
+        ("a.csv", b"a,a\n1,2\n", "stands there twice"),
+        ("a.csv", b"a\n\xff\n", "row 1: 'utf-8' codec"),
+        ("a.csv", b"a,b\n", "no rows in it"),
+        ("a.ndjson", b"{}\n{\n", "row 2: no JSON"),
+    ],
+)
+def test_what_is_wrong_in_a_large_file_is_told_with_its_row(
+    name: str, data: bytes, says: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UsageError, match=says):
+        list(LargeFile(tmp_path / name, name))
 
 
 async def test_a_user_has_a_row_of_its_own(tmp_path: Path) -> None:

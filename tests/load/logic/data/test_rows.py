@@ -35,6 +35,9 @@ def test_each_kind_gives_the_same_rows() -> None:
     assert parse_rows("n\n1\n2\n", "x.tsv") == rows
     assert parse_rows(json.dumps(rows), "x.json") == rows
     assert parse_rows('{"n": "1"}\n\n{"n": "2"}\n', "x.ndjson") == rows
+    assert parse_rows("\ufeff" + json.dumps(rows), "x.json") == rows
+    assert parse_rows('\ufeff{"n": "1"}\r\n{"n": "2"}', "x.jsonl") == rows
+    assert parse_rows('{"n": "a\u2028b\x85c"}', "x.ndjson") == [{"n": "a\u2028b\x85c"}]
     assert parse_rows("[1, 2]", "x.json") == [{"value": 1}, {"value": 2}]
 
 

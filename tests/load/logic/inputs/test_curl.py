@@ -143,7 +143,6 @@ def test_what_is_read_over_is_told() -> None:
     told = " ".join(str(p) for p in found.problems)
     for word in (
         "put a URL with & in quotes",
-        "--upload-file",
         "did you mean 'header'?",
         "jar.txt",
         "@gone",
@@ -208,3 +207,30 @@ def test_any_text_is_read_or_refused(text: str) -> None:
             read_curl(start + text)
         except InvalidInputError:
             continue
+
+
+def test_a_file_is_put_below_the_url_or_at_it() -> None:
+    """As curl 7.88 does it."""
+    text = "curl -T notes/a.txt http://h/dir/?x=1\ncurl -T a.txt http://h/b -X POST"
+    found = read_curl(text, read_file=lambda _path: b"line\r\n")
+    assert [(r.method, r.url, r.body) for r in found.flow.requests] == [  # type: ignore[attr-defined]
+        ("PUT", "http://h/dir/a.txt?x=1", b"line\r\n"),
+        ("POST", "http://h/b", b"line\r\n"),
+    ]
+    assert not any(
+        name == "Content-Type"
+        for request in found.flow.requests  # type: ignore[attr-defined]
+        for name, _ in request.headers
+    )
+
+
+def test_several_pieces_of_json_are_put_together() -> None:
+    """As curl 7.88 does it."""
+    (request,) = read_curl("""curl http://h/ --json '{"a":' --json '1}'""").flow.requests  # type: ignore[attr-defined]
+    assert request.body == b'{"a":1}'
+
+
+def test_the_value_of_what_is_not_taken_over_is_no_url() -> None:
+    found = read_curl("curl --request-target '*' --proto =https http://h/ -X OPTIONS")
+    assert [r.url for r in found.flow.requests] == ["http://h/"]  # type: ignore[attr-defined]
+    assert [p.what for p in found.problems] == ["--request-target is not taken over"]

@@ -2,22 +2,26 @@
 
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.problems import did_you_mean
+from chapiteau.load.engine.helpers.largefile import LargeFile
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import DataUsedUpError
-from chapiteau.load.logic.data.rows import ORDERS, Order, Row, parse_rows, turns
+from chapiteau.load.logic.data.rows import ORDERS, Order, Row, kind_of, parse_rows, turns
 
 __all__ = ["Feeder", "feeder"]
+
+_LARGE: Final = 32 << 20  # bytes of a file that is not held in memory
 
 
 class Feeder:
     """Gives a scenario one row after the other; made by `feeder`."""
 
-    def __init__(self, rows: list[Row], order: Order, *, unique: bool, name: str) -> None:
+    def __init__(self, rows: Sequence[Row], order: Order, *, unique: bool, name: str) -> None:
         self.rows = rows
         self._order = order
         self._unique = unique
@@ -75,10 +79,16 @@ def feeder(path: str | Path, order: Order = "sequential", *, unique: bool = Fals
         raise UsageError(f"order {order!r}", hint=did_you_mean(order, ORDERS))
     caller = sys._getframe(1).f_globals.get("__file__", "")  # noqa: SLF001 — whose file it is
     whole = Path(caller).parent / path if caller else Path(path)
+    rows: Sequence[Row]
     try:
-        text = whole.read_text(encoding="utf-8")
+        large = whole.stat().st_size > _LARGE and kind_of(str(path)) != "json"
+        rows = (
+            LargeFile(whole, str(path))
+            if large
+            else parse_rows(whole.read_text(encoding="utf-8"), str(path))
+        )
     except FileNotFoundError:
         raise NotFoundError(f"{whole}: no such file of data") from None
     except (OSError, UnicodeDecodeError) as exc:
         raise UsageError(f"{whole}: {exc}") from None
-    return Feeder(parse_rows(text, str(path)), order, unique=unique, name=str(path))
+    return Feeder(rows, order, unique=unique, name=str(path))

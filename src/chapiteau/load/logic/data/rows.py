@@ -10,7 +10,19 @@ from chapiteau.core.errors import UsageError
 if TYPE_CHECKING:
     import random
 
-__all__ = ["ORDERS", "Order", "Row", "parse_rows", "turns"]
+__all__ = [
+    "ORDERS",
+    "Order",
+    "Row",
+    "cells_of",
+    "comma_of",
+    "head_of",
+    "json_row",
+    "kind_of",
+    "parse_rows",
+    "row_of",
+    "turns",
+]
 
 Row = dict[str, Any]
 Order = Literal["sequential", "random", "once"]
@@ -22,45 +34,84 @@ def parse_rows(text: str, name: str) -> list[Row]:
 
     Raises UsageError with the line that is wrong.
     """
-    kind = name.rpartition(".")[2].lower()
+    kind = kind_of(name)
+    text = text.removeprefix("\ufeff")
     if kind in {"csv", "tsv"}:
-        rows = _csv(text, name, "\t" if kind == "tsv" else ",")
+        rows = _csv(text, name, comma_of(kind))
     elif kind == "json":
         rows = _json(text, name)
-    elif kind in {"ndjson", "jsonl"}:
-        rows = list(_lines(text, name))
     else:
-        raise UsageError(f"{name}: no kind of data", hint="one of .csv .tsv .json .ndjson .jsonl")
+        rows = list(_lines(text, name))
     if not rows:
         raise UsageError(f"{name}: no rows in it")
     return rows
 
 
+def kind_of(name: str) -> str:
+    """What kind of data a file holds, by its name's ending. Raises UsageError."""
+    kind = name.rpartition(".")[2].lower()
+    if kind in {"csv", "tsv", "json"}:
+        return kind
+    if kind in {"ndjson", "jsonl"}:
+        return "ndjson"
+    raise UsageError(f"{name}: no kind of data", hint="one of .csv .tsv .json .ndjson .jsonl")
+
+
+def comma_of(kind: str) -> str:
+    """What stands between two cells."""
+    return "\t" if kind == "tsv" else ","
+
+
 def _csv(text: str, name: str, comma: str) -> list[Row]:
-    """RFC 4180, with a byte order mark or without; values stay text."""
-    lines = (line + "\n" for line in text.removeprefix("\ufeff").split("\n"))
-    reader = csv.reader(lines, delimiter=comma)
-    head = next(reader, [])
-    if len(set(head)) != len(head):
+    """RFC 4180; values stay text."""
+    reader = _reader(text, comma)
+    cells = _cells(reader, name)
+    head = head_of(next(cells, []), name)
+    return [row_of(head, found, f"{name}:{reader.line_num}") for found in cells if found]
+
+
+def _reader(text: str, comma: str) -> Any:
+    return csv.reader((line + "\n" for line in text.split("\n")), delimiter=comma, strict=True)
+
+
+def head_of(cells: list[str], name: str) -> list[str]:
+    """The names of the columns. Raises UsageError when one stands there twice."""
+    if len(set(cells)) != len(cells):
         raise UsageError(f"{name}:1: a column's name stands there twice")
-    rows = []
-    for cells in _cells(reader, name):
-        if not cells:
-            continue
-        if len(cells) != len(head):
-            raise UsageError(
-                f"{name}:{reader.line_num}: {len(cells)} cells under {len(head)} names",
-                hint='a cell with a comma in it is written in "quotes"',
-            )
-        rows.append(dict(zip(head, cells, strict=True)))
-    return rows
+    return cells
+
+
+def row_of(head: list[str], cells: list[str], where: str) -> Row:
+    """A line of a table. Raises UsageError when it does not fit under the names."""
+    if len(cells) != len(head):
+        raise UsageError(
+            f"{where}: {len(cells)} cells under {len(head)} names",
+            hint='a cell with a comma in it is written in "quotes"',
+        )
+    return dict(zip(head, cells, strict=True))
+
+
+def cells_of(text: str, comma: str, where: str) -> list[str]:
+    """The cells of one line, which may have line breaks in quotes. Raises UsageError."""
+    return next(_cells(_reader(text.rstrip("\r\n"), comma), where), [])
+
+
+def json_row(text: str, where: str) -> Row:
+    """A row of NDJSON. Raises UsageError."""
+    try:
+        value = json.loads(text)
+    except ValueError as exc:
+        raise UsageError(f"{where}: no JSON: {exc}") from None
+    return _row(value, where)
 
 
 def _cells(reader: Any, name: str) -> Iterator[list[str]]:
     try:
         yield from reader
     except csv.Error as exc:
-        raise UsageError(f"{name}:{reader.line_num}: {exc}") from None
+        raise UsageError(
+            f"{name}:{reader.line_num}: {exc}", hint='a quote within quotes is written "" twice'
+        ) from None
 
 
 def _json(text: str, name: str) -> list[Row]:
@@ -74,13 +125,10 @@ def _json(text: str, name: str) -> list[Row]:
 
 
 def _lines(text: str, name: str) -> Iterator[Row]:
-    for number, line in enumerate(text.splitlines(), 1):
+    # Not splitlines: JSON may have U+2028 and the like within its strings.
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            try:
-                value = json.loads(line)
-            except ValueError as exc:
-                raise UsageError(f"{name}:{number}: no JSON: {exc}") from None
-            yield _row(value, f"{name}:{number}")
+            yield json_row(line, f"{name}:{number}")
 
 
 def _row(value: Any, where: str) -> Row:

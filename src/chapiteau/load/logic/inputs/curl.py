@@ -35,15 +35,19 @@ _SKIPPED: Final = frozenset(
     "max-redirs keepalive-time speed-time speed-limit continue-at proxy-user proxy-header trace "
     "trace-ascii stderr cert-type key-type pass engine dns-servers local-port noproxy output-dir "
     "parallel-max rate hsts alt-svc time-cond unix-socket ftp-port quote telnet-option "
-    "create-file-mode curves happy-eyeballs-timeout-ms max-filesize expect100-timeout".split()
+    "create-file-mode curves happy-eyeballs-timeout-ms max-filesize expect100-timeout socks5 "
+    "socks5-hostname preproxy netrc-file pinnedpubkey proto proto-default proto-redir "
+    "tls13-ciphers abstract-unix-socket crlfile doh-url etag-save etag-compare trace-config "
+    "keepalive-cnt libcurl dns-interface dns-ipv4-addr dns-ipv6-addr delegation".split()
 )
 _REFUSED: Final = {
-    "upload-file": "write the body with --data-binary",
+    "request-target": "write it as the path of the URL",
+    "variable": "write its value",
     "config": "write its options in the command",
 }
 _WITH_VALUE: Final = frozenset(
     "request header data data-raw data-ascii data-binary data-urlencode json form form-string user "
-    "cookie user-agent referer url url-query oauth2-bearer range aws-sigv4".split()
+    "cookie user-agent referer url url-query oauth2-bearer range aws-sigv4 upload-file".split()
 )
 _FLAGS: Final = frozenset(
     "get head insecure location compressed silent show-error verbose include fail http1.0 http1.1 "
@@ -51,7 +55,10 @@ _FLAGS: Final = frozenset(
     "digest basic anyauth ntlm negotiate location-trusted create-dirs remote-name no-keepalive "
     "remote-header-name progress-bar fail-with-body path-as-is raw tcp-nodelay http0.9 no-alpn "
     "no-progress-meter disable no-sessionid parallel fail-early junk-session-cookies help "
-    "remote-time styled-output no-styled-output post301 post302 post303".split()
+    "remote-time styled-output no-styled-output post301 post302 post303 netrc netrc-optional "
+    "trace-time trace-ids crlf ca-native cert-status ssl ssl-no-revoke tlsv1.0 tlsv1.1 http3-only "
+    "suppress-connect-headers proxytunnel proxy-insecure doh-insecure tcp-fastopen "
+    "remote-name-all skip-existing clobber disallow-username-in-url tr-encoding xattr".split()
 )
 _GLOB: Final = re.compile(r"\[\w+-\w+(?::\d+)?\]|\{[^{}]*,[^{}]*\}")
 _BOUNDARY: Final = "------------------------chapiteau7f3a9c1e"
@@ -144,6 +151,7 @@ class _Command:
     method: str = ""
     as_query: bool = False
     only_head: bool = False
+    upload: str | None = None  # name of the file that is PUT
 
     def problem(self, what: str, hint: str = "") -> None:
         self.problems.append(Problem(self.where, what, hint))
@@ -265,8 +273,17 @@ class _Command:
         self.parts.append((name, "", "", text.encode()))
 
     def json(self, value: str) -> None:
+        """--json: several are one after the other, with nothing in between."""
+        before = self.data
+        self.data = []
         self.binary_data(value)
+        self.data = [b"".join(before + self.data)]
         self.defaults += [("Content-Type", "application/json"), ("Accept", "application/json")]
+
+    def put_file(self, path: str) -> None:
+        """-T: the file is PUT, below the URL when that names a folder."""
+        self.data.append(self.content(path))
+        self.upload = path.rpartition("/")[2]
 
     def user(self, value: str) -> None:
         pair = value if ":" in value else value + ":"
@@ -296,7 +313,11 @@ class _Command:
         if self.as_query and body:
             query.append(body.decode("utf-8", "replace"))
             body, headers = b"", [h for h in headers if h[0] != "Content-Type"]
-        method = self.method or ("HEAD" if self.only_head else "POST" if body else "GET")
+        sending = "PUT" if self.upload is not None else "POST" if body else "GET"
+        method = self.method or ("HEAD" if self.only_head else sending)
+        path, mark, asked = url.partition("?")
+        if self.upload and path.endswith("/"):
+            url = path + quote(self.upload) + mark + asked
         names = {name.lower() for name, _ in self.headers} | self.removed
         added = [h for h in headers if h[0].lower() not in names]
         return Request(
@@ -311,7 +332,8 @@ class _Command:
             kind, body = encode_multipart(self.parts, _BOUNDARY)
             return body, [*self.defaults, ("Content-Type", kind)]
         headers = list(self.defaults)
-        if self.data and not any(name == "Content-Type" for name, _ in headers):
+        named = any(name == "Content-Type" for name, _ in headers)
+        if self.data and not named and self.upload is None:
             headers.append(("Content-Type", "application/x-www-form-urlencoded"))
         return b"&".join(self.data), headers
 
@@ -329,6 +351,7 @@ _TAKES: Final[dict[str, Callable[[_Command, str], None]]] = {
     "json": _Command.json,
     "form": _Command.form,
     "form-string": _Command.form_text,
+    "upload-file": _Command.put_file,
     "user": _Command.user,
     "oauth2-bearer": lambda c, v: c.defaults.append(("Authorization", f"Bearer {v}")),
     "cookie": _Command.cookie,
