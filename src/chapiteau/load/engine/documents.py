@@ -26,6 +26,7 @@ __all__ = [
     "digest_of",
     "find_document",
     "looks_like_document",
+    "named_files",
     "read_source",
     "replay_of",
 ]
@@ -115,15 +116,36 @@ def _beside(at: str, home: Path, *, verify: bool) -> Callable[[str], str]:
 
 
 def read_source(source: dict[str, Any]) -> Input:
-    """What a document makes; `source` is plain JSON: each load process makes its own."""
+    """What a document makes; `source` is plain JSON: each load process makes its own.
+
+    Files that the document names are read beside it, or where `files` says that they lie.
+    """
+    moved = source.get("files", {})
     folder = Path(source.get("folder", "."))
+    return _read(source, lambda path: Path(moved.get(path) or folder / path).read_bytes())
+
+
+def named_files(source: dict[str, Any]) -> dict[str, Path]:
+    """The files that a document names, such as bodies, by the names it gives them."""
+    found: dict[str, Path] = {}
+
+    def read(path: str) -> bytes:
+        found[path] = Path(source.get("folder", ".")) / path
+        return found[path].read_bytes()
+
+    if source["kind"] in {"curl", "urls"}:
+        _read(source, read)
+    return found
+
+
+def _read(source: dict[str, Any], read_file: Callable[[str], bytes]) -> Input:
     return read_input(
         source["kind"],
         source["text"],
         name=source.get("name", ""),
         at=source.get("at", ""),
         options=InputOptions.of(source.get("options", {})),
-        read_file=lambda path: (folder / path).read_bytes(),
+        read_file=read_file,
     )
 
 

@@ -77,6 +77,7 @@ class Team:
         self._total = workers if total is None else total
         self._members: list[_Member] = []
         self._stopping = False
+        self._turn = 0  # counts the steps: an order to stop is meant for one of them
         self.shared: Any = None
         self.refused: list[str] = []  # why the file itself calls the run a failure
         self.problems: list[str] = []  # what went wrong after the load
@@ -113,6 +114,7 @@ class Team:
         the step. `zero`: when it begins, by this machine's monotonic clock; at once by default.
         """
         self._stopping = False
+        self._turn += 1
         zero = time.monotonic() + _AHEAD if zero is None else zero
         for member in self._members:
             self._tell(member, self._go(order, zero, member.number))
@@ -133,6 +135,7 @@ class Team:
             sessions = share(sessions, part, parts)
         return {
             "do": "go",
+            "turn": self._turn,
             "zero": zero,
             "model": "open" if order.open else "closed",
             "shape": order.shape.to_list(),
@@ -168,7 +171,7 @@ class Team:
         if not self._stopping:
             self._stopping = True
             for member in self._members:
-                self._tell(member, {"do": "stop"})
+                self._tell(member, {"do": "stop", "turn": self._turn})
 
     # ── members ───────────────────────────────────────────────────────────────────────────────
     def _start(self, number: int) -> _Member:
@@ -260,6 +263,11 @@ class Team:
                 member.process.kill()
                 await asyncio.to_thread(member.process.wait)
         self._members = []
+
+    def kill(self) -> None:
+        """End every process at once, whatever it does: a scenario may hold its loop for ever."""
+        for member in self._members:
+            member.process.kill()
 
     async def _end(self, members: list[_Member]) -> None:
         """Let these tear down; what goes wrong is kept for the report."""

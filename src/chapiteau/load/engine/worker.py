@@ -53,6 +53,8 @@ class Worker:
         self._reactor = chosen().reactor(loop)
         self._tally = Tally()
         self._stop = asyncio.Event()
+        self._turn = 0  # the step at hand, counted
+        self._ended = 0  # the last step that was told to end
         self._cpu = time.process_time()
         self._plan: dict[str, Any] = {}
         self._play = Play(())
@@ -72,7 +74,7 @@ class Worker:
         self._stage.base = plan.get("base", "")
         self._client = self._make_client(plan)
         shared: Any = None
-        if plan["worker"] == 0:
+        if self._first():
             shared = await self._fixtures("setup", "run")
         try:
             json.dumps(shared)
@@ -106,7 +108,7 @@ class Worker:
         crowd = self._crowd
         if crowd is None:
             raise ScenarioError("go before prepare")
-        self._stop.clear()
+        self._begin(order["turn"])
         self._tally.restart(order["zero"])
         self._cpu = time.process_time()
         reports = self._loop.create_task(self._report(order["zero"]))
@@ -139,16 +141,28 @@ class Worker:
         if self._crowd is not None:
             await self._crowd.close()
             problems += await self._tear_down("worker")
-        if self._plan.get("worker") == 0:
+        if self._first():
             problems += await self._tear_down("run")
         if self._client is not None:
             self._client.close()
         self.say({"is": "bye", "refused": self._stage.refused, "problems": problems})
         self._reactor.close()
 
-    def stop(self) -> None:
-        """End the step at hand."""
-        self._stop.set()
+    def stop(self, turn: int) -> None:
+        """End that step. Another one that is at hand goes on; one that has not begun will not."""
+        self._ended = max(self._ended, turn)
+        if turn >= self._turn:
+            self._stop.set()
+
+    def _begin(self, turn: int) -> None:
+        self._turn = turn
+        self._stop.clear()
+        if self._ended >= turn:
+            self._stop.set()
+
+    def _first(self) -> bool:
+        """Whether the run's own set-up and tear-down happen here; on many machines they don't."""
+        return self._plan.get("worker") == 0 and not self._plan.get("conducted")
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────
     def _make_client(self, plan: dict[str, Any]) -> Client:
@@ -267,7 +281,7 @@ async def _obey(channel: socket.socket) -> None:
             os._exit(0)  # the parent is gone: stop at once, whatever the scenario is doing
         for order in reader.feed(data):
             if order["do"] == "stop":
-                worker.stop()
+                worker.stop(order["turn"])
             else:
                 orders.put_nowait(order)
 

@@ -75,9 +75,10 @@ class HubCluster:
         while True:
             yield await self._events.get()
 
-    async def stop(self) -> None:
+    async def stop(self, turn: int) -> None:
         """A word to each."""
-        await asyncio.gather(*(self.launch(host, {"do": "stop"}) for host in self._launched))
+        order = {"do": "stop", "turn": turn}
+        await asyncio.gather(*(self.launch(host, order) for host in self._launched))
 
     async def close(self) -> None:
         """Let each tear down and leave, then hang up: that ends whatever is left."""

@@ -111,10 +111,10 @@ class Pipes:
         while True:
             yield await self._events.get()
 
-    async def stop(self) -> None:
+    async def stop(self, turn: int) -> None:
         """A word to each."""
         for host in list(self._lines):
-            await self.launch(host, {"do": "stop"})
+            await self.launch(host, {"do": "stop", "turn": turn})
 
     async def close(self) -> None:
         """Let each tear down and leave; end the lines of those that don't."""

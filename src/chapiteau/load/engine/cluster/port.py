@@ -25,8 +25,8 @@ class Cluster(Protocol):
         """Every relay's reports, each with its `host`."""
         ...
 
-    async def stop(self) -> None:
-        """End the step at hand on every host, at once."""
+    async def stop(self, turn: int) -> None:
+        """End that step, the one of the last `go`, on every host, at once."""
         ...
 
     async def close(self) -> None:

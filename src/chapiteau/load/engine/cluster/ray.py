@@ -107,9 +107,10 @@ class RayCluster:
         while True:
             yield await self._events.get()
 
-    async def stop(self) -> None:
+    async def stop(self, turn: int) -> None:
         """A word to each."""
-        await asyncio.gather(*(self.launch(host, {"do": "stop"}) for host in self._actors))
+        order = {"do": "stop", "turn": turn}
+        await asyncio.gather(*(self.launch(host, order) for host in self._actors))
 
     async def close(self) -> None:
         """Let each tear down and leave; the cluster itself goes on."""

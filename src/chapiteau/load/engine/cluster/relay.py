@@ -4,8 +4,8 @@
     reports  hello · clock · shared · ready · second · over · bye · broken
 
 Started as `python -m chapiteau.load.engine.cluster.relay`, by ssh or by a task of Dask or Ray. Its
-load ends when stdin does, when the coordinator has been silent for too long, and when the plan is
-over: a lost coordinator leaves no load behind.
+load ends when stdin does, when the coordinator has been silent for too long, and at the plan's end,
+which each step brings along: a lost coordinator leaves no load behind.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
@@ -38,6 +38,8 @@ class Relay:
     def __init__(self) -> None:
         self._team: Team | None = None
         self._folder: TemporaryDirectory[str] | None = None
+        self._turn = 0  # the step at hand
+        self._ended = 0  # the last step that was told to end
         self._out = sys.stdout.buffer
 
     def say(self, report: dict[str, Any]) -> None:
@@ -46,7 +48,7 @@ class Relay:
             self._out.write(encode_line(report))
             self._out.flush()
         except OSError:
-            os._exit(1)  # nobody listens: the load processes end with us
+            self.abandon("")  # nobody listens
 
     async def hello(self, _order: dict[str, Any]) -> None:
         """Who is here."""
@@ -83,6 +85,7 @@ class Relay:
     async def go(self, order: dict[str, Any]) -> None:
         """A step, from the agreed moment on."""
         frames: list[Frame] = []
+        team, self._turn = self._at_work(), order["turn"]
         late = time.monotonic() - order["zero"]
 
         def second(number: int, _sink: "_Frames") -> bool:
@@ -98,26 +101,48 @@ class Relay:
             sessions=order["sessions"],
             step=order["step"],
         )
-        await self._at_work().run(step, _Frames(frames), second, zero=order["zero"])
+        if self._ended >= self._turn:  # told to end before it began
+            asyncio.get_running_loop().call_soon(team.stop)
+        try:
+            async with asyncio.timeout_at(order["until"]):
+                await team.run(step, _Frames(frames), second, zero=order["zero"])
+        except TimeoutError:
+            self.abandon("the load was still on long after the end of its plan")
         self.say({"is": "over", "late": round(max(0.0, late), 6), **merged(frames)})
 
     async def end(self, _order: dict[str, Any]) -> None:
-        """Tear down and say goodbye."""
-        await self._leave()
-        self.say({"is": "bye"})
+        """Tear down, and say goodbye with what was amiss."""
+        refused, problems = await self._leave()
+        self.say({"is": "bye", "refused": refused, "problems": problems})
 
-    def stop(self) -> None:
-        """End the step at hand."""
-        if self._team is not None:
+    def stop(self, turn: int) -> None:
+        """End that step, which may still wait in the queue."""
+        self._ended = max(self._ended, turn)
+        if self._team is not None and turn == self._turn:
             self._team.stop()
 
-    async def _leave(self) -> None:
+    def abandon(self, why: str) -> NoReturn:
+        """End everything at once: nobody is there any more who would say when."""
+        if why:
+            sys.stderr.write(f"{why}: it ends here\n")
+            sys.stderr.flush()
+        if self._team is not None:
+            self._team.kill()
+        if self._folder is not None:
+            self._folder.cleanup()
+        os._exit(1 if why else 0)
+
+    async def _leave(self) -> tuple[list[str], list[str]]:
+        refused: list[str] = []
+        problems: list[str] = []
         if self._team is not None:
             await self._team.close()
+            refused, problems = self._team.refused, self._team.problems
             self._team = None
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+        return refused, problems
 
     def _at_work(self) -> Team:
         if self._team is None:
@@ -152,11 +177,11 @@ class _Desk:
             self._heard.set()
             for order in self._reader.feed(data):
                 await self._take(order)
-        os._exit(0)  # the coordinator is gone; the load processes end with us
+        self._relay.abandon("")  # the coordinator is gone
 
     async def _take(self, order: dict[str, Any]) -> None:
         if order["do"] == "stop":
-            self._relay.stop()
+            self._relay.stop(order["turn"])
         elif order["do"] == "clock":
             await self._relay.clock(order)
         elif order["do"] != "alive":
@@ -170,8 +195,7 @@ class _Desk:
                 async with asyncio.timeout(SILENCE):
                     await self._heard.wait()
             except TimeoutError:
-                sys.stderr.write(f"no word from the coordinator for {SILENCE:.0f} s: load ends\n")
-                os._exit(1)
+                self._relay.abandon(f"no word from the coordinator for {SILENCE:.0f} s")
 
     async def obey(self) -> None:
         """Carry out orders until told to leave."""

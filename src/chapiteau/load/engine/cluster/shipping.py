@@ -1,72 +1,126 @@
 """The files of a scenario, packed with the plan and laid out where the load comes from.
 
 The folder of a scenario file goes along whole: its modules, its data. So does what the settings
-name: certificates and keys. The same for ssh, Dask and Ray: none of them needs the files first.
+name: certificates and keys. What begins with a dot stays at home: keys and caches live there.
 """
 
 import base64
 import io
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.core.errors import UsageError
+from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.load.engine.documents import named_files
 
 __all__ = ["packed", "unpacked"]
 
-_MOST: Final = 20 << 20  # bytes of all files
-_LEFT: Final = frozenset(
-    (".chapiteau", ".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache")
-)
+_MOST_PACKED: Final = 40 << 20  # bytes of the archive: as text it fits into one order
+_MOST: Final = 400 << 20  # bytes of all files: more is a folder that was not meant
+_LEFT: Final = frozenset(("venv", "node_modules", "__pycache__"))
 _FILES: Final = ("ca_file", "client_certificate", "client_key")
 
 
 def packed(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan with the files it needs. Raises UsageError when they are too many."""
+    """The plan with the files it needs, as `files`: a ZIP archive in base64.
+
+    Raises UsageError when they are too many, or one of them can't be read.
+    """
     made = {**plan, "source": dict(plan["source"]), "wiring": dict(plan.get("wiring", {}))}
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+    # Files older than 1980 exist, where builds are made to be repeatable.
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
         if plan["source"]["kind"] == "file":
             scenario = Path(plan["source"]["path"])
-            total = 0
-            for path in _below(scenario.parent):
-                total += path.stat().st_size
-                if total > _MOST:
-                    raise UsageError(
-                        f"the folder of {scenario} has more than {_MOST >> 20} MiB of files, and "
-                        "all of it goes to every machine",
-                        hint="give the scenario a folder of its own",
-                    )
-                archive.write(path, f"scenario/{path.relative_to(scenario.parent)}")
+            for path in _of(scenario):
+                _add(archive, path, f"scenario/{path.relative_to(scenario.parent)}", buffer)
             made["source"]["path"] = f"scenario/{scenario.name}"
+        elif "text" in plan["source"]:
+            archive.writestr("document", made["source"].pop("text"))
+            made["source"]["files"] = {}
+            for number, (name, path) in enumerate(named_files(plan["source"]).items()):
+                _add(archive, path, f"named/{number}", buffer)
+                made["source"]["files"][name] = f"named/{number}"
         for key in _FILES:
             if name := made["wiring"].get(key):
-                archive.write(name, f"wiring/{key}")
+                _add(archive, Path(name), f"wiring/{key}", buffer)
                 made["wiring"][key] = f"wiring/{key}"
     made["files"] = base64.b64encode(buffer.getvalue()).decode()
     return made
 
 
 def unpacked(plan: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The plan with its files laid out below `folder`, which only we may read."""
+    """The plan with its files laid out below `folder`, which only we may read.
+
+    They come with the plan, or lie in an archive that it names: a cluster may have its own way.
+    """
     made = {**plan, "source": dict(plan["source"]), "wiring": dict(plan["wiring"])}
-    data = base64.b64decode(made.pop("files"))
+    data = base64.b64decode(made.pop("files", ""))
+    if place := made.pop("archive", ""):
+        try:
+            data = Path(place).read_bytes()
+        except OSError as exc:
+            raise ChapiteauError(
+                f"{place}: the scenario's files did not come ({exc.strerror})",
+                hint="the cluster should have laid them there: is its disk full?",
+            ) from exc
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(folder)
-    if made["source"]["kind"] == "file":
-        made["source"]["path"] = str(folder / made["source"]["path"])
+    source = made["source"]
+    if source["kind"] == "file":
+        source["path"] = str(folder / source["path"])
+    elif (document := folder / "document").is_file():
+        source["text"] = document.read_bytes().decode()
+        source["files"] = {n: str(folder / place) for n, place in source["files"].items()}
     for key in _FILES:
         if name := made["wiring"].get(key):
             made["wiring"][key] = str(folder / name)
     return made
 
 
+def _of(scenario: Path) -> Iterator[Path]:
+    """The scenario's own file, whatever its name, and everything that goes with it."""
+    total = 0
+    for path in (scenario, *(p for p in _below(scenario.parent) if p != scenario)):
+        total += path.stat().st_size
+        if total > _MOST:
+            raise _too_much(scenario.parent, _MOST, "")
+        yield path
+
+
 def _below(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()):
-        if path.name in _LEFT or path.is_symlink():
+        if path.name.startswith(".") or path.name in _LEFT:
             continue
-        if path.is_dir():
-            yield from _below(path)
-        elif path.is_file():
+        if path.is_file():
             yield path
+        elif path.is_dir() and not path.is_symlink():  # a link may lead round in a circle
+            yield from _below(path)
+
+
+def _add(archive: zipfile.ZipFile, path: Path, name: str, buffer: io.BytesIO) -> None:
+    try:
+        archive.write(path, name)
+    except UnicodeEncodeError:
+        shown = os.fsencode(path).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"{shown}: its name is not UTF-8, and it goes to every machine",
+            hint="rename it, or give the scenario a folder of its own",
+        ) from None
+    except OSError as exc:
+        raise UsageError(
+            f"{path}: it goes to every machine, and can't be read ({exc.strerror})",
+            hint="is the path right, and may you read it?",
+        ) from exc
+    if buffer.tell() > _MOST_PACKED:
+        raise _too_much(path.parent, _MOST_PACKED, " when they are packed")
+
+
+def _too_much(folder: Path, most: int, when: str) -> UsageError:
+    return UsageError(
+        f"{folder} has more than {most >> 20} MiB of files{when}, and all of it goes to every "
+        "machine",
+        hint="give the scenario a folder of its own",
+    )

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, Self, TypeVar
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.load.engine.cluster.port import Cluster
 from chapiteau.load.engine.cluster.shipping import packed
-from chapiteau.load.engine.team import Order, Sink, raised
+from chapiteau.load.engine.team import Order, Sink, Team, raised
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.cluster.clocks import Offset, Probe, offset
 
@@ -22,9 +22,12 @@ OnLoss = Literal["stop", "continue"]
 _S = TypeVar("_S", bound=Sink)
 _AHEAD: Final = 2.0  # seconds between the orders and the common start
 _PROBES: Final = 5  # questions for the time, of which the fastest answer counts
+_DRIFT: Final = 30.0  # seconds after which clocks are compared again: they drift apart
+_LATE: Final = 0.01  # seconds of a late start that are worth a word
 _READY: Final = 90.0  # seconds for hosts to come up, and for set-ups
 _ALIVE: Final = 3.0  # seconds between two words to each relay
 _SILENT: Final = 10.0  # seconds after which a host that reports every second is lost
+_GOODBYE: Final = 40.0  # seconds for tear-downs
 _SLACK: Final = 20.0  # seconds beyond the plan that a host may take to say that it is over
 
 
@@ -38,7 +41,10 @@ class _Host:
 
 
 class Spread:
-    """One relay on each host. Use it with `async with`; `stop` and `run` are as in Team."""
+    """One relay on each host. Use it with `async with`; `stop` and `run` are as in Team.
+
+    The run's own set-up and tear-down happen here, once, whoever is lost; so does all judging.
+    """
 
     def __init__(
         self, cluster: Cluster, plan: dict[str, Any], *, processes: int, on_loss: OnLoss
@@ -48,15 +54,20 @@ class Spread:
         self._processes = processes  # on each host; 0: one for each core
         self._on_loss = on_loss
         self._hosts: dict[str, _Host] = {}
+        self._conductor: Team | None = None
         self._reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping = False
+        self._prepared = False
+        self._turn = 0  # counts the steps: an order to stop is meant for one of them
         self._heard: dict[str, float] = {}  # host → when it last said something
         self._zero = 0.0  # when the step begins
+        self._compared = float("-inf")  # when the clocks were
         self.shared: Any = None
         self.lost: dict[str, str] = {}  # host → why
-        self.refused: list[str] = []  # as a Team's; hosts don't tell
-        self.problems: list[str] = []
+        self.lost_at: dict[str, float] = {}  # host → seconds into the step
+        self.refused: list[str] = []  # why the file itself calls the run a failure
+        self.problems: list[str] = []  # what is to be known of the machines, and went wrong there
 
     async def __aenter__(self) -> Self:
         try:
@@ -99,33 +110,56 @@ class Spread:
         for host in self._hosts.values():
             host.processes = self._processes or host.cores
             host.first, first = first, first + host.processes
-            host.clock = await self._clock(host)
-
-    async def _clock(self, host: _Host) -> Offset:
-        probes = []
-        for number in range(_PROBES):
-            sent = time.monotonic()
-            await self._cluster.launch(host.name, {"do": "clock", "number": number})
-            report = await self._report("clock")
-            probes.append(Probe(sent, report["now"], report["_at"]))
-        return offset(probes)
 
     async def _set_up(self) -> None:
-        plan, total = packed(self._plan), sum(h.processes for h in self._hosts.values())
-        for host in self._hosts.values():
-            await self._cluster.launch(
-                host.name,
-                {
+        total = sum(h.processes for h in self._hosts.values())
+        self._conductor = Team(self._plan, 1, total=total)
+        await self._conductor.set_up()
+        self.shared = self._conductor.shared
+        plan = {**packed(self._plan), "conducted": True}
+        await self._tell_all(
+            {
+                name: {
                     "do": "setup",
                     "plan": plan,
                     "processes": host.processes,
                     "first": host.first,
                     "total": total,
-                },
-            )
-        made = {r["host"]: r["shared"] for r in await self._answers("shared")}
-        self.shared = made[next(iter(self._hosts))]
+                }
+                for name, host in self._hosts.items()
+            }
+        )
+        await self._answers("shared")
         await self._ask_all({"do": "prepare", "shared": self.shared}, "ready")
+        self._prepared = True
+
+    async def _compare_clocks(self) -> None:
+        """Ask everybody for the time, five times; who doesn't answer keeps what is known of it."""
+        probes: dict[str, list[Probe]] = {name: [] for name in self._left()}
+        sent: dict[str, float] = {}
+
+        async def ask(name: str, number: int) -> None:
+            sent[name] = time.monotonic()
+            await self._cluster.launch(name, {"do": "clock", "number": number})
+
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SILENT):
+                for number in range(_PROBES):
+                    await asyncio.gather(*(ask(name, number) for name in self._left()))
+                    waiting = self._left()
+                    while waiting:
+                        report = await self._reports.get()
+                        if report["is"] == "lost":
+                            self._lose(report, 0.0)
+                            waiting.discard(report["host"])
+                        elif report["is"] == "clock" and report["number"] == number:
+                            name = report["host"]
+                            probes[name].append(Probe(sent[name], report["now"], report["_at"]))
+                            waiting.discard(name)
+        for name, found in probes.items():
+            if found:
+                self._hosts[name].clock = offset(found)
+        self._compared = time.monotonic()
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────
     async def run(
@@ -140,23 +174,29 @@ class Spread:
         of the load is never moved to the others: that would be another test.
         """
         self._stopping = False
+        self._turn += 1
+        if time.monotonic() - self._compared > _DRIFT:
+            await self._compare_clocks()
+        if not self._left() or (self.lost and self._on_loss == "stop"):
+            return 0.0
         zero = self._zero = time.monotonic() + _AHEAD
-        left = set(self._hosts) - set(self.lost)
-        for name in left:
-            host = self._hosts[name]
-            await self._cluster.launch(name, self._go(order, zero + host.clock.value))
-        seen: Counter[int] = Counter()
         until = zero + order.shape.seconds + order.drain + _SLACK
+        left = self._left()
+        await self._tell_all({n: self._go(order, self._hosts[n], zero, until) for n in left})
+        if self._stopping:  # while the clocks were compared, or the orders went out
+            await self._cluster.stop(self._turn)
+        seen: Counter[int] = Counter()
         while left:
             report = await self._within(until, left)
             if report["is"] == "lost":
                 left.discard(report["host"])
-                self.lost[report["host"]] = report["why"]
+                self._lose(report, max(0.0, time.monotonic() - zero))
                 if self._on_loss == "stop":
                     self.stop()
             elif report["is"] == "over":
                 totals.add(report)
                 left.discard(report["host"])
+                self._note_late(report)
             elif report["is"] == "second":
                 totals.add(report)
                 second = report["second"]
@@ -166,10 +206,12 @@ class Spread:
                     self.stop()
         return time.monotonic() - zero
 
-    def _go(self, order: Order, zero: float) -> dict[str, Any]:
+    def _go(self, order: Order, host: _Host, zero: float, until: float) -> dict[str, Any]:
         return {
             "do": "go",
-            "zero": zero,
+            "turn": self._turn,
+            "zero": zero + host.clock.value,
+            "until": until + host.clock.value,  # the relay ends by itself then
             "shape": order.shape.to_list(),
             "open": order.open,
             "arrivals": order.arrivals,
@@ -182,7 +224,19 @@ class Spread:
         """End the step at hand; `run` then returns soon."""
         if not self._stopping:
             self._stopping = True
-            self._tasks.append(asyncio.create_task(self._cluster.stop()))
+            self._tasks.append(asyncio.create_task(self._cluster.stop(self._turn)))
+
+    def _left(self) -> set[str]:
+        return set(self._hosts) - set(self.lost)
+
+    def _lose(self, report: dict[str, Any], at: float) -> None:
+        self.lost.setdefault(report["host"], report["why"])
+        self.lost_at.setdefault(report["host"], round(at, 1))
+
+    def _note_late(self, report: dict[str, Any]) -> None:
+        if report["late"] > _LATE:
+            what = f"{report['host']} began {report['late'] * 1000:.0f} ms late: its order was"
+            self.problems.append(f"{what} that long on its way")
 
     # ── talking ───────────────────────────────────────────────────────────────────────────────
     async def _listen(self) -> None:
@@ -193,40 +247,41 @@ class Spread:
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(_ALIVE)
-            for name in set(self._hosts) - set(self.lost):
-                await self._cluster.launch(name, {"do": "alive"})
+            await self._tell_all({name: {"do": "alive"} for name in self._left()})
+
+    async def _tell_all(self, orders: dict[str, dict[str, Any]]) -> None:
+        """At once: twenty hosts must not wait for each other's network."""
+        await asyncio.gather(*(self._cluster.launch(n, order) for n, order in orders.items()))
 
     async def _ask_all(self, order: dict[str, Any], answer: str) -> list[dict[str, Any]]:
-        for name in self._hosts:
-            await self._cluster.launch(name, order)
+        await self._tell_all(dict.fromkeys(self._hosts, order))
         return await self._answers(answer)
 
     async def _answers(self, kind: str) -> list[dict[str, Any]]:
-        """One report of this kind from each host, in the order of the hosts."""
-        found: dict[str, dict[str, Any]] = {}
-        while len(found) < len(self._hosts):
-            report = await self._report(kind)
-            found[report["host"]] = report
-        return [found[name] for name in self._hosts]
+        """One report of this kind from each host, in the order of the hosts.
 
-    async def _report(self, kind: str) -> dict[str, Any]:
-        """The next report of this kind; before the load begins, every host has to be there."""
+        Before the load begins, every host has to be there.
+        """
+        found: dict[str, dict[str, Any]] = {}
         try:
             async with asyncio.timeout(_READY):
-                while True:
+                while len(found) < len(self._hosts):
                     report = await self._reports.get()
                     if report["is"] == "lost":
-                        self.lost[report["host"]] = report["why"]
+                        self._lose(report, 0.0)
                         raise HostLostError(f"{report['host']} can't be used: {report['why']}")
                     if report["is"] == "broken":
                         raise raised(report)
                     if report["is"] == kind:
-                        return report
+                        found[report["host"]] = report
         except TimeoutError:
+            missing = ", ".join(name for name in self._hosts if name not in found)
             raise ScenarioError(
-                f"not every host was ready within {_READY:.0f} s",
-                hint="what does the scenario do when it is imported, or in its set-up?",
+                f"not every host was ready within {_READY:.0f} s: {missing}",
+                hint="is the machine busy with another test? What does the scenario do when it is "
+                "imported, or in its set-up?",
             ) from None
+        return [found[name] for name in self._hosts]
 
     async def _within(self, until: float, left: set[str]) -> dict[str, Any]:
         """The next report of the load; a host that has been silent for too long is lost."""
@@ -246,10 +301,39 @@ class Spread:
                 raise raised(report)
             return report
 
+    # ── ending ────────────────────────────────────────────────────────────────────────────────
     async def close(self) -> None:
-        """Tear down everywhere."""
+        """Tear down everywhere, the run itself at the end; what goes wrong is kept."""
+        if self._prepared:
+            await self._part()
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._cluster.close()
+        if self._conductor is not None:
+            await self._conductor.close()
+            self.refused += self._conductor.refused
+            self.problems += self._conductor.problems
+            self._conductor = None
+
+    async def _part(self) -> None:
+        """Let every host tear down, and hear what it has to say."""
+        self._prepared = False
+        waiting = self._left()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_GOODBYE):
+                await self._tell_all({name: {"do": "end"} for name in waiting})
+                while waiting:
+                    report = await self._reports.get()
+                    if report["is"] == "lost":
+                        waiting.discard(report["host"])
+                    elif report["is"] == "bye":
+                        waiting.discard(report["host"])
+                        self._take_leave(report)
+        for name in sorted(waiting):
+            self.problems.append(f"{name} took more than {_GOODBYE:.0f} s to tear down")
+
+    def _take_leave(self, report: dict[str, Any]) -> None:
+        self.refused += [why for why in report["refused"] if why not in self.refused]
+        self.problems += [f"{report['host']}: {what}" for what in report["problems"]]
