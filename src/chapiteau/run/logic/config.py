@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from chapiteau.core.fields import Path, read
 from chapiteau.core.partly import read_partly
 from chapiteau.core.problems import Problem
+from chapiteau.run.logic.rules.service import log_rules
 from chapiteau.run.logic.rules.whole import broken_rules
 from chapiteau.run.logic.spec import Logs, Plugin, Project, Service, Socket, Spec
 
@@ -36,7 +37,9 @@ def read_spec(
     problems = [_placed(where, path, p.where, p.what, p.hint) for path, p in reading.found]
     sockets, services, plugins = ({**named[s], **reading.partly[s]} for s in _NAMED)
     names = {s: dict.fromkeys((*_names(raw, s), *reading.lost.get((s,), ()))) for s in _NAMED}
-    for broken in broken_rules(reading.project or Project(), sockets, services, plugins, names):
+    all_broken = broken_rules(reading.project or Project(), sockets, services, plugins, names)
+    of_log = (replace(b, path=("log", *b.path)) for b in log_rules(log or Logs()))
+    for broken in (*of_log, *all_broken):
         places = [place for path in broken.also if (place := where(path))]
         what = f"{broken.what} ({', '.join(places)})" if places else broken.what
         dotted = ".".join(map(str, broken.path))

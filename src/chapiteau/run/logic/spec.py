@@ -202,8 +202,10 @@ class Logs:
     multiline: str = setting(
         "", help="(line mode) A line that does not match this continues the one before."
     )
-    syslog: str = setting("", help="Also send lines here: unix path or host:port (UDP).")
-    journald: bool = setting(False, help="Also send lines to journald's socket.")
+    syslog: str = setting(
+        "", help="(line mode) Also send lines here: unix path or host:port (UDP)."
+    )
+    journald: bool = setting(False, help="(line mode) Also send lines to journald's socket.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from chapiteau.core.clock import Clock
+from chapiteau.run.engine.output.datagrams import Datagrams
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.logic.lines.form import (
     as_journal,
@@ -51,10 +52,14 @@ class LineLog:
         self._rotation = Rotation(rule)
         self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
         self.node = socket.gethostname()
-        self._out: list[tuple[socket.socket, str | tuple[str, int], bool]] = []
+        self._out: list[tuple[Datagrams, bool]] = []
         for target, journal in ((rule.syslog, False), (rule.journald and _JOURNAL, True)):
             if target:
-                self._out.append(_datagrams(str(target), journal=journal))
+                made = Datagrams(str(target), clock, self._lost, journal=journal)
+                self._out.append((made, journal))
+
+    def _lost(self, count: int, why: str) -> None:
+        self.on_drop(count, why)
 
     @property
     def plain(self) -> bool:
@@ -104,10 +109,8 @@ class LineLog:
         else:
             self.write("".join(_text(line) for line in found).encode("utf-8", "replace"))
         for line in found:
-            for out, address, journal in self._out:
-                message = as_journal(line) if journal else as_syslog(line, self.node, 0)
-                with contextlib.suppress(OSError):  # datagrams: nobody there is nobody's fault
-                    out.sendto(message, address)
+            for out, journal in self._out:
+                out.send(as_journal(line) if journal else as_syslog(line, self.node))
 
     def _open(self, now: float) -> bool:
         if now < self._retry_at:
@@ -146,7 +149,7 @@ class LineLog:
     def close(self) -> None:
         """Close file and sockets."""
         self._close()
-        for out, _, _ in self._out:
+        for out, _ in self._out:
             out.close()
 
 
@@ -241,14 +244,3 @@ class Reader:
 def _text(line: LogLine) -> str:
     prefix = prefix_of(line.time, line.service, line.process, line.stream)
     return prefix + line.text.replace("\n", "\n  ") + "\n"
-
-
-def _datagrams(target: str, *, journal: bool) -> tuple[socket.socket, str | tuple[str, int], bool]:
-    if target.startswith("/"):
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        made.setblocking(False)
-        return made, target, journal
-    host, _, port = target.rpartition(":")
-    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
-    made.setblocking(False)
-    return made, (host.strip("[]") or target, int(port) if host else 514), journal

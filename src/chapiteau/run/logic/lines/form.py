@@ -83,11 +83,12 @@ def _object(text: str) -> dict[str, object] | None:
     return found if isinstance(found, dict) else None
 
 
-def as_syslog(line: LogLine, node: str, pid: int) -> bytes:
-    """A message of the syslog protocol (RFC 5424, §6)."""
+def as_syslog(line: LogLine, node: str) -> bytes:
+    """A message of the syslog protocol (RFC 5424, §6); PROCID is the process number."""
     severity = _SEVERITY.get(level_of(line.text), 4 if line.stream == "stderr" else 6)
     app = re.sub(r"[^!-~]", "_", line.service)[:48] or "-"
-    head = f"<{_FACILITY_USER * 8 + severity}>1 {stamp(line.time)} {node} {app} {pid or '-'} - - "
+    priority = _FACILITY_USER * 8 + severity
+    head = f"<{priority}>1 {stamp(line.time)} {node} {app} {line.process or '-'} - - "
     return head.encode() + line.text.encode("utf-8", "replace")
 
 

@@ -3,16 +3,16 @@
 import re
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from chapiteau.core.fields import Path
 from chapiteau.core.variables import names_in
 from chapiteau.run.logic.life.cron import parse_schedule
 from chapiteau.run.logic.rules.names import capability_name, is_octal, resource_limit, signal_name
-from chapiteau.run.logic.spec import Check, Service
+from chapiteau.run.logic.spec import Check, Logs, Service
 
-__all__ = ["SERVICE_RULES", "Broken"]
+__all__ = ["SERVICE_RULES", "Broken", "log_rules"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,8 +186,21 @@ def _amounts(service: Service) -> Found:
 def _output(service: Service) -> Found:
     if service.log and service.log.multiline:
         yield from _regex(("log", "multiline"), service.log.multiline)
-    if service.log and service.log.format == "json" and service.log.mode == "raw":
-        yield Broken(("log", "format"), 'JSON lines need mode = "line"')
+    if service.log:
+        yield from (replace(b, path=("log", *b.path)) for b in log_rules(service.log))
+
+
+def log_rules(log: Logs) -> Found:
+    """What needs lines, and would be left undone without them."""
+    if log.mode == "raw":
+        hint = 'set mode = "line" beside it'
+        if log.format == "json":
+            yield Broken(("format",), 'JSON lines need mode = "line"')
+        if log.file not in ("", "none"):
+            yield Broken(("file",), 'a file of its own needs mode = "line"', hint=hint)
+        for key in ("syslog", "journald"):
+            if getattr(log, key):
+                yield Broken((key,), f'{key} takes lines: it needs mode = "line"', hint=hint)
 
 
 SERVICE_RULES: Final[tuple[Callable[[Service], Found], ...]] = (
