@@ -1,10 +1,10 @@
 /** The frame around every page: where you are, what else there is, how fresh it all is. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { post } from "./live/api";
+import { logOut } from "./live/session";
 import { heard, linkLost, linkUp, now, session, sortedNodes, troubles } from "./live/store";
 import { duration } from "./model/format";
-import { go, route } from "./model/route";
+import { go, param, route } from "./model/route";
 import { Apis } from "./pages/Apis";
 import { Deploys } from "./pages/Deploys";
 import { Events } from "./pages/Events";
@@ -14,12 +14,14 @@ import { Server } from "./pages/Server";
 import { Service } from "./pages/Service";
 import { Sockets } from "./pages/Sockets";
 import { ActionDialog, Toasts } from "./parts/Doing";
+import { ProcessMenu } from "./tables/ProcessMenu";
 import { KeySheet, Palette } from "./parts/Palette";
 import { listenToKeys, overlay } from "./keys";
 import { nextTheme, theme } from "./theme";
 
 const PAGES: [string, string, string][] = [
   ["/", "Fleet", "g f"],
+  ["/?view=services", "Services", "g s"],
   ["/sockets", "Sockets", "g k"],
   ["/deploys", "Deploys", "g d"],
   ["/load", "Load", "g l"],
@@ -41,7 +43,8 @@ export function App() {
         <a class="brand" href="/"><img src="/favicon.svg" alt="" width="20" height="20" /> <span>{session.value?.project ?? "Chapiteau"}</span></a>
         <nav aria-label="Pages">
           {PAGES.map(([path, label, keys]) => {
-            const here = path === "/" ? ["", "server", "service"].includes(first) : `/${first}` === path;
+            const services = first === "service" || (first === "" && param("view") === "services");
+            const here = label === "Services" ? services : path === "/" ? ["", "server"].includes(first) && !services : `/${first}` === path;
             return <a key={path} href={path} aria-current={here ? "page" : undefined} title={keys} aria-keyshortcuts={keys}>{label}{path === "/" && troubles.value.length > 0 && <span class="count">{troubles.value.length}</span>}</a>;
           })}
         </nav>
@@ -51,6 +54,7 @@ export function App() {
         <Me />
       </header>
       <main id="main" tabIndex={-1}><Page parts={parts} /></main>
+      <ProcessMenu />
       <ActionDialog />
       <Toasts />
       {overlay.value === "palette" && <Palette />}
@@ -81,9 +85,10 @@ function Freshness() {
   const lost = linkLost.value ? now.value - linkLost.value / 1000 : 0;
   const tone = !linkUp.value ? "bad" : age > 3 || up < nodes.length ? "warn" : "good";
   const word = !linkUp.value ? `reconnecting (${duration(lost)})` : age > 3 ? `${duration(age)} old` : "live";
+  const exact = linkUp.value && age <= 3 && heard.value ? ` ${Math.max(0, Math.round(age))} s` : "";
   return (
     <span class="fresh" role="status">
-      <span class={tone}>● {word}</span>
+      <span class={tone}>● {word}</span><span class={`wide ${tone}`} aria-hidden="true" title="Age of the newest numbers">{exact}</span>
       {nodes.length > 1 && <span class="muted"> {up}/{nodes.length}<span class="wide"> servers</span></span>}
     </span>
   );
@@ -95,8 +100,7 @@ function Me() {
   const who = session.value;
   if (!who) return null;
   const leave = async () => {
-    await post("/api/logout", {});
-    location.assign("/");
+    await logOut();
   };
   return (
     <span class="me" ref={box} onKeyDown={(event) => { if (open && event.key === "Escape") { event.stopPropagation(); setOpen(false); box.current?.querySelector("button")?.focus(); } }} onFocusOut={(event: FocusEvent) => { if (!box.current?.contains(event.relatedTarget as globalThis.Node | null)) setOpen(false); }}>

@@ -13,14 +13,15 @@ export const KEYS: [string, string][] = [
   ["⌘K or Ctrl+K, :", "search, or give a command"],
   ["/", "filter what is shown"],
   ["g f, g s, g k, g d, g l, g a, g e", "go to Fleet, its services, Sockets, Deploys, Load, APIs, Events"],
-  ["n", "next problem"],
-  ["1 2 3", "(fleet) servers, services, processes"],
+  ["n, then ↵ or r", "next problem; open it, restart what fails"],
+  ["1 2 3 4", "(fleet) tiles, servers, processes, services"],
   ["j k ↵", "move in a table, open the row"],
   ["x, Shift+X", "select the row; all from the last one to it"],
   ["Shift+A", "select all that is shown, or none"],
   ["r, Shift+R, s, !", "(service) reload, restart, stop or start, signal"],
   ["+ −", "(service) one process more, one less"],
-  ["d, Shift+R", "(server) compare what runs with the file; apply it"],
+  ["d, Shift+R, Shift+D", "(server) compare what runs with the file; apply it; drain it or take it back"],
+  ["s, m", "(load) end the running test, mark this moment"],
   ["c, [ ]", "(load) compare, older and newer result"],
   ["l, f, o", "(service) filter the log, follow it again, download it"],
   ["e", "(service) all its events"],
@@ -63,6 +64,8 @@ function onKey(event: KeyboardEvent): void {
 
 function single(event: KeyboardEvent): void {
   const key = event.key;
+  const problem = (event.target as HTMLElement).closest<HTMLElement>("[data-problem]");
+  if (problem === event.target && problem && cured(key, problem)) return event.preventDefault();
   if (pending === "g") {
     pending = "";
     const place = PLACES[key];
@@ -99,7 +102,17 @@ function opened(box: HTMLSelectElement): void {
   box.showPicker?.();
 }
 
+/** Keys on a problem that has the focus. */
+function cured(key: string, problem: HTMLElement): boolean {
+  const found = key === "Enter" ? problem.querySelector<HTMLElement>(".what a") : key === "r" ? problem.querySelector<HTMLElement>("[data-cure=restart], [data-cure=start], [data-cure]") : null;
+  found?.click();
+  return Boolean(found);
+}
+
+/** On a page that lists problems the focus goes from one to the next; elsewhere to where the next one is. */
 function nextProblem(event: KeyboardEvent): void {
+  const listed = [...document.querySelectorAll<HTMLElement>("[data-problem]")];
+  if (listed.length) return done(event, () => listed[(listed.indexOf(document.activeElement as HTMLElement) + 1) % listed.length]?.focus());
   const found = troubles.value[problem++ % Math.max(1, troubles.value.length)];
   if (found) done(event, () => go(found.service ? href(["service", found.service], { node: found.node }) : href(["server", found.node])));
 }

@@ -9,7 +9,8 @@ import "./style/parts.css";
 import "./style/pages.css";
 import { App } from "./app";
 import { post, Refusal, session as askSession } from "./live/api";
-import { connect, loggedOut, session } from "./live/store";
+import { checkSession, watchSession } from "./live/session";
+import { connect, loggedOut, onRefused, session } from "./live/store";
 import { catchLinks, read, route } from "./model/route";
 import { Login } from "./pages/Login";
 import { applyTheme } from "./theme";
@@ -43,6 +44,8 @@ function Root() {
 }
 
 applyTheme();
+watchSession();
+onRefused.ask = () => void checkSession();
 addEventListener("popstate", () => (route.value = read()));
 document.addEventListener("click", catchLinks);
 const place = document.getElementById("page");

@@ -5,6 +5,7 @@ import "./columns.test";
 import "./curves.test";
 import "./filter.test";
 import "./format.test";
+import "./groups.test";
 import "./jsonline.test";
 import "./lines.test";
 import "./openapi.test";

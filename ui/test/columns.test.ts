@@ -41,3 +41,26 @@ test("names that are told again leave the numbers where they are", () => {
   numbers.names({ node: "a", v: 1, ids: ["web/1", "api/1"] }); // another hub's count
   assert.equal(numbers.service("a", "web").cpu, 0);
 });
+
+test("a process keeps a minute, over names that change and with the hub's past before it", () => {
+  const numbers = new Numbers();
+  numbers.names({ node: "a", v: 1, ids: ["web/1", "web/2"] });
+  numbers.fillProcesses("a", { time: -1, ids: ["web/2"], cpu: [[7, null, 99]], rss: [[1, 1, 1]] });
+  numbers.columns(message(1, [10, 20]));
+  numbers.names({ node: "a", v: 2, ids: ["api/1", "web/2"] });
+  numbers.columns(message(2, [5, 30]));
+  assert.deepEqual(numbers.processSpark("a", "web/2", "cpu"), [7, 20, 30]); // not the second that both know
+  assert.deepEqual(numbers.processSpark("a", "api/1", "cpu"), [5]);
+  assert.deepEqual(numbers.processSpark("a", "web/2", "rss"), [1, 1, 100, 100]);
+  for (let i = 0; i < 100; i++) numbers.columns(message(2, [1, i]));
+  assert.equal(numbers.processSpark("a", "web/2", "cpu").length, 60);
+});
+
+test("a server begins with the minute that came with its first message", () => {
+  const numbers = new Numbers();
+  numbers.names({ node: "a", v: 1, ids: ["web/1"] });
+  numbers.columns({ ...message(1, [10]), past: [1, 2, 3], host: { cpu: 3, mem_used: 1, mem_total: 2, load1: 0 } });
+  assert.deepEqual(numbers.nodeSpark("a"), [1, 2, 3]);
+  numbers.columns({ ...message(1, [10]), host: { cpu: 4, mem_used: 1, mem_total: 2, load1: 0 } });
+  assert.deepEqual(numbers.nodeSpark("a"), [1, 2, 3, 4]);
+});

@@ -30,3 +30,12 @@ test("few servers are named, many are counted", () => {
   assert.equal(named(["a", "b", "c"]), "a, b and c");
   assert.equal(named(Array.from({ length: 9 }, (_, i) => `n${i}`)), "9 servers");
 });
+
+test("a process and a server have lines of their own", () => {
+  const one = (node: string, process: number) => ({ node, service: "web", process });
+  assert.deepEqual(commandLines("restart", [one("a", 1), one("b", 1), one("a", 2)], {}), [
+    { nodes: ["a", "b"], line: "chapiteau restart web --process 1" },
+    { nodes: ["a"], line: "chapiteau restart web --process 2" },
+  ]);
+  assert.deepEqual(commandLines("drain", [on("a", "all"), on("b", "all")], {}), [{ nodes: ["a", "b"], line: "chapiteau drain" }]);
+});

@@ -145,7 +145,7 @@ async def test_the_url_holds_the_view(visit: Any) -> None:
     async with visit("/?view=processes&q=cpu%3E0&sort=-cpu") as page:
         grid = page.get_by_role("grid", name="Processes")
         await expect(grid.get_by_role("row")).to_have_count(5)  # header and four of web
-        await expect(grid.get_by_role("columnheader", name="CPU")).to_have_attribute(
+        await expect(grid.get_by_role("columnheader", name="CPU", exact=True)).to_have_attribute(
             "aria-sort", "descending"
         )
         await page.get_by_role("searchbox", name="Filter").fill("mailer")

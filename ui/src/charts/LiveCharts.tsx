@@ -12,11 +12,13 @@ import { Choice } from "../parts/Choice";
 import { look, sentence } from "../parts/Timeline";
 
 const MOST_LINES = 8;
-const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied/;
+const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied|supervisor\.(drained|undrained)/;
 const BY_HAND = /^(start|stop|restart)$/;
 
+const NONE: readonly Marker[] = [];
+
 /** `window`: the moments shown, so that they stand below others on the same axis. */
-export function LiveCharts({ nodes, service, events, window }: { nodes: string[]; service: string; events: readonly Happening[]; window?: [number, number] }) {
+export function LiveCharts({ nodes, service, events, window, also = NONE }: { nodes: string[]; service: string; events: readonly Happening[]; window?: [number, number]; also?: readonly Marker[] }) {
   const span = window ? Math.min(3600, 60 * Math.ceil((window[1] - window[0]) / 60)) : Number(param("range", "300"));
   const curves = useRef(new Curves(span));
   const [, redraw] = useState(0);
@@ -25,7 +27,11 @@ export function LiveCharts({ nodes, service, events, window }: { nodes: string[]
   useEffect(() => {
     const fresh = new Curves(span);
     curves.current = fresh;
-    const ask = (node: string) => get<Past>("/api/history", { node, service, seconds: String(span) });
+    const ask = async (node: string) => {
+      const past = await get<Past>("/api/history", { node, service, seconds: String(span) });
+      numbers.fillProcesses(node, past);
+      return past;
+    };
     void Promise.allSettled(nodes.map(async (node) => fresh.load(nodes.length > 1 ? `${node} ` : "", await ask(node)))).then(() => redraw((n) => n + 1));
   }, [wanted]);
 
@@ -36,7 +42,7 @@ export function LiveCharts({ nodes, service, events, window }: { nodes: string[]
   }, [tick.value, wanted]);
 
   const { times, cpu, rss } = curves.current;
-  const markers = useMemo(() => events.filter(marked).map(marker), [events]);
+  const markers = useMemo(() => [...events.filter(marked).map(marker), ...also], [events, also]);
   return (
     <section class="chart-block" aria-label={`CPU and memory of ${service}`}>
       {!window && <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />}
@@ -71,12 +77,12 @@ function lines(all: Map<string, (number | null)[]>): Series[] {
 }
 
 /** What explains a curve: crashes, new versions, orders by people. Not each end that was asked for. */
-function marked(event: Happening): boolean {
+export function marked(event: Happening): boolean {
   if (event.kind === "command.done") return BY_HAND.test(String(event.data?.["verb"]));
   return MARKED.test(event.kind) && !event.data?.["asked"];
 }
 
-function marker(event: Happening): Marker {
+export function marker(event: Happening): Marker {
   const [glyph, tone] = look(event);
   return { time: event.time, glyph, tone, text: sentence(event) };
 }

@@ -43,6 +43,7 @@ async function answer<T>(response: Response): Promise<T> {
 
 export const session = (): Promise<Session> => get<Session>("/api/session");
 
-export function act(verb: Verb, targets: Target[], options: Record<string, unknown>, key: string): Promise<Action> {
-  return post<Action>("/api/act", { verb, targets, options }, { "Idempotency-Key": key });
+/** `batch`: percent of the servers at a time. */
+export function act(verb: Verb, targets: Target[], options: Record<string, unknown>, batch: number, key: string): Promise<Action> {
+  return post<Action>("/api/act", { verb, targets, options, batch }, { "Idempotency-Key": key });
 }

@@ -30,15 +30,15 @@ export function wish(verb: Verb, targets: Target[], options: Record<string, unkn
 
 export function needsAsking({ verb, targets, options }: Wish): boolean {
   if (new Set(targets.map((t) => t.node)).size > 1) return true;
-  if (verb === "stop" || verb === "restart" || options["processes"] === 0) return true;
+  if (verb === "stop" || verb === "restart" || verb === "drain" || options["processes"] === 0) return true;
   return verb === "signal" && ["KILL", "TERM", "QUIT", "INT"].includes(String(options["signal"]));
 }
 
-export async function perform(order: Wish): Promise<void> {
+export async function perform(order: Wish, batch = 100): Promise<void> {
   const toast: Toast = { id: ++count, action: 0, error: "", hint: "" };
   toasts.value = [...toasts.value, toast];
   try {
-    const action = await act(order.verb, order.targets, order.options, newKey());
+    const action = await act(order.verb, order.targets, order.options, batch, newKey());
     change(toast.id, { action: action.number });
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(0, String(error), "");

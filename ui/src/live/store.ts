@@ -63,6 +63,21 @@ export interface LiveRun {
   dropped?: number;
   so_far?: { objective: string; shown: string; met: boolean; value: number | null }[];
   timeline?: LoadPoint[];
+  rows?: LiveRow[];
+  marks?: { t: number; who: string; text: string }[]; // seconds after the start
+  ended_by?: string; // who asked for its end
+  soundness?: { cpu_peak?: number | null; lag_p99?: number | null; notes: string[] };
+}
+
+export interface LiveRow {
+  name: string;
+  requests: number;
+  bad: number;
+  p50: number | null;
+  p95: number | null;
+  p99: number | null;
+  max: number | null;
+  pace: number[]; // a second, the last minute
 }
 
 export interface LoadState {
@@ -76,6 +91,9 @@ export const troubles = computed<Trouble[]>(() =>
 
 export const sortedNodes = computed<Node[]>(() => [...nodes.value.values()].sort((a, b) => a.name.localeCompare(b.name)));
 
+/** Asks the hub who we are when it refuses the link; set by whoever knows how. */
+export const onRefused = { ask: (): void => {} };
+
 let live: Live | null = null;
 type PageEnd = { node: string; older: Record<string, string>; unread: string[] };
 const logTakers = new Map<string, (rows: LogRow[], gap: number, end?: PageEnd) => void>();
@@ -87,7 +105,7 @@ export function connect(): void {
   live.onLink = (up, refused) => {
     if (up !== linkUp.value) linkLost.value = up ? 0 : Date.now();
     linkUp.value = up;
-    if (refused) void checkSession();
+    if (refused) onRefused.ask();
   };
   setInterval(() => (now.value = Date.now() / 1000), 1000);
   for (const topic of ["fleet", "stats", "events", "actions"]) live.subscribe(topic);
@@ -124,14 +142,6 @@ export async function recall(query: Record<string, string>): Promise<void> {
   const known = new Set(events.value.map(name));
   const fresh = found.filter((event) => !known.has(name(event)));
   if (fresh.length) events.value = [...events.value, ...fresh].sort((a, b) => a.time - b.time).slice(-KEPT_EVENTS);
-}
-
-async function checkSession(): Promise<void> {
-  try {
-    session.value = await get<Session>("/api/session");
-  } catch (error) {
-    if ((error as { status?: number }).status === 401) loggedOut.value = "The session has ended.";
-  }
 }
 
 function take(message: Message): void {

@@ -12,6 +12,7 @@ export interface StatsNode {
   sockets?: Record<string, { queued: number; connections: number }>;
   supervisor?: { cpu: number; rss: number };
   host?: { cpu: number; mem_used: number; mem_total: number; load1: number };
+  past?: number[]; // with the first message: the host's CPU in the last minute
 }
 
 export interface StatsNames {
@@ -29,16 +30,36 @@ export interface Reading {
 
 const SPARK = 60;
 
+/** One second's columns as they came, and where each process stands in them: the past costs no copy. */
+interface Second {
+  time: number;
+  at: ReadonlyMap<string, number>;
+  cpu: readonly (number | null)[];
+  rss: readonly (number | null)[];
+}
+
+interface Sum {
+  cpu: number;
+  rss: number;
+}
+
 class NodeNumbers {
   v = -1;
   ids: string[] = [];
+  owner: number[] = []; // of each process: its service's place in `sums`
+  services: string[] = [];
+  sums = new Map<string, Sum>();
   at = new Map<string, number>();
   last: StatsNode | null = null;
   spark: number[] = []; // host CPU of the last minute
+  past: Second[] = [];
 }
+
+const ofService = (id: string) => id.slice(0, id.lastIndexOf("/"));
 
 export class Numbers {
   #nodes = new Map<string, NodeNumbers>();
+  #before = new Map<string, { time: number; cpu: (number | null)[]; rss: (number | null)[] }>();
   #sparks = new Map<string, number[]>(); // "node service" → CPU of the last minute
 
   names(message: StatsNames): void {
@@ -48,6 +69,10 @@ export class Numbers {
     node.v = message.v;
     node.ids = message.ids;
     node.at = new Map(message.ids.map((id, i) => [id, i]));
+    node.services = [...new Set(message.ids.map(ofService))];
+    const places = new Map(node.services.map((service, i) => [service, i]));
+    node.owner = message.ids.map((id) => places.get(ofService(id)) ?? 0);
+    node.sums.clear();
     node.last = null;
   }
 
@@ -56,18 +81,24 @@ export class Numbers {
     const node = this.#node(message.node);
     if (message.v !== node.v || message.cpu.length !== node.ids.length) return false;
     node.last = message;
-    push(node.spark, message.host?.cpu ?? 0);
-    const sums = new Map<string, number>();
-    node.ids.forEach((id, i) => {
-      const service = id.slice(0, id.lastIndexOf("/"));
-      sums.set(service, (sums.get(service) ?? 0) + (message.cpu[i] ?? 0));
+    // Told with the first message of a link: what came before it is not known better here.
+    if (message.past?.length) node.spark = message.past.slice(-SPARK);
+    else push(node.spark, message.host?.cpu ?? 0);
+    push(node.past, { time: message.time, at: node.at, cpu: message.cpu, rss: message.rss });
+    const sums = node.services.map((): Sum => ({ cpu: 0, rss: 0 }));
+    node.owner.forEach((place, i) => {
+      const sum = sums[place] as Sum;
+      sum.cpu += message.cpu[i] ?? 0;
+      sum.rss += message.rss[i] ?? 0;
     });
-    for (const [service, cpu] of sums) {
+    node.services.forEach((service, i) => {
+      const sum = sums[i] as Sum;
+      node.sums.set(service, sum);
       const key = `${message.node} ${service}`;
       let spark = this.#sparks.get(key);
       if (!spark) this.#sparks.set(key, (spark = []));
-      push(spark, cpu);
-    }
+      push(spark, sum.cpu);
+    });
     return true;
   }
 
@@ -101,21 +132,34 @@ export class Numbers {
     return found?.last ? { at: found.at, cpu: found.last.cpu, rss: found.last.rss } : null;
   }
 
-  service(node: string, service: string): { cpu: number; rss: number } {
-    const found = this.#nodes.get(node);
-    let cpu = 0;
-    let rss = 0;
-    found?.ids.forEach((id, i) => {
-      if (id.slice(0, id.lastIndexOf("/")) === service) {
-        cpu += found.last?.cpu[i] ?? 0;
-        rss += found.last?.rss[i] ?? 0;
-      }
-    });
-    return { cpu, rss };
+  service(node: string, service: string): Sum {
+    return this.#nodes.get(node)?.sums.get(service) ?? { cpu: 0, rss: 0 };
+  }
+
+  /** A process in the last minute, oldest first; put together only for rows in sight. */
+  processSpark(node: string, id: string, what: "cpu" | "rss"): number[] {
+    const values: number[] = [];
+    const live = this.#nodes.get(node)?.past ?? [];
+    const before = live.length < SPARK ? this.#before.get(`${node} ${id}`) : undefined;
+    if (before) {
+      const begin = Math.floor(live[0]?.time ?? before.time + before.cpu.length);
+      const known = before[what].slice(0, Math.max(0, begin - before.time)).slice(live.length - SPARK);
+      for (const value of known) if (value !== null) values.push(value);
+    }
+    for (const second of live) {
+      const place = second.at.get(id);
+      if (place !== undefined) values.push(second[what][place] ?? 0);
+    }
+    return values;
+  }
+
+  /** The past of some processes, from the hub: it stands before what has come since. */
+  fillProcesses(node: string, past: { time: number; ids: string[]; cpu: (number | null)[][]; rss: (number | null)[][] }): void {
+    past.ids.forEach((id, i) => this.#before.set(`${node} ${id}`, { time: past.time, cpu: past.cpu[i] ?? [], rss: past.rss[i] ?? [] }));
   }
 
   idsOf(node: string, service: string): string[] {
-    return (this.#nodes.get(node)?.ids ?? []).filter((id) => id.slice(0, id.lastIndexOf("/")) === service);
+    return (this.#nodes.get(node)?.ids ?? []).filter((id) => ofService(id) === service);
   }
 
   serviceSpark(node: string, service: string): readonly number[] {
@@ -141,7 +185,7 @@ export class Numbers {
   }
 }
 
-function push(ring: number[], value: number): void {
+function push<T>(ring: T[], value: T): void {
   ring.push(value);
   if (ring.length > SPARK) ring.shift();
 }

@@ -7,26 +7,34 @@ export interface Line {
   line: string;
 }
 
-/** One line per set of servers: what runs on the same ones shares it. */
+const ON_SERVERS: readonly Verb[] = ["drain", "undrain"]; // about a server, whatever runs on it
+
+/** One line per set of servers: what runs on the same ones shares it; single processes have their own. */
 export function commandLines(verb: Verb, targets: readonly Target[], options: Record<string, unknown>): Line[] {
-  const places = new Map<string, Set<string>>();
-  for (const { node, service } of targets) places.set(service, (places.get(service) ?? new Set()).add(node));
-  const groups = new Map<string, { nodes: string[]; services: string[] }>();
-  for (const [service, found] of places) {
+  const places = new Map<string, { service: string; process: number; nodes: Set<string> }>();
+  for (const { node, service, process = 0 } of targets) {
+    const key = `${service}\n${process}`;
+    const place = places.get(key) ?? { service, process, nodes: new Set() };
+    place.nodes.add(node);
+    places.set(key, place);
+  }
+  const groups = new Map<string, { nodes: string[]; process: number; services: string[] }>();
+  for (const { service, process, nodes: found } of places.values()) {
     const nodes = [...found].sort();
-    const key = nodes.join("\n");
-    const group = groups.get(key) ?? { nodes, services: [] };
+    const key = [...nodes, process ? `${service} ${process}` : ""].join("\n");
+    const group = groups.get(key) ?? { nodes, process, services: [] };
     group.services.push(service);
     groups.set(key, group);
   }
-  return [...groups.values()].map(({ nodes, services }) => ({ nodes, line: written(verb, services, options) }));
+  return [...groups.values()].map(({ nodes, process, services }) => ({ nodes, line: written(verb, services, process ? { ...options, process } : options) }));
 }
 
 function written(verb: Verb, services: string[], options: Record<string, unknown>): string {
   const words = ["chapiteau", verb as string];
+  if (ON_SERVERS.includes(verb)) return words.join(" ");
   if (verb === "signal") words.push(String(options["signal"]));
   words.push(...services.map((service) => (verb === "scale" ? `${service}=${amount(options)}` : service)));
-  if (verb === "signal" && options["process"]) words.push("--process", String(options["process"]));
+  if (verb !== "scale" && options["process"]) words.push("--process", String(options["process"]));
   return words.map(quoted).join(" ");
 }
 

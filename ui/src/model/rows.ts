@@ -24,6 +24,50 @@ export interface ServiceRow {
   rss: number;
 }
 
+export interface ServerRow {
+  id: string;
+  node: Node;
+  state: string;
+  ready: number;
+  wanted: number;
+  running: number;
+  cpu: number | null; // percent, as the memory
+  memory: number | null;
+  load: number | null;
+}
+
+/** One word for a whole server. */
+export function serverState(node: Node): string {
+  const { drained, services = [] } = node.status;
+  if (node.away) return "unreachable";
+  if (drained?.since) return drained.left?.length ? "draining" : "drained";
+  return worst(services.map((service) => service.state));
+}
+
+export function serverRows(nodes: readonly Node[], numbers: Numbers): ServerRow[] {
+  return nodes.map((node) => {
+    const lasting = (node.status.services ?? []).filter((service) => !service.one_shot);
+    const host = numbers.node(node.name)?.host;
+    return {
+      id: node.name,
+      node,
+      state: serverState(node),
+      ready: lasting.reduce((sum, s) => sum + s.ready, 0),
+      wanted: lasting.reduce((sum, s) => sum + s.wanted, 0),
+      running: lasting.reduce((sum, s) => sum + s.processes.filter((p) => p.pid).length, 0),
+      cpu: host?.cpu ?? null,
+      memory: host ? (100 * host.mem_used) / host.mem_total : null,
+      load: host?.load1 ?? null,
+    };
+  });
+}
+
+/** What is worse comes first, then the name. */
+export function byWeight(rows: readonly ServerRow[]): ServerRow[] {
+  const weight = (node: Node) => (node.away ? 1000 : 0) + node.troubles.reduce((sum, t) => sum + t.severity, 0);
+  return [...rows].sort((a, b) => weight(b.node) - weight(a.node) || a.id.localeCompare(b.id, "en", { numeric: true }));
+}
+
 export function processRows(nodes: readonly Node[], numbers: Numbers, only = ""): ProcessRow[] {
   const rows: ProcessRow[] = [];
   for (const node of nodes) {

@@ -66,6 +66,16 @@ export interface Status {
   cpu_percent: number;
   rss_bytes: number;
   cgroups: string;
+  labels: Record<string, string>;
+  drained: Partial<Drained>;
+}
+
+/** A server that is emptied: what ran before, and what still ends. */
+export interface Drained {
+  since: number;
+  who: string;
+  services: string[];
+  left: string[];
 }
 
 export interface Cure {
@@ -111,11 +121,12 @@ export interface Happening {
   data?: Record<string, unknown>;
 }
 
-export type Verb = "start" | "stop" | "restart" | "reload" | "scale" | "signal";
+export type Verb = "start" | "stop" | "restart" | "reload" | "scale" | "signal" | "drain" | "undrain";
 
 export interface Target {
   node: string;
   service: string;
+  process?: number; // without it all of them
 }
 
 export interface Result {
@@ -131,6 +142,7 @@ export interface Action {
   verb: Verb;
   who: string;
   options: Record<string, unknown>;
+  batch: number; // percent of the servers at a time
   began: number;
   ended: number;
   lines: string[];

@@ -9,7 +9,7 @@ import { href, narrow, param } from "../model/route";
 import { ApiChanges, type Past } from "../parts/ApiChanges";
 import { CommandLine, CopyButton } from "../parts/Copy";
 import { Prose } from "../parts/Prose";
-import { FilterBox } from "../parts/Tables";
+import { FilterBox } from "../tables/Tables";
 
 interface Found extends Past {
   url: string;

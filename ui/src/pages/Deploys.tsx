@@ -6,7 +6,7 @@ import { compile } from "../model/filter";
 import { param } from "../model/route";
 import type { Happening } from "../model/types";
 import { CommandLine } from "../parts/Copy";
-import { FilterBox } from "../parts/Tables";
+import { FilterBox } from "../tables/Tables";
 import { sentence, Timeline } from "../parts/Timeline";
 
 const BROUGHT = /^(supervisor\.(config_applied|upgraded)|service\.(reloaded|reload_failed))$/;

@@ -6,7 +6,7 @@ import { compile } from "../model/filter";
 import { narrow, param } from "../model/route";
 import type { Happening } from "../model/types";
 import { Choice } from "../parts/Choice";
-import { FilterBox } from "../parts/Tables";
+import { FilterBox } from "../tables/Tables";
 import { sentence, Timeline } from "../parts/Timeline";
 
 const KINDS: Record<string, RegExp> = {

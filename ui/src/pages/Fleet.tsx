@@ -1,36 +1,46 @@
 /** Home: is anything broken, where, why; then every server and everything on it. */
 
-import { wish } from "../live/doing";
 import { heard, may, numbers, sortedNodes, tick, troubles } from "../live/store";
 import { bytes, percent, plural } from "../model/format";
+import { grouped } from "../model/groups";
 import { href, narrow, param } from "../model/route";
-import { processRows, serviceRows, worst } from "../model/rows";
-import type { Node, Verb } from "../model/types";
+import { byWeight, processRows, serverRows, serviceRows, type ServerRow } from "../model/rows";
+import type { Node } from "../model/types";
 import { Age } from "../parts/Age";
 import { Attention } from "../parts/Attention";
 import { Choice } from "../parts/Choice";
+import { GroupBy, serverGroups } from "../tables/Grouping";
+import { PickBar, usePicked } from "../tables/Picking";
 import { Spark } from "../charts/Spark";
 import { State } from "../parts/State";
-import { FilterBox, fitting, ProcessTable, ServiceTable } from "../parts/Tables";
+import { COLUMNS_OF, ColumnsMenu, FilterBox, fitting, fittingProcesses, fittingServers, ProcessTable, ServerTable, ServiceTable } from "../tables/Tables";
+
+type View = "servers" | "table" | "services" | "processes";
+
+const VIEWS: [View, string][] = [["servers", "tiles"], ["table", "servers"], ["processes", "processes"], ["services", "services"]];
 
 export function Fleet() {
   const nodes = sortedNodes.value;
   const many = nodes.length > 1;
   tick.value;
-  const view = param("view", many ? "servers" : "services");
-  const options: [string, string][] = [["servers", "servers"], ["services", "services"], ["processes", "processes"]];
+  const asked = param("view", many ? "servers" : "services") as View;
+  const view = VIEWS.some(([name]) => name === asked) ? asked : "services";
+  const servers = view === "servers" || view === "table";
   return (
     <>
       <h1 class="sr">Fleet</h1>
       <Band nodes={nodes} />
       <Attention troubles={troubles.value} showNode={many} />
       <div class="bar">
-        <Choice label="View" value={view} onPick={(v) => narrow({ view: v, sort: "", pick: "" })} options={options} keys={["1", "2", "3"]} />
-        <FilterBox placeholder={view === "servers" ? "name" : "name, state:failed, cpu>80"} />
+        <Choice label="View" value={view} onPick={(v) => narrow({ view: v, sort: "", pick: "", group: "", shut: "", hide: "" })} options={VIEWS} keys={["1", "2", "3", "4"]} />
+        <GroupBy view={servers ? "servers" : view as "services" | "processes"} />
+        <FilterBox placeholder={servers ? "name, state:drained, cpu>80" : "name, state:failed, cpu>80"} />
+        {view !== "servers" && <ColumnsMenu columns={COLUMNS_OF[view]} />}
       </div>
       {view === "servers" && <Tiles nodes={nodes} />}
+      {view === "table" && <Servers nodes={nodes} />}
       {view === "services" && <Services nodes={nodes} many={many} />}
-      {view === "processes" && <ProcessTable label="Processes" rows={processRows(nodes, numbers)} showNode={many} showService />}
+      {view === "processes" && <Processes nodes={nodes} many={many} />}
     </>
   );
 }
@@ -45,13 +55,17 @@ function Band({ nodes }: { nodes: Node[] }) {
   const used = hosts.reduce((sum, h) => sum + h.mem_used, 0);
   const total = hosts.reduce((sum, h) => sum + h.mem_total, 0);
   const failed = services.filter((s) => s.state === "failed").length;
+  const sick = nodes.filter((n) => !n.away && n.troubles.length).length;
+  const changing = services.filter((s) => s.state === "reloading").length;
+  const broken = count("failed");
   return (
     <dl class="band">
-      <Fact label="servers" value={`${nodes.length - away}`} note={away ? `${away} unreachable` : "up"} tone={away ? "warn" : ""} />
+      <Fact label="servers" value={`${nodes.length - away}`} note={[away ? `${away} unreachable` : "", sick ? `${sick} degraded` : ""].filter(Boolean).join(" · ") || "up"} tone={away || sick ? "warn" : ""} />
       <Fact label="services" value={String(services.length)} note={failed ? `${failed} failed` : "declared"} tone={failed ? "bad" : ""} />
-      <Fact label="processes" value={String(count("running"))} note={count("backoff") ? `${count("backoff")} backing off` : "running"} tone={count("backoff") ? "warn" : ""} />
+      <Fact label="processes" value={String(count("running"))} note={[count("backoff") ? `${count("backoff")} backing off` : "", broken ? `${broken} failed` : ""].filter(Boolean).join(" · ") || "running"} tone={broken ? "bad" : count("backoff") ? "warn" : ""} />
       <Fact label="CPU of the machines" value={heard.value ? percent(cpu) : "–"} note={hosts.length === 1 ? `load ${hosts[0]?.load1.toFixed(1)}` : "mean"} />
       <Fact label="memory" value={total ? percent((100 * used) / total) : "–"} note={total ? `${bytes(used)} of ${bytes(total)}` : ""} />
+      {changing > 0 && <div><dt>being brought out</dt><dd><a href="/deploys"><span class="big">{changing}</span> {changing === 1 ? "reload" : "reloads"} ▸</a></dd></div>}
     </dl>
   );
 }
@@ -66,60 +80,84 @@ export function Fact({ label, value, note = "", tone = "" }: { label: string; va
 }
 
 function Tiles({ nodes }: { nodes: Node[] }) {
-  const query = param("q").toLowerCase();
-  const shown = nodes.filter((n) => n.name.toLowerCase().includes(query)).sort((a, b) => weight(b) - weight(a));
-  return <ul class="tiles" aria-label="Servers">{shown.map((node) => <Tile key={node.name} node={node} />)}</ul>;
+  const shown = byWeight(fittingServers(serverRows(nodes, numbers), param("q")));
+  const groups = serverGroups();
+  const tiles = (rows: ServerRow[], label: string) => <ul class="tiles" aria-label={label}>{rows.map((row) => <Tile key={row.id} row={row} />)}</ul>;
+  if (!shown.length) return <p class="empty">No server fits.</p>;
+  if (!groups) return tiles(shown, "Servers");
+  return (
+    <>
+      {grouped(shown, groups.by).map((group) => (
+        <section key={group.name} class="tile-group" aria-label={group.name || "without"}>
+          <h2>{group.name || "without"} <span class="muted">{groups.summary(group.rows)}</span></h2>
+          {tiles(group.rows, `Servers: ${group.name || "without"}`)}
+        </section>
+      ))}
+    </>
+  );
 }
 
-const weight = (node: Node) => (node.away ? 1000 : 0) + node.troubles.reduce((sum, t) => sum + t.severity, 0);
-
-function Tile({ node }: { node: Node }) {
-  const host = numbers.node(node.name)?.host;
-  const services = node.status.services ?? [];
-  const wanted = services.reduce((sum, s) => sum + (s.one_shot ? 0 : s.wanted), 0);
-  const ready = services.reduce((sum, s) => sum + (s.one_shot ? 0 : s.ready), 0);
-  const state = node.away ? "unreachable" : worst(services.map((s) => s.state));
+function Tile({ row }: { row: ServerRow }) {
+  const { node } = row;
   return (
     <li class={`tile${node.away ? " away" : ""}`}>
-      <a href={href(["server", node.name])}>
-        <strong>{node.name}</strong> <State state={state} />
-        <span class="tile-row"><Spark values={numbers.nodeSpark(node.name)} width={110} /> <span>{host ? percent(host.cpu) : "–"}</span></span>
+      <a href={href(["server", row.id])}>
+        <strong>{row.id}</strong> <State state={row.state} />
+        <span class="tile-row"><Spark values={numbers.nodeSpark(row.id)} width={110} /> <span>{row.cpu === null ? "–" : percent(row.cpu)}</span></span>
         <span class="tile-row muted">
-          <span>{ready}/{wanted} ready</span>
-          <span>{node.away ? <>seen <Age since={node.seen} /></> : host ? `memory ${percent((100 * host.mem_used) / host.mem_total)}` : ""}</span>
+          <span>{row.ready}/{row.wanted} ready</span>
+          <span>{node.away ? <>seen <Age since={node.seen} /></> : row.memory === null ? "" : `memory ${percent(row.memory)}`}</span>
         </span>
+        <Gauge share={row.memory === null ? 0 : row.memory / 100} />
       </a>
     </li>
   );
 }
 
-/** Everything that fits the filter, whatever that will be; else what was picked, one by one. */
-const ALL = "all";
+/** A bar; its value is told beside it. */
+function Gauge({ share }: { share: number }) {
+  const width = 100 * Math.min(1, Math.max(0, share));
+  return <svg class={`gauge${share > 0.9 ? " full" : ""}`} viewBox="0 0 100 3" preserveAspectRatio="none" aria-hidden="true"><rect class="gauge-all" width="100" height="3" /><rect class="gauge-used" width={width.toFixed(1)} height="3" /></svg>;
+}
+
+function Servers({ nodes }: { nodes: Node[] }) {
+  const rows = byWeight(fittingServers(serverRows(nodes, numbers), param("q")));
+  const { picked, pick, every } = usePicked(rows.map((row) => row.id));
+  const targets = rows.filter((row) => picked.has(row.id)).map((row) => ({ node: row.id, service: "all" }));
+  return (
+    <>
+      <PickBar label="Selected servers" every={every} shown={rows.length} targets={targets} verbs={["drain", "undrain", "reload", "restart"]}>{plural(targets.length, "server")} selected</PickBar>
+      <ServerTable rows={rows} {...(may("start") ? { selected: picked, onSelect: pick } : {})} />
+    </>
+  );
+}
 
 function Services({ nodes, many }: { nodes: Node[]; many: boolean }) {
   const rows = serviceRows(nodes, numbers);
   const shown = fitting(rows, param("q"));
-  const kept = param("pick");
-  const picked = new Set(kept === ALL ? shown.map((r) => r.id) : kept.split(",").map(decodeURIComponent));
-  const keep = (ids: Iterable<string>) => narrow({ pick: [...ids].map(encodeURIComponent).join(",") });
-  const pick = (ids: string[], range = false) => {
-    const next = new Set(kept ? picked : []);
-    for (const id of ids) if (range || !next.delete(id)) next.add(id);
-    keep(next);
-  };
-  // What the filter hides is not touched.
-  const targets = shown.filter((r) => picked.has(r.id)).map((r) => ({ node: r.node, service: r.service.name }));
-  const every = targets.length === shown.length;
+  const { picked, pick, every } = usePicked(shown.map((row) => row.id));
+  const targets = shown.filter((row) => picked.has(row.id)).map((row) => ({ node: row.node, service: row.service.name }));
   return (
     <>
-      {may("start") && shown.length > 0 && (
-        <div class={`bar${targets.length ? " selected" : ""}`} role="toolbar" aria-label="Selected services">
-          <button type="button" class="small" data-key="Shift+A" aria-keyshortcuts="Shift+A" title="All that is shown, or none (Shift+A)" onClick={() => narrow({ pick: every ? "" : ALL })}>{every ? "select none" : `select all ${shown.length} shown`}</button>
-          {targets.length > 0 && <span>{plural(targets.length, "service")}{many && ` on ${plural(new Set(targets.map((t) => t.node)).size, "server")}`} selected</span>}
-          {targets.length > 0 && (["start", "reload", "restart", "stop"] as Verb[]).filter(may).map((verb) => <button type="button" key={verb} class="small" onClick={() => wish(verb, targets)}>{verb}</button>)}
-        </div>
-      )}
+      <PickBar label="Selected services" every={every} shown={shown.length} targets={targets} verbs={["start", "reload", "restart", "stop"]}>
+        {plural(targets.length, "service")}{many && ` on ${plural(new Set(targets.map((t) => t.node)).size, "server")}`} selected
+      </PickBar>
       <ServiceTable label="Services" rows={rows} showNode={many} {...(may("start") ? { selected: picked, onSelect: pick } : {})} />
+    </>
+  );
+}
+
+function Processes({ nodes, many }: { nodes: Node[]; many: boolean }) {
+  const shown = fittingProcesses(processRows(nodes, numbers), param("q"));
+  const kept = param("pick");
+  const { picked, pick, every } = usePicked(kept ? shown.map((row) => row.id) : []);
+  const targets = kept ? shown.filter((row) => picked.has(row.id)).map((row) => ({ node: row.node, service: row.service, process: row.process.number })) : [];
+  return (
+    <>
+      <PickBar label="Selected processes" every={every} shown={shown.length} targets={targets} verbs={["reload", "restart", "stop", "signal"]}>
+        {plural(targets.length, "process", "processes")}{many && ` on ${plural(new Set(targets.map((t) => t.node)).size, "server")}`} selected
+      </PickBar>
+      <ProcessTable label="Processes" rows={shown} showNode={many} showService {...(may("start") ? { selected: picked, onSelect: pick } : {})} />
     </>
   );
 }

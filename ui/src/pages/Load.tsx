@@ -1,17 +1,16 @@
 /** Load tests: what runs now, what ran, whether it kept its objective, and the report itself. */
 
-import { useEffect, useState } from "preact/hooks";
-import { events, load, now, sortedNodes, watchLoad, type LiveRun, type LoadResult } from "../live/store";
+import { useEffect } from "preact/hooks";
+import { load, watchLoad, type LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { compile } from "../model/filter";
 import { go, href, narrow, param } from "../model/route";
-import { Age } from "../parts/Age";
-import { Chart } from "../charts/Chart";
 import { CommandLine } from "../parts/Copy";
-import { LiveCharts } from "../charts/LiveCharts";
-import { Grid, sorted, type Column } from "../parts/Grid";
-import { FilterBox } from "../parts/Tables";
+import { Grid, sorted, type Column } from "../tables/Grid";
+import { FilterBox } from "../tables/Tables";
+import { LoadDialog } from "../parts/LoadDeeds";
 import { Fact } from "./Fleet";
+import { Live } from "./LoadLive";
 import { LoadCompare } from "./LoadCompare";
 
 const VERDICTS: Record<string, [string, string]> = {
@@ -34,7 +33,8 @@ export function Load({ id }: { id: string }) {
   return (
     <>
       <header class="title"><h1>Load</h1><span class="muted">Latency counts from the moment a request was due, not from when it could be sent.</span></header>
-      {state.live.map((run) => <Live key={run.run} run={run} />)}
+      {state.live.map((run, i) => <Live key={run.run} run={run} first={i === 0} />)}
+      <LoadDialog />
       <div class="bar"><h2>Results</h2><FilterBox placeholder="name, verdict:met, p99>0.3" /></div>
       <Results rows={state.results} />
       {!state.results.length && <><p>How far does a service scale, and where does it break?</p><CommandLine line="chapiteau load capacity http://127.0.0.1:8000/openapi.json" /></>}
@@ -48,7 +48,8 @@ function Verdict({ word }: { word: string }) {
 }
 
 function Results({ rows }: { rows: LoadResult[] }) {
-  const [picked, setPicked] = useState<ReadonlySet<string>>(new Set());
+  const picked = new Set(param("pick").split(",").filter(Boolean));
+  const setPicked = (ids: ReadonlySet<string>) => narrow({ pick: [...ids].join(",") });
   const sort = param("sort");
   const kept = rows.filter(compile(param("q"), (r, name) => (r as unknown as Record<string, string | number>)[name], (r) => `${r.id} ${r.name} ${r.target} ${r.verdict}`));
   const pick = (id: string) => {
@@ -108,6 +109,9 @@ function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {
         {newer && <a class="button small" href={href(["load", String(newer.id)])} data-key="]">newer →</a>}
         {result.report && <a class="button small" href={report} target="_blank" rel="noopener">open the report alone</a>}
         {older && <a class="button small" href={href(["load", String(result.id)], { with: String(older.id) })} data-key="c" aria-keyshortcuts="c" title="Compare (c)">compare with #{older.id}</a>}
+        <a class="button small quiet" href={`/api/load/${result.id}`} download={`load-${result.id}.json`}>JSON</a>
+        <a class="button small quiet" href={`/api/load/${result.id}/csv`} download={`load-${result.id}.csv`}>CSV</a>
+        {result.report && <a class="button small quiet" href={report} download={`load-${result.id}.html`}>HTML</a>}
         {older && <CommandLine line={`chapiteau load compare ${older.id} ${result.id}`} />}
       </div>
       {result.report ? <iframe class="report" src={report} title={`Report of load test ${result.id}`} sandbox="allow-scripts allow-downloads" /> : <p class="empty">Its report was deleted; the numbers above are kept.</p>}
@@ -119,48 +123,4 @@ function change(value: number, before: number | undefined): string {
   if (!before) return "";
   const by = (100 * (value - before)) / before;
   return `${by >= 0 ? "+" : ""}${by.toFixed(1)} % against the one before`;
-}
-
-/** The running test: what it did so far, next to what it has to keep. */
-function Live({ run }: { run: LiveRun }) {
-  const points = run.timeline ?? [];
-  const last = points[points.length - 1];
-  const target = supervised(run.target);
-  const times = points.map((p) => Math.floor(run.started) + p.t);
-  const window: [number, number] = [times[0] ?? run.started, Math.max(now.value, (times[0] ?? run.started) + 10)];
-  return (
-    <section class="panel live-load" aria-label={`Running: ${run.name}`}>
-      <header class="title">
-        <h2>{run.name}</h2><span class="state busy"><span aria-hidden="true">◐</span> running{run.phase && `: ${run.phase}`}</span>
-        <span class="muted">{run.target} · <Age since={run.started} suffix="" />{run.kind === "run" && run.seconds > 0 && ` of ${duration(run.seconds)}`}</span>
-      </header>
-      {run.so_far && run.so_far.length > 0 && <p class="so-far" role="status"><strong>Verdict so far</strong>{run.so_far.map((f) => <span key={f.objective} class={f.value === null ? "muted" : f.met ? "good" : "bad"}>{f.value === null ? "·" : f.met ? "✓" : "✖"} {f.objective} <b>{f.shown}</b></span>)}</p>}
-      {run.objective && !run.so_far?.length && <p><code>{run.objective}</code></p>}
-      <dl class="band">
-        <Fact label="rate" value={`${grouped(last?.rate ?? run.rate ?? 0)}/s`} note={run.rate ? `wanted ${grouped(run.rate)}/s` : ""} />
-        <Fact label="p99" value={run.p99 == null ? "–" : latency(run.p99)} note={run.p50 == null ? "" : `p50 ${latency(run.p50)}`} />
-        <Fact label="errors" value={percent(100 * run.errors)} note={run.dropped ? `${grouped(run.dropped)} dropped` : ""} tone={run.errors ? "bad" : ""} />
-        <Fact label="requests" value={grouped(run.requests)} note={last?.running == null ? "" : `${last.running} sessions now`} />
-      </dl>
-      {points.length > 1 && (
-        <div class="charts">
-          <Chart title="Requests per second" window={window} times={times} series={[{ label: "rate", values: points.map((p) => p.rate) }, { label: "failed", values: points.map((p) => p.bad) }]} format={(v) => `${grouped(v)}/s`} />
-          <Chart title="Latency" window={window} times={times} series={[{ label: "p50", values: points.map((p) => p.p50 ?? null) }, { label: "p99", values: points.map((p) => p.p99 ?? null) }]} format={latency} />
-        </div>
-      )}
-      {target && <LiveCharts nodes={[target.node]} service={target.service} window={window} events={events.value.filter((e) => e.service === target.service)} />}
-    </section>
-  );
-}
-
-const origin = (url: string) => (URL.canParse(url) ? new URL(url).origin : "");
-
-/** The supervised service behind a URL: its CPU and memory belong on the same clock. */
-function supervised(url: string): { node: string; service: string } | null {
-  const place = origin(url);
-  if (!place) return null;
-  for (const node of sortedNodes.value) {
-    for (const service of node.status.services ?? []) if (origin(service.openapi) === place) return { node: node.name, service: service.name };
-  }
-  return null;
 }

@@ -14,10 +14,9 @@ import { LiveCharts } from "../charts/LiveCharts";
 import { Choice } from "../parts/Choice";
 import { Log } from "../log/Log";
 import { State } from "../parts/State";
-import { ProcessTable } from "../parts/Tables";
+import { SignalPick } from "../tables/Picking";
+import { fittingProcesses, ProcessTable } from "../tables/Tables";
 import { Timeline } from "../parts/Timeline";
-
-const SIGNALS = ["HUP", "USR1", "USR2", "TERM", "QUIT", "INT", "KILL"];
 
 export function Service({ name }: { name: string }) {
   const all = nodesWith(name);
@@ -40,7 +39,7 @@ export function Service({ name }: { name: string }) {
       <div class="two">
         <section class="panel" aria-label="Processes">
           <header class="bar"><h2>Processes</h2></header>
-          <ProcessTable label={`Processes of ${name}`} rows={processRows(nodes, numbers, name)} showNode={many} showService={false} />
+          <ProcessTable label={`Processes of ${name}`} rows={fittingProcesses(processRows(nodes, numbers, name), param("q"))} showNode={many} showService={false} />
         </section>
         <Log nodes={names} service={name} showNode={many} />
       </div>
@@ -95,14 +94,5 @@ function Buttons({ name, services, nodes }: { name: string; services: ServiceVie
 
 function SignalMenu({ targets }: { targets: Target[] }) {
   const process = Number(param("process")) || 0;
-  return (
-    <select aria-label={process ? `Send a signal to process ${process}` : "Send a signal"} data-key="!" aria-keyshortcuts="!" title="Send a signal (!)" value="" onChange={(event) => {
-      const box = event.currentTarget as HTMLSelectElement;
-      wish("signal", targets, { signal: box.value, ...(process ? { process } : {}) });
-      box.value = "";
-    }}>
-      <option value="" disabled>Signal{process ? ` #${process}` : ""}…</option>
-      {SIGNALS.map((signal) => <option key={signal} value={signal}>{signal}</option>)}
-    </select>
-  );
+  return <SignalPick shortcut="!" label={process ? `Send a signal to process ${process}` : "Send a signal"} title={`Signal${process ? ` #${process}` : ""}…`} onPick={(signal) => wish("signal", process ? targets.map((t) => ({ ...t, process })) : targets, { signal })} />;
 }

@@ -8,7 +8,7 @@ import type { Trouble } from "../model/types";
 import { Age } from "./Age";
 import { Prose } from "./Prose";
 
-const LABELS: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "+1 process" };
+const LABELS: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "+1 process", undrain: "Undrain" };
 
 export function Attention({ troubles, showNode }: { troubles: readonly Trouble[]; showNode: boolean }) {
   if (!troubles.length) return <p class="allwell"><span class="good" aria-hidden="true">●</span> Nothing needs attention.</p>;
@@ -24,7 +24,7 @@ export function Attention({ troubles, showNode }: { troubles: readonly Trouble[]
 function One({ trouble, showNode }: { trouble: Trouble; showNode: boolean }) {
   const query = { node: trouble.node, process: trouble.process ? String(trouble.process) : "" };
   return (
-    <li class={trouble.severity > 1 ? "broken" : "degraded"}>
+    <li class={trouble.severity > 1 ? "broken" : "degraded"} data-problem tabIndex={-1}>
       <span class="mark" aria-hidden="true">{trouble.severity > 1 ? "✖" : "▲"}</span>
       <div class="grow">
         <div class="what">
@@ -39,7 +39,7 @@ function One({ trouble, showNode }: { trouble: Trouble; showNode: boolean }) {
         {trouble.service && <a class="button small" href={`${href(["service", trouble.service], query)}#log`}>Log</a>}
         {trouble.kind === "config" && may("plan") && <a class="button small" href={`${href(["server", trouble.node])}#config`}>Compare</a>}
         {trouble.cures.filter((cure) => may(cure.verb)).map((cure) => (
-          <button type="button" class="small" key={cure.line} title={cure.line} onClick={() => wish(cure.verb, [{ node: trouble.node, service: cure.service }], cure.options)}>
+          <button type="button" class="small" key={cure.line} data-cure={cure.verb} title={cure.line} onClick={() => wish(cure.verb, [{ node: trouble.node, service: cure.service }], cure.options)}>
             {LABELS[cure.verb] ?? cure.verb}
           </button>
         ))}

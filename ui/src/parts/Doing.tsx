@@ -1,13 +1,14 @@
 /** What asks before, and what tells after: the dialog and the toasts of actions. */
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { asked, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
 import { actions, nodes } from "../live/store";
 import { plural } from "../model/format";
-import type { Action, Target } from "../model/types";
+import type { Action, Target, Verb } from "../model/types";
+import { Pick } from "./Choice";
 import { CommandLines } from "./Copy";
 
-const TITLES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "Scale", signal: "Signal" };
+const TITLES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "Scale", signal: "Signal", drain: "Drain", undrain: "Undrain" };
 const EFFECTS: Record<string, string> = {
   start: "Starts what is not running.",
   stop: "Its processes get the stop signal, and are killed when they take too long. Requests are refused until it is started again.",
@@ -15,6 +16,8 @@ const EFFECTS: Record<string, string> = {
   reload: "Replaces the processes one batch at a time; no request is lost.",
   scale: "Changes how many processes run.",
   signal: "Sends the signal to the processes.",
+  drain: "Every service ends its work, those first that need others; then connections are refused, so that a balancer goes elsewhere. Nothing starts, not after a reboot either, until it is undone: Undrain brings back what ran before.",
+  undrain: "What ran before starts again, and connections are taken.",
 };
 
 export function ActionDialog() {
@@ -23,23 +26,29 @@ export function ActionDialog() {
   useEffect(() => {
     if (wish && !box.current?.open) box.current?.showModal();
   }, [wish]);
+  const [batch, setBatch] = useState(100);
   if (!wish) return null;
+  const servers = new Set(wish.targets.map((t) => t.node)).size;
   // By the browser's own way out: only so does the focus go back to where it was.
   const close = () => box.current?.close();
   const title = titleOf(wish);
   return (
     <dialog ref={box} aria-labelledby="ask-title" onClose={() => (asked.value = null)}>
-      <form method="dialog" onSubmit={(event) => { event.preventDefault(); close(); void perform(wish); }}>
+      <form method="dialog" onSubmit={(event) => { event.preventDefault(); close(); void perform(wish, servers > 1 ? batch : 100); }}>
         <h2 id="ask-title">{title}</h2>
         <p>{EFFECTS[wish.verb]}</p>
         <ul class="touches" aria-label="What it touches">
-          {wish.targets.slice(0, 12).map((t) => <li key={`${t.node}/${t.service}`}><strong>{t.service}</strong> on {t.node} <Now node={t.node} service={t.service} /></li>)}
+          {wish.targets.slice(0, 12).map((t) => <li key={nameOf(t)}>{onServers(wish.verb) ? <strong>{t.node}</strong> : <><strong>{t.service}{t.process ? ` #${t.process}` : ""}</strong> on {t.node}</>} <Now {...t} /></li>)}
           {wish.targets.length > 12 && <li>and {wish.targets.length - 12} more</li>}
         </ul>
+        {servers > 1 && (
+          <p class="strategy"><label>Servers at a time <Pick label="Servers at a time" value={String(batch)} onPick={(value) => setBatch(Number(value))} options={[["100", `all ${servers}`], ["50", "half of them"], ["25", "a quarter of them"], ["1", "one"]]} /></label>
+            <span class="muted">{batch < 100 ? "The next ones only when these are well; else it ends there." : "One that fails stops no other."}</span></p>
+        )}
         <CommandLines verb={wish.verb} targets={wish.targets} options={wish.options} />
         <div class="buttons">
           <button type="button" onClick={close}>Cancel</button>
-          <button type="submit" class={wish.verb === "stop" || wish.verb === "signal" ? "danger" : "primary"} autofocus>{TITLES[wish.verb]}</button>
+          <button type="submit" class={["stop", "signal", "drain"].includes(wish.verb) ? "danger" : "primary"} autofocus>{TITLES[wish.verb]}</button>
         </div>
       </form>
     </dialog>
@@ -49,15 +58,25 @@ export function ActionDialog() {
 function titleOf({ verb, targets, options }: Wish): string {
   const servers = new Set(targets.map((t) => t.node));
   const services = [...new Set(targets.map((t) => t.service))];
-  const what = services.length === 1 ? services[0] : plural(services.length, "service");
+  const where = servers.size === 1 ? [...servers][0] : plural(servers.size, "server");
+  if (onServers(verb)) return `${TITLES[verb]} ${where}`;
+  const what = targets.some((t) => t.process) ? (targets.length === 1 ? `${services[0]} #${targets[0]?.process}` : plural(targets.length, "process", "processes")) : services.length === 1 ? services[0] : plural(services.length, "service");
   const extra = verb === "signal" ? ` ${String(options["signal"])} to` : "";
-  return `${TITLES[verb]}${extra} ${what} on ${servers.size === 1 ? [...servers][0] : plural(servers.size, "server")}`;
+  return `${TITLES[verb]}${extra} ${what} on ${where}`;
 }
 
-function Now({ node, service }: Target) {
+const onServers = (verb: Verb) => verb === "drain" || verb === "undrain";
+const nameOf = (t: Target) => `${t.node}/${t.service}/${t.process ?? 0}`;
+
+function Now({ node, service, process }: Target) {
   const known = nodes.value.get(node);
   if (known?.away) return <span class="warn">? unreachable: it can't be asked now</span>;
+  if (service === "all") {
+    const running = known?.status.services?.filter((s) => s.processes.some((p) => p.pid)).length ?? 0;
+    return <span class="muted">{plural(running, "service")} running</span>;
+  }
   const found = known?.status.services?.find((s) => s.name === service);
+  if (process) return <span class="muted">{found?.processes.find((p) => p.number === process)?.state}</span>;
   return <span class="muted">{found && `${found.ready} of ${plural(found.wanted, "process", "processes")} ready`}</span>;
 }
 
@@ -77,8 +96,8 @@ function Each({ action }: { action: Action }) {
       <summary>each server</summary>
       <ul class="each">
         {action.targets.map((t) => (
-          <li key={`${t.node}/${t.service}`}>
-            {t.result ? (t.result.ok ? <span class="good">✓</span> : <span class="bad">✖</span>) : "…"} {t.node}{several && ` ${t.service}`} <span class="muted">{t.result ? t.result.text || t.result.error : "not yet"}</span>
+          <li key={nameOf(t)}>
+            {t.result ? (t.result.ok ? <span class="good">✓</span> : <span class="bad">✖</span>) : "…"} {t.node}{several && ` ${t.service}`}{t.process ? ` #${t.process}` : ""} <span class="muted">{t.result ? t.result.text || t.result.error : "not yet"}</span>
           </li>
         ))}
       </ul>
@@ -101,12 +120,12 @@ function One({ toast }: { toast: Toast }) {
     <div class={`toast ${tone}`}>
       <div class="grow">
         {toast.error ? <strong>✖ {toast.error}</strong> : action ? (
-          <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {TITLES[action.verb]} {[...new Set(action.targets.map((t) => t.service))].join(", ")}
+          <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {TITLES[action.verb]} {[...new Set(action.targets.map((t) => (onServers(action.verb) ? t.node : t.service)))].slice(0, 6).join(", ")}
             {action.targets.length > 1 && ` ${done.length - bad.length}/${action.targets.length}${bad.length ? `, ${bad.length} failed` : ""}`}</strong>
         ) : <strong>… sending</strong>}
         {toast.hint && <div class="muted">{toast.hint}</div>}
         {finished && !bad.length && action?.targets.length === 1 && <div class="muted">{action.targets[0]?.result?.text}</div>}
-        {bad.map((t) => <div key={`${t.node}/${t.service}`}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}
+        {bad.slice(0, 8).map((t) => <div key={nameOf(t)}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}
         {action && action.targets.length > 1 && <Each action={action} />}
       </div>
       <button type="button" class="quiet small" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>✕</button>

@@ -13,6 +13,8 @@ const GLYPHS: Record<string, [string, string]> = {
   stopped: ["■", "idle"],
   failed: ["✖", "bad"],
   unreachable: ["?", "warn"],
+  draining: ["◒", "busy"],
+  drained: ["⊘", "warn"],
 };
 
 const WORDS: Record<string, string> = { backoff: "backing off" };

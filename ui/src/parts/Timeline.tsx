@@ -9,7 +9,7 @@ const TONES: [RegExp, string, string][] = [
   [/failed|killed|spawn_failed|unhealthy|brain_died|dropped/, "✖", "bad"],
   [/process\.exited|backoff|unready/, "▼", "warn"],
   [/\.ready|recovered|completed|reloaded|supervisor\.started/, "●", "good"],
-  [/command|scaled|config/, "◆", "accent"],
+  [/command|scaled|config|drain/, "◆", "accent"],
 ];
 
 export function look(event: Happening): [string, string] {
@@ -27,8 +27,8 @@ export function sentence(event: Happening): string {
 }
 
 /** "uid 0 (dash:ana)" → "ana": who pressed it here; anybody else as the server knows them. */
-function person(who: string): string {
-  return /\(dash:(.+)\)$/.exec(who)?.[1] ?? who;
+export function person(who: string): string {
+  return /dash:([^)]+)\)?$/.exec(who)?.[1] ?? who;
 }
 
 export function Timeline({ events, showNode, most = 200 }: { events: readonly Happening[]; showNode: boolean; most?: number }) {

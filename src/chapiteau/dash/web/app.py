@@ -52,6 +52,7 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.post("/api/load/live/{run}/mark", load.load_mark),
             web.get("/api/load/{id}", load.load_result),
             web.get("/api/load/{id}/report", load.load_report),
+            web.get("/api/load/{id}/csv", load.load_csv),
             web.get("/assets/{name}", files.asset),
             web.get("/favicon.svg", files.asset),
             web.get("/", files.page),

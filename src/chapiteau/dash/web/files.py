@@ -34,7 +34,7 @@ class Files:
         if body is None:
             return web.Response(text=_MISSING, content_type="text/html", status=503)
         return web.Response(
-            body=body, content_type="text/html", headers={"Cache-Control": "no-cache"}
+            body=body, content_type="text/html", headers={"Cache-Control": "no-store"}
         )
 
     async def asset(self, request: web.Request) -> web.Response:

@@ -10,9 +10,11 @@ from chapiteau.dash.engine import results
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.logic.pages import REPORT_HEADERS
 from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
+from chapiteau.load.logic.report import rendered
 
 __all__ = [
     "load_comparison",
+    "load_csv",
     "load_mark",
     "load_report",
     "load_result",
@@ -52,6 +54,14 @@ async def load_report(request: web.Request) -> web.StreamResponse:
     folder = request.app[HUB].reports
     text = await asyncio.to_thread(results.report, folder, _number(request))
     return web.Response(text=text, content_type="text/html", headers=REPORT_HEADERS)
+
+
+@need("see")
+async def load_csv(request: web.Request) -> web.Response:
+    """GET /api/load/ID/csv: its requests by name, a line each."""
+    folder = request.app[HUB].reports
+    found = await asyncio.to_thread(results.result, folder, _number(request))
+    return web.Response(text=rendered(found, "csv"), content_type="text/csv")
 
 
 @need("steer")

@@ -5,6 +5,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { grouped, items, type Group, type Item } from "../model/groups";
+import { narrow, param } from "../model/route";
 
 export interface Column<T> {
   key: string;
@@ -29,6 +31,13 @@ export interface GridProps<T> {
   onSelect?: (ids: string[], range?: boolean) => void;
   dim?: (row: T) => boolean; // what may no longer be so
   tall?: boolean; // may fill most of the window
+  group?: Grouping<T> | undefined;
+}
+
+/** Rows together under a head, which shuts and opens them; which are shut is in the address. */
+export interface Grouping<T> {
+  by: (row: T) => string;
+  summary: (rows: T[]) => ComponentChildren;
 }
 
 const ROW = 32;
@@ -43,16 +52,26 @@ export function Grid<T>(props: GridProps<T>) {
   useEffect(() => measure(box.current, setView), []);
 
   const shown = columns.filter((column) => (column.from ?? 0) <= view.width);
-  const at = rows.findIndex((row) => id(row) === active);
+  const { group } = props;
+  const shut = new Set(group ? param("shut").split(",").filter(Boolean).map(decodeURIComponent) : []);
+  const list: Item<T>[] | null = group ? items(grouped(rows, group.by), shut) : null;
+  const count = list?.length ?? rows.length;
+  const item = (i: number): Item<T> => list?.[i] ?? { row: rows[i] as T };
+  const name = (one: Item<T>) => ("head" in one ? `▸${one.head.name}` : id(one.row));
+  const at = !active ? -1 : list ? list.findIndex((one) => name(one) === active) : rows.findIndex((row) => id(row) === active);
   const first = Math.max(0, Math.floor(view.top / ROW) - SPARE);
-  const last = Math.min(rows.length, Math.ceil((view.top + view.height) / ROW) + SPARE);
+  const last = Math.min(count, Math.ceil((view.top + view.height) / ROW) + SPARE);
+  const flip = (head: Group<T>) => {
+    const next = new Set(shut);
+    if (!next.delete(head.name)) next.add(head.name);
+    narrow({ shut: [...next].map(encodeURIComponent).join(",") });
+  };
   const tracks = { gridTemplateColumns: shown.map((column) => column.width).join(" ") };
 
   const move = (to: number) => {
-    const index = Math.max(0, Math.min(rows.length - 1, to));
-    const row = rows[index];
-    if (!row) return;
-    setActive(id(row));
+    if (!count) return;
+    const index = Math.max(0, Math.min(count - 1, to));
+    setActive(name(item(index)));
     scrollTo(box.current, index);
   };
   /** One row, or all from the one picked before to it. */
@@ -65,11 +84,13 @@ export function Grid<T>(props: GridProps<T>) {
   };
   const onKeyDown = (event: KeyboardEvent) => {
     const page = Math.max(1, Math.floor(view.height / ROW) - 1);
-    const steps: Record<string, number> = { j: at + 1, ArrowDown: at + 1, k: at - 1, ArrowUp: at - 1, Home: 0, End: rows.length - 1, PageDown: at + page, PageUp: at - page };
+    const steps: Record<string, number> = { j: at + 1, ArrowDown: at + 1, k: at - 1, ArrowUp: at - 1, Home: 0, End: count - 1, PageDown: at + page, PageUp: at - page };
     const to = steps[event.key];
-    const row = rows[at];
+    const here = at >= 0 ? item(at) : undefined;
+    const row = here && "row" in here ? here.row : undefined;
     if (event.target !== box.current || event.metaKey || event.ctrlKey || event.altKey) return;
     if (to !== undefined) move(to);
+    else if (event.key === "Enter" && here && "head" in here) flip(here.head);
     else if (event.key === "Enter" && row) props.onOpen?.(row);
     else if (event.key.toLowerCase() === "x" && row && props.onSelect) pick(row, event.shiftKey);
     else return;
@@ -78,22 +99,30 @@ export function Grid<T>(props: GridProps<T>) {
   };
 
   return (
-    <div class={`grid${props.tall ? " tall" : ""}`} ref={box} role="grid" aria-label={props.label} aria-rowcount={rows.length + 1} aria-colcount={columns.length} tabIndex={0}
+    <div class={`grid${props.tall ? " tall" : ""}`} ref={box} role={group ? "treegrid" : "grid"} aria-label={props.label} aria-rowcount={count + 1} aria-colcount={columns.length} tabIndex={0}
       aria-activedescendant={at >= 0 ? rowId(props.label, active) : undefined} onKeyDown={onKeyDown}
       onScroll={(event) => setView({ ...view, top: (event.currentTarget as HTMLElement).scrollTop })}>
       <div class="grid-head" role="row" aria-rowindex={1} style={tracks}>
         {shown.map((column) => <Head key={column.key} column={column} sort={sort} onSort={props.onSort} />)}
       </div>
-      <div class="grid-body" role="rowgroup" style={{ height: `${rows.length * ROW}px` }}>
-        {rows.slice(first, last).map((row, i) => (
-          <div key={id(row)} id={rowId(props.label, id(row))} role="row" aria-rowindex={first + i + 2} aria-selected={props.selected?.has(id(row))}
-            class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}${props.dim?.(row) ? " away" : ""}`} style={{ ...tracks, transform: `translateY(${(first + i) * ROW}px)` }}
+      <div class="grid-body" role="rowgroup" style={{ height: `${count * ROW}px` }}>
+        {Array.from({ length: Math.max(0, last - first) }, (_, i) => {
+          const one = item(first + i);
+          const place = { transform: `translateY(${(first + i) * ROW}px)` };
+          if ("head" in one) return (
+            <div key={name(one)} id={rowId(props.label, name(one))} role="row" aria-rowindex={first + i + 2} aria-expanded={!shut.has(one.head.name)} class={`grid-row grid-group${name(one) === active ? " active" : ""}`} style={place}>
+              <div role="gridcell"><button type="button" class="quiet" tabIndex={-1} onClick={() => flip(one.head)}><span aria-hidden="true">{shut.has(one.head.name) ? "▸" : "▾"}</span> {one.head.name || "without"}</button> <span class="muted">{group?.summary(one.head.rows)}</span></div>
+            </div>
+          );
+          const { row } = one;
+          return <div key={id(row)} id={rowId(props.label, id(row))} role="row" aria-rowindex={first + i + 2} aria-selected={props.selected?.has(id(row))}
+            class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}${props.dim?.(row) ? " away" : ""}`} style={{ ...tracks, ...place }}
             onClick={(event) => clicked(event, row, props, setActive, pick)}>
             {shown.map((column) => (
               <div key={column.key} role="gridcell" class={column.right ? "right" : ""}>{column.cell(row)}</div>
             ))}
-          </div>
-        ))}
+          </div>;
+        })}
       </div>
       {rows.length === 0 && <p class="empty">Nothing here.</p>}
     </div>

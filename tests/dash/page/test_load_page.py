@@ -1,0 +1,73 @@
+"""A load test that runs is watched, marked and ended from the page."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import expect
+
+from tests.dash.page.test_page import no_violations
+from tests.support import wait_for_async
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.browser,
+    pytest.mark.timeout(90),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def running(house: Any) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "chapiteau", "load", "run", f"{house.base}/favicon.svg",
+        "--rate", "20/s", "-d", "60", "-q", "--objective", "p99 < 5s",
+        cwd=house.hub.reports.parent, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    await wait_for_async((house.hub.reports / "load" / "live" / f"{process.pid}.json").exists, 30)
+    yield process
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def test_it_is_marked_and_ended_by_keys(visit: Any, house: Any, running: Any) -> None:
+    async with visit("/load") as page:
+        live = page.get_by_role("region", name="Running:")
+        await expect(live).to_contain_text("Verdict so far", timeout=20_000)
+        await expect(live.get_by_role("region", name="Requests so far")).to_contain_text("favicon")
+        await page.keyboard.press("m")
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_label("What happens now")).to_be_focused()
+        await page.keyboard.type("cache emptied")
+        await expect(dialog).to_contain_text(f"load mark 'cache emptied' {running.pid}")
+        await no_violations(page)
+        await page.keyboard.press("Enter")
+        marks = live.get_by_role("list", name="Marked moments")
+        await expect(marks).to_contain_text("cache emptied — local")
+        await no_violations(page)
+        await page.keyboard.press("s")
+        await expect(dialog).to_contain_text(f"chapiteau load stop {running.pid}")
+        await page.keyboard.press("Enter")
+        await expect(live).to_have_count(0, timeout=20_000)
+        results = page.get_by_role("grid", name="Load tests")
+        await expect(results.get_by_role("row", name="1").last).to_be_visible()
+        await page.goto(f"{house.base}/load/1")
+        await expect(page.get_by_text("stopped early by local")).to_be_visible()
+        report = page.frame_locator("iframe")
+        await expect(report.get_by_text("cache emptied (local)").last).to_be_visible()
+        async with page.expect_download() as coming:
+            await page.get_by_role("link", name="CSV", exact=True).click()
+        found = await coming.value
+        assert (await found.path()).read_text().startswith("name,")
+    assert (await running.communicate())[0].decode().count("stopped early by local") == 1
+
+
+async def test_what_is_picked_stays_in_the_address(visit: Any) -> None:
+    async with visit("/load?pick=3") as page:
+        await expect(page.get_by_text("#3: pick another one")).to_be_visible()

@@ -1,0 +1,76 @@
+/** The running test: what it did so far, next to what it has to keep, above its target's own numbers. */
+
+import { events, now, sortedNodes, type LiveRow, type LiveRun } from "../live/store";
+import { duration, grouped, latency, percent } from "../model/format";
+import { Age } from "../parts/Age";
+import { Chart, type Marker } from "../charts/Chart";
+import { LiveCharts, marked, marker } from "../charts/LiveCharts";
+import { LoadButtons } from "../parts/LoadDeeds";
+import { Spark } from "../charts/Spark";
+import { Fact } from "./Fleet";
+
+export function Live({ run, first }: { run: LiveRun; first: boolean }) {
+  const points = run.timeline ?? [];
+  const last = points[points.length - 1];
+  const target = supervised(run.target);
+  const times = points.map((p) => Math.floor(run.started) + p.t);
+  const window: [number, number] = [times[0] ?? run.started, Math.max(now.value, (times[0] ?? run.started) + 10)];
+  const happened = target ? events.value.filter((e) => e.service === target.service && e.node === target.node) : [];
+  const said = (run.marks ?? []).map((one): Marker => ({ time: run.started + one.t, glyph: "◆", tone: "accent", text: `${one.text} (${one.who})` }));
+  const markers = [...happened.filter(marked).map(marker), ...said];
+  const sound = run.soundness;
+  return (
+    <section class="panel live-load" aria-label={`Running: ${run.name}`}>
+      <header class="title">
+        <h2>{run.name}</h2><span class="state busy"><span aria-hidden="true">◐</span> running{run.phase && `: ${run.phase}`}</span>
+        <span class="muted">{run.target} · <Age since={run.started} suffix="" />{run.kind === "run" && run.seconds > 0 && ` of ${duration(run.seconds)}`}</span>
+        <LoadButtons run={run} first={first} />
+      </header>
+      {run.so_far && run.so_far.length > 0 && <p class="so-far" role="status"><strong>Verdict so far</strong>{run.so_far.map((f) => <span key={f.objective} class={f.value === null ? "muted" : f.met ? "good" : "bad"}>{f.value === null ? "·" : f.met ? "✓" : "✖"} {f.objective} <b>{f.shown}</b></span>)}</p>}
+      {run.objective && !run.so_far?.length && <p><code>{run.objective}</code></p>}
+      <dl class="band">
+        <Fact label="rate" value={`${grouped(last?.rate ?? run.rate ?? 0)}/s`} note={run.rate ? `wanted ${grouped(run.rate)}/s` : ""} />
+        <Fact label="p99" value={run.p99 == null ? "–" : latency(run.p99)} note={run.p50 == null ? "" : `p50 ${latency(run.p50)}`} />
+        <Fact label="errors" value={percent(100 * run.errors)} note={run.dropped ? `${grouped(run.dropped)} dropped` : ""} tone={run.errors ? "bad" : ""} />
+        <Fact label="requests" value={grouped(run.requests)} note={last?.running == null ? "" : `${last.running} sessions now`} />
+        {sound && <Fact label="generator" value={sound.cpu_peak == null ? "–" : percent(100 * sound.cpu_peak)} note={sound.notes.length ? "is the limit" : sound.lag_p99 == null ? "" : `began ${latency(sound.lag_p99)} late (p99)`} tone={sound.notes.length ? "bad" : ""} />}
+      </dl>
+      {points.length > 1 && (
+        <div class="charts">
+          <Chart title="Requests per second" window={window} times={times} markers={markers} series={[{ label: "rate", values: points.map((p) => p.rate) }, { label: "failed", values: points.map((p) => p.bad) }]} format={(v) => `${grouped(v)}/s`} />
+          <Chart title="Latency" window={window} times={times} markers={markers} series={[{ label: "p50", values: points.map((p) => p.p50 ?? null) }, { label: "p99", values: points.map((p) => p.p99 ?? null) }]} format={latency} />
+          <Chart title="Sessions on their way" window={window} times={times} markers={markers} series={[{ label: "sessions", values: points.map((p) => p.running) }]} format={grouped} />
+        </div>
+      )}
+      {target && <LiveCharts nodes={[target.node]} service={target.service} window={window} events={happened} also={said} />}
+      {said.length > 0 && <ul class="marks" aria-label="Marked moments">{(run.marks ?? []).map((one) => <li key={`${one.t} ${one.text}`}><span class="accent" aria-hidden="true">◆</span> {duration(one.t)} {one.text} <span class="muted">— {one.who}</span></li>)}</ul>}
+      {run.rows && run.rows.length > 0 && <Rows rows={run.rows} />}
+    </section>
+  );
+}
+
+function Rows({ rows }: { rows: LiveRow[] }) {
+  const time = (value: number | null) => (value === null ? "–" : latency(value));
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Requests so far">
+      <table class="figures">
+        <thead><tr><th scope="col">request</th><th scope="col">n</th><th scope="col">errors</th><th scope="col">p50</th><th scope="col">p95</th><th scope="col">p99</th><th scope="col">max</th><th scope="col">last minute</th></tr></thead>
+        <tbody>{rows.map((row) => (
+          <tr key={row.name}><th scope="row">{row.name}</th><td>{grouped(row.requests)}</td><td class={row.bad ? "bad" : ""}>{percent(row.requests ? (100 * row.bad) / row.requests : 0)}</td><td>{time(row.p50)}</td><td>{time(row.p95)}</td><td>{time(row.p99)}</td><td>{time(row.max)}</td><td><Spark values={row.pace} /></td></tr>
+        ))}</tbody>
+      </table>
+    </div>
+  );
+}
+
+const origin = (url: string) => (URL.canParse(url) ? new URL(url).origin : "");
+
+/** The supervised service behind a URL: its CPU and memory belong on the same clock. */
+function supervised(url: string): { node: string; service: string } | null {
+  const place = origin(url);
+  if (!place) return null;
+  for (const node of sortedNodes.value) {
+    for (const service of node.status.services ?? []) if (origin(service.openapi) === place) return { node: node.name, service: service.name };
+  }
+  return null;
+}
