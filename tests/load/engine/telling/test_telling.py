@@ -20,6 +20,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 
 from chapiteau.load.engine.conduct import Watch, conduct
 from chapiteau.load.engine.lookup import find_job
+from chapiteau.load.engine.telling.exporting import Exports
 from chapiteau.load.engine.telling.observing import notify
 from chapiteau.load.testing import Target
 from chapiteau.plumbing.clock import SystemClock
@@ -98,6 +99,23 @@ async def test_a_run_tells_four_systems_its_numbers_every_second() -> None:
     (note,) = [n for n in result["soundness"]["notes"] if "export" in n]
     assert "were lost" in note
     assert "Bearer" not in json.dumps(result)
+
+
+async def test_what_a_slow_system_has_not_taken_by_the_end_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It accepts connections and never answers."""
+    monkeypatch.setattr("chapiteau.load.engine.telling.exporting._LAST", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        targets = [f"influx+http://127.0.0.1:{port}", f"otlp+http://127.0.0.1:{port}"]
+        async with Exports(targets, {}, (), 0.0) as exports:
+            for second in range(3):
+                exports.tell([], float(second))
+        problems = exports.problems
+    assert [problem.partition(": ")[2] for problem in problems] == [
+        "3 of 3 messages were lost (it is too slow)"
+    ] * 2
 
 
 def result_of(word: str = "met") -> dict[str, Any]:

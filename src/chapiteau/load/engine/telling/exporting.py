@@ -24,6 +24,7 @@ __all__ = ["Exports"]
 _TIMEOUT: Final = 5.0  # seconds for one message
 _WAITING: Final = 60  # seconds of numbers that wait for a slow system before the oldest are lost
 _LAST: Final = 6.0  # seconds at the end for what still waits
+_SLOW: Final = "it is too slow"
 _KINDS: Final = {
     "prometheus": {
         "Content-Type": "application/x-protobuf",
@@ -57,8 +58,11 @@ class Exports:
     async def __aexit__(self, *_exc: object) -> None:
         for sender in self._senders:
             sender.waiting.put(None)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _LAST
         for sender in self._senders:
-            await asyncio.to_thread(sender.thread.join, _LAST)
+            await asyncio.to_thread(sender.thread.join, max(0.0, until - loop.time()))
+            sender.close()
 
     def second(self, second: int, totals: Totals, now: float) -> None:
         """Tell what the second before this one has brought: it is nearly whole now."""
@@ -95,7 +99,7 @@ class _Sender:
         self, target: ExportTarget, headers: Mapping[str, str], labels: Labels, started: float
     ) -> None:
         self.target = target
-        self.sent = self.lost = 0
+        self.sent = self.lost = self._offered = 0
         self.why = ""
         self.waiting: queue.Queue[tuple[list[Metric], float] | None] = queue.Queue()
         self.thread = threading.Thread(target=self._run, daemon=True, name=f"export {target}")
@@ -104,12 +108,20 @@ class _Sender:
         self._started = started
         self._before: dict[tuple[str, Labels], float] = {}
 
+    def close(self) -> None:
+        """What still waits now is lost: the program ends, and the thread with it."""
+        left = self._offered - self.sent - self.lost
+        if left > 0:
+            self.lost += left
+            self.why = self.why or _SLOW
+
     def offer(self, told: tuple[list[Metric], float]) -> None:
+        self._offered += 1
         if self.waiting.qsize() >= _WAITING:
             with contextlib.suppress(queue.Empty):
                 self.waiting.get_nowait()
                 self.lost += 1
-                self.why = self.why or "it is too slow"
+                self.why = self.why or _SLOW
         self.waiting.put(told)
 
     def _run(self) -> None:
