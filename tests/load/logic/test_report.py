@@ -214,3 +214,12 @@ def test_the_terminal_shows_what_the_service_said_and_numbers_of_the_scenarios_o
     assert 'File "a.py"' not in shown
     assert re.search(r"orders +counter +3\n", shown)
     assert re.search(r"items +trend +mean 2, p50 2, p99 2", shown)
+
+
+def test_names_beyond_the_limit_are_told_of() -> None:
+    tally, totals = Tally(most_names=2), Totals()
+    for number in range(5):
+        tally.row(f"GET /{number}").latency[0].append(100)
+    totals.add(tally.flush())
+    (note,) = [n for n in made(totals)["soundness"]["notes"] if "names" in n]
+    assert note.startswith("3 requests had too many names")

@@ -11,7 +11,7 @@ from typing import Any, Final
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.inputs.masking import masked_text
 from chapiteau.load.logic.objective import Finding
-from chapiteau.load.logic.tally import histogram_text
+from chapiteau.load.logic.tally import OTHER, histogram_text
 from chapiteau.load.logic.totals import RowTotal, Second, Totals
 
 __all__ = ["FORMAT", "Facts", "document", "latency_figures", "point_at", "soundness", "timeline"]
@@ -222,6 +222,17 @@ def _notes(totals: Totals, lag99: float, unread99: float, peak: float) -> list[s
         notes.append(f"{name} was lost, and its share of the load with it: {why}")
     if totals.cut:
         notes.append(f"{totals.cut} sessions were cut off at the end")
+    return notes + _finer_notes(totals, unread99)
+
+
+def _finer_notes(totals: Totals, unread99: float) -> list[str]:
+    """What blurs the figures without making them wrong."""
+    notes = []
+    if OTHER in totals.rows:
+        notes.append(
+            f"{totals.rows[OTHER].count} requests had too many names for rows of their own and "
+            f"are counted as {OTHER}: give them a name="
+        )
     if unread99 > _UNREAD and unread99 > _LARGE * totals.latency.quantile(0.99) / 1e6:
         notes.append(
             f"answers lay up to {unread99 * 1000:.3g} ms (p99) before they were read: "
