@@ -18,6 +18,9 @@ def app(environ: dict[str, Any], start: Any) -> Any:
     if path == "/stream":
         start("200 OK", [("Content-Type", "text/plain")])
         return (b"part %d\n" % n for n in range(3))
+    if path == "/ticks":
+        start("200 OK", [("Content-Type", "text/plain")])
+        return _ticks()
     if path == "/forge":
         return _plain(start, b"", ("X-Bad", "a\r\nSet-Cookie: b=c"))
     if path == "/short":
@@ -37,6 +40,12 @@ def app(environ: dict[str, Any], start: Any) -> Any:
         text = "\n".join(f"{n}={environ.get(n)}" for n in names)
         return _plain(start, text.encode("latin-1"))
     return _plain(start, b"%d" % os.getpid())
+
+
+def _ticks() -> Any:
+    while True:
+        time.sleep(0.01)
+        yield b"tick\n"
 
 
 def _plain(start: Any, body: bytes, *more: tuple[str, str]) -> list[bytes]:

@@ -161,6 +161,19 @@ def test_a_reader_that_takes_nothing_holds_no_other_client(site: Site) -> None:
     assert len(lazy.answer()[2]) == 8_000_000
 
 
+def test_a_stream_ends_when_its_client_has_gone(site: Site) -> None:
+    """It would hold its thread, here the only one, for as long as it has something to say."""
+    worker = site.start("--threads", "1", "--linger", "0")
+    wire = site.connect()
+    wire.send(b"GET /ticks HTTP/1.1\r\nHost: x\r\n\r\n")
+    while b"tick" not in wire.data:
+        wire.data += wire.sock.recv(4096)
+    wire.close()
+    assert site.connect().ask()[0] == 200
+    worker.terminate()
+    assert b"Traceback" not in worker.communicate(timeout=15)[1]
+
+
 def test_term_ends_with_0_after_what_was_asked(site: Site) -> None:
     worker = site.start("--linger", "0.3")
     idle, busy = site.connect(), site.connect()

@@ -118,6 +118,10 @@ class Dates:
         return self._line
 
 
+class _GoneError(Exception):
+    """Nobody reads the answer any more: no fault of the application's."""
+
+
 class Exchange(TakesLines, msgspec.Struct, eq=False):
     """One request's answer on its way from the application to the socket: its `start_response`."""
 
@@ -143,6 +147,9 @@ class Exchange(TakesLines, msgspec.Struct, eq=False):
         try:
             body = app(environ, self)
             self._send_all(body)
+        except _GoneError as exc:
+            _log.debug("%s %s: %s", environ["REQUEST_METHOD"], environ["PATH_INFO"], exc)
+            self._failed()
         except Exception:  # noqa: BLE001 — an application's fault must not end the worker
             _log.exception("%s %s", environ["REQUEST_METHOD"], environ["PATH_INFO"])
             self._failed()
@@ -204,6 +211,8 @@ class Exchange(TakesLines, msgspec.Struct, eq=False):
         self.conn.write(head + piece)
         if len(self.conn.out) > _BUFFERED:
             self._wait_for_reader()
+        if self.conn.broken:  # a stream that nobody reads would hold its thread for ever
+            raise _GoneError("the client has gone")
 
     def _wait_for_reader(self) -> None:
         """A slow reader holds this thread; the watch in the worker lets another one lead."""
@@ -212,10 +221,8 @@ class Exchange(TakesLines, msgspec.Struct, eq=False):
         while len(self.conn.out) > _BUFFERED and not self.conn.broken:
             if not poller.poll(_WRITE_TIMEOUT):
                 self.conn.broken = True
-                raise TimeoutError("the client takes nothing")
+                raise _GoneError("the client takes nothing")
             self.conn.flush()
-        if self.conn.broken:
-            raise ConnectionError("the client has gone")
 
     def _start(self, length: int | None) -> bytes:
         """Status line and headers; decides how the end of the body is told."""
