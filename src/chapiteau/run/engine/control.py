@@ -116,7 +116,8 @@ class ControlServer:
         if role is None or (wanted in VERBS and not self._access.may(caller, wanted)):
             _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, wanted)
             what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
-            hint = "an admin can give roles: operators = [...] in [project]"
+            role = VERBS.get(wanted, "viewer")
+            hint = f'an admin can give the role: {role}s = ["uid:{caller.uid}"] in [project]'
             return problem(403, what, hint=hint, exit_code=4)
         request.caller = _named(caller, request)
         handler: Handler = getattr(self._handlers, route.handler)
