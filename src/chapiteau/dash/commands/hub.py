@@ -55,7 +55,7 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
     """Print the line to run on the server that should join; it works once."""
     from chapiteau.core.errors import UsageError
     from chapiteau.core.units import parse_duration
-    from chapiteau.dash.engine.cluster.ca import Authority
+    from chapiteau.dash.engine.cluster.center import authority_of
     from chapiteau.dash.engine.cluster.registry import Registry
     from chapiteau.dash.engine.project import read_project
     from chapiteau.dash.logic.tokens import JoinToken, base32
@@ -71,7 +71,7 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
         seconds = parse_duration(lifetime)
     except ValueError as exc:
         raise UsageError(f"--for: {exc}") from None
-    authority = Authority(project.authority, clock)
+    authority = authority_of(project, clock)
     authority.ensure()
     made = JoinToken(
         ca=authority.hash(),

@@ -2,7 +2,9 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Final
 
 import click
 
@@ -11,6 +13,7 @@ from chapiteau.plumbing.console import print_json
 
 __all__ = ["group"]
 
+_NO_AGENT: Final = "its agent does not run: chapiteau up, or chapiteau node run"
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=True)
 
 
@@ -92,23 +95,53 @@ def leave(config: Path | None) -> None:
 @CONFIG
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def status(config: Path | None, as_json: bool) -> None:
-    """Which hub this server belongs to."""
+    """Which hub this server belongs to, and whether it is connected; if not, why."""
+    from chapiteau.dash.engine.cluster.ca import made_for
     from chapiteau.dash.engine.cluster.membership import NatsMembership, read_membership
+    from chapiteau.dash.engine.here.running import agent_state
     from chapiteau.dash.engine.project import read_project
 
-    membership = read_membership(read_project(config).papers)
+    papers = read_project(config).papers
+    membership, state = read_membership(papers), agent_state(papers)
+    facts: dict[str, Any] = {"name": membership.name}
     if isinstance(membership, NatsMembership):
         bare = membership.url.rpartition("@")[2]
-        if as_json:
-            print_json({"name": membership.name, "nats": bare, "prefix": membership.prefix})
-        else:
-            click.echo(f"{membership.name} meets its hubs at the NATS server {bare}")
-        return
-    host, port = membership.address
-    if as_json:
-        print_json({"name": membership.name, "host": host, "port": port})
+        facts |= {"nats": bare, "prefix": membership.prefix}
+        place = f"{membership.name} meets its hubs at the NATS server {bare}"
     else:
-        click.echo(f"{membership.name} belongs to the hub at {host}:{port}")
+        host, port = membership.address
+        facts |= {"host": host, "port": port}
+        facts["certificate_ends"] = made_for(membership.certificate)[1]
+        place = f"{membership.name} belongs to the hub at {host}:{port}"
+    if as_json:
+        print_json({**facts, **(state or {"connected": False, "trouble": _NO_AGENT})})
+        return
+    click.echo(place)
+    for line in _how_it_goes(state, facts.get("certificate_ends", 0.0)):
+        click.echo(line)
+
+
+def _how_it_goes(state: dict[str, Any], ends: float) -> Iterator[str]:
+    from chapiteau.core.units import format_duration
+    from chapiteau.plumbing.clock import SystemClock
+
+    now = SystemClock().wall()
+    if not state:
+        yield _NO_AGENT
+    else:
+        since = format_duration(max(1, round(now - state["since"])))
+        yield (
+            f"connected for {since}"
+            if state["connected"]
+            else f"not connected for {since}: {state['trouble']}"
+        )
+    if ends and not (state and not state["connected"]):
+        left = round(ends - now)
+        yield (
+            f"its certificate is good for {format_duration(left)} more; it renews itself"
+            if left > 0
+            else "its certificate has expired: join again (on the hub: chapiteau hub token)"
+        )
 
 
 @group.command()

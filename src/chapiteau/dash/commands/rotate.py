@@ -24,7 +24,7 @@ def rotate(config: Path | None, finish: bool, force: bool, as_json: bool) -> Non
     second step, --finish, makes the next CA the only one; what the old one has signed is void,
     tokens that are open too.
     """
-    from chapiteau.dash.engine.cluster.ca import Authority
+    from chapiteau.dash.engine.cluster.center import authority_of
     from chapiteau.dash.engine.cluster.registry import Registry
     from chapiteau.dash.engine.project import read_project
     from chapiteau.plumbing.clock import SystemClock
@@ -34,7 +34,7 @@ def rotate(config: Path | None, finish: bool, force: bool, as_json: bool) -> Non
         raise UsageError(
             "a hub at a NATS server signs for nobody", hint="change its accounts there"
         )
-    authority = Authority(project.authority, SystemClock())
+    authority = authority_of(project, SystemClock())
     if finish and not authority.is_rotating:
         raise UsageError("there is no next CA", hint="first: chapiteau hub rotate")
     authority.rotate()

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, Final
@@ -13,12 +14,14 @@ from chapiteau.dash.engine.watch import NodeWatch
 from chapiteau.dash.errors import UnknownNodeError
 from chapiteau.dash.logic.attention import dated, troubles
 from chapiteau.dash.logic.facts import LOOP_WINDOW, Facts, loops
+from chapiteau.dash.logic.papers import Paper, paper_troubles
 from chapiteau.dash.logic.trouble import Trouble
 
 __all__ = ["Fleet"]
 
 _FIRST_EVENTS: Final = 300  # how many past events a page gets at first
 _PAST: Final = 60  # seconds of a server's CPU that come with them
+_LOOK_AGAIN: Final = 10  # seconds between two looks for problems that come by time alone
 _COLUMNS: Final = ("pid", "cpu", "rss", "threads", "fds", "sockets", "supervisor", "host")
 
 
@@ -33,11 +36,16 @@ class Fleet:
         self._watches: dict[str, NodeWatch] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._fresh: set[str] = set()
+        self._own = ""
         self._told: dict[str, int] = {}  # which names of a node every page has
+        self.papers: dict[str, Paper] = {}  # the hub's own, by kind
+        self._shown: dict[str, list[tuple[Any, ...]]] = {}  # troubles as pages have them
         self._ears: list[Callable[[str, dict[str, Any]], None]] = []
 
-    def add(self, node: Node) -> NodeWatch:
-        """Begin to watch a node."""
+    def add(self, node: Node, *, own: bool = False) -> NodeWatch:
+        """Begin to watch a node; `own`: the one beside the hub."""
+        if own:
+            self._own = node.name
         watch = NodeWatch(node, self, clock=self._clock, chance=self._chance, history=self._history)
         self._watches[node.name] = watch
         self._tasks[node.name] = asyncio.create_task(watch.run(), name=f"watch {node.name}")
@@ -75,8 +83,10 @@ class Fleet:
 
     async def beat(self) -> None:
         """Send numbers once per second, all nodes in one message, as long as it runs."""
-        while True:
+        for beat in itertools.count(1):
             await asyncio.sleep(1.0)
+            if beat % _LOOK_AGAIN == 0:
+                self._look_again()
             watched = self._bus.wanted("stats")
             for watch in self._watches.values():
                 watch.watched(watched)
@@ -122,13 +132,29 @@ class Fleet:
             generation=watch.generation,
             looping=loops(watch.recent(LOOP_WINDOW), watch.status),
             overruled=watch.overruled,
+            papers_life=watch.papers_life,
         )
-        found = troubles(watch.node.name, watch.status, away_since=watch.away_since, facts=facts)
+        name = watch.node.name
+        found = troubles(name, watch.status, away_since=watch.away_since, facts=facts)
+        if name == self._speaker:
+            found += paper_troubles(name, self.papers.values(), facts.now)
         return dated(found, watch.troubled_since, facts.now)
+
+    @property
+    def _speaker(self) -> str:
+        """At which node the hub's own problems are told: the one beside it, else the first."""
+        return self._own or min(self._watches, default="")
+
+    def _look_again(self) -> None:
+        """Some problems come by time alone: a certificate ends though nothing else happens."""
+        for watch in self._watches.values():
+            if self._shown.get(watch.node.name) != _signs(self.troubles(watch)):
+                self.state_changed(watch)
 
     def view(self, watch: NodeWatch) -> dict[str, Any]:
         """One node as the page sees it."""
         found = self.troubles(watch)
+        self._shown[watch.node.name] = _signs(found)
         return {
             "name": watch.node.name,
             "seen": round(watch.last_seen, 3),
@@ -173,6 +199,11 @@ def _names(watch: NodeWatch) -> dict[str, Any]:
 
 def _named(watch: NodeWatch, event: dict[str, Any]) -> dict[str, Any]:
     return {"node": watch.node.name, **event}
+
+
+def _signs(found: list[Trouble]) -> list[tuple[Any, ...]]:
+    """What a change of it is told for: no times that run on by themselves."""
+    return [(t.key, t.severity) for t in found]
 
 
 def _trouble(trouble: Trouble) -> dict[str, Any]:

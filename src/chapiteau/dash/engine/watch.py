@@ -62,6 +62,7 @@ class NodeWatch:
         self.overruled = ""  # why the node does not obey us
         self.generation = 0  # of what the hub wants of it
         self.expires = 0.0  # when its certificate ends; 0: it has none
+        self.papers_life = 30 * 86_400.0  # seconds for which such certificates are good
         self.lost_stats = 0  # messages that it could not keep while it was away
         self.last_seen = 0.0
         self.away_since = 0.0

@@ -29,6 +29,7 @@ class Facts:
     health: Mapping[str, Any] = field(default_factory=dict)  # what the node answers to `health`
     skew: float = 0.0  # seconds by which its clock is ahead of the hub's
     expires: float = 0.0  # when its certificate ends; 0: it has none
+    papers_life: float = 30 * 86_400.0  # seconds for which such a certificate is good
     generation: int = 0  # what the hub wants of it
     looping: Mapping[str, int] = field(default_factory=dict)  # service → ends in the last minute
     overruled: str = ""  # why the node does not do what this hub says
@@ -194,14 +195,14 @@ def _clock(node: str, skew: float) -> Iterator[Trouble]:
 
 def _certificate(node: str, facts: Facts) -> Iterator[Trouble]:
     left = facts.expires - facts.now
-    if facts.expires and left < _EXPIRES:
+    if facts.expires and left < min(_EXPIRES, facts.papers_life / 4):
         yield Trouble(
             key=f"{node}/certificate",
             kind="certificate",
             severity=2 if left <= 0 else 1,
             node=node,
             what=(
-                f"certificate ends in {format_duration(round(left))}"
+                f"certificate ends in {format_duration(max(1, round(left)))}"
                 if left > 0
                 else "certificate has expired"
             ),

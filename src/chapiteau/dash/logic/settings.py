@@ -119,6 +119,17 @@ class HubSettings:
         help="How nodes reach this server: host:port. Default: its host name and the port.",
         example='address = "ops.example.org:8843"',
     )
+    certificates: Duration = setting(
+        "30d",
+        help="How long a node's certificate is good; it is renewed after a third of that. A node"
+        " that was away for longer has to join again.",
+        low=10,
+    )
+    own_certificate: Duration = setting(
+        "365d",
+        help="How long the hub's certificate for its nodes is good; renewed after a third.",
+        low=10,
+    )
     metrics_token: SecretRef | None = setting(
         None,
         help="Who shows it as `Authorization: Bearer …` may read /metrics without a session.",

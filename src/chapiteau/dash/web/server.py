@@ -7,7 +7,6 @@ import importlib.util
 import json
 import signal
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from random import Random
@@ -37,6 +36,7 @@ from chapiteau.dash.errors import PortTakenError
 from chapiteau.dash.logic.settings import is_loopback, refusals
 from chapiteau.dash.web.app import make_app
 from chapiteau.dash.web.guard import Door
+from chapiteau.dash.web.papers import PagePapers
 from chapiteau.plumbing.files import lock_file, write_atomic
 
 __all__ = ["Server", "serve"]
@@ -108,25 +108,30 @@ class Server:
         node = self._node or LocalNode(socket.gethostname(), self.project.run_dir, self._clock)
         # A hub may be nothing but a hub: then there is no supervisor here to wait for.
         if self.project.has_services or not self._with_hub or self._node:
-            self.hub.fleet.add(node)
+            self.hub.fleet.add(node, own=True)
         try:
             await self.hub.open()
         except BaseException:
             listener.close()
             await self.hub.close()
             raise
-        beat = asyncio.create_task(self.hub.fleet.beat())
+        tasks = [asyncio.create_task(self.hub.fleet.beat())]
+        papers = self._papers()
+        if papers is not None:
+            own = self.hub.fleet.papers
+            tasks.append(asyncio.create_task(papers.keep(lambda p: own.update(page=p))))
         runner = web.AppRunner(
             make_app(self.hub, self._door()), access_log=None, shutdown_timeout=1.0
         )
         await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=self._tls()).start()
+        await web.SockSite(runner, listener, ssl_context=papers.context if papers else None).start()
         self.tell_address()
         try:
             yield
         finally:
             self.project.address_file.unlink(missing_ok=True)
-            beat.cancel()
+            for task in tasks:
+                task.cancel()
             await runner.cleanup()
             await self.hub.close()
             await node.close()
@@ -172,18 +177,9 @@ class Server:
             names |= {"localhost", "127.0.0.1", "::1"}
         return Door(port=self.port, names=tuple(names), tls=bool(self.project.dash.cert))
 
-    def _tls(self) -> ssl.SSLContext | None:
-        dash = self.project.dash
-        if not dash.cert:
-            return None
-        folder = self.project.config.parent
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        try:
-            context.load_cert_chain(folder / dash.cert, folder / dash.key)
-        except (OSError, ssl.SSLError) as exc:
-            raise ChapiteauError(f"dash.cert, dash.key: not usable ({exc})") from exc
-        return context
+    def _papers(self) -> PagePapers | None:
+        dash, folder = self.project.dash, self.project.config.parent
+        return PagePapers(folder / dash.cert, folder / dash.key, self._clock) if dash.cert else None
 
     def _bind(self) -> socket.socket:
         tries = 1 if self._exact_port or not self._wanted_port else _NEXT_PORTS

@@ -10,7 +10,7 @@ from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.units import format_duration
-from chapiteau.dash.engine.cluster.ca import HUB_NAME, ends_at, make_request, needs_renewal
+from chapiteau.dash.engine.cluster.ca import HUB_NAME, made_for, make_request, needs_renewal
 from chapiteau.dash.engine.cluster.feed import Feed, dial
 from chapiteau.dash.engine.cluster.link import Link
 from chapiteau.dash.engine.cluster.membership import Membership
@@ -24,7 +24,7 @@ _RETRY: Final = Backoff(first=0.3, factor=1.8, cap=15.0, jitter=0.5)
 _SPREAD: Final = 1.0  # seconds over which nodes come back after a connection that was good
 _DIAL: Final = 10.0  # seconds
 _CALM: Final = 30.0  # seconds of connection after which the next failure counts as the first
-_EXPIRY: Final = 3600.0  # seconds between two looks at the certificate's time
+_EXPIRY: Final = 3600.0  # seconds between two looks at the certificate's time, at most
 
 
 class Agent:
@@ -88,8 +88,7 @@ class Agent:
         except ssl.SSLCertVerificationError as exc:
             raise NodeAwayError(
                 f"the hub at {host}:{port} shows papers that this node does not trust"
-                f" ({exc.verify_message}): has its CA been changed? Then join again"
-                " (on the hub: chapiteau hub token)"
+                f" ({exc.verify_message}): {_cure(exc.verify_message)}"
             ) from exc
         except (OSError, ssl.SSLError, TimeoutError) as exc:
             why = str(exc) or "no answer in time"
@@ -97,7 +96,7 @@ class Agent:
 
     def _expired(self) -> str:
         """TLS 1.3 tells a client nothing but that it was cut off: say what is likely."""
-        late = self._clock.wall() - ends_at(self._membership.certificate)
+        late = self._clock.wall() - made_for(self._membership.certificate)[1]
         if late <= 0:
             return ""
         return (
@@ -119,9 +118,19 @@ class Agent:
                         return
             except (ChapiteauError, OSError) as exc:
                 self.trouble = f"the certificate was not renewed: {exc}"
-            await asyncio.sleep(_EXPIRY)
+            made, ends = made_for(self._membership.certificate)
+            await asyncio.sleep(min(_EXPIRY, (ends - made) / 10))
 
     async def _renew(self, link: Link) -> None:
         key, request = await asyncio.to_thread(make_request, self._membership.name)
         signed = await link.call("renew", {"request": request}, within=_DIAL)
         self._membership.renew(key, signed["certificate"])
+
+
+def _cure(why: str) -> str:
+    """What to do about a hub's certificate that TLS refuses."""
+    if "expired" in why:
+        return "the hub could not renew it, or a clock is wrong: look at the hub's problems"
+    if "not yet valid" in why:
+        return "the clocks differ by more than ten minutes: is a time service running here?"
+    return "has its CA been changed? Then join again (on the hub: chapiteau hub token)"

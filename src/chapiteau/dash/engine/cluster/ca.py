@@ -12,18 +12,34 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
+from chapiteau.dash.logic.papers import Paper
 from chapiteau.dash.logic.tokens import base32, ca_hash
 from chapiteau.plumbing.files import write_atomic
 
-__all__ = ["HUB_NAME", "Authority", "Signed", "ends_at", "make_request", "needs_renewal"]
+__all__ = [
+    "HUB_NAME",
+    "Authority",
+    "Lives",
+    "Signed",
+    "made_for",
+    "make_request",
+    "needs_renewal",
+    "span_of",
+]
 
 HUB_NAME: Final = "hub.chapiteau"  # what nodes check the hub's certificate against
 _CA_NAME: Final = "chapiteau hub CA"
 _DAY: Final = 86_400.0
-_CA_DAYS: Final = 3650
-_HUB_DAYS: Final = 365
-_NODE_DAYS: Final = 30
+_CA_LIFE: Final = 3650 * _DAY
 _SKEW: Final = 600.0  # seconds by which clocks may differ
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lives:
+    """For how many seconds certificates are good."""
+
+    node: float = 30 * _DAY
+    hub: float = 365 * _DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +51,9 @@ class Signed:
     expires: float
 
 
+_USUAL: Final = Lives()
+
+
 class Authority:
     """Makes certificates in a folder; made at first use.
 
@@ -42,9 +61,10 @@ class Authority:
     Both are trusted until `finish` makes the next one the only one.
     """
 
-    def __init__(self, folder: Path, clock: Clock) -> None:
+    def __init__(self, folder: Path, clock: Clock, lives: Lives = _USUAL) -> None:
         self._folder = folder
         self._clock = clock
+        self.lives = lives
 
     @property
     def ca_pem(self) -> str:
@@ -60,6 +80,16 @@ class Authority:
     def trusted(self) -> str:
         """Certificates of all CAs that are good now."""
         return self.ca_pem + ((self._folder / "next.pem").read_text() if self.is_rotating else "")
+
+    def papers(self, error: str = "") -> list[Paper]:
+        """The hub's own certificates; `error`: why they are not renewed."""
+        found = []
+        for kind in ("hub", "ca"):
+            path = self._folder / f"{kind}.pem"
+            begins, ends = made_for(path.read_text())
+            why = error if kind == "hub" else ""
+            found.append(Paper(kind=kind, where=str(path), begins=begins, ends=ends, error=why))
+        return found
 
     def signer(self) -> str:
         """The name of the CA that signs for nodes, as their certificates tell it."""
@@ -111,13 +141,13 @@ class Authority:
         hub = self._folder / "hub.pem"
         if not self._is_good(hub):
             key, request = make_request(HUB_NAME)
-            signed = self._sign(request, HUB_NAME, _HUB_DAYS, "ca", server=True)
+            signed = self._sign(request, HUB_NAME, self.lives.hub, "ca", server=True)
             write_atomic(self._folder / "hub.key", key.encode(), mode=0o600)
             write_atomic(hub, signed.pem.encode(), mode=0o600)
 
     def sign(self, request: str, name: str) -> Signed:
         """A certificate for a node: for this name, whatever the request says of itself."""
-        return self._sign(request, name, _NODE_DAYS, self._signing)
+        return self._sign(request, name, self.lives.node, self._signing)
 
     def context(self) -> ssl.SSLContext:
         """The hub's side: TLS 1.3; a certificate is asked for, since who joins has none yet."""
@@ -159,7 +189,7 @@ class Authority:
                 "decipher_only",
             )
         }
-        start, end = self._span(_CA_DAYS)
+        start, end = self._span(_CA_LIFE)
         made = (
             x509.CertificateBuilder()
             .subject_name(name)
@@ -181,7 +211,7 @@ class Authority:
         write_atomic(self._folder / f"{file}.pem", pem, mode=0o600)
 
     def _sign(
-        self, request: str, name: str, days: int, signer: str, *, server: bool = False
+        self, request: str, name: str, life: float, signer: str, *, server: bool = False
     ) -> Signed:
         x509, hashes, _, serialization = _crypto()
         with _told("not a certificate request"):
@@ -193,7 +223,7 @@ class Authority:
         ca_key = serialization.load_pem_private_key(key_bytes, password=None)
         oid = x509.oid.ExtendedKeyUsageOID
         purpose = oid.SERVER_AUTH if server else oid.CLIENT_AUTH
-        start, end = self._span(days)
+        start, end = self._span(life)
         made = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)]))
@@ -214,11 +244,11 @@ class Authority:
         serial = f"{made.serial_number:X}"  # as ssl.getpeercert tells it, without leading zeros
         return Signed(pem=pem, serial=serial, expires=end.timestamp())
 
-    def _span(self, days: int) -> tuple[datetime.datetime, datetime.datetime]:
+    def _span(self, life: float) -> tuple[datetime.datetime, datetime.datetime]:
         now = self._clock.wall()
         return tuple(  # type: ignore[return-value]
             datetime.datetime.fromtimestamp(int(t), tz=datetime.UTC)
-            for t in (now - _SKEW, now + days * _DAY)
+            for t in (now - _SKEW, now + life)
         )
 
 
@@ -237,18 +267,21 @@ def make_request(name: str) -> tuple[str, str]:
 
 def needs_renewal(pem: str, now: float) -> bool:
     """Whether a third of a certificate's time is over."""
-    x509, *_ = _crypto()
-    found = x509.load_pem_x509_certificate(pem.encode())
-    start = found.not_valid_before_utc.timestamp()
-    end = found.not_valid_after_utc.timestamp()
-    return bool(now > start + (end - start) / 3)
+    made, end = made_for(pem)
+    return now > made + (end - made) / 3
 
 
-def ends_at(pem: str) -> float:
-    """When a certificate ends, in seconds since 1970."""
+def made_for(pem: str) -> tuple[float, float]:
+    """When one of our own certificates was made, and when it ends. Seconds since 1970."""
+    start, end = span_of(pem)
+    return start + _SKEW, end
+
+
+def span_of(pem: str) -> tuple[float, float]:
+    """From when to when the first certificate is good. Seconds since 1970; raises ValueError."""
     x509, *_ = _crypto()
     found = x509.load_pem_x509_certificate(pem.encode())
-    return float(found.not_valid_after_utc.timestamp())
+    return found.not_valid_before_utc.timestamp(), found.not_valid_after_utc.timestamp()
 
 
 def _key_pem(key: Any, serialization: Any) -> bytes:

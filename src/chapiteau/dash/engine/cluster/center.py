@@ -1,7 +1,7 @@
 """A hub that nodes dial: registry, wanted states, lease and gate, put together."""
 
 from chapiteau.core.clock import Clock
-from chapiteau.dash.engine.cluster.ca import Authority
+from chapiteau.dash.engine.cluster.ca import Authority, Lives
 from chapiteau.dash.engine.cluster.gate import Gate
 from chapiteau.dash.engine.cluster.registry import Registry
 from chapiteau.dash.engine.cluster.term import NAME, Term
@@ -10,7 +10,13 @@ from chapiteau.dash.engine.plane.embedded import SqliteLeases, SqliteStates
 from chapiteau.dash.engine.project import Project
 from chapiteau.dash.errors import PortTakenError
 
-__all__ = ["GateCenter"]
+__all__ = ["GateCenter", "authority_of"]
+
+
+def authority_of(project: Project, clock: Clock) -> Authority:
+    """The project's CA, with the lives that [hub] gives certificates."""
+    lives = Lives(node=project.hub.certificates, hub=project.hub.own_certificate)
+    return Authority(project.authority, clock, lives)
 
 
 class GateCenter:
@@ -22,7 +28,7 @@ class GateCenter:
         self.states = SqliteStates(project.store)
         self._leases = SqliteLeases(project.store, clock)
         self.term = Term(self._leases, holder)
-        authority = Authority(project.authority, clock)
+        authority = authority_of(project, clock)
         self.gate = Gate(
             fleet,
             self._registry,

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.cluster.ca import Authority
 from chapiteau.dash.engine.cluster.feed import Feed, serve
 from chapiteau.dash.engine.cluster.link import Answers, Args, Link
@@ -25,7 +26,7 @@ __all__ = ["Gate"]
 _HANDSHAKE: Final = 10.0  # seconds
 _JOINING: Final = 15.0  # seconds that somebody without a certificate may stay
 _LOOK: Final = 2.0  # seconds between two looks for what commands have written
-_EXPIRY: Final = 3600.0  # seconds between two looks at the hub's own certificate
+_EXPIRY: Final = 3600.0  # seconds between two looks at the hub's own certificate, at most
 _STRANGERS: Final = 20  # at once
 
 
@@ -191,11 +192,17 @@ class Gate:
         return self._nodes[name]
 
     async def _keep_certificate(self) -> None:
-        """A hub may run for years: its own certificate is renewed in time."""
+        """A hub may run for years: its own certificate is renewed in time, or told why not."""
+        error = ""
         while True:
-            await asyncio.sleep(_EXPIRY)
-            with contextlib.suppress(OSError):  # a full disk: there is time until the next look
+            for paper in await asyncio.to_thread(self._authority.papers, error):
+                self._fleet.papers[paper.kind] = paper
+            await asyncio.sleep(min(_EXPIRY, self._authority.lives.hub / 10))
+            try:
                 await asyncio.to_thread(self._authority.ensure)
+                error = ""
+            except (OSError, ChapiteauError) as exc:
+                error = f"{exc}"  # a full disk: there is time until the next look
 
     async def _look(self) -> None:
         """`hub revoke` and `hub rotate` write into files; here they take effect."""
@@ -224,7 +231,8 @@ class Gate:
                 await self._nodes.pop(known.name).close()
                 await self._fleet.remove(known.name)
             elif known.name in self._nodes:
-                self._fleet.watch(known.name).expires = known.expires
+                watch = self._fleet.watch(known.name)
+                watch.expires, watch.papers_life = known.expires, self._authority.lives.node
         for link, (name, serial) in list(self._links.items()):
             try:
                 self._registry.check(name, serial)

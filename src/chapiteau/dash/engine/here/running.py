@@ -1,10 +1,14 @@
 """The agent as a process: keeps a node connected to its hub, or to the NATS server of its hubs."""
 
 import asyncio
+import contextlib
+import json
+import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Any, Final, Protocol
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.cluster.agent import Agent
@@ -20,8 +24,11 @@ from chapiteau.dash.engine.plane.ledger import Ledger
 from chapiteau.dash.engine.plane.steering import COMMANDS, WANTED
 from chapiteau.dash.engine.project import Project
 from chapiteau.plumbing.clock import SystemClock
+from chapiteau.plumbing.files import write_atomic
 
-__all__ = ["run_agent"]
+__all__ = ["agent_state", "run_agent"]
+
+_STATE: Final = "state.json"
 
 
 class _Runs(Protocol):
@@ -39,7 +46,10 @@ async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    tasks = [asyncio.create_task(agent.run()), asyncio.create_task(_report(agent, tell))]
+    tasks = [
+        asyncio.create_task(agent.run()),
+        asyncio.create_task(_report(agent, tell, project.papers, clock)),
+    ]
     # Ready at once: the supervisor must not wait for a hub that is away.
     notify("READY=1")
     await stop.wait()
@@ -66,11 +76,30 @@ def _agent(project: Project, clock: Clock) -> tuple[Ledger, _Runs]:
     return ledger, NatsAgent(membership, reception, intake, clock=clock, chance=chance)
 
 
-async def _report(agent: _Runs, tell: Callable[[str], None]) -> None:
-    before = ""
-    while True:
-        now = "connected to the hub" if agent.connected.is_set() else agent.trouble
-        if now and now != before:
-            tell(now)
-            before = now
-        await asyncio.sleep(0.5)
+async def _report(agent: _Runs, tell: Callable[[str], None], papers: Path, clock: Clock) -> None:
+    """Tell every change, and keep the last one where `chapiteau node status` finds it."""
+    before: tuple[bool, str] | None = None
+    try:
+        while True:
+            connected = agent.connected.is_set()
+            now = (connected, "" if connected else agent.trouble)
+            if now != before and any(now):
+                tell("connected to the hub" if connected else agent.trouble)
+                facts = {"pid": os.getpid(), "connected": connected, "trouble": now[1]}
+                with contextlib.suppress(OSError):  # a full disk is told elsewhere
+                    text = json.dumps({**facts, "since": round(clock.wall(), 3)})
+                    write_atomic(papers / _STATE, text.encode(), mode=0o600)
+                before = now
+            await asyncio.sleep(0.5)
+    finally:
+        (papers / _STATE).unlink(missing_ok=True)
+
+
+def agent_state(papers: Path) -> dict[str, Any]:
+    """{"connected", "trouble", "since"} of the running agent; empty when none runs."""
+    try:
+        found: dict[str, Any] = json.loads((papers / _STATE).read_text())
+        Path(f"/proc/{int(found.pop('pid'))}/stat").stat()  # one that was killed left its file
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found
