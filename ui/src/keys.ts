@@ -4,6 +4,7 @@ import { signal } from "@preact/signals";
 import { go } from "./model/route";
 import { troubles } from "./live/store";
 import { href } from "./model/route";
+import { toClipboard } from "./live/clipboard";
 import { nextTheme } from "./theme";
 
 export const overlay = signal<"" | "palette" | "keys">("");
@@ -25,6 +26,7 @@ export const KEYS: [string, string][] = [
   ["c, [ ]", "(load) compare, older and newer result"],
   ["l, f, o", "(service) filter the log, follow it again, download it"],
   ["e", "(service) all its events"],
+  ["y", "copy what is selected"],
   ["t, y", "theme; on an API: try, copy as curl"],
   ["?", "this sheet"],
   ["Esc", "close, or go back"],
@@ -79,6 +81,7 @@ function single(event: KeyboardEvent): void {
   else if (key === "f") document.querySelector<HTMLElement>(".pill")?.click();
   else if (key === "n") nextProblem(event);
   else if (key === "Escape") back();
+  else if (key === "y" && String(getSelection())) done(event, () => toClipboard(String(getSelection())));
   else if (!press(key, event) && key === "t") done(event, nextTheme);
 }
 

@@ -54,6 +54,11 @@ async def test_drained_by_a_key_seen_by_others_and_undone(
         await page.get_by_role("toolbar").get_by_role("button", name="Undrain").click()
         await expect(other.get_by_text("drained by")).to_have_count(0)
         await context.close()
+        # Who did it is kept, and shown to whoever may see it.
+        await page.goto(f"{house.base}/events?kind=audit")
+        trail = page.get_by_role("region", name="Audit trail")
+        await expect(trail.get_by_role("row", name="local undrain alpha/all")).to_be_visible()
+        await no_violations(page)
     assert [c[0] for c in house.node.commands] == ["drain", "undrain"]
 
 

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.support import alive, run_cli, wait_for
+from tests.support import alive, free_port, run_cli, wait_for
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,7 +29,10 @@ name = "real"
 [dash]
 enable = true
 port = 0
+[socket.http]
+port = PORT
 [service.web]
+sockets = ["http"]
 command = ["${python}", "-uc", "import signal; print('hello from a worker'); signal.pause()"]
 processes = 2
 [service.broken]
@@ -39,7 +43,7 @@ restart = { attempts = 2, window = "30s", after_give_up = "stay-down" }
 
 @pytest.fixture
 def project(tmp_path: Path) -> Any:
-    (tmp_path / "chapiteau.toml").write_text(FILE)
+    (tmp_path / "chapiteau.toml").write_text(FILE.replace("PORT", str(free_port())))
     run_cli("up", "-d", "--no-wait", cwd=tmp_path, timeout=40)
     yield tmp_path
     run_cli("down", cwd=tmp_path, timeout=40)
@@ -96,3 +100,35 @@ async def test_what_is_pressed_happens_and_what_happens_is_seen(
         await page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
         await expect(page.get_by_text("0/3 ready")).to_be_visible(timeout=20_000)
         wait_for(lambda: not any(alive(pid) for pid in before))
+
+
+async def test_a_server_is_emptied_while_another_looks_on(browser: Browser, project: Path) -> None:
+    """Two browsers at once, a real supervisor: all ends, nobody gets in, and it comes back."""
+    host, _, port = status(project)["sockets"][0]["address"].rpartition(":")
+    async with opened(browser, project) as actor, opened(browser, project) as onlooker:
+        name = status(project)["node"]
+        for page in (actor, onlooker):
+            await page.goto(
+                f"{page.url.split('/', 3)[0]}//{page.url.split('/', 3)[2]}/server/{name}"
+            )
+            await expect(page.get_by_role("row", name="web").first).to_contain_text(
+                "2/2", timeout=20_000
+            )
+        before = pids(project)
+        await actor.keyboard.press("Shift+D")
+        await actor.get_by_role("dialog").get_by_role("button", name="Drain", exact=True).click()
+        told = onlooker.get_by_text("connections are refused, nothing starts")
+        await expect(told).to_be_visible(timeout=20_000)
+        assert not any(alive(pid) for pid in before)
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)), timeout=5)
+        assert run_cli("start", "web", cwd=project).returncode == 4
+        await onlooker.get_by_role("toolbar").get_by_role("button", name="Undrain").click()
+        await expect(actor.get_by_role("row", name="web").first).to_contain_text(
+            "2/2", timeout=20_000
+        )
+        socket.create_connection((host, int(port)), timeout=5).close()
+        # Both see who did it, and the moment stands in the server's charts.
+        for page in (actor, onlooker):
+            who = page.get_by_text("services end — by local").first
+            await expect(who).to_be_visible()

@@ -43,15 +43,27 @@ export function LiveCharts({ nodes, service, events, window, also = NONE }: { no
 
   const { times, cpu, rss } = curves.current;
   const markers = useMemo(() => [...events.filter(marked).map(marker), ...also], [events, also]);
+  const ends = endsBy(times, events);
   return (
     <section class="chart-block" aria-label={`CPU and memory of ${service}`}>
       {!window && <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />}
       <div class="charts">
       <Chart title={window ? `CPU of ${service}` : "CPU"} window={window} times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
       <Chart title={window ? `Memory of ${service}` : "Memory"} window={window} times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
+        {!window && ends.some(Boolean) && <Chart title="Ends by themselves" window={window} times={times} series={[{ label: "ends", values: ends }]} format={(v) => String(Math.round(v))} markers={markers} span={span} />}
       </div>
     </section>
   );
+}
+
+/** How many processes have ended by themselves since the chart's beginning. */
+function endsBy(times: readonly number[], events: readonly Happening[]): number[] {
+  const ends = events.filter((e) => e.kind === "process.exited" && !e.data?.["asked"] && e.time >= (times[0] ?? Infinity)).map((e) => e.time).sort((a, b) => a - b);
+  let count = 0;
+  return times.map((time) => {
+    while (count < ends.length && (ends[count] as number) < time + 1) count++;
+    return count;
+  });
 }
 
 function readingsNow(nodes: string[], service: string): { time: number; readings: Map<string, { cpu: number; rss: number }> } {

@@ -51,7 +51,7 @@ function Api({ node, service }: { node: string; service: string }) {
   const op = ops.find((one) => one.id === param("op")) ?? shown[0];
   return (
     <>
-      <p><strong>{info["title"]}</strong> {info["version"]} · OpenAPI {String(found.document["openapi"])} · {ops.length} operations · <a href={href(["service", service])}>{service}</a>
+      <p><strong>{info["title"]}</strong> {info["version"]} · OpenAPI {String(found.document["openapi"])} · {ops.length} operations · <a href={href(["service", service])}>{service}</a> · <button type="button" class="quiet small" title="The document as it is, as a file" onClick={() => saved(`${service}.openapi.json`, JSON.stringify(found.document, null, 2))}>download JSON</button>
         <span class="muted"> <Prose text={info["description"] ?? ""} /></span></p>
       <ApiChanges since={found.since} before={found.before} />
       <div class="two apis">
@@ -159,6 +159,14 @@ function Outline({ doc, schema }: { doc: Doc; schema: Doc }) {
       <ul>{lines.map((l, i) => <li key={i} class={`d${l.depth}`}><code>{l.name}</code>{l.required && <span class="bad"> *</span>} <span class="muted">{l.type} {l.description}</span></li>)}</ul>
     </div>
   );
+}
+
+function saved(name: string, text: string): void {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: "application/json" }));
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 function pretty(body: string): string {

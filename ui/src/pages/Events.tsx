@@ -1,13 +1,14 @@
 /** Everything that happened, on every server, and who did it. */
 
 import { useEffect } from "preact/hooks";
-import { events, recall, sortedNodes } from "../live/store";
+import { events, may, recall, sortedNodes } from "../live/store";
 import { compile } from "../model/filter";
 import { narrow, param } from "../model/route";
 import type { Happening } from "../model/types";
 import { Choice } from "../parts/Choice";
 import { FilterBox } from "../tables/Tables";
 import { sentence, Timeline } from "../parts/Timeline";
+import { Audit } from "../parts/Audit";
 
 const KINDS: Record<string, RegExp> = {
   trouble: /exited|failed|killed|unhealthy|unready|backoff|brain_died|dropped/,
@@ -24,10 +25,10 @@ export function Events() {
     <>
       <header class="title"><h1>Events</h1>{node && <button type="button" class="chip" onClick={() => narrow({ node: "" })}>{node} ✕</button>}</header>
       <div class="bar">
-        <Choice label="Kind" value={kind} onPick={(k) => narrow({ kind: k })} options={[["", "all"], ["trouble", "trouble"], ["people", "by people"]]} />
+        <Choice label="Kind" value={kind} onPick={(k) => narrow({ kind: k })} options={[["", "all"], ["trouble", "trouble"], ["people", "by people"], ...(may("audit") ? [["audit", "audit trail"] as [string, string]] : [])]} />
         <FilterBox placeholder="words, kind:exited, service:web" />
       </div>
-      <div class="panel"><Timeline events={shown} showNode={sortedNodes.value.length > 1} most={500} /></div>
+      {kind === "audit" && may("audit") ? <Audit /> : <div class="panel"><Timeline events={shown} showNode={sortedNodes.value.length > 1} most={500} /></div>}
     </>
   );
 }

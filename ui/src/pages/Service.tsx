@@ -18,6 +18,8 @@ import { SignalPick } from "../tables/Picking";
 import { fittingProcesses, ProcessTable } from "../tables/Tables";
 import { Timeline } from "../parts/Timeline";
 
+const HIDDEN_LABELS = new Set(["openapi", "plugin"]); // for programs
+
 export function Service({ name }: { name: string }) {
   const all = nodesWith(name);
   const only = param("node");
@@ -53,6 +55,7 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
   const ready = services.reduce((sum, s) => sum + s.ready, 0);
   const wanted = services.reduce((sum, s) => sum + s.wanted, 0);
   const first = services[0] as ServiceView;
+  const youngest = Math.max(0, ...services.flatMap((s) => s.processes.map((p) => (p.pid ? p.started_at : 0))));
   return (
     <header class="title">
       <h1>{name}</h1>
@@ -62,6 +65,8 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
       {first.sockets.length > 0 && <span class="muted">sockets <a href="/sockets">{first.sockets.join(", ")}</a></span>}
       {first.needs.length > 0 && <span class="muted">needs {first.needs.map((need, i) => <>{i > 0 && ", "}<a href={href(["service", need])}>{need}</a></>)}</span>}
       {first.openapi && <a href={href(["apis"], { service: name, node: nodes[0]?.name ?? "" })}>API</a>}
+      {Object.entries(first.labels ?? {}).filter(([key]) => !HIDDEN_LABELS.has(key)).slice(0, 4).map(([key, value]) => <span key={key} class="muted">{key} <a href={href([], { view: "services", q: value })}>{value}</a></span>)}
+      {youngest > 0 && <span class="muted">newest process <Age since={youngest} /></span>}
       {first.schedule && <span class="muted">runs {first.schedule}</span>}
       <code class="muted command" title={first.command}>{first.command}</code>
     </header>

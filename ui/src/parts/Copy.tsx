@@ -1,21 +1,10 @@
 /** A command line with a button that copies it. */
 
 import { useState } from "preact/hooks";
+import { toClipboard } from "../live/clipboard";
 import { nodes } from "../live/store";
 import { commandLines, named } from "../model/lines";
 import type { Target, Verb } from "../model/types";
-
-/** Browsers keep their clipboard from pages that come by plain HTTP; the old way still works there. */
-async function toClipboard(text: string): Promise<void> {
-  if (isSecureContext) return navigator.clipboard.writeText(text);
-  const box = document.createElement("textarea");
-  box.value = text;
-  // Inside an open dialog: all else can't be selected.
-  (document.querySelector("dialog[open]") ?? document.body).append(box);
-  box.select();
-  document.execCommand("copy");
-  box.remove();
-}
 
 export function CommandLine({ line, label = "Same from a terminal" }: { line: string; label?: string }) {
   return (

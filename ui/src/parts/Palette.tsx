@@ -17,10 +17,12 @@ interface Entry {
 const VERBS: Verb[] = ["reload", "restart", "start", "stop"];
 
 function entries(): Entry[] {
-  const found: Entry[] = [["Fleet", "/"], ["Sockets", "/sockets"], ["Deploys", "/deploys"], ["Load", "/load"], ["APIs", "/apis"], ["Events", "/events"]].map(([text = "", to = ""]) => ({ text, hint: "page", run: () => go(to) }));
+  const found: Entry[] = [["Fleet", "/"], ["Services", "/?view=services"], ["Processes", "/?view=processes"], ["Sockets", "/sockets"], ["Deploys", "/deploys"], ["Load", "/load"], ["APIs", "/apis"], ["Events", "/events"]].map(([text = "", to = ""]) => ({ text, hint: "page", run: () => go(to) }));
   const services = new Map<string, string[]>();
   for (const node of sortedNodes.value) {
     found.push({ text: node.name, hint: "server", run: () => go(href(["server", node.name])) });
+    const emptied = node.status.drained?.since ? "undrain" : "drain";
+    if (may(emptied)) found.push({ text: `${emptied} ${node.name}`, hint: "the whole server", run: () => wish(emptied, [{ node: node.name, service: "all" }]) });
     for (const service of node.status.services ?? []) services.set(service.name, [...(services.get(service.name) ?? []), node.name]);
   }
   for (const [service, nodes] of services) {
