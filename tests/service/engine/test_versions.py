@@ -132,6 +132,22 @@ def test_each_version_has_its_document(client: Client) -> None:
     assert "post" not in documents["2"]["paths"]["/people/{number}"]
 
 
+def test_the_document_is_there_for_who_knows_no_version_yet(build: Build) -> None:
+    """Whoever must name one reads in the document which there are; the page begins with it."""
+    service = Service("words", "/words")
+    service.add("GET", lambda: 1)
+
+    def more(config: Any) -> None:
+        config.set_versions(Versions("1", "2", by="header", default="2", required=True))
+        config.add_service(service)
+
+    client = build(more=more)
+    assert client.get("/words").status == 400
+    answer = client.get("/openapi.json")
+    assert (answer.status, answer.json()["info"]["version"]) == (200, "2")
+    assert client.get("/openapi.json", headers={"API-Version": "9"}).status == 400
+
+
 @by_media
 def test_by_media_type(client: Client) -> None:
     def get(accept: str, path: str = "/people/7") -> Any:

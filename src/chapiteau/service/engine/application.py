@@ -72,7 +72,7 @@ class Application:
         if self.versions is None or always:
             return self.documents[always]
         if not version and self.versions.by != "path":
-            version = self.versions.choose(environ)
+            version = self.versions.named(environ)  # who asks what there is need not know one
         if version and version not in self.documents:
             raise UnknownVersionError(f"there are {', '.join(self.versions.names)}")
         return self.documents[version] if version else self.document

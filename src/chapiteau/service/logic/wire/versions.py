@@ -74,15 +74,19 @@ class Versions:
 
         Raises UnknownVersionError.
         """
+        return self.named(environ) or self._unsaid()
+
+    def named(self, environ: Mapping[str, Any]) -> str:
+        """The version that a request names, or "". Raises UnknownVersionError."""
         if self.by == "header":
             given = environ.get(self._variable)
-            return self._unsaid() if given is None else self._known([str(given).strip()])
+            return "" if given is None else self._known([str(given).strip()])
         if "HTTP_ACCEPT" not in environ and "CONTENT_TYPE" not in environ:
-            return self._unsaid()
+            return ""
         named = _named(str(environ.get("HTTP_ACCEPT", "")))
         if not named and (sent := parameter_of(str(environ.get("CONTENT_TYPE", "")), "version")):
             named = [sent]
-        return self._known(named) if named else self._unsaid()
+        return self._known(named) if named else ""
 
     def _unsaid(self) -> str:
         if self.required:
