@@ -19,6 +19,7 @@ from chapiteau.load.logic.capacity.guard import (
     recovered_after,
     what_rises,
 )
+from chapiteau.load.logic.judging import run_verdict
 from chapiteau.load.logic.objective import judge, parse_objectives, with_errors
 from chapiteau.load.logic.report.live import LivePoints
 from chapiteau.load.logic.tally import OTHER, Tally
@@ -249,3 +250,28 @@ def test_old_seconds_take_little_room_and_lose_nothing() -> None:
     assert [p["rate"] for p in LivePoints(newest=2).points(totals)] == [2, 2]
     assert totals.whole("", 0, 1).count == 3
     assert totals.rows["/"].latency == whole.latency
+
+
+def test_what_is_kept_with_less_load_than_was_asked_for_proves_nothing() -> None:
+    totals = fed([(0, 10.0, True)] * 98)
+    totals.started, totals.dropped = 99, 1
+    findings = judge(parse_objectives("p99 < 1s"), totals, 1.0)
+    assert run_verdict(findings, (), totals, 1.0)["word"] == "met"
+    totals.dropped = 40
+    verdict = run_verdict(findings, (), totals, 1.0)
+    assert (verdict["word"], verdict["exit_code"]) == ("generator-limited", 3)
+    assert "40 of 139 sessions were dropped" in verdict["line"]
+
+
+def test_a_service_that_keeps_all_users_waiting_has_missed_its_limit() -> None:
+    """Sessions that are dropped for that only make its life easier."""
+    totals = fed([(0, 5000.0, True)] * 98)
+    totals.started, totals.dropped = 99, 400
+    totals.cpu = {0: [0.3, 0.5]}
+    findings = judge(parse_objectives("p99 < 1s"), totals, 1.0)
+    assert run_verdict(findings, (), totals, 1.0)["exit_code"] == 1
+    totals.cpu = {0: [0.3, 0.99]}  # a process without any time left: perhaps it was that
+    assert run_verdict(findings, (), totals, 1.0)["exit_code"] == 3
+    totals.cpu = {}
+    totals.rows["GET /"].failures["generator out of ports"] += 1
+    assert run_verdict(findings, (), totals, 1.0)["exit_code"] == 3

@@ -1,14 +1,16 @@
 """What a run has shown, in one word, one line and an exit code."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.core.units import format_duration
-from chapiteau.load.logic.capacity.guard import late_by, limited_by
+from chapiteau.load.logic.capacity.guard import kept_waiting, late_by, limited_by
 from chapiteau.load.logic.objective import Finding
 from chapiteau.load.logic.totals import Totals
 
 __all__ = ["cut_short", "host_lost", "refused", "run_verdict"]
+
+_MOST_DROPPED: Final = 0.01  # share of the sessions without which it is another test
 
 
 def run_verdict(
@@ -32,7 +34,10 @@ def run_verdict(
         line = f"measured {rate:.4g} requests/s; no objective was given to judge by"
         return _verdict("none", line, 0)
     missed = [finding for finding in findings if not finding.met]
-    own = limited_by(totals) or late_by(totals, [finding.objective for finding in findings])
+    # Sessions dropped because users wait for the service only make its life easier: missed is
+    # missed. Yet what is kept with less load than was asked for is not kept with that.
+    own = "" if kept_waiting(totals) else limited_by(totals)
+    own = own or late_by(totals, [finding.objective for finding in findings])
     if missed and own:
         line = f"the load generator was the limit ({own}): nothing is said about the service"
         return _verdict("generator-limited", line, 3)
@@ -40,6 +45,13 @@ def run_verdict(
         first = missed[0]
         line = f"not met: {first.objective.text} was {first.objective.show(first.value)}"
         return _verdict("not met", line, 1)
+    meant = totals.started + totals.dropped
+    if totals.dropped > _MOST_DROPPED * meant:
+        line = (
+            f"the load that was asked for did not come about: {totals.dropped} of {meant} sessions "
+            "were dropped, since all allowed users were busy"
+        )
+        return _verdict("generator-limited", line, 3)
     held = ", ".join(finding.objective.text for finding in findings)
     return _verdict("met", f"met: {held}", 0)
 

@@ -9,7 +9,7 @@ from chapiteau.load.logic.capacity.statistics import trend
 from chapiteau.load.logic.objective import Objective
 from chapiteau.load.logic.totals import Totals
 
-__all__ = ["Guard", "late_by", "limited_by", "recovered_after", "what_rises"]
+__all__ = ["Guard", "kept_waiting", "late_by", "limited_by", "recovered_after", "what_rises"]
 
 _SURELY: Final = 2.0  # standard errors beyond the limit
 
@@ -84,6 +84,14 @@ def limited_by(totals: Totals) -> str:
     if totals.dropped:
         return f"{totals.dropped} sessions were dropped: all allowed users were busy"
     return ""
+
+
+def kept_waiting(totals: Totals) -> bool:
+    """Whether sessions were dropped for the service's sake alone: the generator had time, ports and
+    descriptors left, and its users waited for answers."""
+    busiest = max((max(parts) for parts in totals.cpu.values()), default=0.0)
+    free = not totals.own_failures and not totals.held_up and busiest <= 0.97
+    return bool(totals.dropped) and free
 
 
 def late_by(totals: Totals, objectives: Sequence[Objective], normal: float | None = None) -> str:
