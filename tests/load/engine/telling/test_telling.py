@@ -8,12 +8,14 @@ import http.server
 import json
 import re
 import socket
+import ssl
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import cramjam
 import pytest
+import trustme
 from aiosmtpd.controller import Controller
 from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -30,6 +32,7 @@ from tests.support import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.slow
 
@@ -152,15 +155,41 @@ def test_who_can_not_be_told_is_named_without_secrets() -> None:
     assert "secret" not in "".join(told)
 
 
+class Box:
+    """Mails, and whether each came under TLS."""
+
+    def __init__(self) -> None:
+        self.mails: list[tuple[bool, Any]] = []
+
+    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.mails.append((session.ssl is not None, envelope))
+        return "250 OK"
+
+
+def test_a_mail_goes_under_tls_when_the_server_offers_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    box = Box()
+    server = Controller(
+        box, hostname="127.0.0.1", port=free_port(), tls_context=context, require_starttls=True
+    )
+    server.start()
+    address = f"mailto:ana@x.org?server=smtp://127.0.0.1:{server.port}&from=load@x.org"
+    try:
+        (told,) = notify([address], result_of())
+        assert "CERTIFICATE_VERIFY_FAILED" in told
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        assert list(notify([address], result_of())) == []
+    finally:
+        server.stop()
+    assert [secure for secure, _ in box.mails] == [True]
+
+
 def test_a_mail_server_takes_the_verdict() -> None:
-    class Box:
-        def __init__(self) -> None:
-            self.mails: list[Any] = []
-
-        async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-            self.mails.append(envelope)
-            return "250 OK"
-
     box = Box()
     server = Controller(box, hostname="127.0.0.1", port=free_port())
     server.start()
@@ -172,8 +201,10 @@ def test_a_mail_server_takes_the_verdict() -> None:
     finally:
         server.stop()
 
-    (envelope,) = box.mails
+    ((_, envelope),) = box.mails
     assert (envelope.mail_from, envelope.rcpt_tos) == ("load@x.org", ["ana@x.org", "ben@x.org"])
     mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    assert mail["date"].datetime.timestamp() == 3  # seconds after the start, which is 0 here
+    assert mail["message-id"].endswith("@x.org>")
     assert mail["subject"] == "Load test shop: not met"
     assert "9 requests" in mail.get_content()

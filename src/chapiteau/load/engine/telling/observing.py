@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
 from typing import Any, Final
 
 from chapiteau.load.logic.export.observer import Observer, mail_of, parse_observer, payload
@@ -46,6 +47,8 @@ def _mail(observer: Observer, document: Mapping[str, Any]) -> None:
     message["Subject"], text = mail_of(document)
     message["From"] = observer.sender
     message["To"] = ", ".join(observer.to)
+    message["Date"] = formatdate(document["started"] + document["seconds"])
+    message["Message-ID"] = make_msgid(domain=observer.sender.rpartition("@")[2] or None)
     message.set_content(text)
     context = ssl.create_default_context()
     if observer.tls:
@@ -55,6 +58,7 @@ def _mail(observer: Observer, document: Mapping[str, Any]) -> None:
     else:
         server = smtplib.SMTP(observer.host, observer.port, timeout=_TIMEOUT)
     with server:
+        server.ehlo_or_helo_if_needed()  # before that, nothing is known of what it can
         if not observer.tls and server.has_extn("starttls"):
             server.starttls(context=context)
         if observer.user:
