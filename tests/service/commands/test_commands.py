@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.core.errors import UsageError
+from chapiteau.service.commands.document import document_of
 from tests.support import run_cli
 
 if TYPE_CHECKING:
@@ -115,6 +119,32 @@ def test_routes_and_documents(shop: Path, tmp_path: Path) -> None:
     broken = run_cli("service", "diff", str(old), str(new))
     assert broken.returncode == 8
     assert "breaking    POST /notes: is gone" in broken.stdout
+
+
+def test_a_document_may_be_asked_of_a_running_service() -> None:
+    document = {"openapi": "3.1.0", "info": {"title": "x", "version": "1"}, "paths": {"/a": {}}}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            good = self.path == "/openapi.json"
+            self.send_response(200 if good else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(document).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base = f"http://127.0.0.1:{server.server_port}"
+        assert document_of(f"{base}/openapi.json") == document
+        with pytest.raises(UsageError, match="404"):
+            document_of(f"{base}/other")
+        with pytest.raises(UsageError, match="one document"):
+            document_of(f"{base}/openapi.json", version="2")
+        server.shutdown()
+    with pytest.raises(UsageError, match=r"can't be read: .*refused"):
+        document_of(f"{base}/openapi.json")
 
 
 def test_a_target_that_is_none_is_told_in_words(shop: Path, tmp_path: Path) -> None:

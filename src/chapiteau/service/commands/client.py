@@ -11,7 +11,7 @@ __all__ = ["client"]
 
 
 @click.command()
-@click.argument("source", metavar="MODULE:FACTORY|FILE.json")
+@click.argument("source", metavar="MODULE:FACTORY|FILE.json|URL")
 @click.option("--language", type=click.Choice(["python", "typescript"]), default="python")
 @click.option("--name", default="Client", show_default=True, help="Name of the class.")
 @click.option("--api-version", default="", help="A version of the API; the default one otherwise.")

@@ -15,9 +15,12 @@ __all__ = ["diff"]
 @click.argument("new")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def diff(old: str, new: str, as_json: bool) -> None:
-    """Compare two documents (JSON files or MODULE:FACTORY).
+    """Compare two documents (JSON files, addresses or MODULE:FACTORY).
 
     Ends with 8 when a client written for OLD could break with NEW.
+
+    \b
+    chapiteau service diff https://shop.example/openapi.json shop:make
     """
     changes = compare(document_of(old), document_of(new))
     if as_json:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -15,17 +15,21 @@ from chapiteau.service.logic.document.yaml import to_yaml
 
 __all__ = ["check", "document_of", "openapi", "routes"]
 
+_PATIENCE: Final = 30.0  # seconds for each read from a service
+_LARGEST: Final = 64 << 20
+
 
 def document_of(target: str, *, version: str = "", dialect: str = "3.1") -> dict[str, Any]:
-    """The document of `module:factory`, or of a JSON file. Raises ChapiteauError.
+    """The document of `module:factory`, of a JSON file, or of an address. Raises ChapiteauError.
 
     `version` is one of the application's, the default one otherwise.
     """
     path = Path(target)
-    if path.suffix == ".json" or path.is_file():
+    distant = target.startswith(("http://", "https://"))
+    if distant or path.suffix == ".json" or path.is_file():
         if version:
-            raise UsageError(f"{target} is one document", hint="name the file of that version")
-        made = _read(path)
+            raise UsageError(f"{target} is one document", hint="name that of the version")
+        made = _decoded(target, _fetched(target) if distant else _read(path))
         return made if dialect == "3.1" else downgraded(made)
     from chapiteau.service.engine.application import application_of
     from chapiteau.service.engine.loading import load_app
@@ -47,23 +51,49 @@ def document_of(target: str, *, version: str = "", dialect: str = "3.1") -> dict
     return document.build("3.0" if dialect == "3.0" else "3.1")
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise UsageError(f"{path}: {exc.strerror}") from None
+
+
+def _fetched(url: str) -> bytes:
+    """What a service answers. Raises UsageError."""
+    import urllib.error
+    import urllib.request
+    from http.client import HTTPException
+
+    request = urllib.request.Request(url, headers={"Accept": "application/json"})  # noqa: S310 — http and https only
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310
+            data: bytes = answer.read(_LARGEST + 1)
+    except urllib.error.HTTPError as exc:
+        raise UsageError(
+            f"{url}: {exc.code} {exc.reason}", hint="is that the path of the document?"
+        ) from None
+    except (OSError, ValueError, HTTPException) as exc:
+        why = getattr(exc, "reason", exc)
+        raise UsageError(f"{url} can't be read: {why}", hint="does the service run?") from None
+    if len(data) > _LARGEST:
+        raise UsageError(f"{url} is larger than 64 MiB: no document")
+    return data
+
+
+def _decoded(where: str, data: bytes) -> dict[str, Any]:
     import msgspec
 
     try:
-        made = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except OSError as exc:
-        raise UsageError(f"{path}: {exc.strerror}") from None
+        return msgspec.json.decode(data, type=dict[str, Any])
     except msgspec.MsgspecError as exc:
-        raise UsageError(f"{path}: not a JSON document: {exc}") from None
-    return made
+        raise UsageError(f"{where}: not a JSON document: {exc}") from None
 
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
 @click.command()
-@click.argument("app", metavar="MODULE:FACTORY")
+@click.argument("app", metavar="MODULE:FACTORY|FILE.json|URL")
 @click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def routes(app: str, api_version: str, as_json: bool) -> None:
@@ -86,7 +116,7 @@ def routes(app: str, api_version: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("app", metavar="MODULE:FACTORY")
+@click.argument("app", metavar="MODULE:FACTORY|FILE.json|URL")
 @click.option(
     "--format", "form", type=click.Choice(["json", "yaml"]), default="json", show_default=True
 )
@@ -119,7 +149,7 @@ def openapi(app: str, form: str, dialect: str, api_version: str, output: Path | 
 
 
 @click.command()
-@click.argument("app", metavar="MODULE:FACTORY")
+@click.argument("app", metavar="MODULE:FACTORY|FILE.json|URL")
 @click.option("--against", type=click.Path(), help="An older document: ids must not have changed.")
 @click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
