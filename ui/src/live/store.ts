@@ -85,9 +85,11 @@ export interface LoadState {
   results: LoadResult[];
 }
 
-export const troubles = computed<Trouble[]>(() =>
+/** Every problem, muted ones too, the worst first. */
+export const allTroubles = computed<Trouble[]>(() =>
   [...nodes.value.values()].flatMap((node) => node.troubles).sort((a, b) => b.severity - a.severity || b.since - a.since),
 );
+export const troubles = computed<Trouble[]>(() => allTroubles.value.filter((trouble) => !trouble.muted_until));
 
 export const sortedNodes = computed<Node[]>(() => [...nodes.value.values()].sort((a, b) => a.name.localeCompare(b.name)));
 

@@ -97,6 +97,8 @@ export interface Trouble {
   cause: string;
   lines: string[];
   cures: Cure[];
+  muted_until: number;
+  muted_by: string;
 }
 
 export interface Node {

@@ -12,7 +12,7 @@ from chapiteau.dash.engine.bus import Bus, Viewer, encode
 from chapiteau.dash.engine.node import Node
 from chapiteau.dash.engine.watch import NodeWatch
 from chapiteau.dash.errors import UnknownNodeError
-from chapiteau.dash.logic.attention import dated, troubles
+from chapiteau.dash.logic.attention import dated, muted, troubles
 from chapiteau.dash.logic.facts import LOOP_WINDOW, Facts, loops
 from chapiteau.dash.logic.papers import Paper, paper_troubles
 from chapiteau.dash.logic.trouble import Trouble
@@ -39,6 +39,7 @@ class Fleet:
         self._own = ""
         self._told: dict[str, int] = {}  # which names of a node every page has
         self.papers: dict[str, Paper] = {}  # the hub's own, by kind
+        self.mutes: dict[str, tuple[float, str]] = {}  # problem → until when, by whom
         self._shown: dict[str, list[tuple[Any, ...]]] = {}  # troubles as pages have them
         self._ears: list[Callable[[str, dict[str, Any]], None]] = []
 
@@ -138,7 +139,7 @@ class Fleet:
         found = troubles(name, watch.status, away_since=watch.away_since, facts=facts)
         if name == self._speaker:
             found += paper_troubles(name, self.papers.values(), facts.now)
-        return dated(found, watch.troubled_since, facts.now)
+        return muted(dated(found, watch.troubled_since, facts.now), self.mutes, facts.now)
 
     @property
     def _speaker(self) -> str:

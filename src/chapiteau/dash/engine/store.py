@@ -24,6 +24,9 @@ CREATE TABLE IF NOT EXISTS audit (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL,
   verb TEXT NOT NULL, target TEXT NOT NULL, result TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS mute (
+  key TEXT PRIMARY KEY, until REAL NOT NULL, who TEXT NOT NULL
+) STRICT;
 """
 
 
@@ -137,6 +140,17 @@ class Store:
         return self._db.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount > 0
 
     # ── audit ──
+
+    def mutes(self) -> dict[str, tuple[float, str]]:
+        """Muted problems by key: until when, and by whom."""
+        rows = self._db.execute("SELECT key, until, who FROM mute")
+        return {key: (until, who) for key, until, who in rows}
+
+    def mute(self, key: str, until: float, who: str, now: float) -> None:
+        """Mute a problem, or with a moment that is over let it be heard; old ones are forgotten."""
+        self._db.execute("DELETE FROM mute WHERE key = ? OR until < ?", (key, now))
+        if until > now:
+            self._db.execute("INSERT INTO mute VALUES (?, ?, ?)", (key, until, who))
 
     def audit(self, *, who: str, verb: str, target: str, result: str, time: float) -> None:
         """Append one line to the audit trail."""

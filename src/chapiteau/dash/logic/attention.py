@@ -8,7 +8,7 @@ from chapiteau.dash.logic.facts import Facts, fact_troubles
 from chapiteau.dash.logic.lines import cure, person
 from chapiteau.dash.logic.trouble import Trouble
 
-__all__ = ["Trouble", "dated", "troubles"]
+__all__ = ["Trouble", "dated", "muted", "troubles"]
 
 Status = Mapping[str, Any]
 
@@ -81,6 +81,18 @@ def dated(found: Iterable[Trouble], known: dict[str, float], now: float) -> list
     known.clear()
     known.update((t.key, t.since) for t in told)
     return told
+
+
+def muted(
+    found: Iterable[Trouble], mutes: Mapping[str, tuple[float, str]], now: float
+) -> list[Trouble]:
+    """Each with until when, and by whom, it was muted; `mutes` by the trouble's key."""
+    return [
+        replace(t, muted_until=mutes[t.key][0], muted_by=mutes[t.key][1])
+        if t.key in mutes and mutes[t.key][0] > now
+        else t
+        for t in found
+    ]
 
 
 def _with_output(trouble: Trouble, status: Status) -> Trouble:

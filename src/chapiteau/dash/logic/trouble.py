@@ -22,3 +22,5 @@ class Trouble:
     cause: str = ""
     lines: tuple[str, ...] = ()  # last output
     cures: tuple[Cure, ...] = field(default=())
+    muted_until: float = 0.0  # somebody knows: nobody is told until then
+    muted_by: str = ""

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.engine.actions import LONGEST_WAIT, Target
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.logic.access import VERBS, allowed
@@ -20,6 +21,7 @@ __all__ = [
     "history",
     "login",
     "logout",
+    "mute",
     "preview",
     "session",
     "sparks",
@@ -29,6 +31,7 @@ _ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal", "dra
 # Sums over a hundred nodes would stop the loop for a moment; there the lines fill as they go.
 _SPARK_NODES: Final = 10
 _MOST_EVENTS: Final = 2_000
+_WEEK: Final = 7 * 24 * 60  # minutes
 
 
 async def login(request: web.Request) -> web.Response:
@@ -137,6 +140,29 @@ async def act(request: web.Request) -> web.Response:
     key = request.headers.get("Idempotency-Key", "")
     action = actions.start(caller, verb, targets, options, key, batch=batch, wait=wait)
     return web.json_response(action.to_dict(), status=202)
+
+
+@need("mute")
+async def mute(request: web.Request) -> web.Response:
+    """POST /api/mute {"key", "minutes"}: a problem of the fleet that nobody shall be told of.
+
+    It stays in sight, alerts keep quiet; 0 minutes undo it. At most a week.
+    """
+    body = await json_body(request)
+    hub, caller = request.app[HUB], request[CALLER]
+    key, minutes = str(body.get("key", "")), _number(str(body.get("minutes", "")), 0, _WEEK)
+    watch = next(
+        (w for w in hub.fleet.watches() if any(t.key == key for t in hub.fleet.troubles(w))), None
+    )
+    if watch is None:
+        raise NotFoundError(f"no problem {key[:100]!r}", hint="it may be over")
+    now = hub.clock.wall()
+    hub.store.mute(key, now + 60 * minutes, caller.name, now)
+    hub.fleet.mutes = hub.store.mutes()
+    said = f"for {minutes} minutes" if minutes else "heard again"
+    hub.store.audit(who=caller.name, verb="mute", target=key, result=said, time=now)
+    hub.fleet.state_changed(watch)
+    return web.json_response({"ok": True})
 
 
 @need("plan")

@@ -37,6 +37,7 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.post("/api/preview", api.preview),
             web.post("/api/act", api.act),
             web.post("/api/config", api.config),
+            web.post("/api/mute", api.mute),
             web.get("/api/relays", relays.hosts),
             web.get("/api/relays/{test}", relays.reports),
             web.post("/api/relays/{test}", relays.push),

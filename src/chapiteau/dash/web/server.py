@@ -144,6 +144,7 @@ class Server:
     def _make_hub(self, store: Store) -> Hub:
         clock, dash, bus = self._clock, self.project.dash, Bus()
         fleet = Fleet(bus, clock=clock, chance=self._chance, history=int(dash.history))
+        fleet.mutes = store.mutes()
         center = make_center(self.project, fleet, clock, self._chance) if self._with_hub else None
         return Hub(
             center=center,

@@ -97,6 +97,8 @@ class Watchman:
                 )
 
     def _silent(self, trouble: Trouble, now: float) -> bool:
+        if trouble.muted_until > now:
+            return True
         return any(_fits(one, trouble) and _lasts(one, now) for one in self._rule.silence)
 
 
