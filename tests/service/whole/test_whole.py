@@ -116,6 +116,7 @@ assert size == 5
 data: bytes = api.echo(b"\\x00\\xff").value
 assert data == b"\\x00\\xff"
 assert api.get_file("a.txt").value == b"abc" * 100
+assert len(api.get_lines(size=2).value.splitlines()) == 2
 assert api.add_part({"name": "p", "howMany": 2}).value["howMany"] == 2
 assert api.get_secret().value == "['read']"
 job = api.make_report({"x": 1.0}, prefer="respond-async")
@@ -172,6 +173,7 @@ same((await api.logIn({ name: "me", age: 7 })).value.age, 7);
 same((await api.addPhoto({ title: "t", picture: new Blob(["12345"]) })).value, 5);
 same(await (await api.echo("abc")).value.text(), "abc");
 same((await api.getFile("a.txt")).value.size, 300);
+same((await (await api.getLines({ size: 2 })).value.text()).trim().split("\\n").length, 2);
 same((await api.removeNote(number)).value, undefined);
 """
 

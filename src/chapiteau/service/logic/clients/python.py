@@ -234,6 +234,12 @@ def _pairs(fields: Mapping[str, Any]) -> list[tuple[str, Any]]:
     ]
 
 
+def _is_json(media: str) -> bool:
+    """Whether it is one JSON value: `application/x-ndjson` holds many."""
+    kind = media.partition(";")[0].strip().lower()
+    return kind == "application/json" or kind.endswith("+json")
+
+
 def _encoded(body: Any, media: str) -> tuple[bytes, str]:
     """A body as bytes, and its content type."""
     if isinstance(body, bytes):
@@ -316,11 +322,11 @@ class {name}:
             data, sent["Content-Type"] = _encoded(body, media)
         response, raw = self._exchange(method, target, data, sent)
         fields = {{name.lower(): value for name, value in response.getheaders()}}
-        isjson = bool(raw) and "json" in fields.get("content-type", "")
+        isjson = bool(raw) and _is_json(fields.get("content-type", ""))
         if response.status >= 400:
             problem = json.loads(raw) if isjson else None
             raise ApiError(response.status, problem if isinstance(problem, dict) else {{}})
-        if "json" not in accept:
+        if not _is_json(accept):
             return Answer(raw, response.status, fields)
         return Answer(json.loads(raw) if isjson else None, response.status, fields)
 

@@ -139,6 +139,12 @@ export class ApiError extends Error {
 
 type Values = Record<string, unknown>;
 
+/** Whether it is one JSON value: application/x-ndjson holds many. */
+function isJson(media: string): boolean {
+  const kind = (media.split(";")[0] ?? "").trim().toLowerCase();
+  return kind === "application/json" || kind.endsWith("+json");
+}
+
 function encoded(body: unknown, media: string): BodyInit {
   if (typeof body === "string" || body instanceof Blob || body instanceof ArrayBuffer) return body;
   if (ArrayBuffer.isView(body) || body instanceof ReadableStream) return body as BodyInit;
@@ -188,11 +194,11 @@ export class NAME {
       if (!(init.body instanceof FormData)) sent.set("Content-Type", media);
     }
     const response = await fetch(target, init);
-    const isJson = (response.headers.get("content-type") ?? "").includes("json");
+    const hasJson = isJson(response.headers.get("content-type") ?? "");
     let value: unknown;
-    if (isJson || !accept.includes("json")) {
+    if (hasJson || !isJson(accept)) {
       const data = await response.blob();
-      const parsed = isJson && (accept.includes("json") || !response.ok);
+      const parsed = hasJson && (isJson(accept) || !response.ok);
       value = parsed ? JSON.parse(await data.text()) : data;
     }
     if (!response.ok) {
