@@ -102,7 +102,12 @@ class LoadTest:
         "stop", help="What a lost machine means: the end, or going on with the others."
     )
     on_ssh: str = setting("ssh", help='How ssh is called: "ssh -p 2222 -i key".')
-    on_python: str = setting("python3", help="Python on the ssh hosts; it has Chapiteau.")
+    on_python: str = setting(
+        "", help="Python on the ssh hosts; it has Chapiteau, or --bootstrap. Default: python3."
+    )
+    bootstrap: Literal["", "uv"] = setting(
+        "", help='(ssh hosts) "uv" brings Chapiteau along: only ssh and uv need to be there.'
+    )
     on_insecure: bool = setting(
         False, help="A Dask scheduler without TLS beyond loopback: on a network of your own."
     )
@@ -142,6 +147,8 @@ class LoadTest:
     def problems(self) -> Iterator[Problem]:
         """What fits together on its own but not with the rest; the loosest rules come first."""
         yield from _refused("--on", parse_place, (self.on,) if self.on else ())
+        if self.bootstrap and not self.on.strip().startswith("ssh:"):
+            yield Problem("bootstrap", "goes with --on ssh:", "others have their own ways")
         if self.vary and not _VARY.fullmatch(self.vary.replace(" ", "")):
             yield Problem("vary", f"{self.vary!r} is not SERVICE=N,N", "for example web=1,2,4")
         yield from _refused("objective", parse_objectives, (self.objective,))

@@ -29,15 +29,15 @@ def team_for(
     """
     if not test.on:
         return Team(plan, processes)
-    cluster = _cluster(parse_place(test.on), test, folder)
+    cluster = _cluster(parse_place(test.on), test, plan, folder)
     return Spread(cluster, plan, processes=test.processes, on_loss=test.on_loss)
 
 
-def _cluster(place: Place, test: "LoadTest", folder: "Path") -> "Cluster":
+def _cluster(place: Place, test: "LoadTest", plan: "dict[str, Any]", folder: "Path") -> "Cluster":
     if place.kind == "local":
         return pipes.local(place.hosts)
     if place.kind == "ssh":
-        return pipes.ssh(place.hosts, test.on_ssh, test.on_python)
+        return _ssh(place, test, plan)
     if place.kind == "hub":
         return HubCluster(folder)
     if place.kind == "ray":
@@ -51,6 +51,18 @@ def _cluster(place: Place, test: "LoadTest", folder: "Path") -> "Cluster":
     if place.kind == "scheduler-file":
         return DaskCluster(scheduler_file=place.address, insecure=test.on_insecure)
     return DaskCluster(place.address, insecure=test.on_insecure)
+
+
+def _ssh(place: Place, test: "LoadTest", plan: "dict[str, Any]") -> pipes.Pipes:
+    if not test.bootstrap:
+        return pipes.ssh(place.hosts, test.on_ssh, test.on_python or "python3")
+    from pathlib import Path
+
+    from chapiteau.load.engine.cluster.bootstrap import ssh_with_uv
+
+    source = plan["source"]
+    scenario = Path(source["path"]) if source["kind"] == "file" else None
+    return ssh_with_uv(place.hosts, test.on_ssh, test.on_python, scenario)
 
 
 def _k8s_address() -> str:

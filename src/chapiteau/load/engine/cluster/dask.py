@@ -12,6 +12,7 @@ import os
 import uuid
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -68,7 +69,24 @@ class DaskCluster:
             self._folders[address] = str(facts["local_directory"])
         if not self._workers:
             raise ChapiteauError(f"{self._name} has no workers", hint="dask worker ADDRESS")
+        await self._refuse_others()
         return list(self._workers)
+
+    async def _refuse_others(self) -> None:
+        """Before anything of ours goes there: a task that a worker can't read ends that worker."""
+        asked = list(self._workers.values())
+        found = await self._client.run(version, "chapiteau", workers=asked, on_error="return")
+        with contextlib.suppress(PackageNotFoundError):
+            found["the scheduler"] = None
+            found["the scheduler"] = await self._client.run_on_scheduler(version, "chapiteau")
+        own = version("chapiteau")
+        for place, there in found.items():
+            if there != own:
+                what = f"Chapiteau {there}" if isinstance(there, str) else "no Chapiteau"
+                raise ChapiteauError(
+                    f"{self._name}: {place} has {what}, this machine {own}",
+                    hint=f"install chapiteau[cluster]=={own} where scheduler and workers run",
+                )
 
     async def _there(self) -> dict[str, dict[str, Any]]:
         """All workers by address: what a client of Dask knows by itself may lack some."""
@@ -162,13 +180,7 @@ class DaskCluster:
             retries=0,
         )
         self._watches[host] = asyncio.create_task(self._watch(host, task))
-        try:
-            await self._client.run_on_scheduler(dask_side.fail_once, [key])
-        except ImportError as exc:
-            raise ChapiteauError(
-                f"{self._name}: the scheduler has no Chapiteau ({exc})",
-                hint="install chapiteau[cluster] where the scheduler and the workers run",
-            ) from exc
+        await self._client.run_on_scheduler(dask_side.fail_once, [key])
 
     async def _watch(self, host: str, task: Any) -> None:
         try:
@@ -278,7 +290,7 @@ class DaskCluster:
         await self._take_files_away()
         for name in self._stops:
             await Event(name, client=self._client).clear()  # type: ignore[no-untyped-call]
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(ImportError):  # another version's: nothing of ours is there
             await self._client.run_on_scheduler(dask_side.forget, self._topic)
 
 

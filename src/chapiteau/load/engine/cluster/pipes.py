@@ -10,15 +10,15 @@ import contextlib
 import shlex
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import FrameError, LineReader, encode_line
 
-__all__ = ["Pipes", "local", "ssh"]
+__all__ = ["MODULE", "Pipes", "dialled", "local", "ssh"]
 
-_MODULE: Final = "chapiteau.load.engine.cluster.relay"
+MODULE: Final = "chapiteau.load.engine.cluster.relay"
 _LINE: Final = 64 << 20
 _GOODBYE: Final = 20.0  # seconds for tear-downs
 _LAST_WORDS: Final = 5  # lines of stderr that say why a line was lost
@@ -26,23 +26,34 @@ _LAST_WORDS: Final = 5  # lines of stderr that say why a line was lost
 
 def local(names: Sequence[str]) -> "Pipes":
     """Relays on this machine: to try a distributed test without another one."""
-    return Pipes({name: [sys.executable, "-m", _MODULE] for name in names})
+    return Pipes({name: [sys.executable, "-m", MODULE] for name in names})
 
 
 def ssh(hosts: Sequence[str], command: str, python: str) -> "Pipes":
     """One relay for each host; `command` is how ssh is called, `python` the one over there."""
-    words = shlex.split(command)
-    remote = f"exec {shlex.quote(python)} -m {_MODULE}"
+    remote = f"exec {shlex.quote(python)} -m {MODULE}"
+    words = dialled(command)
+    return Pipes({host: [*words, "--", host, remote] for host in hosts})
+
+
+def dialled(command: str) -> list[str]:
+    """How ssh is called, and that nobody is there who could answer its questions."""
     # BatchMode: a question for a password would hang behind the progress line.
     options = ["-o", "BatchMode=yes", "-o", "ServerAliveInterval=5", "-o", "ServerAliveCountMax=3"]
-    return Pipes({host: [*words, *options, "--", host, remote] for host in hosts})
+    return [*shlex.split(command), *options]
 
 
 class Pipes:
-    """A process for each host, whose stdin and stdout speak JSON lines."""
+    """A process for each host, whose stdin and stdout speak JSON lines.
 
-    def __init__(self, commands: dict[str, list[str]]) -> None:
+    `ready` is done before the first of them; it raises ChapiteauError when a host can't be used.
+    """
+
+    def __init__(
+        self, commands: dict[str, list[str]], ready: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._commands = commands
+        self._ready = ready
         self._lines: dict[str, asyncio.subprocess.Process] = {}
         self._words: dict[str, deque[str]] = {}
         self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
@@ -51,6 +62,8 @@ class Pipes:
 
     async def hosts(self) -> Sequence[str]:
         """As they were given."""
+        if self._ready is not None:
+            await self._ready()
         return list(self._commands)
 
     async def launch(self, host: str, order: dict[str, Any]) -> None:
