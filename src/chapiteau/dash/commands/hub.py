@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chapiteau.dash.commands.natsusers import nats_users
 from chapiteau.dash.commands.options import CONFIG
 from chapiteau.dash.commands.rotate import rotate
 from chapiteau.dash.commands.serving import run_server
@@ -33,7 +34,7 @@ def group() -> None:
     """
 
 
-for _command in (want, wanted, take_over, rotate):
+for _command in (want, wanted, take_over, rotate, nats_users):
     group.add_command(_command)
 
 

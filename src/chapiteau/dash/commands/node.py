@@ -33,16 +33,17 @@ def group() -> None:
 @click.option("--name", help="Its name on the page. Default: the host name.")
 @click.option("--creds", type=_FILE, help="NATS: file with this node's credentials.")
 @click.option("--ca", type=_FILE, help="NATS: PEM file with the CA of the server's certificate.")
+@click.option("--cert", type=_FILE, help="NATS: PEM file with this node's certificate.")
+@click.option("--key", type=_FILE, help="NATS: PEM file with that certificate's key.")
 @click.option("--prefix", default="chapiteau", show_default=True, help="NATS: hub.nats.prefix.")
 @CONFIG
 def join(
     address: str,
     token: str | None,
     name: str | None,
-    creds: Path | None,
-    ca: Path | None,
     prefix: str,
     config: Path | None,
+    **files: Path | None,
 ) -> None:
     """Join a hub: makes a key, has it signed, and keeps both in RUN_DIR/node.
 
@@ -57,7 +58,14 @@ def join(
         from chapiteau.dash.engine.nats.papers import join_at
         from chapiteau.dash.engine.nats.server import NatsPlace
 
-        place = NatsPlace(url=address, creds=creds, ca=ca, prefix=prefix)
+        place = NatsPlace(
+            url=address,
+            prefix=prefix,
+            creds=files["creds"],
+            ca=files["ca"],
+            cert=files["cert"],
+            key=files["key"],
+        )
         asyncio.run(join_at(project.papers, place, wanted))
     else:
         _join_hub(project.papers, address, token, wanted)

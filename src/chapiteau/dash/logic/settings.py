@@ -104,6 +104,10 @@ class Nats:
     )
     creds: str = setting("", help="File with this hub's credentials; relative to the file.")
     ca: str = setting("", help="PEM file with the CA of the server's certificate.")
+    cert: str = setting(
+        "", help="PEM file with this hub's certificate, where the server asks for one."
+    )
+    key: str = setting("", help="PEM file with that certificate's key.")
     prefix: str = setting("chapiteau", help="First words of every subject; one per fleet.")
 
 

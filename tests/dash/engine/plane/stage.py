@@ -131,6 +131,13 @@ class NatsServer:
             self.process.wait()
             self._log.write_bytes(b"")
 
+    def prefix(self) -> str:
+        """A new one: stages at one server don't see each other."""
+        return f"t{secrets.token_hex(4)}"
+
+    def membership(self, prefix: str, port: int) -> NatsMembership:
+        return NatsMembership(name="far", url=self.place(prefix, port).url, prefix=prefix)
+
     def place(self, prefix: str, port: int = 0) -> NatsPlace:
         return NatsPlace(
             url=f"nats://127.0.0.1:{port or self.port}",
@@ -191,7 +198,7 @@ async def nats_stage(
     folder: Path, memory: MemoryNode, server: NatsServer
 ) -> AsyncIterator[NatsStage]:
     """A stage at this server, below a prefix of its own."""
-    clock, prefix = SystemClock(), f"t{secrets.token_hex(4)}"
+    clock, prefix = SystemClock(), server.prefix()
     fleet = Fleet(Bus(), clock=clock, chance=Random(1), history=0)
     center = NatsCenter(server.place(prefix), fleet, holder="stage", clock=clock, chance=Random(2))
     await center.open()
@@ -199,7 +206,7 @@ async def nats_stage(
     try:
         async with Proxy(server.port) as proxy:
             agent = NatsAgent(
-                NatsMembership(name="far", url=server.place(prefix, proxy.port).url, prefix=prefix),
+                server.membership(prefix, proxy.port),
                 reception(memory, ledger, folder, clock),
                 Intake(memory, ledger),
                 clock=clock,

@@ -150,8 +150,8 @@ async def test_two_hubs_look_and_one_leads(tmp_path: Path, memory: Any, nats: Na
 
 async def test_a_hole_in_a_line_ends_it(nats: NatsServer) -> None:
     wire = await connect(nats.place("hole"), keeps=False, name="t")
-    line = Line(wire, "s1", ours="up", theirs="down")
-    other = Line(wire, "s1", ours="down", theirs="up")
+    line = Line(wire, "n1", "s1", ours="up", theirs="down")
+    other = Line(wire, "n1", "s1", ours="down", theirs="up")
     await line.open()
     await other.open()
     other.write(b"one ")
@@ -172,8 +172,8 @@ async def test_a_hole_in_a_line_ends_it(nats: NatsServer) -> None:
 
 async def test_a_large_answer_comes_in_pieces(nats: NatsServer) -> None:
     wire = await connect(nats.place("large"), keeps=False, name="t")
-    line = Line(wire, "s2", ours="up", theirs="down")
-    other = Line(wire, "s2", ours="down", theirs="up")
+    line = Line(wire, "n1", "s2", ours="up", theirs="down")
+    other = Line(wire, "n1", "s2", ours="down", theirs="up")
     await line.open()
     await other.open()
     other.write(bytes(3 << 20))

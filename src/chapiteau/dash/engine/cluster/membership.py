@@ -89,6 +89,8 @@ class NatsMembership:
     prefix: str
     creds: str = ""
     ca: str = ""
+    cert: str = ""
+    key: str = ""
 
 
 def read_membership(folder: Path) -> Membership | NatsMembership:

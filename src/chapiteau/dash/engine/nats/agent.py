@@ -46,6 +46,8 @@ class NatsAgent:
             prefix=membership.prefix,
             creds=Path(membership.creds) if membership.creds else None,
             ca=Path(membership.ca) if membership.ca else None,
+            cert=Path(membership.cert) if membership.cert else None,
+            key=Path(membership.key) if membership.key else None,
         )
         self._reception = reception
         self._intake = intake
@@ -71,7 +73,7 @@ class NatsAgent:
             await self._reception.close()
 
     async def _serve_once(self) -> None:
-        wire = await connect(self._place, keeps=False, name=self._name)
+        wire = await connect(self._place, keeps=False, name=self._name, node=self._name)
         desk = Desk(self._name, wire, self._intake, clock=self._clock, chance=self._chance)
         try:
             await desk.enrol()
@@ -110,7 +112,7 @@ class NatsAgent:
     async def _serve(self, wire: Wire, message: Any) -> None:
         with contextlib.suppress(NatsError, OSError, ValueError, KeyError):
             asked = json.loads(message.data)
-            line = Line(wire, str(asked["session"]), ours="up", theirs="down")
+            line = Line(wire, self._name, str(asked["session"]), ours="up", theirs="down")
             writer: Any = line
             link = Link(line.reader, writer, self._reception.answers(), name="hub")
             await line.open()

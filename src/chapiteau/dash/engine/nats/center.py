@@ -116,7 +116,7 @@ class NatsCenter:
 
     async def _hold(self, node: NatsNode) -> None:
         session = secrets.token_hex(12)
-        line = Line(self._wire, session, ours="down", theirs="up")
+        line = Line(self._wire, node.name, session, ours="down", theirs="up")
         writer: Any = line
         link = Link(line.reader, writer, Answers(), name=node.name)
         try:

@@ -68,7 +68,7 @@ class NatsNode(RemoteNode):
     async def send(self, order: Order, accepted: Callable[[], None]) -> dict[str, Any]:
         """The outcome. Without a word it is sent again, under the same id."""
         patience = Patience(self.name, order.ttl)
-        inbox = f"{self._wire.names.prefix}.answer.{secrets.token_hex(12)}"
+        inbox = self._wire.names.answer(self.name, secrets.token_hex(12))
         try:
             async with asyncio.timeout_at(patience.deadline) as timer:
                 answers = await self._listen(inbox)

@@ -23,12 +23,12 @@ _HEAD: Final = 8
 class Line:
     """Looks to a Link like its StreamWriter, and fills its Feed."""
 
-    def __init__(self, wire: Wire, session: str, *, ours: str, theirs: str) -> None:
+    def __init__(self, wire: Wire, node: str, session: str, *, ours: str, theirs: str) -> None:
         self.reader = Feed(limit=_AHEAD)
         self.transport = self  # `abort` is all that a Link asks of it
         self._wire = wire
-        self._out = wire.names.line(session, ours)
-        self._in = wire.names.line(session, theirs)
+        self._out = wire.names.line(node, session, ours)
+        self._in = wire.names.line(node, session, theirs)
         self._sent = 0
         self._heard = 0
         self._waiting: list[bytes] = []

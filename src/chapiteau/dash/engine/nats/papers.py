@@ -15,7 +15,7 @@ __all__ = ["join_at"]
 
 async def join_at(folder: Path, place: NatsPlace, name: str) -> None:
     """Look whether a hub has been there, and keep the papers. Raises UnreachableError."""
-    wire = await connect(place, keeps=False, name=name)
+    wire = await connect(place, keeps=False, name=name, node=name)
     try:
         await wire.bucket("NODES")
     except (NatsError, OSError) as exc:
@@ -32,6 +32,8 @@ async def join_at(folder: Path, place: NatsPlace, name: str) -> None:
         "prefix": place.prefix,
         "creds": str(place.creds or ""),
         "ca": str(place.ca or ""),
+        "cert": str(place.cert or ""),
+        "key": str(place.key or ""),
     }
     facts = json.dumps({"name": name, "nats": kept})
     write_atomic(folder / "hub.json", facts.encode(), mode=0o600)

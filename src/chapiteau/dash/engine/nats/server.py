@@ -1,7 +1,9 @@
 """The connection to a NATS server, after a look whether it keeps what it acknowledges."""
 
 import asyncio
+import importlib.util
 import json
+import secrets
 import ssl
 import urllib.request
 from collections.abc import Awaitable
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, UnreachableError
-from chapiteau.core.problems import raise_problems
+from chapiteau.core.problems import Problem, raise_problems
 from chapiteau.dash.logic.nodes.natsrules import Names, ServerFacts, server_problems, url_problems
 from chapiteau.dash.logic.settings import Nats
 
@@ -32,6 +34,8 @@ class NatsPlace:
     monitor: str = ""
     creds: Path | None = None
     ca: Path | None = None
+    cert: Path | None = None  # with `key`: who we are, where the server asks for certificates
+    key: Path | None = None
     prefix: str = "chapiteau"
 
 
@@ -42,6 +46,8 @@ def place_of(settings: Nats, folder: Path) -> NatsPlace:
         monitor=settings.monitor,
         creds=folder / settings.creds if settings.creds else None,
         ca=folder / settings.ca if settings.ca else None,
+        cert=folder / settings.cert if settings.cert else None,
+        key=folder / settings.key if settings.key else None,
         prefix=settings.prefix,
     )
 
@@ -89,16 +95,19 @@ async def whole(call: Awaitable[Any]) -> Any:
             raise asyncio.CancelledError
 
 
-async def connect(place: NatsPlace, *, keeps: bool, name: str) -> Wire:
-    """Connect; reconnects by itself from then on.
+async def connect(place: NatsPlace, *, keeps: bool, name: str, node: str = "") -> Wire:
+    """Connect; reconnects by itself from then on. `node`: as this node, else as a hub.
 
     `keeps`: make sure first that the server keeps acknowledged writes, and make the streams.
     Raises UnreachableError, InvalidInputError with every reason for which it is refused.
     """
     problems = url_problems(place.url, has_ca=place.ca is not None)
+    if bool(place.cert) != bool(place.key):
+        problems.append(Problem("hub.nats", "cert and key belong together", "give both, or none"))
     raise_problems("hub.nats", problems)
-    nc = await _dial(place, name)
-    wire = Wire(nc, Names(place.prefix))
+    names = Names(place.prefix)
+    nc = await _dial(place, name, names.inbox(node, secrets.token_hex(8)))
+    wire = Wire(nc, names)
     try:
         if keeps:
             facts = await _facts(place, wire)
@@ -110,7 +119,7 @@ async def connect(place: NatsPlace, *, keeps: bool, name: str) -> Wire:
     return wire
 
 
-async def _dial(place: NatsPlace, name: str) -> Any:
+async def _dial(place: NatsPlace, name: str, inbox: str) -> Any:
     nats = _nats()
     options: dict[str, Any] = {
         "servers": [one.strip() for one in place.url.split(",")],
@@ -121,11 +130,12 @@ async def _dial(place: NatsPlace, name: str) -> Any:
         "error_cb": _quiet,
         "ping_interval": 5,
         "max_outstanding_pings": 3,
+        "inbox_prefix": inbox,
     }
     if place.creds:
-        options["user_credentials"] = str(place.creds)
-    if place.ca or "tls://" in place.url:
-        options["tls"] = ssl.create_default_context(cafile=str(place.ca) if place.ca else None)
+        options["user_credentials"] = str(_readable(place.creds, "credentials"))
+    if place.ca or place.cert or "tls://" in place.url:
+        options["tls"] = _tls(place)
     try:
         async with asyncio.timeout(_SOON):
             return await nats.connect(**{**options, "allow_reconnect": True})
@@ -134,6 +144,34 @@ async def _dial(place: NatsPlace, name: str) -> Any:
             f"the NATS server at {_bare(place.url)} can't be reached: {exc or type(exc).__name__}",
             hint="does it run, and do address and credentials fit?",
         ) from exc
+
+
+def _tls(place: NatsPlace) -> ssl.SSLContext:
+    """Raises ChapiteauError."""
+    try:
+        context = ssl.create_default_context(cafile=str(place.ca) if place.ca else None)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if place.cert and place.key:
+            context.load_cert_chain(place.cert, place.key)
+    except (OSError, ssl.SSLError) as exc:
+        files = ", ".join(str(path) for path in (place.ca, place.cert, place.key) if path)
+        raise ChapiteauError(
+            f"papers for the NATS server can't be used: {exc} ({files})",
+            hint="each is a PEM file that this user can read; key and certificate fit together",
+        ) from exc
+    return context
+
+
+def _readable(path: Path, what: str) -> Path:
+    if importlib.util.find_spec("nkeys") is None:
+        raise ChapiteauError(
+            f"{what} for NATS need the package nkeys", hint="pip install 'chapiteau[nats]'"
+        )
+    try:
+        path.read_bytes()
+    except OSError as exc:
+        raise ChapiteauError(f"{path}: {exc.strerror}", hint=f"the file with the {what}") from exc
+    return path
 
 
 async def _quiet(_: Exception) -> None:

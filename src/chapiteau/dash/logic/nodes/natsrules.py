@@ -125,9 +125,20 @@ class Names:
         """`event`, `order`, `dial`, `here`; a node's dots would make more words of it."""
         return f"{self.prefix}.{kind}.{token(node)}"
 
-    def line(self, session: str, way: str) -> str:
-        """One way of a line; sessions are chance."""
-        return f"{self.prefix}.line.{session}.{way}"
+    def line(self, node: str, session: str, way: str) -> str:
+        """One way of a line to a node; sessions are chance."""
+        return f"{self.prefix}.line.{token(node)}.{session}.{way}"
+
+    def answer(self, node: str, mark: str) -> str:
+        """Where a node's answers to one command go."""
+        return f"{self.prefix}.answer.{token(node)}.{mark}"
+
+    def inbox(self, node: str, mark: str) -> str:
+        """Below it the server answers one client, and no other client may listen there.
+
+        `node` is empty for a hub; a node's name holds no underscores.
+        """
+        return f"{self.prefix}.in.{token(node) if node else '_hub'}.{mark}"
 
 
 def token(node: str) -> str:
