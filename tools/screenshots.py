@@ -33,7 +33,8 @@ needs = ["load"]
 SHOTS = (
     ("fleet", "/", 1280, 640),
     ("service", "/service/web?range=60", 1280, 900),
-    ("load", "/load", 1280, 720),
+    ("processes", "/?view=processes&group=service", 1280, 720),
+    ("load", "/load", 1280, 900),
     ("apis", "/apis", 1280, 760),
     ("events", "/events", 1280, 560),
     ("phone", "/", 360, 740),
@@ -142,6 +143,7 @@ def stage(folder: Path, base: str, target: Path) -> None:
     with running(*live, folder=folder), sync_playwright() as playwright:
         time.sleep(25)  # noqa: TID251 — charts need some history
         kill_a_worker(folder)
+        chapiteau(folder, "load", "mark", "a worker is killed")
         url = chapiteau(folder, "dash", "url").strip()
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
         take(browser, url, target)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support import free_port, wait_for
+from tests.support import alive, free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,3 +109,27 @@ def test_a_drained_server_runs_no_schedule_and_a_clean_end_forgets(
     p.down()
     p.up()
     p.until("web", "running")
+
+
+def test_a_drained_server_stays_so_over_a_reboot(project: Callable[[str], Project]) -> None:
+    """The system's own end is a signal; what comes up afterwards is as empty as before."""
+    port = free_port()
+    p = project(f"""
+        [socket.http]
+        port = {port}
+        [service.web]
+        command = "sleep 600"
+        sockets = ["http"]
+        ready.alive = "20ms"
+    """).up()
+    p.until("web", "running")
+    assert p.client.command("drain", "all").ok
+    os.kill(p.keeper, signal.SIGTERM)
+    wait_for(lambda: not alive(p.keeper))
+    p.up()
+    assert p.status().drained["services"] == ["web"]
+    assert p.service("web").state == "stopped"
+    assert not connects(port)
+    assert p.client.command("undrain", "all").ok
+    assert len(p.pids("web")) == 1
+    assert connects(port)

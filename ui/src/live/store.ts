@@ -66,7 +66,7 @@ export interface LiveRun {
   rows?: LiveRow[];
   marks?: { t: number; who: string; text: string }[]; // seconds after the start
   ended_by?: string; // who asked for its end
-  soundness?: { cpu_peak?: number | null; lag_p99?: number | null; notes: string[] };
+  soundness?: { sound: boolean; cpu_peak?: number | null; lag_p99?: number | null; notes: string[] };
 }
 
 export interface LiveRow {

@@ -33,8 +33,9 @@ export function Live({ run, first }: { run: LiveRun; first: boolean }) {
         <Fact label="p99" value={run.p99 == null ? "–" : latency(run.p99)} note={run.p50 == null ? "" : `p50 ${latency(run.p50)}`} />
         <Fact label="errors" value={percent(100 * run.errors)} note={run.dropped ? `${grouped(run.dropped)} dropped` : ""} tone={run.errors ? "bad" : ""} />
         <Fact label="requests" value={grouped(run.requests)} note={last?.running == null ? "" : `${last.running} sessions now`} />
-        {sound && <Fact label="generator" value={sound.cpu_peak == null ? "–" : percent(100 * sound.cpu_peak)} note={sound.notes.length ? "is the limit" : sound.lag_p99 == null ? "" : `began ${latency(sound.lag_p99)} late (p99)`} tone={sound.notes.length ? "bad" : ""} />}
+        {sound && <Fact label="generator" value={sound.cpu_peak == null ? "–" : percent(100 * sound.cpu_peak)} note={!sound.sound ? "not to be trusted" : sound.lag_p99 == null ? "" : `began ${latency(sound.lag_p99)} late (p99)`} tone={sound.sound ? "" : "bad"} />}
       </dl>
+      {sound?.notes.map((note) => <p key={note} class="warn">▲ {note}</p>)}
       {points.length > 1 && (
         <div class="charts">
           <Chart title="Requests per second" window={window} times={times} markers={markers} series={[{ label: "rate", values: points.map((p) => p.rate) }, { label: "failed", values: points.map((p) => p.bad) }]} format={(v) => `${grouped(v)}/s`} />

@@ -36,7 +36,8 @@ def _is_there(service: ServiceStatus) -> bool:
 
 def welcome(status: SupervisorStatus) -> list[str]:
     """What a person wants to know when all is ready: where to look."""
-    lines = [f"{status.project} is ready"]
+    drained = next((str(p) for p in status.problems if status.drained and not p.where), "")
+    lines = [f"{status.project} is {drained or 'ready'}"]
     lines += [
         f"  {socket.name}  http://{socket.address}"
         for socket in status.sockets

@@ -44,7 +44,7 @@ def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
         brain_restarts=supervisor.brain_restarts,
         services=services,
         sockets=tuple(_sockets(supervisor)),
-        problems=(*_only_looks(supervisor), *_problems(services), *_unlimited(supervisor)),
+        problems=(*_whole(supervisor), *_problems(services), *_unlimited(supervisor)),
         cpu_percent=own.cpu_percent,
         rss_bytes=own.rss_bytes,
         cgroups=supervisor.cgroups.summary,
@@ -203,12 +203,17 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
     return found
 
 
-def _only_looks(supervisor: "Supervisor") -> list[Problem]:
+def _whole(supervisor: "Supervisor") -> list[Problem]:
     """First of all: nothing is started or restarted any more."""
-    if not (why := supervisor.only_looks):
-        return []
-    hint = "see supervisor.log; `chapiteau run upgrade` lets it act again"
-    return [Problem("supervisor", f"only looks (safe mode): {why}", hint)]
+    found = []
+    if why := supervisor.only_looks:
+        hint = "see supervisor.log; `chapiteau run upgrade` lets it act again"
+        found.append(Problem("supervisor", f"only looks (safe mode): {why}", hint))
+    if drained := supervisor.drain.facts():
+        left = f"; still at work: {', '.join(drained['left'])}" if drained["left"] else ""
+        what = f"drained by {drained['who']}: nothing starts{left}"
+        found.append(Problem("", what, "`chapiteau undrain` lets it work again"))
+    return found
 
 
 def _unlimited(supervisor: "Supervisor") -> list[Problem]:

@@ -397,6 +397,7 @@ class Supervisor:
     async def shutdown(self, who: str, *, force: bool = False) -> None:
         """Stop everything, then the supervisor. Returns at once; with `force` without grace."""
         self.ending.begin(f"asked by {who}")
+        self.drain.forget()
         if force:
             self.ending.hurry()
 
@@ -455,7 +456,6 @@ class Supervisor:
         """A clean end: nothing is left to remember."""
         if self._wanted is not None:
             self._wanted.clear()
-        self.drain.forget()
         self._roll.clear()
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A server that is emptied: every service ends its work, and nothing begins until it is undone.
 
 Who drained it, and what ran before, stands in a file: a later brain, and a supervisor that comes
-back after a reboot, keep to it. A clean shutdown forgets it, as it forgets all wishes.
+back after a reboot, keep to it. Only `down`, which a person says, forgets it.
 """
 
 import asyncio
@@ -69,8 +69,10 @@ class Drain:
 
     def go_on(self) -> None:
         """A brain before us had drained it, or was about to."""
-        if self._busy() and self._now:
+        if self._now and self._busy():
             self._supervisor.ground.run(self._finish())
+        elif self._now:
+            self._close_doors()  # those of a new supervisor are open
 
     def later(self, name: str) -> None:
         """A service that would start now; it does when the server is undrained."""
@@ -78,7 +80,7 @@ class Drain:
             self._keep({**self._now, "services": [*self._now["services"], name]})
 
     def forget(self) -> None:
-        """A clean end."""
+        """Somebody has ended everything: the next start is a fresh one."""
         self._aside(back=True)
         self._path.unlink(missing_ok=True)
 
@@ -88,7 +90,7 @@ class Drain:
             ran = [r.name for r in self._others() if r.on and not _is_over(r)]
             since = supervisor.clock.wall()
             self._keep({"since": since, "who": who, "services": ran})
-            supervisor.ground.say("supervisor.draining", f"{len(ran)} services end", who=who)
+            supervisor.ground.say("supervisor.draining", f"{_services(len(ran))} end", who=who)
         for runner in supervisor.runners.values():
             supervisor.start_helpers(runner)  # that is: end them
         return await self._empty(who)
@@ -111,7 +113,7 @@ class Drain:
             self._close_doors()
         supervisor.ground.say("supervisor.drained", who=who)
         ran = len(self._now.get("services", ()))
-        return Outcome(ok=True, text=f"drained: {ran} services have ended", data=self.facts())
+        return Outcome(ok=True, text=f"drained: {_services(ran)} ended", data=self.facts())
 
     async def _undo(self, who: str) -> Outcome:
         supervisor = self._supervisor
@@ -122,14 +124,14 @@ class Drain:
                 return Outcome(ok=False, error=problem, hint="it stays drained", exit_code=1)
             ran, self._now = self._now["services"], {}
             self._path.unlink(missing_ok=True)
-            supervisor.ground.say("supervisor.undrained", f"{len(ran)} services start", who=who)
+            supervisor.ground.say("supervisor.undrained", f"{_services(len(ran))} start", who=who)
             for runner in supervisor.runners.values():
                 supervisor.start_helpers(runner)
             known = [supervisor.runners[name] for name in ran if name in supervisor.runners]
             # All at once: each waits for what it needs by itself.
             done = await asyncio.gather(*(supervisor.give("start", r, who) for r in known))
         if all(one.ok for one in done):
-            return Outcome(ok=True, text=f"back to work: {len(known)} services")
+            return Outcome(ok=True, text=f"back to work: {_services(len(known))}")
         return together({r.name: one for r, one in zip(known, done, strict=True)})
 
     def _keep(self, now: dict[str, Any]) -> None:
@@ -181,6 +183,10 @@ class Drain:
                 there = here.with_name(here.name + _ASIDE)
                 with contextlib.suppress(FileNotFoundError):
                     there.replace(here) if back else here.replace(there)
+
+
+def _services(count: int) -> str:
+    return f"{count} service{'' if count == 1 else 's'}"
 
 
 def _is_over(runner: "Runner") -> bool:
