@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chapiteau.service.logic.document.levelling import levelled, whole_schema
 from chapiteau.service.logic.document.lint import operations_of
 
 __all__ = ["Change", "compare"]
@@ -44,7 +45,7 @@ _LIMITS: Final = {
 
 class _Comparison:
     def __init__(self, old: dict[str, Any], new: dict[str, Any]) -> None:
-        self.old, self.new = old, new
+        self.old, self.new = levelled(old), levelled(new)
         self.under_way: set[tuple[str, str, str]] = set()
 
     def all(self) -> Iterator[Change]:
@@ -90,15 +91,16 @@ class _Comparison:
                 yield Change(True, where, f"takes {_credentials(way)} another way now")
 
     def parameters(self, where: str, old: list[Any], new: list[Any]) -> Iterator[Change]:
-        before = {(p["in"], p["name"]): p for p in old}
-        after = {(p["in"], p["name"]): p for p in new}
+        before, after = _by_name(old), _by_name(new)
         for key, parameter in before.items():
-            at = f"{where} {key[0]} {key[1]}"
+            at = f"{where} {parameter['in']} {parameter['name']}"
             if key not in after:
                 yield Change(True, at, "is no longer known")
                 continue
             if after[key].get("required") and not parameter.get("required"):
                 yield Change(True, at, "must be given now")
+            if (written := _style(parameter)) != (style := _style(after[key])):
+                yield Change(True, at, f"is written {style} now, no longer {written}")
             said, says = parameter.get("schema", {}), after[key].get("schema", {})
             if said.get("default") != says.get("default"):
                 words = f"its default {said.get('default')!r} becomes {says.get('default')!r}"
@@ -107,7 +109,8 @@ class _Comparison:
         for key, parameter in after.items():
             if key not in before:
                 must = bool(parameter.get("required"))
-                yield Change(must, f"{where} {key[0]} {key[1]}", "is new" + must * " and required")
+                at = f"{where} {parameter['in']} {parameter['name']}"
+                yield Change(must, at, "is new" + must * " and required")
 
     def bodies(self, where: str, old: Any, new: Any) -> Iterator[Change]:
         at = f"{where} body"
@@ -150,12 +153,13 @@ class _Comparison:
 
     # ── schemas ──────────────────────────────────────────────────────────────────────────────
     def schema(self, where: str, old: Any, new: Any, way: str) -> Iterator[Change]:
-        key = (str(old.get("$ref")), str(new.get("$ref")), way)
-        if "$ref" in old or "$ref" in new:
+        refs = [one.get("$ref") if isinstance(one, dict) else None for one in (old, new)]
+        key = (str(refs[0]), str(refs[1]), way)
+        if any(refs):
             if key in self.under_way:
                 return
             self.under_way.add(key)
-        old, new = _followed(self.old, old), _followed(self.new, new)
+        old, new = whole_schema(self.old, old), whole_schema(self.new, new)
         if old != new or "$ref" in str(old):
             yield from self._kinds(where, old, new, way)
             yield from self._limits(where, old, new, way)
@@ -201,18 +205,25 @@ class _Comparison:
             elif way == _SENT and _types(self.old, mine) <= {"object"}:
                 yield Change(True, where, f"{_name(mine)} is no longer possible")
         for theirs in after if way == _GOT else ():
-            if self._like(theirs, after, before) is None and "object" in _types(self.new, theirs):
+            if self._like(theirs, after, before, turned=True) is None and "object" in _types(
+                self.new, theirs
+            ):
                 yield Change(True, where, f"{_name(theirs)} is possible now")
 
-    def _like(self, one: Any, own: list[Any], others: list[Any]) -> Any:
-        """The alternative on the other side that is of the same name, or the only one of its
-        kind."""
+    def _like(self, one: Any, own: list[Any], others: list[Any], *, turned: bool = False) -> Any:
+        """The alternative on the other side that is of the same name, says the same or has the same
+        mark, or is the only one of its kind; `turned`: `one` is of the new document."""
         if "$ref" in one and one in others:
             return one
+        mine, theirs = (self.new, self.old) if turned else (self.old, self.new)
+        told, mark = whole_schema(mine, one), _mark(mine, one)
+        for other in others:
+            if whole_schema(theirs, other) == told or (mark and _mark(theirs, other) == mark):
+                return other
         kinds = _types(self.old, one) or _types(self.new, one)
-        mine = [x for x in own if (_types(self.old, x) or _types(self.new, x)) == kinds]
+        alike = [x for x in own if (_types(self.old, x) or _types(self.new, x)) == kinds]
         same = [x for x in others if (_types(self.new, x) or _types(self.old, x)) == kinds]
-        return same[0] if len(mine) == len(same) == 1 else None
+        return same[0] if len(alike) == len(same) == 1 else None
 
     def _limits(self, where: str, old: Any, new: Any, way: str) -> Iterator[Change]:
         for name, sign in _LIMITS.items():
@@ -263,11 +274,28 @@ def _with_names(operation: dict[str, Any], now: str, before: str) -> dict[str, A
     names = dict(zip(_PARAMETER.findall(now), _PARAMETER.findall(before), strict=True))
     renamed = [
         {**one, "name": names.get(f"{{{one['name']}}}", one["name"]).strip("{}")}
-        if one["in"] == "path"
+        if one.get("in") == "path"
         else one
         for one in operation.get("parameters", ())
     ]
     return {**operation, "parameters": renamed}
+
+
+def _by_name(parameters: list[Any]) -> dict[tuple[str, str], Any]:
+    """Parameters by place and name; names of headers are the same in any case."""
+    return {
+        (one["in"], one["name"].lower() if one["in"] == "header" else one["name"]): one
+        for one in parameters
+        if "in" in one and "name" in one
+    }
+
+
+def _style(parameter: dict[str, Any]) -> str:
+    """How a parameter of several values is written."""
+    place = parameter["in"]
+    style = parameter.get("style") or ("form" if place in ("query", "cookie") else "simple")
+    exploded = parameter.get("explode", style == "form")
+    return f"as {style}, {'exploded' if exploded else 'not exploded'}"
 
 
 def _satisfies(given: dict[str, list[str]], wanted: dict[str, list[str]]) -> bool:
@@ -300,22 +328,19 @@ def _alternatives(schema: Any) -> list[Any]:
     return found or [schema]
 
 
+def _mark(document: dict[str, Any], schema: Any) -> dict[str, Any]:
+    """What tells an alternative from the others: its properties with one possible value."""
+    properties = whole_schema(document, schema).get("properties", {})
+    told = {name: whole_schema(document, one).get("enum", []) for name, one in properties.items()}
+    return {name: values[0] for name, values in told.items() if len(values) == 1}
+
+
 def _name(schema: Any) -> str:
     return str(schema.get("$ref", "")).rpartition("/")[2] or str(schema.get("title", "object"))
 
 
 def _listed(kinds: set[str]) -> str:
     return ", ".join(sorted(kinds)) or "anything"
-
-
-def _followed(document: dict[str, Any], schema: Any) -> Any:
-    reference = schema.get("$ref", "")
-    if not reference.startswith("#/"):
-        return schema
-    found: Any = document
-    for part in reference[2:].split("/"):
-        found = found.get(part, {})
-    return found
 
 
 _NAMES: Final = {
@@ -325,7 +350,7 @@ _NAMES: Final = {
 
 
 def _types(document: dict[str, Any], schema: Any) -> set[str]:
-    schema = _followed(document, schema)
+    schema = whole_schema(document, schema)
     for key in ("anyOf", "oneOf"):
         if key in schema:
             return {name for part in schema[key] for name in _types(document, part)}
