@@ -1,7 +1,7 @@
 """Brings documents into one form, so that what says the same can be seen to be the same.
 
-References are followed but in schemas, parameters of a path stand at its operations, and a schema is
-told in words of 3.1: `allOf` in one, `const` as an enum, `nullable` as a type.
+References are followed but in schemas, parameters of a path stand at its operations, and a schema
+is told in words of 3.1: `allOf` in one, `const` as an enum, `nullable` as a type.
 """
 
 from typing import Any, Final
