@@ -12,6 +12,7 @@ import pytest
 from openapi_spec_validator import validate
 
 from chapiteau.core.errors import NotFoundError, UsageError
+from chapiteau.plumbing.unix import ask, format_request
 from chapiteau.run.client import AsyncClient
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.engine.api.routes import ROUTES
@@ -343,3 +344,22 @@ async def test_roles_that_change_hold_at_once_and_open_the_socket(tmp_path: Path
         assert (await AsyncClient(server.path).ping())["ok"] is True
     finally:
         await server.close()
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "status"),
+    [
+        pytest.param("/v1/services/web/scale", b'{"processes": 3.0}', 200, id="an integer as 3.0"),
+        pytest.param("/v1/services/web/scale", b'{"processes": 3.5}', 400, id="no integer"),
+        pytest.param("/v1/services/web/stop", b'{"timeout": NaN}', 400, id="no JSON"),
+        pytest.param("/v1/logs?whole=yes", None, 400, id="a flag that is none"),
+        pytest.param("/v1/logs?whole=1", None, 200, id="a flag"),
+    ],
+)
+async def test_what_the_document_says_of_values_holds(
+    path: Path, call: str, body: bytes | None, status: int
+) -> None:
+    method = "GET" if body is None else "POST"
+    request = format_request(method, call, body)
+    reply = await asyncio.to_thread(ask, path, request, 5.0)
+    assert reply.status == status, reply.body

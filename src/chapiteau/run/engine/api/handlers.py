@@ -222,12 +222,16 @@ def _body(request: Request) -> Mapping[str, Any]:
     """The JSON object of a request; an empty body is an empty one."""
     raw = request.body
     try:
-        options = json.loads(raw) if raw.strip() else {}
+        options = json.loads(raw, parse_constant=_no_number) if raw.strip() else {}
     except (ValueError, RecursionError) as exc:
         raise UsageError(f"the body is not JSON: {exc}") from None
     if not isinstance(options, dict):
         raise UsageError("the body must be a JSON object")
     return options
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no number of JSON")
 
 
 def _check_options(
@@ -240,13 +244,18 @@ def _check_options(
         if schema is None or name not in known:
             raise UsageError(f"no option {name!r}", hint=did_you_mean(name, schemas))
         kind = _JSON_TYPES[schema["type"]]
+        if kind is int and isinstance(value, float) and value.is_integer():
+            value = int(value)  # noqa: PLW2901 — 3.0 is an integer of JSON, too
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
         if wrong or ("minimum" in schema and value < schema["minimum"]):
             raise UsageError(f"{name}: {value!r} is not a usable {schema['type']}")
 
 
 def _flag(request: Request, name: str) -> bool:
-    return request.first(name, "0") not in {"", "0", "false"}
+    text = request.first(name, "0")
+    if text not in {"", "0", "1", "false", "true"}:
+        raise UsageError(f"{name}: {text!r} is neither 1 nor 0")
+    return text in {"1", "true"}
 
 
 def _number(request: Request, name: str, default: int = 0) -> int:

@@ -75,14 +75,29 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.body:
         known = _BODIES.get(route.handler, VERB_OPTIONS)
         options = {name: known[name] for name in route.body}
+        needed = _NEEDED.get(route.handler, {})
         schema = {"type": "object", "properties": options, "additionalProperties": False}
         made["requestBody"] = {
-            "required": False,
-            "content": {"application/json": {"schema": schema}},
+            "required": bool(needed),
+            "content": {"application/json": {"schema": schema | needed}},
         }
     return made
 
 
+_NEEDED: Final[dict[str, dict[str, Any]]] = {  # what must stand in a body
+    "say": {"required": ["text"]},
+    "configure": {
+        "anyOf": [
+            {"required": [name], "properties": {name: some}}
+            for name, some in (
+                ("settings", {"minProperties": 1}),
+                ("reset", {"minItems": 1}),
+                ("add", {"const": True}),
+                ("remove", {"const": True}),
+            )
+        ]
+    },
+}
 _BODIES: Final = {"say": MESSAGE_OPTIONS, "configure": SET_OPTIONS, "enter": INPUT_OPTIONS}
 
 

@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from chapiteau.run.logic.brief import BriefServices
 from chapiteau.run.logic.events import Happening
+from chapiteau.run.logic.lines.level import LEVELS
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
 
@@ -51,6 +52,7 @@ class Route:
 _INT: Final = {"type": "integer", "minimum": 0}
 _TEXT: Final = {"type": "string"}
 _FLAG: Final = {"type": "string", "enum": ["0", "1"]}
+_LEVEL: Final = {"type": "string", "enum": [*LEVELS]}
 
 # The options of a verb, as JSON Schema; also what the handlers check.
 VERB_OPTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -239,7 +241,11 @@ ROUTES: Final = (
             Parameter("last", _INT, "How many old lines at first (default 100)."),
             Parameter("follow", _FLAG, "1 goes on with new lines."),
             Parameter("grep", _TEXT, "Only lines in which this regular expression is found."),
-            Parameter("level", _TEXT, "Only lines of this level and above."),
+            Parameter(
+                "level",
+                {"type": "string", "enum": [*LEVELS]},
+                "Only lines of this level and above.",
+            ),
             Parameter(
                 "after",
                 _TEXT,
