@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chapiteau.service.logic.document.diff import compare
+from chapiteau.service.logic.document.lint import lint
 from chapiteau.service.logic.document.openapi30 import downgraded
 
 Document = dict[str, Any]
@@ -124,6 +125,12 @@ def test_other_words_are_no_change(change: Any) -> None:
     change(new)
     assert compare(document(), new) == []
     assert compare(new, document()) == []
+
+
+def test_a_check_looks_behind_references() -> None:
+    told = [str(problem) for problem in lint(document())]
+    assert any("GET /a/{id}: parameter 'p' has no description" in line for line in told)
+    assert any("GET /a/{id}: answer 200 has no description" in line for line in told)
 
 
 def test_a_document_of_3_0_says_the_same() -> None:

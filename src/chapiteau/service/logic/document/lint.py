@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from chapiteau.core.problems import Problem
+from chapiteau.service.logic.document.levelling import levelled
 
 __all__ = ["lint", "operations_of"]
 
@@ -23,7 +24,7 @@ def lint(document: dict[str, Any], older: dict[str, Any] | None = None) -> list[
     found: list[Problem] = []
     before = {(m, p): o.get("operationId") for m, p, o in operations_of(older)} if older else {}
     seen: dict[str, str] = {}
-    for method, path, operation in operations_of(document):
+    for method, path, operation in operations_of(levelled(document)):
         where = f"{method} {path}"
         found += _words(where, operation)
         found += _answers(where, operation)
@@ -58,8 +59,6 @@ def _words(where: str, operation: dict[str, Any]) -> Iterator[Problem]:
 def _answers(where: str, operation: dict[str, Any]) -> Iterator[Problem]:
     answers = operation.get("responses", {})
     for status, answer in answers.items():
-        if "$ref" in answer:
-            continue
         if not answer.get("description"):
             yield Problem(where, f"answer {status} has no description")
         for media, content in answer.get("content", {}).items():
