@@ -4,12 +4,13 @@ import asyncio
 import inspect
 import random
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.hot.wakeup import Wakeup
+from chapiteau.load.engine.hot.walk import Walk
 from chapiteau.load.engine.http.client import Client
 from chapiteau.load.engine.session import Session
 from chapiteau.load.engine.user import User
@@ -66,6 +67,9 @@ class Crowd:
         self.loop = client.loop
         self.now: Callable[[], float] = client.now
         self.wakeup: Callable[[asyncio.AbstractEventLoop], Wakeup] = client.kit.wakeup
+        self.walk: Callable[[asyncio.AbstractEventLoop, Coroutine[Any, Any, None]], Walk] = (
+            client.kit.walk
+        )
         self.broken: Exception | None = None
         self.used_up = ""  # which data has no more rows: no further session begins
         self._client = client
@@ -237,13 +241,12 @@ class Crowd:
 
         One coroutine for all of it: what stands here runs for every session.
         """
-        tally, lane, single = self._tally, session.lane, self._single
+        lane, single, iterations = session.lane, self._single, self._tally.iterations
         before, after = self._before, self._after
         late = self.now() - user.due
         while True:
             scenario = single or self._pick()
             begun = self.now() - late if self._pace else 0.0
-            tally.lag.append(int(late * 1_000_000) if late else 0)
             if lane.begin(late):
                 session.undress()
             good, counted = False, True
@@ -258,7 +261,7 @@ class Crowd:
                 if after and counted and not user.being_cut:
                     good = await self._tear_down(after, session) and good
                 if counted:
-                    tally.iterations[scenario.name][not good] += 1
+                    iterations[scenario.name][not good] += 1
             if self._pace or session.pause:
                 await self._rest(user, session, begun, idle=not good and not lane.sent)
             elif not lane.sent:

@@ -1,10 +1,11 @@
 """One virtual user: a Task that runs sessions and waits in between."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
 
 from chapiteau.load.engine.hot.wakeup import Wakeup
+from chapiteau.load.engine.hot.walk import Walk
 from chapiteau.load.engine.session import Session
 
 __all__ = ["Stagehand", "User"]
@@ -16,6 +17,7 @@ class Stagehand(Protocol):
     loop: asyncio.AbstractEventLoop
     now: Callable[[], float]
     wakeup: Callable[[asyncio.AbstractEventLoop], Wakeup]
+    walk: Callable[[asyncio.AbstractEventLoop, Coroutine[Any, Any, None]], Walk]
 
     def session(self, number: int) -> Session:
         """A session object for this user."""
@@ -67,7 +69,9 @@ class User:
         self.due = due
         self.busy = True
         if self.task is None:
-            self.task = self._hand.loop.create_task(self._live())
+            self.task = self._hand.loop.create_task(
+                _walked(self._hand.walk(self._hand.loop, self._live()))
+            )
         elif asyncio.current_task(self._hand.loop) is None:
             self._call.wake()
         else:
@@ -118,3 +122,7 @@ class User:
             raise  # noqa: PLE0704 — called while it is handled: the loop itself ends
         self.being_cut = False
         self.task.uncancel()
+
+
+async def _walked(walk: Walk) -> None:
+    await walk

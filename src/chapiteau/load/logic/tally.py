@@ -35,8 +35,8 @@ class Row:
     """Requests of one name."""
 
     __slots__ = (
-        "bad", "cut", "failures", "latency", "meter", "name", "received", "service", "statuses",
-        "tags",
+        "bad", "codes", "cut", "failures", "latency", "meter", "name", "received", "service",
+        "statuses", "tags",
     )  # fmt: skip
 
     def __init__(self, name: str, tags: tuple[str, ...] = ()) -> None:
@@ -46,6 +46,7 @@ class Row:
         self.latency: defaultdict[int, list[int]] = defaultdict(list)
         self.service: list[int] = []
         self.statuses: defaultdict[int, int] = defaultdict(int)
+        self.codes: list[int] = []  # a status of each answer, where they are not counted at once
         self.bad: defaultdict[int, int] = defaultdict(int)
         self.failures: defaultdict[str, int] = defaultdict(int)
         self.received = 0
@@ -61,6 +62,9 @@ class Row:
         values, self.service = self.service, []
         seconds = {second: _histogram(values) for second, values in listed.items()}
         service = _histogram(values)
+        for status, count in Counter(self.codes).items():
+            self.statuses[status] += count
+        self.codes.clear()
         if metered is not None:
             self._add(metered, seconds, service)
         counted: dict[str, list[Any]] = {
@@ -177,7 +181,8 @@ class Tally:
     def flush(self) -> Frame:
         """What came since the last flush, ready for JSON; the counts begin anew."""
         rows = {name: part for name, row in self._rows.items() if (part := row.flush())}
-        lag, self.lag = self.lag, []
+        lag = self.lag[:]
+        self.lag.clear()  # the same list for ever: every lane holds it
         frame: Frame = {
             "rows": rows,
             "lag": histogram_text(_histogram(lag)),

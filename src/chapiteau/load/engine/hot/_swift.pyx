@@ -10,7 +10,9 @@ counted in machine words.
 """
 
 import asyncio
+import contextvars
 import time
+from asyncio.tasks import _enter_task, _leave_task
 from collections.abc import Coroutine
 
 from cpython.bytes cimport (
@@ -19,6 +21,7 @@ from cpython.bytes cimport (
     PyBytes_GET_SIZE,
 )
 from cpython.exc cimport PyErr_WarnEx
+from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.errno cimport EAGAIN, EINTR, errno
@@ -32,12 +35,13 @@ from chapiteau.load.logic.http.cookies import CookieJar
 
 __all__ = [
     "Answer", "Exchange", "Lane", "Memo", "Meter", "Prepared", "Reactor", "Wakeup",
-    "Wire",
+    "Walk", "Wire",
 ]
 
 cdef extern from "Python.h":
     int PyContext_Enter(object context) except -1
     int PyContext_Exit(object context) except -1
+    int PyIter_Send(object coroutine, object value, PyObject **made) except -1
     void PyErr_Fetch(PyObject **, PyObject **, PyObject **)
     void PyErr_Restore(PyObject *, PyObject *, PyObject *)
     void PyErr_WriteUnraisable(PyObject *)
@@ -51,6 +55,7 @@ cdef extern from "Python.h":
         object tp_new(void *kind, object args, PyObject *more)
     void PyType_Modified(PyTypeObject *kind)
     int PYGEN_RETURN, PYGEN_NEXT
+    void Py_SET_SIZE(object made, Py_ssize_t size)
 
 cdef extern from "time.h" nogil:
     cdef struct timespec:
@@ -100,7 +105,8 @@ cdef extern from *:
     """
 
 cdef enum:
-    READ = 1
+    DATA = 1
+    READ = 0x2001  # with EPOLLRDHUP
     WRITE = 4
     TIMESTAMPNS = 35  # SCM_TIMESTAMPNS, asm-generic/socket.h
     BATCH = 128
@@ -110,10 +116,14 @@ cdef enum:
     BUCKETS = 17920  # more than the index of TOP
     KINDS = 600
 
+cdef uint32_t EDGE = <uint32_t>1 << 31
 cdef int64_t TOP = <int64_t>1 << 42
 cdef object Cancelled = asyncio.CancelledError
 cdef object Invalid = asyncio.InvalidStateError
 cdef object current_task = asyncio.current_task
+cdef object isfuture = asyncio.isfuture
+cdef object enter_task = _enter_task
+cdef object leave_task = _leave_task
 cdef object monotonic = time.monotonic
 
 
@@ -266,7 +276,9 @@ cdef class Wakeup:
     """As plain Wakeup: awaited, and woken without a turn of the loop."""
 
     cdef object loop, callback, context, more, error
-    cdef bint over, blocking
+    cdef Wakeup walk  # whose coroutine waits
+    cdef readonly bint over
+    cdef bint blocking
 
     def __init__(self, loop):
         self.loop = loop
@@ -301,10 +313,26 @@ cdef class Wakeup:
             PyContext_Exit(context)
         return 0
 
+    cdef int step(self, object error) except -1:
+        """A walk's."""
+        return 0
+
+    def again_by(self, error):
+        """`step`, for the loop."""
+        self.step(error)
+
     cpdef wake(self):
         """It has happened: let who waits go on, before this returns."""
-        cdef object callback = self.callback, context = self.context, more = self.more
+        cdef object callback = self.callback, context, more
+        cdef Wakeup walk = self.walk
         self.over = True
+        if walk is not None:
+            self.walk = None
+            if callback is None:
+                walk.step(self.error)
+                return
+            self.loop.call_soon(walk.again_by, self.error)
+        context, more = self.context, self.more
         if callback is not None:
             self.callback = self.context = None
             self.call(callback, context)
@@ -316,7 +344,9 @@ cdef class Wakeup:
     cpdef fail(self, error):
         """It can't happen any more: raise this where it is awaited."""
         self.error = error
-        if self.callback is not None and current_task(self.loop) is not None:
+        if (self.callback is not None or self.walk is not None) and (
+            current_task(self.loop) is not None
+        ):
             self.over = True
             self.loop.call_soon(self.wake)
         else:
@@ -394,13 +424,112 @@ cdef object _thrown(kind, value, trace):
     return value if trace is None else value.with_traceback(trace)
 
 
+cdef class Walk(Wakeup):
+    """As plain Walk."""
+
+    cdef object coroutine, task, entered, found, raised
+    cdef Wakeup waiting
+    cdef bint ended
+
+    def __init__(self, loop, coroutine):
+        self.loop = loop
+        self.coroutine = coroutine
+
+    def __await__(self):
+        """Go along with the coroutine from within its Task."""
+        self.task = current_task(self.loop)
+        error = None
+        while True:
+            try:
+                found = (
+                    self.coroutine.send(None) if error is None else self.coroutine.throw(error)
+                )
+            except StopIteration as stop:
+                return stop.value
+            error = None
+            if isinstance(found, Wakeup):
+                try:
+                    self.over = False
+                    self.error = None
+                    self.rest(found)
+                    self.blocking = True
+                    yield self
+                except BaseException as exc:
+                    error = exc
+                    self.dropped()
+                if self.ended:
+                    if self.raised is not None or error is not None:
+                        raise self.raised or error
+                    return self.found
+                found, self.found = self.found, None
+                if error is not None and not (
+                    isinstance(error, Cancelled) and isfuture(found) and found.cancel()
+                ):
+                    continue
+                error = None
+            try:
+                yield found
+            except BaseException as exc:
+                error = exc
+
+    cdef int rest(self, Wakeup found) except -1:
+        found.blocking = False
+        found.walk = self
+        self.waiting = found
+        return 0
+
+    cdef int step(self, object error) except -1:
+        """What it waited for is over."""
+        cdef PyObject *made = NULL
+        cdef int how
+        cdef object found, context = self.entered
+        if context is None:
+            context = self.entered = self.context or contextvars.copy_context()
+        self.waiting = None
+        enter_task(self.loop, self.task)
+        PyContext_Enter(context)
+        try:
+            if error is None:
+                how = PyIter_Send(self.coroutine, None, &made)
+                found = <object>made
+                Py_DECREF(found)
+            else:
+                found = self.coroutine.throw(error)
+                how = PYGEN_NEXT
+        except StopIteration as stop:
+            found = stop.value
+            how = PYGEN_RETURN
+        except BaseException as exc:
+            self.raised = exc
+            found = None
+            how = PYGEN_RETURN
+        PyContext_Exit(context)
+        leave_task(self.loop, self.task)
+        if how == PYGEN_NEXT and not self.over and isinstance(found, Wakeup):
+            self.rest(<Wakeup>found)
+            return 0
+        self.found = found
+        self.ended = how == PYGEN_RETURN
+        if not self.over:
+            self.wake()
+        return 0
+
+    cpdef dropped(self):
+        """The Task is cancelled, and with it what the coroutine waits for."""
+        cdef Wakeup waiting = self.waiting
+        self.waiting = None
+        if waiting is not None:
+            waiting.walk = None
+            waiting.cancel()
+
+
 cdef class Memo:
     """As plain Memo."""
 
     cdef readonly bytes start, head
     cdef readonly Py_ssize_t total
     cdef readonly int status
-    cdef readonly bint cookies
+    cdef readonly bint usual
 
     def __cinit__(self):
         self.start, self.head, self.total = b"\0", b"", -1
@@ -411,7 +540,7 @@ cdef class Memo:
         self.head = head
         self.total = PyBytes_GET_SIZE(head) + 2 + length
         self.status = status
-        self.cookies = b"\nset-cookie:" in head.lower()
+        self.usual = status < 300 and b"\nset-cookie:" not in head.lower()
 
 
 cdef class Exchange(Wakeup):
@@ -559,7 +688,7 @@ cdef class Wire:
         self.rest = b""
         self.events = WRITE
         self.fd = sock.fileno()
-        reactor.watch(self.fd, self, WRITE)
+        reactor.watch(self.fd, self, WRITE | EDGE)
 
     @property
     def exchange(self):
@@ -603,7 +732,7 @@ cdef class Wire:
         """Be called for these events of the socket."""
         if events != self.events and not self.closed:
             self.events = events
-            self.reactor.change(self.fd, events)
+            self.reactor.change(self.fd, <uint32_t>events | EDGE)
 
     # ── in ────────────────────────────────────────────────────────────────────────────────────
     cpdef int ready(self, int events) except -1:
@@ -613,13 +742,11 @@ cdef class Wire:
         cdef Exchange exchange
         cdef Memo memo
         cdef Py_ssize_t start
-        if events & WRITE:
-            self.owner.writable()
-            if self.closed or not events & ~WRITE:
-                return 0
+        if events != DATA and not self.otherwise(events):
+            return 0
         size = self.receive(buffer)
         if size < 0:
-            if errno != EAGAIN and errno != EINTR:
+            if errno != EAGAIN:
                 self.owner.lost(_oserror())
             return 0
         exchange = self._exchange
@@ -628,7 +755,6 @@ cdef class Wire:
             start = PyBytes_GET_SIZE(memo.start)
             if (
                 size == memo.total
-                and not exchange.bare
                 and memcmp(buffer, PyBytes_AS_STRING(memo.start), start) == 0
             ):
                 exchange.status = memo.status
@@ -636,12 +762,27 @@ cdef class Wire:
                 exchange.body = PyBytes_FromStringAndSize(buffer + start, size - start)
                 self.done(exchange, False)
                 return 0
+        if size == SIZE:
+            self.look_again()
         if size == 0:
             self.owner.ended()
         elif self.plain:
             self.feed(PyBytes_FromStringAndSize(buffer, size))
         else:
             self.owner.take(PyBytes_FromStringAndSize(buffer, size))
+        return 0
+
+    cdef bint otherwise(self, int events) except -1:
+        """What is not just bytes; whether there may be some all the same."""
+        if events & WRITE:
+            self.owner.writable()
+            if self.closed or not events & ~WRITE:
+                return False
+        self.look_again()
+        return True
+
+    cdef int look_again(self) except -1:
+        self.reactor.change(self.fd, <uint32_t>self.events | EDGE)
         return 0
 
     cdef Py_ssize_t receive(self, char *buffer) noexcept:
@@ -653,12 +794,17 @@ cdef class Wire:
         cdef timespec came, read
         cdef Py_ssize_t size
         if not self.stamped:
-            return recv(self.fd, buffer, SIZE, MSG_DONTWAIT)
+            size = recv(self.fd, buffer, SIZE, MSG_DONTWAIT)
+            while size < 0 and errno == EINTR:
+                size = recv(self.fd, buffer, SIZE, MSG_DONTWAIT)
+            return size
         part.iov_base, part.iov_len = buffer, SIZE
         memset(&message, 0, sizeof(message))
         message.msg_iov, message.msg_iovlen = &part, 1
         message.msg_control, message.msg_controllen = control, sizeof(control)
         size = recvmsg(self.fd, &message, MSG_DONTWAIT)
+        while size < 0 and errno == EINTR:
+            size = recvmsg(self.fd, &message, MSG_DONTWAIT)
         if size > 0:
             extra = CMSG_FIRSTHDR(&message)
             if extra != NULL and extra.cmsg_level == SOL_SOCKET and extra.cmsg_type == TIMESTAMPNS:
@@ -688,7 +834,7 @@ cdef class Wire:
         if not whole:
             self.phase = "reading the answer"
             return
-        if first and reader.simple:
+        if first and reader.simple and PyBytes_GET_SIZE(data) < SIZE:
             exchange.memo.learn(reader.head, reader.status, len(reader.body))
         self.finish(exchange)
 
@@ -789,10 +935,20 @@ cdef class Prepared:
         self.meter = row.meter
 
 
+cdef inline object popped(list items):
+    """`items.pop()` that keeps the list's room: it is filled again at once."""
+    cdef Py_ssize_t last = PyList_GET_SIZE(items) - 1
+    cdef object item = <object>PyList_GET_ITEM(items, last)
+    Py_SET_SIZE(items, last)
+    Py_DECREF(item)  # the list's own
+    return item
+
+
 cdef class Lane:
     """As plain Lane."""
 
     cdef public object hand, loop, now, tally, headers, jar
+    cdef list lags
     cdef public dict plain, checks
     cdef public double lag
     cdef public int64_t sent, iteration
@@ -807,11 +963,13 @@ cdef class Lane:
         self.tally = client.tally
         self.plain = client.plain
         self.checks = client.tally.checks
+        self.lags = client.tally.lag
         self.headers = {}
         self.jar = CookieJar()
 
     def begin(self, double lag):
         """A session begins, this many seconds late; true when the jar must be put in order."""
+        self.lags.append(<int64_t>(lag * 1e6))
         self.iteration += 1
         self.lag = lag
         self.sent = 0
@@ -920,7 +1078,7 @@ cdef class Request(Exchange):
                 self.lane.hand.failed(self.prepared, self.intended, error)
             raise error
         if (
-            (self.head is not self.memo.head or self.memo.cookies or self.status >= 300)
+            not (self.memo.usual and self.head is self.memo.head)
             and self.lane.hand.turned(self.prepared, self)
         ):
             self.following = self.lane.hand.follow(self.prepared, self, self.intended)
@@ -964,7 +1122,7 @@ cdef class Request(Exchange):
         self.memo = prepared.memo
         idle = prepared.idle
         if idle:
-            wire = idle.pop()
+            wire = popped(idle)
             if type(wire) is Wire:
                 (<Wire>wire).begin(self, self.data, now)
             else:

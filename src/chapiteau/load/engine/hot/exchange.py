@@ -52,8 +52,9 @@ class Exchange(Wakeup):
         self._loop = loop
         self._waiter = None
         self._more = None
-        self._over = False
+        self.over = False
         self._error = None
+        self.walk = None
         self.data = data
         self.deadline = deadline
         self.bare = bare  # the answer has no body (HEAD)
@@ -64,7 +65,7 @@ class Exchange(Wakeup):
         self.sent: float
         self.ended: float
         self.status: int
-        self.head: bytes
+        self.head = b""
         self.body: bytes
 
     def dropped(self) -> None:

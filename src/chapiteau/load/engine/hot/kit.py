@@ -17,6 +17,7 @@ from chapiteau.load.engine.hot.prepared import Prepared
 from chapiteau.load.engine.hot.reactor import Lay, Reactor
 from chapiteau.load.engine.hot.response import Response, Views
 from chapiteau.load.engine.hot.wakeup import Wakeup
+from chapiteau.load.engine.hot.walk import Walk
 from chapiteau.load.engine.hot.wire import Wire
 
 __all__ = ["PLAIN", "VARIABLE", "Kit", "chosen", "compiled", "kit_of"]
@@ -30,6 +31,7 @@ class Kit:
 
     name: str
     wakeup: type[Wakeup] = Wakeup
+    walk: type[Walk] = Walk
     exchange: type[Exchange] = Exchange
     reactor: type[Reactor] = Reactor
     lay: type[Lay] = Lay
@@ -52,6 +54,7 @@ def compiled() -> Kit | None:
     return Kit(
         name="compiled",
         wakeup=swift.Wakeup,
+        walk=swift.Walk,
         exchange=swift.Exchange,
         reactor=swift.Reactor,
         lay=swift.Lay,

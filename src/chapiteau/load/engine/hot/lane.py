@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Hand", "Lane"]
 
+_new = object.__new__  # `Response(…)` without the call of its __init__
 _MILLION: Final = 1_000_000.0
 
 
@@ -50,8 +51,8 @@ class Lane:
     """What a session's requests look at each time."""
 
     __slots__ = (
-        "checks", "dressed", "hand", "headers", "iteration", "jar", "lag", "loop", "now", "plain",
-        "sent", "tally",
+        "checks", "dressed", "hand", "headers", "iteration", "jar", "lag", "lags", "loop", "now",
+        "plain", "sent", "spare", "tally",
     )  # fmt: skip
 
     def __init__(self, hand: Hand, client: "Client") -> None:
@@ -59,6 +60,7 @@ class Lane:
         self.loop = client.loop
         self.now = client.now
         self.tally = client.tally
+        self.lags = client.tally.lag
         self.checks = client.tally.checks
         self.plain: Mapping[str, Mapping[str, Prepared]] = client.plain
         self.headers: dict[str, str] = {}
@@ -66,25 +68,32 @@ class Lane:
         self.lag = 0.0  # seconds by which the session began late
         self.sent = 0  # requests since it began
         self.iteration = 0  # sessions so far
+        self.spare: Exchange | None = None  # of an answered request, to be used again
         self.dressed = False  # sessions start with cookies
 
     def check(self, good: object, label: str) -> bool:
         """Count whether something holds, without ending the session; gives it back as a bool."""
-        good = bool(good)
-        pair = self.checks.get(label)
-        if pair is None:
+        try:
+            pair = self.checks[label]
+        except KeyError:
             pair = self.checks[label] = [0, 0]
-        pair[not good] += 1
-        return good
+        if good:
+            pair[0] += 1
+            return True
+        pair[1] += 1
+        return False
 
     def begin(self, lag: float) -> bool:
         """A session begins, this many seconds late; true when the jar must be put in order."""
+        self.lags.append(int(lag * _MILLION) if lag else 0)
         self.iteration += 1
         self.lag = lag
         self.sent = 0
         return self.dressed or bool(self.jar.kept)
 
-    async def request(self, method: str, url: str, options: Any) -> Response:
+    async def request(  # noqa: PLR0915 — runs for each: every call would be felt
+        self, method: str, url: str, options: Any
+    ) -> Response:
         """Send a request and count what comes of it. Raises ExchangeError when no answer comes."""
         prepared = None
         if not options and (known := self.plain.get(method)) is not None:
@@ -92,24 +101,21 @@ class Lane:
         if prepared is None:
             prepared = self.hand.prepare(method, url, options)
         self.sent += 1
-        now = self.now()
-        # The session's own lateness belongs to its first request: the service could have had it
-        # that much earlier.
-        intended = now
-        if self.lag:
+        intended = now = self.now()
+        if self.lag:  # the first request's: the service could have had it that much earlier
             intended -= self.lag
             self.lag = 0.0
-        exchange = Exchange(
-            self.loop,
-            self.hand.dressed(prepared) if self.headers or self.jar.kept else prepared.data,
-            now + prepared.timeout,
-            prepared.bare,
-            prepared.twice,
-            prepared.memo,
-        )
-        idle = prepared.idle
-        if idle:
-            idle.pop().start(exchange, now)
+        data = self.hand.dressed(prepared) if self.headers or self.jar.kept else prepared.data
+        memo, exchange = prepared.memo, self.spare
+        if exchange is None:
+            exchange = Exchange(self.loop, data, 0.0, prepared.bare, prepared.twice, memo)
+        else:
+            self.spare = None
+            exchange.over, exchange.data, exchange.memo = False, data, memo
+            exchange.bare, exchange.twice = prepared.bare, prepared.twice
+        exchange.deadline = now + prepared.timeout
+        if prepared.idle:
+            prepared.idle.pop().start(exchange, now)
         else:
             prepared.origin.send(exchange)
         try:
@@ -117,21 +123,25 @@ class Lane:
         except (ExchangeError, asyncio.CancelledError) as error:
             self.hand.failed(prepared, intended, error)
             raise
-        memo = prepared.memo
-        if (exchange.head is not memo.head or memo.cookies or exchange.status >= 300) and (
-            self.hand.turned(prepared, exchange)
-        ):
+        if not (exchange.head is memo.head and memo.usual) and self.hand.turned(prepared, exchange):
             exchange = await self.hand.follow(prepared, exchange, intended)
-        ended, status, row = exchange.ended, exchange.status, prepared.row
-        good = status < 400 if prepared.expect is None else status in prepared.expect
-        body = exchange.body
-        taken, served = ended - intended, ended - exchange.sent
-        response = Response(status, exchange.head, body, good, prepared.address, taken, served)
-        second = int(intended - self.tally.zero)
-        row.latency[second].append(int(taken * _MILLION))
-        row.service.append(int(served * _MILLION))
-        row.statuses[status] += 1
+        status, body, ended = exchange.status, exchange.body, exchange.ended
+        response = _new(Response)
+        response.status, response._body = status, body  # noqa: SLF001 — its __init__, written out
+        response._head, response.url = exchange.head, prepared.address  # noqa: SLF001
+        self.spare, exchange.body = exchange, b""
+        response.seconds = taken = ended - intended
+        second, micros = int(intended - self.tally.zero), int(taken * _MILLION)
+        row, expect = prepared.row, prepared.expect
+        row.latency[second].append(micros)
+        if exchange.sent != intended:
+            taken = ended - exchange.sent
+            micros = int(taken * _MILLION)
+        response.service_seconds = taken
+        row.service.append(micros)
+        row.codes.append(status)
         row.received += len(body)
+        response.good = good = status < 400 if expect is None else status in expect
         if not good:
             self.hand.refused(prepared, response, second)
         return response

@@ -13,10 +13,12 @@ from typing import Final
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.engine.hot.timer import TimerDescriptor
 
-__all__ = ["READ", "WRITE", "Lay", "Reactor", "Timer"]
+__all__ = ["DATA", "EDGE", "READ", "WRITE", "Lay", "Reactor", "Timer"]
 
-READ: Final = select.EPOLLIN
+DATA: Final = select.EPOLLIN
+READ: Final = DATA | select.EPOLLRDHUP
 WRITE: Final = select.EPOLLOUT
+EDGE: Final = select.EPOLLET  # be told once of what comes, not in every round until it is read
 _BATCH: Final = 128
 # Rounds of epoll in one turn of the loop: more save turns, fewer let other Tasks in sooner.
 _ROUNDS: Final = 4

@@ -24,9 +24,10 @@ class Views:
     @property
     def headers(self) -> Headers:
         """Header fields, by name in any case."""
-        if self._fields is None:
-            self._fields = Headers(self._head)  # type: ignore[misc]  # a slot of the subclass
-        return self._fields
+        fields = getattr(self, "_fields", None)
+        if fields is None:
+            fields = self._fields = Headers(self._head)  # type: ignore[misc]  # of the subclass
+        return fields
 
     @property
     def reason(self) -> str:

@@ -11,7 +11,10 @@ running; asyncio would find two running Tasks and refuse.
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chapiteau.load.engine.hot.walk import Walk
 
 __all__ = ["Wakeup"]
 
@@ -19,20 +22,21 @@ __all__ = ["Wakeup"]
 class Wakeup:
     """Awaited by one Task (or several, through gather and the like)."""
 
-    __slots__ = ("_asyncio_future_blocking", "_error", "_loop", "_more", "_over", "_waiter")
+    __slots__ = ("_asyncio_future_blocking", "_error", "_loop", "_more", "_waiter", "over", "walk")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
         self._loop = loop
         self._waiter: tuple[Callable[[Any], object], Context | None] | None = None
         self._more: list[tuple[Callable[[Any], object], Context | None]] | None = None
-        self._over = False
+        self.over = False
         self._error: BaseException | None = None
+        self.walk: Walk | None = None  # whose coroutine waits
 
     def __await__(self) -> Generator[Any, None, None]:
         """A tuple's iterator, not a generator: a Task asks `result` when it is woken, and throws
         what that raises in where it waits."""
-        if not self._over:
+        if not self.over:
             self._asyncio_future_blocking = True
             return iter((self,))  # type: ignore[return-value]  # all that `await` asks for
         if self._error is not None:
@@ -43,12 +47,19 @@ class Wakeup:
 
     def wake(self) -> None:
         """It has happened: let who waits go on, before this returns."""
-        self._over = True
-        waiter = self._waiter
+        self.over = True
+        walk = self.walk
+        if walk is not None:
+            self.walk = None
+            if self._waiter is None:
+                walk.step(self._error)
+                return
+            self._loop.call_soon(walk.step, self._error)
+        waiter, more = self._waiter, self._more
         if waiter is not None:
             self._waiter = None
             waiter[1].run(waiter[0], self) if waiter[1] is not None else waiter[0](self)
-            if self._more is not None:
+            if more is not None:
                 self._wake_more()
 
     def _wake_more(self) -> None:
@@ -62,23 +73,29 @@ class Wakeup:
         May be called by a running Task too; who waits is then woken in the loop's next turn.
         """
         self._error = error
-        if self._waiter is not None and asyncio.current_task(self._loop) is not None:
-            self._over = True
+        waited = self._waiter is not None or self.walk is not None
+        if waited and asyncio.current_task(self._loop) is not None:
+            self.over = True
             self._loop.call_soon(self.wake)
         else:
             self.wake()
 
     def again(self) -> None:
         """Make it awaitable once more."""
-        self._over = False
+        self.over = False
         self._error = None
+
+    def taken(self, walk: "Walk") -> None:
+        """This is who waits, instead of a Task."""
+        self._asyncio_future_blocking = False
+        self.walk = walk
 
     # ── what asyncio asks of a future ─────────────────────────────────────────────────────────
     def add_done_callback(
         self, callback: Callable[[Any], object], *, context: Context | None = None
     ) -> None:
         """Called when it is over; at once in the loop's next turn when it already is."""
-        if self._over:
+        if self.over:
             self._loop.call_soon(callback, self, context=context)
         elif self._waiter is None:
             self._waiter = (callback, context)
@@ -99,7 +116,7 @@ class Wakeup:
 
     def done(self) -> bool:
         """Whether it is over."""
-        return self._over
+        return self.over
 
     def cancelled(self) -> bool:
         """Whether it ended by cancellation."""
@@ -107,7 +124,7 @@ class Wakeup:
 
     def result(self) -> None:
         """Nothing; raises what it failed with."""
-        if not self._over:
+        if not self.over:
             raise asyncio.InvalidStateError("not over yet")
         if self._error is not None:
             raise self._error
@@ -118,11 +135,11 @@ class Wakeup:
 
     def cancel(self, msg: object = None) -> bool:
         """End it with CancelledError; false when it is over already."""
-        if self._over:
+        if self.over:
             return False
         self.dropped()
         self._error = asyncio.CancelledError() if msg is None else asyncio.CancelledError(msg)
-        self._over = True
+        self.over = True
         self._loop.call_soon(self.wake)
         return True
 

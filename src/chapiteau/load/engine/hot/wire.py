@@ -11,7 +11,7 @@ from collections import deque
 from typing import Final, Protocol
 
 from chapiteau.load.engine.hot.exchange import Exchange
-from chapiteau.load.engine.hot.reactor import READ, WRITE, Reactor
+from chapiteau.load.engine.hot.reactor import DATA, EDGE, READ, WRITE, Reactor
 from chapiteau.load.errors import BadAnswerError
 from chapiteau.load.logic.http.http1 import AnswerReader
 
@@ -122,7 +122,7 @@ class Wire:
         self._send = sock.send
         self._recv = sock.recv
         self._reactor = reactor
-        reactor.watch(self.fd, self.ready, WRITE)
+        reactor.watch(self.fd, self.ready, WRITE | EDGE)
 
     # ── out ───────────────────────────────────────────────────────────────────────────────────
     def start(self, exchange: Exchange, at: float) -> None:
@@ -174,15 +174,13 @@ class Wire:
         """Be called for these events of the socket."""
         if events != self.events and not self.closed:
             self.events = events
-            self._reactor.change(self.fd, events)
+            self._reactor.change(self.fd, events | EDGE)
 
     # ── in ────────────────────────────────────────────────────────────────────────────────────
-    def ready(self, events: int) -> None:
+    def ready(self, events: int) -> None:  # noqa: C901, PLR0912 — as a Lane's request
         """The reactor says that bytes can be read or written."""
-        if events & WRITE:
-            self.owner.writable()
-            if self.closed or not events & ~WRITE:
-                return
+        if events != DATA and not self._otherwise(events):
+            return
         try:
             data = self._read_stamped() if self.stamped else self._recv(_READ_SIZE)
         except BlockingIOError:
@@ -193,27 +191,50 @@ class Wire:
         exchange = self.exchange
         if exchange is not None and self.plain and not self.reading:
             memo = exchange.memo
-            if len(data) == memo.total and data.startswith(memo.start) and not exchange.bare:
+            if len(data) == memo.total and data.startswith(memo.start):
                 # `finish` written out, too.
-                exchange.status = memo.status
-                exchange.head = memo.head
-                exchange.body = data[len(memo.start) :]
+                head = memo.head
+                if exchange.head is not head:
+                    exchange.head = head
+                    exchange.status = memo.status
+                exchange.body = data[memo.skip :]
                 exchange.ended = self._now()
-                exchange.carrier = None
                 self.exchange = None
                 self.served += 1
                 if self.rest or self.waiting:
                     self._give_back(last=False)
                 else:
                     self.idle.append(self.seat)
-                exchange.wake()
+                walk = exchange.walk
+                if walk is None:
+                    exchange.wake()
+                else:
+                    exchange.walk = None
+                    exchange.over = True
+                    walk.step(None)
                 return
+        if len(data) == _READ_SIZE:
+            self._look_again()
         if not data:
             self.owner.ended()
         elif self.plain:
             self.feed(data)
         else:
             self.owner.take(data)
+
+    def _otherwise(self, events: int) -> bool:
+        """What is not just bytes; whether there may be some all the same."""
+        if events & WRITE:
+            self.owner.writable()
+            if self.closed or not events & ~WRITE:
+                return False
+        # The peer has ended its side, or the connection is broken: that stands behind the bytes.
+        self._look_again()
+        return True
+
+    def _look_again(self) -> None:
+        """The kernel tells once of what has come; have it tell of what is still there."""
+        self._reactor.change(self.fd, self.events | EDGE)
 
     def _read_stamped(self) -> bytes:
         """Read, and note how long what came had lain in the socket (SO_TIMESTAMPNS, socket(7))."""
@@ -244,7 +265,7 @@ class Wire:
         if not whole:
             self.phase = "reading the answer"
             return
-        if first and reader.simple:
+        if first and reader.simple and len(data) < _READ_SIZE:
             exchange.memo.learn(reader.head, reader.status, len(reader.body))
         self.finish(exchange)
 
@@ -255,7 +276,6 @@ class Wire:
         exchange.head = reader.head
         exchange.body = reader.body
         exchange.ended = self._now()
-        exchange.carrier = None
         self.exchange = None
         self.served += 1
         self.reading = False

@@ -113,7 +113,7 @@ class Client:
             address=address,
             origin=origin,
             idle=origin.idle,
-            memo=origin.memo(row.name),
+            memo=origin.memo(row.name) if method != "HEAD" else self.kit.memo(),
             row=row,
             head=head,
             body=body,
