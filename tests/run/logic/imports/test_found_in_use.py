@@ -243,6 +243,47 @@ def test_apps_that_javascript_would_choose_from_are_all_taken_and_told() -> None
     assert made.lost == ()
 
 
+def test_apps_that_are_pushed_are_there_and_what_is_not_run_is_told() -> None:
+    made = convert(
+        "pm2",
+        """const apps = [];
+           if (env.ONE) {
+             apps.push({name: 'one', script: 'a.js'}, {name: 'two', script: 'b.js'});
+           } else {
+             apps.push({name: 'three', script: 'c.js'});
+           }
+           apps.push({name: 'four', script: 'd.js'});
+           apps[0].watch = false;
+           module.exports = {apps};""",
+        "ecosystem.config.js",
+    )
+    assert list(tomllib.loads(made.toml)["service"]) == ["one", "two", "three", "four"]
+    told = {note.setting: note.what for note in made.changed}
+    assert "if (env.ONE)" in told["one"]
+    assert "else" in told["three"]
+    assert "four" not in told
+    (lost,) = made.lost
+    assert (lost.where, lost.what) == (
+        "ecosystem.config.js:8",
+        "is not run: apps[0].watch = false",
+    )
+
+
+def test_variables_with_defaults_stand_in_templates_names_and_ports() -> None:
+    made = convert(
+        "pm2",
+        """const mode = process.env.MODE || 'production';
+           module.exports = {apps: [{
+             name: `shop-${mode}`, script: 'a.js', port: process.env.PORT || 3000,
+             env: {URL: `http://${process.env.HOST || 'localhost'}/${mode}`},
+           }]};""",
+    )
+    service = tomllib.loads(made.toml)["service"]["shop-production"]
+    url = "http://${env.HOST:-localhost}/${env.MODE:-production}"
+    assert service["env"] == {"PORT": "${env.PORT:-3000}", "URL": url}
+    assert made.lost == ()
+
+
 def test_of_apps_that_are_computed_node_itself_is_to_tell() -> None:
     text = "module.exports = {\n  apps: ['a', 'b'].map(n => ({script: n})),\n};"
     with pytest.raises(UsageError) as caught:

@@ -41,6 +41,10 @@ def import_pm2(sources: Sequence[Source], choices: Choices) -> Imported:
         known = Source(name=source.name, folder=source.folder, tree=tree)
         for path, app in _apps(draft, known, tree):
             _app(draft, known, path, app, choices)
+        for line, code in tree.unread:
+            option = Option(name=code.split(None, 1)[0][:40], value=code, where=known.where(line))
+            what = f"is not run: {' '.join(code.split())[:60]}"
+            draft.table("project").lost(option, what, "set by hand what it would have set")
     return finish(draft, f"Made from {', '.join(s.name for s in sources)} (PM2).")
 
 
@@ -79,13 +83,13 @@ def _taken(app: Any) -> Any:
 def _no_app(source: Source, path: tuple[str | int, ...], apps: Sequence[Any]) -> UsageError:
     """Of computed ones node itself can tell what they are."""
     computed = next((app for app in apps if isinstance(app, Dynamic)), None)
-    if computed is None:
+    if computed is None and not source.name.endswith("js"):
         hint = "it should say { apps: [ { script: … } ] }"
         return unreadable(source.place(path), "holds no app", hint)
     name = source.name.rpartition("/")[2]
     line = f"node -p 'JSON.stringify(require(\"./{name}\"))' > apps.json"
-    code = " ".join(computed.code.split())
-    what = f"its apps would have to be computed by JavaScript: {code[:60]}"
+    code = f": {' '.join(computed.code.split())[:60]}" if computed is not None else ""
+    what = f"its apps would have to be computed by JavaScript{code}"
     hint = f"let node do it, where it runs: `{line}`, then import apps.json"
     return unreadable(source.place(path), what, hint)
 
@@ -153,6 +157,8 @@ def _app(
 
 def _name(app: Mapping[str, Any]) -> str:
     name = app.get("name")
+    if isinstance(name, str):
+        name = _WITH_DEFAULT.sub(r"\2", name)
     if not isinstance(name, str) or not name:
         script = app.get("script", app.get("exec"))
         base = script.rpartition("/")[2] if isinstance(script, str) else ""

@@ -153,7 +153,8 @@ def _mode(option: Option, target: Target) -> None:
 
 def _port(option: Option, target: Target) -> None:
     """`env.PORT`"""
-    target.set("env.PORT", str(integer(option.value)), option)
+    value = text(option.value)
+    target.set("env.PORT", value if value.startswith("${") else str(integer(value)), option)
     target.kept(option, "env.PORT")
 
 

@@ -1,51 +1,14 @@
-"""The part of JavaScript that configuration files are made of: literals, and no execution.
+"""JavaScript files that export a value: statements that make it, and none that is run.
 
-JSON with comments, and `module.exports = {…}` with constants, string templates, `+`, `||`, `??`,
-`process.env.NAME` and `__dirname`. What would have to be run comes back as a `Dynamic`, so that one
-computed value does not spoil the rest of the file.
+JSON with comments, and `module.exports = {…}` with constants before it, and `apps.push({…})`.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
-from chapiteau.run.logic.imports.reading.jswords import Token, number, tokens_of, unescape
-from chapiteau.run.logic.imports.reading.source import KeyPath, Source, Tree, unreadable
+from chapiteau.run.logic.imports.reading.jsvalues import Chosen, Dynamic, EnvDefault, Values
+from chapiteau.run.logic.imports.reading.source import Source, Tree, unreadable
 
 __all__ = ["Chosen", "Dynamic", "EnvDefault", "read_javascript"]
-
-_WORDS: Final = {"true": True, "false": False, "null": None, "undefined": None, "NaN": float("nan")}
-_HOLE: Final = re.compile(r"\$\{([^{}]*)\}")
-_CLOSER: Final = {"{": "}", "[": "]", "(": ")"}
-_DEPTH: Final = 200  # deeper nesting is no configuration, and would exhaust Python's stack
-
-
-@dataclass(frozen=True, slots=True)
-class Dynamic:
-    """An expression that only a running JavaScript could work out."""
-
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class EnvDefault:
-    """`process.env.NAME || "default"`: an environment variable with a value for its absence."""
-
-    name: str
-    default: Any
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """A member of a list that JavaScript takes or leaves: `condition && {…}`, `.filter(…)`."""
-
-    value: Any
-    code: str  # by what
-
-
-class _NotStatic(Exception):  # noqa: N818 — never leaves this module
-    """This expression can't be read without running it."""
 
 
 def read_javascript(source: Source) -> Tree:
@@ -56,25 +19,19 @@ def read_javascript(source: Source) -> Tree:
     return _Parser(source).read()
 
 
-class _Parser:
+class _Parser(Values):
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.tokens = tokens_of(source)
-        self.at = 0
-        self.names: dict[str, Any] = {"__dirname": source.folder or "."}
-        self.lines: dict[KeyPath, int] = {}
+        super().__init__(source)
+        self.within: list[str] = []  # the conditions around this statement
+        self.unread: list[tuple[int, str]] = []  # line and code of what changes a known value
 
-    # ── statements ────────────────────────────────────────────────────────────────────────────
     def read(self) -> Tree:
         if self.peek().text in ("{", "["):
             return self.tree(self.expression(()))
         while self.peek().kind != "end":
             if self.exported():
                 return self.tree(self.expression(()))
-            if self.peek().text in ("const", "let", "var"):
-                self.constant()
-            else:
-                self.skip_one()
+            self.statement()
         raise unreadable(
             self.source.name,
             "exports nothing that can be read without running it",
@@ -88,7 +45,55 @@ class _Parser:
                 f"the exported value would have to be computed: {value.code[:60]}",
                 "write it as a literal: module.exports = { apps: [ … ] }",
             )
-        return Tree(data=value, lines=self.lines)
+        return Tree(data=value, lines=self.lines, unread=tuple(self.unread))
+
+    def statement(self) -> None:
+        """One, or its first part."""
+        word, after = self.peek().text, self.peek(1).text
+        if word in ("const", "let", "var"):
+            self.constant()
+        elif word == "if" and after == "(":
+            self.condition()
+        elif word == "else" and after == "{":
+            self.at += 2
+            self.within.append("else")
+        elif word == "}" and self.within:
+            self.at += 1
+            self.within.pop()
+        elif isinstance(self.names.get(word), list | dict) and after in (".", "[", "="):
+            self.change(word)
+        else:
+            self.skip_one()
+
+    def condition(self) -> None:
+        start = self.take().start
+        self.skip_one()
+        code = self.source.text[start : self.peek(-1).end]
+        if self.peek().text == "{":
+            self.at += 1
+            self.within.append(code)
+
+    def change(self, name: str) -> None:
+        """`apps.push({…}, …)` is followed; what else changes a known value is told of."""
+        first, known = self.peek(), self.names[name]
+        words = [token.text for token in self.tokens[self.at : self.at + 4]]
+        if words == [name, ".", "push", "("] and isinstance(known, list):
+            self.at += 4
+            opener, kept = self.peek(-1), self.lines
+            while self.peek().text != ")" and self.peek().kind != "end":
+                self.lines = {}
+                value = self.member((name,), 0)
+                for code in self.within:
+                    value = Chosen(value, code)
+                known.append(value)
+                self.separator(")", opener)
+            self.lines = kept
+            self.at += 1
+            return
+        self.skip_one()  # the name begins a line, which ends what stands before it
+        while not self.at_end(()) or self.peek().text == ",":
+            self.skip_one()
+        self.unread.append((first.line, self.source.text[first.start : self.peek(-1).end]))
 
     def exported(self) -> bool:
         for words in (["module", ".", "exports", "="], ["export", "default"], ["exports", "="]):
@@ -106,264 +111,3 @@ class _Parser:
         kept, self.lines = self.lines, {}
         self.names[name.text] = self.expression(())
         self.lines = kept
-
-    # ── expressions ───────────────────────────────────────────────────────────────────────────
-    def expression(self, path: KeyPath, depth: int = 0) -> Any:
-        """A value, or a Dynamic that covers the tokens up to the end of the expression."""
-        first = self.peek()
-        self.lines[path] = first.line
-        start = self.at
-        if depth > _DEPTH:
-            raise unreadable(self.source.where(first.line), "is nested too deeply")
-        try:
-            value = self.operand(path, depth)
-            while self.peek().text == ".":
-                value = self.method(value)
-            while self.peek().text in ("+", "||", "??"):
-                value = self.combined(value, path, depth)
-            if not self.at_end(path):
-                raise _NotStatic
-        except _NotStatic:
-            self.at = start
-            self.skip_one()
-            while not self.at_end(path):
-                self.skip_one()
-            last = self.tokens[max(self.at - 1, start)]
-            return Dynamic(self.source.text[first.start : last.end])
-        return value
-
-    def method(self, value: Any) -> list[Any]:
-        """`.filter(…)` of a list: every member is there, and says by what it might be left out."""
-        if not isinstance(value, list) or self.peek(1).text != "filter":
-            raise _NotStatic
-        start = self.take().start
-        self.take()
-        if self.peek().text != "(":
-            raise _NotStatic
-        plain = [token.text for token in self.tokens[self.at : self.at + 3]] == [
-            "(",
-            "Boolean",
-            ")",
-        ]
-        self.skip_one()
-        if plain:
-            return [one for one in value if one not in (None, False, "", 0)]
-        code = self.source.text[start : self.peek(-1).end]
-        return [Chosen(one, code) for one in value]
-
-    def member(self, path: KeyPath, depth: int) -> Any:
-        """One of a list; of `condition && {…}` the object."""
-        start, first = self.at, self.peek()
-        while not self.at_end(path):
-            if self.peek().text == "&&" and self.peek(1).text == "{":
-                code = self.source.text[first.start : self.take().end]
-                return Chosen(self.expression(path, depth + 1), code)
-            self.skip_one()
-        self.at = start
-        return self.expression(path, depth + 1)
-
-    def combined(self, left: Any, path: KeyPath, depth: int) -> Any:
-        operator = self.take().text
-        right = self.operand(path, depth)
-        if operator == "+":
-            if isinstance(left, int | float) and isinstance(right, int | float):
-                return left + right
-            return f"{_as_text(left)}{_as_text(right)}"
-        if isinstance(left, EnvDefault):
-            return EnvDefault(left.name, right)
-        if isinstance(left, Dynamic):
-            raise _NotStatic
-        return left or right if operator == "||" else (right if left is None else left)
-
-    def at_end(self, path: KeyPath) -> bool:
-        token = self.peek()
-        if token.kind == "end" or token.text in (",", "}", "]", ")", ";"):
-            return True
-        # A new line ends a statement where no operator goes on (JavaScript's own rule, roughly).
-        before = self.peek(-1)
-        return not path and token.line > before.line and token.kind == "name"
-
-    def operand(self, path: KeyPath, depth: int) -> Any:
-        token = self.take()
-        if token.text == "{":
-            return self.object(path, token, depth)
-        if token.text == "[":
-            return self.array(path, token, depth)
-        if token.text == "(":
-            if self.peek().text == ")":
-                raise _NotStatic  # () => …
-            value = self.expression(path, depth + 1)
-            if self.take().text != ")":
-                raise _NotStatic  # (a, b) => …
-            return value
-        if token.kind == "string":
-            return unescape(token.text[1:-1])
-        if token.kind == "template":
-            return self.template(token.text[1:-1])
-        if token.kind == "number":
-            return number(token.text)
-        if token.kind == "name":
-            return self.word(token.text)
-        raise _NotStatic
-
-    def word(self, name: str) -> Any:
-        if name in _WORDS:
-            return _WORDS[name]
-        if name == "process" and self.peek().text == "." and self.peek(1).text == "env":
-            self.at += 2
-            if self.peek().text == "." and self.peek(1).kind == "name":
-                self.at += 1
-                return EnvDefault(self.take().text, "")
-            raise _NotStatic
-        if name == "path" and self.peek().text == "." and self.peek(1).text in ("join", "resolve"):
-            self.at += 2
-            return self.joined()
-        if name in ("parseInt", "Number", "String") and self.peek().text == "(":
-            return self.converted()
-        filtered = [self.peek().text, self.peek(1).text] == [".", "filter"]
-        if name in self.names and (filtered or self.peek().text not in (".", "(", "[")):
-            return self.names[name]
-        raise _NotStatic
-
-    def converted(self) -> Any:
-        """parseInt(x, 10), Number(x): who reads the value converts it anyway."""
-        self.take()
-        value = self.expression((), 0)
-        if self.peek().text == ",":
-            self.at += 2
-        if self.take().text != ")" or not isinstance(value, EnvDefault | str | int | float):
-            raise _NotStatic
-        return value
-
-    def joined(self) -> str:
-        """path.join("a", "b") and path.resolve(__dirname, "b") of plain texts."""
-        if self.take().text != "(":
-            raise _NotStatic
-        parts: list[str] = []
-        while self.peek().text != ")":
-            part = self.operand((), 0)
-            if not isinstance(part, str):
-                raise _NotStatic
-            parts.append(part)
-            if self.peek().text == ",":
-                self.at += 1
-        self.at += 1
-        joined = parts[0] if parts else "."
-        for part in parts[1:]:
-            joined = f"{joined.rstrip('/')}/{part.removeprefix('./').lstrip('/')}"
-        return joined
-
-    def template(self, text: str) -> str:
-        pieces, last = [], 0
-        for hole in _HOLE.finditer(text):
-            pieces.append(unescape(text[last : hole.start()]))
-            pieces.append(self.hole(hole[1].strip()))
-            last = hole.end()
-        return "".join(pieces) + unescape(text[last:])
-
-    def hole(self, code: str) -> str:
-        if match := re.fullmatch(r"process\.env\.([A-Za-z_]\w*)", code):
-            return f"${{env.{match[1]}}}"
-        value = self.names.get(code)
-        if isinstance(value, str | int | float) and not isinstance(value, bool):
-            return str(value)
-        raise _NotStatic
-
-    def object(self, path: KeyPath, opener: Token, depth: int) -> dict[str, Any]:
-        made: dict[str, Any] = {}
-        while self.peek().text != "}":
-            if self.peek().text == "...":
-                self.at += 1
-                spread = self.expression((*path, "..."), depth + 1)
-                if not isinstance(spread, Mapping):
-                    made[f"...{len(made)}"] = spread
-                else:
-                    made.update(spread)
-            else:
-                key = self.key(opener)
-                made[key] = self.entry(key, path, depth)
-            self.separator("}", opener)
-        self.at += 1
-        return made
-
-    def key(self, opener: Token) -> str:
-        token = self.take()
-        if token.kind == "string":
-            return unescape(token.text[1:-1])
-        if token.kind in ("name", "number"):
-            return token.text
-        raise unreadable(
-            self.source.where(token.line),
-            f"a key was expected, not {token.text or 'the end of the file'!r}",
-            f"the object begins in line {opener.line}",
-        )
-
-    def entry(self, key: str, path: KeyPath, depth: int) -> Any:
-        here = (*path, key)
-        if self.peek().text == ":":
-            self.at += 1
-            return self.expression(here, depth + 1)
-        self.lines[here] = self.peek(-1).line
-        if self.peek().text in (",", "}") and key in self.names:
-            return self.names[key]  # shorthand: { env } is { env: env }
-        start = self.peek(-1).start
-        while self.peek().text not in (",", "}") and self.peek().kind != "end":
-            self.skip_one()
-        return Dynamic(self.source.text[start : self.peek(-1).end])
-
-    def array(self, path: KeyPath, opener: Token, depth: int) -> list[Any]:
-        made: list[Any] = []
-        while self.peek().text != "]":
-            if self.peek().text == "...":
-                self.at += 1
-                spread = self.expression((*path, len(made)), depth + 1)
-                made.extend(spread if isinstance(spread, list) else [spread])
-            else:
-                made.append(self.member((*path, len(made)), depth))
-            self.separator("]", opener)
-        self.at += 1
-        return made
-
-    # ── tokens ────────────────────────────────────────────────────────────────────────────────
-    def peek(self, ahead: int = 0) -> Token:
-        return self.tokens[max(0, min(self.at + ahead, len(self.tokens) - 1))]
-
-    def take(self) -> Token:
-        token = self.peek()
-        self.at = min(self.at + 1, len(self.tokens) - 1)
-        return token
-
-    def separator(self, closer: str, opener: Token) -> None:
-        if self.peek().text == ",":
-            self.at += 1
-        elif self.peek().text != closer:
-            self.expect(closer, opener)
-
-    def expect(self, closer: str, opener: Token) -> None:
-        token = self.take()
-        if token.text != closer:
-            raise unreadable(
-                self.source.where(token.line),
-                f"{closer!r} or a comma was expected, not {token.text or 'the end of the file'!r}",
-                f"it would close the {opener.text!r} of line {opener.line}",
-            )
-
-    def skip_one(self) -> None:
-        """Over one token, or over a whole pair of brackets."""
-        waiting: list[str] = []
-        while True:
-            token = self.take()
-            if token.text in _CLOSER:
-                waiting.append(_CLOSER[token.text])
-            elif waiting and token.text == waiting[-1]:
-                waiting.pop()
-            if not waiting or token.kind == "end":
-                return
-
-
-def _as_text(value: Any) -> str:
-    if isinstance(value, EnvDefault):
-        return f"${{env.{value.name}}}"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise _NotStatic

@@ -4,9 +4,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from chapiteau.run.logic.imports.reading.source import Source, unreadable
+from chapiteau.run.logic.imports.reading.source import KeyPath, Source, unreadable
 
-__all__ = ["Token", "number", "tokens_of", "unescape"]
+__all__ = ["Cursor", "Token", "number", "tokens_of", "unescape"]
 
 _TOKEN: Final = re.compile(
     r"""(?P<space>\s+|//[^\n]*|/\*.*?\*/)
@@ -18,6 +18,7 @@ _TOKEN: Final = re.compile(
       | (?P<mark>\.\.\.|=>|\?\?|\|\||&&|===|!==|[^\s])""",
     re.VERBOSE | re.DOTALL,
 )
+_CLOSER: Final = {"{": "}", "[": "]", "(": ")"}
 _ESCAPE: Final = re.compile(
     r"\\(u\{[0-9a-fA-F]{1,6}\}|u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|\r?\n|.)", re.DOTALL
 )
@@ -78,3 +79,55 @@ def unescape(text: str) -> str:
 
     # Two \uXXXX may be the halves of one character; a lone half is none at all.
     return _ESCAPE.sub(one, text).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class Cursor:
+    """A place among the words of a source."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.tokens = tokens_of(source)
+        self.at = 0
+
+    def at_end(self, path: KeyPath) -> bool:
+        token = self.peek()
+        if token.kind == "end" or token.text in (",", "}", "]", ")", ";"):
+            return True
+        # A new line ends a statement where no operator goes on (JavaScript's own rule, roughly).
+        before = self.peek(-1)
+        return not path and token.line > before.line and token.kind == "name"
+
+    def peek(self, ahead: int = 0) -> Token:
+        return self.tokens[max(0, min(self.at + ahead, len(self.tokens) - 1))]
+
+    def take(self) -> Token:
+        token = self.peek()
+        self.at = min(self.at + 1, len(self.tokens) - 1)
+        return token
+
+    def separator(self, closer: str, opener: Token) -> None:
+        if self.peek().text == ",":
+            self.at += 1
+        elif self.peek().text != closer:
+            self.expect(closer, opener)
+
+    def expect(self, closer: str, opener: Token) -> None:
+        token = self.take()
+        if token.text != closer:
+            raise unreadable(
+                self.source.where(token.line),
+                f"{closer!r} or a comma was expected, not {token.text or 'the end of the file'!r}",
+                f"it would close the {opener.text!r} of line {opener.line}",
+            )
+
+    def skip_one(self) -> None:
+        """Over one token, or over a whole pair of brackets."""
+        waiting: list[str] = []
+        while True:
+            token = self.take()
+            if token.text in _CLOSER:
+                waiting.append(_CLOSER[token.text])
+            elif waiting and token.text == waiting[-1]:
+                waiting.pop()
+            if not waiting or token.kind == "end":
+                return

@@ -19,6 +19,7 @@ class Tree:
 
     data: Any
     lines: Mapping[KeyPath, int] = field(default_factory=dict, repr=False)
+    unread: tuple[tuple[int, str], ...] = ()  # line and code of what is not run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
