@@ -20,6 +20,7 @@ from chapiteau.run.engine.brain.succession.rescue import rescue
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.link import KeeperLink
+from chapiteau.run.engine.machine.meeting import close_meeting
 from chapiteau.run.logic.spec import Spec
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ async def live(
             print(f"this brain can't begin: {exc}", file=sys.stderr)  # noqa: T201 — its log
             return os.EX_TEMPFAIL
         _leave_word(run_dir, exc)
+        close_meeting(run_dir)
         await _quit(link, exc.exit_code, exc)
         return exc.exit_code
     link.tell("notify", text="READY=1")
