@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.engine.machine import meeting
 from chapiteau.run.engine.machine.meeting import meeting_folder
 from tests.support import alive, as_root, wait_for
 
@@ -140,8 +143,6 @@ def test_ready_by_sd_notify_counts_only_from_the_process_itself(project: New) ->
     wait_for(lambda: p.service("web").processes[0].status_text == "warming up")
     assert p.service("web").state == "starting"
     # A stranger who says READY changes nothing.
-    import socket
-
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
         stranger.sendto(b"READY=1", str(meeting_folder(p.folder / ".chapiteau") / "notify.sock"))
     (p.folder / "go").touch()
@@ -164,6 +165,23 @@ def test_a_process_of_another_user_can_say_that_it_is_ready(project: New) -> Non
     """).up()
     p.until("web", "running")
     assert (p.folder / ".chapiteau").stat().st_mode & 0o077 == 0, "it can't come near the rest"
+
+
+@as_root
+def test_a_start_that_fails_leaves_no_folder_for_other_users(project: New) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        p = project(f"""
+            [socket.web]
+            port = {taken.getsockname()[1]}
+            [service.web]
+            command = "sleep 600"
+            sockets = ["web"]
+        """)
+        with pytest.raises(ChapiteauError, match="Address already in use"):
+            p.up()
+    assert not meeting._own(p.folder / ".chapiteau").exists()
 
 
 def test_the_processes_of_a_web_service_get_a_folder_to_count_in(project: New) -> None:
