@@ -25,7 +25,7 @@ def test_select(wanted: str, chosen: list[str]) -> None:
     assert select(wanted, NAMES) == chosen
 
 
-@pytest.mark.parametrize("wanted", ["wbe", "web,x*", "WEB", "web.", "["])
+@pytest.mark.parametrize("wanted", ["wbe", "web,x*", "WEB", "web.", "[", "\n", " , "])
 def test_what_matches_nothing_is_not_found(wanted: str) -> None:
     with pytest.raises(NotFoundError):
         select(wanted, NAMES)

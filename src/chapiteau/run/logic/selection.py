@@ -17,7 +17,10 @@ def select(wanted: str, names: Sequence[str], own: Container[str] = ()) -> list[
     `own` are those of Chapiteau itself, like plugins: meant only when their whole name is said.
     """
     chosen: set[str] = set()
-    for part in filter(None, (piece.strip() for piece in wanted.split(","))):
+    parts = [part for piece in wanted.split(",") if (part := piece.strip())]
+    if wanted and not parts:
+        raise NotFoundError(f"no service {wanted!r}")
+    for part in parts:
         matches = [
             name
             for name in names

@@ -89,7 +89,7 @@ class Handlers:
         reset = body.get("reset", [])
         if not all(isinstance(one, str) for one in reset):
             raise UsageError("reset: must be a list of names of settings")
-        settings = {k: v for k, v in body.get("settings", {}).items() if k not in "+-"}
+        settings = {k: v for k, v in body.get("settings", {}).items() if k not in ("+", "-")}
         settings |= {"+": True} if body.get("add") else {}
         settings |= {"-": True} if body.get("remove") else {}
         if not settings and not reset:
@@ -150,6 +150,10 @@ class Handlers:
         body = dict(_body(request))
         _check_options(body, INPUT_OPTIONS, INPUT_OPTIONS)
         text = body.pop("text", "")
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise UsageError("text: half a character (a lone surrogate) can't be entered") from None
         outcome = await self._port.enter(request.parts["name"], text, body, request.caller)
         return _json(outcome.to_dict()) if outcome.ok else failure(outcome)
 
@@ -247,7 +251,9 @@ def _check_options(
         if kind is int and isinstance(value, float) and value.is_integer():
             value = int(value)  # noqa: PLW2901 — 3.0 is an integer of JSON, too
         wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-        if wrong or ("minimum" in schema and value < schema["minimum"]):
+        too_small = not wrong and "minimum" in schema and value < schema["minimum"]
+        too_big = not wrong and "maximum" in schema and value > schema["maximum"]
+        if wrong or too_small or too_big:
             raise UsageError(f"{name}: {value!r} is not a usable {schema['type']}")
 
 

@@ -86,13 +86,15 @@ SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "remove": {"type": "boolean", "description": "Stop the service, and forget it."},
 }
 
+_SIZE: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
+
 # What may be entered: POST /v1/services/{name}/input.
 INPUT_OPTIONS: Final[dict[str, dict[str, Any]]] = {
     "text": {"type": "string", "description": "As it is; a line needs its line feed."},
     "process": {"type": "integer", "minimum": 1, "description": "Which process (default 1)."},
     "eof": {"type": "boolean", "description": "Then the end of its input."},
-    "rows": {"type": "integer", "minimum": 1, "description": "Of the terminal, with columns."},
-    "columns": {"type": "integer", "minimum": 1, "description": "Of the terminal, with rows."},
+    "rows": {**_SIZE, "description": "Of the terminal, with columns."},
+    "columns": {**_SIZE, "description": "Of the terminal, with rows."},
 }
 
 ROUTES: Final = (

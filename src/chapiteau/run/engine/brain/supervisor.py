@@ -413,7 +413,9 @@ class Supervisor:
         return screen(self._named(service), self.output, process)
 
     def _named(self, service: str) -> Runner:
-        return self.runners[select(service, list(self.runners), own=self.own_services)[0]]
+        for name in select(service, list(self.runners), own=self.own_services):
+            return self.runners[name]
+        raise NotFoundError("there is no service")
 
     def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
         """A plugin, or another program, has something to say."""
