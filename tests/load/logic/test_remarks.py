@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from chapiteau.load.logic.report.html import as_html
-from chapiteau.load.logic.report.remarks import Remark, ended_by, marks, remark_line, remarks
+from chapiteau.load.logic.report.remarks import (
+    Remark,
+    ended_by,
+    marks,
+    marks_part,
+    remark_line,
+    remarks,
+)
 from tests.load.logic.test_report import made, served
 
 
@@ -31,3 +38,15 @@ def test_marks_stand_in_the_charts_and_are_only_text() -> None:
     assert html.count("<title>&lt;script&gt; (ana)</title>") >= 2
     assert "◆ 0:02 &lt;script&gt; (ana)" in html
     assert "<title><script>" not in html
+
+
+def test_a_machine_that_was_lost_marks_the_moment() -> None:
+    said = [Remark(time=12.0, what="mark", who="ana", text="cache emptied")]
+    assert marks_part(said, 10.0, {"h2": 1.5, "h3": 7.0}) == {
+        "marks": [
+            {"t": 1.5, "who": "h2", "text": "was lost"},
+            {"t": 2.0, "who": "ana", "text": "cache emptied"},
+            {"t": 7.0, "who": "h3", "text": "was lost"},
+        ]
+    }
+    assert marks_part([], 10.0, {}) == {}

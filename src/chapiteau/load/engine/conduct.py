@@ -178,12 +178,11 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
         exports.rest(totals, clock.wall())
     _refuse_broken(totals)
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
-    left = bool(team.lost) and test.on_loss == "stop"
-    early = bool(aborted or interrupted or test.iterations or totals.used_up or left)
+    early = bool(aborted or interrupted or test.iterations or totals.used_up or team.gone)
     lasted = min(shape.seconds, took) if early else shape.seconds
     warm = warm_up(totals, shape, parse_warmup(test.warmup))
     findings = judge(objectives, totals, lasted, warm)
-    verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals, test)
+    verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals)
     said = watch.live.remarks() if watch.live is not None else []
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0], ended_by(said))
@@ -193,7 +192,7 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     made["soundness"]["notes"] += (
         team.problems + exports.problems + _unjudged(objectives, verdict["word"], totals)
     )
-    made |= {"warmup": warm, **marks_part(said, started)}
+    made |= {"warmup": warm, **marks_part(said, started, team.lost_at)}
     if watch.supervised is not None:
         made["resources"] = resources(watch.supervised.taken(), started, lasted)
     await with_asked(made, job, started, clock.wall())
@@ -210,12 +209,10 @@ async def with_asked(made: dict[str, Any], job: Job, started: float, ended: floa
         made["soundness"]["notes"] += problems
 
 
-def _with_the_teams(
-    verdict: dict[str, Any], team: Team | Spread, totals: Totals, test: LoadTest
-) -> dict[str, Any]:
+def _with_the_teams(verdict: dict[str, Any], team: Team | Spread, totals: Totals) -> dict[str, Any]:
     """The verdict after what the team has to say: machines lost, a file that judges by itself."""
     totals.lost = dict(team.lost)
-    if totals.lost and test.on_loss == "stop":
+    if team.gone:
         return host_lost(totals.lost)
     return refused(verdict, team.refused) if team.refused else verdict
 

@@ -82,6 +82,8 @@ class Team:
         self.refused: list[str] = []  # why the file itself calls the run a failure
         self.problems: list[str] = []  # what went wrong after the load
         self.lost: dict[str, str] = {}  # a team on one machine loses nobody: it fails whole
+        self.lost_at: dict[str, float] = {}
+        self.gone = False
 
     async def __aenter__(self) -> Self:
         try:

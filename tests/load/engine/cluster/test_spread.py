@@ -38,6 +38,12 @@ def target() -> Iterator[Target]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seconds ahead are for networks."""
+    monkeypatch.setattr("chapiteau.load.engine.cluster.spread._AHEAD", 0.5)
+
+
 class DaskHouse:
     """A scheduler and two workers, each on a loopback address of its own."""
 
@@ -155,6 +161,49 @@ async def ask(session):
         assert took < 20
 
 
+async def test_the_run_is_set_up_and_torn_down_once_and_what_goes_wrong_is_told(
+    cluster: Any, target: Target, tmp_path: Path
+) -> None:
+    scenario = f"""
+import os, pathlib
+from chapiteau.load import scenario, setup, teardown
+log = pathlib.Path({str(tmp_path / "log")!r})
+
+@setup("run")
+def begin(stage):
+    log.open("a").write(f"setup of {{stage.workers}} in {{os.getppid()}}\\n")
+    return {{"word": "shared"}}
+
+@teardown("run")
+def finish(stage):
+    log.open("a").write("teardown\\n")
+
+@teardown("worker")
+def away(stage):
+    stage.refused.append("the file says no")
+    raise OSError("no such table")
+
+@scenario()
+async def ask(session):
+    session.check(session.shared == {{"word": "shared"}}, "shared")
+    await session.get("/")
+"""
+    what = file_plan(tmp_path / "scenario.py", scenario, target.url)
+    async with spread(cluster, what, processes=2) as team:
+        hosts = len(team.hosts)
+        totals = await run(team, Order(shape=steady(40, 0.5), arrivals="even"))
+        assert totals.checks == {"shared": [20, 0]}
+        assert not team.problems
+        names = set(team.hosts)
+    assert (tmp_path / "log").read_text().splitlines() == [
+        f"setup of {2 * hosts} in {os.getpid()}",
+        "teardown",
+    ]
+    failed = "the worker's teardown, away, failed: OSError: no such table"
+    assert {f"{name}: {failed}" for name in names} <= set(team.problems)
+    assert team.refused == ["the file says no"]
+
+
 async def test_a_broken_scenario_is_told_in_its_own_words(
     cluster: Any, target: Target, tmp_path: Path
 ) -> None:
@@ -219,6 +268,23 @@ async def test_a_killed_relay_is_told_and_its_load_ends(target: Target, policy: 
             assert totals.requests < 180
             rest = await run(team, Order(shape=steady(60, 1), arrivals="even"))
             assert rest.requests == 30
+        assert team.lost_at["b"] >= 1.0
+        assert team.gone == (policy == "stop")
+
+
+async def test_a_test_that_has_lost_all_its_machines_is_over(target: Target) -> None:
+    pipes = local(["a", "b"])
+    async with Spread(pipes, plan(target.url), processes=1, on_loss="continue") as team:
+
+        def kill(_second: int, _totals: Totals) -> bool:
+            for line in pipes._lines.values():
+                with contextlib.suppress(ProcessLookupError):
+                    line.kill()
+            return False
+
+        await team.run(Order(shape=steady(20, 30)), Totals(), kill)
+        assert (team.gone, sorted(team.lost)) == (True, ["a", "b"])
+        assert await team.run(Order(shape=steady(20, 30)), Totals()) == 0.0
 
 
 async def test_load_ends_when_the_coordinator_is_killed(target: Target, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ _S = TypeVar("_S", bound=Sink)
 _AHEAD: Final = 2.0  # seconds between the orders and the common start
 _PROBES: Final = 5  # questions for the time, of which the fastest answer counts
 _DRIFT: Final = 30.0  # seconds after which clocks are compared again: they drift apart
-_LATE: Final = 0.01  # seconds of a late start that are worth a word
+_LATE: Final = 0.01  # seconds of a late or unsure start that are worth a word
 _READY: Final = 90.0  # seconds for hosts to come up, and for set-ups
 _ALIVE: Final = 3.0  # seconds between two words to each relay
 _SILENT: Final = 10.0  # seconds after which a host that reports every second is lost
@@ -90,6 +90,11 @@ class Spread:
     def clock_error(self) -> float:
         """Seconds by which the hosts' starts may differ from ours, at most."""
         return max((host.clock.error for host in self._hosts.values()), default=0.0)
+
+    @property
+    def gone(self) -> bool:
+        """Whether hosts are lost, and the test with them."""
+        return bool(self.lost) and (self._on_loss == "stop" or not self._left())
 
     # ── beginning ─────────────────────────────────────────────────────────────────────────────
     async def _gather(self) -> None:
@@ -177,7 +182,7 @@ class Spread:
         self._turn += 1
         if time.monotonic() - self._compared > _DRIFT:
             await self._compare_clocks()
-        if not self._left() or (self.lost and self._on_loss == "stop"):
+        if self.gone:
             return 0.0
         zero = self._zero = time.monotonic() + _AHEAD
         until = zero + order.shape.seconds + order.drain + _SLACK
@@ -306,6 +311,9 @@ class Spread:
         """Tear down everywhere, the run itself at the end; what goes wrong is kept."""
         if self._prepared:
             await self._part()
+            if self.clock_error > _LATE:
+                ms = self.clock_error * 1000
+                self.problems.append(f"the machines' clocks are known to within {ms:.0f} ms only")
         for task in self._tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):

@@ -6,6 +6,7 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.load.engine.conduct import Job, Watch, facts_of, interruptible, team_of
 from chapiteau.load.engine.team import Order
+from chapiteau.load.errors import HostLostError
 from chapiteau.load.logic.comparing import compared
 from chapiteau.load.logic.interleaving import blocks_of, order_of, verdict_of
 from chapiteau.load.logic.judging import cut_short, run_verdict
@@ -72,13 +73,18 @@ async def interleave(
             )
             with interruptible(team) as interrupted:
                 await team.run(order, totals, on_second)
+            # The other side has all its machines: the two can't be compared any more.
+            for name, why in team.lost.items():
+                raise HostLostError(f"{name} was lost: {why}", hint="begin again without it")
             if interrupted:
                 ended = interrupted[0]
                 break
             side.add(totals, max(1, round(turn.seconds)))
             if not totals.answered():
                 break  # nobody there: the rest would say the same
-    return _told(sides, started, margin, ended, shape.seconds, is_open=is_open)
+    made = _told(sides, started, margin, ended, shape.seconds, is_open=is_open)
+    made["soundness"]["notes"] += one.problems + two.problems
+    return made
 
 
 def _told(

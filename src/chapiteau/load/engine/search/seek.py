@@ -98,7 +98,7 @@ async def seek(
     await with_asked(made, job, hold.started, hold.started + hold.seconds)
     place = await asyncio.to_thread(supervised.place, job.target) if supervised else None
     _name_what_gave_out(made, hold, seeker.missed_samples(answer), place)
-    made["soundness"]["notes"] += exports.problems
+    made["soundness"]["notes"] += team.problems + exports.problems
     said = watch.live.remarks() if watch.live is not None else []
     made |= marks_part(said, started)
     if interrupted:
@@ -190,11 +190,9 @@ class _Seeker:
 
         began = self.wall()
         took = await self.team.run(order, totals, on_second)
-        if self.team.lost and self.job.test.on_loss == "stop":
-            name, why = next(iter(self.team.lost.items()))
-            raise HostLostError(
-                f"{name} was lost: {why}", hint="to go on with the others: --on-loss continue"
-            )
+        # What the others carry is not the rate that was asked for: its capacity would be a lie.
+        for name, why in self.team.lost.items():
+            raise HostLostError(f"{name} was lost: {why}", hint="begin again without it")
         if not totals.requests:
             what = next(iter(totals.crashes), "no request was sent")
             raise ScenarioError(

@@ -4,7 +4,7 @@ One JSON object a line, written by whoever says it and read by the test, and by 
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
@@ -53,9 +53,13 @@ def marks(found: Sequence[Remark], started: float) -> list[dict[str, Any]]:
     ]
 
 
-def marks_part(found: Sequence[Remark], started: float) -> dict[str, Any]:
-    """What a result document gets of them."""
+def marks_part(
+    found: Sequence[Remark], started: float, lost: Mapping[str, float] | None = None
+) -> dict[str, Any]:
+    """What a result document gets of them, and of machines that were lost (name → seconds)."""
     made = marks(found, started)
+    made += [{"t": t, "who": name, "text": "was lost"} for name, t in (lost or {}).items()]
+    made.sort(key=lambda one: float(one["t"]))
     return {"marks": made} if made else {}
 
 
