@@ -69,6 +69,8 @@ class Drain:
 
     def go_on(self) -> None:
         """A brain before us had drained it, or was about to."""
+        if self._supervisor.only_looks:
+            return
         if self._now and self._busy():
             self._supervisor.ground.run(self._finish())
         elif self._now:
