@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
-from chapiteau.load.logic.comparing import compared, held_against
+from chapiteau.load.logic.comparing import Change, compared, held_against, overall
 from chapiteau.load.logic.interleaving import blocks_of, order_of, verdict_of
 from chapiteau.load.logic.shape import Shape, Stage, steady
 from chapiteau.load.logic.tally import Tally, histogram_text
@@ -72,6 +73,44 @@ def test_a_generator_that_was_too_slow_makes_no_service_slower() -> None:
     # It can only have made B look slower than it is.
     odd = {**quick, "soundness": late["soundness"]}
     assert compared(slow, odd, 0.05, random.Random(1))["word"] == "faster"
+
+
+def test_a_generator_that_was_a_little_late_hides_no_large_difference() -> None:
+    quick = simulated_batches(Queue(0.020, 8, fixed=True), 20, 30, 1)
+    slow = simulated_batches(Queue(0.060, 8, fixed=True), 20, 30, 2)
+    notes = ["sessions began up to 9 ms late (p99): the generator was too slow"]
+    sound = {"sound": False, "notes": notes, "lag_p99": 0.009}
+    late = {**slow, "soundness": sound}
+    assert compared(quick, late, 0.05, random.Random(1))["word"] == "slower"
+    assert compared(late, quick, 0.05, random.Random(1))["word"] == "faster"
+    for other in (
+        {**sound, "lag_p99": 0.045},  # that explains it
+        {**sound, "notes": [*notes, "3 requests failed for lack of ports or descriptors"]},
+    ):
+        limited = {**slow, "soundness": other}
+        assert compared(quick, limited, 0.05, random.Random(1))["word"] == "cannot tell"
+
+
+def changed(figure: str, low: float, high: float) -> Change:
+    return Change(figure=figure, before=1.0, after=1.0, change=0.0, low=low, high=high)
+
+
+@pytest.mark.parametrize(
+    ("p90", "p99", "word"),
+    [
+        ((-0.5, -0.3), (-0.7, 0.04), "faster"),  # the p99 can't have got slower
+        ((-0.5, -0.3), (-0.7, 0.30), "cannot tell"),
+        ((-0.04, 0.04), (-0.7, 0.04), "cannot tell"),
+        ((-0.5, -0.3), (0.1, 0.3), "slower"),
+        ((math.nan, math.nan), (math.nan, math.nan), "cannot tell"),
+    ],
+)
+def test_a_wide_interval_of_the_p99_hides_no_gain(
+    p90: tuple[float, float], p99: tuple[float, float], word: str
+) -> None:
+    changes = [changed("p50", -0.4, -0.3), changed("p90", *p90), changed("p99", *p99)]
+    assert overall(changes, 0.05, (0.0, 0.0)) == word
+    assert overall(changes, 0.05, (0.0, 0.5)) == "slower"
 
 
 def test_pairs_take_out_what_happens_to_both() -> None:

@@ -22,11 +22,12 @@ from chapiteau.load.logic.tally import text_histogram
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Change", "compared", "comparison_text", "held_against"]
+__all__ = ["Change", "compared", "comparison_text", "held_against", "overall"]
 
 _DRAWS: Final = 400
 _FEWEST: Final = 8  # batches below which no interval is worth printing
 _LEVEL: Final = 0.95
+_LATE: Final = ("sessions began", "answers lay")  # notes on a generator that is only late
 _FIGURES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
 
@@ -52,6 +53,15 @@ class Change:
         if self.low >= -margin and self.high <= margin:
             return "same"
         return "cannot tell"
+
+    def exceeds(self, margin: float, late: float) -> bool:
+        """Whether the slower side is beyond the margin even without so many seconds of its time,
+        and surely so."""
+        if math.isnan(self.low):
+            return False
+        slower = self.before * (1 + self.low) - late > self.before * (1 + margin)
+        faster = self.before * (1 + self.high) < (self.before - late) * (1 - margin)
+        return slower or faster
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +100,9 @@ def compared(
             for c, word in zip(changes, words, strict=True)
         ],
         "errors": {"before": errors[0], "after": errors[1]},
-        "word": _overall(words, errors),
+        "word": overall(changes, margin, errors),
         "rows": _rows(a, b),
-        "limited": _limited(a, b, _overall(words, errors)),
+        "limited": _limited(a, b, changes, margin, errors),
     }  # fmt: skip
     if found["limited"]:
         found["word"] = "cannot tell"
@@ -103,13 +113,25 @@ def compared(
     return found
 
 
-def _limited(a: dict[str, Any], b: dict[str, Any], word: str) -> str:
+def _limited(
+    a: dict[str, Any],
+    b: dict[str, Any],
+    changes: "list[Change]",
+    margin: float,
+    errors: tuple[float, float],
+) -> str:
     """Why a difference may be the generator's: the slower of the two was measured by one that was
-    too slow itself. "" when it is not; such a one makes nothing look faster than it is."""
-    slower = {"slower": ("B", b), "faster": ("A", a)}.get(word)
+    too slow itself, and as late as that explains it. "" when it is not; such a one makes nothing
+    look faster than it is."""
+    slower = {"slower": ("B", b), "faster": ("A", a)}.get(overall(changes, margin, errors))
     if slower is None or slower[1]["soundness"]["sound"]:
         return ""
-    why = next(iter(slower[1]["soundness"]["notes"]), "")
+    sound = slower[1]["soundness"]
+    if all(note.startswith(_LATE) for note in sound["notes"]) and any(
+        change.exceeds(margin, sound.get("lag_p99") or math.inf) for change in changes
+    ):
+        return ""
+    why = next(iter(sound["notes"]), "")
     return f"the load generator was the limit in {slower[0]}" + (f" ({why})" if why else "")
 
 
@@ -211,13 +233,17 @@ def _pairs(one: int, two: int, chance: "random.Random") -> tuple[Counter[int], C
     return drawn, drawn
 
 
-def _overall(words: list[str], errors: tuple[float, float]) -> str:
+def overall(changes: list[Change], margin: float, errors: tuple[float, float]) -> str:
+    """Slower where any figure is; faster where two of the three are and none can have got slower
+    (the highest percentile varies most: one whose interval is wide need not hide the others)."""
     if errors[1] > errors[0] + 0.01:
         return "slower"  # answers that fail fast must not pass as an improvement
-    for word in ("slower", "cannot tell", "faster"):
-        if word in words:
-            return word
-    return "same"
+    words = [change.word(margin) for change in changes]
+    if "slower" in words:
+        return "slower"
+    if words.count("faster") >= 2 and all(change.high <= margin for change in changes):
+        return "faster"
+    return "cannot tell" if "cannot tell" in words else "same"
 
 
 def _rows(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
