@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { grouped, items, labelNames } from "../src/model/groups";
+import { grouped, labelNames, layout } from "../src/model/groups";
 
 test("groups stand in the order of their names, the nameless last", () => {
   const found = grouped(["b1", "a10", "", "a2", "b2"], (row) => row.slice(0, 1));
@@ -9,8 +9,16 @@ test("groups stand in the order of their names, the nameless last", () => {
 });
 
 test("a shut group is its head alone", () => {
-  const found = items(grouped([1, 2, 3], (row) => (row < 3 ? "small" : "large")), new Set(["small"]));
-  assert.deepEqual(found.map((item) => ("head" in item ? item.head.name : item.row)), ["large", 3, "small"]);
+  const by = (row: number) => (row < 3 ? "small" : "large");
+  const told = (shut: string[]) => {
+    const { count, item, find } = layout(grouped([1, 2, 3], by), new Set(shut));
+    const found = Array.from({ length: count }, (_, i) => item(i)).map((one) => ("head" in one ? one.head.name : one.row));
+    return [found, find((one) => "row" in one && one.row === 2)];
+  };
+  assert.deepEqual(told(["small"]), [["large", 3, "small"], -1]);
+  assert.deepEqual(told([]), [["large", 3, "small", 1, 2], 4]);
+  assert.deepEqual(told(["large"]), [["large", "small", 1, 2], 3]);
+  assert.equal(layout([], new Set()).count, 0);
 });
 
 test("labels are offered once", () => {

@@ -126,7 +126,9 @@ async def test_all_about_a_process_why_it_died_and_what_to_do(visit: Any, house:
         # Its own last minute, drawn: the hub's history stands before what comes live.
         line = page.get_by_role("grid", name="Processes of web").locator("polyline").first
         await expect(line).to_have_count(1)
-        await page.get_by_role("button", name="Actions on web #3 on alpha").click()
+        await page.get_by_role("grid", name="Processes of web").focus()
+        for key in ("Home", "j", "j", "m"):
+            await page.keyboard.press(key)
         await (
             page.get_by_role("dialog").get_by_label("Send a signal to web #3").select_option("HUP")
         )

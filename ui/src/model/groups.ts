@@ -22,8 +22,38 @@ export function grouped<T>(rows: readonly T[], by: (row: T) => string): Group<T>
 /** What stands in a table: a group's head, then its rows unless it is shut. */
 export type Item<T> = { head: Group<T> } | { row: T };
 
-export function items<T>(groups: readonly Group<T>[], shut: ReadonlySet<string>): Item<T>[] {
-  return groups.flatMap((group): Item<T>[] => [{ head: group }, ...(shut.has(group.name) ? [] : group.rows.map((row) => ({ row })))]);
+export interface Layout<T> {
+  count: number;
+  item: (i: number) => Item<T>;
+  find: (fits: (item: Item<T>) => boolean) => number; // -1: none
+}
+
+/** Nothing is made for rows out of sight: ten thousand are laid out anew each second. */
+export function layout<T>(groups: readonly Group<T>[], shut: ReadonlySet<string>): Layout<T> {
+  let count = 0;
+  const begins = groups.map((group) => {
+    const begin = count;
+    count += 1 + (shut.has(group.name) ? 0 : group.rows.length);
+    return begin;
+  });
+  const item = (i: number): Item<T> => {
+    let at = begins.length - 1;
+    while (at > 0 && (begins[at] as number) > i) at--;
+    const group = groups[at] as Group<T>;
+    const inside = i - (begins[at] as number) - 1;
+    return inside < 0 ? { head: group } : { row: group.rows[inside] as T };
+  };
+  const find = (fits: (one: Item<T>) => boolean): number => {
+    for (let at = 0; at < groups.length; at++) {
+      const group = groups[at] as Group<T>;
+      const begin = begins[at] as number;
+      if (fits({ head: group })) return begin;
+      const inside = shut.has(group.name) ? -1 : group.rows.findIndex((row) => fits({ row }));
+      if (inside >= 0) return begin + 1 + inside;
+    }
+    return -1;
+  };
+  return { count, item, find };
 }
 
 /** Every label that something has, once, by name. */

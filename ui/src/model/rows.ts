@@ -114,8 +114,14 @@ export function rank(state: string): number {
 }
 
 /** The state to show for many services at once. */
-export function worst(states: readonly string[]): string {
-  return [...states].sort((a, b) => rank(a) - rank(b))[0] ?? "stopped";
+export function worst(states: Iterable<string>): string {
+  let found = "stopped";
+  let least = Infinity;
+  for (const state of states) {
+    const place = rank(state);
+    if (place < least) [found, least] = [state, place];
+  }
+  return found;
 }
 
 /** Why a process is not simply running, or what it said of itself. */

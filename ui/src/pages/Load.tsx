@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { load, watchLoad, type LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { compile } from "../model/filter";
+import { quoted } from "../model/lines";
 import { go, href, narrow, param } from "../model/route";
 import { CommandLine } from "../parts/Copy";
 import { Grid, sorted, type Column } from "../tables/Grid";
@@ -114,6 +115,7 @@ function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {
         {result.report && <a class="button small quiet" href={report} download={`load-${result.id}.html`}>HTML</a>}
         {older && <CommandLine line={`chapiteau load compare ${older.id} ${result.id}`} />}
       </div>
+      {result.verdict !== "broken" && result.kind === "run" && <details class="as-baseline"><summary>Hold later ones against this one</summary><p>The next run is compared with it, and fails when it is slower:</p><CommandLine line={`chapiteau load run ${quoted(result.name)} --baseline ${result.id}`} label="Hold the next one against it" /></details>}
       {result.report ? <iframe class="report" src={report} title={`Report of load test ${result.id}`} sandbox="allow-scripts allow-downloads" /> : <p class="empty">Its report was deleted; the numbers above are kept.</p>}
     </>
   );

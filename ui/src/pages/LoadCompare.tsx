@@ -5,7 +5,7 @@ import { get, Refusal } from "../live/api";
 import type { LoadPoint, LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
 import { href } from "../model/route";
-import { Chart } from "../charts/Chart";
+import { Chart, type Marker } from "../charts/Chart";
 import { CommandLine } from "../parts/Copy";
 
 interface Change {
@@ -18,6 +18,12 @@ interface Change {
   word: string;
 }
 
+interface Mark {
+  t: number;
+  who: string;
+  text: string;
+}
+
 interface Comparison {
   word: string;
   margin: number;
@@ -25,6 +31,7 @@ interface Comparison {
   errors: { before: number; after: number };
   rows: { name: string; before: number; after: number; change: number }[];
   curves: { a: LoadPoint[]; b: LoadPoint[] };
+  marks: { a: Mark[]; b: Mark[] };
 }
 
 const WORDS: Record<string, [string, string]> = { faster: ["▼", "good"], slower: ["▲", "bad"], same: ["=", "muted"] };
@@ -64,6 +71,8 @@ function Found({ found }: { found: Comparison }) {
     return values;
   };
   const both = (value: (point: LoadPoint) => number | null | undefined) => [{ label: "first", values: line(a, value) }, { label: "second", values: line(b, value) }];
+  const said = (marks: Mark[], which: string) => marks.map((one): Marker => ({ time: one.t, glyph: "◆", tone: "accent", text: `${which}: ${one.text} (${one.who})` }));
+  const markers = [...said(found.marks.a, "first"), ...said(found.marks.b, "second")];
   return (
     <>
       <div class="scroll panel" tabIndex={0} role="region" aria-label="Figures">
@@ -78,8 +87,8 @@ function Found({ found }: { found: Comparison }) {
         </table>
       </div>
       <div class="charts">
-        <Chart title="p99 over the test" times={times} series={both((p) => p.p99)} format={latency} when={duration} />
-        <Chart title="Requests per second" times={times} series={both((p) => p.rate)} format={(v) => `${grouped(v)}/s`} when={duration} />
+        <Chart title="p99 over the test" times={times} markers={markers} series={both((p) => p.p99)} format={latency} when={duration} />
+        <Chart title="Requests per second" times={times} markers={markers} series={both((p) => p.rate)} format={(v) => `${grouped(v)}/s`} when={duration} />
       </div>
       {found.rows.length > 0 && (
         <div class="scroll panel" tabIndex={0} role="region" aria-label="p99 of each endpoint">

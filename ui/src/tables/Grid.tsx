@@ -1,11 +1,11 @@
 /**
  * A table of any length: only the rows in sight are in the page. Sorted by its headers, steered by
- * keys (j k arrows Home End PageUp PageDown Enter x), told to screen readers as an ARIA grid.
+ * keys (j k arrows Home End PageUp PageDown Enter x m), told to screen readers as an ARIA grid.
  */
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { grouped, items, type Group, type Item } from "../model/groups";
+import { grouped, layout, type Group, type Item } from "../model/groups";
 import { narrow, param } from "../model/route";
 
 export interface Column<T> {
@@ -27,6 +27,7 @@ export interface GridProps<T> {
   sort: string; // "cpu" or "-cpu"
   onSort: (sort: string) => void;
   onOpen?: (row: T) => void;
+  onMenu?: (row: T) => void; // by the key m
   selected?: ReadonlySet<string>;
   onSelect?: (ids: string[], range?: boolean) => void;
   dim?: (row: T) => boolean; // what may no longer be so
@@ -54,11 +55,11 @@ export function Grid<T>(props: GridProps<T>) {
   const shown = columns.filter((column) => (column.from ?? 0) <= view.width);
   const { group } = props;
   const shut = new Set(group ? param("shut").split(",").filter(Boolean).map(decodeURIComponent) : []);
-  const list: Item<T>[] | null = group ? items(grouped(rows, group.by), shut) : null;
-  const count = list?.length ?? rows.length;
-  const item = (i: number): Item<T> => list?.[i] ?? { row: rows[i] as T };
+  const list = group ? layout(grouped(rows, group.by), shut) : null;
+  const count = list?.count ?? rows.length;
+  const item = (i: number): Item<T> => list?.item(i) ?? { row: rows[i] as T };
   const name = (one: Item<T>) => ("head" in one ? `▸${one.head.name}` : id(one.row));
-  const at = !active ? -1 : list ? list.findIndex((one) => name(one) === active) : rows.findIndex((row) => id(row) === active);
+  const at = !active ? -1 : list ? list.find((one) => name(one) === active) : rows.findIndex((row) => id(row) === active);
   const first = Math.max(0, Math.floor(view.top / ROW) - SPARE);
   const last = Math.min(count, Math.ceil((view.top + view.height) / ROW) + SPARE);
   const flip = (head: Group<T>) => {
@@ -92,6 +93,7 @@ export function Grid<T>(props: GridProps<T>) {
     if (to !== undefined) move(to);
     else if (event.key === "Enter" && here && "head" in here) flip(here.head);
     else if (event.key === "Enter" && row) props.onOpen?.(row);
+    else if (event.key === "m" && row && props.onMenu) props.onMenu(row);
     else if (event.key.toLowerCase() === "x" && row && props.onSelect) pick(row, event.shiftKey);
     else return;
     event.preventDefault();

@@ -48,7 +48,13 @@ export function processGroups(): Grouping<ProcessRow> | undefined {
   const key = param("group");
   if (!key) return undefined;
   const known = nodes.value;
-  const service = (row: ProcessRow) => known.get(row.node)?.status.services?.find((s) => s.name === row.service);
+  const services = new Map<string, Service>(); // of thousands of processes few services each
+  const service = (row: ProcessRow): Service | undefined => {
+    const id = `${row.node} ${row.service}`;
+    const found = services.get(id) ?? known.get(row.node)?.status.services?.find((s) => s.name === row.service);
+    if (found) services.set(id, found);
+    return found;
+  };
   const by: (row: ProcessRow) => string =
     key === "service" ? (row) => row.service
     : key === "server" ? (row) => row.node
@@ -58,7 +64,8 @@ export function processGroups(): Grouping<ProcessRow> | undefined {
 }
 
 function Summary({ count, states }: { count: string; states: string[] }) {
-  const different = new Set(states);
-  const bad = worst(states);
-  return <>{count} {different.size > 0 && <State state={bad} />}{different.size > 1 && ` (${states.filter((s) => s === bad).length})`}</>;
+  const found = new Map<string, number>();
+  for (const state of states) found.set(state, (found.get(state) ?? 0) + 1);
+  const bad = worst(found.keys());
+  return <>{count} {found.size > 0 && <State state={bad} />}{found.size > 1 && ` (${found.get(bad)})`}</>;
 }

@@ -16,7 +16,7 @@ import { State } from "../parts/State";
 export const chosen = signal<ProcessRow | null>(null);
 
 export function MenuButton({ row }: { row: ProcessRow }) {
-  return <button type="button" class="quiet small dots" tabIndex={-1} aria-haspopup="dialog" aria-label={`Actions on ${row.service} #${row.process.number} on ${row.node}`} title="All about this process" onClick={() => (chosen.value = row)}>⋮</button>;
+  return <button type="button" class="quiet small dots" tabIndex={-1} aria-haspopup="dialog" aria-label={`Actions on ${row.service} #${row.process.number} on ${row.node}`} title="All about this process (m on its row)" onClick={() => (chosen.value = row)}>⋮</button>;
 }
 
 export function ProcessMenu() {

@@ -9,7 +9,7 @@ import { exitWords, rank, reason, type ProcessRow, type ServerRow, type ServiceR
 import { now } from "../live/store";
 import { Grid, sorted, type Column } from "./Grid";
 import { processGroups, serverGroups, serviceGroups } from "./Grouping";
-import { MenuButton } from "./ProcessMenu";
+import { chosen, MenuButton } from "./ProcessMenu";
 import { Spark } from "../charts/Spark";
 import { State } from "../parts/State";
 import { sentence } from "../parts/Timeline";
@@ -37,7 +37,7 @@ export function ProcessTable({ rows, showNode, showService, label, selected, onS
   const hidden = param("hide");
   const columns = useMemo(() => without(processColumns(showNode, showService, selected, onSelect), hidden), [showNode, showService, selected, hidden]);
   return (
-    <Grid label={label} columns={columns} rows={sorted(rows, columns, sort)} id={(row) => row.id} sort={sort} onSort={(s) => narrow({ sort: s })} dim={(row) => row.away} tall={rows.length > 40} group={showService ? processGroups() : undefined}
+    <Grid label={label} columns={columns} rows={sorted(rows, columns, sort)} id={(row) => row.id} sort={sort} onSort={(s) => narrow({ sort: s })} dim={(row) => row.away} tall={rows.length > 40} group={showService ? processGroups() : undefined} onMenu={(row) => (chosen.value = row)}
       onOpen={(row) => (showService ? go(href(["service", row.service], { node: row.node, process: String(row.process.number) })) : narrow({ process: String(row.process.number) }))} {...(selected ? { selected } : {})} {...(onSelect ? { onSelect } : {})} />
   );
 }

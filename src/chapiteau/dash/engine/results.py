@@ -35,7 +35,8 @@ def comparison(folder: Path, before: int, after: int) -> dict[str, Any]:
     # The same draws for the same two tests: who looks twice sees the same.
     chance = random.Random(f"{before} {after}")  # noqa: S311 — resamples, guards nothing
     found = compared(a, b, _MARGIN, chance)
-    return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}}
+    marks = {"a": a.get("marks", []), "b": b.get("marks", [])}
+    return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}, "marks": marks}
 
 
 def stop(folder: Path, run: str, who: str) -> None:
