@@ -53,6 +53,16 @@ async def test_the_address_file_has_the_new_token_and_is_ours_alone(house: Any) 
         assert house.server.project.store.stat().st_mode & 0o777 == 0o600
 
 
+async def test_behind_a_proxy_with_tls_the_cookie_never_travels_in_the_clear(house: Any) -> None:
+    origin = house.base.replace("http://", "https://")
+    async with house.client(login=False) as session:
+        token = {"token": house.hub.sessions.token}
+        sent = {"Origin": origin}
+        async with session.post("/api/login", json=token, headers=sent) as answer:
+            assert answer.status == 200
+            assert "Secure" in answer.headers["Set-Cookie"]
+
+
 async def test_the_cookie_is_out_of_reach_of_scripts_and_foreign_pages(house: Any) -> None:
     async with house.client(login=False) as session:
         token = {"token": house.hub.sessions.token}

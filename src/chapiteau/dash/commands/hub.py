@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chapiteau.dash.commands.copies import backup, restore
 from chapiteau.dash.commands.natsusers import nats_users
 from chapiteau.dash.commands.options import CONFIG
 from chapiteau.dash.commands.rotate import rotate
@@ -34,7 +35,7 @@ def group() -> None:
     """
 
 
-for _command in (want, wanted, take_over, rotate, nats_users):
+for _command in (want, wanted, take_over, rotate, nats_users, backup, restore):
     group.add_command(_command)
 
 

@@ -153,6 +153,27 @@ def _how_it_goes(state: dict[str, Any], ends: float) -> Iterator[str]:
 
 
 @group.command()
+@click.argument("address")
+@CONFIG
+def move(address: str, config: Path | None) -> None:
+    """The hub is at another ADDRESS now; papers stay good. A running agent goes there by itself."""
+    from chapiteau.core.errors import UsageError
+    from chapiteau.dash.engine.cluster.membership import (
+        NatsMembership,
+        hub_address,
+        read_membership,
+    )
+    from chapiteau.dash.engine.project import read_project
+
+    membership = read_membership(read_project(config).papers)
+    if isinstance(membership, NatsMembership):
+        raise UsageError("this node meets its hubs at a NATS server", hint="join it again")
+    host, port = hub_address(address)
+    membership.move(host, port)
+    click.echo(f"{membership.name} looks for its hub at {host}:{port}", err=True)
+
+
+@group.command()
 @click.option("--off", is_flag=True, help="No more.")
 @CONFIG
 def lend(off: bool, config: Path | None) -> None:

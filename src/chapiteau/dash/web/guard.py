@@ -78,10 +78,16 @@ def set_session(request: web.Request, response: web.Response, session_id: str) -
         session_id,
         httponly=True,
         samesite="Strict",
-        secure=request.app[DOOR].tls,
+        secure=_came_by_tls(request),
         path="/",
         max_age=int(request.app[HUB].settings.session_max),
     )
+
+
+def _came_by_tls(request: web.Request) -> bool:
+    """Also where a proxy in front does it: then the browser's Origin or the redirect says so."""
+    origin = request.headers.get("Origin", "") or request.app[HUB].settings.oidc.redirect
+    return request.app[DOOR].tls or origin.startswith("https://")
 
 
 @web.middleware

@@ -24,6 +24,7 @@ _RETRY: Final = Backoff(first=0.3, factor=1.8, cap=15.0, jitter=0.5)
 _SPREAD: Final = 1.0  # seconds over which nodes come back after a connection that was good
 _DIAL: Final = 10.0  # seconds
 _CALM: Final = 30.0  # seconds of connection after which the next failure counts as the first
+_MOVED: Final = 2.0  # seconds between two looks whether the hub is somewhere else now
 _EXPIRY: Final = 3600.0  # seconds between two looks at the certificate's time, at most
 
 
@@ -59,15 +60,17 @@ class Agent:
             await self._reception.close()
 
     async def _serve_once(self) -> None:
-        reader, writer = await self._dial()
+        place = self._membership.address
+        reader, writer = await self._dial(place)
         link = Link(reader, writer, self._reception.answers(), name="hub")
         serving = asyncio.create_task(link.run())
-        around = [serving]
+        around = [serving, asyncio.create_task(self._until_moved(link, place))]
         try:
             hello = {"name": self._membership.name, **self._reception.introduction()}
             answer = await link.call("hello", hello, within=_DIAL)
             self.trouble = ""
             self.connected.set()
+            self._reception.obey(int(answer.get("fence", 0)))
             around.append(asyncio.create_task(self._keep_certificate(link, answer)))
             wanted = link.stream("wanted", {"after": self._reception.generation})
             around.append(asyncio.create_task(self._reception.follow(wanted)))
@@ -80,8 +83,14 @@ class Agent:
                 task.cancel()
             await asyncio.gather(*around, return_exceptions=True)
 
-    async def _dial(self) -> tuple[Feed, asyncio.StreamWriter]:
-        host, port = self._membership.address
+    async def _until_moved(self, link: Link, place: tuple[str, int]) -> None:
+        """`chapiteau node move` has written another address: hang up, and dial that one."""
+        while self._membership.address == place:  # noqa: ASYNC110 — a file is what it waits for
+            await asyncio.sleep(_MOVED)
+        link.close()
+
+    async def _dial(self, place: tuple[str, int]) -> tuple[Feed, asyncio.StreamWriter]:
+        host, port = place
         try:
             async with asyncio.timeout(_DIAL):
                 return await dial(host, port, self._membership.context(), HUB_NAME)

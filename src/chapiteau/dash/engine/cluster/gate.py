@@ -145,11 +145,21 @@ class Gate:
             self._registry.saw(name, self._clock.wall(), issuer)
             # A node first learns the next CA, if there is one, and then gets its papers from it.
             renew = issuer != self._signer
-            return {"time": self._clock.wall(), "ca": self._trusted, "renew": renew}
+            # A hub of before is refused from now on, not only from our first command on.
+            ours = self.term.fence if self.term.leads else 0
+            return {
+                "time": self._clock.wall(),
+                "ca": self._trusted,
+                "renew": renew,
+                "fence": ours,
+            }
 
         async def wanted(args: Args) -> AsyncIterator[dict[str, Any]]:
             self._registry.check(name, serial)
             async for found in self._states.watch(name, int(args["after"])):
+                # While another hub steers, what we want does not count.
+                while not self.term.leads:  # noqa: ASYNC110 — a lease is a thing of seconds
+                    await asyncio.sleep(_LOOK)
                 yield found.to_dict()
 
         async def renew(args: Args) -> dict[str, Any]:

@@ -41,12 +41,25 @@ class Membership:
         try:
             facts = json.loads((folder / "hub.json").read_text())
             self.name = str(facts["name"])
-            self.address = (str(facts["host"]), int(facts["port"]))
+            self._address = (str(facts["host"]), int(facts["port"]))
         except (OSError, ValueError, KeyError) as exc:
             raise NotFoundError(
                 "this server has not joined a hub",
                 hint="on the hub: chapiteau hub token; then run here what it prints",
             ) from exc
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where the hub is. Read anew each time: it may have moved."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            facts = json.loads((self.folder / "hub.json").read_text())
+            self._address = (str(facts["host"]), int(facts["port"]))
+        return self._address
+
+    def move(self, host: str, port: int) -> None:
+        """The same hub is somewhere else from now on; its CA and our papers stay good."""
+        facts = json.dumps({"name": self.name, "host": host, "port": port})
+        write_atomic(self.folder / "hub.json", facts.encode(), mode=0o600)
 
     @property
     def certificate(self) -> str:

@@ -60,6 +60,10 @@ class Reception:
             "generation": self.generation,
         }
 
+    def obey(self, fence: int) -> None:
+        """The hub that leads now acts under this lease: whoever has a lesser one is refused."""
+        self._intake.ledger.raise_fence(fence)
+
     def answers(self) -> Answers:
         """The table of what may be asked."""
         node, lender = self._node, self._lender

@@ -117,6 +117,7 @@ class NatsAgent:
             link = Link(line.reader, writer, self._reception.answers(), name="hub")
             await line.open()
             await message.respond(json.dumps(self._reception.introduction()).encode())
+            self._reception.obey(int(asked.get("fence", 0)))
             try:
                 await link.run()
             finally:

@@ -121,7 +121,9 @@ class NatsCenter:
         link = Link(line.reader, writer, Answers(), name=node.name)
         try:
             await line.open()
-            asked = json.dumps({"session": session, "hub": self._holder}).encode()
+            fence = self.term.fence if self.term.leads else 0
+            told = {"session": session, "hub": self._holder, "fence": fence}
+            asked = json.dumps(told).encode()
             subject = self._wire.names.subject("dial", node.name)
             answer = await self._wire.nc.request(subject, asked, timeout=_DIAL)
             self.term.note(int(json.loads(answer.data).get("fence", 0)))

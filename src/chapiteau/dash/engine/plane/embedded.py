@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS lease (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 """
+_AHEAD: Final = 1_000  # what a hub that takes over leaps: more than the one before may still use
 _LOOK: Final = 1.0  # seconds between two looks for what a command line wrote
 
 
@@ -112,6 +113,10 @@ class SqliteStates:
                 return await self.put(theirs, expect=ours.generation)
         return self._get(theirs.node)
 
+    def leap(self) -> None:
+        """Leave so many generations to the hub of which our file is a copy: ours are greater."""
+        self._raise_to(self._counter() + _AHEAD)
+
     def _raise_to(self, generation: int) -> None:
         with _transaction(self._db):
             if self._counter() < generation:
@@ -191,14 +196,18 @@ class SqliteLeases:
         )
 
     def take_over(self, name: str) -> int:
-        """Make the next fence greater than any that was seen, and the lease free; returns that."""
+        """Make the lease free, and the next fence far greater than any that was seen.
+
+        Far, because the hub before may live: each of its starts takes one more. Returns ours.
+        """
         row = self._db.execute(
             "SELECT value FROM counter WHERE name = ?", (f"seen {name}",)
         ).fetchone()
-        fence = int(row[0]) if row else 0
+        held = self._db.execute("SELECT fence FROM lease WHERE name = ?", (name,)).fetchone()
+        fence = max(int(row[0]) if row else 0, int(held[0]) if held else 0) + _AHEAD
         self._db.execute(
             "INSERT INTO lease VALUES (?, '', ?, 0, 0) ON CONFLICT (name) DO UPDATE"
-            " SET fence = max(fence, excluded.fence), holder = '', until = 0",
+            " SET fence = excluded.fence, holder = '', until = 0",
             (name, fence),
         )
         return fence
