@@ -51,7 +51,7 @@ class Route:
 
 _INT: Final = {"type": "integer", "minimum": 0}
 _TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "string", "enum": ["0", "1"]}
+_FLAG: Final = {"type": "string", "enum": ["0", "1", "false", "true"]}
 _LEVEL: Final = {"type": "string", "enum": [*LEVELS]}
 
 # The options of a verb, as JSON Schema; also what the handlers check.
