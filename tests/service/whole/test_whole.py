@@ -91,6 +91,7 @@ def test_document_and_service_agree(live: str) -> None:
 
 USE = """
 import asyncio
+import contextlib
 import sys
 
 from api_client import Api, ApiError, AsyncApi, Upload
@@ -116,6 +117,9 @@ assert size == 5
 data: bytes = api.echo(b"\\x00\\xff").value
 assert data == b"\\x00\\xff"
 assert api.get_file("a.txt").value == b"abc" * 100
+with contextlib.closing(api.get_events(last_event_id="7").value) as events:
+    assert next(events).startswith(b"id: 1")
+assert b"7" in b"".join(api.get_events(last_event_id="7").value)
 assert len(api.get_lines(size=2).value.splitlines()) == 2
 assert api.add_part({"name": "p", "howMany": 2}).value["howMany"] == 2
 assert api.get_secret().value == "['read']"
@@ -128,6 +132,11 @@ assert api.get_old(visits=3).value == 3
 async def main() -> None:
     found = await AsyncApi(sys.argv[1]).get_busy()
     assert found.value is True
+    events = await AsyncApi(sys.argv[1]).get_events()
+    assert b"data: 1" in b"".join([piece async for piece in events.value])
+    early = await AsyncApi(sys.argv[1]).get_events()
+    await anext(early.value)
+    await early.value.aclose()
 
 
 asyncio.run(main())
@@ -173,6 +182,9 @@ same((await api.logIn({ name: "me", age: 7 })).value.age, 7);
 same((await api.addPhoto({ title: "t", picture: new Blob(["12345"]) })).value, 5);
 same(await (await api.echo("abc")).value.text(), "abc");
 same((await api.getFile("a.txt")).value.size, 300);
+const events = await api.getEvents();
+same(events.headers.get("content-type"), "text/event-stream");
+same((await new Response(events.value).text()).startsWith("id: 1\\n"), true);
 same((await (await api.getLines({ size: 2 })).value.text()).trim().split("\\n").length, 2);
 same((await api.removeNote(number)).value, undefined);
 """

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chapiteau.service.logic.document.levelling import levelled
 from chapiteau.service.logic.document.lint import operations_of
 
 __all__ = ["Argument", "Body", "Call", "calls", "is_upload", "snake"]
@@ -56,6 +57,11 @@ class Call:
     accept: str
     is_bytes: bool
 
+    @property
+    def streams(self) -> bool:
+        """Whether the answer may never end: it is given piece by piece."""
+        return _base(self.accept) == "text/event-stream"
+
 
 _FORMS: Final = ("application/x-www-form-urlencoded", "multipart/form-data")
 _JSON: Final = "application/json"
@@ -71,7 +77,7 @@ def _is_json(base: str) -> bool:
 
 def calls(document: dict[str, Any]) -> Iterator[Call]:
     """Every operation, in the document's order; required arguments first."""
-    for method, path, operation in operations_of(document):
+    for method, path, operation in operations_of(levelled(document)):
         given = list(operation.get("parameters", ()))
         constants = {p["name"]: str(p["schema"]["enum"][0]) for p in given if _is_constant(p)}
         arguments = _arguments([p for p in given if p["name"] not in constants])

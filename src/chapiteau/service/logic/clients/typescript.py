@@ -89,6 +89,7 @@ def _method(call: Call) -> str:
         )
     answer = "undefined" if call.answer is None else _type(call.answer)
     answer = "Blob" if call.is_bytes else answer
+    answer = "ReadableStream<Uint8Array>" if call.streams else answer
     words = " ".join(call.words.split()).replace("*/", "* /") or f"{call.method} {call.path}"
     given = [_pairs(others, "query"), _pairs(others, "header", call.constants)]
     media = call.body.media if call.body else _JSON
@@ -196,7 +197,9 @@ export class NAME {
     const response = await fetch(target, init);
     const hasJson = isJson(response.headers.get("content-type") ?? "");
     let value: unknown;
-    if (hasJson || !isJson(accept)) {
+    if (response.ok && accept.startsWith("text/event-stream")) {
+      value = response.body ?? new ReadableStream(); // it may never end: take it as it comes
+    } else if (hasJson || !isJson(accept)) {
       const data = await response.blob();
       const parsed = hasJson && (isJson(accept) || !response.ok);
       value = parsed ? JSON.parse(await data.text()) : data;
