@@ -122,7 +122,11 @@ async def test_all_about_a_process_why_it_died_and_what_to_do(visit: Any, house:
         await dialog.get_by_role("button", name="Why did it die?").click()
         await expect(page.get_by_text("All of mailer around")).to_be_visible()
         assert "around=" in page.url
+    for one in house.node.services[1]["processes"]:
+        one["health"] = {"what": "http://127.0.0.1:1/healthz", "ok": True, "why": "", "ms": 3.0}
+    house.node.happen("service.ready", service="web")
     async with visit("/service/web") as page:
+        await expect(page.get_by_text("health /healthz: all 4 pass in 3 ms")).to_be_visible()
         # Its own last minute, drawn: the hub's history stands before what comes live.
         line = page.get_by_role("grid", name="Processes of web").locator("polyline").first
         await expect(line).to_have_count(1)

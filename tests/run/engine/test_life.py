@@ -395,3 +395,20 @@ def test_a_service_without_processes_answers_at_once(project: New) -> None:
     assert p.client.command("scale", "web", processes=1).ok
     p.until("web", "running")
     assert len(p.pids("web")) == 1
+
+
+def test_the_last_probe_of_a_process_is_told_with_its_time(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = ["sh", "-c", "touch up; exec sleep 600"]
+        ready.exec = "test -e up"
+        live = { exec = "test -e up", interval = "100ms", failures = 1000 }
+    """).up()
+    p.until("web", "running")
+    wait_for(lambda: p.service("web").processes[0].health.get("ok"))
+    health = p.service("web").processes[0].health
+    assert (health["what"], health["why"]) == ("test -e up", "")
+    assert health["ms"] > 0
+    (p.folder / "up").unlink()
+    wait_for(lambda: p.service("web").processes[0].health["ok"] is False)
+    assert p.service("web").processes[0].health["why"] == "ended with 1"

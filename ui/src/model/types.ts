@@ -21,6 +21,15 @@ export interface Process {
   rss_bytes: number;
   status_text: string;
   last_exit: LastExit;
+  health?: Partial<Health>;
+}
+
+/** A process's last probe. */
+export interface Health {
+  what: string; // URL, host:port or command
+  ok: boolean;
+  why: string;
+  ms: number;
 }
 
 export interface Service {

@@ -3,10 +3,10 @@
 import { useEffect, useMemo } from "preact/hooks";
 import { wish } from "../live/doing";
 import { events, may, nodesWith, numbers, recall, tick, allTroubles } from "../live/store";
-import { plural } from "../model/format";
+import { latency, plural } from "../model/format";
 import { href, narrow, param } from "../model/route";
 import { processRows, worst } from "../model/rows";
-import type { Node, Service as ServiceView, Target, Verb } from "../model/types";
+import type { Health, Node, Service as ServiceView, Target, Verb } from "../model/types";
 import { Age } from "../parts/Age";
 import { Attention } from "../parts/Attention";
 import { CommandLines } from "../parts/Copy";
@@ -63,6 +63,7 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
       {!first.one_shot && <span><strong>{ready}/{wanted}</strong> ready on {nodes.length === 1 ? nodes[0]?.name : `${nodes.length} servers`}</span>}
       {nodes.filter((n) => n.away).map((n) => <strong key={n.name} class="warn">? {n.name} unreachable for <Age since={n.away} suffix="" /></strong>)}
       {first.sockets.length > 0 && <span class="muted">sockets <a href="/sockets">{first.sockets.join(", ")}</a></span>}
+      <HealthOf services={services} />
       {first.needs.length > 0 && <span class="muted">needs {first.needs.map((need, i) => <>{i > 0 && ", "}<a href={href(["service", need])}>{need}</a></>)}</span>}
       {first.openapi && <a href={href(["apis"], { service: name, node: nodes[0]?.name ?? "" })}>API</a>}
       {Object.entries(first.labels ?? {}).filter(([key]) => !HIDDEN_LABELS.has(key)).slice(0, 4).map(([key, value]) => <span key={key} class="muted">{key} <a href={href([], { view: "services", q: value })}>{value}</a></span>)}
@@ -71,6 +72,16 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
       <code class="muted command" title={first.command}>{first.command}</code>
     </header>
   );
+}
+
+/** What the probes of all its processes say: how many pass, and how long the slowest took. */
+function HealthOf({ services }: { services: ServiceView[] }) {
+  const found = services.flatMap((s) => s.processes).filter((p) => p.pid && p.health?.what).map((p) => p.health as Health);
+  const bad = found.filter((one) => !one.ok);
+  if (!found.length) return null;
+  const what = (found[0] as Health).what.replace(/^(https?:\/\/[^/]+|socket:[^/]+)(?=\/)/, "");
+  const slowest = Math.max(...found.map((one) => one.ms));
+  return <span class={bad.length ? "bad" : "muted"} title={bad[0]?.why}>health {what}: {bad.length ? `${bad.length} of ${found.length} fail` : `${found.length === 1 ? "passes" : `all ${found.length} pass`} in ${latency(slowest / 1000)}`}</span>;
 }
 
 function Buttons({ name, services, nodes }: { name: string; services: ServiceView[]; nodes: Node[] }) {

@@ -36,6 +36,7 @@ class Instance:
     unhealthy: str = ""  # why we ended it ourselves
     replaced: bool = False  # another one has taken its place; it finishes its work
     status_text: str = ""
+    health: dict[str, Any] = field(default_factory=dict)  # its last probe: what, ok, why, ms
     extra: dict[str, Any] = field(default_factory=dict)  # of its hook `extended_stats`
     end: dict[str, Any] | None = None
     on_end: list[Callable[[], None]] = field(default_factory=list)

@@ -29,6 +29,7 @@ class ProcessStatus:
     written_bytes: int = 0
     status_text: str = ""  # what it said with STATUS=
     last_exit: dict[str, Any] = field(default_factory=dict)  # code, signal, oom, cause, lines, time
+    health: dict[str, Any] = field(default_factory=dict)  # its last probe: what, ok, why, ms
     extra: dict[str, Any] = field(default_factory=dict)  # what its hook `extended_stats` printed
 
 

@@ -158,6 +158,7 @@ def _process(
         threads=usage.threads,
         fds=fds_of(instance.pid),
         status_text=instance.status_text,
+        health=instance.health,
         extra=instance.extra,
         last_exit=slot.last_exit,
     )

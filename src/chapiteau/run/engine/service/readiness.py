@@ -48,12 +48,23 @@ async def _until_passes(
 ) -> None:
     pause = min(check.interval, 0.1)  # starting is when people wait: look often, then calm down
     while instance.alive:
-        if not (why := await probe(check, context)):
+        if not (why := await _probed(instance, check, context)):
             ready(instance)
             return
         instance.status_text = f"not ready: {why}"
         await asyncio.sleep(pause)
         pause = min(check.interval, pause * 1.5)
+
+
+async def _probed(instance: Instance, check: Check, context: ProbeContext) -> str:
+    """A probe, and its outcome kept with the process for whoever looks at it."""
+    begun = asyncio.get_running_loop().time()
+    why = await probe(check, context)
+    if why != AWAY:
+        took = asyncio.get_running_loop().time() - begun
+        what = check.http or check.tcp or check.exec
+        instance.health = {"what": what, "ok": not why, "why": why, "ms": round(1000 * took, 1)}
+    return why
 
 
 def _watch_log(
@@ -91,7 +102,7 @@ async def watch_liveness(
         if loop.time() - before > 2 * check.interval + 1:
             failures = 0
             continue
-        why = await probe(check, context)
+        why = await _probed(instance, check, context)
         if why == AWAY:
             failures = 0
             continue
