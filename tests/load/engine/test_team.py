@@ -15,6 +15,7 @@ from chapiteau.load.logic.capacity.guard import limited_by
 from chapiteau.load.logic.shape import Shape, Stage, steady
 from chapiteau.load.logic.totals import Totals
 from chapiteau.load.testing import Target
+from tests.support import free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +56,14 @@ async def test_even_arrivals_over_several_processes_are_exactly_as_many_as_plann
 
     assert (totals.started, totals.ended, totals.requests, totals.bad) == (300, 300, 300, 0)
     assert totals.lag.count == 300
+
+
+@pytest.mark.usefixtures("twin")
+async def test_where_there_is_no_scenario_a_failed_request_is_told_of_once() -> None:
+    """By its row: no line of ours stands there as if it were the user's."""
+    async with Team(plan(f"http://127.0.0.1:{free_port()}"), 1) as team:
+        totals = await run(team, Order(shape=steady(2, 60), open=False, sessions=3))
+    assert (totals.bad, totals.crashes) == (3, {})
 
 
 async def test_a_number_of_sessions_is_split_exactly(target: Target) -> None:

@@ -6,6 +6,7 @@ import random
 import traceback
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
@@ -30,8 +31,8 @@ _NOW: Final = 0.00002
 # A user whose session failed without sending anything would spin; a person would wait, too.
 _AFTER_FAILURE: Final = 0.1
 _GLANCE: Final = 0.005  # seconds between two looks at who is still on the way
-# Frames that are not the scenario's: ours, and the assertions of unittest.
-_NOT_OWN: Final = ("/chapiteau/load/engine/", "/unittest/")
+# Whose frames are not the scenario's: ours, also as Cython names them, and unittest's.
+_NOT_OWN: Final = (f"{Path(__file__).parents[1]}/", "_swift.pyx", "/unittest/")
 _BROKEN: Final = (TargetNotAllowedError, UsageError, ScenarioError)
 
 
