@@ -1,6 +1,8 @@
 """`chapiteau load k8s`: what Kubernetes needs to put load on."""
 
+import re
 import sys
+from typing import Final
 
 import click
 
@@ -9,11 +11,23 @@ from chapiteau.core.errors import UsageError
 __all__ = ["k8s"]
 
 
+_CPU: Final = "Cores of each worker pod."
+_MEMORY: Final = "Memory of each worker pod."
+_QUANTITY: Final = re.compile(r"\d+(\.\d+)?(m|k|[KMGTPE]i?)?", re.ASCII)
+
+
+def _quantity(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    """As Kubernetes writes amounts: what it would refuse is refused before it has our keys."""
+    if not _QUANTITY.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no amount, for example 2, 500m or 1Gi")
+    return value
+
+
 @click.command()
 @click.option("--workers", type=click.IntRange(1, 1000), default=4, show_default=True)
 @click.option("--image", required=True, help="An image with chapiteau[cluster] of this version.")
-@click.option("--cpu", default="2", show_default=True, help="Cores of each worker pod.")
-@click.option("--memory", default="1Gi", show_default=True, help="Memory of each worker pod.")
+@click.option("--cpu", default="2", show_default=True, callback=_quantity, help=_CPU)
+@click.option("--memory", default="1Gi", show_default=True, callback=_quantity, help=_MEMORY)
 @click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
 def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> None:
     """Print the manifests of a cluster that puts load on, and keep our key to it.
@@ -52,6 +66,6 @@ def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> 
         node=made.node,
         node_key=made.node_key,
     )
-    keep(made, folder)
+    keep(made, folder, workers)
     click.echo(text, nl=False)
     click.echo(f"our key to it: {folder} (valid for 30 days)", err=True)

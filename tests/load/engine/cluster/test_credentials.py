@@ -53,6 +53,17 @@ def test_pods_run_with_no_more_rights_than_they_need(
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("option", ["--cpu=two", "--memory=1 GB", "--memory=-1"])
+def test_amounts_that_kubernetes_would_refuse_make_no_keys(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(k8s, ["--image", "example.org/load:1", option])
+    assert done.exit_code == 2
+    assert "is no amount, for example 2, 500m or 1Gi" in done.output
+    assert not (tmp_path / ".chapiteau").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 async def test_the_printed_keys_and_settings_make_a_cluster(
@@ -60,7 +71,7 @@ async def test_the_printed_keys_and_settings_make_a_cluster(
 ) -> None:
     from distributed import Client, Security
 
-    from chapiteau.load.engine.cluster.dask import DaskCluster, security_from
+    from chapiteau.load.engine.cluster.dask import DaskCluster, expected_of, security_from
 
     found = printed(tmp_path, monkeypatch)
     keys = tmp_path / "keys"
@@ -100,6 +111,7 @@ async def test_the_printed_keys_and_settings_make_a_cluster(
             cluster = DaskCluster(address, security=security_from(tmp_path / ".chapiteau" / "k8s"))
             client = await cluster._connected()
             await client.wait_for_workers(1, timeout=60)
+            assert expected_of(tmp_path / ".chapiteau" / "k8s") == 3
             async with Spread(cluster, plan(target.url), processes=1, on_loss="stop") as team:
                 totals = Totals()
                 await team.run(Order(shape=steady(50, 1), arrivals="even"), totals)

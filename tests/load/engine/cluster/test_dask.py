@@ -203,3 +203,16 @@ async def test_a_task_that_dask_begins_again_is_a_lost_host(house: House, target
 async def test_a_scheduler_without_certificates_is_told_in_plain_words(house: House) -> None:
     with pytest.raises(UsageError, match="no certificate to show"):
         await DaskCluster(house.scheduler.address.replace("tcp://", "tls://")).hosts()
+
+
+async def test_workers_that_were_asked_for_are_waited_for(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chapiteau.load.engine.cluster.dask._COMING", 0.0)
+    cluster = DaskCluster(house.scheduler.address, expected=3)
+    with pytest.raises(ChapiteauError, match="2 of 3 workers are there"):
+        await cluster.hosts()
+    await cluster.close()
+    cluster = DaskCluster(house.scheduler.address, expected=2)
+    assert await cluster.hosts() == ["127.0.0.2", "127.0.0.3"]
+    await cluster.close()

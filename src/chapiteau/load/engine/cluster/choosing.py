@@ -43,11 +43,12 @@ def _cluster(place: Place, test: "LoadTest", plan: "dict[str, Any]", folder: "Pa
     if place.kind == "ray":
         return RayCluster(place.address)
     try:
-        from chapiteau.load.engine.cluster.dask import DaskCluster, security_from
+        from chapiteau.load.engine.cluster.dask import DaskCluster, expected_of, security_from
     except ImportError as exc:
         raise _missing("cluster", exc) from exc
     if place.kind == "k8s":
-        return DaskCluster(_k8s_address(), security=security_from(folder / "k8s"))
+        security, expected = security_from(folder / "k8s"), expected_of(folder / "k8s")
+        return DaskCluster(_k8s_address(), security=security, expected=expected)
     if place.kind == "scheduler-file":
         return DaskCluster(scheduler_file=place.address, insecure=test.on_insecure)
     return DaskCluster(place.address, insecure=test.on_insecure)

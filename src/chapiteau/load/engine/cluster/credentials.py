@@ -47,13 +47,14 @@ class Credentials:
         return "<Credentials>"  # keys belong in no log
 
 
-def keep(credentials: Credentials, folder: Path) -> None:
-    """Write what `--on k8s` needs, for this user alone."""
+def keep(credentials: Credentials, folder: Path, workers: int) -> None:
+    """Write what `--on k8s` needs, for this user alone; `workers`: how many there will be."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in (
         ("ca.pem", credentials.authority),
         ("client.pem", credentials.client),
         ("client.key", credentials.client_key),
+        ("workers", f"{workers}\n"),
     ):
         write_atomic(folder / name, text.encode(), mode=0o600)
 

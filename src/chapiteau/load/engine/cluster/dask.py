@@ -26,9 +26,10 @@ from chapiteau.core.frames import encode_line
 from chapiteau.load.engine.cluster import dask_side
 from chapiteau.load.logic.cluster.places import encrypted
 
-__all__ = ["DaskCluster", "security_from"]
+__all__ = ["DaskCluster", "expected_of", "security_from"]
 
 _CONNECT: Final = 15.0  # seconds
+_COMING: Final = 120.0  # seconds for workers that are expected
 _CUT: Final = 3  # seconds without the scheduler after which it is taken for lost
 _GOODBYE: Final = 20.0  # seconds for tear-downs
 _LOST: Final = (OSError, ValueError, KeyError)  # a worker that is gone is told by its task
@@ -44,7 +45,9 @@ class DaskCluster:
         scheduler_file: str = "",
         insecure: bool = False,
         security: Security | None = None,
+        expected: int = 1,
     ) -> None:
+        self._expected = expected  # workers that are waited for
         self._address = address
         self._file = scheduler_file
         self._insecure = insecure
@@ -65,6 +68,7 @@ class DaskCluster:
 
     async def hosts(self) -> Sequence[str]:
         """One for each machine that has workers, however many it has."""
+        await self._wait()
         for address, facts in sorted((await self._there()).items()):
             self._workers.setdefault(str(facts["host"]), address)
             self._folders[address] = str(facts["local_directory"])
@@ -88,6 +92,18 @@ class DaskCluster:
                     f"{self._name}: {place} has {what}, this machine {own}",
                     hint=f"install chapiteau[cluster]=={own} where scheduler and workers run",
                 )
+
+    async def _wait(self) -> None:
+        """For workers that are on their way: pods come up one after the other."""
+        until = asyncio.get_running_loop().time() + _COMING
+        while self._expected > 1 and (count := len(await self._there())) < self._expected:
+            if asyncio.get_running_loop().time() > until:
+                raise ChapiteauError(
+                    f"{self._name}: {count} of {self._expected} workers are there after "
+                    f"{_COMING:.0f} s",
+                    hint="kubectl get pods tells why; with fewer, apply fewer --workers",
+                )
+            await asyncio.sleep(1)
 
     async def _there(self) -> dict[str, dict[str, Any]]:
         """All workers by address: what a client of Dask knows by itself may lack some."""
@@ -127,7 +143,11 @@ class DaskCluster:
             ) from exc
         except OSError as exc:
             await client.close(timeout=0)
-            raise ChapiteauError(f"{address}: no Dask scheduler answers ({exc})") from exc
+            raise ChapiteauError(
+                f"{address}: no Dask scheduler answers ({exc})",
+                hint="is it running? For k8s: kubectl port-forward "
+                "service/chapiteau-load-scheduler 8786",
+            ) from exc
         self._client = client
         client.subscribe_topic(self._topic, self._heard)
         return client
@@ -308,6 +328,14 @@ def security_from(folder: Path) -> Security:
         tls_client_cert=str(folder / "client.pem"),
         tls_client_key=str(folder / "client.key"),
     )
+
+
+def expected_of(folder: Path) -> int:
+    """How many workers `chapiteau load k8s` has written into its manifests."""
+    try:
+        return int((folder / "workers").read_text())
+    except (OSError, ValueError):
+        return 1
 
 
 def _address_in(path: Path) -> str:
