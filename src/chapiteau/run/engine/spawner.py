@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -270,8 +269,11 @@ def read_env_file(name: str, folder: Path, written: str) -> dict[str, str]:
 def look_up(name: str, program: str, path: str, cwd: Path) -> str:
     """The absolute path of a program as this service would find it. Raises SpawnError."""
     where = str(cwd / program) if "/" in program else program
-    if "/" not in program and (found := shutil.which(program, path=path)) is not None:
-        return found if found.startswith("/") else str(cwd / found)
+    if "/" not in program:
+        import shutil
+
+        if (found := shutil.which(program, path=path)) is not None:
+            return found if found.startswith("/") else str(cwd / found)
     if "/" in program and os.access(where, os.X_OK) and not Path(where).is_dir():
         return where
     if "/" in program and Path(where).exists():

@@ -7,7 +7,6 @@ there is no error: the kernel then chooses as ever. None of this needs privilege
 """
 
 import contextlib
-import ctypes
 import socket
 import struct
 from collections.abc import Sequence
@@ -33,6 +32,8 @@ def deal_to(one: socket.socket, places: Sequence[int]) -> None:
         for index, place in enumerate(places):
             code += [(_IS, 0, 1, index), (_RETURN, 0, 0, place)]
         code.append((_RETURN, 0, 0, places[0]))
+        import ctypes
+
         words = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *word) for word in code))
         program = struct.pack("HL", len(code), ctypes.addressof(words))
         one.setsockopt(socket.SOL_SOCKET, _ATTACH, program)

@@ -7,7 +7,6 @@ must reach these; so root's supervisor keeps them in /run/chapiteau/HASH, where 
 import contextlib
 import hashlib
 import os
-import shutil
 import stat
 from pathlib import Path
 from typing import Final
@@ -47,6 +46,8 @@ def figures_folder(meeting: Path, service: str, uid: int | None, gid: int | None
 
 def close_meeting(run_dir: Path) -> None:
     """Remove what lies there; the counts of a supervisor end with it."""
+    import shutil  # not needed before the end
+
     if os.geteuid() == 0:
         shutil.rmtree(_own(run_dir), ignore_errors=True)
     with contextlib.suppress(OSError):

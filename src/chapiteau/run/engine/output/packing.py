@@ -1,9 +1,7 @@
 """Compresses the log files that were turned, in a thread, while others are being turned."""
 
 import contextlib
-import gzip
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -90,5 +88,8 @@ def _compress(source: BinaryIO, draft: Path, kind: str) -> None:
         with draft.open("wb") as target:
             zstandard.ZstdCompressor(level=6, write_checksum=True).copy_stream(source, target)
         return
+    import gzip
+    import shutil
+
     with gzip.open(draft, "wb", compresslevel=6) as target:
         shutil.copyfileobj(source, target, _BLOCK)

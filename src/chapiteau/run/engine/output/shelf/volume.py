@@ -1,7 +1,6 @@
 """One kept file of a stream, read in pieces of whole lines: from its end, or from its beginning."""
 
 import bisect
-import gzip
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -150,6 +149,8 @@ def forwards(
 def unpacked(volume: Volume) -> Iterator[BinaryIO]:
     """Its content. Raises one of UNREADABLE."""
     if volume.packed == ".gz":
+        import gzip
+
         with gzip.GzipFile(fileobj=volume.file) as source:
             yield cast("BinaryIO", source)
     elif volume.packed == ".zst":
