@@ -271,3 +271,23 @@ def test_any_items_are_read_or_refused(items: list[Any]) -> None:
         sent({"info": {}, "item": items})
     except InvalidInputError:
         return
+
+
+def test_a_part_of_a_form_keeps_its_own_content_type() -> None:
+    form = [
+        {"key": "file", "type": "file", "src": "/x.png", "contentType": "image/png"},
+        {"key": "a", "value": '{"x": {{n}}}', "contentType": "application/json", "type": "text"},
+        {"key": "b", "value": "2"},
+    ]
+    body = {"mode": "formdata", "formdata": form}
+    item = {"name": "send", "request": {"method": "POST", "url": "http://h/", "body": body}}
+    found = read_postman(
+        json.dumps(
+            {"info": COLLECTION["info"], "variable": [{"key": "n", "value": "1"}], "item": [item]}
+        )
+    )
+    request = found.flow.next(random.Random(1), Seen())
+    assert request is not None
+    assert b'name="a"\r\nContent-Type: application/json\r\n\r\n{"x": 1}\r\n' in request.body
+    assert b'name="b"\r\n\r\n2\r\n' in request.body
+    assert b"x.png" not in request.body

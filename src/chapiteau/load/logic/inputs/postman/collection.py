@@ -175,7 +175,8 @@ class _Reader:
                     where = f"{at}/formdata/{number}"
                     hint = "its part is left out: set the value as text"
                     self.problems.append(Problem(where, "is a file on somebody's disk", hint))
-            return _body("multipart", pairs=_pairs(raw.get("formdata")))
+            kinds = tuple(str(item.get("contentType") or "") for item in _sent(raw.get("formdata")))
+            return _body("multipart", pairs=_pairs(_sent(raw.get("formdata"))), kinds=kinds)
         if mode == "graphql":
             return _body("raw", text=_graphql(raw), media="application/json")
         self.problems.append(Problem(at, f"a body of the mode {mode!r} is left out"))
@@ -219,8 +220,15 @@ class _Reader:
         return base_of(self.resolved(self.resolved(steps[0].url.text)))
 
 
-def _body(kind: str = "", *, text: str = "", pairs: tuple[Pair, ...] = (), media: str = "") -> Text:
-    return Text(kind=kind, text=Template(text), pairs=pairs, media=media)
+def _body(
+    kind: str = "",
+    *,
+    text: str = "",
+    pairs: tuple[Pair, ...] = (),
+    media: str = "",
+    kinds: tuple[str, ...] = (),
+) -> Text:
+    return Text(kind=kind, text=Template(text), pairs=pairs, media=media, kinds=kinds)
 
 
 def _list(raw: Any) -> list[Any]:
@@ -237,10 +245,17 @@ def _pairs(raw: Any) -> tuple[Pair, ...]:
         lines = (line.partition(":") for line in raw.splitlines() if ":" in line)
         return tuple(_pair(name.strip(), value.strip()) for name, _, value in lines)
     return tuple(
-        _pair(str(item.get("key") or ""), str(item.get("value") or ""))
+        _pair(str(item.get("key") or ""), str(item.get("value") or "")) for item in _sent(raw)
+    )
+
+
+def _sent(raw: Any) -> list[Mapping[str, Any]]:
+    """Those of `[{key, value, disabled}]` that go out."""
+    return [
+        item
         for item in _list(raw)
         if isinstance(item, Mapping) and not item.get("disabled") and item.get("type") != "file"
-    )
+    ]
 
 
 def _fields(raw: Any) -> dict[str, str]:

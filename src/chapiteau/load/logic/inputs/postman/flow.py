@@ -31,6 +31,7 @@ class Text:
     text: Template
     pairs: tuple[Pair, ...] = ()
     media: str = ""
+    kinds: tuple[str, ...] = ()  # content type of each pair's part, where it has one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,8 @@ def _written(step: Step, values: Mapping[str, str], chance: "random.Random") -> 
         body = form_encode(filled(step.body.pairs)).encode()
         media = "application/x-www-form-urlencoded"
     elif step.body.kind == "multipart":
-        parts = [(name, "", "", value.encode()) for name, value in filled(step.body.pairs)]
+        filled_in = zip(filled(step.body.pairs), step.body.kinds, strict=True)
+        parts = [(name, "", kind, value.encode()) for (name, value), kind in filled_in]
         media, body = encode_multipart(parts, f"chapiteau-{chance.getrandbits(64):016x}")
     if media and not any(name.lower() == "content-type" for name, _ in headers):
         headers.append(("Content-Type", media))
