@@ -334,3 +334,25 @@ def test_any_text_is_read_or_refused(kind: str, text: str) -> None:
         read_input(kind, text)
     except InvalidInputError:
         return
+
+
+def test_what_servers_write_for_quotes_is_read_back() -> None:
+    """nginx writes `\\x22`, Apache `\\"`."""
+    lines = [
+        r'h - [10/Oct/2026:13:55:36 +0000] "GET /a?q=\x22%20b\x5C HTTP/1.1" 200 1 "/\x22" "a\x22b"',
+        r'h - - [10/Oct/2026:13:55:37 +0000] "GET /\"b\\ HTTP/1.1" 200 1 "-" "a \"b\""',
+    ]
+    one, two = (visit.request for visit in read_access_log("\n".join(lines)).visits)
+    assert (one.url, one.headers) == (
+        "/a?q=%22%20b%5C",
+        (("Referer", '/"'), ("User-Agent", 'a"b')),
+    )
+    assert (two.url, two.headers) == ("/%22b%5C", (("User-Agent", 'a "b"'),))
+
+
+def test_a_log_with_much_else_in_it_is_told_of_shortly() -> None:
+    good = '{"@timestamp": "2026-10-10T11:55:41Z", "url": {"path": "/a\u2028"}}'
+    found = read_access_log("\n".join([good, *["other"] * 500, good]), name="x.log")
+    assert [v.request.url for v in found.visits] == ["/a%E2%80%A8"] * 2
+    assert len(found.problems) == 11
+    assert found.problems[-1].what == "490 more lines are none of a log"

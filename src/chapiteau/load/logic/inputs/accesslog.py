@@ -59,6 +59,7 @@ _PATH_KEYS: Final = (
     "request.uri",
     "RequestPath",
     "url.original",
+    "url.path",
 )
 _STATUS_KEYS: Final = (
     "status",
@@ -67,7 +68,9 @@ _STATUS_KEYS: Final = (
     "OriginStatus",
     "http.response.status_code",
 )
-_MOST_PROBLEMS: Final = 10
+_MOST_PROBLEMS: Final = 10  # lines that are told one by one
+# What nginx and Apache write for letters that would end a field: `\x22`, `\"`, `\\`.
+_ESCAPED: Final = re.compile(r'\\x([0-9A-Fa-f]{2})|\\(["\\])')
 _SHOWN: Final = 20
 _PLACE: Final = "place in the log"  # key in Seen.memory
 _IN_A_TARGET: Final = "/?#[]@!$&'()*+,;=:%"  # as it was sent: escapes are escapes already
@@ -141,7 +144,7 @@ def read_access_log(
     visits: list[tuple[float, Request]] = []
     problems: list[Problem] = []
     left_out = 0
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
             continue
         found = _json_line(line) if line.lstrip().startswith("{") else _text_line(line)
@@ -151,6 +154,9 @@ def read_access_log(
             visits.append(found)
         else:
             left_out += 1
+    if len(problems) > _MOST_PROBLEMS:
+        what = f"{len(problems) - _MOST_PROBLEMS} more lines are none of a log"
+        problems[_MOST_PROBLEMS:] = [Problem(name, what)]
     if left_out:
         hint = "a log holds no bodies"
         problems.append(Problem(name, f"{left_out} requests that change things are left out", hint))
@@ -175,7 +181,8 @@ def _text_line(line: str) -> tuple[float, Request] | None:
         headers.append(("Referer", _visible(found["referrer"])))
     if found["agent"] not in {None, "-", ""}:
         headers.append(("User-Agent", _visible(found["agent"])))
-    return _visit(at, found["method"], found["path"], int(found["status"]), tuple(headers))
+    path = _ESCAPED.sub(lambda m: f"%{m[1]}" if m[1] else str(m[2]), found["path"])
+    return _visit(at, found["method"], path, int(found["status"]), tuple(headers))
 
 
 def _visit(
@@ -190,7 +197,8 @@ def _visit(
 
 
 def _visible(text: str) -> str:
-    return "".join(c for c in text.replace('\\"', '"') if " " <= c <= "~").strip()
+    plain = _ESCAPED.sub(lambda m: chr(int(m[1], 16)) if m[1] else str(m[2]), text)
+    return "".join(c for c in plain if " " <= c <= "~").strip()
 
 
 def _moment(text: str) -> float | None:
