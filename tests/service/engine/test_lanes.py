@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING, Any
 
 from pyramid.request import Request
@@ -58,3 +59,26 @@ def test_unknown_parameters_are_refused_where_none_are_declared(build: Build) ->
     assert client.get("/one").status == 200
     assert client.get("/one?a=1").status == 422
     assert client.post("/one?a=1").status == 200
+
+
+def _told(number: str, q: str = "") -> str:
+    return number + q
+
+
+def test_a_server_may_leave_out_what_is_empty(build: Any) -> None:
+    """PEP 3333: PATH_INFO and QUERY_STRING may be absent; other servers than ours do that."""
+    service, root = Service("notes", "/notes/{number}"), Service("root", "/")
+    service.add("GET", _told)
+    root.add("POST", lambda: "root", idempotent=True)
+    app = build(service, root)._app
+
+    def ask(method: str, **environ: str) -> tuple[str, bytes]:
+        said = []
+        server = {"SERVER_NAME": "x", "SERVER_PORT": "80", "wsgi.url_scheme": "http"}
+        given = {**server, "REQUEST_METHOD": method, "wsgi.input": io.BytesIO(), **environ}
+        body = b"".join(app(given, lambda status, _headers, _exc=None: said.append(status)))
+        return said[0][:3], body
+
+    assert ask("GET", PATH_INFO="/notes/7") == ("200", b'"7"')
+    assert ask("POST", HTTP_IDEMPOTENCY_KEY="k") == ("200", b'"root"')
+    assert ask("GET")[0] == "405"

@@ -81,7 +81,7 @@ def failure_view(error: Any, request: Any) -> Any:
     if isinstance(error, HTTPException) and error.code < 400:
         return error  # a redirect is an answer, not a problem
     environ = request.environ
-    if environ["REQUEST_METHOD"] == "OPTIONS" and environ["PATH_INFO"] == "*":
+    if environ["REQUEST_METHOD"] == "OPTIONS" and environ.get("PATH_INFO") == "*":
         # The server as a whole is meant (RFC 9110 §9.3.7), of which there is little to say.
         allowed = [("Allow", ", ".join(sorted(METHODS))), ("X-Request-ID", request_id(environ))]
         return to_response(Reply("204 No Content", allowed, b""))

@@ -109,7 +109,7 @@ class FastLane:
             self._prepare(router)
         if type(environ) is not dict:
             return default_execution_policy(environ, router)
-        path = environ["PATH_INFO"] or "/"
+        path = environ.get("PATH_INFO") or "/"  # both may be absent (PEP 3333)
         if not path.isascii():
             try:
                 path = path.encode("latin-1").decode("utf-8")

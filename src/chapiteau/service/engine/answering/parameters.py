@@ -102,7 +102,7 @@ class ParameterPlan:
                 raw[slot.key] = captures[index]
             else:
                 slot.put(raw, captures[index])
-        if self._reads_query and (text := environ["QUERY_STRING"]):
+        if self._reads_query and (text := environ.get("QUERY_STRING")):
             self._read_query(text, raw)
         for key, slot in self._headers:
             if (given := environ.get(key)) is not None:
@@ -137,13 +137,13 @@ class ParameterPlan:
     # ── the bad path ─────────────────────────────────────────────────────────────────────────
     def explain(self, environ: Environ, captures: list[str]) -> list[Detail]:
         """Everything that is wrong with the parameters. Raises UnicodeDecodeError."""
-        if not (self._operation.parameters or environ["QUERY_STRING"]):
+        if not (self._operation.parameters or environ.get("QUERY_STRING")):
             return []
         raw: Raw = {name: {} for name in self._groups}
         found: list[Detail] = []
         for index, slot in self._path:
             slot.put(raw, captures[index])
-        for name, value in pairs(environ["QUERY_STRING"]) if self._reads_query else ():
+        for name, value in pairs(environ.get("QUERY_STRING", "")) if self._reads_query else ():
             if (known := self._query.get(name)) is not None:
                 if not known.put(raw, value):
                     found.append(_misplaced(name, "repeated", "is given twice"))

@@ -174,7 +174,8 @@ class OperationPlan:
         """A request with an Idempotency-Key: done at most once per key, caller and operation."""
         body = read_bytes(environ, self._max_body)
         caller = repr(caller_of(self._guard, environ, environ.get(IDENTITY_KEY)))
-        parts = (self.operation.method, environ["PATH_INFO"], environ["QUERY_STRING"], caller)
+        asked = (environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", ""))
+        parts = (self.operation.method, *asked, caller)
         mark = blake2b("\n".join(parts).encode() + b"\n" + body, digest_size=16).hexdigest()
         who = blake2b(caller.encode(), digest_size=8).hexdigest()
         given = environ["HTTP_IDEMPOTENCY_KEY"]
@@ -188,7 +189,7 @@ class OperationPlan:
     def _run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         encoding = self._answer.choose(environ.get(self._accept))
         try:
-            if self._bare and not environ["QUERY_STRING"]:
+            if self._bare and not environ.get("QUERY_STRING"):
                 arguments = {}
             else:
                 arguments = self._parameters.read(environ, captures)
