@@ -5,7 +5,7 @@ from aiohttp import web
 from chapiteau.dash.engine.hub import Hub
 from chapiteau.dash.web import api, apis, entry, load, metrics, relays, wanted
 from chapiteau.dash.web.files import Files
-from chapiteau.dash.web.guard import DOOR, HUB, Door, guard
+from chapiteau.dash.web.guard import DOOR, HUB, Door, dress, guard
 from chapiteau.dash.web.live import live
 from chapiteau.dash.web.logs import logs
 
@@ -19,6 +19,7 @@ def make_app(hub: Hub, door: Door) -> web.Application:
     app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
     app[HUB] = hub
     app[DOOR] = door
+    app.on_response_prepare.append(dress)
     files = Files()
     app.add_routes(
         [

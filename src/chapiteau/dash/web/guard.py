@@ -26,6 +26,7 @@ __all__ = [
     "HUB",
     "Door",
     "cookie_name",
+    "dress",
     "guard",
     "json_body",
     "need",
@@ -103,12 +104,15 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         if exc.status < 400:
             raise
         response = _problem(NotFoundError(exc.reason), exc.status)
-    if not response.prepared:
-        for name, value in PAGE_HEADERS.items():
-            response.headers.setdefault(name, value)
-        if request.path.startswith("/api/"):
-            response.headers.setdefault("Cache-Control", "no-store")
     return response
+
+
+async def dress(request: web.Request, response: web.StreamResponse) -> None:
+    """Headers of every answer, before its first byte: streams have left when `guard` sees them."""
+    for name, value in PAGE_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.path.startswith("/api/"):
+        response.headers.setdefault("Cache-Control", "no-store")
 
 
 def need(verb: str) -> Callable[[Handler], Handler]:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import ChapiteauError, UnreachableError
+from chapiteau.core.errors import UnreachableError
 from chapiteau.dash.engine.here.disks import rooms
 from chapiteau.dash.engine.here.reach import fetch
 from chapiteau.dash.engine.node import Fetched, Request
-from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.run.client import AsyncClient
 from chapiteau.run.logic.messages import LogQuery, Lost, place_of
 
@@ -130,4 +130,4 @@ def _log_query(query: Mapping[str, str]) -> LogQuery:
             whole=query.get("whole") == "1",
         )
     except (ValueError, AttributeError) as exc:
-        raise ChapiteauError(f"not a log query: {exc}") from exc
+        raise BadRequestError(f"not a log query: {exc}") from exc
