@@ -57,7 +57,8 @@ def with_resources() -> dict[str, Any]:
     [
         made(Totals()), made(refused(), "p99 < 1s, errors < 1%"), made(served(30), "p99 < 1s"),
         {**made(served(30)), "warmup": 4, "id": 3,
-         "marks": [{"t": 2.0, "who": "ana", "text": "cache emptied"}]}, searched(), scaled(), against_another(),
+         "marks": [{"t": 2.0, "who": "ana", "text": "cache emptied"}]},
+        searched(), scaled(), against_another(),
         with_resources(),
     ],
     ids=["nothing", "refused", "run", "warm", "capacity", "vary", "baseline", "resources"],
