@@ -177,17 +177,19 @@ def test_a_process_may_ask_for_more_time_to_end(project: New) -> None:
     assert not p.events("process.killed")
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_the_stop_signal_reaches_the_whole_group_when_asked_for(project: New, whole: bool) -> None:
+@pytest.mark.parametrize(("whole", "grace"), [(True, "10s"), (False, "300ms")])
+def test_the_stop_signal_reaches_the_whole_group_when_asked_for(
+    project: New, whole: bool, grace: str
+) -> None:
     """A parent that passes no signal on: its child can end its work only when it hears it, too."""
     p = project(f"""
         [service.web]
         command = ["sh", "parent.sh"]
         stop_group = {str(whole).lower()}
-        stop_timeout = "300ms"
+        stop_timeout = "{grace}"
         ready.log = "child is there"
     """)
-    p.file("parent.sh", "trap 'exit 0' TERM\nsh child.sh &\nwait\n")
+    p.file("parent.sh", "trap 'wait; exit 0' TERM\nsh child.sh &\nwait\n")
     p.file("child.sh", "trap 'echo bye > said; exit' TERM\necho child is there\nsleep 600 & wait\n")
     p.up()
     p.until("web", "running")
