@@ -100,6 +100,7 @@ def test_brains_that_crash_are_followed_by_one_that_only_looks(
     assert end.data["signal"] == signal.SIGKILL
 
 
+@pytest.mark.long
 def test_a_brain_that_only_looks_is_followed_by_one_that_acts(
     project: Callable[[str], Project], defect: Callable[[float], Path]
 ) -> None:
@@ -119,6 +120,7 @@ def test_a_brain_that_only_looks_is_followed_by_one_that_acts(
     assert p.pids("web") == pids
 
 
+@pytest.mark.long
 def test_a_brain_that_only_looks_ends_everything_when_asked(
     project: Callable[[str], Project], defect: Callable[[float], Path]
 ) -> None:
