@@ -31,7 +31,7 @@ needs = ["load"]
 """
 # name, path, width, height
 SHOTS = (
-    ("fleet", "/", 1280, 640),
+    ("fleet", "/?hide=reason", 1280, 640),
     ("service", "/service/web?range=60", 1280, 900),
     ("processes", "/?view=processes&group=service", 1280, 720),
     ("load", "/load", 1280, 900),
@@ -46,7 +46,7 @@ QUIET = (
     "--disable-component-update",
     "--no-first-run",
 )
-LOAD_SECONDS = 150
+LOAD_SECONDS = 300
 
 
 def chapiteau(folder: Path, *words: str) -> str:
