@@ -50,7 +50,7 @@ export function LiveCharts({ nodes, service, events, window, also = NONE }: { no
       <div class="charts">
       <Chart title={window ? `CPU of ${service}` : "CPU"} window={window} times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
       <Chart title={window ? `Memory of ${service}` : "Memory"} window={window} times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
-        {!window && ends.some(Boolean) && <Chart title="Ends by themselves" window={window} times={times} series={[{ label: "ends", values: ends }]} format={(v) => String(Math.round(v))} markers={markers} span={span} />}
+        {!window && ends.some(Boolean) && <Chart title="Ends by themselves" window={window} times={times} series={[{ label: "ends", values: ends }]} format={(v) => (Number.isInteger(v) ? String(v) : "")} markers={markers} span={span} />}
       </div>
     </section>
   );
