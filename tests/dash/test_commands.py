@@ -49,7 +49,21 @@ def served(project: Path) -> Iterator[subprocess.Popen[bytes]]:
             child.stdout.close()
 
 
-def test_it_serves_prints_its_link_and_goes_when_told(
+def test_by_hand_it_prints_its_link(project: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "chapiteau", "dash", "serve"],
+        cwd=project,
+        env=environment,
+        stdout=subprocess.PIPE,
+    ) as child:
+        assert child.stdout is not None
+        line = child.stdout.readline()
+        child.kill()
+    assert b"#token=" in line
+
+
+def test_it_serves_and_goes_when_told_and_its_log_lets_nobody_in(
     project: Path, served: subprocess.Popen[bytes]
 ) -> None:
     told = json.loads(run_cli("dash", "url", "--json", cwd=project).stdout)
@@ -59,7 +73,9 @@ def test_it_serves_prints_its_link_and_goes_when_told(
     with urllib.request.urlopen(told["base"], timeout=5) as page:
         assert b"<!doctype html>" in page.read().lower()
     assert served.stdout is not None
-    assert told["url"].encode() in served.stdout.readline()
+    line = served.stdout.readline()
+    assert told["base"].encode() in line
+    assert b"token" not in line  # viewers read logs, and who has the link is an admin
     served.send_signal(signal.SIGTERM)
     assert served.wait(10) == 0
     assert not (project / ".chapiteau/dash.json").exists()

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from textual import events
 from textual.widgets import DataTable, Input, RichLog, Static
 
 from chapiteau.dash.commands.top.app import Top
@@ -185,3 +186,13 @@ async def test_the_key_to_all_keys_is_in_sight_on_a_narrow_screen(node: MemoryNo
         await pilot.pause()
         first = next(binding for binding in app.BINDINGS if getattr(binding, "show", True))
         assert getattr(first, "key", "") == "question_mark"
+
+
+async def test_what_is_typed_ahead_into_the_filter_is_no_deed(seat: Seat) -> None:
+    for key, character in (("slash", "/"), ("s", "s"), ("r", "r"), ("R", "R")):
+        seat.app.post_message(events.Key(key, character))  # all at once, as a slow line brings them
+    box = seat.app.query_one("#filter", Input)
+    await seat.until(lambda: box.has_focus, "the filter is open")
+    await seat.pilot.pause()
+    assert seat.node.commands == []
+    assert len(seat.app.screen_stack) == 1  # no dialog either

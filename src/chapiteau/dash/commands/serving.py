@@ -1,6 +1,7 @@
 """Running the dashboard, with or without a door for nodes."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import click
@@ -28,7 +29,10 @@ def run_server(config: Path | None, bind: str | None, *, with_hub: bool) -> None
     )
 
     def told(url: str) -> None:
-        click.echo(f"dashboard {url}")
+        # Under a supervisor this is a log, and viewers read logs: who has the link is an admin.
+        supervised = "NOTIFY_SOCKET" in os.environ
+        bare = f"{server.base_url} (a link that logs in: chapiteau dash url)"
+        click.echo(f"dashboard {bare if supervised else url}")
         if server.hub is not None and server.hub.center is not None:
             click.echo(f"nodes meet it at {server.hub.center.where}", err=True)
 

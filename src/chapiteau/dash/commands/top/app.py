@@ -220,7 +220,8 @@ class Top(Deeds):
         """Open the filter."""
         box = self.query_one("#filter", Input)
         box.display = True
-        box.focus()
+        # At once: `focus()` waits its turn, and keys typed ahead would be deeds until then.
+        self.screen.set_focus(box)
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Narrow while typing."""
