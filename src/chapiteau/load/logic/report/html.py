@@ -36,7 +36,7 @@ def as_html(document: dict[str, Any]) -> str:
         _figures(document),
         _sound(document["soundness"]),
         _charts(document),
-        resource_charts(document.get("resources"), document["seconds"], marked(document)),
+        resource_charts(document.get("resources"), document["seconds"], _marked(document)),
         asked_charts(document.get("asked", []), document["seconds"]),
         _rows(document["rows"]),
         _failures(document["failures"]),
@@ -158,7 +158,7 @@ def _charts(document: dict[str, Any]) -> str:
         Line("max", "c4 dots", over("max")),
     ]
     curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
-    told = marked(document)
+    told = _marked(document)
     end = max(1.0, document["seconds"] - 1, *at, *(t for t, _ in told))
     span, clock = Across(0.0, end, told) if at else None, _clock
     return "<h2>Over time</h2>" + "".join(
@@ -191,13 +191,13 @@ def _charts(document: dict[str, Any]) -> str:
     )  # fmt: skip
 
 
-def marked(document: dict[str, Any]) -> list[tuple[float, str]]:
+def _marked(document: dict[str, Any]) -> list[tuple[float, str]]:
     """The moments that people have marked, for the charts."""
     return [(one["t"], f"{one['text']} ({one['who']})") for one in document.get("marks", ())]
 
 
 def _marks(document: dict[str, Any]) -> str:
-    items = "".join(f"<li>◆ {_clock(t)} {escape(text)}</li>" for t, text in marked(document))
+    items = "".join(f"<li>◆ {_clock(t)} {escape(text)}</li>" for t, text in _marked(document))
     return f"<ul>{items}</ul>" if items else ""
 
 
