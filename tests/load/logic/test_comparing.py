@@ -92,7 +92,9 @@ def test_a_generator_that_was_a_little_late_hides_no_large_difference() -> None:
 
 
 def changed(figure: str, low: float, high: float) -> Change:
-    return Change(figure=figure, before=1.0, after=1.0, change=0.0, low=low, high=high)
+    return Change(
+        figure=figure, before=1.0, after=1.0, change=0.0, low=low, high=high, surely=low - 0.1
+    )
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,9 @@ def changed(figure: str, low: float, high: float) -> Change:
         ((-0.5, -0.3), (-0.7, 0.04), "faster"),  # the p99 can't have got slower
         ((-0.5, -0.3), (-0.7, 0.30), "cannot tell"),
         ((-0.04, 0.04), (-0.7, 0.04), "cannot tell"),
-        ((-0.5, -0.3), (0.1, 0.3), "slower"),
+        ((-0.5, -0.3), (0.2, 0.4), "slower"),
+        ((-0.5, -0.3), (0.1, 0.3), "cannot tell"),  # one of three chances to be wrong
+        ((0.1, 0.3), (0.1, 0.3), "slower"),
         ((math.nan, math.nan), (math.nan, math.nan), "cannot tell"),
     ],
 )

@@ -41,6 +41,7 @@ class Change:
     change: float
     low: float
     high: float
+    surely: float = math.nan  # the interval's low end when it must hold for all figures at once
 
     def word(self, margin: float) -> str:
         """slower, faster, same, or cannot tell."""
@@ -169,10 +170,12 @@ def _changes(
             math.log(max(1.0, second.quantile(share, b)) / max(1.0, first.quantile(share, a)))
             for a, b in draws
         )
-        low = high = math.nan
+        low = high = surely = math.nan
         if drawn:
             edge = int(len(drawn) * (1 - _LEVEL) / 2)
             low, high = math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
+            # Three figures have three chances to be wrong (Bonferroni's correction).
+            surely = math.exp(drawn[edge // len(_FIGURES)]) - 1
         changes.append(
             Change(
                 figure=figure,
@@ -181,6 +184,7 @@ def _changes(
                 change=new / old - 1 if old else math.nan,
                 low=low,
                 high=high,
+                surely=surely,
             )
         )
     return changes
@@ -234,16 +238,17 @@ def _pairs(one: int, two: int, chance: "random.Random") -> tuple[Counter[int], C
 
 
 def overall(changes: list[Change], margin: float, errors: tuple[float, float]) -> str:
-    """Slower where any figure is; faster where two of the three are and none can have got slower
-    (the highest percentile varies most: one whose interval is wide need not hide the others)."""
+    """Slower where two figures are, or one beyond the doubt that comes of looking at three; faster
+    where two of the three are and none can have got slower (the highest percentile varies most: one
+    whose interval is wide need not hide the others)."""
     if errors[1] > errors[0] + 0.01:
         return "slower"  # answers that fail fast must not pass as an improvement
     words = [change.word(margin) for change in changes]
-    if "slower" in words:
+    if words.count("slower") >= 2 or any(change.surely > margin for change in changes):
         return "slower"
     if words.count("faster") >= 2 and all(change.high <= margin for change in changes):
         return "faster"
-    return "cannot tell" if "cannot tell" in words else "same"
+    return "same" if set(words) == {"same"} else "cannot tell"
 
 
 def _rows(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
