@@ -62,7 +62,9 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with Scheduler(host="127.0.0.1", port=0, dashboard=False) as scheduler:
+    async with Scheduler(
+        host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0"
+    ) as scheduler:
         common: Any = {"nthreads": 2, "local_directory": str(tmp_path), "dashboard": False}
         async with (
             Worker(scheduler.address, host="127.0.0.2", **common) as one,

@@ -90,7 +90,8 @@ async def test_contexts_listeners_and_forms(
 
     assert totals.crashes == {}
     assert totals.iterations == {"send": [10, 0]}
-    assert totals.metrics["own"]["value"] == 15  # five sessions of each user
+    # Ten sessions of users 1 and 2: who is quicker takes more of them.
+    assert 10 < totals.metrics["own"]["value"] < 20
     told = capfd.readouterr().err
     assert told.count("warning: the listener broken failed: ValueError: of its own") == 1
     assert "WORKERS" in told

@@ -44,7 +44,7 @@ def show(
     )
     client = Client.find(config)
     endless = follow and not query.until
-    items = follow_logs(client, query) if endless else searched(client, query)
+    items = follow_logs(client, query) if endless else _searched(client, query)
     printer = LinePrinter(colour=colour_wanted())
     for item in _or_say_where(items, config):
         if json_wanted:
@@ -56,7 +56,7 @@ def show(
     sys.stdout.flush()
 
 
-def searched(client: Client, query: LogQuery) -> Iterator[LogLine | Lost]:
+def _searched(client: Client, query: LogQuery) -> Iterator[LogLine | Lost]:
     """The last lines that fit, however far back they are; Ctrl-C ends with what was found."""
     from dataclasses import replace
 

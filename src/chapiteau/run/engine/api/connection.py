@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -10,6 +11,8 @@ from chapiteau.run.engine.api.faults import problem
 from chapiteau.run.engine.api.request import Answer, Flow, MalformedError, Request, read_request
 
 __all__ = ["Connection", "Respond"]
+
+_log = logging.getLogger("chapiteau.run.control")
 
 _IDLE: Final = 75.0  # seconds in which the next request must have come, whole
 _STUCK: Final = 60.0  # seconds after which a reader that takes nothing is let go
@@ -100,6 +103,10 @@ class Connection(asyncio.Protocol):
                 stays = stays and request.modern
                 await self._pour(answer, chunked=request.modern, stays=stays)
         except (ConnectionError, TimeoutError):
+            self.abort()
+            return
+        except Exception:  # noqa: BLE001 — one that broke off must not look as if more would come
+            _log.exception("%s %s broke off", request.method, request.path)
             self.abort()
             return
         self._task = None

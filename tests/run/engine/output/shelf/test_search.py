@@ -309,3 +309,12 @@ def test_a_piece_with_a_fitting_line_always_passes_the_sieve(
     assert through is not None
     if any(compiled.search(line) for line in lines):
         assert through.search("\n".join(lines) + "\n")
+
+
+def test_before_the_first_output_there_is_no_folder_and_nothing_to_read(tmp_path: Path) -> None:
+    path = tmp_path / "web" / "1.stdout.log"
+    shelf = Shelf(path, Past(path), 0, [])
+    look = Look(fits=lambda _time, _text: True)
+    found: Found[str] = search({"web": shelf}, 10, look, before={}, more_time=lambda: True)
+    assert (found.lines, found.older) == ([], {})
+    assert list(all_lines({"web": shelf}, look, 10)) == []

@@ -4,7 +4,7 @@ import bisect
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BufferedIOBase, FileIO
 from pathlib import Path
@@ -68,9 +68,12 @@ class Shelf:
         """The files that are there, newest first."""
         with names:
             found = [0]
-            for entry in os.scandir(self._path.parent):
-                number = entry.name.removeprefix(f"{self._path.name}.").partition(".")[0]
-                if entry.name.startswith(f"{self._path.name}.") and number.isdigit():
+            there: list[str] = []
+            with suppress(OSError):  # no folder before the first output
+                there = [entry.name for entry in os.scandir(self._path.parent)]
+            for name in there:
+                number = name.removeprefix(f"{self._path.name}.").partition(".")[0]
+                if name.startswith(f"{self._path.name}.") and number.isdigit():
                     found.append(int(number))
             return range(self.turn, self._past.turned - max(found) - 1, -1)
 
