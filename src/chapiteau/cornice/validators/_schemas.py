@@ -9,6 +9,7 @@ import contextlib
 import inspect
 from collections.abc import Iterator
 from functools import cache
+from operator import is_
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -45,7 +46,7 @@ class _Kept:
         self.context["request"] = None
         now = vars(self.schema)
         state = self.state
-        return len(now) == len(state) and all(now.get(key) is state[key] for key in state)
+        return list(now) == list(state) and all(map(is_, now.values(), state.values()))
 
 
 def _hasten(schema: Any) -> None:
