@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from typing import Any
+
+from chapiteau.service.engine.answering.reply import Reply, UsualHeaders
 
 
 def app(environ: dict[str, Any], start: Any) -> Any:
@@ -28,6 +31,8 @@ def app(environ: dict[str, Any], start: Any) -> Any:
         return iter([b"abc"])
     if path == "/raise":
         raise RuntimeError("on purpose")
+    if path == "/second-thoughts":
+        return _second_thoughts(environ, start)
     if path == "/environ":
         names = (
             "REQUEST_METHOD",
@@ -40,6 +45,16 @@ def app(environ: dict[str, Any], start: Any) -> Any:
         text = "\n".join(f"{n}={environ.get(n)}" for n in names)
         return _plain(start, text.encode("latin-1"))
     return _plain(start, b"%d" % os.getpid())
+
+
+def _second_thoughts(environ: dict[str, Any], start: Any) -> list[bytes]:
+    """An answer of a service's, and then a middleware that finds a fault (PEP 3333, exc_info)."""
+    Reply("200 OK", None, b"{}", UsualHeaders("application/json", ()), "own")(environ, start)
+    try:
+        raise RuntimeError("on purpose")
+    except RuntimeError:
+        start("500 Oops", [("Content-Type", "text/plain")], sys.exc_info())
+    return [b"something went wrong"]
 
 
 def _ticks() -> Any:

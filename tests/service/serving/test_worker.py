@@ -128,6 +128,14 @@ def test_faults_of_the_application_hurt_only_their_own_request(site: Site) -> No
     assert worker.poll() is None
 
 
+def test_who_thinks_again_answers_with_the_second_thought(site: Site) -> None:
+    site.start()
+    status, head, body = site.connect().ask("/second-thoughts")
+    assert (status, body) == (500, b"something went wrong")
+    assert b"text/plain" in head
+    assert b"application/json" not in head
+
+
 def test_slow_requests_do_not_keep_fast_ones_waiting(site: Site) -> None:
     site.start("--threads", "3")
     slow = [site.connect() for _ in range(2)]

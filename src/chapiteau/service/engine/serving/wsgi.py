@@ -172,7 +172,7 @@ class Exchange(TakesLines, msgspec.Struct, eq=False):
                 exc_info = None
         elif self.status:
             raise RuntimeError("start_response was called twice")
-        self.status, self.headers = status, headers
+        self.status, self.headers, self._ready = status, headers, ""
         return self._write
 
     def take(self, status: str, lines: str) -> None:
