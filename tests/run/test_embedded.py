@@ -66,7 +66,14 @@ def test_without_a_keeper_it_is_one_process(tmp_path: Path) -> None:
         command = ["sh", "-c", "setsid sh -c 'echo $$ >fled; exec sleep 600' & exec sleep 600"]
         ready.alive = "20ms"
         hooks.before_start = "true"
+        [service.group]
+        command = "sh group.sh && true"
+        shell = true
+        ready.log = "up"
     """)
+    (tmp_path / "group.sh").write_text(
+        "trap 'sleep 0.1; echo >said; exit' TERM\necho up\nwhile :; do sleep .1; done\n"
+    )
     words = [sys.executable, "-m", "chapiteau", "up", "--no-keeper"]
     one = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     client = Client.at(tmp_path / ".chapiteau")
@@ -91,6 +98,7 @@ def test_without_a_keeper_it_is_one_process(tmp_path: Path) -> None:
     assert one.returncode == 0, said
     assert "without a keeper" in said
     assert (tmp_path / "bye").exists()
+    assert (tmp_path / "said").exists(), "its shell has ended at once"
     assert not alive(fled), "what has fled its session has come to us"
 
 

@@ -195,3 +195,38 @@ def test_the_stop_signal_reaches_the_whole_group_when_asked_for(
     p.until("web", "running")
     assert p.client.command("stop", "web").ok
     assert (p.folder / "said").exists() == whole
+
+
+def test_a_shell_that_ends_at_once_leaves_its_child_the_time_to_end(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sh child.sh && true"
+        shell = true
+        ready.log = "child is there"
+    """)
+    p.file(
+        "child.sh",
+        "trap 'sleep 0.2; echo bye > said; exit' TERM\n"
+        "echo child is there\nwhile :; do sleep 0.01; done\n",
+    )
+    p.up()
+    p.until("web", "running")
+    assert p.client.command("stop", "web").ok
+    assert (p.folder / "said").exists()
+    assert not p.events("process.killed")
+
+
+def test_what_does_not_end_in_a_group_is_killed_after_the_grace(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sh child.sh && true"
+        shell = true
+        stop_timeout = "200ms"
+        ready.log = "child is there"
+    """)
+    p.file("child.sh", "trap '' TERM\necho $$ > pid\necho child is there\nexec sleep 600\n")
+    p.up()
+    p.until("web", "running")
+    assert p.client.command("stop", "web").ok
+    assert not alive(int((p.folder / "pid").read_text()))
+    assert len(p.events("process.killed")) == 1

@@ -282,3 +282,66 @@ def test_any_bytes_leave_it_alive(keeper: Keeper, data: bytes) -> None:
         keeper.channel.send(data)
     assert keeper.ask("fetch", name="nothing")["ok"] is False
     assert keeper.process.poll() is None
+
+
+SLOW = (
+    'sh -c \'trap "sleep 0.3; echo bye > {0}/said; exit" TERM; echo $$ > {0}/pid;'
+    " while :; do sleep 0.01; done' & wait"
+)
+
+
+def slow_group(keeper: Keeper, folder: Path) -> int:
+    """A shell that ends at once when it is told to, and a child of its own that needs 0.3 s."""
+    keeper.spawn("a", "/bin/sh", "-c", SLOW.format(folder), memo={"stop": [15, 9.0, True]})
+    return int(wait_for(lambda: (folder / "pid").read_text().strip()))
+
+
+def test_in_a_group_that_is_asked_to_end_each_has_its_time(keeper: Keeper, tmp_path: Path) -> None:
+    pid = slow_group(keeper, tmp_path)
+    keeper.ask("signal", key="a", signal=15, scope="group", grace=10.0)
+    end = keeper.exit_of("a")
+    assert end["signal"] == signal.SIGTERM
+    assert (tmp_path / "said").exists()
+    assert not alive(pid)
+
+
+def test_a_group_has_its_time_through_a_new_keeper_and_a_new_brain(
+    keeper: Keeper, tmp_path: Path
+) -> None:
+    slow_group(keeper, tmp_path)
+    keeper.ask("signal", key="a", signal=15, scope="group", grace=10.0)
+    keeper.ask("upgrade", python=sys.executable, folder=str(FOLDER))
+    assert not keeper.ask("signal", key="nobody", signal=9)["ok"]
+    os.kill(keeper.brain, signal.SIGKILL)
+    keeper.channel.close()
+    keeper.accept()
+    keeper.ask("hello")
+    child = next(m for m in keeper.news if m.get("op") == "child")
+    end = child["exit"] or keeper.exit_of("a")
+    assert end["signal"] == signal.SIGTERM
+    assert (tmp_path / "said").exists()
+
+
+def test_in_a_group_that_ends_by_itself_nobody_has_time(keeper: Keeper, tmp_path: Path) -> None:
+    pid = slow_group(keeper, tmp_path)
+    keeper.ask("signal", key="a", signal=15)
+    assert keeper.exit_of("a")["signal"] == signal.SIGTERM
+    wait_for(lambda: not alive(pid))
+    assert not (tmp_path / "said").exists()
+
+
+def test_of_a_first_that_has_ended_only_its_group_is_signalled(
+    keeper: Keeper, tmp_path: Path
+) -> None:
+    pid = slow_group(keeper, tmp_path)
+    (tmp_path / "said").mkdir()  # its farewell fails: it goes on
+    os.kill(pid, signal.SIGSTOP)
+    keeper.ask("signal", key="a", signal=15, scope="group", grace=60.0)
+    first = wait_for(
+        lambda: keeper.ask("hello") and not keeper.ask("signal", key="a", signal=0)["ok"]
+    )
+    assert first
+    assert alive(pid)
+    assert keeper.ask("signal", key="a", signal=9, scope="group")["ok"]
+    assert keeper.exit_of("a")["signal"] == signal.SIGTERM
+    assert not alive(pid)

@@ -15,6 +15,7 @@ from typing import Any, Final
 from chapiteau.run.engine.brain.__main__ import live
 from chapiteau.run.engine.keeper.calls import no_new_privs, own_children, pidfd_of, sd_notify
 from chapiteau.run.engine.keeper.children import Children
+from chapiteau.run.engine.keeper.lingering import GLANCE
 from chapiteau.run.engine.launch import prepare_run_dir
 from chapiteau.run.engine.link import KeeperLink, Message
 from chapiteau.run.errors import KeeperGoneError
@@ -115,7 +116,17 @@ class _Alone(KeeperLink):
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
         key, end = self._known.bury(pid)
-        self.on_exit(key, end)
+        if key:
+            self.on_exit(key, end)
+        else:
+            self._look_at_lingering()
+
+    def _look_at_lingering(self) -> None:
+        """Groups whose first has ended, until the others have gone too."""
+        for key, end in self._known.lingering.over():
+            self.on_exit(key, end)
+        if self._known.lingering:
+            self._loop.call_later(GLANCE, self._look_at_lingering)
 
     def _do(self, op: str, message: Message, fds: list[int]) -> None:
         match op:

@@ -194,10 +194,15 @@ class Ground:
         slot.found_unhealthy(instance, why)
 
     # ── ends ────────────────────────────────────────────────────────────────────────────────
-    def signal(self, instance: Instance, number: int, *, whole: bool = False) -> None:
-        """Send a signal to a process, or to its process group."""
-        scope = "group" if whole else "process"
-        self._link.tell("signal", key=instance.key, signal=int(number), scope=scope)
+    def signal(
+        self, instance: Instance, number: int, *, whole: bool = False, grace: float = 0.0
+    ) -> None:
+        """Send a signal to a process, or to its process group.
+
+        With `grace` those of a group have so many seconds from now, also after its first has ended.
+        """
+        rest = {"scope": "group", "grace": grace} if whole else {"scope": "process"}
+        self._link.tell("signal", key=instance.key, signal=int(number), **rest)
 
     def ask_to_end(self, instance: Instance, spec: Service) -> None:
         """The stop signal; and CONT, since a stopped process would sleep over it."""
@@ -207,24 +212,25 @@ class Ground:
         if spec.hooks.keys() & {"before_signal", "after_signal"}:
             self.run(self._ask_between_hooks(instance, spec, number))
         else:
-            self.signal(instance, number, whole=spec.stops_whole)
+            self.signal(instance, number, whole=spec.stops_whole, grace=spec.stop_timeout)
             self.signal(instance, signal.SIGCONT, whole=spec.stops_whole)
 
     async def _ask_between_hooks(self, instance: Instance, spec: Service, number: int) -> None:
         """A hook that keeps the stop signal back keeps nothing alive: the grace time runs."""
-        await self.deliver(instance, spec, number, whole=spec.stops_whole)
+        await self.deliver(instance, spec, number, whole=spec.stops_whole, grace=spec.stop_timeout)
         self.signal(instance, signal.SIGCONT, whole=spec.stops_whole)
 
     async def deliver(
-        self, instance: Instance, spec: Service, number: int, *, whole: bool = False
-    ) -> str:
+        self, instance: Instance, spec: Service, number: int, *, whole: bool = False,
+        grace: float = 0.0,
+    ) -> str:  # fmt: skip
         """Send a signal between its hooks; why it was not sent, else ""."""
         facts = {"pid": instance.pid, "signal": number}
         why = await self.hook("before_signal", instance.service, spec, instance.number, **facts)
         if why and number != signal.SIGKILL:
             return why
         if instance.alive:
-            self.signal(instance, number, whole=whole)
+            self.signal(instance, number, whole=whole, grace=grace)
             await self.hook("after_signal", instance.service, spec, instance.number, **facts)
         return ""
 

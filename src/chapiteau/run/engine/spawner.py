@@ -15,7 +15,7 @@ from chapiteau.run.engine.link import KeeperLink
 from chapiteau.run.engine.machine.accounts import account_of, ids_of, is_listed
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.meeting import figures_folder
-from chapiteau.run.engine.machine.signals import signal_number
+from chapiteau.run.engine.machine.signals import noted_stop
 from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.errors import SpawnError, TooLargeError
 from chapiteau.run.logic.command import (
@@ -84,7 +84,7 @@ class Spawner:
         memo = {"service": name, "number": number, "generation": generation,
                 "cgroup": str(group) if group else "", "wall": wall,
                 "tty": service.stdin == "tty",
-                "stop": [signal_number(service.stop_signal), service.stop_timeout]}  # fmt: skip
+                "stop": noted_stop(service)}  # fmt: skip
         self.asked[key] = group
         try:
             answer, fds = await self._link.ask("spawn", key=key, memo=memo, **request)

@@ -27,6 +27,7 @@ from .calls import (
     write_to,
 )
 from .clone import NOT_HERE, spawn_into
+from .lingering import Lingering, lives, stop_noted
 from .spare import Spare
 from .streams import open_input, open_terminal, words_on
 
@@ -55,12 +56,13 @@ class Children:
         self._row, self._last = 0, 0.0  # starts in a row, and when the last one was done
         self._foreseen = 0.0  # until when a row may begin
         self.spare = Spare()
+        self.lingering = Lingering(self.known)
         self.fosters: dict[int, str] = {}  # pidfd → key
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
         """What another keeper in this process knew before it became this one."""
-        self.known, self.limit = known, limit
-        alive = {key: child for key, child in known.items() if child["exit"] is None}
+        self.known, self.limit, self.lingering = known, limit, Lingering(known)
+        alive = {key: child for key, child in known.items() if lives(child)}
         for key, child in alive.items():
             if child.get("foster"):
                 self._adopt(key, child)
@@ -228,6 +230,10 @@ class Children:
 
         Orphans that the kernel gave us are reaped too, without a word.
         """
+        yield from self._reaped(brain_pid)
+        yield from self.lingering.over()
+
+    def _reaped(self, brain_pid: int) -> Iterator[tuple[str, Message]]:
         for dead in itertools.count(1):
             try:
                 seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -246,12 +252,14 @@ class Children:
         return pid in self._by_pid
 
     def bury(self, pid: int) -> tuple[str, Message]:
-        """Wait for a child that has ended; (its key, how). The key is "" for one of no service."""
+        """Wait for a child that has ended; (its key, how). The key is "" for one of no service,
+        and for one whose group has yet time to end."""
         if pid == self.spare.pid:
             self.spare.dismiss()
         key = self._by_pid.pop(pid, "")
         # Not yet waited for, so the pid, and the group with its number, are still the child's.
-        left = self._end_leftovers(pid, key) if key else []
+        gentle = bool(key) and self.lingering.may(key)
+        left = self._end_leftovers(pid, key) if key and not gentle else []
         _, status, used = os.wait4(pid, 0)
         if not key:
             return "", exit_of(status)
@@ -262,6 +270,9 @@ class Children:
             "cpu": round(used.ru_utime + used.ru_stime, 4),
             "left": left,
         }
+        if gentle:
+            self.lingering.hold(key, end)
+            return "", end
         self.known[key]["exit"] = end
         return key, end
 
@@ -310,8 +321,10 @@ class Children:
         """Signal a child or its process group; never a reaped pid, since we are its parent."""
         child = self.known.get(message["key"])
         whole = message.get("scope") == "group"
-        if child is None or (child["exit"] is not None and not whole):
+        if child is None or not (whole or lives(child)):
             return {"ok": False}
+        if whole and message.get("grace"):
+            self.lingering.give(message["key"], float(message["grace"]))
         pidfd = next((fd for fd, key in self.fosters.items() if key == message["key"]), -1)
         try:
             if pidfd >= 0:  # not our child: its pid could be another's by now, its pidfd can't
@@ -346,9 +359,9 @@ class Children:
         longest = 0.0
         for key, child in self.known.items():
             if child["exit"] is None:
-                number, grace = _stop_noted(child["memo"])
+                number, grace, scope = stop_noted(child["memo"])
                 for one in (number, signal.SIGCONT):  # a stopped process would sleep over it
-                    self.signal({"key": key, "signal": one})
+                    self.signal({"key": key, "signal": one, "scope": scope, "grace": grace})
                 longest = max(longest, grace)
         return longest
 
@@ -358,20 +371,11 @@ class Children:
             if child["exit"] is not None:
                 continue
             say(f"killing {key}, which was left")
-            for send in (os.kill, os.killpg):
+            for send in (os.kill, os.killpg)[not lives(child) :]:
                 with contextlib.suppress(OSError):
                     send(child["pid"], signal.SIGKILL)
             with contextlib.suppress(OSError):
                 write_to(f"{child['cgroup']}/cgroup.kill", "1")
-
-
-def _stop_noted(memo: Any) -> tuple[int, float]:
-    """(signal, seconds of grace) as a brain noted it; whatever else stands there is no reason."""
-    try:
-        number, grace = memo["stop"]
-        return int(signal.Signals(number)), max(0.0, float(grace))
-    except (TypeError, ValueError, LookupError):
-        return int(signal.SIGTERM), 1.0
 
 
 def sweep() -> None:

@@ -121,10 +121,9 @@ class Keeper:
         """Milliseconds until something is due."""
         now = time.monotonic()
         every, limit = self.ending.rhythm
-        due = [self._pinged + every, self._heard + limit] if self.brain_pid else []
-        if not self.brain_pid and not self.ending.alone:
-            due.append(self._due)
-        if self._late:
+        start = [] if self.ending.alone else [self._due]
+        due = [self._pinged + every, self._heard + limit] if self.brain_pid else start
+        if self._late or self.children.lingering:
             due.append(now + 0.1)
         if self.ending.asked_at:
             due.append(self.ending.deadline)
@@ -252,6 +251,8 @@ class Keeper:
         now = time.monotonic()
         for fd in list(self._late):
             self._foster_ended(fd)
+        if self.children.lingering:
+            self._reap()
         every, limit = self.ending.rhythm
         if self.link is not None and now - self._pinged >= every:
             self._pinged = now

@@ -2,7 +2,9 @@
 
 import signal
 
-__all__ = ["signal_number"]
+from chapiteau.run.logic.spec import Service
+
+__all__ = ["noted_stop", "signal_number"]
 
 
 def signal_number(name: str) -> int:
@@ -15,3 +17,8 @@ def signal_number(name: str) -> int:
         return int(signal.Signals[f"SIG{base}"]) + int(more or 0)
     except (KeyError, ValueError):
         raise ValueError(f"{name!r} is not a signal") from None
+
+
+def noted_stop(service: Service) -> list[float | bool]:
+    """[signal, seconds of grace, whether to the whole group]: for a keeper without a brain."""
+    return [signal_number(service.stop_signal), service.stop_timeout, service.stops_whole]

@@ -23,7 +23,7 @@ from chapiteau.run.engine.brain.succession.leftovers import Roll
 from chapiteau.run.engine.keeper.calls import pidfd_of, start_of
 from chapiteau.run.engine.link import KEEPER_FOLDER
 from chapiteau.run.engine.machine.cgroups import Cgroups
-from chapiteau.run.engine.machine.signals import signal_number
+from chapiteau.run.engine.machine.signals import noted_stop
 from chapiteau.run.engine.machine.strays import bearers_of, children_of
 
 if TYPE_CHECKING:
@@ -190,12 +190,12 @@ def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
     return found
 
 
-def _stop(supervisor: "Supervisor", instance: "Instance") -> list[float]:
+def _stop(supervisor: "Supervisor", instance: "Instance") -> list[float | bool]:
     """How it is to be asked to end, for a keeper that has to do it alone."""
     runner = supervisor.runners.get(instance.service)
     if runner is None:
         return [signal.SIGTERM, 1.0]
-    return [signal_number(runner.spec.stop_signal), runner.spec.stop_timeout]
+    return noted_stop(runner.spec)
 
 
 def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
