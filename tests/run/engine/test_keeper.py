@@ -212,6 +212,21 @@ def test_descriptors_and_notes_outlive_a_brain(keeper: Keeper) -> None:
         pass  # still listening, though everybody who had it is dead
 
 
+def words_of(folder: Path, *brain: str) -> list[str]:
+    keeper = [sys.executable, "-I", "-S", str(FOLDER), "start", "-", "run", str(folder)]
+    return [*keeper, "0", "-1", *brain]
+
+
+def test_when_no_brain_can_begin_and_nothing_lives_it_gives_up(tmp_path: Path) -> None:
+    """Somebody has deleted the whole project: four tries, a line, and the end."""
+    words = words_of(tmp_path / "gone", "/bin/sh", "-c", "exit 75")
+    done = subprocess.run(words, timeout=20, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    *_, why, _ = done.stderr.strip().splitlines()
+    assert "4 brains in a row could not begin, whose folder has gone, the last one: exit" in why
+    assert "the keeper gives up" in why
+
+
 def test_it_upgrades_itself_and_stays_the_parent(keeper: Keeper) -> None:
     pid = keeper.spawn("a", "/bin/sh", "-c", "read x < /dev/zero; sleep 0.5; exit 9")["pid"]
     answer = keeper.ask("upgrade", python=sys.executable, folder=str(FOLDER))

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
-from chapiteau.run.engine.keeper.deaths import DELAYS, Deaths
+from chapiteau.run.engine.keeper.deaths import DELAYS, LONGER, Deaths
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ERROR = {"code": 1, "signal": None}
 CRASH = {"code": None, "signal": int(signal.SIGSEGV)}
@@ -53,6 +57,34 @@ def test_one_that_left_by_itself_makes_a_fresh_start() -> None:
 
 def test_pauses_grow_and_begin_anew_after_one_that_lived() -> None:
     found = Deaths()
-    seen = [found.count(ERROR, 1.0, 0.0, silent=False) for _ in range(8)]
-    assert seen == [*DELAYS, DELAYS[-1], DELAYS[-1]]
+    seen = [found.count(ERROR, 1.0, 0.0, silent=False) for _ in range(12)]
+    assert seen == [*DELAYS, *LONGER, LONGER[-1]]
     assert found.count(ERROR, 21.0, 0.0, silent=False) == 0.0
+
+
+def test_pauses_stay_short_where_others_kill() -> None:
+    found = Deaths()
+    seen = [found.count(KILLED, 0.2, 0.0, silent=False) for _ in range(60)]
+    assert max(seen) == DELAYS[-1]
+    assert found.count(ERROR, 0.2, 0.0, silent=False) == DELAYS[-1]
+
+
+def test_brains_that_can_not_begin_are_in_vain_at_last(tmp_path: Path) -> None:
+    waits = {"code": 75, "signal": None}
+    found = counted(*((float(now), waits, False) for now in range(4)))
+    gone = "4 brains in a row could not begin, whose folder has gone, the last one: exit code 75"
+    assert found.in_vain(str(tmp_path / "gone")) == gone
+    assert not found.in_vain(str(tmp_path))
+    for _ in range(7):
+        found.unborn("no such interpreter")
+    assert not found.in_vain(str(tmp_path))
+    assert found.unborn("no such interpreter") == LONGER[-1]
+    why = "12 brains in a row could not begin, the last one: no such interpreter"
+    assert found.in_vain(str(tmp_path)) == why
+    found.count({"code": 0, "signal": None}, 1.0, 9.0, silent=False)
+    assert not found.in_vain(str(tmp_path / "gone"))
+
+
+def test_kills_by_others_are_never_in_vain() -> None:
+    found = counted(*((now / 10, KILLED, False) for now in range(60)))
+    assert not found.in_vain("/nowhere")

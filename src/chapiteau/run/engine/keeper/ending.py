@@ -22,12 +22,13 @@ class Ending:
         self._children, self._notes = children, notes
         self.asked_at, self.asked_again = 0.0, False
         self._brains = 0
+        self._given_up = False
         self._until = 0.0  # our own attempt: till then nobody is killed
 
     @property
     def alone(self) -> bool:
         """Whether we do it ourselves: no brain is started any more."""
-        return bool(self._until)
+        return bool(self._until) or self._given_up
 
     @property
     def rhythm(self) -> tuple[float, float]:
@@ -41,8 +42,11 @@ class Ending:
         self.asked_again = bool(self.asked_at)
         self.asked_at = self.asked_at or time.monotonic()
 
-    def brain_failed(self) -> None:
-        """A brain has died, or could not even be started."""
+    def brain_failed(self, in_vain: str = "") -> None:
+        """A brain has died, or could not even be started; why another would do so too."""
+        if in_vain and not self._children.any_alive():
+            say(f"{in_vain}. No process is left to look after: the keeper gives up")
+            self._given_up = True
         if self.asked_at:
             self._brains += 1
             if self._brains >= MOST_BRAINS:

@@ -35,7 +35,7 @@ from .calls import (
     write_to,
 )
 from .children import Children, sweep
-from .deaths import DELAYS, Deaths
+from .deaths import Deaths
 from .ending import Ending
 from .state import hand_on, taken_over, try_on
 
@@ -127,7 +127,7 @@ class Keeper:
             due.append(now + 0.1)
         if self.ending.asked_at:
             due.append(self.ending.deadline)
-        return max(0, int((min(due) - now) * 1000) + 1)
+        return max(0, int((min(due, default=now) - now) * 1000) + 1)
 
     def _handle(self, fd: int, what: int) -> None:
         if fd == self._wake[0]:
@@ -209,8 +209,8 @@ class Keeper:
             self.brain_pid = spawn(self.brain_argv, env, moves)
         except OSError as exc:
             say(f"cannot start the brain: {exc}")
-            self._due = time.monotonic() + DELAYS[-1]
-            self.ending.brain_failed()
+            self._due = time.monotonic() + self.deaths.unborn(f"{exc}")
+            self.ending.brain_failed(self.deaths.in_vain(self.run_dir))
             if ours is not None:
                 ours.close()
             return
@@ -237,7 +237,7 @@ class Keeper:
         self._due = now + self.deaths.count(end, now - self._since, now, silent=self._silent)
         self.brain_pid, self._silent = 0, False
         if self._code is None:
-            self.ending.brain_failed()
+            self.ending.brain_failed(self.deaths.in_vain(self.run_dir))
             say(f"the brain ended ({end})" + ("" if self.ending.alone else "; starting another"))
 
     def _close_link(self) -> None:
