@@ -15,7 +15,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.unix import control_path
+from chapiteau.run.engine.config import load_config
+from chapiteau.run.engine.launch import prepare_run_dir, start
+from chapiteau.run.errors import AlreadyRunningError
 from tests.support import alive, as_root, state_of, wait_for
 
 if TYPE_CHECKING:
@@ -195,6 +199,28 @@ def test_a_state_that_is_half_written_or_broken_is_as_none(
     assert p.events("supervisor.started")
     p.kill_brain()
     assert p.service("web").restarts == 0
+
+
+def test_a_second_one_is_kept_out_though_the_folder_was_deleted(
+    project: Callable[[str], Project],
+) -> None:
+    p = project(SLEEPER)
+    p.up()
+    p.until("web", "running")
+    pids, brain = p.pids("web"), p.status().pid
+    if p.status().cgroups != "v2":
+        pytest.skip("no cgroups here, by which the running one is found at once")
+    run = p.folder / ".chapiteau"
+    shutil.rmtree(run)
+    config = load_config(p.config)
+    with pytest.raises(ChapiteauError, match="its folder was deleted"):
+        start(config.path, config.spec, owner_pid=os.getpid())
+    os.kill(brain, signal.SIGKILL)  # the next one makes the socket and the lock anew
+    p.when(lambda: p.status().pid != brain)
+    wait_for(lambda: (run / "lock").read_text() == f"{p.keeper}\n")
+    with pytest.raises(AlreadyRunningError, match="a supervisor runs here already"):
+        prepare_run_dir(run)
+    assert p.pids("web") == pids
 
 
 def _forget_cgroups(p: Project) -> None:

@@ -46,6 +46,7 @@ class ControlServer:
     def __init__(self, port: Port, path: Path, access: Access) -> None:
         self.path = path
         self._access = access
+        self.on_look: Callable[[], None] = lambda: None  # every few seconds
         self._closing = asyncio.Event()
         self._handlers = Handlers(port, self._closing)
         self._connections: set[Connection] = set()
@@ -141,6 +142,7 @@ class ControlServer:
         while True:
             answers = self._door is not None and self._door.answers
             await asyncio.sleep(_LOOK if answers else _TRY_AGAIN)
+            self.on_look()
             if not answers or not self.path.exists():
                 if answers:
                     _log.warning("%s has vanished: making it again", self.path)

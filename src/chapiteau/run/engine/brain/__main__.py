@@ -16,6 +16,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.plumbing.files import write_atomic
 from chapiteau.run.engine.brain.applied import running_spec, save_running_spec
 from chapiteau.run.engine.brain.own import own_services
+from chapiteau.run.engine.brain.succession.lock import keep_lock
 from chapiteau.run.engine.brain.succession.rescue import rescue
 from chapiteau.run.engine.brain.supervisor import Supervisor
 from chapiteau.run.engine.config import load_config
@@ -114,6 +115,9 @@ async def _open_control(supervisor: Supervisor) -> "ControlServer":
     path = control_path(supervisor.run_dir, create=True)
     server = await serve(supervisor, path, access_of(supervisor.spec.project))
     supervisor.on_roles = server.admit
+    server.on_look = functools.partial(keep_lock, supervisor)
+    if supervisor.brain_restarts:
+        keep_lock(supervisor)
     return server
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chapiteau.plumbing.files import write_atomic
+from chapiteau.run.engine.brain.succession.lock import refuse_beside
 from chapiteau.run.engine.keeper.calls import start_of
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.strays import bearers_of, helpers_of_others
@@ -76,12 +77,16 @@ class Roll:
 
 
 async def end_leftovers(supervisor: "Supervisor", roll: Roll) -> int:
-    """Kill what an earlier supervisor left, and wait until it has gone; how many those were."""
+    """Kill what an earlier supervisor left, and wait until it has gone; how many those were.
+
+    Raises AlreadyRunningError when it is no earlier one.
+    """
     root = supervisor.cgroups.root
     groups = [path for path in root.rglob("*") if path.is_dir()] if root is not None else []
     left = {pid for group in groups for pid in Cgroups.pids(group)} | set(roll.read())
     if not left:
         return 0
+    refuse_beside(supervisor.run_dir, left, supervisor.keeper_pid)
     for group in groups:
         Cgroups.kill(group)
     for pid in left:
