@@ -8,16 +8,16 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self
 
 from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.errors import ScenarioError, TargetNotAllowedError, WorkerLostError
 from chapiteau.load.logic.arrivals import share
 from chapiteau.load.logic.shape import Shape
+from chapiteau.load.logic.totals import Totals
 
-_S = TypeVar("_S", bound="Sink")
-__all__ = ["Order", "Sink", "Team", "raised"]
+__all__ = ["Order", "Team", "raised"]
 
 _START_TIME: Final = 60.0  # seconds for imports and set-ups
 _END_TIME: Final = 15.0  # seconds for tear-downs
@@ -51,14 +51,6 @@ class _Member:
     channel: socket.socket
     reader: LineReader = field(default_factory=lambda: LineReader(64 << 20))
     reports: "asyncio.Queue[dict[str, Any]]" = field(default_factory=asyncio.Queue)
-
-
-class Sink(Protocol):
-    """Whatever takes the frames of all workers."""
-
-    def add(self, frame: dict[str, Any], /) -> None:
-        """One frame of one worker."""
-        ...
 
 
 class Team:
@@ -106,8 +98,8 @@ class Team:
     async def run(
         self,
         order: Order,
-        totals: _S,
-        on_second: Callable[[int, _S], bool] | None = None,
+        totals: Totals,
+        on_second: Callable[[int, Totals], bool] | None = None,
         zero: float | None = None,
     ) -> float:
         """Carry out an order, adding to `totals`; the seconds that it took.
@@ -152,10 +144,10 @@ class Team:
     async def _collect(
         self,
         member: _Member,
-        totals: _S,
+        totals: Totals,
         seen: dict[int, int],
         left: set[int],
-        on_second: Callable[[int, _S], bool] | None,
+        on_second: Callable[[int, Totals], bool] | None,
     ) -> None:
         while True:
             report = await self._next(member)

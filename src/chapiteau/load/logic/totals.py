@@ -86,6 +86,7 @@ class Totals:
     def __init__(self, watched: Iterable[str] = ()) -> None:
         self.rows: dict[str, RowTotal] = {}
         self.series: dict[str, dict[int, Second]] = {"": {}, **{name: {} for name in watched}}
+        self.every = Second()  # all requests: rows from other machines may come later than these
         self.lag = Histogram()
         self.unread = Histogram()  # how long answers had come before they were read, a sample
         self.started = self.ended = self.dropped = self.retried = self.cut = 0
@@ -126,7 +127,9 @@ class Totals:
         for what, text in frame["samples"].items():
             self.samples.setdefault(what, text)
         for name, metric in frame["metrics"].items():
-            self._metric(name, metric)
+            trend = metric["kind"] == "trend"
+            values = {"values": text_histogram(metric["values"])} if trend else {}
+            self.add_metric(name, {**metric, **values})
         if "second" in frame:
             second = frame["second"]
             self.running[second] = self.running.get(second, 0) + frame.get("running", 0)
@@ -156,6 +159,7 @@ class Totals:
             row.latency.merge(found.latency)
             row.bad += bad
             row.pace[second] = row.pace.get(second, 0) + found.count
+            self.every.merge(found)
             for key in self.series:
                 if key in {"", name} or key in row.tags:
                     self.series[key].setdefault(second, Second()).merge(found)
@@ -165,14 +169,15 @@ class Totals:
         row.received += frame["received"]
         row.cut += frame.get("cut", 0)
 
-    def _metric(self, name: str, frame: Frame) -> None:
-        kind = frame["kind"]
-        if kind == "trend":
-            known = self.metrics.setdefault(name, {"kind": kind, "values": Histogram()})
-            known["values"].merge(text_histogram(frame["values"]))
+    def add_metric(self, name: str, metric: dict[str, Any]) -> None:
+        """One that a scenario counts itself; `values` of a trend are a Histogram."""
+        known = self.metrics.setdefault(name, {**metric, "values": Histogram(), "value": 0.0})
+        if metric["kind"] == "trend":
+            known["values"].merge(metric["values"])
         else:
-            known = self.metrics.setdefault(name, {"kind": kind, "value": 0.0})
-            known["value"] = frame["value"] + (known["value"] if kind == "counter" else 0.0)
+            known["value"] = metric["value"] + (
+                known["value"] if metric["kind"] == "counter" else 0.0
+            )
 
     def join(self, later: "Totals", offset: int) -> None:
         """Add a later piece of load, whose second 0 is this one's second `offset`."""
@@ -187,6 +192,7 @@ class Totals:
             mine.cut += row.cut
             for second, count in row.pace.items():
                 mine.pace[second + offset] = mine.pace.get(second + offset, 0) + count
+        self.every.merge(later.every)
         for key, seconds in later.series.items():
             for second, part in seconds.items():
                 self.series[key].setdefault(second + offset, Second()).merge(part)
@@ -202,21 +208,12 @@ class Totals:
         _keep_largest(self.blocked_ms, later.blocked_ms)
         self.samples = {**later.samples, **self.samples}
         for name, metric in later.metrics.items():
-            self._joined_metric(name, metric)
+            self.add_metric(name, metric)
         self.running |= {second + offset: count for second, count in later.running.items()}
         self.cpu |= {second + offset: parts for second, parts in later.cpu.items()}
         self.users = max(self.users, later.users)
         self.workers = max(self.workers, later.workers)
         self.used_up = self.used_up or later.used_up
-
-    def _joined_metric(self, name: str, metric: dict[str, Any]) -> None:
-        known = self.metrics.setdefault(name, {**metric, "values": Histogram(), "value": 0.0})
-        if metric["kind"] == "trend":
-            known["values"].merge(metric["values"])
-        else:
-            known["value"] = metric["value"] + (
-                known["value"] if metric["kind"] == "counter" else 0.0
-            )
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
     def whole(self, key: str = "", first: int = 0, last: int | None = None) -> Second:
@@ -229,21 +226,18 @@ class Totals:
 
     @property
     def latency(self) -> Histogram:
-        """Of all requests, from the rows: as quick in an hour as in a second."""
-        made = Histogram()
-        for row in self.rows.values():
-            made.merge(row.latency)
-        return made
+        """Of all requests: as quick in an hour as in a second."""
+        return self.every.latency
 
     @property
     def requests(self) -> int:
         """Requests that ended, well or not."""
-        return sum(row.count for row in self.rows.values())
+        return self.every.count
 
     @property
     def bad(self) -> int:
         """Requests without an answer, or with one that was not expected."""
-        return sum(row.bad for row in self.rows.values())
+        return self.every.bad
 
     def answered(self, key: str = "") -> int:
         """Requests of a name, tag or ("") all, to which an answer came."""

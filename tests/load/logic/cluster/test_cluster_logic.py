@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,11 +10,7 @@ from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.logic.cluster.clocks import Probe, offset
-from chapiteau.load.logic.cluster.merging import merged
 from chapiteau.load.logic.cluster.places import Place, encrypted, parse_place
-from chapiteau.load.logic.report.document import Facts, document
-from chapiteau.load.logic.tally import Tally
-from chapiteau.load.logic.totals import Totals
 
 
 @pytest.mark.parametrize(
@@ -88,65 +83,3 @@ def test_the_true_offset_lies_within_the_error(
     found = offset(probes)
     assert abs(found.value - true) <= found.error + 1e-6
     assert found.error == pytest.approx(min(t + b for t, b in delays) / 2, abs=1e-6)
-
-
-EVENTS = st.lists(
-    st.tuples(
-        st.sampled_from(("request", "failed", "check", "session", "crash", "count", "trend")),
-        st.sampled_from(("a", "b", "c")),
-        st.integers(0, 3),
-        st.integers(0, 5_000_000),
-    ),
-    max_size=30,
-)
-
-
-def counted(events: list[tuple[str, str, int, int]], number: int) -> dict[str, Any]:
-    """A worker's frame of one second."""
-    tally = Tally()
-    for kind, name, second, value in events:
-        row = tally.row(name, ("t",) if name == "a" else ())
-        if kind == "request":
-            row.latency[second].append(value)
-            row.service.append(value)
-            row.statuses[200] += 1
-            row.received += value
-        elif kind == "failed":
-            row.latency[second].append(value)
-            row.bad[second] += 1
-            row.failures["timeout"] += 1
-        elif kind == "check":
-            tally.check(name, good=value % 2 == 0)
-        elif kind == "session":
-            tally.iterations[name][value % 2] += 1
-            tally.started += 1
-        elif kind == "crash":
-            tally.crash(name, f"trace {number}")
-        else:
-            tally.metric("counter" if kind == "count" else "trend", f"{kind} {name}", value)
-    return {**tally.flush(), "cpu": 0.25 * number, "running": number, "users": number}
-
-
-@given(st.lists(EVENTS, min_size=1, max_size=4))
-def test_merged_frames_count_the_same(workers: list[list[tuple[str, str, int, int]]]) -> None:
-    frames = [counted(events, number) for number, events in enumerate(workers)]
-    one, each = Totals(["a", "t"]), Totals(["a", "t"])
-    one.add({**merged(frames), "second": 0})
-    for frame in frames:
-        each.add({**frame, "second": 0})
-
-    assert shown(one) == shown(each)
-    assert one.cpu == each.cpu
-    assert one.running == each.running
-
-
-def shown(totals: Totals) -> dict[str, Any]:
-    """All that a report would show of it."""
-    facts = Facts(kind="run", name="", target="", started=0.0, seconds=4.0, plan={})
-    made = document(facts, totals, {}, ())
-    made["rows"] = sorted(made["rows"], key=lambda row: str(row["name"]))
-    made["metrics"] = sorted(made["metrics"], key=str)
-    made["checks"] = sorted(made["checks"], key=str)
-    made["scenarios"] = sorted(made["scenarios"], key=str)
-    made["failures"] = sorted(made["failures"], key=str)
-    return made

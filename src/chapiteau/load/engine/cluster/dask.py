@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import uuid
-import zlib
 from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -154,7 +153,7 @@ class DaskCluster:
 
     def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
         _, told = event
-        host, report = told["host"], json.loads(zlib.decompress(told["line"]))
+        host, report = told["host"], json.loads(told["line"])
         if report["is"] != "carried":
             self._events.put_nowait({"host": host, **report})
         elif host in self._carried:  # a worker of the same address came, and got the task again

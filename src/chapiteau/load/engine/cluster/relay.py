@@ -1,7 +1,7 @@
 """On each machine: takes orders as JSON lines on stdin, runs a team, reports on stdout.
 
     orders   hello · clock · setup · prepare · go · stop · alive · end
-    reports  hello · clock · shared · ready · second · over · bye · broken
+    reports  hello · clock · shared · ready · second · counts · over · bye · broken
 
 Started as `python -m chapiteau.load.engine.cluster.relay`, by ssh or by a task of Dask or Ray. Its
 load ends when stdin does, when the coordinator has been silent for too long, and at the plan's end,
@@ -9,6 +9,7 @@ which each step brings along: a lost coordinator leaves no load behind.
 """
 
 import asyncio
+import base64
 import os
 import platform
 import sys
@@ -22,12 +23,15 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
 from chapiteau.load.engine.cluster.shipping import unpacked
 from chapiteau.load.engine.team import Order, Team
-from chapiteau.load.logic.cluster.merging import merged
+from chapiteau.load.logic.cluster.parcels import Sender
 from chapiteau.load.logic.shape import Shape
-from chapiteau.load.logic.tally import Frame
+from chapiteau.load.logic.totals import Totals
 
-__all__ = ["Relay", "main"]
+__all__ = ["EVENT", "Relay", "main"]
 
+EVENT: Final = 5_000  # bytes of a second's report, at most: clusters carry it through a scheduler
+_AROUND: Final = 160  # bytes of it that are not the parcel
+_PARCEL: Final = (EVENT - _AROUND) // 4 * 3  # bytes before base64
 SILENCE: Final = 15.0  # seconds without a word from the coordinator after which load ends
 _LINE: Final = 64 << 20  # bytes of the longest order: it brings the scenario's files
 
@@ -38,6 +42,7 @@ class Relay:
     def __init__(self) -> None:
         self._team: Team | None = None
         self._folder: TemporaryDirectory[str] | None = None
+        self._sender = Sender(_PARCEL)
         self._turn = 0  # the step at hand
         self._ended = 0  # the last step that was told to end
         self._out = sys.stdout.buffer
@@ -74,6 +79,7 @@ class Relay:
         self._folder = TemporaryDirectory(prefix="chapiteau-load-")
         plan = unpacked(order["plan"], Path(self._folder.name))
         self._team = Team(plan, order["processes"], first=order["first"], total=order["total"])
+        self._sender = Sender(_PARCEL)
         await self._team.set_up()
         self.say({"is": "shared", "shared": self._team.shared})
 
@@ -84,13 +90,12 @@ class Relay:
 
     async def go(self, order: dict[str, Any]) -> None:
         """A step, from the agreed moment on."""
-        frames: list[Frame] = []
         team, self._turn = self._at_work(), order["turn"]
         late = time.monotonic() - order["zero"]
+        self._sender.begin(order["watched"])
 
-        def second(number: int, _sink: "_Frames") -> bool:
-            self.say({"is": "second", "second": number, **merged(frames)})
-            frames.clear()
+        def second(number: int, _totals: Totals) -> bool:
+            self._tell_counts({"is": "second", "second": number})
             return False
 
         step = Order(
@@ -105,10 +110,20 @@ class Relay:
             asyncio.get_running_loop().call_soon(team.stop)
         try:
             async with asyncio.timeout_at(order["until"]):
-                await team.run(step, _Frames(frames), second, zero=order["zero"])
+                await team.run(step, self._sender.waiting, second, zero=order["zero"])
         except TimeoutError:
             self.abandon("the load was still on long after the end of its plan")
-        self.say({"is": "over", "late": round(max(0.0, late), 6), **merged(frames)})
+        while self._tell_counts({"is": "counts"}):
+            pass
+        self.say({"is": "over", "late": round(max(0.0, late), 6)})
+
+    def _tell_counts(self, report: dict[str, Any]) -> bool:
+        """As much as fits into one event; whether there was anything."""
+        parcel, more = self._sender.parcel()
+        if parcel or "second" in report:
+            text = base64.b64encode(parcel).decode()
+            self.say({**report, "parcel": text, **({"more": True} if more else {})})
+        return bool(parcel)
 
     async def end(self, _order: dict[str, Any]) -> None:
         """Tear down, and say goodbye with what was amiss."""
@@ -148,17 +163,6 @@ class Relay:
         if self._team is None:
             raise ChapiteauError("the relay got orders before its plan")
         return self._team
-
-
-class _Frames:
-    """Collects frames as they come."""
-
-    def __init__(self, frames: list[Frame]) -> None:
-        self._frames = frames
-
-    def add(self, frame: Frame, /) -> None:
-        """One of one worker; its own second is told by the relay."""
-        self._frames.append({key: frame[key] for key in frame if key not in ("is", "second")})
 
 
 class _Desk:

@@ -1,25 +1,27 @@
 """A team that is spread over machines: the same orders and counts as for one machine's team."""
 
 import asyncio
+import base64
 import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.load.engine.cluster.port import Cluster
 from chapiteau.load.engine.cluster.shipping import packed
-from chapiteau.load.engine.team import Order, Sink, Team, raised
+from chapiteau.load.engine.team import Order, Team, raised
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.cluster.clocks import Offset, Probe, offset
+from chapiteau.load.logic.cluster.parcels import Opener
+from chapiteau.load.logic.totals import Totals
 
 __all__ = ["OnLoss", "Spread"]
 
 OnLoss = Literal["stop", "continue"]
-_S = TypeVar("_S", bound=Sink)
 _AHEAD: Final = 2.0  # seconds between the orders and the common start
 _PROBES: Final = 5  # questions for the time, of which the fastest answer counts
 _DRIFT: Final = 30.0  # seconds after which clocks are compared again: they drift apart
@@ -60,6 +62,7 @@ class Spread:
         self._stopping = False
         self._prepared = False
         self._turn = 0  # counts the steps: an order to stop is meant for one of them
+        self._openers: dict[str, Opener] = {}  # host → what its counts come in
         self._heard: dict[str, float] = {}  # host → when it last said something
         self._zero = 0.0  # when the step begins
         self._compared = float("-inf")  # when the clocks were
@@ -100,6 +103,7 @@ class Spread:
     async def _gather(self) -> None:
         names = await self._cluster.hosts()
         self._hosts = {name: _Host(name) for name in names}
+        self._openers = {name: Opener() for name in names}
         self._tasks.append(asyncio.create_task(self._listen()))
         self._tasks.append(asyncio.create_task(self._keep_alive()))
         own = version("chapiteau")
@@ -170,8 +174,8 @@ class Spread:
     async def run(
         self,
         order: Order,
-        totals: _S,
-        on_second: Callable[[int, _S], bool] | None = None,
+        totals: Totals,
+        on_second: Callable[[int, Totals], bool] | None = None,
     ) -> float:
         """Carry out an order on all hosts, from the same instant on; the seconds that it took.
 
@@ -187,23 +191,23 @@ class Spread:
         zero = self._zero = time.monotonic() + _AHEAD
         until = zero + order.shape.seconds + order.drain + _SLACK
         left = self._left()
-        await self._tell_all({n: self._go(order, self._hosts[n], zero, until) for n in left})
+        watched = [name for name in totals.series if name]
+        orders = {name: self._go(order, self._hosts[name], zero, until) for name in left}
+        await self._tell_all({n: {**told, "watched": watched} for n, told in orders.items()})
         if self._stopping:  # while the clocks were compared, or the orders went out
             await self._cluster.stop(self._turn)
         seen: Counter[int] = Counter()
         while left:
             report = await self._within(until, left)
+            if "parcel" in report:
+                self._open(report, totals)
             if report["is"] == "lost":
                 left.discard(report["host"])
-                self._lose(report, max(0.0, time.monotonic() - zero))
-                if self._on_loss == "stop":
-                    self.stop()
+                self._lose_at_work(report)
             elif report["is"] == "over":
-                totals.add(report)
                 left.discard(report["host"])
                 self._note_late(report)
             elif report["is"] == "second":
-                totals.add(report)
                 second = report["second"]
                 seen[second] += 1
                 whole = seen[second] >= len(left)
@@ -225,6 +229,15 @@ class Spread:
             "step": order.step,
         }
 
+    def _open(self, report: dict[str, Any], totals: Totals) -> None:
+        """Add what a parcel brings."""
+        host, more = report["host"], report.get("more", False)
+        try:
+            self._openers[host].add(base64.b64decode(report["parcel"]), totals, more=more)
+        except ValueError as exc:
+            why = f"its counts can't be read ({exc})"
+            self._reports.put_nowait({"is": "lost", "host": host, "why": why})
+
     def stop(self) -> None:
         """End the step at hand; `run` then returns soon."""
         if not self._stopping:
@@ -237,6 +250,11 @@ class Spread:
     def _lose(self, report: dict[str, Any], at: float) -> None:
         self.lost.setdefault(report["host"], report["why"])
         self.lost_at.setdefault(report["host"], round(at, 1))
+
+    def _lose_at_work(self, report: dict[str, Any]) -> None:
+        self._lose(report, max(0.0, time.monotonic() - self._zero))
+        if self._on_loss == "stop":
+            self.stop()
 
     def _note_late(self, report: dict[str, Any]) -> None:
         if report["late"] > _LATE:
