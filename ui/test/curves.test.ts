@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bridged, Curves, summed } from "../src/model/curves";
+import { bridged, Curves, highest, summed } from "../src/model/curves";
 
 const point = (cpu: number) => new Map([["web/1", { cpu, rss: cpu * 10 }]]);
 
@@ -56,4 +56,16 @@ test("a late second is no gap, a long one is", () => {
 test("a sum does not dip where one server's numbers are a second late", () => {
   const lines = [[1, 1, 1, 1], [2, null, 2, null]].map((line) => bridged(line));
   assert.deepEqual(summed(lines), [3, 3, 3, 1]);
+});
+
+test("requests of a server stand beside its processes, the past before the live points", () => {
+  const curves = new Curves(10);
+  curves.load("a ", { time: 100, ids: ["web/1"], cpu: [[1, 2]], rss: [[1, 2]], requests: { rate: [40, null], p99: [0.1, null], errors: [0, null] } });
+  curves.add(102, new Map([["a web/1", { cpu: 3, rss: 3 }], ["a", { rate: 50, p99: null, errors: 1 }]]));
+  assert.deepEqual([curves.rate.get("a"), curves.p99.get("a"), curves.errors.get("a")], [[40, null, 50], [0.1, null, null], [0, null, 1]]);
+  assert.deepEqual([...curves.cpu.keys()], ["a web/1"]);
+});
+
+test("of times the highest counts, not their sum", () => {
+  assert.deepEqual(highest([[0.1, null, 0.3], [0.2, null, null]]), [0.2, null, 0.3]);
 });

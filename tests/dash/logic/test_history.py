@@ -68,3 +68,19 @@ def test_the_ring_remembers_exactly_its_last_seconds(ticks: list[int], points: i
     start = found["time"] - 1000
     expected = [truth.get(start + i) for i in range(points)]
     assert found["cpu"] == [expected]
+
+
+def test_requests_stand_on_the_same_axis_as_the_processes() -> None:
+    history = History(10)
+    history.add({**message(100, [1.0]), "requests": {"web": [41.5, 0.0125, 0.0]}}, ["web/1"])
+    history.add(message(101, [1.0]), ["web/1"])
+    more = {"job": [1.0, None, 0.0], "web": [7.0, None, 2.5]}
+    history.add({**message(103, [1.0]), "requests": more}, ["web/1"])
+    assert history.requests("web", 4) == {
+        "rate": [41.5, None, None, 7.0],
+        "p99": [0.0125, None, None, None],
+        "errors": [0.0, None, None, 2.5],
+    }
+    assert history.requests("job", 1) == {"rate": [1.0], "p99": [None], "errors": [0.0]}
+    assert history.requests("db", 4) == {}
+    assert history.read("web", 4)["time"] == 100

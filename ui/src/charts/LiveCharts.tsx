@@ -1,10 +1,10 @@
-/** CPU and memory of a service's processes: history from the hub, then every second. */
+/** CPU, memory and requests of a service: history from the hub, then every second. */
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../live/api";
 import { numbers, tick } from "../live/store";
-import { bridged, Curves, summed, type Past } from "../model/curves";
-import { bytes, percent } from "../model/format";
+import { bridged, Curves, highest, summed, type Past, type Point } from "../model/curves";
+import { amount, bytes, latency, percent } from "../model/format";
 import type { Happening } from "../model/types";
 import { param, narrow } from "../model/route";
 import { Chart, type Marker, type Series } from "./Chart";
@@ -15,6 +15,7 @@ const MOST_LINES = 8;
 const MARKED = /process\.exited|brain_died|service\.(reloaded|scaled|failed)|config_applied|supervisor\.(drained|undrained)/;
 const BY_HAND = /^(start|stop|restart)$/;
 
+type Line = (number | null)[];
 const NONE: readonly Marker[] = [];
 
 /** `window`: the moments shown, so that they stand below others on the same axis. */
@@ -41,7 +42,7 @@ export function LiveCharts({ nodes, service, events, window, also = NONE }: { no
     redraw((n) => n + 1);
   }, [tick.value, wanted]);
 
-  const { times, cpu, rss } = curves.current;
+  const { times, cpu, rss, rate, p99, errors } = curves.current;
   const markers = useMemo(() => [...events.filter(marked).map(marker), ...also], [events, also]);
   const ends = endsBy(times, events);
   return (
@@ -51,6 +52,8 @@ export function LiveCharts({ nodes, service, events, window, also = NONE }: { no
       <Chart title={window ? `CPU of ${service}` : "CPU"} window={window} times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
       <Chart title={window ? `Memory of ${service}` : "Memory"} window={window} times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
         {!window && ends.some(Boolean) && <Chart title="Ends by themselves" window={window} times={times} series={[{ label: "ends", values: ends }]} format={(v) => (Number.isInteger(v) ? String(v) : "")} markers={markers} span={span} />}
+        {!window && rate.size > 0 && <Chart title="Requests per second" times={times} series={counted(rate, summed, errors)} format={amount} markers={markers} span={span} />}
+        {!window && rate.size > 0 && <Chart title="p99 of the requests" times={times} series={counted(p99, highest)} format={latency} markers={markers} span={span} />}
       </div>
     </section>
   );
@@ -66,8 +69,8 @@ function endsBy(times: readonly number[], events: readonly Happening[]): number[
   });
 }
 
-function readingsNow(nodes: string[], service: string): { time: number; readings: Map<string, { cpu: number; rss: number }> } {
-  const readings = new Map<string, { cpu: number; rss: number }>();
+function readingsNow(nodes: string[], service: string): { time: number; readings: Map<string, Point> } {
+  const readings = new Map<string, Point>();
   let time = 0;
   for (const node of nodes) {
     const last = numbers.node(node);
@@ -75,8 +78,10 @@ function readingsNow(nodes: string[], service: string): { time: number; readings
     time = Math.max(time, last.time);
     for (const id of numbers.idsOf(node, service)) {
       const read = numbers.process(node, id);
-      if (read) readings.set(nodes.length > 1 ? `${node} ${id}` : id, read);
+      if (read) readings.set(nodes.length > 1 ? `${node} ${id}` : id, { cpu: read.cpu, rss: read.rss });
     }
+    const [rate, p99, errors] = last.requests?.[service] ?? [];
+    if (rate != null) readings.set(nodes.length > 1 ? node : "", { rate, p99: p99 ?? null, errors: errors ?? 0 });
   }
   return { time, readings };
 }
@@ -86,6 +91,15 @@ function lines(all: Map<string, (number | null)[]>): Series[] {
   const names = [...all.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const found = names.map((id): Series => ({ label: id.replace(/^(.* )?.*\//, "$1#"), values: bridged(all.get(id) ?? []) }));
   return found.length <= MOST_LINES ? found : [{ label: `sum of ${found.length}`, values: summed(found.map((one) => one.values)) }];
+}
+
+/** Of each server a line, of many servers one; and what failed, where something did. */
+function counted(all: Map<string, Line>, together: (lines: Line[]) => Line, failed?: Map<string, Line>): Series[] {
+  const names = [...all.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
+  const found = names.map((name): Series => ({ label: name || "all", values: bridged(all.get(name) ?? []) }));
+  const bad = summed([...(failed?.values() ?? [])].map((line) => bridged(line)));
+  const shown = found.length <= MOST_LINES ? found : [{ label: `${together === summed ? "sum" : "highest"} of ${found.length}`, values: together(found.map((one) => one.values)) }];
+  return bad.some(Boolean) ? [...shown, { label: "answered 5xx", values: bad }] : shown;
 }
 
 /** What explains a curve: crashes, new versions, orders by people. Not each end that was asked for. */

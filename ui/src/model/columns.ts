@@ -10,6 +10,7 @@ export interface StatsNode {
   threads?: number[];
   fds?: number[];
   sockets?: Record<string, { queued: number; connections: number }>;
+  requests?: Record<string, (number | null)[]>; // service → a second, p99 in seconds, 5xx a second
   supervisor?: { cpu: number; rss: number };
   host?: { cpu: number; mem_used: number; mem_total: number; load1: number };
   past?: number[]; // with the first message: the host's CPU in the last minute

@@ -1,23 +1,27 @@
-/** CPU and memory of several processes on one axis of seconds: history first, then live points. */
+/** CPU and memory of processes, and requests of a service, on one axis of seconds: history first, then live points. */
+
+type Line = (number | null)[];
 
 export interface Past {
   time: number;
   ids: string[];
-  cpu: (number | null)[][];
-  rss: (number | null)[][];
+  cpu: Line[];
+  rss: Line[];
+  requests?: Record<"rate" | "p99" | "errors", Line>;
 }
 
-export interface Point {
-  cpu: number;
-  rss: number;
-}
-
-type Line = (number | null)[];
+type Kind = "cpu" | "rss" | "rate" | "p99" | "errors";
+export type Point = Partial<Record<Kind, number | null>>;
 
 export class Curves {
   times: number[] = [];
   cpu = new Map<string, Line>();
   rss = new Map<string, Line>();
+  // Of a server, since all its processes count together.
+  rate = new Map<string, Line>();
+  p99 = new Map<string, Line>();
+  errors = new Map<string, Line>();
+  #all: Map<string, Line>[] = [this.cpu, this.rss, this.rate, this.p99, this.errors];
 
   constructor(readonly span: number) {}
 
@@ -31,6 +35,7 @@ export class Curves {
       fill(this.#line(this.cpu, prefix + id), past.cpu[row] ?? [], shift);
       fill(this.#line(this.rss, prefix + id), past.rss[row] ?? [], shift);
     });
+    for (const [kind, values] of Object.entries(past.requests ?? {})) fill(this.#line(this[kind as Kind], prefix.trim()), values, shift);
     this.#trim();
   }
 
@@ -40,8 +45,7 @@ export class Curves {
     this.#reach(second, second);
     const at = this.times.length - 1;
     for (const [id, point] of points) {
-      this.#line(this.cpu, id)[at] = point.cpu;
-      this.#line(this.rss, id)[at] = point.rss;
+      for (const [kind, value] of Object.entries(point)) this.#line(this[kind as Kind], id)[at] = value;
     }
     this.#trim();
   }
@@ -54,7 +58,7 @@ export class Curves {
     // A gap longer than the chart (a laptop that slept) makes all before it worthless.
     const start = Math.max(from, to - this.span + 1);
     const length = to - start + 1;
-    for (const lines of [this.cpu, this.rss]) {
+    for (const lines of this.#all) {
       for (const [id, line] of lines) lines.set(id, Array.from({ length }, (_, i) => line[i + (start - from) - before] ?? null));
     }
     this.times = Array.from({ length }, (_, i) => start + i);
@@ -68,7 +72,7 @@ export class Curves {
 
   /** Processes that left the chart leave its legend. */
   #trim(): void {
-    for (const lines of [this.cpu, this.rss]) {
+    for (const lines of this.#all) {
       for (const [id, line] of lines) if (line.every((value) => value === null)) lines.delete(id);
     }
   }
@@ -93,9 +97,14 @@ export function bridged(line: readonly (number | null)[], most = 3): (number | n
 }
 
 /** All lines as one. Where a line has ended or not begun, the others count alone. */
-export function summed(lines: readonly (readonly (number | null)[])[]): (number | null)[] {
+export const summed = (lines: readonly (readonly (number | null)[])[]): Line => together(lines, (known) => known.reduce((a, b) => a + b, 0));
+
+/** Of all lines the highest value: what can't be added up, as times. */
+export const highest = (lines: readonly (readonly (number | null)[])[]): Line => together(lines, (known) => Math.max(...known));
+
+function together(lines: readonly (readonly (number | null)[])[], fold: (known: number[]) => number): Line {
   return Array.from({ length: lines[0]?.length ?? 0 }, (_, i) => {
     const known = lines.map((line) => line[i]).filter((value): value is number => value != null);
-    return known.length ? known.reduce((a, b) => a + b, 0) : null;
+    return known.length ? fold(known) : null;
   });
 }

@@ -63,6 +63,11 @@ export function latency(seconds: number): string {
   return seconds < 1 ? `${round(seconds * 1e3)} ms` : `${round(seconds)} s`;
 }
 
+/** 0.25 → "0.25", 41.5 → "41.5", 1234 → "1,234". */
+export function amount(value: number): string {
+  return value >= 100 ? grouped(value) : String(Math.round(value * 100) / 100);
+}
+
 function round(value: number): string {
   return value >= 100 ? String(Math.round(value)) : String(Math.round(value * 10) / 10);
 }

@@ -18,7 +18,7 @@ import { SignalPick } from "../tables/Picking";
 import { fittingProcesses, ProcessTable } from "../tables/Tables";
 import { Timeline } from "../parts/Timeline";
 
-const HIDDEN_LABELS = new Set(["openapi", "plugin"]); // for programs
+const HIDDEN_LABELS = new Set(["openapi", "metrics", "plugin"]); // for programs
 
 export function Service({ name }: { name: string }) {
   const all = nodesWith(name);

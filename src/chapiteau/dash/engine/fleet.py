@@ -22,7 +22,9 @@ __all__ = ["Fleet"]
 _FIRST_EVENTS: Final = 300  # how many past events a page gets at first
 _PAST: Final = 60  # seconds of a server's CPU that come with them
 _LOOK_AGAIN: Final = 10  # seconds between two looks for problems that come by time alone
-_COLUMNS: Final = ("pid", "cpu", "rss", "threads", "fds", "sockets", "supervisor", "host")
+_COLUMNS: Final = (
+    "pid", "cpu", "rss", "threads", "fds", "sockets", "requests", "supervisor", "host",
+)  # fmt: skip
 
 
 class Fleet:

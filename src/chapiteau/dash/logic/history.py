@@ -1,4 +1,4 @@
-"""The last minutes of every process's CPU and memory.
+"""The last minutes of every process's CPU and memory, and of every service's requests.
 
 Kept as it comes, one pair of columns per second: taking a message costs two copies in C, however
 many processes it has. Rows are put together only when somebody looks.
@@ -8,9 +8,12 @@ from array import array
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from math import isnan, nan
+from typing import Any, Final
 
 __all__ = ["History"]
+
+_FIGURES: Final = (("rate", 2), ("p99", 5), ("errors", 2))  # and their digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +23,8 @@ class _Second:
     # 4-byte floats: 10,000 processes × 600 seconds × 2 are 48 MB.
     cpu: "array[float]"
     rss: "array[float]"
+    requests: "array[float] | None" = None  # three numbers for each service that counts them
+    counted: dict[str, int] | None = None  # service → its place among the threes
 
 
 class History:
@@ -30,6 +35,7 @@ class History:
         self._seconds: deque[_Second] = deque(maxlen=max(1, points))
         self._names: Sequence[str] = ()
         self._place: dict[str, int] = {}
+        self._counted: dict[str, int] = {}
 
     def add(self, message: Mapping[str, Any], ids: Sequence[str]) -> None:
         """Keep one columnar statistics message; a second one in the same second is not needed."""
@@ -39,7 +45,42 @@ class History:
         if ids is not self._names:
             self._names, self._place = ids, {name: at for at, name in enumerate(ids)}
         cpu, rss = array("f", message["cpu"]), array("f", message["rss"])
-        self._seconds.append(_Second(tick, self._place, cpu, rss))
+        requests = message.get("requests")
+        if requests:
+            figures, counted = self._requests(requests)
+            self._seconds.append(_Second(tick, self._place, cpu, rss, figures, counted))
+        else:
+            self._seconds.append(_Second(tick, self._place, cpu, rss))
+
+    def _requests(
+        self, requests: Mapping[str, Sequence[float | None]]
+    ) -> tuple["array[float]", dict[str, int]]:
+        if requests.keys() != self._counted.keys():
+            self._counted = {name: at for at, name in enumerate(requests)}
+        figures = array("f", bytes(12 * len(requests)))
+        for name, at in self._counted.items():
+            rate, p99, errors = requests[name][:3]
+            figures[3 * at] = rate or 0.0
+            figures[3 * at + 1] = nan if p99 is None else p99
+            figures[3 * at + 2] = errors or 0.0
+        return figures, self._counted
+
+    def requests(self, service: str, seconds: int) -> dict[str, Any]:
+        """Requests a second, p99 in seconds and 5xx a second of a service; gaps are None.
+
+        {"rate": […], "p99": […], "errors": […]} on the axis of `read`; {} when it counts none.
+        """
+        ticks = self._ticks(seconds)
+        found: dict[str, list[float | None]] = {}
+        for second in self._window(ticks):
+            place = (second.counted or {}).get(service)
+            if place is None or second.requests is None:
+                continue
+            for at, (key, digits) in enumerate(_FIGURES):
+                line = found.setdefault(key, [None] * len(ticks))
+                value = second.requests[3 * place + at]
+                line[second.tick - ticks.start] = None if isnan(value) else round(value, digits)
+        return found
 
     def read(self, service: str, seconds: int) -> dict[str, Any]:
         """Columns for the processes of one service ("" for all); gaps are None.

@@ -93,14 +93,19 @@ async def events(request: web.Request) -> web.Response:
 async def history(request: web.Request) -> web.Response:
     """GET /api/history?node=N&service=S&seconds=300: CPU and memory per process, columnar.
 
-    With `host=1` of the server itself, in percent, up to a day back.
+    And the service's requests, where it counts them. With `host=1` of the server itself, in
+    percent, up to a day back.
     """
     query = request.query
     seconds = _number(query.get("seconds", "300"), 1, 86_400)
     watch = request.app[HUB].fleet.watch(query.get("node", ""))
     if query.get("host") == "1":
         return web.json_response(watch.past.read(seconds))
-    return web.json_response(watch.history.read(query.get("service", ""), seconds))
+    service = query.get("service", "")
+    found = watch.history.read(service, seconds)
+    if requests := watch.history.requests(service, seconds):
+        found["requests"] = requests
+    return web.json_response(found)
 
 
 @need("see")

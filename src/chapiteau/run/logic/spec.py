@@ -319,7 +319,13 @@ class Service:
         help="Commands at points of its life (docs/reference/hooks.md).",
         example='hooks.before_start = "alembic upgrade head"',
     )
-    labels: dict[str, str] = setting(factory=dict, help="Your own facts, shown with the service.")
+    labels: dict[str, str] = setting(
+        factory=dict,
+        help="Your own facts, shown with the service. Two are read: `openapi` and `metrics` say"
+        " where it serves its document and its figures, as a path on its first socket or a URL;"
+        " a service with `app` has them at /openapi.json and /metrics.",
+        example='labels = { version = "a1b2c3d", metrics = "/metrics" }',
+    )
 
     @property
     def is_job(self) -> bool:

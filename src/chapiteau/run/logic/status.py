@@ -59,6 +59,7 @@ class ServiceStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketStatus:
     """A listening socket held by the keeper."""
+    metrics: str = ""  # URL of its own figures, when it says where they are
 
     name: str
     address: str  # "127.0.0.1:8000" or a path

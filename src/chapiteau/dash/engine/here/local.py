@@ -12,6 +12,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UnreachableError
 from chapiteau.dash.engine.here.disks import rooms
 from chapiteau.dash.engine.here.reach import fetch
+from chapiteau.dash.engine.here.scraping import Scraper
 from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.run.client import AsyncClient
@@ -28,11 +29,14 @@ class LocalNode:
         self._run_dir = run_dir
         self._clock = clock
         self._client = AsyncClient.at(run_dir)
+        self._scraper = Scraper(clock)
 
     async def status(self) -> dict[str, Any]:
         """The state now."""
         with self._translated():
-            return (await self._client.status()).to_dict()
+            found = (await self._client.status()).to_dict()
+        self._scraper.learn(found)
+        return found
 
     async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
         """Kept events, then new ones."""
@@ -53,10 +57,14 @@ class LocalNode:
                     yield item.to_dict()
 
     async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
-        """One message per second; none is kept."""
-        with self._translated():
-            async for message in self._client.stats():
-                yield message
+        """One message per second; none is kept. `requests`: what services count themselves."""
+        try:
+            with self._translated():
+                async for message in self._client.stats():
+                    requests = self._scraper.look()
+                    yield {**message, "requests": requests} if requests else message
+        finally:
+            self._scraper.stop()
 
     async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
         """The same, each given to `sink`."""
@@ -92,7 +100,8 @@ class LocalNode:
         return await fetch(await self.status(), request)
 
     async def close(self) -> None:
-        """Every call has its own connection: nothing to let go of."""
+        """Every call has its own connection: nothing else to let go of."""
+        self._scraper.stop()
 
     def _as(self, who: str) -> AsyncClient:
         """The client that acts for a person: the supervisor's events name them."""

@@ -97,7 +97,8 @@ def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceS
         dropped_bytes=supervisor.drops.totals[runner.name],
         schedule=runner.spec.schedule,
         next_run=supervisor.next_runs.get(runner.name, 0.0),
-        openapi=supervisor.openapi_url(runner),
+        openapi=supervisor.url_of(runner, "openapi", "/openapi.json"),
+        metrics=supervisor.url_of(runner, "metrics", "/metrics"),
         labels=runner.spec.labels,
         drift=_drift(runner, supervisor),
     )

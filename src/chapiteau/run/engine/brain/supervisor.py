@@ -301,9 +301,9 @@ class Supervisor:
         service = self.spec.service.get(name)
         return (service.log if service is not None else None) or self.spec.log
 
-    def openapi_url(self, runner: Runner) -> str:
-        """Where a service of ours publishes its document."""
-        label = runner.spec.labels.get("openapi", "/openapi.json" if runner.spec.app else "")
+    def url_of(self, runner: Runner, what: str, own: str) -> str:
+        """Where a service publishes `what`, as its label says; one of ours at the path `own`."""
+        label = runner.spec.labels.get(what, own if runner.spec.app else "")
         if not label or not runner.spec.sockets:
             return label if label.startswith("http") else ""
         fact = self.around.sockets.get(runner.spec.sockets[0])

@@ -1,0 +1,1 @@
+"""Requests that services count themselves: out of their own figures, for charts."""
