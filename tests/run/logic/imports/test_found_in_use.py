@@ -231,7 +231,8 @@ def test_apps_that_javascript_would_choose_from_are_all_taken_and_told() -> None
              ...apps.filter(a => a.name === process.env.ONLY),
              process.env.C && {name: 'c', script: 'c.js'},
              null,
-             {name: 'd', script: 'd.js', instances: parseInt(process.env.N || '2', 10)},
+             {name: 'd', script: 'd.js', exec_mode: 'fork',
+              instances: parseInt(process.env.N || '2', 10)},
            ].filter(Boolean)};""",
     )
     assert list(tomllib.loads(made.toml)["service"]) == ["a", "b", "c", "d"]

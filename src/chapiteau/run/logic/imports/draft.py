@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.run.logic.imports.notes import Ledger, Note
 from chapiteau.run.logic.imports.reading.source import Option
 
-__all__ = ["Draft", "Ours", "Target", "literal", "safe_name"]
+__all__ = ["Draft", "Ours", "Target", "at_home", "literal", "safe_name"]
 
 Path = tuple[str, ...]
 _UNSAFE: Final = {
@@ -131,6 +131,18 @@ def literal(text: str) -> str:
     if isinstance(text, Ours):
         return text
     return _VARIABLE.sub(lambda match: "$" + match[0], text)
+
+
+def at_home(text: str) -> str:
+    """`~/…` as a path below the home of whoever runs the supervisor.
+
+    Raises ValueError for another user's home: only the machine that it runs on knows that.
+    """
+    if text != "~" and not text.startswith("~/"):
+        if text.startswith("~"):
+            raise ValueError(f"{text!r} begins with another user's home: write the whole path")
+        return text
+    return Ours("${env.HOME}" + literal(text)[1:])
 
 
 def safe_name(kind: str, text: str) -> str:

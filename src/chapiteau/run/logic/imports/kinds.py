@@ -28,11 +28,11 @@ KINDS: Final[dict[str, Importer]] = {
 
 # Names are what people choose, so what stands in the file is asked first.
 _CONTENT: Final = (
-    ("circus", re.compile(r"^\[(?:circus|watcher:[^\]]+)\]", re.MULTILINE)),
+    ("circus", re.compile(r"^\[(?:circus|(?:watcher|socket|plugin):[^\]]+)\]", re.MULTILINE)),
     (
         "supervisord",
         re.compile(
-            r"^\s*\[(?:supervisord|program:[^\]]+|fcgi-program:[^\]]+|eventlistener:[^\]]+)\]",
+            r"^\s*\[(?:supervisord|(?:program|fcgi-program|eventlistener|group):[^\]]+)\]",
             re.MULTILINE,
         ),
     ),

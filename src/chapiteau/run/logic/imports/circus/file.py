@@ -10,6 +10,7 @@ from chapiteau.run.logic.imports.circus.variables import filled
 from chapiteau.run.logic.imports.circus.watchers import order_watchers, take_watcher
 from chapiteau.run.logic.imports.draft import Draft, Target
 from chapiteau.run.logic.imports.finish import finish
+from chapiteau.run.logic.imports.included import include_files
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.ini import Section, merge_sections, read_circus
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source
@@ -27,7 +28,7 @@ def import_circus(sources: Sequence[Source], choices: Choices) -> Imported:
     draft = Draft()
     files = [read_circus(source) for source in sources]
     for source, sections in zip(sources, list(files), strict=True):
-        files += [read_circus(s) for s in _included(source, sections, choices)]
+        files += [read_circus(s) for s in _included(draft, source, sections, choices)]
     sections = filled(merge_sections(files, first_wins=True))
     _repeated(draft, sections)
     daemon = next((s for s in sections if s.name == "circus"), None)
@@ -45,12 +46,20 @@ def import_circus(sources: Sequence[Source], choices: Choices) -> Imported:
     return finish(draft, f"Made from {', '.join(s.name for s in sources)} (Circus).")
 
 
-def _included(source: Source, sections: list[Section], choices: Choices) -> list[Source]:
+def _included(
+    draft: Draft, source: Source, sections: list[Section], choices: Choices
+) -> list[Source]:
     daemon = next((s for s in sections if s.name == "circus"), None)
-    patterns = [] if daemon is None else daemon.value("include").split()
-    folders = [] if daemon is None else daemon.value("include_dir").split()
-    patterns += [f"{folder.rstrip('/')}/*.ini" for folder in folders]
-    return [found for pattern in patterns for found in choices.beside(source, pattern)]
+    found: list[Source] = []
+    for key, ending in (("include", ""), ("include_dir", "/*.ini")):
+        option = daemon.get(key) if daemon else None
+        if option is None:
+            continue
+        patterns = [f"{name.rstrip('/')}{ending}" for name in str(option.value).split()]
+        found += include_files(draft.table("project"), source, option, patterns, choices)
+        if not patterns:
+            draft.table("project").kept(option, "is empty: nothing is included")
+    return found
 
 
 def _repeated(draft: Draft, sections: list[Section]) -> None:
@@ -60,7 +69,8 @@ def _repeated(draft: Draft, sections: list[Section]) -> None:
 
 
 def _daemon(draft: Draft, section: Section) -> None:
-    apply(section.options, DAEMON, draft.table("project"))
+    options = [o for o in section.options if o.name not in ("include", "include_dir")]
+    apply(options, DAEMON, draft.table("project"))
 
 
 _KINDS: Final = frozenset({"socket", "watcher", "env", "plugin"})

@@ -1,8 +1,10 @@
 """[watcher:NAME] with its environment, its sockets and its place in the start order."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
+from chapiteau.core.problems import did_you_mean
 from chapiteau.run.logic.imports.circus.settings import TOGETHER, WATCHER
 from chapiteau.run.logic.imports.circus.streams import take_streams
 from chapiteau.run.logic.imports.circus.variables import VARIABLE, env_of, fill_env
@@ -96,9 +98,10 @@ def _command(target: Target, section: Section, sections: list[Section]) -> None:
         return
     # Parts in which variables are filled in already stay as they are.
     whole = Ours(" ".join(literal(part.value) for part in (cmd, args) if part and part.value))
-    wanted = _used_sockets(whole)
+    known = _names(sections)
+    wanted = [name for name in _used_sockets(whole) if name in known]
     try:
-        text = one_line(_fill(target, section, cmd, whole))
+        text = one_line(_fill(target, section, cmd, whole, known))
     except ValueError as exc:
         target.lost(cmd, str(exc), "close the quote, then import again")
         return
@@ -122,23 +125,26 @@ def _shell(target: Target, shell: Option, text: str) -> None:
     )
 
 
-def _fill(target: Target, section: Section, option: Option, text: str) -> str:
+def _fill(
+    target: Target, section: Section, option: Option, text: str, sockets: Sequence[str]
+) -> str:
     """Circus's variables as ours; what can't be known stays as it is and is reported."""
 
     def one(match: re.Match[str]) -> str:
         name = (match[1] or match[2]).lower()
         kind, _, rest = name.partition(".")
-        if kind == "sockets" and rest:
+        if kind == "sockets" and rest in sockets:
             return f"${{socket.{rest}.fd}}"
         if name == "wid":
             return "${process.number}"
         known = section.get(name)
         if known is not None:
             return literal(known.value)
+        near = f"{did_you_mean(rest, sockets)}; " if kind == "sockets" else ""
         target.lost(
             option,
             f"{match[0]} has no value here, and stays as it is in the command",
-            "put the value into the command by hand",
+            f"{near}put the value into the command by hand",
         )
         return match[0]
 
@@ -148,6 +154,10 @@ def _fill(target: Target, section: Section, option: Option, text: str) -> str:
     return filled
 
 
+def _names(sections: list[Section]) -> list[str]:
+    return [s.name.split(":", 1)[1].lower() for s in sections if s.name.startswith("socket:")]
+
+
 def _used_sockets(text: str) -> list[str]:
     names = [(m[1] or m[2]).lower() for m in VARIABLE.finditer(text)]
     return [n.partition(".")[2] for n in names if n.startswith("sockets.")]
@@ -155,7 +165,7 @@ def _used_sockets(text: str) -> list[str]:
 
 def _sockets(target: Target, section: Section, wanted: list[str], sections: list[Section]) -> None:
     option = section.get("use_sockets")
-    known = [s.name.split(":", 1)[1].lower() for s in sections if s.name.startswith("socket:")]
+    known = _names(sections)
     use = option is not None and _on(target, option)
     if option and not use:
         target.kept(option, "no sockets are handed over")

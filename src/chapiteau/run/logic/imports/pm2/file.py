@@ -1,36 +1,35 @@
 """A whole ecosystem file: its apps, and what they are when JavaScript has been read."""
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
-from chapiteau.run.logic.imports.draft import Draft, Target, literal
+from chapiteau.run.logic.imports.draft import Draft, Target
 from chapiteau.run.logic.imports.finish import finish
 from chapiteau.run.logic.imports.notes import Imported
-from chapiteau.run.logic.imports.pm2.settings import ALIASES, APP, TOGETHER
+from chapiteau.run.logic.imports.pm2.command import (
+    WITH_DEFAULT,
+    keep_ours,
+    take_command,
+    take_instances,
+)
+from chapiteau.run.logic.imports.pm2.settings import ALIASES, APP, TOGETHER, log_path
 from chapiteau.run.logic.imports.reading.jsliteral import (
     Chosen,
     Dynamic,
     EnvDefault,
+    let_node_do_it,
     read_javascript,
 )
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, Tree, unreadable
-from chapiteau.run.logic.imports.reading.values import integer, text, words
+from chapiteau.run.logic.imports.reading.values import text
 from chapiteau.run.logic.imports.rules import apply
 from chapiteau.run.logic.imports.starts import give_up_after_failed_starts
 
 __all__ = ["import_pm2"]
 
 _ENV_SET: Final = re.compile(r"env_(\S+)")
-_OURS: Final = re.compile(r"\$\{env\.\w+(?::-[^${}]+)?\}")
-_WITH_DEFAULT: Final = re.compile(r"\$\{env\.(\w+):-([^${}]+)\}")
-_NODE_VERSION: Final = re.compile(r"node@.+")
-_INTERPRETERS: Final = {
-    ".js": "node", ".cjs": "node", ".mjs": "node", ".py": "python", ".sh": "bash", ".rb": "ruby",
-    ".php": "php", ".pl": "perl", ".ts": "bun", ".tsx": "bun", ".coffee": "coffee", ".ls": "lsc",
-}  # fmt: skip
 
 
 def import_pm2(sources: Sequence[Source], choices: Choices) -> Imported:
@@ -86,12 +85,9 @@ def _no_app(source: Source, path: tuple[str | int, ...], apps: Sequence[Any]) ->
     if computed is None and not source.name.endswith("js"):
         hint = "it should say { apps: [ { script: … } ] }"
         return unreadable(source.place(path), "holds no app", hint)
-    name = source.name.rpartition("/")[2]
-    line = f"node -p 'JSON.stringify(require(\"./{name}\"))' > apps.json"
     code = f": {' '.join(computed.code.split())[:60]}" if computed is not None else ""
     what = f"its apps would have to be computed by JavaScript{code}"
-    hint = f"let node do it, where it runs: `{line}`, then import apps.json"
-    return unreadable(source.place(path), what, hint)
+    return unreadable(source.place(path), what, let_node_do_it(source))
 
 
 def _top_level(draft: Draft, source: Source, data: Mapping[str, Any], apps: str) -> None:
@@ -124,14 +120,15 @@ def _app(
     choices: Choices,
 ) -> None:
     section = f"[{_name(app)}]"
-    options = {
-        ALIASES.get(key, key): Option(
-            name=key, value=value, where=source.place((*path, key)), section=section
-        )
-        for key, value in app.items()
-    }
     named = Option(name="name", value=_name(app), where=source.place(path), section=section)
     target = draft.named("service", named)
+    options = _by_name(
+        target,
+        [
+            Option(name=key, value=value, where=source.place((*path, key)), section=section)
+            for key, value in app.items()
+        ],
+    )
     sound: dict[str, Option] = {}
     for key, option in options.items():
         if isinstance(option.value, Dynamic):
@@ -142,23 +139,36 @@ def _app(
     _defaults(target)
     variants = {k: o for k, o in sound.items() if _ENV_SET.fullmatch(k)}
     rest = [o for k, o in sound.items() if k not in TOGETHER and k not in variants]
+    _delays(target, sound, rest)
     _jobs(target, sound, rest)
     apply(rest, APP, target)
     give_up_after_failed_starts(target)
     _variants(target, variants, choices.variant)
     _literal_env(target)
-    _command(target, sound)
-    _instances(target, sound, choices.cpus)
+    take_command(target, sound)
+    take_instances(target, sound, choices.cpus)
     _logs(target, sound)
     for key in ("name", "name_prefix"):
         if key in sound:
             target.kept(sound[key], "the service's name")
 
 
+def _by_name(target: Target, given: Sequence[Option]) -> dict[str, Option]:
+    """The options by the names used here; of two names for one thing the first counts."""
+    options: dict[str, Option] = {}
+    for option in sorted(given, key=lambda o: o.name in ALIASES):
+        name = ALIASES.get(option.name, option.name)
+        if name in options:
+            what = f"is another name for {options[name].name}, which is given, too"
+            target.lost(option, what, "delete one of the two")
+        options.setdefault(name, option)
+    return options
+
+
 def _name(app: Mapping[str, Any]) -> str:
     name = app.get("name")
     if isinstance(name, str):
-        name = _WITH_DEFAULT.sub(r"\2", name)
+        name = WITH_DEFAULT.sub(r"\2", name)
     if not isinstance(name, str) or not name:
         script = app.get("script", app.get("exec"))
         base = script.rpartition("/")[2] if isinstance(script, str) else ""
@@ -223,6 +233,14 @@ def _jobs(target: Target, sound: Mapping[str, Option], rest: list[Option]) -> No
     rest.remove(cron)
 
 
+def _delays(target: Target, sound: Mapping[str, Option], rest: list[Option]) -> None:
+    """A growing delay wins over a fixed one."""
+    fixed = sound.get("restart_delay")
+    if fixed is not None and "exp_backoff_restart_delay" in sound:
+        target.kept(fixed, "PM2 ignores it beside exp_backoff_restart_delay")
+        rest.remove(fixed)
+
+
 def _variants(target: Target, variants: Mapping[str, Option], wanted: str) -> None:
     for key, option in variants.items():
         name = key.removeprefix("env_")
@@ -239,98 +257,7 @@ def _variants(target: Target, variants: Mapping[str, Option], wanted: str) -> No
 def _literal_env(target: Target) -> None:
     env = target.get("env") or {}
     for name, value in env.items():
-        env[name] = _keep_ours(text(value))
-
-
-def _keep_ours(value: str) -> str:
-    """Literal text, except for the variables that reading JavaScript has put in."""
-    pieces, last = [], 0
-    for match in _OURS.finditer(value):
-        pieces += [literal(value[last : match.start()]), match[0]]
-        last = match.end()
-    return "".join([*pieces, literal(value[last:])])
-
-
-# ── command ───────────────────────────────────────────────────────────────────────────────────
-def _command(target: Target, sound: Mapping[str, Option]) -> None:
-    script = sound.get("script")
-    if script is None:
-        return
-    try:
-        words_of = {
-            key: _words(sound[key].value) if key in sound else []
-            for key in ("node_args", "args", "exec_interpreter")
-        }
-        command = _line(target, script, words_of)
-    except ValueError as exc:
-        target.lost(script, f"the command can't be put together: {exc}", "set command by hand")
-        return
-    target.put(script, "command", command)
-    for key in ("node_args", "args", "exec_interpreter"):
-        if key in sound:
-            target.kept(sound[key], "part of command")
-
-
-def _line(target: Target, script: Option, parts: Mapping[str, list[str]]) -> str:
-    program = text(script.value)
-    if " " in program:
-        # PM2 gives what is not one file to a shell.
-        target.set("shell", True)
-        return _keep_ours(" ".join([program, *map(shlex.quote, parts["args"])]))
-    interpreter = parts["exec_interpreter"]
-    if not interpreter:
-        suffix = re.search(r"\.\w+$", program.rpartition("/")[2])
-        known = _INTERPRETERS.get(suffix[0]) if suffix else None
-        interpreter = [known] if known else []
-        if not known and not suffix and "/" in program:
-            target.changed(
-                script,
-                "is started directly; PM2 gives a text file without an ending to node",
-                "write `node` before it if it is one",
-            )
-    if interpreter and _NODE_VERSION.fullmatch(interpreter[0]):
-        what = f"is node, not {interpreter[0]}: PM2 takes a version from nvm"
-        target.changed(script, what, "write the path of that version's node into command")
-        interpreter = ["node", *interpreter[1:]]
-    interpreter = [] if interpreter == ["none"] else interpreter
-    return _keep_ours(_join([*interpreter, *parts["node_args"], program, *parts["args"]]))
-
-
-def _join(parts: Sequence[str]) -> str:
-    """Words as one line; our own variables stay outside of quotes that would hide them."""
-    return " ".join(part if _OURS.fullmatch(part) else shlex.quote(part) for part in parts)
-
-
-def _words(value: Any) -> list[str]:
-    if isinstance(value, list):
-        return [text(part) for part in value]
-    return words(text(value))
-
-
-def _instances(target: Target, sound: Mapping[str, Option], cpus: int) -> None:
-    option = sound.get("instances")
-    if option is None:
-        return
-    word = text(option.value).strip()
-    if chosen := _WITH_DEFAULT.fullmatch(word):
-        word = chosen[2]
-        what = f"came from the variable {chosen[1]}; it is {word}, as where that is not set"
-        target.changed(option, what, "set processes to what this server shall have")
-    word = word.lower()
-    try:
-        count = 0 if word == "max" else integer(word)
-    except ValueError as exc:
-        target.lost(option, f"its value can't be used: {exc}", "set processes by hand")
-        return
-    if count > 0:
-        target.put(option, "processes", count)
-        return
-    target.set("processes", max(1, cpus + count), option)
-    target.changed(
-        option,
-        f"is the number of CPUs of this machine ({cpus}){f', {-count} fewer' if count else ''}",
-        "set processes to that of the server, or use [service.NAME.scaling]",
-    )
+        env[name] = keep_ours(text(value))
 
 
 def _logs(target: Target, sound: Mapping[str, Option]) -> None:
@@ -343,7 +270,7 @@ def _logs(target: Target, sound: Mapping[str, Option]) -> None:
 def _log_files(target: Target, sound: Mapping[str, Option]) -> None:
     out, err, both = (sound.get(key) for key in ("out_file", "error_file", "log_file"))
     if both is not None and not isinstance(both.value, bool):
-        target.put(both, "log.file", literal(text(both.value)))
+        target.put(both, "log.file", log_path(both.value))
         if out is not None:
             target.lost(out, "was a file for one stream", "log_file has both streams")
     elif both is not None:
@@ -351,7 +278,8 @@ def _log_files(target: Target, sound: Mapping[str, Option]) -> None:
     if err is None:
         return
     if both is None and out is None:
-        target.put(err, "log.file", literal(text(err.value)))
+        target.put(err, "log.file", log_path(err.value))
+        target.changed(err, "was a file for errors alone: both streams go there now")
     elif out is not None and out.value == err.value:
         target.kept(err, "both streams go to one file")
     else:

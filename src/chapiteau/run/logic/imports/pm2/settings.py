@@ -3,7 +3,7 @@
 import re
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import Target, literal
+from chapiteau.run.logic.imports.draft import Target, at_home, literal
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import (
     boolean,
@@ -21,17 +21,18 @@ from chapiteau.run.logic.imports.rules import (
     lose,
     lose_if,
     own,
+    row,
     same,
 )
 
-__all__ = ["ALIASES", "APP", "TOGETHER"]
+__all__ = ["ALIASES", "APP", "TOGETHER", "log_path", "share_port"]
 
 # PM2's second names for one thing → the name used here.
 ALIASES: Final = {
     **dict.fromkeys(("out", "output", "out_log"), "out_file"),
     **dict.fromkeys(("error", "err", "err_file", "err_log"), "error_file"),
     **dict.fromkeys(("interpreterArgs", "interpreter_args", "nodeArgs"), "node_args"),
-    "exec": "script",
+    **dict.fromkeys(("exec", "cmd", "command"), "script"),
     "interpreter": "exec_interpreter",
     "log": "log_file",
     "pid": "pid_file",
@@ -137,18 +138,39 @@ def _log_type(option: Option, target: Target) -> None:
     target.put(option, "log.format", "json")
 
 
+def log_path(value: Any) -> str:
+    """Where a stream goes: a path, or "none"."""
+    path = text(value)
+    return "none" if path in ("NULL", "/dev/null") else literal(at_home(path))
+
+
+def share_port(option: Option, target: Target) -> None:
+    """Node's cluster module, in which PM2 runs instances unless they say otherwise, is lost."""
+    target.lost(
+        option,
+        "let Node's cluster module share one port among the instances",
+        "add a [socket.NAME] and listen on its descriptor: server.listen({ fd: 3 })",
+    )
+
+
 def _mode(option: Option, target: Target) -> None:
     """fork: nothing to write; cluster is **lost**: listen on a [socket.NAME] instead,
     `server.listen({ fd: 3 })`
     """
     if text(option.value).startswith("cluster"):
-        target.lost(
-            option,
-            "let Node's cluster module share one port among the instances",
-            "add a [socket.NAME] and listen on its descriptor: server.listen({ fd: 3 })",
-        )
+        share_port(option, target)
     else:
         target.kept(option, "processes of their own")
+
+
+_TIMES: Final = differs("log.mode", lambda _: "line", "each line gets a time, in our own format")
+
+
+def _times(option: Option, target: Target) -> None:
+    if option.value in (None, False, ""):
+        target.kept(option, "no time is asked for")
+    else:
+        _TIMES(option, target)
 
 
 def _port(option: Option, target: Target) -> None:
@@ -194,6 +216,7 @@ APP: Final[dict[str, Rule]] = {
         _memory,
         "one process above it is replaced gently, its requests are finished first",
     ),
+    "autostart": keep("autostart", boolean),
     "autorestart": keep("restart.policy", lambda value: "always" if boolean(value) else "never"),
     "restart_delay": _fixed_delay,
     "exp_backoff_restart_delay": _backoff,
@@ -220,12 +243,9 @@ APP: Final[dict[str, Rule]] = {
     "ignore_watch": _ignored,
     "watch_delay": keep("watch.debounce", milliseconds),
     "watch_options": lose("were options of chokidar", "watch.include, watch.exclude"),
-    "out_file": keep("log.file"),
+    "out_file": keep("log.file", log_path),
     "log_type": _log_type,
-    **for_each(
-        "log_date_format time",
-        differs("log.mode", lambda _: "line", "each line gets a time, in our own format"),
-    ),
+    **for_each("log_date_format time", own(row(_TIMES), _times)),
     "merge_logs": same("the processes of a service share a file"),
     "disable_logs": own(
         '`log.file = "none"`',

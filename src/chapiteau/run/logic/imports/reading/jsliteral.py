@@ -8,7 +8,14 @@ from typing import Any
 from chapiteau.run.logic.imports.reading.jsvalues import Chosen, Dynamic, EnvDefault, Values
 from chapiteau.run.logic.imports.reading.source import Source, Tree, unreadable
 
-__all__ = ["Chosen", "Dynamic", "EnvDefault", "read_javascript"]
+__all__ = ["Chosen", "Dynamic", "EnvDefault", "let_node_do_it", "read_javascript"]
+
+
+def let_node_do_it(source: Source) -> str:
+    """The hint for a file whose value only node itself can tell."""
+    name = source.name.rpartition("/")[2]
+    line = f"node -p 'JSON.stringify(require(\"./{name}\"))' > apps.json"
+    return f"let node do it, where it runs: `{line}`, then import apps.json"
 
 
 def read_javascript(source: Source) -> Tree:
@@ -43,7 +50,7 @@ class _Parser(Values):
             raise unreadable(
                 self.source.where(self.lines.get((), 1)),
                 f"the exported value would have to be computed: {value.code[:60]}",
-                "write it as a literal: module.exports = { apps: [ … ] }",
+                let_node_do_it(self.source),
             )
         return Tree(data=value, lines=self.lines, unread=tuple(self.unread))
 
@@ -105,9 +112,36 @@ class _Parser(Values):
     def constant(self) -> None:
         self.at += 1
         name = self.peek()
+        if name.text == "{":
+            self.picked()
+            return
         if name.kind != "name" or self.peek(1).text != "=":
             return
         self.at += 2
         kept, self.lines = self.lines, {}
         self.names[name.text] = self.expression(())
         self.lines = kept
+
+    def picked(self) -> None:
+        """`const { A, B = "b", C: c } = process.env`; of anything else the names stay unknown."""
+        start = self.at
+        self.skip_one()
+        after = [token.text for token in self.tokens[self.at : self.at + 4]]
+        if after == ["=", "process", ".", "env"]:
+            end, self.at = self.at + 4, start + 1
+            while self.peek().text != "}":
+                self.pick()
+                self.separator("}", self.tokens[start])
+            self.at = end
+
+    def pick(self) -> None:
+        variable = name = self.take().text
+        if self.peek().text == ":":
+            self.at += 1
+            name = self.take().text
+        default: Any = ""
+        if self.peek().text == "=":
+            self.at += 1
+            default = self.expression((name,))
+        if not isinstance(default, Dynamic):
+            self.names[name] = EnvDefault(variable, default)

@@ -20,6 +20,13 @@ _HOLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _ENV_HOLE: Final = re.compile(
     r"""process\.env\.([A-Za-z_]\w*)(?:\s*(?:\|\||\?\?)\s*('[^'${}]*'|"[^"${}]*"|\d+))?"""
 )
+_META: Final = ("import", ".", "meta", ".")
+_FILE: Final = ("(", "fileURLToPath", "(", *_META, "url", ")", ")")
+_OWN_FOLDER: Final = (
+    ("path", ".", "dirname", *_FILE),
+    ("dirname", *_FILE),
+    (*_META, "dirname"),
+)
 _DEPTH: Final = 200  # deeper nesting is no configuration, and would exhaust Python's stack
 
 
@@ -157,6 +164,8 @@ class Values(Cursor):
                 self.at += 1
                 return EnvDefault(self.take().text, "")
             raise _NotStatic
+        if name in ("path", "dirname", "import") and self.own_folder(name):
+            return self.source.folder or "."
         if name == "path" and self.peek().text == "." and self.peek(1).text in ("join", "resolve"):
             self.at += 2
             return self.joined()
@@ -166,6 +175,15 @@ class Values(Cursor):
         if name in self.names and (filtered or self.peek().text not in (".", "(", "[")):
             return self.names[name]
         raise _NotStatic
+
+    def own_folder(self, name: str) -> bool:
+        """`import.meta.dirname`, `path.dirname(fileURLToPath(import.meta.url))`: passed over."""
+        for way in _OWN_FOLDER:
+            words = [name, *(token.text for token in self.tokens[self.at : self.at + len(way) - 1])]
+            if words == list(way):
+                self.at += len(way) - 1
+                return True
+        return False
 
     def converted(self) -> Any:
         """parseInt(x, 10), Number(x): who reads the value converts it anyway."""
@@ -207,10 +225,12 @@ class Values(Cursor):
         if match := _ENV_HOLE.fullmatch(code):
             default = match[2] and match[2].strip("'\"")
             return f"${{env.{match[1]}:-{default}}}" if default else f"${{env.{match[1]}}}"
-        value = self.names.get(code)
-        if isinstance(value, str | int | float | EnvDefault) and not isinstance(value, bool):
-            return _as_text(value)
-        raise _NotStatic
+        inner = Values(Source(name=self.source.name, folder=self.source.folder, text=code))
+        inner.names = self.names
+        value = inner.expression(())
+        if inner.peek().kind != "end" or isinstance(value, bool):
+            raise _NotStatic
+        return _as_text(value)
 
     def object(self, path: KeyPath, opener: Token, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from chapiteau.run.logic.imports.draft import Draft
+from chapiteau.run.logic.imports.draft import Draft, Target, at_home
 from chapiteau.run.logic.imports.finish import finish, ordered
+from chapiteau.run.logic.imports.included import include_files
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.reading.ini import Section, merge_sections, read_supervisord
 from chapiteau.run.logic.imports.reading.source import Choices, Option, Source
@@ -27,11 +28,11 @@ def import_supervisord(sources: Sequence[Source], choices: Choices) -> Imported:
     Raises UsageError, with the line, for a file that is no such file.
     """
     draft = Draft()
+    top = draft.table("project")
     files = [_read(source) for source in sources]
     for source, sections in zip(sources, list(files), strict=True):
-        files += [_read(found) for found in _included(source, sections, choices)]
+        files += [_read(found) for found in _included(top, source, sections, choices)]
     sections = merge_sections(files, first_wins=False)
-    top = draft.table("project")
     for option in (o for s in sections for o in s.repeated):
         top.lost(option, "is given again; supervisord takes the last one", "delete one of the two")
     here = sources[0].folder if sources else ""
@@ -58,10 +59,15 @@ def _read(source: Source) -> list[Section]:
     return sections
 
 
-def _included(source: Source, sections: list[Section], choices: Choices) -> list[Source]:
+def _included(
+    top: Target, source: Source, sections: list[Section], choices: Choices
+) -> list[Source]:
     include = next((s for s in sections if s.name == "include"), None)
-    patterns = include.value("files").split() if include else []
-    return [found for pattern in patterns for found in choices.beside(source, pattern)]
+    option = include.get("files") if include else None
+    if option is None:
+        return []
+    patterns = [pattern.replace("%%", "%") for pattern in str(option.value).split()]
+    return include_files(top, source, option, patterns, choices)
 
 
 def _daemon(draft: Draft, sections: list[Section], here: str) -> Daemon:
@@ -78,7 +84,7 @@ def _daemon(draft: Draft, sections: list[Section], here: str) -> Daemon:
             top.lost(environment, f"its value can't be used: {exc}", "set env by hand")
     for key, ours, convert in (
         ("user", "user", str),
-        ("directory", "cwd", str),
+        ("directory", "cwd", lambda value: at_home(str(value))),
         ("umask", "umask", octal),
     ):
         if option := section.get(key):
@@ -112,7 +118,7 @@ def _programs(draft: Draft, sections: list[Section], daemon: Daemon) -> dict[str
         if kind not in _PROGRAMS:
             continue
         group = members.get(name.strip())
-        made = take_program(draft, section, daemon, group.name.partition(":")[2] if group else "")
+        made = take_program(draft, section, daemon, _name(group) if group else "")
         became[name.strip()] = list(made)
         own = _priority(draft, section)
         outer = _priority(draft, group) if group else own
@@ -122,12 +128,14 @@ def _programs(draft: Draft, sections: list[Section], daemon: Daemon) -> dict[str
     for section in [*groups, *(s for s in sections if s.name.partition(":")[0] in _PROGRAMS)]:
         _tell_priority(draft, section, different)
     for group in groups:
-        _tell_group(draft, group)
+        _tell_group(draft, group, members)
         inside = [s.strip() for s in group.value("programs").split(",")]
-        became.setdefault(
-            group.name.partition(":")[2], [n for one in inside for n in became.get(one, ())]
-        )
+        became.setdefault(_name(group), [n for one in inside for n in became.get(one, ())])
     return became
+
+
+def _name(group: Section) -> str:
+    return group.name.partition(":")[2].strip()
 
 
 def _members(groups: list[Section]) -> Mapping[str, Section]:
@@ -171,7 +179,7 @@ def _tell_priority(draft: Draft, section: Section, different: bool) -> None:
         top.kept(option, "all priorities are equal: no order")
 
 
-def _tell_group(draft: Draft, group: Section) -> None:
+def _tell_group(draft: Draft, group: Section, members: Mapping[str, Section]) -> None:
     top = draft.table("project")
     names = {s.strip() for s in group.value("programs").split(",")}
     known = {str(o.value) for p, o in draft.origins.items() if p[:1] == ("service",)}
@@ -181,6 +189,9 @@ def _tell_group(draft: Draft, group: Section) -> None:
             missing = sorted(n for n in names if n and not any(k.startswith(n) for k in known))
             if missing:
                 top.lost(option, f"names programs that are not there: {', '.join(missing)}")
+            for name in sorted(n for n in names if members.get(n, group) is not group):
+                what = f"{name} is in group {_name(members[name])}, too, and ran once for each"
+                top.lost(option, what, "write a second service with its command")
         elif option.name != "priority":
             top.lost(option, "is no option of a group", "delete it")
 
@@ -198,6 +209,6 @@ def _others(draft: Draft, sections: list[Section], made: Mapping[str, list[str]]
             if rule is not None:
                 attempt(option, top, partial(ALONE.get((kind, option.name), rule), option, top))
             elif section.name == "include":
-                top.kept(option, "the included files are part of this import")
+                continue  # told of when its files were looked for
             elif kind not in (*_PROGRAMS, "group", "supervisord"):
                 top.lost(option, "stands in a section that supervisord does not know", "delete it")

@@ -24,6 +24,7 @@ _OWN: Final = (
     "was it there to end supervisord when a program fails: essential = true. Else write it as a "
     "plugin (docs/how-to/plugins.md), or as a program that reads `chapiteau events -f --json`"
 )
+_RELAYS: Final = frozenset({"supervisor_stdout", "supervisor-stdout"})
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _TICK: Final = re.compile(r"TICK_(5|60|3600)\b")
 
@@ -33,6 +34,9 @@ def take_listener(draft: Draft, section: Section, made: Made) -> None:
     command = section.get("command")
     top = draft.table("project")
     program = _program(command)
+    if program in _RELAYS:
+        _shown(top, section)
+        return
     take = _KNOWN.get(program) or (partial(_mailer, program) if program in MAILERS else None)
     if take is None or command is None:
         for option in section.options:
@@ -42,6 +46,12 @@ def take_listener(draft: Draft, section: Section, made: Made) -> None:
         if option is not command:
             top.kept(option, "the plugin in its place hears of everything")
     attempt(command, top, partial(take, draft, section, command, made))
+
+
+def _shown(top: Target, section: Section) -> None:
+    """supervisor-stdout brings the output of programs to supervisord's own: so it is here."""
+    for option in section.options:
+        top.kept(option, "`chapiteau up` in front shows every line, with the process before it")
 
 
 def _program(command: Option | None) -> str:

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.draft import Draft, Target, at_home
 from chapiteau.run.logic.imports.reading.ini import Section
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import boolean, integer, octal, one_line
-from chapiteau.run.logic.imports.rules import apply, lose
+from chapiteau.run.logic.imports.rules import apply, attempt, lose
 from chapiteau.run.logic.imports.starts import give_up_after_failed_starts
 from chapiteau.run.logic.imports.supervisord.expansion import Expansion, read_pairs
 from chapiteau.run.logic.imports.supervisord.settings import FCGI, PROGRAM, TOGETHER
@@ -200,6 +201,7 @@ def _logs(target: Target, options: Mapping[str, Option]) -> None:
         target.kept(err, "supervisord ignores it with redirect_stderr")
     elif out is None and target.get("log.file") is None:
         _log_file(target, err)
+        target.changed(err, "was a file for errors alone: both streams go there now")
     elif out is not None and (out.value == err.value or (_is_terminal(out) and _is_terminal(err))):
         target.kept(err, "both streams go to one place")
     else:
@@ -224,7 +226,11 @@ def _log_file(target: Target, option: Option) -> None:
         target.set("log.file", "none", option)
         target.changed(option, "output goes to the terminal while `chapiteau up` is in front")
     else:
-        target.put(option, "log.file", str(option.value))
+        attempt(option, target, partial(_own_file, target, option))
+
+
+def _own_file(target: Target, option: Option) -> None:
+    target.put(option, "log.file", at_home(str(option.value)))
 
 
 # ── FastCGI ───────────────────────────────────────────────────────────────────────────────────

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import Target
+from chapiteau.run.logic.imports.draft import Target, at_home
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import (
     boolean,
@@ -167,7 +167,7 @@ PROGRAM: Final[dict[str, Rule]] = {
     "stopasgroup": _stop_group,
     "killasgroup": _kill_group,
     "user": keep("user"),
-    "directory": keep("cwd"),
+    "directory": keep("cwd", lambda value: at_home(text(value))),
     "umask": keep("umask", octal),
     "serverurl": lose("told the program where supervisord listens", "set it in env"),
     "stdout_logfile_backups": keep("log.keep", integer),

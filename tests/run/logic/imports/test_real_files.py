@@ -1,0 +1,200 @@
+"""What more public files hold, and what the import made of them before."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import pytest
+
+from chapiteau.run.logic.imports.kinds import KINDS, detect
+from chapiteau.run.logic.imports.notes import Imported
+from chapiteau.run.logic.imports.reading.source import Choices
+from tests.run.logic.imports.desk import convert, source
+
+
+def only(made: Imported) -> dict[str, Any]:
+    (found,) = tomllib.loads(made.toml)["service"].values()
+    return found  # type: ignore[no-any-return]
+
+
+def pm2(app: str, before: str = "") -> Imported:
+    text = f"{before}\nmodule.exports = {{apps: [{{{app}}}]}}"
+    return convert("pm2", text, "ecosystem.config.js")
+
+
+def lost(made: Imported) -> dict[str, str]:
+    return {note.setting: note.what for note in made.lost}
+
+
+# ── files that include others ─────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("kind", "text", "setting", "pattern"),
+    [
+        ("supervisord", "[include]\nfiles = a/*.conf\n", "[include] files", "a/*.conf"),
+        ("supervisord", "[include]\nfiles=%(here)s/b\n", "[include] files", "/srv/shop/b"),
+        ("circus", "[circus]\ninclude = c.ini\n", "[circus] include", "c.ini"),
+        ("circus", "[circus]\ninclude_dir = d\n", "[circus] include_dir", "d/*.ini"),
+    ],
+)
+def test_a_pattern_that_finds_no_file_is_lost(
+    kind: str, text: str, setting: str, pattern: str
+) -> None:
+    assert lost(convert(kind, text))[setting].startswith(f"{pattern}: there is no such file")
+
+
+def test_a_pattern_that_finds_a_file_is_kept() -> None:
+    found = source("supervisord", "conf.d/a.conf", "[program:a]\ncommand=run\n")
+    made = KINDS["supervisord"](
+        [source("supervisord", "s.conf", "[include]\nfiles = conf.d/*\n")],
+        Choices(beside=lambda _source, _pattern: [found]),
+    )
+    assert lost(made) == {}
+    assert only(made)["command"] == "run"
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("[socket:web]\nport = 80\n", "circus"),
+        ("[plugin:a]\nuse = x\n", "circus"),
+        ("[group:a]\nprograms = b\n", "supervisord"),
+    ],
+)
+def test_a_part_of_a_configuration_tells_its_kind(text: str, kind: str) -> None:
+    assert detect("part.ini", text) == kind
+
+
+# ── Circus ────────────────────────────────────────────────────────────────────────────────────
+def test_a_socket_that_is_not_there_costs_no_service() -> None:
+    made = convert(
+        "circus",
+        "[watcher:a]\ncmd = serve --fd $(circus.sockets.web)\nuse_sockets = 1\n"
+        "[socket:webs]\nport = 80\n",
+    )
+    assert only(made)["command"] == "serve --fd $(circus.sockets.web)"
+    (note,) = made.lost
+    assert "'webs'" in note.hint
+
+
+# ── supervisord ───────────────────────────────────────────────────────────────────────────────
+def test_a_path_below_ones_home() -> None:
+    made = only(
+        convert("supervisord", "[program:a]\ncommand=x\ndirectory=~/b\nstdout_logfile=~/c.log\n")
+    )
+    assert (made["cwd"], made["log"]["file"]) == ("${env.HOME}/b", "${env.HOME}/c.log")
+
+
+def test_another_users_home_is_lost() -> None:
+    made = convert("supervisord", "[program:a]\ncommand=x\ndirectory=~bob/b\n")
+    assert "another user's home" in lost(made)["[program:a] directory"]
+
+
+def test_spaces_around_a_groups_name_are_no_part_of_it() -> None:
+    made = only(convert("supervisord", "[program:a]\ncommand=x\n[group: g ]\nprograms = a\n"))
+    assert made["labels"]["group"] == "g"
+
+
+def test_a_program_of_two_groups_is_told_of() -> None:
+    groups = "[group:g]\nprograms=a\n[group:h]\nprograms=a\n"
+    made = convert("supervisord", f"[program:a]\ncommand=x\n{groups}")
+    assert "a is in group h, too" in lost(made)["[group:g] programs"]
+
+
+def test_a_file_for_errors_that_gets_everything_is_a_change() -> None:
+    made = convert("supervisord", "[program:a]\ncommand=x\nstderr_logfile=/e.log\n")
+    assert any("errors alone" in note.what for note in made.changed)
+
+
+def test_a_listener_that_shows_output_is_not_missed() -> None:
+    made = convert(
+        "supervisord",
+        "[eventlistener:stdout]\ncommand = supervisor_stdout\nevents = PROCESS_LOG\n"
+        "result_handler = supervisor_stdout:event_handler\n",
+    )
+    assert made.lost == ()
+    assert len(made.kept) == 3
+
+
+# ── PM2 ───────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("name", ["cmd", "command", "exec"])
+def test_other_names_of_a_script(name: str) -> None:
+    assert only(pm2(f"{name}: 'a.js'"))["command"] == "node a.js"
+
+
+def test_of_two_names_for_one_option_the_first_counts_and_the_other_is_lost() -> None:
+    made = pm2("output: '/b', script: 'a.js', out_file: '/a'")
+    assert only(made)["log"]["file"] == "/a"
+    assert "another name for out_file" in lost(made)["[a] output"]
+
+
+@pytest.mark.parametrize(
+    ("app", "told"),
+    [
+        ("script: 'a.js', instances: 2", True),
+        ("script: 'a.js', instances: 'max'", True),
+        ("script: 'a.js', instances: 1", False),
+        ("script: 'a.js', instances: 2, exec_mode: 'fork'", False),
+        ("script: 'a.py', instances: 2", False),
+    ],
+)
+def test_instances_of_node_share_a_port_by_themselves(app: str, told: bool) -> None:
+    assert ("[a] instances" in lost(pm2(app))) == told
+
+
+def test_a_script_with_spaces_goes_to_bash_alone() -> None:
+    made = pm2("name: 'a', script: 'source env && run', args: '-x', node_args: ['-y']")
+    assert only(made)["command"] == ["bash", "-c", "source env && run"]
+    assert sum("PM2 ignores it" in note.what for note in made.kept) == 2
+
+
+def test_a_growing_delay_wins_in_any_order() -> None:
+    made = pm2("script: 'a.js', exp_backoff_restart_delay: 100, restart_delay: 4000")
+    assert only(made)["restart"]["delay"] == "100ms"
+
+
+@pytest.mark.parametrize(
+    ("app", "log"),
+    [
+        ("time: false", None),
+        ("log_date_format: ''", None),
+        ("out_file: '/dev/null'", {"file": "none"}),
+        ("out_file: 'NULL'", {"file": "none"}),
+        ("error_file: '~/e.log'", {"file": "${env.HOME}/e.log", "mode": "line"}),
+    ],
+)
+def test_logs_of_pm2(app: str, log: dict[str, str] | None) -> None:
+    assert only(pm2(f"script: 'a.js', {app}")).get("log") == log
+
+
+def test_an_app_that_is_not_started_by_itself() -> None:
+    assert only(pm2("script: 'a.js', autostart: false"))["autostart"] is False
+
+
+def test_python_writes_at_once_as_under_pm2() -> None:
+    assert only(pm2("script: 'a.py'"))["env"] == {"PYTHONUNBUFFERED": "1"}
+    made = only(pm2("script: 'a.py', env: {PYTHONUNBUFFERED: ''}"))
+    assert made["env"] == {"PYTHONUNBUFFERED": ""}
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "wanted"),
+    [
+        ("const { A, B = 'b' } = process.env;", "A", "${env.A}"),
+        ("const { A, B = 'b' } = process.env;", "B", "${env.B:-b}"),
+        ("const { A: c } = process.env;", "c", "${env.A}"),
+        ("const { A } = require('./x');", "`${1 + 1}`", "2"),
+        ("", "`${Number(process.env.P) || 9001}`", "${env.P:-9001}"),
+        ("const d = import.meta.dirname;", "d", "/srv/shop"),
+        ("const d = path.dirname(fileURLToPath(import.meta.url))", "`${d}/x`", "/srv/shop/x"),
+        ("const d = dirname(fileURLToPath(import.meta.url))", "d", "/srv/shop"),
+    ],
+)
+def test_javascript_that_needs_no_running(before: str, value: str, wanted: str) -> None:
+    made = pm2(f"script: 'a.js', env: {{V: {value}}}", before)
+    assert only(made)["env"] == {"V": wanted}
+
+
+def test_names_that_are_picked_from_elsewhere_stay_unknown() -> None:
+    made = pm2("script: 'a.js', env: {V: A}", "const { A } = require('./x');")
+    assert "[a] env.V" in lost(made)
