@@ -214,6 +214,25 @@ class MemoryNode:
         nothing = Fetched(status=404, headers=(), body="", milliseconds=0.1, url="memory:")
         return self.answers.get((request.method, request.path), nothing)
 
+    async def holders(self, socket: str) -> dict[str, Any]:
+        """Every process of the services that the socket has."""
+        self._reachable()
+        serves = {name for s in self.sockets if s["name"] == socket for name in s["services"]}
+        held = [
+            {
+                "pid": p["pid"],
+                "name": "python",
+                "service": s["name"],
+                "process": p["number"],
+                "part": "",
+            }
+            for s in self.services
+            if s["name"] in serves
+            for p in s["processes"]
+            if p["pid"]
+        ]
+        return {"name": socket, "holders": held, "hidden": 0}
+
     async def close(self) -> None:
         """Nothing to let go of."""
 
@@ -235,7 +254,10 @@ class MemoryNode:
             "rss": rss,
             "threads": [5] * len(ids),
             "fds": [14] * len(ids),
-            "sockets": {s["name"]: {"queued": 0, "connections": 12} for s in self.sockets},
+            "sockets": {
+                s["name"]: {"queued": 0, "connections": 12, "accepts": round(30 * wave, 1)}
+                for s in self.sockets
+            },
             "supervisor": {"cpu": 0.5, "rss": 30_000_000},
             "host": {
                 "cpu": round(3 * wave, 1),

@@ -18,7 +18,14 @@ from chapiteau.run.logic.access import Access
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.logic.selection import select
-from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SocketStatus, SupervisorStatus
+from chapiteau.run.logic.status import (
+    Holder,
+    ProcessStatus,
+    ServiceStatus,
+    SocketHolders,
+    SocketStatus,
+    SupervisorStatus,
+)
 
 __all__ = ["MemorySupervisor", "control_server"]
 
@@ -186,6 +193,13 @@ class MemorySupervisor:
                     yield f"{line.text}\n".encode()
         finally:
             self._readers.discard(reader)
+
+    async def holders(self, socket: str) -> SocketHolders:
+        """Whoever would have it."""
+        if socket != "web":
+            raise NotFoundError(f"no socket {socket!r}")
+        me = Holder(pid=os.getpid(), name="python", part="keeper")
+        return SocketHolders(name=socket, holders=(me,))
 
     def message(self, text: str, service: str, data: Mapping[str, Any], who: str) -> None:
         """Adds an event of kind plugin.message."""

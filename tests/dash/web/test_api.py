@@ -197,6 +197,14 @@ async def test_history_is_there_for_a_page_that_opens_later(house: Any) -> None:
         assert past["cpu"][0][-1] is not None
 
 
+async def test_who_holds_a_socket_is_asked_of_its_node(house: Any) -> None:
+    async with house.client() as session:
+        found = await get(session, "/api/sockets?node=alpha&socket=web")
+    assert [(h["pid"], h["service"], h["process"]) for h in found["holders"]] == [
+        (800 + n, "web", n) for n in (1, 2, 3, 4)
+    ]
+
+
 async def test_an_openapi_document_is_fetched_through_the_hub(house: Any) -> None:
     house.node.answers["GET", ""] = Fetched(
         status=200, headers=(), body='{"openapi": "3.1.0"}', milliseconds=1, url="http://x/o.json"

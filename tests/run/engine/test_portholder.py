@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from chapiteau.run.engine.machine.portholder import holder_of
+from chapiteau.run.engine.machine.portholder import holder_of, sharing
 from tests.support import free_port
 
 
@@ -34,6 +34,14 @@ def test_a_hidden_holder_is_told_by_its_uid(tmp_path: Path) -> None:
     )
     assert holder_of(8080, proc=tmp_path) == "a process of uid 33 (run as root to see which)"
     assert holder_of(8081, proc=tmp_path) == ""  # connected, not listening
+
+
+def test_all_who_share_a_socket_are_found_and_the_hidden_ones_counted(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        inode = os.fstat(taken.fileno()).st_ino
+        found, _ = sharing({inode})
+        assert os.getpid() in dict(found)
+        assert sharing({inode}, proc=tmp_path) == ([], 0)
 
 
 def test_without_proc_nobody_is_known(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.core.errors import NotFoundError
 from tests.run.load import Clients
 from tests.support import wait_for
 
@@ -130,6 +131,31 @@ def test_a_connection_starts_the_service_that_it_is_for(make: Callable[..., Proj
     assert answer(p.address("path")) == "inetd.1", "a socket on standard input counts too"
     assert answer(p.address("udp"), socket.SOCK_DGRAM) == "datagrams.1"
     assert p.service("tcp").state == "stopped"
+
+
+def test_who_holds_a_socket_is_told(make: Callable[..., Project]) -> None:
+    p = make(PER_PROCESS, more="processes = 2")
+    p.until("web", "running")
+    told = p.client.holders("web")
+    assert {h.part for h in told.holders} == {"", "brain", "keeper"}
+    assert {(h.service, h.process) for h in told.holders if not h.part} == {("web", 1), ("web", 2)}
+    with pytest.raises(NotFoundError, match="no socket 'wev' is bound") as none:
+        p.client.holders("wev")
+    assert none.value.hint == "did you mean 'web'?"
+
+
+@pytest.mark.long
+def test_what_a_socket_accepts_is_counted(make: Callable[..., Project]) -> None:
+    p = make(PER_PROCESS, more="processes = 2")
+    p.until("web", "running")
+    with contextlib.closing(p.client.stats()) as looks:
+        assert "accepts" not in next(looks)["sockets"]["web"], "a rate needs two looks"
+        for _ in range(7):
+            answer(p.address("web"))
+        counted = 0.0
+        while counted < 4:  # a second, so called, may be longer on a busy machine
+            counted += next(looks)["sockets"]["web"]["accepts"]
+        assert counted < 10
 
 
 @pytest.mark.long

@@ -88,6 +88,10 @@ class Node(Protocol):
         """Send a request to a service that listens on the node."""
         ...
 
+    async def holders(self, socket: str) -> dict[str, Any]:
+        """Who has a listening socket open, as docs/reference/control-api.md says."""
+        ...
+
     async def close(self) -> None:
         """Let go of everything."""
         ...

@@ -19,6 +19,7 @@ __all__ = [
     "events",
     "fleet",
     "history",
+    "holders",
     "login",
     "logout",
     "mute",
@@ -113,6 +114,14 @@ async def sparks(request: web.Request) -> web.Response:
     """GET /api/sparks: CPU of each service over the last minute, on at most a few nodes."""
     watches = list(request.app[HUB].fleet.watches())[:_SPARK_NODES]
     return web.json_response({w.node.name: w.history.sparks(60) for w in watches})
+
+
+@need("see")
+async def holders(request: web.Request) -> web.Response:
+    """GET /api/sockets?node=N&socket=S: every process that has this listening socket open."""
+    query = request.query
+    node = request.app[HUB].fleet.watch(query.get("node", "")).node
+    return web.json_response(await node.holders(query.get("socket", "")))
 
 
 @need("see")

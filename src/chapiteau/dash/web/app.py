@@ -34,6 +34,7 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.get("/api/events", api.events),
             web.get("/api/history", api.history),
             web.get("/api/sparks", api.sparks),
+            web.get("/api/sockets", api.holders),
             web.get("/api/logs", logs),
             web.post("/api/preview", api.preview),
             web.post("/api/act", api.act),

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from chapiteau.plumbing.files import living_holder
 from chapiteau.plumbing.project import find_config
@@ -13,7 +14,7 @@ from chapiteau.run.client import _wire
 from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
-from chapiteau.run.logic.status import SupervisorStatus
+from chapiteau.run.logic.status import SocketHolders, SupervisorStatus
 
 __all__ = ["AsyncClient"]
 
@@ -53,6 +54,10 @@ class AsyncClient:
     async def services(self) -> list[dict[str, Any]]:
         """The services in few words, the quickest answer: name, state, ready, wanted, pids."""
         return list((await self._get("/v1/services"))["services"])
+
+    async def holders(self, socket: str) -> SocketHolders:
+        """Who has a listening socket open."""
+        return SocketHolders.from_dict(await self._get(f"/v1/sockets/{quote(socket, safe='')}"))
 
     async def command(
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from chapiteau.plumbing.unix import Reply
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
-    from chapiteau.run.logic.status import SupervisorStatus
+    from chapiteau.run.logic.status import SocketHolders, SupervisorStatus
 
 __all__ = ["Client"]
 
@@ -73,6 +73,14 @@ class Client:
     def services(self) -> list[dict[str, Any]]:
         """The services in few words, the quickest answer: name, state, ready, wanted, pids."""
         return list(self._get("/v1/services")["services"])
+
+    def holders(self, socket: str) -> SocketHolders:
+        """Who has a listening socket open."""
+        from urllib.parse import quote
+
+        from chapiteau.run.logic.status import SocketHolders
+
+        return SocketHolders.from_dict(self._get(f"/v1/sockets/{quote(socket, safe='')}"))
 
     def command(
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any

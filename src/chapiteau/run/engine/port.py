@@ -7,7 +7,7 @@ from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
 
 if TYPE_CHECKING:
-    from chapiteau.run.logic.status import SupervisorStatus
+    from chapiteau.run.logic.status import SocketHolders, SupervisorStatus
 
 __all__ = ["LogLine", "LogQuery", "Lost", "Outcome", "Port"]
 
@@ -71,6 +71,10 @@ class Port(Protocol):
 
         Raises NotFoundError at once when there is none.
         """
+        ...
+
+    async def holders(self, socket: str) -> "SocketHolders":
+        """Every process that has this listening socket open. Raises NotFoundError."""
         ...
 
     def config(self) -> dict[str, Any]:

@@ -6,7 +6,14 @@ from typing import Any
 
 from chapiteau.core.problems import Problem
 
-__all__ = ["ProcessStatus", "ServiceStatus", "SocketStatus", "SupervisorStatus"]
+__all__ = [
+    "Holder",
+    "ProcessStatus",
+    "ServiceStatus",
+    "SocketHolders",
+    "SocketStatus",
+    "SupervisorStatus",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +59,7 @@ class ServiceStatus:
     schedule: str = ""
     next_run: float = 0.0
     openapi: str = ""  # URL of its OpenAPI document, when it serves one
+    metrics: str = ""  # URL of its own figures, when it says where they are
     labels: dict[str, str] = field(default_factory=dict)
     drift: tuple[str, ...] = ()  # what runs otherwise than the file says, a line each
 
@@ -59,7 +67,6 @@ class ServiceStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketStatus:
     """A listening socket held by the keeper."""
-    metrics: str = ""  # URL of its own figures, when it says where they are
 
     name: str
     address: str  # "127.0.0.1:8000" or a path
@@ -68,6 +75,32 @@ class SocketStatus:
     queued: int = 0  # connections waiting to be accepted
     connections: int = 0
     services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A process that has a listening socket open."""
+
+    pid: int
+    name: str  # of its program, as `ps` shows it
+    service: str = ""  # whose process it is, or descends from; "" when of none
+    process: int = 0  # its number there
+    part: str = ""  # "keeper" or "brain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketHolders:
+    """Who holds a socket open. `hidden`: processes of other users that could not be looked at."""
+
+    name: str
+    holders: tuple[Holder, ...]
+    hidden: int = 0
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "SocketHolders":
+        """Of JSON; unknown keys (of a newer supervisor) are left out."""
+        holders = tuple(Holder(**_known(Holder, one)) for one in raw.get("holders", ()))
+        return cls(**{**_known(cls, raw), "holders": holders})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

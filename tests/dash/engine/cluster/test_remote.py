@@ -50,6 +50,7 @@ async def test_every_question_has_its_answer(line: Any, memory: Any) -> None:
     memory.answers["GET", "/x"] = Fetched(
         status=200, headers=(("A", "b"),), body="ok", milliseconds=1, url="http://x/x"
     )
+    assert (await node.holders("web"))["name"] == "web"
     assert await node.fetch(Request(service="web", path="/x")) == memory.answers["GET", "/x"]
 
 

@@ -73,6 +73,7 @@ class Reception:
                 "health": self._health,
                 "config": self._config,
                 "fetch": self._fetch,
+                "holders": lambda args: node.holders(str(args["socket"])),
                 **({"push": lender.push} if lender else {}),
             },
             streams={

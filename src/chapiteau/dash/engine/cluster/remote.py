@@ -139,6 +139,11 @@ class RemoteNode:
         raw = await self._up().call("fetch", args, within=_FETCH)
         return Fetched(**{**raw, "headers": tuple((k, v) for k, v in raw["headers"])})
 
+    async def holders(self, socket: str) -> dict[str, Any]:
+        """Who has a listening socket open."""
+        found: dict[str, Any] = await self._up().call("holders", {"socket": socket}, within=_SOON)
+        return found
+
     async def close(self) -> None:
         """Hang up."""
         if self._link is not None:

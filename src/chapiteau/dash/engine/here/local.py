@@ -99,6 +99,11 @@ class LocalNode:
         """Send a request to one of our own services."""
         return await fetch(await self.status(), request)
 
+    async def holders(self, socket: str) -> dict[str, Any]:
+        """Who has a listening socket open."""
+        with self._translated():
+            return dataclasses.asdict(await self._client.holders(socket))
+
     async def close(self) -> None:
         """Every call has its own connection: nothing else to let go of."""
         self._scraper.stop()

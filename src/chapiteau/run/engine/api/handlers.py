@@ -97,6 +97,10 @@ class Handlers:
         work = self._port.configure(request.parts["name"], settings, reset, request.caller)
         return await self._outcome(asyncio.ensure_future(work))
 
+    async def holders(self, request: Request) -> Answer:
+        """Who has a listening socket open."""
+        return _json(await self._port.holders(request.parts["name"]))
+
     async def config(self, request: Request) -> Answer:
         """The running configuration."""
         return _json(self._port.config())

@@ -8,7 +8,7 @@ from chapiteau.run.logic.brief import BriefServices
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.lines.level import LEVELS
 from chapiteau.run.logic.messages import LogLine, Outcome
-from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
+from chapiteau.run.logic.status import ServiceStatus, SocketHolders, SupervisorStatus
 
 __all__ = [
     "INPUT_OPTIONS",
@@ -165,6 +165,14 @@ ROUTES: Final = (
         summary="Start, stop, restart, reload, scale or signal services.",
         answer=Outcome,
         body=tuple(VERB_OPTIONS),
+    ),
+    Route(
+        method="GET",
+        path="/v1/sockets/{name}",
+        verb="status",
+        handler="holders",
+        summary="Who has a listening socket open.",
+        answer=SocketHolders,
     ),
     Route(
         method="GET",

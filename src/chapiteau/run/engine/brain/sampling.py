@@ -1,10 +1,17 @@
 """One look a second at everything that runs, for whoever follows the statistics."""
 
 import os
+import socket
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.run.engine.machine.sockets import address_of, connections_by_port
+from chapiteau.run.engine.machine.knocks import Knocks
+from chapiteau.run.engine.machine.sockets import (
+    address_of,
+    connections_by_path,
+    connections_by_port,
+)
 from chapiteau.run.engine.machine.usage import Meter, fds_of, host_usage
 
 if TYPE_CHECKING:
@@ -25,7 +32,9 @@ class Sampler:
         self._last: dict[str, Any] = {}
         self._at = self._slow_at = float("-inf")
         self._fds: dict[int, int] = {}
-        self._connections: dict[int, int] = {}
+        self._connections: dict[str | int, int] = {}  # by path or port
+        self._knocks = Knocks(clock)
+        self._queued: dict[str, int] = {}
 
     def message(self, supervisor: "Supervisor") -> dict[str, Any]:
         """The figures of this second."""
@@ -38,6 +47,7 @@ class Sampler:
     def rest(self) -> None:
         """Nobody listens any more: hold nothing open."""
         self._meter.close()
+        self._knocks.close()
 
     def _look(self, supervisor: "Supervisor", now: float) -> dict[str, Any]:
         alive = [i for runner in supervisor.runners.values() for i in runner.instances()]
@@ -45,7 +55,7 @@ class Sampler:
         if now - self._slow_at >= _SLOWLY:
             self._slow_at = now
             self._fds = {i.pid: fds_of(i.pid) for i in alive}
-            self._connections = connections_by_port()
+            self._connections = _connections(supervisor.bound.values())
         from chapiteau.run.engine.brain.snapshot import own_usage
 
         own = own_usage(supervisor, self._meter)
@@ -58,13 +68,34 @@ class Sampler:
             "rss": [u.rss_bytes for u in used],
             "threads": [u.threads for u in used],
             "fds": [self._fds.get(i.pid, 0) for i in alive],
-            "sockets": {
-                name: {
-                    "queued": supervisor.per_process.queued(name),
-                    "connections": self._connections.get(address_of(bound)[1], 0),
-                }
-                for name, bound in supervisor.bound.items()
-            },
+            "sockets": self._sockets(supervisor),
             "supervisor": {"cpu": own.cpu_percent, "rss": own.rss_bytes},
             "host": host_usage(),
         }
+
+    def _sockets(self, supervisor: "Supervisor") -> dict[str, dict[str, float]]:
+        """Of each what waits, what is open, and how many were accepted in this second."""
+        found: dict[str, dict[str, float]] = {}
+        before, self._queued = self._queued, {}
+        bound = supervisor.bound
+        came = self._knocks.look({n: [s, *supervisor.per_process.of(n)] for n, s in bound.items()})
+        for name, one in bound.items():
+            queued = self._queued[name] = supervisor.per_process.queued(name)
+            address, port = address_of(one)
+            found[name] = {
+                "queued": queued,
+                "connections": self._connections.get(port or address, 0),
+            }
+            if name in came:
+                # What came and still waits was not accepted.
+                taken = came[name] - (queued - before.get(name, 0))
+                found[name]["accepts"] = round(max(0.0, taken), 1)
+        return found
+
+
+def _connections(bound: Iterable[socket.socket]) -> dict[str | int, int]:
+    """Open connections by port, and by path where any socket has one."""
+    found: dict[str | int, int] = dict(connections_by_port().items())
+    if any(one.family == socket.AF_UNIX for one in bound):
+        found.update(connections_by_path())
+    return found

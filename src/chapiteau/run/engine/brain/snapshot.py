@@ -1,14 +1,19 @@
 """Builds what `status`, the dashboard and the metrics show."""
 
+import asyncio
 import json
 import os
 import socket
+from collections.abc import Container
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from chapiteau.core.problems import Problem
+from chapiteau.core.errors import NotFoundError
+from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.plumbing.version import own_version
 from chapiteau.run.engine.instance import Instance
+from chapiteau.run.engine.machine.portholder import sharing
+from chapiteau.run.engine.machine.strays import parent_of
 from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
 from chapiteau.run.engine.service.runner import Runner
 from chapiteau.run.engine.service.slot import Slot
@@ -16,8 +21,10 @@ from chapiteau.run.logic.command import shown_command
 from chapiteau.run.logic.overrides import drift
 from chapiteau.run.logic.states import State
 from chapiteau.run.logic.status import (
+    Holder,
     ProcessStatus,
     ServiceStatus,
+    SocketHolders,
     SocketStatus,
     SupervisorStatus,
 )
@@ -25,7 +32,7 @@ from chapiteau.run.logic.status import (
 if TYPE_CHECKING:
     from chapiteau.run.engine.brain.supervisor import Supervisor
 
-__all__ = ["dashboard_url", "own_usage", "picture"]
+__all__ = ["dashboard_url", "holders", "own_usage", "picture"]
 
 
 def picture(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
@@ -163,6 +170,42 @@ def _process(
         extra=instance.extra,
         last_exit=slot.last_exit,
     )
+
+
+async def holders(supervisor: "Supervisor", name: str) -> SocketHolders:
+    """Who has the socket open: looked for in a thread, since all of /proc is read."""
+    bound = supervisor.bound.get(name)
+    if bound is None:
+        hint = did_you_mean(name, supervisor.bound)
+        raise NotFoundError(f"no socket {name!r} is bound", hint=hint)
+    inodes = {os.fstat(s.fileno()).st_ino for s in (bound, *supervisor.per_process.of(name))}
+    known = {i.pid: i for runner in supervisor.runners.values() for i in runner.instances()}
+    parts = {os.getpid(): "brain", supervisor.keeper_pid: "keeper"}
+
+    def look() -> SocketHolders:
+        found, hidden = sharing(inodes)
+        made = []
+        for pid, command in found:
+            owner = known.get(_nearest(pid, known))
+            made.append(
+                Holder(
+                    pid=pid,
+                    name=command,
+                    service=owner.service if owner else "",
+                    process=owner.number if owner else 0,
+                    part=parts.get(pid, ""),
+                )
+            )
+        return SocketHolders(name=name, holders=tuple(made), hidden=hidden)
+
+    return await asyncio.to_thread(look)
+
+
+def _nearest(pid: int, known: Container[int]) -> int:
+    """The process itself or its nearest ancestor that is known; 0 when there is none."""
+    while pid > 1 and pid not in known:
+        pid = parent_of(pid)
+    return pid if pid in known else 0
 
 
 def _sockets(supervisor: "Supervisor") -> list[SocketStatus]:

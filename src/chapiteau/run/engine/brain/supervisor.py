@@ -46,7 +46,7 @@ from chapiteau.run.logic.selection import select, with_needs
 from chapiteau.run.logic.spec import Logs, Service, Spec
 
 if TYPE_CHECKING:
-    from chapiteau.run.logic.status import SupervisorStatus
+    from chapiteau.run.logic.status import SocketHolders, SupervisorStatus
 
 __all__ = ["Supervisor"]
 
@@ -411,6 +411,12 @@ class Supervisor:
     def screen(self, service: str, process: int) -> AsyncGenerator[bytes, None]:
         """What a process prints from now on. Raises NotFoundError."""
         return screen(self._named(service), self.output, process)
+
+    async def holders(self, socket: str) -> "SocketHolders":
+        """Every process that has this listening socket open. Raises NotFoundError."""
+        from chapiteau.run.engine.brain.snapshot import holders
+
+        return await holders(self, socket)
 
     def _named(self, service: str) -> Runner:
         for name in select(service, list(self.runners), own=self.own_services):

@@ -14,7 +14,7 @@ from typing import Final
 
 from chapiteau.plumbing.clock import SystemClock
 
-__all__ = ["held_by", "holder_of", "holder_of_path"]
+__all__ = ["held_by", "holder_of", "holder_of_path", "sharing"]
 
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
 _LISTEN: Final = "0A"  # include/net/tcp_states.h
@@ -60,6 +60,19 @@ def holder_of_path(path: Path) -> str:
     except OSError:  # a datagram socket, or one that lets nobody in
         return ""
     return f"pid {pid} ({_name_of(Path(f'/proc/{pid}'))})"
+
+
+def sharing(inodes: set[int], *, proc: Path = Path("/proc")) -> tuple[list[tuple[int, str]], int]:
+    """(pid, name) of every process with one of these sockets, and of how many that is hidden."""
+    wanted, found, hidden = {f"socket:[{inode}]" for inode in inodes}, [], 0
+    for folder in proc.iterdir():
+        if not folder.name.isdigit():
+            continue
+        if _has(folder, wanted):
+            found.append((int(folder.name), _name_of(folder)))
+        elif not os.access(folder / "fd", os.R_OK) and folder.exists():
+            hidden += 1
+    return sorted(found), hidden
 
 
 def _listening(port: int, proc: Path) -> Iterator[tuple[str, str]]:

@@ -7,9 +7,10 @@ import os
 import pwd
 import select
 import socket
+import struct
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.logic.spec import Socket
@@ -19,12 +20,21 @@ __all__ = [
     "BindError",
     "address_of",
     "bind",
+    "connections_by_path",
     "connections_by_port",
     "connections_to",
     "queue_of",
 ]
 
-_TCP_INFO_UNACKED = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
+_TCP_INFO_UNACKED: Final = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
+# sock_diag(7), <linux/unix_diag.h>: ask for the one socket of an inode, and for its queue only.
+_BY_FAMILY: Final = 20  # SOCK_DIAG_BY_FAMILY
+_SHOW_RQLEN: Final = 0x10
+_RQLEN: Final = 4
+_ANY: Final = 0xFFFFFFFF
+_HEAD: Final = struct.Struct("=IHHII")  # length, type, flags, sequence, pid
+_ASK: Final = struct.Struct("=BBHIIIII")  # family, protocol, pad, states, inode, show, cookie
+_BODY: Final = 16  # bytes of unix_diag_msg before its attributes
 
 
 class BindError(ChapiteauError):
@@ -158,10 +168,7 @@ def connections_to(bound: socket.socket) -> int:
     """Connections to this socket's address that are open or wait; from /proc/net (proc(5))."""
     name = bound.getsockname()
     if isinstance(name, str | bytes):
-        text = os.fsdecode(name)
-        rows = Path("/proc/net/unix").read_text().splitlines()[1:]
-        # state 03 is "connected"; the listener itself is 01
-        return sum(1 for row in rows if row.endswith(f" {text}") and row.split()[5] == "03")
+        return connections_by_path().get(os.fsdecode(name), 0)
     return connections_by_port().get(name[1], 0)
 
 
@@ -196,6 +203,18 @@ class Arrivals:
         return found
 
 
+def connections_by_path() -> dict[str, int]:
+    """Accepted connections to Unix sockets by their path (proc(5), /proc/net/unix)."""
+    counts: dict[str, int] = {}
+    with contextlib.suppress(OSError):
+        for row in Path("/proc/net/unix").read_text(errors="surrogateescape").splitlines()[1:]:
+            words = row.split(None, 7)
+            # 03: connected; with a path it is the end of who listens, the caller's has none
+            if len(words) > 7 and words[5] == "03":
+                counts[words[7]] = counts.get(words[7], 0) + 1
+    return counts
+
+
 def connections_by_port() -> dict[int, int]:
     """Established TCP connections by local port, of this network namespace (proc_net_tcp(5))."""
     counts: dict[int, int] = {}
@@ -210,9 +229,35 @@ def connections_by_port() -> dict[int, int]:
 
 
 def queue_of(bound: socket.socket) -> int:
-    """How many TCP connections wait to be accepted (tcp(7) TCP_INFO); 0 for other sockets."""
+    """How many connections wait to be accepted; 0 where there is no queue, or none can be seen."""
+    if bound.family == socket.AF_UNIX:
+        return _unix_queue(bound) if bound.type == socket.SOCK_STREAM else 0
     try:
         info = bound.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
     except OSError:
         return 0
     return int.from_bytes(info[_TCP_INFO_UNACKED : _TCP_INFO_UNACKED + 4], "little")
+
+
+def _unix_queue(bound: socket.socket) -> int:
+    inode = os.fstat(bound.fileno()).st_ino
+    body = _ASK.pack(socket.AF_UNIX, 0, 0, _ANY, inode, _SHOW_RQLEN, _ANY, _ANY)
+    # Elsewhere than on Linux, and in a kernel without unix_diag, nobody tells.
+    with contextlib.suppress(OSError, struct.error, AttributeError):
+        with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 4) as asking:  # NETLINK_SOCK_DIAG
+            asking.setblocking(False)  # the kernel answers before `send` returns
+            asking.send(_HEAD.pack(_HEAD.size + len(body), _BY_FAMILY, 1, 1, 0) + body)
+            said = asking.recv(4096)
+        if _HEAD.unpack_from(said)[1] == _BY_FAMILY:
+            return _attribute(said[_HEAD.size + _BODY :])
+    return 0
+
+
+def _attribute(said: bytes) -> int:
+    """The first number of the queue's attribute."""
+    while len(said) >= 8:
+        length, kind, value = struct.unpack_from("=HHI", said)
+        if kind == _RQLEN:
+            return int(value)
+        said = said[max(4, (length + 3) & ~3) :]
+    return 0

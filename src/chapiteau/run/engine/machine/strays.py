@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-__all__ = ["bearers_of", "children_of", "helpers_of_others", "strays_of"]
+__all__ = ["bearers_of", "children_of", "helpers_of_others", "parent_of", "strays_of"]
 
 _HELPERS = (b"hook-", b"probe-")  # the brain's own children: CHAPITEAU_KEY=hook-PID-…
 
@@ -22,6 +22,14 @@ def children_of(pid: int) -> list[int]:
             with contextlib.suppress(OSError):
                 found += [int(word) for word in (task / "children").read_text().split()]
     return found
+
+
+def parent_of(pid: int) -> int:
+    """Its parent; 0 when it is gone."""
+    with contextlib.suppress(OSError, IndexError):
+        words = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split(None, 2)
+        return int(words[1])
+    return 0
 
 
 def strays_of(keeper_pid: int, key: str, known: Collection[int]) -> list[int]:
