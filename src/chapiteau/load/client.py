@@ -15,9 +15,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 from chapiteau.load.errors import NoSuchResultError
-from chapiteau.load.logic.report.remarks import (
+from chapiteau.load.logic.results import DATABASE, LIVE, ResultSummary
+from chapiteau.load.logic.steering.adding import Room, refusal
+from chapiteau.load.logic.steering.remarks import (
     MOST_TEXT,
     Remark,
     ended_by,
@@ -25,12 +27,12 @@ from chapiteau.load.logic.report.remarks import (
     remark_line,
     remarks,
 )
-from chapiteau.load.logic.results import DATABASE, LIVE, ResultSummary
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.plumbing.processes import is_alive
 
 __all__ = [
     "ResultSummary",
+    "add",
     "follow",
     "live",
     "log_of",
@@ -45,6 +47,8 @@ __all__ = [
 _BEGIN: Final = 90.0  # seconds until the first numbers must have come
 _LOOK: Final = 0.1
 _AFTER: Final = 15.0  # seconds that judging, storing and telling may take after the last numbers
+_ANSWER: Final = 15.0  # seconds until a test has said what became of an order
+_MARK: Final = ("t", "who", "text")
 _COLUMNS: Final = tuple(ResultSummary.__dataclass_fields__)
 _NEWEST: Final = f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?"  # noqa: S608
 
@@ -91,7 +95,9 @@ def live(folder: Path) -> list[dict[str, Any]]:
             continue
         if is_alive(int(state.get("pid", 0))):
             said = _said(folder, str(state["run"]))
-            state["marks"] = marks(said, float(state.get("started", 0.0)))
+            started, added = float(state.get("started", 0.0)), state.get("added", [])
+            found_marks = [*marks(said, started), *({k: a[k] for k in _MARK} for a in added)]
+            state["marks"] = sorted(found_marks, key=lambda one: float(one["t"]))
             state["ended_by"] = ended_by(said)
             found.append(state)
         else:
@@ -129,6 +135,43 @@ def mark(folder: Path, run: str, text: str, *, who: str = "", time: float = 0.0)
             _say(folder, run, Remark(time=at, what="mark", who=who or _me(), text=text))
             return True
     return False
+
+
+def add(
+    folder: Path,
+    run: str,
+    *,
+    users: int = 0,
+    rate: float = 0.0,
+    who: str = "",
+    clock: SystemClock | None = None,
+) -> dict[str, Any]:
+    """Add users (closed model) or sessions a second (open model) to a running test, to its end.
+
+    What it says of it: `t`, seconds after its start, and `level`, what there is then. Raises
+    NotFoundError when it is gone, RefusedError when it can't be or must not be.
+    """
+    clock = clock or SystemClock()
+    state = next((one for one in live(folder) if one["run"] == run), None)
+    if state is None:
+        raise NotFoundError(
+            f"no load test {run[:40]!r} runs here", hint="see `chapiteau load list`"
+        )
+    problem = refusal(Room.from_dict(state.get("room")), users=users, rate=rate)
+    if problem is not None:
+        raise RefusedError(f"nothing was added: {problem.what}", hint=problem.hint)
+    asked, end = clock.wall(), clock.now() + _ANSWER
+    _say(folder, run, Remark(time=asked, what="add", who=who or _me(), users=users, rate=rate))
+    while state is not None and clock.now() < end:
+        for one in state.get("added", []):
+            if one["asked"] == asked:
+                if one["refused"]:
+                    raise RefusedError(f"nothing was added: {one['refused']}")
+                answer: dict[str, Any] = one
+                return answer
+        clock.sleep(_LOOK)
+        state = next((one for one in live(folder) if one["run"] == run), None)
+    raise RefusedError(f"nothing was added: load test {run} has ended, or does not answer")
 
 
 def _me() -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
-from chapiteau.load.engine.conduct import _so_far
+from chapiteau.load.engine.telling.watching import _so_far
 from chapiteau.load.logic.objective import parse_objectives, watched
 from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.totals import Totals
@@ -18,8 +17,7 @@ def told(objective: str, kind: str = "run", seconds: int = 2) -> list[dict[str, 
         tally.row("GET /").latency[second] += (10_000, 20_000)  # µs
         totals.add({**tally.flush(), "second": second, "running": 1, "cpu": 0.1})
     points = [{"t": second} for second in range(seconds)]
-    job: Any = SimpleNamespace(test=SimpleNamespace(objective=objective))
-    return _so_far(job, kind, totals, points)
+    return _so_far(objective, kind, totals, points)
 
 
 def test_each_limit_is_judged_as_if_the_test_ended_now() -> None:

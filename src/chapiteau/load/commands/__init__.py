@@ -13,6 +13,7 @@ _TABLE = {
     "attach": ("chapiteau.load.commands.detached:attach", "Watch a running test to its end."),
     "stop": ("chapiteau.load.commands.detached:stop", "End a running test; its result stays."),
     "mark": ("chapiteau.load.commands.detached:mark", "Note a moment of a running test."),
+    "add": ("chapiteau.load.commands.detached:add", "Put more load on in a running test."),
     "list": ("chapiteau.load.commands.results:list_results", "Stored results."),
     "show": ("chapiteau.load.commands.results:show", "One stored result."),
     "report": ("chapiteau.load.commands.results:report", "A result as HTML, JSON, CSV, JUnit, MD."),

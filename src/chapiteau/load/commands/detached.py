@@ -1,4 +1,4 @@
-"""`chapiteau load attach | stop | mark`, and how a test gets into the background."""
+"""`chapiteau load attach | stop | mark | add`, and how a test gets into the background."""
 
 import sys
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-__all__ = ["attach", "mark", "send_away", "stop"]
+__all__ = ["add", "attach", "mark", "send_away", "stop"]
 
 _config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
 
@@ -132,3 +132,37 @@ def mark(*, text: str, run: str, config: str | None) -> int:
         raise NotFoundError(f"no load test {run} runs here", hint="see `chapiteau load list`")
     click.echo(f"marked in test {run}", err=True)
     return 0
+
+
+@click.command()
+@click.argument("run", required=False, default="")
+@click.option("--users", "-u", type=int, default=0, metavar="N", help="So many more (closed).")
+@click.option("--rate", "-r", default="", metavar="RATE", help="So much more (open): 100/s.")
+@_config
+def add(*, run: str, users: int, rate: str, config: str | None) -> int:
+    """Put more load on: users, or sessions a second, from now to the end of a running test.
+
+    \b
+    chapiteau load add --users 50
+    chapiteau load add --rate 100/s
+    """
+    from chapiteau.load.client import add as more
+    from chapiteau.load.client import live
+
+    asked = _rate(rate) if rate else 0.0
+    folder = _folder(config)
+    run = _the_one(run, live(folder))
+    found = more(folder, run, users=users, rate=asked)
+    now = f"{found['level']:g}{' users' if users else '/s'}"
+    click.echo(f"{found['text']} in test {run}: {now} from {found['t']:g} s on", err=True)
+    return 0
+
+
+def _rate(text: str) -> float:
+    from chapiteau.core.errors import UsageError
+    from chapiteau.core.units import parse_rate
+
+    try:
+        return parse_rate(text if "/" in text else f"{text}/s")
+    except ValueError as exc:
+        raise UsageError(f"--rate: {exc}") from None

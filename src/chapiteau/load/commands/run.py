@@ -74,7 +74,7 @@ def run(  # noqa: PLR0913 — flags
     supervised = Supervised.find(folder)
     try:
         with supervised or contextlib.nullcontext():
-            watch = Watch(line=line.show, live=live, supervised=supervised)
+            watch = Watch(line=line.show, say=line.say, live=live, supervised=supervised)
             document = asyncio.run(conduct(job, SystemClock(), watch))
     finally:
         live.remove()

@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -16,15 +17,17 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
+from chapiteau.load.engine.adding import Adding
 from chapiteau.load.engine.cluster.choosing import team_for
 from chapiteau.load.engine.cluster.spread import Spread
-from chapiteau.load.engine.documents import digest_of
+from chapiteau.load.engine.documents import digest_of, replays
 from chapiteau.load.engine.hot.kit import chosen
 from chapiteau.load.engine.store import LiveFile
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.engine.telling.asking import ask_prometheus
 from chapiteau.load.engine.telling.exporting import Exports
 from chapiteau.load.engine.telling.supervised import Supervised
+from chapiteau.load.engine.telling.watching import live_state
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.logic import urls
 from chapiteau.load.logic.inputs.masking import masked_url
@@ -37,12 +40,13 @@ from chapiteau.load.logic.objective import (
     watched,
     with_errors,
 )
-from chapiteau.load.logic.report.document import Facts, document, soundness
-from chapiteau.load.logic.report.live import LivePoints, busiest_rows
-from chapiteau.load.logic.report.remarks import ended_by, marks_part
+from chapiteau.load.logic.report.document import Facts, document
+from chapiteau.load.logic.report.live import LivePoints
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.settings import LoadTest, shape_of
 from chapiteau.load.logic.shape import Shape
+from chapiteau.load.logic.steering.adding import added_marks, added_part
+from chapiteau.load.logic.steering.remarks import ended_by, marks_part
 from chapiteau.load.logic.totals import Totals
 from chapiteau.load.logic.warmup import parse_warmup, warm_up
 
@@ -53,7 +57,6 @@ __all__ = [
     "exports_of",
     "facts_of",
     "interruptible",
-    "live_state",
     "machine",
     "processes_for",
     "team_of",
@@ -92,6 +95,10 @@ class Job:
     folder: Path = Path(".chapiteau")  # the project's run folder
     problems: tuple[Problem, ...] = ()  # of the document: what it does without
 
+    def names(self, kind: str) -> dict[str, str]:
+        """What watchers and results call it."""
+        return {"kind": kind, "name": self.name, "target": self.target}
+
     def plan(self) -> dict[str, Any]:
         """What the load processes are told."""
         test = self.test
@@ -128,6 +135,7 @@ class Watch:
     line: Callable[[dict[str, Any], float, float], None] = lambda _p, _e, _t: None
     live: LiveFile | None = None
     supervised: Supervised | None = None  # who runs the service: its numbers go into the report
+    say: Callable[[str], None] = lambda _text: None  # what people have to know at once
     leaving: Callable[[], None] | None = None  # done even when a second Ctrl-C ends everything
 
 
@@ -153,13 +161,7 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     objectives, limits = parse_objectives(test.objective), parse_objectives(test.abort)
     totals = Totals(watched([*objectives, *limits]))
     started = clock.wall()
-    order = Order(
-        shape=shape,
-        open=is_open,
-        arrivals=test.arrivals,
-        drain=min(test.drain, test.timeout),
-        sessions=test.iterations,
-    )
+    adding = Adding(test, shape, watch, is_open=is_open, replay=replays(job.source))
     aborted: list[Finding] = []
     live = LivePoints()
     exports = exports_of(job, started)
@@ -168,15 +170,19 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
             watch.supervised.taken()  # of before
 
         def on_second(second: int, _totals: Totals) -> bool:
-            _show(job, watch, live, totals, second, shape, started)
+            nonlocal started
+            started = clock.wall() - (time.monotonic() - team.zero)  # set-ups take their time
+            adding.carry_out(team)
+            _show(job, watch, live, totals, second, adding, started)
             exports.second(second, totals, clock.wall())
             aborted.extend(_breaches(limits, totals, second))
             return bool(aborted) or _is_broken(totals, second)
 
         with interruptible(team) as interrupted:
-            took = await team.run(order, totals, on_second)
+            took = await team.run(_order(test, shape, is_open=is_open), totals, on_second)
         exports.rest(totals, clock.wall())
     _refuse_broken(totals)
+    shape = adding.shape
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
     early = bool(aborted or interrupted or test.iterations or totals.used_up or team.gone)
     lasted = min(shape.seconds, took) if early else shape.seconds
@@ -186,17 +192,32 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
     said = watch.live.remarks() if watch.live is not None else []
     if interrupted:
         verdict = cut_short(verdict, lasted, shape.seconds, interrupted[0], ended_by(said))
-    made = document(
-        facts_of(job, "run", started, lasted, shape, is_open=is_open), totals, verdict, findings
-    )
+    facts = facts_of(job, "run", started, lasted, shape, is_open=is_open)
+    made = document(facts, totals, verdict, findings)
     made["soundness"]["notes"] += (
         team.problems + exports.problems + _unjudged(objectives, verdict["word"], totals)
     )
-    made |= {"warmup": warm, **marks_part(said, started, team.lost_at)}
-    if watch.supervised is not None:
-        made["resources"] = resources(watch.supervised.taken(), started, lasted)
+    marked = marks_part(said, started, team.lost_at, added_marks(adding.added))
+    made |= {"warmup": warm, **marked, **added_part(adding.added)}
+    made |= _resources(watch, started, lasted)
     await with_asked(made, job, started, clock.wall())
     return made
+
+
+def _order(test: LoadTest, shape: Shape, *, is_open: bool) -> Order:
+    return Order(
+        shape=shape,
+        open=is_open,
+        arrivals=test.arrivals,
+        drain=min(test.drain, test.timeout),
+        sessions=test.iterations,
+    )
+
+
+def _resources(watch: Watch, started: float, lasted: float) -> dict[str, Any]:
+    if watch.supervised is None:
+        return {}
+    return {"resources": resources(watch.supervised.taken(), started, lasted)}
 
 
 async def with_asked(made: dict[str, Any], job: Job, started: float, ended: float) -> None:
@@ -279,57 +300,27 @@ def _show(
     live: LivePoints,
     totals: Totals,
     second: int,
-    shape: Shape,
+    adding: Adding,
     started: float,
 ) -> None:
     points = live.points(totals)
     if not points:
         return
+    seconds = adding.shape.seconds
     # The newest second may still get answers; the one before it is nearly whole.
     point = dict(next((p for p in points if p["t"] == second), points[-1]))
     point["running"] = totals.running.get(second, 0)
-    watch.line(point, second + 1, shape.seconds)
+    watch.line(point, second + 1, seconds)
     if watch.live is not None:
-        watch.live.write(live_state(job, "run", started, shape.seconds, totals, points))
-
-
-def live_state(
-    job: Job,
-    kind: str,
-    started: float,
-    seconds: float,
-    totals: Totals,
-    points: Sequence[dict[str, Any]],
-) -> dict[str, Any]:
-    """What watchers see: the last five minutes and the totals so far."""
-    latency = totals.latency
-    return {
-        "kind": kind,
-        "name": job.name,
-        "target": job.target,
-        "objective": job.test.objective,
-        "started": started,
-        "seconds": seconds,
-        "requests": totals.requests,
-        "errors": totals.bad / totals.requests if totals.requests else 0.0,
-        "p50": latency.quantile(0.5) / 1e6 if latency.count else None,
-        "p99": latency.quantile(0.99) / 1e6 if latency.count else None,
-        "dropped": totals.dropped,
-        "soundness": soundness(totals, max(seconds, 1.0)),
-        "so_far": _so_far(job, kind, totals, points),
-        "rows": busiest_rows(totals),
-        "timeline": list(points),
-    }
-
-
-def _so_far(
-    job: Job, kind: str, totals: Totals, points: Sequence[dict[str, Any]]
-) -> list[dict[str, object]]:
-    """Each limit of the objective, as if the test ended now. A search judges its steps itself."""
-    if kind != "run" or not points:
-        return []
-    lasted = float(points[-1]["t"] + 1)
-    return [f.to_dict() for f in judge(parse_objectives(job.test.objective), totals, lasted)]
+        state = live_state(job.names("run"), job.test, started, seconds, totals, points)
+        watch.live.write(
+            {
+                **state,
+                "room": adding.room(second + 1.0).to_dict(),
+                "load": adding.outline(),
+                "added": [one.to_dict() for one in adding.added],
+            }
+        )
 
 
 def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:

@@ -89,6 +89,8 @@ class Crowd:
         self._users: set[User] = set()
         self._made = 0
         self._left: int | None = None
+        # The next session of `arrivals` is due at another moment than it was; None: none is.
+        self.retime: Callable[[float | None], None] = lambda _due: None
 
     @property
     def users(self) -> int:
@@ -124,11 +126,19 @@ class Crowd:
                 now = self.now()
             done.set()
 
+        def wait_for(moment: float | None) -> None:
+            nonlocal due
+            if not done.is_set():
+                due = moment
+                timer.at(self._tally.zero if moment is None else self._tally.zero + moment)
+
         timer = self._client.reactor.timer(ring)
+        self.retime = wait_for
         try:
             timer.at(self._tally.zero)
             await _either(done, stop)
         finally:
+            self.retime = lambda _due: None
             timer.close()
 
     def arrive(self, due: float) -> None:

@@ -29,6 +29,7 @@ __all__ = [
     "named_files",
     "read_source",
     "replay_of",
+    "replays",
 ]
 
 _TIME: Final = 10.0
@@ -151,10 +152,15 @@ def _read(source: dict[str, Any], read_file: Callable[[str], bytes]) -> Input:
 
 def replay_of(source: dict[str, Any], part: int = 0, parts: int = 1) -> Replay | None:
     """An access log with its own timing, or this process's part of it; None when not asked for."""
-    speed = float(source.get("options", {}).get("replay") or 0.0)
-    if not speed or source["kind"] != "accesslog":
+    if not replays(source):
         return None
+    speed = float(source["options"]["replay"])
     return read_access_log(source["text"], name=source["name"]).replay(part, parts, speed)
+
+
+def replays(source: dict[str, Any]) -> bool:
+    """Whether requests go out at an access log's own moments."""
+    return source["kind"] == "accesslog" and bool(source.get("options", {}).get("replay"))
 
 
 def _basic(pair: str) -> dict[str, str]:

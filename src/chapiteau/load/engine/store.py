@@ -8,8 +8,8 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.load.logic.report.remarks import Remark, remarks
 from chapiteau.load.logic.results import DATABASE, LIVE, REPORTS, SCHEMA, summary_of
+from chapiteau.load.logic.steering.remarks import Remark, remarks
 
 __all__ = ["LiveFile", "mark_done", "store"]
 

@@ -22,6 +22,7 @@ __all__ = ["Order", "Team", "raised"]
 _START_TIME: Final = 60.0  # seconds for imports and set-ups
 _END_TIME: Final = 15.0  # seconds for tear-downs
 _AHEAD: Final = 0.05  # seconds between the order and the common start
+_CHANGE: Final = 0.25  # seconds between an order to change the shape and the change
 _ERRORS: Final[dict[str, type[ChapiteauError]]] = {
     "TargetNotAllowedError": TargetNotAllowedError,
     "UsageError": UsageError,
@@ -76,6 +77,8 @@ class Team:
         self.lost: dict[str, str] = {}  # a team on one machine loses nobody: it fails whole
         self.lost_at: dict[str, float] = {}
         self.gone = False
+        self.zero = 0.0  # when the step at hand began, by this machine's monotonic clock
+        self.ahead = _CHANGE
 
     async def __aenter__(self) -> Self:
         try:
@@ -109,7 +112,7 @@ class Team:
         """
         self._stopping = False
         self._turn += 1
-        zero = time.monotonic() + _AHEAD if zero is None else zero
+        zero = self.zero = time.monotonic() + _AHEAD if zero is None else zero
         for member in self._members:
             self._tell(member, self._go(order, zero, member.number))
         seen: dict[int, int] = {}
@@ -166,6 +169,11 @@ class Team:
             self._stopping = True
             for member in self._members:
                 self._tell(member, {"do": "stop", "turn": self._turn})
+
+    def reshape(self, shape: Shape) -> None:
+        """Go on along this shape, which is as the step's was until `ahead` seconds from now."""
+        for member in self._members:
+            self._tell(member, {"do": "shape", "turn": self._turn, "shape": shape.to_list()})
 
     # ── members ───────────────────────────────────────────────────────────────────────────────
     def _start(self, number: int) -> _Member:

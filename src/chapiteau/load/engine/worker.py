@@ -1,6 +1,6 @@
 """One load process: takes orders as JSON lines on a socket, runs sessions, reports every second.
 
-    orders   setup · prepare · go · stop · end
+    orders   setup · prepare · go · shape · stop · end
     reports  shared · ready · second · over · bye · broken
 
 Started as `python -m chapiteau.load.engine.worker FD`. It ends when the socket does, so a dead
@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Worker:
         self._stalls = Stalls(loop, time.monotonic)
         self._client: Client | None = None
         self._crowd: Crowd | None = None
+        self._change: Callable[[Shape], None] = lambda _shape: None  # what the step does with one
 
     # ── orders ────────────────────────────────────────────────────────────────────────────────
     async def setup(self, order: dict[str, Any]) -> None:
@@ -116,19 +117,15 @@ class Worker:
         shape = Shape.from_list(order["shape"])
         try:
             if order["model"] == "open":
-                moments = self._moments(shape, order)
-                await crowd.arrivals(moments, self._stop)
+                await crowd.arrivals(self._moments(shape, order, crowd), self._stop)
             else:
-                part, parts = order["part"], order["parts"]
                 await crowd.keep(
-                    lambda at: arrivals.share(round(shape.level(at)), part, parts),
-                    shape.seconds,
-                    self._stop,
-                    order.get("sessions"),
+                    self._users(shape, order), shape.seconds, self._stop, order.get("sessions")
                 )
             self._tally.stopping = self._stop.is_set()
             cut = await crowd.drain(0.0 if self._stop.is_set() else order["drain"])
         finally:
+            self._change = lambda _shape: None
             reports.cancel()
         if crowd.broken is not None:
             raise crowd.broken
@@ -153,6 +150,11 @@ class Worker:
         self._ended = max(self._ended, turn)
         if turn >= self._turn:
             self._stop.set()
+
+    def reshape(self, order: dict[str, Any]) -> None:
+        """Go on along another shape, if the step it is meant for is still at hand."""
+        if order["turn"] == self._turn:
+            self._change(Shape.from_list(order["shape"]))
 
     def _begin(self, turn: int) -> None:
         self._turn = turn
@@ -184,17 +186,31 @@ class Worker:
             allowed=lambda host: may_load(host, allowed),
         )
 
-    def _moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:
-        return arrivals.ticked(self._exact_moments(shape, order), self._plan.get("tick", 0.0))
+    def _users(self, shape: Shape, order: dict[str, Any]) -> Callable[[float], int]:
+        """How many users this process keeps at each moment."""
+        now, part, parts = shape, order["part"], order["parts"]
 
-    def _exact_moments(self, shape: Shape, order: dict[str, Any]) -> Iterator[float]:
+        def change(other: Shape) -> None:
+            nonlocal now
+            now = other
+
+        self._change = change
+        return lambda at: arrivals.share(round(now.level(at)), part, parts)
+
+    def _moments(self, shape: Shape, order: dict[str, Any], crowd: Crowd) -> Iterator[float]:
+        """When this process's sessions begin."""
+        tick = self._plan.get("tick", 0.0)
         if self._replay is not None:
-            return iter(self._replay.moments)
+            return arrivals.ticked(self._replay.moments, tick)
         worker, workers = self._plan["worker"], self._plan["workers"]
         if order["arrivals"] == "even":
-            return arrivals.even(shape, worker, workers)
-        chance = random.Random(f"{self._plan['seed']}/{order.get('step', 0)}/{worker}")  # noqa: S311
-        return arrivals.poisson(shape.scaled(1 / workers), chance)
+            course, part = arrivals.even(shape, worker, workers, tick=tick), 1.0
+        else:
+            seed = f"{self._plan['seed']}/{order.get('step', 0)}/{worker}"
+            part = 1 / workers
+            course = arrivals.poisson(shape.scaled(part), random.Random(seed), tick=tick)  # noqa: S311
+        self._change = lambda other: crowd.retime(course.change(other.scaled(part)))
+        return iter(course)
 
     async def _tear_down(self, level: Any) -> list[str]:
         """Every tear-down, also after one that failed; what went wrong."""
@@ -282,6 +298,8 @@ async def _obey(channel: socket.socket) -> None:
         for order in reader.feed(data):
             if order["do"] == "stop":
                 worker.stop(order["turn"])
+            elif order["do"] == "shape":
+                worker.reshape(order)
             else:
                 orders.put_nowait(order)
 

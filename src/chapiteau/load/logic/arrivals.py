@@ -1,7 +1,8 @@
 """When sessions arrive: moments drawn from a shape, evenly or by chance, split over processes."""
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Literal
 
 from chapiteau.load.logic.shape import Shape
@@ -9,43 +10,73 @@ from chapiteau.load.logic.shape import Shape
 if TYPE_CHECKING:
     import random
 
-__all__ = ["Arrivals", "even", "poisson", "share", "split", "ticked"]
+__all__ = ["Arrivals", "Course", "even", "poisson", "share", "split", "ticked"]
 
 Arrivals = Literal["poisson", "even"]
 
 
-def even(shape: Shape, part: int = 0, parts: int = 1) -> Iterator[float]:
+class Course:
+    """The moments of arrivals along a shape that may change ahead of what has come.
+
+    `counts` are how many have come, in units of the shape's area, when each of them is due: its
+    inverse integral tells when that is. So a change leaves the past alone, and what comes is what
+    would have come if the shape had been like that from the start.
+    """
+
+    def __init__(self, shape: Shape, counts: Iterator[float], tick: float = 0.0) -> None:
+        self._shape = shape
+        self._counts = counts
+        self._count = 0.0
+        self._tick = tick
+
+    def __iter__(self) -> Iterator[float]:
+        return ticked(self._moments(), self._tick)
+
+    def _moments(self) -> Iterator[float]:
+        for count in self._counts:
+            self._count = count
+            moment = self._shape.when(count)
+            if moment is None:
+                return
+            yield moment
+
+    def change(self, shape: Shape) -> float | None:
+        """Go on along this shape; when the arrival that it gave last is due now; None: never."""
+        self._shape = shape
+        moment = shape.when(self._count)
+        return None if moment is None else next(ticked(iter((moment,)), self._tick))
+
+
+def even(shape: Shape, part: int = 0, parts: int = 1, *, tick: float = 0.0) -> Course:
     """Seconds at which arrival 0, 1, 2 … is due; of several parts, each takes every n-th.
 
     The parts together are exactly what one alone would do.
     """
-    number = part
-    while (moment := shape.when(number)) is not None:
-        yield moment
-        number += parts
+    return Course(shape, itertools.count(float(part), parts), tick)
 
 
-def poisson(shape: Shape, chance: "random.Random") -> Iterator[float]:
+def poisson(shape: Shape, chance: "random.Random", *, tick: float = 0.0) -> Course:
     """Arrivals that know nothing of each other, as users of a public service.
 
     Unit-rate gaps, stretched by the shape's inverse integral (E. Çinlar, Introduction to
     Stochastic Processes, 1975): exact for every shape. Independent streams of a share of the
     rate add up to one stream of the whole rate, so parts need no talk.
     """
-    count = 0.0
-    while True:
-        count += chance.expovariate(1.0)
-        moment = shape.when(count)
-        if moment is None:
-            return
-        yield moment
+
+    def counts() -> Iterator[float]:
+        count = 0.0
+        while True:
+            count += chance.expovariate(1.0)
+            yield count
+
+    return Course(shape, counts(), tick)
 
 
-def ticked(moments: Iterator[float], tick: float) -> Iterator[float]:
+def ticked(moments: Iterable[float], tick: float) -> Iterator[float]:
     """The same arrivals, each at the first moment of a grid of `tick` seconds that is not before
     it. Those moments are when they are due: a process that wakes up less often costs less CPU."""
     if tick <= 0:
-        return moments
+        return iter(moments)
     return (math.ceil(moment / tick - 1e-9) * tick for moment in moments)
 
 

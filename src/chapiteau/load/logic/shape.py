@@ -8,7 +8,7 @@
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,18 +25,20 @@ _STAGE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """From one level to another in a time; with a `period`, waves between the two instead."""
+    """From one level to another in a time; with a `period`, waves between the two instead, which
+    begin `into` seconds after a trough."""
 
     first: float
     last: float
     seconds: float
     period: float = 0.0
+    into: float = 0.0
 
     def level(self, at: float) -> float:
         """Rate or users after this many seconds."""
         if self.period:
             middle, swing = (self.first + self.last) / 2, (self.last - self.first) / 2
-            return middle - swing * math.cos(2 * math.pi * at / self.period)
+            return middle - swing * math.cos(2 * math.pi * (self.into + at) / self.period)
         if not self.seconds:
             return self.last
         return self.first + (self.last - self.first) * at / self.seconds
@@ -46,7 +48,8 @@ class Stage:
         if self.period:
             middle, swing = (self.first + self.last) / 2, (self.last - self.first) / 2
             turn = 2 * math.pi / self.period
-            return middle * at - swing * math.sin(turn * at) / turn
+            waves = math.sin(turn * (self.into + at)) - math.sin(turn * self.into)
+            return middle * at - swing * waves / turn
         return self.first * at + (self.last - self.first) * at * at / (2 * (self.seconds or 1.0))
 
     def when(self, count: float) -> float:
@@ -72,7 +75,20 @@ class Stage:
 
     def scaled(self, share: float) -> "Stage":
         """The same with this share of the load."""
-        return Stage(self.first * share, self.last * share, self.seconds, self.period)
+        return Stage(self.first * share, self.last * share, self.seconds, self.period, self.into)
+
+    def raised(self, by: float) -> "Stage":
+        """The same, higher by so much all the time."""
+        return Stage(self.first + by, self.last + by, self.seconds, self.period, self.into)
+
+    def cut(self, at: float) -> tuple["Stage", "Stage"]:
+        """What comes before this moment of it, and what comes after."""
+        rest = self.seconds - at
+        if self.period:
+            before = Stage(self.first, self.last, at, self.period, self.into)
+            return before, Stage(self.first, self.last, rest, self.period, self.into + at)
+        middle = self.level(at)
+        return Stage(self.first, middle, at), Stage(middle, self.last, rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +135,39 @@ class Shape:
         """The same with this share of the load."""
         return Shape(tuple(stage.scaled(share) for stage in self.stages))
 
+    def raised(self, at: float, by: float) -> "Shape":
+        """The same until `at` seconds, and from then on higher by so much, to the end."""
+        return Shape(tuple(self._raised(at, by)))
+
+    def _raised(self, at: float, by: float) -> Iterator[Stage]:
+        for stage in self.stages:
+            if at <= 0:
+                yield stage.raised(by)
+            elif at >= stage.seconds:
+                yield stage
+            else:
+                before, after = stage.cut(at)
+                yield before
+                yield after.raised(by)
+            at -= stage.seconds
+
+    def peak_after(self, at: float) -> float:
+        """The highest level from `at` seconds on; 0 after the end."""
+        highest = 0.0
+        for stage in self.stages:
+            if at < stage.seconds:
+                rest = stage.cut(at)[1] if at > 0 else stage
+                highest = max(highest, rest.first, rest.last)
+            at -= stage.seconds
+        return highest
+
     def outline(self, unit: str = "/s") -> list[str]:
         """A line for each stage."""
         return [_line(stage, unit) for stage in self.stages]
 
     def to_list(self) -> list[list[float]]:
         """JSON-ready numbers; `from_list` reads them."""
-        return [[s.first, s.last, s.seconds, s.period] for s in self.stages]
+        return [[s.first, s.last, s.seconds, s.period, s.into] for s in self.stages]
 
     @classmethod
     def from_list(cls, numbers: Sequence[Sequence[float]]) -> "Shape":

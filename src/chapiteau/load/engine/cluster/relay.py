@@ -1,6 +1,6 @@
 """On each machine: takes orders as JSON lines on stdin, runs a team, reports on stdout.
 
-    orders   hello · clock · setup · prepare · go · stop · alive · end
+    orders   hello · clock · setup · prepare · go · shape · stop · alive · end
     reports  hello · clock · shared · ready · second · counts · over · bye · broken
 
 Started as `python -m chapiteau.load.engine.cluster.relay`, by ssh or by a task of Dask or Ray. Its
@@ -119,10 +119,9 @@ class Relay:
 
     def _tell_counts(self, report: dict[str, Any]) -> bool:
         """As much as fits into one event; whether there was anything."""
-        parcel, more = self._sender.parcel()
+        parcel = self._sender.parcel()
         if parcel or "second" in report:
-            text = base64.b64encode(parcel).decode()
-            self.say({**report, "parcel": text, **({"more": True} if more else {})})
+            self.say({**report, "parcel": base64.b64encode(parcel).decode()})
         return bool(parcel)
 
     async def end(self, _order: dict[str, Any]) -> None:
@@ -135,6 +134,11 @@ class Relay:
         self._ended = max(self._ended, turn)
         if self._team is not None and turn == self._turn:
             self._team.stop()
+
+    def reshape(self, order: dict[str, Any]) -> None:
+        """Go on along another shape, if the step it is meant for is still at hand."""
+        if self._team is not None and order["turn"] == self._turn:
+            self._team.reshape(Shape.from_list(order["shape"]))
 
     def abandon(self, why: str) -> NoReturn:
         """End everything at once: nobody is there any more who would say when."""
@@ -186,6 +190,8 @@ class _Desk:
     async def _take(self, order: dict[str, Any]) -> None:
         if order["do"] == "stop":
             self._relay.stop(order["turn"])
+        elif order["do"] == "shape":
+            self._relay.reshape(order)
         elif order["do"] == "clock":
             await self._relay.clock(order)
         elif order["do"] != "alive":

@@ -16,13 +16,13 @@ from chapiteau.load.engine.conduct import (
     exports_of,
     facts_of,
     interruptible,
-    live_state,
     team_of,
     with_asked,
 )
 from chapiteau.load.engine.search.calibrate import Calibration, calibrate
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.engine.telling.supervised import Supervised
+from chapiteau.load.engine.telling.watching import live_state
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.capacity.evidence import evidence
 from chapiteau.load.logic.capacity.finding import capacity_part, capacity_verdict
@@ -47,9 +47,9 @@ from chapiteau.load.logic.objective import (
 )
 from chapiteau.load.logic.report.document import document
 from chapiteau.load.logic.report.live import LivePoints
-from chapiteau.load.logic.report.remarks import ended_by, marks_part
 from chapiteau.load.logic.report.resources import resources
 from chapiteau.load.logic.shape import steady
+from chapiteau.load.logic.steering.remarks import ended_by, marks_part
 from chapiteau.load.logic.totals import Totals
 
 __all__ = ["seek"]
@@ -270,7 +270,14 @@ class _Seeker:
         point["phase"] = step.phase
         self.watch.line({**point, "target_rate": step.rate}, second + 1, step.seconds)
         if self.watch.live is not None:
-            state = live_state(self.job, "capacity", self.started, step.seconds, totals, points)
+            state = live_state(
+                self.job.names("capacity"),
+                self.job.test,
+                self.started,
+                step.seconds,
+                totals,
+                points,
+            )
             self.watch.live.write({**state, "phase": step.phase, "rate": step.rate})
 
 

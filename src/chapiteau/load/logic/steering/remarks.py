@@ -1,4 +1,4 @@
-"""What people say to a running test: that it shall end, and what happens at a moment.
+"""What people say to a running test: that it shall end, what happens now, that load comes on top.
 
 One JSON object a line, written by whoever says it and read by the test, and by who watches it.
 """
@@ -19,9 +19,11 @@ class Remark:
     """One of them; `time` in seconds since 1970."""
 
     time: float
-    what: Literal["mark", "stop"]
+    what: Literal["mark", "stop", "add"]
     who: str
     text: str = ""
+    users: int = 0  # (add) so many more
+    rate: float = 0.0  # (add) so many sessions a second more
 
 
 def remark_line(remark: Remark) -> str:
@@ -36,9 +38,11 @@ def remarks(text: str) -> Iterator[Remark]:
             raw = json.loads(line)
             yield Remark(
                 time=float(raw["time"]),
-                what="stop" if raw["what"] == "stop" else "mark",
+                what=raw["what"] if raw["what"] in ("stop", "add") else "mark",
                 who=str(raw["who"]),
                 text=str(raw["text"])[:MOST_TEXT],
+                users=int(raw.get("users", 0)),
+                rate=float(raw.get("rate", 0.0)),
             )
         except (ValueError, KeyError, TypeError):
             continue
@@ -54,10 +58,14 @@ def marks(found: Sequence[Remark], started: float) -> list[dict[str, Any]]:
 
 
 def marks_part(
-    found: Sequence[Remark], started: float, lost: Mapping[str, float] | None = None
+    found: Sequence[Remark],
+    started: float,
+    lost: Mapping[str, float] | None = None,
+    more: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """What a result document gets of them, and of machines that were lost (name → seconds)."""
-    made = marks(found, started)
+    """What a result document gets of them, of machines that were lost (name → seconds), and of
+    `more` marks."""
+    made = [*marks(found, started), *map(dict, more)]
     made += [{"t": t, "who": name, "text": "was lost"} for name, t in (lost or {}).items()]
     made.sort(key=lambda one: float(one["t"]))
     return {"marks": made} if made else {}

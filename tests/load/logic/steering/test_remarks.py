@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chapiteau.load.logic.report.html import as_html
-from chapiteau.load.logic.report.remarks import (
+from chapiteau.load.logic.steering.remarks import (
     Remark,
     ended_by,
     marks,
