@@ -60,6 +60,7 @@ class RowTotal:
 
     name: str
     tags: tuple[str, ...] = ()
+    count: int = 0  # requests that ended, well or not; from other machines before their times
     latency: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -68,11 +69,6 @@ class RowTotal:
     received: int = 0
     cut: int = 0  # ended by us before an answer came
     pace: dict[int, int] = field(default_factory=dict)  # second → requests
-
-    @property
-    def count(self) -> int:
-        """Requests that ended, well or not."""
-        return self.latency.count
 
     @property
     def answered(self) -> int:
@@ -156,6 +152,7 @@ class Totals:
             row = self.rows[name] = RowTotal(name, tuple(frame.get("tags", ())))
         for text, (latency, bad) in frame["seconds"].items():
             second, found = int(text), Second(text_histogram(latency), bad)
+            row.count += found.count
             row.latency.merge(found.latency)
             row.bad += bad
             row.pace[second] = row.pace.get(second, 0) + found.count
@@ -183,6 +180,7 @@ class Totals:
         """Add a later piece of load, whose second 0 is this one's second `offset`."""
         for name, row in later.rows.items():
             mine = self.rows.setdefault(name, RowTotal(name, row.tags))
+            mine.count += row.count
             mine.latency.merge(row.latency)
             mine.service.merge(row.service)
             _add_counts(mine.statuses, row.statuses)

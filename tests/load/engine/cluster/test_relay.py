@@ -69,8 +69,7 @@ class Line:
             report: dict[str, Any] = json.loads(line)
             if "parcel" in report:
                 assert len(line) <= EVENT
-                parcel = base64.b64decode(report["parcel"])
-                self.opener.add(parcel, self.totals, more="more" in report)
+                self.opener.add(base64.b64decode(report["parcel"]), self.totals)
             if report["is"] == kind:
                 return report
         raise AssertionError(f"no {kind!r} came")

@@ -62,9 +62,9 @@ def test_nothing_is_lost_and_no_parcel_is_too_large(
     there, each = Totals(["a", "t"]), Totals(["a", "t"])
 
     def send() -> bool:
-        parcel, more = sender.parcel()
+        parcel = sender.parcel()
         assert len(parcel) <= most
-        opener.add(parcel, there, more=more)
+        opener.add(parcel, there)
         return bool(parcel)
 
     for second, workers in enumerate(seconds):
@@ -96,8 +96,8 @@ def test_with_many_names_the_totals_come_at_once_and_each_name_in_its_turn(names
             row.statuses[200] += 1
         due += 1_500
         sender.waiting.add({**tally.flush(), "second": second, "cpu": 0.5})
-        parcel, more = sender.parcel()
-        opener.add(parcel, there, more=more)
+        parcel = sender.parcel()
+        opener.add(parcel, there)
 
         assert len(parcel) <= 3_600
         assert there.requests == due
@@ -113,7 +113,7 @@ def test_a_failure_is_shown_with_one_sample_however_often_it_comes() -> None:
         tally = Tally()
         tally.crash("ValueError", "".join(map(chr, range(300, 1000))))
         sender.waiting.add(tally.flush())
-        sizes.append(len(sender.parcel()[0]))
+        sizes.append(len(sender.parcel()))
     assert sizes[0] > 500
     assert max(sizes[1:]) < 60
 

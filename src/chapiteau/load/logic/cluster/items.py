@@ -1,4 +1,4 @@
-"""What there is to tell of a machine's counts, piece by piece, the most urgent first.
+"""What there is to tell of a machine's counts, piece by piece.
 
 Each piece is a part of a Totals that can go over the line alone, in any order: whoever has added
 them all up has the same Totals.
@@ -13,15 +13,18 @@ from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.cluster.wire import Reader, Writer
 from chapiteau.load.logic.totals import RowTotal, Second, Totals
 
-__all__ = ["Item", "add_item", "items_of"]
+__all__ = ["Item", "add_item", "rows_of", "urgent_of"]
 
 _SUMS: Final = ("started", "ended", "dropped", "retried", "cut", "looks", "workers")
 _PAIRS: Final = ("iterations", "checks")
 _COUNTS: Final = ("crashes", "blocked", "blocked_ms")
 _HISTOGRAMS: Final = ("lag", "unread")
+_OF_NAMES: Final = ("latency", "service")
 _METRICS: Final = ("counter", "gauge", "trend")
 _MILLION: Final = 1e6
-_SUM, _NOW, _SERIES, _TIMES, _PAIR, _COUNT, _SAMPLE, _ROW, _SERVED, _METRIC = range(10)
+# What goes first of two names alike: counts are small, service times matter at the end only.
+_WEIGHTS: Final = {"counts": 8.0, "latency": 1.0, "service": 1 / 8}
+_SUM, _NOW, _SERIES, _TIMES, _PAIR, _COUNT, _SAMPLE, _ROW, _NAMED, _METRIC = range(10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,8 @@ class Item:
     drop: Callable[[], object]
 
 
-def items_of(waiting: Totals) -> Iterator[Item]:
-    """Everything that waits: first what judging needs at once (sums, and the seconds of all
-    requests), then the names with the most requests; the other samples follow."""
+def urgent_of(waiting: Totals) -> Iterator[Item]:
+    """What judging needs at once: sums, and the seconds of all requests and of what is watched."""
     if any(getattr(waiting, name) for name in (*_SUMS, "users", "used_up")):
         yield Item(partial(_write_sums, waiting), partial(_drop_sums, waiting))
     for second in list(waiting.cpu):
@@ -46,6 +48,10 @@ def items_of(waiting: Totals) -> Iterator[Item]:
     if waiting.lag.count:
         yield _times(waiting, 0)
     yield from _small(waiting)
+
+
+def rows_of(waiting: Totals) -> Iterator[Item]:
+    """All the rest: a sample of a failure, then the names of which most waits."""
     samples = [_sample(waiting, what) for what in waiting.samples]
     yield from samples[:1]
     yield from _ranked(waiting)
@@ -74,19 +80,21 @@ def _small(waiting: Totals) -> Iterator[Item]:
 
 
 def _ranked(waiting: Totals) -> Iterator[Item]:
-    """Names by the requests that wait, so that each has its turn; service times with half the
-    weight, since they matter at the end."""
+    """Names by the requests that wait, so that each has its turn."""
     found: list[tuple[float, int, Item]] = []
 
     def rank(weight: float, write: Callable[[Writer], None], drop: Callable[[], object]) -> None:
         found.append((-weight, len(found), Item(write, drop)))
 
-    for name, row in waiting.rows.items():
+    for row in waiting.rows.values():
         if row.statuses or row.failures or row.pace or row.bad or row.received or row.cut:
-            rank(row.count, partial(_write_row, row), partial(_drop_row, waiting, name))
-        if row.service.count:
-            drop = partial(_drop_served, waiting, name)
-            rank(row.service.count / 2, partial(_write_served, row), drop)
+            weight = max(1, row.count) * _WEIGHTS["counts"]
+            rank(weight, partial(_write_row, row), partial(_drop_row, row))
+        for place, of in enumerate(_OF_NAMES):
+            times: Histogram = getattr(row, of)
+            if times.count:
+                write = partial(_write_named, row, place)
+                rank(times.count * _WEIGHTS[of], write, partial(setattr, row, of, Histogram()))
     for name, metric in waiting.metrics.items():
         weight = metric["values"].count if metric["kind"] == "trend" else 1
         rank(weight, partial(_write_metric, name, metric), partial(waiting.metrics.pop, name))
@@ -222,12 +230,11 @@ def _write_row(row: RowTotal, writer: Writer) -> None:
     for second, count in row.pace.items():
         writer.number(second)
         writer.number(count)
-    writer.histogram(row.latency)
 
 
-def _drop_row(waiting: Totals, name: str) -> None:
-    row = waiting.rows[name]
-    waiting.rows[name] = RowTotal(name, row.tags, service=row.service)
+def _drop_row(row: RowTotal) -> None:
+    row.count = row.bad = row.received = row.cut = 0
+    row.statuses, row.failures, row.pace = {}, {}, {}
 
 
 def _add_row(reader: Reader, totals: Totals) -> None:
@@ -244,24 +251,22 @@ def _add_row(reader: Reader, totals: Totals) -> None:
         for key, count in reader.counts().items():
             counts[key] = counts.get(key, 0) + count
     for _ in range(reader.number()):
-        second = reader.number()
-        row.pace[second] = row.pace.get(second, 0) + reader.number()
-    row.latency.merge(reader.histogram())
+        second, count = reader.number(), reader.number()
+        row.pace[second] = row.pace.get(second, 0) + count
+        row.count += count
 
 
-def _write_served(row: RowTotal, writer: Writer) -> None:
-    writer.number(_SERVED)
+def _write_named(row: RowTotal, place: int, writer: Writer) -> None:
+    writer.number(_NAMED)
+    writer.number(place)
     writer.text(row.name)
-    writer.histogram(row.service)
+    writer.histogram(getattr(row, _OF_NAMES[place]))
 
 
-def _drop_served(waiting: Totals, name: str) -> None:
-    waiting.rows[name].service = Histogram()
-
-
-def _add_served(reader: Reader, totals: Totals) -> None:
-    name = reader.text()
-    totals.rows.setdefault(name, RowTotal(name)).service.merge(reader.histogram())
+def _add_named(reader: Reader, totals: Totals) -> None:
+    of, name = _named(_OF_NAMES, reader), reader.text()
+    row = totals.rows.setdefault(name, RowTotal(name))
+    getattr(row, of).merge(reader.histogram())
 
 
 def _write_metric(name: str, metric: dict[str, Any], writer: Writer) -> None:
@@ -293,5 +298,5 @@ def _named(names: tuple[str, ...], reader: Reader) -> str:
 # In the order of the numbers at the top.
 _READ: Final = (
     _add_sums, _add_now, _add_second, _add_times, _add_pair, _add_count, _add_sample, _add_row,
-    _add_served, _add_metric,
+    _add_named, _add_metric,
 )  # fmt: skip
