@@ -1,6 +1,6 @@
 """On each machine: takes orders as JSON lines on stdin, runs a team, reports on stdout.
 
-    orders   hello · clock · setup · prepare · go · stop · alive · end
+    orders   hello · clock · setup · prepare · go · shape · stop · alive · end
     reports  hello · clock · shared · ready · second · counts · over · bye · broken
 
 Started as `python -m chapiteau.load.engine.cluster.relay`, by ssh or by a task of Dask or Ray. Its
@@ -135,6 +135,11 @@ class Relay:
         if self._team is not None and turn == self._turn:
             self._team.stop()
 
+    def reshape(self, order: dict[str, Any]) -> None:
+        """Go on along another shape, if the step it is meant for is still at hand."""
+        if self._team is not None and order["turn"] == self._turn:
+            self._team.reshape(Shape.from_list(order["shape"]))
+
     def abandon(self, why: str) -> NoReturn:
         """End everything at once: nobody is there any more who would say when."""
         if why:
@@ -185,6 +190,8 @@ class _Desk:
     async def _take(self, order: dict[str, Any]) -> None:
         if order["do"] == "stop":
             self._relay.stop(order["turn"])
+        elif order["do"] == "shape":
+            self._relay.reshape(order)
         elif order["do"] == "clock":
             await self._relay.clock(order)
         elif order["do"] != "alive":

@@ -17,12 +17,13 @@ from chapiteau.load.engine.team import Order, Team, raised
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.cluster.clocks import Offset, Probe, offset
 from chapiteau.load.logic.cluster.parcels import Opener
+from chapiteau.load.logic.shape import Shape
 from chapiteau.load.logic.totals import Totals
 
 __all__ = ["OnLoss", "Spread"]
 
 OnLoss = Literal["stop", "continue"]
-_AHEAD: Final = 2.0  # seconds between the orders and the common start
+_AHEAD: Final = 2.0  # seconds between the orders and the common start, or a change of shape
 _PROBES: Final = 5  # questions for the time, of which the fastest answer counts
 _DRIFT: Final = 30.0  # seconds after which clocks are compared again: they drift apart
 _LATE: Final = 0.01  # seconds of a late or unsure start that are worth a word
@@ -64,7 +65,8 @@ class Spread:
         self._turn = 0  # counts the steps: an order to stop is meant for one of them
         self._openers: dict[str, Opener] = {}  # host → what its counts come in
         self._heard: dict[str, float] = {}  # host → when it last said something
-        self._zero = 0.0  # when the step begins
+        self.zero = 0.0  # when the step begins, by this machine's monotonic clock
+        self.ahead = _AHEAD
         self._compared = float("-inf")  # when the clocks were
         self.shared: Any = None
         self.lost: dict[str, str] = {}  # host → why
@@ -188,7 +190,7 @@ class Spread:
             await self._compare_clocks()
         if self.gone:
             return 0.0
-        zero = self._zero = time.monotonic() + _AHEAD
+        zero = self.zero = time.monotonic() + _AHEAD
         until = zero + order.shape.seconds + order.drain + _SLACK
         left = self._left()
         watched = [name for name in totals.series if name]
@@ -244,6 +246,12 @@ class Spread:
             self._stopping = True
             self._tasks.append(asyncio.create_task(self._cluster.stop(self._turn)))
 
+    def reshape(self, shape: Shape) -> None:
+        """Go on along this shape, which is as the step's was until `ahead` seconds from now."""
+        order = {"do": "shape", "turn": self._turn, "shape": shape.to_list()}
+        orders = dict.fromkeys(self._left(), order)
+        self._tasks.append(asyncio.create_task(self._tell_all(orders)))
+
     def _left(self) -> set[str]:
         return set(self._hosts) - set(self.lost)
 
@@ -252,7 +260,7 @@ class Spread:
         self.lost_at.setdefault(report["host"], round(at, 1))
 
     def _lose_at_work(self, report: dict[str, Any]) -> None:
-        self._lose(report, max(0.0, time.monotonic() - self._zero))
+        self._lose(report, max(0.0, time.monotonic() - self.zero))
         if self._on_loss == "stop":
             self.stop()
 
@@ -315,7 +323,7 @@ class Spread:
             except TimeoutError:
                 now = time.monotonic()
                 for name in left:
-                    silent = now - max(self._heard.get(name, 0.0), self._zero)
+                    silent = now - max(self._heard.get(name, 0.0), self.zero)
                     if silent > _SILENT or now > until:
                         return {"is": "lost", "host": name, "why": f"silent for {silent:.0f} s"}
                 continue
