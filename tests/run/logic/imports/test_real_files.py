@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,3 +199,99 @@ def test_javascript_that_needs_no_running(before: str, value: str, wanted: str) 
 def test_names_that_are_picked_from_elsewhere_stay_unknown() -> None:
     made = pm2("script: 'a.js', env: {V: A}", "const { A } = require('./x');")
     assert "[a] env.V" in lost(made)
+
+
+# ── process-compose ───────────────────────────────────────────────────────────────────────────
+def compose(*texts: str, base: str = "") -> Imported:
+    """Several files, and one that the first of them may extend."""
+    parent = source("process-compose", "base/base.yaml", base, "/srv/shop/base")
+    return KINDS["process-compose"](
+        [source("process-compose", f"{n}.yaml", text) for n, text in enumerate(texts)],
+        Choices(beside=lambda _source, pattern: [parent] if base and "yaml" in pattern else []),
+    )
+
+
+def test_a_later_file_adds_to_an_earlier_one() -> None:
+    made = compose(
+        "processes: {a: {command: run, environment: [A=1, B=1], success_exit_codes: [3],\n"
+        "  availability: {restart: always, backoff_seconds: 7}, depends_on: {b: {}}},\n"
+        "  b: {command: b}, c: {command: c}}",
+        "processes: {a: {environment: [B=2], success_exit_codes: [4],\n"
+        "  availability: {restart: on_failure}, depends_on: {c: {}}}}",
+    )
+    service = tomllib.loads(made.toml)["service"]["a"]
+    assert service["env"] == {"A": "1", "B": "2"}
+    assert service["after"] == ["b", "c"]
+    assert service["restart"]["policy"] == "on-failure"
+    assert service["restart"]["delay"] == "7s"
+    assert service["restart"]["success_codes"] == [0, 3, 4]
+
+
+def test_the_report_says_in_which_of_two_files_a_part_stands() -> None:
+    made = compose(
+        "processes:\n  a:\n    command: run\n    availability:\n      restart: always\n",
+        "processes:\n  a:\n    availability:\n      exit_on_skipped: true\n",
+    )
+    places = {note.setting: note.where for note in (*made.kept, *made.lost)}
+    assert places["[a] availability.restart"].startswith("0.yaml")
+    assert places["[a] availability.exit_on_skipped"].startswith("1.yaml")
+
+
+@pytest.mark.parametrize(
+    ("body", "cwd"),
+    [("", "base"), (", working_dir: x", "base/x"), (", working_dir: /x", "/x")],
+)
+def test_a_process_of_an_extended_file_runs_in_its_folder(body: str, cwd: str) -> None:
+    made = compose("extends: base.yaml", base=f"processes: {{a: {{command: run{body}}}}}")
+    assert only(made)["cwd"] == cwd
+
+
+@pytest.mark.parametrize(
+    ("body", "key", "value"),
+    [
+        ("availability: {restart: '${R:-on_failure}'}", "restart.policy", "on-failure"),
+        ("availability: {exit_on_end: '${E:-true}'}", "essential", True),
+        ("shutdown: {signal: '${S:-2}'}", "stop_signal", "INT"),
+        ("replicas: '${N:-3}'", "processes", 3),
+    ],
+)
+def test_a_variable_with_a_value_for_its_absence_is_settled_where_ours_takes_none(
+    body: str, key: str, value: Any
+) -> None:
+    made = compose(f"processes: {{a: {{command: run, {body}}}}}")
+    found: Any = only(made)
+    for part in key.split("."):
+        found = found[part]
+    assert found == value
+    assert any("came from the variable" in note.what for note in made.changed)
+
+
+def test_a_process_without_dotenv_has_no_env_file() -> None:
+    dotenv = source("process-compose", ".env", "X: 1")
+    made = KINDS["process-compose"](
+        [
+            source(
+                "process-compose",
+                "a.yaml",
+                "processes: {a: {command: a, is_dotenv_disabled: true}, b: {command: b}}",
+            )
+        ],
+        Choices(beside=lambda _s, name: [replace(dotenv, text="X=1")] if name == ".env" else []),
+    )
+    services = tomllib.loads(made.toml)["service"]
+    assert "env_files" not in services["a"]
+    assert services["b"]["env_files"] == [".env"]
+
+
+def test_words_of_shell_that_process_compose_does_not_know_are_told() -> None:
+    made = compose("shell: {command: /bin/zsh}\nprocesses: {a: {command: run}}")
+    assert "shell.command" in lost(made)
+
+
+def test_a_probe_of_what_others_want_to_end_is_told_of() -> None:
+    made = compose(
+        "processes:\n  a: {command: a, readiness_probe: {exec: {command: t}}}\n"
+        "  b: {command: b, depends_on: {a: {condition: process_completed_successfully}}}\n"
+    )
+    assert "ready" not in tomllib.loads(made.toml)["service"]["a"]
+    assert any(note.setting == "[a] readiness_probe" for note in made.changed)

@@ -8,7 +8,8 @@ from chapiteau.run.logic.environment import parse_env_file
 from chapiteau.run.logic.imports.draft import Draft
 from chapiteau.run.logic.imports.finish import finish
 from chapiteau.run.logic.imports.notes import Imported
-from chapiteau.run.logic.imports.process_compose.processes import Processes, pairs
+from chapiteau.run.logic.imports.process_compose.merging import merge_options, pairs, seen_from
+from chapiteau.run.logic.imports.process_compose.processes import Processes
 from chapiteau.run.logic.imports.process_compose.settings import PROJECT
 from chapiteau.run.logic.imports.reading.source import (
     Choices,
@@ -41,6 +42,7 @@ def import_process_compose(sources: Sequence[Source], choices: Choices) -> Impor
 @dataclass(frozen=True, slots=True)
 class _File:
     source: Source
+    extended: bool = False  # by another one
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -65,7 +67,7 @@ class _File:
 
 
 def _with_parents(source: Source, choices: Choices, seen: tuple[str, ...]) -> list[_File]:
-    file = _File(source)
+    file = _File(source, bool(seen))
     if source.tree is None or not isinstance(source.tree.data, Mapping):
         raise unreadable(source.where(1), "is no mapping", "it should begin with `processes:`")
     if not isinstance(file.data.get("processes", {}), Mapping):
@@ -102,8 +104,10 @@ def _processes(draft: Draft, files: list[_File], dotenv: frozenset[str]) -> None
         for name, body in (file.data.get("processes") or {}).items():
             path = ("processes", name)
             first.setdefault(str(name), file.source.place(path))
-            options = file.options(path, body, f"[{name}]")
-            merged.setdefault(str(name), {}).update({o.name: o for o in options})
+            options = {o.name: o for o in file.options(path, body, f"[{name}]")}
+            if file.extended:
+                seen_from(files[-1].source.folder, file.source.folder, options, first[str(name)])
+            merge_options(merged.setdefault(str(name), {}), options)
     names: dict[str, str] = {}
     for name in merged:
         named = Option(name="name", value=name, where=first[name], section=f"[{name}]")

@@ -1,11 +1,12 @@
 """The processes of a process-compose file: each a service, and how they wait for each other."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
 from chapiteau.run.logic.imports.draft import Draft, Target
+from chapiteau.run.logic.imports.process_compose.merging import pairs
 from chapiteau.run.logic.imports.process_compose.probes import SIMPLE, take_log_line, take_probe
 from chapiteau.run.logic.imports.process_compose.settings import (
     AVAILABILITY,
@@ -13,30 +14,22 @@ from chapiteau.run.logic.imports.process_compose.settings import (
     PROCESS,
     ROTATION,
     SCHEDULE,
+    SETTLED,
     SHUTDOWN,
     TOGETHER,
     WATCH,
 )
-from chapiteau.run.logic.imports.process_compose.variables import Filling
+from chapiteau.run.logic.imports.process_compose.variables import Filling, settled
 from chapiteau.run.logic.imports.reading.source import Option, Source
 from chapiteau.run.logic.imports.reading.values import needs_shell, text
 from chapiteau.run.logic.imports.rules import apply, attempt, keep
 
-__all__ = ["Processes", "pairs"]
+__all__ = ["Processes"]
 
 _CONDITIONS: Final = frozenset(
     "process_started process_healthy process_completed process_completed_successfully "
     "process_log_ready".split()
 )
-
-
-def pairs(value: Any) -> dict[str, Any]:
-    """environment: a list of NAME=value, or a mapping."""
-    if isinstance(value, Mapping):
-        return {str(key): inner for key, inner in value.items()}
-    if isinstance(value, list):
-        return dict(str(item).partition("=")[::2] for item in value)
-    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,9 +84,8 @@ class Processes:
             except ValueError as exc:
                 target.lost(option, str(exc), "write the value down")
                 continue
-            made.append(
-                Option(name=option.name, value=value, where=option.where, section=option.section)
-            )
+            found = replace(option, value=value)
+            made.append(settled(found, target) if option.name in SETTLED else found)
         return made
 
     def _is_mapping(self, target: Target, option: Option) -> bool:
@@ -109,7 +101,7 @@ class Processes:
             Option(
                 name=str(key),
                 value=value,
-                where=self._place(option, str(key)),
+                where=getattr(option.value, "where", {}).get(key) or self._place(option, str(key)),
                 section=f"{option.title}.",
             )
             for key, value in option.value.items()
@@ -143,7 +135,8 @@ class Processes:
             target.kept(own, "env")
         if "${process.number}" in str(target.get("env")):
             self._count_from_one(target, own or self.shared["environment"])
-        files = [".env"] if self.dotenv else []
+        off = options.get("is_dotenv_disabled")
+        files = [".env"] if self.dotenv and not (off and off.value is True) else []
         if more := options.get("env_file"):
             listed = more.value if isinstance(more.value, list) else [more.value]
             files += [str(name) for name in listed]
@@ -289,7 +282,10 @@ class Processes:
         service = self.draft.table("service", other)
         if condition in ("process_completed_successfully", "process_completed"):
             service.set("one_shot", True)
-            service.values.pop("ready", None)
+            if service.values.pop("ready", None):
+                probe = self.merged[option.name].get("readiness_probe", option)
+                what = "is left out: it is ready when it has ended with success, as others want it"
+                service.changed(probe, what)
             if service.get("essential"):
                 what = f"{other} ends everything only when it fails: others wait for its success"
                 target.changed(option, what)

@@ -31,6 +31,7 @@ __all__ = [
     "PROJECT",
     "ROTATION",
     "SCHEDULE",
+    "SETTLED",
     "SHUTDOWN",
     "TOGETHER",
     "WATCH",
@@ -39,13 +40,35 @@ __all__ = [
 _OWN: Final = "was about process-compose itself"
 _TERMINAL: Final = "the dashboard shows services and takes commands"
 
+_SHELL: Final = frozenset(
+    "shell_command shell_argument elevated_shell_command elevated_shell_argument".split()
+)
+# Numbers, words and switches: process-compose fills variables in everywhere, ours in texts only.
+SETTLED: Final = frozenset(
+    "restart backoff_seconds max_restarts exit_on_end exit_on_skipped signal timeout_seconds "
+    "parent_only period_seconds initial_delay_seconds failure_threshold success_threshold "
+    "status_code replicas disabled is_tty is_interactive is_foreground is_daemon is_elevated "
+    "run_on_start max_concurrent interval max_size_mb max_backups compress".split()
+)
+
+
+def _shell(option: Option, target: Target) -> None:
+    for key in option.value if isinstance(option.value, dict) else ():
+        if key not in _SHELL:
+            part = Option(name=f"{option.name}.{key}", value="", where=option.where)
+            near = "shell_command and shell_argument are"
+            target.lost(part, "process-compose does not know it either, and takes bash -c", near)
+    target.kept(option, "command of the services that need a shell")
+
+
 PROJECT: Final[dict[str, Rule]] = {
     "version": same("the format of the new file has no versions"),
     "name": keep("name"),
     "is_strict": same("unknown keys are always errors"),
     "is_tui_disabled": same("`chapiteau up` shows lines, no full screen"),
     **for_each("log_level log_length log_format", lose(_OWN, "see [log]")),
-    **for_each("processes environment vars shell extends", same("is part of every service")),
+    **for_each("processes environment vars extends", same("is part of every service")),
+    "shell": own("nothing to write: runs commands that need a shell", _shell),
     **for_each("log_location log_configuration", same("log of every service")),
     **for_each("disable_env_expansion ordered_shutdown", same("is so in the new file")),
     "env_cmds": lose(
@@ -245,7 +268,12 @@ PROCESS: Final[dict[str, Rule]] = {
         'start the supervisor as root and set user = "root" here, another user elsewhere',
         "was off",
     ),
-    "is_dotenv_disabled": lose_if(boolean, "ignored .env", "take env_files out", "was off"),
+    "is_dotenv_disabled": own(
+        "nothing to write: its env_files are without .env",
+        lambda option, target: target.kept(
+            option, "its env_files are without .env" if boolean(option.value) else "was off"
+        ),
+    ),
     "disable_ansi_colors": lose_if(
         boolean, "took colours out of the output", "set NO_COLOR in env", "was off"
     ),

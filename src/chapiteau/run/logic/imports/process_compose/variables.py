@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from chapiteau.run.logic.imports.draft import Ours, literal
+from chapiteau.run.logic.imports.draft import Ours, Target, literal
+from chapiteau.run.logic.imports.reading.source import Option
 
-__all__ = ["Filling"]
+__all__ = ["Filling", "settled"]
 
 _ENV: Final = re.compile(
     r"(?P<kept>\$\$(?:\{[^{}]*\})?)"
     r"|\$\{(?P<braced>[A-Za-z_]\w*)(?P<default>:?-[^${}]*)?\}|\$(?P<bare>[A-Za-z_]\w*)"
 )
 _TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<code>.*?)\s*-?\}\}")
+_CHOSEN: Final = re.compile(r"\$\{env\.(\w+):-([^${}]+)\}")
 _SIMPLE: Final = re.compile(r"\.(\w+)")
 
 
@@ -61,3 +63,13 @@ class Filling:
         if name == "PC_REPLICA_NUM":
             return "$PC_REPLICA_NUM"
         raise ValueError(f"{match[0]} would have to be computed by process-compose")
+
+
+def settled(option: Option, target: Target) -> Option:
+    """`${NAME:-value}` where ours takes no variable: the value, and a note that says so."""
+    chosen = _CHOSEN.fullmatch(option.value) if isinstance(option.value, str) else None
+    if chosen is None:
+        return option
+    what = f"came from the variable {chosen[1]}; it is {chosen[2]}, as where that is not set"
+    target.changed(option, what, "write down what this server shall have")
+    return replace(option, value=chosen[2])
