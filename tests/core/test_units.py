@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chapiteau.core.units import (
     format_duration,
     format_size,
+    parse_byte_rate,
     parse_duration,
     parse_rate,
     parse_size,
@@ -170,3 +171,16 @@ def test_any_text_is_either_read_or_refused_with_value_error(text: str) -> None:
             assert 0 <= parse(text) < math.inf
         except ValueError as exc:
             assert "write for example" in str(exc)  # noqa: PT017 — both ends are right
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("20KiB/s", 20 << 10), ("1MB", 10**6), (" 5kB/s ", 5000), (512, 512)]
+)
+def test_sizes_per_second(text: str | int, count: int) -> None:
+    assert parse_byte_rate(text) == count
+
+
+@pytest.mark.parametrize("text", ["1MB/min", "/s", "x", -1])
+def test_what_is_no_size_per_second(text: str) -> None:
+    with pytest.raises(ValueError, match='is not a size per second; write for example "1MB/s"'):
+        parse_byte_rate(text)

@@ -23,12 +23,14 @@ from chapiteau.core.secret import Secret
 from chapiteau.core.units import (
     format_duration,
     format_size,
+    parse_byte_rate,
     parse_duration,
     parse_rate,
     parse_size,
 )
 
 __all__ = [
+    "ByteRate",
     "Duration",
     "Path",
     "Rate",
@@ -59,6 +61,7 @@ class Unit:
 Duration = Annotated[float, Unit("duration", parse_duration, "90s")]
 Size = Annotated[int, Unit("size", parse_size, "64MiB")]
 Rate = Annotated[float, Unit("rate", parse_rate, "200/s")]
+ByteRate = Annotated[int, Unit("size per second", parse_byte_rate, "1MB/s")]
 
 
 def setting(

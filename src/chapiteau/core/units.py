@@ -7,6 +7,7 @@ from typing import Final
 __all__ = [
     "format_duration",
     "format_size",
+    "parse_byte_rate",
     "parse_duration",
     "parse_rate",
     "parse_size",
@@ -86,6 +87,14 @@ def parse_rate(text: str | float) -> float:
     if match is None or (match[2] and not int(match[2])):
         raise ValueError(f'{text!r} is not a rate; write for example "200/s" or "30/min"')
     return float(match[1]) / (int(match[2] or 1) * _PER[match[3]])
+
+
+def parse_byte_rate(text: str | int) -> int:
+    """Bytes per second in "20KiB/s", "1MB", or a bare number. Raises ValueError otherwise."""
+    try:
+        return parse_size(text.strip().removesuffix("/s") if isinstance(text, str) else text)
+    except ValueError:
+        raise ValueError(f'{text!r} is not a size per second; write for example "1MB/s"') from None
 
 
 def format_duration(seconds: float) -> str:

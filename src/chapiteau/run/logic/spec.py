@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from chapiteau.core.fields import Duration, Size, setting
+from chapiteau.core.fields import ByteRate, Duration, Size, setting
 
 __all__ = [
     "MOST_PROCESSES",
@@ -192,11 +192,15 @@ class Logs:
     max_size: Size = setting("50MiB", help="Rotate when a file has grown to this.")
     max_age: Duration = setting(0.0, help="Rotate when a file is this old; 0 is never.")
     keep: int = setting(5, help="Rotated files to keep.", low=0)
-    max_total: Size = setting(0, help="Delete the oldest above this total; 0 is no cap.")
+    max_total: Size = setting(
+        0,
+        help="A file and its rotated ones stay below this together: it is rotated at half of it "
+        "at the latest, and the oldest are deleted. 0 is no cap.",
+    )
     compress: Literal["none", "gzip", "zstd"] = setting(
         "none", help="Compress rotated files; zstd needs chapiteau[compress]."
     )
-    rate: Size = setting(
+    rate: ByteRate = setting(
         0, help="Bytes per second and process that are kept; more are dropped and counted. 0: all."
     )
     multiline: str = setting(

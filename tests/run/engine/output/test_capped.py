@@ -72,6 +72,20 @@ def test_what_is_above_the_cap_is_taken_at_once_counted_and_marked(stream: Strea
     assert {why for _, why in stream.told} == {"more than the rate cap"}
 
 
+def test_a_gap_at_the_end_is_told_though_nothing_follows_it(stream: Stream) -> None:
+    stream.say(b"".join(LINES[:500]))
+    assert not GAP.findall(stream.kept)
+    assert not stream.capture.settle(), "more may be dropped at any moment: one gap, not many"
+    stream.clock.advance(1.0)
+    assert stream.capture.settle()
+    [gap] = GAP.findall(stream.kept)
+    assert int(gap) == stream.capture.dropped > 0
+    assert stream.followed == stream.kept
+    stream.say(b"".join(LINES[500:1000]))
+    assert stream.capture.settle(end=True), "nothing will follow"
+    assert sum(map(int, GAP.findall(stream.kept))) == stream.capture.dropped
+
+
 def test_below_the_cap_every_byte_is_kept(stream: Stream) -> None:
     for line in LINES[:400]:
         stream.say(line)

@@ -59,3 +59,23 @@ def _fail_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
         monkeypatch.setattr(os, name, counted(getattr(os, name)))
     for name in ("open",):
         monkeypatch.setattr(Path, name, counted(getattr(Path, name)))
+
+
+@pytest.mark.parametrize(("size", "total"), [(1000, 3500), (1 << 20, 3000)])
+def test_a_total_counts_the_file_that_is_written_too(tmp_path: Path, size: int, total: int) -> None:
+    """Also where the file alone might grow beyond it: `max_size` is 50 MiB unless one says so."""
+    path = tmp_path / "1.log"
+    rotation = Rotation(Logs(max_size=size, max_total=total, keep=100))
+    largest = turned = written = 0
+    path.touch()
+    for _ in range(200):
+        with path.open("ab") as stream:
+            stream.write(b"x" * 99 + b"\n")
+            written = stream.tell()
+            if rotation.due(written, 1000.0):
+                rotation.turn(path, stream.fileno(), written, b"")
+                turned += 1
+        largest = max(largest, sum(p.stat().st_size for p in tmp_path.iterdir()))
+    assert largest <= total + 100
+    assert turned > 3
+    assert largest > total * 0.7, "and the room is used"

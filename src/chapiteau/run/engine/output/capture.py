@@ -25,6 +25,7 @@ _MOVE: Final = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 _RETRY: Final = 1.0  # seconds before a file that failed is tried again
 _LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
 _MARKS: Final = 4096
+_QUIET: Final = 1.0  # seconds without a further loss, after which a gap is told by itself
 _FIONREAD: Final = 0x541B
 
 
@@ -42,6 +43,7 @@ class Capture:
         self._file, self._size, self._inode = -1, 0, 0
         self._retry_at = self._look_at = 0.0
         self._gap = 0  # bytes dropped since the last mark in the file
+        self._gap_at = 0.0  # when the last of them were
 
     def move(self, pipe: int) -> int:
         """Move what the pipe holds: how many bytes, -1 at its end. It must be readable."""
@@ -128,6 +130,16 @@ class Capture:
             self._hand(note)
         return True
 
+    def settle(self, *, end: bool = False) -> bool:
+        """Say what is missing though nothing follows it: after a quiet second, or at the `end`.
+
+        Whether all is said.
+        """
+        now = self._clock.now()
+        if self._gap and (end or now - self._gap_at >= _QUIET) and self._ready(now):
+            self._fill_gap(now, tell=True)
+        return not self._gap
+
     def _hand(self, data: bytes) -> None:
         for follower in tuple(self.followers):
             follower(data)
@@ -151,6 +163,7 @@ class Capture:
     def _count(self, lost: int, why: str) -> None:
         self.dropped += lost
         self._gap += lost
+        self._gap_at = self._clock.now()
         self.on_drop(lost, why)
 
     def _rotate(self, now: float) -> None:

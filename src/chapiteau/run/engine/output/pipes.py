@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Output", "Stream"]
 
 _SPOOL: Final = 8 << 20  # bytes of raw output kept in line mode, twice
+_SETTLE: Final = 1.0  # seconds between two looks whether a gap can be told
 _QUICK: Final = 1_000  # lines: so many stand in the newest file and the one before it
 _SEARCHES: Final = 2  # at once: they take the processor from what moves the output
 STREAMS: Final = {"out": "stdout", "err": "stderr"}
@@ -51,6 +52,7 @@ class Output:
         self._followers: dict[Callable[[Stream, bytes], None], LogQuery] = {}
         self._linelogs: dict[str, LineLog] = {}
         self._readers: list[Reader] = []
+        self._gaps: set[Stream] = set()  # streams that lack something which no file tells yet
         self._gate = asyncio.Semaphore(_SEARCHES)
         self._begun: dict[str, dict[Stream, int]] = {}  # where in its files a process began
         self.on_drop: Callable[[Stream, int, str], None] = lambda stream, count, why: None
@@ -70,7 +72,7 @@ class Output:
         if rule.mode == "line":  # the raw file is then only what the lines are made from
             rule = replace(rule, max_size=_SPOOL, max_age=0.0, keep=1, compress="none")
         made = self._capture(path, rule)
-        made.on_drop = lambda count, why: self.on_drop(stream, count, why)
+        made.on_drop = lambda count, why: self._dropped(stream, count, why)
         if given.mode == "line":
             self._read_lines(stream, made, given)
         for follower, query in self._followers.items():
@@ -104,6 +106,19 @@ class Output:
         reader = Reader(log, facts, capture.path, self._clock)
         self._readers.append(reader)
         capture.followers.append(reader.feed)
+
+    def _dropped(self, stream: Stream, count: int, why: str) -> None:
+        if stream not in self._gaps:
+            self._gaps.add(stream)
+            asyncio.get_running_loop().call_later(_SETTLE, self._settle, stream)
+        self.on_drop(stream, count, why)
+
+    def _settle(self, stream: Stream) -> None:
+        """A gap at the end of a stream is told too, not only when output follows it."""
+        if self._captures[stream].settle():
+            self._gaps.discard(stream)
+        else:
+            asyncio.get_running_loop().call_later(_SETTLE, self._settle, stream)
 
     def _take(self, pipe: int) -> int:
         return self._pipes[pipe][1].move(pipe)
@@ -241,6 +256,7 @@ class Output:
         for log in self._linelogs.values():
             log.close()
         for capture in self._captures.values():
+            capture.settle(end=True)
             capture.close()
 
 

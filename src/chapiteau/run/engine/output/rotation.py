@@ -25,6 +25,8 @@ class Rotation:
 
     def __init__(self, rule: Logs) -> None:
         self._rule = rule
+        self._most = min(rule.max_size, rule.max_total // 2 or rule.max_size)
+        self._past = rule.max_total - self._most  # bytes of turned files, where there is a cap
         self._since = 0.0
         self._not_before = 0.0
         self._packer: threading.Thread | None = None
@@ -35,7 +37,7 @@ class Rotation:
         if wall < self._not_before <= wall + _POSTPONE:
             return False
         old = self._rule.max_age and wall - self._since >= self._rule.max_age
-        return bool(size >= self._rule.max_size or (old and size))
+        return bool(size >= self._most or (old and size))
 
     def postpone(self, wall: float) -> None:
         """It failed: try again in ten seconds."""
@@ -70,7 +72,7 @@ class Rotation:
 
     def room(self, size: int) -> int:
         """Bytes that the file should still take before it is turned; never fewer than 64 KiB."""
-        return max(_LEAST, self._rule.max_size - size)
+        return max(_LEAST, self._most - size)
 
     def _shift(self, path: Path) -> None:
         with names:
@@ -85,7 +87,7 @@ class Rotation:
         with names:
             for number, old in numbered_files(path, self._rule.keep + 1):
                 total += old.stat().st_size
-                over = self._rule.max_total and total > self._rule.max_total
+                over = self._rule.max_total and total > self._past
                 if number > self._rule.keep or over:
                     old.unlink()
         packs = self._rule.compress != "none"

@@ -18,7 +18,7 @@ class UnkeptCapture(Capture):
     """Takes what comes and writes it nowhere; nothing of it counts as dropped."""
 
     def __init__(self, clock: Clock) -> None:
-        super().__init__(Path(os.devnull), Rotation(Logs()), clock)
+        super().__init__(Path(os.devnull), Rotation(Logs(max_size=1 << 40)), clock)
         self._last = b""
 
     def move(self, pipe: int) -> int:
