@@ -17,7 +17,13 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 from chapiteau.load.errors import NoSuchResultError
-from chapiteau.load.logic.results import DATABASE, LIVE, ResultSummary
+from chapiteau.load.logic.results import (
+    BASELINES,
+    DATABASE,
+    LIVE,
+    Baselines,
+    ResultSummary,
+)
 from chapiteau.load.logic.steering.adding import Room, refusal
 from chapiteau.load.logic.steering.remarks import (
     MOST_TEXT,
@@ -33,6 +39,7 @@ from chapiteau.plumbing.processes import is_alive
 __all__ = [
     "ResultSummary",
     "add",
+    "baselines",
     "follow",
     "live",
     "log_of",
@@ -40,8 +47,10 @@ __all__ = [
     "report_path",
     "result",
     "results",
+    "set_baseline",
     "start",
     "stop",
+    "summary",
 ]
 
 _BEGIN: Final = 90.0  # seconds until the first numbers must have come
@@ -50,6 +59,7 @@ _AFTER: Final = 15.0  # seconds that judging, storing and telling may take after
 _ANSWER: Final = 15.0  # seconds until a test has said what became of an order
 _MARK: Final = ("t", "who", "text")
 _COLUMNS: Final = tuple(ResultSummary.__dataclass_fields__)
+_ONE: Final = f"SELECT {', '.join(_COLUMNS)} FROM result WHERE id = ?"  # noqa: S608
 _NEWEST: Final = f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?"  # noqa: S608
 
 
@@ -70,11 +80,53 @@ def result(folder: Path, number: int) -> dict[str, Any]:
             and database.execute("SELECT document FROM result WHERE id = ?", (number,)).fetchone()
         )
         if not row:
-            raise NoSuchResultError(
-                f"no load test result {number}", hint="see `chapiteau load list`"
-            )
+            raise _missing(number)
         document: dict[str, Any] = json.loads(zlib.decompress(row[0]))
         return {**document, "id": number}
+
+
+def baselines(folder: Path) -> Baselines:
+    """The result of each test that others of it are held against."""
+    with _open(folder) as database:
+        if database is None:
+            return {}
+        try:
+            rows = database.execute("SELECT kind, name, result FROM baseline")
+            return {(kind, name): number for kind, name, number in rows}
+        except sqlite3.OperationalError:  # none has ever been set here
+            return {}
+
+
+def set_baseline(folder: Path, number: int, *, who: str = "", on: bool = True) -> ResultSummary:
+    """Hold later results of its test against this one, instead of the one before; or no longer.
+
+    Raises NoSuchResultError, and RefusedError for one without requests.
+    """
+    found = summary(folder, number)
+    if on and not found.requests:
+        raise RefusedError(f"result {number} has no requests: nothing can be held against it")
+    time = SystemClock().wall()
+    with contextlib.closing(sqlite3.connect(folder / DATABASE, timeout=10)) as database, database:
+        database.execute(BASELINES)
+        if on:
+            row = (*found.test, number, who or _me(), time)
+            database.execute("INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?, ?)", row)
+        else:
+            database.execute("DELETE FROM baseline WHERE result = ?", (number,))
+    return found
+
+
+def summary(folder: Path, number: int) -> ResultSummary:
+    """One stored result, in short. Raises NoSuchResultError."""
+    with _open(folder) as database:
+        row = database and database.execute(_ONE, (number,)).fetchone()
+        if not row:
+            raise _missing(number)
+        return ResultSummary(**dict(zip(_COLUMNS, row, strict=True)))
+
+
+def _missing(number: int) -> NoSuchResultError:
+    return NoSuchResultError(f"no load test result {number}", hint="see `chapiteau load list`")
 
 
 def report_path(folder: Path, number: int) -> Path | None:

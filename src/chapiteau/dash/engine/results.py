@@ -10,15 +10,29 @@ from chapiteau.core.errors import NotFoundError
 from chapiteau.load import client
 from chapiteau.load.logic.comparing import compared
 
-__all__ = ["LiveLoad", "comparison", "mark", "report", "result", "results", "stop"]
+__all__ = [
+    "LiveLoad",
+    "add",
+    "comparison",
+    "mark",
+    "report",
+    "result",
+    "results",
+    "set_baseline",
+    "stop",
+]
 
 _MARGIN: Final = 0.05  # differences below this share are none, as for `chapiteau load compare`
 _LOOK: Final = 1.0  # seconds between two looks at the folder
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
-    """Finished load tests, newest first. `folder` is the project's run folder."""
-    return [summary.to_dict() for summary in client.results(folder)]
+    """Finished load tests, newest first, each with the number of its test's `baseline` (or None).
+
+    `folder` is the project's run folder.
+    """
+    held = client.baselines(folder)
+    return [one.to_dict() | {"baseline": held.get(one.test)} for one in client.results(folder)]
 
 
 def result(folder: Path, number: int) -> dict[str, Any]:
@@ -49,6 +63,16 @@ def mark(folder: Path, run: str, text: str, who: str, time: float) -> None:
     """Note what happened at `time` in a running test's result. Raises NotFoundError."""
     if not client.mark(folder, run, text, who=who, time=time):
         raise NotFoundError(f"no load test {run[:40]!r} runs here", hint="it may be over")
+
+
+def add(folder: Path, run: str, *, users: int, rate: float, who: str) -> dict[str, Any]:
+    """Put more load on in a running test; its answer. Raises NotFoundError, RefusedError."""
+    return client.add(folder, run, users=users, rate=rate, who=who)
+
+
+def set_baseline(folder: Path, number: int, who: str, *, on: bool) -> None:
+    """Hold later results of its test against this one, or no longer. Raises NotFoundError."""
+    client.set_baseline(folder, number, who=who, on=on)
 
 
 def report(folder: Path, number: int) -> str:

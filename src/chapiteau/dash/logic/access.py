@@ -28,7 +28,7 @@ VERBS: Final[dict[str, Role]] = {
     "drain": Role.OPERATOR,  # empty a server …
     "undrain": Role.OPERATOR,  # … and let it work again
     "mute": Role.OPERATOR,  # a problem that somebody knows
-    "steer": Role.OPERATOR,  # end a running load test, mark a moment of it
+    "steer": Role.OPERATOR,  # end a running load test, mark it, add load to it; set a baseline
     "want": Role.OPERATOR,  # how services should be, also on nodes that are away
     "try": Role.OPERATOR,  # send a request to a service through the hub
     "plan": Role.OPERATOR,  # what a changed file would change

@@ -5,25 +5,32 @@ from typing import Final
 
 from aiohttp import web
 
-from chapiteau.core.errors import NotFoundError
+from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.dash.engine import results
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.logic.pages import REPORT_HEADERS
 from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
 from chapiteau.load.logic.report import rendered
 
-__all__ = [
-    "load_comparison",
-    "load_csv",
-    "load_mark",
-    "load_report",
-    "load_result",
-    "load_results",
-    "load_stop",
-]
+__all__ = ["routes"]
 
 _LONGEST_MARK: Final = 200  # letters
 _LONGEST_AGO: Final = 3600  # seconds
+
+
+def routes() -> list[web.RouteDef]:
+    """All of them."""
+    return [
+        web.get("/api/load", load_results),
+        web.get("/api/load/compare", load_comparison),
+        web.post("/api/load/live/{run}/stop", load_stop),
+        web.post("/api/load/live/{run}/mark", load_mark),
+        web.post("/api/load/live/{run}/add", load_add),
+        web.get("/api/load/{id}", load_result),
+        web.post("/api/load/{id}/baseline", load_baseline),
+        web.get("/api/load/{id}/report", load_report),
+        web.get("/api/load/{id}/csv", load_csv),
+    ]
 
 
 @need("see")
@@ -87,6 +94,43 @@ async def load_mark(request: web.Request) -> web.Response:
     now = hub.clock.wall()
     await asyncio.to_thread(results.mark, hub.reports, run, text, caller.name, now - ago)
     hub.store.audit(who=caller.name, verb="load mark", target=run, result=text, time=now)
+    return web.json_response({"ok": True})
+
+
+@need("steer")
+async def load_add(request: web.Request) -> web.Response:
+    """POST /api/load/live/RUN/add {"users"} or {"rate"}: more load, from now to its end."""
+    body = await json_body(request)
+    users, rate = body.get("users", 0), body.get("rate", 0)
+    if not isinstance(users, int) or not isinstance(rate, int | float):
+        raise BadRequestError("users: a whole number; rate: sessions a second")
+    hub, caller, run = request.app[HUB], request[CALLER], request.match_info["run"]
+    now = hub.clock.wall()
+    asked = f"+{users} users" if users else f"+{rate:g}/s"
+    try:
+        found = await asyncio.to_thread(
+            results.add, hub.reports, run, users=users, rate=float(rate), who=caller.name
+        )
+    except RefusedError as exc:
+        text = f"{asked}: {exc.what}"
+        hub.store.audit(who=caller.name, verb="load add", target=run, result=text, time=now)
+        raise
+    hub.store.audit(who=caller.name, verb="load add", target=run, result=asked, time=now)
+    return web.json_response(found)
+
+
+@need("steer")
+async def load_baseline(request: web.Request) -> web.Response:
+    """POST /api/load/ID/baseline {"on"}: hold later results of its test against this one."""
+    body = await json_body(request)
+    hub, caller, number = request.app[HUB], request[CALLER], _number(request)
+    on = body.get("on", True) is not False
+    await asyncio.to_thread(results.set_baseline, hub.reports, number, caller.name, on=on)
+    text = "set" if on else "cleared"
+    now = hub.clock.wall()
+    hub.store.audit(
+        who=caller.name, verb="load baseline", target=str(number), result=text, time=now
+    )
     return web.json_response({"ok": True})
 
 

@@ -18,6 +18,10 @@ _TABLE = {
     "show": ("chapiteau.load.commands.results:show", "One stored result."),
     "report": ("chapiteau.load.commands.results:report", "A result as HTML, JSON, CSV, JUnit, MD."),
     "k8s": ("chapiteau.load.commands.k8s:k8s", "Manifests of a cluster that puts load on."),
+    "baseline": (
+        "chapiteau.load.commands.results:baseline",
+        "What others are held against.",
+    ),
     "compare": ("chapiteau.load.commands.results:compare", "Is B faster or slower than A?"),
 }
 

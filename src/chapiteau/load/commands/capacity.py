@@ -41,7 +41,7 @@ def capacity(  # noqa: PLR0913 — flags
     import contextlib
 
     from chapiteau.load.commands.showing import ProgressLine, deliver, tell_page, warn
-    from chapiteau.load.commands.stored import against_baseline, stored_result
+    from chapiteau.load.commands.stored import against_baseline, baseline_for
     from chapiteau.load.engine.conduct import Watch
     from chapiteau.load.engine.lookup import find_job, project_or_none, run_folder
     from chapiteau.load.engine.search.seek import seek
@@ -67,7 +67,7 @@ def capacity(  # noqa: PLR0913 — flags
     def show(point: dict[str, Any], elapsed: float, total: float) -> None:
         line.show(point, elapsed, total, f"{point['phase']:>8} {point['target_rate']:8.4g}/s ")
 
-    baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
+    baseline = baseline_for(job.test.baseline, folder, ("capacity", job.name))
     supervised = Supervised.find(folder)
     search = vary if job.test.vary else seek
     try:

@@ -1,10 +1,14 @@
-"""`chapiteau load list | show | report | compare`"""
+"""`chapiteau load list | show | report | compare | baseline`"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-__all__ = ["compare", "list_results", "margin_of", "report", "show"]
+if TYPE_CHECKING:
+    from chapiteau.load.logic.results import Baselines, ResultSummary
+
+__all__ = ["baseline", "compare", "list_results", "margin_of", "report", "show"]
 
 
 def _folder(config: str | None) -> Path:
@@ -30,6 +34,27 @@ _config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its 
 _json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
+_HEAD = ("id", "when (UTC)", "kind", "test", "rate", "errors", "p99", "baseline", "verdict")
+
+
+def _held(one: "ResultSummary", held: "Baselines", folder: Path) -> str:
+    """What a result is to the baseline of its test."""
+    from chapiteau.core.errors import NotFoundError
+    from chapiteau.load.client import summary
+    from chapiteau.load.logic.results import against
+
+    number = held.get(one.test)
+    if number is None:
+        return ""
+    if number == one.id:
+        return "this one"
+    try:
+        change = against(one, summary(folder, number))
+    except NotFoundError:
+        return ""
+    return "–" if change is None else f"{change * 100:+.1f}% of #{number}"
+
+
 @click.command("list")
 @click.option("--last", type=int, default=20, show_default=True, help="This many.")
 @_json
@@ -39,16 +64,16 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     from datetime import UTC, datetime
 
     from chapiteau.core.text import table
-    from chapiteau.load.client import live, results
+    from chapiteau.load.client import baselines, live, results
     from chapiteau.load.logic.report.text import mark, seconds
     from chapiteau.plumbing.console import print_json
 
     folder = _folder(config)
-    found = results(folder, last=last)
+    found, held = results(folder, last=last), baselines(folder)
     for state in [] if as_json else live(folder):
         click.echo(f"running: {state['run']}  {state['kind']}  {state['name'][-60:]}", err=True)
     if as_json:
-        print_json([one.to_dict() for one in found])
+        print_json([one.to_dict() | {"baseline": held.get(one.test)} for one in found])
         return 0
     if not found:
         click.echo("no load test has been run here", err=True)
@@ -62,13 +87,12 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
             f"{one.rate:.4g}/s",
             f"{one.errors * 100:.3g}%",
             seconds(one.p99),
+            _held(one, held, folder),
             f"{mark(one.verdict)} {one.line[:60]}",
         )
         for one in found
     ]
-    click.echo(
-        table(rows, ("id", "when (UTC)", "kind", "test", "rate", "errors", "p99", "verdict"))
-    )
+    click.echo(table(rows, _HEAD))
     return 0
 
 
@@ -119,12 +143,14 @@ def report(*, number: str, form: str, output: str | None, config: str | None) ->
 
 @click.command()
 @click.argument("a")
-@click.argument("b")
+@click.argument("b", required=False)
 @click.option("--margin", default="5%", show_default=True, help="Differences below this are none.")
 @_json
 @_config
-def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -> int:
+def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | None) -> int:
     """Is B faster or slower than A? Each is a result's number or a JSON file.
+
+    "baseline" for A is the one that is set for B's test; with one alone, it is B.
 
     Exit codes: 0 faster or the same, 1 slower, 2 cannot tell.
     """
@@ -136,14 +162,48 @@ def compare(*, a: str, b: str, margin: str, as_json: bool, config: str | None) -
 
     share = margin_of(margin)
     folder = _folder(config)
-    found = compared(
-        stored_result(a, folder),
-        stored_result(b, folder),
-        share,
-        random.Random("compare"),  # noqa: S311
-    )
+    first, second = ("baseline", a) if b is None else (a, b)
+    after = stored_result(second, folder)
+    before = stored_result(first, folder, (after["kind"], after["name"]))
+    found = compared(before, after, share, random.Random("compare"))  # noqa: S311
     if as_json:
         print_json(found)
     else:
         click.echo(comparison_text(found))
     return {"slower": 1, "cannot tell": 2}.get(found["word"], 0)
+
+
+@click.command()
+@click.argument("number", type=int, required=False)
+@click.option("--clear", is_flag=True, help="No longer.")
+@_json
+@_config
+def baseline(*, number: int | None, clear: bool, as_json: bool, config: str | None) -> int:
+    """Hold later results of a test against result NUMBER; without one, show what is set.
+
+    \b
+    chapiteau load baseline 7
+    chapiteau load run visits --baseline baseline
+    chapiteau load compare baseline 9
+    """
+    from chapiteau.core.errors import UsageError
+    from chapiteau.core.text import table
+    from chapiteau.load.client import baselines, set_baseline
+    from chapiteau.plumbing.console import print_json
+
+    folder = _folder(config)
+    if number is not None:
+        found = set_baseline(folder, number, on=not clear)
+        word = "no longer the" if clear else "now the"
+        click.echo(f"result {number} is {word} baseline of {found.name} ({found.kind})", err=True)
+        return 0
+    if clear:
+        raise UsageError("--clear needs a number", hint="see `chapiteau load baseline`")
+    held = sorted((name, kind, one) for (kind, name), one in baselines(folder).items())
+    if as_json:
+        print_json([{"kind": kind, "name": name, "result": one} for name, kind, one in held])
+    elif held:
+        click.echo(table([(one, kind, name) for name, kind, one in held], ("id", "kind", "test")))
+    else:
+        click.echo("no baseline is set", err=True)
+    return 0

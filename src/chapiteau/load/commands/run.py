@@ -47,7 +47,7 @@ def run(  # noqa: PLR0913 — flags
     import contextlib
 
     from chapiteau.load.commands.showing import ProgressLine, deliver, tell_page, warn
-    from chapiteau.load.commands.stored import against_baseline, stored_result
+    from chapiteau.load.commands.stored import against_baseline, baseline_for
     from chapiteau.load.engine.conduct import Watch, conduct
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
     from chapiteau.load.engine.store import LiveFile
@@ -69,7 +69,7 @@ def run(  # noqa: PLR0913 — flags
 
         return send_away(folder, keep=not no_store)
     line = ProgressLine(quiet=quiet, as_json=as_json)
-    baseline = stored_result(job.test.baseline, folder) if job.test.baseline else None
+    baseline = baseline_for(job.test.baseline, folder, ("run", job.name))
     live = LiveFile(folder)
     supervised = Supervised.find(folder)
     try:

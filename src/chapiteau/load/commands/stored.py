@@ -6,17 +6,22 @@ from pathlib import Path
 from typing import Any
 
 from chapiteau.core.errors import NotFoundError, UsageError
-from chapiteau.load.client import result
+from chapiteau.load.client import baselines, result
 from chapiteau.load.logic.comparing import compared, held_against
 from chapiteau.load.logic.report.document import FORMAT
 
-__all__ = ["against_baseline", "stored_result"]
+__all__ = ["against_baseline", "baseline_for", "stored_result"]
 
 _MARGIN = 0.05
 
 
-def stored_result(text: str, folder: Path) -> dict[str, Any]:
-    """The document. Raises NoSuchResultError, NotFoundError, UsageError."""
+def stored_result(text: str, folder: Path, test: tuple[str, str] | None = None) -> dict[str, Any]:
+    """The document; "baseline" is the one that was set for this test (its kind and name).
+
+    Raises NoSuchResultError, NotFoundError, UsageError.
+    """
+    if text == "baseline" and test is not None:
+        return result(folder, _baseline_of(test, folder))
     if text.isdigit():
         return result(folder, int(text))
     try:
@@ -28,6 +33,19 @@ def stored_result(text: str, folder: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise UsageError(f"{text}: not a result of the format {FORMAT}")
     return document
+
+
+def baseline_for(text: str, folder: Path, test: tuple[str, str]) -> dict[str, Any] | None:
+    """What a test of this kind and name is to be held against; None without a `text`."""
+    return stored_result(text, folder, test) if text else None
+
+
+def _baseline_of(test: tuple[str, str], folder: Path) -> int:
+    number = baselines(folder).get(test)
+    if number is None:
+        hint = "set one: chapiteau load baseline NUMBER (see `chapiteau load list`)"
+        raise NotFoundError(f"no baseline is set for {test[1]} ({test[0]})", hint=hint)
+    return number
 
 
 def against_baseline(document: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:

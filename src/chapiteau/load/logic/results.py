@@ -3,7 +3,17 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["DATABASE", "LIVE", "REPORTS", "SCHEMA", "ResultSummary", "summary_of"]
+__all__ = [
+    "BASELINES",
+    "DATABASE",
+    "LIVE",
+    "REPORTS",
+    "SCHEMA",
+    "Baselines",
+    "ResultSummary",
+    "against",
+    "summary_of",
+]
 
 DATABASE: Final = "load.sqlite3"
 REPORTS: Final = "load"  # folder of the HTML reports
@@ -26,6 +36,18 @@ CREATE TABLE IF NOT EXISTS result (
     document BLOB NOT NULL
 ) STRICT
 """
+# The result that others of the same test are held against.
+BASELINES: Final = """
+CREATE TABLE IF NOT EXISTS baseline (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    result INTEGER NOT NULL,
+    who TEXT NOT NULL,
+    time REAL NOT NULL,
+    PRIMARY KEY (kind, name)
+) STRICT
+"""
+Baselines = dict[tuple[str, str], int]  # (kind, name) of a test → number of its baseline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +67,11 @@ class ResultSummary:
     p99: float | None
     errors: float
     report: str  # path of the HTML report, "" when there is none
+
+    @property
+    def test(self) -> tuple[str, str]:
+        """Results of the same test have the same."""
+        return self.kind, self.name
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -69,3 +96,13 @@ def summary_of(number: int, document: dict[str, Any], report: str) -> ResultSumm
         errors=totals["errors"],
         report=report,
     )
+
+
+def against(one: ResultSummary, other: ResultSummary | None) -> float | None:
+    """By which share its p99 is above (or below 0) another's; None where that says nothing.
+
+    Whether such a difference is real is for a comparison to tell.
+    """
+    if other is None or other.id == one.id or not one.p99 or not other.p99:
+        return None
+    return one.p99 / other.p99 - 1

@@ -74,7 +74,9 @@ class LoadTest:
     warmup: str = setting(
         "auto", help='Start that limits on latency leave out: found by itself, or a time ("0s").'
     )
-    baseline: str = setting("", help="Stored result or JSON file that must not be missed by 5 %.")
+    baseline: str = setting(
+        "", help='Stored result, JSON file or "baseline" (the one set): not slower by 5 %.'
+    )
 
     export: tuple[str, ...] = setting(
         (), help="Tell numbers while it runs: prometheus+http://…, otlp+…, influx+…, statsd://…"
