@@ -5,6 +5,7 @@ import { go } from "./model/route";
 import { troubles } from "./live/store";
 import { href } from "./model/route";
 import { toClipboard } from "./live/clipboard";
+import { note } from "./live/doing";
 import { nextTheme } from "./theme";
 
 export const overlay = signal<"" | "palette" | "keys">("");
@@ -25,7 +26,8 @@ export const KEYS: [string, string][] = [
   ["d, Shift+R, Shift+D", "(server) compare what runs with the file; apply it; drain it or take it back"],
   ["s, m", "(load) end the running test, mark this moment"],
   ["c, [ ]", "(load) compare, older and newer result"],
-  ["l, f, o", "(service) filter the log, follow it again, download it"],
+  ["l, n N", "(service) search the log; next hit, hit before"],
+  ["f, o", "(service) follow the log, open all of it as plain text"],
   ["e", "(service) all its events"],
   ["y", "copy what is selected"],
   ["t, y", "theme; on an API: try, copy as curl"],
@@ -79,11 +81,11 @@ function single(event: KeyboardEvent): void {
   else if (key === ":") done(event, () => (overlay.value = "palette"));
   else if (key === "/") done(event, () => focus("#filter") || focus("#log-filter"));
   else if (key === "l") done(event, () => focus("#log-filter"));
-  else if (key === "f") document.querySelector<HTMLElement>(".pill")?.click();
-  else if (key === "n") nextProblem(event);
   else if (key === "Escape") back();
-  else if (key === "y" && String(getSelection())) done(event, () => toClipboard(String(getSelection())));
-  else if (!press(key, event) && key === "t") done(event, nextTheme);
+  else if (key === "y" && String(getSelection())) done(event, () => toClipboard(String(getSelection())).then(() => note("✓ copied")));
+  else if (press(key, event)) return;
+  else if (key === "n") nextProblem(event); // where no search is on: then it is the next hit
+  else if (key === "t") done(event, nextTheme);
 }
 
 /** Back, but never out of the page: not twice from one place, either. */

@@ -6,6 +6,7 @@ import "./curves.test";
 import "./filter.test";
 import "./format.test";
 import "./groups.test";
+import "./hits.test";
 import "./jsonline.test";
 import "./lines.test";
 import "./openapi.test";

@@ -69,3 +69,18 @@ async def test_places_that_are_none_end_the_live_page(house: Any, open_live: Any
         while message.type.name == "TEXT":
             message = await page.socket.receive(timeout=5)
         assert page.socket.close_code == 1008
+
+
+async def test_all_of_it_can_be_read_in_a_tab_as_plain_text(house: Any) -> None:
+    house.node.say("web", 1, "<script>alert(1)</script>")
+    path = "/api/logs?node=alpha&service=web&whole=1&form=text"
+    async with house.client() as session:
+        async with session.get(f"{path}&show=1") as answer:
+            assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+            assert answer.headers["Content-Disposition"].startswith("inline")
+            assert "<script>alert(1)</script>" in await answer.text()
+        # Only plain text is ever shown in a tab.
+        for other in (path, f"{path.replace('text', 'ndjson')}&show=1"):
+            async with session.get(other) as answer:
+                assert answer.headers["Content-Disposition"].startswith("attachment")

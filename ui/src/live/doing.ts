@@ -16,6 +16,7 @@ export interface Toast {
   error: string;
   hint: string;
 }
+  note?: string; // said once, then gone
 
 export const asked = signal<Wish | null>(null);
 export const toasts = signal<readonly Toast[]>([]);
@@ -50,6 +51,13 @@ export async function perform(order: Wish, batch = 100): Promise<void> {
 function newKey(): string {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
+/** A word about what the page itself has done. */
+export function note(text: string): void {
+  const id = ++count;
+  toasts.value = [...toasts.value, { id, action: 0, error: "", hint: "", note: text }];
+  setTimeout(() => dismiss(id), 2000);
+}
+
 
 export function dismiss(id: number): void {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);

@@ -1,10 +1,11 @@
 /** Output of one or many processes on one or many servers: followed, searched there, read around a moment. */
 
 import { useSignal } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { followLog } from "../live/store";
 import { clockFine, plural } from "../model/format";
 import { narrow, param } from "../model/route";
+import { compiled, hitsOf, nextHit, placeOf } from "../model/hits";
 import { EMPTY, withOlder, withRows, type Line } from "../model/ring";
 import type { LogRow, Older } from "../model/types";
 import { Choice, Pick, useToggle } from "../parts/Choice";
@@ -15,6 +16,7 @@ const KEPT = 5000;
 const BEFORE = 30; // seconds
 const AFTER = 5;
 const NEWEST = 500;
+const LAST_WORDS = "200"; // lines of one that ended
 
 export interface LogProps {
   nodes: string[];
@@ -22,39 +24,68 @@ export interface LogProps {
   showNode: boolean;
 }
 
-export function Log({ nodes, service, showNode }: LogProps) {
+export function Log({ nodes: all, service, showNode }: LogProps) {
   const grep = param("grep");
   const level = param("level");
   const around = Number(param("around")) || 0;
+  const until = around ? 0 : Number(param("until")) || 0;
+  const from = all.length > 1 && all.includes(param("from")) ? param("from") : "";
+  const nodes = from ? [from] : all;
   const narrowed = { service, stream: param("stream"), process: param("process") };
   const [draft, setDraft] = useState(grep);
-  const { ring: { lines, count }, older, looking, more } = useRing(nodes, around ? { service } : { ...narrowed, grep, level, since: param("since") }, around);
+  const [follow, setFollow] = useState(true);
+  const [at, setAt] = useState(0); // the hit that was gone to: its line's number
+  const wanted: Record<string, string> = around ? { service } : until ? { ...narrowed, until: String(until) } : { ...narrowed, grep, level, since: param("since") };
+  const { ring: { lines, count }, older, looking, more } = useRing(nodes, wanted, around);
   const [wrap, wrapButton] = useToggle("log.wrap", "wrap");
   const [times, timesButton] = useToggle("log.times", "times", true);
   const [fold, foldButton] = useToggle("log.fold", "fold JSON", true);
+  const [only, onlyButton] = useToggle("log.only", "only hits", true);
   const regex = draft ? compiled(draft) : undefined;
-  const shown = regex && !around ? lines.filter((line) => regex.test(line.plain)) : lines;
+  useEffect(() => setAt(0), [JSON.stringify(wanted), from]); // other lines have other numbers
+  const hits = useMemo(() => (regex ? hitsOf(lines, regex) : []), [lines, draft]);
+  const shown = regex && only && !around ? hits : lines;
+  const go = (way: 1 | -1) => {
+    setAt(nextHit(hits, at || (around ? (lines[placeOf(lines, around, regex)]?.id ?? 0) : 0), way));
+    setFollow(false);
+  };
+  const place = hits.findIndex((line) => line.id === at) + 1;
+  const raw = download(nodes, { ...narrowed, grep, level });
 
   return (
     <section class="panel log-panel" id="log" tabIndex={-1} aria-label="Log">
       <header class="bar">
         <h2>Log</h2>
         <Choice label="Stream" value={narrowed.stream} onPick={(v) => narrow({ stream: v })} options={[["", "out + err"], ["stdout", "out"], ["stderr", "err"]]} />
+        {all.length > 1 && <Pick label="Output of which server" value={from} onPick={(v) => narrow({ from: v })} options={[["", `all ${all.length} servers`], ...all.map((name): [string, string] => [name, name])]} />}
         <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and worse"], ["warning", "warnings and worse"], ["error", "errors"]]} />
         <Pick label="Since" value={param("since")} onPick={(v) => narrow({ since: v })} options={[["", "newest 500"], ["300", "last 5 minutes"], ["3600", "last hour"], ["86400", "last day"]]} />
-        <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft, around: "" }); }}>
+        <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft, around: "", until: "" }); }}>
           <input type="search" id="log-filter" value={draft} placeholder="regular expression; Enter searches on the servers" aria-label="Filter lines" aria-keyshortcuts="l"
-            aria-invalid={regex === null} onInput={(event) => setDraft((event.currentTarget as HTMLInputElement).value)} />
+            aria-invalid={regex === null} onInput={(event) => { setDraft((event.currentTarget as HTMLInputElement).value); setAt(0); }} />
         </form>
-        {narrowed.process && <button type="button" class="chip" onClick={() => narrow({ process: "" })} aria-label={`Show all processes, not only ${narrowed.process}`}>#{narrowed.process} ✕</button>}
+        {narrowed.process && <button type="button" class="chip" onClick={() => narrow({ process: "", from: "" })} aria-label={`Show all processes, not only ${narrowed.process}`}>{from} #{narrowed.process} ✕</button>}
         {wrapButton}{timesButton}{foldButton}
+        {!around && !until && <button type="button" class="quiet small" aria-pressed={follow} data-key="f" aria-keyshortcuts="f" title="Stay at the newest line (f)" onClick={() => setFollow(!follow)}>follow</button>}
         <button type="button" class="quiet small" title="What is shown, as a file" onClick={() => save(shown, service)}>save</button>
-        <a class="button quiet small" href={download(nodes, { ...narrowed, grep, level })} download={`${service}.log`} data-key="o" aria-keyshortcuts="o" title="All that is kept on the servers, as a file (o)">download</a>
+        <a class="button quiet small" href={raw} download={`${service || "log"}.log`} title="All that is kept on the servers, as a file">download</a>
+        <a class="button quiet small" href={`${raw}&show=1`} target="_blank" rel="noopener" data-key="o" aria-keyshortcuts="o" title="All that is kept on the servers, as plain text in a tab of its own (o)">raw</a>
       </header>
       {around > 0 && <div class="bar hits" role="status"><span>All of {service} around {clockFine(around)}: {BEFORE} s before, {AFTER} s after</span><button type="button" class="small" onClick={() => narrow({ around: "" })}>{grep ? "back to the search" : "back to the newest"}</button></div>}
-      {grep && !around && <div class="bar hits" role="status"><span>{lines.length >= NEWEST && !param("since") ? "The newest lines" : plural(lines.length, "line")} with <code>{grep}</code>{older && !looking ? " so far" : ""}; a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></div>}
+      {until > 0 && <div class="bar hits" role="status"><span>The last {LAST_WORDS} lines of {from || service} #{narrowed.process} until {clockFine(until)}</span><button type="button" class="small" onClick={() => narrow({ around: String(until) })}>all around it</button><button type="button" class="small" onClick={() => narrow({ until: "" })}>back to the newest</button></div>}
+      {regex && (
+        <div class="bar hits">
+          <span>{grep && !around && lines.length >= NEWEST && !param("since") ? "newest " : ""}{plural(hits.length, "hit")}{older && grep && !looking ? " so far" : ""}{place > 0 && `, this is ${place}`}</span>
+          <span class="joined" role="group" aria-label="Hits">
+            <button type="button" class="small" disabled={!hits.length} data-key="Shift+N" aria-keyshortcuts="Shift+N" aria-label="Hit before" title="Hit before (Shift+N)" onClick={() => go(-1)}>▲</button>
+            <button type="button" class="small" disabled={!hits.length} data-key="n" aria-keyshortcuts="n" aria-label="Next hit" title="Next hit (n)" onClick={() => go(1)}>▼</button>
+          </span>
+          {!grep && !around && onlyButton}
+          {grep && !around && <><span class="muted">a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></>}
+        </div>
+      )}
       {(older || looking) && <div class="bar hits older"><button type="button" class="small" onClick={more} aria-busy={looking}>{looking ? "stop looking" : "older lines"}</button><span role="status">{looking ? "looking through older files on the servers…" : ""}</span></div>}
-      <LogLines key={around} lines={shown} count={count} goal={around} hit={around ? (regex ?? null) : null} look={{ wrap, times, fold, showNode, links: !around && Boolean(grep || draft || level) }} />
+      <LogLines key={around || until} lines={shown} count={count} goal={around} at={at} hit={regex ?? null} follow={follow && !around} onFollow={setFollow} look={{ wrap, times, fold, showNode, links: !around && Boolean(grep || draft || level || until) }} />
     </section>
   );
 }
@@ -64,7 +95,7 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
   const older = useSignal<Older>({});
   const looking = useSignal<(() => void) | null>(null);
   const most = useRef(KEPT);
-  const { since = "", ...query } = narrowed;
+  const { since = "", until = "", ...query } = narrowed;
   const wanted = JSON.stringify([nodes, narrowed, around]);
   useEffect(() => {
     ring.value = EMPTY;
@@ -72,6 +103,7 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
     most.current = KEPT;
     let window: Record<string, string> = { last: String(NEWEST) };
     if (around) window = { since: String(around - BEFORE), until: String(around + AFTER), last: String(KEPT) };
+    else if (until) window = { until, last: LAST_WORDS };
     else if (since) window = { since: String(Date.now() / 1000 - Number(since)), last: String(KEPT) };
     const end = followLog({ nodes, query: { ...query, ...window, pages: "1" } }, (rows, gap, page) => {
       if (page) older.value = onward(older.value, page);
@@ -89,7 +121,7 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
     const rows: LogRow[] = [];
     const asked = new Set(Object.keys(older.value));
     const begin = around ? around - BEFORE : since ? Date.now() / 1000 - Number(since) : 0;
-    const end = followLog({ nodes: [...asked], before: older.value, query: { ...query, pages: "1", last: String(NEWEST), until: String(around ? around + AFTER : Date.now() / 1000), ...(begin ? { since: String(begin) } : {}) } }, (found, _, page) => {
+    const end = followLog({ nodes: [...asked], before: older.value, query: { ...query, pages: "1", last: String(NEWEST), until: until || String(around ? around + AFTER : Date.now() / 1000), ...(begin ? { since: String(begin) } : {}) } }, (found, _, page) => {
       rows.push(...found);
       if (!page) return;
       older.value = onward(older.value, page);
@@ -113,14 +145,6 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
 function onward(older: Older, { node, older: places }: { node: string; older: Record<string, string> }): Older {
   const { [node]: _, ...others } = older;
   return Object.keys(places).length ? { ...others, [node]: places } : others;
-}
-
-function compiled(source: string): RegExp | null {
-  try {
-    return new RegExp(source, "i");
-  } catch {
-    return null;
-  }
 }
 
 function download(nodes: string[], query: Record<string, string>): string {

@@ -115,14 +115,16 @@ function One({ toast }: { toast: Toast }) {
     const timer = setTimeout(() => dismiss(toast.id), action && action.targets.length > 1 ? 15_000 : 6000);
     return () => clearTimeout(timer);
   }, [finished]);
-  const tone = toast.error || bad.length ? "bad" : finished ? "good" : "busy";
+  const tone = toast.error || bad.length ? "bad" : finished || toast.note ? "good" : "busy";
   return (
     <div class={`toast ${tone}`}>
       <div class="grow">
         {toast.error ? <strong>✖ {toast.error}</strong> : action ? (
           <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {TITLES[action.verb]} {[...new Set(action.targets.map((t) => (onServers(action.verb) ? t.node : t.service)))].slice(0, 6).join(", ")}
             {action.targets.length > 1 && ` ${done.length - bad.length}/${action.targets.length}${bad.length ? `, ${bad.length} failed` : ""}`}</strong>
-        ) : <strong>… sending</strong>}
+        ) : <strong>{toast.note ?? "… sending"}</strong>}
+        {late.map((t) => <div key={nameOf(t)} class="muted">{t.node} is away: {waiting(t.waits ?? 0)}</div>)}
+        {action && late.length > 0 && may(action.verb) && <button type="button" class="small" onClick={() => void post(`/api/act/${action.number}/withdraw`, {}).catch(() => {})}>withdraw</button>}
         {toast.hint && <div class="muted">{toast.hint}</div>}
         {finished && !bad.length && action?.targets.length === 1 && <div class="muted">{action.targets[0]?.result?.text}</div>}
         {bad.slice(0, 8).map((t) => <div key={nameOf(t)}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}

@@ -36,6 +36,9 @@ export function Timeline({ events, showNode, most = 200 }: { events: readonly Ha
   return (
     <ol class="timeline">
       {events.slice(-most).reverse().map((event) => {
+/** What a process said before it ended. A moment later counts too: its output is read after it has gone. */
+export const lastWords = (service: string, node: string, process: number, time: number) => `${href(["service", service], { node, process: String(process), until: (time + 0.05).toFixed(3) })}#log`;
+
         const [glyph, tone] = look(event);
         return (
           <li key={`${event.node}/${event.seq}/${event.time}`}>
@@ -49,6 +52,7 @@ export function Timeline({ events, showNode, most = 200 }: { events: readonly Ha
           </li>
         );
       })}
+              {event.kind === "process.exited" && event.service && <> · <a class="muted" href={lastWords(event.service, event.node, event.process ?? 0, event.time)}>last lines</a></>}
     </ol>
   );
 }

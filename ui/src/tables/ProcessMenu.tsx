@@ -12,6 +12,7 @@ import type { Verb } from "../model/types";
 import { SignalPick } from "./Picking";
 import { Prose } from "../parts/Prose";
 import { State } from "../parts/State";
+import { lastWords } from "../parts/Timeline";
 
 export const chosen = signal<ProcessRow | null>(null);
 
@@ -47,7 +48,7 @@ export function ProcessMenu() {
       ) : null}
       <div class="buttons start">
         <button type="button" onClick={then(() => go(`${href(["service", service], query)}#log`))}>Log</button>
-        {exit.time ? <button type="button" onClick={then(() => go(`${href(["service", service], { ...query, around: String(exit.time) })}#log`))}>Why did it die?</button> : null}
+        {exit.time ? <button type="button" onClick={then(() => go(lastWords(service, node, process.number, exit.time ?? 0)))} title="The last 200 lines of the one before">Why did it die?</button> : null}
         {process.pid > 0 && (["reload", "restart", "stop"] as Verb[]).filter(may).map((verb) => <button type="button" key={verb} onClick={then(() => wish(verb, target))}>{verb[0]?.toUpperCase()}{verb.slice(1)}</button>)}
         {process.pid > 0 && may("signal") && <SignalPick label={`Send a signal to ${service} #${process.number}`} onPick={(name) => then(() => wish("signal", target, { signal: name }))()} />}
         <button type="button" class="last" onClick={close}>Close</button>

@@ -38,7 +38,7 @@ export function ProcessTable({ rows, showNode, showService, label, selected, onS
   const columns = useMemo(() => without(processColumns(showNode, showService, selected, onSelect), hidden), [showNode, showService, selected, hidden]);
   return (
     <Grid label={label} columns={columns} rows={sorted(rows, columns, sort)} id={(row) => row.id} sort={sort} onSort={(s) => narrow({ sort: s })} dim={(row) => row.away} tall={rows.length > 40} group={showService ? processGroups() : undefined} onMenu={(row) => (chosen.value = row)}
-      onOpen={(row) => (showService ? go(href(["service", row.service], { node: row.node, process: String(row.process.number) })) : narrow({ process: String(row.process.number) }))} {...(selected ? { selected } : {})} {...(onSelect ? { onSelect } : {})} />
+      onOpen={(row) => (showService ? go(href(["service", row.service], { node: row.node, process: String(row.process.number) })) : narrow({ process: String(row.process.number), from: showNode ? row.node : "", until: "", around: "" }))} {...(selected ? { selected } : {})} {...(onSelect ? { onSelect } : {})} />
   );
 }
 

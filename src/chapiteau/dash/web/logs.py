@@ -33,7 +33,8 @@ def asked(given: Mapping[str, Any], before: object, node: str) -> dict[str, str]
 async def logs(request: web.Request) -> web.StreamResponse:
     """GET /api/logs?node=N&node=M&service=S…: kept lines, one server after the other.
 
-    As NDJSON, each with its `node`; `form=text` as people read them. `whole=1`: all that is kept.
+    As NDJSON, each with its `node`; `form=text` as people read them, with `show=1` to be looked at
+    rather than kept. `whole=1`: all that is kept.
     """
     hub = request.app[HUB]
     wanted = [
@@ -48,7 +49,10 @@ async def logs(request: web.Request) -> web.StreamResponse:
     service = request.query.get("service") or "output"
     name = re.sub(r"[^\w.-]", "_", service, flags=re.ASCII)
     name += ".log" if form == "text" else ".ndjson"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    # Plain text stays plain text: the page's headers forbid a browser to guess.
+    shown = form == "text" and request.query.get("show") == "1"
+    place = "inline" if shown else "attachment"
+    response.headers["Content-Disposition"] = f'{place}; filename="{name}"'
     for node, query in wanted:
         try:
             async for line in node.logs(query):
