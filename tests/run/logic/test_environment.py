@@ -77,6 +77,8 @@ def test_sockets_are_announced_as_systemd_does() -> None:
         pytest.param("A='$x \\n #'", "$x \\n #", id="single quotes keep all"),
         pytest.param('A="a\\nb\\"c\\\\" # why', 'a\nb"c\\', id="double quotes know escapes"),
         pytest.param("A=b=c", "b=c", id="an equals sign in the value"),
+        pytest.param('A="-- x\n# y\n-- z" # why', "-- x\n# y\n-- z", id="over several lines"),
+        pytest.param("A='b\r\nB=c'", "b\nB=c", id="over several lines as they stand"),
     ],
 )
 def test_lines_of_an_env_file(line: str, value: str) -> None:
@@ -89,7 +91,14 @@ def test_bad_lines_are_told_by_number(line: str) -> None:
         parse_env_file(f"OK=1\n{line}\n")
 
 
-@given(st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), st.text(alphabet="ab '$#=")))
+def test_the_line_of_an_error_counts_those_within_quotes() -> None:
+    with pytest.raises(ValueError, match="line 4"):
+        parse_env_file('A="1\n2\n3"\nB\n')
+
+
+@given(
+    st.dictionaries(st.from_regex(r"[A-Z_]{1,8}", fullmatch=True), st.text(alphabet="ab '$#=\n"))
+)
 def test_quoted_values_come_back_as_they_were(values: dict[str, str]) -> None:
     quoted = {k: v.replace("\\", "\\\\").replace('"', '\\"') for k, v in values.items()}
     text = "\n".join(f'{name}="{value}"' for name, value in quoted.items())

@@ -18,7 +18,11 @@ _NOT_INHERITED: Final = re.compile(
 _SUSPECT: Final = frozenset("LNWMIJFC")  # what they begin with: looked at for every process
 _KEPT_WHEN_CLEAN: Final = ("PATH", "LANG", "LC_ALL", "TZ")
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_LINE: Final = re.compile(r"\s*(?:export\s+)?(?P<name>[A-Za-z_][\w.]*)\s*=\s*(?P<value>.*?)\s*")
+_NAME: Final = re.compile(r"[^\S\n]*(?:export[^\S\n]+)?([A-Za-z_][\w.]*)[^\S\n]*=[^\S\n]*")
+_QUOTED: Final = {
+    "'": re.compile(r"'([^']*)'"),
+    '"': re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL),
+}
 _ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", '"': '"', "\\": "\\", "$": "$"}
 
 
@@ -83,31 +87,44 @@ def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
 def parse_env_file(text: str) -> dict[str, str]:
     """NAME=value lines; `export`, # comments and quotes as in .env files.
 
-    Single quotes keep everything as it is, double quotes know \\n, \\t, \\" and \\\\. Raises
-    ValueError with the number of the line.
+    Single quotes keep everything as it is, double quotes know \\n, \\t, \\" and \\\\; either may go
+    over several lines. Raises ValueError with the number of the line.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise ValueError(f"line {number} is not NAME=value")
-        try:
-            found[match["name"]] = _value(match["value"])
-        except ValueError as exc:
-            raise ValueError(f"line {number}: {exc}") from None
+    whole = re.sub(r"\r\n?", "\n", text)
+    at = 0
+    while at < len(whole):
+        end = _line_end(whole, at)
+        line = whole[at:end].strip()
+        if line and not line.startswith("#"):
+            try:
+                name, value, end = _assignment(whole, at, end)
+            except ValueError as exc:
+                raise ValueError(f"line {whole.count(chr(10), 0, at) + 1}{exc}") from None
+            found[name] = value
+        at = end + 1
     return found
 
 
-def _value(text: str) -> str:
-    if text[:1] not in {'"', "'"}:
-        return re.sub(r"\s+#.*$", "", text) if not text.startswith("#") else ""
-    quote = text[0]
-    pattern = r"'([^']*)'" if quote == "'" else r'"((?:[^"\\]|\\.)*)"'
-    match = re.fullmatch(pattern + r"\s*(?:#.*)?", text)
+def _line_end(whole: str, at: int) -> int:
+    end = whole.find("\n", at)
+    return len(whole) if end < 0 else end
+
+
+def _assignment(whole: str, at: int, end: int) -> tuple[str, str, int]:
+    """Name, value and where its last line ends."""
+    match = _NAME.match(whole, at, end)
     if match is None:
-        raise ValueError("the quote is not closed")
+        raise ValueError(" is not NAME=value")
+    start = match.end()
+    quote = whole[start : min(start + 1, end)]
+    if quote not in _QUOTED:
+        plain = whole[start:end].strip()
+        return match[1], "" if plain.startswith("#") else re.sub(r"\s+#.*$", "", plain), end
+    value = _QUOTED[quote].match(whole, start)
+    last = _line_end(whole, value.end()) if value else end
+    if value is None or not re.fullmatch(r"\s*(?:#.*)?", whole[value.end() : last]):
+        raise ValueError(": the quote is not closed")
     if quote == "'":
-        return match[1]
-    return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), match[1])
+        return match[1], value[1], last
+    return match[1], re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[0]), value[1]), last

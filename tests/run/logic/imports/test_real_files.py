@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from chapiteau.run.logic.imports.kinds import KINDS, detect
 from chapiteau.run.logic.imports.notes import Imported
-from chapiteau.run.logic.imports.reading.source import Choices
+from chapiteau.run.logic.imports.reading.source import Choices, Source
 from tests.run.logic.imports.desk import convert, source
 
 
@@ -172,12 +171,6 @@ def test_an_app_that_is_not_started_by_itself() -> None:
     assert only(pm2("script: 'a.js', autostart: false"))["autostart"] is False
 
 
-def test_python_writes_at_once_as_under_pm2() -> None:
-    assert only(pm2("script: 'a.py'"))["env"] == {"PYTHONUNBUFFERED": "1"}
-    made = only(pm2("script: 'a.py', env: {PYTHONUNBUFFERED: ''}"))
-    assert made["env"] == {"PYTHONUNBUFFERED": ""}
-
-
 @pytest.mark.parametrize(
     ("before", "value", "wanted"),
     [
@@ -267,7 +260,7 @@ def test_a_variable_with_a_value_for_its_absence_is_settled_where_ours_takes_non
 
 
 def test_a_process_without_dotenv_has_no_env_file() -> None:
-    dotenv = source("process-compose", ".env", "X: 1")
+    dotenv = Source(name=".env", folder="/srv/shop", text="X=1")
     made = KINDS["process-compose"](
         [
             source(
@@ -276,7 +269,7 @@ def test_a_process_without_dotenv_has_no_env_file() -> None:
                 "processes: {a: {command: a, is_dotenv_disabled: true}, b: {command: b}}",
             )
         ],
-        Choices(beside=lambda _s, name: [replace(dotenv, text="X=1")] if name == ".env" else []),
+        Choices(beside=lambda _s, name: [dotenv] if name == ".env" else []),
     )
     services = tomllib.loads(made.toml)["service"]
     assert "env_files" not in services["a"]
@@ -295,3 +288,16 @@ def test_a_probe_of_what_others_want_to_end_is_told_of() -> None:
     )
     assert "ready" not in tomllib.loads(made.toml)["service"]["a"]
     assert any(note.setting == "[a] readiness_probe" for note in made.changed)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("A=$B\n", ["A"]), ('X=1\nexport A="a ${B}"', ["A"]), ("A='$B'\nC=\\$D\n#E=$F\n", [])],
+)
+def test_variables_within_dotenv_are_told(text: str, told: list[str]) -> None:
+    dotenv = Source(name=".env", folder="/srv/shop", text=text)
+    made = KINDS["process-compose"](
+        [source("process-compose", "a.yaml", "processes: {a: {command: a}}")],
+        Choices(beside=lambda _s, name: [dotenv] if name == ".env" else []),
+    )
+    assert [note.setting.rpartition(" ")[2] for note in made.changed] == told

@@ -64,8 +64,6 @@ def _line(target: Target, script: Option, parts: Mapping[str, list[str]]) -> str
         target.changed(script, what, "write the path of that version's node into command")
         interpreter = ["node", *interpreter[1:]]
     interpreter = [] if interpreter == ["none"] else interpreter
-    if interpreter and "python" in interpreter[0]:
-        target.values.setdefault("env", {}).setdefault("PYTHONUNBUFFERED", "1")
     return keep_ours(_join([*interpreter, *parts["node_args"], program, *parts["args"]]))
 
 

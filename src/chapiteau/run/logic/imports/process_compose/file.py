@@ -1,8 +1,9 @@
 """A whole process-compose.yaml, with the file that it extends."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.run.logic.environment import parse_env_file
 from chapiteau.run.logic.imports.draft import Draft
@@ -37,6 +38,10 @@ def import_process_compose(sources: Sequence[Source], choices: Choices) -> Impor
         apply([option], PROJECT, draft.table("project"))
     _processes(draft, files, dotenv)
     return finish(draft, f"Made from {', '.join(s.name for s in sources)} (process-compose).")
+
+
+# NAME=…$OTHER, not in single quotes.
+_FILLED: Final = re.compile(r"^\s*(?:export\s+)?([\w.]+)\s*=[^'#\n]*?(?<!\\)\$\{?[A-Za-z_]", re.M)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,13 @@ def _dotenv(draft: Draft, sources: Sequence[Source], choices: Choices) -> frozen
             option = Option(name="", value=".env", where=found.where(1), section=found.name)
             top = draft.table("project")
             top.kept(option, "env_files of every service")
+            if filled := _FILLED.search(found.text):
+                line = found.text.count("\n", 0, filled.start()) + 1
+                top.changed(
+                    Option(name=filled[1], value="", where=found.where(line), section=found.name),
+                    "has a $NAME, which process-compose fills in; Chapiteau takes it as it stands",
+                    "write the value down, or set it in env: there ${env.NAME} is filled in",
+                )
             try:
                 names |= parse_env_file(found.text).keys()
             except ValueError as exc:
