@@ -45,12 +45,15 @@ _JOURNAL: Final = "/run/systemd/journal/socket"
 class LineLog:
     """Where the lines of one service go: its file, and syslog or journald beside it."""
 
-    def __init__(self, path: Path, rule: Logs, clock: Clock) -> None:
+    def __init__(self, service: str, path: Path, rule: Logs, clock: Clock) -> None:
         self.rule = rule
+        self._service = service
         self.on_drop: Callable[[int, str], None] = lambda count, why: None
         self._path, self._clock = path, clock
         self._rotation = Rotation(rule)
         self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
+        self._torn = False  # whether the file ends amid a line
+        self._gap = 0  # bytes that were to stand in the file, and are told nowhere in it yet
         self.node = socket.gethostname()
         self._out: list[tuple[Datagrams, bool]] = []
         for target, journal in ((rule.syslog, False), (rule.journald and _JOURNAL, True)):
@@ -79,18 +82,13 @@ class LineLog:
         if self._file >= 0 and now >= self._look_at:
             self._look(now)
         if self._file < 0 and not self._open(now):
-            self.on_drop(len(data), "the log file can't be written")
+            self._drop(len(data), "the log file can't be written")
             return
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(self._file, view) :]
-        except OSError as exc:
-            self.on_drop(len(data), exc.strerror or str(exc))
-            self._close()
-            self._retry_at = now + _RETRY
+        if self._gap and not self._put(self._gap_note(), now, told=True):
+            self._drop(len(data), "the log file can't be written")
             return
-        self._size += len(data)
+        if not self._put(data, now):
+            return
         if self._rotation.due(self._size, self._clock.wall()):
             self._look(now)
             if self._file < 0:  # another service that writes to it has just turned it
@@ -101,6 +99,36 @@ class LineLog:
                 self._rotation.postpone(self._clock.wall())
                 return
             self._close()
+
+    def _put(self, data: bytes, now: float, *, told: bool = False) -> bool:
+        """Write it; whether it could be. `told`: the gap is no gap any more then."""
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as exc:
+            if len(view) < len(data):
+                self._torn = data[-len(view) - 1 : -len(view)] != b"\n"
+            self._drop(0 if told else len(view), exc.strerror or str(exc))
+            self._close()
+            self._retry_at = now + _RETRY
+            return False
+        self._size += len(data)
+        if told:
+            self._gap, self._torn = 0, False
+        return True
+
+    def _drop(self, lost: int, why: str) -> None:
+        self._gap += lost
+        self.on_drop(lost, why)
+
+    def _gap_note(self) -> bytes:
+        """A line of its own, also where the one before has lost its end."""
+        text = f"[chapiteau: {self._gap} bytes of lines were dropped here]"
+        now, service = self._clock.wall(), self._service
+        line = LogLine(time=now, service=service, process=0, stream="stdout", text=text)
+        made = as_json(line, self.node) + "\n" if self.rule.format == "json" else _text(line)
+        return (f"\n{made}" if self._torn else made).encode()
 
     def lines(self, found: list[LogLine]) -> None:
         """Lines that were looked at one by one."""

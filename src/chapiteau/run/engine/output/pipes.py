@@ -98,7 +98,7 @@ class Output:
         log = self._linelogs.get(stream.service)
         if log is None:
             named = rule.file if rule.file not in ("", "none") else f"{stream.service}.log"
-            log = LineLog(self._folder / named, rule, self._clock)
+            log = LineLog(stream.service, self._folder / named, rule, self._clock)
             log.on_drop = lambda count, why: self.on_drop(stream, count, why)
             self._linelogs[stream.service] = log
         capture.path.parent.mkdir(parents=True, exist_ok=True)
