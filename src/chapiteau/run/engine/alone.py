@@ -59,14 +59,14 @@ class _Alone(KeeperLink):
     async def hello(self) -> Message:
         """A keeper that was just born."""
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
-        self._known.raise_own_limit()
+        self._known.starting.raise_own_limit()
         self._sweep()
         return {
             "pid": os.getpid(),
             "brain_starts": 1,
             "notes": {},
             "fds": [],
-            "nofile": self._known.limit[0],
+            "nofile": self._known.starting.limit[0],
             "asked": False,
             "no_new_privs": no_new_privs(),
         }

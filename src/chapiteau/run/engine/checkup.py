@@ -75,11 +75,23 @@ def look_at_machine() -> Iterator[Finding]:
     for tool, uses in _TOOLS.items():
         if shutil.which(tool) is None:
             yield _note(f"{tool} is missing: services can't set {uses}", "install util-linux")
+    yield _keeper()
     yield _load_engine()
     if os.geteuid() == 0:
         yield _fine("running as root: services may have users of their own")
     else:
         yield _note("not root: every service runs as this user")
+
+
+def _keeper() -> Finding:
+    from chapiteau.run.engine.keeper.starting import PLAIN, compiled
+
+    if compiled() is not None:
+        return _fine("processes are started by compiled code")
+    if PLAIN:
+        return _note("processes are started in plain Python, as CHAPITEAU_KEEPER says")
+    hint = "with a C compiler and Python's headers, install chapiteau again: restarts take half"
+    return _note("processes are started in plain Python", hint)
 
 
 def _load_engine() -> Finding:

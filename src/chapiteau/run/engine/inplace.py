@@ -4,7 +4,6 @@ Before that, this process forks the first brain: it has read the configuration a
 not start another interpreter to read it again. Later brains are started by the keeper.
 """
 
-import contextlib
 import fcntl
 import gc
 import os
@@ -17,13 +16,13 @@ from typing import Final
 
 from chapiteau.plumbing.finding import find_config
 from chapiteau.run.engine.config import load_config
+from chapiteau.run.engine.keeper.calls import channel, protect
 from chapiteau.run.engine.launch import LOCK_FD, keeper_words, prepare_run_dir
 from chapiteau.run.logic.spec import Spec
 
 __all__ = ["daemon"]
 
 _HIGH: Final = 200  # the keeper's own descriptors live above (keeper/calls.py)
-_ROOM: Final = 1 << 20  # bytes that may wait in the channel: fewer turns of both loops
 _SUBREAPER, _NO_NEW_PRIVS = 36, 38  # prctl(2)
 
 
@@ -45,9 +44,7 @@ def daemon(names: Sequence[str], config: str | None) -> int:
     if gentle:  # before the first child: they inherit it
         _prctl(_NO_NEW_PRIVS)
     os.chdir("/")  # or both would hold whatever folder we were started in
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    for end in (ours, theirs):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+    ours, theirs = channel()
     sys.stdout.flush()
     brain = os.fork()
     if brain == 0:
@@ -76,8 +73,7 @@ def _be_brain(channel: socket.socket, argv: list[str], run_dir: Path, spec: Spec
         os.dup2(source, target, inheritable=target < 3)
     channel.detach()
     os.closerange(4, _HIGH + 56)  # the lock above all: it must end with the keeper
-    with contextlib.suppress(OSError), Path("/proc/self/oom_score_adj").open("w") as stream:
-        stream.write("-900")  # only root may: services go first when memory ends
+    protect("self")
     os.environ |= {"CHAPITEAU_KEEPER_FD": "3", "CHAPITEAU_BRAIN_START": "0"}
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of the script: later brains run with -P

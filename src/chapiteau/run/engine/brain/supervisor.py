@@ -118,7 +118,7 @@ class Supervisor:
         self.brain_restarts = hello["brain_starts"] - 1
         self.owner = (*hello.get("owner", ()), 0, 0)[:2]
         self.around.keeper_no_new_privs = hello["no_new_privs"]
-        self._ahead.found(hello.get("spare", ""))
+        self._ahead.found(hello.get("spare", ""), quick=hello.get("quick", False))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.around.limit = (hello["nofile"], hard)
         self.link.base(self.around.inherited)

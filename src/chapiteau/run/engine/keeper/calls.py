@@ -5,6 +5,7 @@ import contextlib
 import fcntl
 import mmap
 import os
+import select
 import signal
 import socket
 import struct
@@ -17,6 +18,7 @@ __all__ = [
     "DEFAULTS",
     "LOW_FD",
     "MOST_CARRIED",
+    "channel",
     "close_all",
     "exit_of",
     "foreign_exit",
@@ -29,6 +31,7 @@ __all__ = [
     "own_fds",
     "pidfd_of",
     "pids_in",
+    "protect",
     "receive",
     "room",
     "say",
@@ -36,6 +39,7 @@ __all__ = [
     "spawn",
     "start_of",
     "ticks",
+    "wait_or_kill",
     "write_to",
 ]
 
@@ -76,6 +80,14 @@ def spawn(argv: list[str], env: dict[str, str], moves: Iterable[tuple[int, int]]
         setsigmask=(),
         setsigdef=DEFAULTS,
     )
+
+
+def channel() -> tuple[socket.socket, socket.socket]:
+    """Two ends between keeper and brain, with room for many messages: fewer turns of both."""
+    ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    for end in ends:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    return ends
 
 
 def make_pipe() -> tuple[int, int]:
@@ -132,6 +144,15 @@ def write_to(path: str, text: str) -> None:
         os.write(fd, text.encode())
     finally:
         os.close(fd)
+
+
+def protect(pid: int | str) -> bool:
+    """Let it be among the last to go when memory ends; whether we may, which root alone does."""
+    try:
+        write_to(f"/proc/{pid}/oom_score_adj", "-900")
+    except OSError:
+        return False
+    return True
 
 
 def pids_in(group: str) -> list[int]:
@@ -218,6 +239,16 @@ def pidfd_of(pid: int) -> int:
         return os.pidfd_open(pid)
     except OSError:
         return -1
+
+
+def wait_or_kill(pid: int, patience: float) -> int:
+    """Let a child end within so many seconds, or kill it; its wait status. Raises OSError."""
+    waiting = pidfd_of(pid)
+    if waiting >= 0:
+        if not select.select([waiting], [], [], patience)[0]:
+            os.kill(pid, signal.SIGKILL)
+        os.close(waiting)
+    return os.waitpid(pid, 0)[1]
 
 
 def foreign_exit(pidfd: int) -> dict[str, Any] | None:

@@ -6,7 +6,6 @@ Law: one process per key, ever. A spawn for a key that is known is refused.
 import contextlib
 import itertools
 import os
-import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -20,15 +19,13 @@ from .calls import (
     own_children,
     pidfd_of,
     pids_in,
+    protect,
     say,
-    spawn,
     start_of,
-    ticks,
     write_to,
 )
-from .clone import NOT_HERE, spawn_into
 from .lingering import Lingering, lives, stop_noted
-from .spare import Spare
+from .starting import ROW, Starting
 from .streams import open_input, open_terminal, words_on
 
 __all__ = ["Children", "sweep", "unknown_exit"]
@@ -36,9 +33,6 @@ __all__ = ["Children", "sweep", "unknown_exit"]
 Message = dict[str, Any]
 STREAMS: Final = {"in": 0, "out": 1, "err": 2}
 SWEEPING: Final = 2.0  # seconds for what was killed to go
-ROW: Final = 3  # so many starts, each within ROW_GAP seconds of the one before, are a row
-ROW_GAP: Final = 0.01
-ROW_COMES: Final = 0.2  # seconds within which one that was foreseen begins
 
 
 class Children:
@@ -47,21 +41,16 @@ class Children:
     def __init__(self, fds: dict[str, int]) -> None:
         self.known: dict[str, Message] = {}
         self.fds = fds
-        self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._by_pid: dict[int, str] = {}
-        self._stage = ""
-        self._clone = True  # until the kernel says that it can't
-        self._clock = False  # whether it tells when a child began
-        self._away = False  # whether we are in a child's cgroup just now
-        self._row, self._last = 0, 0.0  # starts in a row, and when the last one was done
-        self._foreseen = 0.0  # until when a row may begin
-        self.spare = Spare()
+        self.starting = Starting()
+        self._protected = False  # whether our own score is low
         self.lingering = Lingering(self.known)
         self.fosters: dict[int, str] = {}  # pidfd → key
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
         """What another keeper in this process knew before it became this one."""
-        self.known, self.limit, self.lingering = known, limit, Lingering(known)
+        self.known, self.starting.limit, self.lingering = known, limit, Lingering(known)
+        self._protected = True  # it may have been: the score is the process's, or a brain's
         alive = {key: child for key, child in known.items() if lives(child)}
         for key, child in alive.items():
             if child.get("foster"):
@@ -86,7 +75,7 @@ class Children:
         if key in self.known:
             return {"error": f"{key} exists already", "stage": "key"}
         pipes: list[tuple[str, int, int]] = []  # (stream, our end, the child's)
-        self._stage = "descriptors"
+        self.starting.stage = "descriptors"
         try:
             moves = []
             for stream in message.get("pipes", ()):  # first: their numbers may be low
@@ -98,13 +87,11 @@ class Children:
                 terminal, path = open_terminal(message["tty"])
                 pipes.append(("out", terminal, -1))
                 message["argv"] = words_on(path, message["argv"])
-            pid, start = self._by_spare(message, moves)
-            if not pid:
-                pid, start = self._spawn_inside(message, moves)
+            pid, start = self.starting.start(message, moves)
             self._protect_less(pid, message)
         except OSError as exc:
             close_all(fd for _, *pair in pipes for fd in pair)
-            return {"error": exc.strerror, "errno": exc.errno, "stage": self._stage}
+            return {"error": exc.strerror, "errno": exc.errno, "stage": self.starting.stage}
         for stream, ours, _ in pipes:
             self.fds[f"pipe/{key}/{stream}"] = ours
         close_all(theirs for *_, theirs in pipes if theirs >= 0)
@@ -118,112 +105,16 @@ class Children:
         self._by_pid[pid] = key
         return {"pid": pid, "start": start, "pipes": self.pipes_of(key)}
 
-    def _spawn_inside(self, message: Message, moves: list[tuple[int, int]]) -> tuple[int, int]:
-        """Start it in its folder, umask and limits: we take them on, it inherits, we return.
-
-        Its pid and start. The kernel tells the start only when the child has closed what it
-        inherited (a thousand pipes of others): by the clock we know it at once, where that has
-        agreed once, and but for a tick that turned meanwhile.
-
-        With one thread nobody sees us there. The child is in its cgroup before its first
-        instruction, so that nothing it ever starts can escape.
-        """
-        groups = message.get("cgroups", ())
-        umask = message.get("umask")
-        before = os.umask(umask) if umask is not None else None
-        soft = min(message.get("nofile") or self.limit[0], self.limit[1])
-        try:
-            self._stage = "cwd"
-            os.chdir(message.get("cwd", "/"))
-            self._set_soft_limit(soft)
-            self._stage = "exec"
-            argv, env = message["argv"], message["env"]
-            now = ticks()
-            if groups and self._clone and not self._better_moved(message):
-                pid = self._born(groups[0], argv, env, moves)
-            else:
-                pid = self._moved(groups, argv, env, moves)
-            start = now if self._clock and now == ticks() else 0
-        finally:
-            self._last = time.monotonic()
-            self._set_soft_limit(self.limit[1])
-            os.chdir("/")
-            if before is not None:
-                os.umask(before)
-            for home in message.get("home_cgroups", ()) if self._away else ():
-                with contextlib.suppress(OSError):
-                    write_to(f"{home}/cgroup.procs", "0")
-            self._away = False
-        if not start:
-            start = start_of(pid)
-            self._clock = self._clock or start == now
-        return pid, start
-
-    def _by_spare(self, message: Message, moves: list[tuple[int, int]]) -> tuple[int, int]:
-        """Let the one that waits in this cgroup become it: its pid, 0 when none does, and start."""
-        if not self.spare.group or self.spare.group not in message.get("cgroups", ()):
-            return 0, 0
-        soft = min(message.get("nofile") or self.limit[0], self.limit[1])
-        try:
-            return self.spare.start(message, moves, (soft, self.limit[1])), self.spare.born
-        except OSError:
-            self._stage = self.spare.stage
-            raise
-        finally:
-            self._last = time.monotonic()
+    def protect_us(self) -> None:
+        """Services go before us when memory ends. Not at our start, but a little later: those that
+        are started meanwhile have the score that they should have."""
+        self._protected = self._protected or protect("self")
 
     def _protect_less(self, pid: int, message: Message) -> None:
-        """When memory ends our score is low; theirs must not be."""
-        if os.geteuid() == 0 or message.get("oom_score"):
+        """Once our score is low: theirs must not be."""
+        if self._protected or message.get("oom_score"):
             with contextlib.suppress(OSError):
                 write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
-
-    def foresee(self) -> None:
-        """Many starts come soon: already the first of them belongs to a row."""
-        self._foreseen = time.monotonic() + ROW_COMES
-
-    def _better_moved(self, message: Message) -> bool:
-        """Whether to go into the cgroup ourselves and start from there.
-
-        The first such move waits some 5 ms for the kernel, those that follow at once take 10 µs,
-        and the start then copies no memory: in a row that is three times as fast as a clone.
-        Never where a limit would count us in.
-        """
-        now = time.monotonic()
-        soon = now - self._last < ROW_GAP
-        self._row = self._row + 1 if soon else ROW if now < self._foreseen else 0
-        return self._row >= ROW and not message.get("limited")
-
-    def _born(
-        self, group: str, argv: list[str], env: dict[str, str], moves: list[tuple[int, int]]
-    ) -> int:
-        """In its cgroup from the first instruction on; on old kernels by way of us being there."""
-        try:
-            return spawn_into(group, argv, env, moves)
-        except OSError as exc:
-            if exc.errno not in NOT_HERE:
-                raise
-        self._clone = False
-        return self._moved([group], argv, env, moves)
-
-    def _moved(
-        self, groups: list[str], argv: list[str], env: dict[str, str], moves: list[tuple[int, int]]
-    ) -> int:
-        """We go into the cgroup, the child inherits it, we return."""
-        self._stage = "cgroup" if groups else "exec"
-        for group in groups:
-            write_to(f"{group}/cgroup.procs", "0")
-            self._away = True
-        self._stage = "exec"
-        return spawn(argv, env, moves)
-
-    def _set_soft_limit(self, soft: int) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, self.limit[1]))
-
-    def raise_own_limit(self) -> None:
-        """The keeper holds the pipes of everybody: it needs many descriptors; they don't."""
-        self._set_soft_limit(self.limit[1])
 
     def reap(self, brain_pid: int) -> Iterator[tuple[str, Message]]:
         """(key, exit) of every child that has ended, ("", exit) for the brain.
@@ -242,7 +133,7 @@ class Children:
             if seen is None:
                 return
             if dead > ROW:  # they may all be wanted back
-                self.foresee()
+                self.starting.foresee()
             key, end = self.bury(seen.si_pid)
             if key or seen.si_pid == brain_pid:
                 yield key, end
@@ -254,8 +145,8 @@ class Children:
     def bury(self, pid: int) -> tuple[str, Message]:
         """Wait for a child that has ended; (its key, how). The key is "" for one of no service,
         and for one whose group has yet time to end."""
-        if pid == self.spare.pid:
-            self.spare.dismiss()
+        if pid == self.starting.spare.pid:
+            self.starting.spare.dismiss()
         key = self._by_pid.pop(pid, "")
         # Not yet waited for, so the pid, and the group with its number, are still the child's.
         gentle = bool(key) and self.lingering.may(key)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
     import _signal  # without names for numbers: fewer pages are touched
 
-__all__ = ["NOT_HERE", "as_leader", "fork_into", "spawn_into"]
+__all__ = ["NOT_HERE", "NotHereError", "as_leader", "fork_into", "spawn_into"]
 
 NOT_HERE: Final = (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM)  # this kernel can't
 SYS_CLONE3: Final = 435  # the same number on every architecture
@@ -28,6 +28,10 @@ CLONE_INTO_CGROUP: Final = 0x2_0000_0000
 IGNORED: Final = (_signal.SIGPIPE, _signal.SIGXFSZ)
 _ARGS: Final = struct.Struct("11Q")  # struct clone_args, second version
 _libc: Final = ctypes.CDLL(None, use_errno=True)
+
+
+class NotHereError(OSError):
+    """This kernel, or a rule of the container, does not let us."""
 
 
 def fork_into(group: str, flags: int = 0) -> int:
@@ -45,7 +49,7 @@ def fork_into(group: str, flags: int = 0) -> int:
     os.close(folder)
     if pid < 0:
         number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
+        raise (NotHereError if number in NOT_HERE else OSError)(number, os.strerror(number))
     return pid
 
 

@@ -21,18 +21,20 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .calls import (
+    channel,
     close_all,
     high,
     no_new_privs,
     open_log,
     pidfd_of,
+    protect,
     receive,
     room,
     say,
     sd_notify,
     spawn,
     start_of,
-    write_to,
+    wait_or_kill,
 )
 from .children import Children, sweep
 from .deaths import Deaths
@@ -43,6 +45,7 @@ __all__ = ["Keeper"]
 
 Message = dict[str, Any]
 LARGEST: Final = 1 << 18  # bytes of one message
+FIRST_PING: Final = 2.0  # seconds after a brain's start: the first services have started by then
 IN_A_ROW: Final = 8  # messages that are done before signals are looked at again
 FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
 _HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -103,9 +106,7 @@ class Keeper:
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         for number in _HEARD:
             signal.signal(number, _noted)
-        self.children.raise_own_limit()
-        with contextlib.suppress(OSError):  # only root may: services go first when memory ends
-            write_to("/proc/self/oom_score_adj", "-900")
+        self.children.starting.raise_own_limit()
         for fd in (self._wake[0], self.owner):
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
@@ -192,10 +193,8 @@ class Keeper:
         ours = None
         must_act = not self.children.known or bool(self.ending.asked_at)
         try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours, theirs = channel()
             with theirs:
-                for end in (ours, theirs):  # room for many messages: fewer turns of both loops
-                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
                 opened.append(high(theirs.fileno()))
             log = open_log(self.run_dir)
             opened += [log, os.open("/dev/null", os.O_RDONLY)]
@@ -207,6 +206,7 @@ class Keeper:
             }
             moves = [(opened[0], 3), (opened[2], 0), (log, 1), (log, 2)]
             self.brain_pid = spawn(self.brain_argv, env, moves)
+            protect(self.brain_pid)
         except OSError as exc:
             say(f"cannot start the brain: {exc}")
             self._due = time.monotonic() + self.deaths.unborn(f"{exc}")
@@ -219,15 +219,19 @@ class Keeper:
         ours.setblocking(False)
         self.link, self.outgoing, self._full = ours, [], False
         self.brain_starts += 1
-        self._since = self._heard = self._pinged = time.monotonic()
         self._poll.register(ours, select.POLLIN)
+        self._brain_lives()
 
     def adopt_brain(self, pid: int, link: int) -> None:
         """A brain that was forked before we became the keeper is our first."""
         os.set_inheritable(link, False)
         self.brain_pid, self.brain_starts, self.link = pid, 1, socket.socket(fileno=link)
         self.link.setblocking(False)
-        self._since = self._heard = self._pinged = time.monotonic()
+        self._brain_lives()
+
+    def _brain_lives(self) -> None:
+        self._since = self._heard = time.monotonic()
+        self._pinged = self._since + FIRST_PING - self.ending.rhythm[0]
 
     def _brain_died(self, end: Message) -> None:
         while self._on_message():  # what it asked before it died was asked
@@ -257,6 +261,7 @@ class Keeper:
         if self.link is not None and now - self._pinged >= every:
             self._pinged = now
             self._send({"op": "ping"})
+            self.children.protect_us()
         if self.brain_pid and now - self._heard > limit:
             say("the brain does not answer; killing it")
             self._heard, self._silent = now, True
@@ -266,13 +271,9 @@ class Keeper:
 
     def _wait_for_brain(self) -> None:
         """The brain said quit: it leaves by itself, or is killed after two seconds."""
-        if not self.brain_pid:
-            return
-        waiting = pidfd_of(self.brain_pid)
-        if waiting >= 0 and not select.select([waiting], [], [], 2.0)[0]:
-            os.kill(self.brain_pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            os.waitpid(self.brain_pid, 0)
+        if self.brain_pid:
+            with contextlib.suppress(OSError):
+                wait_or_kill(self.brain_pid, 2.0)
 
     # ── messages ────────────────────────────────────────────────────────────────────────────
     def _send(self, message: Message, fds: tuple[int, ...] = ()) -> None:
@@ -367,12 +368,11 @@ class Keeper:
             "brain_died": self.deaths.last,
             "notes": self.notes,
             "fds": sorted(name for name in self.fds if not name.startswith("pipe/")),
-            "nofile": self.children.limit[0],
             "asked": bool(self.ending.asked_at),
             "no_new_privs": no_new_privs(),
-            "spare": self.children.spare.group,
             "owner": [self.owner_pid, start_of(self.owner_pid) if self.owner_pid else 0],
             "many": True,
+            **self.children.starting.facts(),
         }
 
     def _drop(self, message: Message) -> None:
@@ -400,7 +400,7 @@ class Keeper:
         """Become another keeper by exec: the pid stays, so we stay the parent. Raises OSError."""
         state = {name: getattr(self, name) for name in KEPT} | {
             "children": self.children.known,
-            "limit": self.children.limit,
+            "limit": self.children.starting.limit,
             "asked_at": self.ending.asked_at,
             "link": self.link.fileno() if self.link is not None else -1,
             "outgoing": [[data.decode(), fds] for data, fds in self.outgoing],
@@ -445,8 +445,8 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "pong": lambda _keeper, _message: None,
     "base": lambda keeper, message: keeper.base.update(message["env"]),
     "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
-    "row": lambda keeper, _message: keeper.children.foresee(),
-    "spare": lambda keeper, message: keeper.children.spare.prepare(message["cgroup"]),
+    "row": lambda keeper, _message: keeper.children.starting.foresee(),
+    "spare": lambda keeper, message: keeper.children.starting.spare.prepare(message["cgroup"]),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
     "memo": lambda keeper, message: keeper.children.update_memo(message),

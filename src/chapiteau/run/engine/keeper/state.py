@@ -3,11 +3,9 @@
 import errno
 import json
 import os
-import select
-import signal
 from typing import Any, Final
 
-from .calls import close_all, pidfd_of
+from .calls import close_all, wait_or_kill
 
 __all__ = ["hand_on", "taken_over", "try_on"]
 
@@ -38,13 +36,9 @@ def try_on(state: dict[str, Any], python: str, folder: str) -> None:
         raise
     finally:
         close_all((memory, writing))
-    waiting = pidfd_of(pid)
-    if waiting >= 0 and not select.select([waiting], [], [], TRIAL)[0]:
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
+    status = wait_or_kill(pid, TRIAL)
     with open(reading, "rb") as said:
         text = said.read().decode(errors="replace").strip().rpartition("\n")[2] if status else ""
-    close_all([waiting] if waiting >= 0 else [])
     if status:
         why = text[-LONGEST:] or f"status {status}"
         raise OSError(errno.EPROTO, f"the new version can't go on from here: {why}")

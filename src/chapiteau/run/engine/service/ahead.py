@@ -23,10 +23,11 @@ class Ahead:
         self._timer: asyncio.TimerHandle | None = None
         self._over = cgroups.root is None  # without cgroups a start is quick by itself
 
-    def found(self, folder: str) -> None:
-        """The brain before us had one prepared in this folder."""
+    def found(self, folder: str, *, quick: bool) -> None:
+        """The brain before us had one prepared in this folder; a quick keeper needs none."""
         if folder:
             self._cgroups.spare = Path(folder)
+        self._over = self._over or quick
 
     def many(self, count: int) -> None:
         """So many may be started in a moment."""

@@ -1,0 +1,10 @@
+def birth(
+    argv: list[str],
+    env: dict[str, str],
+    moves: list[tuple[int, int]],
+    cwd: str,
+    umask: int,
+    limit: tuple[int, int],
+    cgroup: int,
+    /,
+) -> tuple[int, int, int]: ...
