@@ -41,7 +41,9 @@ def import_process_compose(sources: Sequence[Source], choices: Choices) -> Impor
 
 
 # NAME=…$OTHER, not in single quotes.
-_FILLED: Final = re.compile(r"^\s*(?:export\s+)?([\w.]+)\s*=[^'#\n]*?(?<!\\)\$\{?[A-Za-z_]", re.M)
+_FILLED: Final = re.compile(
+    r"^\s*(?:export\s+)?([\w.]+)\s*=[^'#\n]*?(?<!\\)\$\{?[A-Za-z_]", re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
