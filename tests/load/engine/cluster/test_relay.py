@@ -104,7 +104,8 @@ def test_a_stop_that_comes_together_with_its_step_ends_it_and_no_other(target: T
         assert time.monotonic() - began < 10
         line.totals = Totals()
         # A stop that was on its way for longer than the step is nothing to the next one.
-        line.tell(go(2, 0.5), {"do": "stop", "turn": 1})
+        line.tell(go(2, 0.5), {"do": "stop", "turn": 1}, {"do": "alive"})
+        line.hear("alive")  # though its load processes have nothing to tell yet
         line.hear("over")
         assert line.totals.started == line.totals.requests == 25
 

@@ -1,7 +1,7 @@
 """On each machine: takes orders as JSON lines on stdin, runs a team, reports on stdout.
 
     orders   hello · clock · setup · prepare · go · shape · stop · alive · end
-    reports  hello · clock · shared · ready · second · counts · over · bye · broken
+    reports  hello · clock · alive · shared · ready · second · counts · over · bye · broken
 
 Started as `python -m chapiteau.load.engine.cluster.relay`, by ssh or by a task of Dask or Ray. Its
 load ends when stdin does, when the coordinator has been silent for too long, and at the plan's end,
@@ -71,6 +71,10 @@ class Relay:
     async def clock(self, order: dict[str, Any]) -> None:
         """What this machine's clock reads."""
         self.say({"is": "clock", "number": order["number"], "now": time.monotonic()})
+
+    def alive(self) -> None:
+        """So am I: load processes that have no time to report make no lost machine."""
+        self.say({"is": "alive"})
 
     async def setup(self, order: dict[str, Any]) -> None:
         """Start the load processes; a second test on the same relay begins anew."""
@@ -194,7 +198,9 @@ class _Desk:
             self._relay.reshape(order)
         elif order["do"] == "clock":
             await self._relay.clock(order)
-        elif order["do"] != "alive":
+        elif order["do"] == "alive":
+            self._relay.alive()
+        else:
             self._orders.put_nowait(order)
 
     async def watch(self) -> None:
