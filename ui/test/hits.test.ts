@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compiled, hitsOf, marked, nextHit, placeOf } from "../src/model/hits";
+import { compiled, hitsOf, marked, nextHit, placeOf, withNotes } from "../src/log/hits";
 import { EMPTY, withRows } from "../src/model/ring";
 
 const said = (...texts: string[]) => withRows(EMPTY, texts.map((text, i) => [100 + i, "srv", "web", 1, "stdout", text, 0]), 0, 100).lines;
@@ -35,4 +35,10 @@ test("a moment is the line that was meant, the first of its time, or the last of
   assert.equal(placeOf(lines, 101, /c/), 1); // the expression fits another moment's line
   assert.equal(placeOf(lines, 999), 2);
   assert.equal(placeOf([], 999), -1);
+});
+
+test("what tells of missing lines stays in sight, and is no hit", () => {
+  const lines = withRows(EMPTY, [[100, "srv", "web", 1, "stdout", "an error", 0], [101, "", "", 0, "stdout", "fine", 0]], 7, 100).lines;
+  assert.deepEqual(withNotes(lines, /skipped|error/).map((line) => line.row[4]), ["note", "stdout"]);
+  assert.deepEqual(hitsOf(lines, /skipped|error/).map((line) => line.plain), ["an error"]);
 });

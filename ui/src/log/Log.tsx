@@ -1,11 +1,12 @@
 /** Output of one or many processes on one or many servers: followed, searched there, read around a moment. */
 
+import type { ComponentChildren } from "preact";
 import { useSignal } from "@preact/signals";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { followLog } from "../live/store";
 import { clockFine, plural } from "../model/format";
 import { narrow, param } from "../model/route";
-import { compiled, hitsOf, nextHit, placeOf } from "../model/hits";
+import { compiled, hitsOf, nextHit, placeOf, withNotes } from "./hits";
 import { EMPTY, withOlder, withRows, type Line } from "../model/ring";
 import type { LogRow, Older } from "../model/types";
 import { Choice, Pick, useToggle } from "../parts/Choice";
@@ -22,9 +23,11 @@ export interface LogProps {
   nodes: string[];
   service: string;
   showNode: boolean;
+  title?: string;
+  children?: ComponentChildren; // more to choose from
 }
 
-export function Log({ nodes: all, service, showNode }: LogProps) {
+export function Log({ nodes: all, service, showNode, title = "Log", children }: LogProps) {
   const grep = param("grep");
   const level = param("level");
   const around = Number(param("around")) || 0;
@@ -35,7 +38,8 @@ export function Log({ nodes: all, service, showNode }: LogProps) {
   const [draft, setDraft] = useState(grep);
   const [follow, setFollow] = useState(true);
   const [at, setAt] = useState(0); // the hit that was gone to: its line's number
-  const wanted: Record<string, string> = around ? { service } : until ? { ...narrowed, until: String(until) } : { ...narrowed, grep, level, since: param("since") };
+  const asked = grep && `(?i)${grep}`; // as it is looked for here
+  const wanted: Record<string, string> = around ? { service } : until ? { ...narrowed, until: String(until) } : { ...narrowed, grep: asked, level, since: param("since") };
   const { ring: { lines, count }, older, looking, more } = useRing(nodes, wanted, around);
   const [wrap, wrapButton] = useToggle("log.wrap", "wrap");
   const [times, timesButton] = useToggle("log.times", "times", true);
@@ -44,18 +48,19 @@ export function Log({ nodes: all, service, showNode }: LogProps) {
   const regex = draft ? compiled(draft) : undefined;
   useEffect(() => setAt(0), [JSON.stringify(wanted), from]); // other lines have other numbers
   const hits = useMemo(() => (regex ? hitsOf(lines, regex) : []), [lines, draft]);
-  const shown = regex && only && !around ? hits : lines;
+  const shown = useMemo(() => (regex && only && !around ? withNotes(lines, regex) : lines), [lines, draft, only, around]);
   const go = (way: 1 | -1) => {
     setAt(nextHit(hits, at || (around ? (lines[placeOf(lines, around, regex)]?.id ?? 0) : 0), way));
     setFollow(false);
   };
   const place = hits.findIndex((line) => line.id === at) + 1;
-  const raw = download(nodes, { ...narrowed, grep, level });
+  const raw = download(nodes, { ...narrowed, grep: asked, level });
 
   return (
-    <section class="panel log-panel" id="log" tabIndex={-1} aria-label="Log">
+    <section class="panel log-panel" id="log" tabIndex={-1} aria-label={title}>
       <header class="bar">
-        <h2>Log</h2>
+        <h2>{title}</h2>
+        {children}
         <Choice label="Stream" value={narrowed.stream} onPick={(v) => narrow({ stream: v })} options={[["", "out + err"], ["stdout", "out"], ["stderr", "err"]]} />
         {all.length > 1 && <Pick label="Output of which server" value={from} onPick={(v) => narrow({ from: v })} options={[["", `all ${all.length} servers`], ...all.map((name): [string, string] => [name, name])]} />}
         <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and worse"], ["warning", "warnings and worse"], ["error", "errors"]]} />

@@ -3,7 +3,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { pieces } from "../model/ansi";
 import { clockFine } from "../model/format";
-import { marked, placeOf } from "../model/hits";
+import { marked, placeOf } from "./hits";
 import { folded } from "../model/jsonline";
 import type { Line } from "../model/ring";
 import { href, route } from "../model/route";

@@ -31,7 +31,7 @@ export function withRows({ lines, count }: Ring, rows: readonly LogRow[], gap: n
   const all = gap ? [[0, "", "", 0, "note", `${gap} lines skipped here: this page was too slow`] as LogRow, ...rows] : rows;
   let id = count;
   let time = lines[lines.length - 1]?.time ?? 0; // what has no time of its own stays where it came
-  const fresh = all.map((row): Line => ({ id: ++id, time: (time = row[0] || time), row, plain: row[0] ? plain(row[5]) : "" }));
+  const fresh = all.map((row): Line => ({ id: ++id, time: (time = row[0] || time), row, plain: plain(row[5]) }));
   const next = [...lines, ...fresh];
   if (next.some((line, i) => line.time < (next[i - 1]?.time ?? 0))) next.sort((a, b) => a.time - b.time || a.id - b.id);
   return { lines: next.slice(-most), count: id };

@@ -116,6 +116,7 @@ export interface Node {
   away: number;
   why: string;
   status: Partial<Status>;
+  address?: string;
   troubles: Trouble[];
 }
 

@@ -5,12 +5,14 @@ import { HostCharts } from "../charts/HostCharts";
 import { wish } from "../live/doing";
 import { events, may, nodes, now, numbers, recall, tick } from "../live/store";
 import { bytes, duration, percent, plural } from "../model/format";
-import { href } from "../model/route";
+import { href, narrow, param } from "../model/route";
 import { serverState, serviceRows } from "../model/rows";
 import type { Happening, Node } from "../model/types";
 import { Age } from "../parts/Age";
+import { Log } from "../log/Log";
 import { Attention } from "../parts/Attention";
-import { Config } from "../parts/Config";
+import { Choice } from "../parts/Choice";
+import { Config, ReloadConfig } from "../parts/Config";
 import { CopyButton } from "../parts/Copy";
 import { State } from "../parts/State";
 import { SocketTable } from "./Sockets";
@@ -34,6 +36,7 @@ export function Server({ name }: { name: string }) {
       <header class="title">
         <h1>{name}</h1>
         <State state={serverState(node)} />
+        {node.address && <span class="muted">{node.address}</span>}
         {Object.entries(status.labels ?? {}).map(([key, value]) => <span key={key} class="muted">{key} <a href={href([], { view: "table", q: `${key}:${value}` })}>{value}</a></span>)}
         <span class="muted">{status.config}</span>
         {node.away > 0 && <strong class="warn">? unreachable for <Age since={node.away} suffix="" />; shown is what was seen <Age since={node.seen} /></strong>}
@@ -50,13 +53,27 @@ export function Server({ name }: { name: string }) {
       <Attention troubles={node.troubles} showNode={false} />
       <HostCharts node={name} events={happened} />
       <Config node={name} />
-      <div class="bar"><h2>Services</h2><FilterBox placeholder="name, state:failed, cpu>80" /></div>
+      <div class="bar"><h2>Services <span class="muted">({status.services?.length ?? 0})</span></h2><FilterBox placeholder="name, state:failed, cpu>80" /></div>
       <ServiceTable label="Services" rows={serviceRows([node], numbers)} showNode={false} story={story} />
-      <h2>Sockets</h2>
+      <h2>Sockets <span class="muted">({status.sockets?.length ?? 0})</span></h2>
       <SocketTable nodes={[node]} />
       <h2>Events <a class="more" href={href(["events"], { node: name })}>all</a></h2>
       <div class="panel"><Timeline events={happened} showNode={false} most={30} /></div>
+      <AgentLog node={node} />
     </div>
+  );
+}
+
+const SUPERVISOR = "@supervisor"; // no service has such a name
+
+/** What Chapiteau's own processes say: the supervisor, the dashboard, the link to a hub, plugins. */
+function AgentLog({ node }: { node: Node }) {
+  const own = (node.status.services ?? []).filter((s) => s.labels?.["plugin"] || s.name === "dashboard" || s.name === "node").map((s) => s.name);
+  const of = own.includes(param("of")) ? param("of") : SUPERVISOR;
+  return (
+    <Log key={of} nodes={[node.name]} service={of} showNode={false} title="Agent log">
+      {own.length > 0 && <Choice label="Of which part" value={of} onPick={(name) => narrow({ of: name === SUPERVISOR ? "" : name })} options={[[SUPERVISOR, "supervisor"], ...own.map((name): [string, string] => [name, name])]} />}
+    </Log>
   );
 }
 
@@ -71,6 +88,7 @@ function Deeds({ node }: { node: Node }) {
       <div class="bar actions" role="toolbar" aria-label={`Actions on ${node.name}`}>
         {may("drain") && !drained?.since && <button type="button" data-key="Shift+D" aria-keyshortcuts="Shift+D" title="All services end their work, nothing starts (Shift+D)" onClick={() => wish("drain", target)}>Drain</button>}
         {may("undrain") && drained?.since && <button type="button" class="primary" data-key="Shift+D" aria-keyshortcuts="Shift+D" title="What ran before starts again (Shift+D)" onClick={() => wish("undrain", target)}>Undrain</button>}
+        {may("apply") && <ReloadConfig />}
         {host && <CopyButton text={`ssh ${host}`} label={`Copy: ssh ${host}`} word="copy ssh line" />}
       </div>
       {drained?.since ? (

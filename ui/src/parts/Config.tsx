@@ -1,6 +1,7 @@
 /** The server's file against what runs: what a changed file would do, and doing it. */
 
-import { useState } from "preact/hooks";
+import { signal } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { post, Refusal } from "../live/api";
 import { may } from "../live/store";
 import { CommandLine } from "./Copy";
@@ -11,6 +12,15 @@ interface Plan {
   error: string;
   hint: string;
   data: { changes?: { kind: string; what: string; name: string; effect: string; differences?: { setting: string; old: unknown; new: unknown }[] }[] };
+}
+
+const compared = signal(0);
+const waiting = signal(false); // changes are shown, and wait to be applied
+
+/** "Reload config": first what it would change, then the same key does it. */
+export function ReloadConfig() {
+  const keys = waiting.value ? {} : { "data-key": "Shift+R", "aria-keyshortcuts": "Shift+R" };
+  return <button type="button" {...keys} title="What the file would change; then apply it (Shift+R)" onClick={() => { compared.value++; document.getElementById("config")?.scrollIntoView({ block: "center" }); }}>Reload config</button>;
 }
 
 export function Config({ node }: { node: string }) {
@@ -27,8 +37,17 @@ export function Config({ node }: { node: string }) {
       setState(`✖ ${problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)}`);
     }
   };
-  if (!may("plan")) return null;
+  const asked = compared.value;
+  const first = useRef(asked);
+  useEffect(() => {
+    if (asked !== first.current) void ask(false);
+  }, [asked]);
   const changes = plan?.data.changes ?? [];
+  useEffect(() => {
+    waiting.value = changes.length > 0 && may("apply");
+    return () => (waiting.value = false);
+  }, [changes.length]);
+  if (!may("plan")) return null;
   return (
     <section class="panel config" id="config" tabIndex={-1} aria-label="Configuration">
       <header class="bar">

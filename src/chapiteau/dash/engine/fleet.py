@@ -163,6 +163,7 @@ class Fleet:
             "seen": round(watch.last_seen, 3),
             "away": round(watch.away_since, 3),
             "why": watch.why_away,
+            "address": watch.health.get("address", ""),
             "skew": round(watch.skew, 1),
             "expires": round(watch.expires),
             "lost_stats": watch.lost_stats,

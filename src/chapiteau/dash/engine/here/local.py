@@ -10,7 +10,9 @@ from typing import Any
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UnreachableError
+from chapiteau.dash.engine.here.address import own_address
 from chapiteau.dash.engine.here.disks import rooms
+from chapiteau.dash.engine.here.ownlog import OWN, own_log
 from chapiteau.dash.engine.here.reach import fetch
 from chapiteau.dash.engine.here.scraping import Scraper
 from chapiteau.dash.engine.node import Fetched, Request
@@ -49,8 +51,13 @@ class LocalNode:
 
     async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
         """Lines of output; what was skipped is a line of its own."""
+        wanted = _log_query(query)
+        if query.get("service") == OWN:
+            async for line in own_log(self._run_dir / "supervisor.log", wanted, self._clock):
+                yield line
+            return
         with self._translated():
-            async for item in self._client.log_items(_log_query(query)):
+            async for item in self._client.log_items(wanted):
                 if isinstance(item, Lost):
                     yield {"time": 0.0, "stream": "note", "text": f"{item.count} lines skipped"}
                 else:
@@ -86,10 +93,11 @@ class LocalNode:
         return dataclasses.asdict(outcome)
 
     async def health(self) -> dict[str, Any]:
-        """Time, room on disks, and whether the file still is what runs."""
+        """Time, address, room on disks, and whether the file still is what runs."""
         outcome = await self.config(dry_run=True, who="")
         return {
             "time": self._clock.wall(),
+            "address": own_address(),
             "disks": await asyncio.to_thread(rooms, (self._run_dir, Path("/"))),
             "changes": len(outcome["data"].get("changes", ())),
             "config_error": "" if outcome["ok"] else outcome["error"],

@@ -15,6 +15,6 @@ def sieve(pattern: re.Pattern[str]) -> re.Pattern[str] | None:
 
     It may be found in others too. None when there is no such pattern. Lines end with "\n" alone.
     """
-    if _ALONE.search(pattern.pattern):
+    if _ALONE.search(pattern.pattern.removeprefix("(?i)")):  # which is as good for many lines
         return None
     return re.compile(pattern.pattern, pattern.flags | re.MULTILINE)

@@ -1,6 +1,6 @@
 /** What a search finds among the lines that are there, and the way from one hit to the next. */
 
-import type { Line } from "./ring";
+import type { Line } from "../model/ring";
 
 /** null: not a regular expression. */
 export function compiled(source: string): RegExp | null {
@@ -11,7 +11,12 @@ export function compiled(source: string): RegExp | null {
   }
 }
 
-export const hitsOf = (lines: readonly Line[], regex: RegExp): Line[] => lines.filter((line) => regex.test(line.plain));
+const isNote = (line: Line) => line.row[4] === "note";
+
+export const hitsOf = (lines: readonly Line[], regex: RegExp): Line[] => lines.filter((line) => !isNote(line) && regex.test(line.plain));
+
+/** The hits, and what tells of lines that are not there. */
+export const withNotes = (lines: readonly Line[], regex: RegExp): Line[] => lines.filter((line) => isNote(line) || regex.test(line.plain));
 
 /** The number of the line to go to, from line `at` (0: none yet) on or back, round the ends; 0 without a hit. */
 export function nextHit(hits: readonly Line[], at: number, way: 1 | -1): number {

@@ -1,0 +1,85 @@
+"""What the supervisor itself says: the end of its log, searched and followed.
+
+Its lines carry no time of their own; those that come while somebody follows get the time at which
+they were seen.
+"""
+
+import asyncio
+import os
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.run.logic.lines.level import at_least
+from chapiteau.run.logic.lines.pattern import line_pattern
+from chapiteau.run.logic.messages import LogLine, LogQuery
+
+__all__ = ["OWN", "own_log"]
+
+OWN: Final = "@supervisor"  # as a service's name, which none can have
+_MOST: Final = 8 << 20  # bytes from the end that are looked through
+_LONGEST: Final = 1 << 16  # bytes of one line
+_LOOK: Final = 0.5  # seconds between two looks for what is new
+
+
+async def own_log(path: Path, query: LogQuery, clock: Clock) -> AsyncIterator[dict[str, Any]]:
+    """Lines as in docs/reference/control-api.md, with stream `stderr`. Raises UsageError."""
+    fits = _sieve(query)
+    kept, at = await asyncio.to_thread(_kept, path, query, fits)
+    for text in kept:
+        yield _line(0.0, text)
+    if query.pages:
+        yield {"older": {}, "unread": []}
+    while query.follow and not query.until and not query.whole:
+        await asyncio.sleep(_LOOK)
+        fresh, at = _since(path, at)
+        for text in fresh:
+            if fits(text):
+                yield _line(clock.wall(), text)
+
+
+def _kept(path: Path, query: LogQuery, fits: Callable[[str], bool]) -> tuple[list[str], int]:
+    """The newest lines that fit, and up to where they were read."""
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return [], 0
+    lines, at = _since(path, max(0, size - _MOST))
+    if size > _MOST:
+        lines = lines[1:]  # its beginning is not there
+    found = deque(filter(fits, lines), maxlen=None if query.whole else query.last)
+    return list(found), at
+
+
+def _since(path: Path, at: int) -> tuple[list[str], int]:
+    """Whole lines after a place, and the place after them; a file that shrank begins anew."""
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(at if at <= size else 0)
+            begin = file.tell()
+            data = file.read(_MOST)
+    except FileNotFoundError:
+        return [], 0
+    end = data.rfind(b"\n") + 1
+    if not end and len(data) < _LONGEST:
+        return [], begin  # somebody is still writing it
+    found = data[: end or len(data)].decode("utf-8", "replace").split("\n")
+    return [text[:_LONGEST] for text in found if text], begin + (end or len(data))
+
+
+def _sieve(query: LogQuery) -> Callable[[str], bool]:
+    pattern = line_pattern(query.grep) if query.grep else None
+
+    def fits(text: str) -> bool:
+        if query.level and not at_least(text, query.level):
+            return False
+        return pattern is None or pattern.search(text) is not None
+
+    return fits
+
+
+def _line(time: float, text: str) -> dict[str, Any]:
+    return LogLine(time=time, service=OWN, process=0, stream="stderr", text=text).to_dict()
