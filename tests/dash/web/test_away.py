@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chapiteau.dash.logic.access import Caller, Role
 from chapiteau.dash.testing import MemoryNode, process, service
 from tests.support import wait_for_async
 
@@ -110,3 +111,32 @@ async def test_a_wait_that_is_none_is_refused(fleet: Any, wait: object) -> None:
         session.post("/api/act", json=body, headers=headers) as answer,
     ):
         assert answer.status == 400
+
+
+async def test_what_waits_is_withdrawn_and_never_done(fleet: Any) -> None:
+    async with fleet.client() as session:
+        number = await act(session, "alpha", "beta", wait=3600)
+        await wait_for_async(lambda: action(fleet)["targets"][1]["waits"])
+        async with session.post(f"/api/act/{number}/withdraw", json={}) as answer:
+            assert answer.status == 200
+        found = await ended(fleet)
+        async with session.post(f"/api/act/{number}/withdraw", json={}) as answer:
+            assert answer.status == 404, "nothing of it waits any more"
+        fleet.beta.fall_silent(away=False)
+        await wait_for_async(lambda: not fleet.hub.fleet.watch("beta").away_since, deadline=10)
+    done, away = (target["result"] for target in found["targets"])
+    assert done["ok"] is True
+    assert away["error"].endswith("; withdrawn by local")
+    assert fleet.beta.commands == []
+
+
+async def test_who_may_not_do_it_may_not_withdraw_it(fleet: Any) -> None:
+    async with fleet.client() as session:
+        number = await act(session, "beta", wait=3600)
+        await wait_for_async(lambda: action(fleet)["targets"][0]["waits"])
+    viewer = fleet.hub.sessions.begin(Caller(name="ana", role=Role.VIEWER))
+    async with fleet.client(login=False) as session:
+        session.cookie_jar.update_cookies({f"chapiteau-{fleet.server.port}": viewer})
+        async with session.post(f"/api/act/{number}/withdraw", json={}) as answer:
+            assert answer.status == 403
+    assert action(fleet)["ended"] == 0

@@ -127,3 +127,47 @@ async def test_two_load_tests_are_compared_with_their_curves(house: Any) -> None
     assert (slower["word"], faster["word"]) == ("slower", "faster")
     assert [len(slower["curves"][key]) for key in ("a", "b")] == [12, 12]
     assert (missing, nonsense) == (404, 404)
+
+
+METERED = """# TYPE chapiteau_request_duration_seconds histogram
+chapiteau_request_duration_seconds_bucket{{path="/cities/{{id}}",method="GET",status="200",le="0.1"}} {0}
+chapiteau_request_duration_seconds_bucket{{path="/cities/{{id}}",method="GET",status="200",le="+Inf"}} {0}
+chapiteau_request_duration_seconds_count{{path="/cities/{{id}}",method="GET",status="200"}} {0}
+"""  # noqa: E501
+
+
+async def test_requests_of_each_operation_come_from_the_services_own_figures(house: Any) -> None:
+    def says(path: str, count: int) -> None:
+        house.node.answers["GET", path] = Fetched(
+            status=200, headers=(), body=METERED.format(count), milliseconds=1, url="http://x"
+        )
+
+    async def asked(session: Any) -> Any:
+        async with session.get("/api/operations?node=alpha&service=web") as answer:
+            return (await answer.json())["operations"]
+
+    web = next(s for s in house.node.services if s["name"] == "web")
+    operations = house.hub.operations
+    async with house.client() as session:
+        assert await asked(session) == [], "it says nowhere that it counts"
+        web["metrics"] = "http://127.0.0.1:1/figures?all=1"
+        house.node.happen("service.ready", service="web")
+        watch = house.hub.fleet.watch("alpha")
+        await wait_for_async(lambda: any(s.get("metrics") for s in watch.status["services"]))
+        says("/figures?all=1", 100)
+        assert await asked(session) == [], "a rate needs two looks"
+        says("/figures?all=1", 300)
+        past = operations._known["alpha", "web"]
+        past.at -= 2  # time has passed
+        (rates,) = past.rates.values()
+        rates._seen[0] = (rates._seen[0][0] - 2, rates._seen[0][1])
+        (found,) = await asked(session)
+        assert (found["method"], found["path"], found["errors"]) == ("GET", "/cities/{}", 0)
+        assert found["rate"] == pytest.approx(100, rel=0.2)
+        assert found["p99"] == pytest.approx(0.099)
+        web["metrics"] = "http://127.0.0.1:9/elsewhere"
+        house.node.happen("service.ready", service="web")
+        await wait_for_async(
+            lambda: any("else" in s.get("metrics", "") for s in watch.status["services"])
+        )
+        assert await asked(session) == [], "no other place is asked for a page"

@@ -140,7 +140,8 @@ def test_figures_are_told_per_operation_and_status(build: Build) -> None:
     counts = {
         (method, status): int(count)
         for method, status, count in re.findall(
-            r'_count\{service="one",method="(\w+)",status="(\d+)",process="\d+"\} (\d+)',
+            r'_count\{service="one",path="/one/\{id\}",method="(\w+)",'
+            r'status="(\d+)",process="\d+"\} (\d+)',
             answer.text,
         )
     }

@@ -49,10 +49,8 @@ def test_a_scrape_of_one_application_tells_the_other_too(build: Build, tmp_path:
         first.get("/one")
     second.get("/one")
     lines = second.get("/metrics").text.splitlines()
-    assert (
-        'chapiteau_request_duration_seconds_count{service="one",method="GET",status="200"} 3'
-        in (lines)
-    )
+    labels = 'service="one",path="/one",method="GET",status="200"'
+    assert f"chapiteau_request_duration_seconds_count{{{labels}}} 3" in lines
 
 
 def test_a_crash_between_adding_and_removing_counts_nothing_twice(tmp_path: Path) -> None:

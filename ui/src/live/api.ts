@@ -43,7 +43,7 @@ async function answer<T>(response: Response): Promise<T> {
 
 export const session = (): Promise<Session> => get<Session>("/api/session");
 
-/** `batch`: percent of the servers at a time. */
-export function act(verb: Verb, targets: Target[], options: Record<string, unknown>, batch: number, key: string): Promise<Action> {
-  return post<Action>("/api/act", { verb, targets, options, batch }, { "Idempotency-Key": key });
+/** `batch`: percent of the servers at a time; `wait`: seconds for those that are away. */
+export function act(verb: Verb, targets: Target[], options: Record<string, unknown>, batch: number, wait: number, key: string): Promise<Action> {
+  return post<Action>("/api/act", { verb, targets, options, batch, wait }, { "Idempotency-Key": key });
 }

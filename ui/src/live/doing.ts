@@ -3,6 +3,7 @@
 import { signal } from "@preact/signals";
 import type { Target, Verb } from "../model/types";
 import { act, Refusal } from "./api";
+import { nodes } from "./store";
 
 export interface Wish {
   verb: Verb;
@@ -15,14 +16,14 @@ export interface Toast {
   action: number; // 0: not begun
   error: string;
   hint: string;
-}
   note?: string; // said once, then gone
+}
 
 export const asked = signal<Wish | null>(null);
 export const toasts = signal<readonly Toast[]>([]);
 let count = 0;
 
-/** Do it, or ask first: whatever stops something, or touches more than one server. */
+/** Do it, or ask first: whatever stops something, touches more than one server, or one that is away. */
 export function wish(verb: Verb, targets: Target[], options: Record<string, unknown> = {}): void {
   const order = { verb, targets, options };
   if (needsAsking(order)) asked.value = order;
@@ -31,15 +32,18 @@ export function wish(verb: Verb, targets: Target[], options: Record<string, unkn
 
 export function needsAsking({ verb, targets, options }: Wish): boolean {
   if (new Set(targets.map((t) => t.node)).size > 1) return true;
+  if (anyAway(targets)) return true;
   if (verb === "stop" || verb === "restart" || verb === "drain" || options["processes"] === 0) return true;
   return verb === "signal" && ["KILL", "TERM", "QUIT", "INT"].includes(String(options["signal"]));
 }
 
-export async function perform(order: Wish, batch = 100): Promise<void> {
+export const anyAway = (targets: readonly Target[]): boolean => targets.some((t) => nodes.value.get(t.node)?.away);
+
+export async function perform(order: Wish, batch = 100, wait = 0): Promise<void> {
   const toast: Toast = { id: ++count, action: 0, error: "", hint: "" };
   toasts.value = [...toasts.value, toast];
   try {
-    const action = await act(order.verb, order.targets, order.options, batch, newKey());
+    const action = await act(order.verb, order.targets, order.options, batch, wait, newKey());
     change(toast.id, { action: action.number });
   } catch (error) {
     const refusal = error instanceof Refusal ? error : new Refusal(0, String(error), "");
@@ -47,10 +51,6 @@ export async function perform(order: Wish, batch = 100): Promise<void> {
   }
 }
 
-/** Not randomUUID: browsers have it only where the page came by TLS or loopback. */
-function newKey(): string {
-  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 /** A word about what the page itself has done. */
 export function note(text: string): void {
   const id = ++count;
@@ -58,6 +58,10 @@ export function note(text: string): void {
   setTimeout(() => dismiss(id), 2000);
 }
 
+/** Not randomUUID: browsers have it only where the page came by TLS or loopback. */
+function newKey(): string {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 export function dismiss(id: number): void {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);

@@ -9,7 +9,7 @@ export interface StatsNode {
   rss: number[];
   threads?: number[];
   fds?: number[];
-  sockets?: Record<string, { queued: number; connections: number }>;
+  sockets?: Record<string, { queued: number; connections: number; accepts?: number }>;
   requests?: Record<string, (number | null)[]>; // service → a second, p99 in seconds, 5xx a second
   supervisor?: { cpu: number; rss: number };
   host?: { cpu: number; mem_used: number; mem_total: number; load1: number };

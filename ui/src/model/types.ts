@@ -58,6 +58,7 @@ export interface Socket {
   queued: number;
   connections: number;
   services: string[];
+  rights?: string; // of one at a path: mode and owner
 }
 
 export interface Status {
@@ -158,7 +159,7 @@ export interface Action {
   began: number;
   ended: number;
   lines: string[];
-  targets: (Target & { result: Result | null })[];
+  targets: (Target & { result: Result | null; waits?: number })[]; // until when a server that is away is waited for
 }
 
 export interface Session {

@@ -4,6 +4,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, post, Refusal } from "../live/api";
 import { may, sortedNodes } from "../live/store";
 import { plain } from "../model/ansi";
+import { amount, latency, percent } from "../model/format";
 import { curl, filledHeaders, filledPath, loadLine, operations, outline, typeOf, type Doc, type Filled, type Operation } from "../model/openapi";
 import { href, narrow, param } from "../model/route";
 import { ApiChanges, type Past } from "../parts/ApiChanges";
@@ -42,6 +43,7 @@ function Api({ node, service }: { node: string; service: string }) {
   useEffect(() => {
     if (node && service) get<Found>("/api/openapi", { node, service }).then(setFound, (problem: unknown) => setError(problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)));
   }, [node, service]);
+  const live = useLive(node, service);
   const ops = useMemo(() => (found ? operations(found.document) : []), [found]);
   if (error) return <p role="alert" class="bad">✖ {error}</p>;
   if (!found) return <p class="empty" aria-busy="true">Fetching the document…</p>;
@@ -58,10 +60,10 @@ function Api({ node, service }: { node: string; service: string }) {
         <nav class="panel" aria-label="Operations">
           <div class="bar"><FilterBox placeholder="find an operation" /></div>
           <ul class="ops">{shown.map((one) => (
-            <li key={one.id}><button type="button" aria-current={one === op} onClick={() => narrow({ op: one.id })}><Method name={one.method} /> <span class={one.deprecated ? "struck" : ""}>{one.path}</span><span class="muted summary"><Prose text={one.summary} /></span></button></li>
+            <li key={one.id}><button type="button" aria-current={one === op} onClick={() => narrow({ op: one.id })}><Method name={one.method} /> <span class={one.deprecated ? "struck" : ""}>{one.path}</span><Rate live={live.get(shapeOf(one))} /><span class="muted summary"><Prose text={one.summary} /></span></button></li>
           ))}</ul>
         </nav>
-        {op && <Detail key={op.id} op={op} found={found} node={node} service={service} />}
+        {op && <Detail key={op.id} op={op} live={live.get(shapeOf(op))} found={found} node={node} service={service} />}
       </div>
     </>
   );
@@ -69,12 +71,39 @@ function Api({ node, service }: { node: string; service: string }) {
 
 const Method = ({ name }: { name: string }) => <code class={`method m-${name.toLowerCase()}`}>{name}</code>;
 
-function Detail({ op, found, node, service }: { op: Operation; found: Found; node: string; service: string }) {
+interface Live {
+  method: string;
+  path: string; // with {} for each parameter
+  rate: number;
+  p99: number | null; // seconds
+  errors: number; // 5xx a second
+}
+
+const shapeOf = ({ method, path }: { method: string; path: string }) => `${method} ${path.replace(/\{[^}]*\}/g, "{}")}`;
+
+/** What each operation answers now, as long as somebody looks; empty when the service measures nothing. */
+function useLive(node: string, service: string): Map<string, Live> {
+  const [live, setLive] = useState(new Map<string, Live>());
+  useEffect(() => {
+    const ask = () => {
+      if (!document.hidden) get<{ operations: Live[] }>("/api/operations", { node, service }).then((found) => setLive(new Map(found.operations.map((one) => [shapeOf(one), one]))), () => setLive(new Map()));
+    };
+    ask();
+    const timer = setInterval(ask, 2000);
+    return () => clearInterval(timer);
+  }, [node, service]);
+  return live;
+}
+
+const Rate = ({ live }: { live: Live | undefined }) => (live?.rate ? <span class={live.errors ? "rate bad" : "rate muted"}>{amount(live.rate)}/s</span> : null);
+
+function Detail({ op, live, found, node, service }: { op: Operation; live: Live | undefined; found: Found; node: string; service: string }) {
   const [filled, setFilled] = useState<Filled>(() => start(op));
   const origin = new URL(found.url).origin;
   return (
     <section class="panel detail" aria-label={`${op.method} ${op.path}`}>
       <h2><Method name={op.method} /> <code>{op.path}</code></h2>
+      {live && <p>Now on {node}: <strong>{amount(live.rate)}/s</strong>{live.p99 !== null && <> · p99 <strong>{latency(live.p99)}</strong></>}{live.rate > 0 && <span class={live.errors ? "bad" : "muted"}> · {percent((100 * live.errors) / live.rate)} failed</span>}</p>}
       {op.summary && <p><Prose text={op.summary} /></p>}
       {op.description && op.description !== op.summary && <p class="muted pre"><Prose text={op.description} /></p>}
       <Form op={op} filled={filled} set={setFilled} />

@@ -7,20 +7,17 @@ import { narrow, param } from "../model/route";
 import type { Happening } from "../model/types";
 import { Choice } from "../parts/Choice";
 import { FilterBox } from "../tables/Tables";
-import { sentence, Timeline } from "../parts/Timeline";
+import { isTrouble, isWanted, sentence, Timeline } from "../parts/Timeline";
 import { Audit } from "../parts/Audit";
 
-const KINDS: Record<string, RegExp> = {
-  trouble: /exited|failed|killed|unhealthy|unready|backoff|brain_died|dropped/,
-  people: /command|config|scaled|reload/,
-};
+const KINDS: Record<string, (event: Happening) => boolean> = { trouble: isTrouble, people: isWanted };
 
 export function Events() {
   useEffect(() => void recall({ node: param("node"), last: "2000" }).catch(() => {}), [param("node")]);
   const kind = param("kind");
   const node = param("node");
   const test = compile<Happening>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.kind} ${e.service ?? ""} ${e.node} ${sentence(e)}`);
-  const shown = events.value.filter((e) => (!node || e.node === node) && (!KINDS[kind] || KINDS[kind].test(e.kind)) && test(e));
+  const shown = events.value.filter((e) => (!node || e.node === node) && (!KINDS[kind] || KINDS[kind](e)) && test(e));
   return (
     <>
       <header class="title"><h1>Events</h1>{node && <button type="button" class="chip" onClick={() => narrow({ node: "" })}>{node} ✕</button>}</header>

@@ -1,9 +1,10 @@
 /** What asks before, and what tells after: the dialog and the toasts of actions. */
 
 import { useEffect, useRef, useState } from "preact/hooks";
-import { asked, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
-import { actions, nodes } from "../live/store";
-import { plural } from "../model/format";
+import { anyAway, asked, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
+import { post } from "../live/api";
+import { actions, may, nodes } from "../live/store";
+import { moment, plural } from "../model/format";
 import type { Action, Target, Verb } from "../model/types";
 import { Pick } from "./Choice";
 import { CommandLines } from "./Copy";
@@ -27,14 +28,16 @@ export function ActionDialog() {
     if (wish && !box.current?.open) box.current?.showModal();
   }, [wish]);
   const [batch, setBatch] = useState(100);
+  const [wait, setWait] = useState(0);
   if (!wish) return null;
   const servers = new Set(wish.targets.map((t) => t.node)).size;
   // By the browser's own way out: only so does the focus go back to where it was.
   const close = () => box.current?.close();
   const title = titleOf(wish);
+  const away = anyAway(wish.targets);
   return (
-    <dialog ref={box} aria-labelledby="ask-title" onClose={() => (asked.value = null)}>
-      <form method="dialog" onSubmit={(event) => { event.preventDefault(); close(); void perform(wish, servers > 1 ? batch : 100); }}>
+    <dialog ref={box} aria-labelledby="ask-title" onClose={() => { asked.value = null; setWait(0); }}>
+      <form method="dialog" onSubmit={(event) => { event.preventDefault(); close(); void perform(wish, servers > 1 ? batch : 100, away ? wait : 0); }}>
         <h2 id="ask-title">{title}</h2>
         <p>{EFFECTS[wish.verb]}</p>
         <ul class="touches" aria-label="What it touches">
@@ -44,6 +47,10 @@ export function ActionDialog() {
         {servers > 1 && (
           <p class="strategy"><label>Servers at a time <Pick label="Servers at a time" value={String(batch)} onPick={(value) => setBatch(Number(value))} options={[["100", `all ${servers}`], ["50", "half of them"], ["25", "a quarter of them"], ["1", "one"]]} /></label>
             <span class="muted">{batch < 100 ? "The next ones only when these are well; else it ends there." : "One that fails stops no other."}</span></p>
+        )}
+        {away && (
+          <p class="strategy"><label>Where it is unreachable <Pick label="Where it is unreachable" value={String(wait)} onPick={(value) => setWait(Number(value))} options={[["0", "fail at once"], ["600", "wait 10 minutes"], ["3600", "wait an hour"], ["86400", "wait a day"]]} /></label>
+            <span class="muted">{wait ? "The hub does it when the server is back, unless the hub ends before." : "Nothing is sent to it."}</span></p>
         )}
         <CommandLines verb={wish.verb} targets={wish.targets} options={wish.options} />
         <div class="buttons">
@@ -80,13 +87,22 @@ function Now({ node, service, process }: Target) {
   return <span class="muted">{found && `${found.ready} of ${plural(found.wanted, "process", "processes")} ready`}</span>;
 }
 
+/** What waits for a server stays in sight, also on pages opened later, and can be withdrawn. */
+function waitingActions(): Toast[] {
+  return [...actions.value.values()]
+    .filter((a) => !a.ended && a.targets.some((t) => t.waits && !t.result) && !toasts.value.some((t) => t.action === a.number))
+    .map((a) => ({ id: -a.number, action: a.number, error: "", hint: "" }));
+}
+
 export function Toasts() {
   return (
     <div class="toasts" role="status" aria-live="polite">
-      {toasts.value.map((toast) => <One key={toast.id} toast={toast} />)}
+      {[...waitingActions(), ...toasts.value].map((toast) => <One key={toast.id} toast={toast} />)}
     </div>
   );
 }
+
+const waiting = (until: number) => `waits for it until ${moment(until)}`;
 
 /** What came of it on each server. */
 function Each({ action }: { action: Action }) {
@@ -97,7 +113,7 @@ function Each({ action }: { action: Action }) {
       <ul class="each">
         {action.targets.map((t) => (
           <li key={nameOf(t)}>
-            {t.result ? (t.result.ok ? <span class="good">✓</span> : <span class="bad">✖</span>) : "…"} {t.node}{several && ` ${t.service}`}{t.process ? ` #${t.process}` : ""} <span class="muted">{t.result ? t.result.text || t.result.error : "not yet"}</span>
+            {t.result ? (t.result.ok ? <span class="good">✓</span> : <span class="bad">✖</span>) : "…"} {t.node}{several && ` ${t.service}`}{t.process ? ` #${t.process}` : ""} <span class="muted">{t.result ? t.result.text || t.result.error : t.waits ? waiting(t.waits) : "not yet"}</span>
           </li>
         ))}
       </ul>
@@ -110,6 +126,7 @@ function One({ toast }: { toast: Toast }) {
   const done = action?.targets.filter((t) => t.result) ?? [];
   const bad = done.filter((t) => !t.result?.ok);
   const finished = Boolean(action?.ended);
+  const late = finished ? [] : (action?.targets.filter((t) => t.waits && !t.result) ?? []);
   useEffect(() => {
     if (!finished || bad.length) return;
     const timer = setTimeout(() => dismiss(toast.id), action && action.targets.length > 1 ? 15_000 : 6000);
@@ -130,7 +147,7 @@ function One({ toast }: { toast: Toast }) {
         {bad.slice(0, 8).map((t) => <div key={nameOf(t)}>{t.node}: {t.result?.error} <span class="muted">{t.result?.hint}</span></div>)}
         {action && action.targets.length > 1 && <Each action={action} />}
       </div>
-      <button type="button" class="quiet small" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>✕</button>
+      {toast.id > 0 && <button type="button" class="quiet small" aria-label="Dismiss" onClick={() => dismiss(toast.id)}>✕</button>}
     </div>
   );
 }

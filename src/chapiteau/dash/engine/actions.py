@@ -4,12 +4,12 @@ import asyncio
 import contextlib
 import fnmatch
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import ChapiteauError, UnreachableError
+from chapiteau.core.errors import ChapiteauError, NotFoundError, UnreachableError
 from chapiteau.core.units import format_duration
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.fleet import Fleet
@@ -59,6 +59,8 @@ class Action:
     ended: float = 0.0
     results: dict[Target, dict[str, Any]] = field(default_factory=dict)
     waits: dict[Target, float] = field(default_factory=dict)  # for whom, until when
+    withdrawn: asyncio.Event = field(default_factory=asyncio.Event)  # nobody waits any more
+    withdrawn_by: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """As the page sees it."""
@@ -146,6 +148,22 @@ class Actions:
         task.add_done_callback(self._tasks.discard)
         return action
 
+    def withdraw(self, caller: Caller, number: int) -> Action:
+        """Wait no more for servers that are away; what was sent goes on.
+
+        Raises NotFoundError when nothing of it waits.
+        """
+        for action in self._done.values():
+            if action.number == number and set(action.waits) - set(action.results):
+                action.withdrawn_by = caller.name
+                action.withdrawn.set()
+                return action
+        raise NotFoundError(f"no action {number} that waits", hint="it has been done, or given up")
+
+    def verb_of(self, number: int) -> str:
+        """What action `number` does; "" when it isn't known."""
+        return next((a.verb for a in self._done.values() if a.number == number), "")
+
     async def close(self) -> None:
         """Let running actions end for a moment; what is left goes on at the supervisors.
 
@@ -201,7 +219,10 @@ class Actions:
         try:
             watch = self._fleet.watch(target.node)
             if not await self._there(action, target, watch):
-                return {"time": self._clock.wall(), **_is_away(watch, self._clock.wall())}
+                told = _is_away(watch, self._clock.wall())
+                if action.withdrawn_by:
+                    told["error"] += f"; withdrawn by {action.withdrawn_by}"
+                return {"time": self._clock.wall(), **told}
             async with gate:
                 outcome = await watch.node.command(
                     action.verb, target.service, target.given(action.options), who
@@ -226,11 +247,20 @@ class Actions:
         self._publish(action)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(action.began + action.wait - self._clock.wall()):
-                await watch.present()
+                await _first(watch.present(), action.withdrawn.wait())
         return not watch.away_since
 
     def _publish(self, action: Action) -> None:
         self._bus.latest("actions", str(action.number), action.to_dict())
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    tasks = [asyncio.ensure_future(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 def batches(targets: Sequence[Target], percent: int) -> list[list[Target]]:

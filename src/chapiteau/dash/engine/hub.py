@@ -6,9 +6,10 @@ from pathlib import Path
 from chapiteau.core.clock import Clock
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.alerting.postman import Postman
+from chapiteau.dash.engine.apis.documents import Documents
+from chapiteau.dash.engine.apis.operations import Operations
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.center import Center
-from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.lending.desk import Desk
@@ -30,6 +31,7 @@ class Hub:
     fleet: Fleet
     actions: Actions
     documents: Documents
+    operations: Operations
     desk: Desk  # of nodes that lend themselves
     sessions: Sessions
     store: Store

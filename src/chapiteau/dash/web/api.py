@@ -26,6 +26,7 @@ __all__ = [
     "preview",
     "session",
     "sparks",
+    "withdraw",
 ]
 
 _ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
@@ -154,6 +155,17 @@ async def act(request: web.Request) -> web.Response:
     key = request.headers.get("Idempotency-Key", "")
     action = actions.start(caller, verb, targets, options, key, batch=batch, wait=wait)
     return web.json_response(action.to_dict(), status=202)
+
+
+@need("see")
+async def withdraw(request: web.Request) -> web.Response:
+    """POST /api/act/NUMBER/withdraw: wait no more for servers that are away."""
+    caller, actions = request[CALLER], request.app[HUB].actions
+    number = _number(request.match_info["number"], 0, 1 << 60)
+    verb = actions.verb_of(number)
+    if verb and not allowed(caller.role, verb):
+        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not {verb}")
+    return web.json_response(actions.withdraw(caller, number).to_dict())
 
 
 @need("mute")

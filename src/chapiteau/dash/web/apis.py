@@ -8,7 +8,7 @@ from chapiteau.dash.engine.node import Request
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
 
-__all__ = ["document", "try_out"]
+__all__ = ["document", "operations", "try_out"]
 
 
 @need("see")
@@ -17,6 +17,14 @@ async def document(request: web.Request) -> web.Response:
     query = request.query
     found = await request.app[HUB].documents.read(query.get("node", ""), query.get("service", ""))
     return web.json_response(found)
+
+
+@need("see")
+async def operations(request: web.Request) -> web.Response:
+    """GET /api/operations?node=N&service=S: what each operation answers now."""
+    query = request.query
+    found = await request.app[HUB].operations.look(query.get("node", ""), query.get("service", ""))
+    return web.json_response({"operations": found})
 
 
 @need("try")

@@ -19,9 +19,10 @@ from chapiteau.core.errors import ChapiteauError, RefusedError, UsageError
 from chapiteau.core.problems import raise_problems
 from chapiteau.dash.engine.actions import Actions
 from chapiteau.dash.engine.alerting.making import make_postman, metrics_token
+from chapiteau.dash.engine.apis.documents import Documents
+from chapiteau.dash.engine.apis.operations import Operations
 from chapiteau.dash.engine.bus import Bus
 from chapiteau.dash.engine.center import make_center
-from chapiteau.dash.engine.documents import Documents
 from chapiteau.dash.engine.entry.oidc import Provider
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.here.local import LocalNode
@@ -156,6 +157,7 @@ class Server:
             actions=Actions(fleet, bus, store, clock),
             desk=Desk(fleet),
             documents=Documents(self.project.store, fleet, clock),
+            operations=Operations(fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
             provider=self._provider(),

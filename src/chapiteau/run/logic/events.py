@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["KINDS", "Happening"]
+__all__ = ["KINDS", "TONES", "Happening"]
 
 KINDS: Final[dict[str, str]] = {
     "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
@@ -50,6 +50,43 @@ KINDS: Final[dict[str, str]] = {
     "hook.done": "A hook ended well; `data.hook`: which.",
     "hook.failed": "A hook failed or took too long; `data`: `hook`, `why`, `lines`, `outcome`.",
     "plugin.message": "A plugin has something to say.",
+}
+
+# How a kind looks wherever events are shown. What is not here is the usual course of things.
+TONES: Final[dict[str, str]] = {
+    "supervisor.brain_died": "bad",
+    "supervisor.safe_mode": "bad",
+    "supervisor.keeper_died": "bad",
+    "service.failed": "bad",
+    "service.reload_failed": "bad",
+    "process.killed": "bad",
+    "process.spawn_failed": "bad",
+    "process.unhealthy": "bad",
+    "log.dropped": "bad",
+    "hook.failed": "bad",
+    "supervisor.swept": "warn",
+    "service.waiting": "warn",
+    "service.unlimited": "warn",
+    "process.unready": "warn",
+    "process.exited": "warn",
+    "process.backoff": "warn",
+    "process.refused": "warn",
+    "supervisor.started": "good",
+    "service.ready": "good",
+    "service.recovered": "good",
+    "service.completed": "good",
+    "service.reloaded": "good",
+    "process.ready": "good",
+    "hook.done": "good",
+    "supervisor.stopping": "people",
+    "supervisor.config_applied": "people",
+    "supervisor.draining": "people",
+    "supervisor.drained": "people",
+    "supervisor.undrained": "people",
+    "supervisor.upgraded": "people",
+    "service.set": "people",
+    "service.scaled": "people",
+    "command.done": "people",
 }
 
 

@@ -75,6 +75,7 @@ class SocketStatus:
     queued: int = 0  # connections waiting to be accepted
     connections: int = 0
     services: tuple[str, ...] = ()
+    rights: str = ""  # of a socket at a path, as they are: "0660 www"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

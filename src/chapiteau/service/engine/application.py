@@ -17,6 +17,7 @@ from chapiteau.service.engine.ratelimits import RateGate
 from chapiteau.service.engine.service import Service
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.document.errors import ErrorFormat
+from chapiteau.service.logic.path import template_of
 from chapiteau.service.logic.wire.cors import CorsPolicy
 from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
 
@@ -103,6 +104,7 @@ class Application:
             return ServicePlan(service, path, around)
         made = MeteredPlan(service, path, around)
         made.metrics = self.metrics
+        self.metrics.know(service.name, template_of(path))
         return made
 
     def check_answers(self) -> None:

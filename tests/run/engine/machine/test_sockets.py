@@ -11,7 +11,7 @@ from typing import Literal
 
 import pytest
 
-from chapiteau.run.engine.machine.sockets import Arrivals, BindError, bind
+from chapiteau.run.engine.machine.sockets import Arrivals, BindError, bind, rights_of
 from chapiteau.run.logic.spec import Socket
 from tests.support import wait_for_async
 
@@ -27,6 +27,8 @@ def test_a_folder_that_is_made_for_it_lets_others_through(tmp_path: Path) -> Non
         with bind("web", Socket(path="a/b/web.sock", mode="0666"), tmp_path):
             assert rights(tmp_path / "a") == rights(tmp_path / "a/b") == 0o755
             assert rights(tmp_path / "a/b/web.sock") == 0o666
+            assert rights_of(tmp_path / "a/b/web.sock").startswith("0666 ")
+            assert rights_of(tmp_path / "none.sock") == ""
     finally:
         os.umask(before)
 

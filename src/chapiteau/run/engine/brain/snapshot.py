@@ -13,6 +13,7 @@ from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.plumbing.version import own_version
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.machine.portholder import sharing
+from chapiteau.run.engine.machine.sockets import rights_of
 from chapiteau.run.engine.machine.strays import parent_of
 from chapiteau.run.engine.machine.usage import Meter, Usage, fds_of
 from chapiteau.run.engine.service.runner import Runner
@@ -226,6 +227,7 @@ def _sockets(supervisor: "Supervisor") -> list[SocketStatus]:
                 backlog=spec.backlog,
                 queued=supervisor.per_process.queued(name),
                 services=users,
+                rights=rights_of(supervisor.config_path.parent / spec.path) if spec.path else "",
             )
         )
     return found

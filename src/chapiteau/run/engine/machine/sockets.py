@@ -7,6 +7,7 @@ import os
 import pwd
 import select
 import socket
+import stat
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "connections_by_port",
     "connections_to",
     "queue_of",
+    "rights_of",
 ]
 
 _TCP_INFO_UNACKED: Final = 24  # offset of tcpi_unacked: for a listener, the accept queue's length
@@ -162,6 +164,19 @@ def address_of(bound: socket.socket) -> tuple[str, int]:
         return (name if isinstance(name, str) else os.fsdecode(name)), 0
     host, port = name[0], name[1]
     return (f"[{host}]:{port}" if ":" in host else f"{host}:{port}"), port
+
+
+def rights_of(path: Path) -> str:
+    """Mode and owner of a socket's file: "0660 www"; "" when it is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    try:
+        owner = pwd.getpwuid(found.st_uid).pw_name
+    except KeyError:
+        owner = str(found.st_uid)
+    return f"{stat.S_IMODE(found.st_mode):04o} {owner}"
 
 
 def connections_to(bound: socket.socket) -> int:

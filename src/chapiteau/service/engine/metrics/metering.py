@@ -26,7 +26,12 @@ class Metrics:
     def __init__(self, clock: Clock, tally: Tally | None = None) -> None:
         self._tally: Tally = MemoryTally() if tally is None else tally
         self._alone = tally is None
+        self._paths: dict[str, str] = {}
         self.now = clock.now
+
+    def know(self, service: str, path: str) -> None:
+        """Where it is found, as its document says; "" for a name with several paths."""
+        self._paths[service] = path if self._paths.get(service, path) == path else ""
 
     def observe(self, service: str, method: str, status: int, seconds: float) -> None:
         """Count one request."""
@@ -43,7 +48,10 @@ class Metrics:
         # Alone, a process says who it is: a scraper that meets another one must not mix them up.
         process = {"process": str(os.getpid())} if self._alone else {}
         for (service, method, status), (*buckets, seconds) in sorted(self._tally.sums().items()):
-            labels = {"service": service, "method": method, "status": str(status), **process}
+            path = self._paths.get(service, "")
+            where = {"path": path} if path else {}
+            labels = {"service": service, **where, "method": method, "status": str(status)}
+            labels |= process
             total = 0
             for bound, count in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
                 total += int(count)

@@ -1,0 +1,1 @@
+"""What the hub knows of services' own APIs."""
