@@ -11,7 +11,12 @@ from chapiteau.core.errors import UsageError
 from chapiteau.core.problems import InvalidInputError
 from chapiteau.run.logic.config import read_spec
 from chapiteau.run.logic.imports.kinds import detect
-from chapiteau.run.logic.imports.reading.ini import read_circus, read_supervisord, read_systemd
+from chapiteau.run.logic.imports.reading.ini import (
+    merge_sections,
+    read_circus,
+    read_supervisord,
+    read_systemd,
+)
 from chapiteau.run.logic.imports.reading.jsliteral import (
     Chosen,
     Dynamic,
@@ -62,7 +67,7 @@ def test_circus_takes_an_indented_comment_as_part_of_the_value() -> None:
 
 def test_supervisord_takes_the_last_of_two_keys_lower_cased_with_defaults() -> None:
     body = "[DEFAULT]\nuser=x\n[a]\nK=1 # note\nk=2 ; note\nc=one\n\n  two;three\n"
-    assert options(read_supervisord(text(body))) == {
+    assert options(merge_sections([read_supervisord(text(body))], first_wins=False)) == {
         "a": {"k": "2", "c": "one\n\ntwo;three", "user": "x"}
     }
 

@@ -85,6 +85,29 @@ def test_a_path_below_ones_home() -> None:
     assert (made["cwd"], made["log"]["file"]) == ("${env.HOME}/b", "${env.HOME}/c.log")
 
 
+@pytest.mark.parametrize(("front", "cwd"), [("true", None), ("false", "/d")])
+def test_the_folder_of_supervisord_holds_in_the_background_only(
+    front: str, cwd: str | None
+) -> None:
+    text = f"[supervisord]\nnodaemon={front}\ndirectory=/d\n[program:a]\ncommand=x\n"
+    assert only(convert("supervisord", text)).get("cwd") == cwd
+
+
+@pytest.mark.parametrize(
+    ("kind", "main", "more", "key"),
+    [
+        ("supervisord", "[include]\nfiles=m", "[program:a]\ncommand=x", "stopsignal"),
+        ("circus", "[circus]\ninclude = m", "[watcher:a]\ncmd = x", "stop_signal"),
+    ],
+)
+def test_defaults_hold_in_included_files(kind: str, main: str, more: str, key: str) -> None:
+    made = KINDS[kind](
+        [source(kind, "file", f"{main}\n[DEFAULT]\n{key} = USR1\n")],
+        Choices(beside=lambda _source, _pattern: [source(kind, "m", more)]),
+    )
+    assert only(made)["stop_signal"] == "USR1"
+
+
 def test_another_users_home_is_lost() -> None:
     made = convert("supervisord", "[program:a]\ncommand=x\ndirectory=~bob/b\n")
     assert "another user's home" in lost(made)["[program:a] directory"]

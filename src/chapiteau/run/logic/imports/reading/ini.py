@@ -105,7 +105,7 @@ def read_circus(source: Source) -> list[Section]:
             raise reader.outside(number)
         else:
             _circus_entry(reader, line, number)
-    return list(_with_defaults(_sections(reader, "\n".join)))
+    return _sections(reader, "\n".join)
 
 
 def _circus_entry(reader: _Reader, line: str, number: int) -> None:
@@ -132,7 +132,7 @@ def _circus_entry(reader: _Reader, line: str, number: int) -> None:
 
 def read_supervisord(source: Source) -> list[Section]:
     """As supervisord 4.3 reads it: the last of two equal keys counts, keys are lower-cased, ` ;`
-    and ` #` begin a comment, indented lines continue, [DEFAULT] is every section's fallback.
+    and ` #` begin a comment, indented lines continue.
 
     Raises UsageError with the line.
     """
@@ -156,7 +156,7 @@ def read_supervisord(source: Source) -> list[Section]:
             raise reader.outside(number)
         else:
             _supervisord_entry(reader, value, number)
-    return list(_with_defaults(_sections(reader, lambda lines: "\n".join(lines).rstrip())))
+    return _sections(reader, lambda lines: "\n".join(lines).rstrip())
 
 
 def _comment(line: str) -> int | None:
@@ -264,7 +264,10 @@ def _sections(reader: _Reader, join: Callable[[list[str]], str]) -> list[Section
 
 
 def merge_sections(files: list[list[Section]], *, first_wins: bool) -> list[Section]:
-    """The sections of several files as one: equal sections are joined, equal keys settled."""
+    """The sections of several files as one: equal sections are joined, equal keys settled.
+
+    [DEFAULT] of any of them is the fallback of every section of all.
+    """
     merged: dict[str, Section] = {}
     for section in (s for sections in files for s in sections):
         before = merged.get(section.name)
@@ -281,4 +284,4 @@ def merge_sections(files: list[list[Section]], *, first_wins: bool) -> list[Sect
                 before.options[before.options.index(old)] = option
                 before.repeated.append(old)
         before.repeated += section.repeated
-    return list(merged.values())
+    return list(_with_defaults(list(merged.values())))

@@ -88,7 +88,7 @@ def _daemon(draft: Draft, sections: list[Section], here: str) -> Daemon:
         ("umask", "umask", octal),
     ):
         if option := section.get(key):
-            if key == "umask" and _stays_in_front(section):
+            if key != "user" and _stays_in_front(section):
                 continue
             try:
                 defaults[ours] = convert(option.value)
@@ -99,7 +99,7 @@ def _daemon(draft: Draft, sections: list[Section], here: str) -> Daemon:
 
 
 def _stays_in_front(section: Section) -> bool:
-    """supervisord heeds its umask only when it goes into the background."""
+    """supervisord heeds its umask and directory only when it goes into the background."""
     try:
         return boolean(section.value("nodaemon", "false"))
     except ValueError:

@@ -60,8 +60,11 @@ DAEMON: Final[dict[str, Rule]] = {
     ),
     "nodaemon": same("`chapiteau up` stays in the foreground, `chapiteau up -d` does not"),
     "identifier": keep("name"),
-    **for_each("user directory environment", same("is set for every service")),
-    "umask": same("is set for every service, unless nodaemon is on: supervisord ignores it then"),
+    **for_each("user environment", same("is set for every service")),
+    **for_each(
+        "directory umask",
+        same("is set for every service, unless nodaemon is on: supervisord ignores it then"),
+    ),
     "minfds": _at_least("open_files"),
     "minprocs": _at_least("processes"),
     "childlogdir": lose(
