@@ -194,6 +194,21 @@ def test_an_app_that_is_not_started_by_itself() -> None:
     assert only(pm2("script: 'a.js', autostart: false"))["autostart"] is False
 
 
+def test_a_variable_without_a_value_is_told_of() -> None:
+    made = pm2("script: 'a.js', env: {A: null, B: undefined, C: ''}")
+    assert only(made)["env"] == {"C": ""}
+    assert [note.setting for note in made.changed] == ["[a] env.A", "[a] env.B"]
+
+
+@pytest.mark.parametrize(
+    ("app", "told"),
+    [("instances: 1", 0), ("instances: 2", 1), ("instances: 2, instance_var: 'I'", 0)],
+)
+def test_how_instances_were_numbered_is_told(app: str, told: int) -> None:
+    made = pm2(f"script: 'a.js', exec_mode: 'fork', {app}")
+    assert sum("NODE_APP_INSTANCE" in note.what for note in made.changed) == told
+
+
 @pytest.mark.parametrize(
     ("before", "value", "wanted"),
     [

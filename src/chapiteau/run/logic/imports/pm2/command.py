@@ -96,6 +96,12 @@ def take_instances(target: Target, sound: Mapping[str, Option], cpus: int) -> No
         return
     if "exec_mode" not in sound and count != 1 and _runs_node(target):
         share_port(option, target)
+    if count != 1 and "instance_var" not in sound:
+        target.changed(
+            option,
+            "NODE_APP_INSTANCE numbered them from 0; CHAPITEAU_PROCESS does so from 1",
+            "let a program that asks for the first one read CHAPITEAU_PROCESS",
+        )
     if count > 0:
         target.put(option, "processes", count)
         return

@@ -1,6 +1,7 @@
 """What becomes of each option of an app in a PM2 ecosystem file."""
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.run.logic.imports.draft import Target, at_home, literal
@@ -117,15 +118,12 @@ def _environment(option: Option, target: Target) -> None:
     if not hasattr(values, "items"):
         raise ValueError("is no object of names and values")
     for name, value in values.items():
+        part = replace(option, name=f"{option.name}.{name}", value=value)
         if isinstance(value, dict | list):
-            part = Option(
-                name=f"{option.name}.{name}",
-                value=value,
-                where=option.where,
-                section=option.section,
-            )
             target.lost(part, "is not a plain value", "write it as text")
-        elif value is not None:
+        elif value is None:
+            target.changed(part, "has no value: it is not set, PM2 sets null as a word")
+        else:
             target.set_env(name, value, option)
     target.kept(option, "env")
 
