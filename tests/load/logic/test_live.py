@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from chapiteau.load.logic.report.document import timeline
-from chapiteau.load.logic.report.live import LivePoints
+from chapiteau.load.logic.report.document import failures_of, timeline
+from chapiteau.load.logic.report.live import LivePoints, busiest_rows, samples, stored_rows
 from chapiteau.load.logic.tally import Tally
 from chapiteau.load.logic.totals import Totals
+from tests.load.logic.test_report import made
 
 
 def served(totals: Totals, second: int, *latencies: int) -> None:
@@ -52,3 +53,24 @@ def test_the_latency_of_all_rows_is_that_of_all_seconds() -> None:
         served(totals, second, 700, 900 * second + 1)
 
     assert totals.latency.to_bytes() == totals.whole().latency.to_bytes()
+
+
+def test_a_row_shows_the_same_while_it_runs_and_when_it_is_stored() -> None:
+    totals = Totals()
+    for second in range(3):
+        served(totals, second, 700, 900, 90_000 + second)
+    (live,), (stored,) = busiest_rows(totals), stored_rows(made(totals))
+    assert {**live, "pace": 0} == {**stored, "pace": 0}
+    assert live["slowest"][:2] == [[2, 0.090002], [1, 0.090001]]
+    assert sum(count for _, count in live["bins"]) == 9
+
+
+def test_watchers_get_the_beginning_of_a_sample() -> None:
+    tally, totals = Tally(), Totals()
+    tally.row("GET /").latency[0].append(5)
+    tally.row("GET /").failures["timeout"] += 1
+    tally.sample("GET /: timeout", "x" * 3000)
+    totals.add(tally.flush())
+    assert samples(failures_of(totals)) == [
+        {"what": "GET /: timeout", "count": 1, "sample": "x" * 600}
+    ]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.load.logic.capacity.statistics import batch_mean, resampled, trend
+from chapiteau.load.logic.capacity.statistics import batch_mean, trend
+from chapiteau.load.logic.rows.drawing import resampled
 
 
 def test_independent_batches_have_the_usual_error() -> None:

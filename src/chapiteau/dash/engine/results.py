@@ -9,6 +9,7 @@ from typing import Any, Final
 from chapiteau.core.errors import NotFoundError
 from chapiteau.load import client
 from chapiteau.load.logic.comparing import compared
+from chapiteau.load.logic.report.live import samples, stored_rows
 
 __all__ = [
     "LiveLoad",
@@ -18,6 +19,7 @@ __all__ = [
     "report",
     "result",
     "results",
+    "rows",
     "set_baseline",
     "stop",
 ]
@@ -38,6 +40,18 @@ def results(folder: Path) -> list[dict[str, Any]]:
 def result(folder: Path, number: int) -> dict[str, Any]:
     """Everything about one load test. Raises NotFoundError."""
     return client.result(folder, number)
+
+
+def rows(folder: Path, number: int) -> dict[str, Any]:
+    """Its requests by name, with what a look at one shows, and samples of its failures.
+
+    Raises NotFoundError.
+    """
+    document = result(folder, number)
+    told = {key: document.get(key, []) for key in ("seconds", "soundness", "marks")}
+    load = document["plan"].get("load", [])
+    failures = samples(document["failures"])
+    return {**told, "rows": stored_rows(document), "failures": failures, "load": load}
 
 
 def comparison(folder: Path, before: int, after: int) -> dict[str, Any]:

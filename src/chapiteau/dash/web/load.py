@@ -27,6 +27,7 @@ def routes() -> list[web.RouteDef]:
         web.post("/api/load/live/{run}/mark", load_mark),
         web.post("/api/load/live/{run}/add", load_add),
         web.get("/api/load/{id}", load_result),
+        web.get("/api/load/{id}/rows", load_rows),
         web.post("/api/load/{id}/baseline", load_baseline),
         web.get("/api/load/{id}/report", load_report),
         web.get("/api/load/{id}/csv", load_csv),
@@ -45,6 +46,13 @@ async def load_result(request: web.Request) -> web.Response:
     """GET /api/load/ID: everything about one."""
     folder = request.app[HUB].reports
     return web.json_response(await asyncio.to_thread(results.result, folder, _number(request)))
+
+
+@need("see")
+async def load_rows(request: web.Request) -> web.Response:
+    """GET /api/load/ID/rows: its requests by name, as the page shows them."""
+    folder = request.app[HUB].reports
+    return web.json_response(await asyncio.to_thread(results.rows, folder, _number(request)))
 
 
 @need("see")

@@ -6,17 +6,15 @@ difference of a figure then has an interval; it counts only when it lies beyond 
 """
 
 import math
-from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
 from chapiteau.core.text import table
-from chapiteau.load.logic.capacity.statistics import resampled
 from chapiteau.load.logic.report.text import seconds
+from chapiteau.load.logic.rows.comparing import row_text, rows_compared
+from chapiteau.load.logic.rows.drawing import Draw, Sums, apart, pairs
 from chapiteau.load.logic.tally import text_histogram
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ def compared(
     what the machine did to both of a pair does not count as a difference.
     """
     one, two = _batches(a, warm=paired), _batches(b, warm=paired)
-    draw = _pairs if paired else _apart
+    draw = pairs if paired else apart
     changes = _changes(one, two, draw, chance)
     words = [change.word(margin) for change in changes]
     errors = (a["totals"]["errors"], b["totals"]["errors"])
@@ -102,11 +100,12 @@ def compared(
         ],
         "errors": {"before": errors[0], "after": errors[1]},
         "word": overall(changes, margin, errors),
-        "rows": _rows(a, b),
+        "rows": rows_compared(a, b, margin, chance),
         "limited": _limited(a, b, changes, margin, errors),
     }  # fmt: skip
     if found["limited"]:
         found["word"] = "cannot tell"
+        found["rows"] = [{**row, "word": "cannot tell"} for row in found["rows"]]
     if a.get("capacity") and b.get("capacity"):
         found["capacity"] = _capacities(a["capacity"], b["capacity"], margin)
         found["word"] = found["capacity"]["word"]
@@ -156,11 +155,11 @@ def _batches(document: dict[str, Any], *, warm: bool) -> list[_Batch]:
 
 
 def _changes(
-    one: list[_Batch], two: list[_Batch], draw: "_Draw", chance: "random.Random"
+    one: list[_Batch], two: list[_Batch], draw: "Draw", chance: "random.Random"
 ) -> list[Change]:
     """The figures' changes, with intervals from the same resamples for all of them."""
     before, after = _merged(one), _merged(two)
-    first, second = _Sums(one), _Sums(two)
+    first, second = Sums([b.latency for b in one]), Sums([b.latency for b in two])
     enough = min(len(one), len(two)) >= _FEWEST
     draws = [draw(len(one), len(two), chance) for _ in range(_DRAWS if enough else 0)]
     changes = []
@@ -190,51 +189,11 @@ def _changes(
     return changes
 
 
-class _Sums:
-    """Quantiles of batches drawn several times, without merging them anew for each draw."""
-
-    def __init__(self, batches: list[_Batch]) -> None:
-        counts = [dict(batch.latency.buckets()) for batch in batches]
-        self._values = sorted({value for one in counts for value in one})
-        self._upto = [list(accumulate(one.get(v, 0) for v in self._values)) for one in counts]
-
-    def quantile(self, share: float, drawn: Counter[int]) -> float:
-        """The value that `share` of all requests of the drawn batches do not exceed."""
-        weighted = [(self._upto[index], times) for index, times in drawn.items()]
-        rank = max(1, math.ceil(share * sum(upto[-1] * times for upto, times in weighted) - 1e-9))
-        low, high = 0, len(self._values) - 1
-        while low < high:
-            middle = (low + high) // 2
-            if sum(upto[middle] * times for upto, times in weighted) >= rank:
-                high = middle
-            else:
-                low = middle + 1
-        return self._values[low]
-
-
 def _merged(batches: list[_Batch]) -> Histogram:
     whole = Histogram()
     for batch in batches:
         whole.merge(batch.latency)
     return whole
-
-
-_Draw = Callable[[int, int, "random.Random"], tuple[Counter[int], Counter[int]]]
-
-
-def _apart(one: int, two: int, chance: "random.Random") -> tuple[Counter[int], Counter[int]]:
-    """A resample of each by itself; blocks of n^⅓ neighbours, the usual length."""
-
-    def drawn(count: int) -> Counter[int]:
-        return Counter(resampled(count, max(1, round(count ** (1 / 3))), chance))
-
-    return drawn(one), drawn(two)
-
-
-def _pairs(one: int, two: int, chance: "random.Random") -> tuple[Counter[int], Counter[int]]:
-    """A resample of pairs. Turns lie apart in time already, so that single pairs are drawn."""
-    drawn = Counter(resampled(min(one, two), 1, chance))
-    return drawn, drawn
 
 
 def overall(changes: list[Change], margin: float, errors: tuple[float, float]) -> str:
@@ -249,20 +208,6 @@ def overall(changes: list[Change], margin: float, errors: tuple[float, float]) -
     if words.count("faster") >= 2 and all(change.high <= margin for change in changes):
         return "faster"
     return "same" if set(words) == {"same"} else "cannot tell"
-
-
-def _rows(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
-    """p99 of each name that both have: without intervals, to show where to look."""
-    after = {row["name"]: row for row in b["rows"]}
-    found = []
-    for row in a["rows"][:100]:
-        other = after.get(row["name"])
-        if other is not None and row["p99"] and other["p99"]:
-            change = other["p99"] / row["p99"] - 1
-            found.append(
-                {"name": row["name"], "before": row["p99"], "after": other["p99"], "change": change}
-            )
-    return found
 
 
 def _capacities(a: dict[str, Any], b: dict[str, Any], margin: float) -> dict[str, Any]:
@@ -314,10 +259,7 @@ def comparison_text(found: dict[str, Any]) -> str:
     lines.append(f"\nerrors {errors['before'] * 100:.3g}% → {errors['after'] * 100:.3g}%")
     worst = sorted(found["rows"], key=lambda row: -abs(row["change"]))[:10]
     if len(found["rows"]) > 1:
-        moved = [
-            (r["name"], seconds(r["before"]), seconds(r["after"]), f"{r['change'] * 100:+.0f}%")
-            for r in worst
-        ]
+        moved = [(r["name"], seconds(r["before"]), seconds(r["after"]), row_text(r)) for r in worst]
         lines += ["", table(moved, ("p99 of", "A", "B", "change"))]
     return "\n".join(lines)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from chapiteau.core.histogram import Histogram
+from chapiteau.load.logic.rows.detail import Batches, Slow, slowest, the_slowest
 from chapiteau.load.logic.tally import Frame, text_histogram
 
 __all__ = ["RowTotal", "Second", "Totals"]
@@ -69,6 +70,8 @@ class RowTotal:
     received: int = 0
     cut: int = 0  # ended by us before an answer came
     pace: dict[int, int] = field(default_factory=dict)  # second → requests
+    batches: Batches = field(default_factory=Batches)
+    slowest: list[Slow] = field(default_factory=list)
 
     @property
     def answered(self) -> int:
@@ -156,6 +159,8 @@ class Totals:
             row.latency.merge(found.latency)
             row.bad += bad
             row.pace[second] = row.pace.get(second, 0) + found.count
+            row.batches.add(second, found.latency)
+            row.slowest = slowest(row.slowest, second, found.latency)
             self.every.merge(found)
             for key in self.series:
                 if key in {"", name} or key in row.tags:
@@ -183,6 +188,9 @@ class Totals:
             mine.count += row.count
             mine.latency.merge(row.latency)
             mine.service.merge(row.service)
+            mine.batches.join(row.batches, offset)
+            later_ones = [(micros, second + offset) for micros, second in row.slowest]
+            mine.slowest = the_slowest([*mine.slowest, *later_ones])
             _add_counts(mine.statuses, row.statuses)
             _add_counts(mine.failures, row.failures)
             mine.bad += row.bad

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.cluster.parcels import Opener, Sender
 from chapiteau.load.logic.report.document import Facts, document
-from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.tally import Tally, histogram_text, text_histogram
 from chapiteau.load.logic.totals import Totals
 
 EVENTS = st.lists(
@@ -130,9 +131,17 @@ def shown(totals: Totals) -> dict[str, Any]:
     """All that a report would show of it."""
     facts = Facts(kind="run", name="", target="", started=0.0, seconds=4.0, plan={})
     made = document(facts, totals, {}, ())
-    made["rows"] = sorted(made["rows"], key=lambda row: str(row["name"]))
+    made["rows"] = sorted(map(_whole, made["rows"]), key=lambda row: str(row["name"]))
     made["metrics"] = sorted(made["metrics"], key=str)
     made["checks"] = sorted(made["checks"], key=str)
     made["scenarios"] = sorted(made["scenarios"], key=str)
     made["failures"] = sorted(made["failures"], key=str)
     return made
+
+
+def _whole(row: dict[str, Any]) -> dict[str, Any]:
+    """Without the times at which parcels came: their batches together are what was counted."""
+    latency = Histogram()
+    for text in row["batches"]["parts"]:
+        latency.merge(text_histogram(text))
+    return {**row, "batches": histogram_text(latency)}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chapiteau.load.logic.objective import judge, parse_objectives
-from chapiteau.load.logic.report.document import soundness
-from chapiteau.load.logic.report.live import busiest_rows
+from chapiteau.load.logic.report.document import failures_of, soundness
+from chapiteau.load.logic.report.live import busiest_rows, samples
 from chapiteau.load.logic.settings import LoadTest
 from chapiteau.load.logic.totals import Totals
 
@@ -35,6 +35,7 @@ def live_state(
         "soundness": soundness(totals, max(seconds, 1.0)),
         "so_far": _so_far(test.objective, names["kind"], totals, points),
         "rows": busiest_rows(totals),
+        "failures": samples(failures_of(totals)),
         "timeline": list(points),
     }
 

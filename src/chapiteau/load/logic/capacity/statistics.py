@@ -8,12 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import random
-
-__all__ = ["Mean", "Trend", "batch_mean", "resampled", "trend"]
+__all__ = ["Mean", "Trend", "batch_mean", "trend"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +82,3 @@ def _thinned(values: Sequence[float], most: int) -> list[float]:
     step = max(1, math.ceil(len(values) / most))
     parts = [values[i : i + step] for i in range(0, len(values), step)]
     return [sum(part) / len(part) for part in parts]
-
-
-def resampled(length: int, block: int, chance: "random.Random") -> list[int]:
-    """Indexes of one block-bootstrap sample: whole blocks of neighbours, joined at random.
-
-    Circular blocks (D. N. Politis and J. P. Romano, 1992) keep the dependence within a block.
-    """
-    indexes: list[int] = []
-    while len(indexes) < length:
-        start = chance.randrange(length)
-        indexes += [(start + i) % length for i in range(block)]
-    return indexes[:length]

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.cluster.wire import Reader, Writer
+from chapiteau.load.logic.rows.detail import the_slowest
 from chapiteau.load.logic.totals import RowTotal, Second, Totals
 
 __all__ = ["Item", "add_item", "rows_of", "urgent_of"]
@@ -230,9 +231,14 @@ def _write_row(row: RowTotal, writer: Writer) -> None:
     for second, count in row.pace.items():
         writer.number(second)
         writer.number(count)
+    writer.number(len(row.slowest))
+    for micros, second in row.slowest:
+        writer.number(micros)
+        writer.number(second)
 
 
 def _drop_row(row: RowTotal) -> None:
+    row.slowest = []
     row.count = row.bad = row.received = row.cut = 0
     row.statuses, row.failures, row.pace = {}, {}, {}
 
@@ -254,6 +260,8 @@ def _add_row(reader: Reader, totals: Totals) -> None:
         second, count = reader.number(), reader.number()
         row.pace[second] = row.pace.get(second, 0) + count
         row.count += count
+    found = [(reader.number(), reader.number()) for _ in range(reader.number())]
+    row.slowest = the_slowest([*row.slowest, *found])
 
 
 def _write_named(row: RowTotal, place: int, writer: Writer) -> None:
@@ -265,8 +273,10 @@ def _write_named(row: RowTotal, place: int, writer: Writer) -> None:
 
 def _add_named(reader: Reader, totals: Totals) -> None:
     of, name = _named(_OF_NAMES, reader), reader.text()
-    row = totals.rows.setdefault(name, RowTotal(name))
-    getattr(row, of).merge(reader.histogram())
+    row, times = totals.rows.setdefault(name, RowTotal(name)), reader.histogram()
+    getattr(row, of).merge(times)
+    if of == "latency":  # their seconds don't come along: about now, which is what batches need
+        row.batches.add(max(totals.series[""], default=0), times)
 
 
 def _write_metric(name: str, metric: dict[str, Any], writer: Writer) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 from chapiteau.load.logic.report.svg import Line, chart
 from chapiteau.load.logic.report.text import SCALING_HEAD, scaling_row, seconds
+from chapiteau.load.logic.rows.comparing import row_text
 
 __all__ = ["capacity_section", "comparison_section", "scaling_section"]
 
@@ -97,7 +98,7 @@ def _by_name(found: dict[str, Any]) -> str:
         return ""
     rows = "".join(
         f"<tr><td>{escape(row['name'])}</td><td>{seconds(row['before'])}</td>"
-        f"<td>{seconds(row['after'])}</td><td>{row['change'] * 100:+.0f}%</td></tr>"
+        f"<td>{seconds(row['after'])}</td><td>{escape(row_text(row))}</td></tr>"
         for row in sorted(found["rows"], key=lambda row: -abs(row["change"]))
     )
     head = "<th>p99 of</th><th>A</th><th>B</th><th>change</th>"

@@ -14,12 +14,22 @@ from chapiteau.load.logic.objective import Finding
 from chapiteau.load.logic.tally import OTHER, histogram_text
 from chapiteau.load.logic.totals import RowTotal, Second, Totals
 
-__all__ = ["FORMAT", "Facts", "document", "latency_figures", "point_at", "soundness", "timeline"]
+__all__ = [
+    "FORMAT",
+    "Facts",
+    "document",
+    "failures_of",
+    "latency_figures",
+    "point_at",
+    "soundness",
+    "timeline",
+]
 
 FORMAT: Final = "chapiteau-load/1"
 _QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
 _MOST_POINTS: Final = 600
 _MOST_FAILURES: Final = 50
+_MOST_PARTED: Final = 30  # names whose times are kept by time, too
 _UNREAD: Final = 0.001  # seconds that an answer may wait for being read (p99)
 _LARGE: Final = 0.1  # share of the latency from which that waiting is told of
 _LATE: Final = 0.005  # seconds of send lag (p99) from which the generator counts as late
@@ -59,8 +69,11 @@ def document(
         "verdict": {**verdict, "findings": [finding.to_dict() for finding in findings]},
         "soundness": soundness(totals, seconds),
         "totals": _totals(totals, seconds),
-        "rows": [_row(row, seconds) for row in _largest_first(totals)],
-        "failures": _failures(totals),
+        "rows": [
+            _row(row, seconds) | (_parts(row) if place < _MOST_PARTED else {})
+            for place, row in enumerate(_largest_first(totals))
+        ],
+        "failures": failures_of(totals),
         "checks": [
             {"label": label, "passed": good, "failed": bad}
             for label, (good, bad) in sorted(totals.checks.items())
@@ -122,8 +135,15 @@ def _row(row: RowTotal, seconds: float) -> dict[str, Any]:
         "service": latency_figures(row.service),
         "statuses": dict(sorted(row.statuses.items())),
         "failures": dict(sorted(row.failures.items())),
+        "slowest": [[second, micros / 1e6] for micros, second in row.slowest],
         "pace": _thinned([row.pace.get(s, 0) for s in range(max(row.pace, default=-1) + 1)], 60),
     }
+
+
+def _parts(row: RowTotal) -> dict[str, Any]:
+    """What comparing one name needs, and its histogram is made of."""
+    parts = [histogram_text(latency) for _, latency in row.batches.parts()]
+    return {"batches": {"seconds": row.batches.step, "parts": parts}}
 
 
 def _thinned(values: list[int], most: int) -> list[float]:
@@ -133,7 +153,7 @@ def _thinned(values: list[int], most: int) -> list[float]:
     return [round(sum(part) / len(part), 2) for part in parts]
 
 
-def _failures(totals: Totals) -> list[dict[str, Any]]:
+def failures_of(totals: Totals) -> list[dict[str, Any]]:
     """Everything that went wrong, most frequent first, with one sample each."""
     found: list[dict[str, Any]] = []
     for row in totals.rows.values():
@@ -184,6 +204,7 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         "lag_p50": totals.lag.quantile(0.5) / 1e6 if totals.lag.count else None,
         "lag_p99": lag99 if totals.lag.count else None,
         "lag_max": totals.lag.high / 1e6 if totals.lag.count else None,
+        "late": _late(totals) if totals.lag.count else None,
         "unread_p50": totals.unread.quantile(0.5) / 1e6 if totals.unread.count else None,
         "unread_p99": unread99 if totals.unread.count else None,
         "dropped": totals.dropped,
@@ -193,6 +214,11 @@ def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
         "cpu_seconds": round(sum(sum(parts) for parts in totals.cpu.values()), 3),
         "processes": max((len(parts) for parts in totals.cpu.values()), default=totals.workers),
     }
+
+
+def _late(totals: Totals) -> float:
+    """The share of the sessions that began too late."""
+    return totals.lag.above(round(_LATE * 1e6)) / totals.lag.count
 
 
 def _notes(totals: Totals, lag99: float, unread99: float, peak: float) -> list[str]:

@@ -308,6 +308,7 @@ def _value(value: Any) -> str:
 def _raw(document: dict[str, Any]) -> str:
     """The document itself, small enough for the page: without the histograms of each second."""
     small = {key: value for key, value in document.items() if key not in {"batches", "histogram"}}
+    small["rows"] = [{k: v for k, v in row.items() if k != "batches"} for row in document["rows"]]
     text = json.dumps(small, separators=(",", ":"), ensure_ascii=False)
     link = ""
     if len(text) <= _MOST_RAW:

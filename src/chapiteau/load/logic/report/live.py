@@ -1,15 +1,22 @@
 """The newest points of a run that goes on, for whoever looks at it each second."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.logic.report.document import point_at
+from chapiteau.load.logic.rows.detail import binned
+from chapiteau.load.logic.tally import text_histogram
 from chapiteau.load.logic.totals import Totals
 
-__all__ = ["LivePoints", "busiest_rows"]
+__all__ = ["LivePoints", "busiest_rows", "samples", "stored_rows"]
 
 _MOST_ROWS: Final = 30  # what a page shows each second
+_MOST_FAILURES: Final = 20
+_MOST_SAMPLE: Final = 600  # letters of one
+_SHOWN: Final = (
+    "name", "requests", "bad", "p50", "p95", "p99", "max", "pace", "statuses", "failures", "slowest"
+)  # fmt: skip
 
 
 def busiest_rows(totals: Totals) -> list[dict[str, Any]]:
@@ -25,9 +32,30 @@ def busiest_rows(totals: Totals) -> list[dict[str, Any]]:
             "p99": _at(row.latency, 0.99),
             "max": row.latency.high / 1e6 if row.latency.count else None,
             "pace": [row.pace.get(second, 0) for second in _newest(row.pace)],
+            "statuses": row.statuses,
+            "failures": row.failures,
+            "slowest": [[second, micros / 1e6] for micros, second in row.slowest],
+            "bins": binned(row.latency),
         }
         for row in busiest
     ]
+
+
+def stored_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The same of a stored result; `bins` are empty where it has kept none."""
+    return [_stored(row) for row in document["rows"]]
+
+
+def _stored(row: Mapping[str, Any]) -> dict[str, Any]:
+    latency = Histogram()
+    for text in row.get("batches", {}).get("parts", ()):
+        latency.merge(text_histogram(text))
+    return {name: row.get(name, []) for name in _SHOWN} | {"bins": binned(latency)}
+
+
+def samples(failures: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The most frequent failures, each with the beginning of its sample."""
+    return [{**one, "sample": one["sample"][:_MOST_SAMPLE]} for one in failures[:_MOST_FAILURES]]
 
 
 def _at(latency: Histogram, share: float) -> float | None:
