@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,9 +36,10 @@ def target() -> Iterator[Target]:
 class Line:
     """A relay at the other end of two pipes."""
 
-    def __init__(self, what: dict[str, Any]) -> None:
+    def __init__(self, what: dict[str, Any], place: Path | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chapiteau.load.engine.cluster.relay"],
+            env=None if place is None else {**os.environ, "TMPDIR": str(place)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -108,6 +111,22 @@ def test_a_stop_that_comes_together_with_its_step_ends_it_and_no_other(target: T
         line.hear("alive")  # though its load processes have nothing to tell yet
         line.hear("over")
         assert line.totals.started == line.totals.requests == 25
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, 0])
+def test_nothing_is_left_of_a_relay_that_is_told_to_end(
+    target: Target, tmp_path: Path, number: int
+) -> None:
+    with Line(plan(target.url), tmp_path) as line:
+        (worker,) = line.workers()
+        assert list(tmp_path.iterdir())
+        if number:
+            line.process.send_signal(number)
+        else:
+            line.tell({"do": "end", "leave": True})
+        line.process.wait(20)
+        assert not list(tmp_path.iterdir())
+        wait_for(lambda: gone(worker), 10, "its load process has ended")
 
 
 @pytest.mark.long

@@ -14,6 +14,7 @@ from typing import Final
 
 __all__ = ["MODULE", "boxes", "push", "serve"]
 
+_GOODBYE: Final = 5.0  # seconds for a relay whose line has ended
 MODULE: Final = "chapiteau.load.engine.cluster.relay"
 boxes: dict[str, "queue.Queue[bytes | None]"] = {}  # test → orders that wait
 _guard = threading.Lock()
@@ -38,11 +39,13 @@ def serve(test: str, hand: Callable[[bytes], None]) -> int:
             hand(line)
         return relay.wait()
     finally:
+        relay.stdout.close()
+        _box(test).put(None)  # its line has ended: it leaves by itself, and nothing behind
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            relay.wait(_GOODBYE)
         relay.kill()
         relay.wait()
-        _box(test).put(None)
         feeder.join(5)
-        relay.stdout.close()
         with _guard:
             boxes.pop(test, None)
 

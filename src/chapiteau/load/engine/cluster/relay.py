@@ -12,15 +12,15 @@ import asyncio
 import base64
 import os
 import platform
+import signal
 import sys
 import time
 from importlib.metadata import version
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final, NoReturn
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.frames import LineReader, encode_line
+from chapiteau.load.engine.cluster.folders import OwnFolder
 from chapiteau.load.engine.cluster.shipping import unpacked
 from chapiteau.load.engine.team import Order, Team
 from chapiteau.load.logic.cluster.parcels import Sender
@@ -41,7 +41,7 @@ class Relay:
 
     def __init__(self) -> None:
         self._team: Team | None = None
-        self._folder: TemporaryDirectory[str] | None = None
+        self._folder: OwnFolder | None = None
         self._sender = Sender(_PARCEL)
         self._turn = 0  # the step at hand
         self._ended = 0  # the last step that was told to end
@@ -80,8 +80,8 @@ class Relay:
         """Start the load processes; a second test on the same relay begins anew."""
         await self._leave()
         # A folder of its own: two tests on one machine never meet.
-        self._folder = TemporaryDirectory(prefix="chapiteau-load-")
-        plan = unpacked(order["plan"], Path(self._folder.name))
+        self._folder = OwnFolder()
+        plan = unpacked(order["plan"], self._folder.path)
         self._team = Team(plan, order["processes"], first=order["first"], total=order["total"])
         self._sender = Sender(_PARCEL)
         await self._team.set_up()
@@ -152,7 +152,7 @@ class Relay:
         if self._team is not None:
             self._team.kill()
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
         os._exit(1 if why else 0)
 
     async def _leave(self) -> tuple[list[str], list[str]]:
@@ -163,7 +163,7 @@ class Relay:
             refused, problems = self._team.refused, self._team.problems
             self._team = None
         if self._folder is not None:
-            self._folder.cleanup()
+            self._folder.remove()
             self._folder = None
         return refused, problems
 
@@ -235,7 +235,11 @@ class _Desk:
 
 
 async def _serve() -> None:
-    desk = _Desk(Relay())
+    relay = Relay()
+    desk = _Desk(relay)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        name = signal.Signals(number).name
+        asyncio.get_running_loop().add_signal_handler(number, relay.abandon, f"told by {name}")
     tasks = [asyncio.create_task(desk.listen()), asyncio.create_task(desk.watch())]
     await desk.obey()
     for task in tasks:
