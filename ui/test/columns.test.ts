@@ -64,3 +64,17 @@ test("a server begins with the minute that came with its first message", () => {
   numbers.columns({ ...message(1, [10]), host: { cpu: 4, mem_used: 1, mem_total: 2, load1: 0 } });
   assert.deepEqual(numbers.nodeSpark("a"), [1, 2, 3, 4]);
 });
+
+test("a service's line begins with the hub's past, and only until its live seconds", () => {
+  const numbers = new Numbers();
+  numbers.fill("a", "web", 0, { time: 97, cpu: [1, null, 3, 9], rss: [] }); // it knows second 100, too
+  assert.deepEqual(numbers.serviceSpark("a", "web"), [1, 3, 9]);
+  numbers.names({ node: "a", v: 1, ids: ["web/1"] });
+  numbers.columns({ ...message(1, [10]), time: 100.2 });
+  assert.deepEqual(numbers.serviceSpark("a", "web"), [1, 3, 10]);
+  numbers.names({ node: "a", v: 2, ids: ["web/1", "late/1"] });
+  numbers.columns({ ...message(2, [11, 5]), time: 101.2 });
+  assert.deepEqual(numbers.serviceSpark("a", "late"), [5]);
+  for (let i = 0; i < 60; i++) numbers.columns({ ...message(2, [i, i]), time: 102.2 + i });
+  assert.equal(numbers.serviceSpark("a", "web").length, 60);
+});

@@ -80,6 +80,7 @@ class MemoryNode:
     labels: dict[str, str] = field(default_factory=dict)  # of the server
     drained: dict[str, Any] = field(default_factory=dict)  # as in the status
     facts: dict[str, Any] = field(default_factory=dict)  # what `health` says beside the usual
+    requests: dict[str, list[float | None]] = field(default_factory=dict)  # as in its statistics
     happenings: list[dict[str, Any]] = field(default_factory=list)
     output: list[dict[str, Any]] = field(default_factory=list)
     chance: Random = field(default_factory=lambda: Random(1))  # noqa: S311 — numbers for show
@@ -175,7 +176,7 @@ class MemoryNode:
                 del message["ids"]
             else:
                 before = message["ids"]
-            yield message
+            yield {**message, "requests": self.requests} if self.requests else message
             await asyncio.sleep(self.period)
 
     async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:

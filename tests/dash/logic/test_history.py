@@ -33,11 +33,19 @@ def test_a_service_with_a_slash_or_a_longer_name_is_not_mixed_up() -> None:
     assert history.read("web", 5)["ids"] == ["web/1"]
 
 
-def test_sparks_add_the_processes_of_a_service_up() -> None:
+def test_a_line_is_of_one_process_or_of_all_of_a_service() -> None:
     history = History(10)
-    history.add(message(100, [1.0, 2.0]), ["web/1", "web/2"])
-    history.add(message(102, [3.0, 4.0]), ["web/1", "web/2"])
-    assert history.sparks(4) == {"web": [0.0, 3.0, 0.0, 7.0]}
+    history.add(message(100, [1.0, 2.0, 9.0]), ["web/1", "web/2", "web2/1"])
+    history.add(message(102, [4.0, 3.0]), ["web/2", "web/1"])
+    history.add(message(103, [5.0]), ["web/2"])
+    assert history.line("web", 0, 4) == {
+        "time": 100,
+        "cpu": [3.0, None, 7.0, 5.0],
+        "rss": [300.0, None, 700.0, 500.0],
+    }
+    assert history.line("web", 1, 3)["cpu"] == [None, 3.0, None]
+    assert history.line("web", 3, 2)["cpu"] == [None, None]
+    assert History(10).line("web", 1, 60) == {"time": 0, "cpu": [], "rss": []}
 
 
 def test_nothing_measured_gives_nothing() -> None:

@@ -197,6 +197,38 @@ async def test_history_is_there_for_a_page_that_opens_later(house: Any) -> None:
         assert past["cpu"][0][-1] is not None
 
 
+async def test_requests_that_a_service_counts_are_told_with_its_processes(
+    house: Any, open_live: Any
+) -> None:
+    house.node.requests = {"web": [41.5, 0.012, 0.0]}
+    async with house.client() as session, open_live(session) as page:
+        watch = house.hub.fleet.watch("alpha")
+        await wait_for_async(lambda: watch.stats.get("requests"))
+        watch.history.add({**watch.stats, "time": watch.stats["time"] + 1}, watch.ids)
+        past = await get(session, "/api/history?node=alpha&service=web&seconds=5")
+        assert past["requests"]["rate"][-1] == 41.5
+        assert past["requests"]["p99"][-1] == 0.012
+        assert "requests" not in await get(session, "/api/history?node=alpha&service=mailer")
+        await page.order(op="sub", topic="stats")
+        while "nodes" not in (numbers := await page.next("stats")):
+            pass
+        assert numbers["nodes"][0]["requests"] == house.node.requests
+
+
+async def test_the_last_minute_of_rows_in_sight_is_one_question(house: Any) -> None:
+    async with house.client() as session:
+        await wait_for_async(lambda: house.hub.fleet.watch("alpha").stats)
+        rows = [["alpha", "web", 2], ["alpha", "web", 0], ["nowhere", "web", 1]]
+        one, whole, nothing = (await get(session, f"/api/sparks?rows={json.dumps(rows)}"))["rows"]
+        assert len(one["cpu"]) == len(whole["cpu"]) == 60
+        assert 0 < one["rss"][-1] < whole["rss"][-1]
+        assert nothing == {"time": 0, "cpu": [], "rss": []}
+        many = json.dumps([["alpha", "web", 1]] * 201)
+        for wrong in ('[["alpha"]]', "7", "{", '[["a","b","c"]]', many):
+            async with session.get("/api/sparks", params={"rows": wrong}) as answer:
+                assert answer.status == 400
+
+
 async def test_who_holds_a_socket_is_asked_of_its_node(house: Any) -> None:
     async with house.client() as session:
         found = await get(session, "/api/sockets?node=alpha&socket=web")

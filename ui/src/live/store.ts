@@ -112,7 +112,6 @@ export function connect(): void {
   setInterval(() => (now.value = Date.now() / 1000), 1000);
   for (const topic of ["fleet", "stats", "events", "actions"]) live.subscribe(topic);
   live.start();
-  void get<Record<string, Record<string, number[]>>>("/api/sparks").then((past) => numbers.fillSparks(past), () => {});
 }
 
 export function watchLoad(): () => void {

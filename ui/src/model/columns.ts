@@ -116,17 +116,6 @@ export class Numbers {
     };
   }
 
-  /** The past, for lines that have not begun yet. */
-  fillSparks(past: Record<string, Record<string, number[]>>): void {
-    for (const [node, services] of Object.entries(past)) {
-      for (const [service, values] of Object.entries(services)) {
-        const key = `${node} ${service}`;
-        const live = this.#sparks.get(key) ?? [];
-        this.#sparks.set(key, [...values, ...live].slice(-SPARK));
-      }
-    }
-  }
-
   /** A node's columns and where each process stands in them: for whoever reads thousands at once. */
   table(node: string): { at: ReadonlyMap<string, number>; cpu: readonly number[]; rss: readonly number[] } | null {
     const found = this.#nodes.get(node);
@@ -141,12 +130,7 @@ export class Numbers {
   processSpark(node: string, id: string, what: "cpu" | "rss"): number[] {
     const values: number[] = [];
     const live = this.#nodes.get(node)?.past ?? [];
-    const before = live.length < SPARK ? this.#before.get(`${node} ${id}`) : undefined;
-    if (before) {
-      const begin = Math.floor(live[0]?.time ?? before.time + before.cpu.length);
-      const known = before[what].slice(0, Math.max(0, begin - before.time)).slice(live.length - SPARK);
-      for (const value of known) if (value !== null) values.push(value);
-    }
+    const values = this.#known(`${node} ${id}`, what, live.length, live[0]?.time);
     for (const second of live) {
       const place = second.at.get(id);
       if (place !== undefined) values.push(second[what][place] ?? 0);
@@ -154,7 +138,20 @@ export class Numbers {
     return values;
   }
 
-  /** The past of some processes, from the hub: it stands before what has come since. */
+  /** What was before the live seconds began. */
+  #known(key: string, what: "cpu" | "rss", count: number, began?: number): number[] {
+    const before = count < SPARK ? this.#before.get(key) : undefined;
+    if (!before) return [];
+    const begin = Math.floor(began ?? before.time + before.cpu.length);
+    return before[what].slice(0, Math.max(0, begin - before.time)).slice(count - SPARK).filter((value) => value !== null);
+  }
+
+  /** The past of a process, or with 0 of a service, from the hub: it stands before what has come since. */
+  fill(node: string, service: string, process: number, past: { time: number; cpu: (number | null)[]; rss: (number | null)[] }): void {
+    this.#before.set(process ? `${node} ${service}/${process}` : `${node} ${service}`, past);
+  }
+
+  /** The same of many processes. */
   fillProcesses(node: string, past: { time: number; ids: string[]; cpu: (number | null)[][]; rss: (number | null)[][] }): void {
     past.ids.forEach((id, i) => this.#before.set(`${node} ${id}`, { time: past.time, cpu: past.cpu[i] ?? [], rss: past.rss[i] ?? [] }));
   }
@@ -164,7 +161,10 @@ export class Numbers {
   }
 
   serviceSpark(node: string, service: string): readonly number[] {
-    return this.#sparks.get(`${node} ${service}`) ?? [];
+    const key = `${node} ${service}`;
+    const live = this.#sparks.get(key) ?? [];
+    const seconds = this.#nodes.get(node)?.past ?? [];
+    return [...this.#known(key, "cpu", live.length, seconds[seconds.length - live.length]?.time), ...live];
   }
 
   node(name: string): StatsNode | null {

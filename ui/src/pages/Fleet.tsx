@@ -1,9 +1,6 @@
 /** Home: is anything broken, where, why; then every server and everything on it. */
 
-import { useEffect } from "preact/hooks";
-import { get } from "../live/api";
 import { allTroubles, heard, may, numbers, sortedNodes, tick } from "../live/store";
-import type { Past } from "../model/curves";
 import { bytes, percent, plural } from "../model/format";
 import { grouped } from "../model/groups";
 import { href, narrow, param } from "../model/route";
@@ -150,13 +147,7 @@ function Services({ nodes, many }: { nodes: Node[]; many: boolean }) {
   );
 }
 
-const FEW = 10; // servers
-
 function Processes({ nodes, many }: { nodes: Node[]; many: boolean }) {
-  // Lines begin with their past where that is little; in a large fleet they fill as they go.
-  useEffect(() => {
-    for (const { name } of nodes.slice(0, FEW)) void get<Past>("/api/history", { node: name, seconds: "60" }).then((past) => numbers.fillProcesses(name, past), () => {});
-  }, []);
   const shown = fittingProcesses(processRows(nodes, numbers), param("q"));
   const kept = param("pick");
   const { picked, pick, every } = usePicked(kept ? shown.map((row) => row.id) : []);

@@ -1,6 +1,7 @@
 /** The tables of processes and services, the same on every page. */
 
 import { useMemo } from "preact/hooks";
+import { wantPast } from "../live/pasts";
 import { tick, numbers } from "../live/store";
 import { filtered } from "../model/filter";
 import { bytes, clock, duration, percent } from "../model/format";
@@ -49,6 +50,16 @@ export const processKey = (row: ProcessRow) => `${row.node}/${row.service}/${row
 /** What a server that is away said last is no longer known: never "running", never "down" by guess. */
 const Known = ({ away, state, title }: { away: boolean; state: string; title: string }) => (away ? <State state="unreachable" title={`was ${state} when last seen`} /> : <State state={state} title={title} />);
 
+function processSpark(row: ProcessRow, what: "cpu" | "rss"): number[] {
+  wantPast(row.node, row.service, row.process.number);
+  return numbers.processSpark(row.node, `${row.service}/${row.process.number}`, what);
+}
+
+function serviceSpark(row: ServiceRow): readonly number[] {
+  wantPast(row.node, row.service.name, 0);
+  return numbers.serviceSpark(row.node, row.service.name);
+}
+
 function processColumns(showNode: boolean, showService: boolean, selected?: ReadonlySet<string>, onSelect?: (ids: string[]) => void): Column<ProcessRow>[] {
   const more = showService ? 60 : 0; // px that names and boxes take
   const columns: Column<ProcessRow>[] = [
@@ -56,9 +67,9 @@ function processColumns(showNode: boolean, showService: boolean, selected?: Read
     { key: "pid", label: "pid", width: "62px", right: true, from: 482 + more, sort: (r) => r.process.pid, cell: (r) => r.process.pid || "–" },
     { key: "state", label: "state", width: "98px", sort: (r) => rank(r.process.state), cell: (r) => <Known away={r.away} state={r.process.state} title={r.process.reason} /> },
     { key: "cpu", label: "CPU", width: "54px", right: true, sort: (r) => r.cpu, cell: (r) => percent(r.cpu) },
-    { key: "spark", label: "CPU of the last minute", mute: true, width: "64px", from: 410 + more, cell: (r) => (r.process.pid ? <Spark values={numbers.processSpark(r.node, `${r.service}/${r.process.number}`, "cpu")} width={60} /> : "") },
+    { key: "spark", label: "CPU of the last minute", mute: true, width: "64px", from: 410 + more, cell: (r) => (r.process.pid ? <Spark values={processSpark(r, "cpu")} width={60} /> : "") },
     { key: "rss", label: "memory", width: "66px", right: true, from: 336 + more, sort: (r) => r.rss, cell: (r) => (r.rss ? bytes(r.rss) : "–") },
-    { key: "rss-spark", label: "memory of the last minute", mute: true, width: "64px", from: 1000 + more, cell: (r) => (r.process.pid ? <Spark values={numbers.processSpark(r.node, `${r.service}/${r.process.number}`, "rss")} width={60} /> : "") },
+    { key: "rss-spark", label: "memory of the last minute", mute: true, width: "64px", from: 1000 + more, cell: (r) => (r.process.pid ? <Spark values={processSpark(r, "rss")} width={60} /> : "") },
     { key: "up", label: "up", width: "68px", right: true, from: 560 + more, sort: (r) => -r.process.started_at, cell: (r) => (r.process.pid && r.process.started_at ? duration(now.value - r.process.started_at) : "–") },
     { key: "restarts", label: "restarts", width: "64px", right: true, from: 634 + more, sort: (r) => r.process.restarts, cell: (r) => r.process.restarts },
     { key: "exit", label: "last exit", width: "minmax(80px, 1fr)", from: 760 + more, cell: (r) => <span title={r.process.last_exit.cause}>{exitWords(r.process)}</span> },
@@ -104,7 +115,7 @@ function serviceColumns(showNode: boolean, story?: Map<string, Story>, selected?
     { key: "state", label: "state", width: "98px", sort: (r) => rank(r.state), cell: (r) => <Known away={r.away} state={r.state} title={r.service.reason} /> },
     { key: "procs", label: "ready", width: "38px", right: true, sort: (r) => r.service.ready - r.service.wanted, cell: (r) => (r.service.one_shot ? "once" : `${r.service.ready}/${r.service.wanted}`) },
     { key: "cpu", label: "CPU", width: "64px", right: true, from: 430, sort: (r) => r.cpu, cell: (r) => percent(r.cpu) },
-    { key: "spark", label: "CPU of the last minute", mute: true, width: "84px", from: 620, cell: (r) => <Spark values={numbers.serviceSpark(r.node, r.service.name)} /> },
+    { key: "spark", label: "CPU of the last minute", mute: true, width: "84px", from: 620, cell: (r) => <Spark values={serviceSpark(r)} /> },
     { key: "rss", label: "memory", width: "78px", right: true, from: 500, sort: (r) => r.rss, cell: (r) => (r.rss ? bytes(r.rss) : "–") },
     { key: "restarts", label: "restarts", width: "72px", right: true, from: 700, sort: (r) => r.service.restarts, cell: (r) => r.service.restarts },
     { key: "reason", label: "reason or command", mute: true, width: "minmax(120px, 2fr)", from: 780, cell: (r) => <span class="muted" title={r.service.reason || r.service.command}>{r.service.reason || r.service.command}</span> },

@@ -108,16 +108,24 @@ class History:
             "rss": [rss[name] for name in ids],
         }
 
-    def sparks(self, seconds: int) -> dict[str, list[float]]:
-        """CPU of each service, its processes added up, for the last seconds; gaps are 0."""
+    def line(self, service: str, process: int, seconds: int) -> dict[str, Any]:
+        """One process in the last seconds, or with 0 the sum of all of a service; gaps are None.
+
+        {"time": first, "cpu": […], "rss": […]}: what a small line in a table needs, at its price.
+        """
         ticks = self._ticks(seconds)
-        sums: dict[str, list[float]] = {}
+        cpu: list[float | None] = [None] * len(ticks)
+        rss: list[float | None] = [None] * len(ticks)
+        known: dict[int, list[int]] = {}  # names stay the same for many seconds
         for second in self._window(ticks):
-            at = second.tick - ticks.start
-            for name, place in second.place.items():
-                line = sums.setdefault(name.rpartition("/")[0], [0.0] * len(ticks))
-                line[at] += second.cpu[place]
-        return {name: [round(v, 1) for v in line] for name, line in sums.items()}
+            places = known.get(id(second.place))
+            if places is None:
+                places = known[id(second.place)] = _places(second.place, service, process)
+            if places:
+                at = second.tick - ticks.start
+                cpu[at] = round(sum(second.cpu[place] for place in places), 1)
+                rss[at] = float(int(sum(second.rss[place] for place in places)))
+        return {"time": ticks.start, "cpu": cpu, "rss": rss}
 
     def _ticks(self, seconds: int) -> range:
         last = self._last()
@@ -131,3 +139,10 @@ class History:
 
     def _last(self) -> int:
         return self._seconds[-1].tick if self._seconds else 0
+
+
+def _places(place: Mapping[str, int], service: str, process: int) -> list[int]:
+    if process:
+        found = place.get(f"{service}/{process}")
+        return [] if found is None else [found]
+    return [at for name, at in place.items() if name.rpartition("/")[0] == service]

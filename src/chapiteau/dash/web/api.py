@@ -1,6 +1,7 @@
 """The JSON API: who am I, how is the fleet, do this. docs/reference/dash-api.md."""
 
 import asyncio
+import json
 from typing import Any, Final
 
 from aiohttp import web
@@ -9,6 +10,7 @@ from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.engine.actions import LONGEST_WAIT, Target
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.logic.access import VERBS, allowed
+from chapiteau.dash.logic.history import History
 from chapiteau.dash.logic.lines import command_line
 from chapiteau.dash.web.guard import CALLER, HUB, cookie_name, json_body, need, set_session
 
@@ -30,8 +32,8 @@ __all__ = [
 ]
 
 _ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
-# Sums over a hundred nodes would stop the loop for a moment; there the lines fill as they go.
-_SPARK_NODES: Final = 10
+_SPARK: Final = 60  # seconds
+_MOST_ROWS: Final = 200  # as many as a high window shows, and some
 _MOST_EVENTS: Final = 2_000
 _WEEK: Final = 7 * 24 * 60  # minutes
 
@@ -112,9 +114,23 @@ async def history(request: web.Request) -> web.Response:
 
 @need("see")
 async def sparks(request: web.Request) -> web.Response:
-    """GET /api/sparks: CPU of each service over the last minute, on at most a few nodes."""
-    watches = list(request.app[HUB].fleet.watches())[:_SPARK_NODES]
-    return web.json_response({w.node.name: w.history.sparks(60) for w in watches})
+    """GET /api/sparks?rows=[["alpha","web",1],…]: the last minute of processes; 0: of the service.
+
+    {"rows": [{"time", "cpu", "rss"}, …]}, as many as were asked for; at most 200.
+    """
+    try:
+        rows = [
+            (str(node), str(service), int(process))
+            for node, service, process in json.loads(request.query.get("rows", "[]"))
+        ]
+    except (ValueError, TypeError):
+        raise BadRequestError('rows: [["NODE", "SERVICE", PROCESS], …]') from None
+    if len(rows) > _MOST_ROWS:
+        raise BadRequestError(f"rows: more than {_MOST_ROWS}")
+    known = {watch.node.name: watch.history for watch in request.app[HUB].fleet.watches()}
+    nothing = History(0)
+    found = [known.get(node, nothing).line(service, n, _SPARK) for node, service, n in rows]
+    return web.json_response({"rows": found})
 
 
 @need("see")
