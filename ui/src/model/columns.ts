@@ -128,7 +128,6 @@ export class Numbers {
 
   /** A process in the last minute, oldest first; put together only for rows in sight. */
   processSpark(node: string, id: string, what: "cpu" | "rss"): number[] {
-    const values: number[] = [];
     const live = this.#nodes.get(node)?.past ?? [];
     const values = this.#known(`${node} ${id}`, what, live.length, live[0]?.time);
     for (const second of live) {
