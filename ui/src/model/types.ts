@@ -116,8 +116,8 @@ export interface Node {
   seen: number;
   away: number;
   why: string;
-  status: Partial<Status>;
   address?: string;
+  status: Partial<Status>;
   troubles: Trouble[];
 }
 
