@@ -74,3 +74,24 @@ async def test_a_breaking_change_of_an_api_is_marked(visit: Any, house: Any) -> 
                 await no_violations(page)
             else:
                 await expect(page.get_by_text("is the first one known")).to_be_visible()
+
+
+async def test_deploys_tell_who_what_and_why_not(visit: Any, house: Any) -> None:
+    lines = ["SyntaxError: <b>never</b>"]
+    node = house.node
+    node.happen("service.reload_failed", service="web", text="it ended", data={"lines": lines})
+    node.happen("command.done", service="web", who="uid 0 (dash:ana)", text="reload: it ended")
+    change = {"text": "~ service web  reload  threads 4 → 3"}
+    node.happen(
+        "supervisor.config_applied", who="uid 7", text="1 change", data={"changes": [change]}
+    )
+    async with visit("/deploys") as page:
+        rows = page.get_by_role("main").get_by_role("listitem")
+        await expect(rows).to_have_count(2)
+        applied, failed = rows.first, rows.last
+        await expect(failed).to_contain_text("it ended — by ana")
+        await failed.get_by_text("its last lines").click()
+        await expect(failed).to_contain_text("SyntaxError: <b>never</b>")
+        await applied.get_by_text("what changed").click()
+        await expect(applied).to_contain_text("threads 4 → 3")
+        await no_violations(page)

@@ -93,6 +93,14 @@ def test_one_of_fifty_services_is_all_that_changes() -> None:
     ]
 
 
+def test_a_plan_in_a_line_says_of_what() -> None:
+    plan = make_plan(spec(**BASE), changed("web", command="web --fast"))
+    assert plan.brief() == "1 change: service web"
+    others = {f"w{n}": {"command": "w"} for n in range(5)}
+    many = make_plan(spec(), spec(service=others))
+    assert many.brief() == "5 changes: service w0, service w1, service w2 and 2 more"
+
+
 def test_services_go_before_what_they_need_and_come_after_it() -> None:
     full = changed("web")
     empty = replace(full, service={}, socket={})

@@ -14,7 +14,7 @@ const BROUGHT = /^(supervisor\.(config_applied|upgraded)|service\.(reloaded|relo
 export function Deploys() {
   useEffect(() => void recall({ last: "2000" }).catch(() => {}), []);
   const test = compile<Happening>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.kind} ${e.service ?? ""} ${e.node} ${sentence(e)}`);
-  const all = events.value.filter((e) => BROUGHT.test(e.kind));
+  const all = events.value.filter((e) => BROUGHT.test(e.kind)).map(byWhom);
   return (
     <>
       <header class="title"><h1>Deploys</h1><span class="muted">Reloads and applied configurations, on every server. A version that does not get ready leaves the old one serving.</span></header>
@@ -23,4 +23,11 @@ export function Deploys() {
         : <><p class="empty">Nothing was brought out since the oldest event kept.</p><CommandLine line="chapiteau reload web" label="Replace a service's processes with their new version" /></>}
     </>
   );
+}
+
+/** A reload does not say who asked for it; the order that ends with it does. */
+function byWhom(event: Happening): Happening {
+  if (event.who || !event.service) return event;
+  const order = events.value.find((e) => e.kind === "command.done" && e.node === event.node && e.service === event.service && e.seq > event.seq && e.time - event.time < 30);
+  return order?.who ? { ...event, who: order.who } : event;
 }

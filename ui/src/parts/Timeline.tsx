@@ -49,15 +49,24 @@ export function Timeline({ events, showNode, most = 200 }: { events: readonly Ha
           <li key={`${event.node}/${event.seq}/${event.time}`}>
             <time title={moment(event.time)}>{clock(event.time)}</time>
             <span class={`glyph ${tone}`} aria-hidden="true">{glyph}</span>
-            <span class="grow">
+            <div class="grow">
               {showNode && <a href={href(["server", event.node])} class="muted">{event.node} </a>}
               {event.service && <a href={href(["service", event.service])}>{event.service}{event.process ? ` #${event.process}` : ""}</a>} {sentence(event)}
               {event.kind === "process.exited" && event.service && <> · <a class="muted" href={lastWords(event.service, event.node, event.process ?? 0, event.time)}>last lines</a></>}
-            </span>
+              <More event={event} />
+            </div>
             <code class="kind">{event.kind}</code>
           </li>
         );
       })}
     </ol>
   );
+}
+
+/** What an event has to say beyond its line: why a new version was not taken, what a file changed. */
+function More({ event }: { event: Happening }) {
+  const { lines, changes } = (event.data ?? {}) as { lines?: string[]; changes?: { text: string }[] };
+  const told = event.kind === "service.reload_failed" ? lines : changes?.map((change) => change.text);
+  if (!told?.length) return null;
+  return <details><summary>{changes ? "what changed" : "its last lines"}</summary><pre class="said" tabIndex={0}>{told.map(plain).join("\n")}</pre></details>;
 }

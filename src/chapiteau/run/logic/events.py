@@ -9,7 +9,7 @@ __all__ = ["KINDS", "TONES", "Happening"]
 KINDS: Final[dict[str, str]] = {
     "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
     "supervisor.stopping": "A shutdown has begun.",
-    "supervisor.config_applied": "A changed configuration was applied.",
+    "supervisor.config_applied": "A changed configuration was applied: `data.changes`.",
     "supervisor.draining": "Every service ends its work, and nothing starts any more.",
     "supervisor.drained": "None of them is left, and nobody is let in.",
     "supervisor.undrained": "It takes up work again.",

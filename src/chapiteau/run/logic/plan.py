@@ -113,6 +113,13 @@ class Plan:
         """JSON-ready."""
         return {"schema": 1, "changes": [c.to_dict() for c in self.changes]}
 
+    def brief(self) -> str:
+        """In one line: how many, and of what."""
+        names = list(dict.fromkeys(f"{c.what} {c.name}".rstrip() for c in self.changes))
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        count = f"{len(self.changes)} change{'s' if len(self.changes) != 1 else ''}"
+        return f"{count}: {', '.join(names[:3])}{more}"
+
     def text(self) -> str:
         """For people."""
         if not self.changes:

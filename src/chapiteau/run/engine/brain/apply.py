@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Following", "apply_file", "outcome_of"]
 
+_TOLD = 50  # changes that the event of an applied file tells one by one
+
 
 async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Outcome:
     """Read the file, plan, apply. Raises ChapiteauError when the file is not fit to run."""
@@ -38,7 +40,8 @@ async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Ou
     if outcome.ok and plan:
         supervisor.generation += 1
         supervisor.on_roles(access)
-        supervisor.ground.say("supervisor.config_applied", f"{len(plan.changes)} changes", who=who)
+        data = {"changes": [change.to_dict() for change in plan.changes[:_TOLD]]}
+        supervisor.ground.say("supervisor.config_applied", plan.brief(), who=who, data=data)
     return outcome
 
 
