@@ -23,9 +23,10 @@ _HISTOGRAMS: Final = ("lag", "unread")
 _OF_NAMES: Final = ("latency", "service")
 _METRICS: Final = ("counter", "gauge", "trend")
 _MILLION: Final = 1e6
-# What goes first of two names alike: counts are small, service times matter at the end only.
+# What goes first of two names alike: counts are small, service times matter at the end only, and
+# the slowest ones are the fewer, the longer they have waited.
 _WEIGHTS: Final = {"counts": 8.0, "latency": 1.0, "service": 1 / 8}
-_SUM, _NOW, _SERIES, _TIMES, _PAIR, _COUNT, _SAMPLE, _ROW, _NAMED, _METRIC = range(10)
+_SUM, _NOW, _SERIES, _TIMES, _PAIR, _COUNT, _SAMPLE, _ROW, _NAMED, _SLOWEST, _METRIC = range(11)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,9 @@ def _ranked(waiting: Totals) -> Iterator[Item]:
             if times.count:
                 write = partial(_write_named, row, place)
                 rank(times.count * _WEIGHTS[of], write, partial(setattr, row, of, Histogram()))
+        if row.slowest:
+            weight = max(1, row.service.count) * _WEIGHTS["service"]
+            rank(weight, partial(_write_slowest, row), partial(setattr, row, "slowest", []))
     for name, metric in waiting.metrics.items():
         weight = metric["values"].count if metric["kind"] == "trend" else 1
         rank(weight, partial(_write_metric, name, metric), partial(waiting.metrics.pop, name))
@@ -231,14 +235,9 @@ def _write_row(row: RowTotal, writer: Writer) -> None:
     for second, count in row.pace.items():
         writer.number(second)
         writer.number(count)
-    writer.number(len(row.slowest))
-    for micros, second in row.slowest:
-        writer.number(micros)
-        writer.number(second)
 
 
 def _drop_row(row: RowTotal) -> None:
-    row.slowest = []
     row.count = row.bad = row.received = row.cut = 0
     row.statuses, row.failures, row.pace = {}, {}, {}
 
@@ -260,7 +259,21 @@ def _add_row(reader: Reader, totals: Totals) -> None:
         second, count = reader.number(), reader.number()
         row.pace[second] = row.pace.get(second, 0) + count
         row.count += count
+
+
+def _write_slowest(row: RowTotal, writer: Writer) -> None:
+    writer.number(_SLOWEST)
+    writer.text(row.name)
+    writer.number(len(row.slowest))
+    for micros, second in row.slowest:
+        writer.number(micros)
+        writer.number(second)
+
+
+def _add_slowest(reader: Reader, totals: Totals) -> None:
+    name = reader.text()
     found = [(reader.number(), reader.number()) for _ in range(reader.number())]
+    row = totals.rows.setdefault(name, RowTotal(name))
     row.slowest = the_slowest([*row.slowest, *found])
 
 
@@ -308,5 +321,5 @@ def _named(names: tuple[str, ...], reader: Reader) -> str:
 # In the order of the numbers at the top.
 _READ: Final = (
     _add_sums, _add_now, _add_second, _add_times, _add_pair, _add_count, _add_sample, _add_row,
-    _add_named, _add_metric,
+    _add_named, _add_slowest, _add_metric,
 )  # fmt: skip
