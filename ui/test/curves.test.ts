@@ -69,3 +69,12 @@ test("requests of a server stand beside its processes, the past before the live 
 test("of times the highest counts, not their sum", () => {
   assert.deepEqual(highest([[0.1, null, 0.3], [0.2, null, null]]), [0.2, null, 0.3]);
 });
+
+test("a service without a process has an axis, for what happened on it", () => {
+  const curves = new Curves(10);
+  curves.load("", { time: 100, ids: [], cpu: [], rss: [] });
+  curves.add(104.5, new Map());
+  assert.deepEqual(curves.times, [100, 101, 102, 103, 104]);
+  curves.add(105, point(1));
+  assert.deepEqual(curves.cpu.get("web/1"), [null, null, null, null, null, 1]);
+});

@@ -38,7 +38,7 @@ export function LiveCharts({ nodes, service, events, window, also = NONE }: { no
 
   useEffect(() => {
     const { time, readings } = readingsNow(nodes, service);
-    if (readings.size) curves.current.add(time, readings);
+    if (time) curves.current.add(time, readings);
     redraw((n) => n + 1);
   }, [tick.value, wanted]);
 

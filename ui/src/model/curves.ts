@@ -27,9 +27,9 @@ export class Curves {
 
   /** History may come after the first live points: it fills in before and between them. */
   load(prefix: string, past: Past): void {
-    const length = past.cpu[0]?.length ?? 0;
-    if (!length) return;
-    this.#reach(past.time, past.time + length - 1);
+    if (!past.time) return;
+    // Without a process the axis still begins where the past does: things happened there.
+    this.#reach(past.time, past.time + Math.max(1, past.cpu[0]?.length ?? 0) - 1);
     const shift = past.time - (this.times[0] ?? past.time);
     past.ids.forEach((id, row) => {
       fill(this.#line(this.cpu, prefix + id), past.cpu[row] ?? [], shift);

@@ -62,7 +62,7 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
       <State state={worst(services.map((s) => s.state))} />
       {!first.one_shot && <span><strong>{ready}/{wanted}</strong> ready on {nodes.length === 1 ? nodes[0]?.name : `${nodes.length} servers`}</span>}
       {nodes.filter((n) => n.away).map((n) => <strong key={n.name} class="warn">? {n.name} unreachable for <Age since={n.away} suffix="" /></strong>)}
-      {first.sockets.length > 0 && <span class="muted">sockets <a href="/sockets">{first.sockets.join(", ")}</a></span>}
+      {first.sockets.length > 0 && <span class="muted">sockets <a href="/sockets">{first.sockets.map((name) => addressed(name, nodes)).join(", ")}</a></span>}
       <HealthOf services={services} />
       {first.needs.length > 0 && <span class="muted">needs {first.needs.map((need, i) => <>{i > 0 && ", "}<a href={href(["service", need])}>{need}</a></>)}</span>}
       {first.openapi && <a href={href(["apis"], { service: name, node: nodes[0]?.name ?? "" })}>API</a>}
@@ -72,6 +72,12 @@ function Title({ name, services, nodes }: { name: string; services: ServiceView[
       <code class="muted command" title={first.command}>{first.command}</code>
     </header>
   );
+}
+
+/** "web :8000", or where it is at a path. */
+function addressed(name: string, nodes: Node[]): string {
+  const address = nodes[0]?.status.sockets?.find((socket) => socket.name === name)?.address ?? "";
+  return `${name} ${/:\d+$/.exec(address)?.[0] ?? address}`.trim();
 }
 
 /** What the probes of all its processes say: how many pass, and how long the slowest took. */

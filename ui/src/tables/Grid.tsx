@@ -17,6 +17,7 @@ export interface Column<T> {
   right?: boolean;
   mute?: boolean; // its label is only read aloud
   from?: number; // shown when the table is at least this wide, px
+  wide?: (row: T) => boolean; // takes the place of those after it, but for the last
 }
 
 export interface GridProps<T> {
@@ -120,8 +121,8 @@ export function Grid<T>(props: GridProps<T>) {
           return <div key={id(row)} id={rowId(props.label, id(row))} role="row" aria-rowindex={first + i + 2} aria-selected={props.selected?.has(id(row))}
             class={`grid-row${id(row) === active ? " active" : ""}${props.onOpen ? " opens" : ""}${props.dim?.(row) ? " away" : ""}`} style={{ ...tracks, ...place }}
             onClick={(event) => clicked(event, row, props, setActive, pick)}>
-            {shown.map((column) => (
-              <div key={column.key} role="gridcell" class={column.right ? "right" : ""}>{column.cell(row)}</div>
+            {cells(shown, row).map(([column, span]) => (
+              <div key={column.key} role="gridcell" class={column.right ? "right" : ""} {...(span > 1 ? { style: { gridColumn: `span ${span}` }, "aria-colspan": span } : {})}>{column.cell(row)}</div>
             ))}
           </div>;
         })}
@@ -129,6 +130,14 @@ export function Grid<T>(props: GridProps<T>) {
       {rows.length === 0 && <p class="empty">Nothing here.</p>}
     </div>
   );
+}
+
+/** The columns of one row, and how many places each takes. */
+function cells<T>(columns: Column<T>[], row: T): [Column<T>, number][] {
+  const at = columns.findIndex((column) => column.wide?.(row));
+  if (at < 0) return columns.map((column) => [column, 1]);
+  const last = columns.length - 1;
+  return columns.filter((_, i) => i <= at || i === last).map((column, i) => [column, i === at ? last - at : 1]);
 }
 
 function Head<T>({ column, sort, onSort }: { column: Column<T>; sort: string; onSort: (sort: string) => void }) {

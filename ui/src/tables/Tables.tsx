@@ -50,6 +50,14 @@ export const processKey = (row: ProcessRow) => `${row.node}/${row.service}/${row
 /** What a server that is away said last is no longer known: never "running", never "down" by guess. */
 const Known = ({ away, state, title }: { away: boolean; state: string; title: string }) => (away ? <State state="unreachable" title={`was ${state} when last seen`} /> : <State state={state} title={title} />);
 
+/** Of one that does not run, why not; in a table of one service there is room for it. */
+function ProcessState({ row, why }: { row: ProcessRow; why: boolean }) {
+  const { process } = row;
+  const words = [...new Set([exitWords(process), reason(process)])].filter(Boolean);
+  const told = words.length > 1 && words[1]?.startsWith(words[0] ?? "") ? words.slice(1) : words;
+  return <><Known away={row.away} state={process.state} title={process.reason} />{why && <span class="muted" title={reason(process)}> {told.join("; ")}</span>}</>;
+}
+
 function processSpark(row: ProcessRow, what: "cpu" | "rss"): number[] {
   wantPast(row.node, row.service, row.process.number);
   return numbers.processSpark(row.node, `${row.service}/${row.process.number}`, what);
@@ -65,7 +73,7 @@ function processColumns(showNode: boolean, showService: boolean, selected?: Read
   const columns: Column<ProcessRow>[] = [
     { key: "process", label: showService ? "process" : "#", width: showService ? "minmax(64px, 1fr)" : "30px", sort: (r) => (showService ? `${r.service} ${String(r.process.number).padStart(5, "0")}` : r.process.number), cell: (r) => (showService ? `${r.service} #${r.process.number}` : `#${r.process.number}`) },
     { key: "pid", label: "pid", width: "62px", right: true, from: 482 + more, sort: (r) => r.process.pid, cell: (r) => r.process.pid || "–" },
-    { key: "state", label: "state", width: "98px", sort: (r) => rank(r.process.state), cell: (r) => <Known away={r.away} state={r.process.state} title={r.process.reason} /> },
+    { key: "state", label: "state", width: "98px", sort: (r) => rank(r.process.state), wide: (r) => !showService && !r.process.pid && Boolean(reason(r.process)), cell: (r) => <ProcessState row={r} why={!showService && !r.process.pid} /> },
     { key: "cpu", label: "CPU", width: "54px", right: true, sort: (r) => r.cpu, cell: (r) => percent(r.cpu) },
     { key: "spark", label: "CPU of the last minute", mute: true, width: "64px", from: 410 + more, cell: (r) => (r.process.pid ? <Spark values={processSpark(r, "cpu")} width={60} /> : "") },
     { key: "rss", label: "memory", width: "66px", right: true, from: 336 + more, sort: (r) => r.rss, cell: (r) => (r.rss ? bytes(r.rss) : "–") },
