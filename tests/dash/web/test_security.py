@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import re
 import sqlite3
 from typing import Any
@@ -123,6 +124,17 @@ async def test_a_foreign_page_gets_no_socket(house: Any, origin: str | None) -> 
         assert refused.value.status == 403
 
 
+async def test_what_is_refused_says_so_in_its_own_words(house: Any) -> None:
+    async with house.client() as session:
+        huge = {"data": io.BytesIO(b"a" * (2 << 20)), "headers": {"Content-Type": "application/json"}}
+        async with session.post("/api/act", **huge) as answer:
+            told = await answer.json()
+            assert (answer.status, told["title"]) == (413, "Usage")
+        async with session.get("/api/act") as answer:
+            told = await answer.json()
+            assert (answer.status, told["title"], told["hint"]) == (405, "Usage", "it takes POST")
+
+
 async def test_getting_never_changes_anything(house: Any) -> None:
     async with house.client() as session:
         for path in ("/api/act", "/api/login", "/api/logout", "/api/try"):
@@ -170,7 +182,22 @@ async def test_a_huge_frame_closes_the_socket(house: Any, open_live: Any) -> Non
         assert await status(session, "GET", "/api/fleet") == 200
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"op":"rm"}', '{"op":"sub","topic":"secrets"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"op":"rm"}',
+        '{"op":"sub","topic":"secrets"}',
+        '{"op":["sub"]}',
+        '{"op":"pace","seconds":"soon"}',
+        '{"op":"pace","seconds":[]}',
+        '{"op":"log","id":1,"nodes":5}',
+        '{"op":"log","id":1,"query":"x"}',
+        pytest.param("[" * 50_000, id="deep"),
+    ],
+)
 async def test_a_strange_order_closes_the_socket(house: Any, open_live: Any, text: str) -> None:
     async with house.client() as session, open_live(session) as page:
         await page.socket.send_str(text)

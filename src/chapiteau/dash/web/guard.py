@@ -103,7 +103,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as exc:
         if exc.status < 400:
             raise
-        response = _problem(NotFoundError(exc.reason), exc.status)
+        response = _http_problem(exc)
     return response
 
 
@@ -179,6 +179,15 @@ def _check_origin(request: web.Request) -> None:
         raise NotAllowedError("this request comes from a foreign page")
     if not websocket and request.headers.get("X-Chapiteau") != "1":
         raise NotAllowedError("this request lacks our header", hint="send X-Chapiteau: 1")
+
+
+def _http_problem(exc: web.HTTPException) -> web.Response:
+    """What aiohttp itself refuses: no such path, another method, too long a body."""
+    if exc.status == 404:
+        return _problem(NotFoundError(exc.reason))
+    methods = getattr(exc, "allowed_methods", None)
+    hint = f"it takes {', '.join(sorted(methods))}" if methods else ""
+    return _problem(UsageError(exc.reason, hint=hint), exc.status)
 
 
 def _problem(error: ChapiteauError, status: int = 0) -> web.Response:

@@ -100,9 +100,11 @@ class _Page:
     def _read(self, text: str) -> None:
         try:
             order = json.loads(text)
-            op = order["op"]
-        except (ValueError, KeyError, TypeError):
+            self._obey(order["op"], order)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BadRequestError("not an order") from None
+
+    def _obey(self, op: str, order: Mapping[str, Any]) -> None:
         if op == "sub":
             self._subscribe(str(order.get("topic")))
         elif op == "unsub":
