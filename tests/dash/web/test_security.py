@@ -126,8 +126,9 @@ async def test_a_foreign_page_gets_no_socket(house: Any, origin: str | None) -> 
 
 async def test_what_is_refused_says_so_in_its_own_words(house: Any) -> None:
     async with house.client() as session:
-        huge = {"data": io.BytesIO(b"a" * (2 << 20)), "headers": {"Content-Type": "application/json"}}
-        async with session.post("/api/act", **huge) as answer:
+        huge = io.BytesIO(b"a" * (2 << 20))
+        kind = {"Content-Type": "application/json"}
+        async with session.post("/api/act", data=huge, headers=kind) as answer:
             told = await answer.json()
             assert (answer.status, told["title"]) == (413, "Usage")
         async with session.get("/api/act") as answer:
