@@ -22,10 +22,11 @@ _DEEPEST: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class YamlText:
-    """What a YAML document says, and on which line each value stands."""
+    """What a YAML document says, on which line each value stands, and which keys stood before."""
 
     data: Any
     lines: dict[KeyPath, int] = field(repr=False)
+    repeated: tuple[tuple[int, KeyPath], ...] = ()  # the earlier ones; the last of equals counts
 
 
 def read_yaml(text: str, name: str) -> YamlText:
@@ -55,7 +56,7 @@ def read_yaml(text: str, name: str) -> YamlText:
         raise UsageError(f"{name}: is nested too deeply") from None
     building = _Building(name)
     data = None if node is None else building.value(node, ())
-    return YamlText(data, building.lines)
+    return YamlText(data, building.lines, tuple(building.repeated))
 
 
 class _Building:
@@ -64,6 +65,7 @@ class _Building:
     def __init__(self, name: str) -> None:
         self.name = name
         self.lines: dict[KeyPath, int] = {}
+        self.repeated: list[tuple[int, KeyPath]] = []
         self.count = 0
 
     def value(self, node: Any, path: KeyPath) -> Any:
@@ -86,6 +88,8 @@ class _Building:
             if key == "<<" and not key_node.style:
                 merged |= self.merge(inner, path)
                 continue
+            if key in made:
+                self.repeated.append((self.lines[(*path, key)], (*path, key)))
             self.lines[(*path, key)] = key_node.start_mark.line + 1
             made[key] = self.value(inner, (*path, key))
         return {**merged, **made}

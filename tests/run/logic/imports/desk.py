@@ -38,7 +38,7 @@ def source(kind: str, name: str, text: str, folder: str = "/srv/shop") -> Source
     tree = None
     if kind == "process-compose" or name.endswith((".yaml", ".yml")):
         read = read_yaml(text, name)
-        tree = Tree(data=read.data, lines=read.lines)
+        tree = Tree(data=read.data, lines=read.lines, repeated=read.repeated)
     return Source(name=name, folder=folder, text=text, tree=tree)
 
 

@@ -339,3 +339,19 @@ def test_variables_within_dotenv_are_told(text: str, told: list[str]) -> None:
         Choices(beside=lambda _s, name: [dotenv] if name == ".env" else []),
     )
     assert [note.setting.rpartition(" ")[2] for note in made.changed] == told
+
+
+# ── keys that are given twice ─────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("kind", "text", "name", "told"),
+    [
+        ("process-compose", "processes:\n a: {command: x}\n a: {command: y}", "x.yaml", "processes.a"),
+        ("pm2", "apps:\n - script: a.js\n   script: b.js", "x.yaml", "apps.0.script"),
+        ("pm2", "module.exports = {apps: [{\nscript: 'a', script: 'b'}]}", "x.js", "apps.0.script"),
+        ("pm2", "const d = {a: 1};\nmodule.exports = {apps: [{script: 'a', env: {...d, a: 2}}]}", "x.js", ""),
+    ],
+)  # fmt: skip
+def test_a_key_that_is_given_twice_is_told_of(kind: str, text: str, name: str, told: str) -> None:
+    made = convert(kind, text, name)
+    repeated = [(n.setting, n.where) for n in made.lost if "given again" in n.what]
+    assert repeated == ([(told, f"{name}:2")] if told else [])

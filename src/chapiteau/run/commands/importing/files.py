@@ -35,7 +35,7 @@ def _source(name: str, path: Path, text: str, kind: str) -> Source:
     tree = None
     if kind == "process-compose" or (kind == "pm2" and path.suffix in _YAML):
         read = read_yaml(text, name)
-        tree = Tree(data=read.data, lines=read.lines)
+        tree = Tree(data=read.data, lines=read.lines, repeated=read.repeated)
     return Source(name=name, folder=str(path.resolve().parent), text=text, tree=tree)
 
 

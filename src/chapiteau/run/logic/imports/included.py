@@ -1,11 +1,11 @@
-"""Files that a configuration includes: which were found, and which patterns found none."""
+"""What more than one place says: files that are included, and keys that are given twice."""
 
 from collections.abc import Iterable
 
 from chapiteau.run.logic.imports.draft import Target
-from chapiteau.run.logic.imports.reading.source import Choices, Option, Source
+from chapiteau.run.logic.imports.reading.source import Choices, Option, Source, Tree
 
-__all__ = ["include_files"]
+__all__ = ["include_files", "tell_repeated"]
 
 
 def include_files(
@@ -25,3 +25,11 @@ def include_files(
     if found:
         top.kept(option, "the included files are part of this import")
     return found
+
+
+def tell_repeated(top: Target, source: Source, tree: Tree) -> None:
+    """Keys of a tree that stand again further down: the last of them counts."""
+    for line, path in tree.repeated:
+        name = ".".join(str(part) for part in path)
+        option = Option(name=name, value="", where=source.where(line))
+        top.lost(option, "is given again; the last one counts", "delete one of the two")

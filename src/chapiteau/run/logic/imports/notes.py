@@ -55,12 +55,13 @@ class Ledger:
     """Collects the fates of settings in the order in which they are met."""
 
     fates: list[Fate] = field(default_factory=list)
+    known: set[tuple[str, Note]] = field(default_factory=set, repr=False)
 
     def write(self, kind: str, note: Note, path: tuple[str, ...] = ()) -> None:
         """Note a fate once: what several services share is said one time."""
-        fate = Fate(kind, note, path)
-        if not any(f.kind == kind and f.note == note for f in self.fates):
-            self.fates.append(fate)
+        if (kind, note) not in self.known:
+            self.known.add((kind, note))
+            self.fates.append(Fate(kind, note, path))
 
     def notes(self, kind: str) -> tuple[Note, ...]:
         """All notes of one kind."""

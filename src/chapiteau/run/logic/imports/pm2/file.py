@@ -7,6 +7,7 @@ from typing import Any, Final
 from chapiteau.core.errors import UsageError
 from chapiteau.run.logic.imports.draft import Draft, Target
 from chapiteau.run.logic.imports.finish import finish
+from chapiteau.run.logic.imports.included import tell_repeated
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.pm2.command import (
     WITH_DEFAULT,
@@ -40,6 +41,7 @@ def import_pm2(sources: Sequence[Source], choices: Choices) -> Imported:
         known = Source(name=source.name, folder=source.folder, tree=tree)
         for path, app in _apps(draft, known, tree):
             _app(draft, known, path, app, choices)
+        tell_repeated(draft.table("project"), known, tree)
         for line, code in tree.unread:
             option = Option(name=code.split(None, 1)[0][:40], value=code, where=known.where(line))
             what = f"is not run: {' '.join(code.split())[:60]}"

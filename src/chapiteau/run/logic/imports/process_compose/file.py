@@ -8,6 +8,7 @@ from typing import Any, Final
 from chapiteau.run.logic.environment import parse_env_file
 from chapiteau.run.logic.imports.draft import Draft
 from chapiteau.run.logic.imports.finish import finish
+from chapiteau.run.logic.imports.included import tell_repeated
 from chapiteau.run.logic.imports.notes import Imported
 from chapiteau.run.logic.imports.process_compose.merging import merge_options, pairs, seen_from
 from chapiteau.run.logic.imports.process_compose.processes import Processes
@@ -33,6 +34,9 @@ def import_process_compose(sources: Sequence[Source], choices: Choices) -> Impor
     files: list[_File] = []
     for source in sources:
         files += _with_parents(source, choices, ())
+    for file in files:
+        if file.source.tree:
+            tell_repeated(draft.table("project"), file.source, file.source.tree)
     dotenv = _dotenv(draft, sources, choices)
     for option in (o for file in files for o in file.top() if not o.name.startswith("x-")):
         apply([option], PROJECT, draft.table("project"))

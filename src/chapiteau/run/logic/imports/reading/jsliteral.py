@@ -52,7 +52,12 @@ class _Parser(Values):
                 f"the exported value would have to be computed: {value.code[:60]}",
                 let_node_do_it(self.source),
             )
-        return Tree(data=value, lines=self.lines, unread=tuple(self.unread))
+        return Tree(
+            data=value,
+            lines=self.lines,
+            unread=tuple(self.unread),
+            repeated=tuple(self.repeated),
+        )
 
     def statement(self) -> None:
         """One, or its first part."""

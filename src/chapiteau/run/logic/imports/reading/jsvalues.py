@@ -64,6 +64,7 @@ class Values(Cursor):
         super().__init__(source)
         self.names: dict[str, Any] = {"__dirname": source.folder or "."}
         self.lines: dict[KeyPath, int] = {}
+        self.repeated: list[tuple[int, KeyPath]] = []
 
     def expression(self, path: KeyPath, depth: int = 0) -> Any:
         """A value, or a Dynamic that covers the tokens up to the end of the expression."""
@@ -234,6 +235,7 @@ class Values(Cursor):
 
     def object(self, path: KeyPath, opener: Token, depth: int) -> dict[str, Any]:
         made: dict[str, Any] = {}
+        own: set[str] = set()
         while self.peek().text != "}":
             if self.peek().text == "...":
                 self.at += 1
@@ -244,6 +246,9 @@ class Values(Cursor):
                     made.update(spread)
             else:
                 key = self.key(opener)
+                if key in own:
+                    self.repeated.append((self.lines[(*path, key)], (*path, key)))
+                own.add(key)
                 made[key] = self.entry(key, path, depth)
             self.separator("}", opener)
         self.at += 1

@@ -20,6 +20,7 @@ class Tree:
     data: Any
     lines: Mapping[KeyPath, int] = field(default_factory=dict, repr=False)
     unread: tuple[tuple[int, str], ...] = ()  # line and code of what is not run
+    repeated: tuple[tuple[int, KeyPath], ...] = ()  # keys that stand again further down
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
