@@ -59,8 +59,6 @@ _AFTER: Final = 15.0  # seconds that judging, storing and telling may take after
 _ANSWER: Final = 15.0  # seconds until a test has said what became of an order
 _MARK: Final = ("t", "who", "text")
 _COLUMNS: Final = tuple(ResultSummary.__dataclass_fields__)
-_ONE: Final = f"SELECT {', '.join(_COLUMNS)} FROM result WHERE id = ?"  # noqa: S608
-_NEWEST: Final = f"SELECT {', '.join(_COLUMNS)} FROM result ORDER BY id DESC LIMIT ?"  # noqa: S608
 
 
 def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
@@ -68,8 +66,7 @@ def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
     with _open(folder) as database:
         if database is None:
             return []
-        rows = database.execute(_NEWEST, (last,))
-        return [ResultSummary(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+        return _summaries(database, "ORDER BY id DESC LIMIT ?", last)
 
 
 def result(folder: Path, number: int) -> dict[str, Any]:
@@ -119,10 +116,18 @@ def set_baseline(folder: Path, number: int, *, who: str = "", on: bool = True) -
 def summary(folder: Path, number: int) -> ResultSummary:
     """One stored result, in short. Raises NoSuchResultError."""
     with _open(folder) as database:
-        row = database and database.execute(_ONE, (number,)).fetchone()
-        if not row:
+        found = _summaries(database, "WHERE id = ?", number) if database is not None else []
+        if not found:
             raise _missing(number)
-        return ResultSummary(**dict(zip(_COLUMNS, row, strict=True)))
+        return found[0]
+
+
+def _summaries(database: sqlite3.Connection, which: str, value: int) -> list[ResultSummary]:
+    """Also of a database that an earlier version has made, without the newest columns."""
+    there = {row[1] for row in database.execute("PRAGMA table_info(result)")}
+    columns = [name for name in _COLUMNS if name in there]
+    rows = database.execute(f"SELECT {', '.join(columns)} FROM result {which}", (value,))  # noqa: S608
+    return [ResultSummary(**dict(zip(columns, row, strict=True))) for row in rows]
 
 
 def _missing(number: int) -> NoSuchResultError:

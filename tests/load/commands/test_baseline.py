@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,7 @@ from chapiteau.load.commands import group
 from chapiteau.load.commands.stored import stored_result
 from chapiteau.load.engine.store import store
 from chapiteau.load.errors import NoSuchResultError
+from chapiteau.load.logic.results import DATABASE, SCHEMA
 from chapiteau.load.logic.totals import Totals
 from tests.load.logic.test_report import made, served
 
@@ -67,3 +70,16 @@ def test_what_is_not_there_is_said(folder: Path) -> None:
     empty = store(folder, made(Totals()), "<html>")
     with pytest.raises(RefusedError):
         client.set_baseline(folder, empty)
+
+
+def test_a_database_of_before_is_read_and_goes_on(tmp_path: Path) -> None:
+    old = SCHEMA.replace("    version TEXT NOT NULL DEFAULT '',\n", "")
+    assert old != SCHEMA
+    with contextlib.closing(sqlite3.connect(tmp_path / DATABASE)) as database, database:
+        database.execute(old)
+        values = "1, 0, 'run', 'shop', '', 'met', '', 1, 9, 9, 0.1, 0, '', x''"
+        database.execute(f"INSERT INTO result VALUES ({values})")
+    assert [(one.id, one.version) for one in client.results(tmp_path)] == [(1, "")]
+    assert client.set_baseline(tmp_path, 1).name == "shop"
+    store(tmp_path, {**made(served(3)), "target_version": "2.4.1"}, "<html>")
+    assert [one.version for one in client.results(tmp_path)] == ["2.4.1", ""]

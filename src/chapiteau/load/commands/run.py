@@ -52,6 +52,7 @@ def run(  # noqa: PLR0913 — flags
     from chapiteau.load.engine.lookup import find_job, outline, project_or_none, run_folder
     from chapiteau.load.engine.store import LiveFile
     from chapiteau.load.engine.telling.supervised import Supervised
+    from chapiteau.load.engine.telling.versions import version_of
     from chapiteau.load.logic.inputs.masking import masked
     from chapiteau.plumbing.clock import SystemClock
 
@@ -75,10 +76,12 @@ def run(  # noqa: PLR0913 — flags
     try:
         with supervised or contextlib.nullcontext():
             watch = Watch(line=line.show, say=line.say, live=live, supervised=supervised)
+            version = version_of(job.source, job.target, supervised)
             document = asyncio.run(conduct(job, SystemClock(), watch))
     finally:
         live.remove()
         line.clear()
+    document["target_version"] = version
     if baseline is not None:
         document = against_baseline(document, baseline)
     return deliver(

@@ -8,7 +8,7 @@ import zlib
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.load.logic.results import DATABASE, LIVE, REPORTS, SCHEMA, summary_of
+from chapiteau.load.logic.results import DATABASE, LIVE, REPORTS, SCHEMA, VERSION, summary_of
 from chapiteau.load.logic.steering.remarks import Remark, remarks
 
 __all__ = ["LiveFile", "mark_done", "store"]
@@ -22,6 +22,8 @@ def store(folder: Path, document: dict[str, Any], html: str, report: Path | None
     body = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
     with contextlib.closing(sqlite3.connect(folder / DATABASE, timeout=10)) as database, database:
         database.execute(SCHEMA)
+        if not any(row[1] == "version" for row in database.execute("PRAGMA table_info(result)")):
+            database.execute(VERSION)
         row = summary_of(0, document, "").to_dict()
         del row["id"]
         names = ", ".join(row)

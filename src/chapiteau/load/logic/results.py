@@ -9,6 +9,7 @@ __all__ = [
     "LIVE",
     "REPORTS",
     "SCHEMA",
+    "VERSION",
     "Baselines",
     "ResultSummary",
     "against",
@@ -33,9 +34,12 @@ CREATE TABLE IF NOT EXISTS result (
     p99 REAL,
     errors REAL NOT NULL,
     report TEXT NOT NULL DEFAULT '',
+    version TEXT NOT NULL DEFAULT '',
     document BLOB NOT NULL
 ) STRICT
 """
+# Of databases that were made before it.
+VERSION: Final = "ALTER TABLE result ADD COLUMN version TEXT NOT NULL DEFAULT ''"
 # The result that others of the same test are held against.
 BASELINES: Final = """
 CREATE TABLE IF NOT EXISTS baseline (
@@ -67,6 +71,7 @@ class ResultSummary:
     p99: float | None
     errors: float
     report: str  # path of the HTML report, "" when there is none
+    version: str = ""  # of the service under load, "" when nobody said one
 
     @property
     def test(self) -> tuple[str, str]:
@@ -95,6 +100,7 @@ def summary_of(number: int, document: dict[str, Any], report: str) -> ResultSumm
         p99=totals["p99"],
         errors=totals["errors"],
         report=report,
+        version=document.get("target_version", ""),
     )
 
 

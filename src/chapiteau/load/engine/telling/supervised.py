@@ -87,6 +87,13 @@ class Supervised:
                 return Place(services.pop(), tuple(one["name"] for one in mine))
         return Place()
 
+    def services(self) -> list[dict[str, Any]]:
+        """What it says of each service; none when it doesn't answer."""
+        with contextlib.suppress(OSError, ChapiteauError, ValueError, KeyError):
+            found = json.loads(self._ask("GET", "/v1/status", timeout=10.0).body)["services"]
+            return list(found.values() if isinstance(found, dict) else found)
+        return []
+
     def taken(self) -> list[dict[str, Any]]:
         """The samples since the last call."""
         with self._lock:

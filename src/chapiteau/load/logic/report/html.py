@@ -289,7 +289,11 @@ def _metrics(metrics: list[dict[str, Any]]) -> str:
 
 
 def _facts(document: dict[str, Any]) -> str:
-    pairs = [("target", document["target"]), ("command", " ".join(document["command"]))]
+    pairs = [
+        ("target", document["target"]),
+        ("version", document.get("target_version", "")),
+        ("command", " ".join(document["command"])),
+    ]
     pairs += [(key, _value(value)) for key, value in document["plan"].items() if key != "target"]
     pairs += [(key, str(value)) for key, value in document["machine"].items()]
     pairs.append(("chapiteau", document["version"]))
