@@ -348,7 +348,7 @@ def test_variables_within_dotenv_are_told(text: str, told: list[str]) -> None:
         ("process-compose", "processes:\n a: {command: x}\n a: {}", "x.yaml", "processes.a"),
         ("pm2", "apps:\n - script: a.js\n   script: b.js", "x.yaml", "apps.0.script"),
         ("pm2", "module.exports = {apps: [{\nscript: 'a', script: 'b'}]}", "x.js", "apps.0.script"),
-        ("pm2", "const d = {a: 1};\nmodule.exports = {apps: [{script: 'a', ...d, a: 2}]}", "x.js", ""),
+        ("pm2", "const d = {a: 1};\nmodule.exports = [{script: 'a', ...d, a: 2}]", "x.js", ""),
     ],
 )  # fmt: skip
 def test_a_key_that_is_given_twice_is_told_of(kind: str, text: str, name: str, told: str) -> None:
