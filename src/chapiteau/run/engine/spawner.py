@@ -115,7 +115,7 @@ class Spawner:
         command = self.command(name, service, number)
         env = self.environment(name, service, number, key)
         cwd = self.cwd(service)
-        if not cwd.is_dir():
+        if not os.path.isdir(cwd):  # noqa: PTH112 — at each start of a process
             raise SpawnError(
                 f"{name}: the working directory {cwd} does not exist",
                 hint=f"create it, or change service.{name}.cwd",

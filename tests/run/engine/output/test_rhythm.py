@@ -166,3 +166,22 @@ def test_a_steady_flow_finds_the_pause_that_leaves_its_pipe_a_quarter_full() -> 
     for _ in range(10):
         pause = next_pause(pause, fullest=pause * 100)  # a tenth of the pipe per millisecond
     assert pause == pytest.approx(0.0025)
+
+
+async def test_what_is_forgotten_twice_or_has_ended_is_no_matter() -> None:
+    looks = Looks()
+    pipes = [os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) for _ in range(70)]  # more than one turn takes
+    for reader, writer in pipes:
+        looks.rhythm.add(reader)
+        os.write(writer, b"x")
+    await looks.until(70)
+    for _, writer in pipes:
+        os.close(writer)
+    async with asyncio.timeout(10):
+        while len(looks.ends) < 70:
+            await asyncio.sleep(0)
+    assert sorted(looks.ends) == sorted(reader for reader, _ in pipes)
+    for reader, _ in pipes:
+        looks.rhythm.forget(reader)
+        os.close(reader)
+    looks.rhythm.close()

@@ -191,9 +191,10 @@ class Capture:
         """Bytes in the file now."""
         if self._file >= 0:
             return self._size
-        with contextlib.suppress(OSError):
-            return self.path.stat().st_size
-        return 0
+        try:  # at each start of a process, and mostly it is not there
+            return os.stat(self.path).st_size  # noqa: PTH116
+        except OSError:
+            return 0
 
     def tail(self, lines: int, since: int = 0, limit: int = 1 << 16) -> list[str]:
         """The last lines in the file, from the offset `since` on (all, when it was turned)."""

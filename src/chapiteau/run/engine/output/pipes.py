@@ -251,6 +251,7 @@ class Output:
         """Let go of pipes and files."""
         for pipe in list(self._pipes):
             self._end(pipe)
+        self._rhythm.close()
         for reader in self._readers:
             reader.close()
         for log in self._linelogs.values():

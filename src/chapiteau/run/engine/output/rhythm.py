@@ -9,6 +9,7 @@ for the next beat. Beats are 1 to 4 ms apart: as long as the fullest pipe stays 
 import asyncio
 import contextlib
 import fcntl
+import select
 from collections.abc import Callable
 from typing import Final
 
@@ -22,6 +23,7 @@ _BUSY: Final = 16 << 10  # bytes found in one look that make a pipe busy, howeve
 _DEEP: Final = 1 << 20  # bytes that a pipe is made to hold once it fills quickly
 _AIM: Final = 0.25  # how full the fullest pipe should be at a beat
 _FULL: Final = 0.5  # its writer may have to wait soon: it is looked at again at once
+_TURN: Final = 64  # pipes of one turn; then others have theirs
 _F_SETPIPE_SZ: Final = 1031
 _F_GETPIPE_SZ: Final = 1032
 
@@ -41,25 +43,43 @@ class Rhythm:
     def __init__(self, take: Callable[[int], int], gone: Callable[[int], None]) -> None:
         self._take, self._gone = take, gone
         self._room: dict[int, int] = {}  # pipe → bytes it can hold; 0: it never waits
-        self._seen: dict[int, float] = {}  # pipe → when something came, unless it is busy
+        self._seen: dict[int, float] = {}  # pipe → when something came
         self._busy: set[int] = set()
         self._full: list[int] = []
         self._pause = _BEAT
         self._beat: asyncio.TimerHandle | None = None
+        # A descriptor for all of them: telling the loop of a thousand costs more than their starts.
+        self._poll = select.epoll()
+        self._heard = False  # whether the loop watches it
 
     def add(self, pipe: int) -> None:
         """Look at this pipe from now on."""
         self._seen[pipe] = float("-inf")
-        asyncio.get_running_loop().add_reader(pipe, self._came, pipe)
+        self._poll.register(pipe, select.EPOLLIN)
+        if not self._heard:
+            self._heard = True
+            asyncio.get_running_loop().add_reader(self._poll, self._some_came)
 
     def forget(self, pipe: int) -> None:
-        """Look at it no more."""
+        """Look at it no more; one that is forgotten already is no matter."""
+        if self._seen.pop(pipe, None) is None:
+            return
         self._room.pop(pipe, None)
-        self._seen.pop(pipe, None)
         if pipe in self._busy:
             self._busy.discard(pipe)
         else:
-            asyncio.get_running_loop().remove_reader(pipe)
+            self._poll.unregister(pipe)
+
+    def close(self) -> None:
+        """Look at none any more."""
+        if self._heard:
+            asyncio.get_running_loop().remove_reader(self._poll)
+        self._poll.close()
+
+    def _some_came(self) -> None:
+        for pipe, _ in self._poll.poll(0, _TURN):
+            if pipe in self._seen and pipe not in self._busy:  # not forgotten by one before it
+                self._came(pipe)
 
     def _came(self, pipe: int) -> None:
         taken = self._look(pipe)
@@ -69,7 +89,7 @@ class Rhythm:
         now = loop.time()
         soon, self._seen[pipe] = now - self._seen[pipe] < _SLOWEST, now
         if (soon or taken >= _BUSY) and self._may_wait(pipe, taken):
-            loop.remove_reader(pipe)
+            self._poll.unregister(pipe)
             self._busy.add(pipe)
             self._filled(pipe, taken)
             if self._beat is None:
@@ -105,7 +125,7 @@ class Rhythm:
                     fullest = max(fullest, self._filled(pipe, taken))
                 elif pipe in self._busy:
                     self._busy.discard(pipe)
-                    loop.add_reader(pipe, self._came, pipe)
+                    self._poll.register(pipe, select.EPOLLIN)
         finally:  # a defect in who follows one pipe must not stop the beat of all
             if self._busy:
                 self._pause = next_pause(self._pause, fullest)

@@ -36,8 +36,10 @@ class Ahead:
 
     def started(self) -> None:
         """The one that was ready may be in use now."""
+        if self._over:
+            return
         self._last = self._clock.now()
-        if self._timer is None and not self._over:
+        if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_CALM, self._look)
 
     def _look(self) -> None:

@@ -25,9 +25,12 @@ class Past:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.with_name(f".{path.name}.past")
         self._turned = -1
         self._marks: dict[int, list[Mark]] = {}
+
+    @property
+    def _file(self) -> Path:
+        return self._path.with_name(f".{self._path.name}.past")
 
     @property
     def turned(self) -> int:
