@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 from collections.abc import AsyncIterator
 from typing import Any
@@ -11,7 +12,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
+from chapiteau.dash.logic.access import Caller, Role
+from chapiteau.load.engine.store import store
 from tests.dash.page.test_page import no_violations
+from tests.load.logic.rows.test_rows_compared import measured
 from tests.support import wait_for_async
 
 pytestmark = [
@@ -51,6 +55,16 @@ async def test_it_is_marked_and_ended_by_keys(visit: Any, house: Any, running: A
         marks = live.get_by_role("list", name="Marked moments")
         await expect(marks).to_contain_text("cache emptied — local")
         await no_violations(page)
+        await page.keyboard.press("+")
+        await expect(dialog).to_contain_text(f"chapiteau load add {running.pid} --rate 50/s")
+        await page.keyboard.type("30")
+        await page.keyboard.press("Enter")
+        await expect(marks).to_contain_text("+30/s — local")
+        await expect(live).to_contain_text("then 50/s for")
+        await live.get_by_role("button", name="favicon").click()
+        await expect(live).to_contain_text("The slowest")
+        assert "row=" in page.url
+        await no_violations(page)
         await page.keyboard.press("s")
         await expect(dialog).to_contain_text(f"chapiteau load stop {running.pid}")
         await page.keyboard.press("Enter")
@@ -59,6 +73,13 @@ async def test_it_is_marked_and_ended_by_keys(visit: Any, house: Any, running: A
         await expect(results.get_by_role("row", name="1").last).to_be_visible()
         await page.goto(f"{house.base}/load/1")
         await expect(page.get_by_text("stopped early by local")).to_be_visible()
+        rows = page.get_by_role("region", name="Requests by name")
+        await rows.get_by_role("button", name="favicon").click()
+        await expect(rows.get_by_label("Answers")).to_contain_text("200")
+        await page.keyboard.press("b")
+        await expect(page.get_by_role("button", name="#1 is the baseline")).to_be_visible()
+        await expect(page.get_by_text("chapiteau load baseline 1 --clear")).to_be_visible()
+        await no_violations(page)
         report = page.frame_locator("iframe")
         await expect(report.get_by_text("cache emptied (local)").last).to_be_visible()
         async with page.expect_download() as coming:
@@ -66,6 +87,42 @@ async def test_it_is_marked_and_ended_by_keys(visit: Any, house: Any, running: A
         found = await coming.value
         assert (await found.path()).read_text().startswith("name,")
     assert (await running.communicate())[0].decode().count("stopped early by local") == 1
+
+
+async def test_two_results_lie_over_each_other_and_each_endpoint_has_its_mark(
+    visit: Any, house: Any
+) -> None:
+    for seed, factor in ((1, 1.0), (2, 1.6)):
+        found = measured(seed, {"same": 1.0, "worse": factor})
+        store(house.hub.reports, found, "<!doctype html><title>a report</title>")
+    async with visit("/load?pick=1,2") as page:
+        await expect(page.get_by_role("link", name="compare")).to_be_visible()
+        await page.keyboard.press("c")
+        rows = page.get_by_role("region", name="p99 of each endpoint")
+        await expect(rows.get_by_role("row", name="worse")).to_contain_text("▲ real")
+        await expect(rows.get_by_role("row", name="same")).to_contain_text("% noise")
+        chart = page.get_by_role("img", name="p99 by elapsed time: #1")
+        await expect(chart).to_have_attribute("aria-label", re.compile(r"; #2 now"))
+        await page.get_by_role("button", name="set #1 as baseline").click()
+        await expect(page.get_by_text("chapiteau load compare baseline 2")).to_be_visible()
+        await no_violations(page)
+        await page.goto(f"{house.base}/load")
+        row = page.get_by_role("grid", name="Load tests").get_by_role("row").nth(1)
+        await expect(row.get_by_role("link", name="+")).to_be_visible()
+        await page.set_viewport_size({"width": 360, "height": 700})
+        await no_violations(page)
+
+
+async def test_who_only_looks_sees_no_buttons(visit: Any, house: Any) -> None:
+    store(house.hub.reports, measured(1, {"same": 1.0}), "<!doctype html><title>a</title>")
+    async with visit("/load/1") as page:
+        await expect(page.get_by_role("button", name="set #1 as baseline")).to_be_visible()
+        vera = house.hub.sessions.begin(Caller(name="vera", role=Role.VIEWER))
+        name = f"chapiteau-{house.server.port}"
+        await page.context.add_cookies([{"name": name, "value": vera, "url": house.base}])
+        await page.reload()
+        await expect(page.get_by_role("region", name="Requests by name")).to_be_visible()
+        await expect(page.get_by_role("button", name="as baseline")).to_have_count(0)
 
 
 async def test_what_is_picked_stays_in_the_address(visit: Any) -> None:

@@ -27,6 +27,7 @@ export interface ChartProps {
   window?: [number, number] | undefined; // or from when to when
   when?: (time: number) => string; // how a moment is written; a clock's time by default
   binary?: boolean; // bytes: ticks at powers of two
+  log?: boolean; // a logarithmic axis: small values and their multiples are all in sight
   sync?: string;
 }
 
@@ -105,7 +106,7 @@ function data({ times, series }: ChartProps): uPlot.AlignedData {
 }
 
 function options(live: { current: ChartProps }, width: number, height: number): uPlot.Options {
-  const { sync = "page", series, binary } = live.current;
+  const { sync = "page", series, binary, log } = live.current;
   const ink = () => css("--muted");
   const line = () => css("--line");
   return {
@@ -115,11 +116,11 @@ function options(live: { current: ChartProps }, width: number, height: number): 
     legend: { show: false },
     scales: {
       x: { time: true, range: (_u, min, max) => live.current.window ?? [live.current.span ? max - live.current.span : min, max] },
-      y: { range: (_u, _min, max) => [0, max > 0 ? max * 1.12 : 1] },
+      y: log ? { distr: 3, range: (_u, min, max) => [decade(min, Math.floor), decade(max, Math.ceil)] } : { range: (_u, _min, max) => [0, max > 0 ? max * 1.12 : 1] },
     },
     axes: [
       { stroke: ink, grid: { show: false }, ticks: { show: false }, size: 22, font: FONT, space: 70, values: (_u, ticks) => ticks.map((t) => (live.current.when ?? clock)(t)) },
-      { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 58, font: FONT, space: 34, ...(binary ? { incrs: BINARY } : {}), values: (_u, ticks) => ticks.map((v) => (v == null ? "" : live.current.format(v).replace(".0", ""))) },
+      { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 58, ...(log ? { splits: (_u, _axis, min, max) => decades(min, max) } : {}), font: FONT, space: 34, ...(binary ? { incrs: BINARY } : {}), values: (_u, ticks) => ticks.map((v) => (v == null ? "" : live.current.format(v).replace(".0", ""))) },
     ],
     series: [
       {},
@@ -136,6 +137,8 @@ function options(live: { current: ChartProps }, width: number, height: number): 
   };
 }
 
+const decade = (value: number, way: (power: number) => number) => 10 ** way(Math.log10(value > 0 ? value : 0.001) + (way === Math.ceil ? 1e-9 : -1e-9));
+const decades = (min: number, max: number) => Array.from({ length: Math.round(Math.log10(max / min)) + 1 }, (_, i) => min * 10 ** i);
 const BINARY = Array.from({ length: 34 }, (_, i) => 2 ** (i + 8));
 const FONT = "11px system-ui, sans-serif";
 

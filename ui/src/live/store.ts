@@ -35,6 +35,8 @@ export interface LoadResult {
   p99: number | null;
   errors: number;
   report: string;
+  version: string; // of the service under load
+  baseline: number | null; // the result that its test is held against
 }
 
 export interface LoadPoint {
@@ -43,6 +45,7 @@ export interface LoadPoint {
   bad: number;
   running: number | null;
   p50?: number | null;
+  p95?: number | null;
   p99?: number | null;
 }
 
@@ -66,7 +69,16 @@ export interface LiveRun {
   rows?: LiveRow[];
   marks?: { t: number; who: string; text: string }[]; // seconds after the start
   ended_by?: string; // who asked for its end
-  soundness?: { sound: boolean; cpu_peak?: number | null; lag_p99?: number | null; notes: string[] };
+  soundness?: { sound: boolean; cpu_peak?: number | null; lag_p99?: number | null; late?: number | null; processes?: number; notes: string[] };
+  load?: string[]; // its stages, in words
+  room?: { is_open: boolean; level: number; peak: number; most: number; fixed: string }; // for more load
+  failures?: Failure[];
+}
+
+export interface Failure {
+  what: string;
+  count: number;
+  sample: string;
 }
 
 export interface LiveRow {
@@ -78,6 +90,10 @@ export interface LiveRow {
   p99: number | null;
   max: number | null;
   pace: number[]; // a second, the last minute
+  statuses?: Record<string, number>;
+  failures?: Record<string, number>;
+  slowest?: [number, number][]; // second in which it was due, how long it took
+  bins?: [number, number][]; // seconds from which a bin counts, requests
 }
 
 export interface LoadState {
