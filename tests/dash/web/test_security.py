@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import re
 import sqlite3
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,6 +16,7 @@ from yarl import URL
 
 from chapiteau.dash.logic.access import VERBS, Caller, Role, allowed
 from chapiteau.dash.web import live
+from tests.support import wait_for_async
 
 READS = ["/api/session", "/api/fleet", "/api/history?node=alpha", "/api/load", "/api/audit"]
 
@@ -181,6 +184,36 @@ async def test_a_huge_frame_closes_the_socket(house: Any, open_live: Any) -> Non
         assert message.type is not aiohttp.WSMsgType.TEXT
     async with house.client() as session:
         assert await status(session, "GET", "/api/fleet") == 200
+
+
+async def test_who_never_reads_is_let_go(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chapiteau.dash.web.live._HEARTBEAT", 0.2)
+    async with house.client() as session:
+        (cookie,) = list(session.cookie_jar)
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.server.port)
+    writer.write(
+        f"GET /api/live HTTP/1.1\r\nHost: 127.0.0.1:{house.server.port}\r\nOrigin: {house.base}\r\n"
+        f"Cookie: {cookie.key}={cookie.value}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    order = b'{"op":"sub","topic":"events"}'
+    writer.write(bytes((0x81, 0x80 | len(order), 0, 0, 0, 0)) + order)
+    _, port = writer.get_extra_info("sockname")
+    await wait_for_async(lambda: any(v.topics for v in house.hub.bus.viewers))
+    assert held(port)
+    house.hub.bus.every("events", {"events": [], "pad": "x" * (16 << 20)})
+    await wait_for_async(lambda: not held(port), what="its connection is let go")
+    assert not house.hub.bus.viewers
+    writer.transport.abort()
+
+
+def held(far_port: int) -> bool:
+    """Whether a process has the connection with this far end; one that was let go has inode 0."""
+    rows = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    found = [row.split() for row in rows if row.split()[2].endswith(f":{far_port:04X}")]
+    return any(words[9] != "0" for words in found)
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ _TOPICS: Final = frozenset(("fleet", "stats", "events", "actions", "load"))
 _MOST_LOGS: Final = 8  # log streams of one page
 _LARGEST: Final = 64 << 10  # bytes of one message from a page
 _RECHECK: Final = 5.0  # seconds between looks whether the session goes on
+_HEARTBEAT: Final = 20.0  # seconds; who does not answer in half of it is gone
 _GATHER: Final = 0.08  # seconds in which messages collect into one frame
 
 
@@ -34,7 +35,7 @@ _GATHER: Final = 0.08  # seconds in which messages collect into one frame
 async def live(request: web.Request) -> web.StreamResponse:
     """GET /api/live, upgraded."""
     # Compression costs the hub more CPU than a loopback or LAN saves.
-    socket = web.WebSocketResponse(heartbeat=20, max_msg_size=_LARGEST, compress=False)
+    socket = web.WebSocketResponse(heartbeat=_HEARTBEAT, max_msg_size=_LARGEST, compress=False)
     await socket.prepare(request)
     page = _Page(request.app[HUB], socket, request[CALLER].name)
     guard = asyncio.create_task(_guard(request, socket))
@@ -42,7 +43,15 @@ async def live(request: web.Request) -> web.StreamResponse:
         await page.run()
     finally:
         guard.cancel()
+        _let_go(request)
     return socket
+
+
+def _let_go(request: web.Request) -> None:
+    """Who has not read what waits by now never will: `close` alone would keep it for ever."""
+    transport = request.transport
+    if isinstance(transport, asyncio.Transport) and transport.get_write_buffer_size():
+        transport.abort()
 
 
 async def _guard(request: web.Request, socket: web.WebSocketResponse) -> None:

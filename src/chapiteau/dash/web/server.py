@@ -42,6 +42,7 @@ from chapiteau.plumbing.files import lock_file, write_atomic
 
 __all__ = ["Server", "serve"]
 
+_PATIENCE: Final = 120_000  # ms for which what waits for a browser may lie there untouched
 _NEXT_PORTS: Final = 50  # how many ports after the wanted one are tried
 
 
@@ -203,6 +204,9 @@ def _listen(host: str, port: int) -> socket.socket:
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            # Each connection inherits it: one whose peer takes nothing for so long is over.
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _PATIENCE)
         listener.bind((host, port))
         listener.listen(128)
         listener.setblocking(False)
