@@ -274,10 +274,11 @@ def test_events_come_as_circus_publishes_them(circus: Circus) -> None:
         p = circus.p
         p.write(p.config.read_text() + "\n[service.late]\ncommand = 'sleep 60'\n")
         assert circus.run("reloadconfig", "--waiting") == "ok"
-        wait_for(lambda: has("late.add"))
+        wait_for(lambda: has("late.add", "late.spawn"))
+        assert heard.index(b"late.add") < heard.index(b"late.spawn")
         p.write(TOML)
         assert circus.run("reloadconfig", "--waiting") == "ok"
-        wait_for(lambda: has("late.remove"))
+        wait_for(lambda: has("late.reap", "late.remove"))
         listener.terminate()
     reap = next(line for line in heard.splitlines() if b"web-1.reap" in line)
     assert (

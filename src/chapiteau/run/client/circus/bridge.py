@@ -58,6 +58,7 @@ class CircusBridge(Plugin):
         self._gate = asyncio.Semaphore(_AT_ONCE)
         self._answering: set[asyncio.Task[None]] = set()
         self._known = {s.name for s in (await self.status()).services}
+        self._not_ours: set[str] = set()  # services of plugins, which Circus does not know
         self.around.start(self._serve())
         self.every(0.1, self._publish_figures)
         for key, where in self._endpoints.items():
@@ -138,13 +139,23 @@ class CircusBridge(Plugin):
     async def on_event(self, event: Happening) -> None:
         """Publish what Circus knows, too."""
         if event.kind == "supervisor.config_applied":
-            names = {s.name for s in (await self.status()).services}
-            for topic, body in changes_of(self._known, names, event.time):
-                await self._events.send_multipart([topic.encode(), _written(body)])
-            self._known = names
+            self._not_ours.clear()
+            await self._learn(event.time, set())
+        elif event.service and event.service not in self._known | self._not_ours:
+            # A new service starts before it is said to be there.
+            await self._learn(event.time, self._known)
+            if event.service not in self._known:
+                self._not_ours.add(event.service)  # a plugin's own
         if event.service in self._known:
             for topic, body in publications(event):
                 await self._events.send_multipart([topic.encode(), _written(body)])
+
+    async def _learn(self, time: float, before: set[str]) -> None:
+        """Which services there are now, beside those that were there before."""
+        names = before | {s.name for s in (await self.status()).services}
+        for topic, body in changes_of(self._known, names, time):
+            await self._events.send_multipart([topic.encode(), _written(body)])
+        self._known = names
 
     async def _publish_figures(self) -> None:
         """As long as one brain lives; the next one is asked anew."""
