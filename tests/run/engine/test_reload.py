@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import stat
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from tests.run.load import Clients
 from tests.support import ROOT, wait_for
 
 if TYPE_CHECKING:
+    from chapiteau.run.logic.messages import Outcome
     from tests.run.project import Project
 
 pytestmark = pytest.mark.slow
@@ -260,8 +263,6 @@ def test_a_file_with_a_mistake_changes_nothing(project: New) -> None:
 
 
 def test_a_port_that_is_taken_refuses_the_whole_change(project: New) -> None:
-    import socket
-
     toml = """
         [socket.web]
         port = {port}
@@ -281,3 +282,47 @@ def test_a_port_that_is_taken_refuses_the_whole_change(project: New) -> None:
     assert not outcome.ok
     assert "in use" in outcome.error
     assert (p.pids("a"), p.address("web")) == (before, address)
+
+
+def test_sockets_change_in_place_move_and_take_another_name(project: New) -> None:
+    toml = """
+        [socket.{web}]
+        port = {port}
+        {host}
+        [socket.adm]
+        path = "{path}"
+        mode = "{mode}"
+        {owner}
+        [service.a]
+        command = "sleep 600"
+        sockets = ["{web}"]
+        ready.alive = "1ms"
+    """
+    first = {"web": "web", "port": 0, "host": "", "path": "a.sock", "mode": "0640", "owner": ""}
+    p = project(toml.format(**first)).up()
+    p.until("a", "running")
+    before, port = p.pids("a"), int(p.address("web").rpartition(":")[2])
+
+    def outcome(**change: object) -> Outcome:
+        first.update(change)
+        p.write(toml.format(**first))
+        return p.client.apply()
+
+    def rights() -> str:
+        return f"{stat.S_IMODE((p.folder / 'a.sock').stat().st_mode):04o}"
+
+    assert rights() == "0640"
+    assert outcome(mode="0600").ok
+    assert rights() == "0600"
+    assert "no-such" in outcome(mode="0644", owner='owner = "no-such"').error
+    assert rights() == "0600"
+    assert outcome(mode="0600", owner="", path="b.sock").ok
+    assert [f.name for f in p.folder.glob("*.sock")] == ["b.sock"]
+    assert p.pids("a") == before
+    with socket.create_connection(("127.0.0.1", port)):  # it waits in the queue meanwhile
+        assert outcome(web="www", port=port).ok  # "any" port became the one that it has
+        wait_for(lambda: p.status().sockets[0].queued == 1)
+    assert p.pids("a") != before
+    refused = outcome(host='host = "0.0.0.0"')
+    assert "by the socket 'www' as it is now" in refused.error
+    assert "chapiteau down" in refused.hint

@@ -154,6 +154,24 @@ SPECS = st.builds(
 )
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "same"),
+    [
+        ("run 'a b' c", ["run", "a b", "c"], True),
+        ("run  a", "run a", True),
+        ("run 'a b'", ["run", "a", "b"], False),
+    ],
+)
+def test_a_command_written_another_way_is_no_change(one: object, two: object, same: bool) -> None:
+    plan = make_plan(changed("db", command=one), changed("db", command=two))
+    assert (not plan) == same
+
+
+def test_a_shell_sees_a_line_as_it_stands() -> None:
+    one, two = (changed("db", command=line, shell=True) for line in ("run  a", "run a"))
+    assert effects(make_plan(one, two)) == [("service", "db", "restart")]
+
+
 @given(SPECS)
 def test_equal_specs_give_an_empty_plan(one: Spec) -> None:
     assert not make_plan(one, one)

@@ -18,6 +18,7 @@ __all__ = [
     "command_of",
     "fill_values",
     "shown_command",
+    "words_of",
 ]
 
 FIRST_FD = 3  # systemd's SD_LISTEN_FDS_START
@@ -102,12 +103,15 @@ def _words(service: Service, place: Place) -> list[str]:
     if service.shell:
         text = service.command if isinstance(service.command, str) else shlex.join(service.command)
         return ["/bin/sh", "-c", text]
-    if isinstance(service.command, str):
-        return list(_split(service.command))
-    return list(service.command)
+    return list(words_of(service.command))
 
 
 @functools.lru_cache(maxsize=1024)
+def words_of(command: str | tuple[str, ...]) -> tuple[str, ...]:
+    """A command's words, whether it is written as a line or as a list."""
+    return _split(command) if isinstance(command, str) else tuple(command)
+
+
 def _split(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 

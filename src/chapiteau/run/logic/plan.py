@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from chapiteau.core.graph import start_order
 from chapiteau.core.text import table
+from chapiteau.run.logic.command import words_of
 from chapiteau.run.logic.spec import Service, Socket, Spec
 
 __all__ = ["Change", "Difference", "Plan", "make_plan"]
@@ -210,6 +211,8 @@ def _services(old: Spec, new: Spec, replaced: set[str]) -> Iterator[Change]:
             yield Change(kind="add", what="service", name=name, effect=effect)
             continue
         found = _differences(before, service)
+        if _same_words(before, service):
+            found = tuple(d for d in found if d.setting != "command")
         moved = sorted(replaced & {*service.sockets, service.stdin_socket})
         if found or moved:
             yield Change(
@@ -223,6 +226,13 @@ def _services(old: Spec, new: Spec, replaced: set[str]) -> Iterator[Change]:
     for name in old.service:
         if name not in new.service:
             yield Change(kind="remove", what="service", name=name, effect="stop")
+
+
+def _same_words(one: Service, two: Service) -> bool:
+    """A command as a line and as a list of its words is one command."""
+    if one.shell or two.shell:
+        return False
+    return words_of(one.command) == words_of(two.command)
 
 
 def _effect_on_service(service: Service, found: tuple[Difference, ...], *, moved: bool) -> Effect:

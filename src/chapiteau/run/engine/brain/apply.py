@@ -1,15 +1,17 @@
 """Follows a changed configuration: the whole plan, or back to where we were."""
 
+import contextlib
 import socket
 from typing import TYPE_CHECKING
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.brain.applied import save_running_spec
 from chapiteau.run.engine.brain.attach import keep_socket
+from chapiteau.run.engine.brain.listening import adjust_to, bind_fresh, remove_paths
 from chapiteau.run.engine.brain.own import plugin_service
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.identity import access_of
-from chapiteau.run.engine.machine.sockets import bind
+from chapiteau.run.engine.machine.sockets import adjust
 from chapiteau.run.logic.messages import Outcome
 from chapiteau.run.logic.plan import Change, Plan, make_plan
 from chapiteau.run.logic.spec import Spec
@@ -68,13 +70,14 @@ class Following:
         self._supervisor, self._old, self._new = supervisor, old, new
         self._spare: dict[str, socket.socket] = {}  # sockets that others have replaced
         self._fresh: dict[str, socket.socket] = {}
+        self._left: list[str] = []  # paths of sockets that are closed
         self._done: list[Change] = []
 
     async def follow(self, plan: Plan) -> Outcome | None:
         """Make every change; the first failure, or None. Sockets first: they fail without harm."""
         supervisor = self._supervisor
         try:
-            self._fresh = _bind_fresh(supervisor, plan, self._new)
+            self._fresh = bind_fresh(supervisor, plan, self._old.socket, self._new.socket)
         except ChapiteauError as exc:
             return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
         supervisor.spec = self._new
@@ -84,17 +87,26 @@ class Following:
             await keep_socket(supervisor, name, bound)
         for change in plan.changes:
             self._done.append(change)
-            if change.what == "service":
-                outcome = await _change_service(supervisor, change)
-                if not outcome.ok:
-                    return outcome
-            elif change.what == "socket":
-                _change_socket(supervisor, change)
-            elif change.what == "plugin":
-                await _change_plugin(supervisor, change)
+            outcome = await self._make(change)
+            if not outcome.ok:
+                return outcome
         for replaced in self._spare.values():
+            self._left += _path_of(replaced)
             replaced.close()
+        remove_paths(self._left, supervisor.bound.values())
         return None
+
+    async def _make(self, change: Change) -> Outcome:
+        if change.what == "service":
+            return await _change_service(self._supervisor, change)
+        if change.what == "plugin":
+            await _change_plugin(self._supervisor, change)
+        elif change.what == "socket":
+            try:
+                self._change_socket(change)
+            except ChapiteauError as exc:
+                return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+        return Outcome(ok=True)
 
     async def back(self) -> None:
         """As it was: the sockets that were replaced were never closed, services go back."""
@@ -108,6 +120,7 @@ class Following:
             else:
                 supervisor.link.tell("drop", name=f"socket/{name}")
                 supervisor.around.sockets.pop(name, None)
+        self._adjust_back()
         touched = {change.name for change in self._done if change.what == "service"}
         for change in make_plan(self._new, self._old).of("service"):
             if change.name in touched and not self._went_back(change):
@@ -117,6 +130,27 @@ class Following:
             if change.name in plugins:
                 await _change_plugin(supervisor, change)
 
+    def _adjust_back(self) -> None:
+        for name, bound in self._supervisor.bound.items():
+            wanted, folder = self._old.socket.get(name), self._supervisor.config_path.parent
+            if wanted is not None and wanted != self._new.socket.get(name):
+                with contextlib.suppress(ChapiteauError):  # it was so before: it can be so again
+                    adjust(name, bound, wanted, folder)
+
+    def _change_socket(self, change: Change) -> None:
+        supervisor = self._supervisor
+        if change.effect in ("close", "replace"):
+            supervisor.per_process.forget(change.name)
+        if change.effect == "close":
+            supervisor.link.tell("drop", name=f"socket/{change.name}")
+            supervisor.around.sockets.pop(change.name, None)
+            if (bound := supervisor.bound.pop(change.name, None)) is not None:
+                self._left += _path_of(bound)
+                bound.close()
+            supervisor.ground.say("socket.closed", change.name, data={"socket": change.name})
+        elif change.effect == "apply" and change.name in supervisor.bound:
+            adjust_to(supervisor, change, supervisor.spec)
+
     def _went_back(self, change: Change) -> bool:
         """A reload that failed has put the old processes back itself: they need no other."""
         runner = self._supervisor.runners.get(change.name)
@@ -125,35 +159,9 @@ class Following:
         return runner.spec == self._old.service[change.name]
 
 
-def _bind_fresh(supervisor: "Supervisor", plan: Plan, new: Spec) -> dict[str, socket.socket]:
-    """Every socket of the plan that must be bound, all or none. Raises BindError."""
-    made: dict[str, socket.socket] = {}
-    folder = supervisor.config_path.parent
-    try:
-        for change in plan.of("socket"):
-            if change.effect in ("bind", "replace"):
-                made[change.name] = bind(change.name, new.socket[change.name], folder)
-    except ChapiteauError:
-        for bound in made.values():
-            bound.close()
-        raise
-    return made
-
-
-def _change_socket(supervisor: "Supervisor", change: Change) -> None:
-    if change.effect in ("close", "replace"):
-        supervisor.per_process.forget(change.name)
-    if change.effect == "close":
-        supervisor.link.tell("drop", name=f"socket/{change.name}")
-        supervisor.around.sockets.pop(change.name, None)
-        if (bound := supervisor.bound.pop(change.name, None)) is not None:
-            bound.close()
-        supervisor.ground.say("socket.closed", change.name, data={"socket": change.name})
-    elif change.effect == "apply" and change.name in supervisor.bound:
-        spec = supervisor.spec.socket[change.name]
-        if spec.type == "stream":
-            for bound in (supervisor.bound[change.name], *supervisor.per_process.of(change.name)):
-                bound.listen(spec.backlog)
+def _path_of(bound: socket.socket) -> list[str]:
+    name = bound.getsockname() if bound.family == socket.AF_UNIX else ""
+    return [name] if isinstance(name, str) and name.startswith("/") else []
 
 
 async def _change_plugin(supervisor: "Supervisor", change: Change) -> None:

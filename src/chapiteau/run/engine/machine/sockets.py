@@ -20,6 +20,7 @@ __all__ = [
     "Arrivals",
     "BindError",
     "address_of",
+    "adjust",
     "bind",
     "connections_by_path",
     "connections_by_port",
@@ -99,9 +100,7 @@ def _bind_unix(wanted: Socket, folder: Path) -> socket.socket:
     os.umask(0o177)  # nobody may connect before mode and owner are set
     try:
         made.bind(str(path))
-        if wanted.owner:
-            os.chown(path, *_owner(wanted.owner))
-        path.chmod(int(wanted.mode or "0660", 8))
+        _give_rights(path, wanted)
         if wanted.type == "stream":
             made.listen(wanted.backlog)
     except OSError:
@@ -110,6 +109,29 @@ def _bind_unix(wanted: Socket, folder: Path) -> socket.socket:
     finally:
         os.umask(before)
     return made
+
+
+def _give_rights(path: Path, wanted: Socket) -> None:
+    owner = _owner(wanted.owner) if wanted.owner else (os.geteuid(), os.getegid())
+    os.chown(path, *owner)
+    path.chmod(int(wanted.mode or "0660", 8))
+
+
+def adjust(name: str, bound: socket.socket, wanted: Socket, folder: Path) -> None:
+    """Give a bound socket what may change while it listens: rights, backlog, TCP_NODELAY.
+
+    Raises BindError.
+    """
+    try:
+        if wanted.path:
+            _give_rights(folder / wanted.path, wanted)
+        elif wanted.type == "stream":
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, wanted.nodelay)
+        if wanted.type == "stream":
+            bound.listen(wanted.backlog)
+    except OSError as exc:
+        what = f"socket {name}: its rights or its backlog can't be changed: {exc.strerror}"
+        raise BindError(what, hint="see owner, mode and backlog") from exc
 
 
 def _remove_stale(path: Path, kind: socket.SocketKind) -> None:
