@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from functools import cache
 from typing import Final
 
 from chapiteau.core.histogram import Histogram
@@ -88,11 +89,16 @@ def the_slowest(found: Iterable[Slow]) -> list[Slow]:
     return sorted(found, key=lambda one: (-one[0], one[1]))[:_SLOWEST]
 
 
+@cache  # a running test asks for the same few thousand values each second
+def _bin(middle: float) -> int:
+    return math.floor(math.log10(max(middle, 1.0)) * _BINS)
+
+
 def binned(latency: Histogram) -> list[tuple[float, int]]:
     """How many took how long: (seconds at which a bin begins, count), on a logarithmic axis."""
     bins: dict[int, int] = {}
     for middle, count in latency.buckets():
-        number = math.floor(math.log10(max(middle, 1.0)) * _BINS)
+        number = _bin(middle)
         bins[number] = bins.get(number, 0) + count
     span = range(min(bins), max(bins) + 1) if bins else ()
     return [(float(f"{10 ** (n / _BINS) / 1e6:.4g}"), bins.get(n, 0)) for n in span]
