@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.brain.applied import save_running_spec
 from chapiteau.run.engine.brain.attach import keep_socket
-from chapiteau.run.engine.brain.listening import adjust_to, bind_fresh, remove_paths
 from chapiteau.run.engine.brain.own import plugin_service
 from chapiteau.run.engine.config import load_config
 from chapiteau.run.engine.identity import access_of
 from chapiteau.run.engine.machine.sockets import adjust
+from chapiteau.run.engine.service.listening import bind_fresh, remove_paths
 from chapiteau.run.logic.messages import Outcome
 from chapiteau.run.logic.plan import Change, Plan, make_plan
 from chapiteau.run.logic.spec import Spec
@@ -68,6 +68,7 @@ class Following:
 
     def __init__(self, supervisor: "Supervisor", old: Spec, new: Spec) -> None:
         self._supervisor, self._old, self._new = supervisor, old, new
+        self._folder = supervisor.config_path.parent
         self._spare: dict[str, socket.socket] = {}  # sockets that others have replaced
         self._fresh: dict[str, socket.socket] = {}
         self._left: list[str] = []  # paths of sockets that are closed
@@ -77,7 +78,7 @@ class Following:
         """Make every change; the first failure, or None. Sockets first: they fail without harm."""
         supervisor = self._supervisor
         try:
-            self._fresh = bind_fresh(supervisor, plan, self._old.socket, self._new.socket)
+            self._fresh = bind_fresh(plan, self._old, self._new, supervisor.bound, self._folder)
         except ChapiteauError as exc:
             return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
         supervisor.spec = self._new
@@ -132,10 +133,10 @@ class Following:
 
     def _adjust_back(self) -> None:
         for name, bound in self._supervisor.bound.items():
-            wanted, folder = self._old.socket.get(name), self._supervisor.config_path.parent
+            wanted = self._old.socket.get(name)
             if wanted is not None and wanted != self._new.socket.get(name):
                 with contextlib.suppress(ChapiteauError):  # it was so before: it can be so again
-                    adjust(name, bound, wanted, folder)
+                    adjust(name, bound, wanted, self._folder)
 
     def _change_socket(self, change: Change) -> None:
         supervisor = self._supervisor
@@ -149,7 +150,9 @@ class Following:
                 bound.close()
             supervisor.ground.say("socket.closed", change.name, data={"socket": change.name})
         elif change.effect == "apply" and change.name in supervisor.bound:
-            adjust_to(supervisor, change, supervisor.spec)
+            wanted = self._new.socket[change.name]
+            for one in (supervisor.bound[change.name], *supervisor.per_process.of(change.name)):
+                adjust(change.name, one, wanted, self._folder)
 
     def _went_back(self, change: Change) -> bool:
         """A reload that failed has put the old processes back itself: they need no other."""

@@ -1,50 +1,46 @@
-"""The sockets of a changed configuration: bound anew, taken over under another name, adjusted."""
+"""The sockets of a changed configuration: bound anew, or taken over under another name."""
 
 import contextlib
 import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.engine.machine.sockets import BindError, adjust, bind
-from chapiteau.run.logic.plan import Change, Plan
+from chapiteau.run.logic.plan import Plan
 from chapiteau.run.logic.spec import Socket, Spec
 
-if TYPE_CHECKING:
-    from chapiteau.run.engine.brain.supervisor import Supervisor
-
-__all__ = ["adjust_to", "bind_fresh", "remove_paths"]
+__all__ = ["bind_fresh", "remove_paths"]
 
 _ANYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 — compared, not bound
 
 
 def bind_fresh(
-    supervisor: "Supervisor", plan: Plan, old: Mapping[str, Socket], new: Mapping[str, Socket]
+    plan: Plan, old: Spec, new: Spec, held: Mapping[str, socket.socket], folder: Path
 ) -> dict[str, socket.socket]:
     """Every socket of the plan that must be bound, all or none. Raises BindError.
 
     One whose address another leaves at the same time takes over that one's descriptor: who waits
-    to be accepted waits on.
+    to be accepted waits on. `held` are the bound sockets by name.
     """
-    folder = supervisor.config_path.parent
     leaving = {
-        change.name: _as_bound(old[change.name], supervisor.bound[change.name])
+        change.name: _as_bound(old.socket[change.name], held[change.name])
         for change in plan.of("socket")
-        if change.effect in ("close", "replace") and change.name in supervisor.bound
+        if change.effect in ("close", "replace") and change.name in held
     }
     made: dict[str, socket.socket] = {}
     try:
         for change in plan.of("socket"):
             if change.effect not in ("bind", "replace"):
                 continue
-            wanted = new[change.name]
+            wanted = new.socket[change.name]
             before = next((n for n, one in leaving.items() if _same_address(one, wanted)), None)
             if before is None:
                 made[change.name] = _bind(change.name, wanted, folder, leaving)
             else:
-                made[change.name] = supervisor.bound[before].dup()
+                made[change.name] = held[before].dup()
                 adjust(change.name, made[change.name], wanted, folder)
     except ChapiteauError:
         for bound in made.values():
@@ -82,14 +78,6 @@ def _meet(one: Socket, two: Socket) -> bool:
     if one.path or two.path:
         return one.path == two.path
     return one.port == two.port and (one.host == two.host or bool(_ANYWHERE & {one.host, two.host}))
-
-
-def adjust_to(supervisor: "Supervisor", change: Change, spec: Spec) -> None:
-    """Rights, backlog and options of a socket that stays bound. Raises BindError."""
-    wanted = spec.socket[change.name]
-    folder = supervisor.config_path.parent
-    for bound in (supervisor.bound[change.name], *supervisor.per_process.of(change.name)):
-        adjust(change.name, bound, wanted, folder)
 
 
 def remove_paths(left: Iterable[str], bound: Iterable[socket.socket]) -> None:
