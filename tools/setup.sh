@@ -101,6 +101,10 @@ make_venv() {
             "no way to PyPI or the npm registry: see https_proxy, PIP_CERT, SSL_CERT_FILE"
 }
 
+compile_modules() {  # as for an installed package: else each start compiles them, where it may not write
+    .venv/bin/python -m compileall -q -j 0 src/chapiteau || true
+}
+
 get_node() {  # the page's own tests and TypeScript's compiler need it; tools/test.sh finds it there
     [ -x .tools/uv/bin/node ] && return 0
     # As new as hatch_build.py wants it.
@@ -124,6 +128,7 @@ have wrk || want wrk
 have curl || want curl
 install_missing may
 make_venv
+compile_modules
 
 if [ "${1:-}" = tests ]; then
     have chromium || want "chromium"

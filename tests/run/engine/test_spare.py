@@ -22,6 +22,12 @@ pytestmark = pytest.mark.slow
 __all__ = ["keeper"]
 
 
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The compiled way needs none."""
+    monkeypatch.setenv("CHAPITEAU_KEEPER", "plain")
+
+
 @pytest.fixture
 def group(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A folder of ours in the v2 tree."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ class Config:
     path: Path
     files: tuple[Path, ...]  # it and what it includes
     spec: Spec
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)  # as written
 
     @property
     def run_dir(self) -> Path:
@@ -37,7 +38,7 @@ def load_config(path: Path, env: Mapping[str, str] | None = None) -> Config:
     raise_problems(str(path), problems)
     if spec is None:  # no problems and no spec would be a defect of ours
         raise AssertionError("a configuration without problems must give a Spec")
-    return Config(path=project.path, files=project.files, spec=spec)
+    return Config(path=project.path, files=project.files, spec=spec, raw=_ours(project))
 
 
 def check_config(
@@ -82,10 +83,15 @@ def _read(
     path: Path, env: Mapping[str, str] | None, *, on: bool = False
 ) -> tuple[ProjectFile, Spec | None, list[Problem]]:
     project = read_project(path, os.environ if env is None else env, on=on)
-    raw = {name: project.data[name] for name in SECTIONS if name in project.data}
-    spec, problems = read_spec(raw, project.where, name=project.folder.name, lost=project.lost)
+    spec, problems = read_spec(
+        _ours(project), project.where, name=project.folder.name, lost=project.lost
+    )
     problems += _unknown_plugins(project)
     return project, spec, sorted([*project.problems, *problems], key=_place)
+
+
+def _ours(project: ProjectFile) -> dict[str, Any]:
+    return {name: project.data[name] for name in SECTIONS if name in project.data}
 
 
 def _unknown_plugins(project: ProjectFile) -> Iterator[Problem]:

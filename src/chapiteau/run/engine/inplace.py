@@ -1,24 +1,25 @@
 """Become the keeper in this very process: for systemd, containers and other supervisors above.
 
-Before that, this process forks the first brain: it has read the configuration already, and need
-not start another interpreter to read it again. Later brains are started by the keeper.
+Before that, this process forks the first brain, which imports what it needs while we read the
+configuration for it: it need not start another interpreter, nor read it again. Later brains are
+started by the keeper.
 """
 
 import fcntl
 import gc
+import marshal
 import os
 import signal
 import socket
 import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chapiteau.plumbing.finding import find_config
-from chapiteau.run.engine.config import load_config
+from chapiteau.run.engine.config import Config, load_config
 from chapiteau.run.engine.keeper.calls import channel, protect
 from chapiteau.run.engine.launch import LOCK_FD, keeper_words, prepare_run_dir
-from chapiteau.run.logic.spec import Spec
+from chapiteau.run.logic.config import known_spec
 
 __all__ = ["daemon"]
 
@@ -33,23 +34,22 @@ def daemon(names: Sequence[str], config: str | None) -> int:
     `load_config` does, and AlreadyRunningError.
     """
     gc.disable()  # until the brain runs: nothing of what is imported and read is garbage
-    found = load_config(find_config(config))
-    path, spec, run_dir = found.path.absolute(), found.spec, found.run_dir
-    lock = prepare_run_dir(run_dir)
-    (run_dir / "failure.json").unlink(missing_ok=True)
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    words = keeper_words(path, spec, run_dir, 0, names)
-    gentle = words[5] == "no-new-privs"
-    if gentle:  # before the first child: they inherit it
-        _prctl(_NO_NEW_PRIVS)
-    os.chdir("/")  # or both would hold whatever folder we were started in
     ours, theirs = channel()
+    order = os.memfd_create("order")
+    given, give = os.pipe()  # one byte when the order is written; its end when there is none
     sys.stdout.flush()
     brain = os.fork()
     if brain == 0:
-        return _be_brain(theirs, [str(path), str(run_dir), *names], run_dir, spec)
+        os.close(give)
+        ours.close()
+        return _be_brain(theirs, order, given, names)
     try:
+        found = load_config(find_config(config))
+        words, lock = _take_place(found, names)
+        if gentle := words[5] == "no-new-privs":  # no service may gain rights, and so nobody
+            _prctl(_NO_NEW_PRIVS)
+        os.write(order, _order(found, gentle))
+        os.write(give, b"!")
         _prctl(_SUBREAPER)
         link = fcntl.fcntl(ours, fcntl.F_DUPFD, _HIGH)
         if lock == LOCK_FD:
@@ -63,23 +63,55 @@ def daemon(names: Sequence[str], config: str | None) -> int:
         raise
 
 
-def _be_brain(channel: socket.socket, argv: list[str], run_dir: Path, spec: Spec) -> int:
+def _take_place(found: Config, names: Sequence[str]) -> tuple[list[str], int]:
+    """The keeper's words, and the lock of a run folder that nobody uses."""
+    lock = prepare_run_dir(found.run_dir)
+    (found.run_dir / "failure.json").unlink(missing_ok=True)
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    words = keeper_words(found.path.absolute(), found.spec, found.run_dir, 0, names)
+    os.chdir("/")  # or we would hold whatever folder we were started in
+    return words, lock
+
+
+def _order(found: Config, gentle: bool) -> bytes:
+    """What the brain is to do: the configuration as written, where that can be handed over."""
+    place = (str(found.path.absolute()), str(found.run_dir), found.path.parent.name, gentle)
+    try:
+        return marshal.dumps((*place, dict(found.raw)))
+    except ValueError:  # a date, say, in a plugin's settings
+        return marshal.dumps((*place, None))
+
+
+def _be_brain(link: socket.socket, order: int, given: int, names: Sequence[str]) -> int:
     """What the keeper does for every later brain: a session, descriptors, the environment."""
     os.setsid()
-    log = os.open(run_dir / "supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
-    null = os.open(os.devnull, os.O_RDONLY)
-    fd = fcntl.fcntl(channel, fcntl.F_DUPFD, _HIGH)
-    for source, target in ((null, 0), (log, 1), (log, 2), (fd, 3)):
-        os.dup2(source, target, inheritable=target < 3)
-    channel.detach()
-    os.closerange(4, _HIGH + 56)  # the lock above all: it must end with the keeper
     protect("self")
-    os.environ |= {"CHAPITEAU_KEEPER_FD": "3", "CHAPITEAU_BRAIN_START": "0"}
     if not sys.flags.safe_path:
         del sys.path[0]  # the folder of the script: later brains run with -P
     from chapiteau.run.engine.brain.__main__ import main
 
-    return main(argv, spec)
+    if not os.read(given, 1):
+        os._exit(0)  # there is nothing to be the brain of; who forked us has said why
+    path, run_dir, name, gentle, raw = _read(order)
+    if gentle:
+        _prctl(_NO_NEW_PRIVS)
+    os.chdir("/")
+    log = os.open(f"{run_dir}/supervisor.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+    null = os.open(os.devnull, os.O_RDONLY)
+    fd = fcntl.fcntl(link, fcntl.F_DUPFD, _HIGH)
+    for source, target in ((null, 0), (log, 1), (log, 2), (fd, 3)):
+        os.dup2(source, target, inheritable=target < 3)
+    link.detach()
+    os.closerange(4, _HIGH + 56)
+    os.environ |= {"CHAPITEAU_KEEPER_FD": "3", "CHAPITEAU_BRAIN_START": "0"}
+    return main([path, run_dir, *names], known_spec(raw, name=name) if raw is not None else None)
+
+
+def _read(order: int) -> Any:
+    with open(order, "rb") as stream:
+        stream.seek(0)
+        return marshal.loads(stream.read())  # noqa: S302 — our own parent's
 
 
 def _prctl(what: int) -> None:

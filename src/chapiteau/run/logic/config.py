@@ -11,7 +11,7 @@ from chapiteau.run.logic.rules.service import log_rules
 from chapiteau.run.logic.rules.whole import broken_rules
 from chapiteau.run.logic.spec import Logs, Plugin, Project, Service, Socket, Spec
 
-__all__ = ["SECTIONS", "read_spec"]
+__all__ = ["SECTIONS", "known_spec", "read_spec"]
 
 T = TypeVar("T")
 SECTIONS: Final = tuple(f.name for f in fields(Spec))
@@ -46,9 +46,24 @@ def read_spec(
         problems.append(_placed(where, broken.path, dotted, what, broken.hint))
     if problems or project is None or log is None:
         return None, list(dict.fromkeys(problems))
+    return _made(project, log, named, name), []
+
+
+def known_spec(raw: Mapping[str, Any], *, name: str = "") -> Spec:
+    """The Spec of what `read_spec` has found no problem in, without looking for any again."""
+    reading = _Reading(raw, {})
+    project = reading.part(Project, raw.get("project", {}), ("project",))
+    log = reading.part(Logs, raw.get("log", {}), ("log",))
+    named = {section: reading.named(section, kind) for section, kind in _NAMED.items()}
+    if project is None or log is None or reading.found:
+        raise ValueError("this was not read before")
+    return _made(project, log, named, name)
+
+
+def _made(project: Project, log: Logs, named: dict[str, Any], name: str) -> Spec:
     if not project.name:
         project = replace(project, name=name)
-    return Spec(project=project, log=log, **named), []
+    return Spec(project=project, log=log, **named)
 
 
 def _names(raw: Mapping[str, Any], section: str) -> Iterable[str]:

@@ -2,6 +2,7 @@
 
 import array
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -18,6 +19,7 @@ __all__ = [
     "DEFAULTS",
     "LOW_FD",
     "MOST_CARRIED",
+    "NOT_HERE",
     "channel",
     "close_all",
     "exit_of",
@@ -47,6 +49,7 @@ LOW_FD: Final = (
     200  # all that is kept lives above: a child's own descriptors are put at 0, 1, 2, 3 …
 )
 MOST_CARRIED: Final = 8  # descriptors that may come with a message
+NOT_HERE: Final = (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM)  # no clone3 for us here
 _CARRIED: Final = socket.CMSG_LEN(MOST_CARRIED * 4)
 PIPE_SIZE: Final = 1 << 20
 F_SETPIPE_SZ: Final = 1031

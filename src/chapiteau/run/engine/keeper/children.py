@@ -25,13 +25,14 @@ from .calls import (
     write_to,
 )
 from .lingering import Lingering, lives, stop_noted
-from .starting import ROW, Starting
+from .starting import Starting
 from .streams import open_input, open_terminal, words_on
 
 __all__ = ["Children", "sweep", "unknown_exit"]
 
 Message = dict[str, Any]
 STREAMS: Final = {"in": 0, "out": 1, "err": 2}
+MANY: Final = 3  # processes that end at once
 SWEEPING: Final = 2.0  # seconds for what was killed to go
 
 
@@ -132,7 +133,7 @@ class Children:
                 return
             if seen is None:
                 return
-            if dead > ROW:  # they may all be wanted back
+            if dead > MANY:  # they may all be wanted back
                 self.starting.foresee()
             key, end = self.bury(seen.si_pid)
             if key or seen.si_pid == brain_pid:
@@ -145,8 +146,7 @@ class Children:
     def bury(self, pid: int) -> tuple[str, Message]:
         """Wait for a child that has ended; (its key, how). The key is "" for one of no service,
         and for one whose group has yet time to end."""
-        if pid == self.starting.spare.pid:
-            self.starting.spare.dismiss()
+        self.starting.ended(pid)
         key = self._by_pid.pop(pid, "")
         # Not yet waited for, so the pid, and the group with its number, are still the child's.
         gentle = bool(key) and self.lingering.may(key)

@@ -12,14 +12,15 @@ import struct
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from .calls import NOT_HERE
+
 if TYPE_CHECKING:
     _signal = signal
 else:
     import _signal  # without names for numbers: fewer pages are touched
 
-__all__ = ["NOT_HERE", "NotHereError", "as_leader", "fork_into", "spawn_into"]
+__all__ = ["NotHereError", "as_leader", "fork_into", "spawn_into"]
 
-NOT_HERE: Final = (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM)  # this kernel can't
 SYS_CLONE3: Final = 435  # the same number on every architecture
 CLONE_VFORK: Final = 0x4000
 CLONE_CLEAR_SIGHAND: Final = 0x1_0000_0000  # Linux 5.5: what we handle is at its default there

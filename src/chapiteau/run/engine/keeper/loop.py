@@ -446,7 +446,7 @@ _OPS: Final[dict[str, Callable[[Keeper, Message], Message | None]]] = {
     "base": lambda keeper, message: keeper.base.update(message["env"]),
     "spawn": lambda keeper, message: keeper.children.spawn(message, keeper.base),
     "row": lambda keeper, _message: keeper.children.starting.foresee(),
-    "spare": lambda keeper, message: keeper.children.starting.spare.prepare(message["cgroup"]),
+    "spare": lambda keeper, message: keeper.children.starting.prepare(message["cgroup"]),
     "signal": lambda keeper, message: keeper.children.signal(message),
     "ack": Keeper._acknowledge,
     "memo": lambda keeper, message: keeper.children.update_memo(message),
