@@ -82,7 +82,7 @@ def test_the_process_becomes_the_keeper_and_its_fork_the_brain(
     process = subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL)
     ended.append(process)
     client = Client.find(file)
-    status = wait_for(lambda: answer(client))
+    status = answer_of(client)
     assert status.keeper_pid == process.pid
     assert status.pid in children_of(process.pid)
     assert status.brain_restarts == 0
@@ -110,7 +110,7 @@ def test_a_second_one_is_refused_and_leaves_the_first_alone(
     file.write_text('[service.web]\ncommand = "sleep 600"\n')
     words = [*CHAPITEAU, "run", "daemon", "--config", str(file)]
     ended.append(subprocess.Popen(words, cwd=tmp_path))
-    status = wait_for(lambda: answer(Client.find(file)))
+    status = answer_of(Client.find(file))
     done = subprocess.run(
         words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
     )
@@ -119,11 +119,16 @@ def test_a_second_one_is_refused_and_leaves_the_first_alone(
     assert Client.find(file).status().pid == status.pid
 
 
-def answer(client: Client) -> SupervisorStatus | None:
-    try:
-        return client.status()
-    except ChapiteauError:
-        return None
+def answer_of(client: Client) -> SupervisorStatus:
+    """What it says, once it answers."""
+
+    def asked() -> SupervisorStatus:
+        try:
+            return client.status()
+        except ChapiteauError as exc:
+            raise OSError(exc.what) from exc
+
+    return wait_for(asked)
 
 
 def bearers(folder: Path) -> list[int]:
