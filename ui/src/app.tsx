@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { logOut } from "./live/session";
-import { heard, linkLost, linkUp, now, session, sortedNodes, troubles } from "./live/store";
+import { heard, linkLost, linkRefused, linkUp, now, session, sortedNodes, troubles } from "./live/store";
 import { duration } from "./model/format";
 import { go, param, route } from "./model/route";
 import { Apis } from "./pages/Apis";
@@ -65,7 +65,7 @@ export function App() {
 
 function Page({ parts }: { parts: string[] }) {
   const [first = "", second = ""] = parts;
-  if (!sortedNodes.value.length) return <><h1 class="sr">Chapiteau</h1><p class="empty" aria-busy="true">Waiting for the first server…</p></>;
+  if (!sortedNodes.value.length) return <><h1 class="sr">Chapiteau</h1><p class="empty" aria-busy="true">Waiting for the first server…</p>{linkRefused.value > 1 && <p role="alert" class="bad">✖ The live link is refused, though you are logged in. A proxy in front must pass Upgrade, and Host with its port.</p>}</>;
   if (first === "") return <Fleet />;
   if (first === "server" && second) return <Server key={second} name={second} />;
   if (first === "service" && second) return <Service key={second} name={second} />;

@@ -110,6 +110,15 @@ async def test_a_foreign_page_changes_nothing(house: Any, headers: dict[str, str
     assert house.node.commands == []
 
 
+async def test_a_proxy_that_drops_the_port_is_told_apart_from_a_foreign_page(house: Any) -> None:
+    async with house.client() as session:
+        headers = {"Origin": "http://127.0.0.1:18843"}
+        async with session.post("/api/act", json={}, headers=headers) as answer:
+            told = await answer.json()
+    assert answer.status == 403
+    assert "the page is http://127.0.0.1:18843" in told["hint"]
+
+
 async def test_a_form_can_not_post(house: Any) -> None:
     async with house.client() as session:
         kind = {"Content-Type": "text/plain"}

@@ -1,7 +1,7 @@
 /** Coming and going: a session that ends ends in every tab of this browser, and in pages that Back brings back. */
 
 import { post, Refusal, session as ask } from "./api";
-import { loggedOut, session } from "./store";
+import { linkRefused, loggedOut, session } from "./store";
 
 const NEWS = "chapiteau-session"; // what tabs tell each other
 const channel = typeof BroadcastChannel === "undefined" ? null : new BroadcastChannel(NEWS);
@@ -26,6 +26,7 @@ export async function logOut(): Promise<void> {
 export async function checkSession(): Promise<void> {
   try {
     session.value = await ask();
+    linkRefused.value++;
   } catch (problem) {
     if (problem instanceof Refusal && problem.status === 401) ended("The session has ended.");
   }

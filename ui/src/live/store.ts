@@ -15,6 +15,7 @@ export const events = signal<readonly Happening[]>([]);
 export const actions = signal<ReadonlyMap<number, Action>>(new Map());
 export const load = signal<LoadState | null>(null);
 export const linkUp = signal(false);
+export const linkRefused = signal(0); // so many times in a row, though the session is good
 export const linkLost = signal(0); // when the link was lost, ms
 export const heard = signal(0); // when numbers last came, ms
 export const tick = signal(0); // counts messages with numbers
@@ -123,6 +124,7 @@ export function connect(): void {
   live.onLink = (up, refused) => {
     if (up !== linkUp.value) linkLost.value = up ? 0 : Date.now();
     linkUp.value = up;
+    if (up) linkRefused.value = 0;
     if (refused) onRefused.ask();
   };
   setInterval(() => (now.value = Date.now() / 1000), 1000);

@@ -1,9 +1,11 @@
 """Every request passes here: Host, Origin, session, role; every answer leaves with headers."""
 
+import contextlib
 import functools
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -176,9 +178,18 @@ def _check_origin(request: web.Request) -> None:
         request.headers.get("Sec-Fetch-Site"),
         must=websocket,
     ):
-        raise NotAllowedError("this request comes from a foreign page")
+        raise NotAllowedError("this request comes from a foreign page", hint=_other_port(request))
     if not websocket and request.headers.get("X-Chapiteau") != "1":
         raise NotAllowedError("this request lacks our header", hint="send X-Chapiteau: 1")
+
+
+def _other_port(request: web.Request) -> str:
+    """A proxy that passes Host without its port makes our own page look foreign."""
+    origin, host = request.headers.get("Origin", ""), request.headers.get("Host", "")
+    with contextlib.suppress(ValueError):
+        if urlsplit(origin).hostname == urlsplit(f"//{host}").hostname:
+            return f"the page is {origin}, and Host says {host}: a proxy must pass it with its port"
+    return ""
 
 
 def _http_problem(exc: web.HTTPException) -> web.Response:
