@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Numbers } from "../src/model/columns";
-import { exitWords, processRows, worst } from "../src/model/rows";
+import { exitWords, processRows, serverState, worst } from "../src/model/rows";
 import type { Node, Process } from "../src/model/types";
 
 const process = (part: Partial<Process>): Process => ({ number: 1, pid: 7, state: "running", reason: "", ready: true, started_at: 0, restarts: 0, cpu_percent: 3, rss_bytes: 5, status_text: "", last_exit: {}, ...part });
@@ -26,4 +26,11 @@ test("an exit is told in words, and never invented", () => {
   assert.equal(exitWords(process({ last_exit: { signal: 47 } })), "killed by signal 47");
   assert.equal(exitWords(process({ last_exit: { signal: "SIGKILL", oom: true } })), "out of memory");
   assert.equal(exitWords(process({ last_exit: {} })), "");
+});
+
+test("a service that was stopped on purpose is not what its server does", () => {
+  const server = (...states: string[]) => ({ name: "a", seen: 0, away: 0, why: "", troubles: [], status: { services: states.map((state) => ({ state })) } }) as unknown as Node;
+  assert.equal(serverState(server("running", "stopped")), "running");
+  assert.equal(serverState(server("stopped", "restarting", "running")), "restarting");
+  assert.equal(serverState(server("stopped", "stopped")), "stopped");
 });

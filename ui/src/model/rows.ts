@@ -41,7 +41,9 @@ export function serverState(node: Node): string {
   const { drained, services = [] } = node.status;
   if (node.away) return "unreachable";
   if (drained?.since) return drained.left?.length ? "draining" : "drained";
-  return worst(services.map((service) => service.state));
+  // What was stopped on purpose says nothing of the others.
+  const states = services.map((service) => service.state).filter((state) => state !== "stopped");
+  return worst(states);
 }
 
 export function serverRows(nodes: readonly Node[], numbers: Numbers): ServerRow[] {
@@ -105,7 +107,7 @@ export function serviceRows(nodes: readonly Node[], numbers: Numbers): ServiceRo
   );
 }
 
-const WORST = ["failed", "backoff", "unhealthy", "stopping", "starting", "waiting", "reloading", "stopped", "running", "completed"];
+const WORST = ["failed", "backoff", "unhealthy", "stopping", "starting", "waiting", "reloading", "restarting", "stopped", "running", "completed"];
 
 /** Order of states, the worst first. */
 export function rank(state: string): number {

@@ -59,7 +59,7 @@ function One({ trouble, showNode }: { trouble: Trouble; showNode: boolean }) {
   const query = { node: trouble.node, process: trouble.process ? String(trouble.process) : "" };
   return (
     <li class={trouble.severity > 1 ? "broken" : "degraded"} data-problem tabIndex={-1}>
-      <span class="mark" aria-hidden="true">{trouble.severity > 1 ? "✖" : "▲"}</span>
+      <span class="mark" aria-hidden="true">{trouble.kind === "away" ? "?" : trouble.severity > 1 ? "✖" : "▲"}</span>
       <div class="grow">
         <div class="what">
           {trouble.service ? <a href={href(["service", trouble.service], query)}><strong>{trouble.service}</strong></a> : <a href={href(["server", trouble.node])}><strong>{trouble.node}</strong></a>}

@@ -7,6 +7,7 @@ const GLYPHS: Record<string, [string, string]> = {
   starting: ["◐", "busy"],
   waiting: ["◌", "busy"],
   reloading: ["◑", "busy"],
+  restarting: ["↻", "busy"],
   stopping: ["◒", "busy"],
   backoff: ["↻", "warn"],
   unhealthy: ["▲", "warn"],
