@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -174,6 +176,17 @@ def test_a_kernel_that_forbids_the_quick_way_is_asked_once_only() -> None:
     for _ in range(2):
         assert ended(starting.start(dict(HERE), [])[0]) == 0
     assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("number", "stage"), [(errno.EAGAIN, "exec"), (errno.ENOMEM, "exec"), (errno.EBUSY, "cgroup")]
+)
+def test_a_birth_that_fails_says_what_was_in_the_way(number: int, stage: str) -> None:
+    starting = Starting()
+    starting.birth = lambda *_: (0, number, 0)
+    with pytest.raises(OSError, match=re.escape(os.strerror(number))):
+        starting.start({**HERE, "cgroups": ["/"]}, [])
+    assert starting.stage == stage
 
 
 def test_the_keeper_says_whether_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ struct clone3_args { /* linux/sched.h, second version of struct clone_args */
         set_tid_size, cgroup;
 };
 
-enum stage { DESCRIPTORS, CWD, EXEC };
+enum stage { BIRTH, DESCRIPTORS, CWD, EXEC };
 
 struct order {
     char **argv, **env;
@@ -230,7 +230,7 @@ static PyObject *birth(PyObject *module, PyObject *args) {
         stage_moves(&order, moves) == 0) {
         long pid = give_birth(&order, cgroup);
         if (pid < 0)
-            order.error = (int)-pid, order.stage = DESCRIPTORS, pid = 0;
+            order.error = (int)-pid, order.stage = BIRTH, pid = 0;
         else if (order.error)
             while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR) {}
         made = Py_BuildValue("(lii)", order.error ? 0 : pid, order.error, (int)order.stage);

@@ -4,6 +4,7 @@ The plain way (plain.py) is imported when it is needed: the keeper stays small.
 """
 
 import contextlib
+import errno
 import os
 import resource
 from collections.abc import Callable
@@ -18,7 +19,8 @@ __all__ = ["PLAIN", "Starting", "compiled"]
 
 Message = dict[str, Any]
 Moves = list[tuple[int, int]]  # (our descriptor, the child's)
-STAGES: Final = ("descriptors", "cwd", "exec")  # `enum stage` of _birth.c
+STAGES: Final = ("birth", "descriptors", "cwd", "exec")  # `enum stage` of _birth.c
+NO_ROOM: Final = (errno.EAGAIN, errno.ENOMEM)  # there, as at an exec, the machine is full
 PLAIN: Final = os.environ.get("CHAPITEAU_KEEPER") == "plain"
 
 
@@ -83,9 +85,11 @@ class Starting:
         self.stage = STAGES[stage]
         if pid:
             return pid, self._began(pid, now)
-        if number in NOT_HERE and self.stage == "descriptors":
-            self.birth = None  # this kernel, or a rule of the container, does not let us
-            return self._plainly(message, moves)
+        if self.stage == "birth":
+            if number in NOT_HERE:
+                self.birth = None  # this kernel, or a rule of the container, does not let us
+                return self._plainly(message, moves)
+            self.stage = "cgroup" if groups and number not in NO_ROOM else "exec"
         raise OSError(number, os.strerror(number))
 
     def _plainly(self, message: Message, moves: Moves) -> tuple[int, int]:
