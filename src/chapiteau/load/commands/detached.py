@@ -1,5 +1,6 @@
 """`chapiteau load attach | stop | mark | add`, and how a test gets into the background."""
 
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -162,7 +163,9 @@ def _rate(text: str) -> float:
     from chapiteau.core.errors import UsageError
     from chapiteau.core.units import parse_rate
 
+    with contextlib.suppress(ValueError):
+        return float(text)  # a bare number is per second, as for `load run`
     try:
-        return parse_rate(text if "/" in text else f"{text}/s")
+        return parse_rate(text)
     except ValueError as exc:
         raise UsageError(f"--rate: {exc}") from None
