@@ -94,6 +94,79 @@ def test_a_generator_that_gives_out_is_never_held_against_the_service() -> None:
     assert "generator is the limit" in verdict["line"]
 
 
+def test_a_late_moment_of_the_generator_does_not_end_the_search() -> None:
+    """Something else on the machine took the processor during the first step up."""
+    late = iter(["sessions began 121 ms late (p99)"])
+
+    def busy_once(step: Step) -> Observed:
+        why = next(late, "") if step.phase == "climb" else ""
+        return replace(observed(step, 0.5), late=why) if why else knee(400)(step)
+
+    answer, _ = run(busy_once)
+
+    assert answer.outcome == "found"
+    assert answer.held > 380
+
+
+def test_a_few_late_answers_without_a_queue_are_looked_at_twice() -> None:
+    """The first step up has few requests: three slow ones must not make it a tenth of the truth."""
+    unlucky = iter([0.013])
+
+    def slow_once(step: Step) -> Observed:
+        late = next(unlucky, None) if step.phase == "climb" else None
+        return observed(step, late) if late else knee(4000)(step)
+
+    answer, _ = run(slow_once)
+
+    assert answer.held > 3800
+
+
+def test_what_is_missed_without_a_queue_is_missed_at_any_rate() -> None:
+    answer, steps = run(lambda step: observed(step, 0.1 if step.rate else 0.0))
+
+    assert answer.outcome == "none"
+    assert len(steps) <= 7
+
+
+@pytest.mark.parametrize("phase", ["climb", "hold"])
+def test_a_service_that_is_gone_is_left_alone(phase: str) -> None:
+    def killed(step: Step) -> Observed:
+        if step.phase == phase and step.rate > 300:
+            return observed(step, 1.0, overloaded="errors", rested=15.0, gone="connection refused")
+        return knee(400)(step)
+
+    answer, steps = run(killed)
+    verdict = capacity_verdict(answer, TEST)
+
+    assert steps[-1].phase == phase
+    assert (answer.outcome, verdict["exit_code"]) == ("gone", 1)
+    assert "the service went down: connection refused" in verdict["line"]
+
+
+def test_what_was_kept_before_the_service_went_down_is_still_said() -> None:
+    def killed(step: Step) -> Observed:
+        down = step.phase == "push"
+        return observed(step, 1.0, rested=15.0, gone="closed early") if down else knee(400)(step)
+
+    answer, _ = run(killed)
+
+    assert answer.outcome == "found"
+    assert 380 < answer.held <= 400
+    assert "went down: closed early" in answer.notes[-1]
+
+
+def test_time_that_an_overloaded_service_is_left_in_peace_is_of_the_budget() -> None:
+    def slow_to_recover(step: Step) -> Observed:
+        made = knee(400)(step)
+        return replace(made, rested=15.0) if step.rate > 410 else made
+
+    _, steps = run(slow_to_recover, SearchPlan(budget=200.0))
+    rested = sum(15.0 for s in steps if s.rate > 410)
+
+    assert rested >= 45.0
+    assert sum(s.seconds for s in steps) + rested <= 215.0  # nobody knew of the last rest
+
+
 def test_an_overload_ends_climbing() -> None:
     answer, steps = run(
         lambda step: observed(step, 0.0, overloaded="drowning" if step.rate > 200 else "")
@@ -105,9 +178,17 @@ def test_an_overload_ends_climbing() -> None:
 
 
 def test_a_first_rate_that_is_too_high_is_halved_until_it_is_kept() -> None:
-    answer, _ = run(lambda step: observed(step, 0.0 if step.rate <= 20 else 1.0))
+    """A cliff; a step on its far side is ended after seconds."""
 
-    assert 19 < answer.held <= 20
+    def cliff(step: Step) -> Observed:
+        if step.rate <= 20:
+            return observed(step, 0.0)
+        few = (Evidence(P99, 0.01, (Batch(1.0, 20),)),)
+        return observed(step, 1.0, overloaded="drowning", seconds=2.0, evidence=few)
+
+    answer, _ = run(cliff)
+
+    assert 18.5 < answer.held <= 20
 
 
 def test_nothing_is_found_when_every_rate_misses() -> None:

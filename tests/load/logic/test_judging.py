@@ -187,6 +187,19 @@ def test_a_service_under_water_ends_the_step() -> None:
     assert guard.ended == 2
 
 
+def test_a_burst_in_a_hold_is_no_overload() -> None:
+    """Near the knee a queue is moody: a second of it must not end, and condemn, a hold."""
+    totals = fed([(s, 10, True) for s in range(8) for _ in range(100)])
+    totals.running = {0: 1, 1: 2, 2: 30, 3: 5, 4: 30, 5: 32, 6: 35, 7: 50}
+
+    guard = Guard(parse_objectives("p99 < 100ms"), rate=100, hold=1)
+    assert [guard.second(s, totals) for s in range(7)] == [False] * 6 + [True]
+
+    totals.running = {0: 1, 1: 2, 2: 90}
+    guard = Guard(parse_objectives("p99 < 100ms"), rate=100, hold=1)
+    assert [guard.second(s, totals) for s in range(3)] == [False, False, True]
+
+
 def test_late_answers_end_the_step() -> None:
     guard = Guard(parse_objectives("p99 < 100ms"), rate=100)
     totals = fed([(s, 10 if s == 0 else 300, True) for s in range(4) for _ in range(100)])

@@ -55,6 +55,7 @@ from chapiteau.load.logic.totals import Totals
 __all__ = ["seek"]
 
 _REST: Final = 0.5  # seconds between two steps
+_MOSTLY: Final = 0.5  # share of errors after which it is looked whether it still answers
 _MOST_REST: Final = 15.0  # seconds to wait for an overloaded service to come back
 
 
@@ -208,8 +209,9 @@ class _Seeker:
         if step.phase in {"climb", "bisect", "hold"}:
             self.samples[step.rate] = samples
         self.say(_told(step, observed))
-        await self.rest(overloaded=bool(observed.overloaded))
-        return observed
+        down = bool(observed.overloaded) or observed.errors > _MOSTLY
+        rested, gone = await self.rest(overloaded=down)
+        return replace(observed, rested=rested, gone=gone)
 
     def observed(self, step: Step, totals: Totals, guard: Guard) -> Observed:
         last = guard.ended or math.ceil(step.seconds)
@@ -239,7 +241,7 @@ class _Seeker:
 
     def refuse_dead(self, totals: Totals) -> None:
         """A scenario or service that answers nothing good at rest is no matter of capacity."""
-        if any(int(s) < 400 for row in totals.rows.values() for s in row.statuses):
+        if _answers(totals):
             return
         what = next(iter(totals.samples), "no answer")
         raise ScenarioError(
@@ -247,20 +249,25 @@ class _Seeker:
             hint=totals.samples.get(what, "").strip()[:300],
         )
 
-    async def rest(self, *, overloaded: bool) -> None:
-        """Wait until the service has worked off what the step left behind."""
+    async def rest(self, *, overloaded: bool) -> tuple[float, str]:
+        """Wait until the service has worked off what the step left behind: the seconds, and why
+        it answered nothing well in all that time."""
         await asyncio.sleep(_REST)
+        waited = _REST
         if not overloaded or self.normal is None:
-            return
-        waited = 0.0
+            return waited, ""
+        good, why = False, ""
         while waited < _MOST_REST:
             totals = Totals()
             order = Order(shape=steady(1, 1.0), open=False, drain=5.0, sessions=5)
             waited += 0.5 + await self.team.run(order, totals)
             whole = totals.whole()
-            if whole.count and whole.latency.quantile(0.5) / 1e6 < 3 * self.normal + 0.005:
-                return
+            good = good or _answers(totals)
+            if good and whole.latency.quantile(0.5) / 1e6 < 3 * self.normal + 0.005:
+                return waited, ""
+            why = next(iter(totals.samples), why)
             await asyncio.sleep(0.5)
+        return waited, "" if good else why or "no answer"
 
     def show(self, step: Step, points: list[dict[str, Any]], totals: Totals, second: int) -> None:
         if not points:
@@ -279,6 +286,11 @@ class _Seeker:
                 points,
             )
             self.watch.live.write({**state, "phase": step.phase, "rate": step.rate})
+
+
+def _answers(totals: Totals) -> bool:
+    """Whether anything was answered well."""
+    return any(int(s) < 400 for row in totals.rows.values() for s in row.statuses)
 
 
 def _told(step: Step, observed: Observed) -> str:

@@ -20,6 +20,8 @@ def capacity_verdict(answer: Answer, test: LoadTest) -> dict[str, Any]:
     objective = test.objective
     if answer.outcome == "none":
         return _verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
+    if answer.outcome == "gone":
+        return _verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
     if answer.outcome == "unsure":
         return _verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
     if answer.outcome == "generator-limited" and not answer.held:

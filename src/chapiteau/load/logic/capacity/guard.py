@@ -12,6 +12,7 @@ from chapiteau.load.logic.totals import Totals
 __all__ = ["Guard", "kept_waiting", "late_by", "limited_by", "recovered_after", "what_rises"]
 
 _SURELY: Final = 2.0  # standard errors beyond the limit
+_LASTING: Final = 3  # seconds after which it is no burst
 
 
 class Guard:
@@ -30,7 +31,7 @@ class Guard:
         # By Little's law, more sessions on their way than this mean that the average one takes
         # longer than the limit, whatever the answers that came so far say.
         self._most = max(20.0, rate * self.patience * 2)
-        self._last = 0
+        self._last = self._above = 0
         self.ended: int | None = None  # seconds that went by when it was ended early
         self.why = ""
 
@@ -41,12 +42,19 @@ class Guard:
         self._last = running
         if self.ended is not None or second < 1:
             return False
-        if running > self._most and growing:
+        self._above = self._above + 1 if running > self._most else 0
+        if growing and self._crowded(running):
             return self._end(second, f"{running} sessions on their way and growing")
         for objective in self._objectives:
             if self._mostly_missed(objective, second, totals):
                 return self._end(second, f"{objective.text}: most requests missed it")
         return self._hopeless(second, totals) if self._hold else False
+
+    def _crowded(self, running: int) -> bool:
+        """One second tells of overload; in a hold near the knee it may be but a burst."""
+        if self._hold and running <= 2 * self._most:
+            return self._above >= _LASTING
+        return self._above > 0
 
     def _mostly_missed(self, objective: Objective, second: int, totals: Totals) -> bool:
         """Two bad seconds tell of overload; in a hold near the knee they are but a burst."""

@@ -17,13 +17,23 @@ from chapiteau.load.logic.capacity.steps import Done
 
 __all__ = ["Pooled", "drowned", "excess", "pooled"]
 
-_STEEP: Final = 20.0  # usual d ln(late) / d ln(rate); M/M/1 at 80 to 95 % load: 20 to 45
-_PRIOR_SPREAD: Final = 0.005  # weight of that, as spread of ln(rate) of imagined holds
+# d ln(late) / d ln(rate) of a queue is about the number of requests that come within the limit
+# (late are exp(-(speed - rate) * limit) of all: J. F. C. Kingman, 1962), within these.
+_FLAT: Final = 10.0
+_STEEP: Final = 50.0
+_USUAL: Final = 20.0  # … of objectives that are about no time
+_PRIOR_SPREAD: Final = 0.004  # weight of that, as spread of ln(rate) of imagined holds
 _HOLD: Final = 60.0  # seconds of a step that counts as one of these
-_FLATTEST: Final = 4.0
-_STEEPEST: Final = 50.0
+_FLATTEST: Final = 6.0
+_STEEPEST: Final = 120.0
+_NEAR: Final = 0.12  # in ln(rate): further off, a step tells of another part of the curve
+_SHOWS: Final = 8.0  # times below the limit: further down, chance alone makes late requests
 _MOST: Final = 20.0  # times the limit: beyond, a share says nothing about the knee
 _LEAST_ERROR: Final = 0.004  # what the model itself is off by, as a share of the rate
+_BEND: Final = 0.5  # … and of the way from the rates that were measured
+_SIGMAS: Final = 1.28  # standard errors below where the limit is reached: what is claimed
+_LEAST_MARGIN: Final = 0.02  # … but at least this share below, and at most that
+_MOST_MARGIN: Final = 0.03
 _NONE_LATE: Final = 0.5  # late requests that a measurement without any stands for
 
 
@@ -34,22 +44,28 @@ class Pooled:
     rate: float
     error: float
 
+    @property
+    def safe(self) -> float:
+        """What may be claimed of it, and is held."""
+        margin = max(_LEAST_MARGIN, min(_MOST_MARGIN, _SIGMAS * self.error))
+        return self.rate * (1 - margin)
+
     def below(self, sigmas: float) -> float:
         """The rate so many standard errors below (above, when negative)."""
         return self.rate * math.exp(-sigmas * self.error)
 
 
 def pooled(done: Sequence[Done]) -> Pooled | None:
-    """All holds that were not under water, the strictest objective; None when there are none."""
-    holds = [d for d in done if d.step.phase == "hold" and _usable(d)]
-    if not holds:
+    """All holds, the strictest objective; None when there was none but under water.
+
+    Beside others, a hold that went under water counts, but never as more than `_MOST` times the
+    limit: to leave it out would be to listen to the lucky ones alone.
+    """
+    holds = [d for d in done if d.step.phase == "hold" and d.outcome != "generator-limited"]
+    if all(drowned(hold) for hold in holds):
         return None
     found = [_one(holds, done, number) for number in range(len(holds[0].observed.evidence))]
     return min((one for one in found if one is not None), key=lambda p: p.rate, default=None)
-
-
-def _usable(done: Done) -> bool:
-    return done.outcome != "generator-limited" and not drowned(done)
 
 
 def drowned(done: Done) -> bool:
@@ -60,27 +76,40 @@ def drowned(done: Done) -> bool:
 
 
 def _one(holds: Sequence[Done], done: Sequence[Done], number: int) -> Pooled | None:
-    steep = _steepness(done, number)
-    weights = rated = over = 0.0
-    for hold in holds:
-        one = hold.observed.evidence[number]
-        weights += one.count
-        rated += one.count * hold.step.rate**steep
-        over += max(excess(one), _NONE_LATE / max(1.0, one.count * one.limit)) * one.count
-    if not weights or not over:
+    usual = _usual(holds, number)
+    near = _crossing(holds, number, usual)
+    if near is None:
         return None
-    rate = (rated / over) ** (1 / steep)
+    steep = _steepness(done, number, usual, near)
+    rate = _crossing(holds, number, steep) or near
     values, sizes = [], []
+    away = weights = 0.0
     for hold in holds:
         one = hold.observed.evidence[number]
         scale = (rate / hold.step.rate) ** steep
+        away += abs(math.log(rate / hold.step.rate)) * one.count / scale
+        weights += one.count / scale
         for batch in one.batches:
             if batch.count:
-                values.append(_times(one, batch.value) * scale)
+                values.append(min(_MOST, _times(one, batch.value)) * scale)
                 sizes.append(batch.count / scale)
     mean = batch_mean(values, sizes)
     spread = mean.error / mean.value if mean.value and math.isfinite(mean.error) else 1.0
-    return Pooled(rate, math.hypot(min(1.5, spread) / steep, _LEAST_ERROR))
+    bend = _BEND * away / weights if weights else 0.0
+    return Pooled(rate, math.hypot(min(1.5, spread) / steep, bend, _LEAST_ERROR))
+
+
+def _crossing(holds: Sequence[Done], number: int, steep: float) -> float | None:
+    """The rate at which the limit is reached when its excess grows so steeply."""
+    weights = rated = over = 0.0
+    base = max(hold.step.rate for hold in holds)  # powers of rates themselves would overflow
+    for hold in holds:
+        one = hold.observed.evidence[number]
+        weights += one.count
+        rated += one.count * (hold.step.rate / base) ** steep
+        seen = max(excess(one), _NONE_LATE / max(1.0, one.count * one.limit))
+        over += min(_MOST, seen) * one.count
+    return base * (rated / over) ** (1 / steep) if weights and over else None
 
 
 def excess(evidence: Evidence) -> float:
@@ -95,19 +124,29 @@ def _times(evidence: Evidence, value: float) -> float:
     return value / evidence.limit if evidence.limit else (math.inf if value else 0.0)
 
 
-def _steepness(done: Sequence[Done], number: int) -> float:
-    """d ln(excess) / d ln(rate) of one objective, by least squares over the steps near its
-    limit, weighed by their length, and held to its usual value by the weight of some holds."""
+def _usual(holds: Sequence[Done], number: int) -> float:
+    """How steeply an objective's excess grows with the rate, before anything was measured."""
+    objective = holds[0].observed.evidence[number].objective
+    if objective.metric != "quantile":
+        return _USUAL
+    rates = sorted(hold.step.rate for hold in holds)
+    return min(_STEEP, max(_FLAT, rates[len(rates) // 2] * objective.limit))
+
+
+def _steepness(done: Sequence[Done], number: int, usual: float, rate: float) -> float:
+    """d ln(excess) / d ln(rate) of one objective around a rate, by least squares over the steps
+    there, weighed by their length, and held to its usual value by the weight of some holds."""
     points = []
     for one in done:
         if one.step.phase in {"climb", "bisect", "hold"} and one.observed.evidence:
             over = excess(one.observed.evidence[number])
-            if 1 / (_MOST / 2) < over < _MOST:
+            near = abs(math.log(one.step.rate / rate)) < _NEAR
+            if near and 1 / _SHOWS < over < _MOST:
                 weight = one.observed.seconds / _HOLD
                 points.append((math.log(one.step.rate), math.log(over), weight))
     whole = sum(w for _, _, w in points) or 1.0
     x0 = sum(x * w for x, _, w in points) / whole
     y0 = sum(y * w for _, y, w in points) / whole
     spread = sum(w * (x - x0) ** 2 for x, _, w in points) + _PRIOR_SPREAD
-    slope = sum(w * (x - x0) * (y - y0) for x, y, w in points) + _PRIOR_SPREAD * _STEEP
+    slope = sum(w * (x - x0) * (y - y0) for x, y, w in points) + _PRIOR_SPREAD * usual
     return min(_STEEPEST, max(_FLATTEST, slope / spread))

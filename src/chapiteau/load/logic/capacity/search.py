@@ -16,43 +16,42 @@ from dataclasses import replace
 from typing import Final, Literal
 
 from chapiteau.core.units import format_duration
-from chapiteau.load.logic.capacity.evidence import Evidence
+from chapiteau.load.logic.capacity.outcomes import ENOUGH_LATE, is_idle, judged
 from chapiteau.load.logic.capacity.pooling import Pooled, drowned, pooled
 from chapiteau.load.logic.capacity.steps import (
     Answer,
     Done,
     Observed,
-    Outcome,
     Phase,
     SearchEnded,
     SearchPlan,
+    ServiceGone,
     Step,
 )
 
 __all__ = ["search"]
 
 _CLIMB: Final = 1.5
+_TRIES: Final = 2  # of a step up whose outcome may be chance
+_HOPELESS: Final = 4  # steps missed without a queue
 _GAP: Final = 1.06  # bisection ends when the bracket is this narrow
 _FURTHEST_UP: Final = 1.08
 _FURTHEST_DOWN: Final = 0.93
 _AT_LEAST_DOWN: Final = 0.97
 _LAST_DOWN: Final = 0.985
 _WORTHWHILE: Final = 1.02  # a step smaller than this is not worth another hold
-_SIGMAS: Final = 1.28  # standard errors below where the limit is reached: what is claimed
 # … on both sides, of an interval that holds the truth in 9 of 10 searches: more than a normal
 # distribution's 1.64, since spread and steepness are estimated, too (bench/load/capacity_truth.py).
 _COVER: Final = 2.4
-_LEAST_MARGIN: Final = 0.02  # … but at least this share below, and at most that
-_MOST_MARGIN: Final = 0.03
 _SHARP: Final = 0.014  # standard error, as a share of the rate, that is good enough
 _AS_GOOD: Final = 1.005  # rates this near are the same
 _LEAKING: Final = 3  # holds during which something rose, and half of all: it will not stop
 _LOWEST: Final = 0.05  # sessions a second below which nothing is tried
 _LATE_EXPECTED: Final = 0.5  # late requests that a step at the limit should hold
-_ENOUGH_LATE: Final = 3.0  # … and a hold, to tell anything
 _LONGEST_ROUGH: Final = 30.0
 _AFTERMATH: Final = 15.0  # seconds to see whether it recovers
 _LONG: Final = 120.0  # a search as long as this has them to spare
+_BELOW: Final = 0.99  # of a rate: surely below it
 _BETWEEN: Final = 1.5  # seconds that go by between two steps
 
 
@@ -77,6 +76,8 @@ class _Search:
     def run(self) -> Search:
         try:
             return (yield from self.whole())
+        except ServiceGone:
+            return self.gone(self.done[-1])
         except SearchEnded:
             kept = [d.step.rate for d in self.done if d.outcome == "kept"]
             self.notes.append("stopped before the end")
@@ -117,9 +118,25 @@ class _Search:
             held_requests=held.observed.reached,
         )
 
+    def gone(self, last: Done) -> Answer:
+        """What is known of a service that answers no longer: what it kept below, if anything."""
+        self.notes.append(
+            f"at {last.step.rate:.4g}/s the service went down: {last.observed.gone}, also to one user alone in "
+            f"the {format_duration(round(last.observed.rested))} after"
+        )
+        held = self.best(last.step.rate * _BELOW)
+        if held is None:
+            self.estimate = None
+            return self.answer("gone", failed=last.step.rate)
+        return replace(
+            self.answer("found", failed=self.lowest_failed(above=held.step.rate)),
+            held=held.step.rate,
+            held_requests=held.observed.reached,
+        )
+
     def answer(
         self,
-        outcome: Literal["found", "at least", "none", "unsure", "generator-limited"],
+        outcome: Literal["found", "at least", "none", "gone", "unsure", "generator-limited"],
         *,
         low: float = 0.0,
         failed: float | None = None,
@@ -182,7 +199,7 @@ class _Search:
                 self.plan.rough + self.plan.least_hold + 2 * _BETWEEN
             ):
                 return low, None  # what is kept so far can still be held
-            done = yield from self.step(self.rough("climb", rate))
+            done = yield from self.climb(rate, probe)
             if done.outcome == "generator-limited":
                 self.limited = True
                 return low, None
@@ -190,21 +207,40 @@ class _Search:
                 low = rate
                 if rate >= self.plan.max_rate:
                     return low, None
-                # No queue yet: the median is that of the idle service. Two strides at once.
-                idle = probe.p50 and done.observed.p50 and done.observed.p50 < 1.2 * probe.p50
-                rate = min(self.plan.max_rate, rate * (_CLIMB**2 if idle else _CLIMB))
+                # No queue yet: two strides at once.
+                stride = _CLIMB**2 if is_idle(done.observed, probe) else _CLIMB
+                rate = min(self.plan.max_rate, rate * stride)
             elif low is not None:
                 return low, rate
             else:
                 high = rate
-                # Further down, a step would hold too few requests to show anything.
+                # Further down, a step would hold too few requests to show anything; and what is
+                # missed without a queue, again and again, no lower rate will mend.
                 while (rate := rate / 2) >= self.lowest() and self.affords(self.plan.rough):
+                    if self.idle_misses(probe) > _HOPELESS:
+                        break
                     done = yield from self.step(self.rough("climb", rate))
                     if done.outcome == "kept":
                         return rate, high
                     high = rate
                 return None, high
         return low, None
+
+    def climb(self, rate: float, probe: Observed) -> Generator[Step, Observed, Done]:
+        """A step up; taken again when what it says may be chance: lateness of the generator, that
+        of a busy moment, or a few late answers of a service that has no queue yet."""
+        done = yield from self.step(self.rough("climb", rate))
+        for _ in range(_TRIES - 1):
+            late = done.outcome == "generator-limited" and not done.observed.limited
+            few = done.outcome == "missed" and is_idle(done.observed, probe)
+            if not (late or few) or not self.affords(self.plan.rough + self.plan.least_hold):
+                break
+            done = yield from self.step(self.rough("climb", rate))
+        return done
+
+    def idle_misses(self, probe: Observed) -> int:
+        """Steps that missed it though there was no queue."""
+        return sum(d.outcome == "missed" and is_idle(d.observed, probe) for d in self.done)
 
     def bisect(self, low: float, high: float) -> Generator[Step, Observed, tuple[float, float]]:
         """Narrow the bracket, in log space, as long as time for a hold is left."""
@@ -241,7 +277,7 @@ class _Search:
             if self.estimate is None:
                 rate *= _FURTHEST_DOWN
                 continue
-            safe = min(_safe(self.estimate), self.plan.max_rate)
+            safe = min(self.estimate.safe, self.plan.max_rate)
             best = self.best(safe * _AS_GOOD)
             if best is not None:
                 enough = self.estimate.error <= _SHARP or best.step.rate >= self.plan.max_rate
@@ -253,7 +289,7 @@ class _Search:
             rate = min(max(safe, rate * _FURTHEST_DOWN), rate * _FURTHEST_UP)
         if self.estimate is None:
             return None
-        return self.best(_safe(self.estimate) * _AS_GOOD) or self.best(self.estimate.rate)
+        return self.best(self.estimate.safe * _AS_GOOD) or self.best(self.estimate.rate)
 
     def for_holds(self) -> float:
         """Seconds that a hold may take now; a search of some length keeps the aftermath's."""
@@ -301,7 +337,7 @@ class _Search:
 
     def hold_seconds(self, rate: float) -> float:
         """A hold's length: longer at rates so low that it would hold too few requests."""
-        needed = 1.2 * _ENOUGH_LATE / (self.allowed() * rate) + 1.0
+        needed = 1.2 * ENOUGH_LATE / (self.allowed() * rate) + 1.0
         return max(self.plan.hold, needed)
 
     def aftermath(self, held: Done) -> Generator[Step, Observed, None]:
@@ -325,10 +361,12 @@ class _Search:
     # ── steps ─────────────────────────────────────────────────────────────────────────────────
     def step(self, step: Step) -> Generator[Step, Observed, Done]:
         observed = yield step
-        self.spent += (observed.seconds or step.seconds) + _BETWEEN
-        outcome, why = _judged(step, observed)
+        self.spent += (observed.seconds or step.seconds) + max(_BETWEEN, observed.rested)
+        outcome, why = judged(step, observed)
         done = Done(step=step, observed=observed, outcome=outcome, why=why)
         self.done.append(done)
+        if observed.gone:
+            raise ServiceGone
         return done
 
     def rough(self, phase: Phase, rate: float) -> Step:
@@ -360,39 +398,3 @@ class _Search:
 
     def affords(self, seconds: float) -> bool:
         return self.left() >= seconds + _BETWEEN
-
-
-def _safe(estimate: Pooled) -> float:
-    """What may be claimed of it, and is held."""
-    margin = max(_LEAST_MARGIN, min(_MOST_MARGIN, _SIGMAS * estimate.error))
-    return estimate.rate * (1 - margin)
-
-
-def _judged(step: Step, observed: Observed) -> tuple[Outcome, str]:
-    if observed.limited:
-        return "generator-limited", observed.limited
-    missed = observed.overloaded or _missed(step, observed)
-    if missed and observed.late:
-        return "generator-limited", observed.late
-    return ("missed", missed) if missed else ("kept", "")
-
-
-def _missed(step: Step, observed: Observed) -> str:
-    """Which objective a step has missed; "" when it kept all."""
-    for one in observed.evidence:
-        if step.phase == "hold" and one.objective.metric == "quantile":
-            needed = math.ceil(_ENOUGH_LATE / one.limit)
-            if one.count < needed:
-                return f"{one.objective.text}: {one.count} of {needed} requests needed"
-        if not one.passes():
-            return _why(one)
-    return ""
-
-
-def _why(evidence: Evidence) -> str:
-    objective, mean = evidence.objective, evidence.mean
-    if math.isnan(mean.value):
-        return f"{objective.text}: no data"
-    if objective.metric == "quantile":
-        return f"{objective.text}: {mean.value * 100:.3g}% were later"
-    return f"{objective.text}: {objective.show(mean.value)}"

@@ -14,6 +14,7 @@ __all__ = [
     "Phase",
     "SearchEnded",
     "SearchPlan",
+    "ServiceGone",
     "Step",
     "plan_of",
 ]
@@ -84,6 +85,8 @@ class Observed:
     rising: str = ""  # what rose during the step, for holds
     seconds: float = 0.0  # how long it really took
     recovery: float | None = None  # seconds until latency was normal again, for `recover`
+    rested: float = 0.0  # seconds that it was left in peace afterwards
+    gone: str = ""  # why nothing was answered well even then; "" when something was
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +103,7 @@ class Done:
 class Answer:
     """The end of a search. `held` sessions a second were kept, `failed` is the next that wasn't."""
 
-    outcome: Literal["found", "at least", "none", "unsure", "generator-limited"]
+    outcome: Literal["found", "at least", "none", "gone", "unsure", "generator-limited"]
     held: float = 0.0
     failed: float | None = None
     held_requests: float = 0.0  # the same in requests a second
@@ -108,6 +111,10 @@ class Answer:
     interval: tuple[float, float] | None = None  # 90 %, of the rate at which the limit is reached
     steps: tuple[Done, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class ServiceGone(Exception):  # noqa: N818 — no error: it is an answer
+    """A step after which the service no longer answers ends the search."""
 
 
 class SearchEnded(Exception):  # noqa: N818 — no error: somebody wants to see what there is by now
