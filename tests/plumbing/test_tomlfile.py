@@ -79,7 +79,7 @@ def test_a_file_without_rights_is_refused(file: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [(b"\xff\xfe", "not UTF-8"), (b"a = \n", "not valid TOML"), (b"\xef\xbb\xbfa=1", "not valid")],
+    [(b"\xff\xfe", "not UTF-8"), (b"a = \n", "not valid TOML")],
 )
 def test_what_is_no_toml_is_a_usage_error(tmp_path: Path, content: bytes, what: str) -> None:
     (tmp_path / "c.toml").write_bytes(content)
@@ -134,3 +134,9 @@ def test_any_text_is_read_or_refused_by_name(tmp_path: Path, text: str) -> None:
         assert str(path) in str(exc)  # noqa: PT017 — both ends are right
     else:
         assert isinstance(found.data, dict)
+
+
+def test_the_mark_that_some_editors_put_first_is_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "a.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert read_toml(path).data == {"a": 1}

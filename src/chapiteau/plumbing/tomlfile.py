@@ -52,7 +52,7 @@ def read_toml(path: Path, *, on: bool = False) -> TomlFile:
     With `on` it reads past what is wrong, where that can be done: `problems` tell it.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8").removeprefix("\ufeff")  # some editors' mark
     except FileNotFoundError:
         raise NotFoundError(
             f"{path}: no such file", hint="run `chapiteau new NAME` for a start, or pass --config"

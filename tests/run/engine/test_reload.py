@@ -6,10 +6,12 @@ import re
 import socket
 import stat
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from chapiteau.run.errors import AlreadyRunningError
 from tests.run.load import Clients
 from tests.support import ROOT, wait_for
 
@@ -326,3 +328,36 @@ def test_sockets_change_in_place_move_and_take_another_name(project: New) -> Non
     refused = outcome(host='host = "0.0.0.0"')
     assert "by the socket 'www' as it is now" in refused.error
     assert "chapiteau down" in refused.hint
+
+
+def test_what_is_down_stays_down_when_the_file_changes_and_another_run_dir_is_refused(
+    project: New,
+) -> None:
+    toml = """
+        [project]
+        {run_dir}
+        [service.a]
+        command = "sleep {n}"
+        ready.alive = "1ms"
+        [service.asked]
+        command = "sleep {n}"
+        autostart = false
+        [service.hourly]
+        command = "sleep {n}"
+        schedule = "@yearly"
+    """
+    p = project(toml.format(n=600, run_dir="")).up()
+    p.until("a", "running")
+    assert p.client.command("stop", "a").ok
+    p.write(toml.format(n=601, run_dir=""))
+    assert p.client.apply().ok
+    assert [p.pids(name) for name in ("a", "asked", "hourly")] == [[], [], []]
+    assert p.client.command("start", "a").ok
+    (a,) = p.pids("a")
+    assert Path(f"/proc/{a}/cmdline").read_bytes().endswith(b"sleep\x00601\x00")
+    p.write(toml.format(n=601, run_dir='run_dir = "other"'))
+    refused = p.client.apply()  # the one that runs is found where it was started
+    assert (refused.ok, refused.exit_code) == (False, 4)
+    with pytest.raises(AlreadyRunningError, match=r"\.chapiteau"):
+        p.up()
+    assert not (p.folder / "other").exists()

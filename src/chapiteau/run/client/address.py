@@ -23,7 +23,11 @@ def run_dir_of(config: Path) -> Path:
         named = read_project(config).section("project").get("run_dir")
     except UsageError:
         named = None
-    return (config.parent / (named if isinstance(named, str) else ".chapiteau")).absolute()
+    usual = (config.parent / ".chapiteau").absolute()
+    wanted = (config.parent / named).absolute() if isinstance(named, str) else usual
+    if wanted != usual and not control_path(wanted).exists() and control_path(usual).exists():
+        return usual  # it was started before the file named another one
+    return wanted
 
 
 def socket_of(config: str | Path | None = None) -> Path:

@@ -47,6 +47,19 @@ def prepare_run_dir(run_dir: Path) -> int:
     return lock
 
 
+def _refuse_second(usual: Path, run_dir: Path) -> None:
+    """Whether one lives that was started before the file named another run_dir."""
+    if usual.absolute() == run_dir or not (usual / "lock").exists():
+        return
+    try:
+        os.close(prepare_run_dir(usual))
+    except AlreadyRunningError as exc:
+        hint = "end it with `chapiteau down`, then `chapiteau up` starts in the new run_dir"
+        raise AlreadyRunningError(f"{usual}: {exc.what}", hint=hint) from None
+    except RefusedError:
+        return  # somebody else's: nobody can tell
+
+
 def keeper_words(
     config: Path, spec: Spec, run_dir: Path, owner_pid: int, only: Sequence[str] = ()
 ) -> list[str]:
@@ -79,6 +92,7 @@ def start(
     """
     config = config.absolute()
     run_dir = (config.parent / spec.project.run_dir).absolute()
+    _refuse_second(config.parent / ".chapiteau", run_dir)
     lock = prepare_run_dir(run_dir)
     try:
         (run_dir / "failure.json").unlink(missing_ok=True)

@@ -220,7 +220,8 @@ async def _to_spec(supervisor: "Supervisor", change: Change, name: str) -> Outco
     if change.effect == "restart" and scaled and spec.processes < runner.wanted:
         await runner.scale(spec.processes, None)  # fewer: before the others are made anew
     outcome = Outcome(ok=True)
-    if change.effect == "restart" and not supervisor.drain.begun:
+    # What people have stopped, and what waits for its hour, is not started by a new file.
+    if change.effect == "restart" and runner.on and not supervisor.drain.begun:
         outcome = await runner.restart(None)
     if scaled and outcome.ok and runner.wanted != spec.processes:
         return await runner.scale(spec.processes, None)
