@@ -1,6 +1,7 @@
 """From a service as written to what is really started: words, descriptors and the exec chain."""
 
 import functools
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 FIRST_FD = 3  # systemd's SD_LISTEN_FDS_START
+_NUMBERED = re.compile(r"(?<!\$)\$\{socket\.[^}]*\.fd\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +82,7 @@ def command_of(service: Service, place: Place) -> Command:
         *_limits_words(service.limits),
         *(["nice", "-n", str(service.nice)] if service.nice else []),
         *_privilege_words(service, place),
-        *(_LISTEN_PID if (service.sockets or place.left) and not service.app else ()),
+        *(_LISTEN_PID if _takes_by_protocol(service, place) else ()),
     ]
     return Command(
         argv=(*chain, *own),
@@ -88,6 +90,17 @@ def command_of(service: Service, place: Place) -> Command:
         fds=tuple(fds),
         listen=(*service.sockets, *(name for _, name in place.left)),
     )
+
+
+def _takes_by_protocol(service: Service, place: Place) -> bool:
+    """Whether it is to find its sockets by LISTEN_FDS. One that is told their numbers would take
+    them twice, as gunicorn does, and so fail: without LISTEN_PID the protocol says that they are
+    not meant for it."""
+    if service.app or not (service.sockets or place.left):
+        return False
+    words = [service.command] if isinstance(service.command, str) else service.command
+    told = [*words, *(value for value in service.env.values() if isinstance(value, str))]
+    return bool(place.left) or not any(_NUMBERED.search(text) for text in told)
 
 
 # systemd's protocol wants LISTEN_PID to be the program's own pid, which is known only after fork:

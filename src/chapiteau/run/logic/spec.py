@@ -239,7 +239,11 @@ class Service:
     threads: int = setting(4, help="(app) Threads per process.", low=1)
     shell: bool = setting(False, help="Give the command to /bin/sh -c.")
     processes: int = setting(1, help="How many copies to keep.", low=0, high=MOST_PROCESSES)
-    sockets: tuple[str, ...] = setting((), help="Sockets handed over, as systemd does.")
+    sockets: tuple[str, ...] = setting(
+        (),
+        help="Sockets handed over, as systemd does (LISTEN_FDS), or by number where the command "
+        "names `${socket.NAME.fd}`.",
+    )
     stdin: Literal["null", "pipe", "tty"] = setting(
         "null",
         help="Standard input: nothing; a pipe that `run attach` writes to; or a terminal of its "
