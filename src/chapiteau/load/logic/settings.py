@@ -110,8 +110,8 @@ class LoadTest:
     bootstrap: Literal["", "uv"] = setting(
         "", help='(ssh hosts) "uv" brings Chapiteau along: only ssh and uv need to be there.'
     )
-    on_insecure: bool = setting(
-        False, help="A Dask scheduler without TLS beyond loopback: on a network of your own."
+    insecure: bool = setting(
+        False, help="(--on) A cluster without TLS beyond loopback. Services' own: --no-verify."
     )
     most_users: int = setting(
         10_000, help="Sessions on their way at most; more are dropped.", low=1

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -374,6 +375,14 @@ async def test_a_scheduler_in_the_open_is_refused() -> None:
 
     with pytest.raises(UsageError, match="not encrypted"):
         await DaskCluster("tcp://192.0.2.1:8786").hosts()
+
+
+async def test_a_ray_cluster_in_the_open_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from chapiteau.load.engine.cluster.ray import RayCluster
+
+    monkeypatch.setitem(sys.modules, "ray", types.ModuleType("ray"))
+    with pytest.raises(UsageError, match="not encrypted"):
+        await RayCluster("ray://192.0.2.1:10001").hosts()
 
 
 def answers(port: int) -> bool:

@@ -41,7 +41,7 @@ def _cluster(place: Place, test: "LoadTest", plan: "dict[str, Any]", folder: "Pa
     if place.kind == "hub":
         return HubCluster(folder)
     if place.kind == "ray":
-        return RayCluster(place.address)
+        return RayCluster(place.address, insecure=test.insecure)
     try:
         from chapiteau.load.engine.cluster.dask import DaskCluster, expected_of, security_from
     except ImportError as exc:
@@ -50,8 +50,8 @@ def _cluster(place: Place, test: "LoadTest", plan: "dict[str, Any]", folder: "Pa
         security, expected = security_from(folder / "k8s"), expected_of(folder / "k8s")
         return DaskCluster(_k8s_address(), security=security, expected=expected)
     if place.kind == "scheduler-file":
-        return DaskCluster(scheduler_file=place.address, insecure=test.on_insecure)
-    return DaskCluster(place.address, insecure=test.on_insecure)
+        return DaskCluster(scheduler_file=place.address, insecure=test.insecure)
+    return DaskCluster(place.address, insecure=test.insecure)
 
 
 def _ssh(place: Place, test: "LoadTest", plan: "dict[str, Any]") -> pipes.Pipes:

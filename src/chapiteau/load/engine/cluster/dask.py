@@ -123,7 +123,7 @@ class DaskCluster:
         if not self._insecure and not encrypted(address):
             raise UsageError(
                 f"{address} is not encrypted, and whoever reaches it runs programs on its workers",
-                hint="use tls:// (Dask's Security), or say --on-insecure on a network of your own",
+                hint="use tls:// (Dask's Security), or say --insecure on a network of your own",
             )
         client: Any = Client(  # type: ignore[no-untyped-call]
             address,
