@@ -103,7 +103,7 @@ export function LogLines({ lines, count, look, goal, at, hit, follow, onFollow }
 function One({ row, look, hit, mark }: { row: LogRow; look: Look; hit: RegExp | null; mark: string }) {
   const [time, node, , number, stream, text] = row;
   return (
-    <div class={`line ${stream}${mark}`}>
+    <div class={`line ${text.startsWith("[chapiteau: ") ? "note" : stream}${mark}`}>
       {look.times && time > 0 && <><When time={time} link={look.links} /> </>}
       {number > 0 && <span class={`who p${number % 8}`}>{look.showNode ? `${node} ` : ""}#{number} </span>}
       {stream === "stderr" && <span class="err-mark" title="stderr">err </span>}

@@ -82,7 +82,7 @@ function processColumns(showNode: boolean, showService: boolean, selected?: Read
     { key: "restarts", label: "restarts", width: "64px", right: true, from: 634 + more, sort: (r) => r.process.restarts, cell: (r) => r.process.restarts },
     { key: "exit", label: "last exit", width: "minmax(80px, 1fr)", from: 760 + more, cell: (r) => <span title={r.process.last_exit.cause}>{exitWords(r.process)}</span> },
     { key: "reason", label: "reason", width: "minmax(100px, 2fr)", from: 860 + more, cell: (r) => <span class="muted" title={reason(r.process)}>{reason(r.process)}</span> },
-    { key: "menu", label: "actions", mute: true, width: "22px", from: 300 + more, cell: (r) => <MenuButton row={r} /> },
+    { key: "menu", label: "actions", mute: true, width: "22px", from: showService ? 360 : 0, cell: (r) => <MenuButton row={r} /> },
   ];
   if (onSelect) columns.splice(0, 0, { key: "pick", label: "selected", mute: true, width: "15px", from: 340, cell: (r) => <input type="checkbox" aria-label={`Select ${r.service} #${r.process.number} on ${r.node}`} checked={selected?.has(r.id) ?? false} onChange={() => onSelect([r.id])} /> });
   if (!showNode) return columns;
