@@ -121,8 +121,8 @@ class _Search:
     def gone(self, last: Done) -> Answer:
         """What is known of a service that answers no longer: what it kept below, if anything."""
         self.notes.append(
-            f"at {last.step.rate:.4g}/s the service went down: {last.observed.gone}, also to one user alone in "
-            f"the {format_duration(round(last.observed.rested))} after"
+            f"at {last.step.rate:.4g}/s the service went down: {last.observed.gone}, "
+            f"also to one user alone in the {format_duration(round(last.observed.rested))} after"
         )
         held = self.best(last.step.rate * _BELOW)
         if held is None:
