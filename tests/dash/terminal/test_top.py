@@ -11,6 +11,7 @@ from textual import events
 from textual.widgets import DataTable, Input, RichLog, Static
 
 from chapiteau.dash.commands.top.app import Top
+from chapiteau.dash.commands.top.asking import Ask
 from chapiteau.dash.engine.terminal.here import Here
 from chapiteau.dash.engine.terminal.hub import RunningHub
 from chapiteau.dash.errors import HubGoneError, LoginError
@@ -76,6 +77,40 @@ async def test_the_worst_comes_first_with_its_cause(seat: Seat) -> None:
     await seat.until(lambda: "ModuleNotFoundError: redis" in seat.log(), "the last lines")
 
 
+async def test_the_next_problem_says_why_wherever_the_cursor_was(seat: Seat) -> None:
+    seat.node.say("mailer", 1, "its own output")
+    await seat.press("j")
+    await seat.until(lambda: "mailer" not in seat.text("log-title"), "another service")
+    await seat.press("n")
+    await seat.until(lambda: "── why" in seat.log(), "the cause")
+    assert seat.log().index("its own output") < seat.log().index("── why")
+
+
+async def test_deploys_are_told_with_who_and_why_not(seat: Seat) -> None:
+    lines = ["SyntaxError: [red]never markup[/red]"]
+    seat.node.happen("service.reload_failed", service="web", text="it ended", data={"lines": lines})
+    seat.node.happen("command.done", service="web", who="uid 0 (dash:ana)", text="reload: it ended")
+    seat.node.happen("service.ready", service="web", text="not a deploy")
+    await seat.until(lambda: len(seat.app.view.events) == 3, "the events")
+    await seat.press("d")
+    await seat.until(lambda: "web it ended — by ana" in seat.log(), "who brought it out")
+    assert "| SyntaxError: [red]never markup[/red]" in seat.log()
+    assert "not a deploy" not in seat.log()
+
+
+async def test_numbers_of_the_machine_stay_while_processes_come_and_go(seat: Seat) -> None:
+    await seat.until(lambda: "CPU" in seat.text("band"), "the machine's numbers")
+    seat.app.view.take("stats", {"node": "alpha", "v": 99, "ids": ["web/9"]})
+    assert "CPU" in seat.app.view.band()
+
+
+@pytest.mark.parametrize("picked", [3, 5])
+async def test_a_signal_that_ends_a_process_asks_first(seat: Seat, picked: int) -> None:
+    await seat.press("exclamation_mark", *["down"] * picked, "enter")
+    await seat.until(lambda: isinstance(seat.app.screen, Ask), "the question")
+    assert seat.node.commands == []
+
+
 async def test_a_chosen_service_shows_its_processes_and_output_as_text(seat: Seat) -> None:
     seat.node.say("web", 2, "[red]not markup[/red] \x1b[31mred\x1b[0m")
     await seat.press("j")
@@ -134,7 +169,7 @@ async def test_keys_are_listed(seat: Seat) -> None:
     shown = " ".join(str(line.content) for line in seat.app.screen.query(Static))
     assert "reload, restart the service" in shown
     await seat.press("escape", "e")
-    await seat.until(lambda: "── events" in seat.log(), "events")
+    await seat.until(lambda: "── no events yet" in seat.log(), "events")
 
 
 async def test_a_running_hub_is_shown_and_steered(house: Any) -> None:

@@ -17,7 +17,7 @@ from textual.widgets import DataTable, Footer, Input, RichLog, Static
 from chapiteau.core.units import format_duration, format_size
 from chapiteau.dash.commands.top.asking import Keys
 from chapiteau.dash.commands.top.deeds import Deeds
-from chapiteau.dash.commands.top.words import CSS, KEYS, action_words, trouble_words
+from chapiteau.dash.commands.top.words import CSS, KEYS, action_words, event_words, trouble_words
 from chapiteau.dash.engine.terminal.source import Source
 from chapiteau.dash.logic.terminal.fleetview import FleetView, ProcessRow, ServiceRow, state_words
 from chapiteau.plumbing.clock import SystemClock
@@ -25,6 +25,8 @@ from chapiteau.plumbing.clock import SystemClock
 __all__ = ["Top"]
 
 _MOST: Final = 500  # rows of processes; a filter narrows what is more
+_AFTER: Final = 0.4  # seconds in which kept output comes
+_TOLD: Final = 50  # events at once
 _LINES: Final = 2_000  # of output kept on the screen
 _SORTS: Final = {"cpu": "cpu", "memory": "rss", "threads": "cpu", "name": "service"}
 
@@ -47,6 +49,7 @@ class Top(Deeds):
         Binding("minus", "scale(-1)", "one less", show=False),
         Binding("exclamation_mark", "signal", "signal"),
         Binding("l", "focus('log')", "log", show=False),
+        Binding("d", "deploys", "deploys", show=False),
         Binding("e", "events", "events"),
         Binding("t", "theme", "theme", show=False),
         Binding("escape", "clear", show=False),
@@ -249,20 +252,32 @@ class Top(Deeds):
         for i, row in enumerate(self._rows):
             if (row.node, row.name) == (at["node"], at["service"]):
                 self._table("services").move_cursor(row=i)
-        if at["lines"]:
+        # Below the output of the service, which is only now begun to be read.
+        self.set_timer(_AFTER, lambda: self._tell_why(at))
+
+    def _tell_why(self, trouble: Mapping[str, Any]) -> None:
+        if trouble["lines"] and self._shown == f"{trouble['node']}/{trouble['service']}":
             log = self.query_one("#log", RichLog)
-            log.write(Text(f"── why: {at['cause'] or at['what']}", style="bold red"))
-            for line in at["lines"]:
+            log.write(Text(f"── why: {trouble['cause'] or trouble['what']}", style="bold red"))
+            for line in trouble["lines"]:
                 log.write(Text.from_ansi(line))
 
     def action_events(self) -> None:
         """The newest events, into the log."""
+        self._tell_events("events", list(self.view.events)[-_TOLD:])
+
+    def action_deploys(self) -> None:
+        """What was brought out last, by whom, and why it was not taken; into the log."""
+        self._tell_events("deploys", self.view.deploys()[-_TOLD:])
+
+    def _tell_events(self, title: str, found: Sequence[Mapping[str, Any]]) -> None:
         log = self.query_one("#log", RichLog)
-        log.write(Text("── events", style="bold"))
-        for event in list(self.view.events)[-50:]:
-            who = f" by {event['who']}" if event.get("who") else ""
-            place = f"{event['node']} {event.get('service', '')}"
-            log.write(Text(f"{place} {event['kind']} {event.get('text', '')}{who}"))
+        log.write(Text(f"── {title}" if found else f"── no {title} yet", style="bold"))
+        for event in found:
+            log.write(Text.assemble(*event_words(event)))
+            if event["kind"] == "service.reload_failed":
+                for line in event.get("data", {}).get("lines", ())[-8:]:
+                    log.write(Text.assemble("    | ", Text.from_ansi(line)))
 
     def action_keys(self) -> None:
         """The sheet of keys."""

@@ -24,7 +24,7 @@ __all__ = ["command"]
 @click.command("top")
 @click.option("--sort", type=click.Choice(SORTS), default="cpu", show_default=True)
 @click.option("-n", "--count", type=click.IntRange(1), help="Plain tables; end after so many.")
-@click.option("--plain", is_flag=True, help="Plain tables, also on a terminal.")
+@click.option("--plain", is_flag=True, help="Plain tables once a second, wherever they go.")
 @click.option("--hub", "hub", metavar="URL", help="The fleet of this hub instead.")
 @click.option("--user", metavar="NAME", help="Your account at that hub; the password is asked for.")
 @config_option
@@ -41,8 +41,8 @@ def command(
     """Every server, service and process, live, with the page's words and keys; ? lists them.
 
     With the extra [tui] on a terminal: what is wrong, the log, and the actions too. It shows the
-    fleet when the project's dashboard runs, else this machine. Without it, or into a pipe: a table
-    of this machine's processes once a second.
+    fleet when the project's dashboard runs, else this machine. Without it: a table of this
+    machine's processes once a second; into a pipe, once.
 
     \b
     chapiteau top
@@ -51,7 +51,9 @@ def command(
     chapiteau top --json -n 1
     """
     if hub is None and (json_wanted or count or plain or not _screen()):
-        show(sort=sort, count=count, config=config, json_wanted=json_wanted)
+        # Into a pipe one table is what is wanted; who wants them on and on says --plain.
+        once = 1 if not (json_wanted or plain or sys.stdout.isatty()) else None
+        show(sort=sort, count=count or once, config=config, json_wanted=json_wanted)
         return
     if json_wanted or count or plain:
         raise UsageError(

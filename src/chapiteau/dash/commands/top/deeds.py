@@ -16,6 +16,7 @@ from chapiteau.dash.logic.terminal.fleetview import ServiceRow
 __all__ = ["Deeds"]
 
 _SIGNALS: Final = ("HUP", "USR1", "USR2", "TERM", "QUIT", "INT", "KILL")
+_ENDING: Final = frozenset(("TERM", "QUIT", "INT", "KILL"))  # what most programs end by
 
 
 class Deeds(App[None]):
@@ -54,7 +55,7 @@ class Deeds(App[None]):
 
         def picked(name: str | None) -> None:
             if name:
-                self._wish("signal", [chosen], {"signal": name}, ask=name in ("KILL", "QUIT"))
+                self._wish("signal", [chosen], {"signal": name}, ask=name in _ENDING)
 
         self.push_screen(Pick(f"Signal to {chosen.name} on {chosen.node}", _SIGNALS), picked)
 
@@ -69,7 +70,10 @@ class Deeds(App[None]):
         if ask:
             row = rows[0]
             line = command_line(verb, row.name, options)
-            self.push_screen(Ask(f"{verb.capitalize()} {row.name} on {row.node}?", line), answered)
+            what = (
+                f"{verb.capitalize()} {options['signal']} to" if verb == "signal" else verb.title()
+            )
+            self.push_screen(Ask(f"{what} {row.name} on {row.node}?", line), answered)
         else:
             answered(True)
 

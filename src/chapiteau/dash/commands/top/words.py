@@ -1,11 +1,14 @@
 """What the screen says."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from chapiteau.core.units import format_duration
+from chapiteau.dash.logic.lines import person
+from chapiteau.run.logic.events import TONES
 
-__all__ = ["CSS", "KEYS", "action_words", "trouble_words"]
+__all__ = ["CSS", "KEYS", "action_words", "event_words", "trouble_words"]
 
 CSS: Final = """
 #band { height: 1; padding: 0 1; background: $surface; }
@@ -30,6 +33,10 @@ Ask, Pick, Keys { align: center middle; }
 .line { color: $text-muted; margin: 1 0 0 0; }
 """
 
+_LOOKS: Final = {
+    "bad": ("✖", "red"), "warn": ("▼", "yellow"), "good": ("●", "green"), "people": ("◆", "blue"),
+}  # fmt: skip
+
 KEYS: Final = (
     ("/", "filter what is shown; Esc drops it"),
     ("n", "next problem, with the last lines that say why"),
@@ -39,6 +46,7 @@ KEYS: Final = (
     ("+  −", "one process more, one less"),
     ("!", "send a signal"),
     ("l", "into the log"),
+    ("d", "deploys: reloads and applied files, by whom, and why one was not taken"),
     ("e", "the newest events"),
     ("t", "light or dark"),
     ("q", "leave"),
@@ -52,6 +60,19 @@ def trouble_words(trouble: Mapping[str, Any], now: float) -> str:
     since = f", for {format_duration(int(now - trouble['since']))}" if trouble["since"] else ""
     cause = f" — {trouble['cause']}" if trouble["cause"] else ""
     return f"{mark} {where}  {trouble['what']}{since}{cause}"
+
+
+def event_words(event: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """An event as pieces of a line, each with its style: when, where, what, by whom."""
+    tone = TONES.get(event["kind"], "")
+    when = datetime.fromtimestamp(event["time"]).strftime("%H:%M:%S")  # noqa: DTZ006 — here
+    place = f"{event['node']} {event.get('service', '')}".strip()
+    said = event.get("text") or event["kind"].partition(".")[2].replace("_", " ")
+    who = f" — by {person(event['who'])}" if event.get("who") else ""
+    glyph, style = _LOOKS.get(tone, ("·", ""))
+    return [
+        (f"{when} ", "dim"), (f"{glyph} ", style), (f"{place} ", "bold"), (f"{said}{who}", ""),
+    ]  # fmt: skip
 
 
 def action_words(action: Mapping[str, Any]) -> tuple[str, bool]:

@@ -22,6 +22,13 @@ _WORST: Final = (
     "unreachable", "stopped", "running", "completed",
 )  # fmt: skip
 _EVENTS: Final = 1_000
+_BROUGHT: Final = frozenset(
+    (
+        "service.reloaded", "service.reload_failed",
+        "supervisor.config_applied", "supervisor.upgraded",
+    )
+)  # fmt: skip
+_SOON: Final = 30.0  # seconds between what was brought out and the end of its command
 
 
 def state_words(state: str) -> str:
@@ -67,6 +74,7 @@ class FleetView:
         self.actions: dict[int, Mapping[str, Any]] = {}
         self._ids: dict[str, tuple[int, Sequence[str]]] = {}
         self._stats: dict[str, Mapping[str, Any]] = {}
+        self._hosts: dict[str, Mapping[str, float]] = {}  # the newest, whatever names belong to it
 
     def take(self, topic: str, data: Mapping[str, Any]) -> None:
         """One message of the hub; a topic that is not known is left alone."""
@@ -83,7 +91,7 @@ class FleetView:
 
     def _take_node(self, data: Mapping[str, Any]) -> None:
         if gone := data.get("gone"):
-            for known in (self.nodes, self._ids, self._stats):
+            for known in (self.nodes, self._ids, self._stats, self._hosts):
                 known.pop(gone, None)
         else:
             self.nodes[data["name"]] = data
@@ -93,6 +101,8 @@ class FleetView:
             self._ids[data["node"]] = (data["v"], data["ids"])
             self._stats.pop(data["node"], None)
         for node in data.get("nodes", ()):
+            if host := node.get("host"):
+                self._hosts[node["node"]] = host
             version, ids = self._ids.get(node["node"], (-1, ()))
             if node["v"] == version and len(node["cpu"]) == len(ids):
                 self._stats[node["node"]] = node
@@ -152,6 +162,17 @@ class FleetView:
         found = [trouble for view in self.nodes.values() for trouble in view["troubles"]]
         return sorted(found, key=lambda t: (-t["severity"], -t["since"], t["key"]))
 
+    def deploys(self) -> list[Mapping[str, Any]]:
+        """Reloads and applied files, oldest first; a reload by whom its order was."""
+        known = list(self.events)
+        found: list[Mapping[str, Any]] = []
+        for at, event in enumerate(known):
+            if event["kind"] not in _BROUGHT:
+                continue
+            order = next((e for e in known[at + 1 :] if _orders(e, event)), {})
+            found.append({**event, "who": event.get("who") or order.get("who", "")})
+        return found
+
     def band(self) -> str:
         """The whole fleet in a line."""
         rows = self.services()
@@ -164,7 +185,11 @@ class FleetView:
         for state, word in (("backoff", "backing off"), ("failed", "failed")):
             if count := sum(row.state == state for row in rows):
                 parts.append(f"{count} {word}")
-        hosts = [stats["host"] for stats in self._stats.values() if "host" in stats]
+        hosts = [
+            self._hosts[name]
+            for name, v in self.nodes.items()
+            if name in self._hosts and not v["away"]
+        ]
         if hosts:
             total = sum(host["mem_total"] for host in hosts) or 1
             used = sum(host["mem_used"] for host in hosts)
@@ -174,6 +199,17 @@ class FleetView:
 
     def _views(self, node: str) -> list[tuple[str, Mapping[str, Any]]]:
         return [(n, v) for n, v in sorted(self.nodes.items()) if node in ("", n)]
+
+
+def _orders(order: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+    """Whether this is the end of the command that led to the event."""
+    return (
+        order["kind"] == "command.done"
+        and order["node"] == event["node"]
+        and bool(event.get("service"))
+        and order.get("service") == event.get("service")
+        and order["time"] - event["time"] < _SOON
+    )
 
 
 def _rank(state: str) -> int:
