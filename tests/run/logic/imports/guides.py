@@ -9,7 +9,7 @@ from chapiteau.run.logic.imports.circus import plugin_rules as plugins
 from chapiteau.run.logic.imports.circus import settings as circus
 from chapiteau.run.logic.imports.circus import streams as circus_streams
 from chapiteau.run.logic.imports.pm2 import settings as pm2
-from chapiteau.run.logic.imports.process_compose import probes
+from chapiteau.run.logic.imports.process_compose import probes, watching
 from chapiteau.run.logic.imports.process_compose import settings as compose
 from chapiteau.run.logic.imports.rules import Rule, row
 from chapiteau.run.logic.imports.supervisord import settings as supervisord
@@ -47,7 +47,7 @@ TABLES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
         "exec": probes.EXEC,
         "shutdown": compose.SHUTDOWN,
         "schedule": compose.SCHEDULE,
-        "watch": compose.WATCH,
+        "watch": watching.WATCH,
         "log_configuration": compose.LOGGER,
         "log_configuration.rotation": compose.ROTATION,
         "The top level": compose.PROJECT,

@@ -355,3 +355,48 @@ def test_a_key_that_is_given_twice_is_told_of(kind: str, text: str, name: str, t
     made = convert(kind, text, name)
     repeated = [(n.setting, n.where) for n in made.lost if "given again" in n.what]
     assert repeated == ([(told, f"{name}:2")] if told else [])
+
+
+SKIPPED = [
+    ".*", "node_modules", "vendor", "target", "dist", "build", "bin", "venv", "__pycache__",
+    "result", "*.log", "*.log.gz",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("body", "watch"),
+    [
+        (
+            "paths: [{path: ./src, exclude: ['**/*_test.go', 'gen/**']}], debounce: 1s",
+            {"paths": ["./src"], "include": ["*"], "exclude": [*SKIPPED, "*_test.go", "gen"],
+             "debounce": "1s"},
+        ),
+        (
+            "paths: [{path: a, include: ['*.py']}, b], disable_default_excludes: true",
+            {"paths": ["a", "b"], "include": ["*.py"], "exclude": []},
+        ),
+        ("paths: [src]", {"paths": ["src"], "include": ["*"], "exclude": SKIPPED}),
+        ("debounce: 1s", None),
+    ],
+)  # fmt: skip
+def test_what_process_compose_watches(body: str, watch: dict[str, Any] | None) -> None:
+    assert (
+        only(compose(f"processes: {{a: {{command: run, watch: {{{body}}}}}}}")).get("watch")
+        == watch
+    )
+
+
+def test_patterns_of_a_watch_that_are_no_names_are_told() -> None:
+    made = compose(
+        "processes: {a: {command: run, watch: {paths: [{path: a, exclude: [x/y/*.go], q: 1}]}}}"
+    )
+    whats = [note.what for note in made.lost]
+    assert any("x/y/*.go" in what for what in whats)
+    assert any(what.startswith("q is no option") for what in whats)
+
+
+def test_a_quoted_template_is_its_text() -> None:
+    line = 'run {{ "{{.Name}}" }} {{`x y`}}'
+    made = only(compose(f"processes: {{a: {{command: '{line}', namespace: [m, n]}}}}"))
+    assert made["command"] == "run {{.Name}} x y"
+    assert made["labels"] == {"namespace": "m,n"}

@@ -17,9 +17,9 @@ from chapiteau.run.logic.imports.process_compose.settings import (
     SETTLED,
     SHUTDOWN,
     TOGETHER,
-    WATCH,
 )
 from chapiteau.run.logic.imports.process_compose.variables import Filling, settled
+from chapiteau.run.logic.imports.process_compose.watching import take_watch
 from chapiteau.run.logic.imports.reading.source import Option, Source
 from chapiteau.run.logic.imports.reading.values import needs_shell, text
 from chapiteau.run.logic.imports.rules import apply, attempt, keep
@@ -58,10 +58,11 @@ class Processes:
             ("availability", AVAILABILITY),
             ("shutdown", SHUTDOWN),
             ("schedule", SCHEDULE),
-            ("watch", WATCH),
         ):
             if key in options and self._is_mapping(target, options[key]):
                 apply(self._filled(target, self._parts(options[key]), filling), rules, target)
+        if "watch" in options and self._is_mapping(target, options["watch"]):
+            take_watch(target, self._filled(target, self._parts(options["watch"]), filling))
         self._defaults(target, options)
         self._checks(target, options, filling)
         self._logs(target, options, filling)

@@ -34,7 +34,6 @@ __all__ = [
     "SETTLED",
     "SHUTDOWN",
     "TOGETHER",
-    "WATCH",
 ]
 
 _OWN: Final = "was about process-compose itself"
@@ -193,27 +192,8 @@ SCHEDULE: Final[dict[str, Rule]] = {
 }
 
 
-def _texts(value: object) -> list[str]:
-    return [literal(text(part)) for part in (value if isinstance(value, list) else [value])]
-
-
-def _paths(option: Option, target: Target) -> None:
-    """`watch.paths`"""
-    paths = option.value if isinstance(option.value, list) else [option.value]
-    target.put(option, "watch.paths", [literal(text(path)) for path in paths])
-    target.set("watch.include", ["*"])
-
-
-WATCH: Final[dict[str, Rule]] = {
-    "paths": _paths,
-    "debounce": keep("watch.debounce", go_duration),
-    **for_each(
-        "ignore exclude",
-        keep("watch.exclude", _texts),
-    ),
-    "include": keep("watch.include", _texts),
-    "cascade": lose("restarted what depends on it too", "reload those by hand"),
-}
+def _namespaces(value: object) -> str:
+    return ",".join(text(part) for part in (value if isinstance(value, list) else [value]))
 
 
 def _success(option: Option, target: Target) -> None:
@@ -245,7 +225,8 @@ def _foreground(option: Option, target: Target) -> None:
 
 PROCESS: Final[dict[str, Rule]] = {
     "working_dir": keep("cwd"),
-    "namespace": keep("labels.namespace"),
+    "namespace": keep("labels.namespace", _namespaces),
+    "mcp": lose("made it a tool of process-compose's MCP server", "call it with `run exec`"),
     "description": keep("labels.description"),
     "replicas": keep("processes", integer),
     "success_exit_codes": _success,

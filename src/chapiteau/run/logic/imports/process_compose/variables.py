@@ -14,8 +14,11 @@ _ENV: Final = re.compile(
     r"(?P<kept>\$\$(?:\{[^{}]*\})?)"
     r"|\$\{(?P<braced>[A-Za-z_]\w*)(?P<default>:?-[^${}]*)?\}|\$(?P<bare>[A-Za-z_]\w*)"
 )
-_TEMPLATE: Final = re.compile(r"\{\{-?\s*(?P<code>.*?)\s*-?\}\}")
+_TEMPLATE: Final = re.compile(
+    r'\{\{-?\s*(?P<code>(?:"(?:[^"\\]|\\.)*"|`[^`]*`|(?!\}\}).)*?)\s*-?\}\}'
+)
 _CHOSEN: Final = re.compile(r"\$\{env\.(\w+):-([^${}]+)\}")
+_QUOTED: Final = re.compile(r'"([^"\\]*)"|`([^`]*)`')
 _SIMPLE: Final = re.compile(r"\.(\w+)")
 
 
@@ -56,6 +59,8 @@ class Filling:
         return f"${{env.{name}:-{(default or '').lstrip(':').removeprefix('-')}}}"
 
     def _template(self, match: re.Match[str]) -> str:
+        if quoted := _QUOTED.fullmatch(match["code"]):
+            return quoted[1] if quoted[1] is not None else quoted[2]
         simple = _SIMPLE.fullmatch(match["code"])
         name = simple[1] if simple else ""
         if name in self.vars:
