@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chapiteau.run.logic.events import KINDS, TONES
+import pytest
+
+from chapiteau.run.logic.events import KINDS, TONES, as_sent
 
 USUAL = {
     "service.starting", "service.stopping", "service.stopped", "service.reloading",
@@ -15,3 +17,8 @@ def test_each_kind_is_either_usual_or_has_a_tone() -> None:
     """A new kind that nobody looked at would hide among the usual ones on the page."""
     assert set(KINDS) == USUAL | set(TONES)
     assert set(TONES.values()) == {"bad", "warn", "good", "people"}
+
+
+def test_what_is_no_field_of_a_happening_is_not_sent() -> None:
+    with pytest.raises(TypeError, match="has no colour"):
+        as_sent({"seq": 1, "time": 2.0, "kind": "process.ready", "colour": "red"})

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["KINDS", "TONES", "Happening"]
+__all__ = ["KINDS", "TONES", "Happening", "as_sent"]
 
 KINDS: Final[dict[str, str]] = {
     "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
@@ -106,13 +106,24 @@ class Happening:
 
     def to_dict(self) -> dict[str, Any]:
         """As in the event stream; empty parts are left out."""
-        full: dict[str, Any] = {"seq": self.seq, "time": round(self.time, 6), "kind": self.kind}
-        for key in ("service", "process", "pid", "who", "text", "data"):
-            if value := getattr(self, key):
-                full[key] = value
-        return full
+        return as_sent({name: getattr(self, name) for name in self.__slots__})
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> "Happening":
         """The inverse of `to_dict`; unknown keys (of a newer supervisor) are left out."""
         return cls(**{key: value for key, value in raw.items() if key in cls.__slots__})
+
+
+_MAY_LACK: Final = ("service", "process", "pid", "who", "text", "data")
+_ALL: Final = frozenset(Happening.__slots__)
+
+
+def as_sent(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """A Happening's fields as in the event stream. Raises TypeError for what is no field."""
+    if not facts.keys() <= _ALL:
+        raise TypeError(f"a happening has no {', '.join(sorted(facts.keys() - _ALL))}")
+    full = {"seq": facts["seq"], "time": round(facts["time"], 6), "kind": facts["kind"]}
+    for key in _MAY_LACK:
+        if value := facts.get(key):
+            full[key] = value
+    return full
