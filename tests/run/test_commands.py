@@ -276,6 +276,21 @@ DEAD = ProcessStatus(
 )
 
 
+def test_a_job_that_ended_well_is_nothing_wrong() -> None:
+    done = ProcessStatus(
+        number=1, pid=7, state="running", last_exit={"code": 0, "text": "exit 0", "lines": ["ok"]}
+    )
+    text = render(
+        a_status(
+            a_service("nightly", "running", schedule="@every 1h", processes=(done,)),
+            a_service("loops", "running", processes=(done,)),
+        ),
+        1090.0,
+    )
+    assert "nightly.1" not in text
+    assert "loops.1: exit 0" in text
+
+
 def test_the_board_tells_what_is_wrong_first() -> None:
     text = render(
         a_status(

@@ -55,7 +55,7 @@ def test_every_hook_runs_in_order_and_is_told_what_it_is_about(project: New) -> 
     assert told["after_reap"] == f"after_reap web 1 {pid} - -15 red"
     order = [line.split()[0] for line in found]
     assert order.index("before_reap") < order.index("after_reap")
-    assert {e.data["hook"] for e in p.events("hook.done")} == set(POINTS)
+    wait_for(lambda: {e.data["hook"] for e in p.events("hook.done")} == set(POINTS))
 
 
 def test_a_before_start_that_fails_keeps_the_service_down_and_says_why(project: New) -> None:
@@ -80,7 +80,13 @@ def test_a_before_start_that_fails_keeps_the_service_down_and_says_why(project: 
         "outcome": "abort",
         "lines": ["no table users"],
     }
-    assert p.service("web").reason == "before_start: ended with 1"
+    assert p.service("web").reason == "before_start: ended with 1: no table users"
+    assert p.service("web").state == "failed"
+    [problem] = p.status().problems
+    assert "no table users" in str(problem)
+    assert len(p.events("service.failed", "web")) == 1
+    assert p.client.command("stop", "web").ok
+    assert (p.service("web").state, p.service("web").reason) == ("stopped", "")
     assert not p.client.command("start", "needs", timeout=2).ok
     (p.folder / "ok").touch()
     assert p.client.command("start", "web").ok
@@ -149,7 +155,7 @@ def test_an_after_start_that_fails_takes_the_service_down(project: New) -> None:
     """).up()
     outcome = p.client.command("start", "web")
     assert not outcome.ok
-    p.until("web", "stopped")
+    p.until("web", "failed")
     assert p.service("web").reason == "after_start: ended with 1"
 
 

@@ -273,6 +273,9 @@ def test_a_liveness_probe_replaces_the_one_sick_process(project: New) -> None:
     assert "2 probes in a row failed" in told[0].text
     assert told[0].data["stacks"][0].startswith("thread")
     assert not alive(old[0])
+    last = p.service("web").processes[0].last_exit["text"]
+    assert last.startswith("2 probes in a row failed")
+    assert last.endswith("; killed by SIGABRT")
 
 
 def test_a_silent_watchdog_gets_the_stacks_of_a_python_program(project: New) -> None:

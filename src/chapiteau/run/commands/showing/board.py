@@ -82,12 +82,16 @@ def _last_words(service: ServiceStatus, *, brief: bool = False) -> list[str]:
     found: list[str] = []
     for process in service.processes:
         end = process.last_exit
-        if not end or process.ready:
+        if not end or process.ready or ((service.schedule or service.one_shot) and _good(end)):
             continue
         how = printable(str(end.get("text") or end.get("cause") or _ending(end)))
         found += [] if brief else [f"{service.name}.{process.number}: {how}"]
         found += [f"    | {printable(str(line))}" for line in end.get("lines", ())[-5:]]
     return found
+
+
+def _good(end: dict[str, Any]) -> bool:
+    return end.get("code") == 0 and not end.get("signal")
 
 
 def _ending(exit_: dict[str, Any]) -> str:

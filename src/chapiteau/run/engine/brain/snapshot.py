@@ -92,7 +92,7 @@ def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceS
     slots = [runner.slots[number] for number in sorted(runner.slots)]
     return ServiceStatus(
         name=runner.name,
-        state=runner.state,
+        state=_shown(runner),
         reason=runner.reason,
         wanted=runner.wanted,
         ready=runner.ready_count,
@@ -112,6 +112,12 @@ def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceS
     )
 
 
+def _shown(runner: Runner) -> str:
+    """A job never gets ready: while it works people call it running."""
+    works = runner.spec.is_job and any(True for _ in runner.instances())
+    return "running" if works and runner.state == "starting" else runner.state
+
+
 def _drift(runner: Runner, supervisor: "Supervisor") -> tuple[str, ...]:
     """What runs otherwise than the file says: set at run time, or scaled."""
     base, own = supervisor.base.service.get(runner.name), supervisor.overrides.get(runner.name)
@@ -129,7 +135,9 @@ def _processes(slot: Slot, supervisor: "Supervisor", meter: Meter) -> list[Proce
     if slot.state is State.BACKOFF and slot.retry_at:
         left = max(0.0, slot.retry_at - supervisor.clock.wall())
         reason = f"{reason}; next try in {left:.0f} s"
-    first = _process(slot, slot.instance, slot.state.value, reason, now, meter)
+    works = slot.spec.is_job and slot.instance is not None and slot.state is State.STARTING
+    state = State.RUNNING if works else slot.state
+    first = _process(slot, slot.instance, state.value, reason, now, meter)
     retiring = [
         _process(slot, old, "draining", "replaced, finishes its work", now, meter)
         for old in slot.retiring

@@ -48,7 +48,9 @@ class Hooks:
         data |= {"why": why, "outcome": hook.on_failure, "lines": output.splitlines()[-_SHOWN:]}
         text = f"{point}: {why}"
         self._say("hook.failed", text, service=name, process=process, pid=pid, data=data)
-        return text if hook.on_failure == "abort" else ""
+        if hook.on_failure != "abort":
+            return ""
+        return ": ".join([text, *output.splitlines()[-1:]])
 
     async def extended(self, name: str, spec: Service, process: int, pid: int) -> dict[str, Any]:
         """What `extended_stats` prints of a process. Raises ValueError with what was wrong."""

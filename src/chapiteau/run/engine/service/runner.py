@@ -47,10 +47,10 @@ class Runner:
     @property
     def state(self) -> str:
         """One word (logic/life/service_state.py)."""
-        states = [slot.state for slot in self.slots.values()]
         return summary(
-            on=self.on, waiting=self.waiting, reloading=self.reload is not None, states=states
-        )
+            on=self.on, waiting=self.waiting, reloading=self.reload is not None,
+            states=[slot.state for slot in self.slots.values()], refused=bool(self.refused),
+        )  # fmt: skip
 
     @property
     def ready_count(self) -> int:
@@ -199,6 +199,7 @@ class Runner:
         if not self.refused:
             return False
         self.on, self._begun = False, True
+        self._announced = "failed"
         cause = {"cause": self.refused}
         self.ground.say("service.failed", self.refused, service=self.name, data=cause)
         for slot in list(self.slots.values()):
@@ -265,6 +266,8 @@ class Runner:
     async def stop(self, timeout: float | None = None) -> Outcome:
         """Stop every process, all at the same time, and wait until nothing is left."""
         if not self.on and self.quiet:
+            self.refused = ""
+            self.changed()
             return Outcome(ok=True, text=f"{self.name} is stopped already")
         if self.on:
             await self.ground.hook("before_stop", self.name, self.spec)

@@ -242,6 +242,8 @@ class Slot:
             "hint": end.get("hint", ""),
             "lines": lines,
         }
+        if instance.unhealthy:  # that it was then killed by us is no news
+            facts["text"] = f"{instance.unhealthy}; {facts['text']}"
         self._judged(what, {**facts, "ran_for_s": round(what.ran_for, 3)}, instance.unhealthy)
 
     def _judged(self, end: End, facts: dict[str, Any], unhealthy: str = "") -> None:

@@ -15,11 +15,13 @@ _WORST_FIRST: Final = (
 )
 
 
-def summary(*, on: bool, waiting: str, reloading: bool, states: Sequence[State]) -> str:
+def summary(
+    *, on: bool, waiting: str, reloading: bool, states: Sequence[State], refused: bool = False
+) -> str:
     """One word: stopped waiting starting running reloading stopping backoff failed completed.
 
     The worst process names the service while it should be up; a service that should be down is
-    stopping until the last process has gone.
+    stopping until the last process has gone. One that a hook has refused to start has failed.
     """
     if waiting and on:
         return "waiting"
@@ -29,7 +31,7 @@ def summary(*, on: bool, waiting: str, reloading: bool, states: Sequence[State])
         gone = all(s in (State.DOWN, State.FAILED, State.COMPLETED) for s in states)
         if states and all(s is State.COMPLETED for s in states):
             return "completed"
-        return "stopped" if gone else "stopping"
+        return ("failed" if refused else "stopped") if gone else "stopping"
     if states and all(s is State.COMPLETED for s in states):
         return "completed"
     for state in _WORST_FIRST:
