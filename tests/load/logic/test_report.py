@@ -223,3 +223,15 @@ def test_names_beyond_the_limit_are_told_of() -> None:
     totals.add(tally.flush())
     (note,) = [n for n in made(totals)["soundness"]["notes"] if "names" in n]
     assert note.startswith("3 requests had too many names")
+
+
+def test_a_scenarios_own_numbers_are_json() -> None:
+    tally, totals = Tally(), Totals()
+    tally.row("GET /").latency[0].append(5)
+    for kind, name, value in (("counter", "a", 2.0), ("gauge", "b", 3.0), ("trend", "c", 4.0)):
+        tally.metric(kind, name, value)
+    totals.add(tally.flush())
+    found = {one["name"]: one for one in json.loads(json.dumps(made(totals)))["metrics"]}
+    assert found["a"] == {"name": "a", "kind": "counter", "value": 2.0}
+    assert found["b"] == {"name": "b", "kind": "gauge", "value": 3.0}
+    assert found["c"]["count"] == 1

@@ -12,7 +12,19 @@ from chapiteau.dash.logic.pages import REPORT_HEADERS
 from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
 from chapiteau.load.logic.report import rendered
 
-__all__ = ["routes"]
+__all__ = [
+    "load_add",
+    "load_baseline",
+    "load_comparison",
+    "load_csv",
+    "load_mark",
+    "load_report",
+    "load_result",
+    "load_results",
+    "load_rows",
+    "load_stop",
+    "routes",
+]
 
 _LONGEST_MARK: Final = 200  # letters
 _LONGEST_AGO: Final = 3600  # seconds

@@ -167,7 +167,10 @@ class Shape:
 
     def to_list(self) -> list[list[float]]:
         """JSON-ready numbers; `from_list` reads them."""
-        return [[s.first, s.last, s.seconds, s.period, s.into] for s in self.stages]
+        return [
+            [s.first, s.last, s.seconds, s.period, *([s.into] if s.into else [])]
+            for s in self.stages
+        ]
 
     @classmethod
     def from_list(cls, numbers: Sequence[Sequence[float]]) -> "Shape":

@@ -178,7 +178,7 @@ def _failure(what: str, count: int, totals: Totals) -> dict[str, Any]:
 
 def _metric(name: str, metric: dict[str, Any]) -> dict[str, Any]:
     if metric["kind"] != "trend":
-        return {"name": name, **metric}
+        return {"name": name, "kind": metric["kind"], "value": metric["value"]}
     values: Histogram = metric["values"]
     figures = {key: values.quantile(share) / 1000 for key, share in _QUANTILES}
     return {"name": name, "kind": "trend", "count": values.count, "mean": values.mean / 1000} | (
