@@ -400,3 +400,23 @@ def test_a_quoted_template_is_its_text() -> None:
     made = only(compose(f"processes: {{a: {{command: '{line}', namespace: [m, n]}}}}"))
     assert made["command"] == "run {{.Name}} x y"
     assert made["labels"] == {"namespace": "m,n"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("pm2", "module.exports = [{script: 'a.js', out_file: '/dev/stdout'}]"),
+        ("process-compose", "processes: {a: {command: x, log_location: /dev/fd/1}}"),
+        (
+            "circus",
+            (
+                "[watcher:a]\ncmd = x\nstdout_stream.class = FileStream\n"
+                "stdout_stream.filename = /dev/stdout\n"
+            ),
+        ),
+    ],
+)
+def test_a_terminal_is_no_log_file(kind: str, text: str) -> None:
+    made = convert(kind, text, "x.yaml" if kind == "process-compose" else "file")
+    assert only(made)["log"]["file"] == "none"
+    assert any("terminal" in note.what for note in made.changed)

@@ -1,5 +1,6 @@
 """The last steps of every import: references, start order, a check of the whole, the text."""
 
+import re
 import tomllib
 from collections.abc import Iterable
 from dataclasses import fields
@@ -19,6 +20,7 @@ from chapiteau.run.logic.spec import Service, Socket
 __all__ = ["finish", "ordered"]
 
 _WIDTH: Final = 96
+_TERMINAL: Final = re.compile(r"/dev/(?:stdout|stderr|tty|fd/[12])|/proc/(?:self|1)/fd/[12]")
 _SET_UID: Final = frozenset({"sudo", "su", "doas", "pkexec", "ping", "mount", "umount", "newgrp"})
 
 
@@ -46,6 +48,7 @@ def finish(draft: Draft, title: str) -> Imported:
     """
     _drop_empty_services(draft)
     _keep_rights(draft)
+    _keep_off_devices(draft)
     _use_line_mode(draft)
     _anchor_logs(draft)
     _drop_dead_references(draft)
@@ -98,6 +101,21 @@ def _keep_rights(draft: Draft) -> None:
                 _origin(draft, ("service", name)),
                 "its command uses a set-uid program: no_new_privs is switched off",
                 "Chapiteau lets set-uid programs gain nothing by default",
+            )
+
+
+def _keep_off_devices(draft: Draft) -> None:
+    """A terminal or /dev/null is no file that could be rotated."""
+    for name, table in draft.tables.get("service", {}).items():
+        log = table.get("log", {})
+        path = str(log.get("file", ""))
+        if path != "/dev/null" and not _TERMINAL.fullmatch(path):
+            continue
+        log["file"] = "none"
+        if path != "/dev/null":
+            draft.table("service", name).changed(
+                _origin(draft, ("service", name, "log", "file")),
+                "output goes to the terminal while `chapiteau up` is in front",
             )
 
 

@@ -205,6 +205,7 @@ APP: Final[dict[str, Rule]] = {
     "namespace": keep("labels.namespace"),
     "cwd": keep("cwd"),
     "env": _environment,
+    "env_file": lose("is not read by PM2 either", 'env_files = [".env"] is'),
     "filter_env": _filter_env,
     "port": _port,
     "uid": keep("user"),

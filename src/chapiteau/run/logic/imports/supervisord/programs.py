@@ -79,7 +79,8 @@ def _count(draft: Draft, section: Section, key: str, default: int) -> int:
     try:
         return max(0, integer(option.value))
     except ValueError as exc:
-        draft.table("project").lost(option, f"its value can't be used: {exc}", "set processes")
+        what = f"its value can't be used, and is taken as {default}: {exc}"
+        draft.table("project").lost(option, what, "set processes to what this server shall have")
         return default
 
 
