@@ -40,8 +40,18 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest name when there is none."""
         if args and args[0] not in self.table and not args[0].startswith("-"):
-            ctx.fail(f"no command {args[0]!r}: {did_you_mean(args[0], self.table)}")
+            hint = self._elsewhere(ctx, args[0]) or did_you_mean(args[0], self.table)
+            ctx.fail(f"no command {args[0]!r}: {hint}")
         return super().resolve_command(ctx, args)
+
+    def _elsewhere(self, ctx: click.Context, word: str) -> str:
+        """Where such a command is, in a group of this one: only now they are imported."""
+        groups = [name for name, (where, _) in self.table.items() if where.endswith(":group")]
+        for name in groups:
+            group = self.get_command(ctx, name)
+            if isinstance(group, LazyGroup) and word in group.table:
+                return f"it is `{ctx.command_path} {name} {word}`"
+        return ""
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """One line each from the table: the modules stay unimported."""
