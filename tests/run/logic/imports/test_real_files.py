@@ -420,3 +420,24 @@ def test_a_terminal_is_no_log_file(kind: str, text: str) -> None:
     made = convert(kind, text, "x.yaml" if kind == "process-compose" else "file")
     assert only(made)["log"]["file"] == "none"
     assert any("terminal" in note.what for note in made.changed)
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("if (x) { for (const k of y) { env[k] = 1; } }", True),
+        ("for (const k of y) env[k] = 1;", True),
+        ("y.forEach(k => { env.A = k })", True),
+        ("Object.assign(env, require('./x'));", True),
+        ("for (const k of y) { console.log(env[k], env.A, a.env = 1) }", False),
+        ("if (env.A === 1) { log() }", False),
+    ],
+)
+def test_what_changes_a_value_that_is_not_run_is_told_of(code: str, told: bool) -> None:
+    made = pm2("script: 'a.js', env", f"const env = {{A: 1}};\n{code}\n")
+    assert only(made)["env"] == {"A": "1"}
+    assert any("is not run" in note.what for note in made.lost) == told
+
+
+def test_a_file_of_variables_that_pm2_does_not_read() -> None:
+    assert "not read by PM2" in lost(pm2("script: 'a.js', env_file: '.env'"))["[a] env_file"]

@@ -139,7 +139,9 @@ def _app(
             value = _plain(target, option, option.value)
             sound[key] = Option(name=key, value=value, where=option.where, section=section)
     _defaults(target)
-    variants = {k: o for k, o in sound.items() if _ENV_SET.fullmatch(k)}
+    variants = {
+        k: o for k, o in sound.items() if _ENV_SET.fullmatch(k) and isinstance(o.value, Mapping)
+    }
     rest = [o for k, o in sound.items() if k not in TOGETHER and k not in variants]
     _delays(target, sound, rest)
     _jobs(target, sound, rest)

@@ -75,7 +75,9 @@ class _Parser(Values):
         elif isinstance(self.names.get(word), list | dict) and after in (".", "[", "="):
             self.change(word)
         else:
+            start = self.at
             self.skip_one()
+            self.look_for_changes(start, self.at)
 
     def condition(self) -> None:
         start = self.take().start
@@ -106,6 +108,33 @@ class _Parser(Values):
         while not self.at_end(()) or self.peek().text == ",":
             self.skip_one()
         self.unread.append((first.line, self.source.text[first.start : self.peek(-1).end]))
+
+    def look_for_changes(self, start: int, end: int) -> None:
+        """In a loop, a function or a call that is passed over: does it change a known value?"""
+        told: set[str] = set()
+        for at in range(start, end):
+            token, words = self.tokens[at], [t.text for t in self.tokens[at : at + 4]]
+            name = words[2] if words[:2] == ["assign", "("] else token.text
+            if not isinstance(self.names.get(name), list | dict) or name in told:
+                continue
+            if words[0] == "assign" or self.assigns(at):
+                told.add(name)
+                code = self.source.text[token.start : self.tokens[min(at + 5, end - 1)].end]
+                self.unread.append((token.line, code))
+
+    def assigns(self, at: int) -> bool:
+        """`name = …`, `name.key = …`, `name[key] = …` or `name.push(…)` at a token."""
+        after = at + 1
+        if self.tokens[after].text == ".":
+            if self.tokens[after + 1].text in ("push", "unshift", "splice"):
+                return True
+            after += 2
+        elif self.tokens[after].text == "[":
+            while self.tokens[after].text != "]" and self.tokens[after].kind != "end":
+                after += 1
+            after += 1
+        two = [token.text for token in self.tokens[after : after + 2]]
+        return two[:1] == ["="] and two[1:] != ["="] and self.tokens[at - 1].text != "."
 
     def exported(self) -> bool:
         for words in (["module", ".", "exports", "="], ["export", "default"], ["exports", "="]):
