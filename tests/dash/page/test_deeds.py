@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
 import pytest
@@ -122,18 +121,65 @@ async def test_what_was_said_around_a_hit(visit: Any, house: Any) -> None:
         await expect(page.get_by_text("All of web around")).to_be_visible()
         await expect(log).to_contain_text("line 19")
         await expect(log.locator(".goal")).to_have_count(1)
-        await expect(log.locator(".hit")).to_have_text(re.compile("line 20$"))
+        await expect(log.locator("mark")).to_have_text("line 20")
         await no_violations(page)
         await page.get_by_role("button", name="back to the newest").click()
         assert "around" not in page.url
 
 
-async def test_output_is_downloaded_by_a_key(visit: Any, house: Any) -> None:
-    house.node.say("web", 1, "hello")
+async def test_all_output_opens_as_plain_text_by_a_key_and_is_kept_by_a_click(
+    visit: Any, house: Any
+) -> None:
+    house.node.say("web", 1, "hello <b>you</b>")
     async with visit("/service/web") as page:
         await expect(page.get_by_role("log")).to_contain_text("hello")
-        async with page.expect_download() as coming:
+        async with page.context.expect_page() as opening:
             await page.keyboard.press("o")
+        tab = await opening.value
+        await expect(tab.get_by_text("alpha web/1 stdout hello <b>you</b>")).to_be_visible()
+        assert await tab.evaluate("document.contentType") == "text/plain"
+        await tab.close()
+        async with page.expect_download() as coming:
+            await page.get_by_role("link", name="download").click()
         found = await coming.value
         assert found.suggested_filename == "web.log"
-        assert (await found.path()).read_text().endswith(" alpha web/1 stdout hello\n")
+        assert (await found.path()).read_text().endswith(" alpha web/1 stdout hello <b>you</b>\n")
+
+
+async def test_the_way_goes_from_hit_to_hit_and_the_log_waits_there(visit: Any, house: Any) -> None:
+    for number in range(60):
+        house.node.say("web", 1 + number % 2, f"{'ERROR' if number % 20 == 3 else 'line'} {number}")
+    async with visit("/service/web") as page:
+        log, panel = page.get_by_role("log"), page.get_by_role("region", name="Log")
+        await expect(log).to_contain_text("line 59")
+        await page.keyboard.press("l")
+        await page.keyboard.type("error")
+        await page.keyboard.press("Escape")  # out of the box, so that keys are keys
+        await expect(panel).to_contain_text("3 hits")
+        await panel.get_by_role("button", name="only hits").click()
+        await page.keyboard.press("Shift+N")
+        await expect(panel).to_contain_text("3 hits, this is 3")
+        await expect(log.locator(".goal")).to_contain_text("ERROR 43")
+        for key, goal in (("Shift+N", "ERROR 23"), ("n", "ERROR 43"), ("n", "ERROR 3")):
+            await page.keyboard.press(key)
+            await expect(log.locator(".goal")).to_contain_text(goal)
+        follow = panel.get_by_role("button", name="follow")
+        await expect(follow).to_have_attribute("aria-pressed", "false")
+        house.node.say("web", 1, "line 60")
+        await expect(panel.get_by_role("button", name="▼ 1 new")).to_be_visible()
+        await page.keyboard.press("f")
+        await expect(log).to_contain_text("line 60")
+        await expect(follow).to_have_attribute("aria-pressed", "true")
+        # A click on a process leaves its lines alone.
+        await page.get_by_role("grid", name="Processes of web").get_by_text("#2").click()
+        await expect(panel.get_by_role("button", name="not only 2")).to_be_visible()
+        assert "process=2" in page.url
+
+
+async def test_a_server_tells_what_its_own_processes_say(visit: Any, house: Any) -> None:
+    house.node.say("@supervisor", 0, "error: <b>a trial</b>", "stderr")
+    house.hub.fleet.watch("alpha").health = {"address": "10.0.0.42"}
+    async with visit("/server/alpha") as page:
+        said = page.get_by_role("region", name="Agent log")
+        await expect(said).to_contain_text("error: <b>a trial</b>")
+        await expect(page.get_by_text("10.0.0.42")).to_be_visible()

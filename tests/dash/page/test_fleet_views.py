@@ -120,8 +120,10 @@ async def test_all_about_a_process_why_it_died_and_what_to_do(visit: Any, house:
         await expect(dialog).to_contain_text("exit 1")
         await no_violations(page)
         await dialog.get_by_role("button", name="Why did it die?").click()
+        await expect(page.get_by_text("The last 200 lines of mailer #1 until")).to_be_visible()
+        assert "until=" in page.url
+        await page.get_by_role("button", name="all around it").click()
         await expect(page.get_by_text("All of mailer around")).to_be_visible()
-        assert "around=" in page.url
     for one in house.node.services[1]["processes"]:
         one["health"] = {"what": "http://127.0.0.1:1/healthz", "ok": True, "why": "", "ms": 3.0}
     house.node.happen("service.ready", service="web")
