@@ -1,4 +1,4 @@
-"""Load that is added to a test that runs: counted exactly, on one machine and on several."""
+"""Load that is added to a test that runs: counted exactly (on several machines: test_spread)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pytest
 from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.core.units import format_duration
 from chapiteau.load import client
-from chapiteau.load.engine.cluster.pipes import local
-from chapiteau.load.engine.cluster.spread import Spread
 from chapiteau.load.engine.conduct import Watch, conduct
 from chapiteau.load.engine.lookup import find_job
 from chapiteau.load.engine.store import LiveFile
@@ -68,18 +66,6 @@ async def test_more_users_share_the_work_from_then_on(target: Target) -> None:
     order = Order(shape=shape, open=False)
     totals, _ = await grown(Team(plan(target.url, pace=0.05), 2), shape, 4, order)
     assert (totals.users, totals.bad) == (4, 0)  # the larger share of 7, and not of 3
-
-
-@pytest.mark.long
-async def test_several_machines_add_their_shares(
-    target: Target, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("chapiteau.load.engine.cluster.spread._AHEAD", 0.4)
-    shape = steady(40, 2.0)
-    team = Spread(local(["a", "b"]), plan(target.url), processes=1, on_loss="stop")
-    totals, after = await grown(team, shape, 60, Order(shape=shape, arrivals="even"))
-    assert totals.started == pytest.approx(after.total, abs=1.001)
-    assert totals.started > shape.total + 10
 
 
 async def test_an_order_is_answered_and_the_result_says_it(target: Target, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.logic.shape import Shape, Stage, steady
 from chapiteau.load.logic.totals import Totals
 from chapiteau.load.testing import Target
+from tests.load.engine.test_added_load import grown
 from tests.load.engine.test_team import file_plan, plan
 from tests.support import wait_for, wait_for_async
 
@@ -123,6 +124,16 @@ async def run(team: Spread, order: Order, **more: Any) -> Totals:
 
 
 # ── the contract ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.long
+async def test_load_that_is_added_is_split_exactly_too(cluster: Any, target: Target) -> None:
+    shape = steady(40, 3.0)
+    team = Spread(cluster, plan(target.url), processes=1, on_loss="stop")
+    totals, after = await grown(team, shape, 60, Order(shape=shape, arrivals="even"))
+    assert totals.started == pytest.approx(after.total, abs=1.001)
+    assert totals.started > shape.total + 30
+    assert totals.bad == 0
 
 
 async def test_the_load_is_split_exactly_over_hosts_and_counted_once(
