@@ -441,3 +441,9 @@ def test_what_changes_a_value_that_is_not_run_is_told_of(code: str, told: bool) 
 
 def test_a_file_of_variables_that_pm2_does_not_read() -> None:
     assert "not read by PM2" in lost(pm2("script: 'a.js', env_file: '.env'"))["[a] env_file"]
+
+
+@pytest.mark.parametrize(("more", "told"), [("", True), ("startsecs=0\n", False)])
+def test_an_early_end_that_supervisord_tries_again_is_told_of(more: str, told: bool) -> None:
+    made = convert("supervisord", f"[program:a]\ncommand=x\nautorestart=false\n{more}")
+    assert any("before startsecs" in note.what for note in made.changed) == told

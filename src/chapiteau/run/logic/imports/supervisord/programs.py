@@ -165,6 +165,12 @@ def _defaults(target: Target, section: Section) -> None:
         target.set("restart.healthy_after", "1s")
     if target.get("ready.alive") is None:
         return  # startsecs = 0: no start ever fails, so nothing is given up
+    again = section.get("autorestart")
+    if again is not None and target.get("restart.policy") == "never":
+        target.changed(
+            again,
+            "one that ends before startsecs is not tried again; supervisord does, a few times",
+        )
     if target.get("restart.attempts") is None:
         target.set("restart.attempts", 3)
     target.set("restart.delay", "2s")  # 0, 2, 4 … seconds, where supervisord waits 1, 2, 3 …
