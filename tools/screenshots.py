@@ -144,6 +144,7 @@ def stage(folder: Path, base: str, target: Path) -> None:
         time.sleep(25)  # noqa: TID251 — charts need some history
         kill_a_worker(folder)
         chapiteau(folder, "load", "mark", "a worker is killed")
+        chapiteau(folder, "load", "add", "--rate", "20/s")
         url = chapiteau(folder, "dash", "url").strip()
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=list(QUIET))
         take(browser, url, target)

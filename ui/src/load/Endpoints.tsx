@@ -5,9 +5,10 @@ import { duration, grouped, latency, percent } from "../model/format";
 import { narrow, param } from "../model/route";
 import { Spark } from "../charts/Spark";
 
-const HEAD = ["request", "n", "errors", "p50", "p95", "p99", "max", "pace"];
+const HEAD = ["request", "n", "rate", "errors", "p50", "p95", "p99", "max", "pace"];
 
-export function Endpoints({ rows, failures = [], label }: { rows: LiveRow[]; failures?: Failure[] | undefined; label: string }) {
+/** `seconds`: in which they came. */
+export function Endpoints({ rows, seconds, failures = [], label }: { rows: LiveRow[]; seconds: number; failures?: Failure[] | undefined; label: string }) {
   const time = (value: number | null) => (value === null ? "–" : latency(value));
   const open = param("row");
   return (
@@ -17,7 +18,7 @@ export function Endpoints({ rows, failures = [], label }: { rows: LiveRow[]; fai
         <tbody>{rows.map((row) => [
           <tr key={row.name}>
             <th scope="row"><button type="button" class="quiet" aria-expanded={open === row.name} onClick={() => narrow({ row: open === row.name ? "" : row.name })}>{row.name}</button></th>
-            <td>{grouped(row.requests)}</td><td class={row.bad ? "bad" : ""}>{percent(row.requests ? (100 * row.bad) / row.requests : 0)}</td><td>{time(row.p50)}</td><td>{time(row.p95)}</td><td>{time(row.p99)}</td><td>{time(row.max)}</td><td><Spark values={row.pace} /></td>
+            <td>{grouped(row.requests)}</td><td>{perSecond(row.requests / Math.max(1, seconds))}</td><td class={row.bad ? "bad" : ""}>{percent(row.requests ? (100 * row.bad) / row.requests : 0)}</td><td>{time(row.p50)}</td><td>{time(row.p95)}</td><td>{time(row.p99)}</td><td>{time(row.max)}</td><td><Spark values={row.pace} /></td>
           </tr>,
           open === row.name && <tr key={`${row.name} `}><td colSpan={HEAD.length}><Detail row={row} failures={failures} /></td></tr>,
         ])}</tbody>
@@ -25,6 +26,8 @@ export function Endpoints({ rows, failures = [], label }: { rows: LiveRow[]; fai
     </div>
   );
 }
+
+const perSecond = (rate: number) => `${rate < 10 ? rate.toFixed(1) : grouped(rate)}/s`;
 
 function Detail({ row, failures }: { row: LiveRow; failures: Failure[] }) {
   const answers = Object.entries({ ...row.statuses, ...row.failures });

@@ -8,6 +8,7 @@ import { Endpoints } from "./Endpoints";
 interface Told {
   rows: LiveRow[];
   failures: Failure[];
+  seconds: number;
   load: string[];
 }
 
@@ -20,7 +21,7 @@ export function Stored({ id }: { id: number }) {
   return (
     <>
       {told.load.length > 0 && <p class="muted">Load: {told.load.join(", then ")}</p>}
-      {told.rows.length > 0 && <div class="panel"><Endpoints rows={told.rows} failures={told.failures} label="Requests by name" /></div>}
+      {told.rows.length > 0 && <div class="panel"><Endpoints rows={told.rows} seconds={told.seconds} failures={told.failures} label="Requests by name" /></div>}
     </>
   );
 }

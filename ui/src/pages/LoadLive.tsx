@@ -47,7 +47,7 @@ export function Live({ run, first }: { run: LiveRun; first: boolean }) {
       )}
       {target && <LiveCharts nodes={[target.node]} service={target.service} window={window} events={happened} also={said} />}
       {said.length > 0 && <ul class="marks" aria-label="Marked moments">{(run.marks ?? []).map((one) => <li key={`${one.t} ${one.text}`}><span class="accent" aria-hidden="true">◆</span> {duration(one.t)} {one.text} <span class="muted">— {one.who}</span></li>)}</ul>}
-      {run.rows && run.rows.length > 0 && <Endpoints rows={run.rows} failures={run.failures} label="Requests so far" />}
+      {run.rows && run.rows.length > 0 && <Endpoints rows={run.rows} seconds={(last?.t ?? 0) + 1} failures={run.failures} label="Requests so far" />}
     </section>
   );
 }
