@@ -227,6 +227,18 @@ def test_a_service_that_is_slow_by_itself_is_not_excused() -> None:
     assert "late" in late_by(totals, parse_objectives("p99 < 400ms"))
 
 
+def test_requests_that_a_stalled_service_still_holds_at_the_end_are_not_excused() -> None:
+    totals = fed([(0, 10, True)] * 50)
+    (row,) = totals.rows.values()
+    row.count, row.cut = row.count + 20, 20
+    for _ in range(100):
+        totals.lag.record(90_000)
+
+    assert late_by(totals, parse_objectives("p99 < 50ms")) == ""
+    row.cut = 0
+    assert "late" in late_by(totals, parse_objectives("p99 < 50ms"))
+
+
 def test_what_was_not_sent_is_no_load() -> None:
     totals = Totals()
     totals.dropped = 3

@@ -127,6 +127,7 @@ def _service_misses(objective: Objective, totals: Totals) -> bool:
         return False
     late = sum(row.service.above(round(objective.limit * 1e6)) for row in rows)
     bad = sum(row.bad for row in rows)
+    late += sum(row.cut for row in rows)  # still unanswered when the end came
     missed = late + bad if objective.metric == "quantile" else bad
     return missed > allowed * count
 
