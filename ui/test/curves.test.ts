@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { bridged, Curves, highest, summed } from "../src/model/curves";
+import { bridged, Curves, highest, summed, everySecond } from "../src/model/curves";
 
 const point = (cpu: number) => new Map([["web/1", { cpu, rss: cpu * 10 }]]);
 
@@ -77,4 +77,10 @@ test("a service without a process has an axis, for what happened on it", () => {
   assert.deepEqual(curves.times, [100, 101, 102, 103, 104]);
   curves.add(105, point(1));
   assert.deepEqual(curves.cpu.get("web/1"), [null, null, null, null, null, 1]);
+});
+
+test("points of a long test, one for several seconds, make an unbroken line; a second without one stays open", () => {
+  const value = (point: { t: number; rate: number }) => point.rate;
+  assert.deepEqual(everySecond([{ t: 0, rate: 5 }, { t: 3, rate: 7 }], 5, value), [5, 5, 5, 7, null]);
+  assert.deepEqual(everySecond([{ t: 0, rate: 5 }, { t: 1, rate: 6 }, { t: 3, rate: 7 }], 4, value), [5, 6, null, 7]);
 });

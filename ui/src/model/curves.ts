@@ -96,6 +96,13 @@ export function bridged(line: readonly (number | null)[], most = 3): (number | n
   return found;
 }
 
+/** Points at some seconds as a line of `length` seconds: of a long test there is one for several, which go on until the next. */
+export function everySecond<P extends { t: number }>(points: readonly P[], length: number, value: (point: P) => number | null | undefined): (number | null)[] {
+  const line = Array<number | null>(length).fill(null);
+  for (const point of points) line[point.t] = value(point) ?? null;
+  return bridged(line, Math.max(0, (points[1]?.t ?? 1) - (points[0]?.t ?? 0) - 1));
+}
+
 /** All lines as one. Where a line has ended or not begun, the others count alone. */
 export const summed = (lines: readonly (readonly (number | null)[])[]): Line => together(lines, (known) => known.reduce((a, b) => a + b, 0));
 

@@ -4,6 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { get, Refusal } from "../live/api";
 import type { LoadPoint, LoadResult } from "../live/store";
 import { duration, grouped, latency, moment, percent } from "../model/format";
+import { everySecond } from "../model/curves";
 import { href } from "../model/route";
 import { Chart, type Marker } from "../charts/Chart";
 import { Baseline } from "../load/Baseline";
@@ -76,12 +77,7 @@ function Found({ found, names: [first, second] }: { found: Comparison; names: [s
   const { a, b } = found.curves;
   const length = Math.max(a.at(-1)?.t ?? 0, b.at(-1)?.t ?? 0) + 1;
   const times = Array.from({ length }, (_, second) => second);
-  const line = (points: LoadPoint[], value: (point: LoadPoint) => number | null | undefined) => {
-    const values = Array<number | null>(length).fill(null);
-    for (const point of points) values[point.t] = value(point) ?? null;
-    return values;
-  };
-  const both = (value: (point: LoadPoint) => number | null | undefined) => [{ label: first, values: line(a, value) }, { label: second, values: line(b, value) }];
+  const both = (value: (point: LoadPoint) => number | null | undefined) => [{ label: first, values: everySecond(a, length, value) }, { label: second, values: everySecond(b, length, value) }];
   const said = (marks: Moment[], which: string) => marks.map((one): Marker => ({ time: one.t, glyph: "◆", tone: "accent", text: `${which}: ${one.text} (${one.who})` }));
   const markers = [...said(found.marks.a, first), ...said(found.marks.b, second)];
   const axis = { times, markers, when: duration };

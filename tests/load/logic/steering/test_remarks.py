@@ -23,7 +23,10 @@ def test_what_was_said_is_read_and_torn_lines_are_not() -> None:
     text = "".join(map(remark_line, said))
     assert list(remarks(text)) == said
     assert list(remarks(text[:-5])) == said[:2]
-    assert list(remarks("{}\n[1]\nnull\n")) == []
+    huge = remark_line(said[2]).replace('"users": 0', '"users": 1e999')
+    assert list(remarks("{}\n[1]\nnull\n" + huge)) == []
+    more = Remark(time=15.0, what="add", who="ana", users=50)
+    assert list(remarks(remark_line(more))) == [more]
     assert marks(said, 10.0) == [
         {"t": 1.0, "who": "bob", "text": "<b>"},
         {"t": 2.0, "who": "ana", "text": "cache\nemptied"},

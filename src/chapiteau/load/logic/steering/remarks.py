@@ -44,7 +44,7 @@ def remarks(text: str) -> Iterator[Remark]:
                 users=int(raw.get("users", 0)),
                 rate=float(raw.get("rate", 0.0)),
             )
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             continue
 
 
