@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
 import sys
 from collections.abc import AsyncIterator
@@ -123,6 +125,23 @@ async def test_who_only_looks_sees_no_buttons(visit: Any, house: Any) -> None:
         await page.reload()
         await expect(page.get_by_role("region", name="Requests by name")).to_be_visible()
         await expect(page.get_by_role("button", name="as baseline")).to_have_count(0)
+
+
+async def test_a_target_is_known_by_its_port_and_a_search_takes_no_more_load(
+    visit: Any, house: Any
+) -> None:
+    live = house.hub.reports / "load" / "live"
+    live.mkdir(parents=True)
+    state = {
+        "run": "1", "pid": os.getpid(), "kind": "capacity", "name": "home", "phase": "hold",
+        "target": "http://127.0.0.1:8000/", "started": house.hub.clock.wall() - 5, "seconds": 30,
+        "requests": 9, "errors": 0, "timeline": [],
+    }  # fmt: skip
+    (live / "1.json").write_text(json.dumps(state))
+    async with visit("/load") as page:
+        running = page.get_by_role("region", name="Running: home")
+        await expect(running.get_by_role("region", name="CPU and memory of web")).to_be_visible()
+        await expect(running.get_by_role("toolbar").get_by_role("button")).to_have_count(2)
 
 
 async def test_what_is_picked_stays_in_the_address(visit: Any) -> None:

@@ -54,12 +54,15 @@ export function Live({ run, first }: { run: LiveRun; first: boolean }) {
 
 const origin = (url: string) => (URL.canParse(url) ? new URL(url).origin : "");
 
-/** The supervised service behind a URL: its CPU and memory belong on the same clock. */
+/** The supervised service behind a URL: its CPU and memory belong on the same clock. By the document that it publishes, or by the port, if just one has that. */
 function supervised(url: string): { node: string; service: string } | null {
   const place = origin(url);
   if (!place) return null;
+  const listening: { node: string; service: string }[] = [];
+  const { port, protocol } = new URL(place);
   for (const node of sortedNodes.value) {
     for (const service of node.status.services ?? []) if (origin(service.openapi) === place) return { node: node.name, service: service.name };
+    for (const socket of node.status.sockets ?? []) if (socket.address.endsWith(`:${port || (protocol === "https:" ? 443 : 80)}`)) listening.push(...socket.services.map((service) => ({ node: node.name, service })));
   }
-  return null;
+  return listening.length === 1 ? (listening[0] ?? null) : null;
 }
