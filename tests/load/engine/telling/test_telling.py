@@ -28,7 +28,7 @@ from chapiteau.load.testing import Target
 from chapiteau.plumbing.clock import SystemClock
 from tests.load.logic.export.test_export import WriteRequest
 from tests.load.logic.test_report import made, served
-from tests.support import free_port
+from tests.support import free_port, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,13 +40,18 @@ Got = list[tuple[str, dict[str, str], bytes]]
 
 
 @contextmanager
-def listening(status: int = 204) -> Iterator[tuple[str, Got]]:
-    """An HTTP server that keeps what it is sent, by path."""
+def listening(status: int = 204, *, away: int = 0) -> Iterator[tuple[str, Got]]:
+    """An HTTP server that keeps what it is sent, by path; the first `away` times it answers 503."""
     got: Got = []
+    left = iter(range(away))
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
+            if next(left, None) is not None:
+                self.send_response(503)
+                self.end_headers()
+                return
             got.append((self.path, {k.lower(): v for k, v in self.headers.items()}, body))
             self.send_response(status)
             self.end_headers()
@@ -125,6 +130,19 @@ def result_of(word: str = "met") -> dict[str, Any]:
     document = made(served(3))
     document["verdict"]["word"] = word
     return {**document, "id": 7}
+
+
+async def test_a_system_that_is_restarted_gets_what_it_missed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chapiteau.load.engine.telling.exporting._AGAIN", 0.01)
+    with listening(away=5) as (host, got):
+        async with Exports((f"otlp+http://{host}",), {}, (), 0.0) as exports:
+            for second in range(3):
+                exports.tell([], float(second))
+            wait_for(lambda: len(got) == 3, 10)
+
+    assert exports.problems == []
 
 
 def test_a_webhook_is_told_the_verdict() -> None:

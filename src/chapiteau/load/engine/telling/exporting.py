@@ -24,7 +24,9 @@ __all__ = ["Exports"]
 _TIMEOUT: Final = 5.0  # seconds for one message
 _WAITING: Final = 60  # seconds of numbers that wait for a slow system before the oldest are lost
 _LAST: Final = 6.0  # seconds at the end for what still waits
+_AGAIN: Final = 1.0  # seconds until a system that is away is tried again
 _SLOW: Final = "it is too slow"
+_LATER: Final = frozenset({429, 502, 503, 504})
 _KINDS: Final = {
     "prometheus": {
         "Content-Type": "application/x-protobuf",
@@ -57,6 +59,7 @@ class Exports:
 
     async def __aexit__(self, *_exc: object) -> None:
         for sender in self._senders:
+            sender.ending.set()
             sender.waiting.put(None)
         loop = asyncio.get_running_loop()
         until = loop.time() + _LAST
@@ -102,6 +105,7 @@ class _Sender:
         self.sent = self.lost = self._offered = 0
         self.why = ""
         self.waiting: queue.Queue[tuple[list[Metric], float] | None] = queue.Queue()
+        self.ending = threading.Event()  # nothing is tried twice any more
         self.thread = threading.Thread(target=self._run, daemon=True, name=f"export {target}")
         self._headers = dict(headers)
         self._labels = labels
@@ -126,14 +130,29 @@ class _Sender:
 
     def _run(self) -> None:
         while (told := self.waiting.get()) is not None:
-            try:
-                self._send(*told)
-                self.sent += 1
-            except urllib.error.HTTPError as exc:
-                self._missed(f"it answered {exc.code}")
-            except (OSError, http.client.HTTPException) as exc:
-                reason = getattr(exc, "reason", exc)
-                self._missed(str(reason) or type(exc).__name__)
+            while why := self._kept_off(told):
+                # One that is being restarted gets what it missed; the oldest goes when others wait.
+                if self.ending.is_set() or self.waiting.qsize() >= _WAITING:
+                    self._missed(why)
+                    break
+                self.ending.wait(_AGAIN)
+
+    def _kept_off(self, told: tuple[list[Metric], float]) -> str:
+        """Why a message could not be handed over now but may be later; "" when it is done with."""
+        try:
+            self._send(*told)
+            self.sent += 1
+        except urllib.error.HTTPError as exc:
+            if exc.code in _LATER:
+                return f"it answered {exc.code}"
+            self._missed(f"it answered {exc.code}")
+        except (OSError, http.client.HTTPException) as exc:
+            reason = getattr(exc, "reason", exc)
+            why = str(reason) or type(exc).__name__
+            if isinstance(reason, ConnectionError):
+                return why
+            self._missed(why)
+        return ""
 
     def _missed(self, why: str) -> None:
         self.lost += 1
