@@ -147,3 +147,13 @@ def test_a_healthy_life_is_not_counted_where_only_unhealthy_ones_are() -> None:
         history = made.history
         events.append(made.event)
     assert events == [Event.DIED_RETRY, Event.DIED_RETRY, Event.DIED_FOR_GOOD]
+
+
+def test_the_least_wait_holds_for_the_first_restart_and_after_long_lives() -> None:
+    spec = service(restart={"min_delay": "5s", "delay": "1s", "factor": 1.0, "jitter": 0})
+    history, delays = History(), []
+    for ran_for in (0.1, 0.1, 3600.0, 0.1):
+        made = verdict(spec, End(code=1, ran_for=ran_for), history)
+        history = made.history
+        delays.append(made.delay)
+    assert delays == [5.0] * 4

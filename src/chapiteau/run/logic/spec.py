@@ -113,6 +113,9 @@ class Restart:
     delay: Duration = setting("100ms", help="Wait before the second restart in a row.")
     factor: float = setting(2.0, help="Each next wait is this many times longer.", low=1)
     max_delay: Duration = setting("60s", help="No wait is longer than this.")
+    min_delay: Duration = setting(
+        "0s", help="No wait is shorter than this; the first restart waits as well."
+    )
     jitter: float = setting(0.2, help="Spread each wait by this share.", low=0, high=1)
     attempts: int = setting(10, help="Give up after this many restarts within `window`.", low=1)
     window: Duration = setting("2m", help="The time in which `attempts` are counted.")

@@ -447,3 +447,26 @@ def test_a_file_of_variables_that_pm2_does_not_read() -> None:
 def test_an_early_end_that_supervisord_tries_again_is_told_of(more: str, told: bool) -> None:
     made = convert("supervisord", f"[program:a]\ncommand=x\nautorestart=false\n{more}")
     assert any("before startsecs" in note.what for note in made.changed) == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("pm2", "module.exports = [{script: 'a.js', restart_delay: 300000}]"),
+        (
+            "process-compose",
+            "processes: {a: {command: x, availability: {restart: always, backoff_seconds: 300}}}",
+        ),
+        ("systemd", "[Service]\nExecStart=/bin/x\nRestart=always\nRestartSec=300\n"),
+    ],
+)
+def test_a_pause_before_every_restart_is_one_before_every_restart(kind: str, text: str) -> None:
+    restart = only(convert(kind, text, "x.yaml" if kind == "process-compose" else "x.service"))[
+        "restart"
+    ]
+    assert (restart["min_delay"], restart["delay"], restart["max_delay"]) == ("5m", "5m", "5m")
+
+
+def test_pm2_counts_starts_and_not_restarts() -> None:
+    assert only(pm2("script: 'a.js'"))["restart"]["attempts"] == 15
+    assert only(pm2("script: 'a.js', max_restarts: 3"))["restart"]["attempts"] == 2

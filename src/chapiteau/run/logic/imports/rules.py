@@ -17,6 +17,7 @@ from chapiteau.run.logic.imports.reading.values import text
 __all__ = [
     "Rule",
     "Told",
+    "always_the_same",
     "apply",
     "attempt",
     "dash",
@@ -146,6 +147,15 @@ def dash_host(option: Option, target: Target) -> None:
     if not (host == "::1" or host.startswith("127.")):
         raise ValueError(f"{host!r} can be reached from other machines, and needs cert and key")
     target.draft.table("dash").put(option, "host", host)
+
+
+def always_the_same(option: Option, target: Target, pause: str) -> None:
+    """One pause before every restart: it neither grows nor is left out the first time."""
+    target.set("restart.delay", pause, option)
+    target.set("restart.min_delay", pause)
+    target.set("restart.factor", 1.0)
+    target.set("restart.max_delay", pause if pause != "0s" else "60s")
+    target.kept(option, f"restart.min_delay in [{'.'.join(target.path)}], always the same")
 
 
 def for_each(names: str, rule: Rule) -> dict[str, Rule]:

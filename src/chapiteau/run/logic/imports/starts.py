@@ -26,8 +26,9 @@ def give_up_after_failed_starts(target: Target) -> None:
     )
     attempts = target.get("restart.attempts") or _OURS.attempts
     # After 60 waits each is as long as the longest.
-    waited = sum(waits.delay(number) for number in range(1, min(attempts, 60)))
-    waited += max(0, attempts - 60) * waits.cap
+    least = _seconds(target, "min_delay")
+    waited = least + sum(max(least, waits.delay(n)) for n in range(1, min(attempts, 60)))
+    waited += max(0, attempts - 60) * max(least, waits.cap)
     asked = (attempts + 1) * _seconds(target, "healthy_after") + waited * (1 + _OURS.jitter)
     if asked > _FOR_EVER:
         return  # so many that nobody saw the last one; ours goes on trying anyway

@@ -81,9 +81,9 @@ def succeeded(service: Service, end: End) -> bool:
 def judge(service: Service, end: End, history: History, now: float, chance: Random) -> Verdict:
     """What to do after a process has ended, by the service's restart policy.
 
-    The first restart in a row is immediate; then the delays grow. A budget of `attempts` per
-    `window` bounds fast loops and slow ones alike (Erlang/OTP's intensity per period), unless
-    only unhealthy lives are to be counted (as supervisord and PM2 do).
+    The first restart in a row is immediate, but for `min_delay`; then the delays grow. A budget of
+    `attempts` per `window` bounds fast loops and slow ones alike (Erlang/OTP's intensity per
+    period), unless only unhealthy lives are to be counted (as supervisord and PM2 do).
     """
     rule = service.restart
     good = succeeded(service, end)
@@ -131,6 +131,7 @@ def _again(rule: Restart, end: End, history: History, chance: Random) -> Verdict
         return Verdict(event=Event.DIED_FOR_GOOD, delay=later, history=kept, reason=reason)
     first = history.row <= 1 and not end.spawn_error
     delay = 0.0 if first else backoff.delay(max(1, history.row - 1), chance)
+    delay = max(rule.min_delay, delay)
     return Verdict(event=Event.DIED_RETRY, delay=delay, history=history, reason=end.text())
 
 

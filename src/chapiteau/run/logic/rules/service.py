@@ -179,8 +179,9 @@ def _amounts(service: Service) -> Found:
         yield Broken(("scaling", "metric"), "the queue is a socket's: add sockets = [NAME]")
     if limits.memory and limits.memory_soft >= limits.memory:
         yield Broken(("limits", "memory_soft"), "is not below limits.memory: it never acts first")
-    if restart.delay > restart.max_delay:
-        yield Broken(("restart", "delay"), "is longer than restart.max_delay")
+    for key in ("delay", "min_delay"):
+        if getattr(restart, key) > restart.max_delay:
+            yield Broken(("restart", key), "is longer than restart.max_delay")
 
 
 def _output(service: Service) -> Found:

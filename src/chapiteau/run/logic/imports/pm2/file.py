@@ -224,7 +224,7 @@ def _defaults(target: Target) -> None:
     target.set("stop_signal", "INT")
     target.set("stop_timeout", "1.6s")
     target.set("stop_group", True)
-    target.set("restart.attempts", 16)
+    target.set("restart.attempts", 15)  # 16 starts in all
     target.set("restart.healthy_after", "1s")
 
 

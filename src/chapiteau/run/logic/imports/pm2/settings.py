@@ -16,6 +16,7 @@ from chapiteau.run.logic.imports.reading.values import (
 )
 from chapiteau.run.logic.imports.rules import (
     Rule,
+    always_the_same,
     differs,
     for_each,
     keep,
@@ -59,27 +60,25 @@ def _memory(value: Any) -> str:
 
 
 def _backoff(option: Option, target: Target) -> None:
-    """`restart.delay` with `factor = 1.5` and `max_delay = "15s"`"""
-    target.set("restart.delay", milliseconds(option.value), option)
+    """`restart.delay` and `min_delay` with `factor = 1.5` and `max_delay = "15s"`"""
+    pause = milliseconds(option.value)
+    target.set("restart.delay", pause, option)
+    target.set("restart.min_delay", pause)
     target.set("restart.factor", 1.5)
     target.set("restart.max_delay", "15s")
     target.kept(option, f"restart.delay in [{'.'.join(target.path)}], growing up to 15s")
 
 
 def _fixed_delay(option: Option, target: Target) -> None:
-    """`restart.delay`, with `factor = 1` so that it stays the same"""
-    pause = milliseconds(option.value)
-    target.set("restart.delay", pause, option)
-    target.set("restart.factor", 1.0)
-    target.set("restart.max_delay", pause if pause != "0s" else "60s")
-    target.kept(option, f"restart.delay in [{'.'.join(target.path)}]")
+    """`restart.min_delay`, with `delay` the same and `factor = 1`"""
+    always_the_same(option, target, milliseconds(option.value))
 
 
 def _max_restarts(option: Option, target: Target) -> None:
-    """`restart.attempts` with `count = "unhealthy"`: lives shorter than `min_uptime` in a row; then
-    it stays down
+    """`restart.attempts`, one fewer, with `count = "unhealthy"`: lives shorter than `min_uptime`
+    in a row; then it stays down
     """
-    target.set("restart.attempts", max(1, integer(option.value)), option)
+    target.set("restart.attempts", max(1, integer(option.value) - 1), option)
     target.kept(option, f"restart.attempts in [{'.'.join(target.path)}]")
 
 

@@ -14,6 +14,7 @@ from chapiteau.run.logic.imports.reading.values import (
 )
 from chapiteau.run.logic.imports.rules import (
     Rule,
+    always_the_same,
     differs,
     for_each,
     keep,
@@ -81,12 +82,8 @@ PROJECT: Final[dict[str, Rule]] = {
 
 
 def _backoff(option: Option, target: Target) -> None:
-    """`restart.delay`, with `factor = 1` so that it stays the same"""
-    pause = seconds(option.value)
-    target.set("restart.delay", pause, option)
-    target.set("restart.factor", 1.0)
-    target.set("restart.max_delay", pause if pause != "0s" else "60s")
-    target.kept(option, f"restart.delay in [{'.'.join(target.path)}], always the same")
+    """`restart.min_delay`, with `delay` the same and `factor = 1`"""
+    always_the_same(option, target, seconds(option.value))
 
 
 def _max_restarts(option: Option, target: Target) -> None:

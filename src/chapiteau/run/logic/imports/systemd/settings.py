@@ -14,6 +14,7 @@ from chapiteau.run.logic.imports.reading.values import (
 )
 from chapiteau.run.logic.imports.rules import (
     Rule,
+    always_the_same,
     differs,
     for_each,
     keep,
@@ -111,12 +112,8 @@ def _restart(option: Option, target: Target) -> None:
 
 
 def _restart_pause(option: Option, target: Target) -> None:
-    """`restart.delay`, with `factor = 1`; the first restart comes at once"""
-    pause = exact(span(text(option.value)))
-    target.set("restart.delay", pause, option)
-    target.set("restart.factor", 1.0)
-    target.set("restart.max_delay", pause if pause != "0s" else "60s")
-    target.changed(option, "the first restart comes at once, the pause before each later one")
+    """`restart.min_delay`, with `delay` the same and `factor = 1`"""
+    always_the_same(option, target, exact(span(text(option.value))))
 
 
 def burst(option: Option, target: Target) -> None:
