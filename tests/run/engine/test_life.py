@@ -255,6 +255,36 @@ def test_ready_by_http_on_a_held_socket(project: New) -> None:
     p.until("web", "running")
 
 
+def test_one_that_accepts_is_ready_also_beside_others_that_do(project: New) -> None:
+    p = project("""
+        [socket.web]
+        [service.web]
+        command = "python3 web.py"
+        sockets = ["web"]
+        processes = 2
+        ready = { accept = "web", interval = "20ms" }
+    """)
+    p.file("web.py", """
+        import os, socket, time
+        s = socket.socket(fileno=3)
+        while os.path.exists("not-yet"):
+            time.sleep(0.01)
+        while True:
+            c, _ = s.accept()
+            c.recv(1)
+            c.close()
+    """)  # fmt: skip
+    (p.folder / "not-yet").touch()
+    p.up()
+    wait_for(lambda: "accepted no connection" in p.service("web").processes[0].status_text)
+    assert not p.service("web").ready
+    (p.folder / "not-yet").unlink()
+    p.until("web", "running")
+    old = p.pids("web")
+    assert p.client.command("reload", "web").ok
+    assert not set(old) & set(p.pids("web"))
+
+
 def test_a_liveness_probe_replaces_the_one_sick_process(project: New) -> None:
     p = project("""
         [service.web]

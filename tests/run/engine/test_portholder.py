@@ -4,7 +4,9 @@ import os
 import socket
 from pathlib import Path
 
-from chapiteau.run.engine.machine.portholder import holder_of, sharing
+import pytest
+
+from chapiteau.run.engine.machine.portholder import has_accepted, holder_of, sharing
 from tests.support import free_port
 
 
@@ -46,3 +48,23 @@ def test_all_who_share_a_socket_are_found_and_the_hidden_ones_counted(tmp_path: 
 
 def test_without_proc_nobody_is_known(tmp_path: Path) -> None:
     assert holder_of(8080, proc=tmp_path) == ""
+
+
+@pytest.mark.parametrize("kind", ["127.0.0.1", "::1", "unix"])
+def test_who_has_accepted_a_connection_is_told_from_who_lets_it_wait(
+    tmp_path: Path, kind: str
+) -> None:
+    path = str(tmp_path / "s")
+    families = {"127.0.0.1": socket.AF_INET, "::1": socket.AF_INET6, "unix": socket.AF_UNIX}
+    where = path if kind == "unix" else (kind, 0)
+    with socket.socket(families[kind]) as listener, socket.socket(families[kind]) as client:
+        listener.bind(where)
+        listener.listen()
+        found = listener.getsockname()
+        address = path if kind == "unix" else f"[{found[0]}]:{found[1]}"
+        assert not has_accepted(os.getpid(), address)
+        client.connect(found)
+        assert not has_accepted(os.getpid(), address), "it waits in the queue"
+        with listener.accept()[0]:
+            assert has_accepted(os.getpid(), address)
+            assert not has_accepted(2**22, address)

@@ -106,6 +106,14 @@ def test_gunicorn_loses_nothing(project: New, keep: bool) -> None:
     replaced(project(web(command, ready)), keep)
 
 
+@pytest.mark.long
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
+def test_gunicorn_that_is_ready_when_it_accepts_loses_nothing(project: New, keep: bool) -> None:
+    command = f'command = "{sys.executable} -m gunicorn -k gthread --threads 4 slow:app"'
+    replaced(project(web(command, 'ready.accept = "web"')), keep)
+
+
 @pytest.mark.timeout(60)
 def test_uvicorn_as_our_guide_has_it_loses_nothing(project: New) -> None:
     replaced(uvicorn(project), keep=False)

@@ -127,6 +127,7 @@ def test_parts_that_can_be_read_are_checked_though_others_cannot() -> None:
         pytest.param({"ready": {"http": "web"}}, "is not an URL", id="no URL"),
         pytest.param({"ready": {"http": "socket:wbe/"}}, "no socket 'wbe'", id="probe's socket"),
         pytest.param({"ready": {"tcp": "host"}}, "is not host:port", id="no port"),
+        pytest.param({"ready": {"accept": "web"}}, "has no socket 'web'", id="accepts nowhere"),
         pytest.param({"ready": {"log": "("}}, "is not a regular expression", id="regex"),
         pytest.param(
             {"one_shot": True, "ready": {"alive": "1s"}}, "ends with 0", id="ready one-shot"

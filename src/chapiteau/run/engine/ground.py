@@ -149,6 +149,7 @@ class Ground:
             addresses={name: fact.address for name, fact in around.sockets.items()},
             env=self._environ,
             cwd=str(self._spawner.cwd(spec)),
+            pid=instance.pid,
         )
 
     def _after_ready(

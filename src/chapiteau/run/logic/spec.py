@@ -92,6 +92,11 @@ class Check:
     tcp: str = setting("", help="Connecting to host:port passes.")
     exec: str = setting("", help="This command passes when it ends with 0.")
     log: str = setting("", help="A line of output that matches this regular expression passes.")
+    accept: str = setting(
+        "",
+        help="(ready) Having accepted a connection to this socket, one of its `sockets`, passes; "
+        "the supervisor makes one.",
+    )
     alive: Duration = setting(0.0, help="Being alive for this long passes.")
     interval: Duration = setting("1s", help="Time between two probes.")
     timeout: Duration = setting("2s", help="A probe that takes longer has failed.")

@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Final
 
 from chapiteau.plumbing.clock import SystemClock
+from chapiteau.run.engine.machine.strays import children_of
 
-__all__ = ["held_by", "holder_of", "holder_of_path", "sharing"]
+__all__ = ["has_accepted", "held_by", "holder_of", "holder_of_path", "sharing"]
 
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
 _LISTEN: Final = "0A"  # include/net/tcp_states.h
 _UDP_OPEN: Final = "07"
+_ESTABLISHED: Final = ("01", "08")  # … and closed by the other side
+_UNIX_CONNECTED: Final = "03"  # SS_CONNECTED, include/uapi/linux/net.h
 _KEPT: Final = 5.0  # seconds
 _PEERCRED: Final = getattr(socket, "SO_PEERCRED", 17)
 
@@ -60,6 +63,39 @@ def holder_of_path(path: Path) -> str:
     except OSError:  # a datagram socket, or one that lets nobody in
         return ""
     return f"pid {pid} ({_name_of(Path(f'/proc/{pid}'))})"
+
+
+def has_accepted(pid: int, address: str, *, proc: Path = Path("/proc")) -> bool:
+    """Whether a process, or one that it started, has an accepted connection to this listener.
+
+    What waits in the listener's queue has no inode yet.
+    """
+    found = _accepted_at(address, proc) if address.startswith("/") else _accepted_on(address, proc)
+    wanted = {f"socket:[{inode}]" for inode in found if inode != "0"}
+    waiting = [pid] if wanted else []
+    while waiting:
+        one = waiting.pop()
+        if _has(proc / str(one), wanted):
+            return True
+        waiting += children_of(one)
+    return False
+
+
+def _accepted_at(path: str, proc: Path) -> Iterator[str]:
+    for line in (proc / "net/unix").read_text(errors="replace").splitlines()[1:]:
+        words = line.split(None, 7)
+        if len(words) == 8 and words[5] == _UNIX_CONNECTED and words[7] == path:
+            yield words[6]
+
+
+def _accepted_on(address: str, proc: Path) -> Iterator[str]:
+    port = f"{int(address.rpartition(':')[2]):04X}"
+    for table in ("tcp", "tcp6"):
+        with contextlib.suppress(OSError):
+            for line in (proc / "net" / table).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] in _ESTABLISHED and words[1].endswith(f":{port}"):
+                    yield words[9]
 
 
 def sharing(inodes: set[int], *, proc: Path = Path("/proc")) -> tuple[list[tuple[int, str]], int]:

@@ -9,12 +9,16 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
+from chapiteau.run.engine.machine.portholder import has_accepted
 from chapiteau.run.logic.spec import Check
 
 __all__ = ["AWAY", "ProbeContext", "probe"]
 
 _AT_ONCE: Final = 32
 _LATE: Final = 1.0  # seconds: a limit that rings so late says that we were halted or starved
+_AT_THE_DOOR: Final = 4  # connections
+_AT_ONE_GLANCE: Final = 0.05  # seconds that they stay open
+_GLANCE: Final = 0.005
 AWAY: Final = "nobody listened for the answer"
 _gate: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
@@ -26,6 +30,7 @@ class ProbeContext:
     addresses: Mapping[str, str] = field(default_factory=dict)  # socket name → host:port or path
     env: Mapping[str, str] = field(default_factory=dict)
     cwd: str = "/"
+    pid: int = 0  # of the process
 
 
 async def probe(check: Check, context: ProbeContext) -> str:
@@ -49,6 +54,8 @@ async def _one(check: Check, context: ProbeContext) -> str:
         return await _http(check.http, context)
     if check.tcp:
         return await _tcp(check.tcp)
+    if check.accept:
+        return await _accept(check.accept, context)
     return await _exec(check.exec, context)
 
 
@@ -57,6 +64,32 @@ async def _tcp(target: str) -> str:
     _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     writer.close()
     return ""
+
+
+async def _accept(name: str, context: ProbeContext) -> str:
+    """Whether it, or a process that it started, has a connection to this socket.
+
+    Neighbours accept ours as well, and some then wait for a request: so they are let go soon.
+    Several at a time: who has nothing to do gets one.
+    """
+    address, opened = context.addresses[name], []
+    loop = asyncio.get_running_loop()
+    try:
+        for _ in range(_AT_THE_DOOR):
+            if address.startswith("/"):
+                opened.append((await asyncio.open_unix_connection(address))[1])
+            else:
+                host, _, port = address.rpartition(":")
+                opened.append((await asyncio.open_connection(host.strip("[]"), int(port)))[1])
+        end = loop.time() + _AT_ONE_GLANCE
+        while loop.time() < end:
+            if has_accepted(context.pid, address):
+                return ""
+            await asyncio.sleep(_GLANCE)
+        return f"it has accepted no connection to {name} yet"
+    finally:
+        for writer in opened:
+            writer.close()
 
 
 async def _http(url: str, context: ProbeContext) -> str:

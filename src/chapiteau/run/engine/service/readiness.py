@@ -19,7 +19,9 @@ _DEFAULT_ALIVE = 1.0  # seconds: long enough to see a program that dies at once
 def effective_ready(service: Service) -> Check:
     """The readiness rule with its default: our own worker notifies, others stay alive."""
     check = service.ready
-    if check.notify or check.http or check.tcp or check.exec or check.log or check.alive:
+    if check.notify or check.http or check.tcp or check.exec or check.log:
+        return check
+    if check.accept or check.alive:
         return check
     if service.app:
         return replace(check, notify=True)
@@ -34,7 +36,7 @@ def watch_readiness(
     ready: Callable[[Instance], None],
 ) -> None:
     """Call `ready` when the process is; sd_notify's READY=1 comes another way."""
-    if check.http or check.tcp or check.exec:
+    if check.http or check.tcp or check.exec or check.accept:
         task = asyncio.ensure_future(_until_passes(instance, check, context, ready))
         instance.task(task)
     elif check.log:
@@ -62,7 +64,7 @@ async def _probed(instance: Instance, check: Check, context: ProbeContext) -> st
     why = await probe(check, context)
     if why != AWAY:
         took = asyncio.get_running_loop().time() - begun
-        what = check.http or check.tcp or check.exec
+        what = check.http or check.tcp or check.exec or f"accepts on {check.accept}"
         instance.health = {"what": what, "ok": not why, "why": why, "ms": round(1000 * took, 1)}
     return why
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from chapiteau.core.fields import Path
+from chapiteau.core.problems import did_you_mean
 from chapiteau.core.variables import names_in
 from chapiteau.run.logic.life.cron import parse_schedule
 from chapiteau.run.logic.rules.names import capability_name, is_octal, resource_limit, signal_name
@@ -126,6 +127,10 @@ def _ready(service: Service) -> Found:
         yield Broken(("ready",), f"takes one kind of check, not {' and '.join(kinds)}")
     if service.one_shot and kinds:
         yield Broken(("ready",), "a one-shot is done when it ends with 0: take this out")
+    own = [name for name in (*service.sockets, service.stdin_socket) if name]
+    if ready.accept and ready.accept not in own:
+        hint = did_you_mean(ready.accept, own) if own else 'name one: sockets = ["web"]'
+        yield Broken(("ready", "accept"), f"the service has no socket {ready.accept!r}", hint)
     yield from _probe(("ready",), ready)
 
 
@@ -136,14 +141,15 @@ def _live(service: Service) -> Found:
     if len(kinds) != 1:
         yield Broken(("live",), "takes exactly one of http, tcp and exec")
     for kind in kinds:
-        if kind in {"notify", "log", "alive"}:
+        if kind in {"notify", "log", "accept", "alive"}:
             hint = "use `watchdog` for that" if kind == "notify" else "use http, tcp or exec"
             yield Broken(("live", kind), "says nothing about a process that already runs", hint)
     yield from _probe(("live",), service.live)
 
 
 def _kinds(check: Check) -> list[str]:
-    return [k for k in ("notify", "http", "tcp", "exec", "log", "alive") if getattr(check, k)]
+    kinds = ("notify", "http", "tcp", "exec", "log", "accept", "alive")
+    return [kind for kind in kinds if getattr(check, kind)]
 
 
 def _probe(path: Path, check: Check) -> Found:
