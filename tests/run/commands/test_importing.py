@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
+import os
 import sys
 import tomllib
 from pathlib import Path
@@ -11,10 +14,12 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, RefusedError
 from chapiteau.plumbing.yamlfile import read_yaml
 from chapiteau.run.commands.importing import command
 from chapiteau.run.commands.importing.kindly import ImportCommand
+from chapiteau.run.commands.importing.report import write
+from chapiteau.run.logic.imports.notes import Imported
 
 WHOLE = "[watcher:web]\ncmd = serve\nnumprocesses = 2\n"
 LOSSY = WHOLE + "hooks.before_start = a.b\n"
@@ -66,6 +71,26 @@ def test_a_file_is_written_and_never_overwritten_without_force(here: Path) -> No
     assert (here / "chapiteau.toml").read_text() == "mine\n"
     assert run("circus.ini", "-o", "chapiteau.toml", "--force").exit_code == 0
     assert "[service.web]" in (here / "chapiteau.toml").read_text()
+
+
+def test_what_is_imported_is_never_overwritten(here: Path) -> None:
+    (here / "circus.ini").write_text(WHOLE)
+    (here / "link").symlink_to("circus.ini")
+    for name in ("circus.ini", "link"):
+        assert "is what is imported" in refused("circus.ini", "-o", name, "--force").what
+    assert (here / "circus.ini").read_text() == WHOLE
+
+
+class _Full(io.StringIO):
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_behind_a_redirection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", _Full())
+    made = Imported(toml="", kept=(), changed=(), lost=())
+    with pytest.raises(RefusedError, match="No space left"):
+        write(made, [], None, force=False, as_json=False)
 
 
 def test_json_holds_the_file_and_the_report(here: Path) -> None:
@@ -131,6 +156,7 @@ def test_pm2_takes_the_environment_that_is_asked_for(here: Path) -> None:
         pytest.param("process-compose.yaml", "processes:\n  a: [\n", ".yaml:3", id="bad YAML"),
         pytest.param("a.service", "[Service\nExecStart=/bin/a\n", "a.service:1", id="open section"),
         pytest.param("Procfile", "nothing here\n", "Procfile", id="no process type"),
+        pytest.param("process-compose.yaml", "web: run\n", ".yaml", id="no processes"),
     ],
 )
 def test_a_file_that_is_not_understood_is_an_error_with_its_line(
@@ -173,6 +199,8 @@ def test_without_pyyaml_the_extra_is_named(here: Path, monkeypatch: pytest.Monke
 def test_a_formation_that_is_none_is_refused(here: Path) -> None:
     (here / "Procfile").write_text("web: serve\n")
     assert "--formation" in str(refused("Procfile", "--formation", "web"))
+    assert "fewer than none" in str(refused("Procfile", "--formation", "web=-1"))
+    assert run("Procfile", "--port", "70000").exit_code == 2
 
 
 # ── kinds with a command of their own ─────────────────────────────────────────────────────────

@@ -28,7 +28,13 @@ _KINDS = ("circus", "supervisord", "procfile", "pm2", "process-compose", "system
 )
 @click.option("--force", is_flag=True, help="Overwrite the file named by -o.")
 @click.option("--formation", default="", metavar="TYPE=N,…", help="(procfile) Processes per type.")
-@click.option("--port", default=5000, show_default=True, help="(procfile) The first PORT.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=5000,
+    show_default=True,
+    help="(procfile) The first PORT.",
+)
 @click.option("--env", "variant", default="", metavar="NAME", help="(pm2) Take env_NAME as well.")
 @click.option("--json", "as_json", is_flag=True, help="The new file and the report as JSON.")
 @click.pass_context
@@ -52,7 +58,7 @@ def command(ctx: click.Context, /, **given: Any) -> None:
     choices = _choices(given["formation"], given["port"], given["variant"])
     kind, sources = read_sources(given["files"], given["kind"])
     made = with_place(KINDS[kind](sources, choices), given["files"], output)
-    write(made, output, force=given["force"], as_json=as_json)
+    write(made, sources, output, force=given["force"], as_json=as_json)
     if not as_json:
         tell(made, sources, output)
     if made.lost:

@@ -17,19 +17,36 @@ from chapiteau.run.logic.imports.reading.source import Source
 __all__ = ["tell", "with_place", "write"]
 
 
-def write(made: Imported, output: Path | None, *, force: bool, as_json: bool) -> None:
+def write(
+    made: Imported, sources: Sequence[Source], output: Path | None, *, force: bool, as_json: bool
+) -> None:
     """Write the new file, or print it, or both as JSON. Raises RefusedError."""
     if output is not None:
+        if any(_is_one(output, source.name) for source in sources):
+            raise RefusedError(f"{output}: is what is imported", hint="write to another file")
         if output.exists() and not force:
             raise RefusedError(f"{output}: is there already", hint="--force overwrites it")
         try:
             write_atomic(output, made.toml.encode())
         except OSError as exc:
             raise RefusedError(f"{output}: can't be written: {exc.strerror}") from None
-    if as_json:
-        print_json(made.to_dict())
-    elif output is None:
-        click.echo(made.toml, nl=False)
+    try:
+        if as_json:
+            print_json(made.to_dict())
+        elif output is None:
+            click.echo(made.toml, nl=False)
+            sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as exc:  # a full disk behind a redirection
+        raise RefusedError(f"standard output can't be written: {exc.strerror}") from None
+
+
+def _is_one(output: Path, name: str) -> bool:
+    try:
+        return output.samefile(name)
+    except OSError:
+        return False
 
 
 def with_place(made: Imported, files: Sequence[Path], output: Path | None) -> Imported:

@@ -150,6 +150,8 @@ def parse_formation(text: str) -> dict[str, int]:
         if not equals:
             raise ValueError(f"{part!r} is not TYPE=NUMBER")
         found[name.strip()] = integer(count)
+        if found[name.strip()] < 0:
+            raise ValueError(f"{part!r}: fewer than none")
     return found
 
 

@@ -34,6 +34,9 @@ def import_process_compose(sources: Sequence[Source], choices: Choices) -> Impor
     files: list[_File] = []
     for source in sources:
         files += _with_parents(source, choices, ())
+    if not any("processes" in file.data for file in files):
+        hint = "is it really such a file? --from KIND says of which kind it is"
+        raise unreadable(files[-1].source.name if files else "", "has no `processes`", hint)
     for file in files:
         if file.source.tree:
             tell_repeated(draft.table("project"), file.source, file.source.tree)
