@@ -62,6 +62,16 @@ async def test_one_process_and_a_whole_server(tmp_path: Path) -> None:
         assert next(iter(house.hub.store.audit_trail(0)))["verb"] == "drain"
 
 
+async def test_a_refusal_names_the_hub_that_leads(tmp_path: Path) -> None:
+    async with dashboard(tmp_path) as house:
+        house.hub.fleet.watch("alpha").overruled = "hub-2 has the lease 'hub'"
+        house.node.outcome = {"ok": False, "error": "another hub steers by now", "hint": "look"}
+        done = await _done(
+            house, {"verb": "stop", "targets": [{"node": "alpha", "service": "web"}]}
+        )
+    assert done["targets"][0]["result"]["hint"] == "hub-2 has the lease 'hub'"
+
+
 def _node(house: Any, name: str) -> MemoryNode:
     made = MemoryNode(name=name, clock=house.hub.clock)
     made.services = [service("web", [process(1, 9)])]

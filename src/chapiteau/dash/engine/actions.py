@@ -215,7 +215,7 @@ class Actions:
             failed = f"it failed on {bad[0]} before" if bad else ""
 
     async def _one(self, action: Action, target: Target, gate: asyncio.Semaphore) -> dict[str, Any]:
-        who = f"dash:{action.who}"
+        who, overruled = f"dash:{action.who}", ""
         try:
             watch = self._fleet.watch(target.node)
             if not await self._there(action, target, watch):
@@ -223,6 +223,7 @@ class Actions:
                 if action.withdrawn_by:
                     told["error"] += f"; withdrawn by {action.withdrawn_by}"
                 return {"time": self._clock.wall(), **told}
+            overruled = watch.overruled
             async with gate:
                 outcome = await watch.node.command(
                     action.verb, target.service, target.given(action.options), who
@@ -230,6 +231,8 @@ class Actions:
             watch.refresh()
         except ChapiteauError as exc:
             outcome = {"ok": False, "error": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
+        if not outcome.get("ok") and overruled:
+            outcome = {**outcome, "hint": overruled}  # which other hub leads
         return {"time": self._clock.wall(), **outcome}
 
     async def _there(self, action: Action, target: Target, watch: NodeWatch) -> bool:

@@ -9,7 +9,8 @@ from chapiteau.dash.logic.nodes.plane import Lease
 __all__ = ["NAME", "Term"]
 
 NAME: Final = "hub"
-_TTL: Final = 15.0  # seconds after which another hub may take over
+_TTL: Final = 12.0  # seconds after which another hub may take over
+_LOOK: Final = 1.0  # seconds between two looks of a hub that waits for its turn
 
 
 class Term:
@@ -59,8 +60,14 @@ class Term:
 
     async def _hold(self) -> None:
         while True:
-            await asyncio.sleep(self._ttl / 3)
-            await self._turn()
+            # Who waits looks often: it counts from when it saw the last renewal.
+            await asyncio.sleep(self._ttl / 3 if self._lease else min(_LOOK, self._ttl / 3))
+            try:
+                await self._turn()
+            # Whatever ails the keeper of leases, it comes back: a loop that ended here would leave
+            # every node without a hub, for as long as this process lives.
+            except Exception as exc:  # noqa: BLE001
+                self.why = f"it can't be said which hub leads: {exc}"
 
     async def _turn(self) -> None:
         try:

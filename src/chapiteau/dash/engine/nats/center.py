@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import secrets
+from collections.abc import Sequence
 from random import Random
 from typing import Any, Final
 
@@ -12,18 +13,20 @@ from nats.js.errors import NoKeysError
 
 from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.engine.cluster.link import Answers, Link
 from chapiteau.dash.engine.cluster.term import Term
 from chapiteau.dash.engine.fleet import Fleet
 from chapiteau.dash.engine.nats.courier import NatsNode
 from chapiteau.dash.engine.nats.keeping import NatsLeases, NatsStates
 from chapiteau.dash.engine.nats.line import Line
-from chapiteau.dash.engine.nats.server import NatsPlace, Wire, connect
+from chapiteau.dash.engine.nats.server import NatsPlace, Wire, connect, whole
 from chapiteau.dash.logic.nodes.natsrules import token
 
 __all__ = ["NatsCenter", "names_at", "shut_out"]
 
 _LOOK: Final = 2.0  # seconds between two looks who has joined or was shut out
+_AGAIN: Final = 0.5  # seconds between two cancellations of the same tasks
 _DIAL: Final = 5.0
 _RETRY: Final = Backoff(first=0.5, factor=1.5, cap=5.0, jitter=0.5)
 
@@ -61,10 +64,7 @@ class NatsCenter:
         """Hang up, give the lease back."""
         if not self._is_open:
             return
-        tasks = [*self._tasks, *(task for _, task in self._nodes.values())]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _end([*self._tasks, *(task for _, task in self._nodes.values())])
         await self.term.close()
         await self._wire.close()
 
@@ -74,7 +74,7 @@ class NatsCenter:
 
     async def _look(self) -> None:
         while True:
-            with contextlib.suppress(NatsError, OSError):
+            with contextlib.suppress(ChapiteauError, NatsError, OSError):
                 names = await names_at(self._wire)
                 for name in names - set(self._nodes):
                     self._add(name)
@@ -109,7 +109,7 @@ class NatsCenter:
         while True:
             here.clear()
             began = self._clock.now()
-            with contextlib.suppress(NatsError, OSError, ValueError):
+            with contextlib.suppress(ChapiteauError, NatsError, OSError, ValueError):
                 await self._hold(node)
             attempt = 1 if self._clock.now() - began > 10 else attempt + 1
             await _soon(here, _RETRY.delay(attempt, self._chance))
@@ -120,12 +120,12 @@ class NatsCenter:
         writer: Any = line
         link = Link(line.reader, writer, Answers(), name=node.name)
         try:
-            await line.open()
+            await whole(line.open())
             fence = self.term.fence if self.term.leads else 0
             told = {"session": session, "hub": self._holder, "fence": fence}
             asked = json.dumps(told).encode()
             subject = self._wire.names.subject("dial", node.name)
-            answer = await self._wire.nc.request(subject, asked, timeout=_DIAL)
+            answer = await whole(self._wire.nc.request(subject, asked, timeout=_DIAL))
             self.term.note(int(json.loads(answer.data).get("fence", 0)))
             node.attach(link)
             await link.run()
@@ -149,6 +149,16 @@ async def shut_out(wire: Wire, name: str) -> bool:
     if known:
         await (await wire.bucket("NODES")).purge(token(name))
     return known
+
+
+async def _end(tasks: Sequence[asyncio.Task[Any]]) -> None:
+    """End them, however often it takes: nats-py may swallow a cancellation."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=_AGAIN)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _soon(event: asyncio.Event, most: float) -> None:

@@ -1,8 +1,10 @@
 """The connection to a NATS server, after a look whether it keeps what it acknowledges."""
 
 import asyncio
+import contextlib
 import importlib.util
 import json
+import logging
 import secrets
 import ssl
 import urllib.request
@@ -78,7 +80,10 @@ class Wire:
 
     async def close(self) -> None:
         """Hang up."""
-        await self.nc.close()
+        # It flushes first, which takes for ever where nobody answers any more.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_SOON):
+                await self.nc.close()
 
 
 async def whole(call: Awaitable[Any]) -> Any:
@@ -121,6 +126,8 @@ async def connect(place: NatsPlace, *, keeps: bool, name: str, node: str = "") -
 
 async def _dial(place: NatsPlace, name: str, inbox: str) -> Any:
     nats = _nats()
+    # asyncio tells everybody who hangs up by TLS that StreamReader's word has no effect there.
+    logging.getLogger("asyncio").addFilter(_tells_news)
     options: dict[str, Any] = {
         "servers": [one.strip() for one in place.url.split(",")],
         "name": name,
@@ -140,10 +147,15 @@ async def _dial(place: NatsPlace, name: str, inbox: str) -> Any:
         async with asyncio.timeout(_SOON):
             return await nats.connect(**{**options, "allow_reconnect": True})
     except (OSError, TimeoutError, nats.errors.Error) as exc:
+        why = str(exc) or "no answer in time"
         raise UnreachableError(
-            f"the NATS server at {_bare(place.url)} can't be reached: {exc or type(exc).__name__}",
+            f"the NATS server at {_bare(place.url)} can't be reached: {why}",
             hint="does it run, and do address and credentials fit?",
         ) from exc
+
+
+def _tells_news(record: logging.LogRecord) -> bool:
+    return "eof_received" not in record.getMessage()
 
 
 def _tls(place: NatsPlace) -> ssl.SSLContext:
