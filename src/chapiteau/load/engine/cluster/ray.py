@@ -71,6 +71,7 @@ class RayCluster:
     async def hosts(self) -> Sequence[str]:
         """Every node that is alive. Raises UsageError without the extra [ray]."""
         os.environ.setdefault("RAY_CLIENT_RECONNECT_GRACE_PERIOD", _GRACE)
+        os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a lost head is lost: none is begun here
         try:
             import ray
         except ImportError as exc:
@@ -174,7 +175,8 @@ class RayCluster:
             pull.cancel()
         await asyncio.gather(*self._pulls, return_exceptions=True)
         for actor in self._actors.values():
-            with contextlib.suppress(Exception):  # it is gone, or the way to it is
-                await asyncio.to_thread(ray.kill, actor)
+            if ray.is_initialized():
+                with contextlib.suppress(Exception):  # it is gone, or the way to it is
+                    await asyncio.to_thread(ray.kill, actor)
         with contextlib.suppress(Exception):
             await asyncio.to_thread(ray.shutdown)

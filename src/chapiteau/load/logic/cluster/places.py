@@ -94,6 +94,8 @@ def ray_failure(address: str, kind: str, said: str) -> tuple[str, str]:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     words = next((line for line in lines if "Error: " in line), lines[0] if lines else kind)
     told = f"{address}: {words if kind in words else f'{kind}: {words}'}"
+    if "ray[client]" in said:
+        return told, "pip install 'chapiteau[ray]' here"
     if "No module named 'chapiteau" in said:
         return told, "install chapiteau[ray] of this version on every node"
     if "ersion mismatch" in said or "ersion mismatch" in kind:
