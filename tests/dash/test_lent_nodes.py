@@ -11,19 +11,30 @@ from pathlib import Path
 import pytest
 
 from chapiteau.load.testing import Target
+from tests.dash.engine.plane.stage import NatsServer, nats_server
 from tests.support import run_cli, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(150)]
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a running hub."""
+def nats(tmp_path: Path) -> Iterator[NatsServer]:
+    with nats_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=["its own port", "nats"])
+def hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a running hub, which nodes meet at a port of its own or at a NATS server."""
     folder = tmp_path / "hub"
     folder.mkdir()
-    (folder / "chapiteau.toml").write_text(
-        '[project]\nname = "hub"\n[hub]\nhost = "127.0.0.1"\nport = 0\n'
-    )
+    settings = '[project]\nname = "hub"\n[hub]\nhost = "127.0.0.1"\nport = 0\n'
+    if request.param == "nats":
+        server = request.getfixturevalue("nats")
+        place = server.place("chapiteau")
+        settings += f'[hub.nats]\nurl = "{place.url}"\nmonitor = "{place.monitor}"\n'
+        (folder / "nats").write_text(place.url)
+    (folder / "chapiteau.toml").write_text(settings)
     words = [sys.executable, "-m", "chapiteau", "hub", "up", "--bind", "127.0.0.1:0"]
     with (folder / "said").open("wb") as said:
         running = subprocess.Popen(words, cwd=folder, stdout=said, stderr=said)
@@ -42,12 +53,18 @@ def node(tmp_path: Path, hub: Path, name: str) -> Path:
     (folder / "chapiteau.toml").write_text(
         f'[project]\nname = "{name}"\n[service.idle]\ncommand = "sleep 600"\n'
     )
-    port = (hub / "said").read_text().partition("nodes meet it at 127.0.0.1:")[2].split()[0]
-    token = run_cli("hub", "token", cwd=hub).stdout.split()[-1]
-    joined = run_cli("node", "join", f"127.0.0.1:{port}", token, "--name", name, cwd=folder)
+    joined = run_cli("node", "join", *where(hub), "--name", name, cwd=folder)
     assert joined.returncode == 0, joined.stderr
     assert run_cli("up", "-d", cwd=folder).returncode == 0
     return folder
+
+
+def where(hub: Path) -> list[str]:
+    """Where nodes meet it, and what lets them in."""
+    if (hub / "nats").exists():
+        return [(hub / "nats").read_text()]
+    port = (hub / "said").read_text().partition("nodes meet it at 127.0.0.1:")[2].split()[0]
+    return [f"127.0.0.1:{port}", run_cli("hub", "token", cwd=hub).stdout.split()[-1]]
 
 
 def load(hub: Path, url: str, *more: str) -> subprocess.CompletedProcess[str]:

@@ -21,6 +21,7 @@ FLAG: Final = "lend"  # in the node's papers
 _MODULE: Final = "chapiteau.load.engine.cluster.relay"
 _MOST: Final = 2  # relays at once
 _START: Final = 10.0  # seconds
+_GOODBYE: Final = 5.0  # seconds for a relay whose line has ended
 _LINE: Final = 8 << 20  # bytes of a relay's report: one frame a second
 
 
@@ -79,6 +80,11 @@ class Lender:
                 yield line.decode()
         finally:
             del self._relays[test]
+            if relay.stdin is not None:
+                relay.stdin.close()  # it then leaves by itself, and nothing behind
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await relay.wait()
             with contextlib.suppress(ProcessLookupError):
                 relay.kill()  # its load processes end with it
             await relay.wait()
