@@ -18,7 +18,7 @@ export const KEYS: [string, string][] = [
   ["n, then ↵ or r", "next problem; open it, restart what fails"],
   ["1 2 3 4", "(fleet) tiles, servers, processes, services"],
   ["j k ↵", "move in a table, open the row"],
-  ["m", "(processes) all about the row: why it died, what can be done"],
+  ["m", "(processes) all about the row: why it died, what can be done; (sockets) who holds it"],
   ["x, Shift+X", "select the row; all from the last one to it"],
   ["Shift+A", "select all that is shown, or none"],
   ["r, Shift+R, s, !", "(service) reload, restart, stop or start, signal"],

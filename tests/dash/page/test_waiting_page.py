@@ -32,6 +32,12 @@ async def test_sockets_tell_what_they_accept_and_who_holds_them(visit: Any) -> N
         await no_violations(page)
         await held.get_by_role("button", name="Close").click()
         await expect(held).to_have_count(0)
+        await page.get_by_role("grid", name="Sockets").focus()
+        await page.keyboard.press("j")
+        await page.keyboard.press("m")
+        await expect(held).to_be_visible()
+        await page.keyboard.press("Enter")
+        await page.wait_for_url("**/service/web")
 
 
 async def test_every_kind_of_trouble_is_found_by_the_filter(visit: Any, house: Any) -> None:
@@ -55,6 +61,7 @@ async def test_an_action_waits_for_a_server_and_is_withdrawn(visit: Any, house: 
     beta.fall_silent()
     async with visit("/service/web?node=beta") as page:
         await page.get_by_text("unreachable for").wait_for()
+        await no_violations(page)  # grey, and readable
         await page.get_by_role("button", name="Reload", exact=True).click()
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("Nothing is sent to it")
