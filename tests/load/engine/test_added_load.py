@@ -68,10 +68,33 @@ async def test_more_users_share_the_work_from_then_on(target: Target) -> None:
     assert (totals.users, totals.bad) == (4, 0)  # the larger share of 7, and not of 3
 
 
+SLOW = """
+import asyncio
+from chapiteau.load import scenario, setup
+
+@setup("run")
+async def slow(stage):
+    await asyncio.sleep(0.3)
+
+@scenario()
+async def ask(session):
+    await session.get("/")
+"""
+
+
 async def test_an_order_is_answered_and_the_result_says_it(target: Target, tmp_path: Path) -> None:
-    given = {"rate": 20.0, "duration": 2.5, "processes": 1, "ceiling": 100.0, "arrivals": "even"}
+    path = tmp_path / "slow.py"
+    path.write_text(SLOW)
+    given = {
+        "base": target.url,
+        "rate": 20.0,
+        "duration": 2.5,
+        "processes": 1,
+        "ceiling": 100.0,
+        "arrivals": "even",
+    }
     live, said = LiveFile(tmp_path), list[str]()
-    job = find_job(target.url, given, None, ())
+    job, began = find_job(str(path), given, None, ()), SystemClock.wall()
     running = asyncio.create_task(conduct(job, SystemClock(), Watch(live=live, say=said.append)))
     try:
         while not any("room" in state for state in client.live(tmp_path)):
@@ -95,3 +118,5 @@ async def test_an_order_is_answered_and_the_result_says_it(target: Target, tmp_p
     assert made["plan"]["load"] == [f"20/s for {stages[0]}", f"80/s for {stages[1]}"]
     assert made["totals"]["requests"] == pytest.approx(20 * 2.5 + 60 * (2.5 - told["t"]), abs=1.001)
     assert said == [f"+60/s by ana, {told['t']:g} s after the start"]
+    # The set-up is none of the load: moments that are marked lie where they belong.
+    assert made["started"] - began > 0.3

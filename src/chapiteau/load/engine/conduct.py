@@ -171,7 +171,8 @@ async def conduct(job: Job, clock: Clock, watch: Watch) -> dict[str, Any]:
 
         def on_second(second: int, _totals: Totals) -> bool:
             nonlocal started
-            started = clock.wall() - (time.monotonic() - team.zero)  # set-ups take their time
+            # Set-ups have taken their time. Once: what stands on the page must not move.
+            started = started if second else clock.wall() - (time.monotonic() - team.zero)
             adding.carry_out(team)
             _show(job, watch, live, totals, second, adding, started)
             exports.second(second, totals, clock.wall())
