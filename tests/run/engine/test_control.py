@@ -44,13 +44,14 @@ async def test_both_clients_read_the_same_status(path: Path) -> None:
     assert from_sync.services[0].processes[1].number == 2
 
 
+@pytest.mark.parametrize("glob", ["web*", "w?b*"])
 async def test_a_command_reaches_every_service_that_its_glob_names(
-    path: Path, supervisor: MemorySupervisor
+    path: Path, supervisor: MemorySupervisor, glob: str
 ) -> None:
-    outcome = await AsyncClient(path).command("scale", "web*", processes=5)
+    outcome = await AsyncClient(path).command("scale", glob, processes=5)
     assert outcome.ok
     assert supervisor.wanted == {"web": 5, "worker": 1, "web-admin": 5}
-    assert supervisor.commands == [("scale", "web*", {"processes": 5}, f"uid {os.getuid()}")]
+    assert supervisor.commands == [("scale", glob, {"processes": 5}, f"uid {os.getuid()}")]
 
 
 async def test_an_unknown_service_is_an_outcome_with_exit_code_3(path: Path) -> None:

@@ -47,7 +47,7 @@ def post(
 def verb_target(verb: str, service: str) -> str:
     from urllib.parse import quote
 
-    return f"/v1/services/{quote(service, safe='*,?')}/{quote(verb, safe='')}"
+    return f"/v1/services/{quote(service, safe='*,')}/{quote(verb, safe='')}"
 
 
 def logs_target(query: LogQuery) -> str:
