@@ -155,20 +155,45 @@ async def test_log_lines_follow_and_can_be_narrowed(house: Any, open_live: Any) 
         assert row[1:6] == ["alpha", "web", 2, "stderr", "again"]
 
 
-async def test_a_log_goes_on_where_its_server_fell_silent(house: Any, open_live: Any) -> None:
+@pytest.mark.parametrize("more", [{}, {"pages": "1"}], ids=["plain", "as the page asks"])
+async def test_a_log_goes_on_where_its_server_fell_silent(
+    house: Any, open_live: Any, more: dict[str, str]
+) -> None:
+    async def said(page: Any) -> list[Any]:
+        while not (rows := (await page.next("log:a"))["lines"]):
+            pass
+        return list(rows)
+
     house.node.say("web", 1, "before")
     async with house.client() as session, open_live(session) as page:
-        await page.order(op="log", id="a", nodes=["alpha"], query={"service": "web"})
-        assert [row[5] for row in (await page.next("log:a"))["lines"]] == ["before"]
+        await page.order(op="log", id="a", nodes=["alpha"], query={"service": "web", **more})
+        assert [row[5] for row in await said(page)] == ["before"]
         house.node.fall_silent()
-        (note,) = (await page.next("log:a"))["lines"]
+        (note,) = await said(page)
         assert note[4] == "note"
         assert "follows when it is back" in note[5]
         house.node.say("web", 1, "meanwhile")
         house.node.say("web", 2, "here too")
         house.node.fall_silent(away=False)
-        rows = (await page.next("log:a"))["lines"]
+        rows = await said(page)
         assert [row[5] for row in rows] == ["meanwhile", "here too"]  # and nothing twice
+
+
+async def test_a_page_that_comes_back_gets_what_it_has_not(house: Any, open_live: Any) -> None:
+    for text in ("one", "two", "three"):
+        house.node.say("web", 1, text)
+    query = {"service": "web", "last": "1", "pages": "1"}
+    async with house.client() as session, open_live(session) as page:
+        known = {"alpha": {"web/1/stdout": 1}}
+        await page.order(op="log", id="a", nodes=["alpha"], query=query, after=known)
+        assert [row[5] for row in (await page.next("log:a"))["lines"]] == ["two", "three"]
+        await page.order(
+            op="log", id="b", nodes=["alpha"], query=query, after={"alpha": {"x": "y"}}
+        )
+        async with asyncio.timeout(5):
+            while not page.socket.closed:
+                await page.socket.receive()
+        assert page.socket.close_code == 1008
 
 
 async def test_a_node_that_falls_silent_keeps_its_last_values(house: Any, open_live: Any) -> None:

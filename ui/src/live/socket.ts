@@ -19,7 +19,7 @@ export class Live {
   onMessages: (messages: Message[]) => void = () => {};
   onLink: (up: boolean, refused: boolean) => void = () => {};
   #socket: WebSocket | null = null;
-  #wanted = new Map<string, Order>();
+  #wanted = new Map<string, () => Order>();
   #wait = FIRST_WAIT;
   #timer = 0;
   #heard = 0;
@@ -35,13 +35,13 @@ export class Live {
   }
 
   subscribe(topic: string): () => void {
-    return this.want(topic, { op: "sub", topic });
+    return this.want(topic, () => ({ op: "sub", topic }));
   }
 
-  /** Ask for something under a name; the returned function ends it. */
-  want(topic: string, order: Order): () => void {
+  /** Ask for something under a name, and again after each break; the returned function ends it. */
+  want(topic: string, order: () => Order): () => void {
     this.#wanted.set(topic, order);
-    this.#send(order);
+    this.#send(order());
     return () => {
       if (this.#wanted.get(topic) !== order) return;
       this.#wanted.delete(topic);
@@ -60,7 +60,7 @@ export class Live {
       this.#heard = Date.now();
       this.onLink(true, false);
       this.#send(this.#paceNow());
-      for (const order of this.#wanted.values()) this.#send(order);
+      for (const order of this.#wanted.values()) this.#send(order());
     };
     socket.onmessage = (event: MessageEvent<string>) => {
       this.#heard = Date.now();

@@ -7,6 +7,7 @@ import { get } from "./api";
 import { Live, type Message } from "./socket";
 
 const KEPT_EVENTS = 3000;
+const MOST_ORDER = 50_000; // characters; the hub takes no order of more than 64 KiB
 
 export const session = signal<Session | null>(null);
 export const loggedOut = signal("");
@@ -146,8 +147,12 @@ export interface LogQuery {
 export function followLog(wanted: LogQuery, taker: (rows: LogRow[], gap: number, end?: PageEnd) => void): () => void {
   const id = `${++logCount}`;
   const topic = `log:${id}`;
-  logTakers.set(topic, taker);
-  const stop = live?.want(topic, { op: "log", id, ...wanted });
+  const seen: Record<string, Record<string, number>> = {}; // node → stream → up to where: not again after a break
+  logTakers.set(topic, (rows, gap, end) => {
+    for (const [, node, service, process, stream, , at] of rows) if (at) (seen[node] ??= {})[`${service}/${process}/${stream}`] = at;
+    taker(rows, gap, end);
+  });
+  const stop = live?.want(topic, () => ({ op: "log", id, ...wanted, ...(JSON.stringify(seen).length < MOST_ORDER ? { after: seen } : {}) }));
   return () => {
     logTakers.delete(topic);
     stop?.();

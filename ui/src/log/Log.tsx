@@ -35,7 +35,7 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
   const from = all.length > 1 && all.includes(param("from")) ? param("from") : "";
   const nodes = from ? [from] : all;
   const narrowed = { service, stream: param("stream"), process: param("process") };
-  const [draft, setDraft] = useState(grep);
+  const draft = param("find") || grep; // what is looked for among the lines that are here
   const [follow, setFollow] = useState(true);
   const [at, setAt] = useState(0); // the hit that was gone to: its line's number
   const asked = grep && `(?i)${grep}`; // as it is looked for here
@@ -65,9 +65,9 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
         {all.length > 1 && <Pick label="Output of which server" value={from} onPick={(v) => narrow({ from: v })} options={[["", `all ${all.length} servers`], ...all.map((name): [string, string] => [name, name])]} />}
         <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and worse"], ["warning", "warnings and worse"], ["error", "errors"]]} />
         <Pick label="Since" value={param("since")} onPick={(v) => narrow({ since: v })} options={[["", "newest 500"], ["300", "last 5 minutes"], ["3600", "last hour"], ["86400", "last day"]]} />
-        <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft, around: "", until: "" }); }}>
+        <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft, find: "", around: "", until: "" }); }}>
           <input type="search" id="log-filter" value={draft} placeholder="regular expression; Enter searches on the servers" aria-label="Filter lines" aria-keyshortcuts="l"
-            aria-invalid={regex === null} onInput={(event) => { setDraft((event.currentTarget as HTMLInputElement).value); setAt(0); }} />
+            aria-invalid={regex === null} onInput={(event) => { const find = (event.currentTarget as HTMLInputElement).value; narrow(find ? { find } : { find, grep: "" }); setAt(0); }} />
         </form>
         {narrowed.process && <button type="button" class="chip" onClick={() => narrow({ process: "", from: "" })} aria-label={`Show all processes, not only ${narrowed.process}`}>{from} #{narrowed.process} ✕</button>}
         {wrapButton}{timesButton}{foldButton}
@@ -86,7 +86,7 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
             <button type="button" class="small" disabled={!hits.length} data-key="n" aria-keyshortcuts="n" aria-label="Next hit" title="Next hit (n)" onClick={() => go(1)}>▼</button>
           </span>
           {!grep && !around && onlyButton}
-          {grep && !around && <><span class="muted">a line's time shows what was said around it</span><button type="button" class="small" onClick={() => { setDraft(""); narrow({ grep: "" }); }}>all lines</button></>}
+          {grep && !around && <><span class="muted">a line's time shows what was said around it</span><button type="button" class="small" onClick={() => narrow({ grep: "", find: "" })}>all lines</button></>}
         </div>
       )}
       {(older || looking) && <div class="bar hits older"><button type="button" class="small" onClick={more} aria-busy={looking}>{looking ? "stop looking" : "older lines"}</button><span role="status">{looking ? "looking through older files on the servers…" : ""}</span></div>}

@@ -2,7 +2,7 @@
 
 import { useMemo } from "preact/hooks";
 import { wantPast } from "../live/pasts";
-import { tick, numbers } from "../live/store";
+import { nodes, numbers, tick } from "../live/store";
 import { filtered } from "../model/filter";
 import { bytes, clock, duration, percent } from "../model/format";
 import { go, href, narrow, param } from "../model/route";
@@ -113,13 +113,13 @@ export function ServiceTable({ rows, showNode, label, story, selected, onSelect 
   tick.value;
   return (
     <Grid label={label} columns={columns} rows={sorted(kept, columns, sort)} id={(row) => row.id} sort={sort} onSort={(s) => narrow({ sort: s })} dim={(row) => row.away} tall={rows.length > 40} group={selected || param("group") ? serviceGroups() : undefined}
-      onOpen={(row) => go(href(["service", row.service.name], showNode ? { node: row.node } : {}))} {...(selected ? { selected } : {})} {...(onSelect ? { onSelect } : {})} />
+      onOpen={(row) => go(href(["service", row.service.name], nodes.value.size > 1 ? { node: row.node } : {}))} {...(selected ? { selected } : {})} {...(onSelect ? { onSelect } : {})} />
   );
 }
 
 function serviceColumns(showNode: boolean, story?: Map<string, Story>, selected?: ReadonlySet<string>, onSelect?: (ids: string[], range?: boolean) => void): Column<ServiceRow>[] {
   const columns: Column<ServiceRow>[] = [
-    { key: "name", label: "service", width: "minmax(64px, 1.4fr)", sort: (r) => r.service.name, cell: (r) => <a href={href(["service", r.service.name], showNode ? { node: r.node } : {})}><strong>{r.service.name}</strong></a> },
+    { key: "name", label: "service", width: "minmax(64px, 1.4fr)", sort: (r) => r.service.name, cell: (r) => <a href={href(["service", r.service.name], showNode ? { node: r.node } : {})} title={showNode ? "" : "Wherever it runs; the row leads to it on this server"}><strong>{r.service.name}</strong></a> },
     { key: "state", label: "state", width: "98px", sort: (r) => rank(r.state), cell: (r) => <Known away={r.away} state={r.state} title={r.service.reason} /> },
     { key: "procs", label: "ready", width: "38px", right: true, sort: (r) => r.service.ready - r.service.wanted, cell: (r) => (r.service.one_shot ? "once" : `${r.service.ready}/${r.service.wanted}`) },
     { key: "cpu", label: "CPU", width: "64px", right: true, from: 430, sort: (r) => r.cpu, cell: (r) => percent(r.cpu) },

@@ -104,10 +104,11 @@ async def follow_output(
 
     With `until` in the query it ends. Raises ChapiteauError when the node refuses the query.
     """
-    seen: dict[str, int] = {}  # "SERVICE/PROCESS/STREAM" → `at` of the last line
+    # "SERVICE/PROCESS/STREAM" → `at` of the last line; who was here before says where it was.
+    seen: dict[str, int] = dict(json.loads(query.get("after") or "{}"))
     wait, told = _FIRST_WAIT, False
     while True:
-        more = {"after": json.dumps(seen)} if seen else {}
+        more = {"after": json.dumps(seen), "pages": ""} if seen else {}
         try:
             async for line in node.logs({**query, **more, "follow": "1"}):
                 wait, told = _FIRST_WAIT, False

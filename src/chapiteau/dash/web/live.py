@@ -157,7 +157,8 @@ class _Page:
         given, before = dict(order.get("query") or {}), order.get("before") or {}
         names = [str(name) for name in order.get("nodes") or ()]
         watches = [w for w in self._hub.fleet.watches() if not names or w.node.name in names]
-        wanted = [(w.node, asked(given, before, w.node.name)) for w in watches]
+        after = order.get("after")  # a page that comes back: what it has is not sent again
+        wanted = [(w.node, asked(given, before, w.node.name, after)) for w in watches]
         self._streams[topic] = asyncio.create_task(self._stream_logs(topic, wanted))
 
     async def _stream_logs(self, topic: str, wanted: list[tuple[Node, dict[str, str]]]) -> None:

@@ -17,16 +17,22 @@ __all__ = ["asked", "logs"]
 _KEYS: Final = frozenset("service process stream last grep level since until pages".split())
 
 
-def asked(given: Mapping[str, Any], before: object, node: str) -> dict[str, str]:
+def asked(
+    given: Mapping[str, Any], before: object, node: str, after: object = None
+) -> dict[str, str]:
     """The log query for one node. `before`: by node, where each stream's next page goes on.
 
-    Raises BadRequestError.
+    `after`: likewise, up to where each stream is known. Raises BadRequestError.
     """
     query = {key: str(given[key]) for key in _KEYS if given.get(key)}
     places = before.get(node, {}) if isinstance(before, dict) else None
     if not isinstance(places, dict):
         raise BadRequestError('before: {"NODE": {"SERVICE/PROCESS/STREAM": "TURN:OFFSET"}}')
-    return {**query, **({"before": json.dumps(places)} if places else {})}
+    known = after.get(node, {}) if isinstance(after, dict) else {} if after is None else None
+    if not isinstance(known, dict) or not all(type(at) is int for at in known.values()):
+        raise BadRequestError('after: {"NODE": {"SERVICE/PROCESS/STREAM": AT}}')
+    kept = {"before": places, "after": known}
+    return {**query, **{key: json.dumps(value) for key, value in kept.items() if value}}
 
 
 @need("see")

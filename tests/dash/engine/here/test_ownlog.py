@@ -33,6 +33,9 @@ async def test_its_end_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert await texts(own_log(log, LogQuery(last=1), clock)) == ["WARNING three \ufffd"]
     assert await texts(own_log(log, LogQuery(level="error"), clock)) == ["error: two"]
     assert await texts(own_log(log, LogQuery(grep="^o"), clock)) == ["one"]
+    (last,) = [item async for item in own_log(log, LogQuery(last=1), clock)]
+    been = {"@supervisor/0/stderr": last["at"] - len("WARNING three x\n")}
+    assert await texts(own_log(log, LogQuery(after=been), clock)) == ["WARNING three \ufffd"]
     with pytest.raises(UsageError, match="for ever"):
         await texts(own_log(log, LogQuery(grep="(a+)+b"), clock))
     items = [item async for item in own_log(log, LogQuery(last=1, pages=True), clock)]

@@ -19,6 +19,7 @@ from chapiteau.run.logic.messages import LogLine, LogQuery
 __all__ = ["OWN", "own_log"]
 
 OWN: Final = "@supervisor"  # as a service's name, which none can have
+_SOURCE: Final = f"{OWN}/0/stderr"  # as LogQuery.after names it
 _MOST: Final = 8 << 20  # bytes from the end that are looked through
 _LONGEST: Final = 1 << 16  # bytes of one line
 _LOOK: Final = 0.5  # seconds between two looks for what is new
@@ -28,46 +29,56 @@ async def own_log(path: Path, query: LogQuery, clock: Clock) -> AsyncIterator[di
     """Lines as in docs/reference/control-api.md, with stream `stderr`. Raises UsageError."""
     fits = _sieve(query)
     kept, at = await asyncio.to_thread(_kept, path, query, fits)
-    for text in kept:
-        yield _line(0.0, text)
+    for text, end in kept:
+        yield _line(0.0, text, end)
     if query.pages:
         yield {"older": {}, "unread": []}
     while query.follow and not query.until and not query.whole:
         await asyncio.sleep(_LOOK)
         fresh, at = _since(path, at)
-        for text in fresh:
+        for text, end in fresh:
             if fits(text):
-                yield _line(clock.wall(), text)
+                yield _line(clock.wall(), text, end)
 
 
-def _kept(path: Path, query: LogQuery, fits: Callable[[str], bool]) -> tuple[list[str], int]:
-    """The newest lines that fit, and up to where they were read."""
+def _kept(
+    path: Path, query: LogQuery, fits: Callable[[str], bool]
+) -> tuple[list[tuple[str, int]], int]:
+    """The newest lines that fit, or those that a reader has not seen; and up to where it read."""
     try:
         size = path.stat().st_size
     except FileNotFoundError:
         return [], 0
-    lines, at = _since(path, max(0, size - _MOST))
-    if size > _MOST:
+    been = query.after.get(_SOURCE, 0)
+    lines, at = _since(path, been or max(0, size - _MOST))
+    if size > _MOST and not been:
         lines = lines[1:]  # its beginning is not there
-    found = deque(filter(fits, lines), maxlen=None if query.whole else query.last)
-    return list(found), at
+    most = None if query.whole or been else query.last
+    return list(deque((line for line in lines if fits(line[0])), maxlen=most)), at
 
 
-def _since(path: Path, at: int) -> tuple[list[str], int]:
-    """Whole lines after a place, and the place after them; a file that shrank begins anew."""
+def _since(path: Path, at: int) -> tuple[list[tuple[str, int]], int]:
+    """Whole lines after a place, each with its end, and the place after them.
+
+    A file that shrank begins anew.
+    """
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(at if at <= size else 0)
-            begin = file.tell()
+            place = file.tell()
             data = file.read(_MOST)
     except FileNotFoundError:
         return [], 0
-    end = data.rfind(b"\n") + 1
-    if not end and len(data) < _LONGEST:
-        return [], begin  # somebody is still writing it
-    found = data[: end or len(data)].decode("utf-8", "replace").split("\n")
-    return [text[:_LONGEST] for text in found if text], begin + (end or len(data))
+    whole = data.rfind(b"\n") + 1
+    if not whole and len(data) < _LONGEST:
+        return [], place  # somebody is still writing it
+    found = []
+    for line in data[: whole or len(data)].splitlines(keepends=True):
+        place += len(line)
+        if text := line.rstrip(b"\r\n"):
+            found.append((text[:_LONGEST].decode("utf-8", "replace"), place))
+    return found, place
 
 
 def _sieve(query: LogQuery) -> Callable[[str], bool]:
@@ -81,5 +92,6 @@ def _sieve(query: LogQuery) -> Callable[[str], bool]:
     return fits
 
 
-def _line(time: float, text: str) -> dict[str, Any]:
-    return LogLine(time=time, service=OWN, process=0, stream="stderr", text=text).to_dict()
+def _line(time: float, text: str, end: int) -> dict[str, Any]:
+    line = LogLine(time=time, service=OWN, process=0, stream="stderr", text=text, at=end)
+    return line.to_dict()
