@@ -73,6 +73,7 @@ class Origin:
         self._memos: dict[str, Memo] = {}
         self.known: Known = {}  # heads of answers that came before
         self.tls_session: ssl.SSLSession | None = None
+        self.tickets_once = False  # the server takes each session ticket once only
         self.resolving: asyncio.Task[None] | None = None
         self.wiring = wiring
         self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))

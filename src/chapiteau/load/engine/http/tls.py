@@ -21,13 +21,14 @@ _LOOKS: Final = 4  # reads in which new session tickets are looked for: a look c
 class TlsConnection(Connection):
     """Encrypts what goes out and decrypts what comes in, in memory."""
 
-    __slots__ = ("_incoming", "_looks", "_outgoing", "_tls")
+    __slots__ = ("_incoming", "_looks", "_offered", "_outgoing", "_tls")
 
     def __init__(self, origin: "Origin", sock: "socket.socket") -> None:
         super().__init__(origin, sock)
         self.wire.plain = False
         self.wire.seat = self
         self._looks = 0
+        self._offered = origin.tls_session is not None
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = origin.tls_context().wrap_bio(
@@ -71,6 +72,14 @@ class TlsConnection(Connection):
         if data:
             self.wire.send(data)
 
+    def _wants_ticket(self) -> bool:
+        """Whether the next connection needs another ticket than this one was opened with: not
+        while the server takes that again and again."""
+        resumed = self._tls.session_reused
+        if self._offered and not resumed:
+            self.origin.tickets_once = True
+        return self.origin.tickets_once or not resumed
+
     def take(self, data: bytes) -> None:
         """Encrypted bytes."""
         self._incoming.write(data)
@@ -79,7 +88,7 @@ class TlsConnection(Connection):
             self._shake()
             if wire.phase == "TLS handshake":
                 return
-        look = self._looks < _LOOKS
+        look = self._looks < _LOOKS and self._wants_ticket()
         try:
             while not wire.closed:
                 plain = self._tls.read(65536)

@@ -1,0 +1,60 @@
+"""Chapiteau's generator on other kinds of connections, closed loop.
+
+URL SECONDS CONNECTIONS keep|close|http2|websocket; prints µs of CPU for each request or message.
+"""
+
+import asyncio
+import sys
+import time
+
+from chapiteau.load.engine.crowd import Crowd, Stage
+from chapiteau.load.engine.hot.kit import chosen
+from chapiteau.load.engine.http.client import Client
+from chapiteau.load.engine.http.origin import Wiring
+from chapiteau.load.logic.scenario import Play, Scenario
+from chapiteau.load.logic.tally import Tally
+from chapiteau.load.logic.totals import Totals
+
+
+async def main(url: str, seconds: float, users: int, kind: str) -> None:
+    tally, totals = Tally(), Totals()
+    wiring = Wiring(http2=kind == "http2", verify=False)
+    headers = {"Connection": "close"} if kind == "close" else {}
+    loop = asyncio.get_running_loop()
+    client = Client(chosen().reactor(loop), tally, base=url, wiring=wiring, headers=headers)
+    messages = 0
+
+    async def get(session):
+        answer = await session.get("/")
+        session.check(answer.status == 200, "answers")
+
+    async def talk(session):
+        nonlocal messages
+        async with session.websocket(url.replace("http", "ws", 1) + "/") as socket:
+            while True:
+                await socket.ask("x" * 100)
+                messages += 1
+
+    play = Play((Scenario("one", talk if kind == "websocket" else get),))
+    crowd = Crowd(client, play, tally, Stage(0, 1, {}), seed="1", most=users)
+    tally.zero = time.monotonic()
+    stop = asyncio.Event()
+    load = asyncio.create_task(crowd.keep(lambda _at: users, seconds, stop))
+
+    def count() -> int:
+        totals.add(tally.flush())  # what a real run does once a second
+        return messages if kind == "websocket" else totals.requests
+
+    await asyncio.sleep(1)
+    done, cpu = count(), time.process_time()
+    until = time.monotonic() + seconds - 1.5
+    while time.monotonic() < until:
+        await asyncio.sleep(0.5)
+        now = count()
+    if totals.bad:
+        raise SystemExit(f"{totals.bad} bad answers: {totals.samples}")
+    print((time.process_time() - cpu) / (now - done) * 1e6)
+    load.cancel()
+
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), sys.argv[4]))
