@@ -246,6 +246,9 @@ static PyMethodDef methods[] = {
      "birth(argv, env, moves, cwd, umask, (soft, hard), cgroup) -> (pid, errno, stage)"},
     {NULL, NULL, 0, NULL},
 };
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_birth", NULL, -1, methods};
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "_birth", .m_size = -1, .m_methods = methods,
+    .m_doc = "Starts a program in its cgroup without copying anything of the keeper.",
+};
 
 PyMODINIT_FUNC PyInit__birth(void) { return PyModule_Create(&definition); }

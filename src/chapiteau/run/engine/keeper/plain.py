@@ -64,14 +64,14 @@ class Plain:
         try:
             self.stage = "cwd"
             os.chdir(message.get("cwd", "/"))
-            set_limit(limit)
+            _set_limit(limit)
             self.stage = "exec"
             argv, env = message["argv"], message["env"]
             if groups and self._clone and not self._better_moved(message):
                 return self._born(groups[0], argv, env, moves)
             return self._moved(groups, argv, env, moves)
         finally:
-            set_limit((limit[1], limit[1]))
+            _set_limit((limit[1], limit[1]))
             os.chdir("/")
             if before is not None:
                 os.umask(before)
@@ -113,7 +113,7 @@ class Plain:
         return spawn(argv, env, moves)
 
 
-def set_limit(limit: Limit) -> None:
+def _set_limit(limit: Limit) -> None:
     """Our own limit of open files, which a child inherits."""
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, limit)
