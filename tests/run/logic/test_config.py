@@ -112,6 +112,12 @@ def test_parts_that_can_be_read_are_checked_though_others_cannot() -> None:
         pytest.param({"reload_signal": "SIG"}, "is not a signal", id="reload signal"),
         pytest.param({"log": {"journald": True}}, "journald takes lines", id="journald raw"),
         pytest.param({"log": {"syslog": "/dev/log"}}, "syslog takes lines", id="syslog raw"),
+        pytest.param(
+            {"log": {"mode": "line", "syslog": "log.sock"}}, "no absolute path", id="syslog where"
+        ),
+        pytest.param(
+            {"log": {"mode": "line", "syslog": "logs:abc"}}, "no absolute path", id="syslog port"
+        ),
         pytest.param({"log": {"file": "all.log"}}, "a file of its own needs", id="file raw"),
         pytest.param({"capabilities": ["fly"]}, "is not a capability", id="capability"),
         pytest.param({"umask": "rw"}, "is not octal", id="umask"),

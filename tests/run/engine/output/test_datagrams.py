@@ -144,3 +144,41 @@ def test_what_is_too_long_goes_to_journald_as_a_file_and_to_syslog_in_part(
     assert receiver.got == [long[:60_000]]
     assert lost == [(len(long) - 60_000, f"too long for {receiver.path}")]
     receiver.socket.close()
+
+
+def test_a_name_is_looked_up_aside_and_one_that_is_unknown_is_said_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A lookup may take seconds: nothing waits for it but the lines that go there."""
+    monkeypatch.setattr(datagrams, "_RETRY", 0.01)
+    monkeypatch.setattr(datagrams, "_PATIENCE", 0.0)
+    lost = Lost()
+    asked: list[str] = []
+
+    async def go() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
+            listening.bind(("127.0.0.1", 0))
+            listening.setblocking(False)
+            address = listening.getsockname()
+
+            async def getaddrinfo(host: str, _port: int, **_rest: object) -> list[object]:
+                asked.append(host)
+                if len(asked) < 3:
+                    raise socket.gaierror(-2, "Name or service not known")
+                return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", address)]
+
+            loop = asyncio.get_running_loop()
+            monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+            out = Datagrams(f"logs.example.org:{address[1]}", SystemClock(), lost, journal=False)
+            out.send(b"one")
+            out.send(b"two")
+            async with asyncio.timeout(10):
+                assert await loop.sock_recv(listening, 99) == b"one"
+                assert await loop.sock_recv(listening, 99) == b"two"
+            out.close()
+
+    asyncio.run(go())
+    assert asked == ["logs.example.org"] * 3
+    [(count, why)] = lost
+    assert count == 0
+    assert "takes nothing: Name or service not known; what comes waits" in why

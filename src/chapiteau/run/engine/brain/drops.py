@@ -36,7 +36,8 @@ class Drops:
         if not why:
             return
         facts: dict[str, Any] = {"bytes": count, "why": why}
-        self._say("log.dropped", f"{count} bytes of {stream.name}: {why}",
+        lost = f"{count} bytes of {stream.name}" if count else stream.name
+        self._say("log.dropped", f"{lost}: {why}",
                   service=stream.service, process=stream.process, data=facts)  # fmt: skip
         loop = asyncio.get_running_loop()
         self._timers[stream] = loop.call_later(_NEWS, self._tell, stream)

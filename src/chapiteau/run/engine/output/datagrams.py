@@ -7,6 +7,8 @@ comes while nobody listens. More than that is counted as dropped.
 import asyncio
 import contextlib
 import errno
+import ipaddress
+import math
 import os
 import select
 import socket
@@ -20,6 +22,7 @@ __all__ = ["Datagrams"]
 
 ROOM: Final = 8 << 20  # bytes of messages that wait
 _RETRY: Final = 1.0  # seconds until it is tried again where nobody listened
+_PATIENCE: Final = 10.0  # seconds without a taker, of which nobody need hear: it may just restart
 _LAST: Final = 0.5  # seconds at the end for what waits
 _LONGEST: Final = 60_000  # bytes of a datagram that every system sends
 _NOT_NOW: Final = (errno.EAGAIN, errno.ENOBUFS, errno.EINTR)
@@ -38,6 +41,9 @@ class Datagrams:
             host, _, port = target.rpartition(":")
             self._address = (host.strip("[]") or target, int(port) if host else 514)
             self._family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._named = self._family != socket.AF_UNIX and not _is_number(str(self._address[0]))
+        self._asking: asyncio.Task[None] | None = None  # for the address of a name
+        self._since = 0.0  # when it began to take nothing; inf when that was said
         self._journal = journal  # which takes what is too long as a file
         self._waiting: deque[bytes] = deque()
         self._size = 0
@@ -58,20 +64,53 @@ class Datagrams:
 
     def _flush(self) -> None:
         self._timer = None
+        if self._named:
+            self._ask()
+            return
         while self._waiting:
             try:
                 self._put(self._waiting[0])
+                self._since = 0.0
             except OSError as exc:
                 if exc.errno in _NOT_NOW:
                     self._arm()
                     return
                 if exc.errno != errno.EMSGSIZE:  # nobody listens there, now
                     self._let_go()
-                    self._later()
+                    self._fail(exc)
                     return
                 self._on_drop(len(self._waiting[0]), f"too long for {self._target}")
             self._size -= len(self._waiting.popleft())
         self._disarm()
+
+    def _ask(self) -> None:
+        """Look a name up aside: that may take seconds, and nothing here may wait for it."""
+        if self._asking is None:
+            with contextlib.suppress(RuntimeError):  # without a loop the next message asks again
+                self._asking = asyncio.get_running_loop().create_task(self._look_up())
+
+    async def _look_up(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(*self._address[:2], type=socket.SOCK_DGRAM)
+        except OSError as exc:
+            self._asking = None
+            self._fail(exc)
+            return
+        self._asking = None
+        self._family, *_, self._address = found[0]  # type: ignore[assignment]  # host, port …
+        self._named = False
+        self._flush()
+
+    def _fail(self, exc: OSError) -> None:
+        """Try again in a second; and say once that nothing has arrived for a while."""
+        now = self._clock.now()
+        self._since = self._since or now
+        if now - self._since >= _PATIENCE:
+            self._since = math.inf
+            why = exc.strerror or str(exc)
+            self._on_drop(0, f"{self._target} takes nothing: {why}; what comes waits")
+        self._later()
 
     def _put(self, message: bytes) -> None:
         if self._socket is None:
@@ -131,9 +170,12 @@ class Datagrams:
         """What waits has half a second; what is left then is counted as dropped."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+            self._asking = None
         self._disarm()
         deadline = self._clock.now() + _LAST
-        while self._waiting and (left := deadline - self._clock.now()) > 0:
+        while self._waiting and not self._named and (left := deadline - self._clock.now()) > 0:
             self._flush()
             if self._timer is not None:  # nobody listens
                 self._timer.cancel()
@@ -145,3 +187,10 @@ class Datagrams:
             self._on_drop(self._size, f"{self._target} did not take it before the end")
         self._waiting.clear()
         self._let_go()
+
+
+def _is_number(host: str) -> bool:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(host)
+        return True
+    return False

@@ -29,6 +29,7 @@ class Broken:
 Found = Iterator[Broken]
 _APP: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _ENV_NAME: Final = re.compile(r"[^=\x00\s]+")
+_SYSLOG: Final = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}|[\d.]+|localhost")
 _ADDRESS: Final = re.compile(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:/]+):(?:\d{1,5}|\$\{[^}]*\})|\$\{[^}]*\}")
 
 
@@ -191,14 +192,17 @@ def _amounts(service: Service) -> Found:
 
 
 def _output(service: Service) -> Found:
-    if service.log and service.log.multiline:
-        yield from _regex(("log", "multiline"), service.log.multiline)
     if service.log:
         yield from (replace(b, path=("log", *b.path)) for b in log_rules(service.log))
 
 
 def log_rules(log: Logs) -> Found:
-    """What needs lines, and would be left undone without them."""
+    """What needs lines, and would be left undone without them; and where they can't go."""
+    if log.syslog and not log.syslog.startswith("/") and not _SYSLOG.fullmatch(log.syslog):
+        hint = 'write "/dev/log", "127.0.0.1:514", "[::1]:514" or "logs.example.org:514"'
+        yield Broken(("syslog",), f"{log.syslog!r} is no absolute path and no host:port", hint)
+    if log.multiline:
+        yield from _regex(("multiline",), log.multiline)
     if log.mode == "raw":
         hint = 'set mode = "line" beside it'
         if log.format == "json":
