@@ -70,6 +70,28 @@ def test_foreign_text_is_read_by_what_its_names_say() -> None:
         (["http_request_size_bytes histogram", "go_goroutines gauge"], "", ""),
         (["http_server_duration_milliseconds histogram"], "", "http_server_duration_milliseconds"),
         ([], "", ""),
+        # As libraries and servers name them.
+        (
+            ["promhttp_metric_handler_requests_total counter", "nginx_http_requests_total counter"],
+            "",
+            "nginx_http_requests",
+        ),
+        (
+            [
+                "caddy_admin_http_requests_total counter",
+                "caddy_http_request_duration_seconds histogram",
+            ],
+            "",
+            "caddy_http_request_duration_seconds",
+        ),
+        (
+            ["django_http_requests_latency_seconds_by_view_method histogram"],
+            "",
+            "django_http_requests_latency_seconds_by_view_method",
+        ),
+        (["http_server_requests_seconds summary"], "", "http_server_requests_seconds"),
+        (["grpc_server_handling_seconds histogram"], "", "grpc_server_handling_seconds"),
+        (["http_request_queue_duration_seconds histogram"], "", ""),
     ],
 )
 def test_which_family_is_meant(types: list[str], wanted: str, found: str) -> None:

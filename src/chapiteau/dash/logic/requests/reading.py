@@ -9,9 +9,13 @@ from typing import Final
 __all__ = ["Totals", "family_of", "read_totals"]
 
 _TYPE: Final = re.compile(r"# TYPE (\S+?)(?:_total)? (histogram|summary|counter)\s*$", re.MULTILINE)
-_MEANT: Final = re.compile(r"(?:request|http).*(?:seconds|duration|latency)", re.IGNORECASE)
+_MEANT: Final = re.compile(
+    r"(?:request|http).*(?:seconds|duration|latency)|grpc_server_handling", re.IGNORECASE
+)
 _COUNTED: Final = re.compile(r"requests?$", re.IGNORECASE)
-_ASIDE: Final = re.compile(r"client|outgoing|size|bytes|_created$", re.IGNORECASE)
+_ASIDE: Final = re.compile(  # of others, of something else, or of the scraper itself
+    r"client|outgoing|upstream|queue|size|bytes|metric_handler|_created$", re.IGNORECASE
+)
 _SAMPLE: Final = re.compile(
     r'(_bucket|_count|_total)(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? +(\S+)'
 )
