@@ -77,6 +77,8 @@ def test_nothing_changed() -> None:
             True, "is new and required", id="new required parameter",
         ),
         pytest.param(lambda d: get(d)["parameters"][0]["schema"].update(maximum=4), True, "maximum 5 becomes 4", id="tighter"),  # noqa: E501
+        pytest.param(lambda d: get(d)["parameters"][0]["schema"].update(minimum=2), True, "minimum is 2 now", id="new"),  # noqa: E501
+        pytest.param(lambda d: get(d)["parameters"][0]["schema"].pop("maximum"), False, "maximum 5 is gone", id="gone"),  # noqa: E501
         pytest.param(lambda d: get(d)["parameters"][0]["schema"].update(maximum=9), False, "maximum 5 becomes 9", id="wider"),  # noqa: E501
         pytest.param(lambda d: get(d)["parameters"][0]["schema"].update(type="string"), True, "integer becomes string", id="type"),  # noqa: E501
         pytest.param(lambda d: get(d).update(deprecated=True), False, "deprecated", id="deprecated"),  # noqa: E501

@@ -103,7 +103,7 @@ class _Comparison:
                 yield Change(True, at, f"is written {style} now, no longer {written}")
             said, says = parameter.get("schema", {}), after[key].get("schema", {})
             if said.get("default") != says.get("default"):
-                words = f"its default {said.get('default')!r} becomes {says.get('default')!r}"
+                words = _becomes("its default", said.get("default"), says.get("default"))
                 yield Change(True, at, words)
             yield from self.schema(at, said, says, _SENT)
         for key, parameter in after.items():
@@ -232,12 +232,11 @@ class _Comparison:
                 continue
             stricter = before is None or (after is not None and (after - before) * sign > 0)
             broken = stricter if way == _SENT else not stricter
-            yield Change(broken, where, f"{name} {before} becomes {after}")
+            yield Change(broken, where, _becomes(name, before, after))
         if old.get("pattern") != new.get("pattern"):
             broken = new.get("pattern") is not None if way == _SENT else new.get("pattern") is None
-            yield Change(
-                broken, where, f"pattern {old.get('pattern')} becomes {new.get('pattern')}"
-            )
+            words = _becomes("pattern", old.get("pattern"), new.get("pattern"))
+            yield Change(broken, where, words)
 
     def _objects(self, where: str, old: Any, new: Any, way: str) -> Iterator[Change]:
         before, after = old.get("properties", {}), new.get("properties", {})
@@ -358,3 +357,14 @@ def _types(document: dict[str, Any], schema: Any) -> set[str]:
     if kind is None:
         return {_NAMES[type(v)] for v in schema["enum"]} if "enum" in schema else set()
     return set(kind) if isinstance(kind, list) else {kind}
+
+
+def _becomes(name: str, before: object, after: object) -> str:
+    """A setting that changes, appears or goes; None: there is none."""
+    if before is None:
+        return f"{name} is {after!r} now"
+    return (
+        f"{name} {before!r} becomes {after!r}"
+        if after is not None
+        else f"{name} {before!r} is gone"
+    )
