@@ -99,6 +99,21 @@ def test_which_family_is_meant(types: list[str], wanted: str, found: str) -> Non
     assert family_of(text, wanted) == found
 
 
+def test_failures_are_counted_elsewhere_where_the_histogram_has_no_statuses() -> None:
+    text = """\
+# TYPE http_requests_total counter
+http_requests_total{handler="/a",method="GET",status="2xx"} 7.0
+http_requests_total{handler="/a",method="GET",status="5xx"} 2.0
+http_requests_total{handler="/metrics",method="GET",status="5xx"} 40.0
+# TYPE http_request_duration_highr_seconds histogram
+http_request_duration_highr_seconds_bucket{le="0.1"} 8.0
+http_request_duration_highr_seconds_bucket{le="+Inf"} 9.0
+http_request_duration_highr_seconds_count 9.0
+"""
+    totals = read_totals(text, family_of(text), "/metrics")
+    assert (totals.count, totals.errors) == (9, 2)
+
+
 def test_milliseconds_are_seconds_and_counters_have_no_buckets() -> None:
     text = 'http_ms_milliseconds_bucket{le="250"} 2\nhttp_ms_milliseconds_count 2\n'
     assert read_totals(text, "http_ms_milliseconds").buckets == ((0.25, 2),)

@@ -3,6 +3,7 @@
 import math
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,8 @@ _SAMPLE: Final = re.compile(
     r'(_bucket|_count|_total)(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*")*)\})? +(\S+)'
 )
 _BOUND: Final = re.compile(r'(?:^|,) *le="([^"]*)"')
-_FAILED: Final = re.compile(r'(?:status|code|status_code|status_class)="5')
+_STATUS: Final = re.compile(r'(?:^|[,_ ])(?:status|code|class)="')
+_FAILED: Final = re.compile(r'(?:^|[,_ ])(?:status|code|class)="5')
 _BEGAN: Final = re.compile(r"^process_start_time_seconds(?:\{[^}]*\})? +(\S+)", re.MULTILINE)
 _PROCESS: Final = re.compile(r'process="(\d+)"')
 _OURS: Final = "chapiteau_request_duration_seconds"
@@ -43,15 +45,25 @@ def family_of(text: str, wanted: str = "") -> str:
     `wanted`, else ours, else the first histogram whose name speaks of requests or HTTP and of how
     long they took; a summary or a counter, which have no buckets, only where nothing is better.
     """
-    kinds: dict[str, str] = dict(_TYPE.findall(text))
+    kinds = _kinds(text)
     if wanted:
         return wanted if wanted in kinds else ""
     if _OURS in kinds:
         return _OURS
     for kind, meant in (("histogram", _MEANT), ("summary", _MEANT), ("counter", _COUNTED)):
-        for name, its in kinds.items():
-            if its == kind and meant.search(name) and not _ASIDE.search(name):
-                return name
+        if found := _first(kinds, kind, meant):
+            return found
+    return ""
+
+
+def _kinds(text: str) -> dict[str, str]:
+    return dict(_TYPE.findall(text))
+
+
+def _first(kinds: Mapping[str, str], kind: str, meant: re.Pattern[str]) -> str:
+    for name, its in kinds.items():
+        if its == kind and meant.search(name) and not _ASIDE.search(name):
+            return name
     return ""
 
 
@@ -59,10 +71,12 @@ def read_totals(text: str, family: str, own_path: str = "") -> Totals:
     """The sums of a family.
 
     Left out are the scraper's own requests: what names `own_path`, and our service `metrics`.
+    Where a family does not tell statuses, failures are those of the text's counter of requests.
     """
     scale = 0.001 if "millisecond" in family else 1.0
     own = (f'="{own_path}"' if own_path else "", 'service="metrics"' if family == _OURS else "")
     count = errors = 0.0
+    told = False  # which status the answers had
     buckets: dict[float, float] = defaultdict(float)
     for line in text.splitlines():
         if not line.startswith(family):
@@ -78,8 +92,12 @@ def read_totals(text: str, family: str, own_path: str = "") -> Totals:
                 buckets[_number(bound[1]) * scale] += value
             continue
         count += value
+        told = told or _STATUS.search(labels) is not None
         if _FAILED.search(labels):
             errors += value
+    other = "" if told else _first(_kinds(text), "counter", _COUNTED)
+    if other and other != family:
+        errors = read_totals(text, other, own_path).errors
     return Totals(
         count=count,
         errors=errors,
