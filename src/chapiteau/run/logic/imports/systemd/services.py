@@ -7,6 +7,7 @@ from typing import Final
 from chapiteau.run.logic.imports.draft import Draft, Target, literal
 from chapiteau.run.logic.imports.reading.source import Option
 from chapiteau.run.logic.imports.reading.values import duration, signal_name
+from chapiteau.run.logic.imports.systemd.capabilities import take_capabilities
 from chapiteau.run.logic.imports.systemd.hooks import take_hook
 from chapiteau.run.logic.imports.systemd.settings import TOGETHER
 from chapiteau.run.logic.imports.systemd.units import SECTIONS, rule_for
@@ -49,13 +50,17 @@ def last_wins(
     """As systemd reads repeated directives: lists grow, an empty value empties, else the last."""
     kept: list[Option] = []
     for option in options:
-        if option.value == "" or option.name not in lists:
+        if option.value == "" or not (option.name in lists or _grows(option.name)):
             for before in [o for o in kept if o.name == option.name]:
                 kept.remove(before)
                 target.kept(before, f"is overruled by {option.where}")
-        if option.value != "":
+        if option.value != "" or option.name in _EMPTY_SAYS_SOMETHING:
             kept.append(option)
     return kept
+
+
+def _grows(name: str) -> bool:
+    return name in _MORE_LISTS or name.startswith(("Condition", "Assert"))
 
 
 _LISTS: Final = frozenset(
@@ -63,6 +68,21 @@ _LISTS: Final = frozenset(
     "Environment EnvironmentFile PassEnvironment UnsetEnvironment Sockets SupplementaryGroups "
     "SuccessExitStatus RestartPreventExitStatus RestartForceExitStatus".split()
 )
+
+_MORE_LISTS: Final = frozenset(
+    "Documentation OnFailure OnSuccess RequiresMountsFor WantsMountsFor JoinsNamespaceOf "
+    "PropagatesReloadTo ReloadPropagatedFrom PropagatesStopTo StopPropagatedFrom "
+    "CapabilityBoundingSet AmbientCapabilities OpenFile LogExtraFields LogFilterPatterns "
+    "RuntimeDirectory StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory "
+    "ReadWritePaths ReadOnlyPaths InaccessiblePaths ExecPaths NoExecPaths TemporaryFileSystem "
+    "BindPaths BindReadOnlyPaths MountImages ExtensionImages ExtensionDirectories "
+    "SystemCallFilter SystemCallLog SystemCallArchitectures RestrictAddressFamilies "
+    "RestrictNamespaces RestrictFileSystems RestrictNetworkInterfaces DeviceAllow "
+    "IPAddressAllow IPAddressDeny SocketBindAllow SocketBindDeny StandardInputText "
+    "StandardInputData LoadCredential LoadCredentialEncrypted SetCredential "
+    "SetCredentialEncrypted ImportCredential".split()
+)
+_EMPTY_SAYS_SOMETHING: Final = frozenset({"CapabilityBoundingSet"})  # none at all, not the default
 
 
 # A command beside the service → the hook that runs at that point.
@@ -80,6 +100,7 @@ def take_service(draft: Draft, target: Target, unit: str, options: Sequence[Opti
     _defaults(target)
     _timeouts(target, sound)
     apply_rules(simple, target, "Service")
+    take_capabilities(target, sound)
     _restart_limits(target)
     env = _environment(target, sound)
     if target.get("env_files"):

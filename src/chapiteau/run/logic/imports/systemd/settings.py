@@ -165,15 +165,6 @@ def _tasks(option: Option, target: Target) -> None:
         target.put(option, "limits.pids", integer(option.value))
 
 
-def _capabilities(option: Option, target: Target) -> None:
-    """`capabilities`; a list that begins with ~ is **lost**"""
-    words = split(text(option.value))
-    if not words or words[0].startswith("~"):
-        target.lost(option, "took single capabilities away", "capabilities names those that stay")
-        return
-    target.put(option, "capabilities", [w.lower().removeprefix("cap_") for w in words])
-
-
 def _directory(option: Option, target: Target) -> None:
     """`cwd`"""
     path = text(option.value).strip()
@@ -240,6 +231,11 @@ def _notify_access(option: Option, target: Target) -> None:
     target.changed(option, "any process of the service may notify")
 
 
+def _elsewhere(shown: str) -> Rule:
+    """Takes part in more than one setting: see `TOGETHER` and services.py."""
+    return own(shown, same(shown))
+
+
 SERVICE: Final[dict[str, Rule]] = {
     "Type": _type,
     "Restart": _restart,
@@ -298,11 +294,11 @@ SERVICE: Final[dict[str, Rule]] = {
     "Nice": keep("nice", integer),
     "OOMScoreAdjust": keep("oom_score", integer),
     "NoNewPrivileges": keep("no_new_privs", boolean),
-    "CapabilityBoundingSet": _capabilities,
-    "AmbientCapabilities": lose(
-        "gave rights to a user that is not root",
-        "capabilities keeps them for the user; a low port is better a [socket.NAME]",
+    "CapabilityBoundingSet": _elsewhere(
+        "`capabilities` of root; another user's are those of `AmbientCapabilities`. A list that "
+        "begins with ~ is **lost**"
     ),
+    "AmbientCapabilities": _elsewhere("`capabilities`, with `User`; else **lost**"),
     "StandardInput": standard_input,
     "StandardOutput": _output,
     "StandardError": _error_output,
@@ -336,19 +332,21 @@ SERVICE: Final[dict[str, Rule]] = {
     "ExecCondition": lose(
         "skipped the start, without a failure, when it failed", "make it part of the command"
     ),
-    "ExecStartPost": same("`hooks.after_start`"),
-    "ExecStop": same("`hooks.before_stop`; one that uses $MAINPID is **lost**"),
-    "ExecStopPost": same("`hooks.after_reap`: after every end of a process"),
-    # These take part in more than one setting: see services.py.
-    **for_each(
-        "ExecStart ExecStartPre ExecReload Environment EnvironmentFile PassEnvironment Sockets "
-        "TimeoutSec",
-        same("see the service"),
-    ),
+    "ExecStartPost": _elsewhere("`hooks.after_start`"),
+    "ExecStop": _elsewhere("`hooks.before_stop`; one that uses $MAINPID is **lost**"),
+    "ExecStopPost": _elsewhere("`hooks.after_reap`: after every end of a process"),
+    "ExecStart": _elsewhere("`command`; several of a oneshot one after the other, by a shell"),
+    "ExecStartPre": _elsewhere("a one-shot of its own, which the service `needs`"),
+    "ExecReload": _elsewhere("`kill -SIGNAL $MAINPID`: `reload_signal`; else **lost**"),
+    **for_each("Environment PassEnvironment", _elsewhere("`env`")),
+    "EnvironmentFile": _elsewhere("`env_files`"),
+    "Sockets": _elsewhere("`sockets`"),
+    "TimeoutSec": _elsewhere("`stop_timeout` and `ready.start_timeout`"),
 }
 TOGETHER: Final = frozenset(
     (
         "ExecStart ExecStartPre ExecStartPost ExecStop ExecStopPost ExecReload Environment "
-        "EnvironmentFile PassEnvironment Sockets TimeoutSec"
+        "EnvironmentFile PassEnvironment Sockets TimeoutSec CapabilityBoundingSet "
+        "AmbientCapabilities"
     ).split()
 )
