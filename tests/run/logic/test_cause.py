@@ -12,6 +12,8 @@ def cause_of(*lines: str, code: int | None = 1, signal: int | None = None) -> st
 def test_the_last_line_that_says_something_speaks() -> None:
     lines = ("connection refused", "ModuleNotFoundError: No module named 'shop'", "bye")
     assert cause_of(*lines) == "import error: No module named 'shop'"
+    run = "/srv/shop/.venv/bin/python: No module named shop.worker"  # as `python -m` says it
+    assert cause_of(run) == "import error: No module named shop.worker"
     assert cause_of("all is well") == ""
     assert cause_of(code=127) == "command not found by the shell"
 

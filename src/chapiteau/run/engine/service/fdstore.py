@@ -69,7 +69,7 @@ class FdStore:
                 self._serial += 1
                 found.append(kept := _Kept(fd, self._serial, name))
                 self._link.keep(_key(service, number, kept), fd)
-        return f"{refused} descriptors are more than fd_store = {most}" if refused else ""
+        return f"fd_store = {most} is full: {refused} not kept" if refused else ""
 
     def remove(self, service: str, number: int, name: str) -> None:
         """FDSTOREREMOVE=1: those of this name."""

@@ -9,7 +9,7 @@ __all__ = ["likely_cause", "port_meant"]
 _IN_USE: Final = re.compile(r"[Aa]ddress already in use|EADDRINUSE|[Cc]onnection in use")
 _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
     (
-        re.compile(r"(?:ModuleNotFoundError|ImportError): (.+)"),
+        re.compile(r"(?:(?:ModuleNotFoundError|ImportError): |: (?=No module named ))(.+)"),
         "import error: {0}",
         "is it installed in the service's virtualenv, and is `cwd` right?",
     ),
