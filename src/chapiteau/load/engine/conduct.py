@@ -114,6 +114,11 @@ class Job:
             "headers": test.headers,
             "allow": list(test.allow),
             "options": test.options,
+            "asked": {
+                "users": test.users,
+                "seconds": shape_of(test)[0].seconds,
+                "sessions": test.iterations,
+            },
             "wiring": {
                 "http2": test.http2,
                 "streams": test.streams,

@@ -46,6 +46,7 @@ class Stage:
     shared: Any = None
     base: str = ""  # URL that relative requests start from
     state: dict[str, Any] = field(default_factory=dict)
+    asked: dict[str, Any] = field(default_factory=dict)  # users, seconds, sessions in all
     refused: list[str] = field(default_factory=list)  # why the file itself calls the run a failure
 
 

@@ -71,7 +71,9 @@ class Worker:
         plan = self._plan = order["plan"]
         self._replay = _replay(plan)
         self._play = _play(plan, self._replay).only(plan.get("scenarios", ()))
-        self._stage = Stage(plan["worker"], plan["workers"], plan.get("options", {}))
+        self._stage = Stage(
+            plan["worker"], plan["workers"], plan.get("options", {}), asked=plan.get("asked", {})
+        )
         self._stage.base = plan.get("base", "")
         self._client = self._make_client(plan)
         shared: Any = None

@@ -193,3 +193,23 @@ def test_pacing_takes_off_what_the_task_took(monkeypatch: pytest.MonkeyPatch) ->
     assert user.wait_time() == 1.5
     now += 1.5 + 7.0  # a slow task makes no debt
     assert user.wait_time() == 0.0
+
+
+@pytest.mark.slow
+async def test_a_task_that_fails_is_told_to_listeners(played: Played, tmp_path: Path) -> None:
+    written, scenario = tmp_path / "said", tmp_path / "locustfile.py"
+    scenario.write_text(
+        "from locust import User, events, task\n"
+        "@events.user_error.add_listener\n"
+        "def told(user_instance, exception, tb, **_kw):\n"
+        "    who = type(user_instance).__name__\n"
+        f"    open({str(written)!r}, 'w').write(f'{{who}} {{exception}}')\n"
+        "class Clumsy(User):\n"
+        "    @task\n"
+        "    def fall(self):\n"
+        "        raise ValueError('down')\n"
+    )
+    totals = await played({"kind": "file", "path": str(scenario)}, users=1, sessions=2)
+
+    assert written.read_text() == "Clumsy down"
+    assert sum(bad for _, bad in totals.iterations.values()) == 2

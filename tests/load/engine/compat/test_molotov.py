@@ -188,3 +188,22 @@ def test_stand_ins_are_gone_after_the_import(shop: Shop) -> None:
     play_of_molotov(FILES / "molotov_shop.py")
 
     assert sys.modules.get("molotov") is before
+
+
+@pytest.mark.slow
+async def test_fixtures_are_told_what_load_was_asked_for(played: Played, tmp_path: Path) -> None:
+    """`args` are those that molotov's own command line would have had."""
+    written, scenario = tmp_path / "said", tmp_path / "loadtest.py"
+    scenario.write_text(
+        "import molotov\n"
+        "@molotov.global_setup()\n"
+        "def start(args):\n"
+        f"    open({str(written)!r}, 'w').write(f'{{args.workers}} {{args.duration}}')\n"
+        "@molotov.scenario()\n"
+        "async def nothing(session):\n"
+        "    pass\n"
+    )
+    source = {"kind": "file", "path": str(scenario)}
+    await played(source, sessions=1, asked={"users": 8, "seconds": 3.0, "sessions": None})
+
+    assert written.read_text() == "8 3"

@@ -274,8 +274,10 @@ class Molotov:
     @property
     def _arguments(self) -> SimpleNamespace:
         """What molotov's command line would have been."""
+        asked = self._stage.asked
         usual = {
-            "workers": 1, "processes": self._stage.workers, "duration": 86_400, "max_runs": None,
+            "workers": asked.get("users") or 1, "processes": self._stage.workers,
+            "duration": round(asked.get("seconds", 86_400)), "max_runs": asked.get("sessions"),
             "verbose": 0, "debug": False, "statsd": False, "exception": False, "quiet": False,
             "single_mode": None, "single_run": False, "scenario": "",
         }  # fmt: skip

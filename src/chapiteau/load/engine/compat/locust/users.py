@@ -148,6 +148,11 @@ class Life:
             except StopTest:
                 self.user.environment.runner.quit()
                 self.end()
+            except Exception as exc:
+                self.user.environment.events.user_error.fire(
+                    user_instance=self.user, exception=exc, tb=exc.__traceback__
+                )
+                raise
             break
         return 0.0 if self.over else waiting_time(self._stack[-1], self.user)
 
