@@ -465,6 +465,7 @@ def test_a_pause_before_every_restart_is_one_before_every_restart(kind: str, tex
         "restart"
     ]
     assert (restart["min_delay"], restart["delay"], restart["max_delay"]) == ("5m", "5m", "5m")
+    assert restart["jitter"] == 0
 
 
 def test_pm2_counts_starts_and_not_restarts() -> None:

@@ -154,6 +154,7 @@ def always_the_same(option: Option, target: Target, pause: str) -> None:
     target.set("restart.delay", pause, option)
     target.set("restart.min_delay", pause)
     target.set("restart.factor", 1.0)
+    target.set("restart.jitter", 0.0)
     target.set("restart.max_delay", pause if pause != "0s" else "60s")
     target.kept(option, f"restart.min_delay in [{'.'.join(target.path)}], always the same")
 

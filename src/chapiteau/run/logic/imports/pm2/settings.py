@@ -70,7 +70,7 @@ def _backoff(option: Option, target: Target) -> None:
 
 
 def _fixed_delay(option: Option, target: Target) -> None:
-    """`restart.min_delay`, with `delay` the same and `factor = 1`"""
+    """`restart.min_delay` and `delay`, with `factor = 1` and `jitter = 0`"""
     always_the_same(option, target, milliseconds(option.value))
 
 

@@ -82,7 +82,7 @@ PROJECT: Final[dict[str, Rule]] = {
 
 
 def _backoff(option: Option, target: Target) -> None:
-    """`restart.min_delay`, with `delay` the same and `factor = 1`"""
+    """`restart.min_delay` and `delay`, with `factor = 1` and `jitter = 0`"""
     always_the_same(option, target, seconds(option.value))
 
 

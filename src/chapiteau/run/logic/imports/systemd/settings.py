@@ -112,7 +112,7 @@ def _restart(option: Option, target: Target) -> None:
 
 
 def _restart_pause(option: Option, target: Target) -> None:
-    """`restart.min_delay`, with `delay` the same and `factor = 1`"""
+    """`restart.min_delay` and `delay`, with `factor = 1` and `jitter = 0`"""
     always_the_same(option, target, exact(span(text(option.value))))
 
 
