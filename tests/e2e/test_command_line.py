@@ -233,13 +233,20 @@ def test_exec_runs_in_the_services_place(folder: Path) -> None:
         cwd = "sub"
         umask = "027"
         env_files = ["vars.env"]
-        env = {WHO = "${service.name}"}
+        env = {WHO = "${service.name}", API = "http://${socket.api.address}/ ${socket.un.address}"}
+        [socket.api]
+        host = "::1"
+        port = 8099
+        [socket.un]
+        path = "un.sock"
         """,
     )
-    script = "pwd; umask; echo $WHO $FROM_FILE; exit 7"
+    script = "pwd; umask; echo $WHO $FROM_FILE; echo $API; exit 7"
     done = run_cli("run", "exec", "web", "--", "sh", "-c", script, cwd=folder)
     assert done.returncode == 7, done.stderr
-    assert done.stdout.split("\n")[:3] == [str(folder / "sub"), "0027", "web a b"]
+    assert done.stdout.splitlines() == [
+        str(folder / "sub"), "0027", "web a b", f"http://[::1]:8099/ {folder}/un.sock",
+    ]  # fmt: skip
 
 
 def test_one_changed_service_of_many_is_all_that_restarts(folder: Path) -> None:

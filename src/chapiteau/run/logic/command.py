@@ -19,6 +19,7 @@ __all__ = [
     "command_of",
     "fill_values",
     "shown_command",
+    "values_of",
     "words_of",
 ]
 
@@ -69,7 +70,7 @@ def shown_command(service: Service) -> str:
 
 def command_of(service: Service, place: Place) -> Command:
     """What to exec for one process, wrapped so that limits, user and rights are set before it."""
-    values = _values(service, place)
+    values = values_of(service, place)
     own = [fill(word, values) for word in _words(service, place)]
     fds = [
         (place.sockets[name].stored, FIRST_FD + index) for index, name in enumerate(service.sockets)
@@ -129,7 +130,8 @@ def _split(text: str) -> tuple[str, ...]:
     return tuple(shlex.split(text))
 
 
-def _values(service: Service, place: Place) -> dict[str, str]:
+def values_of(service: Service, place: Place) -> dict[str, str]:
+    """What `${…}` stands for where this service is started."""
     values = {
         "service.name": place.service,
         "process.number": str(place.number),
@@ -145,7 +147,7 @@ def _values(service: Service, place: Place) -> dict[str, str]:
 
 def fill_values(service: Service, place: Place, texts: Mapping[str, Any]) -> dict[str, Any]:
     """The same variables filled into environment values."""
-    values = _values(service, place)
+    values = values_of(service, place)
     return {k: fill(v, values) if isinstance(v, str) else v for k, v in texts.items()}
 
 

@@ -13,9 +13,9 @@ from chapiteau.run.engine.config import Config
 from chapiteau.run.engine.machine.accounts import account_of, ids_of, is_listed
 from chapiteau.run.engine.secrets import read_secrets
 from chapiteau.run.engine.spawner import look_up, read_env_file
-from chapiteau.run.logic.command import Place, command_of
+from chapiteau.run.logic.command import Place, SocketFact, command_of, values_of
 from chapiteau.run.logic.environment import merge_environment
-from chapiteau.run.logic.spec import Service
+from chapiteau.run.logic.spec import Service, Socket
 
 __all__ = ["run_oneoff"]
 
@@ -33,11 +33,19 @@ def run_oneoff(
     service = _bare(config.spec.service[name], words)
     uid, gid = ids_of(name, service)
     place = Place(
-        service=name, number=0, python=sys.executable, uid=uid, gid=gid, listed=is_listed(uid)
-    )
+        service=name, number=0, python=sys.executable, uid=uid, gid=gid, listed=is_listed(uid),
+        sockets={n: _address(one, config.path.parent) for n, one in config.spec.socket.items()},
+    )  # fmt: skip
     command = command_of(service, place)
     folder = config.path.parent
-    env = _environment(name, service, folder, os.environ if environ is None else environ)
+    env = merge_environment(
+        service,
+        inherited=(given := os.environ if environ is None else environ),
+        account=account_of(service),
+        files=[read_env_file(name, folder, path) for path in service.env_files],
+        secrets=read_secrets(service, folder, given),
+        values=values_of(service, place),
+    )
     cwd = (folder / service.cwd).absolute()
     os.chdir(cwd)
     if service.umask:
@@ -55,14 +63,9 @@ def _bare(service: Service, words: Sequence[str]) -> Service:
     return replace(bare, command=tuple(words), app="", shell=False)
 
 
-def _environment(
-    name: str, service: Service, folder: Path, environ: Mapping[str, str]
-) -> dict[str, str]:
-    return merge_environment(
-        service,
-        inherited=environ,
-        account=account_of(service),
-        files=[read_env_file(name, folder, path) for path in service.env_files],
-        secrets=read_secrets(service, folder, environ),
-        values={"service.name": name, "process.number": "0"},
-    )
+def _address(wanted: Socket, folder: Path) -> SocketFact:
+    """Where the others find it; which port it is when any was taken, the supervisor alone knows."""
+    if wanted.path:
+        return SocketFact(address=str((folder / wanted.path).absolute()), port=0, stored="")
+    host = f"[{wanted.host}]" if ":" in wanted.host else wanted.host
+    return SocketFact(address=f"{host}:{wanted.port}", port=wanted.port, stored="")

@@ -16,7 +16,7 @@ __all__ = ["AWAY", "ProbeContext", "probe"]
 
 _AT_ONCE: Final = 32
 _LATE: Final = 1.0  # seconds: a limit that rings so late says that we were halted or starved
-_AT_THE_DOOR: Final = 4  # connections
+_AT_THE_DOOR: Final = 8  # connections
 _AT_ONE_GLANCE: Final = 0.05  # seconds that they stay open
 _GLANCE: Final = 0.005
 AWAY: Final = "nobody listened for the answer"

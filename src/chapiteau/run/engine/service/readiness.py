@@ -49,13 +49,14 @@ async def _until_passes(
     instance: Instance, check: Check, context: ProbeContext, ready: Callable[[Instance], None]
 ) -> None:
     pause = min(check.interval, 0.1)  # starting is when people wait: look often, then calm down
+    growth = 1.0 if check.accept else 1.5  # who is beside neighbours gets one only now and then
     while instance.alive:
         if not (why := await _probed(instance, check, context)):
             ready(instance)
             return
         instance.status_text = f"not ready: {why}"
         await asyncio.sleep(pause)
-        pause = min(check.interval, pause * 1.5)
+        pause = min(check.interval, pause * growth)
 
 
 async def _probed(instance: Instance, check: Check, context: ProbeContext) -> str:
