@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -183,3 +184,16 @@ async def test_a_server_tells_what_its_own_processes_say(visit: Any, house: Any)
         said = page.get_by_role("region", name="Agent log")
         await expect(said).to_contain_text("error: <b>a trial</b>")
         await expect(page.get_by_text("10.0.0.42")).to_be_visible()
+
+
+async def test_requests_that_a_service_counts_have_charts(visit: Any, house: Any) -> None:
+    house.node.requests = {"web": [41.5, 0.012, 2.0]}
+    async with visit("/service/web") as page:
+        rate = page.get_by_role("img", name="Requests per second")
+        await expect(rate).to_have_attribute("aria-label", re.compile("all now 41.5"))
+        await expect(rate).to_have_attribute("aria-label", re.compile("answered 5xx now 2"))
+        p99 = page.get_by_role("img", name="p99 of the requests")
+        await expect(p99).to_have_attribute("aria-label", re.compile("all now 12 ms"))
+    async with visit("/service/mailer") as page:
+        await expect(page.get_by_role("img", name="Memory")).to_be_visible()
+        await expect(page.get_by_role("img", name="Requests per second")).to_have_count(0)

@@ -35,6 +35,7 @@ port = PORT
 sockets = ["http"]
 command = ["${python}", "-uc", "import signal; print('hello from a worker'); signal.pause()"]
 processes = 2
+labels = { metrics = "/figures", openapi = "http://127.0.0.1:1/api.json" }
 [service.broken]
 command = ["${python}", "-c", "import a_library_that_is_missing"]
 restart = { attempts = 2, window = "30s", after_give_up = "stay-down" }
@@ -92,6 +93,10 @@ async def test_what_is_pressed_happens_and_what_happens_is_seen(
 
         # The brain dies: its services live, the page finds its way back.
         before = pids(project)
+        web, broken = (s for s in status(project)["services"] if s["name"] != "dashboard")
+        port = status(project)["sockets"][0]["address"].rpartition(":")[2]
+        assert web["metrics"] == f"http://127.0.0.1:{port}/figures"
+        assert (web["openapi"], broken["metrics"]) == ("http://127.0.0.1:1/api.json", "")
         os.kill(status(project)["pid"], signal.SIGKILL)
         wait_for(lambda: pids(project) == before, deadline=20, what="the next brain")
         assert all(alive(pid) for pid in before)

@@ -304,8 +304,10 @@ class Supervisor:
     def url_of(self, runner: Runner, what: str, own: str) -> str:
         """Where a service publishes `what`, as its label says; one of ours at the path `own`."""
         label = runner.spec.labels.get(what, own if runner.spec.app else "")
+        if label.startswith(("http://", "https://")):
+            return label
         if not label or not runner.spec.sockets:
-            return label if label.startswith("http") else ""
+            return ""
         fact = self.around.sockets.get(runner.spec.sockets[0])
         return f"http://{fact.address}{label}" if fact is not None and fact.port else ""
 
