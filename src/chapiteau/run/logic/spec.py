@@ -339,7 +339,8 @@ class Service:
         factory=dict,
         help="Your own facts, shown with the service. Two are read: `openapi` and `metrics` say"
         " where it serves its document and its figures, as a path on its first socket or a URL;"
-        " a service with `app` has them at /openapi.json and /metrics.",
+        " a service with `app` has them at /openapi.json and, unless `idle_stop` ends it,"
+        " /metrics.",
         example='labels = { version = "a1b2c3d", metrics = "/metrics" }',
     )
 

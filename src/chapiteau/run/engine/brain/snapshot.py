@@ -106,7 +106,8 @@ def _service(runner: Runner, supervisor: "Supervisor", meter: Meter) -> ServiceS
         schedule=runner.spec.schedule,
         next_run=supervisor.next_runs.get(runner.name, 0.0),
         openapi=supervisor.url_of(runner, "openapi", "/openapi.json"),
-        metrics=supervisor.url_of(runner, "metrics", "/metrics"),
+        # Who asks a service that sleeps when nobody comes would keep it awake.
+        metrics=supervisor.url_of(runner, "metrics", "" if runner.spec.idle_stop else "/metrics"),
         labels=runner.spec.labels,
         drift=_drift(runner, supervisor),
     )
