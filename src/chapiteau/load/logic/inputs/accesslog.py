@@ -1,4 +1,5 @@
-"""Access logs (common, combined, JSON lines) → requests with the moments at which they came."""
+"""Access logs (common, combined, JSON lines, extended, of load balancers) → requests with the
+moments at which they came."""
 
 import datetime
 import json
@@ -8,6 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.problems import Problem, raise_problems
+from chapiteau.load.logic.inputs.otherlogs import (
+    Entry,
+    balancer_entry,
+    columns_of,
+    entry_by_columns,
+)
 from chapiteau.load.logic.inputs.quoting import quote
 from chapiteau.load.logic.inputs.recorded import AnyOne, expected
 from chapiteau.load.logic.template import Request, Seen
@@ -144,10 +151,12 @@ def read_access_log(
     visits: list[tuple[float, Request]] = []
     problems: list[Problem] = []
     left_out = 0
+    columns: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.startswith("#"):
+            columns = columns_of(line) or columns
             continue
-        found = _json_line(line) if line.lstrip().startswith("{") else _text_line(line)
+        found = _json_line(line) if line.lstrip().startswith("{") else _text_line(line, columns)
         if found is None:
             problems.append(Problem(f"{name}:{number}", f"is no line of a log: {line[:60]!r}"))
         elif found[1].method in methods:
@@ -171,18 +180,33 @@ def read_access_log(
     )
 
 
-def _text_line(line: str) -> tuple[float, Request] | None:
-    found = _LINE.fullmatch(line.strip())
-    at = _moment(found["time"]) if found else None
-    if found is None or at is None:
+def _text_line(line: str, columns: tuple[str, ...]) -> tuple[float, Request] | None:
+    line = line.strip()
+    entry = entry_by_columns(line, columns) if columns else _entry(line) or balancer_entry(line)
+    at = _moment(entry.moment) if entry else None
+    if entry is None or at is None:
         return None
     headers = []
-    if found["referrer"] not in {None, "-", ""}:
-        headers.append(("Referer", _visible(found["referrer"])))
-    if found["agent"] not in {None, "-", ""}:
-        headers.append(("User-Agent", _visible(found["agent"])))
-    path = _ESCAPED.sub(lambda m: f"%{m[1]}" if m[1] else str(m[2]), found["path"])
-    return _visit(at, found["method"], path, int(found["status"]), tuple(headers))
+    if entry.referrer not in {"-", ""}:
+        headers.append(("Referer", _visible(entry.referrer)))
+    if entry.agent not in {"-", ""}:
+        headers.append(("User-Agent", _visible(entry.agent)))
+    return _visit(at + entry.after, entry.method, entry.path, entry.status, tuple(headers))
+
+
+def _entry(line: str) -> Entry | None:
+    """A line in the common or the combined form."""
+    found = _LINE.fullmatch(line)
+    if found is None:
+        return None
+    return Entry(
+        moment=found["time"],
+        method=found["method"],
+        path=_ESCAPED.sub(lambda m: f"%{m[1]}" if m[1] else str(m[2]), found["path"]),
+        status=int(found["status"]),
+        referrer=found["referrer"] or "",
+        agent=found["agent"] or "",
+    )
 
 
 def _visit(
