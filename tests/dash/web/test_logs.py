@@ -80,6 +80,9 @@ async def test_all_of_it_can_be_read_in_a_tab_as_plain_text(house: Any) -> None:
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
             assert answer.headers["Content-Disposition"].startswith("inline")
             assert "<script>alert(1)</script>" in await answer.text()
+        house.node.output[-1]["time"] = 0.0  # as a line of the supervisor's own log
+        async with session.get(path) as answer:
+            assert (await answer.text()).startswith("- alpha web/1 stdout <script>")
         # Only plain text is ever shown in a tab.
         for other in (path, f"{path.replace('text', 'ndjson')}&show=1"):
             async with session.get(other) as answer:

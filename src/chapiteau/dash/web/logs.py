@@ -95,7 +95,8 @@ def _ndjson(node: str, line: Mapping[str, Any]) -> bytes:
 
 
 def _text(node: str, line: Mapping[str, Any]) -> bytes:
-    when = datetime.fromtimestamp(line["time"], UTC).isoformat(timespec="milliseconds")
+    time = line["time"]  # 0: unknown
+    when = datetime.fromtimestamp(time, UTC).isoformat(timespec="milliseconds") if time else "-"
     place = f"{line.get('service', '')}/{line.get('process', 0)} {line.get('stream', '')}"
     return f"{when.replace('+00:00', 'Z')} {node} {place} {line['text']}\n".encode()
 
