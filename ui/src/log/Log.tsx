@@ -40,7 +40,7 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
   const [at, setAt] = useState(0); // the hit that was gone to: its line's number
   const asked = grep && `(?i)${grep}`; // as it is looked for here
   const wanted: Record<string, string> = around ? { service } : until ? { ...narrowed, until: String(until) } : { ...narrowed, grep: asked, level, since: param("since") };
-  const { ring: { lines, count }, older, looking, more } = useRing(nodes, wanted, around);
+  const { ring: { lines, count }, unread, older, looking, more } = useRing(nodes, wanted, around);
   const [wrap, wrapButton] = useToggle("log.wrap", "wrap");
   const [times, timesButton] = useToggle("log.times", "times", true);
   const [fold, foldButton] = useToggle("log.fold", "fold JSON", true);
@@ -90,6 +90,7 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
         </div>
       )}
       {(older || looking) && <div class="bar hits older"><button type="button" class="small" onClick={more} aria-busy={looking}>{looking ? "stop looking" : "older lines"}</button><span role="status">{looking ? "looking through older files on the servers…" : ""}</span></div>}
+      {grep && unread.map((what) => <div class="bar hits" key={what}><span class="warn">not read: {what}</span></div>)}
       <LogLines key={around || until} lines={shown} count={count} goal={around} at={at} hit={regex ?? null} follow={follow && !around} onFollow={setFollow} look={{ wrap, times, fold, showNode, links: !around && Boolean(grep || draft || level || until) }} />
     </section>
   );
@@ -98,6 +99,11 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
 function useRing(nodes: string[], narrowed: Record<string, string>, around: number) {
   const ring = useSignal(EMPTY);
   const older = useSignal<Older>({});
+  const unread = useSignal<readonly string[]>([]);
+  const turned = (page: { node: string; older: Record<string, string>; unread: string[] }) => {
+    older.value = onward(older.value, page);
+    if (page.unread.length) unread.value = [...new Set([...unread.value, ...page.unread.map((what) => `${page.node}: ${what}`)])];
+  };
   const looking = useSignal<(() => void) | null>(null);
   const most = useRef(KEPT);
   const { since = "", until = "", ...query } = narrowed;
@@ -105,13 +111,14 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
   useEffect(() => {
     ring.value = EMPTY;
     older.value = {};
+    unread.value = [];
     most.current = KEPT;
     let window: Record<string, string> = { last: String(NEWEST) };
     if (around) window = { since: String(around - BEFORE), until: String(around + AFTER), last: String(KEPT) };
     else if (until) window = { until, last: LAST_WORDS };
     else if (since) window = { since: String(Date.now() / 1000 - Number(since)), last: String(KEPT) };
     const end = followLog({ nodes, query: { ...query, ...window, pages: "1" } }, (rows, gap, page) => {
-      if (page) older.value = onward(older.value, page);
+      if (page) turned(page);
       ring.value = withRows(ring.value, rows, gap, most.current);
     });
     return () => {
@@ -129,7 +136,7 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
     const end = followLog({ nodes: [...asked], before: older.value, query: { ...query, pages: "1", last: String(NEWEST), until: until || String(around ? around + AFTER : Date.now() / 1000), ...(begin ? { since: String(begin) } : {}) } }, (found, _, page) => {
       rows.push(...found);
       if (!page) return;
-      older.value = onward(older.value, page);
+      turned(page);
       asked.delete(page.node);
       // What it found may still be on its way, in the next message.
       if (!asked.size) setTimeout(() => stop(rows.length === 0 && Object.keys(older.value).length > 0), 200);
@@ -144,7 +151,7 @@ function useRing(nodes: string[], narrowed: Record<string, string>, around: numb
     };
     looking.value = stop;
   };
-  return { ring: ring.value, older: Object.keys(older.value).length > 0, looking: looking.value !== null, more };
+  return { ring: ring.value, unread: unread.value, older: Object.keys(older.value).length > 0, looking: looking.value !== null, more };
 }
 
 function onward(older: Older, { node, older: places }: { node: string; older: Record<string, string> }): Older {

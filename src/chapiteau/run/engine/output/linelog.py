@@ -49,7 +49,7 @@ class LineLog:
         self.rule = rule
         self._service = service
         self.on_drop: Callable[[int, str], None] = lambda count, why: None
-        self._path, self._clock = path, clock
+        self.path, self._clock = path, clock
         self._rotation = Rotation(rule)
         self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
         self._torn = False  # whether the file ends amid a line
@@ -94,7 +94,7 @@ class LineLog:
             if self._file < 0:  # another service that writes to it has just turned it
                 return
             try:
-                self._rotation.turn(self._path, self._file, self._size, b"")
+                self._rotation.turn(self.path, self._file, self._size, b"")
             except OSError:
                 self._rotation.postpone(self._clock.wall())
                 return
@@ -144,9 +144,9 @@ class LineLog:
         if now < self._retry_at:
             return False
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._file = os.open(self._path, flags, 0o640)
+            self._file = os.open(self.path, flags, 0o640)
         except OSError as exc:
             self.on_drop(0, exc.strerror or str(exc))
             self._retry_at = now + _RETRY
@@ -161,7 +161,7 @@ class LineLog:
         mine = os.fstat(self._file)
         self._size = mine.st_size
         with contextlib.suppress(OSError):
-            if self._path.stat().st_ino == mine.st_ino:
+            if self.path.stat().st_ino == mine.st_ino:
                 return
         self._close()
 

@@ -201,6 +201,17 @@ class Output:
         finally:
             self.unfollow(deliver)
 
+    def _beyond(self, query: LogQuery) -> set[str]:
+        """Files of lines that reach further back than the raw output that is kept beside them."""
+        return {
+            f"{log.path}: lines of {stream.service} that are older than its raw output"
+            for stream, capture in self._captures.items()
+            if _wanted(stream, query)
+            and (log := self._linelogs.get(stream.service)) is not None
+            and log.rule.file != "none"
+            and capture.past.turned > 1  # of the raw output two files are kept
+        }
+
     async def _past(
         self, query: LogQuery, pattern: re.Pattern[str] | None
     ) -> AsyncIterator[LogLine | Older]:
@@ -217,7 +228,7 @@ class Output:
                 for stream, capture in self._captures.items()
                 if _wanted(stream, query) and capture.path != Path(os.devnull)
             }
-            async for item in reading.of(shelves):
+            async for item in reading.of(shelves, sorted(self._beyond(query))):
                 yield item
             return
         kept = [

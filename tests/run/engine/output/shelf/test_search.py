@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import os
 import re
@@ -17,10 +18,12 @@ from chapiteau.run.engine.output.capture import Capture
 from chapiteau.run.engine.output.packing import pack
 from chapiteau.run.engine.output.rotation import Rotation
 from chapiteau.run.engine.output.shelf.past import Past, thinned
+from chapiteau.run.engine.output.shelf.reading import Reading
 from chapiteau.run.engine.output.shelf.search import Found, all_lines, search
 from chapiteau.run.engine.output.shelf.volume import Shelf, backwards, forwards
 from chapiteau.run.engine.output.shelf.walk import Look, Place
 from chapiteau.run.logic.lines.sieve import sieve
+from chapiteau.run.logic.messages import LogLine, LogQuery, Older
 from chapiteau.run.logic.spec import Logs
 
 
@@ -321,3 +324,22 @@ def test_before_the_first_output_there_is_no_folder_and_nothing_to_read(tmp_path
     found: Found[str] = search({"web": shelf}, 10, look, before={}, more_time=lambda: True)
     assert (found.lines, found.older) == ([], {})
     assert list(all_lines({"web": shelf}, look, 10)) == []
+
+
+@pytest.mark.parametrize("pages", [True, False])
+async def test_what_was_not_read_is_told_when_all_else_was(stream: Stream, *, pages: bool) -> None:
+    """In line mode older lines stand in a file that this search does not go through."""
+    stream.say("one", "two")
+    beyond = ["w.log: older lines"]
+
+    async def told(last: int) -> list[str]:
+        query = LogQuery(grep="o", last=last, pages=pages)
+        reading = Reading(query, re.compile("o"), stream.clock, asyncio.Semaphore(1))
+        items = [item async for item in reading.of({"w/1/stdout": stream.shelf()}, beyond)]
+        end = items[-1]
+        if isinstance(end, Older):
+            return list(end.unread)
+        return [item.text for item in items if isinstance(item, LogLine) and item.stream == "note"]
+
+    assert await told(5) == (beyond if pages else ["[chapiteau: not read: w.log: older lines]"])
+    assert await told(1) == [], "there is more to look at"

@@ -6,7 +6,7 @@ Reading happens in a thread, a piece at a time, and ends soon after whoever aske
 import asyncio
 import re
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -39,6 +39,7 @@ class Reading:
         gate: asyncio.Semaphore,
     ) -> None:
         self._query, self._clock, self._gate = query, clock, gate
+        self._beyond: Sequence[str] = ()
         self._look = Look(
             fits=partial(fits, query, pattern),
             sieve=sieve(pattern) if pattern is not None else None,
@@ -47,8 +48,14 @@ class Reading:
             gone=threading.Event(),
         )
 
-    async def of(self, shelves: Shelves) -> AsyncIterator[LogLine | Older]:
-        """The lines, oldest first, and last an Older when pages are wanted."""
+    async def of(
+        self, shelves: Shelves, beyond: Sequence[str] = ()
+    ) -> AsyncIterator[LogLine | Older]:
+        """The lines, oldest first, and last an Older when pages are wanted.
+
+        `beyond`: what was not read, to be told when all else was looked through.
+        """
+        self._beyond = beyond
         try:
             items = self._whole(shelves) if self._query.whole else self._page(shelves)
             async for item in items:
@@ -69,6 +76,8 @@ class Reading:
         async with self._gate:
             found: Found[str] = await asyncio.to_thread(begin)
         stopped = bool(found.older) and len(found.lines) < self._query.last
+        if not found.older and len(found.lines) < self._query.last:
+            self._look.unread += self._beyond
         if self._query.pages:
             for line in found.lines:
                 yield _line(*line)
@@ -93,7 +102,7 @@ class Reading:
                 break
             for line in batch:
                 yield _line(*line)
-        for what in self._look.unread:
+        for what in (*self._look.unread, *self._beyond):
             yield self._note(f"not read: {what}")
 
     def _patience(self, seconds: float) -> Callable[[], bool]:
