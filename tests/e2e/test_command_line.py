@@ -210,6 +210,66 @@ def test_a_daemon_tells_its_readiness_and_ends_at_term(folder: Path, tmp_path: P
             daemon.wait()
 
 
+def test_sockets_that_systemd_has_bound_are_taken_with_who_waits_there(folder: Path) -> None:
+    """By their name and by their address; what is of no use is closed."""
+    with socket.create_server(("127.0.0.1", 0)) as named, socket.create_server(("::1", 0), family=socket.AF_INET6) as other, socket.create_server(("127.0.0.1", 0)) as unknown:  # fmt: skip # noqa: E501
+        write(
+            folder,
+            f"""
+            [socket.web]
+            port = 1
+            [socket.six]
+            host = "::1"
+            port = {other.getsockname()[1]}
+            [service.web]
+            command = ["{sys.executable}", "serve.py"]
+            sockets = ["web", "six"]
+        """,
+        )
+        (folder / "serve.py").write_text(SERVES_BOTH)
+        fds = [one.fileno() for one in (named, other, unknown)]
+        moves = " ".join(f"{3 + index}<&{fd + 20}" for index, fd in enumerate(fds))
+        words = f"exec {moves}; LISTEN_PID=$$ exec {sys.executable} -m chapiteau run daemon"
+        waiting = [socket.create_connection(one.getsockname()[:2]) for one in (named, other)]
+        for fd in fds:
+            os.dup2(fd, fd + 20)
+        names = {"LISTEN_FDS": "3", "LISTEN_FDNAMES": "web:shop.socket:shop.socket"}
+        daemon = subprocess.Popen(
+            ["bash", "-c", words], cwd=folder, env={**os.environ, **names},
+            stderr=subprocess.DEVNULL, pass_fds=[fd + 20 for fd in fds],
+        )  # fmt: skip
+        for fd in fds:
+            os.close(fd + 20)
+        unused = unknown.getsockname()
+    try:
+        for one in waiting:  # nobody but the daemon has their listeners now
+            with one:
+                one.settimeout(15)
+                assert one.recv(9) == b"hello"
+        wait_for(lambda: not opens(unused), what="what is of no use is closed")
+    finally:
+        daemon.terminate()
+        daemon.wait(15)
+
+
+def opens(address: tuple[str, int]) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(address) == 0
+
+
+SERVES_BOTH = """
+import socket, threading
+def serve(s):
+    while True:
+        c, _ = s.accept()
+        c.sendall(b"hello")
+        c.close()
+for fd in (4, 3):
+    t = threading.Thread(target=serve, args=(socket.socket(fileno=fd),))
+    t.start()
+"""
+
+
 def test_an_upgrade_renews_the_supervisor_and_no_service_notices(folder: Path) -> None:
     client = up(folder, f"[service.web]\n{TICK}\n")
     before = client.status()

@@ -91,6 +91,10 @@ def _be_brain(link: socket.socket, order: int, given: int, names: Sequence[str])
         del sys.path[0]  # the folder of the script: later brains run with -P
     from chapiteau.run.engine.brain.__main__ import main
 
+    if "LISTEN_PID" in os.environ:
+        from chapiteau.run.engine.brain.succession.handed import put_aside
+
+        put_aside(os.getppid())
     if not os.read(given, 1):
         os._exit(0)  # there is nothing to be the brain of; who forked us has said why
     path, run_dir, name, gentle, raw = _read(order)

@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from chapiteau.run.engine.brain.succession.handed import take_handed
 from chapiteau.run.engine.instance import Instance
 from chapiteau.run.engine.machine.sockets import address_of, bind
 from chapiteau.run.engine.service.notify import NotifySocket
@@ -41,15 +42,18 @@ async def bind_sockets(supervisor: "Supervisor", stored: list[str]) -> None:
 
     Raises BindError.
     """
-    made: dict[str, socket.socket] = {}
+    folder = supervisor.config_path.parent
+    made = take_handed(supervisor.spec.socket, folder)
     try:
         for name in supervisor.spec.socket:
+            if name in made:
+                continue
             if f"socket/{name}" in stored:
                 fd = await supervisor.link.fetch(f"socket/{name}")
                 if fd is not None:
                     register(supervisor, name, socket.socket(fileno=fd))
                     continue
-            made[name] = bind(name, supervisor.spec.socket[name], supervisor.config_path.parent)
+            made[name] = bind(name, supervisor.spec.socket[name], folder)
     except Exception:
         for bound in made.values():
             bound.close()
