@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import stat
-import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -197,7 +196,7 @@ async def test_our_tasks_have_one_try_and_those_of_others_keep_theirs(
 async def test_a_task_that_dask_begins_again_is_a_lost_host(house: House, target: Target) -> None:
     cluster = house.cluster()
     async with spread(cluster, plan(target.url)) as team:
-        cluster._heard((0.0, {"host": "127.0.0.2", "line": zlib.compress(b'{"is": "carried"}')}))
+        cluster._heard((0.0, {"host": "127.0.0.2", "line": b'{"is": "carried"}'}))
         await team.run(Order(shape=steady(20, 30)), Totals())
         assert team.lost == {"127.0.0.2": "its worker ended, and another one took its place"}
 
