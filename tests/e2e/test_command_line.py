@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -227,19 +228,17 @@ def test_sockets_that_systemd_has_bound_are_taken_with_who_waits_there(folder: P
         """,
         )
         (folder / "serve.py").write_text(SERVES_BOTH)
-        fds = [one.fileno() for one in (named, other, unknown)]
-        moves = " ".join(f"{3 + index}<&{fd + 20}" for index, fd in enumerate(fds))
+        fds = [fcntl.fcntl(one, fcntl.F_DUPFD, 50) for one in (named, other, unknown)]
+        moves = " ".join(f"{3 + index}<&{fd}" for index, fd in enumerate(fds))
         words = f"exec {moves}; LISTEN_PID=$$ exec {sys.executable} -m chapiteau run daemon"
         waiting = [socket.create_connection(one.getsockname()[:2]) for one in (named, other)]
-        for fd in fds:
-            os.dup2(fd, fd + 20)
         names = {"LISTEN_FDS": "3", "LISTEN_FDNAMES": "web:shop.socket:shop.socket"}
         daemon = subprocess.Popen(
             ["bash", "-c", words], cwd=folder, env={**os.environ, **names},
-            stderr=subprocess.DEVNULL, pass_fds=[fd + 20 for fd in fds],
+            stderr=subprocess.DEVNULL, pass_fds=fds,
         )  # fmt: skip
         for fd in fds:
-            os.close(fd + 20)
+            os.close(fd)
         unused = unknown.getsockname()
     try:
         for one in waiting:  # nobody but the daemon has their listeners now
