@@ -114,6 +114,9 @@ async def test_processes_are_picked_and_acted_on_one_by_one(visit: Any, house: A
 async def test_all_about_a_process_why_it_died_and_what_to_do(visit: Any, house: Any) -> None:
     async with visit("/service/mailer") as page:
         row = page.get_by_role("grid", name="Processes of mailer").get_by_role("row", name="#1")
+        await expect(row).to_contain_text(
+            "exit 1; a module is missing: redis"
+        )  # where others have their figures
         await row.get_by_role("button", name="Actions on mailer #1 on alpha").click()
         dialog = page.get_by_role("dialog")
         await expect(dialog).to_contain_text("ModuleNotFoundError: redis")
