@@ -15,14 +15,14 @@ from chapiteau.load.logic.http.http1 import Headers
 from chapiteau.load.logic.tally import Row
 from chapiteau.load.logic.urls import Address
 
-__all__ = ["Byways"]
+__all__ = ["MOST_HOPS", "REDIRECTS", "Byways"]
 
 T = TypeVar("T")
 
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _PRIVATE: Final = frozenset({"authorization", "cookie"})  # for one host's ears only
 _OF_ONE_REQUEST: Final = frozenset({"host", "content-length"})
-_MOST_HOPS: Final = 10
+MOST_HOPS: Final = 10
 _MILLION: Final = 1_000_000.0
 
 
@@ -45,7 +45,7 @@ class Byways:
         head = exchange.head
         if b"set-cookie" in head.lower():
             self.lane.jar.take(prepared.address, Headers(head).all("set-cookie"))
-        return exchange.status in _REDIRECTS and prepared.follow
+        return exchange.status in REDIRECTS and prepared.follow
 
     def refused(self, prepared: Prepared, response: Response, second: int) -> None:
         """Count an answer that was not expected."""
@@ -89,9 +89,9 @@ class Byways:
     async def follow(self, prepared: Prepared, exchange: Exchange, intended: float) -> Exchange:
         """Go where answers point to, at most ten times; all of it counts as one request."""
         at, method, body = prepared.address, prepared.method, prepared.body
-        for _ in range(_MOST_HOPS):
+        for _ in range(MOST_HOPS):
             location = Headers(exchange.head).get("location")
-            if exchange.status not in _REDIRECTS or not location:
+            if exchange.status not in REDIRECTS or not location:
                 return exchange
             if exchange.status == 303 or (exchange.status in {301, 302} and method == "POST"):
                 method, body = ("HEAD" if method == "HEAD" else "GET"), b""
@@ -121,7 +121,7 @@ class Byways:
                 raise
             self.lane.jar.take(at, Headers(exchange.head).all("set-cookie"))
         endless = ExchangeError(
-            "redirects", f"more than {_MOST_HOPS} redirects from {prepared.address}"
+            "redirects", f"more than {MOST_HOPS} redirects from {prepared.address}"
         )
         self.failed(prepared, intended, endless)
         raise endless
@@ -144,6 +144,22 @@ class Byways:
         if timeout is not None:
             options["timeout"] = timeout
         return self._client.prepare("GET", url, options)
+
+    def elsewhere(
+        self, prepared: Prepared, headers: Headers, first: Address
+    ) -> tuple[Prepared, bytes]:
+        """The request that opens the stream where an answer's location points to, and its bytes;
+        `first` is where the scenario had asked: nothing private goes to another host."""
+        self.lane.jar.take(prepared.address, headers.all("set-cookie"))
+        to = urls.redirected(prepared.address, headers.get("location"))
+        away = urls.parse(to).origin != first.origin
+        options: Options = {
+            "name": prepared.row.name,
+            "headers": _kept_fields(prepared, content=False, away=away),
+            "timeout": prepared.timeout,
+        }
+        hop = self._client.prepare("GET", to, options)
+        return hop, self.dressed(hop, without=_PRIVATE if away else frozenset())
 
     def origin(self, address: Address) -> Origin:
         """Where this address is. Raises TargetNotAllowedError."""

@@ -30,6 +30,9 @@ async def served(context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     app.router.add_get("/events", events)
     app.router.add_get("/none", none)
     app.router.add_get("/plain", plain)
+    app.router.add_get("/moved", moved)
+    app.router.add_get("/private", private)
+    app.router.add_get("/around", around)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context)
@@ -70,6 +73,22 @@ async def events(request: web.Request) -> web.StreamResponse:
     if request.query.get("hang"):
         await asyncio.sleep(30)
     return response
+
+
+async def moved(_request: web.Request) -> web.Response:
+    gone = web.HTTPTemporaryRedirect("/private")
+    gone.set_cookie("c", "yes")
+    raise gone
+
+
+async def private(request: web.Request) -> web.StreamResponse:
+    if request.headers.get("X-Who") != "me" or request.cookies.get("c") != "yes":
+        return web.Response(status=403)
+    return await events(request)
+
+
+async def around(_request: web.Request) -> web.Response:
+    raise web.HTTPFound("/around")
 
 
 async def plain(_request: web.Request) -> web.Response:
@@ -169,6 +188,24 @@ async def test_events_come_and_the_stream_ends() -> None:
     assert counted.rows["SSE /events"].count == 1
     assert counted.metrics["events received"]["value"] == 3
     assert counted.metrics["seconds between events"]["values"].count == 3
+
+
+async def test_an_opening_goes_where_answers_point_to() -> None:
+    """With the session's headers and cookies, and as one request."""
+    async with served() as url, session(url) as s:
+        s.headers["X-Who"] = "me"
+        async with s.events("/moved") as stream:
+            found = [event async for event in stream]
+        with pytest.raises(ExchangeError, match="more than 10 redirects"):
+            async with s.events("/around"):
+                pass
+        counted = totals(s)
+        assert s._client.connections == 0
+    assert len(found) == 3
+    assert {name: (row.count, row.bad) for name, row in counted.rows.items()} == {
+        "SSE /moved": (1, 0),
+        "SSE /around": (1, 1),
+    }
 
 
 async def test_nobody_there_and_no_answer_are_failures_of_the_opening() -> None:

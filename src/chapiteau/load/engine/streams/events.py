@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import Self
 
-from chapiteau.load.engine.byways import Byways
+from chapiteau.load.engine.byways import MOST_HOPS, REDIRECTS, Byways
 from chapiteau.load.engine.streams.line import Head, Line
 from chapiteau.load.errors import ExchangeError
-from chapiteau.load.logic.http.http1 import dechunk
+from chapiteau.load.logic.http.http1 import Headers, dechunk
 from chapiteau.load.logic.streams.events import Event, Events
 
 __all__ = ["EventStream"]
@@ -18,11 +18,16 @@ class _Stream(Line[Event]):
 
     chunked = False
     left = -1  # bytes of a body that has a length
+    elsewhere: Headers | None = None  # fields of an answer that may point to another place
 
     def agreed(self, head: Head) -> None:
         """200 with a stream of events, or a refusal."""
         self.events = Events()
         kind = head.headers.get("content-type").split(";")[0].strip().lower()
+        if head.status in REDIRECTS and head.headers.get("location"):
+            self.elsewhere = head.headers
+            self.over = True
+            return
         if head.status == 204:
             self.over = True  # the service wants no reconnect: the stream has ended
         elif head.status != 200:
@@ -79,9 +84,20 @@ class EventStream:
         self._last = 0.0
 
     async def __aenter__(self) -> Self:
-        await self._byways.timed(self._row, self._line.connect())
+        await self._byways.timed(self._row, self._opened())
         self._last = self._byways.now()
         return self
+
+    async def _opened(self) -> None:
+        """Go where answers point to, at most ten times; all of it counts as one opening."""
+        first = self._line.prepared.address
+        for _ in range(MOST_HOPS + 1):
+            await self._line.connect()
+            if (fields := self._line.elsewhere) is None:
+                return
+            self._line.end()
+            self._line = _Stream(*self._byways.elsewhere(self._line.prepared, fields, first))
+        raise ExchangeError("redirects", f"more than {MOST_HOPS} redirects from {first}")
 
     async def __aexit__(
         self,
