@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from distributed import Client, Event, Security
+from distributed import Client, Event, KilledWorker, Security
 from distributed.diagnostics.plugin import UploadFile
 
 from chapiteau.core.errors import ChapiteauError, UsageError
@@ -205,7 +205,9 @@ class DaskCluster:
     async def _watch(self, host: str, task: Any) -> None:
         try:
             why = f"its relay ended with {await task}"
-        except Exception as exc:  # noqa: BLE001 — KilledWorker, a lost scheduler, and their like
+        except KilledWorker:  # its own words tell of tries that there were not
+            why = "its Dask worker ended: out of memory, or killed? The worker's log tells"
+        except Exception as exc:  # noqa: BLE001 — a lost scheduler, and its like
             why = f"{type(exc).__name__}: {exc}"
         self._lose(host, why)
 
