@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+
+from chapiteau.load.logic.inputs.quoting import unquote
 
 __all__ = ["Entry", "balancer_entry", "columns_of", "entry_by_columns"]
 
@@ -69,7 +70,7 @@ def entry_by_columns(line: str, columns: Sequence[str]) -> Entry | None:
             path=row["cs-uri-stem"] + (f"?{query}" if query not in {"-", ""} else ""),
             status=int(row.get("sc-status", "200")),
             referrer=unquote(row.get("cs(Referer)", "")),
-            agent=unquote(row.get("cs(User-Agent)", "").replace("+", " ")),
+            agent=unquote(row.get("cs(User-Agent)", ""), plus=True),
         )
     except (KeyError, ValueError):
         return None
