@@ -1,6 +1,7 @@
 """WebTest's TestApp over a blocking session: `self.app` of Loads' test cases."""
 
 import fnmatch
+import functools
 import json
 from typing import Any
 
@@ -82,7 +83,12 @@ class App:
         expect_errors: bool = False,
         **given: Any,
     ) -> AppResponse:
-        """Any method. Raises AppError for an unexpected status."""
+        """Any method. Raises AppError for an unexpected status; one that is expected is no error
+        of the service's either."""
+        wanted = "*" if expect_errors else status
+        if wanted is not None:
+            listed = wanted if isinstance(wanted, list | tuple) else [wanted]
+            given["expect"] = _codes(tuple(str(one) for one in listed))
         answer = self._http.request(method, url, allow_redirects=False, **given)
         if answer.error is not None:
             raise answer.error
@@ -144,6 +150,14 @@ class App:
 
 def _known(more: dict[str, Any]) -> dict[str, Any]:
     return {key: more[key] for key in ("status", "expect_errors") if key in more}
+
+
+@functools.cache
+def _codes(wanted: tuple[str, ...]) -> frozenset[int]:
+    """The statuses that patterns like `404`, `4*` and `404 Not Found` may mean."""
+    patterns = [one.partition(" ")[0] for one in wanted]
+    codes = range(100, 600)
+    return frozenset(c for c in codes if any(fnmatch.fnmatch(str(c), p) for p in patterns))
 
 
 def _check(answer: Answer, status: Any) -> None:

@@ -49,6 +49,8 @@ def sent(method: str, url: str, given: Mapping[str, Any]) -> Sent:
         request.options["allow_redirects"] = bool(given["allow_redirects"])
     if given.get("name"):
         request.options["name"] = str(given["name"])
+    if given.get("expect") is not None:
+        request.options["expect"] = given["expect"]
     # No options at all: then our session has the request ready from the time before.
     if request.headers:
         request.options["headers"] = request.headers
