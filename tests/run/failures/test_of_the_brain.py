@@ -135,3 +135,25 @@ def test_a_brain_that_only_looks_ends_everything_when_asked(
     p.client.shutdown()
     wait_for(lambda: not alive(p.keeper), 15)
     assert not alive(second)
+
+
+def test_a_stop_that_a_brain_died_over_is_gone_on_with(project: Callable[[str], Project]) -> None:
+    p = project("""
+        [service.slow]
+        command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
+        stop_timeout = "800ms"
+        ready.log = "up"
+        hooks.after_stop = "touch stopped"
+        [service.other]
+        command = "sleep 600"
+        ready.alive = "20ms"
+    """)
+    p.up()
+    p.until("slow", "running")
+    p.client.command("stop", "slow", wait=False)
+    p.until("slow", "stopping")
+    wait_for(lambda: p.events("process.stopping", "slow"))
+    p.kill_brain()
+    p.when(lambda: p.service("slow").state == "stopped")
+    assert (p.folder / "stopped").exists()
+    p.until("other", "running")

@@ -229,8 +229,16 @@ class Supervisor:
             done = service.one_shot and name in found and found[name].get("completed")
             if done and self.brain_restarts:
                 runner.restore_completed()
+            elif runner.on and name in found and not wish:  # the brain before died over its stop
+                runner.on = False
+                self.ground.run(self._stop_on(runner))
             elif (runner.on or wish) and not self.drain.begun:
                 runner.switch_on()
+
+    @staticmethod
+    async def _stop_on(runner: Runner) -> None:
+        async with runner.lock:
+            await runner.stop()
 
     def _why_wait(self, runner: Runner) -> str:
         """What a service that wants to start must still wait for."""
