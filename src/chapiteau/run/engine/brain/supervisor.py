@@ -231,14 +231,9 @@ class Supervisor:
                 runner.restore_completed()
             elif runner.on and name in found and not wish:  # the brain before died over its stop
                 runner.on = False
-                self.ground.run(self._stop_on(runner))
+                self.ground.run(self.do("stop", runner, {}, "the brain before"))
             elif (runner.on or wish) and not self.drain.begun:
                 runner.switch_on()
-
-    @staticmethod
-    async def _stop_on(runner: Runner) -> None:
-        async with runner.lock:
-            await runner.stop()
 
     def _why_wait(self, runner: Runner) -> str:
         """What a service that wants to start must still wait for."""
