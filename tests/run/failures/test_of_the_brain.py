@@ -137,23 +137,33 @@ def test_a_brain_that_only_looks_ends_everything_when_asked(
     assert not alive(second)
 
 
-def test_a_stop_that_a_brain_died_over_is_gone_on_with(project: Callable[[str], Project]) -> None:
+def test_a_stop_and_a_scaling_that_a_brain_died_over_are_gone_on_with(
+    project: Callable[[str], Project],
+) -> None:
     p = project("""
         [service.slow]
         command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
         stop_timeout = "800ms"
         ready.log = "up"
         hooks.after_stop = "touch stopped"
+        [service.many]
+        command = ["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.05; done"]
+        stop_timeout = "800ms"
+        ready.log = "up"
+        processes = 2
         [service.other]
         command = "sleep 600"
         ready.alive = "20ms"
     """)
     p.up()
     p.until("slow", "running")
+    p.until("many", "running")
     p.client.command("stop", "slow", wait=False)
+    p.client.command("scale", "many", processes=1, wait=False)
     p.until("slow", "stopping")
-    wait_for(lambda: p.events("process.stopping", "slow"))
+    wait_for(lambda: p.events("process.stopping", "many") and p.events("process.stopping", "slow"))
     p.kill_brain()
     p.when(lambda: p.service("slow").state == "stopped")
     assert (p.folder / "stopped").exists()
     p.until("other", "running")
+    p.when(lambda: len(p.pids("many")) == 1)

@@ -234,6 +234,9 @@ class Supervisor:
                 self.ground.run(self.do("stop", runner, {}, "the brain before"))
             elif (runner.on or wish) and not self.drain.begun:
                 runner.switch_on()
+                if max(runner.slots, default=0) > runner.wanted:  # … or over its scaling down
+                    fewer = {"processes": runner.wanted}
+                    self.ground.run(self.do("scale", runner, fewer, "the brain before"))
 
     def _why_wait(self, runner: Runner) -> str:
         """What a service that wants to start must still wait for."""
