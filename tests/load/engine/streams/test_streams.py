@@ -227,6 +227,21 @@ async def test_nobody_there_and_no_answer_are_failures_of_the_opening() -> None:
         assert await ws.ask("a") == "a"
 
 
+async def test_a_name_that_is_never_found_is_waited_for_no_longer_than_an_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def never(*_args: object, **_more: object) -> list[object]:
+        await asyncio.sleep(30)
+        return []
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
+    async with session("http://somewhere.test", allowed=lambda _host: True) as s:
+        with pytest.raises(ExchangeError, match="not opened in time"):
+            async with s.events("/", timeout=0.02):
+                pass
+        assert totals(s).rows["SSE /"].failures == {"timeout": 1}
+
+
 async def test_a_cancelled_scenario_leaves_no_connection() -> None:
     async with served() as url, session(url) as s:
         opened = asyncio.Event()

@@ -13,6 +13,7 @@ from chapiteau.load.logic.http.http1 import Headers
 __all__ = ["Head", "Line", "read_head"]
 
 _MOST_HEAD = 256 * 1024
+_LATE = "the stream was not opened in time"
 T = TypeVar("T")
 
 
@@ -91,7 +92,7 @@ class Line(Generic[T]):
     def overdue(self, now: float) -> None:
         """The answer's head has a deadline; what follows may take its time."""
         if self._head is None and self._begun and now - self._begun > self.prepared.timeout:
-            self.end(ExchangeError("timeout", "the stream was not opened in time"))
+            self.end(ExchangeError("timeout", _LATE))
 
     # ── for subclasses ────────────────────────────────────────────────────────────────────────
     def agreed(self, head: Head) -> None:
@@ -129,7 +130,11 @@ class Line(Generic[T]):
     async def connect(self) -> None:
         """Open it, and wait until the service has agreed. Raises ExchangeError."""
         self._begun = self._now()
-        self._connection = await self._origin.open(self)
+        try:
+            async with asyncio.timeout(self.prepared.timeout):  # names may take their time
+                self._connection = await self._origin.open(self)
+        except TimeoutError:
+            raise ExchangeError("timeout", _LATE) from None
         try:
             while self._head is None and not self.over:
                 await self._changed()
