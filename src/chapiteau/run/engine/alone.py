@@ -85,6 +85,9 @@ class _Alone(KeeperLink):
         self._do(op, rest, list(carried))
         return {}, []
 
+    async def calm(self, patience: float) -> None:
+        """All is done at once."""
+
     def tell(self, op: str, **rest: Any) -> None:
         """Do it."""
         if op == "note":

@@ -78,7 +78,25 @@ class KeeperLink:
         if size := self._send({"op": op, "id": self._number, **rest}, list(carried)):
             del self._waiting[self._number]
             raise TooLargeError(f"{size >> 10} KiB, more than {LARGEST >> 10} KiB")
-        return await future
+        answer = await future
+        self.make_way()
+        return answer
+
+    async def calm(self, patience: float) -> None:
+        """Wait until the keeper has done most of what it was asked for; seconds at most."""
+        until = self._loop.time() + patience
+        await asyncio.sleep(0)
+        # noqa below: an Event would be asked at each of a thousand answers, for this one time.
+        while len(self._waiting) > _ROW and self._loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(_REST)
+
+    def make_way(self) -> None:
+        """In a row of starts: let a process run that the kernel has put on our processor.
+
+        The keeper waits for it; without this it would wait for our next pause, or the next tick.
+        """
+        if len(self._waiting) > _ROW:
+            os.sched_yield()
 
     def base(self, environ: Mapping[str, str]) -> None:
         """What most processes inherit; in parts, for all of it may be more than a message."""
@@ -145,6 +163,7 @@ class KeeperLink:
         self._send_aside()  # in the order in which they were said
         if not self._over:
             self._put(data, [os.dup(fd) for fd in fds])
+        self.make_way()
         return 0
 
     def _send_aside(self) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["live", "main"]
 
+_API_MAY_WAIT = 0.25  # seconds that processes which start are given first
 _SOON = 0.5  # seconds after a start in which a further brain would read the file again
 
 
@@ -106,8 +107,8 @@ def _save(supervisor: Supervisor) -> None:
 
 
 async def _open_control(supervisor: Supervisor) -> "ControlServer":
-    """The control API. It is imported while the keeper is busy with the first processes."""
-    await asyncio.sleep(0)
+    """The control API. When many processes start, most of them do so before it is imported."""
+    await supervisor.link.calm(_API_MAY_WAIT)
     from chapiteau.plumbing.unix import control_path
     from chapiteau.run.engine.control import serve
     from chapiteau.run.engine.identity import access_of
