@@ -86,7 +86,7 @@ class KeeperLink:
         """Wait until the keeper has done most of what it was asked for; seconds at most."""
         until = self._loop.time() + patience
         await asyncio.sleep(0)
-        # noqa below: an Event would be asked at each of a thousand answers, for this one time.
+        # An Event would be asked at each of a thousand answers, for this one time.
         while len(self._waiting) > _ROW and self._loop.time() < until:  # noqa: ASYNC110
             await asyncio.sleep(_REST)
 
