@@ -65,6 +65,7 @@ async def test_a_button_asks_shows_the_line_and_acts(visit: Any, house: Any) -> 
 async def test_escape_cancels_and_nothing_happens(visit: Any, house: Any) -> None:
     async with visit("/service/web") as page:
         await page.get_by_role("button", name="Stop", exact=True).click()
+        await expect(page.get_by_role("dialog")).to_be_visible()
         await page.keyboard.press("Escape")
         await expect(page.get_by_role("dialog")).to_have_count(0)
     assert house.node.commands == []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.plumbing.waldb import write_ahead
 
 __all__ = ["Store", "StoredSession", "open_database", "version"]
 
@@ -44,7 +45,7 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
         database = sqlite3.connect(path, isolation_level=None, timeout=5)
-        database.execute("PRAGMA journal_mode=WAL")
+        write_ahead(database)
         database.execute("PRAGMA synchronous=FULL")
         database.executescript(schema)
     except sqlite3.DatabaseError as exc:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from chapiteau.core.clock import Clock
+from chapiteau.plumbing.waldb import write_ahead
 from chapiteau.service.engine.answering.reply import CORS_KEY
 from chapiteau.service.logic.problem import ProblemError
 from chapiteau.service.logic.wire.ratelimit import RateLimit, Verdict, rate_headers, spend
@@ -57,7 +58,7 @@ class SqliteRates:
         self._path = path
         self._local = threading.local()
         db = self._db()
-        db.execute("PRAGMA journal_mode = WAL")
+        write_ahead(db)
         db.execute(
             "CREATE TABLE IF NOT EXISTS rates"
             " (key TEXT PRIMARY KEY, whole_at REAL NOT NULL) WITHOUT ROWID"
