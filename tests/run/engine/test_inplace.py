@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -20,7 +22,6 @@ from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from chapiteau.run.logic.status import SupervisorStatus
 
@@ -119,6 +120,20 @@ def test_a_second_one_is_refused_and_leaves_the_first_alone(
     assert Client.find(file).status().pid == status.pid
 
 
+def test_a_daemon_that_is_told_to_end_while_it_begins_ends_whole(tmp_path: Path) -> None:
+    """At every moment of its first tenths of a second."""
+    file = tmp_path / "chapiteau.toml"
+    file.write_text('[service.web]\ncommand = "sleep 600"\n')
+    words = [*CHAPITEAU, "run", "daemon", "--config", str(file)]
+    for hundredths in (6, 12, 18):
+        with subprocess.Popen(words, cwd=tmp_path, stderr=subprocess.DEVNULL) as process:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(hundredths / 100)
+            process.terminate()
+            process.wait(20)
+        wait_for(lambda: not bearers(tmp_path), 5, f"nothing is left after {hundredths / 100} s")
+
+
 def answer_of(client: Client) -> SupervisorStatus:
     """What it says, once it answers."""
 
@@ -132,11 +147,12 @@ def answer_of(client: Client) -> SupervisorStatus:
 
 
 def bearers(folder: Path) -> list[int]:
-    """Processes that work in this folder."""
+    """Processes that work in this folder, or have it among their words."""
     found = []
     for name in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if os.readlink(f"/proc/{name}/cwd") == str(folder):
+            words = Path(f"/proc/{name}/cmdline").read_bytes()
+            if os.readlink(f"/proc/{name}/cwd") == str(folder) or str(folder).encode() in words:
                 found.append(int(name))
         except OSError:
             continue

@@ -161,6 +161,21 @@ def test_what_processes_of_a_dead_keeper_started_ends_with_them(
     wait_for(lambda: not alive(orphan))
 
 
+def test_what_a_new_keeper_is_told_before_it_can_hear_waits_for_it(
+    project: Callable[[str], Project],
+) -> None:
+    """`down` in the moment after a keeper's death: nothing survives."""
+    p = project(TWO).up()
+    p.until("web", "running")
+    pids = p.pids("web")
+    lock, old = p.folder / ".chapiteau/lock", p.keeper
+    os.kill(old, signal.SIGKILL)
+    new = wait_for(lambda: int(lock.read_text()) != old and int(lock.read_text()))
+    os.kill(new, signal.SIGTERM)
+    wait_for(lambda: not alive(new))
+    assert not any(map(alive, pids))
+
+
 # ── means ─────────────────────────────────────────────────────────────────────────────────────
 @contextlib.contextmanager
 def halted(pid: int) -> Iterator[None]:

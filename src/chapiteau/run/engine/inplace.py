@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from chapiteau.plumbing.finding import find_config
 from chapiteau.run.engine.config import Config, load_config
-from chapiteau.run.engine.keeper.calls import channel, protect
+from chapiteau.run.engine.keeper.calls import HEARD, channel, protect
 from chapiteau.run.engine.launch import LOCK_FD, keeper_words, prepare_run_dir
 from chapiteau.run.logic.config import known_spec
 
@@ -48,6 +48,8 @@ def daemon(names: Sequence[str], config: str | None) -> int:
         words, lock = _take_place(found, names)
         if gentle := words[5] == "no-new-privs":  # no service may gain rights, and so nobody
             _prctl(_NO_NEW_PRIVS)
+        # What comes from now on waits for the keeper: a TERM would leave a brain without one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         os.write(order, _order(found, gentle))
         os.write(give, b"!")
         _prctl(_SUBREAPER)
@@ -58,6 +60,7 @@ def daemon(names: Sequence[str], config: str | None) -> int:
             os.dup2(lock, LOCK_FD)
         os.execv(words[0], [*words[:4], "with", str(brain), str(link), *words[6:]])  # noqa: S606
     except BaseException:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HEARD)
         os.kill(brain, signal.SIGKILL)
         os.waitpid(brain, 0)
         raise

@@ -40,7 +40,7 @@ enum stage { BIRTH, DESCRIPTORS, CWD, EXEC };
 struct order {
     char **argv, **env;
     const char *cwd;
-    int moves, first; /* `first`: descriptors from here on are not the child's */
+    int moves, held, first; /* `first`: descriptors from here on are not the child's */
     int staged[MOST_MOVES], targets[MOST_MOVES];
     int umask; /* -1: as ours */
     struct rlimit files;
@@ -174,9 +174,17 @@ static char **variables_of(PyObject *dict) {
     return made;
 }
 
-/* Copies of the sources with numbers above every target, below what is kept; their end in `first`.
- * 0, or -1 with an exception. */
-static int stage_moves(struct order *order, PyObject *moves) {
+/* A copy with a number above every target; it is closed by exec. -1 with an exception. */
+static int copy_above(struct order *order, int source, int above) {
+    int copy = fcntl(source, F_DUPFD_CLOEXEC, above + 1);
+    if (copy < 0) PyErr_SetFromErrno(PyExc_OSError);
+    if (copy >= order->first) order->first = copy + 1;
+    return copy;
+}
+
+/* Copies of the sources, and of what is held until the exec; their end in `first`. 0, or -1 with
+ * an exception. */
+static int stage_moves(struct order *order, PyObject *moves, int hold) {
     int above = 2;
     Py_ssize_t count = PyList_GET_SIZE(moves);
     if (count > MOST_MOVES) {
@@ -191,15 +199,11 @@ static int stage_moves(struct order *order, PyObject *moves) {
     }
     order->first = above + 1;
     for (; order->moves < count; order->moves++) {
-        int copy = fcntl(order->staged[order->moves], F_DUPFD_CLOEXEC, above + 1);
-        if (copy < 0) {
-            PyErr_SetFromErrno(PyExc_OSError);
-            return -1;
-        }
+        int copy = copy_above(order, order->staged[order->moves], above);
+        if (copy < 0) return -1;
         order->staged[order->moves] = copy;
-        if (copy >= order->first) order->first = copy + 1;
     }
-    return 0;
+    return hold >= 0 && (order->held = copy_above(order, hold, above)) < 0 ? -1 : 0;
 }
 
 static long give_birth(struct order *order, int cgroup) {
@@ -217,17 +221,18 @@ static long give_birth(struct order *order, int cgroup) {
 }
 
 static PyObject *birth(PyObject *module, PyObject *args) {
-    struct order order = {.umask = -1};
+    struct order order = {.umask = -1, .held = -1};
     PyObject *argv, *env, *moves, *made = NULL;
     unsigned long long soft, hard;
-    int cgroup;
-    if (!PyArg_ParseTuple(args, "O!O!O!si(KK)i", &PyList_Type, &argv, &PyDict_Type, &env,
-                          &PyList_Type, &moves, &order.cwd, &order.umask, &soft, &hard, &cgroup))
+    int cgroup, hold;
+    if (!PyArg_ParseTuple(args, "O!O!O!si(KK)ii", &PyList_Type, &argv, &PyDict_Type, &env,
+                          &PyList_Type, &moves, &order.cwd, &order.umask, &soft, &hard, &cgroup,
+                          &hold))
         return NULL;
     order.files = (struct rlimit){.rlim_cur = soft, .rlim_max = hard};
     if (PyList_GET_SIZE(argv) == 0) return PyErr_Format(PyExc_ValueError, "no program");
     if ((order.argv = words_of(argv)) != NULL && (order.env = variables_of(env)) != NULL &&
-        stage_moves(&order, moves) == 0) {
+        stage_moves(&order, moves, hold) == 0) {
         long pid = give_birth(&order, cgroup);
         if (pid < 0)
             order.error = (int)-pid, order.stage = BIRTH, pid = 0;
@@ -236,6 +241,7 @@ static PyObject *birth(PyObject *module, PyObject *args) {
         made = Py_BuildValue("(lii)", order.error ? 0 : pid, order.error, (int)order.stage);
     }
     for (int i = 0; i < order.moves; i++) close(order.staged[i]);
+    if (order.held >= 0) close(order.held);
     release(order.argv);
     release(order.env);
     return made;
@@ -243,7 +249,7 @@ static PyObject *birth(PyObject *module, PyObject *args) {
 
 static PyMethodDef methods[] = {
     {"birth", birth, METH_VARARGS,
-     "birth(argv, env, moves, cwd, umask, (soft, hard), cgroup) -> (pid, errno, stage)"},
+     "birth(argv, env, moves, cwd, umask, (soft, hard), cgroup, hold) -> (pid, errno, stage)"},
     {NULL, NULL, 0, NULL},
 };
 static struct PyModuleDef definition = {

@@ -6,5 +6,6 @@ def birth(
     umask: int,
     limit: tuple[int, int],
     cgroup: int,
+    hold: int,
     /,
 ) -> tuple[int, int, int]: ...

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 __all__ = [
     "DEFAULTS",
+    "HEARD",
     "LOW_FD",
     "MOST_CARRIED",
     "NOT_HERE",
@@ -57,6 +58,7 @@ EXEMPT: Final = 1 << 24 | 1 << 21  # CAP_SYS_RESOURCE, CAP_SYS_ADMIN
 PIDFD_GET_INFO: Final = 3 << 30 | 64 << 16 | 0xFF << 8 | 11  # _IOWR(0xFF, 11, 64 bytes)
 PIDFD_INFO_EXIT: Final = 1 << 3
 TICK: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")  # nanoseconds
+HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # by a keeper
 DEFAULTS: Final = (
     signal.SIGPIPE,
     signal.SIGCHLD,

@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from .calls import (
+    HEARD,
     channel,
     close_all,
     high,
@@ -48,11 +49,7 @@ LARGEST: Final = 1 << 18  # bytes of one message
 FIRST_PING: Final = 2.0  # seconds after a brain's start: the first services have started by then
 IN_A_ROW: Final = 8  # messages that are done before signals are looked at again
 FOSTER_PATIENCE: Final = 3.0  # seconds for the kernel to tell how a foster child ended
-_HEARD: Final = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-KEPT: Final = (
-    *("brain_argv", "run_dir", "fds", "notes", "base"),
-    *("brain_pid", "brain_starts", "owner", "owner_pid"),
-)
+KEPT: Final = "brain_argv run_dir fds notes base brain_pid brain_starts owner owner_pid".split()
 
 
 class Keeper:
@@ -104,7 +101,7 @@ class Keeper:
         signal.signal(signal.SIGPIPE, signal.SIG_IGN)
         self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
-        for number in _HEARD:
+        for number in HEARD:
             signal.signal(number, _noted)
         self.children.starting.raise_own_limit()
         for fd in (self._wake[0], self.owner):
@@ -216,8 +213,8 @@ class Keeper:
             return
         finally:
             close_all(opened)
-        ours.setblocking(False)
-        self.link, self.outgoing, self._full = ours, [], False
+        self._speak_by(ours)
+        self.outgoing, self._full = [], False
         self.brain_starts += 1
         self._poll.register(ours, select.POLLIN)
         self._brain_lives()
@@ -225,9 +222,13 @@ class Keeper:
     def adopt_brain(self, pid: int, link: int) -> None:
         """A brain that was forked before we became the keeper is our first."""
         os.set_inheritable(link, False)
-        self.brain_pid, self.brain_starts, self.link = pid, 1, socket.socket(fileno=link)
-        self.link.setblocking(False)
+        self.brain_pid, self.brain_starts = pid, 1
+        self._speak_by(socket.socket(fileno=link))
         self._brain_lives()
+
+    def _speak_by(self, link: socket.socket) -> None:
+        link.setblocking(False)
+        self.link, self.children.starting.hold = link, link.fileno()
 
     def _brain_lives(self) -> None:
         self._since = self._heard = time.monotonic()
@@ -249,7 +250,7 @@ class Keeper:
             with contextlib.suppress(KeyError, OSError, ValueError):
                 self._poll.unregister(self.link)
             self.link.close()
-            self.link = None
+            self.link, self.children.starting.hold = None, -1
 
     def _look_after_brain(self) -> None:
         now = time.monotonic()
@@ -408,7 +409,7 @@ class Keeper:
         }
         try_on(state, message["python"], message["folder"])
         # Until the next keeper has its handlers, a TERM would end us and a CHLD would be lost.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+        signal.pthread_sigmask(signal.SIG_BLOCK, HEARD)
         try:
             hand_on(state, message["python"], message["folder"])
         finally:  # only when it failed
@@ -427,8 +428,7 @@ class Keeper:
         made.ending.asked_at = state["asked_at"]
         made._since = made._heard = made._pinged = time.monotonic()
         if state["link"] >= 0:
-            made.link = socket.socket(fileno=state["link"])
-            made.link.setblocking(False)
+            made._speak_by(socket.socket(fileno=state["link"]))
         made.outgoing = [(data.encode(), tuple(fds)) for data, fds in state["outgoing"]]
         if state["reply"] is not None:
             reply = {"re": state["reply"], "pid": os.getpid()}

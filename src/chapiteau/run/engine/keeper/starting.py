@@ -38,12 +38,13 @@ def compiled() -> Callable[..., tuple[int, int, int]] | None:
 class Starting:
     """`start` gives a process; when that raises OSError, `stage` tells where.
 
-    `limit` is RLIMIT_NOFILE as we found it: what our children get.
+    `limit` is RLIMIT_NOFILE as we found it: what our children get. `hold` is a descriptor that
+    each has until its exec: a brain that sees it end knows that whoever was started is there.
     """
 
     def __init__(self) -> None:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.stage = ""
+        self.stage, self.hold = "", -1
         self.birth = compiled()
         self._plain: Plain | None = None
         self._clock = False  # whether it tells when a child began
@@ -77,8 +78,9 @@ class Starting:
         now = ticks()
         try:
             pid, number, stage = self.birth(
-                message["argv"], message["env"], moves, cwd, umask, self._limit(message), folder
-            )
+                message["argv"], message["env"], moves,
+                cwd, umask, self._limit(message), folder, self.hold,
+            )  # fmt: skip
         finally:
             if folder >= 0:
                 os.close(folder)

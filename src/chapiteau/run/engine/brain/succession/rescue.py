@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.plumbing.clock import SystemClock
 from chapiteau.run.engine.brain.succession.leftovers import Roll
-from chapiteau.run.engine.keeper.calls import pidfd_of, start_of
+from chapiteau.run.engine.keeper.calls import HEARD, pidfd_of, start_of
 from chapiteau.run.engine.link import KEEPER_FOLDER
 from chapiteau.run.engine.machine.cgroups import Cgroups
 from chapiteau.run.engine.machine.signals import noted_stop
@@ -126,7 +126,9 @@ def _locked(lock: int) -> bool:
 
 def _made(words: list[str], made: list[int]) -> bool:
     with contextlib.suppress(OSError):  # no process, no memory: there may be soon
-        made.append(os.posix_spawn(words[0], words, os.environ, setsid=True))
+        # What it is told before it can hear waits for it: a TERM would end it, and nobody else
+        # would then know of the processes.
+        made.append(os.posix_spawn(words[0], words, os.environ, setsid=True, setsigmask=HEARD))
     return bool(made)
 
 
