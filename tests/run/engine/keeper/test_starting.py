@@ -5,15 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
+import platform
 import re
 import resource
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from chapiteau.run.engine import keeper
 from chapiteau.run.engine.keeper.calls import own_children, start_of
 from chapiteau.run.engine.keeper.starting import Starting, compiled
 from chapiteau.run.engine.machine.cgroups import Cgroups, find_cgroups
@@ -186,6 +189,41 @@ def test_a_birth_that_fails_says_what_was_in_the_way(number: int, stage: str) ->
     with pytest.raises(OSError, match=re.escape(os.strerror(number))):
         starting.start({**HERE, "cgroups": ["/"]}, [])
     assert starting.stage == stage
+
+
+def test_short_turns_are_the_keeper_s_own(tmp_path: Path) -> None:
+    """In a process of its own: the scheduler's word for this one would stay."""
+    if compiled() is None:
+        pytest.skip("_birth was not compiled here")
+    said = tmp_path / "said"
+    tell = f"import ctypes; {TURNS}; open({str(said)!r}, 'w').write(str(turns()))"
+    script = f"""
+import ctypes, os, sys
+sys.path.insert(0, {str(Path(keeper.__file__).parent.parent)!r})
+from keeper.starting import Starting
+{TURNS}
+before = turns()
+starting = Starting()
+starting.hurry()
+ours = turns()
+message = {{"argv": [sys.executable, "-c", {tell!r}], "env": dict(os.environ)}}
+os.waitpid(starting.start(message, [])[0], 0)
+starting.hurry(on=False)
+print(before, ours, open({str(said)!r}).read(), turns())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    before, ours, child, after = map(int, done.stdout.split())
+    assert child == after == before
+    assert ours in (100_000, before), "kernels before 6.12 know no such turns"
+
+
+TURNS = (
+    "turns = lambda: (b := ctypes.create_string_buffer(48), "
+    "ctypes.CDLL(None).syscall(ctypes.c_long(NUMBER), 0, b, 48, 0), "
+    "int.from_bytes(b.raw[24:32], 'little'))[2]"
+).replace("NUMBER", "315" if platform.machine() == "x86_64" else "275")  # sched_getattr(2)
 
 
 def test_the_keeper_says_whether_it_is_quick(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,7 +33,6 @@ from .calls import (
     room,
     say,
     sd_notify,
-    spawn,
     start_of,
     wait_or_kill,
 )
@@ -103,7 +102,7 @@ class Keeper:
         signal.set_wakeup_fd(self._wake[1], warn_on_full_buffer=False)
         for number in HEARD:
             signal.signal(number, _noted)
-        self.children.starting.raise_own_limit()
+        self.children.starting.get_ready()
         for fd in (self._wake[0], self.owner):
             if fd >= 0:
                 self._poll.register(fd, select.POLLIN)
@@ -202,7 +201,7 @@ class Keeper:
                 "CHAPITEAU_BRAIN_LOOKS": self.deaths.why_only_look(time.monotonic(), must_act),
             }
             moves = [(opened[0], 3), (opened[2], 0), (log, 1), (log, 2)]
-            self.brain_pid = spawn(self.brain_argv, env, moves)
+            self.brain_pid = self.children.starting.as_usual(self.brain_argv, env, moves)
             protect(self.brain_pid)
         except OSError as exc:
             say(f"cannot start the brain: {exc}")
