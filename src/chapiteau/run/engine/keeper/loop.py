@@ -231,7 +231,8 @@ class Keeper:
 
     def _brain_lives(self) -> None:
         self._since = self._heard = time.monotonic()
-        self._pinged = self._since + FIRST_PING - self.ending.rhythm[0]
+        every = self.ending.rhythm[0]
+        self._pinged = self._since - max(0.0, every - FIRST_PING)
 
     def _brain_died(self, end: Message) -> None:
         while self._on_message():  # what it asked before it died was asked
