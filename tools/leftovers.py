@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 from typing import Final
 
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 
 __all__ = ["Leftovers"]
 

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.console import colour_wanted
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.console import use_colour
 
 __all__ = ["CLOCK", "DemoError", "Stage", "paint", "say", "step"]
 
 CHAPITEAU: Final = [sys.executable, "-m", "chapiteau"]
 CLOCK: Final = SystemClock()
-COLOUR: Final = colour_wanted()
+COLOUR: Final = use_colour()
 
 
 class DemoError(Exception):

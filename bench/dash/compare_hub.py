@@ -19,23 +19,22 @@ import tempfile
 from pathlib import Path
 from random import Random
 
-from chapiteau.dash.engine.bus import Bus
-from chapiteau.dash.engine.cluster.agent import Agent
-from chapiteau.dash.engine.cluster.ca import Authority
-from chapiteau.dash.engine.cluster.gate import Gate
-from chapiteau.dash.engine.cluster.membership import join
-from chapiteau.dash.engine.cluster.reception import Reception
-from chapiteau.dash.engine.cluster.registry import Registry
-from chapiteau.dash.engine.cluster.replay import Replay
-from chapiteau.dash.engine.cluster.term import Term
-from chapiteau.dash.engine.fleet import Fleet
-from chapiteau.dash.engine.plane.embedded import SqliteLeases, SqliteStates
-from chapiteau.dash.engine.plane.follower import Follower
-from chapiteau.dash.engine.plane.intake import Intake
-from chapiteau.dash.engine.plane.ledger import Ledger
-from chapiteau.dash.logic.tokens import JoinToken, base32
+from chapiteau.dash.fleet.bus import Bus
+from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.nodes.agent import NodeAgent
+from chapiteau.dash.nodes.certificates import CertificateAuthority
+from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
+from chapiteau.dash.nodes.desired_state import DesiredStateApplier
+from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
+from chapiteau.dash.nodes.join_token import JoinToken, base32
+from chapiteau.dash.nodes.leadership import Leadership
+from chapiteau.dash.nodes.listener import NodeListener
+from chapiteau.dash.nodes.membership import join
+from chapiteau.dash.nodes.registry import Registry
+from chapiteau.dash.nodes.request_handler import NodeRequestHandler
+from chapiteau.dash.nodes.stats_backlog import StatsReplay
 from chapiteau.dash.testing import MemoryNode, process, service
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 
 BUDGET_US, BUDGET_ROUND_MS = 100.0, 25.0
 PER_SECOND, SECONDS, PROCESSES = 10, 6, 50
@@ -56,15 +55,15 @@ async def nodes_side(folder: Path) -> None:
     for name, (ca, token_id, secret) in plan["tokens"].items():
         token = JoinToken(ca=ca, id=token_id, secret=secret)
         papers = await join(folder / name, ("127.0.0.1", plan["port"]), token, name)
-        ledger = Ledger(papers.folder / "commands.sqlite3", CLOCK)
+        ledger = CommandLog(papers.folder / "commands.sqlite3", CLOCK)
         memory, chance = node(name), Random(name)
-        reception = Reception(
-            Intake(memory, ledger),
-            Follower(memory, papers.folder / "wanted.json"),
-            Replay(memory, chance),
+        reception = NodeRequestHandler(
+            CommandReceiver(memory, ledger),
+            DesiredStateApplier(memory, papers.folder / "wanted.json"),
+            StatsReplay(memory, chance),
             CLOCK,
         )
-        agent = Agent(papers, reception, clock=CLOCK, chance=chance)
+        agent = NodeAgent(papers, reception, clock=CLOCK, chance=chance)
         agents.append(asyncio.create_task(agent.run()))
     await asyncio.gather(*agents)
 
@@ -114,17 +113,22 @@ async def back_again(folder: Path, count: int, port: int) -> dict[str, float]:
     return found
 
 
-def parts(folder: Path) -> tuple[Counting, Gate, Registry, Authority]:
+def parts(folder: Path) -> tuple[Counting, NodeListener, Registry, CertificateAuthority]:
     """A hub's parts, without a page."""
     fleet = Counting(Bus(), clock=CLOCK, chance=Random(1), history=600)
-    registry, authority = Registry(folder / "hub.sqlite3"), Authority(folder / "hub", CLOCK)
-    states = SqliteStates(folder / "hub.sqlite3")
-    term = Term(SqliteLeases(folder / "hub.sqlite3", CLOCK), "bench")
-    gate = Gate(fleet, registry, authority, CLOCK, states=states, term=term)
+    registry, authority = (
+        Registry(folder / "hub.sqlite3"),
+        CertificateAuthority(folder / "hub", CLOCK),
+    )
+    states = SqliteDesiredState(folder / "hub.sqlite3")
+    term = Leadership(SqliteLeases(folder / "hub.sqlite3", CLOCK), "bench")
+    gate = NodeListener(fleet, registry, authority, CLOCK, states=states, term=term)
     return fleet, gate, registry, authority
 
 
-def tokens(registry: Registry, authority: Authority, count: int) -> dict[str, tuple[str, str, str]]:
+def tokens(
+    registry: Registry, authority: CertificateAuthority, count: int
+) -> dict[str, tuple[str, str, str]]:
     """One for each node."""
     made = {}
     for number in range(count):

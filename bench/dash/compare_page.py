@@ -16,10 +16,10 @@ from typing import Any
 
 from playwright.async_api import Page, async_playwright
 
-from chapiteau.dash.engine.project import read_project
+from chapiteau.dash.project import read_project
 from chapiteau.dash.testing import MemoryNode, process, service
 from chapiteau.dash.web.server import Server
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 
 NODES, SERVICES, PROCESSES, SECONDS = 100, 10, 10, 10
 VIEWS = (

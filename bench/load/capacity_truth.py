@@ -21,8 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
-from chapiteau.load.logic.capacity.steps import Answer, plan_of
-from chapiteau.load.logic.objective import parse_objectives
+from chapiteau.load.capacity.steps import SearchResult, search_plan
 from chapiteau.load.testing import (
     Leaking,
     Metastable,
@@ -33,6 +32,7 @@ from chapiteau.load.testing import (
     mmc_capacity,
     simulated_search,
 )
+from chapiteau.load.verdict.objectives import parse_objectives
 
 CONFIDENCES = ("low", "medium", "high")
 LIMIT = 0.05
@@ -44,11 +44,11 @@ class Kind:
     """A service: how it is made from a seed, and its truth (None: by simulation, near `about`)."""
 
     make: Callable[[int], Model]
-    truth: Callable[[Answer], float] | None = None
+    truth: Callable[[SearchResult], float] | None = None
     about: float = 0.0
 
 
-def leaking_truth(answer: Answer) -> float:
+def leaking_truth(answer: SearchResult) -> float:
     """What an M/M/1 carries that is as slow as this one was after the hold that was kept."""
     served = 0.0
     for done in answer.steps:
@@ -111,12 +111,12 @@ def late_share(model: Model, rate: float, seconds: float) -> float:
     return late / max(1, count)
 
 
-def one(task: tuple[str, str, int]) -> tuple[Answer, float | None]:
+def one(task: tuple[str, str, int]) -> tuple[SearchResult, float | None]:
     """One search, and the truth where the model itself knows it."""
     name, confidence, seed = task
     kind = KINDS[name]
     model = kind.make(seed)
-    answer = simulated_search(model, parse_objectives("p99 < 50ms"), plan_of(confidence), seed)
+    answer = simulated_search(model, parse_objectives("p99 < 50ms"), search_plan(confidence), seed)
     return answer, kind.truth(answer) if kind.truth is not None else None
 
 

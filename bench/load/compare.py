@@ -178,9 +178,9 @@ def tools(url: str, users: int, each: int, rivals: Path) -> list[Tool]:
 
 
 def has_compiled() -> bool:
-    from chapiteau.load.engine.hot.kit import compiled
+    from chapiteau.load.engine.backend import compiled_backend
 
-    return compiled() is not None
+    return compiled_backend() is not None
 
 
 def closed_loop(at: Target, options: argparse.Namespace) -> dict[str, float]:
@@ -311,10 +311,10 @@ def memory_over_time() -> list[str]:
     """
     import random
 
-    from chapiteau.load.logic.tally import Tally
-    from chapiteau.load.logic.totals import Totals
+    from chapiteau.load.stats.recorder import Recorder
+    from chapiteau.load.stats.totals import Totals
 
-    tally, totals, chance = Tally(), Totals(), random.Random(1)
+    tally, totals, chance = Recorder(), Totals(), random.Random(1)
     names = [f"GET /{n}" for n in range(10)]
     pools = [[int(chance.lognormvariate(9, 0.6)) for _ in range(5000)] for _ in range(8)]
     before = peak_memory(os.getpid())

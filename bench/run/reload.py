@@ -4,8 +4,8 @@
 
 Strict clients ask two workers for all they can, over kept connections or a new one each time,
 while every process is replaced. No request may fail, and none may wait for the import. Exits with
-8 if one does. tests/run/engine/test_reload.py is the short form; waitress and uvicorn are started
-by the scripts of docs/how-to/reload-without-loss.md.
+8 if one does. tests/run/supervisor/test_reload.py is the short form; waitress and uvicorn are
+started by the scripts of docs/how-to/reload-without-loss.md.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-from tests.run.engine.test_reload import SLOW_APP, STARTED, answered, script, web
 from tests.run.load import Clients, Tally
 from tests.run.project import Project
+from tests.run.supervisor.test_reload import SLOW_APP, STARTED, answered, script, web
 from tests.support import wait_for
 
 STALL = 0.9  # seconds: who waits for the import waits longer

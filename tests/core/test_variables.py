@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.core.variables import fill, names_in, resolve
+from chapiteau.core.variables import resolve, substitute, variable_names
 
 LATER = {"service.name": "web", "process.number": "2", "socket.web.fd": "3"}
 
@@ -34,19 +34,19 @@ def known(name: str) -> str:
 )
 def test_two_passes(text: str, early: str, late: str) -> None:
     assert resolve(text, known) == early
-    assert fill(early, LATER) == late
+    assert substitute(early, LATER) == late
 
 
 def test_unknown_names_are_refused_early_and_left_alone_late() -> None:
     with pytest.raises(LookupError):
         resolve("${nonsense}", known)
-    assert fill("${nonsense} ${socket.other.fd}", LATER) == "${nonsense} ${socket.other.fd}"
+    assert substitute("${nonsense} ${socket.other.fd}", LATER) == "${nonsense} ${socket.other.fd}"
 
 
 def test_escaped_names_are_not_used() -> None:
-    assert names_in("${a} $${b} ${c.d}") == ["a", "c.d"]
+    assert variable_names("${a} $${b} ${c.d}") == ["a", "c.d"]
 
 
 @given(st.text(alphabet="${}abservice.nm "))
 def test_a_value_from_outside_is_never_read_as_a_variable(value: str) -> None:
-    assert fill(resolve("${env.X}", lambda _: value), LATER) == value
+    assert substitute(resolve("${env.X}", lambda _: value), LATER) == value

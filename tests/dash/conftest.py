@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from chapiteau.dash.engine.project import read_project
+from chapiteau.dash.project import read_project
 from chapiteau.dash.testing import MemoryNode, process, service
 from chapiteau.dash.web.server import Server
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 
 
 class House:

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from chapiteau.dash.web.files import STATIC
+from chapiteau.dash.web.app import STATIC
 from tests.support import ROOT
 
 UI = ROOT / "ui"

@@ -117,9 +117,9 @@ def test_document_and_service_agree(live: str) -> None:
 
 
 def test_the_load_file_is_read() -> None:
-    from chapiteau.load.logic.scenario import collect
+    from chapiteau.load.scenario.suite import collect_suite
 
     names: dict[str, Any] = {"__name__": "load"}
     exec(compile((ATLAS / "load.py").read_text(), "load.py", "exec"), names)
-    play = collect(names, "load.py")
+    play = collect_suite(names, "load.py")
     assert [s.name for s in play.scenarios] == ["browse", "search", "write"]

@@ -14,10 +14,15 @@ pytestmark = pytest.mark.slow
 
 # file → (a line that breaks a contract, the contract's name, how the judge names the offence)
 BREAKS = [
-    ("core/units.py", "import chapiteau.plumbing.clock", "Floors", "chapiteau.core.units"),
+    ("core/units.py", "import chapiteau.io.clock", "Floors", "chapiteau.core.units"),
     ("run/errors.py", "import chapiteau.load.errors", "Floors", "chapiteau.run.errors"),
     ("attic.py", '"""A floor that nobody placed."""', "Floors", "chapiteau.attic"),
-    ("run/logic/spec.py", "import chapiteau.run.engine.port", "Rooms", "chapiteau.run.logic.spec"),
+    (
+        "run/config/spec.py",
+        "import chapiteau.run.engine.port",
+        "Rooms",
+        "chapiteau.run.config.spec",
+    ),
     ("run/helpers.py", '"""A room that nobody placed."""', "Rooms", "chapiteau.run.helpers"),
     ("run/logic/status.py", "import time", "Logic decides", "chapiteau.run.logic.status -> time"),
     (

@@ -23,9 +23,9 @@ import pytest
 from chapiteau.cli.groups import COMMANDS
 from chapiteau.cli.tree import main
 from chapiteau.core.fields import read
-from chapiteau.dash.logic.settings import Dash, HubSettings
-from chapiteau.load.logic.settings import LoadTest
-from chapiteau.run.logic.config import SECTIONS, read_spec
+from chapiteau.dash.settings import Dash, HubSettings
+from chapiteau.load.settings import LoadTest
+from chapiteau.run.config.load import SECTIONS, read_spec
 from tests.support import ROOT
 from tools import gen_docs
 

@@ -67,13 +67,13 @@ def test_the_short_answer_needs_neither_click_nor_dataclasses() -> None:
 
 def test_the_brain_imports_no_web_library() -> None:
     """It is started again after every death: what it imports is what that costs."""
-    code = "import chapiteau.run.engine.brain.__main__, chapiteau.run.engine.control"
+    code = "import chapiteau.run.supervisor.__main__, chapiteau.run.engine.control"
     heavy = {"aiohttp", "click", "granian", "msgspec", "pyramid", "rich"}
     assert imported_by(code) & heavy == set()
 
 
 def test_nothing_that_the_first_start_does_without_delays_it() -> None:
-    code = "import chapiteau.run.engine.inplace, chapiteau.run.engine.brain.__main__"
+    code = "import chapiteau.run.supervisor.daemon, chapiteau.run.supervisor.__main__"
     assert imported_by(code) & {"bz2", "ctypes", "gzip", "lzma", "shutil"} == set()
 
 

@@ -7,8 +7,8 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.unix import control_path
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.unix_http import control_path
 from chapiteau.run.testing import MemorySupervisor, control_server
 
 if TYPE_CHECKING:

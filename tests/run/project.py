@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client import Client
-from chapiteau.run.engine.config import load_config
-from chapiteau.run.engine.keeper.starting import compiled
-from chapiteau.run.engine.launch import start
-from chapiteau.run.engine.machine.strays import children_of
+from chapiteau.run.config.load import load_config
+from chapiteau.run.keeper.start import compiled_birth
+from chapiteau.run.supervisor.launch import start
+from chapiteau.run.system.process_tree import children_of
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class Project:
         return old
 
     def end_spare(self) -> None:
-        """Kill the process that waits to become the next one, if one does (keeper/spare.py)."""
-        if compiled() is not None:
+        """Kill the process prepared for the next start, if there is one (run/keeper/prefork.py)."""
+        if compiled_birth() is not None:
             return
         with contextlib.suppress(AssertionError):
             [spare] = wait_for(lambda: [c for c in children_of(self.keeper) if is_spare(c)], 1.0)

@@ -173,7 +173,7 @@ def test_a_big_file_need_not_be_read_to_find_the_supervisor(
     file = tmp_path / "chapiteau.toml"
     file.write_text('[project]\nname = "x"\n[service.run]\ncommand = "x"\n')
     with monkeypatch.context() as patch:
-        patch.setattr("chapiteau.plumbing.project.read_project", may_not)
+        patch.setattr("chapiteau.io.project_file.read_project", may_not)
         assert run_dir_of(file) == tmp_path / ".chapiteau"
     for text in ('[project]\nrun_dir = "y"', '[project]\n"run\\u005fdir" = "y"'):
         file.write_text(text)

@@ -7,17 +7,17 @@ import asyncio
 import sys
 import time
 
-from chapiteau.load.engine.crowd import Crowd, Stage
-from chapiteau.load.engine.hot.kit import chosen
-from chapiteau.load.engine.http.client import Client
-from chapiteau.load.logic.scenario import Play, Scenario
-from chapiteau.load.logic.tally import Tally
-from chapiteau.load.logic.totals import Totals
+from chapiteau.load.engine.backend import choose_backend
+from chapiteau.load.engine.client import HttpClient
+from chapiteau.load.scenario.suite import Scenario, Suite
+from chapiteau.load.stats.recorder import Recorder
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 
 async def main(url: str, seconds: float, users: int, each: int) -> None:
-    tally, totals = Tally(), Totals()
-    client = Client(chosen().reactor(asyncio.get_running_loop()), tally, base=url)
+    tally, totals = Recorder(), Totals()
+    client = HttpClient(choose_backend().reactor(asyncio.get_running_loop()), tally, base=url)
 
     async def one(session):
         answer = await session.get("/")
@@ -28,8 +28,8 @@ async def main(url: str, seconds: float, users: int, each: int) -> None:
             answer = await session.get("/")
             session.check(answer.status == 200, "answers")
 
-    play = Play((Scenario("get", one if each == 1 else several),))
-    crowd = Crowd(client, play, tally, Stage(0, 1, {}), seed="1", most=users)
+    play = Suite((Scenario("get", one if each == 1 else several),))
+    crowd = UserPool(client, play, tally, RunContext(0, 1, {}), seed="1", most=users)
     tally.zero = time.monotonic()
     load = asyncio.create_task(crowd.keep(lambda _at: users, seconds, asyncio.Event()))
     while not load.done():

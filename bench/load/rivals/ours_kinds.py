@@ -7,21 +7,23 @@ import asyncio
 import sys
 import time
 
-from chapiteau.load.engine.crowd import Crowd, Stage
-from chapiteau.load.engine.hot.kit import chosen
-from chapiteau.load.engine.http.client import Client
-from chapiteau.load.engine.http.origin import Wiring
-from chapiteau.load.logic.scenario import Play, Scenario
-from chapiteau.load.logic.tally import Tally
-from chapiteau.load.logic.totals import Totals
+from chapiteau.load.engine.backend import choose_backend
+from chapiteau.load.engine.client import HttpClient
+from chapiteau.load.engine.origin import ConnectionSettings
+from chapiteau.load.scenario.suite import Scenario, Suite
+from chapiteau.load.stats.recorder import Recorder
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 
 async def main(url: str, seconds: float, users: int, kind: str) -> None:
-    tally, totals = Tally(), Totals()
-    wiring = Wiring(http2=kind == "http2", verify=False)
+    tally, totals = Recorder(), Totals()
+    wiring = ConnectionSettings(http2=kind == "http2", verify=False)
     headers = {"Connection": "close"} if kind == "close" else {}
     loop = asyncio.get_running_loop()
-    client = Client(chosen().reactor(loop), tally, base=url, wiring=wiring, headers=headers)
+    client = HttpClient(
+        choose_backend().reactor(loop), tally, base=url, wiring=wiring, headers=headers
+    )
     messages = 0
 
     async def get(session):
@@ -35,8 +37,8 @@ async def main(url: str, seconds: float, users: int, kind: str) -> None:
                 await socket.ask("x" * 100)
                 messages += 1
 
-    play = Play((Scenario("one", talk if kind == "websocket" else get),))
-    crowd = Crowd(client, play, tally, Stage(0, 1, {}), seed="1", most=users)
+    play = Suite((Scenario("one", talk if kind == "websocket" else get),))
+    crowd = UserPool(client, play, tally, RunContext(0, 1, {}), seed="1", most=users)
     tally.zero = time.monotonic()
     stop = asyncio.Event()
     load = asyncio.create_task(crowd.keep(lambda _at: users, seconds, stop))

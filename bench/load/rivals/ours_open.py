@@ -8,29 +8,31 @@ import json
 import sys
 import time
 
-from chapiteau.load.engine.crowd import Crowd, Stage
-from chapiteau.load.engine.hot.kit import chosen
-from chapiteau.load.engine.http.client import Client
-from chapiteau.load.logic import arrivals
-from chapiteau.load.logic.scenario import Play, Scenario
-from chapiteau.load.logic.shape import steady
-from chapiteau.load.logic.tally import Tally
-from chapiteau.load.logic.totals import Totals
+from chapiteau.load.engine.backend import choose_backend
+from chapiteau.load.engine.client import HttpClient
+from chapiteau.load.scenario import arrivals
+from chapiteau.load.scenario.shape import constant_shape
+from chapiteau.load.scenario.suite import Scenario, Suite
+from chapiteau.load.stats.recorder import Recorder
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 
 async def main(url: str, seconds: float, rate: float, tick: float) -> None:
-    tally, totals, frames = Tally(), Totals(), []
-    client = Client(chosen().reactor(asyncio.get_running_loop()), tally, base=url)
+    tally, totals, frames = Recorder(), Totals(), []
+    client = HttpClient(choose_backend().reactor(asyncio.get_running_loop()), tally, base=url)
 
     async def get(session):
         await session.get("/")
 
-    crowd = Crowd(
-        client, Play((Scenario("get", get),)), tally, Stage(0, 1, {}), seed="1", most=10_000
+    crowd = UserPool(
+        client, Suite((Scenario("get", get),)), tally, RunContext(0, 1, {}), seed="1", most=10_000
     )
     tally.zero = time.monotonic() + 0.1
     cpu = time.process_time()
-    moments = arrivals.ticked(arrivals.even(steady(rate, seconds), 0, 1), tick)
+    moments = arrivals.round_to_tick(
+        arrivals.even_arrivals(constant_shape(rate, seconds), 0, 1), tick
+    )
     load = asyncio.create_task(crowd.arrivals(moments, asyncio.Event()))
     while not load.done():
         await asyncio.sleep(1)

@@ -11,7 +11,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "status": ("chapiteau.run.commands.status:command", "What runs, and what is wrong."),
     "logs": ("chapiteau.run.commands.output:logs", "Output of the services; -f follows."),
     "events": ("chapiteau.run.commands.output:events", "What happened; -f follows."),
-    "top": ("chapiteau.dash.commands.top:command", "The fleet in a terminal, live."),
+    "top": ("chapiteau.dash.cli.top:command", "The fleet in a terminal, live."),
     "start": ("chapiteau.run.commands.deeds:start", "Start services."),
     "stop": ("chapiteau.run.commands.deeds:stop", "Stop services."),
     "restart": ("chapiteau.run.commands.deeds:restart", "Stop services, then start them."),
@@ -24,11 +24,11 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "plan": ("chapiteau.run.commands.check:plan", "What a changed file would change."),
     "run": ("chapiteau.run.commands.group:group", "The supervisor: every other command of it."),
     "service": ("chapiteau.cli.service:group", "Web services: routes, OpenAPI document."),
-    "load": ("chapiteau.load.commands:group", "Load tests: run, capacity, report, compare."),
-    "dash": ("chapiteau.dash.commands:group", "The dashboard."),
-    "hub": ("chapiteau.dash.commands.hub:group", "Many servers on one page: the page's side."),
-    "node": ("chapiteau.dash.commands.node:group", "Many servers on one page: this server's side."),
-    "import": ("chapiteau.run.commands.importing:command", "Move in from other supervisors."),
+    "load": ("chapiteau.load.cli:group", "Load tests: run, capacity, report, compare."),
+    "dash": ("chapiteau.dash.cli:group", "The dashboard."),
+    "hub": ("chapiteau.dash.cli.hub:group", "Many servers on one page: the page's side."),
+    "node": ("chapiteau.dash.cli.node:group", "Many servers on one page: this server's side."),
+    "import": ("chapiteau.migrate.cli:import_command", "Move in from other supervisors."),
     "completion": (
         "chapiteau.run.commands.machine.schema:completion",
         "Teach your shell to complete.",
@@ -39,7 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 # Section of chapiteau.toml → the dataclass of its settings, for `chapiteau check`. The
 # supervisor's own sections are checked by itself; a NAME stands for names that people choose.
 SECTIONS: Final[dict[str, str]] = {
-    "dash": "chapiteau.dash.logic.settings:Dash",
-    "hub": "chapiteau.dash.logic.settings:HubSettings",
-    "load.NAME": "chapiteau.load.logic.settings:LoadTest",
+    "dash": "chapiteau.dash.settings:Dash",
+    "hub": "chapiteau.dash.settings:HubSettings",
+    "load.NAME": "chapiteau.load.settings:LoadTest",
 }

@@ -64,10 +64,10 @@ def _whole() -> Any:
 
 
 def _complain(error: ChapiteauError) -> None:
-    from chapiteau.plumbing.console import colour_wanted, painted
+    from chapiteau.io.console import styled, use_colour
 
     text = f"error: {error.what}"
-    print(painted(text, "red") if colour_wanted(sys.stderr) else text, file=sys.stderr)
+    print(styled(text, "red") if use_colour(sys.stderr) else text, file=sys.stderr)
     if error.hint:
         print(f"  → {error.hint}", file=sys.stderr)
     sys.stderr.flush()

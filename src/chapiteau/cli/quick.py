@@ -49,7 +49,7 @@ _LOGS: Final = Quick(
     numbers=("last", "process"),
 )  # fmt: skip
 _DAEMON: Final = Quick(
-    deed="chapiteau.run.engine.inplace:daemon",
+    deed="chapiteau.run.supervisor.daemon:daemon",
     standard={"config": None},
     flags={},
     values=_CONFIG,

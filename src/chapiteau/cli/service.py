@@ -4,7 +4,7 @@ from typing import Final
 
 import click
 
-from chapiteau.plumbing.lazygroup import LazyGroup
+from chapiteau.io.lazy_group import LazyGroup
 
 __all__ = ["group"]
 

@@ -3,7 +3,7 @@
 import click
 
 from chapiteau.cli.groups import COMMANDS, SECTIONS
-from chapiteau.plumbing.lazygroup import LazyGroup
+from chapiteau.io.lazy_group import LazyGroup
 
 __all__ = ["main"]
 

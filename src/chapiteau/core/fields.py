@@ -39,7 +39,7 @@ __all__ = [
     "Unit",
     "json_schema",
     "read",
-    "read_each",
+    "read_valid",
     "setting",
     "settings",
 ]
@@ -92,7 +92,7 @@ def read(cls: type[T], raw: object, path: Path = ()) -> tuple[T | None, list[tup
     return (None if reader.found else value), reader.found
 
 
-def read_each(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
+def read_valid(cls: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting read on its own: the values of those in which nothing is wrong."""
     standard, required = _left_out(cls)
     values: dict[str, Any] = {}

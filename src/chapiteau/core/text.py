@@ -5,13 +5,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-__all__ = ["printable", "sparkline", "table"]
+__all__ = ["escape_control", "format_table", "sparkline"]
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _ESCAPE: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
+def format_table(rows: Iterable[Sequence[object]], head: Sequence[str] = ()) -> str:
     """Left-aligned columns, two spaces apart; columns of numbers are right-aligned."""
     cells = [[str(cell) for cell in row] for row in rows]
     lines = [list(head), *cells] if head else cells
@@ -47,6 +47,6 @@ def sparkline(values: Sequence[float]) -> str:
     )
 
 
-def printable(text: str) -> str:
+def escape_control(text: str) -> str:
     """Foreign text made safe for a terminal: control and bidi characters shown as ␛ or codes."""
     return _ESCAPE.sub(lambda m: "␛" if m[0] == "\x1b" else f"\\x{ord(m[0]):02x}", text)

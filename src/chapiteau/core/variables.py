@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
-__all__ = ["fill", "names_in", "resolve"]
+__all__ = ["resolve", "substitute", "variable_names"]
 
 _VARIABLE: Final = re.compile(r"\$(\$?)\{([^{}]*)\}")
 _LATER: Final = re.compile(
@@ -16,7 +16,7 @@ _LATER: Final = re.compile(
 )
 
 
-def names_in(text: str) -> list[str]:
+def variable_names(text: str) -> list[str]:
     """Every variable that the text uses, in order; escaped ones are not used."""
     return [match[2] for match in _VARIABLE.finditer(text) if not match[1]]
 
@@ -38,7 +38,7 @@ def resolve(text: str, known: Callable[[str], str]) -> str:
     return _VARIABLE.sub(one, text)
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
+def substitute(text: str, values: Mapping[str, str]) -> str:
     """Put the spawn-time values in: names without a value stay as they are."""
 
     def one(match: re.Match[str]) -> str:

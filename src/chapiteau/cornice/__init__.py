@@ -8,7 +8,7 @@ import warnings
 # Before the first import of Pyramid, as in chapiteau.service.engine.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
-from chapiteau.cornice import (  # noqa: E402
+from chapiteau.cornice import (
     cors,
     errors,
     pyramidhook,
@@ -19,12 +19,8 @@ from chapiteau.cornice import (  # noqa: E402
     validators,
 )
 from chapiteau.cornice.errors import Errors  # noqa: E402
-from chapiteau.cornice.including import (  # noqa: E402
-    includeme,
-    set_localizer_for_languages,
-    setup_localization,
-)
-from chapiteau.cornice.pyramidhook import (  # noqa: E402
+from chapiteau.cornice.including import includeme, set_localizer_for_languages, setup_localization
+from chapiteau.cornice.pyramidhook import (
     handle_exceptions,
     register_resource_views,
     register_service_views,
@@ -32,7 +28,10 @@ from chapiteau.cornice.pyramidhook import (  # noqa: E402
 )
 from chapiteau.cornice.renderer import CorniceRenderer  # noqa: E402
 from chapiteau.cornice.service import Service  # noqa: E402
-from chapiteau.cornice.util import ContentTypePredicate, current_service  # noqa: E402
+from chapiteau.cornice.util import (
+    ContentTypePredicate,
+    current_service,
+)
 
 __all__ = [
     "ContentTypePredicate",

@@ -18,11 +18,7 @@ from chapiteau.cornice.pyramidhook import (
     wrap_request,
 )
 from chapiteau.cornice.renderer import CorniceRenderer
-from chapiteau.cornice.util import (
-    AcceptPredicate,
-    ContentTypePredicate,
-    TakesPredicate,
-)
+from chapiteau.cornice.util import AcceptPredicate, ContentTypePredicate, TakesPredicate
 from chapiteau.service.engine.routes import use_service_routes
 
 __all__ = ["includeme", "set_localizer_for_languages", "setup_localization"]

@@ -23,11 +23,7 @@ from chapiteau.cornice.cors import (
     get_cors_validator,
 )
 from chapiteau.cornice.errors import Errors
-from chapiteau.cornice.util import (
-    content_type_matches,
-    current_service,
-    to_list,
-)
+from chapiteau.cornice.util import content_type_matches, current_service, to_list
 from chapiteau.service.engine.application import KEY
 from chapiteau.service.engine.failures import failure_view
 

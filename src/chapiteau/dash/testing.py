@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 from chapiteau.core.clock import Clock
-from chapiteau.dash.engine.node import Fetched, Request
 from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
 
 __all__ = ["MemoryNode", "process", "service"]
 
@@ -70,7 +70,9 @@ class MemoryNode:
     services: list[dict[str, Any]] = field(default_factory=list)
     sockets: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
-    answers: dict[tuple[str, str], Fetched] = field(default_factory=dict)  # (method, path) → answer
+    answers: dict[tuple[str, str], ServiceResponse] = field(
+        default_factory=dict
+    )  # (method, path) → answer
     commands: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
     outcome: dict[str, Any] = field(default_factory=lambda: {"ok": True, "text": "done"})
     plan: list[dict[str, Any]] = field(default_factory=list)  # what its changed file would change
@@ -209,10 +211,10 @@ class MemoryNode:
             self.plan.clear()
         return found
 
-    async def fetch(self, request: Request) -> Fetched:
+    async def fetch(self, request: ServiceRequest) -> ServiceResponse:
         """One of `answers`, or 404."""
         self._reachable()
-        nothing = Fetched(status=404, headers=(), body="", milliseconds=0.1, url="memory:")
+        nothing = ServiceResponse(status=404, headers=(), body="", milliseconds=0.1, url="memory:")
         return self.answers.get((request.method, request.path), nothing)
 
     async def holders(self, socket: str) -> dict[str, Any]:

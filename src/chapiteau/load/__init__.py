@@ -12,24 +12,24 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.load.errors import ExchangeError, ScenarioError
-from chapiteau.load.logic.scenario import rates, scenario, setup, teardown
+from chapiteau.load.scenario.suite import rates, scenario, setup, teardown
 
 if TYPE_CHECKING:
-    from chapiteau.load.engine.crowd import Stage
-    from chapiteau.load.engine.helpers import auth
-    from chapiteau.load.engine.helpers.feeding import Feeder, feeder
-    from chapiteau.load.engine.hot.response import Response
-    from chapiteau.load.engine.http.client import Options
+    from chapiteau.load.engine.client import Options
+    from chapiteau.load.engine.response import Response
     from chapiteau.load.engine.session import Session
+    from chapiteau.load.scenario import auth
+    from chapiteau.load.scenario.feeder import Feeder, feeder
+    from chapiteau.load.workers.user_pool import RunContext
 
 __all__ = [
     "ExchangeError",
     "Feeder",
     "Options",
     "Response",
+    "RunContext",
     "ScenarioError",
     "Session",
-    "Stage",
     "auth",
     "feeder",
     "rates",
@@ -40,13 +40,13 @@ __all__ = [
 
 # The engine brings asyncio and ssl: who only lists results or asks for help must not pay for it.
 _ENGINE: Final = {
-    "Feeder": "chapiteau.load.engine.helpers.feeding",
-    "feeder": "chapiteau.load.engine.helpers.feeding",
-    "auth": "chapiteau.load.engine.helpers.auth",
-    "Options": "chapiteau.load.engine.http.client",
-    "Response": "chapiteau.load.engine.hot.response",
+    "Feeder": "chapiteau.load.scenario.feeder",
+    "feeder": "chapiteau.load.scenario.feeder",
+    "auth": "chapiteau.load.scenario.auth",
+    "Options": "chapiteau.load.engine.client",
+    "Response": "chapiteau.load.engine.response",
     "Session": "chapiteau.load.engine.session",
-    "Stage": "chapiteau.load.engine.crowd",
+    "Stage": "chapiteau.load.workers.user_pool",
 }
 
 

@@ -16,25 +16,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.files import is_alive
 from chapiteau.load.errors import NoSuchResultError
-from chapiteau.load.logic.results import (
-    BASELINES,
-    DATABASE,
-    LIVE,
-    Baselines,
-    ResultSummary,
-)
-from chapiteau.load.logic.steering.adding import Room, refusal
-from chapiteau.load.logic.steering.remarks import (
-    MOST_TEXT,
-    Remark,
-    ended_by,
+from chapiteau.load.execution.added_load import Headroom, check_added_load
+from chapiteau.load.execution.control import (
+    MAX_MARK_LENGTH,
+    ControlMessage,
+    format_message,
     marks,
-    remark_line,
-    remarks,
+    parse_messages,
+    stopped_by,
 )
-from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.processes import is_alive
+from chapiteau.load.report.stored_results import BASELINES, DATABASE, LIVE, Baselines, ResultSummary
 
 __all__ = [
     "ResultSummary",
@@ -155,7 +149,7 @@ def live(folder: Path) -> list[dict[str, Any]]:
             started, added = float(state.get("started", 0.0)), state.get("added", [])
             found_marks = [*marks(said, started), *({k: a[k] for k in _MARK} for a in added)]
             state["marks"] = sorted(found_marks, key=lambda one: float(one["t"]))
-            state["ended_by"] = ended_by(said)
+            state["ended_by"] = stopped_by(said)
             found.append(state)
         else:
             # Killed before it could clean up.
@@ -173,7 +167,7 @@ def stop(folder: Path, run: str, who: str = "", clock: SystemClock | None = None
         if state["run"] == run:
             if not state["ended_by"]:
                 now = (clock or SystemClock()).wall()
-                _say(folder, run, Remark(time=now, what="stop", who=who or _me()))
+                _say(folder, run, ControlMessage(time=now, what="stop", who=who or _me()))
                 os.kill(int(state["pid"]), signal.SIGINT)
             return True
     return False
@@ -187,9 +181,9 @@ def mark(folder: Path, run: str, text: str, *, who: str = "", time: float = 0.0)
     now = time or SystemClock().wall()
     for state in live(folder):
         if state["run"] == run:
-            text = " ".join(text.split())[:MOST_TEXT]
+            text = " ".join(text.split())[:MAX_MARK_LENGTH]
             at = max(float(state["started"]), now)
-            _say(folder, run, Remark(time=at, what="mark", who=who or _me(), text=text))
+            _say(folder, run, ControlMessage(time=at, what="mark", who=who or _me(), text=text))
             return True
     return False
 
@@ -214,11 +208,15 @@ def add(
         raise NotFoundError(
             f"no load test {run[:40]!r} runs here", hint="see `chapiteau load list`"
         )
-    problem = refusal(Room.from_dict(state.get("room")), users=users, rate=rate)
+    problem = check_added_load(Headroom.from_dict(state.get("room")), users=users, rate=rate)
     if problem is not None:
         raise RefusedError(f"nothing was added: {problem.what}", hint=problem.hint)
     asked, end = clock.wall(), clock.now() + _ANSWER
-    _say(folder, run, Remark(time=asked, what="add", who=who or _me(), users=users, rate=rate))
+    _say(
+        folder,
+        run,
+        ControlMessage(time=asked, what="add", who=who or _me(), users=users, rate=rate),
+    )
     while state is not None and clock.now() < end:
         for one in state.get("added", []):
             if one["asked"] == asked:
@@ -240,15 +238,15 @@ def _me() -> str:
         return f"uid {os.getuid()}"
 
 
-def _say(folder: Path, run: str, remark: Remark) -> None:
+def _say(folder: Path, run: str, remark: ControlMessage) -> None:
     path = folder / LIVE / f"{run}.said"
     with path.open("a", encoding="utf-8") as file:  # one write of one line: nobody's is torn
-        file.write(remark_line(remark))
+        file.write(format_message(remark))
 
 
-def _said(folder: Path, run: str) -> list[Remark]:
+def _said(folder: Path, run: str) -> list[ControlMessage]:
     try:
-        return list(remarks((folder / LIVE / f"{run}.said").read_text(encoding="utf-8")))
+        return list(parse_messages((folder / LIVE / f"{run}.said").read_text(encoding="utf-8")))
     except OSError:
         return []
 

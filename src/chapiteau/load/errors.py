@@ -3,7 +3,7 @@
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 
 __all__ = [
-    "BadAnswerError",
+    "BadResponseError",
     "DataUsedUpError",
     "ExchangeError",
     "HostLostError",
@@ -27,7 +27,7 @@ class ExchangeError(ChapiteauError):
         self.own = own
 
 
-class BadAnswerError(ExchangeError):
+class BadResponseError(ExchangeError):
     """The bytes that came are no HTTP answer."""
 
     def __init__(self, what: str) -> None:

@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from chapiteau.core.errors import ChapiteauError, TimedOutError
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.project_file import find_config
+from chapiteau.io.toml_writer import write_toml
 from chapiteau.run.client.aio import AsyncClient
-from chapiteau.run.engine.config import load_config
-from chapiteau.run.engine.launch import last_words, start
-from chapiteau.run.logic.imports.toml import write_toml
+from chapiteau.run.config.load import load_config
 from chapiteau.run.logic.messages import Outcome
 from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
+from chapiteau.run.supervisor.launch import start, startup_error
 
 __all__ = ["Supervisor"]
 
@@ -120,7 +120,9 @@ class Supervisor:
         try:
             return await self.client.status()
         except ChapiteauError:
-            raise last_words(self._run_dir) or ChapiteauError("the supervisor has ended") from None
+            raise startup_error(self._run_dir) or ChapiteauError(
+                "the supervisor has ended"
+            ) from None
 
     async def start(self, service: str = "all", **options: Any) -> Outcome:
         """Start services and wait until they are ready. Raises what went wrong."""

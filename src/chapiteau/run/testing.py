@@ -13,8 +13,8 @@ from typing import Any
 
 from chapiteau.core.clock import Clock, ManualClock
 from chapiteau.core.errors import NotFoundError
+from chapiteau.run.config.access import Access
 from chapiteau.run.engine.control import serve
-from chapiteau.run.logic.access import Access
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.logic.selection import select

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Page, async_playwright
 
-from chapiteau.dash.web.files import STATIC
+from chapiteau.dash.web.app import STATIC
 from tests.dash.conftest import House, dashboard
 
 CHROMIUM = "/usr/bin/chromium"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from chapiteau.dash.logic.access import Caller, Role
+from chapiteau.dash.auth.access import Caller, Role
 from tests.dash.page.conftest import open_page
 from tests.dash.page.test_page import no_violations
 

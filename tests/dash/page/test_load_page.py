@@ -14,10 +14,10 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from chapiteau.dash.logic.access import Caller, Role
-from chapiteau.load.engine.store import store
+from chapiteau.dash.auth.access import Caller, Role
+from chapiteau.load.execution.storage import save_result
 from tests.dash.page.test_page import no_violations
-from tests.load.logic.rows.test_rows_compared import measured
+from tests.load.report.test_endpoint_changes import measured
 from tests.support import wait_for_async
 
 pytestmark = [
@@ -96,7 +96,7 @@ async def test_two_results_lie_over_each_other_and_each_endpoint_has_its_mark(
 ) -> None:
     for seed, factor in ((1, 1.0), (2, 1.6)):
         found = measured(seed, {"same": 1.0, "worse": factor})
-        store(house.hub.reports, found, "<!doctype html><title>a report</title>")
+        save_result(house.hub.reports, found, "<!doctype html><title>a report</title>")
     async with visit("/load?pick=1,2") as page:
         await expect(page.get_by_role("link", name="compare")).to_be_visible()
         await page.keyboard.press("c")
@@ -116,7 +116,7 @@ async def test_two_results_lie_over_each_other_and_each_endpoint_has_its_mark(
 
 
 async def test_who_only_looks_sees_no_buttons(visit: Any, house: Any) -> None:
-    store(house.hub.reports, measured(1, {"same": 1.0}), "<!doctype html><title>a</title>")
+    save_result(house.hub.reports, measured(1, {"same": 1.0}), "<!doctype html><title>a</title>")
     async with visit("/load/1") as page:
         await expect(page.get_by_role("button", name="set #1 as baseline")).to_be_visible()
         vera = house.hub.sessions.begin(Caller(name="vera", role=Role.VIEWER))

@@ -9,7 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from chapiteau.core.errors import UnreachableError
-from chapiteau.dash.engine.node import Fetched
+from chapiteau.dash.fleet.node import ServiceResponse
 from tests.support import wait_for_async
 
 pytestmark = [
@@ -183,10 +183,10 @@ async def test_a_lost_hub_is_told_and_found_again(
 
 
 async def test_an_api_is_read_and_tried(visit: Any, house: Any) -> None:
-    house.node.answers["GET", ""] = Fetched(
+    house.node.answers["GET", ""] = ServiceResponse(
         status=200, headers=(), body=DOCUMENT, milliseconds=1, url="http://127.0.0.1:9/o.json"
     )
-    house.node.answers["GET", "/cities?country=PT"] = Fetched(
+    house.node.answers["GET", "/cities?country=PT"] = ServiceResponse(
         status=200, headers=(), body='{"total": 1}', milliseconds=2, url=""
     )
     async with visit("/apis") as page:
@@ -212,7 +212,7 @@ async def test_axe_finds_nothing(visit: Any, house: Any, path: str) -> None:
 @pytest.mark.parametrize("path", ["/sockets", "/events", "/load", "/apis"])
 async def test_axe_finds_nothing_on_the_other_pages(visit: Any, house: Any, path: str) -> None:
     house.node.happen("process.exited", service="web", process=1, text="web/1 exited 1")
-    house.node.answers["GET", ""] = Fetched(
+    house.node.answers["GET", ""] = ServiceResponse(
         status=200, headers=(), body=DOCUMENT, milliseconds=1, url="http://127.0.0.1:9/o.json"
     )
     async with visit(path) as page:

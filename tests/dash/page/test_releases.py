@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
-from chapiteau.dash.engine.node import Fetched
+from chapiteau.dash.fleet.node import ServiceResponse
 from tests.dash.page.test_page import DOCUMENT, no_violations
 from tests.dash.web.test_releases import CHANGE, keep_result
 
@@ -64,7 +64,7 @@ async def test_deploys_list_what_was_brought_out(visit: Any, house: Any) -> None
 
 async def test_a_breaking_change_of_an_api_is_marked(visit: Any, house: Any) -> None:
     for document in (DOCUMENT, DOCUMENT.replace("/cities", "/towns")):
-        house.node.answers["GET", ""] = Fetched(
+        house.node.answers["GET", ""] = ServiceResponse(
             status=200, headers=(), body=document, milliseconds=1, url="http://127.0.0.1:9/o.json"
         )
         async with visit("/apis") as page:

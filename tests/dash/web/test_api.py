@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chapiteau.dash.engine.node import Fetched
+from chapiteau.dash.fleet.node import ServiceResponse
 from tests.support import wait_for_async
 
 WEB = {"node": "alpha", "service": "web"}
@@ -263,7 +263,7 @@ async def test_who_holds_a_socket_is_asked_of_its_node(house: Any) -> None:
 
 
 async def test_an_openapi_document_is_fetched_through_the_hub(house: Any) -> None:
-    house.node.answers["GET", ""] = Fetched(
+    house.node.answers["GET", ""] = ServiceResponse(
         status=200, headers=(), body='{"openapi": "3.1.0"}', milliseconds=1, url="http://x/o.json"
     )
     async with house.client() as session:
@@ -272,7 +272,7 @@ async def test_an_openapi_document_is_fetched_through_the_hub(house: Any) -> Non
 
 
 async def test_trying_an_operation_gives_the_answer_and_leaves_a_trace(house: Any) -> None:
-    house.node.answers["POST", "/notes"] = Fetched(
+    house.node.answers["POST", "/notes"] = ServiceResponse(
         status=201, headers=(("ETag", "1"),), body="{}", milliseconds=1, url="http://x/notes"
     )
     body = {"node": "alpha", "service": "web", "method": "POST", "path": "/notes"}
@@ -284,7 +284,7 @@ async def test_trying_an_operation_gives_the_answer_and_leaves_a_trace(house: An
 
 
 async def test_sessions_survive_a_restart_of_the_hub(house: Any) -> None:
-    from chapiteau.dash.engine.sessions import Sessions
+    from chapiteau.dash.auth.sessions import Sessions
 
     async with house.client() as session:
         (cookie,) = list(session.cookie_jar)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chapiteau.dash.logic.access import Caller, Role
+from chapiteau.dash.auth.access import Caller, Role
 from chapiteau.dash.testing import MemoryNode, process, service
 from tests.support import wait_for_async
 

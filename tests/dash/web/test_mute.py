@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from chapiteau.dash.engine.store import Store
-from chapiteau.dash.logic.access import Caller, Role
-from chapiteau.dash.logic.alerting.settings import FleetAlerts, FleetTarget
-from chapiteau.dash.logic.alerting.watchman import Watchman
-from chapiteau.dash.logic.attention import muted
-from chapiteau.dash.logic.trouble import Trouble
+from chapiteau.dash.auth.access import Caller, Role
+from chapiteau.dash.fleet.alerts import AlertEvaluator
+from chapiteau.dash.fleet.problem import FleetProblem
+from chapiteau.dash.fleet.problems import with_mutes
+from chapiteau.dash.settings import FleetAlerts, FleetTarget
+from chapiteau.dash.store import Store
 from tests.support import wait_for_async
 
-TROUBLE = Trouble(key="a/web/down", kind="down", severity=2, node="a", what="failed")
+TROUBLE = FleetProblem(key="a/web/down", kind="down", severity=2, node="a", what="failed")
 
 
 def test_what_is_muted_is_not_told_until_it_is_over() -> None:
     rule = FleetAlerts(to={"chat": FleetTarget(url="http://x/")}, hold=0.0, repeat=50.0)
-    man = Watchman(rule, [])
-    quiet = muted([TROUBLE], {TROUBLE.key: (100.0, "ana")}, 10.0)
+    man = AlertEvaluator(rule, [])
+    quiet = with_mutes([TROUBLE], {TROUBLE.key: (100.0, "ana")}, 10.0)
     assert (quiet[0].muted_until, quiet[0].muted_by) == (100.0, "ana")
     assert list(man.see(quiet, 10.0)) == []
-    assert muted([TROUBLE], {TROUBLE.key: (100.0, "ana")}, 101.0) == [TROUBLE]
+    assert with_mutes([TROUBLE], {TROUBLE.key: (100.0, "ana")}, 101.0) == [TROUBLE]
     assert [n.status for n in man.see([TROUBLE], 101.0)] == ["firing"]
-    again = muted([TROUBLE], {TROUBLE.key: (500.0, "ana")}, 160.0)
+    again = with_mutes([TROUBLE], {TROUBLE.key: (500.0, "ana")}, 160.0)
     assert list(man.see(again, 160.0)) == [], "nor is it repeated"
 
 

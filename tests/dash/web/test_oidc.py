@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
 from chapiteau.core.problems import InvalidInputError
-from chapiteau.dash.engine.project import read_project
+from chapiteau.dash.project import read_project
 from chapiteau.dash.testing import MemoryNode
 from chapiteau.dash.web.server import Server
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from tests.dash.conftest import House, fill
 
 

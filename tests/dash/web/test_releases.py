@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from chapiteau.dash.engine.node import Fetched
-from chapiteau.dash.logic.access import Caller, Role
-from chapiteau.load.engine.store import store
-from chapiteau.load.logic.judging import run_verdict
-from chapiteau.load.logic.report.document import Facts, document
-from chapiteau.load.logic.tally import Tally
-from chapiteau.load.logic.totals import Totals
+from chapiteau.dash.auth.access import Caller, Role
+from chapiteau.dash.fleet.node import ServiceResponse
+from chapiteau.load.execution.storage import save_result
+from chapiteau.load.report.document import Facts, document
+from chapiteau.load.stats.recorder import Recorder
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.verdict.run_verdict import run_verdict
 from tests.support import wait_for_async
 
 CHANGE = {
@@ -28,7 +28,7 @@ CHANGE = {
 
 def keep_result(folder: Path, milliseconds: int, seconds: int = 12) -> int:
     """A stored load test of steady latency."""
-    tally, totals = Tally(), Totals()
+    tally, totals = Recorder(), Totals()
     row = tally.row("GET /cities")
     for second in range(seconds):
         row.latency[second] += [milliseconds * 1000 + i for i in range(50)]
@@ -38,7 +38,7 @@ def keep_result(folder: Path, milliseconds: int, seconds: int = 12) -> int:
         kind="run", name="shop", target="http://127.0.0.1:1", started=1e9, seconds=seconds, plan={}
     )
     made = document(facts, totals, run_verdict((), (), totals, seconds), ())
-    return store(folder, made, "<p>report</p>")
+    return save_result(folder, made, "<p>report</p>")
 
 
 async def post(session: Any, path: str, body: Any) -> tuple[int, Any]:
@@ -76,13 +76,13 @@ async def test_only_an_admin_applies(house: Any) -> None:
     assert house.node.applied == []
 
 
-def api(*paths: str) -> Fetched:
+def api(*paths: str) -> ServiceResponse:
     body = {
         "openapi": "3.1.0",
         "info": {"title": "shop", "version": "1"},
         "paths": {path: {"get": {"responses": {"200": {"description": "it"}}}} for path in paths},
     }
-    return Fetched(
+    return ServiceResponse(
         status=200, headers=(), body=json.dumps(body), milliseconds=1, url="http://x/openapi.json"
     )
 
@@ -106,7 +106,7 @@ async def test_a_changed_api_is_noticed_though_nobody_looked(house: Any) -> None
 
 @pytest.mark.parametrize("body", ["<html>", "[]"])
 async def test_what_is_no_document_is_told_and_not_kept(house: Any, body: str) -> None:
-    house.node.answers["GET", ""] = Fetched(
+    house.node.answers["GET", ""] = ServiceResponse(
         status=200, headers=(), body=body, milliseconds=1, url="http://x/openapi.json"
     )
     async with house.client() as session:
@@ -138,7 +138,7 @@ chapiteau_request_duration_seconds_count{{path="/cities/{{id}}",method="GET",sta
 
 async def test_requests_of_each_operation_come_from_the_services_own_figures(house: Any) -> None:
     def says(path: str, count: int) -> None:
-        house.node.answers["GET", path] = Fetched(
+        house.node.answers["GET", path] = ServiceResponse(
             status=200, headers=(), body=METERED.format(count), milliseconds=1, url="http://x"
         )
 

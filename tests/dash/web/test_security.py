@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from chapiteau.dash.logic.access import VERBS, Caller, Role, allowed
+from chapiteau.dash.auth.access import VERBS, Caller, Role, allowed
 from chapiteau.dash.web import live
 from tests.support import wait_for_async
 
@@ -279,12 +279,12 @@ async def test_logging_out_ends_the_session_everywhere(house: Any) -> None:
     ["//evil.example/x", "http://evil.example/", "/a\\b", "/a\r\nHost: x", "no-slash", "/a b"],
 )
 async def test_trying_reaches_only_paths_of_the_service(house: Any, path: str) -> None:
-    from chapiteau.dash.engine.here.reach import fetch
-    from chapiteau.dash.engine.node import Request
     from chapiteau.dash.errors import BadRequestError
+    from chapiteau.dash.fleet.fetch import fetch
+    from chapiteau.dash.fleet.node import ServiceRequest
 
     with pytest.raises(BadRequestError):
-        await fetch(await house.node.status(), Request(service="web", path=path))
+        await fetch(await house.node.status(), ServiceRequest(service="web", path=path))
 
 
 @pytest.mark.parametrize("way", ["ended here", "removed by another process", "idle"])
@@ -322,14 +322,14 @@ async def test_a_full_disk_shuts_nobody_out(house: Any, monkeypatch: pytest.Monk
         for name in ("keep_session", "touch_session"):
             patch.setattr(house.hub.store, name, full)
         patch.setattr(sessions, "_renewed", no_room)
-        patch.setattr("chapiteau.dash.engine.sessions._WRITE_EVERY", -1.0)
+        patch.setattr("chapiteau.dash.auth.sessions._WRITE_EVERY", -1.0)
         async with house.client() as session:
             async with session.get("/api/session") as answer:
                 assert answer.status == 200
             (cookie,) = session.cookie_jar
             assert sessions.holds(cookie.value)
             patch.undo()  # there is room again
-            monkeypatch.setattr("chapiteau.dash.engine.sessions._WRITE_EVERY", -1.0)
+            monkeypatch.setattr("chapiteau.dash.auth.sessions._WRITE_EVERY", -1.0)
             async with session.get("/api/session") as answer:
                 assert answer.status == 200
             assert len(house.hub.store.sessions()) == 1

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chapiteau.load import ExchangeError
-from chapiteau.load.engine.http.origin import Wiring
+from chapiteau.load.engine.origin import ConnectionSettings
 from chapiteau.load.errors import TargetNotAllowedError
-from tests.load.engine.server import answer, serving
 from tests.load.engine.test_session import ok, session, totals
+from tests.load.server import answer, serving
 
 if TYPE_CHECKING:
-    from tests.load.engine.server import Asked
+    from tests.load.server import Asked
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("twin")]
 
@@ -94,7 +94,7 @@ async def test_a_name_is_resolved_and_an_unknown_one_is_told() -> None:
                 with contextlib.suppress(ExchangeError):
                     await s.get("/")
         assert server.asked
-        wiring = Wiring(resolve=(("shop.localhost", "127.0.0.1"),))
+        wiring = ConnectionSettings(resolve=(("shop.localhost", "127.0.0.1"),))
         async with session(f"http://shop.localhost:{server.port}", wiring=wiring) as s:
             assert (await s.get("/")).status == 200
     assert f"host: shop.localhost:{server.port}" in server.asked[-1].head
@@ -129,7 +129,7 @@ async def test_no_dns_makes_a_name_of_this_machine_somebody_else(
     async with session("http://shop.localhost") as s:
         with pytest.raises(ExchangeError, match=r"192\.0\.2\.7, which is not this machine"):
             await s.get("/")
-    wiring = Wiring(resolve=(("shop.localhost", "192.0.2.7"),))
+    wiring = ConnectionSettings(resolve=(("shop.localhost", "192.0.2.7"),))
     async with session("http://shop.localhost", wiring=wiring) as s:
         with pytest.raises(TargetNotAllowedError, match=r"192\.0\.2\.7"):
             await s.get("/")

@@ -16,13 +16,13 @@ import trustme
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load import ExchangeError, Session
-from chapiteau.load.engine.hot.kit import chosen
-from chapiteau.load.engine.http.client import Client
-from chapiteau.load.engine.http.origin import Wiring
-from chapiteau.load.logic import urls
-from chapiteau.load.logic.tally import Tally
-from chapiteau.load.logic.totals import Totals
-from tests.load.engine.server import Asked, answer, serving
+from chapiteau.load.engine.backend import choose_backend
+from chapiteau.load.engine.client import HttpClient
+from chapiteau.load.engine.origin import ConnectionSettings
+from chapiteau.load.protocols import urls
+from chapiteau.load.stats.recorder import Recorder
+from chapiteau.load.stats.totals import Totals
+from tests.load.server import Asked, answer, serving
 from tests.support import wait_for_async
 
 if TYPE_CHECKING:
@@ -33,10 +33,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("twin")]
 
 @asynccontextmanager
 async def session(base: str, **more: Any) -> AsyncIterator[Session]:
-    reactor = chosen().reactor(asyncio.get_running_loop())
-    tally = Tally()
+    reactor = choose_backend().reactor(asyncio.get_running_loop())
+    tally = Recorder()
     tally.zero = time.monotonic()
-    client = Client(reactor, tally, base=base, **more)
+    client = HttpClient(reactor, tally, base=base, **more)
     made = Session(client, seed="test")
     made.begin(0.0)
     try:
@@ -328,7 +328,7 @@ async def test_no_more_connections_than_allowed_and_who_waits_is_served() -> Non
         await asyncio.sleep(0.02)
         return answer()
 
-    wiring = Wiring(most_connections=2)
+    wiring = ConnectionSettings(most_connections=2)
     async with serving(slow) as server, session(server.url, wiring=wiring) as s:
         await asyncio.gather(*[s.get("/") for _ in range(9)])
         waited = totals(s).rows["GET /"].latency.high
@@ -342,7 +342,7 @@ async def test_tls_with_a_certificate_of_ones_own(tmp_path: Any) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    wiring = Wiring(ca_file=str(tmp_path / "ca.pem"))
+    wiring = ConnectionSettings(ca_file=str(tmp_path / "ca.pem"))
 
     async with serving(ok, context) as server:
         async with session(server.url, wiring=wiring) as s:
@@ -352,11 +352,13 @@ async def test_tls_with_a_certificate_of_ones_own(tmp_path: Any) -> None:
         async with session(server.url) as s:
             with pytest.raises(ExchangeError, match="TLS handshake failed"):
                 await s.get("/")
-        async with session(server.url, wiring=Wiring(verify=False)) as s:
+        async with session(server.url, wiring=ConnectionSettings(verify=False)) as s:
             assert (await s.get("/")).status == 200
 
 
-def tls(tmp_path: Any, *, ask: bool = False) -> tuple[ssl.SSLContext, Wiring, Wiring]:
+def tls(
+    tmp_path: Any, *, ask: bool = False
+) -> tuple[ssl.SSLContext, ConnectionSettings, ConnectionSettings]:
     """A server's context, and the wiring of a client without and with a certificate."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -370,8 +372,8 @@ def tls(tmp_path: Any, *, ask: bool = False) -> tuple[ssl.SSLContext, Wiring, Wi
     ca = str(tmp_path / "ca.pem")
     return (
         context,
-        Wiring(ca_file=ca),
-        Wiring(ca_file=ca, client_certificate=f"{tmp_path}/mine.pem"),
+        ConnectionSettings(ca_file=ca),
+        ConnectionSettings(ca_file=ca, client_certificate=f"{tmp_path}/mine.pem"),
     )
 
 
@@ -424,7 +426,7 @@ async def test_connecting_has_a_limit_of_its_own() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     with listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        async with session(url, wiring=Wiring(connect_timeout=0.05)) as s:
+        async with session(url, wiring=ConnectionSettings(connect_timeout=0.05)) as s:
             with pytest.raises(ExchangeError, match="TLS handshake") as caught:
                 await s.get("/")
             counted = totals(s)
@@ -437,7 +439,7 @@ async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.sleep(30)
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-    wiring = Wiring(connect_timeout=0.05)
+    wiring = ConnectionSettings(connect_timeout=0.05)
     async with session("http://slow.example", wiring=wiring, allowed=lambda _host: True) as s:
         with pytest.raises(ExchangeError, match="DNS took too long") as caught:
             await s.get("/")
@@ -449,7 +451,7 @@ async def test_an_answer_has_a_time_to_begin() -> None:
         await asyncio.sleep(30 if asked.number > 1 else 0)
         return answer()
 
-    wiring = Wiring(first_byte_timeout=0.05)
+    wiring = ConnectionSettings(first_byte_timeout=0.05)
     async with serving(hang) as server, session(server.url, wiring=wiring) as s:
         await s.get("/")
         with pytest.raises(ExchangeError) as caught:

@@ -12,13 +12,14 @@ import pytest
 from openapi_spec_validator import validate
 
 from chapiteau.core.errors import NotFoundError, UsageError
-from chapiteau.plumbing.unix import ask, format_request
+from chapiteau.io.unix_http import format_request
+from chapiteau.io.unix_http import request as ask
 from chapiteau.run.client import AsyncClient
 from chapiteau.run.client.blocking import Client
+from chapiteau.run.config.access import ROLES, VERBS, Access, Role
 from chapiteau.run.engine.api.routes import ROUTES
 from chapiteau.run.engine.control import serve
 from chapiteau.run.errors import AlreadyRunningError, NotRunningError
-from chapiteau.run.logic.access import ROLES, VERBS, Access, Role
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
 from chapiteau.run.testing import MemorySupervisor, control_server

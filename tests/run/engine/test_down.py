@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import chapiteau.run.engine.keeper
-from chapiteau.plumbing.unix import control_path
+import chapiteau.run.keeper
+from chapiteau.io.unix_http import control_path
 from tests.support import alive, run_cli, wait_for
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.run.project import Project
 
 pytestmark = pytest.mark.slow
-KEEPER = Path(chapiteau.run.engine.keeper.__file__).parent
+KEEPER = Path(chapiteau.run.keeper.__file__).parent
 
 
 def test_down_ends_what_a_hung_brain_does_not(project: Callable[[str], Project]) -> None:

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from chapiteau.run.engine.machine.signals import signal_number
+from chapiteau.run.system.signal_numbers import signal_number
 
 
 @pytest.mark.parametrize(

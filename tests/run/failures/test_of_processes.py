@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.run.engine.machine.cgroups import find_cgroups
 from chapiteau.run.logic.messages import LogQuery
+from chapiteau.run.system.cgroups import find_cgroups
 from tests.support import alive, as_root, wait_for
 
 if TYPE_CHECKING:

@@ -36,8 +36,8 @@ SERVICES = """
 DEFECT = """
 import os, sys
 if sys.argv[0] == "-m" and "CHAPITEAU_KEEPER_FD" in os.environ:
-    import chapiteau.run.engine.brain.supervisor as supervisor
-    import chapiteau.run.engine.brain.safe.onlooker as onlooker
+    import chapiteau.run.supervisor.supervisor as supervisor
+    import chapiteau.run.supervisor.safe_mode as onlooker
     if os.path.exists({flag!r}):
         async def broken(self, only):
             raise RuntimeError("a defect of ours")

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.plumbing.unix import control_path
-from chapiteau.run.engine.config import load_config
-from chapiteau.run.engine.launch import prepare_run_dir, start
+from chapiteau.io.unix_http import control_path
+from chapiteau.run.config.load import load_config
 from chapiteau.run.errors import AlreadyRunningError
+from chapiteau.run.supervisor.launch import prepare_run_dir, start
 from tests.support import alive, as_root, state_of, wait_for
 
 if TYPE_CHECKING:

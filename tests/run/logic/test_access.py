@@ -2,7 +2,7 @@
 
 import pytest
 
-from chapiteau.run.logic.access import ROLES, VERBS, Access, Caller, Role, who_problem
+from chapiteau.run.config.access import ROLES, VERBS, Access, Caller, Role, who_problem
 
 ACCESS = Access(own_uid=1000, uids={7: "viewer", 8: "admin"}, gids={33: "operator", 7: "viewer"})
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.service.engine.health import HealthChecks
 
 if TYPE_CHECKING:

@@ -2,22 +2,25 @@
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
 
-from chapiteau.core.errors import NotFoundError
-from chapiteau.dash.engine.actions import LONGEST_WAIT, Target
+from chapiteau.core.errors import NotFoundError, RefusedError
+from chapiteau.dash.auth.access import VERBS, allowed
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
-from chapiteau.dash.logic.access import VERBS, allowed
-from chapiteau.dash.logic.history import History
-from chapiteau.dash.logic.lines import command_line
-from chapiteau.dash.web.guard import CALLER, HUB, cookie_name, json_body, need, set_session
+from chapiteau.dash.fleet.actions import LONGEST_WAIT, Target
+from chapiteau.dash.fleet.history import History
+from chapiteau.dash.fleet.problem import command_line
+from chapiteau.dash.nodes.cluster import ClusterRuntime
+from chapiteau.dash.nodes.contract import parse_desired
+from chapiteau.dash.web.security import CALLER, HUB, cookie_name, json_body, require, set_session
 
 __all__ = [
-    "act",
     "audit",
     "config",
+    "desired",
     "events",
     "fleet",
     "history",
@@ -27,8 +30,10 @@ __all__ = [
     "mute",
     "preview",
     "session",
+    "set_desired",
     "sparks",
-    "withdraw",
+    "start_action",
+    "withdraw_action",
 ]
 
 _ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
@@ -53,7 +58,7 @@ async def login(request: web.Request) -> web.Response:
     return response
 
 
-@need("see")
+@require("see")
 async def logout(request: web.Request) -> web.Response:
     """POST /api/logout."""
     request.app[HUB].sessions.end(request.cookies.get(cookie_name(request), ""))
@@ -62,7 +67,7 @@ async def logout(request: web.Request) -> web.Response:
     return response
 
 
-@need("see")
+@require("see")
 async def session(request: web.Request) -> web.Response:
     """GET /api/session: who I am and which verbs I have."""
     caller, hub = request[CALLER], request.app[HUB]
@@ -77,14 +82,14 @@ async def session(request: web.Request) -> web.Response:
     )
 
 
-@need("see")
+@require("see")
 async def fleet(request: web.Request) -> web.Response:
     """GET /api/fleet: the state of every node, as the live topic sends it."""
     hub = request.app[HUB]
     return web.json_response({"nodes": [hub.fleet.view(w) for w in hub.fleet.watches()]})
 
 
-@need("see")
+@require("see")
 async def events(request: web.Request) -> web.Response:
     """GET /api/events?service=S&node=N&last=300: what the hub still knows, oldest first."""
     query = request.query
@@ -93,7 +98,7 @@ async def events(request: web.Request) -> web.Response:
     return web.json_response({"events": request.app[HUB].fleet.past(last, wanted)})
 
 
-@need("see")
+@require("see")
 async def history(request: web.Request) -> web.Response:
     """GET /api/history?node=N&service=S&seconds=300: CPU and memory per process, columnar.
 
@@ -112,7 +117,7 @@ async def history(request: web.Request) -> web.Response:
     return web.json_response(found)
 
 
-@need("see")
+@require("see")
 async def sparks(request: web.Request) -> web.Response:
     """GET /api/sparks?rows=[["alpha","web",1],…]: the last minute of processes; 0: of the service.
 
@@ -133,7 +138,7 @@ async def sparks(request: web.Request) -> web.Response:
     return web.json_response({"rows": found})
 
 
-@need("see")
+@require("see")
 async def holders(request: web.Request) -> web.Response:
     """GET /api/sockets?node=N&socket=S: every process that has this listening socket open."""
     query = request.query
@@ -141,7 +146,7 @@ async def holders(request: web.Request) -> web.Response:
     return web.json_response(await node.holders(query.get("socket", "")))
 
 
-@need("see")
+@require("see")
 async def preview(request: web.Request) -> web.Response:
     """POST /api/preview: the command line of an action, before it is done."""
     body = await json_body(request)
@@ -150,8 +155,8 @@ async def preview(request: web.Request) -> web.Response:
     return web.json_response({"lines": lines})
 
 
-@need("see")
-async def act(request: web.Request) -> web.Response:
+@require("see")
+async def start_action(request: web.Request) -> web.Response:
     """POST /api/act {"verb", "targets": [{"node", "service"}], "options"}: begins, answers 202.
 
     A target may name one "process". With "batch" so many percent of the servers go at a time, and
@@ -173,8 +178,8 @@ async def act(request: web.Request) -> web.Response:
     return web.json_response(action.to_dict(), status=202)
 
 
-@need("see")
-async def withdraw(request: web.Request) -> web.Response:
+@require("see")
+async def withdraw_action(request: web.Request) -> web.Response:
     """POST /api/act/NUMBER/withdraw: wait no more for servers that are away."""
     caller, actions = request[CALLER], request.app[HUB].actions
     number = _number(request.match_info["number"], 0, 1 << 60)
@@ -184,7 +189,7 @@ async def withdraw(request: web.Request) -> web.Response:
     return web.json_response(actions.withdraw(caller, number).to_dict())
 
 
-@need("mute")
+@require("mute")
 async def mute(request: web.Request) -> web.Response:
     """POST /api/mute {"key", "minutes"}: a problem of the fleet that nobody shall be told of.
 
@@ -207,7 +212,7 @@ async def mute(request: web.Request) -> web.Response:
     return web.json_response({"ok": True})
 
 
-@need("plan")
+@require("plan")
 async def config(request: web.Request) -> web.Response:
     """POST /api/config {"node", "apply"}: what the node's changed file would change, or do it.
 
@@ -229,7 +234,7 @@ async def config(request: web.Request) -> web.Response:
     return web.json_response(outcome)
 
 
-@need("audit")
+@require("audit")
 async def audit(request: web.Request) -> web.Response:
     """GET /api/audit?before=N: who did what, newest first."""
     before = _number(request.query.get("before", "0"), 0, 1 << 60)
@@ -259,3 +264,45 @@ def _number(text: str, low: int, high: int) -> int:
     if not text.isascii() or not text.isdigit():
         raise BadRequestError(f"not a number: {text!r}")
     return max(low, min(high, int(text)))
+
+
+# How nodes' services should be: read, and changed against what was read.
+
+
+@require("see")
+async def desired(request: web.Request) -> web.Response:
+    """GET /api/wanted?node=N: {"node", "generation", "services", "who"}."""
+    center, node = _center(request), request.query.get("node", "")
+    request.app[HUB].fleet.watch(node)
+    return web.json_response((await center.states.get(node)).to_dict())
+
+
+@require("want")
+async def set_desired(request: web.Request) -> web.Response:
+    """POST /api/wanted {"node", "services", "expect"}: 409 when it is another generation by now."""
+    center, body = _center(request), await json_body(request)
+    hub, caller, node = request.app[HUB], request[CALLER], str(body.get("node", ""))
+    hub.fleet.watch(node)
+    services, expect = parse_desired(body.get("services")), body.get("expect")
+    if not isinstance(expect, int):
+        raise BadRequestError("expect: the generation that you have seen", hint="0 at first")
+    if not center.term.leads:
+        raise RefusedError(f"this hub can't act now: {center.term.why}")
+    before = await center.states.get(node)
+    wish = replace(before, services=services, who=caller.name)
+    made = await center.states.put(wish, expect=expect)
+    hub.store.audit(
+        who=caller.name,
+        verb="want",
+        target=node,
+        result=f"generation {made.generation}: {services}"[:2000],
+        time=hub.clock.wall(),
+    )
+    return web.json_response(made.to_dict())
+
+
+def _center(request: web.Request) -> ClusterRuntime:
+    center = request.app[HUB].center
+    if center is None:
+        raise NotFoundError("this dashboard has no nodes", hint="[hub] enable = true")
+    return center

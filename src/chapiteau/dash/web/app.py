@@ -1,30 +1,108 @@
 """Every route of the hub."""
 
+import hashlib
+import hmac
+import mimetypes
+from pathlib import Path
+from typing import Final
+
 from aiohttp import web
 
-from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.web import api, apis, entry, load, metrics, relays, wanted
-from chapiteau.dash.web.files import Files
-from chapiteau.dash.web.guard import DOOR, HUB, Door, dress, guard
+from chapiteau.core.errors import NotFoundError
+from chapiteau.dash.fleet.metrics import CONTENT_TYPE, fleet_metrics
+from chapiteau.dash.web import api, relays
+from chapiteau.dash.web import api as wanted
+from chapiteau.dash.web import load_tests as load
+from chapiteau.dash.web import login as entry
+from chapiteau.dash.web import service_apis as apis
+from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.live import live
 from chapiteau.dash.web.logs import logs
+from chapiteau.dash.web.security import HUB, SITE, Site, add_headers, guard, require
 
-__all__ = ["make_app"]
+__all__ = ["STATIC", "Files", "make_app", "metrics"]
+
+
+# The page itself: built by Vite, served from memory.
+
+STATIC: Final = Path(__file__).parent.parent / "static"
+_MISSING: Final = """<!doctype html><html lang="en"><title>Chapiteau</title>
+<h1>The page was not built</h1><p>This installation has no dashboard files.
+Build them where the sources are: <code>cd ui &amp;&amp; npm ci &amp;&amp; npm run build</code>,
+or install the package again.</p></html>"""
+
+
+class Files:
+    """Every built file by its path, read once: no path of a request ever meets the disk."""
+
+    def __init__(self, folder: Path = STATIC) -> None:
+        self._files = {
+            f"/{path.relative_to(folder).as_posix()}": path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and not path.name.startswith(".")
+        }
+
+    async def page(self, request: web.Request) -> web.Response:
+        """GET / and every path of the page's own router."""
+        body = self._files.get("/index.html")
+        if body is None:
+            return web.Response(text=_MISSING, content_type="text/html", status=503)
+        return web.Response(
+            body=body, content_type="text/html", headers={"Cache-Control": "no-store"}
+        )
+
+    async def asset(self, request: web.Request) -> web.Response:
+        """GET /assets/NAME: names carry a digest, so they may be kept for ever."""
+        body = self._files.get(request.path)
+        if body is None:
+            raise NotFoundError(f"no file {request.path}")
+        kind = mimetypes.guess_type(request.path)[0] or "application/octet-stream"
+        response = web.Response(body=body, content_type=kind)
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        response.etag = hashlib.sha256(body).hexdigest()[:16]
+        response.enable_compression()
+        return response
+
+
+# The fleet for Prometheus and its kin.
+
+
+async def metrics(request: web.Request) -> web.StreamResponse:
+    """GET /metrics: with a session, or with `Authorization: Bearer …` as hub.metrics_token says."""
+    wanted = request.app[HUB].metrics_token
+    kind, _, shown = request.headers.get("Authorization", "").partition(" ")
+    if wanted and kind.lower() == "bearer" and hmac.compare_digest(shown.encode(), wanted.encode()):
+        return _answer(request)
+    return await _seen(request)
+
+
+@require("see")
+async def _seen(request: web.Request) -> web.StreamResponse:
+    return _answer(request)
+
+
+def _answer(request: web.Request) -> web.Response:
+    hub = request.app[HUB]
+    views = [hub.fleet.view(watch) for watch in hub.fleet.watches()]
+    leads = hub.center is None or hub.center.term.leads
+    text = fleet_metrics(views, leads=leads)
+    return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
 
 _LARGEST_BODY = 1 << 20
 
 
-def make_app(hub: Hub, door: Door) -> web.Application:
+def make_app(hub: Hub, door: Site) -> web.Application:
     """The application; the caller starts and stops the hub's parts."""
     app = web.Application(middlewares=[guard], client_max_size=_LARGEST_BODY)
     app[HUB] = hub
-    app[DOOR] = door
-    app.on_response_prepare.append(dress)
+    app[SITE] = door
+    app.on_response_prepare.append(add_headers)
     files = Files()
     app.add_routes(
         [
             web.post("/api/login", api.login),
-            web.get("/api/entry", entry.ways),
+            web.get("/api/entry", entry.login_methods),
             web.get("/api/oidc/start", entry.oidc_start),
             web.get("/api/oidc/done", entry.oidc_done),
             web.post("/api/logout", api.logout),
@@ -37,17 +115,17 @@ def make_app(hub: Hub, door: Door) -> web.Application:
             web.get("/api/sockets", api.holders),
             web.get("/api/logs", logs),
             web.post("/api/preview", api.preview),
-            web.post("/api/act", api.act),
-            web.post("/api/act/{number}/withdraw", api.withdraw),
+            web.post("/api/act", api.start_action),
+            web.post("/api/act/{number}/withdraw", api.withdraw_action),
             web.post("/api/config", api.config),
             web.post("/api/mute", api.mute),
             web.get("/api/relays", relays.hosts),
             web.get("/api/relays/{test}", relays.reports),
             web.post("/api/relays/{test}", relays.push),
             web.get("/api/audit", api.audit),
-            web.get("/api/wanted", wanted.read),
-            web.post("/api/wanted", wanted.change),
-            web.get("/metrics", metrics.metrics),
+            web.get("/api/wanted", wanted.desired),
+            web.post("/api/wanted", wanted.set_desired),
+            web.get("/metrics", metrics),
             web.get("/api/openapi", apis.document),
             web.get("/api/operations", apis.operations),
             web.post("/api/try", apis.try_out),

@@ -13,13 +13,13 @@ from typing import Any, Final
 from aiohttp import WSMsgType, web
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.dash.engine.bus import Viewer, encode
-from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.engine.node import Node, follow_output
-from chapiteau.dash.engine.results import LiveLoad
 from chapiteau.dash.errors import BadRequestError
-from chapiteau.dash.web.guard import CALLER, HUB, cookie_name, need
-from chapiteau.dash.web.logs import asked
+from chapiteau.dash.fleet.bus import Viewer, encode
+from chapiteau.dash.fleet.node import Node, follow_output
+from chapiteau.dash.web.hub import Hub
+from chapiteau.dash.web.load_tests import LoadTestWatcher
+from chapiteau.dash.web.logs import log_query
+from chapiteau.dash.web.security import CALLER, HUB, cookie_name, require
 
 __all__ = ["live"]
 
@@ -31,7 +31,7 @@ _HEARTBEAT: Final = 20.0  # seconds; who does not answer in half of it is gone
 _GATHER: Final = 0.08  # seconds in which messages collect into one frame
 
 
-@need("see")
+@require("see")
 async def live(request: web.Request) -> web.StreamResponse:
     """GET /api/live, upgraded."""
     # Compression costs the hub more CPU than a loopback or LAN saves.
@@ -146,7 +146,7 @@ class _Page:
             task.cancel()
 
     async def _load(self) -> None:
-        async for data in LiveLoad(self._hub.reports).follow():
+        async for data in LoadTestWatcher(self._hub.reports).follow():
             self._viewer.latest("load", "", encode(data))
 
     def _follow_log(self, order: Mapping[str, Any]) -> None:
@@ -158,7 +158,7 @@ class _Page:
         names = [str(name) for name in order.get("nodes") or ()]
         watches = [w for w in self._hub.fleet.watches() if not names or w.node.name in names]
         after = order.get("after")  # a page that comes back: what it has is not sent again
-        wanted = [(w.node, asked(given, before, w.node.name, after)) for w in watches]
+        wanted = [(w.node, log_query(given, before, w.node.name, after)) for w in watches]
         self._streams[topic] = asyncio.create_task(self._stream_logs(topic, wanted))
 
     async def _stream_logs(self, topic: str, wanted: list[tuple[Node, dict[str, str]]]) -> None:

@@ -10,14 +10,14 @@ from aiohttp import web
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
-from chapiteau.dash.web.guard import HUB, need
+from chapiteau.dash.web.security import HUB, require
 
-__all__ = ["asked", "logs"]
+__all__ = ["log_query", "logs"]
 
 _KEYS: Final = frozenset("service process stream last grep level since until pages".split())
 
 
-def asked(
+def log_query(
     given: Mapping[str, Any], before: object, node: str, after: object = None
 ) -> dict[str, str]:
     """The log query for one node. `before`: by node, where each stream's next page goes on.
@@ -35,7 +35,7 @@ def asked(
     return {**query, **{key: json.dumps(value) for key, value in kept.items() if value}}
 
 
-@need("see")
+@require("see")
 async def logs(request: web.Request) -> web.StreamResponse:
     """GET /api/logs?node=N&node=M&service=S…: kept lines, one server after the other.
 
@@ -86,7 +86,7 @@ def _of_node(request: web.Request, name: str) -> dict[str, str]:
         before = json.loads(request.query.get("before", "{}"))
     except ValueError:
         before = None
-    query = asked(request.query, before, name)
+    query = log_query(request.query, before, name)
     return {**query, "whole": "1"} if request.query.get("whole") == "1" else query
 
 

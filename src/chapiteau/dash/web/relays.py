@@ -7,20 +7,20 @@ from typing import Final
 from aiohttp import web
 
 from chapiteau.dash.errors import BadRequestError
-from chapiteau.dash.web.guard import CALLER, HUB, json_body, need
+from chapiteau.dash.web.security import CALLER, HUB, json_body, require
 
 __all__ = ["hosts", "push", "reports"]
 
 _TEST: Final = re.compile(r"[0-9a-f]{16,64}")
 
 
-@need("lend")
+@require("lend")
 async def hosts(request: web.Request) -> web.Response:
     """GET /api/relays: which nodes lend themselves now."""
     return web.json_response({"hosts": request.app[HUB].desk.hosts()})
 
 
-@need("lend")
+@require("lend")
 async def reports(request: web.Request) -> web.StreamResponse:
     """GET /api/relays/TEST: every relay's reports as NDJSON; hanging up ends them all."""
     hub, test = request.app[HUB], _test(request)
@@ -39,7 +39,7 @@ async def reports(request: web.Request) -> web.StreamResponse:
     return response
 
 
-@need("lend")
+@require("lend")
 async def push(request: web.Request) -> web.Response:
     """POST /api/relays/TEST {"host", "part"}: text for that host's relay, in order."""
     body = await json_body(request)

@@ -17,28 +17,28 @@ from aiohttp import web
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, RefusedError, UsageError
 from chapiteau.core.problems import raise_problems
-from chapiteau.dash.engine.actions import Actions
-from chapiteau.dash.engine.alerting.making import make_postman, metrics_token
-from chapiteau.dash.engine.apis.documents import Documents
-from chapiteau.dash.engine.apis.operations import Operations
-from chapiteau.dash.engine.bus import Bus
-from chapiteau.dash.engine.center import make_center
-from chapiteau.dash.engine.entry.oidc import Provider
-from chapiteau.dash.engine.fleet import Fleet
-from chapiteau.dash.engine.here.local import LocalNode
-from chapiteau.dash.engine.hub import Hub
-from chapiteau.dash.engine.lending.desk import Desk
-from chapiteau.dash.engine.node import Node
-from chapiteau.dash.engine.notify import notify
-from chapiteau.dash.engine.project import Project
-from chapiteau.dash.engine.sessions import Sessions
-from chapiteau.dash.engine.store import Store
+from chapiteau.dash.auth.oidc import IdentityProvider
+from chapiteau.dash.auth.sessions import Sessions
 from chapiteau.dash.errors import PortTakenError
-from chapiteau.dash.logic.settings import is_loopback, refusals
+from chapiteau.dash.fleet.actions import Actions
+from chapiteau.dash.fleet.alert_delivery import make_alert_dispatcher, metrics_token
+from chapiteau.dash.fleet.bus import Bus
+from chapiteau.dash.fleet.documents import ApiDocuments
+from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.fleet.node import Node
+from chapiteau.dash.fleet.operations import OperationStats
+from chapiteau.dash.nodes.cluster import make_cluster_runtime
+from chapiteau.dash.nodes.lending import LendingDesk
+from chapiteau.dash.nodes.local import LocalNode
+from chapiteau.dash.notify import notify
+from chapiteau.dash.project import Project
+from chapiteau.dash.settings import is_loopback, settings_problems
+from chapiteau.dash.store import Store
 from chapiteau.dash.web.app import make_app
-from chapiteau.dash.web.guard import Door
-from chapiteau.dash.web.papers import PagePapers
-from chapiteau.plumbing.files import lock_file, write_atomic
+from chapiteau.dash.web.hub import Hub
+from chapiteau.dash.web.page_certificate import PageCertificate
+from chapiteau.dash.web.security import Site
+from chapiteau.io.files import lock_file, write_atomic
 
 __all__ = ["Server", "serve"]
 
@@ -102,7 +102,9 @@ class Server:
         has_accounts = bool(store.accounts())
         raise_problems(
             str(self.project.config),
-            refusals(replace(self.project.dash, host=self._host), has_accounts=has_accounts),
+            settings_problems(
+                replace(self.project.dash, host=self._host), has_accounts=has_accounts
+            ),
         )
         listener = self._bind()
         self.port = listener.getsockname()[1]
@@ -147,7 +149,11 @@ class Server:
         clock, dash, bus = self._clock, self.project.dash, Bus()
         fleet = Fleet(bus, clock=clock, chance=self._chance, history=int(dash.history))
         fleet.mutes = store.mutes()
-        center = make_center(self.project, fleet, clock, self._chance) if self._with_hub else None
+        center = (
+            make_cluster_runtime(self.project, fleet, clock, self._chance)
+            if self._with_hub
+            else None
+        )
         return Hub(
             center=center,
             project=self.project.name,
@@ -156,34 +162,38 @@ class Server:
             bus=bus,
             fleet=fleet,
             actions=Actions(fleet, bus, store, clock),
-            desk=Desk(fleet),
-            documents=Documents(self.project.store, fleet, clock),
-            operations=Operations(fleet, clock),
+            desk=LendingDesk(fleet),
+            documents=ApiDocuments(self.project.store, fleet, clock),
+            operations=OperationStats(fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
             store=store,
             provider=self._provider(),
             metrics_token=metrics_token(self.project),
-            postman=make_postman(self.project, fleet, store, clock, self._chance),
+            postman=make_alert_dispatcher(self.project, fleet, store, clock, self._chance),
             reports=self.project.run_dir,
         )
 
-    def _provider(self) -> Provider | None:
+    def _provider(self) -> IdentityProvider | None:
         oidc = self.project.dash.oidc
         if not oidc.issuer:
             return None
         if importlib.util.find_spec("jwt") is None:
             raise UsageError("[dash.oidc] needs PyJWT", hint="pip install 'chapiteau[jwt]'")
-        return Provider(oidc, self.project.config.parent, self._clock)
+        return IdentityProvider(oidc, self.project.config.parent, self._clock)
 
-    def _door(self) -> Door:
+    def _door(self) -> Site:
         names = {self._host, *self.project.dash.names}
         if is_loopback(self._host):
             names |= {"localhost", "127.0.0.1", "::1"}
-        return Door(port=self.port, names=tuple(names), tls=bool(self.project.dash.cert))
+        return Site(port=self.port, names=tuple(names), tls=bool(self.project.dash.cert))
 
-    def _papers(self) -> PagePapers | None:
+    def _papers(self) -> PageCertificate | None:
         dash, folder = self.project.dash, self.project.config.parent
-        return PagePapers(folder / dash.cert, folder / dash.key, self._clock) if dash.cert else None
+        return (
+            PageCertificate(folder / dash.cert, folder / dash.key, self._clock)
+            if dash.cert
+            else None
+        )
 
     def _bind(self) -> socket.socket:
         tries = 1 if self._exact_port or not self._wanted_port else _NEXT_PORTS

@@ -5,16 +5,16 @@ import random
 from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, Unpack
 
-from chapiteau.load.engine.byways import Byways
-from chapiteau.load.engine.hot.response import Response
-from chapiteau.load.engine.http.client import Client, Options
-from chapiteau.load.logic.http.cookies import CookieJar
+from chapiteau.load.engine.client import HttpClient, Options
+from chapiteau.load.engine.response import Response
+from chapiteau.load.engine.slow_path import SlowPath
+from chapiteau.load.protocols.cookies import CookieJar
 
 if TYPE_CHECKING:
-    from chapiteau.load.engine.streams.events import EventStream
-    from chapiteau.load.engine.streams.raw import Tcp, Udp
-    from chapiteau.load.engine.streams.rpc import Rpc
-    from chapiteau.load.engine.streams.websocket import WebSocket
+    from chapiteau.load.engine.event_stream import EventStream
+    from chapiteau.load.engine.grpc_channel import GrpcChannel
+    from chapiteau.load.engine.raw_sockets import Tcp, Udp
+    from chapiteau.load.engine.websocket import WebSocket
 
 __all__ = ["Session"]
 
@@ -31,9 +31,9 @@ class Session:
     """
 
     def __init__(
-        self, client: Client, *, user: int = 0, seed: str = "", shared: Any = None
+        self, client: HttpClient, *, user: int = 0, seed: str = "", shared: Any = None
     ) -> None:
-        self._byways = Byways(client)
+        self._byways = SlowPath(client)
         self.lane = self._byways.lane
         self._request = self.lane.request
         self._start_cookies = CookieJar()
@@ -101,7 +101,7 @@ class Session:
     ) -> "WebSocket":
         """A WebSocket, to be opened by `async with`. `compress` offers permessage-deflate,
         `timeout` bounds the handshake in seconds."""
-        from chapiteau.load.engine.streams.websocket import WebSocket
+        from chapiteau.load.engine.websocket import WebSocket
 
         return WebSocket(
             self._byways,
@@ -122,28 +122,28 @@ class Session:
         timeout: float | None = None,
     ) -> "EventStream":
         """Server-sent events, to be opened by `async with`; `timeout` bounds the opening."""
-        from chapiteau.load.engine.streams.events import EventStream
+        from chapiteau.load.engine.event_stream import EventStream
 
         return EventStream(self._byways, url, headers=headers or {}, name=name, timeout=timeout)
 
     def tcp(self, at: str, *, tls: bool = False, name: str = "") -> "Tcp":
         """A TCP connection to HOST:PORT for a protocol of your own, opened by `async with`."""
-        from chapiteau.load.engine.streams.raw import Tcp
+        from chapiteau.load.engine.raw_sockets import Tcp
 
         return Tcp(self._byways, at, tls=tls, name=name)
 
     def udp(self, at: str, *, name: str = "") -> "Udp":
         """Datagrams to HOST:PORT, opened by `async with`."""
-        from chapiteau.load.engine.streams.raw import Udp
+        from chapiteau.load.engine.raw_sockets import Udp
 
         return Udp(self._byways, at, name=name)
 
-    def grpc(self, at: str, *, credentials: Any = None, options: Any = None) -> "Rpc":
+    def grpc(self, at: str, *, credentials: Any = None, options: Any = None) -> "GrpcChannel":
         """A gRPC channel to HOST:PORT for your own stubs, opened by `async with` (extra `grpc`);
         unary calls are timed. `credentials` and `options` are grpc.aio's."""
-        from chapiteau.load.engine.streams.rpc import Rpc
+        from chapiteau.load.engine.grpc_channel import GrpcChannel
 
-        return Rpc(self._byways, at, credentials=credentials, options=options)
+        return GrpcChannel(self._byways, at, credentials=credentials, options=options)
 
     async def timed(self, name: str, doing: Awaitable[T]) -> T:
         """Wait for anything, and count it as a request of this name; what it raises is a failure.

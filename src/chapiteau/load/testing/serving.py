@@ -8,8 +8,8 @@ import socket
 import sys
 import time
 
-from chapiteau.load.engine.hot.timer import TimerDescriptor
-from chapiteau.load.engine.responder import ANSWER, count_requests
+from chapiteau.load.engine.null_responder import ANSWER, count_requests
+from chapiteau.load.engine.reactor import TimerDescriptor
 from chapiteau.load.testing.models import Model, model_of
 
 __all__ = ["main"]

@@ -12,14 +12,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from chapiteau.load.logic.capacity.evidence import evidence
-from chapiteau.load.logic.capacity.guard import Guard, recovered_after, what_rises
-from chapiteau.load.logic.capacity.search import search
-from chapiteau.load.logic.capacity.steps import Answer, Observed, SearchPlan, Step
-from chapiteau.load.logic.objective import Objective
-from chapiteau.load.logic.report.document import Facts, document
-from chapiteau.load.logic.totals import Second, Totals
+from chapiteau.load.capacity.search import search
+from chapiteau.load.capacity.steps import SearchPlan, SearchResult, Step, StepObservation
+from chapiteau.load.report.document import Facts, document
+from chapiteau.load.stats.totals import SecondStats, Totals
 from chapiteau.load.testing.models import Model
+from chapiteau.load.verdict.evidence import collect_evidence
+from chapiteau.load.verdict.objectives import Objective
+from chapiteau.load.verdict.step_guard import StepGuard, recovery_seconds, rising_metric
 
 __all__ = ["Simulation", "simulated_batches", "simulated_search"]
 
@@ -28,7 +28,7 @@ _PAUSE = 0.5
 
 def simulated_search(
     model: Model, objectives: Sequence[Objective], plan: SearchPlan, seed: int
-) -> Answer:
+) -> SearchResult:
     """What the search finds for this model."""
     simulation = Simulation(model, objectives, seed)
     steps = search(plan)
@@ -37,7 +37,7 @@ def simulated_search(
         while True:
             step = steps.send(simulation.step(step))
     except StopIteration as end:
-        answer: Answer = end.value
+        answer: SearchResult = end.value
         return answer
 
 
@@ -51,10 +51,10 @@ class Simulation:
         self._now = 0.0
         self._normal: float | None = None
 
-    def step(self, step: Step) -> Observed:
+    def step(self, step: Step) -> StepObservation:
         """Carry out a step of the search."""
         totals = Totals()
-        guard = Guard(
+        guard = StepGuard(
             self._objectives, step.rate, hold=int(step.warm) if step.phase == "hold" else 0
         )
         sessions = self._open(step, totals, guard) if step.rate else self._closed(step, totals)
@@ -71,7 +71,7 @@ class Simulation:
         self._now += max(at, step.seconds) + _PAUSE
         return len(values) / step.seconds
 
-    def _open(self, step: Step, totals: Totals, guard: Guard) -> float:
+    def _open(self, step: Step, totals: Totals, guard: StepGuard) -> float:
         moments = _poisson(step.rate, step.seconds, self._chance.random)
         due = next(moments, None)
         inside: list[tuple[float, float]] = []
@@ -97,33 +97,35 @@ class Simulation:
         cut = stopped if guard.ended is not None else stopped + guard.patience + 1.0
         for end, asked in inside:
             if end > cut and guard.ended is None:
-                totals.series[""].setdefault(int(asked), Second()).bad += 1
+                totals.series[""].setdefault(int(asked), SecondStats()).bad += 1
         _count(totals, [(asked, min(end, cut)) for end, asked in inside])
         # The engine waits until an overloaded service has worked off what it was given.
         self._now += max(stopped, last) + _PAUSE
         return arrived / stopped
 
-    def _observed(self, step: Step, totals: Totals, guard: Guard, sessions: float) -> Observed:
+    def _observed(
+        self, step: Step, totals: Totals, guard: StepGuard, sessions: float
+    ) -> StepObservation:
         last = guard.ended or math.ceil(step.seconds)
         first = min(int(step.warm), last - 1)
         part = totals.whole("", first, last)
         median = part.latency.quantile(0.5) / 1e6 if part.count else None
         if step.phase == "probe":
             self._normal = median
-        return Observed(
+        return StepObservation(
             rate=step.rate,
             reached=part.count / max(1, last - first),
             sessions=sessions,
-            evidence=evidence(
+            evidence=collect_evidence(
                 self._objectives, totals, first, last, 5 if step.phase == "hold" else 1
             ),
             p50=median,
             p99=part.latency.quantile(0.99) / 1e6 if part.count else None,
             errors=part.bad / part.count if part.count else 0.0,
             overloaded=guard.why,
-            rising=what_rises(totals, first, last) if step.phase == "hold" else "",
+            rising=rising_metric(totals, first, last) if step.phase == "hold" else "",
             seconds=float(guard.ended or step.seconds),
-            recovery=recovered_after(totals, self._objectives, self._normal)
+            recovery=recovery_seconds(totals, self._objectives, self._normal)
             if step.phase == "recover"
             else None,
         )
@@ -154,5 +156,5 @@ def _count(totals: Totals, requests: Sequence[tuple[float, float]]) -> None:
     for asked, end in requests:
         seconds.setdefault(int(asked), []).append(int((end - asked) * 1e6))
     for second, values in seconds.items():
-        part = totals.series[""].setdefault(second, Second())
+        part = totals.series[""].setdefault(second, SecondStats())
         part.latency.record_counts(Counter(values))

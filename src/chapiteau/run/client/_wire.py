@@ -14,14 +14,14 @@ from chapiteau.core.errors import (
     UnreachableError,
     UsageError,
 )
-from chapiteau.plumbing.unix import format_request
+from chapiteau.io.unix_http import format_request
 from chapiteau.run.errors import NotRunningError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from chapiteau.plumbing.unix import Reply
+    from chapiteau.io.unix_http import Response
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
 
@@ -72,7 +72,7 @@ def logs_target(query: LogQuery) -> str:
     return f"/v1/logs?{urlencode(pairs)}"
 
 
-def payload(reply: Reply) -> Any:
+def payload(reply: Response) -> Any:
     """The JSON of an answer. Raises what a problem+json says."""
     if reply.status >= 400:
         raise error_of(reply)
@@ -82,7 +82,7 @@ def payload(reply: Reply) -> Any:
         raise ChapiteauError("the supervisor's answer is no JSON") from None
 
 
-def error_of(reply: Reply) -> ChapiteauError:
+def error_of(reply: Response) -> ChapiteauError:
     try:
         problem = json.loads(reply.body)
         code, what = int(problem.get("exit_code", 1)), problem.get("detail") or problem["title"]
@@ -92,7 +92,7 @@ def error_of(reply: Reply) -> ChapiteauError:
     return _BY_CODE.get(code, ChapiteauError)(str(what), hint=hint)
 
 
-def outcome(reply: Reply) -> Outcome:
+def outcome(reply: Response) -> Outcome:
     """What a command did; a failed one is an Outcome too, not an exception."""
     from chapiteau.run.logic.messages import Outcome
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from chapiteau.core.errors import UsageError
-from chapiteau.plumbing.finding import find_config, may_say
-from chapiteau.plumbing.unix import control_path
+from chapiteau.io.locate_config import find_config, may_define
+from chapiteau.io.unix_http import control_path
 
 __all__ = ["lock_of", "run_dir_of", "socket_of"]
 
@@ -15,9 +15,9 @@ def run_dir_of(config: Path) -> Path:
     It must work while the file is being edited: one that can't be read as TOML counts as one
     with the default.
     """
-    if not may_say(config, "run_dir"):
+    if not may_define(config, "run_dir"):
         return (config.parent / ".chapiteau").absolute()
-    from chapiteau.plumbing.project import read_project
+    from chapiteau.io.project_file import read_project
 
     try:
         named = read_project(config).section("project").get("run_dir")

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from chapiteau.plumbing.files import living_holder
-from chapiteau.plumbing.project import find_config
-from chapiteau.plumbing.unix import Reply, control_path, parse_head
+from chapiteau.io.files import lock_owner
+from chapiteau.io.project_file import find_config
+from chapiteau.io.unix_http import Response, control_path, parse_head
 from chapiteau.run.client import _wire
 from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.logic.events import Happening
@@ -150,7 +150,7 @@ class AsyncClient:
     async def _get(self, target: str, timeout: float = _SOON) -> Any:
         return _wire.payload(await self._ask(_wire.get(target), timeout))
 
-    async def _ask(self, request: bytes, timeout: float | None) -> Reply:
+    async def _ask(self, request: bytes, timeout: float | None) -> Response:
         try:
             async with asyncio.timeout(timeout):
                 reader, writer = await self._open(request)
@@ -164,7 +164,7 @@ class AsyncClient:
         wanted = headers.get("content-length", "")
         if wanted.isdigit() and len(body) < int(wanted):
             raise _wire.not_running(self.path, ConnectionResetError("the answer broke off"))
-        return Reply(status, headers, body)
+        return Response(status, headers, body)
 
     async def _stream(self, target: str) -> AsyncIterator[dict[str, Any]]:
         try:
@@ -172,7 +172,7 @@ class AsyncClient:
             try:
                 status, headers = await _head(reader)
                 if status >= 400:
-                    raise _wire.error_of(Reply(status, headers, await reader.read()))
+                    raise _wire.error_of(Response(status, headers, await reader.read()))
                 while line := await reader.readline():
                     if line.strip():
                         yield json.loads(line)
@@ -191,7 +191,7 @@ class AsyncClient:
                 )
                 break
             except (FileNotFoundError, ConnectionRefusedError):
-                if self._lock is None or not living_holder(self._lock) or loop.time() >= end:
+                if self._lock is None or not lock_owner(self._lock) or loop.time() >= end:
                     raise
                 await asyncio.sleep(0.02)
         writer.write(request)

@@ -6,10 +6,11 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.files import living_holder
-from chapiteau.plumbing.finding import find_config
-from chapiteau.plumbing.unix import ask, control_path, listen_bytes, listen_lines
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.files import lock_owner
+from chapiteau.io.locate_config import find_config
+from chapiteau.io.unix_http import control_path, stream_bytes, stream_lines
+from chapiteau.io.unix_http import request as ask
 from chapiteau.run.client import _wire
 from chapiteau.run.client.address import lock_of, run_dir_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from chapiteau.plumbing.unix import Reply
+    from chapiteau.io.unix_http import Response
     from chapiteau.run.logic.events import Happening
     from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
     from chapiteau.run.logic.status import SocketHolders, SupervisorStatus
@@ -169,7 +170,7 @@ class Client:
         """
         target = f"{_wire.verb_target('screen', service)}?process={process}"
         try:
-            with listen_bytes(self.path, _wire.get(target)) as (reply, pieces):
+            with stream_bytes(self.path, _wire.get(target)) as (reply, pieces):
                 if reply.status >= 400:
                     raise _wire.error_of(reply)
                 yield b""
@@ -184,7 +185,7 @@ class Client:
     def _get(self, target: str, timeout: float = _SOON) -> Any:
         return _wire.payload(self._ask(_wire.get(target), timeout))
 
-    def _ask(self, request: bytes, timeout: float | None) -> Reply:
+    def _ask(self, request: bytes, timeout: float | None) -> Response:
         try:
             return self._when_it_listens(lambda: ask(self.path, request, timeout), timeout)
         except OSError as exc:
@@ -195,7 +196,7 @@ class Client:
             request = _wire.get(target)
             try:
                 reply, lines = self._when_it_listens(
-                    lambda: stack.enter_context(listen_lines(self.path, request))
+                    lambda: stack.enter_context(stream_lines(self.path, request))
                 )
                 if reply.status >= 400:
                     raise _wire.error_of(reply)
@@ -213,6 +214,6 @@ class Client:
             try:
                 return deed()
             except (FileNotFoundError, ConnectionRefusedError):
-                if self._lock is None or not living_holder(self._lock) or clock.now() >= end:
+                if self._lock is None or not lock_owner(self._lock) or clock.now() >= end:
                     raise
                 clock.sleep(0.02)

@@ -18,13 +18,12 @@ from typing import Any, ClassVar, Protocol
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.secret import Secret
-from chapiteau.plumbing.secretfile import read_secret_file
+from chapiteau.io.secret_file import read_secret_file
 from chapiteau.run.client.aio import AsyncClient
+from chapiteau.run.config.plugin_settings import NoOptions, matches_any
+from chapiteau.run.config.spec import SecretRef
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Outcome
-from chapiteau.run.logic.plugins.naming import fits
-from chapiteau.run.logic.plugins.settings import NoSettings
-from chapiteau.run.logic.spec import SecretRef
 from chapiteau.run.logic.status import SupervisorStatus
 
 __all__ = ["Plugin", "Surroundings", "TaskStarter"]
@@ -60,7 +59,7 @@ class Plugin:
     `chapiteau check`. An exception in any method ends the plugin; it is then started again.
     """
 
-    Options: ClassVar[type[Any]] = NoSettings
+    Options: ClassVar[type[Any]] = NoOptions
     # Whether it is told, after it was down, of what happened meanwhile.
     catches_up: ClassVar[bool] = False
 
@@ -115,7 +114,7 @@ class Plugin:
     @staticmethod
     def fits(service: str, globs: Iterable[str]) -> bool:
         """Whether a service is named by one of these globs."""
-        return fits(service, globs)
+        return matches_any(service, globs)
 
     async def command(self, verb: str, service: str, **options: Any) -> Outcome:
         """start, stop, restart, reload, scale or signal; a failure is an Outcome too."""

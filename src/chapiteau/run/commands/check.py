@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from chapiteau.core.problems import Problem, raise_problems
-from chapiteau.plumbing.console import print_json
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.console import print_json
+from chapiteau.io.project_file import find_config
 from chapiteau.run.commands.options import as_json, config_option, say, tell_outcome
 
 __all__ = ["apply", "check", "plan"]
@@ -24,8 +24,8 @@ def check(config: str | None, json_wanted: bool) -> None:
     chapiteau check -c /srv/shop --json
     """
     from chapiteau.run.commands.up import EXAMPLE
-    from chapiteau.run.engine.config import check_config, load_config
-    from chapiteau.run.engine.machine.limits import limit_notes
+    from chapiteau.run.config.load import check_config, load_config
+    from chapiteau.run.system.cgroups import unavailable_limits
 
     path = find_config(config)
     problems = check_config(path, _other_sections())
@@ -43,7 +43,7 @@ def check(config: str | None, json_wanted: bool) -> None:
     )
     if not spec.service:
         say(f"it has no service yet: {EXAMPLE}")
-    for line, hint in limit_notes(spec):
+    for line, hint in unavailable_limits(spec):
         say(f"{line}\n    {hint}", colour="yellow")
 
 
@@ -51,8 +51,8 @@ def _plugin_problems(path: Path) -> list[Problem]:
     """Options of plugins that are not shipped: their class knows what is right."""
     from chapiteau.core.errors import UsageError
     from chapiteau.core.fields import read
-    from chapiteau.plumbing.project import read_project
-    from chapiteau.run.logic.spec import Plugin
+    from chapiteau.io.project_file import read_project
+    from chapiteau.run.config.spec import Plugin
 
     try:
         project = read_project(path)
@@ -61,7 +61,7 @@ def _plugin_problems(path: Path) -> list[Problem]:
     plugins = {name: read(Plugin, raw)[0] for name, raw in project.section("plugin").items()}
     if not any(plugins.values()):
         return []
-    from chapiteau.run.client.plugins.finding import option_problems
+    from chapiteau.run.plugins.loader import option_problems
 
     return [
         Problem(project.where(place), f"{problem.where}: {problem.what}", problem.hint)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     as_json,
@@ -188,7 +188,7 @@ def signal(
     chapiteau signal HUP nginx
     chapiteau signal USR1 web --process 2
     """
-    from chapiteau.run.logic.rules.names import signal_name as checked
+    from chapiteau.run.config.os_names import signal_name as checked
 
     try:
         word = checked(signal_name)

@@ -8,21 +8,14 @@ from typing import Final
 import click
 
 from chapiteau.core.errors import ChapiteauError, RefusedError, TimedOutError
-from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.console import print_json
-from chapiteau.plumbing.files import living_holder
-from chapiteau.plumbing.processes import is_alive
-from chapiteau.plumbing.project import find_config
-from chapiteau.plumbing.unix import forget_control
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.console import print_json
+from chapiteau.io.files import is_alive, lock_owner
+from chapiteau.io.project_file import find_config
+from chapiteau.io.unix_http import remove_control_socket
 from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.client.blocking import Client
-from chapiteau.run.commands.options import (
-    as_json,
-    config_option,
-    say,
-    timeout_option,
-    wait_option,
-)
+from chapiteau.run.commands.options import as_json, config_option, say, timeout_option, wait_option
 from chapiteau.run.errors import NotRunningError
 
 __all__ = ["command", "wait_until_gone"]
@@ -54,18 +47,18 @@ def command(
     client, lock = Client.at(run_dir), lock_of(run_dir)
     text = "stopped" if wait else "stopping"
     try:
-        pids = _asked(client, living_holder(lock), force=force)
+        pids = _asked(client, lock_owner(lock), force=force)
     except (NotRunningError, TimedOutError):
         pids, text = (), "nothing runs"
-        if keeper := living_holder(lock):
+        if keeper := lock_owner(lock):
             text = _by_the_keeper(keeper, _KEEPERS if timeout is None else timeout, force=force)
     if wait:
         wait_until_gone(client, pids, timeout)
-    if not living_holder(lock):
-        from chapiteau.run.engine.machine.meeting import close_meeting
+    if not lock_owner(lock):
+        from chapiteau.run.system.runtime_dirs import remove_runtime_dir
 
-        close_meeting(run_dir)
-        forget_control(run_dir, beside=("notify.sock",))
+        remove_runtime_dir(run_dir)
+        remove_control_socket(run_dir, beside=("notify.sock",))
     if json_wanted:
         print_json({"schema": 1, "ok": True, "text": text})
     else:

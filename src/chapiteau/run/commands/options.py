@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from chapiteau.core.errors import ChapiteauError, UsageError
-from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.io.console import print_json, use_colour
 
 if TYPE_CHECKING:
     from chapiteau.run.logic.messages import Outcome
@@ -58,7 +58,7 @@ DURATION: Final = _Duration()
 def service_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """For Tab: the names in the file that begin so; none when they can't be had, for Tab must
     never complain."""
-    from chapiteau.plumbing.project import find_config, read_project
+    from chapiteau.io.project_file import find_config, read_project
 
     try:
         names = read_project(find_config(ctx.params.get("config"))).section("service")
@@ -113,7 +113,7 @@ def timeout_option(function: F) -> F:
 
 def say(text: str, *, colour: str = "") -> None:
     """A message for people, on stderr; data goes to stdout."""
-    if colour and colour_wanted(sys.stderr):
+    if colour and use_colour(sys.stderr):
         text = click.style(text, fg=colour)
     click.echo(text, err=True, color=True)
 

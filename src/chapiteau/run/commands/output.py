@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.io.console import print_json, use_colour
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option, service_names
 from chapiteau.run.commands.showing.lines import event_line
@@ -73,7 +73,7 @@ def events(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -
         if met[:-last] if last else met:
             after = (met[:-last] if last else met)[-1].seq
     items = follow_events(client, after) if follow else client.events(after)
-    colour = colour_wanted()
+    colour = use_colour()
     for item in items:
         if isinstance(item, Lost):
             if json_wanted:

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import click
 
-from chapiteau.core.text import table
-from chapiteau.plumbing.console import print_json
+from chapiteau.core.text import format_table
+from chapiteau.io.console import print_json
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     as_json,
@@ -25,7 +25,7 @@ _SETTING: Final = re.compile(r"[a-z_]+(?:\.[\w-]+)*=")
 def _words(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
     """For Tab: names of settings."""
     from chapiteau.core.fields import settings
-    from chapiteau.run.logic.spec import Service
+    from chapiteau.run.config.spec import Service
 
     end = "=" if ctx.command.name == "set" and not ctx.params.get("reset") else ""
     return [f"{s.name}{end}" for s in settings(Service) if s.name.startswith(incomplete)]
@@ -96,12 +96,12 @@ def remove_command(name: str, config: str | None, json_wanted: bool) -> None:
 
 
 def _pair(word: str) -> tuple[str, Any]:
-    from chapiteau.run.logic.overrides import given_value
+    from chapiteau.run.config.overrides import parse_setting
 
     key, equals, text = word.partition("=")
     if not equals or not key:
         raise usage(f"{word!r} is not SETTING=VALUE")
-    return key, given_value(key, text)
+    return key, parse_setting(key, text)
 
 
 @click.command("get")
@@ -140,7 +140,7 @@ def get_command(
         (key, _shown(value), "set at run time" if key in own else "")
         for key, value in found.items()
     ]
-    click.echo(table(rows))
+    click.echo(format_table(rows))
 
 
 def _chosen(settings: Mapping[str, Any], words: tuple[str, ...]) -> dict[str, Any]:

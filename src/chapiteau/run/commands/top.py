@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import click
 
-from chapiteau.core.text import table
+from chapiteau.core.text import format_table
 from chapiteau.core.units import format_size
-from chapiteau.plumbing.console import print_json
+from chapiteau.io.console import print_json
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option
 from chapiteau.run.commands.showing.patience import follow_stats
@@ -90,7 +90,7 @@ def screen(look: Mapping[str, Any], *, sort: str = "cpu", size: tuple[int, int] 
         for i in order[:room]
     ]
     head = [_totals(look), _queues(look), ""]
-    body = table(rows, ["PROCESS", "PID", "CPU%", "MEMORY", "THREADS"]).splitlines()
+    body = format_table(rows, ["PROCESS", "PID", "CPU%", "MEMORY", "THREADS"]).splitlines()
     more = [f"… and {len(ids) - room} more"] if len(ids) > room else []
     return "\n".join(line[:columns] for line in [*head, *body, *more])
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, NoReturn
 import click
 
 from chapiteau.core.errors import ChapiteauError, UsageError
-from chapiteau.plumbing.clock import SystemClock
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.project_file import find_config
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import (
     config_option,
@@ -19,7 +19,7 @@ from chapiteau.run.commands.options import (
 from chapiteau.run.errors import AlreadyRunningError
 
 if TYPE_CHECKING:
-    from chapiteau.run.engine.config import Config
+    from chapiteau.run.config.load import Config
 
 __all__ = ["EXAMPLE", "command"]
 
@@ -64,9 +64,9 @@ def command(
     """
     if no_keeper and detach:
         raise UsageError("--no-keeper stays in the foreground: take --detach out")
-    from chapiteau.run.engine.config import load_config
-    from chapiteau.run.engine.launch import last_words, start
+    from chapiteau.run.config.load import load_config
     from chapiteau.run.logic.selection import select
+    from chapiteau.run.supervisor.launch import start, startup_error
 
     path = find_config(config)
     found = load_config(path)
@@ -80,18 +80,18 @@ def command(
 
         say(_GIVEN_UP, colour="yellow")
         code = stay_alone(path, found.run_dir, found.spec, begun, names)
-        _end(last_words(found.run_dir), code)
+        _end(startup_error(found.run_dir), code)
     start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
     if detach:
         from chapiteau.run.commands.showing.waiting import wait_until_ready
 
         if wait:
-            wait_until_ready(client, timeout, lambda: last_words(found.run_dir))
+            wait_until_ready(client, timeout, lambda: startup_error(found.run_dir))
         return
     from chapiteau.run.commands.showing.foreground import stay
 
     code = stay(found.run_dir, found.spec, begun)
-    _end(last_words(found.run_dir), code)
+    _end(startup_error(found.run_dir), code)
 
 
 def _end(error: ChapiteauError | None, code: int) -> NoReturn:
@@ -107,9 +107,9 @@ def _end(error: ChapiteauError | None, code: int) -> NoReturn:
 
 def _refuse_nothing(found: "Config") -> None:
     """A supervisor of nothing would wait for ever, and whoever started it too."""
-    from chapiteau.run.engine.brain.own import own_services
+    from chapiteau.run.supervisor.internal_services import internal_services
 
-    if found.spec.service or own_services(found.path, found.run_dir, found.spec.plugin):
+    if found.spec.service or internal_services(found.path, found.run_dir, found.spec.plugin):
         return
     raise UsageError(f"{found.path.name} has no service: there is nothing to start", hint=EXAMPLE)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.config.access import VERBS, Access, Caller
 from chapiteau.run.engine.api.connection import Connection
 from chapiteau.run.engine.api.doorkeeper import Doorkeeper
 from chapiteau.run.engine.api.faults import problem, problem_of
@@ -17,7 +18,6 @@ from chapiteau.run.engine.api.request import Answer, Flow, Request
 from chapiteau.run.engine.api.routes import Route, find_route
 from chapiteau.run.engine.identity import peer_of
 from chapiteau.run.engine.port import Port
-from chapiteau.run.logic.access import VERBS, Access, Caller
 
 __all__ = ["ControlServer", "serve"]
 

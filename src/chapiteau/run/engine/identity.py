@@ -8,8 +8,8 @@ import struct
 from typing import Final
 
 from chapiteau.core.errors import UsageError
-from chapiteau.run.logic.access import ROLES, Access, Caller, Role
-from chapiteau.run.logic.spec import Project
+from chapiteau.run.config.access import ROLES, Access, Caller, Role
+from chapiteau.run.config.spec import Project
 
 __all__ = ["access_of", "peer_of"]
 

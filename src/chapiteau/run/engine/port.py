@@ -20,7 +20,7 @@ class Port(Protocol):
         ...
 
     def services(self) -> dict[str, Any]:
-        """The services in few words, as logic/brief.py describes them."""
+        """The services in few words, as run/logic/brief.py describes them."""
         ...
 
     async def command(
@@ -29,7 +29,7 @@ class Port(Protocol):
         """Do start, stop, restart, reload, scale, signal, … and say what happened.
 
         `service` is a name, a glob, several of them with commas, or `all`
-        (logic/selection.py); when none matches, the Outcome has exit code 3.
+        (run/logic/selection.py); when none matches, the Outcome has exit code 3.
         Commands on one service are queued; on several services they run side by side.
         `options["wait"]` (default true) waits for the end; `options["timeout"]` in seconds.
         """

@@ -1,1 +1,1 @@
-"""Decisions of the supervisor: values in, values out."""
+"""Logic of run."""

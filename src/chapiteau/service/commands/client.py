@@ -25,6 +25,6 @@ def client(source: str, language: str, name: str, api_version: str, output: Path
     if output is None:
         sys.stdout.write(text)
         return
-    from chapiteau.plumbing.files import write_atomic
+    from chapiteau.io.files import write_atomic
 
     write_atomic(output, text.encode())

@@ -3,7 +3,7 @@
 import click
 
 from chapiteau.core.errors import GateFailedError
-from chapiteau.plumbing.console import print_json
+from chapiteau.io.console import print_json
 from chapiteau.service.commands.document import document_of
 from chapiteau.service.logic.document.diff import compare
 

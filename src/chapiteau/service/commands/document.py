@@ -7,8 +7,8 @@ from typing import Any, Final
 import click
 
 from chapiteau.core.errors import GateFailedError, UsageError
-from chapiteau.core.text import table
-from chapiteau.plumbing.console import print_json
+from chapiteau.core.text import format_table
+from chapiteau.io.console import print_json
 from chapiteau.service.logic.document.lint import lint
 from chapiteau.service.logic.document.openapi30 import downgraded
 from chapiteau.service.logic.document.yaml import to_yaml
@@ -112,7 +112,7 @@ def routes(app: str, api_version: str, as_json: bool) -> None:
     if as_json:
         print_json(rows)
         return
-    click.echo(table([tuple(r.values()) for r in rows], ("METHOD", "PATH", "ID", "SUMMARY")))
+    click.echo(format_table([tuple(r.values()) for r in rows], ("METHOD", "PATH", "ID", "SUMMARY")))
 
 
 @click.command()
@@ -143,7 +143,7 @@ def openapi(app: str, form: str, dialect: str, api_version: str, output: Path | 
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
         return
-    from chapiteau.plumbing.files import write_atomic
+    from chapiteau.io.files import write_atomic
 
     write_atomic(output, data)
 

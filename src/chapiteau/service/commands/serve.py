@@ -73,7 +73,7 @@ def serve(app: str, **given: Any) -> None:
 
 
 def _run(app: str, listeners: list[Any], given: dict[str, Any]) -> int:
-    from chapiteau.plumbing.clock import SystemClock
+    from chapiteau.io.clock import SystemClock
     from chapiteau.service.engine.loading import load_app
     from chapiteau.service.engine.serving.accesslog import AccessLog, PlainLog
     from chapiteau.service.engine.serving.notify import Notifier

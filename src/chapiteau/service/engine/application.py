@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, Final
 
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.service.engine.answering.coding import Packer
 from chapiteau.service.engine.answering.plan import Around, Plan
 from chapiteau.service.engine.choosing.methods import ServicePlan

@@ -15,7 +15,7 @@ import msgspec
 from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
-from chapiteau.plumbing.waldb import write_ahead
+from chapiteau.io.sqlite import enable_wal
 from chapiteau.service.engine.answering.reply import Reply
 from chapiteau.service.logic.problem import ProblemError
 
@@ -133,7 +133,7 @@ class SqliteStore:
         self._seconds = days * 86_400
         self._local = threading.local()
         with self._db() as db:
-            write_ahead(db)
+            enable_wal(db)
             db.execute(
                 "CREATE TABLE IF NOT EXISTS idempotency"
                 " (key TEXT PRIMARY KEY, since REAL NOT NULL, saved BLOB NOT NULL) WITHOUT ROWID"

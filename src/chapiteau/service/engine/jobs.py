@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chapiteau.core.clock import Clock
-from chapiteau.plumbing.waldb import write_ahead
+from chapiteau.io.sqlite import enable_wal
 from chapiteau.service.engine.answering.reply import Reply, problem_reply, request_id
 from chapiteau.service.engine.failures import problem_of
 from chapiteau.service.engine.service import Service
@@ -113,7 +113,7 @@ class SqliteJobs:
         self._seconds = days * 86_400
         self._local = threading.local()
         db = self._db()
-        write_ahead(db)
+        enable_wal(db)
         db.execute(
             "CREATE TABLE IF NOT EXISTS jobs"
             " (id TEXT PRIMARY KEY, since REAL NOT NULL, record BLOB NOT NULL) WITHOUT ROWID"

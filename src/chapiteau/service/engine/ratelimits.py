@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from chapiteau.core.clock import Clock
-from chapiteau.plumbing.waldb import write_ahead
+from chapiteau.io.sqlite import enable_wal
 from chapiteau.service.engine.answering.reply import CORS_KEY
 from chapiteau.service.logic.problem import ProblemError
 from chapiteau.service.logic.wire.ratelimit import RateLimit, Verdict, rate_headers, spend
@@ -58,7 +58,7 @@ class SqliteRates:
         self._path = path
         self._local = threading.local()
         db = self._db()
-        write_ahead(db)
+        enable_wal(db)
         db.execute(
             "CREATE TABLE IF NOT EXISTS rates"
             " (key TEXT PRIMARY KEY, whole_at REAL NOT NULL) WITHOUT ROWID"

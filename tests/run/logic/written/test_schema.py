@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from chapiteau.run.logic.config import read_spec
+from chapiteau.run.config.load import read_spec
 from chapiteau.run.logic.written.schema import config_schema
 
 SCHEMA = config_schema()

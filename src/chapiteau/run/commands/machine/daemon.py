@@ -19,6 +19,6 @@ def command(names: tuple[str, ...], config: str | None) -> int:
     \b
     ExecStart=/srv/shop/.venv/bin/chapiteau run daemon --config /srv/shop/chapiteau.toml
     """
-    from chapiteau.run.engine.inplace import daemon
+    from chapiteau.run.supervisor.daemon import daemon
 
     return daemon(names, config)

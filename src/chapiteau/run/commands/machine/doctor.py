@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
-from chapiteau.plumbing.console import colour_wanted, print_json
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.console import print_json, use_colour
+from chapiteau.io.project_file import find_config
 from chapiteau.run.commands.options import as_json, config_option
 
 if TYPE_CHECKING:
-    from chapiteau.run.engine.checkup import Finding
+    from chapiteau.run.doctor import Finding
 
 __all__ = ["command"]
 
@@ -33,7 +33,7 @@ def command(config: str | None, json_wanted: bool) -> None:
     if json_wanted:
         print_json({"schema": 1, "findings": [finding.to_dict() for finding in found]})
     else:
-        colour = colour_wanted()
+        colour = use_colour()
         for finding in found:
             mark, name = _MARKS[finding.level]
             click.echo(
@@ -46,12 +46,12 @@ def command(config: str | None, json_wanted: bool) -> None:
 
 
 def _findings(config: str | None) -> "list[Finding]":
-    from chapiteau.run.engine.checkup import Finding, look_at_machine, look_at_project
-    from chapiteau.run.engine.config import load_config
+    from chapiteau.run.config.load import load_config
+    from chapiteau.run.doctor import Finding, check_machine, check_project
 
-    found = list(look_at_machine())
+    found = list(check_machine())
     try:
-        found += look_at_project(load_config(find_config(config)))
+        found += check_project(load_config(find_config(config)))
     except NotFoundError as exc:
         if config:
             raise

@@ -2,7 +2,7 @@
 
 import click
 
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.project_file import find_config
 from chapiteau.run.commands.options import config_option, service_names
 
 __all__ = ["command"]
@@ -21,7 +21,7 @@ def command(service: str, words: tuple[str, ...], config: str | None) -> None:
     chapiteau run exec web -- python manage.py migrate
     chapiteau run exec web -- env
     """
-    from chapiteau.run.engine.config import load_config
-    from chapiteau.run.engine.service.oneoff import run_oneoff
+    from chapiteau.run.config.load import load_config
+    from chapiteau.run.process.oneoff import run_oneoff
 
     run_oneoff(load_config(find_config(config)), service, words)

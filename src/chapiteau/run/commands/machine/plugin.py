@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.project_file import find_config
 from chapiteau.run.commands.options import config_option, say
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from chapiteau.run.logic.spec import Plugin
+    from chapiteau.run.config.spec import Plugin
 
 __all__ = ["circus_bridge", "plugin"]
 
@@ -46,7 +46,7 @@ def circus_bridge(
     chapiteau run circus-bridge          prints its endpoints
     [plugin.circus] use = "circus"       the same, kept alive by the supervisor
     """
-    from chapiteau.run.logic.spec import Plugin
+    from chapiteau.run.config.spec import Plugin
 
     options = {
         "endpoint": endpoint,
@@ -62,7 +62,7 @@ def circus_bridge(
 def _check(spec: Plugin) -> None:
     """The rules that a configuration would be held to."""
     from chapiteau.core.problems import Problem, raise_problems
-    from chapiteau.run.logic.rules.plugins import plugin_rules
+    from chapiteau.run.config.plugin_rules import plugin_rules
 
     broken = plugin_rules({"circus": spec}, ())
     raise_problems("circus-bridge", [Problem(str(b.path[-1]), b.what, b.hint) for b in broken])
@@ -71,7 +71,7 @@ def _check(spec: Plugin) -> None:
 def _run(name: str, config: Path, spec: Plugin | None) -> None:
     import asyncio
 
-    from chapiteau.run.client.plugins.host import run_plugin
+    from chapiteau.run.plugins.host import run_plugin
 
     try:
         asyncio.run(run_plugin(name, config, spec))

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from chapiteau.core.errors import RefusedError
-from chapiteau.plumbing.project import find_config
+from chapiteau.io.project_file import find_config
 from chapiteau.run.commands.options import config_option, say
 from chapiteau.run.logic.written.unit import UnitFacts, systemd_unit
 
@@ -28,7 +28,7 @@ def command(config: str | None, user: str, for_user: bool, output: str | None) -
     chapiteau run unit -o /etc/systemd/system/shop.service   then: systemctl enable --now shop
     chapiteau run unit --for-user -o ~/.config/systemd/user/shop.service
     """
-    from chapiteau.run.engine.config import load_config
+    from chapiteau.run.config.load import load_config
 
     found = load_config(find_config(config))
     text = systemd_unit(

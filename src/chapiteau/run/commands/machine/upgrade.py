@@ -6,7 +6,7 @@ from typing import Final
 import click
 
 from chapiteau.core.errors import TimedOutError
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import as_json, config_option, tell_outcome
 from chapiteau.run.errors import NotRunningError

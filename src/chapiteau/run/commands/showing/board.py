@@ -2,9 +2,9 @@
 
 from typing import Any, Final
 
-from chapiteau.core.text import printable, table
+from chapiteau.core.text import escape_control, format_table
 from chapiteau.core.units import format_duration, format_size
-from chapiteau.plumbing.console import painted
+from chapiteau.io.console import styled
 from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
 
 __all__ = ["complaints", "render"]
@@ -35,17 +35,17 @@ def render(
     ]
     rows = [row for service in status.services for row in _rows(service, now, wide=wide)]
     head = ["SERVICE", "STATE", "READY", "PID", "RESTARTS", "CPU%", "MEMORY", "UP"]
-    lines = table(rows, head).splitlines()
+    lines = format_table(rows, head).splitlines()
     pieces += ["", lines[0], *(_paint_state(line, colour) for line in lines[1:])]
     drift = [f"{s.name}: {line}" for s in status.services for line in s.drift]
     if drift:
         pieces += ["", "otherwise than in the file (`chapiteau reload` follows it):"]
-        pieces += [f"  {printable(line)}" for line in drift]
+        pieces += [f"  {escape_control(line)}" for line in drift]
     if status.sockets:
         sockets = [
             [s.name, s.address, s.type, s.queued, ", ".join(s.services)] for s in status.sockets
         ]
-        pieces += ["", table(sockets, ["SOCKET", "ADDRESS", "TYPE", "QUEUED", "SERVICES"])]
+        pieces += ["", format_table(sockets, ["SOCKET", "ADDRESS", "TYPE", "QUEUED", "SERVICES"])]
     return "\n".join(pieces)
 
 
@@ -84,9 +84,9 @@ def _last_words(service: ServiceStatus, *, brief: bool = False) -> list[str]:
         end = process.last_exit
         if not end or process.ready or ((service.schedule or service.one_shot) and _good(end)):
             continue
-        how = printable(str(end.get("text") or end.get("cause") or _ending(end)))
+        how = escape_control(str(end.get("text") or end.get("cause") or _ending(end)))
         found += [] if brief else [f"{service.name}.{process.number}: {how}"]
-        found += [f"    | {printable(str(line))}" for line in end.get("lines", ())[-5:]]
+        found += [f"    | {escape_control(str(line))}" for line in end.get("lines", ())[-5:]]
     return found
 
 
@@ -101,7 +101,7 @@ def _ending(exit_: dict[str, Any]) -> str:
 
 
 def _because(reason: str) -> str:
-    return f": {printable(reason)}" if reason else ""
+    return f": {escape_control(reason)}" if reason else ""
 
 
 def _rows(service: ServiceStatus, now: float, *, wide: bool) -> list[list[object]]:
@@ -143,7 +143,7 @@ def _process_row(process: ProcessStatus, now: float) -> list[object]:
 
 
 def _paint(text: str, colour_name: str, colour: bool) -> str:
-    return painted(text, colour_name) if colour else text
+    return styled(text, colour_name) if colour else text
 
 
 def _paint_state(line: str, colour: bool) -> str:
@@ -151,5 +151,5 @@ def _paint_state(line: str, colour: bool) -> str:
         return line
     for state, name in _COLOURS.items():
         if f" {state} " in f"{line} ":
-            return line.replace(state, painted(state, name), 1)
+            return line.replace(state, styled(state, name), 1)
     return line

@@ -12,17 +12,17 @@ from typing import Final
 import click
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.plumbing.console import colour_wanted
-from chapiteau.plumbing.files import living_holder
+from chapiteau.io.console import use_colour
+from chapiteau.io.files import lock_owner
 from chapiteau.run.client.address import lock_of
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.commands.options import say
 from chapiteau.run.commands.showing.lines import LinePrinter, event_line
 from chapiteau.run.commands.showing.waiting import standing, welcome
+from chapiteau.run.config.spec import Spec
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, LogQuery, Lost
-from chapiteau.run.logic.spec import Spec
 
 __all__ = ["stay", "stay_alone"]
 
@@ -44,12 +44,12 @@ def stay(run_dir: Path, spec: Spec, begun: float) -> int:
 
 def stay_alone(config: Path, run_dir: Path, spec: Spec, begun: float, only: Sequence[str]) -> int:
     """Be the supervisor as well, in this one process. Raises as `run_alone` does."""
-    from chapiteau.run.engine.alone import run_alone
+    from chapiteau.run.supervisor.keeperless import run_without_keeper
 
     async def both() -> int:
         shown = _Foreground(run_dir, spec, begun, alone=True)
         showing = asyncio.create_task(shown.follow())
-        code = await run_alone(config, spec, run_dir, only)
+        code = await run_without_keeper(config, spec, run_dir, only)
         shown.over()
         return await showing or code
 
@@ -62,8 +62,8 @@ class _Foreground:
         self._lock = lock_of(run_dir)
         self._begun = begun
         width = max((len(name) for name, _ in spec.named()), default=0) + 2
-        self._printer = LinePrinter(colour=colour_wanted(), width=width)
-        self._colour = colour_wanted(sys.stderr)
+        self._printer = LinePrinter(colour=use_colour(), width=width)
+        self._colour = use_colour(sys.stderr)
         self._asked = 0  # how often somebody wanted it to end
         self._failed: set[str] = set()
         self._was_ready = False
@@ -116,7 +116,7 @@ class _Foreground:
                             await self._happened(event)
             if self._asked:
                 return  # it was to end, and now it has
-            if not living_holder(self._lock):  # all too fast for us, or another keeper is made
+            if not lock_owner(self._lock):  # all too fast for us, or another keeper is made
                 deadline = min(deadline, loop.time() + _KEEPERLESS)
             await asyncio.sleep(0.05)
 

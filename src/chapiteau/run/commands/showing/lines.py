@@ -3,8 +3,8 @@
 import re
 from typing import Final
 
-from chapiteau.core.text import printable
-from chapiteau.plumbing.console import painted
+from chapiteau.core.text import escape_control
+from chapiteau.io.console import styled
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Lost
 
@@ -32,25 +32,25 @@ class LinePrinter:
         self._width = max(self._width, len(name))
         head = f"{name:<{self._width}} |"
         if not self._colour:
-            return f"{head} {printable(_STYLE.sub('', item.text))}"
+            return f"{head} {escape_control(_STYLE.sub('', item.text))}"
         chosen = self._colours.setdefault(
             item.service, _PALETTE[len(self._colours) % len(_PALETTE)]
         )
         text = _coloured(item.text)
         if item.stream == "stderr" and text == item.text:
-            text = painted(text, "dim")
-        return f"{painted(head, chosen)} {text}"
+            text = styled(text, "dim")
+        return f"{styled(head, chosen)} {text}"
 
 
 def _coloured(text: str) -> str:
     """The program's own colours, and nothing else that a terminal would obey."""
     if "\x1b" not in text:
-        return printable(text)
+        return escape_control(text)
     pieces = _STYLE.split(text)
     styles = _STYLE.findall(text)
-    made = printable(pieces[0])
+    made = escape_control(pieces[0])
     for style, piece in zip(styles, pieces[1:], strict=True):
-        made += style + printable(piece)
+        made += style + escape_control(piece)
     return made + "\x1b[0m"
 
 
@@ -62,8 +62,8 @@ def event_line(event: Happening, *, colour: bool, wall: bool = True) -> str:
     who = f"{event.service}.{event.process}" if event.process else event.service
     kind = event.kind
     if colour:
-        kind = painted(kind, _kind_colour(kind))
-    text = printable(event.text).replace("\n", "\n    ")
+        kind = styled(kind, _kind_colour(kind))
+    text = escape_control(event.text).replace("\n", "\n    ")
     return " ".join(p for p in (when.strip() if wall else "", kind, who, text) if p)
 
 

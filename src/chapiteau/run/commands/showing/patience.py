@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.logic.events import Happening

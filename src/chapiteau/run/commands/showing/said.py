@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from chapiteau.plumbing.console import colour_wanted, print_json
+from chapiteau.io.console import print_json, use_colour
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.errors import NotRunningError
 
@@ -45,7 +45,7 @@ def show(
     client = Client.find(config)
     endless = follow and not query.until
     items = follow_logs(client, query) if endless else _searched(client, query)
-    printer = LinePrinter(colour=colour_wanted())
+    printer = LinePrinter(colour=use_colour())
     for item in _or_say_where(items, config):
         if json_wanted:
             print_json({"lost": item.count} if isinstance(item, Lost) else item.to_dict())
@@ -86,7 +86,7 @@ def _or_say_where(items: Iterator[LogLine | Lost], config: str | None) -> Iterat
     try:
         yield from items
     except NotRunningError as exc:
-        from chapiteau.plumbing.finding import find_config
+        from chapiteau.io.locate_config import find_config
         from chapiteau.run.client.address import run_dir_of
 
         folder = run_dir_of(find_config(config)) / "log"
@@ -102,7 +102,7 @@ def moment(text: str | None, option: str = "--since") -> float:
 
     from chapiteau.core.errors import UsageError
     from chapiteau.core.units import parse_duration
-    from chapiteau.plumbing.clock import SystemClock
+    from chapiteau.io.clock import SystemClock
 
     try:
         return SystemClock().wall() - parse_duration(text)

@@ -28,16 +28,16 @@ def show(names: tuple[str, ...], config: str | None, json_wanted: bool, output: 
 
 def _show_whole(status: SupervisorStatus, json_wanted: bool, output: str) -> None:
     if json_wanted:
-        from chapiteau.plumbing.console import print_json
+        from chapiteau.io.console import print_json
 
         print_json(status.to_dict())
         return
-    from chapiteau.plumbing.clock import SystemClock
-    from chapiteau.plumbing.console import colour_wanted
+    from chapiteau.io.clock import SystemClock
+    from chapiteau.io.console import use_colour
     from chapiteau.run.commands.showing.board import render
 
     now = SystemClock().wall()
-    _print(render(status, now, wide=output == "wide", colour=colour_wanted()))
+    _print(render(status, now, wide=output == "wide", colour=use_colour()))
 
 
 def _brief(service: dict[str, Any], output: str) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Final
 
 from chapiteau.core.errors import ChapiteauError, TimedOutError
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.run.client.blocking import Client
 from chapiteau.run.commands.options import say
 from chapiteau.run.commands.showing.board import complaints

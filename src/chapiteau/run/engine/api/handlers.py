@@ -8,8 +8,10 @@ from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from chapiteau.core.errors import NotFoundError, UsageError
+from chapiteau.core.log_levels import LEVELS, is_level
 from chapiteau.core.problems import did_you_mean
-from chapiteau.plumbing.version import own_version
+from chapiteau.io.version import own_version
+from chapiteau.run.config.access import VERBS
 from chapiteau.run.engine.api.faults import failure
 from chapiteau.run.engine.api.request import Answer, Flow, Request
 from chapiteau.run.engine.api.routes import (
@@ -20,9 +22,7 @@ from chapiteau.run.engine.api.routes import (
 )
 from chapiteau.run.engine.api.streams import stream
 from chapiteau.run.engine.port import Port
-from chapiteau.run.logic.access import VERBS
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.lines.level import LEVELS, is_level
 from chapiteau.run.logic.messages import LogLine, LogQuery, Older, Outcome, place_of
 from chapiteau.run.logic.selection import select
 
@@ -278,9 +278,9 @@ def _number(request: Request, name: str, default: int = 0) -> int:
 def _log_query(request: Request, services: tuple[str, ...]) -> LogQuery:
     grep = request.first("grep", "")
     if grep:
-        from chapiteau.run.logic.lines.pattern import line_pattern  # who reads no logs needs none
+        from chapiteau.run.logs.grep import compile_grep  # who reads no logs needs none
 
-        line_pattern(grep)
+        compile_grep(grep)
     level = request.first("level", "")
     if level and not is_level(level):
         raise UsageError(f"level: {level!r} is none of {', '.join(LEVELS)}")

@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 from chapiteau.core.fields import json_schema
+from chapiteau.run.config.access import VERBS
 from chapiteau.run.engine.api.routes import (
     INPUT_OPTIONS,
     MESSAGE_OPTIONS,
@@ -11,7 +12,6 @@ from chapiteau.run.engine.api.routes import (
     VERB_OPTIONS,
     Route,
 )
-from chapiteau.run.logic.access import VERBS
 
 __all__ = ["document"]
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from chapiteau.core.openmetrics import CONTENT_TYPE, Family, Sample, exposition
+from chapiteau.io.openmetrics import CONTENT_TYPE, Family, Sample, format_openmetrics
 from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
 
 __all__ = ["CONTENT_TYPE", "openmetrics"]
@@ -15,7 +15,7 @@ _STATES: Final = (
 
 def openmetrics(status: SupervisorStatus) -> str:
     """All families; ends with # EOF."""
-    return exposition(_families(status))
+    return format_openmetrics(_families(status))
 
 
 def _families(status: SupervisorStatus) -> Iterator[Family]:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from chapiteau.core.log_levels import LEVELS
 from chapiteau.run.logic.brief import BriefServices
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.lines.level import LEVELS
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import ServiceStatus, SocketHolders, SupervisorStatus
 
@@ -36,7 +36,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One call: who may do it is the row of `verb` in logic/access.py."""
+    """One call: who may do it is the row of `verb` in run/config/access.py."""
 
     method: Literal["GET", "POST"]
     path: str

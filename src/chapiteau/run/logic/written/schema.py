@@ -3,7 +3,7 @@
 from typing import Any
 
 from chapiteau.core.fields import json_schema
-from chapiteau.run.logic.spec import Spec
+from chapiteau.run.config.spec import Spec
 
 __all__ = ["config_schema"]
 

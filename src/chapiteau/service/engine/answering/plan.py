@@ -11,11 +11,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from chapiteau.service.engine.answering.answers import (
-    AnswerPlan,
-    Encoding,
-    preferred,
-)
+from chapiteau.service.engine.answering.answers import AnswerPlan, Encoding, preferred
 from chapiteau.service.engine.answering.body import BodyPlan, read_bytes
 from chapiteau.service.engine.answering.checks import filtered, filters_of, validate
 from chapiteau.service.engine.answering.coding import Packer

@@ -13,12 +13,7 @@ from zope.interface import implementer
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.document.errors import cornice_document
-from chapiteau.service.logic.problem import (
-    MEDIA_TYPE,
-    ProblemError,
-    phrase,
-    problem_document,
-)
+from chapiteau.service.logic.problem import MEDIA_TYPE, ProblemError, phrase, problem_document
 
 __all__ = [
     "CORS_KEY",

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from chapiteau.core.clock import Clock
-from chapiteau.plumbing.clock import SystemClock
+from chapiteau.io.clock import SystemClock
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.logic.problem import ProblemError
 

@@ -7,7 +7,7 @@ from pyramid.httpexceptions import HTTPException
 from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.openmetrics import CONTENT_TYPE, labelled
+from chapiteau.io.openmetrics import CONTENT_TYPE, format_labels
 from chapiteau.service.engine.choosing.methods import ServicePlan
 from chapiteau.service.engine.metrics.tally import BOUNDS, MemoryTally, Tally
 from chapiteau.service.engine.service import Service
@@ -55,9 +55,9 @@ class Metrics:
             total = 0
             for bound, count in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
                 total += int(count)
-                lines.append(f"{name}_bucket{labelled({**labels, 'le': bound})} {total}")
-            lines.append(f"{name}_count{labelled(labels)} {total}")
-            lines.append(f"{name}_sum{labelled(labels)} {seconds:.9f}")
+                lines.append(f"{name}_bucket{format_labels({**labels, 'le': bound})} {total}")
+            lines.append(f"{name}_count{format_labels(labels)} {total}")
+            lines.append(f"{name}_sum{format_labels(labels)} {seconds:.9f}")
         return "\n".join([*lines, "# EOF", ""])
 
 

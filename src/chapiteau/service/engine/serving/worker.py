@@ -24,13 +24,7 @@ from chapiteau.service.engine.serving.connection import Connection, Incoming
 from chapiteau.service.engine.serving.door import Door
 from chapiteau.service.engine.serving.options import ServeOptions
 from chapiteau.service.engine.serving.poller import READ, WRITE, new_poller
-from chapiteau.service.engine.serving.wsgi import (
-    Application,
-    Dates,
-    Exchange,
-    environ_for,
-    refusal,
-)
+from chapiteau.service.engine.serving.wsgi import Application, Dates, Exchange, environ_for, refusal
 from chapiteau.service.logic.wire.http1 import HeadParser, RefusedRequestError
 
 __all__ = ["Worker"]

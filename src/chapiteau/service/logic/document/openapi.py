@@ -17,12 +17,7 @@ from chapiteau.service.logic.document.merging import merged
 from chapiteau.service.logic.document.schemas import Schemas, in_path, inlined, without_null
 from chapiteau.service.logic.jobs import Job
 from chapiteau.service.logic.kinds.models import Mode, plain
-from chapiteau.service.logic.operation import (
-    BodySpec,
-    Operation,
-    Parameter,
-    read_operation,
-)
+from chapiteau.service.logic.operation import BodySpec, Operation, Parameter, read_operation
 from chapiteau.service.logic.options import OperationOptions
 from chapiteau.service.logic.path import template_of
 from chapiteau.service.logic.problem import phrase

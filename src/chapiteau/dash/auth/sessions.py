@@ -1,0 +1,178 @@
+"""Who is logged in: one-time links, sessions that survive a restart of the hub."""
+
+import asyncio
+import contextlib
+import hashlib
+import hmac
+import secrets
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.auth.access import Caller, Role
+from chapiteau.dash.auth.passwords import hash_password, nobody, outdated, password_fits
+from chapiteau.dash.errors import LoginError
+from chapiteau.dash.settings import Dash
+from chapiteau.dash.store import Store, StoredSession
+
+__all__ = ["LoginLimiter", "Sessions"]
+
+
+# Guessing made slow: a bucket of tries per account and per address.
+
+_MOST_NAMES: Final = 10_000
+
+
+class LoginLimiter:
+    """`burst` tries at once, then one per `every` seconds, for each name."""
+
+    def __init__(self, burst: int = 5, every: float = 10.0) -> None:
+        self._burst = burst
+        self._every = every
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # when the bucket is full again
+
+    def wait(self, name: str, now: float) -> float:
+        """Take one try: 0 when it may go on, else the seconds until the next one is free."""
+        full_at = max(self._full_at.get(name, now), now)
+        too_early = full_at + self._every - now - self._burst * self._every
+        if too_early > 1e-9:
+            return too_early
+        self._full_at[name] = full_at + self._every
+        self._full_at.move_to_end(name)
+        while len(self._full_at) > _MOST_NAMES:
+            self._full_at.popitem(last=False)
+        return 0.0
+
+    def clear(self, name: str) -> None:
+        """Forget the tries after a success."""
+        self._full_at.pop(name, None)
+
+
+_WRITE_EVERY: Final = 60.0  # seconds; `used` needs no write per request
+
+
+class Sessions:
+    """Sessions by the hash of their id: a stolen file opens nothing."""
+
+    def __init__(
+        self, store: Store, clock: Clock, settings: Dash, renewed: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._renewed = renewed  # called whenever the one-time token changes
+        self._live = store.sessions()
+        self._unkept: set[str] = set()  # on a full disk a session lives in memory alone
+        self._limiter = LoginLimiter()
+        self._nobody: str | None = None  # made when the first password comes
+        self.token = secrets.token_urlsafe(24)
+
+    def use_token(self, given: str, address: str) -> str:
+        """A session id for the one-time token, which is then replaced. Raises LoginError."""
+        self._slow_down(f"address {address}")
+        if not hmac.compare_digest(given.encode(), self.token.encode()):
+            raise LoginError(
+                "this link is not valid, or was used before",
+                hint="get a new one: chapiteau dash url",
+            )
+        self._limiter.clear(f"address {address}")
+        self.token = secrets.token_urlsafe(24)
+        with contextlib.suppress(OSError):  # a full disk must not shut people out
+            self._renewed()
+        return self.begin(Caller(name="local", role=Role.ADMIN))
+
+    async def use_password(self, name: str, password: str, address: str) -> str:
+        """A session id for an account. Raises LoginError, the same for a wrong name or password."""
+        self._slow_down(f"address {address}", f"account {name}")
+        account = self._store.account(name)
+        # An unknown name costs the same time as a wrong password.
+        if self._nobody is None:
+            self._nobody = await asyncio.to_thread(nobody)
+        kept = account[1] if account else self._nobody
+        fits = await asyncio.to_thread(password_fits, password[:1000], kept)
+        if account is None or not fits:
+            raise LoginError("name or password is wrong")
+        self._limiter.clear(f"account {name}")
+        if outdated(kept):
+            better = await asyncio.to_thread(hash_password, password[:1000])
+            self._store.keep_account(name, account[0], better, self._clock.wall())
+        return self.begin(Caller(name=name, role=Role(account[0])))
+
+    def _slow_down(self, *names: str) -> None:
+        wait = max(self._limiter.wait(name, self._clock.now()) for name in names)
+        if wait:
+            raise LoginError(f"too many tries: wait {wait:.0f} s")
+
+    def begin(self, caller: Caller) -> str:
+        """A new session for somebody who has proved who they are."""
+        session_id = secrets.token_urlsafe(32)
+        now = self._clock.wall()
+        session = StoredSession(name=caller.name, role=int(caller.role), made=now, used=now)
+        self._live[_hash(session_id)] = session
+        self._keep(_hash(session_id), session)
+        return session_id
+
+    def caller(self, session_id: str) -> Caller | None:
+        """Who is behind a session id; None when it is unknown or has ended."""
+        key = _hash(session_id)
+        session = self._live.get(key)
+        if session is None:
+            return None
+        now = self._clock.wall()
+        if self._ended(session, now):
+            self.end(session_id)
+            return None
+        if now - session.used > _WRITE_EVERY:
+            # `chapiteau dash user remove` drops sessions in the file, from another process.
+            if not self._touch(key, session, now):
+                del self._live[key]
+                return None
+            self._live[key] = replace(session, used=now)
+        return Caller(name=session.name, role=Role(session.role))
+
+    def holds(self, session_id: str) -> bool:
+        """Whether it goes on; to ask does not count as use."""
+        key = _hash(session_id)
+        session = self._live.get(key)
+        if session is None or self._ended(session, self._clock.wall()):
+            return False
+        return key in self._unkept or self._store.has_session(key)
+
+    def end(self, session_id: str) -> None:
+        """Log out."""
+        key = _hash(session_id)
+        self._live.pop(key, None)
+        self._unkept.discard(key)
+        self._store.drop_session(key)
+
+    def _keep(self, key: str, session: StoredSession) -> None:
+        """On disk, or as long as we live: who comes to see that the disk is full must get in."""
+        try:
+            self._store.keep_session(key, session)
+        except sqlite3.OperationalError:
+            self._unkept.add(key)
+        else:
+            self._unkept.discard(key)
+
+    def _touch(self, key: str, session: StoredSession, now: float) -> bool:
+        """Note the use; False when somebody has ended it in the file."""
+        if key in self._unkept:
+            self._keep(key, replace(session, used=now))
+            return True
+        try:
+            return self._store.touch_session(key, now)
+        except sqlite3.OperationalError:
+            return True
+
+    def _ended(self, session: StoredSession, now: float) -> bool:
+        return (
+            now - session.used > self._settings.session_idle
+            or now - session.made > self._settings.session_max
+        )
+
+
+def _hash(session_id: str) -> str:
+    return hashlib.sha256(session_id.encode()).hexdigest()

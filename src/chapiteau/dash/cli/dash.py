@@ -1,0 +1,150 @@
+"""`chapiteau dash serve | url | user`."""
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from chapiteau.core.errors import NotFoundError, UsageError
+from chapiteau.dash.cli.options import CONFIG, run_server
+from chapiteau.dash.errors import HubGoneError
+from chapiteau.io.console import print_json
+
+__all__ = ["group", "serve", "url", "user"]
+
+
+# `chapiteau dash user add | remove | list`.
+
+_SHORTEST = 10
+
+
+@click.group()
+def user() -> None:
+    """Who may log in to the dashboard, and what they may do."""
+
+
+@user.command()
+@click.argument("name")
+@click.option(
+    "--role",
+    type=click.Choice(["viewer", "operator", "admin"]),
+    default="viewer",
+    show_default=True,
+    help="viewer sees, operator also acts, admin may do everything.",
+)
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@CONFIG
+def add(name: str, role: str, password_stdin: bool, config: Path | None) -> None:
+    """Add an account, or change its password and role."""
+    from chapiteau.dash.auth.access import Role
+    from chapiteau.dash.auth.passwords import hash_password
+    from chapiteau.dash.project import read_project
+    from chapiteau.dash.store import Store
+    from chapiteau.io.clock import SystemClock
+
+    project = read_project(config)
+    if not name.isprintable() or not name.strip() or len(name) > 64:
+        raise UsageError(f"not a name: {name!r}", hint="1 to 64 printable characters")
+    password = _password(password_stdin)
+    store = Store(project.store)
+    try:
+        store.keep_account(
+            name, int(Role[role.upper()]), hash_password(password), SystemClock().wall()
+        )
+    finally:
+        store.close()
+    click.echo(f"{name} may log in as {role}", err=True)
+
+
+@user.command()
+@click.argument("name")
+@CONFIG
+def remove(name: str, config: Path | None) -> None:
+    """Remove an account; a running dashboard forgets its sessions within a minute."""
+    from chapiteau.dash.project import read_project
+    from chapiteau.dash.store import Store
+
+    store = Store(read_project(config).store)
+    try:
+        if not store.drop_account(name):
+            raise NotFoundError(
+                f"there is no account {name!r}", hint="see chapiteau dash user list"
+            )
+    finally:
+        store.close()
+
+
+@user.command("list")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@CONFIG
+def list_users(as_json: bool, config: Path | None) -> None:
+    """Every account and its role."""
+    from chapiteau.core.text import format_table
+    from chapiteau.dash.auth.access import Role
+    from chapiteau.dash.project import read_project
+    from chapiteau.dash.store import Store
+
+    store = Store(read_project(config).store)
+    rows = [(name, Role(role).name.lower()) for name, role in store.accounts()]
+    store.close()
+    if as_json:
+        print_json({"accounts": [{"name": name, "role": role} for name, role in rows]})
+    elif rows:
+        click.echo(format_table(rows, ("NAME", "ROLE")))
+    else:
+        click.echo("no accounts: chapiteau dash user add NAME --role admin", err=True)
+
+
+def _password(from_stdin: bool) -> str:
+    if from_stdin:
+        password = sys.stdin.readline().rstrip("\n")
+    elif sys.stdin.isatty():
+        password = str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    else:
+        raise UsageError("no terminal to ask for a password", hint="pass --password-stdin")
+    if len(password) < _SHORTEST:
+        raise UsageError(f"a password has {_SHORTEST} characters or more")
+    return password
+
+
+@click.group()
+def group() -> None:
+    """The page in the browser: every service, what is wrong, and the buttons that cure it.
+
+    \b
+    chapiteau dash serve          start it (the supervisor does, with [dash] enable = true)
+    chapiteau dash url            a link that logs you in, once
+    """
+
+
+group.add_command(user)
+
+
+@group.command()
+@CONFIG
+@click.option("--bind", metavar="HOST:PORT", help="Listen here instead of where [dash] says.")
+def serve(config: Path | None, bind: str | None) -> None:
+    """Serve the page until stopped."""
+    run_server(config, bind, with_hub=False)
+
+
+@group.command()
+@CONFIG
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def url(config: Path | None, as_json: bool) -> None:
+    """Print a link to the running page; it logs in one browser, once."""
+    from chapiteau.dash.project import read_project
+
+    project = read_project(config)
+    try:
+        told = json.loads(project.address_file.read_text())
+    except (OSError, ValueError):
+        raise HubGoneError(
+            f"no dashboard runs for {project.config}",
+            hint="start one: chapiteau dash serve, or set [dash] enable = true",
+        ) from None
+    if as_json:
+        print_json(told)
+    else:
+        click.echo(told["url"])

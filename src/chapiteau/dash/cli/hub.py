@@ -1,0 +1,206 @@
+"""`chapiteau hub up | token | nodes | revoke`: one page for many servers."""
+
+import secrets
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chapiteau.dash.cli.desired import take_over, want, wanted
+from chapiteau.dash.cli.hub_maintenance import backup, restore, rotate
+from chapiteau.dash.cli.options import CONFIG, run_server
+from chapiteau.io.console import print_json
+
+if TYPE_CHECKING:
+    from chapiteau.dash.project import Project
+
+__all__ = ["group", "nats_users"]
+
+
+# `chapiteau hub nats-users`: what the NATS server must be told.
+
+
+@click.command("nats-users")
+@click.argument("nodes", nargs=-1, required=True)
+@click.option("--hub", "hubs", multiple=True, help="Name in a hub's certificate. Default: hub.")
+@CONFIG
+def nats_users(nodes: tuple[str, ...], hubs: tuple[str, ...], config: Path | None) -> None:
+    """Print the `authorization` of nats-server for these nodes: each may do its part and no more.
+
+    \b
+    chapiteau hub nats-users web-1 web-2 --hub hub-1 --hub hub-2 >> users.conf
+
+    For a server with `verify_and_map` in its `tls`: who one is stands in the certificate.
+    """
+    from chapiteau.dash.nodes.join_token import node_name
+    from chapiteau.dash.nodes.nats.names import users_block
+    from chapiteau.dash.project import read_project
+
+    prefix = read_project(config).hub.nats.prefix
+    named = [node_name(name) for name in nodes]
+    click.echo(users_block(prefix, hubs or ("hub",), named), nl=False)
+
+
+@click.group()
+def group() -> None:
+    """Many servers on one page: this one is asked, the others dial in.
+
+    \b
+    chapiteau hub up              the dashboard, with a door for nodes
+    chapiteau hub token           the line that lets one server join
+    chapiteau hub nodes           who has joined
+    chapiteau hub revoke NAME     shut a node out
+    chapiteau hub rotate          change the CA that signs for nodes
+    chapiteau hub want SERVICE    how it should be on nodes, also on one that is away
+    """
+
+
+for _command in (want, wanted, take_over, rotate, nats_users, backup, restore):
+    group.add_command(_command)
+
+
+@group.command()
+@CONFIG
+@click.option(
+    "--bind", metavar="HOST:PORT", help="Serve the page here instead of where [dash] says."
+)
+def up(config: Path | None, bind: str | None) -> None:
+    """Serve the page and listen for nodes until stopped; [hub] says where."""
+    run_server(config, bind, with_hub=True)
+
+
+@group.command()
+@CONFIG
+@click.option("--for", "lifetime", default="1h", show_default=True, help="How long it is good.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def token(config: Path | None, lifetime: str, as_json: bool) -> None:
+    """Print the line to run on the server that should join; it works once."""
+    from chapiteau.core.errors import UsageError
+    from chapiteau.core.units import parse_duration
+    from chapiteau.dash.nodes.cluster import authority_of
+    from chapiteau.dash.nodes.join_token import JoinToken, base32
+    from chapiteau.dash.nodes.registry import Registry
+    from chapiteau.dash.project import read_project
+    from chapiteau.io.clock import SystemClock
+
+    project, clock = read_project(config), SystemClock()
+    if project.hub.nats.url:
+        raise UsageError(
+            "nodes join this hub at a NATS server, whose accounts say who may",
+            hint=f"there: chapiteau node join {project.hub.nats.url.rpartition('@')[2]}",
+        )
+    try:
+        seconds = parse_duration(lifetime)
+    except ValueError as exc:
+        raise UsageError(f"--for: {exc}") from None
+    authority = authority_of(project, clock)
+    authority.ensure()
+    made = JoinToken(
+        ca=authority.hash(),
+        id=base32(secrets.token_bytes(5)),
+        secret=base32(secrets.token_bytes(16)),
+    )
+    registry = Registry(project.store)
+    registry.add_token(made, clock.wall() + seconds)
+    registry.close()
+    address = project.hub.address or f"{socket.gethostname()}:{project.hub.port}"
+    if as_json:
+        print_json({"address": address, "token": str(made), "expires": clock.wall() + seconds})
+        return
+    click.echo(f"chapiteau node join {address} {made}")
+    click.echo(f"good once, for {lifetime}; the hub must be up: chapiteau hub up", err=True)
+
+
+@group.command()
+@CONFIG
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def nodes(config: Path | None, as_json: bool) -> None:
+    """Every node that has joined, when it was seen, and until when its certificate is good."""
+    import dataclasses
+
+    from chapiteau.core.text import format_table
+    from chapiteau.core.units import format_duration
+    from chapiteau.dash.nodes.registry import Registry
+    from chapiteau.dash.project import read_project
+    from chapiteau.io.clock import SystemClock
+
+    project = read_project(config)
+    if project.hub.nats.url:
+        _nats_nodes(project, as_json)
+        return
+    registry = Registry(project.store)
+    found, now = registry.nodes(), SystemClock().wall()
+    registry.close()
+    if as_json:
+        print_json({"nodes": [dataclasses.asdict(node) for node in found]})
+        return
+    rows = [
+        (
+            node.name,
+            "revoked" if node.revoked else "member",
+            f"{format_duration(round(now - node.seen))} ago" if node.seen else "never",
+            format_duration(max(0, round(node.expires - now))),
+        )
+        for node in found
+    ]
+    if rows:
+        click.echo(format_table(rows, ("NODE", "STATE", "LAST CONNECTED", "CERTIFICATE GOOD FOR")))
+    else:
+        click.echo("no nodes yet: chapiteau hub token", err=True)
+
+
+def _nats_nodes(project: "Project", as_json: bool) -> None:
+    import asyncio
+
+    from chapiteau.dash.nodes.cluster import node_names
+
+    names = asyncio.run(node_names(project))
+    if as_json:
+        print_json({"nodes": [{"name": name} for name in names]})
+    else:
+        click.echo("\n".join(names) or "no nodes yet: chapiteau node join nats://…", err=not names)
+
+
+@group.command()
+@click.argument("name")
+@CONFIG
+def revoke(name: str, config: Path | None) -> None:
+    """Shut a node out; a running hub hangs up within two seconds.
+
+    At a NATS server this forgets it; take its credentials away there, or it comes back.
+    """
+    from chapiteau.dash.nodes.registry import Registry
+    from chapiteau.dash.project import read_project
+    from chapiteau.io.clock import SystemClock
+
+    project = read_project(config)
+    if project.hub.nats.url:
+        _nats_revoke(project, name)
+        return
+    registry = Registry(project.store)
+    try:
+        registry.revoke(name, SystemClock().wall())
+    finally:
+        registry.close()
+    click.echo(f"{name} is shut out; to let it in again: chapiteau hub token", err=True)
+
+
+def _nats_revoke(project: "Project", name: str) -> None:
+    import asyncio
+
+    from chapiteau.core.errors import NotFoundError
+    from chapiteau.dash.nodes.nats.connection import connect, nats_address
+    from chapiteau.dash.nodes.nats.hub import remove_node
+
+    async def forget() -> bool:
+        place = nats_address(project.hub.nats, project.config.parent)
+        wire = await connect(place, keeps=False, name="chapiteau hub")
+        try:
+            return await remove_node(wire, name)
+        finally:
+            await wire.close()
+
+    if not asyncio.run(forget()):
+        raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
+    click.echo(f"{name} is forgotten; now take its credentials away at the server", err=True)

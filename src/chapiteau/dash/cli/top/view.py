@@ -1,0 +1,216 @@
+"""What a screen knows of the fleet: filled by the hub's messages, asked by whoever draws.
+
+The messages are those of the page (docs/reference/dash-api.md), so that the page and the terminal
+show the same words and the same numbers.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+__all__ = ["GLYPHS", "FleetView", "ProcessRow", "ServiceRow", "state_label"]
+
+GLYPHS: Final[dict[str, str]] = {
+    "running": "●", "ready": "●", "completed": "✓", "starting": "◐", "waiting": "◌",
+    "reloading": "◑", "stopping": "◒", "backoff": "↻", "unhealthy": "▲", "stopped": "■",
+    "failed": "✖", "unreachable": "?",
+}  # fmt: skip
+_WORDS: Final = {"backoff": "backing off"}
+_WORST: Final = (
+    "failed", "backoff", "unhealthy", "stopping", "starting", "waiting", "reloading",
+    "unreachable", "stopped", "running", "completed",
+)  # fmt: skip
+_EVENTS: Final = 1_000
+_BROUGHT: Final = frozenset(
+    (
+        "service.reloaded", "service.reload_failed",
+        "supervisor.config_applied", "supervisor.upgraded",
+    )
+)  # fmt: skip
+_SOON: Final = 30.0  # seconds between what was brought out and the end of its command
+
+
+def state_label(state: str) -> str:
+    """A state as every screen shows it: its glyph and its word."""
+    return f"{GLYPHS.get(state, '?')} {_WORDS.get(state, state)}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRow:
+    """A service, on one node."""
+
+    node: str
+    name: str
+    state: str
+    ready: int
+    wanted: int
+    one_shot: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """A process with its newest numbers. `cpu` in percent of a core, `rss` in bytes."""
+
+    node: str
+    service: str
+    number: int
+    pid: int
+    state: str
+    cpu: float
+    rss: int
+    started: float  # seconds since 1970; 0 when it does not run
+    restarts: int
+    reason: str
+
+
+class FleetView:
+    """The last truth known about every node."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Mapping[str, Any]] = {}
+        self.events: deque[Mapping[str, Any]] = deque(maxlen=_EVENTS)
+        self.actions: dict[int, Mapping[str, Any]] = {}
+        self._ids: dict[str, tuple[int, Sequence[str]]] = {}
+        self._stats: dict[str, Mapping[str, Any]] = {}
+        self._hosts: dict[str, Mapping[str, float]] = {}  # the newest, whatever names belong to it
+
+    def take(self, topic: str, data: Mapping[str, Any]) -> None:
+        """One message of the hub; a topic that is not known is left alone."""
+        if topic == "fleet":
+            self._take_node(data)
+        elif topic == "stats":
+            self._take_stats(data)
+        elif topic == "events":
+            if data.get("first"):
+                self.events.clear()
+            self.events.extend(data["events"])
+        elif topic == "actions":
+            self.actions[int(data["number"])] = data
+
+    def _take_node(self, data: Mapping[str, Any]) -> None:
+        if gone := data.get("gone"):
+            for known in (self.nodes, self._ids, self._stats, self._hosts):
+                known.pop(gone, None)
+        else:
+            self.nodes[data["name"]] = data
+
+    def _take_stats(self, data: Mapping[str, Any]) -> None:
+        if "ids" in data:
+            self._ids[data["node"]] = (data["v"], data["ids"])
+            self._stats.pop(data["node"], None)
+        for node in data.get("nodes", ()):
+            if host := node.get("host"):
+                self._hosts[node["node"]] = host
+            version, ids = self._ids.get(node["node"], (-1, ()))
+            if node["v"] == version and len(node["cpu"]) == len(ids):
+                self._stats[node["node"]] = node
+
+    def services(self, node: str = "") -> list[ServiceRow]:
+        """Every service, or those of one node; the worst first, then by name."""
+        found = [
+            ServiceRow(
+                node=name,
+                name=s["name"],
+                state="unreachable" if view["away"] else s["state"],
+                ready=s["ready"],
+                wanted=s["wanted"],
+                one_shot=s["one_shot"],
+                reason=s["reason"],
+            )
+            for name, view in self._views(node)
+            for s in view["status"].get("services", ())
+        ]
+        return sorted(found, key=lambda row: (_rank(row.state), row.name, row.node))
+
+    def processes(self, node: str = "", service: str = "") -> list[ProcessRow]:
+        """Processes of every node, or narrowed to one node, one service or both."""
+        return [
+            row
+            for name, view in self._views(node)
+            for row in self._processes_of(name, view)
+            if service in ("", row.service)
+        ]
+
+    def _processes_of(self, name: str, view: Mapping[str, Any]) -> Iterator[ProcessRow]:
+        stats = self._stats.get(name)
+        ids = self._ids.get(name, (-1, ()))[1]
+        at = {key: i for i, key in enumerate(ids)} if stats else {}
+        for service in view["status"].get("services", ()):
+            for process in service["processes"]:
+                place = at.get(f"{service['name']}/{process['number']}")
+                if stats is None or place is None or not process["pid"]:
+                    cpu, rss = process["cpu_percent"], process["rss_bytes"]
+                else:
+                    cpu, rss = stats["cpu"][place], stats["rss"][place]
+                yield ProcessRow(
+                    node=name,
+                    service=service["name"],
+                    number=process["number"],
+                    pid=process["pid"],
+                    state="unreachable" if view["away"] else process["state"],
+                    cpu=cpu,
+                    rss=rss,
+                    started=process["started_at"] if process["pid"] else 0.0,
+                    restarts=process["restarts"],
+                    reason=process["reason"] or process["last_exit"].get("cause", ""),
+                )
+
+    def troubles(self) -> list[Mapping[str, Any]]:
+        """What needs attention, the gravest and newest first."""
+        found = [trouble for view in self.nodes.values() for trouble in view["troubles"]]
+        return sorted(found, key=lambda t: (-t["severity"], -t["since"], t["key"]))
+
+    def deploys(self) -> list[Mapping[str, Any]]:
+        """Reloads and applied files, oldest first; a reload by whom its order was."""
+        known = list(self.events)
+        found: list[Mapping[str, Any]] = []
+        for at, event in enumerate(known):
+            if event["kind"] not in _BROUGHT:
+                continue
+            order = next((e for e in known[at + 1 :] if _orders(e, event)), {})
+            found.append({**event, "who": event.get("who") or order.get("who", "")})
+        return found
+
+    def band(self) -> str:
+        """The whole fleet in a line."""
+        rows = self.services()
+        processes = self.processes()
+        running = sum(row.state == "running" for row in processes)
+        away = sum(bool(view["away"]) for view in self.nodes.values())
+        parts = [f"{len(self.nodes) - away} up"]
+        parts += [f"{away} unreachable"] if away else []
+        parts += [f"{running} running"]
+        for state, word in (("backoff", "backing off"), ("failed", "failed")):
+            if count := sum(row.state == state for row in rows):
+                parts.append(f"{count} {word}")
+        hosts = [
+            self._hosts[name]
+            for name, v in self.nodes.items()
+            if name in self._hosts and not v["away"]
+        ]
+        if hosts:
+            total = sum(host["mem_total"] for host in hosts) or 1
+            used = sum(host["mem_used"] for host in hosts)
+            parts.append(f"CPU {sum(host['cpu'] for host in hosts) / len(hosts):.0f} %")
+            parts.append(f"memory {100 * used / total:.0f} %")
+        return " · ".join(parts)
+
+    def _views(self, node: str) -> list[tuple[str, Mapping[str, Any]]]:
+        return [(n, v) for n, v in sorted(self.nodes.items()) if node in ("", n)]
+
+
+def _orders(order: Mapping[str, Any], event: Mapping[str, Any]) -> bool:
+    """Whether this is the end of the command that led to the event."""
+    return (
+        order["kind"] == "command.done"
+        and order["node"] == event["node"]
+        and bool(event.get("service"))
+        and order.get("service") == event.get("service")
+        and order["time"] - event["time"] < _SOON
+    )
+
+
+def _rank(state: str) -> int:
+    return _WORST.index(state) if state in _WORST else 3

@@ -1,1 +1,0 @@
-"""Delivers the fleet's problems to people and programs."""

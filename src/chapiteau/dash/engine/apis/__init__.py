@@ -1,1 +1,0 @@
-"""What the hub knows of services' own APIs."""

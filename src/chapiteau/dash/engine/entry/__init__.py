@@ -1,1 +1,0 @@
-"""Ways in that need somebody else: an identity provider."""

@@ -1,1 +1,0 @@
-"""This machine: its supervisor, its services, its disks."""

@@ -1,1 +1,0 @@
-"""What hubs and nodes agree on: events, commands, wanted states, leases; built in, or by NATS."""

@@ -1,1 +1,0 @@
-"""Where a terminal gets the fleet from: the supervisor of this machine, or a running hub."""

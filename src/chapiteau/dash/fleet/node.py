@@ -1,0 +1,126 @@
+"""What the hub asks of a node: the one below our feet, or one far away."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.errors import NodeAwayError
+
+__all__ = ["Node", "ServiceRequest", "ServiceResponse", "follow_output"]
+
+_FIRST_WAIT: Final = 0.3  # seconds before asking a silent node again …
+_LONGEST_WAIT: Final = 5.0  # … growing to this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceRequest:
+    """A request to a service on the node, sent by the node itself."""
+
+    service: str
+    method: str = "GET"
+    path: str = "/"  # with its query, starts with one "/"
+    headers: dict[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceResponse:
+    """The service's answer; `body` is cut at 1 MiB, `cut` says so."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: str
+    milliseconds: float
+    url: str
+    cut: bool = False
+
+
+class Node(Protocol):
+    """One server with its supervisor. Every call may raise NodeAwayError."""
+
+    name: str
+
+    async def status(self) -> dict[str, Any]:
+        """SupervisorStatus as a dictionary."""
+        ...
+
+    def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Every kept Happening with a greater number, then new ones for ever."""
+        ...
+
+    def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """LogLines as docs/reference/control-api.md says; `query` as in its table.
+
+        With `pages` an item with "older" and "unread" comes after the kept ones.
+        """
+        ...
+
+    def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+        """One columnar message per second.
+
+        A node that keeps some gives each a "number"; `after` resumes there, "dropped" tells how
+        many are gone.
+        """
+        ...
+
+    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+        """The same, each given to `sink`: what a hub does with a hundred nodes, every second."""
+        ...
+
+    async def health(self) -> dict[str, Any]:
+        """What `status` does not say: docs/reference/dash-api.md, health."""
+        ...
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        """Do it and return the Outcome as a dictionary; a refusal is an Outcome too."""
+        ...
+
+    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+        """Plan or apply the node's chapiteau.toml; Outcome as a dictionary."""
+        ...
+
+    async def fetch(self, request: ServiceRequest) -> ServiceResponse:
+        """Send a request to a service that listens on the node."""
+        ...
+
+    async def holders(self, socket: str) -> dict[str, Any]:
+        """Who has a listening socket open, as docs/reference/control-api.md says."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of everything."""
+        ...
+
+
+async def follow_output(
+    node: Node, query: Mapping[str, str], deliver: Callable[[dict[str, Any]], None], clock: Clock
+) -> None:
+    """Lines of output for as long as it takes; a break is taken up where it began, and told.
+
+    With `until` in the query it ends. Raises ChapiteauError when the node refuses the query.
+    """
+    # "SERVICE/PROCESS/STREAM" → `at` of the last line; who was here before says where it was.
+    seen: dict[str, int] = dict(json.loads(query.get("after") or "{}"))
+    wait, told = _FIRST_WAIT, False
+    while True:
+        more = {"after": json.dumps(seen), "pages": ""} if seen else {}
+        try:
+            async for line in node.logs({**query, **more, "follow": "1"}):
+                wait, told = _FIRST_WAIT, False
+                if at := line.get("at"):
+                    seen[f"{line['service']}/{line['process']}/{line['stream']}"] = at
+                deliver(line)
+        except NodeAwayError as exc:
+            if not told:
+                text = f"{exc.what}; what it says meanwhile follows when it is back"
+                deliver({"time": clock.wall(), "stream": "note", "text": text})
+                told = True
+        if query.get("until"):
+            return
+        await asyncio.sleep(wait)
+        wait = min(_LONGEST_WAIT, 2 * wait)

@@ -1,0 +1,212 @@
+"""Watching one node: its state, events and numbers, for as long as it takes."""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from random import Random
+from typing import Any, Final, Protocol
+
+from chapiteau.core.backoff import Backoff
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.fleet.history import History, HostHistory
+from chapiteau.dash.fleet.node import Node
+
+__all__ = ["Listener", "NodeWatch"]
+
+_RETRY: Final = Backoff(first=0.2, factor=1.7, cap=5.0, jitter=0.3)
+_REFRESH: Final = 5.0  # seconds; a safety net, since every event asks for a fresh state
+_SETTLE: Final = 0.05  # seconds in which several events cost one status request
+_KEPT_EVENTS: Final = 2_000
+_HEALTH: Final = 10.0  # seconds between two questions for what the state does not say
+
+
+class Listener(Protocol):
+    """Who wants to know what a watch sees."""
+
+    def state_changed(self, watch: "NodeWatch") -> None:
+        """Status or reachability changed."""
+        ...
+
+    def happened(self, watch: "NodeWatch", event: dict[str, Any]) -> None:
+        """One new event."""
+        ...
+
+    def measured(self, watch: "NodeWatch") -> None:
+        """New numbers."""
+        ...
+
+
+class NodeWatch:
+    """The last truth known about one node, kept fresh by three tasks.
+
+    Events drive it: each one asks for a fresh status. When the node falls silent, everything known
+    stays, `away_since` says since when, and it tries again for ever.
+    """
+
+    def __init__(
+        self, node: Node, listener: Listener, *, clock: Clock, chance: Random, history: int
+    ) -> None:
+        self.node = node
+        self.status: dict[str, Any] = {}
+        self.stats: dict[str, Any] = {}
+        self.ids: list[str] = []
+        self.ids_version = 0
+        self.events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
+        self.health: dict[str, Any] = {}
+        self.troubled_since: dict[str, float] = {}  # by the trouble's key
+        self.skew = 0.0  # seconds by which the node's clock is ahead of ours
+        self.overruled = ""  # why the node does not obey us
+        self.generation = 0  # of what the hub wants of it
+        self.expires = 0.0  # when its certificate ends; 0: it has none
+        self.papers_life = 30 * 86_400.0  # seconds for which such certificates are good
+        self.lost_stats = 0  # messages that it could not keep while it was away
+        self.last_seen = 0.0
+        self.away_since = 0.0
+        self.why_away = ""
+        self.history = History(history)
+        self.past = HostHistory()
+        self._always_measure = history > 0
+        self._listener = listener
+        self._clock = clock
+        self._chance = chance
+        self._stale = asyncio.Event()
+        self._watched = asyncio.Event()
+        self._present = asyncio.Event()
+        self._last_event = 0
+        self._last_number = -1  # of its statistics
+
+    def __repr__(self) -> str:
+        state = f"away since {self.away_since:.0f}" if self.away_since else "live"
+        return f"<NodeWatch {self.node.name} {state} event {self._last_event}>"
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_trying(self._follow_events))
+            group.create_task(self._keep_trying(self._refresh))
+            group.create_task(self._keep_trying(self._measure))
+            group.create_task(self._keep_trying(self._ask_health))
+
+    def recent(self, seconds: float) -> Iterator[dict[str, Any]]:
+        """The events of the last seconds, newest first; times are the node's own."""
+        begin = self._clock.wall() + self.skew - seconds
+        for event in reversed(self.events):
+            if event["time"] < begin:
+                return
+            yield event
+
+    def refresh(self) -> None:
+        """Ask for a fresh status soon."""
+        self._stale.set()
+
+    async def present(self) -> None:
+        """Wait until it answers."""
+        await self._present.wait()
+
+    def watched(self, yes: bool) -> None:
+        """Tell whether anybody looks at the numbers."""
+        if yes:
+            self._watched.set()
+        else:
+            self._watched.clear()
+
+    async def _keep_trying(self, work: Callable[[], Any]) -> None:
+        attempt = 0
+        while True:
+            began = self._clock.now()
+            try:
+                await work()
+            except ChapiteauError as exc:
+                self._lost(exc)
+            attempt = 1 if self._clock.now() - began > 2 * _RETRY.cap else attempt + 1
+            await asyncio.sleep(_RETRY.delay(attempt, self._chance))
+
+    def _lost(self, why: ChapiteauError) -> None:
+        if self.away_since:
+            return
+        self.away_since = self._clock.wall()
+        self._present.clear()
+        self.why_away = why.what
+        self.refresh()  # ask at once, and then again and again until it answers
+        self._listener.state_changed(self)
+
+    def _found(self) -> None:
+        self.last_seen = self._clock.wall()
+        self._present.set()
+        if self.away_since:
+            self.away_since = 0.0
+            self.why_away = ""
+
+    async def _refresh(self) -> None:
+        while True:
+            # The page's own link logs in whoever has it: it must not reach a viewer.
+            status = {**await self.node.status(), "dashboard": ""}
+            back = bool(self.away_since)
+            self._found()
+            if back or status != self.status:
+                self.status = status
+                self._listener.state_changed(self)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_REFRESH):
+                    await self._stale.wait()
+                    await asyncio.sleep(_SETTLE)
+            self._stale.clear()
+
+    async def _ask_health(self) -> None:
+        while True:
+            sent = self._clock.wall()
+            try:
+                health = await self.node.health()
+            except NodeAwayError:
+                raise
+            except ChapiteauError:
+                health = {}  # a node of before there was this question
+            if "time" in health:
+                # Half the way there and back is the best guess of when it looked at its clock.
+                self.skew = float(health.pop("time")) - (sent + self._clock.wall()) / 2
+            if health != self.health:
+                self.health = health
+                self._listener.state_changed(self)
+            await asyncio.sleep(_HEALTH)
+
+    async def _follow_events(self) -> None:
+        newest = (await self.node.status()).get("last_event", self._last_event)
+        if newest < self._last_event:
+            self._last_event = 0  # a supervisor that lost its state: its numbers began again
+        async for event in self.node.events(self._last_event):
+            if event["seq"] <= self._last_event and event["kind"] != "supervisor.started":
+                continue
+            # A supervisor that lost its state starts again at 1: take its numbers as they are.
+            self._last_event = event["seq"]
+            self.events.append(event)
+            self._listener.happened(self, event)
+            self.refresh()
+
+    async def _measure(self) -> None:
+        if self._always_measure:
+            await self.node.pour_stats(self._last_number, self._take)
+            return
+        await self._watched.wait()
+        async with contextlib.aclosing(self.node.stats(self._last_number)) as messages:  # type: ignore[type-var]
+            async for message in messages:
+                self._take(message)
+                if not self._watched.is_set():
+                    return
+
+    def _take(self, message: dict[str, Any]) -> None:
+        self._last_number = message.get("number", -1)
+        self.lost_stats += message.get("dropped", 0)
+        ids = message.get("ids")
+        if ids is not None and ids != self.ids:
+            self.ids = list(ids)
+            self.ids_version += 1
+        if len(message.get("cpu", ())) != len(self.ids):
+            return  # its names come with the next message
+        self.stats = message
+        self.last_seen = self._clock.wall()
+        self.history.add(message, self.ids)
+        self.past.add(message)
+        self._listener.measured(self)

@@ -1,1 +1,0 @@
-"""Who hears of the fleet's problems, when, and when they are over."""

@@ -1,1 +1,0 @@
-"""Requests that services count themselves: out of their own figures, for charts."""

@@ -1,0 +1,243 @@
+"""The node's side: dials the hub for ever, and answers what the hub may ask. Nothing listens."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from random import Random
+from typing import Any, Final, Protocol
+
+from chapiteau.core.backoff import Backoff
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.units import format_duration
+from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.nodes.certificates import (
+    HUB_NAME,
+    make_signing_request,
+    needs_renewal,
+    validity,
+)
+from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
+from chapiteau.dash.nodes.desired_state import COMMANDS_FILE, DESIRED_FILE, DesiredStateApplier
+from chapiteau.dash.nodes.lending import Lender
+from chapiteau.dash.nodes.link import Link
+from chapiteau.dash.nodes.local import LocalNode
+from chapiteau.dash.nodes.membership import Membership, read_membership
+from chapiteau.dash.nodes.request_handler import NodeRequestHandler
+from chapiteau.dash.nodes.stats_backlog import StatsReplay
+from chapiteau.dash.nodes.transport import PushReader, dial
+from chapiteau.dash.notify import notify
+from chapiteau.dash.project import Project
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.files import write_atomic
+
+__all__ = ["NodeAgent", "agent_state", "run_agent"]
+
+# Spread widely: a hundred nodes that lost their hub must not all come back in the same second.
+_RETRY: Final = Backoff(first=0.3, factor=1.8, cap=15.0, jitter=0.5)
+_SPREAD: Final = 1.0  # seconds over which nodes come back after a connection that was good
+_DIAL: Final = 10.0  # seconds
+_CALM: Final = 30.0  # seconds of connection after which the next failure counts as the first
+_MOVED: Final = 2.0  # seconds between two looks whether the hub is somewhere else now
+_EXPIRY: Final = 3600.0  # seconds between two looks at the certificate's time, at most
+
+
+class NodeAgent:
+    """Keeps one connection to the hub."""
+
+    def __init__(
+        self, membership: Membership, reception: NodeRequestHandler, *, clock: Clock, chance: Random
+    ) -> None:
+        self._membership = membership
+        self._reception = reception
+        self._clock = clock
+        self._chance = chance
+        self.connected = asyncio.Event()
+        self.trouble = ""
+
+    async def run(self) -> None:
+        """Dial, serve, dial again; ends only when cancelled."""
+        attempt = 0
+        try:
+            while True:
+                began = self._clock.now()
+                try:
+                    await self._serve_once()
+                except NodeAwayError as exc:
+                    self.trouble = self._expired() or exc.what
+                was_up = self.connected.is_set()
+                self.connected.clear()
+                attempt = 1 if self._clock.now() - began > _CALM else attempt + 1
+                spread = self._chance.uniform(0.0, _SPREAD) if was_up else 0.0
+                await asyncio.sleep(spread + _RETRY.delay(attempt, self._chance))
+        finally:
+            await self._reception.close()
+
+    async def _serve_once(self) -> None:
+        place = self._membership.address
+        reader, writer = await self._dial(place)
+        link = Link(reader, writer, self._reception.answers(), name="hub")
+        serving = asyncio.create_task(link.run())
+        around = [serving, asyncio.create_task(self._until_moved(link, place))]
+        try:
+            hello = {"name": self._membership.name, **self._reception.introduction()}
+            answer = await link.call("hello", hello, within=_DIAL)
+            self.trouble = ""
+            self.connected.set()
+            self._reception.obey(int(answer.get("fence", 0)))
+            around.append(asyncio.create_task(self._keep_certificate(link, answer)))
+            wanted = link.stream("wanted", {"after": self._reception.generation})
+            around.append(asyncio.create_task(self._reception.follow(wanted)))
+            await serving
+        except ChapiteauError as exc:
+            raise NodeAwayError(exc.what, hint=exc.hint) from exc
+        finally:
+            link.close()
+            for task in around:
+                task.cancel()
+            await asyncio.gather(*around, return_exceptions=True)
+
+    async def _until_moved(self, link: Link, place: tuple[str, int]) -> None:
+        """`chapiteau node move` has written another address: hang up, and dial that one."""
+        while self._membership.address == place:  # noqa: ASYNC110 — a file is what it waits for
+            await asyncio.sleep(_MOVED)
+        link.close()
+
+    async def _dial(self, place: tuple[str, int]) -> tuple[PushReader, asyncio.StreamWriter]:
+        host, port = place
+        try:
+            async with asyncio.timeout(_DIAL):
+                return await dial(host, port, self._membership.context(), HUB_NAME)
+        except ssl.SSLCertVerificationError as exc:
+            raise NodeAwayError(
+                f"the hub at {host}:{port} shows papers that this node does not trust"
+                f" ({exc.verify_message}): {_cure(exc.verify_message)}"
+            ) from exc
+        except (OSError, ssl.SSLError, TimeoutError) as exc:
+            why = str(exc) or "no answer in time"
+            raise NodeAwayError(f"the hub at {host}:{port} can't be reached: {why}") from exc
+
+    def _expired(self) -> str:
+        """TLS 1.3 tells a client nothing but that it was cut off: say what is likely."""
+        late = self._clock.wall() - validity(self._membership.certificate)[1]
+        if late <= 0:
+            return ""
+        return (
+            f"this node's certificate expired {format_duration(round(late))} ago, by its own"
+            " clock: join again with a new token (chapiteau hub token)"
+        )
+
+    async def _keep_certificate(self, link: Link, told: Mapping[str, Any]) -> None:
+        """A third of its time is over, or the hub has another CA: ask for the next one."""
+        at_once = bool(told.get("renew"))
+        while True:
+            try:
+                if "ca" in told:
+                    self._membership.trust(str(told["ca"]))
+                if at_once or needs_renewal(self._membership.certificate, self._clock.wall()):
+                    await self._renew(link)
+                    if at_once:
+                        link.close()  # and back with the new papers, so that the hub knows
+                        return
+            except (ChapiteauError, OSError) as exc:
+                self.trouble = f"the certificate was not renewed: {exc}"
+            made, ends = validity(self._membership.certificate)
+            await asyncio.sleep(min(_EXPIRY, (ends - made) / 10))
+
+    async def _renew(self, link: Link) -> None:
+        key, request = await asyncio.to_thread(make_signing_request, self._membership.name)
+        signed = await link.call("renew", {"request": request}, within=_DIAL)
+        self._membership.renew(key, signed["certificate"])
+
+
+def _cure(why: str) -> str:
+    """What to do about a hub's certificate that TLS refuses."""
+    if "expired" in why:
+        return "the hub could not renew it, or a clock is wrong: look at the hub's problems"
+    if "not yet valid" in why:
+        return "the clocks differ by more than ten minutes: is a time service running here?"
+    return "has its CA been changed? Then join again (on the hub: chapiteau hub token)"
+
+
+# The agent as a process: keeps a node connected to its hub, or to the NATS server of its hubs.
+
+_STATE: Final = "state.json"
+
+
+class _Runs(Protocol):
+    connected: asyncio.Event
+    trouble: str
+
+    async def run(self) -> None: ...
+
+
+async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT; tells when the hub is found and when it is lost."""
+    clock = SystemClock()
+    ledger, agent = _agent(project, clock)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    tasks = [
+        asyncio.create_task(agent.run()),
+        asyncio.create_task(_report(agent, tell, project.papers, clock)),
+    ]
+    # Ready at once: the supervisor must not wait for a hub that is away.
+    notify("READY=1")
+    await stop.wait()
+    notify("STOPPING=1")
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    ledger.close()
+
+
+def _agent(project: Project, clock: Clock) -> tuple[CommandLog, _Runs]:
+    papers, chance = project.papers, Random()  # noqa: S311 — spreads retries, guards nothing
+    membership = read_membership(papers)
+    name = membership.name
+    node = LocalNode(name, project.run_dir, clock)
+    ledger = CommandLog(papers / COMMANDS_FILE, clock)
+    intake = CommandReceiver(node, ledger)
+    follower, replay = DesiredStateApplier(node, papers / DESIRED_FILE), StatsReplay(node, chance)
+    reception = NodeRequestHandler(intake, follower, replay, clock, Lender(papers))
+    if isinstance(membership, Membership):
+        return ledger, NodeAgent(membership, reception, clock=clock, chance=chance)
+    from chapiteau.dash.nodes.nats.agent import NatsAgent
+
+    return ledger, NatsAgent(membership, reception, intake, clock=clock, chance=chance)
+
+
+async def _report(agent: _Runs, tell: Callable[[str], None], papers: Path, clock: Clock) -> None:
+    """Tell every change, and keep the last one where `chapiteau node status` finds it."""
+    before: tuple[bool, str] | None = None
+    try:
+        while True:
+            connected = agent.connected.is_set()
+            now = (connected, "" if connected else agent.trouble)
+            if now != before and any(now):
+                tell("connected to the hub" if connected else agent.trouble)
+                facts = {"pid": os.getpid(), "connected": connected, "trouble": now[1]}
+                with contextlib.suppress(OSError):  # a full disk is told elsewhere
+                    text = json.dumps({**facts, "since": round(clock.wall(), 3)})
+                    write_atomic(papers / _STATE, text.encode(), mode=0o600)
+                before = now
+            await asyncio.sleep(0.5)
+    finally:
+        (papers / _STATE).unlink(missing_ok=True)
+
+
+def agent_state(papers: Path) -> dict[str, Any]:
+    """{"connected", "trouble", "since"} of the running agent; empty when none runs."""
+    try:
+        found: dict[str, Any] = json.loads((papers / _STATE).read_text())
+        Path(f"/proc/{int(found.pop('pid'))}/stat").stat()  # one that was killed left its file
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return found

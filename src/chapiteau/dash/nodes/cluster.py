@@ -1,0 +1,161 @@
+"""A hub that nodes dial: registry, wanted states, lease and gate, put together."""
+
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Protocol
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.errors import PortTakenError
+from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.nodes.certificates import CertificateAuthority, CertificateLifetimes
+from chapiteau.dash.nodes.contract import DesiredStateStore
+from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
+from chapiteau.dash.nodes.leadership import LEASE_NAME, Leadership
+from chapiteau.dash.nodes.listener import NodeListener
+from chapiteau.dash.nodes.registry import Registry
+from chapiteau.dash.project import Project
+
+__all__ = [
+    "ClusterRuntime",
+    "EmbeddedRuntime",
+    "authority_of",
+    "make_cluster_runtime",
+    "node_names",
+    "open_desired_state",
+]
+
+
+def authority_of(project: Project, clock: Clock) -> CertificateAuthority:
+    """The project's CA, with the lives that [hub] gives certificates."""
+    lives = CertificateLifetimes(node=project.hub.certificates, hub=project.hub.own_certificate)
+    return CertificateAuthority(project.authority, clock, lives)
+
+
+class EmbeddedRuntime:
+    """Everything that a door for nodes needs; `open` and `close` in the right order."""
+
+    def __init__(self, project: Project, fleet: Fleet, *, holder: str, clock: Clock) -> None:
+        self._settings = project.hub
+        self._registry = Registry(project.store)
+        self.states = SqliteDesiredState(project.store)
+        self._leases = SqliteLeases(project.store, clock)
+        self.term = Leadership(self._leases, holder)
+        authority = authority_of(project, clock)
+        self.gate = NodeListener(
+            fleet,
+            self._registry,
+            authority,
+            clock,
+            states=self.states,
+            term=self.term,
+            told=lambda fence: self._leases.saw(LEASE_NAME, fence),
+        )
+
+    @property
+    def where(self) -> str:
+        """Where nodes dial."""
+        return f"{self._settings.host}:{self.gate.port}"
+
+    async def open(self) -> None:
+        """Listen for nodes. Raises PortTakenError."""
+        host, port = self._settings.host, self._settings.port
+        try:
+            await self.gate.open(host, port)
+        except OSError as exc:
+            raise PortTakenError(
+                f"cannot listen for nodes on {host}:{port}: {exc}", hint="set another hub.port"
+            ) from exc
+
+    async def close(self) -> None:
+        """Hang up, give the lease back, close the file."""
+        await self.gate.close()
+        for part in (self._registry, self.states, self._leases):
+            part.close()
+
+
+# What a hub for many servers has beside the page: nodes dial it, or meet it at a NATS server.
+
+
+class ClusterRuntime(Protocol):
+    """Open it, close it, act under its term."""
+
+    @property
+    def states(self) -> DesiredStateStore:
+        """What is wanted of the nodes."""
+        ...
+
+    @property
+    def term(self) -> Leadership:
+        """Whether this hub may act."""
+        ...
+
+    @property
+    def where(self) -> str:
+        """Where nodes find it, for people."""
+        ...
+
+    async def open(self) -> None:
+        """Raises ChapiteauError when it can't be, or must not be."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up, give the lease back."""
+        ...
+
+
+def make_cluster_runtime(
+    project: Project, fleet: Fleet, clock: Clock, chance: Random
+) -> ClusterRuntime:
+    """As [hub] says."""
+    # The project's folder is the holder: a hub that is started anew need not wait for itself.
+    holder = f"{socket.gethostname()}:{project.run_dir}"
+    if project.hub.nats.url:
+        from chapiteau.dash.nodes.nats.connection import nats_address
+        from chapiteau.dash.nodes.nats.hub import NatsRuntime
+
+        place = nats_address(project.hub.nats, project.config.parent)
+        return NatsRuntime(place, fleet, holder=holder, clock=clock, chance=chance)
+
+    return EmbeddedRuntime(project, fleet, holder=holder, clock=clock)
+
+
+@contextlib.asynccontextmanager
+async def open_desired_state(project: Project) -> AsyncIterator[DesiredStateStore]:
+    """What is wanted of the nodes, for a command line beside a hub that runs or not."""
+    if project.hub.nats.url:
+        from chapiteau.dash.nodes.nats.connection import connect, nats_address
+        from chapiteau.dash.nodes.nats.stores import NatsDesiredState
+
+        place = nats_address(project.hub.nats, project.config.parent)
+        wire = await connect(place, keeps=True, name="chapiteau hub")
+        try:
+            yield NatsDesiredState(wire)
+        finally:
+            await wire.close()
+        return
+    states = SqliteDesiredState(project.store)
+    try:
+        yield states
+    finally:
+        states.close()
+
+
+async def node_names(project: Project) -> list[str]:
+    """Nodes that have joined and were not shut out, by name."""
+    if project.hub.nats.url:
+        from chapiteau.dash.nodes.nats.connection import connect, nats_address
+        from chapiteau.dash.nodes.nats.hub import node_names_at
+
+        place = nats_address(project.hub.nats, project.config.parent)
+        wire = await connect(place, keeps=True, name="chapiteau hub")
+        try:
+            return sorted(await node_names_at(wire))
+        finally:
+            await wire.close()
+    registry = Registry(project.store)
+    try:
+        return [node.name for node in registry.nodes() if not node.revoked]
+    finally:
+        registry.close()

@@ -1,0 +1,90 @@
+"""The hub's turn: the lease under which it acts, and whether nodes have seen a later one."""
+
+import asyncio
+from typing import Final
+
+from chapiteau.dash.nodes.contract import Lease, LeaseHeldError, LeaseStore
+
+__all__ = ["LEASE_NAME", "Leadership"]
+
+LEASE_NAME: Final = "hub"
+_TTL: Final = 12.0  # seconds after which another hub may take over
+_LOOK: Final = 1.0  # seconds between two looks of a hub that waits for its turn
+
+
+class Leadership:
+    """Holds the lease, renews it, and takes it again when it was lost and is free.
+
+    Its fence goes with every command, and nodes refuse a lesser one than they have seen. So a
+    hub that was frozen for an hour, or restored from an old copy, can look but not act.
+    """
+
+    def __init__(self, leases: LeaseStore, holder: str, *, ttl: float = _TTL) -> None:
+        self._leases = leases
+        self._holder = holder
+        self._ttl = ttl
+        self._lease: Lease | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.seen = 0  # the greatest fence that a node has told of
+        self.why = ""  # why this hub can't act now
+
+    @property
+    def fence(self) -> int:
+        """Of our lease; 0 while we have none."""
+        return self._lease.fence if self._lease else 0
+
+    @property
+    def leads(self) -> bool:
+        """Whether nodes will do what this hub says."""
+        return self._lease is not None and self.fence >= self.seen
+
+    async def open(self) -> None:
+        """Take the lease, or wait for it in the background when another hub has it."""
+        await self._turn()
+        self._task = asyncio.create_task(self._hold(), name="the hub's lease")
+
+    async def close(self) -> None:
+        """Give it back."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self._lease is not None:
+            await self._leases.drop(self._lease)
+            self._lease = None
+
+    def note(self, fence: int) -> None:
+        """A node tells the greatest fence it knows."""
+        self.seen = max(self.seen, fence)
+        self._explain()
+
+    async def _hold(self) -> None:
+        while True:
+            # Who waits looks often: it counts from when it saw the last renewal.
+            await asyncio.sleep(self._ttl / 3 if self._lease else min(_LOOK, self._ttl / 3))
+            try:
+                await self._turn()
+            # Whatever ails the keeper of leases, it comes back: a loop that ended here would leave
+            # every node without a hub, for as long as this process lives.
+            except Exception as exc:  # noqa: BLE001
+                self.why = f"it can't be said which hub leads: {exc}"
+
+    async def _turn(self) -> None:
+        try:
+            if self._lease is None:
+                self._lease = await self._leases.take(LEASE_NAME, self._holder, self._ttl)
+            else:
+                await self._leases.keep(self._lease)
+            self.why = ""
+            self._explain()
+        except LeaseHeldError as exc:
+            # Lost: somebody may have made it free for us (take-over), so the next turn tries.
+            self._lease = None
+            self.why = exc.what
+
+    def _explain(self) -> None:
+        if self._lease is not None:
+            self.why = (
+                ""
+                if self.leads
+                else (f"nodes have obeyed a later hub (lease {self.seen}, ours is {self.fence})")
+            )

@@ -1,0 +1,290 @@
+"""Where nodes come in: one TLS port. With a certificate to work, without one only to join."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.dash.errors import BadRequestError, NotAllowedError
+from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.nodes.certificates import CertificateAuthority
+from chapiteau.dash.nodes.contract import DesiredServices
+from chapiteau.dash.nodes.embedded import SqliteDesiredState
+from chapiteau.dash.nodes.join_token import node_name
+from chapiteau.dash.nodes.leadership import Leadership
+from chapiteau.dash.nodes.link import Args, Handlers, Link
+from chapiteau.dash.nodes.registry import Registry
+from chapiteau.dash.nodes.remote import RemoteNode
+from chapiteau.dash.nodes.transport import PushReader, serve
+
+__all__ = ["NodeListener"]
+
+_HANDSHAKE: Final = 10.0  # seconds
+_JOINING: Final = 15.0  # seconds that somebody without a certificate may stay
+_LOOK: Final = 2.0  # seconds between two looks for what commands have written
+_EXPIRY: Final = 3600.0  # seconds between two looks at the hub's own certificate, at most
+_STRANGERS: Final = 20  # at once
+
+
+class NodeListener:
+    """Listens, tells nodes from strangers, and keeps the fleet's remote nodes linked."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        registry: Registry,
+        authority: CertificateAuthority,
+        clock: Clock,
+        *,
+        states: SqliteDesiredState,
+        term: Leadership,
+        told: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._fleet = fleet
+        self._registry = registry
+        self._authority = authority
+        self._clock = clock
+        self._states = states
+        self.term = term
+        self._told = told  # called with the greatest fence that a node knows
+        self._nodes: dict[str, RemoteNode] = {}
+        self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
+        self._strangers = 0
+        self._serving: set[asyncio.Task[Any]] = set()
+        self._door: socket.socket | None = None
+        self._server: asyncio.Server | None = None
+        self._stamp: tuple[object, ...] = ()  # of the papers that the server shows
+        self._trusted = self._signer = ""  # as that server has them
+        self._watch: asyncio.Task[None] | None = None
+        self._renewal: asyncio.Task[None] | None = None
+        self.port = 0
+
+    async def open(self, host: str, port: int) -> None:
+        """Begin to listen; nodes known from before are there at once, as away."""
+        self._authority.ensure()
+        for known in self._registry.nodes():
+            if not known.revoked:
+                self._node(known.name)
+        await self.term.open()
+        self._door = _listen(host, port)
+        self.port = self._door.getsockname()[1]
+        await self._serve()
+        self._watch = asyncio.create_task(self._look())
+        self._renewal = asyncio.create_task(self._keep_certificate())
+
+    async def _serve(self) -> None:
+        """Listen with the papers as they are now. The socket stays, so nobody is refused."""
+        assert self._door is not None  # noqa: S101 — `open` comes first
+        stamp, context = self._authority.stamp(), self._authority.context()
+        trusted, signer = self._authority.trusted, self._authority.signer()
+        before = self._server
+        self._server = await serve(self._connected, self._door.dup(), context, _HANDSHAKE)
+        self._stamp, self._trusted, self._signer = stamp, trusted, signer
+        if before is not None:
+            before.close()
+
+    async def close(self) -> None:
+        """Stop listening and hang up."""
+        if self._server is None or self._watch is None or self._renewal is None:
+            return
+        self._server.close()
+        if self._door is not None:
+            self._door.close()
+        tasks = [self._watch, self._renewal, *self._serving]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.term.close()
+
+    async def _connected(self, reader: PushReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 — asyncio calls this in a task of its own
+        self._serving.add(task)
+        name, serial, issuer = _who(writer)
+        # A cancelled handler is one that `close` ended: asyncio would log it as an error.
+        with contextlib.suppress(asyncio.CancelledError):
+            if name:
+                await self._member(reader, writer, name, serial, issuer)
+            else:
+                await self._stranger(reader, writer)
+        writer.transport.abort()
+        self._serving.discard(task)
+
+    async def _stranger(self, reader: PushReader, writer: asyncio.StreamWriter) -> None:
+        if self._strangers >= _STRANGERS:
+            return
+        self._strangers += 1
+        link = Link(reader, writer, Handlers({"ca": self._ca, "join": self._join}), name="stranger")
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_JOINING):
+                    await link.run()
+        finally:
+            self._strangers -= 1
+
+    async def _member(
+        self,
+        reader: PushReader,
+        writer: asyncio.StreamWriter,
+        name: str,
+        serial: str,
+        issuer: str,
+    ) -> None:
+        async def hello(args: Args) -> dict[str, Any]:
+            self._registry.check(name, serial)
+            if args.get("name") != name:
+                raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
+            fence = int(args.get("fence", 0))
+            self.term.note(fence)
+            self._told(fence)
+            self._node(name).attach(link)
+            self._registry.saw(name, self._clock.wall(), issuer)
+            # A node first learns the next CA, if there is one, and then gets its papers from it.
+            renew = issuer != self._signer
+            # A hub of before is refused from now on, not only from our first command on.
+            ours = self.term.fence if self.term.leads else 0
+            return {
+                "time": self._clock.wall(),
+                "ca": self._trusted,
+                "renew": renew,
+                "fence": ours,
+            }
+
+        async def wanted(args: Args) -> AsyncIterator[dict[str, Any]]:
+            self._registry.check(name, serial)
+            async for found in self._states.watch(name, int(args["after"])):
+                # While another hub steers, what we want does not count.
+                while not self.term.leads:  # noqa: ASYNC110 — a lease is a thing of seconds
+                    await asyncio.sleep(_LOOK)
+                yield found.to_dict()
+
+        async def renew(args: Args) -> dict[str, Any]:
+            self._registry.check(name, serial)
+            signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
+            self._registry.note_certificate(name, signed.serial, signed.expires)
+            return {"certificate": signed.pem}
+
+        answers = Handlers({"hello": hello, "renew": renew}, {"wanted": wanted})
+        link = Link(reader, writer, answers, name=name)
+        self._links[link] = (name, serial)
+        try:
+            await link.run()
+        finally:
+            del self._links[link]
+            if name in self._nodes:
+                self._nodes[name].detach(link)
+                self._registry.saw(name, self._clock.wall())
+
+    async def _ca(self, _: Args) -> dict[str, Any]:
+        return {"ca": self._authority.ca_pem}
+
+    async def _join(self, args: Args) -> dict[str, Any]:
+        name, now = node_name(str(args["name"])), self._clock.wall()
+        taken = {watch.node.name for watch in self._fleet.watches()} - set(self._nodes)
+        if name in taken:
+            raise NotAllowedError(
+                f"the hub itself is called {name}", hint="join with another --name"
+            )
+        self._registry.use_token(str(args["id"]), str(args["secret"]), now)
+        signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
+        self._registry.admit(name, signed.serial, signed.expires, now)
+        self._node(name)
+        return {"certificate": signed.pem, "name": name}
+
+    def _node(self, name: str) -> RemoteNode:
+        if name not in self._nodes:
+            self._nodes[name] = RemoteNode(name, lambda: self.term.fence)
+            self._fleet.add(self._nodes[name])
+        return self._nodes[name]
+
+    async def _keep_certificate(self) -> None:
+        """A hub may run for years: its own certificate is renewed in time, or told why not."""
+        error = ""
+        while True:
+            for paper in await asyncio.to_thread(self._authority.papers, error):
+                self._fleet.papers[paper.kind] = paper
+            await asyncio.sleep(min(_EXPIRY, self._authority.lives.hub / 10))
+            try:
+                await asyncio.to_thread(self._authority.ensure)
+                error = ""
+            except (OSError, ChapiteauError) as exc:
+                error = f"{exc}"  # a full disk: there is time until the next look
+
+    async def _look(self) -> None:
+        """`hub revoke` and `hub rotate` write into files; here they take effect."""
+        seen = None
+        while True:
+            await asyncio.sleep(_LOOK)
+            if self._authority.stamp() != self._stamp:
+                # A command may be in the middle of writing: key and certificate fit next time.
+                with contextlib.suppress(OSError):  # ssl.SSLError is one
+                    await self._renew_papers()
+            if (now := self._registry.version()) != seen:
+                seen = now
+                await self._cut_off()
+            await self._compare_wanted()
+
+    async def _renew_papers(self) -> None:
+        before = self._trusted
+        await self._serve()
+        if self._trusted != before:
+            for link in list(self._links):
+                link.close()  # nodes come back at once, and learn what is new
+
+    async def _cut_off(self) -> None:
+        for known in self._registry.nodes():
+            if known.revoked and known.name in self._nodes:
+                await self._nodes.pop(known.name).close()
+                await self._fleet.remove(known.name)
+            elif known.name in self._nodes:
+                watch = self._fleet.watch(known.name)
+                watch.expires, watch.papers_life = known.expires, self._authority.lives.node
+        for link, (name, serial) in list(self._links.items()):
+            try:
+                self._registry.check(name, serial)
+            except NotAllowedError:
+                link.close()
+
+    async def _compare_wanted(self) -> None:
+        ours = {wanted.node: wanted.generation for wanted in self._states.every()}
+        for name in list(self._nodes):
+            watch = self._fleet.watch(name)
+            watch.overruled = self.term.why
+            watch.generation = ours.get(name, 0)
+            theirs = watch.health.get("wanted")
+            if theirs and self.term.leads:
+                with contextlib.suppress(KeyError, TypeError, ValueError, BadRequestError):
+                    found = DesiredServices.from_dict({**theirs, "node": name})
+                    if found.generation > watch.generation:
+                        watch.generation = (await self._states.adopt(found)).generation
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if host == "::" and socket.has_dualstack_ipv6():
+        # asyncio itself would make `::` IPv6 only, and nodes dial both.
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6, backlog=512, dualstack_ipv6=True
+        )
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=512)
+
+
+def _who(writer: asyncio.StreamWriter) -> tuple[str, str, str]:
+    """Name, serial and issuer of the certificate that TLS has verified; empty without one."""
+    secure: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    shown: Any = secure.getpeercert() if secure is not None else None
+    if not shown:
+        return "", "", ""
+    subject, issuer = (
+        {key: value for part in shown.get(whose, ()) for key, value in part}
+        for whose in ("subject", "issuer")
+    )
+    return (
+        str(subject.get("commonName", "")),
+        str(shown.get("serialNumber", "")).lstrip("0"),
+        str(issuer.get("commonName", "")),
+    )

@@ -1,0 +1,209 @@
+"""The node below our feet: its supervisor, over the control socket."""
+
+import asyncio
+import contextlib
+import dataclasses
+import fcntl
+import json
+import os
+import socket
+import struct
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import UnreachableError
+from chapiteau.dash.errors import BadRequestError, NodeAwayError
+from chapiteau.dash.fleet.fetch import fetch
+from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.dash.nodes.scraper import Scraper
+from chapiteau.dash.nodes.supervisor_log import SUPERVISOR, supervisor_log
+from chapiteau.run.client import AsyncClient
+from chapiteau.run.logic.messages import LogQuery, Lost, place_of
+
+__all__ = ["LocalNode", "disk_usage", "own_address"]
+
+
+# Under which address this machine is known to others.
+
+_FAR: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # nobody's
+_SIOCGIFADDR: Final = 0x8915
+
+
+def own_address() -> str:
+    """The one from which it speaks to the world; without a way there, its first; "" for none."""
+    for family, far in _FAR:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))  # sends nothing: the kernel only chooses a route
+            return str(probe.getsockname()[0])
+    return next(_addresses(), "")
+
+
+def _addresses() -> Iterator[str]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            request = struct.pack("256s", name.encode()[:15])
+            with contextlib.suppress(OSError):
+                answer = fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)
+                address = socket.inet_ntoa(answer[20:24])
+                if not address.startswith("127."):
+                    yield address
+
+
+# How much room the disks have that matter here.
+
+
+def disk_usage(places: Iterable[Path]) -> list[dict[str, Any]]:
+    """{"path", "total", "free"} in bytes and {"inodes_free": share} of each file system, once.
+
+    What can't be asked (a path that is gone) is left out.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for place in places:
+        try:
+            device, room = place.stat().st_dev, os.statvfs(place)
+        except OSError:
+            continue
+        found.setdefault(
+            device,
+            {
+                "path": str(place),
+                "total": room.f_blocks * room.f_frsize,
+                "free": room.f_bavail * room.f_frsize,
+                "inodes_free": room.f_favail / room.f_files if room.f_files else 1.0,
+            },
+        )
+    return list(found.values())
+
+
+class LocalNode:
+    """Asks the supervisor of this machine."""
+
+    def __init__(self, name: str, run_dir: Path, clock: Clock) -> None:
+        self.name = name
+        self._run_dir = run_dir
+        self._clock = clock
+        self._client = AsyncClient.at(run_dir)
+        self._scraper = Scraper(clock)
+
+    async def status(self) -> dict[str, Any]:
+        """The state now."""
+        with self._translated():
+            found = (await self._client.status()).to_dict()
+        self._scraper.learn(found)
+        return found
+
+    async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
+        """Kept events, then new ones."""
+        with self._translated():
+            async for item in self._client.events(after, follow=True):
+                if isinstance(item, Lost):
+                    # Too slow: begin again after the last one that came.
+                    raise NodeAwayError(f"{self.name}: {item.count} events were skipped")
+                yield item.to_dict()
+
+    async def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
+        """Lines of output; what was skipped is a line of its own."""
+        wanted = _log_query(query)
+        if query.get("service") == SUPERVISOR:
+            async for line in supervisor_log(self._run_dir / "supervisor.log", wanted, self._clock):
+                yield line
+            return
+        with self._translated():
+            async for item in self._client.log_items(wanted):
+                if isinstance(item, Lost):
+                    yield {"time": 0.0, "stream": "note", "text": f"{item.count} lines skipped"}
+                else:
+                    yield item.to_dict()
+
+    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+        """One message per second; none is kept. `requests`: what services count themselves."""
+        try:
+            with self._translated():
+                async for message in self._client.stats():
+                    requests = self._scraper.look()
+                    yield {**message, "requests": requests} if requests else message
+        finally:
+            self._scraper.stop()
+
+    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+        """The same, each given to `sink`."""
+        async for message in self.stats(after):
+            sink(message)
+
+    async def command(
+        self, verb: str, service: str, options: Mapping[str, Any], who: str
+    ) -> dict[str, Any]:
+        """Do it; a refusal is an outcome as well."""
+        with self._translated():
+            outcome = await self._as(who).command(verb, service, **options)
+        return dataclasses.asdict(outcome)
+
+    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+        """Plan or apply the project's file."""
+        with self._translated():
+            outcome = await (self._client.plan() if dry_run else self._as(who).apply())
+        return dataclasses.asdict(outcome)
+
+    async def health(self) -> dict[str, Any]:
+        """Time, address, room on disks, and whether the file still is what runs."""
+        outcome = await self.config(dry_run=True, who="")
+        return {
+            "time": self._clock.wall(),
+            "address": own_address(),
+            "disks": await asyncio.to_thread(disk_usage, (self._run_dir, Path("/"))),
+            "changes": len(outcome["data"].get("changes", ())),
+            "config_error": "" if outcome["ok"] else outcome["error"],
+        }
+
+    async def fetch(self, request: ServiceRequest) -> ServiceResponse:
+        """Send a request to one of our own services."""
+        return await fetch(await self.status(), request)
+
+    async def holders(self, socket: str) -> dict[str, Any]:
+        """Who has a listening socket open."""
+        with self._translated():
+            return dataclasses.asdict(await self._client.holders(socket))
+
+    async def close(self) -> None:
+        """Every call has its own connection: nothing else to let go of."""
+        self._scraper.stop()
+
+    def _as(self, who: str) -> AsyncClient:
+        """The client that acts for a person: the supervisor's events name them."""
+        return AsyncClient.at(self._run_dir, speaks_as=who)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except UnreachableError as exc:
+            raise NodeAwayError(f"{self.name}: {exc.what}", hint=exc.hint) from exc
+        except (ValueError, KeyError, TypeError) as exc:
+            # An answer cut in the middle, or of another version.
+            raise NodeAwayError(f"{self.name}: an answer that can't be read ({exc})") from exc
+
+
+def _log_query(query: Mapping[str, str]) -> LogQuery:
+    try:
+        return LogQuery(
+            services=(query["service"],) if query.get("service") else (),
+            process=int(query.get("process") or 0),
+            stream=query.get("stream", ""),
+            last=int(query.get("last") or 100),
+            follow=query.get("follow") == "1",
+            grep=query.get("grep", ""),
+            level=query.get("level", ""),
+            since=float(query.get("since") or 0),
+            until=float(query.get("until") or 0),
+            after={str(k): int(at) for k, at in json.loads(query.get("after") or "{}").items()},
+            pages=query.get("pages") == "1",
+            before={
+                str(k): place_of(str(at))
+                for k, at in json.loads(query.get("before") or "{}").items()
+            },
+            whole=query.get("whole") == "1",
+        )
+    except (ValueError, AttributeError) as exc:
+        raise BadRequestError(f"not a log query: {exc}") from exc

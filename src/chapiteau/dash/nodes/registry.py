@@ -1,0 +1,147 @@
+"""Which nodes the hub knows, and which tokens are open. In the hub's SQLite file.
+
+The command line writes here (`hub token`, `hub revoke`) and the running hub reads: no second door.
+"""
+
+import hmac
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.errors import NotFoundError
+from chapiteau.dash.errors import LoginError, NotAllowedError
+from chapiteau.dash.nodes.join_token import JoinToken, secret_hash
+from chapiteau.dash.store import open_database, version
+
+__all__ = ["KnownNode", "Registry"]
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS node (
+  name TEXT PRIMARY KEY, joined REAL NOT NULL, expires REAL NOT NULL,
+  seen REAL NOT NULL DEFAULT 0, revoked REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS serial (
+  serial TEXT PRIMARY KEY, name TEXT NOT NULL, expires REAL NOT NULL, denied INTEGER NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS token (
+  id TEXT PRIMARY KEY, secret TEXT NOT NULL, expires REAL NOT NULL, used REAL NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS issuer (name TEXT PRIMARY KEY, ca TEXT NOT NULL) STRICT;
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownNode:
+    """A node that has joined. Times are seconds since 1970, 0 for never."""
+
+    name: str
+    joined: float
+    expires: float  # of its certificate
+    seen: float
+    revoked: float
+
+
+class Registry:
+    """Nodes, certificates, tokens."""
+
+    def __init__(self, path: Path) -> None:
+        self._db: sqlite3.Connection = open_database(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def add_token(self, token: JoinToken, expires: float) -> None:
+        """Open a token; only the hash of its secret is kept."""
+        self._db.execute(
+            "INSERT INTO token (id, secret, expires) VALUES (?, ?, ?)",
+            (token.id, secret_hash(token.secret), expires),
+        )
+
+    def use_token(self, token_id: str, secret: str, now: float) -> None:
+        """Use a token up. Raises LoginError when it is unknown, used, too old or wrong."""
+        row = self._db.execute(
+            "SELECT secret, expires, used FROM token WHERE id = ?", (token_id,)
+        ).fetchone()
+        kept = row[0] if row else secret_hash("")
+        fits = hmac.compare_digest(kept, secret_hash(secret))
+        hint = "make a new one on the hub: chapiteau hub token"
+        if row is None or not fits:
+            raise LoginError("this join token is not known here", hint=hint)
+        if row[2]:
+            raise LoginError("this join token was used before", hint=hint)
+        if now > row[1]:
+            raise LoginError("this join token is too old", hint=hint)
+        # The condition makes it single use even when two nodes come at the same moment.
+        taken = self._db.execute(
+            "UPDATE token SET used = ? WHERE id = ? AND used = 0", (now, token_id)
+        )
+        if not taken.rowcount:
+            raise LoginError("this join token was used before", hint=hint)
+
+    def admit(self, name: str, serial: str, expires: float, now: float) -> None:
+        """Note a node's certificate; a node that joins again loses its older ones."""
+        self._db.execute("UPDATE serial SET denied = 1 WHERE name = ?", (name,))
+        self._db.execute(
+            "INSERT INTO node (name, joined, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO "
+            "UPDATE SET joined = excluded.joined, expires = excluded.expires, revoked = 0",
+            (name, now, expires),
+        )
+        self.note_certificate(name, serial, expires)
+
+    def note_certificate(self, name: str, serial: str, expires: float) -> None:
+        """Note a renewed certificate; the one before stays good until it ends."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO serial VALUES (?, ?, ?, 0)", (serial, name, expires)
+        )
+        self._db.execute("UPDATE node SET expires = ? WHERE name = ?", (expires, name))
+
+    def check(self, name: str, serial: str) -> None:
+        """Raises NotAllowedError unless this certificate still lets this node in."""
+        node = self._db.execute("SELECT revoked FROM node WHERE name = ?", (name,)).fetchone()
+        row = self._db.execute(
+            "SELECT denied FROM serial WHERE serial = ? AND name = ?", (serial, name)
+        ).fetchone()
+        if node is None or row is None or node[0] or row[0]:
+            raise NotAllowedError(
+                f"{name} is not admitted any more",
+                hint="make a new token on the hub (chapiteau hub token) and join again",
+            )
+
+    def saw(self, name: str, now: float, issuer: str = "") -> None:
+        """Note that a node is connected, and which CA has signed what it shows."""
+        self._db.execute("UPDATE node SET seen = ? WHERE name = ?", (now, name))
+        if issuer:
+            self._db.execute("INSERT OR REPLACE INTO issuer VALUES (?, ?)", (name, issuer))
+
+    def without_papers_of(self, issuer: str) -> list[str]:
+        """Members that have not yet shown a certificate of this CA."""
+        rows = self._db.execute(
+            "SELECT name FROM node LEFT JOIN issuer USING (name)"
+            " WHERE revoked = 0 AND ca IS NOT ? ORDER BY name",
+            (issuer,),
+        )
+        return [row[0] for row in rows]
+
+    def revoke(self, name: str, now: float) -> None:
+        """Shut a node out; the running hub hangs up within seconds. Raises NotFoundError."""
+        found = self._db.execute(
+            "UPDATE node SET revoked = ? WHERE name = ? AND revoked = 0", (now, name)
+        )
+        if not found.rowcount:
+            raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
+        self._db.execute("UPDATE serial SET denied = 1 WHERE name = ?", (name,))
+
+    def version(self) -> tuple[int, int]:
+        """Another one as soon as anybody has written to the file."""
+        return version(self._db)
+
+    def nodes(self) -> list[KnownNode]:
+        """Every node that ever joined, revoked ones too."""
+        rows = self._db.execute(
+            "SELECT name, joined, expires, seen, revoked FROM node ORDER BY name"
+        )
+        return [
+            KnownNode(name=r[0], joined=r[1], expires=r[2], seen=r[3], revoked=r[4]) for r in rows
+        ]

@@ -1,0 +1,171 @@
+"""What the hub must not forget: sessions, accounts, the audit trail. One SQLite file, mode 0600."""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.io.sqlite import enable_wal
+
+__all__ = ["Store", "StoredSession", "open_database", "version"]
+
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS session (
+  id_hash TEXT PRIMARY KEY, name TEXT NOT NULL, role INTEGER NOT NULL,
+  made REAL NOT NULL, used REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS account (
+  name TEXT PRIMARY KEY, role INTEGER NOT NULL, password TEXT NOT NULL, made REAL NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS audit (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, time REAL NOT NULL, who TEXT NOT NULL,
+  verb TEXT NOT NULL, target TEXT NOT NULL, result TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS mute (
+  key TEXT PRIMARY KEY, until REAL NOT NULL, who TEXT NOT NULL
+) STRICT;
+"""
+
+
+def open_database(path: Path, schema: str) -> sqlite3.Connection:
+    """Open the hub's file, made with mode 0600 where it is missing; every write is durable.
+
+    Several processes may have it open: the running hub, and commands that change accounts.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Made by us with narrow rights before SQLite sees it: its -wal and -shm copy the mode.
+    # Only when it is missing: closing a descriptor of a file drops all of the process's POSIX
+    # locks on it, also those of another SQLite connection, and another process would then
+    # throw away the write-ahead log that this one still needs.
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        database = sqlite3.connect(path, isolation_level=None, timeout=5)
+        enable_wal(database)
+        database.execute("PRAGMA synchronous=FULL")
+        database.executescript(schema)
+    except sqlite3.DatabaseError as exc:
+        raise ChapiteauError(
+            f"{path}: not usable ({exc})", hint="move it away; the dashboard makes a new one"
+        ) from exc
+    return database
+
+
+def version(database: sqlite3.Connection) -> tuple[int, int]:
+    """Differs when anybody, we or another process, has written to the file since; costs 2 µs.
+
+    https://www.sqlite.org/pragma.html#pragma_data_version tells of all other connections.
+    """
+    others: int = database.execute("PRAGMA data_version").fetchone()[0]
+    return others, database.total_changes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSession:
+    """A session as kept: its id only as a hash."""
+
+    name: str
+    role: int
+    made: float
+    used: float
+
+
+class Store:
+    """The hub's file. Every write is on disk when the call returns."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_database(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # ── sessions ──
+
+    def keep_session(self, id_hash: str, session: StoredSession) -> None:
+        """Write one session."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO session VALUES (?, ?, ?, ?, ?)",
+            (id_hash, session.name, session.role, session.made, session.used),
+        )
+
+    def touch_session(self, id_hash: str, used: float) -> bool:
+        """Note that it was used; False when it is gone."""
+        cursor = self._db.execute("UPDATE session SET used = ? WHERE id_hash = ?", (used, id_hash))
+        return cursor.rowcount > 0
+
+    def has_session(self, id_hash: str) -> bool:
+        """Whether nobody has ended it, here or in another process."""
+        return bool(
+            self._db.execute("SELECT 1 FROM session WHERE id_hash = ?", (id_hash,)).fetchone()
+        )
+
+    def sessions(self) -> dict[str, StoredSession]:
+        """Every session by the hash of its id."""
+        rows = self._db.execute("SELECT id_hash, name, role, made, used FROM session")
+        return {
+            row[0]: StoredSession(name=row[1], role=row[2], made=row[3], used=row[4])
+            for row in rows
+        }
+
+    def drop_session(self, id_hash: str) -> None:
+        """Forget one session."""
+        self._db.execute("DELETE FROM session WHERE id_hash = ?", (id_hash,))
+
+    # ── accounts ──
+
+    def keep_account(self, name: str, role: int, password: str, made: float) -> None:
+        """Add or change an account; `password` is already hashed."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?)", (name, role, password, made)
+        )
+
+    def account(self, name: str) -> tuple[int, str] | None:
+        """Role and hashed password."""
+        row = self._db.execute(
+            "SELECT role, password FROM account WHERE name = ?", (name,)
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def accounts(self) -> list[tuple[str, int]]:
+        """Names and roles."""
+        return [(r[0], r[1]) for r in self._db.execute("SELECT name, role FROM account ORDER BY 1")]
+
+    def drop_account(self, name: str) -> bool:
+        """Remove an account and its sessions; tells whether it was there."""
+        self._db.execute("DELETE FROM session WHERE name = ?", (name,))
+        return self._db.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount > 0
+
+    # ── audit ──
+
+    def mutes(self) -> dict[str, tuple[float, str]]:
+        """Muted problems by key: until when, and by whom."""
+        rows = self._db.execute("SELECT key, until, who FROM mute")
+        return {key: (until, who) for key, until, who in rows}
+
+    def mute(self, key: str, until: float, who: str, now: float) -> None:
+        """Mute a problem, or with a moment that is over let it be heard; old ones are forgotten."""
+        self._db.execute("DELETE FROM mute WHERE key = ? OR until < ?", (key, now))
+        if until > now:
+            self._db.execute("INSERT INTO mute VALUES (?, ?, ?)", (key, until, who))
+
+    def audit(self, *, who: str, verb: str, target: str, result: str, time: float) -> None:
+        """Append one line to the audit trail."""
+        self._db.execute(
+            "INSERT INTO audit (time, who, verb, target, result) VALUES (?, ?, ?, ?, ?)",
+            (time, who, verb, target, result),
+        )
+
+    def audit_trail(self, before: int = 0, most: int = 200) -> Iterator[dict[str, Any]]:
+        """Newest first; `before` is the sequence number of the last one already known."""
+        rows = self._db.execute(
+            "SELECT seq, time, who, verb, target, result FROM audit"
+            " WHERE ? = 0 OR seq < ? ORDER BY seq DESC LIMIT ?",
+            (before, before, most),
+        )
+        for row in rows:
+            yield dict(zip(("seq", "time", "who", "verb", "target", "result"), row, strict=True))

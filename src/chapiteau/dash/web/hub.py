@@ -1,0 +1,60 @@
+"""The hub: every part of it, put together once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chapiteau.core.clock import Clock
+from chapiteau.dash.auth.oidc import IdentityProvider
+from chapiteau.dash.auth.sessions import Sessions
+from chapiteau.dash.fleet.actions import Actions
+from chapiteau.dash.fleet.alert_delivery import AlertDispatcher
+from chapiteau.dash.fleet.bus import Bus
+from chapiteau.dash.fleet.documents import ApiDocuments
+from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.fleet.operations import OperationStats
+from chapiteau.dash.nodes.cluster import ClusterRuntime
+from chapiteau.dash.nodes.lending import LendingDesk
+from chapiteau.dash.settings import Dash
+from chapiteau.dash.store import Store
+
+__all__ = ["Hub"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """What the web face needs."""
+
+    project: str
+    settings: Dash
+    clock: Clock
+    bus: Bus
+    fleet: Fleet
+    actions: Actions
+    documents: ApiDocuments
+    operations: OperationStats
+    desk: LendingDesk  # of nodes that lend themselves
+    sessions: Sessions
+    store: Store
+    provider: IdentityProvider | None  # of identities
+    center: ClusterRuntime | None  # None: a page for this server alone
+    metrics_token: str = ""  # "": only with a session
+    postman: AlertDispatcher | None = None  # None: nobody is told
+    reports: Path  # the run folder, where load results lie
+
+    async def open(self) -> None:
+        """Let nodes in, and begin to tell of problems. Raises ChapiteauError when it can't be."""
+        if self.center is not None:
+            await self.center.open()
+        if self.postman is not None:
+            self.postman.open()
+
+    async def close(self) -> None:
+        """Stop everything, in reverse order."""
+        await self.actions.close()
+        if self.postman is not None:
+            await self.postman.close()
+        if self.center is not None:
+            await self.center.close()
+        await self.documents.close()
+        await self.fleet.close()
+        self.store.close()

@@ -1,0 +1,113 @@
+"""Logging in by an identity provider: there, and back again."""
+
+import hmac
+import re
+from typing import Final
+from urllib.parse import quote, unquote
+
+from aiohttp import web
+
+from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.dash.auth.oidc import IdentityProvider
+from chapiteau.dash.errors import LoginError
+from chapiteau.dash.web.security import HUB, SITE, set_session
+
+__all__ = ["login_methods", "oidc_done", "oidc_start"]
+
+_STATE: Final = "chapiteau-oidc"
+_NEXT: Final = "chapiteau-oidc-next"
+_SAID: Final = "chapiteau-oidc-said"
+_SAID_PATH: Final = "/api/entry"
+_BACK: Final = "/api/oidc/done"
+_PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
+
+
+async def login_methods(request: web.Request) -> web.Response:
+    """GET /api/entry: which ways in there are, for the door, and why the last one failed."""
+    provider = request.app[HUB].provider
+    said = unquote(request.cookies.get(_SAID, ""))
+    response = web.json_response({"oidc": provider.label if provider else "", "said": said})
+    if said:
+        response.del_cookie(_SAID, path=_SAID_PATH)
+    return response
+
+
+async def oidc_start(request: web.Request) -> web.StreamResponse:
+    """GET /api/oidc/start?next=/PATH: to the provider, with a state tied to this browser."""
+    try:
+        url, state = await _provider(request).begin(_redirect(request))
+    except ChapiteauError as exc:
+        return _back_to_the_door(request, exc)
+    response = web.Response(status=303, headers={"Location": url, "Cache-Control": "no-store"})
+    _set(request, response, _STATE, state)
+    _set(request, response, _NEXT, quote(_own_path(request.query.get("next", "/"))))
+    return response
+
+
+async def oidc_done(request: web.Request) -> web.StreamResponse:
+    """GET /api/oidc/done?code=…&state=…: back from the provider."""
+    provider, query = _provider(request), request.query
+    try:
+        if error := query.get("error"):
+            raise LoginError(f"the identity provider said {error[:100]!r}")
+        state = query.get("state", "")
+        # Without this, a foreign page could log somebody in as somebody else.
+        if not state or not hmac.compare_digest(state, request.cookies.get(_STATE, "")):
+            raise LoginError(
+                "this login was begun in another browser", hint="try again from the page"
+            )
+        caller = await provider.finish(state, query.get("code", ""))
+    except ChapiteauError as exc:
+        return _back_to_the_door(request, exc)
+    place = _own_path(unquote(request.cookies.get(_NEXT, "/")))
+    response = web.Response(status=303, headers={"Location": place})
+    for name in (_STATE, _NEXT):
+        response.del_cookie(name, path="/api/oidc")
+    set_session(request, response, request.app[HUB].sessions.begin(caller))
+    return response
+
+
+def _back_to_the_door(request: web.Request, error: ChapiteauError) -> web.StreamResponse:
+    """People see it on the page; programs get the error itself."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        raise error
+    response = web.Response(status=303, headers={"Location": "/"})
+    _set(request, response, _SAID, quote(error.what[:500]), path=_SAID_PATH)
+    return response
+
+
+def _set(
+    request: web.Request, response: web.Response, name: str, value: str, path: str = "/api/oidc"
+) -> None:
+    # Lax: the way back comes from a foreign page, and must bring it.
+    response.set_cookie(
+        name,
+        value,
+        httponly=True,
+        samesite="Lax",
+        secure=_public(request).startswith("https:"),
+        path=path,
+        max_age=600,
+    )
+
+
+def _own_path(path: str) -> str:
+    """A page of ours; anything that might lead elsewhere is the first one."""
+    return path if _PATH.fullmatch(path) else "/"
+
+
+def _provider(request: web.Request) -> IdentityProvider:
+    provider = request.app[HUB].provider
+    if provider is None:
+        raise NotFoundError("no identity provider is set", hint="see [dash.oidc]")
+    return provider
+
+
+def _redirect(request: web.Request) -> str:
+    return _public(request) + _BACK
+
+
+def _public(request: web.Request) -> str:
+    given = request.app[HUB].settings.oidc.redirect.rstrip("/")
+    scheme = "https" if request.app[SITE].tls else "http"
+    return given or f"{scheme}://{request.host}"

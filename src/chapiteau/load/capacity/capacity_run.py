@@ -1,0 +1,347 @@
+"""Carries out the search for a service's capacity, step by step."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from chapiteau.core.clock import Clock
+from chapiteau.core.errors import UsageError
+from chapiteau.core.histogram import Histogram
+from chapiteau.load.capacity.calibration import Calibration, calibrate
+from chapiteau.load.capacity.capacity_verdict import capacity_result, capacity_verdict
+from chapiteau.load.capacity.search import search
+from chapiteau.load.capacity.steps import (
+    SearchInterrupted,
+    SearchResult,
+    Step,
+    StepObservation,
+    search_plan,
+)
+from chapiteau.load.cluster.distributed_workers import DistributedWorkers
+from chapiteau.load.errors import HostLostError, ScenarioError
+from chapiteau.load.execution.control import marks_section, stopped_by
+from chapiteau.load.execution.run_test import (
+    Job,
+    RunObserver,
+    add_prometheus_data,
+    exporter_for,
+    run_facts,
+    stop_on_signal,
+    workers_for,
+)
+from chapiteau.load.execution.storage import live_state
+from chapiteau.load.report.document import document
+from chapiteau.load.report.live import LivePoints
+from chapiteau.load.report.resources import resources
+from chapiteau.load.scenario.shape import constant_shape
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.telemetry.prometheus_query import scarce_resource
+from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor
+from chapiteau.load.verdict.evidence import collect_evidence
+from chapiteau.load.verdict.objectives import (
+    Finding,
+    Objective,
+    evaluate_objectives,
+    parse_objectives,
+    watched_names,
+    with_error_objective,
+)
+from chapiteau.load.verdict.saturation import TargetService, describe_saturation
+from chapiteau.load.verdict.step_guard import (
+    StepGuard,
+    generator_lateness,
+    generator_limit,
+    recovery_seconds,
+    rising_metric,
+)
+from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+
+__all__ = ["find_capacity"]
+
+_REST: Final = 0.5  # seconds between two steps
+_MOSTLY: Final = 0.5  # share of errors after which it is looked whether it still answers
+_MOST_REST: Final = 15.0  # seconds to wait for an overloaded service to come back
+
+
+async def find_capacity(
+    job: Job,
+    clock: Clock,
+    watch: RunObserver,
+    say: Callable[[str], None],
+    supervised: SupervisorMonitor | None = None,
+) -> dict[str, Any]:
+    """Find the capacity; the result document. `say` gets a line for each step.
+
+    With a supervisor at hand, the report says what gave out at the rate that was kept.
+    """
+    objectives = parse_objectives(job.test.objective)
+    if not objectives:
+        raise UsageError(
+            "a capacity is the highest rate that keeps an objective; none is given",
+            hint='for example --objective "p99 < 200ms, errors < 0.1%"',
+        )
+    given, objectives = len(objectives), with_error_objective(objectives)
+    if len(objectives) > given:
+        say("errors < 1% must hold, too, since no objective is about errors")
+    started, zero = clock.wall(), clock.now()
+    calibration = await calibrate(job)
+    if calibration.cost:
+        say(f"generator: {calibration.ceiling:.0f} requests/s for each process at most")
+    exports = exporter_for(job, started)
+    async with exports, workers_for(job) as team:
+        seeker = _Seeker(job, team, objectives, watch, say)
+        seeker.tell = lambda second, totals: exports.second(second, totals, clock.wall())
+        seeker.started = started
+        seeker.ceiling = calibration.ceiling
+        seeker.supervised = supervised
+        seeker.wall = clock.wall
+        with stop_on_signal(team, watch.leaving) as interrupted:
+            answer = await seeker.run(interrupted)
+    seconds = clock.now() - zero
+    made = _document(job, answer, seeker, calibration, started, seconds)
+    hold = seeker.shown(answer)
+    await add_prometheus_data(made, job, hold.started, hold.started + hold.seconds)
+    place = await asyncio.to_thread(supervised.place, job.target) if supervised else None
+    _name_what_gave_out(made, hold, seeker.missed_samples(answer), place)
+    made["soundness"]["notes"] += team.problems + exports.problems
+    said = watch.live.remarks() if watch.live is not None else []
+    made |= marks_section(said, started)
+    if interrupted:
+        made["verdict"]["exit_code"] = 128 + interrupted[0]
+        if who := stopped_by(said):
+            made["verdict"]["line"] += f" (stopped early by {who})"
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Hold:
+    """What a hold has brought; that of the rate that was kept is the report's main part."""
+
+    totals: Totals
+    seconds: float
+    samples: list[dict[str, Any]]  # the supervisor's
+    started: float = 0.0  # seconds since 1970
+
+
+class _Seeker:
+    """One search on its way."""
+
+    def __init__(
+        self,
+        job: Job,
+        team: LocalWorkers | DistributedWorkers,
+        objectives: tuple[Objective, ...],
+        watch: RunObserver,
+        say: Callable[[str], None],
+    ) -> None:
+        self.job = job
+        self.team = team
+        self.objectives = objectives
+        self.watch = watch
+        self.say = say
+        self.started = 0.0
+        self.ceiling = 0.0
+        self.wall: Callable[[], float] = lambda: 0.0
+        self.supervised: SupervisorMonitor | None = None
+        self.normal: float | None = None  # median latency of the probe, seconds
+        self.tell: Callable[[int, Totals], None] = lambda _second, _totals: None
+        self.number = 0
+        self.holds: dict[float, _Hold] = {}  # by rate, and the first step
+        self.samples: dict[float, list[dict[str, Any]]] = {}  # the supervisor's, by rate
+
+    def shown(self, answer: SearchResult) -> _Hold:
+        """The hold that the report is about: the one of the rate that was kept, or the latest."""
+        nothing = _Hold(Totals(watched_names(self.objectives)), 0.0, [])
+        # The probe has the rate 0, and an answer without a rate that was kept, too.
+        kept = self.holds.get(answer.held) if answer.held else None
+        return kept or [nothing, *self.holds.values()][-1]
+
+    def missed_samples(self, answer: SearchResult) -> list[dict[str, Any]]:
+        """The supervisor's messages at the nearest rate above that was missed."""
+        return self.samples.get(answer.failed or 0.0, [])
+
+    async def run(self, interrupted: list[int]) -> SearchResult:
+        test = self.job.test
+        steps = search(search_plan(test.confidence, test.budget, test.max_rate or test.ceiling))
+        try:
+            step = next(steps)
+            while True:
+                observed = await self.step(step)
+                step = steps.throw(SearchInterrupted()) if interrupted else steps.send(observed)
+        except StopIteration as end:
+            answer: SearchResult = end.value
+            return answer
+
+    # ── one step ──────────────────────────────────────────────────────────────────────────────
+    async def step(self, step: Step) -> StepObservation:
+        self.number += 1
+        totals = Totals(watched_names(self.objectives))
+        holding = int(step.warm) if step.phase == "hold" else 0
+        guard = StepGuard(self.objectives, step.rate, hold=holding)
+        order = LoadStep(
+            shape=constant_shape(step.rate or 1.0, step.seconds),
+            open=step.rate > 0,
+            arrivals=self.job.test.arrivals,
+            drain=min(self.job.test.timeout, guard.patience + 1.0),
+            step=self.number,
+        )
+
+        live = LivePoints()
+
+        def on_second(second: int, _totals: Totals) -> bool:
+            self.show(step, live.points(totals), totals, second)
+            self.tell(second, totals)
+            return guard.second(second, totals)
+
+        began = self.wall()
+        took = await self.team.run(order, totals, on_second)
+        # What the others carry is not the rate that was asked for: its capacity would be a lie.
+        for name, why in self.team.lost.items():
+            raise HostLostError(f"{name} was lost: {why}", hint="begin again without it")
+        if not totals.requests:
+            what = next(iter(totals.crashes), "no request was sent")
+            raise ScenarioError(
+                f"the scenario does not work: {what}", hint=totals.samples.get(what, "").strip()
+            )
+        observed = replace(self.observed(step, totals, guard), seconds=took)
+        if step.phase == "probe":
+            self.refuse_dead(totals)
+            self.normal = observed.p50
+        samples = self.supervised.taken() if self.supervised is not None else []
+        if step.phase == "hold" or not self.holds:
+            self.holds[step.rate] = _Hold(totals, step.seconds, samples, began)
+        if step.phase in {"climb", "bisect", "hold"}:
+            self.samples[step.rate] = samples
+        self.say(_told(step, observed))
+        down = bool(observed.overloaded) or observed.errors > _MOSTLY
+        rested, gone = await self.rest(overloaded=down)
+        return replace(observed, rested=rested, gone=gone)
+
+    def observed(self, step: Step, totals: Totals, guard: StepGuard) -> StepObservation:
+        last = guard.ended or math.ceil(step.seconds)
+        first = min(int(step.warm), last - 1)
+        size = 5 if step.phase == "hold" else 1
+        part = totals.whole("", first, last)
+        span = max(1, last - first)
+        running = [n for second, n in totals.running.items() if first <= second < last]
+        latency: Histogram = part.latency
+        return StepObservation(
+            rate=step.rate,
+            reached=part.count / span,
+            sessions=totals.ended / max(1.0, float(last)),
+            evidence=collect_evidence(self.objectives, totals, first, last, size),
+            p50=latency.quantile(0.5) / 1e6 if latency.count else None,
+            p99=latency.quantile(0.99) / 1e6 if latency.count else None,
+            errors=part.bad / part.count if part.count else 0.0,
+            running=sum(running) / len(running) if running else 0.0,
+            overloaded=guard.why,
+            limited=generator_limit(totals),
+            late=generator_lateness(totals, self.objectives, self.normal),
+            rising=rising_metric(totals, first, last) if step.phase == "hold" else "",
+            recovery=recovery_seconds(totals, self.objectives, self.normal)
+            if step.phase == "recover"
+            else None,
+        )
+
+    def refuse_dead(self, totals: Totals) -> None:
+        """A scenario or service that answers nothing good at rest is no matter of capacity."""
+        if _answers(totals):
+            return
+        what = next(iter(totals.samples), "no answer")
+        raise ScenarioError(
+            f"the service gives no good answer even to one user: {what}",
+            hint=totals.samples.get(what, "").strip()[:300],
+        )
+
+    async def rest(self, *, overloaded: bool) -> tuple[float, str]:
+        """Wait until the service has worked off what the step left behind: the seconds, and why
+        it answered nothing well in all that time."""
+        await asyncio.sleep(_REST)
+        waited = _REST
+        if not overloaded or self.normal is None:
+            return waited, ""
+        good, why = False, ""
+        while waited < _MOST_REST:
+            totals = Totals()
+            order = LoadStep(shape=constant_shape(1, 1.0), open=False, drain=5.0, sessions=5)
+            waited += 0.5 + await self.team.run(order, totals)
+            whole = totals.whole()
+            good = good or _answers(totals)
+            if good and whole.latency.quantile(0.5) / 1e6 < 3 * self.normal + 0.005:
+                return waited, ""
+            why = next(iter(totals.samples), why)
+            await asyncio.sleep(0.5)
+        return waited, "" if good else why or "no answer"
+
+    def show(self, step: Step, points: list[dict[str, Any]], totals: Totals, second: int) -> None:
+        if not points:
+            return
+        point = dict(next((p for p in points if p["t"] == second), points[-1]))
+        point["running"] = totals.running.get(second, 0)
+        point["phase"] = step.phase
+        self.watch.line({**point, "target_rate": step.rate}, second + 1, step.seconds)
+        if self.watch.live is not None:
+            state = live_state(
+                self.job.names("capacity"),
+                self.job.test,
+                self.started,
+                step.seconds,
+                totals,
+                points,
+            )
+            self.watch.live.write({**state, "phase": step.phase, "rate": step.rate})
+
+
+def _answers(totals: Totals) -> bool:
+    """Whether anything was answered well."""
+    return any(int(s) < 400 for row in totals.rows.values() for s in row.statuses)
+
+
+def _told(step: Step, observed: StepObservation) -> str:
+    rate = f"{step.rate:8.4g}/s" if step.rate else "  one user"
+    p99 = "–" if observed.p99 is None else f"{observed.p99 * 1000:.3g}ms"
+    state = observed.limited or observed.overloaded
+    good = all(e.passes() for e in observed.evidence)
+    if observed.late and (state or not good):
+        state = f"missed, but {observed.late}"
+    word = (
+        f"generator-limited: {observed.limited}"
+        if observed.limited
+        else (state or ("kept" if good else "missed"))
+    )
+    return f"{step.phase:>8} {rate}  p99 {p99:>8}  errors {observed.errors * 100:.2g}%  {word}"
+
+
+def _document(
+    job: Job,
+    answer: SearchResult,
+    seeker: _Seeker,
+    calibration: Calibration,
+    started: float,
+    seconds: float,
+) -> dict[str, Any]:
+    verdict = capacity_verdict(answer, job.test)
+    hold = seeker.shown(answer)
+    findings: list[Finding] = evaluate_objectives(seeker.objectives, hold.totals, hold.seconds)
+    facts = run_facts(job, "capacity", started, hold.seconds, None, is_open=True)
+    made = document(facts, hold.totals, verdict, findings)
+    if hold.samples:
+        made["resources"] = resources(hold.samples, hold.started, hold.seconds)
+    part = capacity_result(answer)
+    part["ceiling"] = round(calibration.ceiling)
+    part["searched"] = round(seconds, 3)
+    return {**made, "capacity": part}
+
+
+def _name_what_gave_out(
+    made: dict[str, Any], hold: _Hold, missed: list[dict[str, Any]], place: TargetService | None
+) -> None:
+    """Say it in the document's part on the search."""
+    own = describe_saturation(hold.samples, missed, place)
+    told = scarce_resource(made.get("asked", []), 0.0, hold.seconds)
+    part = made["capacity"]
+    part["saturated"] = "; Prometheus says: ".join(filter(None, (own, told)))
+    if part["saturated"]:
+        part["notes"].append(f"at this rate: {part['saturated']}")

@@ -1,0 +1,136 @@
+"""A search's answer in words, in numbers, and as an exit code."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from chapiteau.load.capacity.steps import SearchResult, StepResult
+from chapiteau.load.settings import LoadTest
+
+__all__ = ["add_scaling", "capacity_result", "capacity_verdict"]
+
+_UNTRIED: Final = 1.06  # "at least" says nothing upward; other results are compared with this
+_WIDE: Final = 1.5  # an interval wider than this factor says less than the bracket
+
+
+def capacity_verdict(answer: SearchResult, test: LoadTest) -> dict[str, Any]:
+    """Word, line and exit code.
+
+    0 found (and at or above `min_capacity`), 1 not met, 2 unsure, 3 the generator was the limit.
+    """
+    objective = test.objective
+    if answer.outcome == "none":
+        return _verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
+    if answer.outcome == "gone":
+        return _verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
+    if answer.outcome == "unsure":
+        return _verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
+    if answer.outcome == "generator-limited" and not answer.held:
+        line = "the load generator was the limit, so nothing is said about the service"
+        return _verdict("generator-limited", line, 3)
+    held = _rate(answer)
+    floor = test.min_capacity
+    if answer.outcome == "generator-limited":
+        if floor is not None and answer.held >= floor:
+            return _verdict(
+                "met", f"keeps {objective} at {held}, above the {floor:g}/s asked for", 0
+            )
+        line = f"keeps {objective} at {held}; beyond that the load generator is the limit"
+        return _verdict("generator-limited", line, 3)
+    if answer.outcome == "at least":
+        line = f"keeps {objective} at {held}, the highest rate that was tried"
+    else:
+        least, most = _interval(answer)
+        missed = f"; missed at {answer.failed:.4g}/s" if answer.failed else ""
+        line = f"keeps {objective} up to {held} (90 % sure: {least:.4g} to {most:.4g}){missed}"
+    if floor is not None and answer.held < floor:
+        return _verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
+    return _verdict("met", line, 0)
+
+
+def _verdict(word: str, line: str, code: int) -> dict[str, Any]:
+    return {"word": word, "line": line, "exit_code": code}
+
+
+def _rate(answer: SearchResult) -> str:
+    """Sessions a second, and requests when a session has several."""
+    text = f"{answer.held:.4g}/s"
+    if answer.held_requests > answer.held * 1.2:
+        text += f" ({answer.held_requests:.4g} requests/s)"
+    return text
+
+
+def _interval(answer: SearchResult) -> tuple[float, float]:
+    """Where the rate lies at which the objective is just kept: 90 % sure."""
+    if answer.interval is None or answer.outcome == "at least":
+        return answer.held, answer.held * _UNTRIED
+    low, high = answer.interval
+    return min(low, answer.held), max(high, answer.held)
+
+
+def _about(answer: SearchResult) -> str:
+    """The best that can be said without a rate that was held."""
+    if answer.interval is not None and answer.interval[1] < _WIDE * answer.interval[0]:
+        low, high = answer.interval
+        return f"about {(low * high) ** 0.5:.4g}/s (90 % sure: {low:.4g} to {high:.4g})"
+    if answer.failed and answer.low:
+        return f"between {answer.low:.4g}/s and {answer.failed:.4g}/s"
+    if answer.failed:
+        return f"below {answer.failed:.4g}/s"
+    return f"perhaps {answer.low:.4g}/s" if answer.low else "no rate was tried for long enough"
+
+
+def _last_note(answer: SearchResult) -> str:
+    return answer.notes[-1] if answer.notes else "every step missed it"
+
+
+def _more(answer: SearchResult) -> str:
+    return answer.notes[-1] if answer.notes else "repeat with a longer --budget"
+
+
+def capacity_result(answer: SearchResult) -> dict[str, Any]:
+    """The document's part on the search."""
+    return {
+        "outcome": answer.outcome,
+        "held": answer.held,
+        "held_requests": round(answer.held_requests, 3),
+        "failed": answer.failed,
+        "interval": [round(edge, 3) for edge in _interval(answer)] if answer.held else None,
+        "notes": list(answer.notes),
+        "steps": [_step(done) for done in answer.steps],
+    }
+
+
+def _step(done: StepResult) -> dict[str, Any]:
+    step, observed = done.step, done.observed
+    return {
+        "phase": step.phase,
+        "rate": round(step.rate or observed.sessions, 4),
+        "reached": round(observed.reached, 3),
+        "seconds": step.seconds,
+        "p50": observed.p50,
+        "p99": observed.p99,
+        "errors": observed.errors,
+        "running": round(observed.running, 2),
+        "outcome": done.outcome,
+        "why": done.why,
+    }
+
+
+def add_scaling(
+    documents: Sequence[dict[str, Any]], service: str, part: dict[str, Any]
+) -> dict[str, Any]:
+    """The last size's document with the answer to "does it scale?" in front.
+
+    A size at which nothing was found leaves that open: the verdict is then that size's.
+    """
+    made = documents[-1]
+    verdict = made["verdict"]
+    for one, row in zip(documents, part["sizes"], strict=True):
+        if verdict["exit_code"] == 0 and one["verdict"]["exit_code"] in {2, 3}:
+            size = row["size"]
+            verdict = {**one["verdict"], "line": f"with {size}: {one['verdict']['line']}"}
+    last = part["sizes"][-1]["size"]
+    line = verdict["line"] if verdict is not made["verdict"] else f"with {last}: {verdict['line']}"
+    verdict = {**verdict, "line": f"{service}: {part['line']}; {line}"}
+    verdict["findings"] = made["verdict"]["findings"]
+    return {**made, "verdict": verdict, "scaling": {"service": service, **part}}

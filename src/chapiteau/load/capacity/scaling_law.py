@@ -1,0 +1,208 @@
+"""Does it scale? Capacities at several sizes, the scalability law through them, its peak.
+
+X(N) = γN / (1 + σ(N-1) + κN(N-1)): γ is what one alone carries, σ the share that can't be done side
+by side, κ the cost of keeping each other informed (N. J. Gunther, Guerrilla Capacity Planning,
+2007). In N/X it is linear, so three numbers come from least squares, none of them negative.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = ["ScalabilityLaw", "SizeResult", "fit_law", "scaling_result"]
+
+_DRAWS: Final = 400
+_NOISE: Final = 0.025  # standard error of a capacity that tells none of its own, as a share of it
+_LEAST: Final = 0.018  # … and no capacity is known better (bench/load/capacity_truth.py)
+_COVER: Final = 4.8  # standard errors that a capacity's interval is wide (load/capacity/search.py)
+_Z: Final = 1.645  # standard errors to each side that hold 90 %
+_SURE: Final = 0.2  # a peak is told when its interval is narrower than this share of it
+_REACH: Final = 0.8  # … or when the measured sizes came this close to it
+
+
+@dataclass(frozen=True, slots=True)
+class ScalabilityLaw:
+    """The law's three numbers; `peak` is the size beyond which more carry less."""
+
+    alone: float
+    contention: float
+    coherency: float
+
+    def rate(self, size: float) -> float:
+        """Capacity at a size."""
+        n = size - 1
+        return self.alone * size / (1 + self.contention * n + self.coherency * size * n)
+
+    @property
+    def peak(self) -> float:
+        """Size of the highest capacity; infinite when there is none."""
+        if self.coherency <= 0:
+            return math.inf
+        return math.sqrt(max(0.0, 1 - self.contention) / self.coherency)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizeResult:
+    """What the search at one size has found; a capacity of 0 when it found none."""
+
+    size: int
+    capacity: float
+    word: str = "met"  # the verdict's
+    interval: tuple[float, float] | None = None  # 90 %, of the capacity
+
+    @property
+    def error(self) -> float:
+        """Standard error of the capacity, as a share of it."""
+        if self.interval is None or self.interval[0] <= 0:
+            return _NOISE
+        return max(_LEAST, math.log(self.interval[1] / self.interval[0]) / _COVER)
+
+
+def fit_law(points: Sequence[tuple[int, float]]) -> ScalabilityLaw | None:
+    """The law through (size, capacity); None with fewer than three sizes.
+
+    Residuals are weighed by what 1 % of each capacity is. Of the fits with each set of numbers
+    held at 0, the best one without a negative number counts.
+    """
+    if len({size for size, _ in points}) < 3:
+        return None
+    best: tuple[float, ScalabilityLaw] | None = None
+    for columns in ((0, 1, 2), (0, 1), (0, 2), (0,)):
+        found = _least_squares(points, columns)
+        if found is None or found[0] <= 0 or min(found) < 0:
+            continue
+        law = ScalabilityLaw(1 / found[0], found[1] / found[0], found[2] / found[0])
+        error = sum((law.rate(n) / x - 1) ** 2 for n, x in points)
+        if best is None or error < best[0] - 1e-12:
+            best = (error, law)
+    return best[1] if best else None
+
+
+def _least_squares(
+    points: Sequence[tuple[int, float]], columns: Sequence[int]
+) -> tuple[float, float, float] | None:
+    rows = []
+    for n, x in points:
+        weight = x / n  # N/X is off by 1 % when X is
+        full = (1.0, n - 1.0, n * (n - 1.0))
+        rows.append(([full[c] * weight for c in columns], 1.0))
+    size = len(columns)
+    matrix = [
+        [sum(r[i] * r[j] for r, _ in rows) for j in range(size)] + [sum(r[i] * y for r, y in rows)]
+        for i in range(size)
+    ]
+    solved = _solved(matrix)
+    if solved is None:
+        return None
+    values = [0.0, 0.0, 0.0]
+    for column, value in zip(columns, solved, strict=True):
+        values[column] = value
+    return values[0], values[1], values[2]
+
+
+def _solved(matrix: list[list[float]]) -> list[float] | None:
+    """Gauss's elimination with pivots; None when there is no single solution."""
+    size = len(matrix)
+    for column in range(size):
+        pivot = max(range(column, size), key=lambda row: abs(matrix[row][column]))
+        if abs(matrix[pivot][column]) < 1e-12:
+            return None
+        matrix[column], matrix[pivot] = matrix[pivot], matrix[column]
+        for row in range(size):
+            if row != column:
+                factor = matrix[row][column] / matrix[column][column]
+                matrix[row] = [
+                    a - factor * b for a, b in zip(matrix[row], matrix[column], strict=True)
+                ]
+    return [matrix[row][size] / matrix[row][row] for row in range(size)]
+
+
+def scaling_result(found: Sequence[SizeResult], chance: "random.Random") -> dict[str, Any]:
+    """The document's part: efficiency at each size, the law, and a peak when one can be told."""
+    ordered = sorted(found, key=lambda one: one.size)
+    first = ordered[0]
+    sizes = [_row(one, first) for one in ordered]
+    usable = [one for one in ordered if one.capacity > 0]
+    points = [(one.size, one.capacity) for one in usable]
+    law = fit_law(points)
+    part: dict[str, Any] = {"sizes": sizes, "law": None, "line": _line(sizes)}
+    if law is None or len(usable) < len(ordered):
+        return part
+    drawn = _drawn(usable, chance)
+    low, high = _middle(sorted(one.peak for one in drawn))
+    told = (
+        law.peak < math.inf
+        and high < math.inf
+        and (high - low < _SURE * 2 * law.peak or ordered[-1].size >= _REACH * law.peak)
+    )
+    contention = _middle(sorted(one.contention for one in drawn))
+    part["law"] = {
+        "alone": law.alone,
+        "contention": law.contention,
+        "contention_interval": [round(edge, 4) for edge in contention],
+        "coherency": law.coherency,
+        "peak": round(law.peak, 1) if told else None,
+        "peak_interval": [round(low, 1), round(high, 1)] if told else None,
+    }
+    tail = f"; contention {law.contention:.1%} ({contention[0]:.1%} to {contention[1]:.1%})"
+    if told:
+        tail += f"; no gain beyond {law.peak:.0f} (90 % sure: {low:.0f} to {high:.0f})"
+    else:
+        tail += f"; no peak seen up to {ordered[-1].size}"
+    part["line"] += tail
+    return part
+
+
+def _row(one: SizeResult, first: SizeResult) -> dict[str, Any]:
+    """One size against the smallest one."""
+    row: dict[str, Any] = {
+        "size": one.size, "word": one.word, "capacity": one.capacity,
+        "times": None, "times_interval": None, "efficiency": None,
+    }  # fmt: skip
+    if one.capacity > 0 and first.capacity > 0:
+        times = one.capacity / first.capacity
+        # Errors of a quotient add up in logarithms, as squares.
+        wide = 0.0 if one is first else _Z * math.hypot(one.error, first.error)
+        row["times"] = times
+        row["times_interval"] = [times * math.exp(-wide), times * math.exp(wide)]
+        row["efficiency"] = times * first.size / one.size
+    return row
+
+
+def _drawn(sizes: Sequence[SizeResult], chance: "random.Random") -> list[ScalabilityLaw]:
+    """Laws through points moved by their own uncertainty (parametric bootstrap)."""
+    laws = []
+    for _ in range(_DRAWS):
+        moved = [(one.size, one.capacity * math.exp(chance.gauss(0, one.error))) for one in sizes]
+        law = fit_law(moved)
+        if law is not None:
+            laws.append(law)
+    return laws
+
+
+def _middle(values: Sequence[float]) -> tuple[float, float]:
+    """Where nine tenths of them lie."""
+    if not values:
+        return math.inf, math.inf
+    edge = len(values) // 20
+    return values[edge], values[-1 - edge]
+
+
+def _line(sizes: list[dict[str, Any]]) -> str:
+    if len(sizes) < 2:
+        return "one size only: nothing to compare"
+    without = [row for row in sizes if not row["capacity"]]
+    if without:
+        told = ", ".join(f"{row['size']} ({row['word']})" for row in without)
+        return f"no capacity was found at size {told}, so they can't be compared"
+    first, last = sizes[0], sizes[-1]
+    ratio = last["size"] / first["size"]
+    low, high = last["times_interval"]
+    return (
+        f"{ratio:g} times as many give {last['times']:.2f} times the capacity "
+        f"(90 % sure: {low:.2f} to {high:.2f}; {last['efficiency']:.0%} efficiency)"
+    )

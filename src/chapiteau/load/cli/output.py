@@ -1,0 +1,136 @@
+"""Progress while a test runs, and where its result goes afterwards."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from chapiteau.core.errors import UnreachableError
+from chapiteau.core.problems import Problem
+from chapiteau.io.console import print_json, use_colour
+from chapiteau.load.execution.storage import mark_done, save_result
+from chapiteau.load.report.comparison import comparison_text
+from chapiteau.load.report.html import as_html
+from chapiteau.load.report.text import as_text, progress
+
+__all__ = ["ProgressLine", "print_dashboard_url", "print_result", "save_and_print", "warn"]
+
+
+class ProgressLine:
+    """One line that is written over on a terminal; every fifth second a line elsewhere.
+
+    With `as_json` each second is also a JSON object on standard output, for programs that watch.
+    """
+
+    def __init__(self, *, quiet: bool, as_json: bool = False) -> None:
+        self._quiet = quiet
+        self._as_json = as_json and not quiet
+        self._tty = sys.stderr.isatty()
+        self._count = 0
+        self._open = False
+
+    def show(self, point: dict[str, Any], elapsed: float, total: float, head: str = "") -> None:
+        """A second has passed."""
+        self._count += 1
+        if self._as_json:
+            print_json({"elapsed": elapsed, "of": total, **point})
+        if self._quiet or (not self._tty and self._count % 5 != 1):
+            return
+        text = progress(point, elapsed, total, head)
+        if self._tty:
+            sys.stderr.write(f"\r\x1b[K{text}")
+            self._open = True
+        else:
+            sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+    def say(self, text: str) -> None:
+        """A line that stays."""
+        if not self._quiet:
+            self.clear()
+            sys.stderr.write(text + "\n")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._open:
+            sys.stderr.write("\r\x1b[K")
+            self._open = False
+
+
+def print_dashboard_url(folder: Path) -> None:
+    """Say where the dashboard shows running tests. Raises UnreachableError when none runs."""
+    try:
+        told = json.loads((folder / "dash.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise UnreachableError(
+            "no dashboard runs for this folder, so nobody could look",
+            hint="start one: chapiteau dash serve, or set [dash] enable = true",
+        ) from None
+    # Without the key that logs in: what is printed here ends up in logs.
+    click.echo(f"live at {told['base'].rstrip('/')}/load (to log in: chapiteau dash url)", err=True)
+
+
+def warn(problems: Iterable[Problem], *, most: int = 10) -> None:
+    """What a test does without, on stderr: the first few, and how many more."""
+    told = list(problems)
+    for problem in told[:most]:
+        click.echo(f"warning: {problem}", err=True)
+    if len(told) > most:
+        click.echo(f"warning: … and {len(told) - most} more", err=True)
+
+
+def save_and_print(
+    document: dict[str, Any],
+    folder: Path,
+    *,
+    report: str | None,
+    as_json: bool,
+    keep: bool = True,
+    observers: Sequence[str] = (),
+) -> int:
+    """Store and print a result, tell those who want to know; its exit code."""
+    html = as_html(document)
+    where = ""
+    if keep:
+        number = save_result(folder, document, html, Path(report) if report else None)
+        document = {"id": number, **document}
+        where = str(Path(report) if report else folder / "load" / f"{number}.html")
+        mark_done(folder, number)
+    elif report:
+        Path(report).write_text(html, encoding="utf-8")
+        where = report
+    if observers:
+        from chapiteau.load.telemetry.notify import notify
+
+        for line in notify(observers, document):
+            click.echo(f"warning: {line}", err=True)
+    return _print(document, where, as_json=as_json)
+
+
+def print_result(document: dict[str, Any], folder: Path, *, as_json: bool) -> int:
+    """Print a stored result as it was printed when its test ended; its exit code."""
+    where = folder / "load" / f"{document['id']}.html"
+    return _print(document, str(where) if where.is_file() else "", as_json=as_json)
+
+
+def _print(document: dict[str, Any], where: str, *, as_json: bool) -> int:
+    if as_json:
+        print_json(document)
+    else:
+        text = as_text(document)
+        first, _, rest = text.partition("\n")
+        word = document["verdict"]["word"]
+        colour = {"met": "green", "none": None, "not met": "red", "broken": "red"}.get(
+            word, "yellow"
+        )
+        click.echo(click.style(first, fg=colour, bold=True) if use_colour() else first)
+        click.echo(rest)
+        if found := document.get("comparison"):
+            click.echo("\n" + comparison_text(found))
+        if where:
+            click.echo(f"\nreport: {where}")
+    return int(document["verdict"]["exit_code"])

@@ -1,0 +1,101 @@
+"""Which twin of the hot part runs: the compiled one where it was built, else plain Python.
+
+`CHAPITEAU_LOAD_ENGINE=plain` or `compiled` in the environment decides otherwise.
+"""
+
+import functools
+import importlib
+import os
+from dataclasses import dataclass
+from typing import Any, Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load.engine.completion import Completion, CoroutineDriver
+from chapiteau.load.engine.exchange import Exchange, ResponseShape
+from chapiteau.load.engine.reactor import Reactor, ReceiveDelay
+from chapiteau.load.engine.request_path import PreparedRequest, RequestPath
+from chapiteau.load.engine.response import Response, ResponseViews
+from chapiteau.load.engine.wire import Wire
+
+__all__ = [
+    "ENGINE_VARIABLE",
+    "PLAIN",
+    "EngineBackend",
+    "backend_of",
+    "choose_backend",
+    "compiled_backend",
+]
+
+ENGINE_VARIABLE: Final = "CHAPITEAU_LOAD_ENGINE"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineBackend:
+    """The hot part's classes. Their types are the plain twin's; the compiled ones act alike."""
+
+    name: str
+    wakeup: type[Completion] = Completion
+    walk: type[CoroutineDriver] = CoroutineDriver
+    exchange: type[Exchange] = Exchange
+    reactor: type[Reactor] = Reactor
+    lay: type[ReceiveDelay] = ReceiveDelay
+    wire: type[Wire] = Wire
+    memo: type[ResponseShape] = ResponseShape
+    lane: type[RequestPath] = RequestPath
+    prepared: type[PreparedRequest] = PreparedRequest
+    response: type[Response] = Response
+
+
+PLAIN: Final = EngineBackend(name="plain")
+
+
+def compiled_backend() -> EngineBackend | None:
+    """The compiled twin; None where it was not built."""
+    try:
+        fastpath = importlib.import_module("chapiteau.load.engine._fastpath")
+    except ImportError:
+        return None
+    return EngineBackend(
+        name="compiled",
+        wakeup=fastpath.Completion,
+        walk=fastpath.CoroutineDriver,
+        exchange=fastpath.Exchange,
+        reactor=fastpath.Reactor,
+        lay=fastpath.ReceiveDelay,
+        wire=fastpath.Wire,
+        memo=fastpath.ResponseShape,
+        lane=fastpath.RequestPath,
+        prepared=fastpath.PreparedRequest,
+        response=_answering(fastpath),
+    )
+
+
+@functools.cache
+def _answering(fastpath: Any) -> type[Response]:
+    """The compiled twin's Response: fields from there, methods from here."""
+    made: Any = type(
+        "Response", (fastpath.Answer, ResponseViews), {"__slots__": (), "__module__": __name__}
+    )
+    fastpath.answer_with(made)
+    return made  # type: ignore[no-any-return]
+
+
+def backend_of(reactor: Any) -> EngineBackend:
+    """The twin that a reactor belongs to: all parts must be of one."""
+    return PLAIN if isinstance(reactor, Reactor) else compiled_backend() or PLAIN
+
+
+def choose_backend(wanted: str | None = None) -> EngineBackend:
+    """The twin to use. Raises UsageError when one is wanted that isn't there."""
+    wanted = os.environ.get(ENGINE_VARIABLE, "") if wanted is None else wanted
+    if wanted not in {"", "plain", "compiled"}:
+        raise UsageError(f"{ENGINE_VARIABLE}={wanted}: there are only plain and compiled")
+    if wanted == "plain":
+        return PLAIN
+    found = compiled_backend()
+    if found is None and wanted == "compiled":
+        raise UsageError(
+            "the compiled load engine was not built here",
+            hint="install a C compiler and Python's headers, then install chapiteau again",
+        )
+    return found or PLAIN

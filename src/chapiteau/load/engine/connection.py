@@ -1,0 +1,242 @@
+"""The slow side of a connection: how it comes to stand, and all that can go wrong with it."""
+
+import contextlib
+import errno
+import socket
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from chapiteau.load.engine.exchange import Exchange
+from chapiteau.load.engine.reactor import READ
+from chapiteau.load.errors import ExchangeError
+from chapiteau.load.protocols.http1 import ResponseReader
+
+if TYPE_CHECKING:
+    from chapiteau.load.engine.origin import Origin
+
+__all__ = ["Channel", "Connection", "network_error", "timeout_error"]
+
+_OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
+_BEFORE: Final = frozenset({"connecting", "TLS handshake"})  # a connection is of use
+_LATE: Final = {
+    "DNS": "DNS timeout",
+    "connecting": "connect timeout",
+    "TLS handshake": "TLS timeout",
+    "sending": "write timeout",
+    "waiting for the answer": "first byte timeout",
+    "reading the answer": "read timeout",
+}
+_TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, asm-generic/socket.h
+
+
+class Channel(Protocol):
+    """What has a whole connection for itself: WebSocket, server-sent events, HTTP/2, your own."""
+
+    def opened(self) -> None:
+        """Bytes can be sent."""
+        ...
+
+    def take(self, data: bytes) -> None:
+        """Bytes have come."""
+        ...
+
+    def lost(self, error: ExchangeError) -> None:
+        """The connection is gone."""
+        ...
+
+    def overdue(self, now: float) -> None:
+        """A look at the clock, every 50 ms."""
+        ...
+
+
+class Connection:
+    """A TCP connection to an origin, used for one exchange after the other.
+
+    What happens for every request is the `wire`'s.
+    """
+
+    __slots__ = ("_sock", "at", "channel", "opened", "origin", "wire")
+
+    def __init__(self, origin: "Origin", sock: socket.socket) -> None:
+        self.origin = origin
+        self.opened = origin.now()
+        self.at: Any = None  # the address
+        self.channel: Channel | None = None
+        self._sock = sock
+        self.wire = origin.kit.wire(
+            self,
+            origin.reactor,
+            sock,
+            ResponseReader(origin.known),
+            origin.idle,
+            origin.waiting,
+        )
+
+    def stamp(self, wanted: bool) -> None:
+        """Have the kernel say when packets came, or no more (SO_TIMESTAMPNS, socket(7))."""
+        with contextlib.suppress(OSError):  # not every kernel can: the report has no such line then
+            self._sock.setsockopt(socket.SOL_SOCKET, _TIMESTAMPNS, wanted)
+            self.wire.stamped = wanted
+
+    # ── coming to stand ───────────────────────────────────────────────────────────────────────
+    def carry(self, exchange: Exchange) -> None:
+        """The exchange for which this connection was opened."""
+        self.wire.exchange = exchange
+        exchange.carrier = self
+
+    def writable(self) -> None:
+        """The connection stands or has failed; later: the kernel takes bytes again."""
+        wire = self.wire
+        if wire.phase == "connecting":
+            self._connected()
+            return
+        rest, wire.rest = wire.rest, b""
+        wire.wait_for(READ)
+        if rest:
+            wire.send(rest)
+
+    def _connected(self) -> None:
+        code = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            self.lost(OSError(code, errno.errorcode.get(code, "")))
+            return
+        self.wire.wait_for(READ)
+        self.usable()
+
+    def usable(self) -> None:
+        """The way is open: send what waits for it."""
+        wire = self.wire
+        if self.channel is not None:
+            wire.phase = "open"
+            self.channel.opened()
+            return
+        wire.phase = "idle"
+        exchange = wire.exchange
+        if exchange is None:
+            self.free()
+        else:
+            wire.seat.start(exchange, self.origin.now())
+
+    def free(self) -> None:
+        """Nothing is on its way: serve who waits, or wait for work."""
+        self.origin.release(self)
+
+    # ── in ────────────────────────────────────────────────────────────────────────────────────
+    def give_to(self, channel: Channel) -> None:
+        """From now on all bytes are the channel's."""
+        self.channel = channel
+        self.wire.plain = False
+
+    def take(self, data: bytes) -> None:
+        """Bytes that are not an HTTP/1.1 answer as it is."""
+        self.deliver(data)
+
+    def deliver(self, data: bytes) -> None:
+        """Bytes as the service has sent them."""
+        if self.channel is not None:
+            self.channel.take(data)
+        else:
+            self.wire.feed(data)
+
+    def emit(self, data: bytes) -> None:
+        """Send bytes for the channel."""
+        self.wire.send(data)
+
+    def ended(self) -> None:
+        """The peer has closed its side."""
+        wire = self.wire
+        exchange = wire.exchange
+        if exchange is not None and wire.reader.end():
+            wire.finish(exchange)
+        else:
+            self.lost(ConnectionResetError(errno.ECONNRESET, "closed by the service"))
+
+    # ── trouble ───────────────────────────────────────────────────────────────────────────────
+    def lost(self, exc: OSError) -> None:
+        """The connection is broken: send again elsewhere if that is safe, else fail."""
+        wire = self.wire
+        exchange = wire.exchange
+        again = exchange is not None and wire.served > 0 and exchange.twice and not wire.reading
+        phase = wire.phase
+        again = again or (phase == "connecting" and self.origin.forgets(self.at, exc))
+        self.close()
+        if self.channel is not None:
+            self.channel.lost(network_error(exc, phase))
+        if exchange is None:
+            return
+        exchange.carrier = None
+        if again:
+            # A server may close an idle connection at any moment (RFC 9112 §9.3.1): a request
+            # that met this on its way in may be sent again when it is idempotent.
+            exchange.twice = False
+            self.origin.send_again(exchange)
+        else:
+            exchange.ended = self.origin.now()
+            exchange.fail(network_error(exc, phase))
+
+    def fail(self, error: ExchangeError) -> None:
+        """End the exchange with this error, and the connection."""
+        exchange = self.wire.exchange
+        self.close()
+        if self.channel is not None:
+            self.channel.lost(error)
+        if exchange is not None:
+            exchange.carrier = None
+            exchange.ended = self.origin.now()
+            exchange.fail(error)
+
+    def overdue(self, now: float) -> None:
+        """End what takes too long."""
+        wire, wiring = self.wire, self.origin.wiring
+        exchange, phase = wire.exchange, wire.phase
+        if phase == "waiting for the answer" and wire.rest:
+            phase = "sending"
+        connecting = wiring.connect_timeout if phase in _BEFORE else 0.0
+        if connecting and now - self.opened > connecting:
+            self.fail(timeout_error(phase))
+        elif exchange is None:
+            if self.channel is not None:
+                self.channel.overdue(now)
+        elif exchange.deadline < now or (
+            wiring.first_byte_timeout
+            and phase == "waiting for the answer"
+            and now - exchange.sent > wiring.first_byte_timeout
+        ):
+            self.fail(timeout_error(phase))
+
+    def abandon(self, _exchange: Exchange) -> None:
+        """Nobody waits for the answer any more."""
+        self.close()
+
+    def close(self) -> None:
+        """Give the descriptor back; the origin may open another one for who waits."""
+        if self.wire.closed:
+            return
+        self.wire.close()
+        self.wire.phase = "closed"
+        self.origin.closed(self)
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.origin.name} {self.wire.phase} served={self.wire.served}>"
+
+
+def network_error(exc: OSError, phase: str) -> ExchangeError:
+    """The kernel's complaint in the words of the report."""
+    code = exc.errno or 0
+    if code in _OWN:
+        return ExchangeError(
+            "generator out of " + ("ports" if code == errno.EADDRNOTAVAIL else "descriptors"),
+            f"this machine can't open another connection: {exc}",
+            own=True,
+            hint="raise `ulimit -n`, or use more processes or machines",
+        )
+    if isinstance(exc, ConnectionRefusedError) or code == errno.ECONNREFUSED:
+        return ExchangeError("connection refused", "nobody listens there", hint="is it running?")
+    if code in {errno.ECONNRESET, errno.EPIPE}:
+        return ExchangeError("closed early", f"the connection ended while {phase}")
+    name = errno.errorcode.get(code, type(exc).__name__)
+    return ExchangeError(f"network: {name}", f"{exc} (while {phase})")
+
+
+def timeout_error(phase: str) -> ExchangeError:
+    """The time is over, in this phase; each is a failure of its own in the report."""
+    return ExchangeError(_LATE.get(phase, "timeout"), f"no answer in time (while {phase})")

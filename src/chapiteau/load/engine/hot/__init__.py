@@ -1,1 +1,0 @@
-"""What runs for every request: one contract, two twins (plain Python and compiled)."""

@@ -1,1 +1,0 @@
-"""The measuring HTTP client: one epoll descriptor of its own inside the user's asyncio loop."""

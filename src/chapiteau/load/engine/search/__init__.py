@@ -1,1 +1,0 @@
-"""Carries out a capacity search, at one size of the service or at several."""

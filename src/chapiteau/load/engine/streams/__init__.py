@@ -1,1 +1,0 @@
-"""Connections on which more than one answer comes: WebSocket, server-sent events."""

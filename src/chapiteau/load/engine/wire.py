@@ -1,0 +1,300 @@
+"""The fast way of a connection: a request out in one send, an answer in by one read.
+
+Everything that is not that way (connecting, what the kernel doesn't take at once, trouble) is the
+`owner`'s: a `Connection`, the same for both twins.
+"""
+
+import socket
+import struct
+import time
+from collections import deque
+from typing import Final, Protocol
+
+from chapiteau.load.engine.exchange import Exchange
+from chapiteau.load.engine.reactor import DATA, EDGE_TRIGGERED, READ, WRITE, Reactor
+from chapiteau.load.errors import BadResponseError
+from chapiteau.load.protocols.http1 import ResponseReader
+
+__all__ = ["RequestCarrier", "Wire", "WireOwner"]
+
+# A read of 256 KiB, as asyncio's transports do it, maps and unmaps memory each time.
+_READ_SIZE: Final = 65536
+_TIMESPEC: Final = struct.Struct("@ll")
+_SPACE: Final = socket.CMSG_SPACE(_TIMESPEC.size)
+
+
+class RequestCarrier(Protocol):
+    """What carries a request right now."""
+
+    def start(self, exchange: Exchange, at: float) -> None:
+        """Send it; `at` is the moment."""
+        ...
+
+
+class WireOwner(Protocol):
+    """The slow side of a connection."""
+
+    def writable(self) -> None:
+        """The kernel takes bytes again, or the connection stands."""
+        ...
+
+    def take(self, data: bytes) -> None:
+        """Bytes that are not an HTTP/1.1 answer as it is."""
+        ...
+
+    def lost(self, exc: OSError) -> None:
+        """The connection is broken."""
+        ...
+
+    def ended(self) -> None:
+        """The peer has closed its side."""
+        ...
+
+    def fail(self, error: BadResponseError) -> None:
+        """What came makes no sense."""
+        ...
+
+    def close(self) -> None:
+        """The connection can't be used any more."""
+        ...
+
+    def free(self) -> None:
+        """The connection is free, and somebody waits for one."""
+        ...
+
+    def abandon(self, exchange: Exchange) -> None:
+        """Nobody waits for this answer any more."""
+        ...
+
+
+class Wire:
+    """A socket's descriptor with the exchange that is on it."""
+
+    __slots__ = (
+        "_now",
+        "_reactor",
+        "_recv",
+        "_send",
+        "_sock",
+        "closed",
+        "events",
+        "exchange",
+        "fd",
+        "idle",
+        "owner",
+        "phase",
+        "plain",
+        "reader",
+        "reading",
+        "rest",
+        "seat",
+        "served",
+        "stamped",
+        "waiting",
+    )
+
+    def __init__(
+        self,
+        owner: WireOwner,
+        reactor: Reactor,
+        sock: socket.socket,
+        reader: ResponseReader,
+        idle: list[RequestCarrier],
+        waiting: deque[Exchange],
+    ) -> None:
+        self.owner = owner
+        self.exchange: Exchange | None = None
+        self.phase = "connecting"
+        self.served = 0
+        self.closed = False
+        self.plain = True  # what comes is HTTP/1.1 as it is: no TLS, no frames
+        self.stamped = False  # the kernel says when packets came
+        self.seat: RequestCarrier = self  # what waits for work when this is free
+        self.idle = idle
+        self.waiting = waiting
+        self.reader = reader
+        self.reading = False  # some of the answer is in the reader
+        self.rest = b""  # what the kernel has not taken yet
+        self.events = WRITE
+        self.fd = sock.fileno()
+        self._now = reactor.now
+        self._sock = sock
+        self._send = sock.send
+        self._recv = sock.recv
+        self._reactor = reactor
+        reactor.watch(self.fd, self.ready, WRITE | EDGE_TRIGGERED)
+
+    # ── out ───────────────────────────────────────────────────────────────────────────────────
+    def start(self, exchange: Exchange, at: float) -> None:
+        """Send a request at this moment; the connection must be idle and connected."""
+        self.exchange = exchange
+        exchange.carrier = self.owner
+        exchange.sent = at
+        self.phase = "waiting for the answer"
+        # `send` written out: a call less in the engine's hottest line.
+        data = exchange.data
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            self.owner.lost(exc)
+            return
+        if sent < len(data):
+            self._keep(data[sent:])
+
+    def begin(self, exchange: Exchange, data: bytes, at: float) -> None:
+        """Send a request in other bytes than its own."""
+        self.exchange = exchange
+        exchange.carrier = self.owner
+        exchange.sent = at
+        self.phase = "waiting for the answer"
+        self.send(data)
+
+    def send(self, data: bytes) -> None:
+        """Hand bytes to the kernel; what it doesn't take goes out when there is room."""
+        if self.rest:
+            self.rest += data
+            return
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as exc:
+            self.owner.lost(exc)
+            return
+        if sent < len(data):
+            self._keep(data[sent:])
+
+    def _keep(self, rest: bytes) -> None:
+        self.rest = rest
+        self.wait_for(READ | WRITE)
+
+    def wait_for(self, events: int) -> None:
+        """Be called for these events of the socket."""
+        if events != self.events and not self.closed:
+            self.events = events
+            self._reactor.change(self.fd, events | EDGE_TRIGGERED)
+
+    # ── in ────────────────────────────────────────────────────────────────────────────────────
+    def ready(self, events: int) -> None:  # noqa: C901, PLR0912 — as a Lane's request
+        """The reactor says that bytes can be read or written."""
+        if events != DATA and not self._otherwise(events):
+            return
+        try:
+            data = self._read_stamped() if self.stamped else self._recv(_READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self.owner.lost(exc)
+            return
+        exchange = self.exchange
+        if exchange is not None and self.plain and not self.reading:
+            memo = exchange.memo
+            if len(data) == memo.total and data.startswith(memo.start):
+                # `finish` written out, too.
+                head = memo.head
+                if exchange.head is not head:
+                    exchange.head = head
+                    exchange.status = memo.status
+                exchange.body = data[memo.skip :]
+                exchange.ended = self._now()
+                self.exchange = None
+                self.served += 1
+                if self.rest or self.waiting:
+                    self._give_back(last=False)
+                else:
+                    self.idle.append(self.seat)
+                walk = exchange.walk
+                if walk is None:
+                    exchange.wake()
+                else:
+                    exchange.walk = None
+                    exchange.over = True
+                    walk.step(None)
+                return
+        if len(data) == _READ_SIZE:
+            self._look_again()
+        if not data:
+            self.owner.ended()
+        elif self.plain:
+            self.feed(data)
+        else:
+            self.owner.take(data)
+
+    def _otherwise(self, events: int) -> bool:
+        """What is not just bytes; whether there may be some all the same."""
+        if events & WRITE:
+            self.owner.writable()
+            if self.closed or not events & ~WRITE:
+                return False
+        # The peer has ended its side, or the connection is broken: that stands behind the bytes.
+        self._look_again()
+        return True
+
+    def _look_again(self) -> None:
+        """The kernel tells once of what has come; have it tell of what is still there."""
+        self._reactor.change(self.fd, self.events | EDGE_TRIGGERED)
+
+    def _read_stamped(self) -> bytes:
+        """Read, and note how long what came had lain in the socket (SO_TIMESTAMPNS, socket(7))."""
+        data, extra, _, _ = self._sock.recvmsg(_READ_SIZE, _SPACE)
+        if extra:
+            seconds, nanos = _TIMESPEC.unpack_from(extra[0][2])
+            lay = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanos / 1e9
+            self._reactor.lay.record(int(lay * 1e6))
+        return data
+
+    def feed(self, data: bytes) -> None:
+        """Bytes of an answer in HTTP/1.1."""
+        exchange = self.exchange
+        if exchange is None:
+            # Nobody asked: an answer to a request that was given up, or a confused server.
+            self.owner.close()
+            return
+        reader = self.reader
+        first = not self.reading
+        if first:
+            reader.start(bare=exchange.bare)
+            self.reading = True
+        try:
+            whole = reader.feed(data)
+        except BadResponseError as exc:
+            self.owner.fail(exc)
+            return
+        if not whole:
+            self.phase = "reading the answer"
+            return
+        if first and reader.simple and len(data) < _READ_SIZE:
+            exchange.memo.learn(reader.head, reader.status, len(reader.body))
+        self.finish(exchange)
+
+    def finish(self, exchange: Exchange) -> None:
+        """The reader holds the whole answer."""
+        reader = self.reader
+        exchange.status = reader.status
+        exchange.head = reader.head
+        exchange.body = reader.body
+        exchange.ended = self._now()
+        self.exchange = None
+        self.served += 1
+        self.reading = False
+        # First give the connection back, then wake: the woken Task may send its next request
+        # on it before `wake` returns.
+        self._give_back(last=bool(reader.rest) or not reader.keep)
+        exchange.wake()
+
+    def _give_back(self, *, last: bool) -> None:
+        if last or self.rest:
+            self.owner.close()
+        elif self.waiting:
+            self.owner.free()
+        else:
+            self.idle.append(self.seat)
+
+    def close(self) -> None:
+        """Stop watching and give the descriptor back."""
+        self.closed = True
+        self.exchange = None
+        self._reactor.forget(self.fd)
+        self._sock.close()

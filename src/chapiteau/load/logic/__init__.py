@@ -1,1 +1,0 @@
-"""Decides what to send and when, and what the answers mean; never does it."""

@@ -1,1 +1,0 @@
-"""A running test's numbers in the forms that monitoring systems take. Values and bytes only."""

@@ -1,3 +1,0 @@
-"""Values that fit a JSON Schema: patterns, formats, shapes and whole documents' schemas."""
-
-__all__: list[str] = []

@@ -1,1 +1,0 @@
-"""Bytes of long answers: WebSocket frames and server-sent events."""

@@ -1,0 +1,288 @@
+"""Is one result faster or slower than another? With an interval, and a right to say "cannot tell".
+
+Both results keep histograms of short times in a row. Whole blocks of neighbours are drawn again
+and again (block bootstrap), so that the dependence within a queue stays in the samples. The
+difference of a figure then has an interval; it counts only when it lies beyond the margin.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.histogram import Histogram
+from chapiteau.core.text import format_table
+from chapiteau.load.report.endpoint_changes import compare_endpoints, format_change
+from chapiteau.load.report.text import format_seconds
+from chapiteau.load.stats.recorder import decode_histogram
+from chapiteau.load.stats.resampling import (
+    BatchQuantiles,
+    Resampler,
+    resample_independent,
+    resample_pairs,
+)
+
+if TYPE_CHECKING:
+    import random
+
+__all__ = [
+    "MetricChange",
+    "apply_baseline",
+    "compare_results",
+    "comparison_text",
+    "overall_verdict",
+]
+
+_DRAWS: Final = 400
+_FEWEST: Final = 8  # batches below which no interval is worth printing
+_LEVEL: Final = 0.95
+_LATE: Final = ("sessions began", "answers lay")  # notes on a generator that is only late
+_FIGURES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricChange:
+    """A figure's relative change from A to B, with its 95 % interval."""
+
+    figure: str
+    before: float
+    after: float
+    change: float
+    low: float
+    high: float
+    surely: float = math.nan  # the interval's low end when it must hold for all figures at once
+
+    def word(self, margin: float) -> str:
+        """slower, faster, same, or cannot tell."""
+        if math.isnan(self.low):
+            return "cannot tell"
+        if self.low > margin:
+            return "slower"
+        if self.high < -margin:
+            return "faster"
+        if self.low >= -margin and self.high <= margin:
+            return "same"
+        return "cannot tell"
+
+    def exceeds(self, margin: float, late: float) -> bool:
+        """Whether the slower side is beyond the margin even without so many seconds of its time,
+        and surely so."""
+        if math.isnan(self.low):
+            return False
+        slower = self.before * (1 + self.low) - late > self.before * (1 + margin)
+        faster = self.before * (1 + self.high) < (self.before - late) * (1 - margin)
+        return slower or faster
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    latency: Histogram
+    bad: int
+
+
+def compare_results(
+    a: dict[str, Any],
+    b: dict[str, Any],
+    margin: float,
+    chance: "random.Random",
+    *,
+    paired: bool = False,
+) -> dict[str, Any]:
+    """The comparison of two result documents, JSON-ready. Raises UsageError when one is empty.
+
+    With `paired`, the batches of both were measured in turns: they are drawn in pairs, so that
+    what the machine did to both of a pair does not count as a difference.
+    """
+    one, two = _batches(a, warm=paired), _batches(b, warm=paired)
+    draw = resample_pairs if paired else resample_independent
+    changes = _changes(one, two, draw, chance)
+    words = [change.word(margin) for change in changes]
+    errors = (a["totals"]["errors"], b["totals"]["errors"])
+    found: dict[str, Any] = {
+        "a": _named(a),
+        "b": _named(b),
+        "margin": margin,
+        "changes": [
+            {
+                "figure": c.figure, "before": c.before, "after": c.after, "change": c.change,
+                "low": _number(c.low), "high": _number(c.high), "word": word,
+            }
+            for c, word in zip(changes, words, strict=True)
+        ],
+        "errors": {"before": errors[0], "after": errors[1]},
+        "word": overall_verdict(changes, margin, errors),
+        "rows": compare_endpoints(a, b, margin, chance),
+        "limited": _limited(a, b, changes, margin, errors),
+    }  # fmt: skip
+    if found["limited"]:
+        found["word"] = "cannot tell"
+        found["rows"] = [{**row, "word": "cannot tell"} for row in found["rows"]]
+    if a.get("capacity") and b.get("capacity"):
+        found["capacity"] = _capacities(a["capacity"], b["capacity"], margin)
+        found["word"] = found["capacity"]["word"]
+        found["limited"] = ""  # a search has looked after that itself
+    return found
+
+
+def _limited(
+    a: dict[str, Any],
+    b: dict[str, Any],
+    changes: "list[MetricChange]",
+    margin: float,
+    errors: tuple[float, float],
+) -> str:
+    """Why a difference may be the generator's: the slower of the two was measured by one that was
+    too slow itself, and as late as that explains it. "" when it is not; such a one makes nothing
+    look faster than it is."""
+    slower = {"slower": ("B", b), "faster": ("A", a)}.get(overall_verdict(changes, margin, errors))
+    if slower is None or slower[1]["soundness"]["sound"]:
+        return ""
+    sound = slower[1]["soundness"]
+    if all(note.startswith(_LATE) for note in sound["notes"]) and any(
+        change.exceeds(margin, sound.get("lag_p99") or math.inf) for change in changes
+    ):
+        return ""
+    why = next(iter(sound["notes"]), "")
+    return f"the load generator was the limit in {slower[0]}" + (f" ({why})" if why else "")
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _named(document: dict[str, Any]) -> dict[str, Any]:
+    keys = ("id", "name", "target", "started", "kind")
+    return {key: document.get(key) for key in keys} | {"rate": document["totals"]["rate"]}
+
+
+def _batches(document: dict[str, Any], *, warm: bool) -> list[_Batch]:
+    parts = [_Batch(decode_histogram(text), bad) for text, bad in document["batches"]["parts"]]
+    full = [part for part in parts if part.latency.count]
+    if not full:
+        raise UsageError(f"{document['name']}: a result without requests can't be compared")
+    # The first seconds hold connecting and caches: more of them when they were seen.
+    cold = math.ceil(max(1, document.get("warmup", 0)) / max(1, document["batches"]["seconds"]))
+    return full[cold:] if len(full) >= _FEWEST + cold and not warm else full
+
+
+def _changes(
+    one: list[_Batch], two: list[_Batch], draw: "Resampler", chance: "random.Random"
+) -> list[MetricChange]:
+    """The figures' changes, with intervals from the same resamples for all of them."""
+    before, after = _merged(one), _merged(two)
+    first, second = (
+        BatchQuantiles([b.latency for b in one]),
+        BatchQuantiles([b.latency for b in two]),
+    )
+    enough = min(len(one), len(two)) >= _FEWEST
+    draws = [draw(len(one), len(two), chance) for _ in range(_DRAWS if enough else 0)]
+    changes = []
+    for figure, share in _FIGURES:
+        old, new = before.quantile(share), after.quantile(share)
+        drawn = sorted(
+            math.log(max(1.0, second.quantile(share, b)) / max(1.0, first.quantile(share, a)))
+            for a, b in draws
+        )
+        low = high = surely = math.nan
+        if drawn:
+            edge = int(len(drawn) * (1 - _LEVEL) / 2)
+            low, high = math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
+            # Three figures have three chances to be wrong (Bonferroni's correction).
+            surely = math.exp(drawn[edge // len(_FIGURES)]) - 1
+        changes.append(
+            MetricChange(
+                figure=figure,
+                before=old / 1e6,
+                after=new / 1e6,
+                change=new / old - 1 if old else math.nan,
+                low=low,
+                high=high,
+                surely=surely,
+            )
+        )
+    return changes
+
+
+def _merged(batches: list[_Batch]) -> Histogram:
+    whole = Histogram()
+    for batch in batches:
+        whole.merge(batch.latency)
+    return whole
+
+
+def overall_verdict(changes: list[MetricChange], margin: float, errors: tuple[float, float]) -> str:
+    """Slower where two figures are, or one beyond the doubt that comes of looking at three; faster
+    where two of the three are and none can have got slower (the highest percentile varies most: one
+    whose interval is wide need not hide the others)."""
+    if errors[1] > errors[0] + 0.01:
+        return "slower"  # answers that fail fast must not pass as an improvement
+    words = [change.word(margin) for change in changes]
+    if words.count("slower") >= 2 or any(change.surely > margin for change in changes):
+        return "slower"
+    if words.count("faster") >= 2 and all(change.high <= margin for change in changes):
+        return "faster"
+    return "same" if set(words) == {"same"} else "cannot tell"
+
+
+def _capacities(a: dict[str, Any], b: dict[str, Any], margin: float) -> dict[str, Any]:
+    """Disjoint intervals make a difference; the margin says whether it matters."""
+    word = "cannot tell"
+    if a["interval"] and b["interval"]:
+        if b["interval"][0] > a["interval"][1]:
+            word = "faster"
+        elif b["interval"][1] < a["interval"][0]:
+            word = "slower"
+        elif a["held"] and abs(b["held"] / a["held"] - 1) <= margin:
+            word = "same"
+    return {"before": a["interval"], "after": b["interval"], "word": word}
+
+
+def apply_baseline(document: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """A result with its comparison to a baseline: a verdict of "met" ends where it got slower."""
+    verdict = dict(document["verdict"])
+    if found["word"] == "slower" and verdict["exit_code"] == 0:
+        worst = max(found["changes"], key=lambda change: change["change"])
+        text = f"slower than the baseline: {worst['figure']} {worst['change'] * 100:+.0f}%"
+        verdict |= {"word": "not met", "line": text, "exit_code": 1}
+    return {**document, "verdict": verdict, "comparison": found}
+
+
+def comparison_text(found: dict[str, Any]) -> str:
+    """The comparison for a terminal."""
+    lines = [f"B is {found['word']}" if found["word"] != "same" else "A and B are the same"]
+    if found["word"] == "cannot tell":
+        why = found.get("limited") or "the measurements vary too much, or are too short"
+        lines[0] = f"cannot tell: {why}"
+    if capacity := found.get("capacity"):
+        lines.append(f"capacity {_span(capacity['before'])} → {_span(capacity['after'])}")
+    rows = [
+        (
+            change["figure"],
+            format_seconds(change["before"]),
+            format_seconds(change["after"]),
+            f"{change['change'] * 100:+.1f}%",
+            "–"
+            if change["low"] is None
+            else f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%",
+            change["word"],
+        )
+        for change in found["changes"]
+    ]
+    lines += [
+        "",
+        format_table(rows, ("", "A", "B", "change", "95 % interval", f"±{found['margin']:.0%}")),
+    ]
+    errors = found["errors"]
+    lines.append(f"\nerrors {errors['before'] * 100:.3g}% → {errors['after'] * 100:.3g}%")
+    worst = sorted(found["rows"], key=lambda row: -abs(row["change"]))[:10]
+    if len(found["rows"]) > 1:
+        moved = [
+            (r["name"], format_seconds(r["before"]), format_seconds(r["after"]), format_change(r))
+            for r in worst
+        ]
+        lines += ["", format_table(moved, ("p99 of", "A", "B", "change"))]
+    return "\n".join(lines)
+
+
+def _span(interval: list[float] | None) -> str:
+    return "none" if interval is None else f"{interval[0]:.4g}–{interval[1]:.4g}/s"

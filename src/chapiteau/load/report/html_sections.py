@@ -1,0 +1,172 @@
+"""The report's answers beyond a plain verdict: a capacity, how it scales, a comparison."""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from html import escape
+from statistics import median
+from typing import Any, Final
+
+from chapiteau.load.report.charts import Line, chart
+from chapiteau.load.report.endpoint_changes import format_change
+from chapiteau.load.report.text import SCALING_HEAD, format_seconds, scaling_row
+from chapiteau.load.stats.recorder import decode_histogram
+
+__all__ = [
+    "capacity_section",
+    "comparison_section",
+    "histogram_chart",
+    "quantile_spread_chart",
+    "scaling_section",
+]
+
+
+def capacity_section(capacity: dict[str, Any] | None) -> str:
+    """The search: its notes, latency by rate, every step."""
+    if not capacity:
+        return ""
+    notes = "".join(f"<li>{escape(note)}</li>" for note in capacity["notes"])
+    rows = "".join(_step(step) for step in capacity["steps"])
+    head = "".join(
+        f"<th>{name}</th>" for name in ("step", "rate", "reached", "p50", "p99", "errors", "kept?")
+    )
+    by_rate = sorted(
+        (step for step in capacity["steps"] if step["p99"] is not None), key=lambda s: s["reached"]
+    )
+    curve = chart(
+        "Latency by rate (all steps)",
+        [
+            Line("p50", "c5", [(s["reached"], s["p50"]) for s in by_rate]),
+            Line("p99", "c2", [(s["reached"], s["p99"]) for s in by_rate]),
+        ],
+        x_text=lambda v: f"{v:.4g}/s",
+        y_text=format_seconds,
+        log=True,
+    )
+    return (
+        f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
+    )
+
+
+def _step(step: dict[str, Any]) -> str:
+    style, word = {"kept": ("good", "✓ kept"), "missed": ("bad", "✗ missed")}.get(
+        step["outcome"], ("warn", step["outcome"])
+    )
+    why = f" ({escape(step['why'])})" if step["why"] else ""
+    return (
+        f"<tr><td>{escape(step['phase'])}</td><td>{step['rate']:.4g}/s</td>"
+        f"<td>{step['reached']:.4g}/s</td><td>{format_seconds(step['p50'])}</td>"
+        f"<td>{format_seconds(step['p99'])}</td><td>{step['errors'] * 100:.3g}%</td>"
+        f'<td class="{style}">{escape(word)}{why}</td></tr>'
+    )
+
+
+def scaling_section(scaling: dict[str, Any] | None) -> str:
+    """Does it scale? Capacity by size, and how much each size is worth."""
+    if not scaling:
+        return ""
+    head = "".join(f"<th>{name}</th>" for name in SCALING_HEAD)
+    cells = [scaling_row(row) for row in scaling["sizes"]]
+    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in cells)
+    found = [(float(row["size"]), row["capacity"]) for row in scaling["sizes"] if row["capacity"]]
+    linear = [(n, found[0][1] * n / found[0][0]) for n, _ in found]
+    drawn = chart(
+        "Capacity by size",
+        [Line("found", "c1", found), Line("if all were as good as the first", "c3 dots", linear)],
+        x_text=lambda v: f"{v:.3g}",
+        y_text=lambda v: f"{v:.4g}/s",
+    )
+    return (
+        f"<h2>Does it scale? {escape(scaling['service'])}</h2>"
+        f"<p>{escape(scaling['line'])}</p>{drawn}"
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def comparison_section(found: dict[str, Any] | None) -> str:
+    """What has changed, with intervals; and the p99 of each name that both have."""
+    if not found:
+        return ""
+    rows = "".join(
+        f"<tr><td>{c['figure']}</td><td>{format_seconds(c['before'])}</td><td>{format_seconds(c['after'])}</td>"
+        f"<td>{c['change'] * 100:+.1f}%</td><td>{_interval(c)}</td>"
+        f"<td>{escape(c['word'])}</td></tr>"
+        for c in found["changes"]
+    )
+    head = "".join(f"<th>{name}</th>" for name in ("", "A", "B", "change", "95 % interval", ""))
+    return (
+        f"<h2>B, compared with A ({escape(str(found['a']['target']))}): "
+        f"{escape(found['word'])}</h2>"
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{_by_name(found)}"
+    )
+
+
+def _by_name(found: dict[str, Any]) -> str:
+    if len(found["rows"]) < 2:
+        return ""
+    rows = "".join(
+        f"<tr><td>{escape(row['name'])}</td><td>{format_seconds(row['before'])}</td>"
+        f"<td>{format_seconds(row['after'])}</td><td>{escape(format_change(row))}</td></tr>"
+        for row in sorted(found["rows"], key=lambda row: -abs(row["change"]))
+    )
+    head = "<th>p99 of</th><th>A</th><th>B</th><th>change</th>"
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _interval(change: dict[str, Any]) -> str:
+    if change["low"] is None:
+        return "–"
+    return f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%"
+
+
+# Two looks at latencies: how often each came, and what a crowd does to them.
+
+_BINS: Final = 12  # in each factor of ten
+_MOST: Final = 60  # groups of seconds with equally many sessions on their way
+_FEWEST: Final = 3
+
+
+def histogram_chart(text: str) -> str:
+    """How many requests took how long, on a logarithmic axis; "" without any."""
+    bins: dict[int, int] = defaultdict(int)
+    for middle, count in decode_histogram(text).buckets():
+        bins[math.floor(math.log10(max(middle, 1.0)) * _BINS)] += count
+    if not bins:
+        return ""
+    points: list[tuple[float, float | None]] = []
+    for number in range(min(bins) - 1, max(bins) + 2):
+        high = float(bins.get(number, 0))
+        points += [(number / _BINS, high), ((number + 1) / _BINS, high)]
+    return chart(
+        "How many requests took how long (logarithmic)",
+        [Line("requests", "c1", points)],
+        x_text=lambda v: format_seconds(10**v / 1e6),
+        y_text=lambda v: f"{v:.4g}",
+    )
+
+
+def quantile_spread_chart(points: Sequence[dict[str, Any]]) -> str:
+    """Latency by the number of sessions on their way, a median over the seconds that had as many;
+    "" when the number hardly changes."""
+    groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    known = [p for p in points if p["running"] is not None and p["p50"] is not None]
+    width = max(1, math.ceil(max((p["running"] for p in known), default=0) / _MOST))
+    for point in known:
+        groups[point["running"] // width * width].append(point)
+    if len(groups) < _FEWEST:
+        return ""
+    ordered = sorted(groups)
+
+    def line(name: str, style: str) -> Line:
+        return Line(name, style, [(float(g), median(p[name] for p in groups[g])) for g in ordered])
+
+    return chart(
+        "Latency by sessions on their way",
+        [line("p50", "c5"), line("p99", "c2")],
+        x_text=lambda v: f"{v:.4g}",
+        y_text=format_seconds,
+        log=True,
+    )

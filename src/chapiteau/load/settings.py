@@ -1,0 +1,218 @@
+"""[load.NAME] — a load test as written in chapiteau.toml or on the command line.
+
+Each setting is declared once, here: parser, flags, reference page and JSON Schema come from it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from chapiteau.core.errors import UsageError
+from chapiteau.core.fields import Duration, Rate, setting
+from chapiteau.core.problems import Problem
+from chapiteau.core.units import format_duration
+from chapiteau.load.locations import parse_location
+from chapiteau.load.scenario.arrivals import Arrivals
+from chapiteau.load.scenario.shape import Shape, Stage, constant_shape, parse_shape
+from chapiteau.load.telemetry.addresses import parse_export_target
+from chapiteau.load.telemetry.notify import parse_recipient
+from chapiteau.load.telemetry.prometheus_query import parse_prometheus_url
+from chapiteau.load.verdict.objectives import parse_objectives
+from chapiteau.load.verdict.warmup import parse_warmup
+
+__all__ = ["Confidence", "LoadTest", "limit_problems", "load_shape"]
+
+_VARY: Final = re.compile(r"[\w.-]+=[1-9]\d*(?:,[1-9]\d*)*")
+
+Confidence = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadTest:
+    """[load.NAME] — what to put load on, how much, and what must hold."""
+
+    target: str = setting("", help="URL to get, scenario file (.py), or a document of requests.")
+    openapi: str = setting("", help="OpenAPI document (URL or file) to make requests from.")
+    format: Literal["", "openapi", "har", "postman", "curl", "urls", "accesslog"] = setting(
+        "", help="What the document is, when its name and content don't tell."
+    )
+    only_safe: bool = setting(False, help="(document) Only what changes nothing: GET and HEAD.")
+    methods: tuple[str, ...] = setting((), help="(document) Only these methods.")
+    include: tuple[str, ...] = setting(
+        (), help='(document) Only these tags, operationIds or "GET /cities/*".'
+    )
+    exclude: tuple[str, ...] = setting((), help="(document) All but these.")
+    deprecated: bool = setting(False, help="(document) Deprecated operations, too.")
+    bearer: str = setting("", help="(document) Token for operations that ask for one.")
+    basic: str = setting("", help="(document) USER:PASSWORD for operations that ask for them.")
+    api_keys: dict[str, str] = setting(factory=dict, help="(document) API keys by scheme or name.")
+    variables: dict[str, str] = setting(factory=dict, help="(document) Of a Postman collection.")
+    pauses: bool = setting(True, help="(document) Keep the pauses that a HAR file shows.")
+    external: str = setting(
+        "", help="A command that puts the load on and prints what it did (NDJSON)."
+    )
+    replay: float = setting(
+        0.0, help="(document) Send an access log in its own time; 2 is twice as fast.", low=0.0
+    )
+    base: str = setting("", help="Base URL of relative requests. Default: the target's.")
+    scenarios: tuple[str, ...] = setting((), help="Only these scenarios of the file.")
+
+    rate: Rate | None = setting(None, help='Sessions that arrive, open model: "200/s".')
+    users: int | None = setting(None, help="Users at once, closed model.", low=1)
+    shape: str = setting("", help='Load over time: "50/s->500/s 1m, 500/s 2m".')
+    duration: Duration = setting("30s", help="How long, unless the shape says it.")
+    iterations: int | None = setting(None, help="Stop after so many sessions (with users).", low=1)
+    pace: Duration = setting(
+        "0s", help="A user's sessions begin at least this far apart (with users)."
+    )
+    arrivals: Arrivals = setting("poisson", help="Sessions arrive by chance or evenly.")
+    tick: Duration = setting("0s", help='Sessions arrive on a grid of so long: "1ms" is cheaper.')
+
+    objective: str = setting("", help='What must hold: "p99 < 200ms, errors < 0.1%".')
+    abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
+    warmup: str = setting(
+        "auto", help='Start that limits on latency leave out: found by itself, or a time ("0s").'
+    )
+    baseline: str = setting(
+        "", help='Stored result, JSON file or "baseline" (the one set): not slower by 5 %.'
+    )
+
+    export: tuple[str, ...] = setting(
+        (), help="Tell numbers while it runs: prometheus+http://…, otlp+…, influx+…, statsd://…"
+    )
+    export_headers: dict[str, str] = setting(
+        factory=dict, help="Headers of what is exported, for tokens."
+    )
+    notify: tuple[str, ...] = setting(
+        (), help="Tell the verdict at the end: an https:// webhook, or mailto:NAME@HOST."
+    )
+
+    prometheus: str = setting(
+        "", help="Prometheus that knows the service's resources: http://host:9090 (see queries)."
+    )
+    queries: dict[str, str] = setting(
+        factory=dict,
+        help="PromQL by resource: how much of it is in use, as a share between 0 and 1.",
+    )
+
+    processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
+    on: str = setting(
+        "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
+    )
+    on_loss: Literal["stop", "continue"] = setting(
+        "stop", help="What a lost machine means: the end, or going on with the others."
+    )
+    on_ssh: str = setting("ssh", help='How ssh is called: "ssh -p 2222 -i key".')
+    on_python: str = setting(
+        "", help="Python on the ssh hosts; it has Chapiteau, or --bootstrap. Default: python3."
+    )
+    bootstrap: Literal["", "uv"] = setting(
+        "", help='(ssh hosts) "uv" brings Chapiteau along: only ssh and uv need to be there.'
+    )
+    insecure: bool = setting(
+        False, help="(--on) A cluster without TLS beyond loopback. Services' own: --no-verify."
+    )
+    most_users: int = setting(
+        10_000, help="Sessions on their way at most; more are dropped.", low=1
+    )
+    timeout: Duration = setting("30s", help="Time for a whole answer.")
+    connect_timeout: Duration = setting(
+        "0s", help="Time for DNS, TCP and TLS; 0 sets no own limit."
+    )
+    first_byte_timeout: Duration = setting("0s", help="Time until an answer begins; 0 as above.")
+    drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
+    headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
+    ceiling: Rate = setting("20000/s", help="No load above this rate: a slip of the finger.")
+    longest: Duration = setting("4h", help="No test longer than this.")
+    allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")
+    http2: bool = setting(False, help="HTTP/2: by ALPN under TLS, else by prior knowledge.")
+    streams: int = setting(100, help="Requests at once on a connection of HTTP/2.", low=1)
+    resolve: dict[str, str] = setting(factory=dict, help="Host → address, instead of DNS.")
+    verify: bool = setting(True, help="Check certificates.")
+    ca_file: str = setting("", help="Certificates to trust, PEM.")
+    client_certificate: str = setting("", help="Certificate to show, PEM.")
+    client_key: str = setting("", help="Its key, PEM.")
+    seed: str = setting("1", help="The same seed makes the same arrivals and choices.")
+    options: dict[str, str] = setting(factory=dict, help="Values for the scenario's fixtures.")
+
+    max_rate: Rate | None = setting(None, help="(capacity) Never go above this rate.")
+    min_capacity: Rate | None = setting(None, help="(capacity) Fail below this rate.")
+    vary: str = setting("", help='(capacity) Search at several sizes: "web=1,2,4" processes.')
+    budget: Duration = setting(
+        "0s", help="(capacity) Time for the whole search; 0: 3, 8 or 10 minutes by confidence."
+    )
+    confidence: Confidence = setting(
+        "medium", help="(capacity) Length of the confirming hold: 30, 60 or 120 s."
+    )
+
+    def problems(self) -> Iterator[Problem]:
+        """What fits together on its own but not with the rest; the loosest rules come first."""
+        yield from _refused("--on", parse_location, (self.on,) if self.on else ())
+        if self.bootstrap and not self.on.strip().startswith("ssh:"):
+            yield Problem("bootstrap", "goes with --on ssh:", "others have their own ways")
+        if self.vary and not _VARY.fullmatch(self.vary.replace(" ", "")):
+            yield Problem("vary", f"{self.vary!r} is not SERVICE=N,N", "for example web=1,2,4")
+        yield from _refused("objective", parse_objectives, (self.objective,))
+        for problem in _refused("objective", parse_objectives, (self.abort,)):
+            yield Problem("abort", problem.what, problem.hint)
+        if not (self.target or self.openapi or self.external):
+            yield Problem("target", "must be given", "a URL, a scenario file, or openapi")
+        given = [n for n in ("rate", "users", "shape") if getattr(self, n)]
+        if len(given) > 1:
+            yield Problem(given[1], f"can't be given together with {given[0]}")
+        if self.iterations is not None and self.rate is not None:
+            yield Problem("iterations", "goes with users, not with a rate")
+        closed = self.users or self.iterations or (self.shape and "/" not in self.shape)
+        if self.pace and not closed:
+            yield Problem("pace", "goes with users, not with a rate")
+        yield from _refused("warmup", parse_warmup, (self.warmup,))
+        yield from _refused("export", parse_export_target, self.export)
+        yield from _refused("notify", parse_recipient, self.notify)
+        yield from _refused(
+            "prometheus", parse_prometheus_url, (self.prometheus,) * bool(self.prometheus)
+        )
+        if bool(self.prometheus) != bool(self.queries):
+            missing = "queries" if self.prometheus else "prometheus"
+            yield Problem(missing, "must be given, too", "a server, and PromQL for each resource")
+        yield from _refused("shape", lambda _: load_shape(self), (self.shape,))
+        yield from limit_problems(self)
+
+
+def limit_problems(test: LoadTest) -> Iterator[Problem]:
+    """What goes beyond the ceilings; nothing when the shape itself is no shape."""
+    try:
+        shape, is_open = load_shape(test)
+    except UsageError:
+        return
+    rate = max((max(s.first, s.last) for s in shape.stages), default=0.0) if is_open else 0.0
+    rate = max(rate, test.max_rate or 0.0)
+    if rate > test.ceiling:
+        what = f"{rate:g}/s is above the ceiling of {test.ceiling:g}/s"
+        yield Problem("rate", what, f"if you mean it: --ceiling {rate:g}/s")
+    if test.iterations is None and shape.seconds > test.longest:
+        what = f"{format_duration(shape.seconds)} is longer than {format_duration(test.longest)}"
+        hint = f"if you mean it: --longest {format_duration(shape.seconds)}"
+        yield Problem("duration", what, hint)
+
+
+def _refused(
+    name: str, parse: Callable[[str], object], texts: tuple[str, ...]
+) -> Iterator[Problem]:
+    for text in texts:
+        try:
+            parse(text)
+        except UsageError as exc:
+            yield Problem(name.removeprefix("--"), exc.what.removeprefix(f"{name} "), exc.hint)
+
+
+def load_shape(test: LoadTest) -> tuple[Shape, bool]:
+    """The load over time, and whether it is open (rates) or closed (users)."""
+    if test.shape:
+        rates = "/" in test.shape
+        return parse_shape(test.shape, rates=rates), rates
+    if test.users is not None or test.iterations is not None:
+        # With a number of sessions, the time is only a bound.
+        seconds = test.duration if test.iterations is None else max(test.duration, 3600.0)
+        return Shape((Stage(float(test.users or 1), float(test.users or 1), seconds),)), False
+    return constant_shape(10.0 if test.rate is None else test.rate, test.duration), True

@@ -1,0 +1,151 @@
+"""Tells people that a test has ended, and how."""
+
+import http.client
+import json
+import re
+import smtplib
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from typing import Any, Final
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load.inputs.url_encoding import split_query, unquote
+from chapiteau.load.report.formats import as_markdown
+from chapiteau.load.report.text import as_text, verdict_mark
+from chapiteau.load.telemetry.addresses import parse_url_parts
+
+__all__ = ["Recipient", "mail_content", "notify", "parse_recipient", "webhook_payload"]
+
+
+# Who is told the verdict when a test has ended, and what: a webhook, or a mail.
+
+_HINT: Final = (
+    "for example https://host/hook, or mailto:ana@example.org?server=smtp://mail.example.org:25"
+)
+_ADDRESS: Final = re.compile(r"[^\s@,;<>]+@[^\s@,;<>]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """A webhook (`url`), or a mailbox (`to`) with the server that takes the mail."""
+
+    url: str = ""
+    name: str = ""  # of the webhook's host: its path may be a secret
+    to: tuple[str, ...] = ()
+    sender: str = ""
+    host: str = ""
+    port: int = 25
+    tls: bool = False  # from the first byte; otherwise STARTTLS when the server offers it
+    user: str = ""
+    password: str = ""
+
+    def __str__(self) -> str:
+        return f"mail to {', '.join(self.to)}" if self.to else f"the webhook at {self.name}"
+
+
+def parse_recipient(text: str) -> Recipient:
+    """Read one `--notify`. Raises UsageError with examples."""
+    if text.startswith(("http://", "https://")):
+        return Recipient(url=text, name=parse_url_parts(text, "notify", _HINT).host)
+    scheme, _, rest = text.partition(":")
+    if scheme != "mailto":
+        raise UsageError(f"notify {text!r}: neither a webhook nor an address", hint=_HINT)
+    names, pairs = split_query(rest)
+    asked = dict(pairs)
+    to = tuple(unquote(one).strip() for one in names.split(",") if one.strip())
+    sender = asked.get("from", "chapiteau@localhost")
+    if not to or not all(_ADDRESS.fullmatch(one) for one in (*to, sender)):
+        raise UsageError(f"notify {text!r}: no address", hint=_HINT)
+    server = parse_url_parts(asked.get("server", "smtp://localhost:25"), "notify: server", _HINT)
+    if server.scheme not in {"smtp", "smtps"}:
+        raise UsageError(f"notify {text!r}: no server like smtp://host:25", hint=_HINT)
+    return Recipient(
+        to=to,
+        sender=sender,
+        host=server.host,
+        port=server.port or (465 if server.scheme == "smtps" else 25),
+        tls=server.scheme == "smtps",
+        user=server.user,
+        password=server.password,
+    )
+
+
+def webhook_payload(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What a webhook gets: the verdict and the figures. `text` is what chats show."""
+    verdict, totals = document["verdict"], document["totals"]
+    keys = ("requests", "rate", "errors", "p50", "p90", "p99", "max")
+    return {
+        "format": "chapiteau-load-notice/1",
+        "text": f"{verdict_mark(verdict['word'])} {document['name']}: {verdict['line']}",
+        "id": document.get("id"),
+        "kind": document["kind"],
+        "name": document["name"],
+        "target": document["target"],
+        "started": document["started"],
+        "seconds": document["seconds"],
+        "verdict": verdict,
+        "totals": {key: totals[key] for key in keys},
+        "markdown": as_markdown(dict(document)),
+    }
+
+
+def mail_content(document: Mapping[str, Any]) -> tuple[str, str]:
+    """Subject and text of a mail."""
+    subject = f"Load test {document['name']}: {document['verdict']['word']}"
+    return " ".join(subject.split())[:200], as_text(dict(document)) + "\n"
+
+
+_TIMEOUT: Final = 10.0
+
+
+def notify(observers: Sequence[str], document: Mapping[str, Any]) -> Iterator[str]:
+    """Tell all of them; one line for each that could not be told. The test's verdict stays."""
+    for text in observers:
+        observer = parse_recipient(text)
+        try:
+            if observer.url:
+                _hook(observer, document)
+            else:
+                _mail(observer, document)
+        except urllib.error.HTTPError as exc:
+            yield f"{observer} was not told: it answered {exc.code}"
+        except (OSError, http.client.HTTPException, smtplib.SMTPException) as exc:
+            yield f"{observer} was not told: {getattr(exc, 'reason', exc)}"
+
+
+def _hook(observer: Recipient, document: Mapping[str, Any]) -> None:
+    body = json.dumps(webhook_payload(document)).encode()
+    request = urllib.request.Request(  # noqa: S310 — parse_observer allows http and https only
+        observer.url, body, {"Content-Type": "application/json", "User-Agent": "chapiteau"}
+    )
+    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
+        answer.read()
+
+
+def _mail(observer: Recipient, document: Mapping[str, Any]) -> None:
+    message = EmailMessage()
+    message["Subject"], text = mail_content(document)
+    message["From"] = observer.sender
+    message["To"] = ", ".join(observer.to)
+    message["Date"] = formatdate(document["started"] + document["seconds"])
+    message["Message-ID"] = make_msgid(domain=observer.sender.rpartition("@")[2] or None)
+    message.set_content(text)
+    context = ssl.create_default_context()
+    if observer.tls:
+        server: smtplib.SMTP = smtplib.SMTP_SSL(
+            observer.host, observer.port, timeout=_TIMEOUT, context=context
+        )
+    else:
+        server = smtplib.SMTP(observer.host, observer.port, timeout=_TIMEOUT)
+    with server:
+        server.ehlo_or_helo_if_needed()  # before that, nothing is known of what it can
+        if not observer.tls and server.has_extn("starttls"):
+            server.starttls(context=context)
+        if observer.user:
+            server.login(observer.user, observer.password)
+        server.send_message(message)

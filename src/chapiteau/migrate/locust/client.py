@@ -1,0 +1,196 @@
+"""`self.client` of a locust user: as requests' session, with names and verdicts of its own."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Self
+
+from chapiteau.load.protocols import urls
+from chapiteau.load.workers.external import refuse
+from chapiteau.migrate.locust.events import (
+    CatchResponseError,
+    EventHook,
+    InterruptTaskSet,
+    RescheduleTask,
+    RescheduleTaskImmediately,
+    ResponseError,
+    StopTest,
+    StopUser,
+)
+from chapiteau.migrate.shims.blocking import BlockingSession, HttpSession
+from chapiteau.migrate.shims.responses import RequestsResponse
+
+__all__ = ["CaughtResponse", "FastLocustClient", "LocustClient", "RestCalls"]
+
+# With catch_response the scenario decides, so that no status is bad by itself.
+_ANY: Final = frozenset(range(100, 600))
+
+
+class CaughtResponse:
+    """An answer whose verdict the scenario gives: `with client.get(…, catch_response=True)`."""
+
+    js: Any = None  # what `rest` puts there
+
+    def __init__(self, client: "LocustClient", answer: RequestsResponse, row: str) -> None:
+        self._client = client
+        self._answer = answer
+        self._row = row
+        self._verdict: bool | Exception | None = None
+        self.request_meta: dict[str, Any] = {"name": row}
+
+    def success(self) -> None:
+        """It was good, whatever the status."""
+        self._verdict = True
+
+    def failure(self, why: Any) -> None:
+        """It was bad, whatever the status."""
+        self._verdict = why if isinstance(why, Exception) else CatchResponseError(str(why))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._answer, name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        verdict: Any = self._verdict
+        if verdict is None and error is not None:
+            verdict = error if isinstance(error, Exception) else None
+        if verdict is None and not self._answer.ok:
+            verdict = self._answer.error or ResponseError(f"status {self._answer.status_code}")
+        self._client.judged(self._answer, self._row, None if verdict is True else verdict)
+        return isinstance(error, ResponseError)  # that one only says that the answer was bad
+
+
+class LocustClient(HttpSession):
+    """Requests below the host, counted under the method and `name`."""
+
+    def __init__(self, blocking: BlockingSession, base_url: str, hook: EventHook) -> None:
+        super().__init__(blocking, base_url)
+        self.request_name: str | None = None
+        self.now = blocking.session.now
+        self._hook = hook
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        name: str | None = None,
+        catch_response: bool = False,
+        **given: Any,
+    ) -> Any:
+        """Any method; `name` groups, `catch_response` leaves the verdict to the scenario."""
+        asked = self._asked(method, url, given)
+        name = name or self.request_name
+        row = self._row(asked.method, asked.url, name)
+        if name or catch_response:
+            asked.options["name"] = row
+        if catch_response:
+            asked.options["expect"] = _ANY
+        answer = self._blocking.send(asked)
+        if catch_response:
+            return CaughtResponse(self, answer, row)
+        error = answer.error
+        if error is None and not answer.ok:
+            error = ResponseError(f"status {answer.status_code}")
+        self._tell(answer, row, error)
+        return answer
+
+    @contextmanager
+    def rename_request(self, name: str) -> Iterator[None]:
+        """All requests within count under this name."""
+        before, self.request_name = self.request_name, name
+        try:
+            yield
+        finally:
+            self.request_name = before
+
+    def judged(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
+        """The scenario has made up its mind."""
+        if error is not None and answer.error is None:  # no answer counts as bad already
+            self._blocking.tell(
+                refuse, self._blocking.session.tally, row, answer.moment, str(error)
+            )
+        self._tell(answer, row, error)
+
+    def _row(self, method: str, url: str, name: str | None) -> str:
+        if name is None:
+            return urls.endpoint_name(method, urls.parse(urls.join(self.base_url, url)).path)
+        return name if name.startswith(method + " ") else f"{method} {name}"
+
+    def _tell(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
+        if not self._hook.listeners:
+            return
+        method, _, name = row.partition(" ")
+        self._hook.tell(
+            {
+                "request_type": method,
+                "name": name,
+                "response_time": answer.elapsed.total_seconds() * 1000,
+                "response_length": len(answer.content),
+                "response": answer,
+                "context": {},
+                "exception": error,
+                "start_time": 0.0,
+                "url": answer.url,
+            }
+        )
+
+
+class FastLocustClient(LocustClient):
+    """`self.client` of FastHttpUser: the same, since both are ours."""
+
+
+# `user.rest(…)`: a JSON request whose block judges it, whatever is raised in there.
+
+_SHOWN: Final = 200  # characters of an answer in the words of a failure
+_STEERING: Final = (
+    InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser,
+)  # fmt: skip
+
+
+class RestCalls:
+    """For users with an HTTP client."""
+
+    client: Any
+
+    @contextmanager
+    def rest(self, method: str, url: str, **given: Any) -> Iterator[CaughtResponse]:
+        """A JSON request; the answer's JSON is `response.js`, None without any."""
+        client: LocustClient = self.client
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        headers |= given.pop("headers", None) or {}
+        given |= {"headers": headers, "catch_response": True}
+        with client.request(method, url, **given) as response:
+            response.js = None
+            try:
+                response.js = response.json() if response.content else None
+            except ValueError as exc:
+                response.failure(f"no JSON in the answer: {exc}")
+            try:
+                yield response
+            except _STEERING:
+                raise
+            except Exception as exc:  # noqa: BLE001 — locust counts whatever a block raises
+                response.failure(_told(exc, response.text))
+
+    @contextmanager
+    def rest_(
+        self, method: str, url: str, name: str | None = None, **given: Any
+    ) -> Iterator[CaughtResponse]:
+        """The same past all caches: with a query parameter that is new each time."""
+        mark = "&" if "?" in url else "?"
+        moment = int(self.client.now() * 1000)
+        name = name or f"{url}{mark}_=..."
+        with self.rest(method, f"{url}{mark}_={moment}", name=name, **given) as response:
+            yield response
+
+
+def _told(exc: Exception, answer: str) -> str:
+    """A comma at the end of an assertion's words asks for the answer behind them."""
+    if isinstance(exc, AssertionError):
+        words = str(exc.args[0]) if exc.args else "an assertion failed"
+        return f"{words} {answer[:_SHOWN]}" if words.endswith(",") else words
+    last = traceback.extract_tb(exc.__traceback__)[-1]
+    place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
+    return f"{type(exc).__name__}: {exc} ({place})"

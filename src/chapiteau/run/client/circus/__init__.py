@@ -1,1 +1,0 @@
-"""The Circus bridge: Circus's ZMQ protocol, spoken by a plugin of ours."""

@@ -1,1 +1,0 @@
-"""What a brain is after others have crashed."""

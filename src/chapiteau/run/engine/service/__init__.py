@@ -1,1 +1,0 @@
-"""Processes of a service: their life, their readiness, their replacement."""

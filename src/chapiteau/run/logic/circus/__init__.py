@@ -1,1 +1,0 @@
-"""Circus's words: its answers, options and topics, made from ours."""

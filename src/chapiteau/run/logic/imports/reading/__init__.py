@@ -1,1 +1,0 @@
-"""Readers of the foreign formats: text to values with the line of each."""

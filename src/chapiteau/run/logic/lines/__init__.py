@@ -1,1 +1,0 @@
-"""Lines of output: their level and how they are written."""

@@ -1,1 +1,0 @@
-"""What the shipped plugins decide, without doing it; and their settings."""

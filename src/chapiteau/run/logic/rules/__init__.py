@@ -1,1 +1,0 @@
-"""What the settings of a chapiteau.toml must not say together."""

@@ -1,0 +1,170 @@
+"""`python -m chapiteau.run.supervisor CONFIG RUN_DIR`: what the keeper starts and restarts."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import json
+import os
+import resource
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.io.files import write_atomic
+from chapiteau.run.config.load import load_config
+from chapiteau.run.config.spec import Spec
+from chapiteau.run.process.keeper_link import KeeperLink
+from chapiteau.run.supervisor.desired_state import running_spec, save_running_spec
+from chapiteau.run.supervisor.handover import recover_keeper
+from chapiteau.run.supervisor.internal_services import internal_services
+from chapiteau.run.supervisor.process_registry import restore_lock
+from chapiteau.run.supervisor.supervisor import Supervisor
+from chapiteau.run.system.runtime_dirs import remove_runtime_dir
+
+if TYPE_CHECKING:
+    from chapiteau.run.engine.control import ControlServer
+    from chapiteau.run.supervisor.runtime_settings import RuntimeSettings
+
+__all__ = ["main", "run_brain"]
+
+_API_MAY_WAIT = 0.25  # seconds that processes which start are given first
+_SOON = 0.5  # seconds after a start in which a further brain would read the file again
+
+
+def _the_spec(
+    config: Path, run_dir: Path, known: Spec | None, *, first: bool
+) -> tuple[Spec, "RuntimeSettings"]:
+    before = None if first else running_spec(run_dir)
+    if before is not None:
+        return before
+    with contextlib.suppress(OSError):
+        (run_dir / "applied.json").unlink()  # of an earlier supervisor
+    return known or load_config(config).spec, {}
+
+
+async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec | None) -> int:
+    channel = socket.socket(fileno=int(os.environ["CHAPITEAU_KEEPER_FD"]))
+    first = os.environ.get("CHAPITEAU_BRAIN_START") == "0"
+    return await run_brain(KeeperLink(channel), config, run_dir, only, known, first=first)
+
+
+async def run_brain(
+    link: KeeperLink,
+    config: Path,
+    run_dir: Path,
+    only: tuple[str, ...],
+    known: Spec | None,
+    *,
+    first: bool,
+) -> int:
+    """Be the brain behind this link until everything is over; the exit code."""
+    supervisor: Supervisor | None = None
+    try:
+        spec, changed = _the_spec(config, run_dir, known, first=first)
+        supervisor = _made(spec, config, run_dir, link)
+        if changed:
+            from chapiteau.run.supervisor.runtime_settings import restore_overrides
+
+            restore_overrides(supervisor, changed)
+        supervisor.own_services = internal_services(config, run_dir, spec.plugin)
+        link.on_gone = functools.partial(recover_keeper, supervisor)
+        await supervisor.begin(only)
+        if first:  # not before: services are waiting
+            asyncio.get_running_loop().call_later(_SOON, _save, supervisor)
+        control = await _open_control(supervisor)
+    except ChapiteauError as exc:
+        if not first:  # services run: they must not end for our sake; the keeper tries again
+            print(f"this brain can't begin: {exc}", file=sys.stderr)  # noqa: T201 — its log
+            return os.EX_TEMPFAIL
+        _leave_word(run_dir, exc)
+        remove_runtime_dir(run_dir)
+        await _quit(link, exc.exit_code, exc)
+        return exc.exit_code
+    link.tell("notify", text="READY=1")
+    ending = supervisor.ending
+    await ending.finished.wait()
+    if ending.last_words is not None:
+        _leave_word(run_dir, ending.last_words)
+    await control.close()
+    supervisor.close()
+    await _quit(link, ending.code, ending.last_words)
+    return ending.code
+
+
+def _made(spec: Spec, config: Path, run_dir: Path, link: KeeperLink) -> Supervisor:
+    if why := "" if link.alone else os.environ.get("CHAPITEAU_BRAIN_LOOKS", ""):
+        from chapiteau.run.supervisor.safe_mode import ReadOnlySupervisor
+
+        return ReadOnlySupervisor(spec, config, run_dir, link, why)
+    return Supervisor(spec, config, run_dir, link)
+
+
+def _save(supervisor: Supervisor) -> None:
+    save_running_spec(supervisor.run_dir, supervisor.base, supervisor.overrides)
+
+
+async def _open_control(supervisor: Supervisor) -> "ControlServer":
+    """The control API. When many processes start, most of them do so before it is imported."""
+    await supervisor.link.calm(_API_MAY_WAIT)
+    from chapiteau.io.unix_http import control_path
+    from chapiteau.run.engine.control import serve
+    from chapiteau.run.engine.identity import access_of
+
+    path = control_path(supervisor.run_dir, create=True)
+    server = await serve(supervisor, path, access_of(supervisor.spec.project))
+    supervisor.on_roles = server.admit
+    server.on_look = functools.partial(restore_lock, supervisor)
+    if supervisor.brain_restarts:
+        restore_lock(supervisor)
+    return server
+
+
+def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:
+    """Whoever started us reads it and shows it."""
+    word = {"what": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
+    with contextlib.suppress(OSError):
+        write_atomic(run_dir / "failure.json", json.dumps(word).encode(), mode=0o600)
+
+
+async def _quit(link: KeeperLink, code: int, why: ChapiteauError | None) -> None:
+    link.on_gone = lambda: None  # from here on its end is what we want
+    with contextlib.suppress(ChapiteauError):
+        await link.ask("quit", code=code, why=why.what if why is not None else "")
+    link.close()
+
+
+def _try(config: Path, run_dir: Path) -> int:
+    """Read what a later brain begins with, and import what it needs."""
+    import chapiteau.run.engine.control  # noqa: F401 — whether it can be had
+
+    try:
+        if running_spec(run_dir) is None:
+            load_config(config)
+    except ChapiteauError as exc:
+        print(exc.what, file=sys.stderr)  # noqa: T201 — who tries it reads that
+        return exc.exit_code
+    return 0
+
+
+def main(argv: list[str], known: Spec | None = None) -> int:
+    """CONFIG RUN_DIR [SERVICE …]: live until everything is over; after `--try` only see whether
+    that could be done.
+
+    `known` is what the configuration says, when whoever calls has just read it.
+    """
+    if argv[0] == "--try":
+        return _try(Path(argv[1]), Path(argv[2]))
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    os.umask(0o077)
+    gc.freeze()  # modules and settings live as long as we do: no collection looks at them again
+    gc.enable()
+    gc.set_threshold(20_000, 20, 20)  # a start of hundreds makes much, and no garbage
+    return asyncio.run(_live(Path(argv[0]), Path(argv[1]), tuple(argv[2:]), known))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,281 @@
+"""A new supervisor around the same services: the keeper by exec, the brain by a successor."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.io.clock import SystemClock
+from chapiteau.run.keeper.syscalls import HANDLED_SIGNALS, pidfd_of, start_time
+from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.process.keeper_link import KEEPER_FOLDER
+from chapiteau.run.supervisor.process_registry import ProcessRegistry
+from chapiteau.run.system.cgroups import Cgroups
+from chapiteau.run.system.process_tree import children_of, processes_with_key
+from chapiteau.run.system.signal_numbers import stop_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chapiteau.run.process.process import Process
+    from chapiteau.run.supervisor.supervisor import Supervisor
+
+__all__ = ["recover_keeper", "reexec"]
+
+_LAST_WORDS: Final = 0.2  # seconds for the answer to reach who asked
+_TRIAL: Final = 60.0  # seconds for the installed brain to say that it can begin
+
+
+async def reexec(supervisor: "Supervisor", who: str) -> Outcome:
+    """Renew the keeper, then leave: it starts the installed brain, which finds everything alive.
+
+    Both are tried first: when they could not go on from here nothing changes.
+    """
+    if why := await _why_not(supervisor.words):
+        hint = "the supervisor that runs goes on; mend what is installed, or take the one before"
+        error = f"the installed version can't take over: {why}"
+        return Outcome(ok=False, error=error, hint=hint, exit_code=1)
+    try:
+        keeper = await supervisor.link.upgrade()
+    except ChapiteauError as exc:
+        return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=1)
+    supervisor.ground.say("supervisor.upgraded", f"keeper {keeper} renewed", who=who)
+    # No farewell to the keeper: to it this is a brain that ended, and it starts the next one.
+    asyncio.get_running_loop().call_later(_LAST_WORDS, os._exit, 0)
+    return Outcome(
+        ok=True, text="the supervisor is renewed; services go on", data={"keeper": keeper}
+    )
+
+
+async def _why_not(words: tuple[str, ...]) -> str:
+    """Let the installed brain read what it would begin with; why it can't, else ""."""
+    trial = ["-P", "-m", "chapiteau.run.supervisor", "--try", *words]
+    pipe = asyncio.subprocess.PIPE
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, *trial, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
+    )
+    try:
+        async with asyncio.timeout(_TRIAL):
+            _, said = await child.communicate()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()
+        return f"it said nothing for {_TRIAL:g} s"
+    if not child.returncode:
+        return ""
+    lines = said.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"it ended with {child.returncode}"
+
+
+# The keeper was killed: make another from what the brain holds, and leave.
+#
+# The brain has every socket and the reading end of every pipe, and knows every process. It writes
+# the state that a keeper hands itself at an upgrade, starts a keeper on it, and ends; the new
+# keeper starts a brain as ever. It is not the parent of the processes that run, so it watches them
+# by pidfd (docs/explanation/keeper-and-brain.md tells what that costs: on kernels before 6.15 an
+# exit code is "unknown"). No second copy of anything is started: a process that the keeper started
+# without living to tell of it is ended first, and a brain that has not heard yet what runs ends it
+# all.
+
+_PATIENCE: Final = 2.0  # seconds that a dying keeper has to let go of the lock, or a process to go
+_STEP: Final = 0.005
+_USUAL_FILES: Final = 1024
+
+
+def recover_keeper(supervisor: "Supervisor") -> None:
+    """Start the successor; True descriptors are handed on by number. Then this process ends."""
+    run_dir, clock = supervisor.run_dir, SystemClock()
+    lock = _open_lock(run_dir / "lock")
+    if not _within(_PATIENCE, clock, lambda: _locked(lock)):
+        os._exit(1)  # somebody has started another supervisor: it is theirs now
+    _end_unheard(supervisor.spawner.asked, clock)
+    _end_own_children()
+    owner = _owner(*supervisor.owner)
+    state = {
+        "brain_argv": [sys.executable, "-P", "-m", "chapiteau.run.supervisor", *supervisor.words],
+        "run_dir": str(run_dir),
+        "fds": _descriptors(supervisor, lock),
+        "notes": {
+            **supervisor.link.notes,
+            **({} if supervisor.attached else {ProcessRegistry.UNKNOWN: True}),
+        },
+        "base": dict(supervisor.around.inherited),
+        "children": _children(supervisor),
+        "limit": supervisor.around.limit if supervisor.attached else _usual_limit(),
+        "brain_pid": 0,
+        "brain_starts": supervisor.brain_restarts + 1,
+        "owner": owner,
+        "owner_pid": supervisor.owner[0] if owner >= 0 else 0,
+        "asked_at": 0.0,
+        "link": -1,
+        "outgoing": [],
+        "reply": None,
+    }
+    memory = os.memfd_create("keeper", 0)
+    os.write(memory, json.dumps(state).encode())
+    os.lseek(memory, 0, os.SEEK_SET)
+    for fd in (*state["fds"].values(), owner, memory):  # type: ignore[attr-defined]
+        if fd >= 0:
+            os.set_inheritable(fd, True)
+    flag = "no-new-privs" if supervisor.around.keeper_no_new_privs else "-"
+    words = [sys.executable, "-I", "-S", str(KEEPER_FOLDER), "start", flag, "resume", str(memory)]
+    made: list[int] = []
+    while not _within(_PATIENCE, clock, lambda: _made(words, made)):
+        print("cannot make another keeper; trying again", file=sys.stderr)  # noqa: T201 — its log
+    [keeper] = made
+    with contextlib.suppress(OSError):
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{keeper}\n".encode(), 0)
+    supervisor.ground.say("supervisor.keeper_died", f"another keeper is made, pid {keeper}")
+    os._exit(0)
+
+
+def _owner(pid: int, start: int) -> int:
+    """A descriptor of the process with which everything ends; -1: there is none.
+
+    When it has gone meanwhile, one that says so at once.
+    """
+    if not pid:
+        return -1
+    found = pidfd_of(pid)
+    if found >= 0 and start_time(pid) == start:
+        return found
+    reading, writing = os.pipe()  # its other end is closed: readable for ever, as of the dead
+    os.close(writing)
+    return reading
+
+
+def _usual_limit() -> tuple[int, int]:
+    """RLIMIT_NOFILE for services, where the keeper had not told us what they got from it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return min(_USUAL_FILES, hard), hard
+
+
+def _within(seconds: float, clock: SystemClock, fact: "Callable[[], bool]") -> bool:
+    """Wait for a fact; False when it did not come true in time."""
+    deadline = clock.now() + seconds
+    while not fact():
+        if clock.now() >= deadline:
+            return False
+        clock.sleep(_STEP)
+    return True
+
+
+def _locked(lock: int) -> bool:
+    """The lock lasts until the keeper has died, which may be a little later than its words end."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _made(words: list[str], made: list[int]) -> bool:
+    with contextlib.suppress(OSError):  # no process, no memory: there may be soon
+        # What it is told before it can hear waits for it: a TERM would end it, and nobody else
+        # would then know of the processes.
+        made.append(
+            os.posix_spawn(words[0], words, os.environ, setsid=True, setsigmask=HANDLED_SIGNALS)
+        )
+    return bool(made)
+
+
+def _end_unheard(asked: dict[str, Path | None], clock: SystemClock) -> None:
+    """Processes that the keeper was asked for and may have started, without living to say so.
+
+    What is to become a program holds our channel open until it is one, as the keeper did: now
+    that the channel has ended, whoever was started is in its cgroup, or has its key to show.
+    """
+    for key, group in asked.items():
+
+        def gone(key: str = key, group: Path | None = group) -> bool:
+            left = Cgroups.pids(group) if group else processes_with_key("CHAPITEAU_KEY", key)
+            if group is not None:
+                Cgroups.kill(group)
+            for pid in left:
+                _kill(pid)
+            return not left
+
+        if not _within(_PATIENCE, clock, gone):
+            print(f"{key}, just started, can't be ended", file=sys.stderr)  # noqa: T201 — its log
+        if group is not None:
+            Cgroups.remove(group)
+
+
+def _end_own_children() -> None:
+    """Hooks and probes: what they stood before begins anew with the next brain."""
+    waiting = children_of(os.getpid())
+    while waiting:
+        pid = waiting.pop()
+        waiting += children_of(pid)
+        _kill(pid)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _open_lock(path: Path) -> int:
+    """The lock's file; on a file system that became read-only it can still be locked."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        return os.open(path, os.O_RDONLY)
+
+
+def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
+    found = {"lock": lock, "null": os.open(os.devnull, os.O_RDONLY)}
+    for name, bound in supervisor.bound.items():
+        found[f"socket/{name}"] = bound.fileno()
+    for key, stream, pipe in supervisor.output.held():
+        found[f"pipe/{key}/{stream}"] = pipe
+    for key, (instance, _) in supervisor.ground.by_key.items():
+        if instance.entry is not None and instance.entry.fd >= 0:  # a terminal is its output too
+            way = "out" if instance.on_terminal else "in"
+            found[f"pipe/{key}/{way}"] = instance.entry.fd
+    found |= {**dict(supervisor.store.held()), **dict(supervisor.per_process.held())}
+    if supervisor.notify_fd >= 0:
+        found["notify"] = supervisor.notify_fd
+    return found
+
+
+def _stop(supervisor: "Supervisor", instance: "Process") -> list[float | bool]:
+    """How it is to be asked to end, for a keeper that has to do it alone."""
+    runner = supervisor.runners.get(instance.service)
+    if runner is None:
+        return [signal.SIGTERM, 1.0]
+    return stop_settings(runner.spec)
+
+
+def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
+    """Every process as the keeper would know it, marked as not its own child."""
+    return {
+        key: {
+            "pid": instance.pid,
+            "start": instance.start,
+            "exit": None,
+            "foster": True,
+            "cgroup": str(instance.cgroup or ""),
+            "memo": {
+                "service": instance.service,
+                "number": instance.number,
+                "generation": instance.generation,
+                "cgroup": str(instance.cgroup or ""),
+                "wall": instance.began_wall,
+                "ready": instance.ready,
+                "tty": instance.on_terminal,
+                "stop": _stop(supervisor, instance),
+            },
+        }
+        for key, (instance, _) in supervisor.ground.by_key.items()
+        if instance.end is None
+    }

@@ -1,0 +1,17 @@
+"""Both twins of the load engine are held to one contract."""
+
+from __future__ import annotations
+
+import pytest
+
+from chapiteau.load.engine.backend import ENGINE_VARIABLE, PLAIN, EngineBackend, compiled_backend
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> EngineBackend:
+    """The test runs with each twin."""
+    kit = PLAIN if request.param == "plain" else compiled_backend()
+    if kit is None:
+        pytest.skip("the compiled load engine was not built: no C compiler, or no Python headers")
+    monkeypatch.setenv(ENGINE_VARIABLE, request.param)
+    return kit

@@ -1,0 +1,189 @@
+"""What monitoring systems are sent, read by their own libraries."""
+
+from __future__ import annotations
+
+import json
+
+import cramjam
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.json_format import Parse
+from hypothesis import given
+from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+
+from chapiteau.core.errors import UsageError
+from chapiteau.load.stats.recorder import Recorder
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.telemetry.addresses import parse_export_target
+from chapiteau.load.telemetry.metrics import (
+    Metric,
+    collect_metrics,
+    influx_lines,
+    otlp_body,
+    snappy,
+    statsd_packets,
+    write_request,
+)
+from chapiteau.load.telemetry.notify import parse_recipient
+
+COMMON = (("test", "a shop"), ("target", "http://127.0.0.1:1/"))
+TEXT = st.text(max_size=20)
+
+
+def counted() -> list[Metric]:
+    tally, totals = Recorder(), Totals()
+    row = tally.row("GET /a b")
+    row.latency[4] += [1000, 2000, 3000]
+    row.bad[4] += 1
+    totals.add({**tally.flush(), "second": 4, "cpu": 0.1, "running": 7})
+    return collect_metrics(totals, 4)
+
+
+def _write_request() -> type:
+    """prompb.WriteRequest, as Prometheus declares it (prompb/remote.proto, types.proto)."""
+    kind = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="prw.proto", package="prw", syntax="proto3")
+    for name, fields in (
+        ("Label", [("name", 1, kind.TYPE_STRING, ""), ("value", 2, kind.TYPE_STRING, "")]),
+        ("Sample", [("value", 1, kind.TYPE_DOUBLE, ""), ("timestamp", 2, kind.TYPE_INT64, "")]),
+        (
+            "TimeSeries",
+            [
+                ("labels", 1, kind.TYPE_MESSAGE, "Label"),
+                ("samples", 2, kind.TYPE_MESSAGE, "Sample"),
+            ],
+        ),
+        ("WriteRequest", [("timeseries", 1, kind.TYPE_MESSAGE, "TimeSeries")]),
+    ):  # fmt: skip
+        message = file.message_type.add(name=name)
+        for field, number, of, other in fields:
+            made = message.field.add(name=field, number=number, type=of)
+            made.label = kind.LABEL_REPEATED if other else kind.LABEL_OPTIONAL
+            if other:
+                made.type_name = f".prw.{other}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prw.WriteRequest"))
+
+
+WriteRequest = _write_request()
+
+
+@given(st.lists(st.tuples(st.floats(allow_nan=False), TEXT), max_size=5), st.integers(0, 2**53))
+def test_prometheus_reads_what_is_written(values: list[tuple[float, str]], moment: int) -> None:
+    metrics = [Metric("n", value, labels=(("request", text),)) for value, text in values]
+    body = snappy(write_request(metrics, COMMON, moment))
+
+    read = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body)))
+    assert [s.samples[0].value for s in read.timeseries] == [value for value, _ in values]
+    for series, (_, text) in zip(read.timeseries, values, strict=True):
+        labels = {label.name: label.value for label in series.labels}
+        assert list(labels) == sorted(labels)
+        assert labels == {**dict(COMMON), "__name__": "chapiteau_load_n", "request": text}
+        assert series.samples[0].timestamp == moment
+
+
+@given(st.binary(max_size=3000))
+def test_snappy_reads_what_is_written(data: bytes) -> None:
+    for whole in (data, data * 60):
+        assert bytes(cramjam.snappy.decompress_raw(snappy(whole))) == whole
+
+
+def test_opentelemetry_reads_what_is_written() -> None:
+    body = otlp_body(counted(), COMMON, 1_000, 2_000)
+    request = Parse(body, ExportMetricsServiceRequest())
+
+    (resource,) = request.resource_metrics
+    assert {a.key: a.value.string_value for a in resource.resource.attributes} == {
+        "service.name": "chapiteau-load", **dict(COMMON)
+    }  # fmt: skip
+    metrics = {m.name: m for m in resource.scope_metrics[0].metrics}
+    total = metrics["chapiteau.load.requests"].sum
+    assert (total.is_monotonic, total.aggregation_temporality) == (True, 2)
+    point = total.data_points[0]
+    assert (point.as_double, point.start_time_unix_nano, point.time_unix_nano) == (3, 1000, 2000)
+    quantiles = {p.attributes[0].value.string_value: p.as_double
+                 for p in metrics["chapiteau.load.latency_seconds"].gauge.data_points}  # fmt: skip
+    assert quantiles["0.99"] == pytest.approx(0.003)
+    assert metrics["chapiteau.load.latency_seconds"].unit == "s"
+
+
+def test_influx_lines_keep_to_the_protocol() -> None:
+    lines = influx_lines(counted(), COMMON, 17).decode().splitlines()
+
+    assert lines[0] == (
+        "chapiteau_load,test=a\\ shop,target=http://127.0.0.1:1/ requests_per_second=3.0,"
+        "errors_per_second=1.0,sessions_running=7.0,sessions_dropped_total=0.0 17"
+    )
+    assert any(",request=GET\\ /a\\ b requests_total=3.0,errors_total=1.0 17" in x for x in lines)
+
+
+@given(TEXT, TEXT)
+def test_no_name_breaks_a_line(one: str, other: str) -> None:
+    metrics = [Metric("n", 1.0, labels=(("request", one),)), Metric("m", 1.0)]
+
+    assert len(influx_lines(metrics, (("test", other),), 1).decode().splitlines()) == 2
+    for tags in (False, True):
+        (packet,) = statsd_packets(metrics, {}, (("test", other),), tags=tags)
+        assert packet.count(b"\n") == 1
+
+
+def test_statsd_counters_are_what_came_since() -> None:
+    labels = (("request", "GET /a b"),)
+    before = {("requests_total", labels): 2.0, ("errors_total", labels): 5.0}
+    lines = b"\n".join(statsd_packets(counted(), before, COMMON, tags=False)).decode().split("\n")
+    tagged = b"\n".join(statsd_packets(counted(), {}, COMMON, tags=True)).decode()
+
+    assert "chapiteau.load.requests_total.GET_a_b:1|c" in lines
+    assert "chapiteau.load.errors_total.GET_a_b:1|c" in lines  # it began to count anew
+    assert "chapiteau.load.latency_seconds.0_99:0.003|g" in lines
+    assert "chapiteau.load.sessions_running:7|g|#test:a_shop,target:http://127.0.0.1:1/" in tagged
+    many = [Metric(f"m{n}", 1.0) for n in range(500)]
+    assert all(len(p) <= 1400 for p in statsd_packets(many, {}, (), tags=False))
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "url"),
+    [
+        ("prometheus+http://h:9090", "prometheus", "http://h:9090/api/v1/write"),
+        ("prometheus+https://h/x/push", "prometheus", "https://h/x/push"),
+        ("otlp+http://h:4318/", "otlp", "http://h:4318/v1/metrics"),
+        ("influx+http://h:8086", "influx", "http://h:8086/write?db=load&precision=ns"),
+        ("influx+http://h/api/v2/write?org=o&bucket=b", "influx",
+         "http://h/api/v2/write?org=o&bucket=b&precision=ns"),
+        ("statsd://[::1]:8125?tags=datadog", "statsd", ""),
+    ],
+)  # fmt: skip
+def test_targets_are_read(text: str, form: str, url: str) -> None:
+    target = parse_export_target(text)
+
+    assert (target.form, target.url) == (form, url)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "http://h", "otlp+ftp://h", "statsd://", "influx+http://h:99999", "x+http://h"]
+)
+def test_what_is_no_target_is_refused_with_examples(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_export_target(text)
+    assert "otlp+http" in caught.value.hint
+
+
+def test_observers_are_read() -> None:
+    mail = parse_recipient(
+        "mailto:a@x.org,b@x.org?server=smtps://me:p%40ss@m.x.org&from=load@x.org"
+    )
+
+    assert (mail.to, mail.host, mail.port, mail.tls) == (
+        ("a@x.org", "b@x.org"), "m.x.org", 465, True
+    )  # fmt: skip
+    assert (mail.user, mail.password, mail.sender) == ("me", "p@ss", "load@x.org")
+    assert str(parse_recipient("https://hooks.x.org/secret/path")) == "the webhook at hooks.x.org"
+    for text in ("ftp://x", "mailto:", "mailto:a@x?server=http://h", "mailto:no one"):
+        with pytest.raises(UsageError):
+            parse_recipient(text)
+
+
+def test_every_second_is_json_ready() -> None:
+    assert json.loads(otlp_body(collect_metrics(Totals(), 0), COMMON, 0, 1))
