@@ -7,16 +7,13 @@ from typing import Final, Literal
 
 from chapiteau.core.errors import UsageError
 
-__all__ = ["Kind", "Location", "is_encrypted", "parse_location", "ray_failure"]
+__all__ = ["Kind", "Location", "is_encrypted", "parse_location"]
 
-Kind = Literal["local", "ssh", "dask", "scheduler-file", "k8s", "ray", "hub"]
+Kind = Literal["local", "ssh", "dask", "scheduler-file", "k8s"]
 _FORMS: Final = (
-    "ssh:h1,h2 · dask://host:8786 · scheduler-file:/path · k8s · hub · ray://host:10001 · local:2"
+    "ssh:h1,h2 · dask://host:8786 · tls://host:8786 · scheduler-file:/path · k8s · local:2"
 )
 _MOST_LOCAL: Final = 64
-_NOT_THERE: Final = frozenset(("ConnectionError", "ConnectionAbortedError", "TimeoutError"))
-_NO_RAY: Final = "is its head running, and does it want a token (RAY_AUTH_MODE=token)? ray status"
-_DIED: Final = frozenset(("ActorDiedError", "ActorUnavailableError", "NodeDiedError"))
 _ADDRESS: Final = re.compile(r"//(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}", re.ASCII)
 
 
@@ -35,8 +32,6 @@ def parse_location(text: str) -> Location:
     kind, _, rest = text.partition(":")
     if text == "k8s":
         return Location(kind="k8s")
-    if text == "hub":
-        return Location(kind="hub")
     if kind == "ssh":
         return Location(kind="ssh", hosts=_hosts(rest))
     if kind == "local":
@@ -46,8 +41,6 @@ def parse_location(text: str) -> Location:
         return Location(kind="dask", address=f"{scheme}:{rest}")
     if kind == "scheduler-file" and rest:
         return Location(kind="scheduler-file", address=rest)
-    if kind == "ray" and _ADDRESS.fullmatch(rest):
-        return Location(kind="ray", address=text)
     raise UsageError(f"--on {text}: not a place that load can come from", hint=_FORMS)
 
 
@@ -87,21 +80,3 @@ def is_encrypted(address: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def ray_failure(address: str, kind: str, said: str) -> tuple[str, str]:
-    """What went wrong on a Ray cluster, and what to do, from an exception's name and words."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    words = next((line for line in lines if "Error: " in line), lines[0] if lines else kind)
-    told = f"{address}: {words if kind in words else f'{kind}: {words}'}"
-    if "ray[client]" in said:
-        return told, "pip install 'chapiteau[ray]' here"
-    if "No module named 'chapiteau" in said:
-        return told, "install chapiteau[ray] of this version on every node"
-    if "ersion mismatch" in said or "ersion mismatch" in kind:
-        return told, "use the versions of Ray and Python that the cluster has"
-    if kind in _NOT_THERE:
-        return f"{address}: no Ray cluster answers ({words})", _NO_RAY
-    if kind in _DIED:
-        return told, "out of memory, or was the node taken away? ray list actors tells"
-    return told, "ray status, and the logs of the cluster, tell more"

@@ -79,7 +79,7 @@ class LoadTest:
     )
 
     export: tuple[str, ...] = setting(
-        (), help="Tell numbers while it runs: prometheus+http://…, otlp+…, influx+…, statsd://…"
+        (), help="Send numbers while it runs: otlp+http://…, prometheus+http://…, statsd://…"
     )
     export_headers: dict[str, str] = setting(
         factory=dict, help="Headers of what is exported, for tokens."

@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import types
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -95,18 +94,12 @@ async def dask_cluster(house: DaskHouse) -> Any:
     params=[
         "local",
         pytest.param("dask", marks=pytest.mark.long),
-        pytest.param("ray", marks=pytest.mark.long),
     ]
 )
 async def cluster(request: pytest.FixtureRequest) -> Any:
     if request.param == "local":
         return local_relays(["a", "b"])
-    if request.param == "dask":
-        return await dask_cluster(request.getfixturevalue("dask"))
-    pytest.importorskip("ray", reason="the extra [ray] is not installed")
-    from chapiteau.load.cluster.ray_cluster import RayCluster
-
-    return RayCluster("local")
+    return await dask_cluster(request.getfixturevalue("dask"))
 
 
 @contextlib.asynccontextmanager
@@ -394,14 +387,6 @@ async def test_a_scheduler_in_the_open_is_refused() -> None:
 
     with pytest.raises(UsageError, match="not encrypted"):
         await DaskCluster("tcp://192.0.2.1:8786").hosts()
-
-
-async def test_a_ray_cluster_in_the_open_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from chapiteau.load.cluster.ray_cluster import RayCluster
-
-    monkeypatch.setitem(sys.modules, "ray", types.ModuleType("ray"))
-    with pytest.raises(UsageError, match="not encrypted"):
-        await RayCluster("ray://192.0.2.1:10001").hosts()
 
 
 def answers(port: int) -> bool:

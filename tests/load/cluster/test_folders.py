@@ -14,8 +14,8 @@ from chapiteau.load.cluster.shipping import LockedFolder
 
 KILLED = """
 import os, signal, sys
-from chapiteau.load.cluster.shipping import OwnFolder
-(OwnFolder().path / "scenario").mkdir()
+from chapiteau.load.cluster.shipping import LockedFolder
+(LockedFolder().path / "scenario").mkdir()
 os.kill(os.getpid(), signal.SIGKILL)
 """
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.cluster.cluster_backend import ClockProbe, estimate_offset
-from chapiteau.load.locations import Location, is_encrypted, parse_location, ray_failure
+from chapiteau.load.locations import Location, is_encrypted, parse_location
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,6 @@ from chapiteau.load.locations import Location, is_encrypted, parse_location, ray
         ("tls://h:8786", Location(kind="dask", address="tls://h:8786")),
         ("scheduler-file:/s.json", Location(kind="scheduler-file", address="/s.json")),
         ("k8s", Location(kind="k8s")),
-        ("ray://h:10001", Location(kind="ray", address="ray://h:10001")),
     ],
 )
 def test_a_place_is_read(text: str, place: Location) -> None:
@@ -40,6 +39,8 @@ def test_a_place_is_read(text: str, place: Location) -> None:
         "local:0",
         "local:x",
         "dask://",
+        "ray://h:10001",
+        "hub",
         "h",
     ],
 )
@@ -83,33 +84,3 @@ def test_the_true_offset_lies_within_the_error(
     found = estimate_offset(probes)
     assert abs(found.value - true) <= found.error + 1e-6
     assert found.error == pytest.approx(min(t + b for t, b in delays) / 2, abs=1e-6)
-
-
-@pytest.mark.parametrize(
-    ("kind", "said", "what", "hint"),
-    [
-        ("TimeoutError", "", "no Ray cluster answers (TimeoutError)", "ray status"),
-        ("ConnectionError", "ray client connection timeout", "no Ray cluster answers", "token"),
-        (
-            "RuntimeError",
-            "Version mismatch: Ray: 2.6",
-            "RuntimeError: Version mismatch",
-            "versions",
-        ),
-        ("ActorDiedError", "The actor died because\nits node is gone", "ActorDiedError", "memory"),
-        (
-            "RayTaskError",
-            "ray::_Carrier() (pid=7)\n  File x\nModuleNotFoundError: No module named 'chapiteau'",
-            "ModuleNotFoundError: No module named 'chapiteau'",
-            "chapiteau[ray]",
-        ),
-        ("Strange", "", "Strange", "ray status"),
-    ],
-)
-def test_what_ray_says_comes_with_the_place_and_the_next_step(
-    kind: str, said: str, what: str, hint: str
-) -> None:
-    told, next_step = ray_failure("ray://h:10001", kind, said)
-    assert told.startswith("ray://h:10001: ")
-    assert what in told
-    assert hint in next_step

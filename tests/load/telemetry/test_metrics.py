@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 
-import cramjam
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.json_format import Parse
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +17,8 @@ from chapiteau.load.telemetry.addresses import parse_export_target
 from chapiteau.load.telemetry.metrics import (
     Metric,
     collect_metrics,
-    influx_lines,
     otlp_body,
-    snappy,
     statsd_packets,
-    write_request,
 )
 from chapiteau.load.telemetry.notify import parse_recipient
 
@@ -38,56 +33,6 @@ def counted() -> list[Metric]:
     row.bad[4] += 1
     totals.add({**tally.flush(), "second": 4, "cpu": 0.1, "running": 7})
     return collect_metrics(totals, 4)
-
-
-def _write_request() -> type:
-    """prompb.WriteRequest, as Prometheus declares it (prompb/remote.proto, types.proto)."""
-    kind = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name="prw.proto", package="prw", syntax="proto3")
-    for name, fields in (
-        ("Label", [("name", 1, kind.TYPE_STRING, ""), ("value", 2, kind.TYPE_STRING, "")]),
-        ("Sample", [("value", 1, kind.TYPE_DOUBLE, ""), ("timestamp", 2, kind.TYPE_INT64, "")]),
-        (
-            "TimeSeries",
-            [
-                ("labels", 1, kind.TYPE_MESSAGE, "Label"),
-                ("samples", 2, kind.TYPE_MESSAGE, "Sample"),
-            ],
-        ),
-        ("WriteRequest", [("timeseries", 1, kind.TYPE_MESSAGE, "TimeSeries")]),
-    ):  # fmt: skip
-        message = file.message_type.add(name=name)
-        for field, number, of, other in fields:
-            made = message.field.add(name=field, number=number, type=of)
-            made.label = kind.LABEL_REPEATED if other else kind.LABEL_OPTIONAL
-            if other:
-                made.type_name = f".prw.{other}"
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("prw.WriteRequest"))
-
-
-WriteRequest = _write_request()
-
-
-@given(st.lists(st.tuples(st.floats(allow_nan=False), TEXT), max_size=5), st.integers(0, 2**53))
-def test_prometheus_reads_what_is_written(values: list[tuple[float, str]], moment: int) -> None:
-    metrics = [Metric("n", value, labels=(("request", text),)) for value, text in values]
-    body = snappy(write_request(metrics, COMMON, moment))
-
-    read = WriteRequest.FromString(bytes(cramjam.snappy.decompress_raw(body)))
-    assert [s.samples[0].value for s in read.timeseries] == [value for value, _ in values]
-    for series, (_, text) in zip(read.timeseries, values, strict=True):
-        labels = {label.name: label.value for label in series.labels}
-        assert list(labels) == sorted(labels)
-        assert labels == {**dict(COMMON), "__name__": "chapiteau_load_n", "request": text}
-        assert series.samples[0].timestamp == moment
-
-
-@given(st.binary(max_size=3000))
-def test_snappy_reads_what_is_written(data: bytes) -> None:
-    for whole in (data, data * 60):
-        assert bytes(cramjam.snappy.decompress_raw(snappy(whole))) == whole
 
 
 def test_opentelemetry_reads_what_is_written() -> None:
@@ -109,21 +54,10 @@ def test_opentelemetry_reads_what_is_written() -> None:
     assert metrics["chapiteau.load.latency_seconds"].unit == "s"
 
 
-def test_influx_lines_keep_to_the_protocol() -> None:
-    lines = influx_lines(counted(), COMMON, 17).decode().splitlines()
-
-    assert lines[0] == (
-        "chapiteau_load,test=a\\ shop,target=http://127.0.0.1:1/ requests_per_second=3.0,"
-        "errors_per_second=1.0,sessions_running=7.0,sessions_dropped_total=0.0 17"
-    )
-    assert any(",request=GET\\ /a\\ b requests_total=3.0,errors_total=1.0 17" in x for x in lines)
-
-
 @given(TEXT, TEXT)
-def test_no_name_breaks_a_line(one: str, other: str) -> None:
+def test_a_name_never_breaks_a_statsd_line(one: str, other: str) -> None:
     metrics = [Metric("n", 1.0, labels=(("request", one),)), Metric("m", 1.0)]
 
-    assert len(influx_lines(metrics, (("test", other),), 1).decode().splitlines()) == 2
     for tags in (False, True):
         (packet,) = statsd_packets(metrics, {}, (("test", other),), tags=tags)
         assert packet.count(b"\n") == 1
@@ -146,12 +80,10 @@ def test_statsd_counters_are_what_came_since() -> None:
 @pytest.mark.parametrize(
     ("text", "form", "url"),
     [
-        ("prometheus+http://h:9090", "prometheus", "http://h:9090/api/v1/write"),
-        ("prometheus+https://h/x/push", "prometheus", "https://h/x/push"),
+        ("prometheus+http://h:9090", "otlp", "http://h:9090/api/v1/otlp/v1/metrics"),
+        ("prometheus+https://h/x/push", "otlp", "https://h/x/push"),
         ("otlp+http://h:4318/", "otlp", "http://h:4318/v1/metrics"),
-        ("influx+http://h:8086", "influx", "http://h:8086/write?db=load&precision=ns"),
-        ("influx+http://h/api/v2/write?org=o&bucket=b", "influx",
-         "http://h/api/v2/write?org=o&bucket=b&precision=ns"),
+        ("otlp+http://h/v1/metrics?tenant=a", "otlp", "http://h/v1/metrics?tenant=a"),
         ("statsd://[::1]:8125?tags=datadog", "statsd", ""),
     ],
 )  # fmt: skip
@@ -162,7 +94,16 @@ def test_targets_are_read(text: str, form: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "http://h", "otlp+ftp://h", "statsd://", "influx+http://h:99999", "x+http://h"]
+    "text",
+    [
+        "",
+        "http://h",
+        "otlp+ftp://h",
+        "statsd://",
+        "otlp+http://h:99999",
+        "influx+http://h:8086",
+        "x+http://h",
+    ],
 )
 def test_what_is_no_target_is_refused_with_examples(text: str) -> None:
     with pytest.raises(UsageError) as caught:

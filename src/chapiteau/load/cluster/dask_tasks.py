@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-# The far side of Dask and Ray: a relay as a child process, its lines in a box and out by a hand.
+# The far side of Dask: a relay as a child process, its lines in a box and out by a hand.
 #
 # The load never shares an interpreter with the engine that carries it: neither's heartbeats nor the
 # load's clock wait for the other's lock. When the engine's process dies, the relay's stdin ends.

@@ -3,7 +3,7 @@
     orders   hello · clock · setup · prepare · go · shape · stop · alive · end
     reports  hello · clock · alive · shared · ready · second · counts · over · bye · broken
 
-Started as `python -m chapiteau.load.cluster.relay`, by ssh or by a task of Dask or Ray. Its
+Started as `python -m chapiteau.load.cluster.relay`, by ssh or by a Dask task. Its
 load ends when stdin does, when the coordinator has been silent for too long, and at the plan's end,
 which each step brings along: a lost coordinator leaves no load behind.
 """

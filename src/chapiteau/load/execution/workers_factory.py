@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 from chapiteau.core.errors import UsageError
 from chapiteau.load.cluster import ssh as pipes
 from chapiteau.load.cluster.distributed_workers import DistributedWorkers
-from chapiteau.load.cluster.hub_cluster import HubCluster
-from chapiteau.load.cluster.ray_cluster import RayCluster
 from chapiteau.load.locations import Location, parse_location
 from chapiteau.load.workers.local_workers import LocalWorkers
 
@@ -23,7 +21,7 @@ __all__ = ["create_workers"]
 def create_workers(
     test: "LoadTest", plan: "dict[str, Any]", processes: int, folder: "Path"
 ) -> LocalWorkers | DistributedWorkers:
-    """The team of this machine with that many processes, or one that is spread over `test.on`.
+    """Local workers, or those on the machines that `test.on` names.
 
     `folder`: where `chapiteau load k8s` left its credentials. Raises UsageError.
     """
@@ -40,10 +38,6 @@ def _cluster(
         return pipes.local_relays(place.hosts)
     if place.kind == "ssh":
         return _ssh(place, test, plan)
-    if place.kind == "hub":
-        return HubCluster(folder)
-    if place.kind == "ray":
-        return RayCluster(place.address, insecure=test.insecure)
     try:
         from chapiteau.load.cluster.dask_cluster import DaskCluster, expected_of, security_from
     except ImportError as exc:

@@ -50,11 +50,12 @@ def parse_url_parts(text: str, what: str, hint: str) -> UrlParts:
 
 # Where a running test's numbers go, as a URL says it.
 
-Form = Literal["prometheus", "otlp", "influx", "statsd"]
-_PATHS: Final = {"prometheus": "/api/v1/write", "otlp": "/v1/metrics", "influx": "/write?db=load"}
+Form = Literal["otlp", "statsd"]
+# Where OTLP is taken; Prometheus takes it from 3.0 on (--web.enable-otlp-receiver).
+_PATHS: Final = {"prometheus": "/api/v1/otlp/v1/metrics", "otlp": "/v1/metrics"}
 _HINT: Final = (
-    "for example prometheus+http://host:9090, otlp+http://host:4318, "
-    "influx+http://host:8086/api/v2/write?org=o&bucket=b, statsd://host:8125"
+    "for example otlp+http://host:4318, prometheus+http://host:9090, statsd://host:8125; "
+    "other systems take OTLP through an OpenTelemetry collector"
 )
 
 
@@ -81,11 +82,7 @@ def parse_export_target(text: str) -> ExportTarget:
         return ExportTarget("statsd", "", parts.host, parts.port or 8125, tags=tags)
     if form not in _PATHS or scheme not in {"http", "https"}:
         raise UsageError(f"export {text!r}: no such system", hint=_HINT)
-    default, _, ask = _PATHS[form].partition("?")
-    path = parts.path if parts.path.strip("/") else default
-    asked = parts.query or (dict([ask.split("=")]) if ask and path == default else {})
-    if form == "influx":
-        asked = {**asked, "precision": "ns"}
-    url = f"{scheme}://{parts.netloc}{path}" + (f"?{query(asked)}" if asked else "")
+    path = parts.path if parts.path.strip("/") else _PATHS[form]
+    url = f"{scheme}://{parts.netloc}{path}" + (f"?{query(parts.query)}" if parts.query else "")
     port = parts.port or (443 if scheme == "https" else 80)
-    return ExportTarget(form, url, parts.host, port)  # type: ignore[arg-type]
+    return ExportTarget("otlp", url, parts.host, port)

@@ -17,11 +17,8 @@ from chapiteau.load.telemetry.metrics import (
     Labels,
     Metric,
     collect_metrics,
-    influx_lines,
     otlp_body,
-    snappy,
     statsd_packets,
-    write_request,
 )
 
 __all__ = ["Exporter"]
@@ -32,15 +29,6 @@ _LAST: Final = 6.0  # seconds at the end for what still waits
 _AGAIN: Final = 1.0  # seconds until a system that is away is tried again
 _SLOW: Final = "it is too slow"
 _LATER: Final = frozenset({429, 502, 503, 504})
-_KINDS: Final = {
-    "prometheus": {
-        "Content-Type": "application/x-protobuf",
-        "Content-Encoding": "snappy",
-        "X-Prometheus-Remote-Write-Version": "0.1.0",
-    },
-    "otlp": {"Content-Type": "application/json"},
-    "influx": {"Content-Type": "text/plain; charset=utf-8"},
-}
 
 
 class Exporter:
@@ -168,16 +156,9 @@ class _Sender:
         if target.form == "statsd":
             self._send_packets(metrics)
             return
-        nano = int(moment * 1e9)
-        if target.form == "prometheus":
-            body = snappy(write_request(metrics, self._labels, int(moment * 1000)))
-        elif target.form == "otlp":
-            body = otlp_body(metrics, self._labels, int(self._started * 1e9), nano)
-        else:
-            body = influx_lines(metrics, self._labels, nano)
-        request = urllib.request.Request(  # noqa: S310 — parse_target allows http and https only
-            target.url, body, {**_KINDS[target.form], "User-Agent": "chapiteau", **self._headers}
-        )
+        body = otlp_body(metrics, self._labels, int(self._started * 1e9), int(moment * 1e9))
+        headers = {"Content-Type": "application/json", "User-Agent": "chapiteau", **self._headers}
+        request = urllib.request.Request(target.url, body, headers)  # noqa: S310 — http(s) only
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
             answer.read()
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -14,11 +13,8 @@ __all__ = [
     "Labels",
     "Metric",
     "collect_metrics",
-    "influx_lines",
     "otlp_body",
-    "snappy",
     "statsd_packets",
-    "write_request",
 ]
 
 Labels = tuple[tuple[str, str], ...]
@@ -146,79 +142,3 @@ def _line(
 
 def _tag(text: str) -> str:
     return re.sub(r"[,|#\s]", "_", text)
-
-
-# InfluxDB's line protocol
-# (https://docs.influxdata.com/influxdb/v2/reference/syntax/line-protocol/).
-
-
-def influx_lines(metrics: Sequence[Metric], common: Labels, nanoseconds: int) -> bytes:
-    """One line for each set of labels, with a field for each of its numbers."""
-    grouped: dict[Labels, list[Metric]] = {}
-    for metric in metrics:
-        grouped.setdefault(metric.labels, []).append(metric)
-    lines = []
-    for labels, group in grouped.items():
-        tags = "".join(f",{_key(k)}={_key(v)}" for k, v in (*common, *labels) if v)
-        fields = ",".join(f"{_key(m.name)}={m.value!r}" for m in group)
-        lines.append(f"chapiteau_load{tags} {fields} {nanoseconds}")
-    return "\n".join(lines).encode()
-
-
-def _key(text: str) -> str:
-    """Commas, equal signs and spaces stand behind a backslash; a line's end can't be said."""
-    text = " ".join(text.splitlines()) or "_"
-    for sign in ("\\", ",", "=", " "):
-        text = text.replace(sign, "\\" + sign)
-    return text
-
-
-# Prometheus remote write 1.0 (https://prometheus.io/docs/specs/prw/remote_write_spec/).
-#
-# A WriteRequest is three nested messages of strings and numbers, so that it is written here in
-# Protocol Buffers' wire format (https://protobuf.dev/programming-guides/encoding/); and it is
-# packed as Snappy's block format allows it without compressing: a length, and literals (0046).
-
-
-def write_request(metrics: Sequence[Metric], common: Labels, milliseconds: int) -> bytes:
-    """The message, unpacked: repeated TimeSeries timeseries = 1."""
-    return b"".join(_field(1, _series(metric, common, milliseconds)) for metric in metrics)
-
-
-def _series(metric: Metric, common: Labels, milliseconds: int) -> bytes:
-    """repeated Label labels = 1, sorted by name; repeated Sample samples = 2."""
-    labels = {**dict(common), **dict(metric.labels), "__name__": f"chapiteau_load_{metric.name}"}
-    written = b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, value.encode("utf-8", "replace")))
-        for name, value in sorted(labels.items())
-    )
-    # Sample: double value = 1 (fixed, 8 bytes), int64 timestamp = 2 (varint).
-    sample = b"\x09" + struct.pack("<d", metric.value) + b"\x10" + _varint(milliseconds)
-    return written + _field(2, sample)
-
-
-def _field(number: int, value: bytes) -> bytes:
-    """A field of the wire type 2: its length, then its bytes."""
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def snappy(data: bytes) -> bytes:
-    """A Snappy block of literals (https://github.com/google/snappy, format_description.txt)."""
-    out = bytearray(_varint(len(data)))
-    for start in range(0, len(data), 1 << 16):
-        part = data[start : start + (1 << 16)]
-        if len(part) <= 60:
-            out += bytes([(len(part) - 1) << 2]) + part
-        else:
-            # 61: the literal's length less one follows in two bytes.
-            out += bytes([61 << 2]) + struct.pack("<H", len(part) - 1) + part
-    return bytes(out)
