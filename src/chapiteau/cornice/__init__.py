@@ -18,7 +18,7 @@ from chapiteau.cornice import (
     util,
     validators,
 )
-from chapiteau.cornice.errors import Errors  # noqa: E402
+from chapiteau.cornice.errors import Errors
 from chapiteau.cornice.including import includeme, set_localizer_for_languages, setup_localization
 from chapiteau.cornice.pyramidhook import (
     handle_exceptions,
@@ -26,8 +26,8 @@ from chapiteau.cornice.pyramidhook import (
     register_service_views,
     wrap_request,
 )
-from chapiteau.cornice.renderer import CorniceRenderer  # noqa: E402
-from chapiteau.cornice.service import Service  # noqa: E402
+from chapiteau.cornice.renderer import CorniceRenderer
+from chapiteau.cornice.service import Service
 from chapiteau.cornice.util import (
     ContentTypePredicate,
     current_service,
