@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from chapiteau.core.errors import ChapiteauError, RefusedError
 from chapiteau.io.yaml_file import read_yaml
-from chapiteau.migrate.cli import ImportCommand, command
+from chapiteau.migrate.cli import ImportCommand, import_command
 from chapiteau.migrate.report import ImportResult, write
 
 WHOLE = "[watcher:web]\ncmd = serve\nnumprocesses = 2\n"
@@ -30,7 +30,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(*words: str) -> Result:
-    return CliRunner().invoke(command, list(words))
+    return CliRunner().invoke(import_command, list(words))
 
 
 def refused(*words: str) -> ChapiteauError:

@@ -200,10 +200,10 @@ def test_short_turns_are_the_keeper_s_own(tmp_path: Path) -> None:
     script = f"""
 import ctypes, os, sys
 sys.path.insert(0, {str(Path(keeper.__file__).parent.parent)!r})
-from keeper.starting import Starting
+from keeper.start import ProcessStarter
 {TURNS}
 before = turns()
-starting = Starting()
+starting = ProcessStarter()
 starting.hurry()
 ours = turns()
 message = {{"argv": [sys.executable, "-c", {tell!r}], "env": dict(os.environ)}}
@@ -234,7 +234,7 @@ def test_the_keeper_says_whether_it_is_quick(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setenv("CHAPITEAU_KEEPER", "plain")
     try:
-        assert importlib.reload(module).Starting().birth is None
+        assert importlib.reload(module).ProcessStarter().birth is None
     finally:
         monkeypatch.undo()
         importlib.reload(module)
