@@ -211,8 +211,8 @@ def other(path: str) -> None:
 def test_a_named_kind_has_its_own_command_and_files_still_work(here: Path) -> None:
     both = ImportCommand(
         "import",
-        params=command.params,
-        callback=command.callback,
+        params=import_command.params,
+        callback=import_command.callback,
         others={"other": f"{__name__}:other"},
     )
     (here / "circus.ini").write_text(WHOLE)
