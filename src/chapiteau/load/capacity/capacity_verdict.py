@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from chapiteau.load.capacity.steps import SearchResult, StepResult
 from chapiteau.load.settings import LoadTest
+from chapiteau.load.verdict.run_verdict import make_verdict
 
 __all__ = ["add_scaling", "capacity_result", "capacity_verdict"]
 
@@ -19,23 +20,23 @@ def capacity_verdict(answer: SearchResult, test: LoadTest) -> dict[str, Any]:
     """
     objective = test.objective
     if answer.outcome == "none":
-        return _verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
+        return make_verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
     if answer.outcome == "gone":
-        return _verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
+        return make_verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
     if answer.outcome == "unsure":
-        return _verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
+        return make_verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
     if answer.outcome == "generator-limited" and not answer.held:
         line = "the load generator was the limit, so nothing is said about the service"
-        return _verdict("generator-limited", line, 3)
+        return make_verdict("generator-limited", line, 3)
     held = _rate(answer)
     floor = test.min_capacity
     if answer.outcome == "generator-limited":
         if floor is not None and answer.held >= floor:
-            return _verdict(
+            return make_verdict(
                 "met", f"keeps {objective} at {held}, above the {floor:g}/s asked for", 0
             )
         line = f"keeps {objective} at {held}; beyond that the load generator is the limit"
-        return _verdict("generator-limited", line, 3)
+        return make_verdict("generator-limited", line, 3)
     if answer.outcome == "at least":
         line = f"keeps {objective} at {held}, the highest rate that was tried"
     else:
@@ -43,12 +44,8 @@ def capacity_verdict(answer: SearchResult, test: LoadTest) -> dict[str, Any]:
         missed = f"; missed at {answer.failed:.4g}/s" if answer.failed else ""
         line = f"keeps {objective} up to {held} (90 % sure: {least:.4g} to {most:.4g}){missed}"
     if floor is not None and answer.held < floor:
-        return _verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
-    return _verdict("met", line, 0)
-
-
-def _verdict(word: str, line: str, code: int) -> dict[str, Any]:
-    return {"word": word, "line": line, "exit_code": code}
+        return make_verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
+    return make_verdict("met", line, 0)
 
 
 def _rate(answer: SearchResult) -> str:

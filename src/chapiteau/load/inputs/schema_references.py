@@ -4,13 +4,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from chapiteau.core.problems import Problem
+from chapiteau.load.inputs.url_encoding import unquote
 
 __all__ = ["MISSING_FILE", "References", "json_pointer"]
 
 MISSING_FILE: Final = "x-chapiteau-lost"  # stands for a file that could not be had
 
 _MOST_HOPS: Final = 64
-_HEX: Final = b"0123456789abcdefABCDEF"
 
 
 def json_pointer(*parts: str | int) -> str:
@@ -101,26 +101,4 @@ def _is_place(part: str) -> bool:
 
 
 def _unescape(parts: list[str]) -> list[str]:
-    return [_percent(p).replace("~1", "/").replace("~0", "~") for p in parts]
-
-
-def _percent(text: str) -> str:
-    """Decode `%7B` and the like: a pointer in a `$ref` is a URI fragment."""
-    if "%" not in text:
-        return text
-    raw = bytearray()
-    data = text.encode()
-    at = 0
-    while at < len(data):
-        digits = data[at + 1 : at + 3]
-        if (
-            data[at] == 0x25
-            and len(digits) == 2
-            and all(d in b"0123456789abcdefABCDEF" for d in digits)
-        ):
-            raw.append(int(digits, 16))
-            at += 3
-        else:
-            raw.append(data[at])
-            at += 1
-    return raw.decode(errors="replace")
+    return [unquote(p).replace("~1", "/").replace("~0", "~") for p in parts]

@@ -1,13 +1,11 @@
 """Percent-encoding and URLs as text (RFC 3986), for requests that are written, not sent."""
 
+import urllib.parse
 from collections.abc import Iterable
 from typing import Final
 
 __all__ = ["form_encode", "quote", "resolve_url", "split_query", "unquote", "url_origin"]
 
-_FREE: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-_RESERVED: Final = frozenset(b":/?#[]@!$&'()*+,;=")
-_HEX: Final = frozenset(b"0123456789abcdefABCDEF")
 _PLAIN: Final = str.maketrans("", "", "-._~")
 
 
@@ -15,27 +13,12 @@ def quote(text: str, keep: str = "") -> str:
     """Percent-encode everything but unreserved characters and those of `keep`."""
     if text.isascii() and text.translate(_PLAIN).isalnum():
         return text
-    free = _FREE | set(keep.encode())
-    raw = text.encode("utf-8", "surrogatepass")
-    return "".join([chr(b) if b in free else f"%{b:02X}" for b in raw])
+    return urllib.parse.quote(text, safe=keep, errors="surrogatepass")
 
 
 def unquote(text: str, *, plus: bool = False) -> str:
     """Undo percent-encoding; broken sequences stay as they are, bad UTF-8 becomes U+FFFD."""
-    if plus:
-        text = text.replace("+", " ")
-    head, *rest = text.split("%")
-    if not rest:
-        return text
-    raw = bytearray(head.encode("utf-8", "surrogatepass"))
-    for piece in rest:
-        data = piece.encode("utf-8", "surrogatepass")
-        if len(data) >= 2 and data[0] in _HEX and data[1] in _HEX:
-            raw.append(int(data[:2], 16))
-            raw += data[2:]
-        else:
-            raw += b"%" + data
-    return raw.decode("utf-8", "replace")
+    return urllib.parse.unquote_plus(text) if plus else urllib.parse.unquote(text)
 
 
 def form_encode(pairs: Iterable[tuple[str, str]]) -> str:

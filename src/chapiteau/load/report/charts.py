@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-__all__ = ["Line", "TimeAxis", "chart", "spark_line"]
+__all__ = ["Line", "TimeAxis", "chart", "minutes", "spark_line"]
 
 WIDTH: Final = 860
 HEIGHT: Final = 220
@@ -181,3 +181,8 @@ def spark_line(values: Sequence[float]) -> str:
         for i, value in enumerate(values)
     )
     return f'<svg class="spark" viewBox="0 0 90 20" aria-hidden="true"><path d="{path}"/></svg>'
+
+
+def minutes(value: float) -> str:
+    """Seconds since the start as 2:05."""
+    return f"{int(value) // 60}:{int(value) % 60:02d}"

@@ -2,17 +2,21 @@
 
 import base64
 import json
+import math
 from collections import Counter
 from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
 from chapiteau.core.units import format_duration, format_size
-from chapiteau.load.report.charts import Line, TimeAxis, chart, spark_line
+from chapiteau.load.report.charts import Line, TimeAxis, chart, minutes, spark_line
 from chapiteau.load.report.html_sections import (
+    Cell,
+    Html,
     capacity_section,
     comparison_section,
     histogram_chart,
+    html_table,
     quantile_spread_chart,
     scaling_section,
 )
@@ -167,14 +171,14 @@ def _charts(document: dict[str, Any]) -> str:
     curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
     told = _marked(document)
     end = max(1.0, document["seconds"] - 1, *at, *(t for t, _ in told))
-    span, clock = TimeAxis(0.0, end, told) if at else None, _clock
+    span = TimeAxis(0.0, end, told) if at else None
     return "<h2>Over time</h2>" + "".join(
         [
-            chart("Requests", rate, x_text=clock, y_text=lambda v: f"{v:.4g}", x=span),
+            chart("Requests", rate, x_text=minutes, y_text=lambda v: f"{v:.4g}", x=span),
             chart(
                 "Latency (logarithmic)",
                 latency,
-                x_text=clock,
+                x_text=minutes,
                 y_text=format_seconds,
                 log=True,
                 limit=limits[0] if limits else None,
@@ -183,7 +187,7 @@ def _charts(document: dict[str, Any]) -> str:
             chart(
                 "Sessions on their way",
                 [Line("running", "c3", over("running"))],
-                x_text=clock,
+                x_text=minutes,
                 y_text=lambda v: f"{v:.4g}",
                 x=span,
             ),
@@ -204,18 +208,12 @@ def _marked(document: dict[str, Any]) -> list[tuple[float, str]]:
 
 
 def _marks(document: dict[str, Any]) -> str:
-    items = "".join(f"<li>◆ {_clock(t)} {escape(text)}</li>" for t, text in _marked(document))
+    items = "".join(f"<li>◆ {minutes(t)} {escape(text)}</li>" for t, text in _marked(document))
     return f"<ul>{items}</ul>" if items else ""
-
-
-def _clock(value: float) -> str:
-    return f"{int(value) // 60}:{int(value) % 60:02d}"
 
 
 def _nines(share: float) -> float:
     """The axis of a percentile curve: each further nine takes as much room."""
-    import math
-
     return -math.log10(max(1 - share, 1e-9))
 
 
@@ -224,17 +222,11 @@ def _share(nines: float) -> str:
 
 
 def _rows(rows: list[dict[str, Any]]) -> str:
-    head = "".join(
-        f"<th>{name}</th>"
-        for name in ("request", "n", "/s", "errors", "p50", "p90", "p99", "p99.9", "max", "pace")
-    )
-    body = "".join(_row(row) for row in rows[:_MOST_ROWS])
+    head = ("request", "n", "/s", "errors", "p50", "p90", "p99", "p99.9", "max", "pace")
     more = len(rows) - _MOST_ROWS
     left = f'<p class="soft">… and {more} more, in the JSON below.</p>' if more > 0 else ""
-    return (
-        f'<h2>By request</h2><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>{left}{_statuses(rows)}"
-    )
+    table = html_table(head, map(_row, rows[:_MOST_ROWS]))
+    return f"<h2>By request</h2>{table}{left}{_statuses(rows)}"
 
 
 def _statuses(rows: list[dict[str, Any]]) -> str:
@@ -245,14 +237,14 @@ def _statuses(rows: list[dict[str, Any]]) -> str:
     return f'<p class="soft">Answers by status: {escape(told)}</p>' if told else ""
 
 
-def _row(row: dict[str, Any]) -> str:
-    style = ' class="bad"' if row["bad"] else ""
-    times = "".join(
-        f"<td>{format_seconds(row[key])}</td>" for key in ("p50", "p90", "p99", "p999", "max")
-    )
+def _row(row: dict[str, Any]) -> tuple[Cell, ...]:
     return (
-        f"<tr><td>{escape(row['name'])}</td><td>{row['requests']}</td><td>{row['rate']:.4g}</td>"
-        f"<td{style}>{row['errors'] * 100:.3g}%</td>{times}<td>{spark_line(row['pace'])}</td></tr>"
+        row["name"],
+        row["requests"],
+        f"{row['rate']:.4g}",
+        ("bad" if row["bad"] else "", f"{row['errors'] * 100:.3g}%"),
+        *(format_seconds(row[key]) for key in ("p50", "p90", "p99", "p999", "max")),
+        Html(spark_line(row["pace"])),
     )
 
 
@@ -275,26 +267,19 @@ def _checks(document: dict[str, Any]) -> str:
     ):
         if not rows:
             continue
-        body = "".join(
-            f"<tr><td>{escape(row[key])}</td><td>{row['passed']}</td>"
-            f'<td class="{"bad" if row["failed"] else ""}">{row["failed"]}</td></tr>'
+        cells = (
+            (row[key], row["passed"], ("bad" if row["failed"] else "", str(row["failed"])))
             for row in rows
         )
-        parts.append(
-            f"<h2>{title}</h2><table><thead><tr><th></th><th>passed</th><th>failed</th></tr></thead>"
-            f"<tbody>{body}</tbody></table>"
-        )
+        parts.append(f"<h2>{title}</h2>{html_table(('', 'passed', 'failed'), cells)}")
     return "".join(parts)
 
 
 def _metrics(metrics: list[dict[str, Any]]) -> str:
     if not metrics:
         return ""
-    body = "".join(
-        f"<tr><td>{escape(m['name'])}</td><td>{m['kind']}</td><td>{own_value(m)}</td></tr>"
-        for m in metrics
-    )
-    return f"<h2>Numbers of the scenario's own</h2><table><tbody>{body}</tbody></table>"
+    rows = ((m["name"], m["kind"], own_value(m)) for m in metrics)
+    return f"<h2>Numbers of the scenario's own</h2>{html_table((), rows)}"
 
 
 def _facts(document: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from statistics import median
 from typing import Any, Final
@@ -13,12 +13,38 @@ from chapiteau.load.report.text import SCALING_HEAD, format_seconds, scaling_row
 from chapiteau.load.stats.recorder import decode_histogram
 
 __all__ = [
+    "Cell",
+    "Html",
     "capacity_section",
     "comparison_section",
     "histogram_chart",
+    "html_table",
     "quantile_spread_chart",
     "scaling_section",
 ]
+
+
+Cell = str | int | tuple[str, str]  # text, or (CSS class, text)
+
+
+class Html(str):
+    """Text of a cell that is HTML already."""
+
+    __slots__ = ()
+
+
+def html_table(head: Sequence[str], rows: Iterable[Sequence[Cell]]) -> str:
+    """A table that scrolls by itself; cells are escaped."""
+    names = "".join(f"<th>{escape(name)}</th>" for name in head)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    top = f"<thead><tr>{names}</tr></thead>" if head else ""
+    return f'<div class="scroll"><table>{top}<tbody>{body}</tbody></table></div>'
+
+
+def _cell(cell: Cell) -> str:
+    if isinstance(cell, tuple):
+        return f'<td class="{cell[0]}">{escape(cell[1])}</td>'
+    return f"<td>{cell if isinstance(cell, Html) else escape(str(cell))}</td>"
 
 
 def capacity_section(capacity: dict[str, Any] | None) -> str:
@@ -26,10 +52,6 @@ def capacity_section(capacity: dict[str, Any] | None) -> str:
     if not capacity:
         return ""
     notes = "".join(f"<li>{escape(note)}</li>" for note in capacity["notes"])
-    rows = "".join(_step(step) for step in capacity["steps"])
-    head = "".join(
-        f"<th>{name}</th>" for name in ("step", "rate", "reached", "p50", "p99", "errors", "kept?")
-    )
     by_rate = sorted(
         (step for step in capacity["steps"] if step["p99"] is not None), key=lambda s: s["reached"]
     )
@@ -43,23 +65,25 @@ def capacity_section(capacity: dict[str, Any] | None) -> str:
         y_text=format_seconds,
         log=True,
     )
-    return (
-        f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+    return f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}" + html_table(
+        ("step", "rate", "reached", "p50", "p99", "errors", "kept?"),
+        map(_step, capacity["steps"]),
     )
 
 
-def _step(step: dict[str, Any]) -> str:
+def _step(step: dict[str, Any]) -> tuple[Cell, ...]:
     style, word = {"kept": ("good", "✓ kept"), "missed": ("bad", "✗ missed")}.get(
         step["outcome"], ("warn", step["outcome"])
     )
-    why = f" ({escape(step['why'])})" if step["why"] else ""
+    why = f" ({step['why']})" if step["why"] else ""
     return (
-        f"<tr><td>{escape(step['phase'])}</td><td>{step['rate']:.4g}/s</td>"
-        f"<td>{step['reached']:.4g}/s</td><td>{format_seconds(step['p50'])}</td>"
-        f"<td>{format_seconds(step['p99'])}</td><td>{step['errors'] * 100:.3g}%</td>"
-        f'<td class="{style}">{escape(word)}{why}</td></tr>'
+        step["phase"],
+        f"{step['rate']:.4g}/s",
+        f"{step['reached']:.4g}/s",
+        format_seconds(step["p50"]),
+        format_seconds(step["p99"]),
+        f"{step['errors'] * 100:.3g}%",
+        (style, word + why),
     )
 
 
@@ -67,9 +91,6 @@ def scaling_section(scaling: dict[str, Any] | None) -> str:
     """Does it scale? Capacity by size, and how much each size is worth."""
     if not scaling:
         return ""
-    head = "".join(f"<th>{name}</th>" for name in SCALING_HEAD)
-    cells = [scaling_row(row) for row in scaling["sizes"]]
-    body = "".join(f"<tr>{''.join(f'<td>{escape(c)}</td>' for c in row)}</tr>" for row in cells)
     found = [(float(row["size"]), row["capacity"]) for row in scaling["sizes"] if row["capacity"]]
     linear = [(n, found[0][1] * n / found[0][0]) for n, _ in found]
     drawn = chart(
@@ -81,8 +102,7 @@ def scaling_section(scaling: dict[str, Any] | None) -> str:
     return (
         f"<h2>Does it scale? {escape(scaling['service'])}</h2>"
         f"<p>{escape(scaling['line'])}</p>{drawn}"
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{body}</tbody></table></div>"
+        + html_table(SCALING_HEAD, map(scaling_row, scaling["sizes"]))
     )
 
 
@@ -90,30 +110,38 @@ def comparison_section(found: dict[str, Any] | None) -> str:
     """What has changed, with intervals; and the p99 of each name that both have."""
     if not found:
         return ""
-    rows = "".join(
-        f"<tr><td>{c['figure']}</td><td>{format_seconds(c['before'])}</td><td>{format_seconds(c['after'])}</td>"
-        f"<td>{c['change'] * 100:+.1f}%</td><td>{_interval(c)}</td>"
-        f"<td>{escape(c['word'])}</td></tr>"
+    rows = (
+        (
+            c["figure"],
+            format_seconds(c["before"]),
+            format_seconds(c["after"]),
+            f"{c['change'] * 100:+.1f}%",
+            _interval(c),
+            c["word"],
+        )
         for c in found["changes"]
     )
-    head = "".join(f"<th>{name}</th>" for name in ("", "A", "B", "change", "95 % interval", ""))
     return (
         f"<h2>B, compared with A ({escape(str(found['a']['target']))}): "
         f"{escape(found['word'])}</h2>"
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{_by_name(found)}"
+        + html_table(("", "A", "B", "change", "95 % interval", ""), rows)
+        + _by_name(found)
     )
 
 
 def _by_name(found: dict[str, Any]) -> str:
     if len(found["rows"]) < 2:
         return ""
-    rows = "".join(
-        f"<tr><td>{escape(row['name'])}</td><td>{format_seconds(row['before'])}</td>"
-        f"<td>{format_seconds(row['after'])}</td><td>{escape(format_change(row))}</td></tr>"
+    rows = (
+        (
+            row["name"],
+            format_seconds(row["before"]),
+            format_seconds(row["after"]),
+            format_change(row),
+        )
         for row in sorted(found["rows"], key=lambda row: -abs(row["change"]))
     )
-    head = "<th>p99 of</th><th>A</th><th>B</th><th>change</th>"
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return html_table(("p99 of", "A", "B", "change"), rows)
 
 
 def _interval(change: dict[str, Any]) -> str:

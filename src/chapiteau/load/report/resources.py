@@ -6,7 +6,7 @@ from html import escape
 from typing import Any, Final
 
 from chapiteau.core.units import format_size
-from chapiteau.load.report.charts import Line, TimeAxis, chart
+from chapiteau.load.report.charts import Line, TimeAxis, chart, minutes
 
 __all__ = ["asked_charts", "resource_charts", "resources"]
 
@@ -63,14 +63,14 @@ def resource_charts(
     end = max(1.0, seconds - 1, *(point["t"] for point in points))
     span = TimeAxis(0.0, end, [*changes, *told])
     marks = "".join(
-        f"<li>{_clock(event['t'])}: {escape(', '.join(event['processes']))} came or went</li>"
+        f"<li>{minutes(event['t'])}: {escape(', '.join(event['processes']))} came or went</li>"
         for event in found["events"]
     )
     return "<h2>What the service used meanwhile</h2>" + "".join(
         [
-            chart("CPU, % of a core", [*lines("cpu"), host], x_text=_clock, y_text=_plain, x=span),
-            chart("Memory", lines("rss"), x_text=_clock, y_text=format_size, x=span),
-            chart("Waiting to be accepted", waiting, x_text=_clock, y_text=_plain, x=span),
+            chart("CPU, % of a core", [*lines("cpu"), host], x_text=minutes, y_text=_plain, x=span),
+            chart("Memory", lines("rss"), x_text=minutes, y_text=format_size, x=span),
+            chart("Waiting to be accepted", waiting, x_text=minutes, y_text=_plain, x=span),
             f"<ul>{marks}</ul>" if marks else "",
         ]
     )
@@ -87,7 +87,7 @@ def asked_charts(asked: Sequence[dict[str, Any]], seconds: float) -> str:
     drawn = chart(
         "In use, as a share",
         lines,
-        x_text=_clock,
+        x_text=minutes,
         y_text=_plain,
         x=TimeAxis(0.0, max(1.0, seconds - 1)),
     )
@@ -97,10 +97,6 @@ def asked_charts(asked: Sequence[dict[str, Any]], seconds: float) -> str:
 def _of(point: dict[str, Any], name: str, key: str) -> float | None:
     service = point["services"].get(name)
     return None if service is None else float(service[key])
-
-
-def _clock(value: float) -> str:
-    return f"{int(value) // 60}:{int(value) % 60:02d}"
 
 
 def _plain(value: float) -> str:

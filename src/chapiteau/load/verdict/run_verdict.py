@@ -12,7 +12,13 @@ from chapiteau.load.verdict.step_guard import (
     generator_limit,
 )
 
-__all__ = ["host_lost_verdict", "interrupted_verdict", "rejected_verdict", "run_verdict"]
+__all__ = [
+    "host_lost_verdict",
+    "interrupted_verdict",
+    "make_verdict",
+    "rejected_verdict",
+    "run_verdict",
+]
 
 _MOST_DROPPED: Final = 0.01  # share of the sessions without which it is another test
 
@@ -27,16 +33,18 @@ def run_verdict(
         line = (
             f"stopped: {first.objective.text} was missed with {first.objective.show(first.value)}"
         )
-        return _verdict("not met", line, 1)
+        return make_verdict("not met", line, 1)
     if not totals.requests:
-        return _verdict("unsure", "no request was sent", 2)
+        return make_verdict("unsure", "no request was sent", 2)
     if not totals.answered():
         kinds = sorted({kind for row in totals.rows.values() for kind in row.failures})
-        return _verdict("broken", f"no request was answered: {', '.join(kinds) or 'cut off'}", 4)
+        return make_verdict(
+            "broken", f"no request was answered: {', '.join(kinds) or 'cut off'}", 4
+        )
     if not findings:
         rate = totals.requests / max(seconds, 1e-9)
         line = f"measured {rate:.4g} requests/s; no objective was given to judge by"
-        return _verdict("none", line, 0)
+        return make_verdict("none", line, 0)
     missed = [finding for finding in findings if not finding.met]
     # Sessions dropped because users wait for the service only make its life easier: missed is
     # missed. Yet what is kept with less load than was asked for is not kept with that.
@@ -44,20 +52,20 @@ def run_verdict(
     own = own or generator_lateness(totals, [finding.objective for finding in findings])
     if missed and own:
         line = f"the load generator was the limit ({own}): nothing is said about the service"
-        return _verdict("generator-limited", line, 3)
+        return make_verdict("generator-limited", line, 3)
     if missed:
         first = missed[0]
         line = f"not met: {first.objective.text} was {first.objective.show(first.value)}"
-        return _verdict("not met", line, 1)
+        return make_verdict("not met", line, 1)
     meant = totals.started + totals.dropped
     if totals.dropped > _MOST_DROPPED * meant:
         line = (
             f"the load that was asked for did not come about: {totals.dropped} of {meant} sessions "
             "were dropped, since all allowed users were busy"
         )
-        return _verdict("generator-limited", line, 3)
+        return make_verdict("generator-limited", line, 3)
     held = ", ".join(finding.objective.text for finding in findings)
-    return _verdict("met", f"met: {held}", 0)
+    return make_verdict("met", f"met: {held}", 0)
 
 
 def interrupted_verdict(
@@ -83,15 +91,16 @@ def rejected_verdict(verdict: dict[str, Any], why: Sequence[str]) -> dict[str, A
     """The verdict when the scenario file itself calls the run a failure; a worse one stays."""
     if verdict["exit_code"]:
         return verdict
-    return _verdict("not met", f"not met: {why[0]}", 1)
+    return make_verdict("not met", f"not met: {why[0]}", 1)
 
 
 def host_lost_verdict(lost: Mapping[str, str]) -> dict[str, Any]:
     """The verdict of a run that ended because machines that put the load on were lost."""
     (name, why), *others = lost.items()
     more = f" and {len(others)} more" if others else ""
-    return _verdict("generator-limited", f"{name}{more} was lost: {why}", 3)
+    return make_verdict("generator-limited", f"{name}{more} was lost: {why}", 3)
 
 
-def _verdict(word: str, line: str, code: int) -> dict[str, Any]:
+def make_verdict(word: str, line: str, code: int) -> dict[str, Any]:
+    """A verdict as the result document has it."""
     return {"word": word, "line": line, "exit_code": code}
