@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Any, Final
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
 from chapiteau.core.text import format_table
-from chapiteau.load.report.endpoint_changes import compare_endpoints, format_change
+from chapiteau.load.report.endpoint_changes import (
+    DRAWS,
+    FEWEST_BATCHES,
+    LEVEL,
+    change_verdict,
+    compare_endpoints,
+    format_change,
+)
 from chapiteau.load.report.text import format_seconds
 from chapiteau.load.stats.recorder import decode_histogram
 from chapiteau.load.stats.resampling import (
     BatchQuantiles,
     Resampler,
+    quantile_changes,
     resample_independent,
     resample_pairs,
 )
@@ -33,9 +41,6 @@ __all__ = [
     "overall_verdict",
 ]
 
-_DRAWS: Final = 400
-_FEWEST: Final = 8  # batches below which no interval is worth printing
-_LEVEL: Final = 0.95
 _LATE: Final = ("sessions began", "answers lay")  # notes on a generator that is only late
 _FIGURES: Final = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
 
@@ -54,15 +59,8 @@ class MetricChange:
 
     def word(self, margin: float) -> str:
         """slower, faster, same, or cannot tell."""
-        if math.isnan(self.low):
-            return "cannot tell"
-        if self.low > margin:
-            return "slower"
-        if self.high < -margin:
-            return "faster"
-        if self.low >= -margin and self.high <= margin:
-            return "same"
-        return "cannot tell"
+        word = change_verdict(self.low, self.high, margin)
+        return "cannot tell" if word == "noise" else word
 
     def exceeds(self, margin: float, late: float) -> bool:
         """Whether the slower side is beyond the margin even without so many seconds of its time,
@@ -162,7 +160,7 @@ def _batches(document: dict[str, Any], *, warm: bool) -> list[_Batch]:
         raise UsageError(f"{document['name']}: a result without requests can't be compared")
     # The first seconds hold connecting and caches: more of them when they were seen.
     cold = math.ceil(max(1, document.get("warmup", 0)) / max(1, document["batches"]["seconds"]))
-    return full[cold:] if len(full) >= _FEWEST + cold and not warm else full
+    return full[cold:] if len(full) >= FEWEST_BATCHES + cold and not warm else full
 
 
 def _changes(
@@ -174,21 +172,18 @@ def _changes(
         BatchQuantiles([b.latency for b in one]),
         BatchQuantiles([b.latency for b in two]),
     )
-    enough = min(len(one), len(two)) >= _FEWEST
-    draws = [draw(len(one), len(two), chance) for _ in range(_DRAWS if enough else 0)]
+    enough = min(len(one), len(two)) >= FEWEST_BATCHES
+    draws = [draw(len(one), len(two), chance) for _ in range(DRAWS if enough else 0)]
     changes = []
     for figure, share in _FIGURES:
         old, new = before.quantile(share), after.quantile(share)
-        drawn = sorted(
-            math.log(max(1.0, second.quantile(share, b)) / max(1.0, first.quantile(share, a)))
-            for a, b in draws
-        )
+        drawn = quantile_changes(first, second, share, draws)
         low = high = surely = math.nan
         if drawn:
-            edge = int(len(drawn) * (1 - _LEVEL) / 2)
-            low, high = math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
+            edge = int(len(drawn) * (1 - LEVEL) / 2)
+            low, high = drawn[edge], drawn[-1 - edge]
             # Three figures have three chances to be wrong (Bonferroni's correction).
-            surely = math.exp(drawn[edge // len(_FIGURES)]) - 1
+            surely = drawn[edge // len(_FIGURES)]
         changes.append(
             MetricChange(
                 figure=figure,

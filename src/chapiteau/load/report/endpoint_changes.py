@@ -5,19 +5,26 @@ from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.stats.recorder import decode_histogram
-from chapiteau.load.stats.resampling import BatchQuantiles, resample_independent
+from chapiteau.load.stats.resampling import BatchQuantiles, quantile_changes, resample_independent
 
 if TYPE_CHECKING:
     import random
 
-__all__ = ["change_verdict", "compare_endpoints", "format_change"]
+__all__ = [
+    "DRAWS",
+    "FEWEST_BATCHES",
+    "LEVEL",
+    "change_verdict",
+    "compare_endpoints",
+    "format_change",
+]
 
 _MOST: Final = 100  # names
 _LOOKED_AT: Final = 30  # names whose differences get an interval: the most frequent ones
-_DRAWS: Final = 400
-_FEWEST: Final = 8  # batches below which no interval is worth printing
+DRAWS: Final = 400
+FEWEST_BATCHES: Final = 8  # batches below which no interval is worth printing
 _REQUESTS: Final = 500  # of each side: five beyond the p99
-_LEVEL: Final = 0.95
+LEVEL: Final = 0.95
 _SHARE: Final = 0.99
 _NOISE: Final = ("same", "noise")
 
@@ -54,7 +61,7 @@ def compare_endpoints(
 def change_verdict(low: float | None, high: float | None, margin: float) -> str:
     """What an interval says: slower or faster than the margin, the same within it, noise where
     the difference may be chance alone, cannot tell otherwise."""
-    if low is None or high is None:
+    if low is None or high is None or math.isnan(low):
         return "cannot tell"
     if low > margin:
         return "slower"
@@ -76,7 +83,8 @@ def format_change(row: dict[str, Any]) -> str:
 
 def _enough(*rows: dict[str, Any]) -> bool:
     return all(
-        row["requests"] >= _REQUESTS and len(row.get("batches", {}).get("parts", ())) >= _FEWEST
+        row["requests"] >= _REQUESTS
+        and len(row.get("batches", {}).get("parts", ())) >= FEWEST_BATCHES
         for row in rows
     )
 
@@ -85,19 +93,14 @@ def _parts(document: dict[str, Any], row: dict[str, Any]) -> list[Histogram]:
     """Without the first seconds, which hold connecting and caches, where enough is left."""
     parts = [decode_histogram(text) for text in row["batches"]["parts"]]
     cold = math.ceil(max(1, document.get("warmup", 0)) / row["batches"]["seconds"])
-    return parts[cold:] if len(parts) >= _FEWEST + cold else parts
+    return parts[cold:] if len(parts) >= FEWEST_BATCHES + cold else parts
 
 
 def _interval(
     one: list[Histogram], two: list[Histogram], names: int, chance: "random.Random"
 ) -> tuple[float, float]:
     """The p99's relative change, at a level that holds for so many names at once."""
-    first, second = BatchQuantiles(one), BatchQuantiles(two)
-    drawn = []
-    for _ in range(_DRAWS):
-        before, after = resample_independent(len(one), len(two), chance)
-        high, low = second.quantile(_SHARE, after), first.quantile(_SHARE, before)
-        drawn.append(math.log(max(1.0, high) / max(1.0, low)))
-    drawn.sort()
-    edge = int(_DRAWS * (1 - _LEVEL) / 2 / names)
-    return math.exp(drawn[edge]) - 1, math.exp(drawn[-1 - edge]) - 1
+    draws = (resample_independent(len(one), len(two), chance) for _ in range(DRAWS))
+    drawn = quantile_changes(BatchQuantiles(one), BatchQuantiles(two), _SHARE, draws)
+    edge = int(DRAWS * (1 - LEVEL) / 2 / names)
+    return drawn[edge], drawn[-1 - edge]

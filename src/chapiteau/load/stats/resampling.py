@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ __all__ = [
     "BatchQuantiles",
     "Resampler",
     "block_resample",
+    "quantile_changes",
     "resample_independent",
     "resample_pairs",
 ]
@@ -62,6 +63,19 @@ class BatchQuantiles:
             else:
                 low = middle + 1
         return self._values[low]
+
+
+def quantile_changes(
+    before: BatchQuantiles,
+    after: BatchQuantiles,
+    share: float,
+    draws: Iterable[tuple[Counter[int], Counter[int]]],
+) -> list[float]:
+    """Relative changes of a quantile, one for each pair of resamples, in order."""
+    return sorted(
+        max(1.0, after.quantile(share, two)) / max(1.0, before.quantile(share, one)) - 1
+        for one, two in draws
+    )
 
 
 def block_resample(length: int, block: int, chance: "random.Random") -> list[int]:
