@@ -1,72 +1,70 @@
-"""The tables of the migration guides, made from the rules that do the work."""
+"""The tables of the migration guides, made from those that do the work."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from chapiteau.migrate import procfile
-from chapiteau.migrate.circus import plugin_rules as plugins
-from chapiteau.migrate.circus import rules as circus
-from chapiteau.migrate.circus import streams as circus_streams
-from chapiteau.migrate.pm2 import rules as pm2
-from chapiteau.migrate.process_compose import probes
-from chapiteau.migrate.process_compose import probes as watching
-from chapiteau.migrate.process_compose import rules as compose
-from chapiteau.migrate.rules import Rule, describe
-from chapiteau.migrate.supervisord import rules as supervisord
-from chapiteau.migrate.systemd import rules as systemd
-from chapiteau.migrate.systemd import unit_rules as units
+from chapiteau.migrate.circus.rules import TABLES as CIRCUS
+from chapiteau.migrate.pm2.rules import TABLES as PM2
+from chapiteau.migrate.process_compose.rules import TABLES as COMPOSE
+from chapiteau.migrate.rules import Table
+from chapiteau.migrate.supervisord.rules import TABLES as SUPERVISORD
+from chapiteau.migrate.systemd.rules import TABLES as SYSTEMD
 
 # Page → heading → what becomes of each option there.
-TABLES: Mapping[str, Mapping[str, Mapping[str, Rule]]] = {
+TABLES: Mapping[str, Mapping[str, Table]] = {
     "circus": {
-        "[watcher:NAME]": circus.WATCHER,
-        "stdout_stream.* and stderr_stream.*": circus_streams.STREAM,
-        "flapping.* and the Flapping plugin": plugins.FLAPPING,
-        "The ResourceWatcher plugin": plugins.RESOURCES,
-        "The HttpObserver plugin": plugins.HTTP,
-        "The StatsdEmitter and FullStats plugins": plugins.STATSD,
-        "The CommandReloader plugin": plugins.RELOADER,
-        "The WatchDog plugin": plugins.WATCHDOG,
-        "The RedisObserver plugin": plugins.REDIS,
-        "[socket:NAME]": circus.SOCKET,
-        "[circus]": circus.DAEMON,
+        "[watcher:NAME]": CIRCUS["watcher"],
+        "stdout_stream.* and stderr_stream.*": CIRCUS["stream"],
+        "flapping.* and the Flapping plugin": CIRCUS["flapping"],
+        "The ResourceWatcher plugin": CIRCUS["resources"],
+        "The HttpObserver plugin": CIRCUS["http"],
+        "The StatsdEmitter and FullStats plugins": CIRCUS["statsd"],
+        "The CommandReloader plugin": CIRCUS["reloader"],
+        "The WatchDog plugin": CIRCUS["watchdog"],
+        "The RedisObserver plugin": CIRCUS["redis"],
+        "[socket:NAME]": CIRCUS["socket"],
+        "[circus]": CIRCUS["circus"],
     },
     "supervisord": {
-        "[program:x]": supervisord.PROGRAM,
-        "[fcgi-program:x], besides": supervisord.FCGI,
-        "[supervisord]": supervisord.DAEMON,
-        "Other sections": supervisord.SECTIONS,
+        "[program:x]": SUPERVISORD["program"],
+        "[fcgi-program:x], in addition": SUPERVISORD["fcgi-program"],
+        **{
+            f"[{section}]": SUPERVISORD[section]
+            for section in (
+                "supervisord", "unix_http_server", "inet_http_server", "supervisorctl",
+                "rpcinterface", "ctlplugin",
+            )
+        },
     },
-    "procfile": {".foreman": procfile.FOREMAN, ".overmind.env": procfile.OVERMIND},
-    "pm2": {"An app": pm2.APP},
+    "procfile": {
+        ".foreman": procfile.TABLES["foreman"],
+        ".overmind.env": procfile.TABLES["overmind"],
+    },
+    "pm2": {"An app": PM2["app"]},
     "process-compose": {
-        "A process": compose.PROCESS,
-        "availability": compose.AVAILABILITY,
-        "readiness_probe and liveness_probe": probes.PROBE,
-        "http_get": probes.HTTP,
-        "exec": probes.EXEC,
-        "shutdown": compose.SHUTDOWN,
-        "schedule": compose.SCHEDULE,
-        "watch": watching.WATCH,
-        "log_configuration": compose.LOGGER,
-        "log_configuration.rotation": compose.ROTATION,
-        "The top level": compose.PROJECT,
+        "A process": COMPOSE["process"],
+        "availability": COMPOSE["availability"],
+        "readiness_probe and liveness_probe": COMPOSE["readiness_probe"],
+        "http_get": COMPOSE["http_get"],
+        "exec": COMPOSE["exec"],
+        "shutdown": COMPOSE["shutdown"],
+        "schedule": COMPOSE["schedule"],
+        "watch": COMPOSE["watch"],
+        "log_configuration": COMPOSE["log_configuration"],
+        "log_configuration.rotation": COMPOSE["rotation"],
+        "The top level": COMPOSE["project"],
     },
-    "systemd": {
-        "[Service]": systemd.SERVICE,
-        "[Socket]": units.SOCKET,
-        "[Unit]": units.UNIT,
-        "[Install]": units.INSTALL,
-    },
-}
+    "systemd": {f"[{section}]": SYSTEMD[section] for section in SYSTEMD},
+}  # fmt: skip
 
 
-def table(rules: Mapping[str, Rule]) -> str:
+def table(rules: Table) -> str:
     """Markdown rows; options with one fate share a row."""
     fates: dict[str, list[str]] = {}
     for name, rule in rules.items():
-        fates.setdefault(describe(rule), []).append(f"`{name}`")
+        fates.setdefault(rule.description, []).append(f"`{name}`")
     rows = [f"| {' '.join(names)} | {_cell(fate)} |" for fate, names in fates.items()]
     return "\n".join(["| there | in chapiteau.toml |", "|---|---|", *rows])
 

@@ -46,7 +46,7 @@ def asset(kind: str, path: str) -> Source:
     return source(kind, path, (ASSETS / path).read_text())
 
 
-def beside(kind: str, near: Source, pattern: str) -> list[Source]:
+def nearby(kind: str, near: Source, pattern: str) -> list[Source]:
     folder = Path(near.name).parent
     found = sorted((ASSETS / folder).glob(pattern))
     return [asset(kind, str(path.relative_to(ASSETS))) for path in found]
@@ -54,7 +54,7 @@ def beside(kind: str, near: Source, pattern: str) -> list[Source]:
 
 def choices(kind: str, **more: object) -> ImportOptions:
     return ImportOptions(
-        beside=lambda near, pattern: beside(kind, near, pattern),
+        nearby=lambda near, pattern: nearby(kind, near, pattern),
         cpus=4,
         **more,  # type: ignore[arg-type]
     )
@@ -73,8 +73,8 @@ def convert(kind: str, text: str, name: str = "file", **more: object) -> ImportR
 def account(made: ImportResult) -> str:
     """The report as lines, for a golden file."""
     rows = []
-    for kind in ("kept", "changed", "lost"):
-        for note in getattr(made, kind):
+    for fate in ("kept", "changed", "lost"):
+        for note in made.of(fate):
             hint = f" → {note.hint}" if note.hint else ""
-            rows.append(f"{kind:8}{note.where} {note.setting}: {note.what}{hint}")
+            rows.append(f"{fate:8}{note.where} {note.setting}: {note.what}{hint}")
     return "\n".join(rows) + "\n"

@@ -104,7 +104,7 @@ BROKEN = {  # each of these once ended in a ValueError or TypeError
 def test_what_once_broke_the_import_is_told_now(case: str) -> None:
     kind, text = BROKEN[case]
     check(kind, text)
-    assert convert(kind, text, NAMES[kind]).lost
+    assert convert(kind, text, NAMES[kind]).of("lost")
 
 
 @given(st.text(max_size=60), st.text(max_size=20))

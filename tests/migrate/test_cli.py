@@ -75,7 +75,7 @@ def test_what_is_imported_is_never_overwritten(here: Path) -> None:
     (here / "circus.ini").write_text(WHOLE)
     (here / "link").symlink_to("circus.ini")
     for name in ("circus.ini", "link"):
-        assert "is what is imported" in refused("circus.ini", "-o", name, "--force").what
+        assert "is the file to import" in refused("circus.ini", "-o", name, "--force").what
     assert (here / "circus.ini").read_text() == WHOLE
 
 
@@ -86,7 +86,7 @@ class _Full(io.StringIO):
 
 def test_a_full_disk_behind_a_redirection_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", _Full())
-    made = ImportResult(toml="", kept=(), changed=(), lost=())
+    made = ImportResult(toml="", notes=())
     with pytest.raises(RefusedError, match="No space left"):
         write(made, [], None, force=False, as_json=False)
 

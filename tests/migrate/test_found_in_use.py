@@ -79,8 +79,8 @@ def test_streams_of_a_container_lose_nothing() -> None:
         "[program:a]\ncommand=run\nstdout_logfile=/dev/stdout\nstdout_logfile_maxbytes=0\n"
         "stderr_logfile=/dev/stderr\nstderr_logfile_maxbytes=0\n",
     )
-    assert made.lost == ()
-    assert [note.setting for note in made.changed] == ["[program:a] stdout_logfile"]
+    assert made.of("lost") == []
+    assert [note.setting for note in made.of("changed")] == ["[program:a] stdout_logfile"]
 
 
 def test_stopasgroup_signals_the_group() -> None:
@@ -134,7 +134,7 @@ def test_listeners_that_mail_become_alerts(
 )
 def test_a_listener_that_its_own_program_refuses_is_lost(command: str) -> None:
     made = convert("supervisord", CRASHMAIL + command)
-    assert any("eventlistener:mail" in note.setting for note in made.lost)
+    assert any("eventlistener:mail" in note.setting for note in made.of("lost"))
     assert "plugin" not in tomllib.loads(made.toml)
 
 
@@ -215,7 +215,7 @@ def test_a_default_of_an_environment_variable_is_kept() -> None:
 def test_a_version_of_node_that_nvm_has_is_told_of() -> None:
     made = convert("pm2", "module.exports = {apps: [{script: 'a.js', interpreter: 'node@18.1.0'}]}")
     assert 'command = "node a.js"' in made.toml
-    assert any("nvm" in note.what for note in made.changed)
+    assert any("nvm" in note.what for note in made.of("changed"))
 
 
 def test_restarts_without_number_are_never_given_up() -> None:
@@ -237,11 +237,11 @@ def test_apps_that_javascript_would_choose_from_are_all_taken_and_told() -> None
     )
     assert list(tomllib.loads(made.toml)["service"]) == ["a", "b", "c", "d"]
     assert tomllib.loads(made.toml)["service"]["d"]["processes"] == 2
-    told = {note.setting: note.what for note in made.changed}
+    told = {note.setting: note.what for note in made.of("changed")}
     assert ".filter(a => a.name === process.env.ONLY)" in told["a"]
     assert "process.env.C &&" in told["c"]
-    assert any("came from the variable N" in note.what for note in made.changed)
-    assert made.lost == ()
+    assert any("came from the variable N" in note.what for note in made.of("changed"))
+    assert made.of("lost") == []
 
 
 def test_apps_that_are_pushed_are_there_and_what_is_not_run_is_told() -> None:
@@ -259,11 +259,11 @@ def test_apps_that_are_pushed_are_there_and_what_is_not_run_is_told() -> None:
         "ecosystem.config.js",
     )
     assert list(tomllib.loads(made.toml)["service"]) == ["one", "two", "three", "four"]
-    told = {note.setting: note.what for note in made.changed}
+    told = {note.setting: note.what for note in made.of("changed")}
     assert "if (env.ONE)" in told["one"]
     assert "else" in told["three"]
     assert "four" not in told
-    (lost,) = made.lost
+    (lost,) = made.of("lost")
     assert (lost.where, lost.what) == (
         "ecosystem.config.js:8",
         "is not run: apps[0].watch = false",
@@ -282,7 +282,7 @@ def test_variables_with_defaults_stand_in_templates_names_and_ports() -> None:
     service = tomllib.loads(made.toml)["service"]["shop-production"]
     url = "http://${env.HOST:-localhost}/${env.MODE:-production}"
     assert service["env"] == {"PORT": "${env.PORT:-3000}", "URL": url}
-    assert made.lost == ()
+    assert made.of("lost") == []
 
 
 def test_of_apps_that_are_computed_node_itself_is_to_tell() -> None:
@@ -298,7 +298,7 @@ def test_the_environment_spread_into_env_is_the_inherited_one() -> None:
     text = "module.exports = {apps: [{script: 'a.js', env: {...process.env, A: '1'}}]}"
     made = convert("pm2", text)
     assert tomllib.loads(made.toml)["service"]["a"]["env"] == {"A": "1"}
-    assert made.lost == ()
+    assert made.of("lost") == []
 
 
 # ── systemd ───────────────────────────────────────────────────────────────────────────────────

@@ -46,7 +46,7 @@ LINE = {
 @pytest.mark.parametrize("case", LINE)
 def test_every_line_of_the_source_is_in_the_account(case: str) -> None:
     made = imported(case)
-    told = {note.where for note in (*made.kept, *made.changed, *made.lost)}
+    told = {note.where for note in (*made.of("kept"), *made.of("changed"), *made.of("lost"))}
     kind, paths = CASES[case]
     missing = [
         f"{path}:{number}"

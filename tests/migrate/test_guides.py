@@ -12,7 +12,6 @@ import click
 import pytest
 
 from chapiteau.cli.groups import COMMANDS
-from chapiteau.migrate.rules import describe
 from tests.migrate.guides import TABLES, tables
 from tests.migrate.importing import RENEW, convert
 from tests.support import ROOT
@@ -59,7 +58,7 @@ def test_every_rule_has_words_for_its_row() -> None:
         for kind, parts in TABLES.items()
         for title, rules in parts.items()
         for name, rule in rules.items()
-        if not describe(rule)
+        if not rule.description
     ]
     assert unsaid == []
 
@@ -67,8 +66,10 @@ def test_every_rule_has_words_for_its_row() -> None:
 def test_only_commands_that_exist_are_recommended() -> None:
     group = importlib.import_module("chapiteau.run.commands.group").group
     inside = set(group.list_commands(click.Context(group)))
-    folder = ROOT / "src/chapiteau/run/logic/imports"
-    texts = [p.read_text() for p in folder.rglob("*.py")] + [page(kind) for kind in KINDS]
+    folder = ROOT / "src/chapiteau/migrate"
+    code = [path for path in folder.rglob("*.*") if path.suffix in (".py", ".toml")]
+    texts = [path.read_text() for path in code if path.name != "protocol.py"]
+    texts += [page(kind) for kind in KINDS]
     named = {m for text in texts for m in re.findall(r"\bchapiteau (run )?([a-z]+)\b(?! →)", text)}
     unknown = {name for run, name in named if name not in (inside if run else COMMANDS)}
     assert unknown == set()

@@ -295,7 +295,7 @@ def test_listeners_of_superlance_become_plugins() -> None:
         "url": "http://127.0.0.1:8000/", "timeout": "5s", "interval": "5s", "failures": 1,
         "status": [200], "contains": "all well", "service": "worker", "action": "restart",
     }  # fmt: skip
-    told = [f"{note.what} {note.hint}" for note in made.lost]
+    told = [f"{note.what} {note.hint}" for note in made.of("lost")]
     assert any("mail to ops@example.org" in text for text in told)
     assert any("there is no program 'nobody'" in text for text in told)
 
@@ -317,4 +317,4 @@ def test_what_a_unit_runs_beside_becomes_hooks() -> None:
     ]
     assert "before_stop" not in web["hooks"]
     assert web["ready"]["start_timeout"] == "1d"
-    assert any("no $MAINPID" in note.what for note in made.lost)
+    assert any("no $MAINPID" in note.what for note in made.of("lost"))

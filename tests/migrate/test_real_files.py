@@ -24,7 +24,7 @@ def pm2(app: str, before: str = "") -> ImportResult:
 
 
 def lost(made: ImportResult) -> dict[str, str]:
-    return {note.setting: note.what for note in made.lost}
+    return {note.setting: note.what for note in made.of("lost")}
 
 
 # ── files that include others ─────────────────────────────────────────────────────────────────
@@ -47,7 +47,7 @@ def test_a_pattern_that_finds_a_file_is_kept() -> None:
     found = source("supervisord", "conf.d/a.conf", "[program:a]\ncommand=run\n")
     made = KINDS["supervisord"](
         [source("supervisord", "s.conf", "[include]\nfiles = conf.d/*\n")],
-        ImportOptions(beside=lambda _source, _pattern: [found]),
+        ImportOptions(nearby=lambda _source, _pattern: [found]),
     )
     assert lost(made) == {}
     assert only(made)["command"] == "run"
@@ -73,7 +73,7 @@ def test_a_socket_that_is_not_there_costs_no_service() -> None:
         "[socket:webs]\nport = 80\n",
     )
     assert only(made)["command"] == "serve --fd $(circus.sockets.web)"
-    (note,) = made.lost
+    (note,) = made.of("lost")
     assert "'webs'" in note.hint
 
 
@@ -103,7 +103,7 @@ def test_the_folder_of_supervisord_holds_in_the_background_only(
 def test_defaults_hold_in_included_files(kind: str, main: str, more: str, key: str) -> None:
     made = KINDS[kind](
         [source(kind, "file", f"{main}\n[DEFAULT]\n{key} = USR1\n")],
-        ImportOptions(beside=lambda _source, _pattern: [source(kind, "m", more)]),
+        ImportOptions(nearby=lambda _source, _pattern: [source(kind, "m", more)]),
     )
     assert only(made)["stop_signal"] == "USR1"
 
@@ -126,7 +126,7 @@ def test_a_program_of_two_groups_is_told_of() -> None:
 
 def test_a_file_for_errors_that_gets_everything_is_a_change() -> None:
     made = convert("supervisord", "[program:a]\ncommand=x\nstderr_logfile=/e.log\n")
-    assert any("errors alone" in note.what for note in made.changed)
+    assert any("errors alone" in note.what for note in made.of("changed"))
 
 
 def test_a_listener_that_shows_output_is_not_missed() -> None:
@@ -135,8 +135,8 @@ def test_a_listener_that_shows_output_is_not_missed() -> None:
         "[eventlistener:stdout]\ncommand = supervisor_stdout\nevents = PROCESS_LOG\n"
         "result_handler = supervisor_stdout:event_handler\n",
     )
-    assert made.lost == ()
-    assert len(made.kept) == 3
+    assert made.of("lost") == []
+    assert len(made.of("kept")) == 3
 
 
 # ── PM2 ───────────────────────────────────────────────────────────────────────────────────────
@@ -168,7 +168,7 @@ def test_instances_of_node_share_a_port_by_themselves(app: str, told: bool) -> N
 def test_a_script_with_spaces_goes_to_bash_alone() -> None:
     made = pm2("name: 'a', script: 'source env && run', args: '-x', node_args: ['-y']")
     assert only(made)["command"] == ["bash", "-c", "source env && run"]
-    assert sum("PM2 ignores it" in note.what for note in made.kept) == 2
+    assert sum("PM2 ignores it" in note.what for note in made.of("kept")) == 2
 
 
 def test_a_growing_delay_wins_in_any_order() -> None:
@@ -197,7 +197,7 @@ def test_an_app_that_is_not_started_by_itself() -> None:
 def test_a_variable_without_a_value_is_told_of() -> None:
     made = pm2("script: 'a.js', env: {A: null, B: undefined, C: ''}")
     assert only(made)["env"] == {"C": ""}
-    assert [note.setting for note in made.changed] == ["[a] env.A", "[a] env.B"]
+    assert [note.setting for note in made.of("changed")] == ["[a] env.A", "[a] env.B"]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_variable_without_a_value_is_told_of() -> None:
 )
 def test_how_instances_were_numbered_is_told(app: str, told: int) -> None:
     made = pm2(f"script: 'a.js', exec_mode: 'fork', {app}")
-    assert sum("NODE_APP_INSTANCE" in note.what for note in made.changed) == told
+    assert sum("NODE_APP_INSTANCE" in note.what for note in made.of("changed")) == told
 
 
 @pytest.mark.parametrize(
@@ -239,7 +239,7 @@ def compose(*texts: str, base: str = "") -> ImportResult:
     return KINDS["process-compose"](
         [source("process-compose", f"{n}.yaml", text) for n, text in enumerate(texts)],
         ImportOptions(
-            beside=lambda _source, pattern: [parent] if base and "yaml" in pattern else []
+            nearby=lambda _source, pattern: [parent] if base and "yaml" in pattern else []
         ),
     )
 
@@ -265,7 +265,7 @@ def test_the_report_says_in_which_of_two_files_a_part_stands() -> None:
         "processes:\n  a:\n    command: run\n    availability:\n      restart: always\n",
         "processes:\n  a:\n    availability:\n      exit_on_skipped: true\n",
     )
-    places = {note.setting: note.where for note in (*made.kept, *made.lost)}
+    places = {note.setting: note.where for note in (*made.of("kept"), *made.of("lost"))}
     assert places["[a] availability.restart"].startswith("0.yaml")
     assert places["[a] availability.exit_on_skipped"].startswith("1.yaml")
 
@@ -296,7 +296,7 @@ def test_a_variable_with_a_value_for_its_absence_is_settled_where_ours_takes_non
     for part in key.split("."):
         found = found[part]
     assert found == value
-    assert any("came from the variable" in note.what for note in made.changed)
+    assert any("came from the variable" in note.what for note in made.of("changed"))
 
 
 def test_a_process_without_dotenv_has_no_env_file() -> None:
@@ -309,7 +309,7 @@ def test_a_process_without_dotenv_has_no_env_file() -> None:
                 "processes: {a: {command: a, is_dotenv_disabled: true}, b: {command: b}}",
             )
         ],
-        ImportOptions(beside=lambda _s, name: [dotenv] if name == ".env" else []),
+        ImportOptions(nearby=lambda _s, name: [dotenv] if name == ".env" else []),
     )
     services = tomllib.loads(made.toml)["service"]
     assert "env_files" not in services["a"]
@@ -327,7 +327,7 @@ def test_a_probe_of_what_others_want_to_end_is_told_of() -> None:
         "  b: {command: b, depends_on: {a: {condition: process_completed_successfully}}}\n"
     )
     assert "ready" not in tomllib.loads(made.toml)["service"]["a"]
-    assert any(note.setting == "[a] readiness_probe" for note in made.changed)
+    assert any(note.setting == "[a] readiness_probe" for note in made.of("changed"))
 
 
 @pytest.mark.parametrize(
@@ -338,9 +338,9 @@ def test_variables_within_dotenv_are_told(text: str, told: list[str]) -> None:
     dotenv = Source(name=".env", folder="/srv/shop", text=text)
     made = KINDS["process-compose"](
         [source("process-compose", "a.yaml", "processes: {a: {command: a}}")],
-        ImportOptions(beside=lambda _s, name: [dotenv] if name == ".env" else []),
+        ImportOptions(nearby=lambda _s, name: [dotenv] if name == ".env" else []),
     )
-    assert [note.setting.rpartition(" ")[2] for note in made.changed] == told
+    assert [note.setting.rpartition(" ")[2] for note in made.of("changed")] == told
 
 
 # ── keys that are given twice ─────────────────────────────────────────────────────────────────
@@ -355,7 +355,7 @@ def test_variables_within_dotenv_are_told(text: str, told: list[str]) -> None:
 )  # fmt: skip
 def test_a_key_that_is_given_twice_is_told_of(kind: str, text: str, name: str, told: str) -> None:
     made = convert(kind, text, name)
-    repeated = [(n.setting, n.where) for n in made.lost if "given again" in n.what]
+    repeated = [(n.setting, n.where) for n in made.of("lost") if "given again" in n.what]
     assert repeated == ([(told, f"{name}:2")] if told else [])
 
 
@@ -392,7 +392,7 @@ def test_patterns_of_a_watch_that_are_no_names_are_told() -> None:
     made = compose(
         "processes: {a: {command: run, watch: {paths: [{path: a, exclude: [x/y/*.go], q: 1}]}}}"
     )
-    whats = [note.what for note in made.lost]
+    whats = [note.what for note in made.of("lost")]
     assert any("x/y/*.go" in what for what in whats)
     assert any(what.startswith("q is no option") for what in whats)
 
@@ -421,7 +421,7 @@ def test_a_quoted_template_is_its_text() -> None:
 def test_a_terminal_is_no_log_file(kind: str, text: str) -> None:
     made = convert(kind, text, "x.yaml" if kind == "process-compose" else "file")
     assert only(made)["log"]["file"] == "none"
-    assert any("terminal" in note.what for note in made.changed)
+    assert any("terminal" in note.what for note in made.of("changed"))
 
 
 @pytest.mark.parametrize(
@@ -438,7 +438,7 @@ def test_a_terminal_is_no_log_file(kind: str, text: str) -> None:
 def test_what_changes_a_value_that_is_not_run_is_told_of(code: str, told: bool) -> None:
     made = pm2("script: 'a.js', env", f"const env = {{A: 1}};\n{code}\n")
     assert only(made)["env"] == {"A": "1"}
-    assert any("is not run" in note.what for note in made.lost) == told
+    assert any("is not run" in note.what for note in made.of("lost")) == told
 
 
 def test_a_file_of_variables_that_pm2_does_not_read() -> None:
@@ -448,7 +448,7 @@ def test_a_file_of_variables_that_pm2_does_not_read() -> None:
 @pytest.mark.parametrize(("more", "told"), [("", True), ("startsecs=0\n", False)])
 def test_an_early_end_that_supervisord_tries_again_is_told_of(more: str, told: bool) -> None:
     made = convert("supervisord", f"[program:a]\ncommand=x\nautorestart=false\n{more}")
-    assert any("before startsecs" in note.what for note in made.changed) == told
+    assert any("before startsecs" in note.what for note in made.of("changed")) == told
 
 
 @pytest.mark.parametrize(

@@ -1,30 +1,29 @@
 """The command line of `chapiteau import`."""
 
 import importlib
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 import click
 
-if TYPE_CHECKING:
-    from chapiteau.migrate.source import ImportOptions
+from chapiteau.core.errors import UsageError
 
 __all__ = ["ImportCommand", "import_command"]
 
-
-# A command for files that also has named kinds.
+_KINDS: Final = ("circus", "supervisord", "procfile", "pm2", "process-compose", "systemd")
 
 
 class ImportCommand(click.Command):
     """A command for files that also has named kinds: `chapiteau import cornice PATH`.
 
-    `others` maps a word to "module:attribute" of a click command. To add one, put a line there;
-    it is imported only when the word is the first argument. A file of that name is `./NAME`.
+    `others` maps a word to "module:attribute" of a click command, imported when the word is the
+    first argument. A file of that name is `./NAME`.
     """
 
-    def __init__(self, *args: Any, others: dict[str, str] | None = None, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, others: dict[str, str], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.others = others or {}
+        self.others = others
 
     def make_context(
         self,
@@ -46,12 +45,8 @@ class ImportCommand(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The named kinds, below the options."""
-        if self.others:
-            with formatter.section("Kinds with a command of their own"):
-                formatter.write_dl([(name, f"chapiteau import {name} -h") for name in self.others])
-
-
-_KINDS = ("circus", "supervisord", "procfile", "pm2", "process-compose", "systemd")
+        with formatter.section("Kinds with a command of their own"):
+            formatter.write_dl([(name, f"chapiteau import {name} -h") for name in self.others])
 
 
 @click.command(
@@ -60,7 +55,7 @@ _KINDS = ("circus", "supervisord", "procfile", "pm2", "process-compose", "system
     others={"cornice": "chapiteau.migrate.cornice.command:cornice_command"},
 )
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=False))
-@click.option("--from", "kind", type=click.Choice(_KINDS), help="What the files are.")
+@click.option("--from", "kind", type=click.Choice(_KINDS), help="Kind of the files.")
 @click.option(
     "-o",
     "--output",
@@ -77,7 +72,7 @@ _KINDS = ("circus", "supervisord", "procfile", "pm2", "process-compose", "system
     help="(procfile) The first PORT.",
 )
 @click.option("--env", "variant", default="", metavar="NAME", help="(pm2) Take env_NAME as well.")
-@click.option("--json", "as_json", is_flag=True, help="The new file and the report as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the new file and the report as JSON.")
 @click.pass_context
 def import_command(ctx: click.Context, /, **given: Any) -> None:
     """Turn another supervisor's configuration into a chapiteau.toml.
@@ -91,32 +86,27 @@ def import_command(ctx: click.Context, /, **given: Any) -> None:
     chapiteau import circus.ini -o chapiteau.toml    write it
     chapiteau import web.service worker.service      several units together
     """
-    from chapiteau.migrate.files import KINDS, read_sources
+    from chapiteau.migrate.files import KINDS, nearby_files, read_sources
+    from chapiteau.migrate.procfile import parse_formation
     from chapiteau.migrate.report import note_moved_paths, print_report, write
+    from chapiteau.migrate.source import ImportOptions
 
     output, as_json = given["output"], given["as_json"]
-    choices = _choices(given["formation"], given["port"], given["variant"])
+    try:
+        formation = parse_formation(given["formation"]) if given["formation"] else {}
+    except ValueError as exc:
+        raise UsageError(f"--formation: {exc}", hint="write for example web=2,worker=1") from None
+    options = ImportOptions(
+        nearby=nearby_files,
+        formation=formation,
+        port=given["port"],
+        variant=given["variant"],
+        cpus=os.cpu_count() or 1,
+    )
     kind, sources = read_sources(given["files"], given["kind"])
-    made = note_moved_paths(KINDS[kind](sources, choices), given["files"], output)
+    made = note_moved_paths(KINDS[kind](sources, options), given["files"], output)
     write(made, sources, output, force=given["force"], as_json=as_json)
     if not as_json:
         print_report(made, sources, output)
-    if made.lost:
+    if made.of("lost"):
         ctx.exit(7)
-
-
-def _choices(formation: str, port: int, variant: str) -> "ImportOptions":
-    import os
-
-    from chapiteau.core.errors import UsageError
-    from chapiteau.migrate.files import nearby_files
-    from chapiteau.migrate.procfile import parse_formation
-    from chapiteau.migrate.source import ImportOptions
-
-    try:
-        counts = parse_formation(formation) if formation else {}
-    except ValueError as exc:
-        raise UsageError(f"--formation: {exc}", hint="write for example web=2,worker=1") from None
-    return ImportOptions(
-        beside=nearby_files, formation=counts, port=port, variant=variant, cpus=os.cpu_count() or 1
-    )

@@ -1,12 +1,15 @@
-"""The new configuration while it grows: tables, where each value came from, and the ledger."""
+"""The new configuration while it grows: tables, where each value came from, and the notes."""
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from chapiteau.migrate.report import Ledger, Note
+from chapiteau.migrate.report import Fate, Note
 from chapiteau.migrate.source import ImportOptions, Option, Source, Tree
+from chapiteau.migrate.values import boolean
 
 __all__ = [
     "Draft",
@@ -16,15 +19,10 @@ __all__ = [
     "include_files",
     "literal",
     "report_repeated",
-    "safe_name",
 ]
 
 Path = tuple[str, ...]
-_UNSAFE: Final = {
-    "service": re.compile(r"[^A-Za-z0-9_.-]+"),
-    "socket": re.compile(r"[^A-Za-z0-9_-]+"),
-    "plugin": re.compile(r"[^A-Za-z0-9_.-]+"),
-}
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
 _RESERVED: Final = frozenset({"all", "supervisor", "keeper", "brain"})
 _VARIABLE: Final = re.compile(r"\$\{[^{}]*\}")
 _LONGEST: Final = 56  # leaves room for "-pre-2" in the 64 letters of a name
@@ -34,9 +32,9 @@ _LONGEST: Final = 56  # leaves room for "-pre-2" in the 64 letters of a name
 class Draft:
     """What will be the new file. `tables` is its content; `origins` says where a path came from."""
 
-    ledger: Ledger = field(default_factory=Ledger)
     tables: dict[str, Any] = field(default_factory=dict)
     origins: dict[Path, Option] = field(default_factory=dict)
+    notes: dict[Note, Path] = field(default_factory=dict)  # and the table that each is about
 
     def table(self, *path: str) -> "Target":
         """A table of the new file, made when it is first asked for."""
@@ -45,28 +43,52 @@ class Draft:
             here = here.setdefault(part, {})
         return Target(self, path, here)
 
-    def fresh_name(self, kind: str, wanted: str) -> str:
-        """A name for a service or socket that is allowed and not taken yet."""
-        name = safe_name(kind, wanted)
-        others = ("service", "plugin") if kind != "socket" else (kind,)
-        taken = {name for other in others for name in self.tables.get(other, {})}
-        found, count = name, 2
-        while found in taken:
-            found, count = f"{name}-{count}", count + 1
-        return found
+    @property
+    def project(self) -> "Target":
+        """[project], which also takes the notes about the whole file."""
+        return self.table("project")
+
+    def services(self) -> list["Target"]:
+        """All services so far."""
+        return [self.table("service", name) for name in self.tables.get("service", {})]
+
+    def service_from(self, name: str) -> "Target | None":
+        """The service that was made of what the old file calls `name`."""
+        for path, origin in self.origins.items():
+            if path[:1] == ("service",) and len(path) == 2 and origin.value == name:
+                return self.table(*path)
+        return None
+
+    def fresh(self, kind: str, wanted: Option) -> "Target":
+        """A new [service.NAME], [socket.NAME] or [plugin.NAME] under an allowed, free name."""
+        name = _UNSAFE.sub("-", str(wanted.value))
+        name = name.replace(".", "-") if kind == "socket" else name
+        name = name.strip("-.")[:_LONGEST] or "unnamed"
+        name = f"{name}-1" if name in _RESERVED else name
+        kinds = (kind,) if kind == "socket" else ("service", "plugin")
+        taken = {name for one in kinds for name in self.tables.get(one, {})}
+        counted = (f"{name}-{count}" for count in itertools.count(2))
+        name = name if name not in taken else next(n for n in counted if n not in taken)
+        self.origins[kind, name] = wanted
+        return self.table(kind, name)
 
     def named(self, kind: str, wanted: Option) -> "Target":
-        """A new [service.NAME], [socket.NAME] or [plugin.NAME]; notes a name that had to change."""
-        name = self.fresh_name(kind, str(wanted.value))
-        target = self.table(kind, name)
-        self.origins[(kind, name)] = wanted
-        if name != wanted.value:
+        """The same; notes a name that had to change."""
+        target = self.fresh(kind, wanted)
+        if target.name != wanted.value:
             target.changed(
                 wanted,
-                f"is called {name!r} in the new file",
+                f"is called {target.name!r} in the new file",
                 "names hold letters, digits, - and _, and each stands for one thing only",
             )
         return target
+
+    def origin(self, path: Path) -> Option:
+        """What a value of the new file was made of."""
+        for length in range(len(path), 0, -1):
+            if found := self.origins.get(path[:length]):
+                return found
+        return Option(name=".".join(path), value="", where="")
 
 
 @dataclass(slots=True)
@@ -82,6 +104,11 @@ class Target:
         """The last part of the table's path: the service's or socket's name."""
         return self.path[-1] if self.path else ""
 
+    @property
+    def title(self) -> str:
+        """[service.web]."""
+        return f"[{'.'.join(self.path)}]"
+
     def get(self, key: str) -> Any:
         """A value by its dotted key; None when it is not there."""
         here: Any = self.values
@@ -92,7 +119,7 @@ class Target:
         return here
 
     def set(self, key: str, value: Any, origin: Option | None = None) -> None:
-        """Write a value by its dotted key, without an entry in the ledger."""
+        """Write a value by its dotted key, without a note."""
         *parents, last = key.split(".")
         here = self.values
         for part in parents:
@@ -100,6 +127,16 @@ class Target:
         here[last] = value
         if origin is not None:
             self.draft.origins[(*self.path, *parents, last)] = origin
+
+    def defaults(self, values: Mapping[str, Any]) -> None:
+        """The other tool's defaults where they are not ours, and nothing else is set."""
+        for key, value in values.items():
+            if self.get(key) is None:
+                self.set(key, value)
+
+    def add(self, key: str, names: Iterable[str], origin: Option | None = None) -> None:
+        """More members of a list, each once."""
+        self.set(key, list(dict.fromkeys([*(self.get(key) or ()), *names])), origin)
 
     def set_env(self, name: str, value: Any, origin: Option | None = None) -> None:
         """A variable of the service's environment; its name may have dots in it."""
@@ -110,7 +147,7 @@ class Target:
     def put(self, option: Option, key: str, value: Any) -> None:
         """Write a value that keeps its meaning."""
         self.set(key, value, option)
-        self.kept(option, f"{key} in [{'.'.join(self.path)}]")
+        self.kept(option, f"{key} in {self.title}")
 
     def kept(self, option: Option, what: str) -> None:
         """Note that a setting lives on; `what` says as what."""
@@ -124,9 +161,28 @@ class Target:
         """Note that a setting is not in the new file."""
         self._note("lost", option, what, hint)
 
-    def _note(self, kind: str, option: Option, what: str, hint: str) -> None:
-        note = Note(where=option.where, setting=option.title, what=what, hint=hint)
-        self.draft.ledger.write(kind, note, self.path)
+    def _note(self, fate: Fate, option: Option, what: str, hint: str) -> None:
+        # What several services share is noted once.
+        note = Note(fate=fate, where=option.where, setting=option.title, what=what, hint=hint)
+        self.draft.notes.setdefault(note, self.path)
+
+    @contextmanager
+    def reading(
+        self, option: Option, hint: str = "correct it, or set it by hand"
+    ) -> Iterator[None]:
+        """A value that makes no sense (ValueError) is lost, and ends nothing."""
+        try:
+            yield
+        except ValueError as exc:
+            self.lost(option, f"its value can't be used: {exc}", hint)
+
+    def is_on(self, option: Option) -> bool:
+        """Whether a switch is on; one that is neither on nor off is lost."""
+        try:
+            return boolean(option.value)
+        except ValueError as exc:
+            self.lost(option, f"its value can't be used: {exc}", "write true or false")
+            return False
 
 
 class Template(str):
@@ -154,37 +210,29 @@ def expand_home(text: str) -> str:
     return Template("${env.HOME}" + literal(text)[1:])
 
 
-def safe_name(kind: str, text: str) -> str:
-    """The nearest name that a service or socket may have."""
-    name = _UNSAFE[kind].sub("-", text).strip("-.")[:_LONGEST] or "unnamed"
-    return f"{name}-1" if name in _RESERVED else name
-
-
-# What more than one place says: files that are included, and keys that are given twice.
-
-
 def include_files(
-    top: Target, source: Source, option: Option, patterns: Iterable[str], choices: ImportOptions
+    draft: Draft, source: Source, option: Option, patterns: Sequence[str], options: ImportOptions
 ) -> list[Source]:
-    """What the patterns of an option find beside a source; a pattern without any file is lost.
+    """What the patterns of an option find near a source; a pattern without any file is lost.
 
     A file imported on another machine than its own has its other half there.
     """
     found: list[Source] = []
     for pattern in patterns:
-        files = choices.beside(source, pattern)
+        files = options.nearby(source, pattern)
         found += files
         if not files:
             what = f"{pattern}: there is no such file here, so nothing of it was imported"
-            top.lost(option, what, "import where those files are, or name them beside this one")
+            hint = "import where those files are, or name them beside this one"
+            draft.project.lost(option, what, hint)
     if found:
-        top.kept(option, "the included files are part of this import")
+        draft.project.kept(option, "the included files are part of this import")
     return found
 
 
-def report_repeated(top: Target, source: Source, tree: Tree) -> None:
-    """Keys of a tree that stand again further down: the last of them counts."""
+def report_repeated(draft: Draft, source: Source, tree: Tree) -> None:
+    """Keys of a tree that are given again further down: the last of them counts."""
     for line, path in tree.repeated:
         name = ".".join(str(part) for part in path)
         option = Option(name=name, value="", where=source.where(line))
-        top.lost(option, "is given again; the last one counts", "delete one of the two")
+        draft.project.lost(option, "is given again; the last one counts", "delete one of the two")

@@ -1,4 +1,4 @@
-"""The files of an import: read, told apart, and looked for beside each other."""
+"""The files of an import: read, their kind detected, and those that lie near them."""
 
 import glob
 import re
@@ -19,12 +19,7 @@ from chapiteau.migrate.systemd import import_systemd
 
 __all__ = ["KINDS", "detect", "nearby_files", "read_sources"]
 
-
-# The formats that can be imported, and how one is told from another.
-
-Importer = Callable[[Sequence[Source], ImportOptions], ImportResult]
-
-KINDS: Final[dict[str, Importer]] = {
+KINDS: Final[dict[str, Callable[[Sequence[Source], ImportOptions], ImportResult]]] = {
     "circus": import_circus,
     "supervisord": import_supervisord,
     "procfile": import_procfile,
@@ -32,46 +27,36 @@ KINDS: Final[dict[str, Importer]] = {
     "process-compose": import_process_compose,
     "systemd": import_systemd,
 }
-
-# Names are what people choose, so what stands in the file is asked first.
-_CONTENT: Final = (
-    ("circus", re.compile(r"^\[(?:circus|(?:watcher|socket|plugin):[^\]]+)\]", re.MULTILINE)),
-    (
-        "supervisord",
-        re.compile(
-            r"^\s*\[(?:supervisord|(?:program|fcgi-program|eventlistener|group):[^\]]+)\]",
-            re.MULTILINE,
-        ),
+_YAML: Final = (".yml", ".yaml")
+# What is looked at first: these names are not chosen freely. Then comes the content.
+_SURE_NAMES: Final = {
+    "systemd": re.compile(r".*\.(?:service|socket)"),
+    "procfile": re.compile(r"(?:.*[._-])?procfile(?:[._-].*)?", re.IGNORECASE),
+}
+_CONTENT: Final = {
+    "circus": re.compile(r"^\[(?:circus|(?:watcher|socket|plugin):[^\]]+)\]", re.MULTILINE),
+    "supervisord": re.compile(
+        r"^\s*\[(?:supervisord|(?:program|fcgi-program|eventlistener|group):[^\]]+)\]", re.MULTILINE
     ),
-    ("systemd", re.compile(r"^\s*\[(?:Service|Socket)\]\s*$", re.MULTILINE)),
-    ("process-compose", re.compile(r"^processes\s*:", re.MULTILINE)),
-    (
-        "pm2",
-        re.compile(r"""^\s*["']?apps["']?\s*:|module\.exports\s*=|["']apps["']""", re.MULTILINE),
-    ),
-)
-_NAME: Final = (
-    ("systemd", re.compile(r".*\.(?:service|socket)")),
-    ("procfile", re.compile(r"(?:.*[._-])?procfile(?:[._-].*)?", re.IGNORECASE)),
-    ("process-compose", re.compile(r"process-compose.*\.(?:ya?ml|json)")),
-    ("pm2", re.compile(r"(?:ecosystem|pm2|process).*\.(?:json5?|[cm]?js|ya?ml)")),
-    ("supervisord", re.compile(r"supervisor.*\.(?:conf|ini)")),
-    ("circus", re.compile(r"circus.*\.(?:ini|conf)")),
-)
+    "systemd": re.compile(r"^\s*\[(?:Service|Socket)\]\s*$", re.MULTILINE),
+    "process-compose": re.compile(r"^processes\s*:", re.MULTILINE),
+    "pm2": re.compile(r"""^\s*["']?apps["']?\s*:|module\.exports\s*=|["']apps["']""", re.MULTILINE),
+}
+_NAMES: Final = {
+    "process-compose": re.compile(r"process-compose.*\.(?:ya?ml|json)"),
+    "pm2": re.compile(r"(?:ecosystem|pm2|process).*\.(?:json5?|[cm]?js|ya?ml)"),
+    "supervisord": re.compile(r"supervisor.*\.(?:conf|ini)"),
+    "circus": re.compile(r"circus.*\.(?:ini|conf)"),
+}
 
 
 def detect(name: str, text: str) -> str:
     """The kind of a file by its name and content; empty when nothing tells."""
     base = name.rpartition("/")[2]
-    if _NAME[0][1].fullmatch(base) or _NAME[1][1].fullmatch(base):
-        return "systemd" if _NAME[0][1].fullmatch(base) else "procfile"
-    for kind, pattern in _CONTENT:
-        if pattern.search(text):
-            return kind
-    return next((kind for kind, pattern in _NAME if pattern.fullmatch(base)), "")
-
-
-_YAML = (".yml", ".yaml")
+    found = [kind for kind, pattern in _SURE_NAMES.items() if pattern.fullmatch(base)]
+    found += [kind for kind, pattern in _CONTENT.items() if pattern.search(text)]
+    found += [kind for kind, pattern in _NAMES.items() if pattern.fullmatch(base)]
+    return found[0] if found else ""
 
 
 def read_sources(files: Sequence[Path], kind: str | None) -> tuple[str, list[Source]]:
@@ -80,10 +65,8 @@ def read_sources(files: Sequence[Path], kind: str | None) -> tuple[str, list[Sou
     kinds = {path: kind or detect(str(path), text) for path, text in texts}
     unknown = [str(path) for path, found in kinds.items() if not found]
     if unknown:
-        raise UsageError(
-            f"{', '.join(unknown)}: nothing tells what kind of file this is",
-            hint=f"say it: --from {'|'.join(KINDS)}",
-        )
+        what = f"{', '.join(unknown)}: the kind of file is not clear"
+        raise UsageError(what, hint=f"set it: --from {'|'.join(KINDS)}")
     if len(set(kinds.values())) > 1:
         listed = ", ".join(f"{path} ({found})" for path, found in kinds.items())
         raise UsageError(f"files of different kinds: {listed}", hint="import them one by one")
@@ -105,28 +88,23 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         raise NotFoundError(f"{path}: no such file", hint="check the name") from None
     except PermissionError:
-        raise RefusedError(f"{path}: may not be read by this user") from None
+        raise RefusedError(f"{path}: permission denied") from None
     except IsADirectoryError:
         raise UsageError(f"{path}: is a folder", hint="name the files in it") from None
     except (UnicodeDecodeError, ValueError) as exc:
-        raise UsageError(f"{path}: is no text in UTF-8 ({exc})") from None
+        raise UsageError(f"{path}: is not text in UTF-8 ({exc})") from None
     except OSError as exc:
         raise UsageError(f"{path}: can't be read: {exc.strerror}") from None
 
 
 def nearby_files(source: Source, pattern: str) -> list[Source]:
-    """Files that an imported file names, or that lie beside it; named as people would name them."""
+    """Files that an imported file names, or that lie near it; named as people would name them."""
     named = Path(source.name).parent
     found = []
-    for path in sorted(_matches(source.folder, pattern)):
-        place = Path(source.folder, path)
-        if not place.is_file():
-            continue
-        kind = "process-compose" if place.suffix in _YAML else ""
-        found.append(_source(str(named / path), place, _read(place), kind))
-    return found
-
-
-def _matches(folder: str, pattern: str) -> list[str]:
     # Not Path.glob: patterns in configuration files may be absolute, or go up with `..`.
-    return glob.glob(pattern, root_dir=folder)  # noqa: PTH207
+    for path in sorted(glob.glob(pattern, root_dir=source.folder)):  # noqa: PTH207
+        place = Path(source.folder, path)
+        if place.is_file():
+            kind = "process-compose" if place.suffix in _YAML else ""
+            found.append(_source(str(named / path), place, _read(place), kind))
+    return found

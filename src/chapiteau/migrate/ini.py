@@ -5,8 +5,8 @@ differences are small and matter: what a duplicate key does, where a comment may
 """
 
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from chapiteau.core.problems import Problem, raise_problems
@@ -14,7 +14,7 @@ from chapiteau.migrate.source import Option, Source, unreadable
 
 __all__ = ["Section", "merge_sections", "read_circus", "read_supervisord", "read_systemd"]
 
-_HEADER: Final = re.compile(r"\[(?P<name>.+)\]")
+_HEADER: Final = re.compile(r"\[(.+)\]")
 _ENTRY: Final = re.compile(r"(?P<key>.*?)\s*[=:]\s*(?P<value>.*)$")
 
 
@@ -32,6 +32,16 @@ class Section:
         """As the report shows it."""
         return f"[{self.name}]"
 
+    @property
+    def kind(self) -> str:
+        """`program` of [program:web]."""
+        return self.name.partition(":")[0]
+
+    @property
+    def label(self) -> str:
+        """`web` of [program:web]."""
+        return self.name.partition(":")[2].strip()
+
     def get(self, name: str) -> Option | None:
         """An option by its name."""
         return next((o for o in self.options if o.name == name), None)
@@ -41,93 +51,100 @@ class Section:
         found = self.get(name)
         return default if found is None else str(found.value)
 
+    def without(self, *names: str) -> list[Option]:
+        """The options that have none of these names."""
+        return [o for o in self.options if o.name not in names]
 
-@dataclass(slots=True)
-class _Entry:
-    """An option that may still grow by continuation lines."""
-
-    name: str
-    where: str
-    lines: list[str]
-
-    def option(self, section: str, value: str) -> Option:
-        return Option(name=self.name, value=value, where=self.where, section=section)
+    def named(self, value: str, name: str = "name") -> Option:
+        """The section's own name, as an option."""
+        return Option(name=name, value=value, where=self.where, section=self.title)
 
 
 class _Reader:
-    """Sections and entries while a file is read; complains about all bad lines at once."""
+    """Sections and options while a file is read; complains about all bad lines at once."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, first_wins: bool) -> None:
         self.source = source
-        self.sections: dict[str, tuple[str, dict[str, _Entry], list[_Entry]]] = {}
-        self.entries: dict[str, _Entry] | None = None
-        self.repeated: list[_Entry] = []
-        self.entry: _Entry | None = None
-        self.bad: list[Problem] = []
+        self.first_wins = first_wins
+        self.sections: dict[str, Section] = {}
+        self.entry: list[str] | None = None  # the lines of the option that may still grow
+        self._section: Section | None = None
+        self._lines: dict[int, list[str]] = {}  # of each option, by its id
+        self._bad: list[Problem] = []
 
-    def open(self, name: str, number: int) -> None:
+    def line(self, number: int, line: str) -> None:
+        """A header or an option."""
         where = self.source.where(number)
-        _, self.entries, self.repeated = self.sections.setdefault(name, (where, {}, []))
-        self.entry = None
+        if header := _HEADER.match(line):
+            name = header[1]
+            self._section = self.sections.setdefault(name, Section(name, where))
+            self.entry = None
+            return
+        if self._section is None:
+            hint = "is it really such a file? --from KIND sets the kind"
+            raise unreadable(where, "this line stands before any [section]", hint)
+        match = _ENTRY.match(line)
+        if match is None or not match["key"]:
+            what = f"is neither a [section] nor `key = value`: {line.strip()!r}"
+            self._bad.append(Problem(where, what))
+            return
+        self._add(self._section, self.option(match["key"], match["value"], where))
 
-    def complain(self, number: int, what: str) -> None:
-        self.bad.append(Problem(self.source.where(number), what))
+    def option(self, key: str, value: str, where: str) -> Option:
+        """As Circus has it: a comment begins after a space with the first `;`, `""` is empty."""
+        cut = value.find(";")
+        value = value[:cut] if cut > 0 and value[cut - 1].isspace() else value
+        value = "" if value.strip() == '""' else value.strip()
+        return Option(name=key.rstrip(), value=value, where=where)
 
-    def outside(self, number: int) -> Exception:
-        return unreadable(
-            self.source.where(number),
-            "this line stands before any [section]",
-            "is it really such a file? --from KIND says of which kind it is",
-        )
+    def _add(self, section: Section, option: Option) -> None:
+        option = replace(option, section=section.title)
+        before = section.get(option.name)
+        self._lines[id(option)] = [option.value]
+        if before is None:
+            section.options.append(option)
+        elif self.first_wins:
+            section.repeated.append(option)
+            option = before  # Circus appends continuation lines of the second one to the first
+        else:
+            section.options.remove(before)
+            section.options.append(option)
+            section.repeated.append(before)
+        self.entry = self._lines[id(option)]
 
-    def finish(self) -> dict[str, tuple[str, dict[str, _Entry], list[_Entry]]]:
-        raise_problems(self.source.name, self.bad)
-        return self.sections
+    def finish(self) -> list[Section]:
+        raise_problems(self.source.name, self._bad)
+        for section in self.sections.values():
+            section.options = [self._whole(option) for option in section.options]
+            section.repeated = [self._whole(option) for option in section.repeated]
+        return list(self.sections.values())
+
+    def _whole(self, option: Option) -> Option:
+        return replace(option, value="\n".join(self._lines[id(option)]).rstrip("\n"))
 
 
 def read_circus(source: Source) -> list[Section]:
     """As circus 0.19 reads it: the first of two equal keys counts, a comment begins in column one
-    with # ; or rem, or after a space with the first `;` of the line, `""` is empty.
+    with # ; or rem, or after a space with the first `;` of the line.
 
     Raises UsageError with the line.
     """
-    reader = _Reader(source)
+    reader = _Reader(source, first_wins=True)
     for number, line in enumerate(source.rows(), 1):
         if not line.strip() or line[0] in "#;":
             continue
         if line[0] in "rR" and line.split(None, 1)[0].lower() == "rem":
             continue
-        if line[0].isspace() and reader.entry and reader.entry.name:
-            reader.entry.lines.append(line.strip())
-        elif header := _HEADER.match(line):
-            reader.open(header["name"], number)
-        elif reader.entries is None:
-            raise reader.outside(number)
+        if line[0].isspace() and reader.entry is not None:
+            reader.entry.append(line.strip())
         else:
-            _circus_entry(reader, line, number)
-    return _sections(reader, "\n".join)
+            reader.line(number, line)
+    return reader.finish()
 
 
-def _circus_entry(reader: _Reader, line: str, number: int) -> None:
-    match = _ENTRY.match(line)
-    if match is None or reader.entries is None:
-        reader.complain(number, f"is neither a [section] nor `key = value`: {line.strip()!r}")
-        return
-    value = match["value"]
-    cut = value.find(";")
-    if cut > 0 and value[cut - 1].isspace():
-        value = value[:cut]
-    value = value.strip()
-    entry = _Entry(
-        match["key"].rstrip(), reader.source.where(number), ["" if value == '""' else value]
-    )
-    first = reader.entries.get(entry.name)
-    if first is not None:
-        reader.repeated.append(entry)
-        # Circus appends continuation lines of the second one to the first.
-        reader.entry = first
-        return
-    reader.entries[entry.name] = reader.entry = entry
+class _SupervisordReader(_Reader):
+    def option(self, key: str, value: str, where: str) -> Option:
+        return Option(name=key.rstrip().lower(), value=value.strip(), where=where)
 
 
 def read_supervisord(source: Source) -> list[Section]:
@@ -136,27 +153,21 @@ def read_supervisord(source: Source) -> list[Section]:
 
     Raises UsageError with the line.
     """
-    reader = _Reader(source)
+    reader = _SupervisordReader(source, first_wins=False)
     indent = 0
     for number, line in enumerate(source.rows(), 1):
         comment = _comment(line)
         value = line[:comment].strip()
+        depth = len(line) - len(line.lstrip())
         if not value:
             if comment is None and reader.entry is not None:
-                reader.entry.lines.append("")
-            continue
-        depth = len(line) - len(line.lstrip())
-        if reader.entry is not None and depth > indent:
-            reader.entry.lines.append(value)
-            continue
-        indent = depth
-        if header := _HEADER.match(value):
-            reader.open(header["name"], number)
-        elif reader.entries is None:
-            raise reader.outside(number)
+                reader.entry.append("")
+        elif reader.entry is not None and depth > indent:
+            reader.entry.append(value)
         else:
-            _supervisord_entry(reader, value, number)
-    return _sections(reader, lambda lines: "\n".join(lines).rstrip())
+            indent = depth
+            reader.line(number, value)
+    return reader.finish()
 
 
 def _comment(line: str) -> int | None:
@@ -172,37 +183,6 @@ def _comment(line: str) -> int | None:
         if begins:
             return min(begins)
     return None
-
-
-def _supervisord_entry(reader: _Reader, value: str, number: int) -> None:
-    match = _ENTRY.match(value)
-    if match is None or reader.entries is None or not match["key"]:
-        reader.complain(number, f"is neither a [section] nor `key = value`: {value!r}")
-        return
-    entry = _Entry(
-        match["key"].rstrip().lower(), reader.source.where(number), [match["value"].strip()]
-    )
-    if before := reader.entries.pop(entry.name, None):
-        reader.repeated.append(before)
-    reader.entries[entry.name] = reader.entry = entry
-
-
-def _with_defaults(sections: list[Section]) -> Iterator[Section]:
-    default = next((s for s in sections if s.name == "DEFAULT"), None)
-    for section in sections:
-        if section is default:
-            continue
-        for option in default.options if default else ():
-            if section.get(option.name) is None:
-                section.options.append(
-                    Option(
-                        name=option.name,
-                        value=option.value,
-                        where=option.where,
-                        section=section.title,
-                    )
-                )
-        yield section
 
 
 def read_systemd(source: Source) -> list[Section]:
@@ -222,57 +202,39 @@ def read_systemd(source: Source) -> list[Section]:
             continue
         key, equals, value = line.partition("=")
         here = sections[-1]
-        known = bool(equals) and bool(here.name)
-        here.options.append(
-            Option(
-                name=key.strip() if known else "",
-                value=value.strip() if known else line,
-                where=where,
-                section=here.title if here.name else "",
-            )
-        )
+        title = here.title if here.name else ""
+        if not equals or not here.name:
+            key, value = "", line
+        option = Option(name=key.strip(), value=value.strip(), where=where, section=title)
+        here.options.append(option)
     return [s for s in sections if s.name or s.options]
 
 
 def _joined(source: Source) -> Iterator[tuple[int, str]]:
     held, began = "", 0
-    for number, row in enumerate(source.rows(), 1):
+    for number, row in enumerate([*source.rows(), ""], 1):
         line = row.strip()
-        if not line or line[0] in "#;":
-            if line or not held:
-                continue
-            yield began, held.strip()
-            held = ""
+        if line[:1] in ("#", ";"):
             continue
         began = began if held else number
         if line.endswith("\\"):
             held += line[:-1] + " "
             continue
-        yield began, (held + line).strip()
+        held = (held + line).strip()
+        if held:
+            yield began, held
         held = ""
-    if held.strip():
-        yield began, held.strip()
 
 
-def _sections(reader: _Reader, join: Callable[[list[str]], str]) -> list[Section]:
-    made = []
-    for name, (where, entries, repeated) in reader.finish().items():
-        options = [e.option(f"[{name}]", join(e.lines)) for e in entries.values()]
-        again = [e.option(f"[{name}]", join(e.lines)) for e in repeated]
-        made.append(Section(name, where, options, again))
-    return made
-
-
-def merge_sections(files: list[list[Section]], *, first_wins: bool) -> list[Section]:
+def merge_sections(files: Iterable[list[Section]], *, first_wins: bool) -> list[Section]:
     """The sections of several files as one: equal sections are joined, equal keys settled.
 
     [DEFAULT] of any of them is the fallback of every section of all.
     """
     merged: dict[str, Section] = {}
     for section in (s for sections in files for s in sections):
-        before = merged.get(section.name)
-        if before is None:
-            merged[section.name] = section
+        before = merged.setdefault(section.name, section)
+        if before is section:
             continue
         for option in section.options:
             old = before.get(option.name)
@@ -284,4 +246,9 @@ def merge_sections(files: list[list[Section]], *, first_wins: bool) -> list[Sect
                 before.options[before.options.index(old)] = option
                 before.repeated.append(old)
         before.repeated += section.repeated
-    return list(_with_defaults(list(merged.values())))
+    default = merged.pop("DEFAULT", Section("DEFAULT", ""))
+    for section in merged.values():
+        for option in default.options:
+            if section.get(option.name) is None:
+                section.options.append(replace(option, section=section.title))
+    return list(merged.values())

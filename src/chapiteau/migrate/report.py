@@ -1,10 +1,10 @@
-"""What an import hands back: the new file, and the account of what became of every setting."""
+"""What an import hands back: the new file, and what became of every setting."""
 
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -14,24 +14,17 @@ from chapiteau.io.console import print_json, use_colour
 from chapiteau.io.files import write_atomic
 from chapiteau.migrate.source import Source
 
-__all__ = [
-    "ImportResult",
-    "Ledger",
-    "LedgerEntry",
-    "Note",
-    "note_moved_paths",
-    "print_report",
-    "write",
-]
+__all__ = ["Fate", "ImportResult", "Note", "note_moved_paths", "print_report", "write"]
 
-
-# What became of each setting of a foreign configuration: kept, changed or lost, with its place.
+# kept: same meaning, under another name; changed: translated, with a difference; lost: left out.
+Fate = Literal["kept", "changed", "lost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """One setting of the source: where it stands, what it is, what became of it, what to do."""
 
+    fate: Fate
     where: str  # file:line
     setting: str  # "[watcher:web] priority"
     what: str
@@ -45,52 +38,19 @@ class Note:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportResult:
-    """A finished import: the new file's text, and the account of every setting of the old one."""
+    """A finished import: the new file's text, and a note on every setting of the old one."""
 
     toml: str
-    kept: tuple[Note, ...]  # same meaning, under another name
-    changed: tuple[Note, ...]  # translated, with a difference that is worth knowing
-    lost: tuple[Note, ...]  # not in the new file
+    notes: tuple[Note, ...]
+
+    def of(self, fate: Fate) -> list[Note]:
+        """The notes on settings with this fate."""
+        return [note for note in self.notes if note.fate == fate]
 
     def to_dict(self) -> dict[str, Any]:
         """The whole as JSON-ready values."""
-        return {
-            "toml": self.toml,
-            "kept": [note.to_dict() for note in self.kept],
-            "changed": [note.to_dict() for note in self.changed],
-            "lost": [note.to_dict() for note in self.lost],
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerEntry:
-    """What the ledger wrote down about one setting of one place in the new file."""
-
-    kind: str  # "kept", "changed" or "lost"
-    note: Note
-    path: tuple[str, ...] = ()  # the table of the new file that it concerns
-
-
-@dataclass(slots=True)
-class Ledger:
-    """Collects the fates of settings in the order in which they are met."""
-
-    fates: list[LedgerEntry] = field(default_factory=list)
-    known: set[tuple[str, Note]] = field(default_factory=set, repr=False)
-
-    def write(self, kind: str, note: Note, path: tuple[str, ...] = ()) -> None:
-        """Note a fate once: what several services share is said one time."""
-        if (kind, note) not in self.known:
-            self.known.add((kind, note))
-            self.fates.append(LedgerEntry(kind, note, path))
-
-    def notes(self, kind: str) -> tuple[Note, ...]:
-        """All notes of one kind."""
-        return tuple(fate.note for fate in self.fates if fate.kind == kind)
-
-    def about(self, path: tuple[str, ...]) -> Iterator[LedgerEntry]:
-        """What was changed or lost at a table of the new file."""
-        yield from (f for f in self.fates if f.path == path and f.kind != "kept")
+        fates: tuple[Fate, ...] = ("kept", "changed", "lost")
+        return {"toml": self.toml} | {f: [note.to_dict() for note in self.of(f)] for f in fates}
 
 
 def write(
@@ -103,10 +63,10 @@ def write(
 ) -> None:
     """Write the new file, or print it, or both as JSON. Raises RefusedError."""
     if output is not None:
-        if any(_is_one(output, source.name) for source in sources):
-            raise RefusedError(f"{output}: is what is imported", hint="write to another file")
+        if any(_is_same_file(output, source.name) for source in sources):
+            raise RefusedError(f"{output}: is the file to import", hint="write to another file")
         if output.exists() and not force:
-            raise RefusedError(f"{output}: is there already", hint="--force overwrites it")
+            raise RefusedError(f"{output}: exists already", hint="--force overwrites it")
         try:
             write_atomic(output, made.toml.encode())
         except OSError as exc:
@@ -123,7 +83,7 @@ def write(
         raise RefusedError(f"standard output can't be written: {exc.strerror}") from None
 
 
-def _is_one(output: Path, name: str) -> bool:
+def _is_same_file(output: Path, name: str) -> bool:
     try:
         return output.samefile(name)
     except OSError:
@@ -137,34 +97,27 @@ def note_moved_paths(
     if output is None:
         return made
     new = output.resolve().parent
-    away = [path for path in files if path.resolve().parent != new]
+    what = f"relative paths are read from the new file's folder, {new}"
+    hint = "write it beside the old file, or correct the paths"
     notes = [
-        Note(
-            where=str(path),
-            setting="",
-            what=f"relative paths are read from the new file's folder, {new}",
-            hint="write it beside the old file, or correct the paths",
-        )
-        for path in away
+        Note(fate="changed", where=str(path), setting="", what=what, hint=hint)
+        for path in files
+        if path.resolve().parent != new
     ]
-    return replace(made, changed=(*made.changed, *notes))
+    return replace(made, notes=(*made.notes, *notes))
 
 
 def print_report(made: ImportResult, sources: Sequence[Source], output: Path | None) -> None:
     """The report for people, on standard error."""
-    names = ", ".join(source.name for source in sources)
-    goal = f" → {output}" if output else ""
     coloured = use_colour(sys.stderr)
-    for title, colour, notes in (("changed", "yellow", made.changed), ("lost", "red", made.lost)):
+    changed, lost = made.of("changed"), made.of("lost")
+    for title, colour, notes in (("changed", "yellow", changed), ("lost", "red", lost)):
         if notes:
             click.secho(f"{title}:", fg=colour, bold=True, err=True, color=coloured)
         for note in notes:
-            click.echo(_shown(note), err=True)
-    counts = f"{len(made.kept)} kept, {len(made.changed)} changed, {len(made.lost)} lost"
-    click.secho(f"{names}{goal}: {counts}", bold=True, err=True, color=coloured)
-
-
-def _shown(note: Note) -> str:
-    head = f"  {note.where}  {note.setting}".rstrip()
-    lines = [head, f"      {note.what}", *([f"      → {note.hint}"] if note.hint else [])]
-    return "\n".join(escape_control(line) for line in lines)
+            lines = [f"  {note.where}  {note.setting}".rstrip(), f"      {note.what}"]
+            lines += [f"      → {note.hint}"] if note.hint else []
+            click.echo("\n".join(escape_control(line) for line in lines), err=True)
+    names = ", ".join(source.name for source in sources) + (f" → {output}" if output else "")
+    counts = f"{len(made.of('kept'))} kept, {len(changed)} changed, {len(lost)} lost"
+    click.secho(f"{names}: {counts}", bold=True, err=True, color=coloured)

@@ -1,154 +1,214 @@
-"""How a setting is translated: small rules, put together into one table per section of a format.
+"""How keys are translated: a table for each section of a tool's file, and a few special rules.
 
-A rule gets the option and the table of the new file. It raises ValueError when it can't make
-sense of the value; the option is then reported as lost, like one that no rule knows.
+A tool's keys.toml has one row per key (or per several, with `*` for any ending):
+
+    "key"                      our key, taken over as text
+    to, read                   our key, and how the value is read
+    to, values                 our key, and ours for each of the tool's words
+    to, set, otherwise         our key and its value for a switch that is on; what holds where off
+    to, read, changed, hint    our key, with a difference that people should know
+    same                       nothing has to be written
+    lost, instead              there is no equal; with `otherwise` only where the value is not off
+    rule, read                 a function of the tool's rules.py: (option, target, value)
+    combined                   translated together with others, elsewhere
+    table                      another table of the new file than the section's own
+    shown                      what the migration guide says, where it does not follow from the rest
 """
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from fnmatch import fnmatchcase
+from importlib.resources import files
 from math import ceil
 from typing import Any, Final
+
+import msgspec
 
 from chapiteau.core.backoff import Backoff
 from chapiteau.core.problems import did_you_mean
 from chapiteau.core.units import parse_duration
 from chapiteau.migrate.draft import Target, literal
 from chapiteau.migrate.source import Option
-from chapiteau.migrate.values import text
+from chapiteau.migrate.values import READERS, text
 from chapiteau.run.config.spec import Restart
 
 __all__ = [
-    "DescribedRule",
     "Rule",
+    "Table",
     "apply_rules",
-    "dashboard",
     "dashboard_host",
-    "describe",
-    "described",
-    "differs",
     "fixed_restart_delay",
-    "for_each",
-    "keep",
     "limit_failed_starts",
-    "lost",
-    "lost_if",
-    "mapped",
-    "try_rule",
-    "unneeded",
+    "put_limit",
+    "read_tables",
 ]
 
-Rule = Callable[[Option, Target], None]
-Convert = Callable[[Any], Any]
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    to: str = ""
+    read: str = ""
+    values: dict[str, str] = {}
+    set: str | bool | None = None
+    changed: str = ""
+    hint: str = ""
+    same: str = ""
+    lost: str = ""
+    instead: str = ""
+    otherwise: str = ""
+    rule: str = ""
+    combined: str = ""
+    table: str = ""
+    shown: str = ""
+
+
+_TEXTS: Final = frozenset({"", "text", "joined", "shell_words"})
 
 
 @dataclass(frozen=True, slots=True)
-class DescribedRule:
-    """A rule with the words that stand for it in the guide's table."""
+class Rule:
+    """What becomes of one key."""
 
-    act: Rule
-    shown: str
+    row: _Row
+    read: Callable[[Any], Any] | None
+    special: Callable[[Option, Target, Any], object] | None
 
     def __call__(self, option: Option, target: Target) -> None:
-        self.act(option, target)
+        """Raises ValueError for a value that makes no sense."""
+        row = self.row
+        if row.table:
+            target = target.draft.table(row.table)
+        value = self.read(option.value) if self.read else option.value
+        if self.special is not None:
+            self.special(option, target, value)
+        elif row.otherwise and not value:
+            target.kept(option, row.otherwise)
+        elif row.lost:
+            target.lost(option, row.lost, row.instead)
+        elif row.same:
+            target.kept(option, row.same)
+        elif row.changed:
+            target.set(row.to, value, option)
+            target.changed(option, row.changed, row.hint)
+        else:
+            target.put(option, row.to, value if row.set is None else row.set)
+
+    @property
+    def combined(self) -> bool:
+        """Whether it is translated together with others."""
+        return bool(self.row.combined)
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the value is text, in which variables may stand."""
+        row = self.row
+        return row.read in _TEXTS and not row.values and row.set is None
+
+    @property
+    def description(self) -> str:
+        """What the migration guide says."""
+        row = self.row
+        if row.shown or row.combined:
+            return row.shown or row.combined
+        if row.lost:
+            where = " where it" if row.otherwise else ":"
+            return f"**lost**{where} {row.lost}. Instead: {row.instead}."
+        if row.same:
+            return f"nothing to write: {row.same}"
+        key = f"[{row.table}] {row.to}" if row.table else row.to
+        key = key if row.set is None else f'{key} = "{row.set}"'.replace('"True"', "true")
+        return f"`{key}`: {row.changed}" if row.changed else f"`{key}`"
 
 
-def describe(rule: Rule) -> str:
-    """What the guide says about a rule: its words, or its docstring."""
-    if isinstance(rule, DescribedRule):
-        return rule.shown
-    return " ".join((rule.__doc__ or "").split())
+Table = Mapping[str, Rule]
 
 
-def described(shown: str, act: Rule) -> Rule:
-    """A rule of one's own with its words for the guide."""
-    return DescribedRule(act, shown)
+def read_tables(
+    package: str, special: Mapping[str, Any], name: str = "keys.toml"
+) -> dict[str, Table]:
+    """The tables of a tool by section; `special` holds its own rules and readers by name."""
+    raw = (files(package) / name).read_bytes()
+    sections = msgspec.toml.decode(raw, type=dict[str, dict[str, _Row | str]])
+    return {
+        section: {
+            key: _rule(row if isinstance(row, _Row) else _Row(to=row), special)
+            for keys, row in rows.items()
+            for key in keys.split()
+        }
+        for section, rows in sections.items()
+    }
+
+
+def _rule(row: _Row, special: Mapping[str, Any]) -> Rule:
+    name = row.read or ("boolean" if row.set is not None else "")
+    read = (special.get(name) or READERS[name]) if name else None
+    if row.values:
+        words = {word: value for words, value in row.values.items() for word in words.split()}
+        read = _one_of(words)
+    elif row.to and read is None:
+        read = _plain
+    return Rule(row, read, special[row.rule] if row.rule else None)
 
 
 def _plain(value: Any) -> str:
-    """Text taken over as it is; what looks like a variable of ours is made literal."""
     return literal(text(value))
 
 
-def keep(key: str, convert: Convert = _plain) -> Rule:
-    """The same meaning under the name `key`."""
-
-    def rule(option: Option, target: Target) -> None:
-        target.put(option, key, convert(option.value))
-
-    return DescribedRule(rule, f"`{key}`")
-
-
-def differs(key: str, convert: Convert, what: str, hint: str = "") -> Rule:
-    """Written as `key`, with a difference that the reader should know."""
-
-    def rule(option: Option, target: Target) -> None:
-        target.set(key, convert(option.value), option)
-        target.changed(option, what, hint)
-
-    return DescribedRule(rule, f"`{key}`: {what}")
-
-
-def mapped(key: str, words: Mapping[str, Any]) -> Rule:
-    """A word for a word."""
-
-    def rule(option: Option, target: Target) -> None:
-        word = text(option.value).strip().lower()
+def _one_of(words: Mapping[str, str]) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        word = text(value).strip().lower()
         if word not in words:
-            raise ValueError(f"{option.value!r} is none of {', '.join(words)}")
-        target.put(option, key, words[word])
+            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        return words[word]
 
-    return DescribedRule(rule, f"`{key}`")
-
-
-def unneeded(what: str) -> Rule:
-    """Nothing has to be written: Chapiteau does so anyway."""
-
-    def rule(option: Option, target: Target) -> None:
-        target.kept(option, what)
-
-    return DescribedRule(rule, f"nothing to write: {what}")
+    return read
 
 
-def lost(what: str, hint: str) -> Rule:
-    """There is no equal: says what the setting meant and what to do instead."""
-
-    def rule(option: Option, target: Target) -> None:
-        target.lost(option, what, hint)
-
-    return DescribedRule(rule, f"**lost**: {what}. {_sentence(hint)}")
-
-
-def lost_if(when: Callable[[Any], object], what: str, hint: str, otherwise: str) -> Rule:
-    """Lost when the value is of the kind that has no equal; else nothing has to be written."""
-
-    def rule(option: Option, target: Target) -> None:
-        if when(option.value):
-            target.lost(option, what, hint)
-        else:
-            target.kept(option, otherwise)
-
-    return DescribedRule(rule, f"**lost** where it {what}. {_sentence(hint)}")
+def apply_rules(options: Iterable[Option], table: Table, target: Target) -> None:
+    """Give every option to its rule. Nothing is passed over: what no rule knows is lost."""
+    for option in options:
+        rule = table.get(option.name) or next(
+            (table[key] for key in table if "*" in key and fnmatchcase(option.name, key)), None
+        )
+        if rule is None:
+            _unknown(option, table, target)
+        elif not rule.combined:
+            with target.reading(option):
+                rule(option, target)
 
 
-def _sentence(hint: str) -> str:
-    return f"Instead: {hint}." if hint else ""
+def _unknown(option: Option, table: Table, target: Target) -> None:
+    near = did_you_mean(option.name, table)
+    hint = near if near.startswith("did you mean") else "set by hand what you need of it"
+    shown = repr(option.value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "…"
+    target.lost(option, f"is no option that is known here (its value: {shown})", hint)
 
 
-def dashboard(key: str, convert: Convert) -> Rule:
-    """A setting of the other tool's web page, as one of [dash]."""
+# ── rules that several tools share ────────────────────────────────────────────────────────────
+_LIMITS: Final = {
+    "nofile": "open_files",
+    "nproc": "processes",
+    "core": "core",
+    "stack": "stack",
+    "fsize": "file_size",
+    "as": "address_space",
+}
 
-    def rule(option: Option, target: Target) -> None:
-        target.draft.table("dash").put(option, key, convert(option.value))
 
-    return rule
+def put_limit(
+    option: Option, target: Target, name: str, soft: int | str, both: int | str = ""
+) -> None:
+    """`limits.NAME` where there is one; `limits.rlimits` has the others, and "unlimited"."""
+    if name in _LIMITS and soft != "unlimited":
+        target.put(option, f"limits.{_LIMITS[name]}", soft)
+    else:
+        target.put(option, f"limits.rlimits.{name}", both or soft)
 
 
-def dashboard_host(option: Option, target: Target) -> None:
-    """An address that others can reach is lost: there the dashboard wants TLS."""
-    host = text(option.value).strip()
-    if host == "localhost":
-        host = "127.0.0.1"
+def dashboard_host(option: Option, target: Target, value: Any) -> None:
+    """An address that other machines can reach is lost: there the dashboard wants TLS."""
+    host = text(value).strip()
+    host = "127.0.0.1" if host == "localhost" else host
     if not (host == "::1" or host.startswith("127.")):
         raise ValueError(f"{host!r} can be reached from other machines, and needs cert and key")
     target.draft.table("dash").put(option, "host", host)
@@ -161,46 +221,8 @@ def fixed_restart_delay(option: Option, target: Target, pause: str) -> None:
     target.set("restart.factor", 1.0)
     target.set("restart.jitter", 0.0)
     target.set("restart.max_delay", pause if pause != "0s" else "60s")
-    target.kept(option, f"restart.min_delay in [{'.'.join(target.path)}], always the same")
+    target.kept(option, f"restart.min_delay in {target.title}, always the same")
 
-
-def for_each(names: str, rule: Rule) -> dict[str, Rule]:
-    """The same rule for several options, their names parted by spaces."""
-    return dict.fromkeys(names.split(), rule)
-
-
-def apply_rules(options: Iterable[Option], rules: Mapping[str, Rule], target: Target) -> None:
-    """Give every option to its rule. Nothing is passed over: what no rule knows is lost."""
-    for option in options:
-        rule = rules.get(option.name)
-        if rule is None:
-            _unknown(option, rules, target)
-            continue
-        try_rule(option, target, partial(rule, option, target))
-
-
-def try_rule(option: Option, target: Target, act: Callable[[], object]) -> None:
-    """Do what an option asks for; a value that makes no sense is reported, and ends nothing."""
-    try:
-        act()
-    except ValueError as exc:
-        target.lost(option, f"its value can't be used: {exc}", "correct it, or set it by hand")
-
-
-def _unknown(option: Option, rules: Mapping[str, Rule], target: Target) -> None:
-    near = did_you_mean(option.name, rules)
-    hint = near if near.startswith("did you mean") else "set by hand what you need of it"
-    target.lost(
-        option, f"is no option that is known here (its value: {_short(option.value)})", hint
-    )
-
-
-def _short(value: Any) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "…"
-
-
-# Failed starts in a row, after which supervisord and PM2 give a program up.
 
 _FOR_EVER: Final = 86400.0  # seconds
 _OURS: Final = Restart()  # as it stands in the declaration: times are texts
@@ -209,26 +231,24 @@ _OURS: Final = Restart()  # as it stands in the declaration: times are texts
 def limit_failed_starts(target: Target) -> None:
     """Let `restart.attempts` count lives shorter than `healthy_after`, and stay down then.
 
-    Everything else of [restart] must stand. The window is made long enough for all the waits.
+    supervisord and PM2 give a program up after so many failed starts in a row. Everything else of
+    [restart] must stand. The window is made long enough for all the waits.
     """
-    waits = Backoff(
-        first=_seconds(target, "delay"),
-        factor=target.get("restart.factor") or _OURS.factor,
-        cap=_seconds(target, "max_delay"),
-    )
+
+    def seconds(key: str) -> float:
+        return parse_duration(target.get(f"restart.{key}") or getattr(_OURS, key))
+
+    factor = target.get("restart.factor") or _OURS.factor
+    waits = Backoff(first=seconds("delay"), factor=factor, cap=seconds("max_delay"))
     attempts = target.get("restart.attempts") or _OURS.attempts
     # After 60 waits each is as long as the longest.
-    least = _seconds(target, "min_delay")
+    least = seconds("min_delay")
     waited = least + sum(max(least, waits.delay(n)) for n in range(1, min(attempts, 60)))
     waited += max(0, attempts - 60) * max(least, waits.cap)
-    asked = (attempts + 1) * _seconds(target, "healthy_after") + waited * (1 + _OURS.jitter)
+    asked = (attempts + 1) * seconds("healthy_after") + waited * (1 + _OURS.jitter)
     if asked > _FOR_EVER:
         return  # so many that nobody saw the last one; ours goes on trying anyway
     target.set("restart.count", "unhealthy")
     target.set("restart.after_give_up", "stay-down")
-    if asked >= _seconds(target, "window"):
+    if asked >= seconds("window"):
         target.set("restart.window", f"{ceil(asked / 60) + 1}m")
-
-
-def _seconds(target: Target, key: str) -> float:
-    return parse_duration(target.get(f"restart.{key}") or getattr(_OURS, key))

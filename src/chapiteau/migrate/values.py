@@ -2,9 +2,11 @@
 
 import re
 import shlex
+from collections.abc import Callable
 from typing import Any, Final
 
 __all__ = [
+    "READERS",
     "boolean",
     "byte_size",
     "duration",
@@ -204,3 +206,29 @@ def exec_line(command: str) -> str:
     if match is None or needs_shell(match["rest"]):
         return command
     return f"{match['sets'] or ''}exec {match['rest']}"
+
+
+def integers(value: Any) -> list[int]:
+    """Whole numbers of a list, or of a text that has commas between them. Raises ValueError."""
+    parts = value if isinstance(value, list) else text(value).split(",")
+    return [integer(part) for part in parts if str(part).strip()]
+
+
+# How tables of keys name them.
+READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "boolean": boolean,
+    "inverse": lambda value: not boolean(value),
+    "bytes": byte_size,
+    "go_duration": go_duration,
+    "integer": integer,
+    "integers": integers,
+    "milliseconds": milliseconds,
+    "number": number,
+    "octal": octal,
+    "port": port_number,
+    "seconds": seconds,
+    "signal": signal_name,
+    "size": size_text,
+    "text": text,
+    "word": lambda value: text(value).strip().lower(),
+}

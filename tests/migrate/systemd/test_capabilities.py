@@ -50,12 +50,12 @@ def test_the_service_has_the_capabilities_that_it_had(lines: str, names: list[st
 )
 def test_each_line_of_capabilities_is_in_the_report(lines: str, column: str, told: str) -> None:
     made = convert("systemd", f"[Service]\nExecStart=/bin/x\n{lines}\n", "x.service")
-    notes = [note for note in getattr(made, column) if "Capabilit" in note.setting]
+    notes = [note for note in made.of(column) if "Capabilit" in note.setting]
     assert [told in note.what for note in notes] == [True]
 
 
 def test_a_directive_that_grows_with_each_line_is_not_said_to_be_overruled() -> None:
     text = "[Service]\nExecStart=/bin/x\nReadWritePaths=/a\nReadWritePaths=/b\n"
     made = convert("systemd", text, "x.service")
-    assert sum("ReadWritePaths" in note.setting for note in made.lost) == 2
-    assert not any("overruled" in note.what for note in made.kept)
+    assert sum("ReadWritePaths" in note.setting for note in made.of("lost")) == 2
+    assert not any("overruled" in note.what for note in made.of("kept"))

@@ -1,149 +1,66 @@
 """[watcher:NAME] with its environment, its sockets and its place in the start order."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from chapiteau.core.problems import did_you_mean
-from chapiteau.migrate.circus.rules import COMBINED, WATCHER
-from chapiteau.migrate.circus.streams import convert_streams
+from chapiteau.migrate.circus.rules import TABLES, rotation_unit
+from chapiteau.migrate.circus.variables import VARIABLE, env_of, fill_env
 from chapiteau.migrate.draft import Draft, Target, Template, literal
-from chapiteau.migrate.finish import ordered
+from chapiteau.migrate.finish import start_in_order
 from chapiteau.migrate.ini import Section
 from chapiteau.migrate.rules import apply_rules
 from chapiteau.migrate.source import Option
-from chapiteau.migrate.values import boolean, integer, octal, one_line
+from chapiteau.migrate.values import duration, integer, octal, one_line
 
-__all__ = ["VARIABLE", "convert_watcher", "env_of", "fill_env", "fill_variables", "order_watchers"]
-
-
-# `$(circus.env.NAME)`, which Circus fills in wherever a section's option has a text.
-
-VARIABLE: Final = re.compile(r"\$\(circus\.([\w.\-]+)\)|\(\(circus\.([\w.\-]+)\)\)", re.IGNORECASE)
-
-
-def fill_variables(sections: list[Section]) -> list[Section]:
-    """The sections with every `$(circus.env.NAME)` filled in, but for [env] and [env:…] themselves.
-
-    As in Circus the value becomes a part of the text: in a command it may be several words.
-    """
-    return [section if _is_env(section) else _filled(section, sections) for section in sections]
-
-
-def _is_env(section: Section) -> bool:
-    return section.name == "env" or section.name.startswith("env:")
-
-
-def _filled(section: Section, sections: list[Section]) -> Section:
-    kind, _, name = section.name.partition(":")
-    env = {
-        option.name: str(option.value).strip()
-        for option in env_of(name if kind == "watcher" else None, sections)
-    }
-    return Section(
-        name=section.name,
-        where=section.where,
-        options=[_option(option, env) for option in section.options],
-        repeated=section.repeated,
-    )
-
-
-def _option(option: Option, env: Mapping[str, str]) -> Option:
-    value = str(option.value)
-    if VARIABLE.search(value) is None:
-        return option
-    made = Template(fill_env(literal(value), env))
-    return Option(name=option.name, value=made, where=option.where, section=option.section)
-
-
-def env_of(watcher: str | None, sections: list[Section]) -> Iterator[Option]:
-    """[env], and the [env:…] that are for the watcher; later ones win."""
-    for section in sections:
-        if section.name == "env" or (watcher is not None and _is_for(section, watcher)):
-            yield from section.options
-
-
-def _is_for(section: Section, watcher: str) -> bool:
-    kind, _, patterns = section.name.partition(":")
-    wanted = [pattern.strip() for pattern in patterns.split(",")]
-    return kind == "env" and any(fnmatchcase(watcher, pattern) for pattern in wanted)
-
-
-def fill_env(text: str, env: Mapping[str, str]) -> str:
-    """The text with variables of `env` as their values, and all others as `${env.NAME}`.
-
-    Names are the same in upper and lower case to Circus; the environment knows one of them.
-    """
-    known = {name.lower(): value for name, value in env.items()}
-
-    def one(match: re.Match[str]) -> str:
-        kind, _, name = (match[1] or match[2]).partition(".")
-        if kind.lower() != "env" or not name:
-            return match[0]
-        value = known.get(name.lower())
-        return f"${{env.{_spelled(name)}}}" if value is None else literal(value)
-
-    return VARIABLE.sub(one, text)
-
-
-def _spelled(name: str) -> str:
-    """As the environment has it, most likely: in capitals, but for http_proxy and its kin."""
-    return name.upper() if name.islower() and not name.endswith("_proxy") else name
-
+__all__ = ["convert_watcher", "order_watchers"]
 
 _SHELL_VARIABLE: Final = re.compile(r"\$([A-Z]+[A-Z0-9_]*)")  # what Circus fills in env values
 _SHELL_SIGNS: Final = re.compile(r"[|&;<>$`*?~]")
 
 
-def convert_watcher(draft: Draft, section: Section, sections: list[Section]) -> None:
+def convert_watcher(
+    draft: Draft, section: Section, daemon: Section, sections: Sequence[Section]
+) -> Target:
     """One watcher becomes one service."""
-    name = section.name.split("watcher:", 1)[1]
-    named = Option(name="name", value=name, where=section.where, section=section.title)
-    target = draft.named("service", named)
-    _environment(target, section, name, sections)
+    target = draft.named("service", section.named(section.name.split(":", 1)[1]))
+    _environment(target, section, sections)
     _command(target, section, sections)
-    simple = [o for o in section.options if o.name not in COMBINED and not _is_stream(o)]
-    for option in [o for o in simple if o.value == "" and not o.name.startswith("rlimit_")]:
-        simple.remove(option)
-        target.kept(option, "is empty: the default holds")
-    apply_rules([o for o in simple if not o.name.startswith("flapping.")], WATCHER, target)
-    convert_streams(target, [o for o in section.options if _is_stream(o)])
+    simple = []
+    for option in section.options:
+        rule = TABLES["watcher"].get(option.name)
+        meant = option.name.startswith(("rlimit_", "std", "flapping.")) or (rule and rule.combined)
+        if option.value == "" and not meant:
+            target.kept(option, "is empty: the default holds")
+        else:
+            simple.append(option)
+    apply_rules(simple, TABLES["watcher"], target)
+    _streams(target, section)
     _closed_outputs(target, section)
-    _defaults(target, sections)
-
-
-def _is_stream(option: Option) -> bool:
-    return option.name.startswith(("stdout_stream", "stderr_stream"))
-
-
-def _defaults(target: Target, sections: list[Section]) -> None:
-    """Circus's defaults that are not ours."""
-    if target.get("stop_timeout") is None:
-        target.set("stop_timeout", "30s")
-    if target.get("max_age") and target.get("max_age_spread") is None:
-        target.set("max_age_spread", "30s")
-    if not target.get("max_age"):
+    target.defaults({"stop_timeout": "30s"})  # Circus's
+    if target.get("max_age"):
+        target.defaults({"max_age_spread": "30s"})
+    else:
         target.values.pop("max_age_spread", None)
-    daemon = next((s for s in sections if s.name == "circus"), None)
-    umask = daemon.get("umask") if daemon else None
+    umask = daemon.get("umask")
     if umask and umask.value:
-        try:
+        with target.reading(umask, "set umask by hand"):
             target.set("umask", octal(umask.value), umask)
-        except ValueError as exc:
-            target.lost(umask, str(exc), "set umask by hand")
+    return target
 
 
 # ── environment ───────────────────────────────────────────────────────────────────────────────
-def _environment(target: Target, section: Section, name: str, sections: list[Section]) -> None:
+def _environment(target: Target, section: Section, sections: Sequence[Section]) -> None:
     copied = section.get("copy_env")
-    if copied and _on(target, copied):
+    if copied and target.is_on(copied):
         target.kept(copied, "the environment is inherited")
     else:
         target.set("clean_env", True, copied)
         if copied:
-            target.kept(copied, "clean_env in [" + ".".join(target.path) + "]")
-    for option in env_of(name, sections):
+            target.kept(copied, f"clean_env in {target.title}")
+    for option in env_of(section.label, sections):
         value = literal(str(option.value).strip())
         filled = fill_env(_SHELL_VARIABLE.sub(r"${env.\1}", value), {})
         target.set_env(option.name, filled, option)
@@ -151,21 +68,13 @@ def _environment(target: Target, section: Section, name: str, sections: list[Sec
         if "$(circus." in value.lower():
             target.changed(
                 option,
-                "Circus fills in $NAME alone here and leaves $(circus.env.NAME) as it stands; "
+                "Circus fills in only $NAME here and leaves $(circus.env.NAME) as it is; "
                 "it is filled in now",
             )
 
 
-def _on(target: Target, option: Option) -> bool:
-    try:
-        return boolean(option.value)
-    except ValueError as exc:
-        target.lost(option, f"its value can't be used: {exc}", "write true or false")
-        return False
-
-
 # ── command ───────────────────────────────────────────────────────────────────────────────────
-def _command(target: Target, section: Section, sections: list[Section]) -> None:
+def _command(target: Target, section: Section, sections: Sequence[Section]) -> None:
     cmd, args, shell = section.get("cmd"), section.get("args"), section.get("shell")
     if cmd is None:
         if args:
@@ -173,8 +82,7 @@ def _command(target: Target, section: Section, sections: list[Section]) -> None:
         return
     # Parts in which variables are filled in already stay as they are.
     whole = Template(" ".join(literal(part.value) for part in (cmd, args) if part and part.value))
-    known = _names(sections)
-    wanted = [name for name in _used_sockets(whole) if name in known]
+    known = [s.label.lower() for s in sections if s.kind == "socket"]
     try:
         text = one_line(_fill(target, section, cmd, whole, known))
     except ValueError as exc:
@@ -183,21 +91,18 @@ def _command(target: Target, section: Section, sections: list[Section]) -> None:
     target.put(cmd, "command", text)
     if args:
         target.kept(args, "the end of command")
-    _sockets(target, section, wanted, sections)
-    if shell and _on(target, shell):
-        _shell(target, shell, text)
+    _sockets(target, section, cmd, [n for n in _used_sockets(whole) if n in known], known)
+    if shell and target.is_on(shell):
+        # Circus quotes each word before its shell sees it, so the shell never did anything.
+        plain = ", and the signs in this command were plain text"
+        target.changed(
+            shell,
+            "is left out: Circus quotes every word for the shell, so that nothing is ever expanded"
+            + (plain if _SHELL_SIGNS.search(text) else ""),
+            "set shell = true to have pipes, redirections and variables work",
+        )
     elif shell:
         target.kept(shell, "no shell is used")
-
-
-def _shell(target: Target, shell: Option, text: str) -> None:
-    """Circus quotes each word before its shell sees it, so the shell never did anything."""
-    target.changed(
-        shell,
-        "is left out: Circus quotes every word for the shell, so that nothing is ever expanded"
-        + (", and the signs in this command were plain text" if _SHELL_SIGNS.search(text) else ""),
-        "set shell = true to have pipes, redirections and variables work",
-    )
 
 
 def _fill(
@@ -223,94 +128,118 @@ def _fill(
         )
         return match[0]
 
-    filled = VARIABLE.sub(one, text)
-    if "$WID" in filled:
-        filled = filled.replace("$WID", "${process.number}")
-    return filled
-
-
-def _names(sections: list[Section]) -> list[str]:
-    return [s.name.split(":", 1)[1].lower() for s in sections if s.name.startswith("socket:")]
+    return VARIABLE.sub(one, text).replace("$WID", "${process.number}")
 
 
 def _used_sockets(text: str) -> list[str]:
     names = [(m[1] or m[2]).lower() for m in VARIABLE.finditer(text)]
-    return [n.partition(".")[2] for n in names if n.startswith("sockets.")]
+    return [n.partition(".")[2] for n in dict.fromkeys(names) if n.startswith("sockets.")]
 
 
-def _sockets(target: Target, section: Section, wanted: list[str], sections: list[Section]) -> None:
+def _sockets(
+    target: Target, section: Section, cmd: Option, used: Sequence[str], known: Sequence[str]
+) -> None:
     option = section.get("use_sockets")
-    known = _names(sections)
-    use = option is not None and _on(target, option)
-    if option and not use:
-        target.kept(option, "no sockets are handed over")
-    names = list(dict.fromkeys(wanted))
-    if wanted and not use:
-        target.changed(
-            section.get("cmd") or section.options[0],
-            "names sockets without use_sockets, so the descriptors were closed: they are open now",
-        )
+    use = option is not None and target.is_on(option)
+    names = used
     if use and option:
-        if not names and not section.get("stdin_socket"):
+        target.kept(option, "sockets: those that the command names" if used else "sockets")
+        if not used and not section.get("stdin_socket"):
             names = known
-        what = "sockets: those that the command names" if wanted else "sockets"
-        target.kept(option, what)
+    else:
+        if option:
+            target.kept(option, "no sockets are passed on")
+        if used:
+            what = "names sockets without use_sockets, so the descriptors were closed: now open"
+            target.changed(cmd, what)
     if names:
-        target.set("sockets", names, option or section.get("cmd"))
+        target.set("sockets", list(names), option or cmd)
 
 
+# ── output ────────────────────────────────────────────────────────────────────────────────────
 def _closed_outputs(target: Target, section: Section) -> None:
-    closed = [section.get(name) for name in ("close_child_stdout", "close_child_stderr")]
-    found = [option for option in closed if option is not None]
-    on = [option for option in found if _on(target, option)]
-    for option in found:
-        if option not in on:
+    found = [section.get(name) for name in ("close_child_stdout", "close_child_stderr")]
+    closed = [option for option in found if option and target.is_on(option)]
+    for option in (option for option in found if option):
+        if option not in closed:
             target.kept(option, "output is captured")
-        elif len(on) == 2:
+        elif len(closed) == 2:
             target.put(option, "log.file", "none")
         else:
             target.lost(
                 option,
-                "threw one of the two streams away; both go to one file here",
+                "discarded one of the two streams; both go to one file here",
                 "redirect it in the command: shell = true and 2>/dev/null",
             )
 
 
+def _streams(target: Target, section: Section) -> None:
+    """stdout_stream.* and stderr_stream.*: both go to one file; a second file is lost."""
+    first, second = (_parts(section, name) for name in ("stdout_stream", "stderr_stream"))
+    if not first:
+        first, second = second, {}
+    apply_rules(first.values(), TABLES["stream"], target)
+    interval, when = first.get("rotate_interval"), first.get("rotate_when")
+    if interval and when and target.get("log.max_age"):
+        with target.reading(interval, "set log.max_age by hand"):
+            age = rotation_unit(when.value) * integer(interval.value)
+            target.set("log.max_age", duration(age), when)
+    if "filename" in first:
+        _bound(target, first)
+    for name, option in second.items():
+        if name in first and first[name].value == option.value:
+            target.kept(option, "the same for both streams")
+        else:
+            target.lost(
+                option,
+                "was for the error stream alone; both streams go to one file",
+                "JSON lines (log.format) tell the streams apart",
+            )
+
+
+def _parts(section: Section, stream: str) -> dict[str, Option]:
+    found = {}
+    for option in section.options:
+        kind, _, name = option.name.partition(".")
+        if kind == stream:
+            title = f"{option.section} {stream}.".strip()
+            found[name or "class"] = replace(option, name=name or "class", section=title)
+    return found
+
+
+def _bound(target: Target, stream: dict[str, Option]) -> None:
+    """Circus lets a file grow for ever by default; here every file is bounded."""
+    if target.get("log.max_size") in ("0", 0):
+        target.values["log"].pop("max_size")
+    bounds = [stream[name] for name in ("max_bytes", "rotate_when") if name in stream]
+    if all(option.value == "0" for option in bounds):
+        target.changed(
+            stream["filename"],
+            "Circus lets this file grow without end; it is rotated at 50MiB, five old ones stay",
+            "see log.max_size, log.keep and log.max_total",
+        )
+
+
 # ── order ─────────────────────────────────────────────────────────────────────────────────────
-def order_watchers(draft: Draft, watchers: list[Section]) -> None:
+def order_watchers(services: Sequence[tuple[Target, Section]]) -> None:
     """Higher priority starts first and stops last."""
-    ranks: list[tuple[str, float]] = []
-    for section in watchers:
-        option = section.get("priority")
-        name = _service_of(draft, section)
-        rank = 0
+    ranks = []
+    for target, section in services:
+        rank, option = 0, section.get("priority")
         if option is not None:
-            target = draft.table("service", name)
-            try:
+            with target.reading(option, "set `after` by hand"):
                 rank = integer(option.value)
-            except ValueError as exc:
-                target.lost(option, f"its value can't be used: {exc}", "set `after` by hand")
-        ranks.append((name, -float(rank)))
-    ordered(draft, ranks)
-    different = len({rank for _, rank in ranks}) > 1
-    for section in watchers:
-        if option := section.get("priority"):
-            target = draft.table("service", _service_of(draft, section))
-            if different:
-                target.changed(
-                    option,
-                    "became `after`: services of a lower priority start after those of the next "
-                    "higher one, and stop before them",
-                    "where one must be ready before the other starts, write needs = [...]",
-                )
-            else:
-                target.kept(option, "all priorities are equal: no order")
-
-
-def _service_of(draft: Draft, section: Section) -> str:
-    wanted = section.name.split("watcher:", 1)[1]
-    return next(
-        path[1]
-        for path, origin in draft.origins.items()
-        if len(path) == 2 and path[0] == "service" and origin.value == wanted
-    )
+        ranks.append((target, -rank))
+    different = start_in_order(ranks)
+    for target, section in services:
+        if (option := section.get("priority")) is None:
+            continue
+        if different:
+            target.changed(
+                option,
+                "became `after`: services of a lower priority start after those of the next "
+                "higher one, and stop before them",
+                "where one must be ready before the other starts, write needs = [...]",
+            )
+        else:
+            target.kept(option, "all priorities are equal: no order")

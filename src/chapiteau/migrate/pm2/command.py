@@ -89,11 +89,9 @@ def convert_instances(target: Target, sound: Mapping[str, Option], cpus: int) ->
         what = f"came from the variable {chosen[1]}; it is {word}, as where that is not set"
         target.changed(option, what, "set processes to what this server shall have")
     word = word.lower()
-    try:
+    count = 1
+    with target.reading(option, "set processes by hand"):
         count = 0 if word == "max" else integer(word)
-    except ValueError as exc:
-        target.lost(option, f"its value can't be used: {exc}", "set processes by hand")
-        return
     if "exec_mode" not in sound and count != 1 and _runs_node(target):
         share_port(option, target)
     if count != 1 and "instance_var" not in sound:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
@@ -20,38 +21,42 @@ from chapiteau.migrate.pm2.javascript import (
     node_hint,
     read_javascript,
 )
-from chapiteau.migrate.pm2.rules import ALIASES, APP, COMBINED, log_path
+from chapiteau.migrate.pm2.rules import ALIASES, TABLES, environment, log_path
 from chapiteau.migrate.report import ImportResult
 from chapiteau.migrate.rules import apply_rules, limit_failed_starts
-from chapiteau.migrate.source import ImportOptions, Option, Source, Tree, unreadable
+from chapiteau.migrate.source import ImportOptions, KeyPath, Option, Source, unreadable
 from chapiteau.migrate.values import text
 
 __all__ = ["import_pm2"]
 
-_ENV_SET: Final = re.compile(r"env_(\S+)")
+# PM2's defaults that are not ours
+_DEFAULTS: Final = {
+    "stop_signal": "INT",
+    "stop_timeout": "1.6s",
+    "stop_group": True,
+    "restart.attempts": 15,  # 16 starts in all
+    "restart.healthy_after": "1s",
+}
 
 
-def import_pm2(sources: Sequence[Source], choices: ImportOptions) -> ImportResult:
+def import_pm2(sources: Sequence[Source], options: ImportOptions) -> ImportResult:
     """One or several ecosystem files. Raises UsageError with the line."""
     draft = Draft()
     for source in sources:
         tree = source.tree or read_javascript(source)
-        known = Source(name=source.name, folder=source.folder, tree=tree)
-        for path, app in _apps(draft, known, tree):
-            _app(draft, known, path, app, choices)
-        report_repeated(draft.table("project"), known, tree)
-        for line, code in tree.unread:
+        known = replace(source, tree=tree)
+        for path, app in _apps(draft, known, tree.data):
+            _app(draft, known, path, app, options)
+        report_repeated(draft, known, tree)
+        for line, code in tree.not_run:
             option = Option(name=code.split(None, 1)[0][:40], value=code, where=known.where(line))
             what = f"is not run: {' '.join(code.split())[:60]}"
-            draft.table("project").lost(option, what, "set by hand what it would have set")
-    return finish(draft, f"Made from {', '.join(s.name for s in sources)} (PM2).")
+            draft.project.lost(option, what, "set by hand what it would have set")
+    return finish(draft, sources, "PM2")
 
 
-def _apps(
-    draft: Draft, source: Source, tree: Tree
-) -> Iterator[tuple[tuple[str | int, ...], Mapping[str, Any]]]:
-    data = tree.data
-    path: tuple[str | int, ...] = ()
+def _apps(draft: Draft, source: Source, data: Any) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
+    path: KeyPath = ()
     if isinstance(data, Mapping) and ("apps" in data or "pm2" in data):
         key = "apps" if "apps" in data else "pm2"
         _top_level(draft, source, data, key)
@@ -61,16 +66,17 @@ def _apps(
         raise _no_app(source, path, apps)
     for index, app in enumerate(apps):
         here = (*path, index) if isinstance(data, list) else path
-        if isinstance(one := _taken(app), Mapping):
-            if isinstance(app, Conditional):
-                option = Option(name=_name(one), value=one, where=source.place(here))
-                what = f"is taken, whether or not JavaScript would: {app.code[:60]}"
-                hint = f"remove [service.{_name(one)}] where it is not wanted"
-                draft.table("project").changed(option, what, hint)
-            yield here, one
-        else:
-            option = Option(name=f"apps[{index}]", value=app, where=source.place(here))
-            draft.table("project").lost(option, _why(app), "write it as a literal")
+        where, one = source.place(here), _taken(app)
+        if not isinstance(one, Mapping):
+            option = Option(name=f"apps[{index}]", value=app, where=where)
+            draft.project.lost(option, _why(app), "write it as a literal")
+            continue
+        if isinstance(app, Conditional):
+            name = _name(one)
+            what = f"is taken, whether or not JavaScript would: {app.code[:60]}"
+            hint = f"remove [service.{name}] where it is not wanted"
+            draft.project.changed(Option(name=name, value=one, where=where), what, hint)
+        yield here, one
 
 
 def _taken(app: Any) -> Any:
@@ -79,7 +85,7 @@ def _taken(app: Any) -> Any:
     return app
 
 
-def _no_app(source: Source, path: tuple[str | int, ...], apps: Sequence[Any]) -> UsageError:
+def _no_app(source: Source, path: KeyPath, apps: Sequence[Any]) -> UsageError:
     """Of computed ones node itself can tell what they are."""
     computed = next((app for app in apps if isinstance(app, Dynamic)), None)
     if computed is None and not source.name.endswith("js"):
@@ -91,18 +97,13 @@ def _no_app(source: Source, path: tuple[str | int, ...], apps: Sequence[Any]) ->
 
 
 def _top_level(draft: Draft, source: Source, data: Mapping[str, Any], apps: str) -> None:
-    for key, value in data.items():
-        if key == apps:
-            continue
-        option = Option(name=key, value=value, where=source.place((key,)))
-        if key == "deploy":
-            what, hint = (
-                "was PM2's deployment over ssh",
-                "bring the files by your own means, then `chapiteau reload`",
-            )
-        else:
-            what, hint = "is no section that is known here", "set by hand what you need of it"
-        draft.table("project").lost(option, what, hint)
+    for option in source.options((), data):
+        if option.name == "deploy":
+            hint = "copy the files by your own means, then `chapiteau reload`"
+            draft.project.lost(option, "was PM2's deployment over ssh", hint)
+        elif option.name != apps:
+            hint = "set by hand what you need of it"
+            draft.project.lost(option, "is no section that is known here", hint)
 
 
 def _why(value: Any) -> str:
@@ -113,50 +114,47 @@ def _why(value: Any) -> str:
 
 # ── one app ───────────────────────────────────────────────────────────────────────────────────
 def _app(
-    draft: Draft,
-    source: Source,
-    path: tuple[str | int, ...],
-    app: Mapping[str, Any],
-    choices: ImportOptions,
+    draft: Draft, source: Source, path: KeyPath, app: Mapping[str, Any], options: ImportOptions
 ) -> None:
-    section = f"[{_name(app)}]"
-    named = Option(name="name", value=_name(app), where=source.place(path), section=section)
+    name = _name(app)
+    section = f"[{name}]"
+    named = Option(name="name", value=name, where=source.place(path), section=section)
     target = draft.named("service", named)
-    options = _by_name(
-        target,
-        [
-            Option(name=key, value=value, where=source.place((*path, key)), section=section)
-            for key, value in app.items()
-        ],
-    )
-    sound: dict[str, Option] = {}
-    for key, option in options.items():
-        if isinstance(option.value, Dynamic):
-            target.lost(option, _why(option.value), "write the value as a literal")
-        else:
-            value = _plain(target, option, option.value)
-            sound[key] = Option(name=key, value=value, where=option.where, section=section)
-    _defaults(target)
-    variants = {
-        k: o for k, o in sound.items() if _ENV_SET.fullmatch(k) and isinstance(o.value, Mapping)
-    }
-    rest = [o for k, o in sound.items() if k not in COMBINED and k not in variants]
-    _delays(target, sound, rest)
-    _jobs(target, sound, rest)
-    apply_rules(rest, APP, target)
+    sound = _sound(target, source.options(path, app, section))
+    target.defaults(_DEFAULTS)
+    rest = dict(sound)
+    if "exp_backoff_restart_delay" in rest and (fixed := rest.pop("restart_delay", None)):
+        target.kept(fixed, "PM2 ignores it beside exp_backoff_restart_delay")
+    if "cron_restart" in rest and "autorestart" in rest and rest["autorestart"].value is False:
+        # An app that is not restarted by itself is a job by the clock.
+        cron = rest.pop("cron_restart")
+        target.put(cron, "schedule", text(cron.value))
+    variants = [k for k, o in rest.items() if k[:4] == "env_" and isinstance(o.value, Mapping)]
+    found = [rest.pop(key) for key in variants]
+    apply_rules(rest.values(), TABLES["app"], target)
     limit_failed_starts(target)
-    _variants(target, variants, choices.variant)
-    _literal_env(target)
+    for option in found:
+        variant = option.name.removeprefix("env_")
+        if variant == options.variant:
+            environment(option, target, option.value)
+        else:
+            hint = f"import with --env {variant}, or make one file for each environment"
+            target.lost(option, "is used with --env only", hint)
+    for variable, value in (target.get("env") or {}).items():
+        target.set_env(variable, escape_literals(text(value)))
     convert_command(target, sound)
-    convert_instances(target, sound, choices.cpus)
+    convert_instances(target, sound, options.cpus)
     _logs(target, sound)
     for key in ("name", "name_prefix"):
         if key in sound:
             target.kept(sound[key], "the service's name")
 
 
-def _by_name(target: Target, given: Sequence[Option]) -> dict[str, Option]:
-    """The options by the names used here; of two names for one thing the first counts."""
+def _sound(target: Target, given: Sequence[Option]) -> dict[str, Option]:
+    """The options by the names used here; computed ones are lost.
+
+    Of two names for one thing the first counts.
+    """
     options: dict[str, Option] = {}
     for option in sorted(given, key=lambda o: o.name in ALIASES):
         name = ALIASES.get(option.name, option.name)
@@ -164,7 +162,13 @@ def _by_name(target: Target, given: Sequence[Option]) -> dict[str, Option]:
             what = f"is another name for {options[name].name}, which is given, too"
             target.lost(option, what, "delete one of the two")
         options.setdefault(name, option)
-    return options
+    sound = {}
+    for name, option in options.items():
+        if isinstance(option.value, Dynamic):
+            target.lost(option, _why(option.value), "write the value as a literal")
+        else:
+            sound[name] = replace(option, name=name, value=_plain(target, option, option.value))
+    return sound
 
 
 def _name(app: Mapping[str, Any]) -> str:
@@ -182,11 +186,8 @@ def _name(app: Mapping[str, Any]) -> str:
 def _plain(target: Target, option: Option, value: Any) -> Any:
     """The value with environment variables as ours; computed parts inside are reported."""
     if isinstance(value, EnvDefault):
-        default = "" if value.default is None else text(value.default)
-        if not default:
-            return f"${{env.{value.name}}}"
-        if not re.search(r"[${}]", default):
-            return f"${{env.{value.name}:-{default}}}"
+        if value.default is None or not re.search(r"[${}]", text(value.default)):
+            return str(value)
         target.changed(
             option,
             f"had {value.default!r} for when {value.name} is not set; now it must be set",
@@ -196,18 +197,13 @@ def _plain(target: Target, option: Option, value: Any) -> Any:
     if isinstance(value, Mapping):
         made = {}
         for key, inner in value.items():
-            if isinstance(inner, Dynamic) and key.startswith("...") and inner.code == "process.env":
-                target.kept(option, "the environment is inherited")
-            elif isinstance(inner, Dynamic):
-                part = Option(
-                    name=f"{option.name}.{key}",
-                    value=inner,
-                    where=option.where,
-                    section=option.section,
-                )
-                target.lost(part, _why(inner), "write the value as a literal")
-            else:
+            if not isinstance(inner, Dynamic):
                 made[key] = _plain(target, option, inner)
+            elif key.startswith("...") and inner.code == "process.env":
+                target.kept(option, "the environment is inherited")
+            else:
+                part = replace(option, name=f"{option.name}.{key}", value=inner)
+                target.lost(part, _why(inner), "write the value as a literal")
         return made
     if isinstance(value, list):
         kept = [v for v in value if not isinstance(v, Dynamic | Conditional)]
@@ -217,59 +213,7 @@ def _plain(target: Target, option: Option, value: Any) -> Any:
     return value
 
 
-def _defaults(target: Target) -> None:
-    """PM2's defaults that are not ours."""
-    target.set("stop_signal", "INT")
-    target.set("stop_timeout", "1.6s")
-    target.set("stop_group", True)
-    target.set("restart.attempts", 15)  # 16 starts in all
-    target.set("restart.healthy_after", "1s")
-
-
-def _jobs(target: Target, sound: Mapping[str, Option], rest: list[Option]) -> None:
-    """cron_restart of an app that is not restarted by itself is a job by the clock."""
-    cron, again = sound.get("cron_restart"), sound.get("autorestart")
-    if cron is None or again is None or again.value is not False:
-        return
-    target.put(cron, "schedule", text(cron.value))
-    rest.remove(cron)
-
-
-def _delays(target: Target, sound: Mapping[str, Option], rest: list[Option]) -> None:
-    """A growing delay wins over a fixed one."""
-    fixed = sound.get("restart_delay")
-    if fixed is not None and "exp_backoff_restart_delay" in sound:
-        target.kept(fixed, "PM2 ignores it beside exp_backoff_restart_delay")
-        rest.remove(fixed)
-
-
-def _variants(target: Target, variants: Mapping[str, Option], wanted: str) -> None:
-    for key, option in variants.items():
-        name = key.removeprefix("env_")
-        if name == wanted:
-            APP["env"](option, target)
-        else:
-            target.lost(
-                option,
-                "is used with --env only",
-                f"import with --env {name}, or make one file for each environment",
-            )
-
-
-def _literal_env(target: Target) -> None:
-    env = target.get("env") or {}
-    for name, value in env.items():
-        env[name] = escape_literals(text(value))
-
-
 def _logs(target: Target, sound: Mapping[str, Option]) -> None:
-    _log_files(target, sound)
-    path, cwd = target.get("log.file"), target.get("cwd")
-    if path and cwd and path != "none" and not path.startswith(("/", "${")):
-        target.set("log.file", f"{cwd}/{path.removeprefix('./')}")  # it starts at the app's folder
-
-
-def _log_files(target: Target, sound: Mapping[str, Option]) -> None:
     out, err, both = (sound.get(key) for key in ("out_file", "error_file", "log_file"))
     if both is not None and not isinstance(both.value, bool):
         target.put(both, "log.file", log_path(both.value))
@@ -277,16 +221,14 @@ def _log_files(target: Target, sound: Mapping[str, Option]) -> None:
             target.lost(out, "was a file for one stream", "log_file has both streams")
     elif both is not None:
         target.kept(both, "both streams go to one file")
-    if err is None:
-        return
-    if both is None and out is None:
+    if err is not None and both is None and out is None:
         target.put(err, "log.file", log_path(err.value))
         target.changed(err, "was a file for errors alone: both streams go there now")
-    elif out is not None and out.value == err.value:
+    elif err is not None and out is not None and out.value == err.value:
         target.kept(err, "both streams go to one file")
-    else:
-        target.lost(
-            err,
-            "was a file for errors alone",
-            "both streams go to one file; JSON lines (log.format) tell them apart",
-        )
+    elif err is not None:
+        hint = "both streams go to one file; JSON lines (log.format) tell them apart"
+        target.lost(err, "was a file for errors alone", hint)
+    path, cwd = target.get("log.file"), target.get("cwd")
+    if path and cwd and path != "none" and not path.startswith(("/", "${")):
+        target.set("log.file", f"{cwd}/{path.removeprefix('./')}")  # it starts at the app's folder

@@ -9,7 +9,7 @@ from typing import Any, Final
 from chapiteau.migrate.draft import Target, Template, literal
 from chapiteau.migrate.source import Option
 
-__all__ = ["Filling", "Merged", "merge_options", "pairs", "relative_to", "settled"]
+__all__ = ["Filling", "Merged", "merge_options", "pairs", "relative_to", "resolve"]
 
 
 # Several process-compose files as one: what a later one adds to a process of an earlier one.
@@ -143,7 +143,7 @@ class Filling:
         raise ValueError(f"{match[0]} would have to be computed by process-compose")
 
 
-def settled(option: Option, target: Target) -> Option:
+def resolve(option: Option, target: Target) -> Option:
     """`${NAME:-value}` where ours takes no variable: the value, and a note that says so."""
     chosen = _CHOSEN.fullmatch(option.value) if isinstance(option.value, str) else None
     if chosen is None:

@@ -1,18 +1,17 @@
 """[program:x] and [fcgi-program:x] → one service, or one for each process where they differ."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chapiteau.migrate.draft import Draft, Target, expand_home
 from chapiteau.migrate.ini import Section
-from chapiteau.migrate.rules import apply_rules, limit_failed_starts, lost, try_rule
+from chapiteau.migrate.rules import apply_rules, limit_failed_starts
 from chapiteau.migrate.source import Option
 from chapiteau.migrate.supervisord.expansion import Expansion, read_pairs
-from chapiteau.migrate.supervisord.rules import COMBINED, FCGI, PROGRAM
-from chapiteau.migrate.values import boolean, integer, octal, one_line
+from chapiteau.migrate.supervisord.rules import TABLES
+from chapiteau.migrate.values import integer, one_line
 
 __all__ = ["Daemon", "convert_program"]
 
@@ -26,32 +25,27 @@ _MOST: Final = 1000  # services made of one program; more is a slip of the keybo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Daemon:
-    """What [supervisord] says for every program."""
+    """What [supervisord] sets for every program."""
 
     here: str
     env: Mapping[str, str]
     defaults: Mapping[str, Any]  # settings of services, by our names
 
 
-def convert_program(draft: Draft, section: Section, daemon: Daemon, group: str) -> list[str]:
-    """The services made of one program; gives their names."""
-    kind, _, name = section.name.partition(":")
-    name = name.strip()
-    count, start = (
-        _count(draft, section, "numprocs", 1),
-        _count(draft, section, "numprocs_start", 0),
-    )
-    numbered = [o for o in section.options if _NUMBERED.search(str(o.value))]
-    telling = [o for o in numbered if o.name != "process_name"]
-    one_by_one = count > 1 and bool(telling) and not _fits(telling, start)
+def convert_program(draft: Draft, section: Section, daemon: Daemon, group: str) -> list[Target]:
+    """The services made of one program."""
+    name = section.label
+    count = _count(draft, section, "numprocs", 1)
+    start = _count(draft, section, "numprocs_start", 0)
+    numbered = [o for o in section.without("process_name") if _NUMBERED.search(str(o.value))]
+    one_by_one = count > 1 and bool(numbered) and not _counts_from_one(numbered, start)
     numbers: list[int | str] = [start] if count <= 1 else ["${process.number}"]
     if one_by_one:
         numbers = list(range(start, start + min(count, _MOST)))
     made = []
     for number in numbers:
-        own = name if not one_by_one else f"{name}-{number:02d}"
-        named = Option(name="name", value=own, where=section.where, section=section.title)
-        target = draft.named("service", named)
+        own = f"{name}-{number:02d}" if one_by_one else name
+        target = draft.named("service", section.named(own))
         values = {
             "here": daemon.here,
             "program_name": name,
@@ -59,15 +53,15 @@ def convert_program(draft: Draft, section: Section, daemon: Daemon, group: str) 
             "process_num": number,
             "numprocs": count,
         }
-        _one(target, section, daemon, values)
+        _service(target, section, daemon, values)
         if group:
             target.set("labels.group", group)
         if count != 1 and not one_by_one:
             target.set("processes", count, section.get("numprocs"))
-        made.append(target.name)
-    _account(draft, section, made, telling if one_by_one else [])
-    if kind == "fcgi-program":
-        _socket(draft, section, name, made, daemon)
+        made.append(target)
+    _note_count(section, made, numbered if one_by_one else [])
+    if section.kind == "fcgi-program":
+        _socket(draft, section, made, daemon)
     return made
 
 
@@ -79,127 +73,96 @@ def _count(draft: Draft, section: Section, key: str, default: int) -> int:
         return max(0, integer(option.value))
     except ValueError as exc:
         what = f"its value can't be used, and is taken as {default}: {exc}"
-        draft.table("project").lost(option, what, "set processes to what this server shall have")
+        draft.project.lost(option, what, "set processes to what this server shall have")
         return default
 
 
-def _fits(telling: list[Option], start: int) -> bool:
-    """Whether ${process.number}, which counts from 1, says the same."""
+def _counts_from_one(numbered: Sequence[Option], start: int) -> bool:
+    """Whether ${process.number} gives the same numbers."""
     return start == 1 and all(
         len(_PLAIN_NUMBER.findall(str(o.value))) == len(_NUMBERED.findall(str(o.value)))
-        for o in telling
+        for o in numbered
     )
 
 
-def _account(draft: Draft, section: Section, made: list[str], telling: list[Option]) -> None:
+def _note_count(section: Section, made: Sequence[Target], numbered: Sequence[Option]) -> None:
     for key in ("numprocs", "numprocs_start"):
         option = section.get(key)
         if option is None:
             continue
-        target = draft.table("service", made[0]) if made else draft.table("project")
-        if telling:
-            target.changed(
+        if numbered:
+            made[0].changed(
                 option,
-                f"became {len(made)} services, because {' and '.join(o.name for o in telling)} "
+                f"became {len(made)} services, because {' and '.join(o.name for o in numbered)} "
                 "differ by %(process_num)",
                 "let processes share a socket instead: then processes = N is enough",
             )
         else:
-            target.kept(option, "processes" if key == "numprocs" else "processes count from 1")
+            made[0].kept(option, "processes" if key == "numprocs" else "processes count from 1")
 
 
-def _one(target: Target, section: Section, daemon: Daemon, values: Mapping[str, str | int]) -> None:
-    environment = section.get("environment")
+def _service(
+    target: Target, section: Section, daemon: Daemon, values: Mapping[str, str | int]
+) -> None:
     env = dict(daemon.env)
-    if environment:
-        try:
+    if environment := section.get("environment"):
+        with target.reading(environment, "set env by hand"):
             filled = Expansion(values=values, env=daemon.env).fill(str(environment.value))
             env.update(read_pairs(filled))
             target.kept(environment, "env")
-        except ValueError as exc:
-            target.lost(environment, f"its value can't be used: {exc}", "set env by hand")
     if env:
         target.set("env", env, environment)
-    filling = Expansion(values=values, env=env)
     for key, value in daemon.defaults.items():
         target.set(key, value)
-    options = [_filled(option, filling, target) for option in section.options]
-    sound = _without_rotation([o for o in options if o is not None], target)
-    _command(target, section, sound)
-    apply_rules(
-        [o for o in sound if o.name not in COMBINED and o.name not in FCGI], PROGRAM, target
-    )
-    _logs(target, {o.name: o for o in sound})
+    sound = _filled(target, section, Expansion(values=values, env=env))
+    if command := sound.get("command"):
+        with target.reading(command, "close the quote, then import again"):
+            target.put(command, "command", one_line(str(command.value)))
+    simple = [o for o in sound.values() if o.name not in TABLES["fcgi-program"]]
+    apply_rules(simple, TABLES["program"], target)
+    _logs(target, sound)
     _defaults(target, section)
 
 
-def _filled(option: Option, filling: Expansion, target: Target) -> Option | None:
-    if option.name in ("environment", "process_name"):
-        return option
-    try:
-        value = filling.fill(str(option.value))
-    except ValueError as exc:
-        target.lost(option, f"its value can't be used: {exc}", "set it by hand")
-        return None
-    return Option(name=option.name, value=value, where=option.where, section=option.section)
-
-
-def _without_rotation(options: list[Option], target: Target) -> list[Option]:
-    """What is left when streams that go to the terminal are not rotated, as ever."""
-    files = {o.name: o for o in options if o.name in ("stdout_logfile", "stderr_logfile")}
-    left = []
-    for option in options:
-        stream = files.get(option.name.rpartition("_")[0])
-        if _ROTATION.fullmatch(option.name) and stream is not None and _is_terminal(stream):
-            target.kept(option, "there is no file to rotate")
-        else:
-            left.append(option)
-    return left
+def _filled(target: Target, section: Section, filling: Expansion) -> dict[str, Option]:
+    """The options by name; those that can't be filled in, or rotate a terminal, are noted."""
+    sound = {}
+    for option in section.options:
+        with target.reading(option, "set it by hand"):
+            literal = option.name in ("environment", "process_name")
+            value = option.value if literal else filling.fill(str(option.value))
+            sound[option.name] = replace(option, value=value)
+    for name in [name for name in sound if _ROTATION.fullmatch(name)]:
+        stream = sound.get(name.rpartition("_")[0])
+        if stream is not None and _is_terminal(stream):
+            target.kept(sound.pop(name), "there is no file to rotate")
+    return sound
 
 
 def _defaults(target: Target, section: Section) -> None:
     """supervisord's defaults that are not ours."""
-    if section.get("autorestart") is None:
+    again = section.get("autorestart")
+    if again is None:
         target.set("restart.policy", "on-failure")
     if section.get("startsecs") is None:
         target.set("ready.alive", "1s")
         target.set("restart.healthy_after", "1s")
     if target.get("ready.alive") is None:
         return  # startsecs = 0: no start ever fails, so nothing is given up
-    again = section.get("autorestart")
     if again is not None and target.get("restart.policy") == "never":
-        target.changed(
-            again,
-            "one that ends before startsecs is not tried again; supervisord does, a few times",
-        )
-    if target.get("restart.attempts") is None:
-        target.set("restart.attempts", 3)
+        what = "one that ends before startsecs is not tried again; supervisord does, a few times"
+        target.changed(again, what)
+    target.defaults({"restart.attempts": 3})
     target.set("restart.delay", "2s")  # 0, 2, 4 … seconds, where supervisord waits 1, 2, 3 …
     limit_failed_starts(target)
 
 
-def _command(target: Target, section: Section, options: list[Option]) -> None:
-    command = next((o for o in options if o.name == "command"), None)
-    if command is None:
-        return
-    try:
-        text = one_line(str(command.value))
-    except ValueError as exc:
-        target.lost(command, str(exc), "close the quote, then import again")
-        return
-    target.put(command, "command", text)
-
-
 # ── logs ──────────────────────────────────────────────────────────────────────────────────────
 def _logs(target: Target, options: Mapping[str, Option]) -> None:
-    redirect = options.get("redirect_stderr")
-    joined = False
+    redirect, joined = options.get("redirect_stderr"), False
     if redirect:
-        try:
-            joined = boolean(redirect.value)
-            target.kept(redirect, "both streams go to one file")
-        except ValueError as exc:
-            target.lost(redirect, f"its value can't be used: {exc}", "both streams go to one file")
+        joined = target.is_on(redirect)
+        target.kept(redirect, "both streams go to one file")
     out, err = options.get("stdout_logfile"), options.get("stderr_logfile")
     if out:
         _log_file(target, out)
@@ -214,7 +177,7 @@ def _logs(target: Target, options: Mapping[str, Option]) -> None:
         target.kept(err, "both streams go to one place")
     else:
         hint = "both streams go to one file; JSON lines (log.format) tell them apart"
-        lost("was a file for errors alone", hint)(err, target)
+        target.lost(err, "was a file for errors alone", hint)
 
 
 def _is_terminal(option: Option) -> bool:
@@ -232,36 +195,30 @@ def _log_file(target: Target, option: Option) -> None:
         target.put(option, "log.file", "none")
     elif _is_terminal(option):
         target.set("log.file", "none", option)
-        target.changed(option, "output goes to the terminal while `chapiteau up` is in front")
+        what = "output goes to the terminal while `chapiteau up` is in the foreground"
+        target.changed(option, what)
     else:
-        try_rule(option, target, partial(_own_file, target, option))
-
-
-def _own_file(target: Target, option: Option) -> None:
-    target.put(option, "log.file", expand_home(str(option.value)))
+        with target.reading(option):
+            target.put(option, "log.file", expand_home(str(option.value)))
 
 
 # ── FastCGI ───────────────────────────────────────────────────────────────────────────────────
-def _socket(draft: Draft, section: Section, name: str, made: list[str], daemon: Daemon) -> None:
+def _socket(draft: Draft, section: Section, made: Sequence[Target], daemon: Daemon) -> None:
     option = section.get("socket")
     if option is None:
         return
-    values = {"here": daemon.here, "program_name": name}
-    origin = Option(name="socket", value=name, where=option.where, section=section.title)
-    try:
-        address = Expansion(values=values, env=daemon.env).fill(str(option.value))
-        settings = _address(address)
-    except ValueError as exc:
-        draft.table("service", made[0]).lost(option, str(exc), "add a [socket.NAME] by hand")
-        return
-    target = draft.named("socket", origin)
-    for key, value in settings.items():
-        target.set(key, value, option)
-    apply_rules([o for o in section.options if o.name in FCGI], FCGI, target)
-    if "path" in settings and target.get("mode") is None:
-        target.set("mode", octal("700"))
-    for service in made:
-        draft.table("service", service).set("stdin_socket", target.name, option)
+    values = {"here": daemon.here, "program_name": section.label}
+    with made[0].reading(option, "add a [socket.NAME] by hand"):
+        settings = _address(Expansion(values=values, env=daemon.env).fill(str(option.value)))
+        target = draft.named("socket", replace(option, value=section.label))
+        for key, value in settings.items():
+            target.set(key, value, option)
+        fcgi = TABLES["fcgi-program"]
+        apply_rules([o for o in section.options if o.name in fcgi], fcgi, target)
+        if "path" in settings:
+            target.defaults({"mode": "0700"})
+        for service in made:
+            service.set("stdin_socket", target.name, option)
 
 
 def _address(text: str) -> dict[str, Any]:

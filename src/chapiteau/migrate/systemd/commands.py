@@ -2,20 +2,16 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from chapiteau.migrate.draft import Target
-from chapiteau.migrate.source import Option
-from chapiteau.migrate.values import duration, exec_line
+from chapiteau.migrate.values import exec_line
 
 __all__ = [
     "Exec",
     "command_line",
-    "convert_hook",
     "fill",
-    "finite_timespan",
     "parse_size",
     "parse_timespan",
     "read_exec",
@@ -205,47 +201,3 @@ def _for_shell(word: str) -> str:
         return shlex.quote(word.replace("$$", "$"))
     quoted = re.sub(r'([\\"`])', r"\\\1", word).replace("$$", "\\$")
     return f'"{quoted}"'
-
-
-def finite_timespan(seconds: float) -> str:
-    """A finite span as a duration. Raises ValueError for infinity."""
-    if seconds == float("inf"):
-        raise ValueError("infinity")
-    return duration(seconds)
-
-
-# ExecStartPost=, ExecStop= and ExecStopPost= → hooks of the service.
-
-
-def convert_hook(
-    target: Target, point: str, options: Sequence[Option], env: Mapping[str, str]
-) -> None:
-    """The commands of one point of a unit's life, one after the other."""
-    lines = []
-    for option in options:
-        try:
-            lines.append(_line(option, env))
-        except ValueError as exc:
-            target.lost(option, f"its value can't be used: {exc}", f"set hooks.{point} by hand")
-            continue
-        target.changed(option, f"became hooks.{point}: it has 90 s, and {_MEANS[point]}")
-    if lines:
-        run = ["sh", "-c", " && ".join(lines)]
-        target.set(f"hooks.{point}", {"run": run, "timeout": "90s"}, options[0])
-
-
-_MEANS = {
-    "after_start": "runs when all processes are ready",
-    "before_stop": "the processes get the stop signal afterwards",
-    "after_reap": "runs after the end of each process",
-}
-
-
-def _line(option: Option, env: Mapping[str, str]) -> str:
-    command = read_exec(str(option.value))
-    if any("MAINPID" in word for word in command.words):
-        raise ValueError("a hook knows no $MAINPID")
-    if command.privileged:
-        raise ValueError("a hook runs as the service's user")
-    line = command_line(command, env)[0].removeprefix("exec ")
-    return f"{{ {line} || true; }}" if command.may_fail else line

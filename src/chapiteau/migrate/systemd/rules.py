@@ -1,72 +1,51 @@
-"""What becomes of each directive of a [Service] section."""
+"""The tables of systemd's units, and the rules that are special to them."""
 
-from typing import Final
+from collections.abc import Sequence
+from math import inf
+from typing import Any, Final
 
 from chapiteau.migrate.draft import Target, literal
-from chapiteau.migrate.rules import (
-    Rule,
-    described,
-    differs,
-    fixed_restart_delay,
-    for_each,
-    keep,
-    lost,
-    lost_if,
-    mapped,
-    unneeded,
-)
+from chapiteau.migrate.rules import fixed_restart_delay, put_limit, read_tables
 from chapiteau.migrate.source import Option
-from chapiteau.migrate.systemd.commands import (
-    finite_timespan,
-    parse_size,
-    parse_timespan,
-    split_words,
-)
-from chapiteau.migrate.systemd.limits import LIMITS, fd_store_preserve, standard_input
-from chapiteau.migrate.values import boolean, duration, integer, octal, signal_name, text
+from chapiteau.migrate.systemd.commands import parse_size, parse_timespan, split_words
+from chapiteau.migrate.values import boolean, duration, integer, text
 
-__all__ = ["COMBINED", "OUTER", "RESOURCE", "SANDBOX", "SERVICE", "burst", "interval"]
+__all__ = ["TABLES", "fixed_restart_delay"]
 
-OUTER: Final = (
-    "put it into the unit that starts Chapiteau (chapiteau run unit): it holds for all services"
-)
-SANDBOX: Final = lost("is part of systemd's sandbox", OUTER)
-RESOURCE: Final = lost(
-    "shared out the machine's resources", f"limits.memory, limits.cpu and limits.pids; or {OUTER}"
-)
+_ONE_FILE: Final = "both streams go to one file; JSON lines (log.format) tell them apart"
+_BYTES: Final = frozenset("as core data fsize memlock msgqueue rss stack".split())
 
 
-_PATIENCE: Final = frozenset({"ready.start_timeout", "stop_timeout"})
+def timespan(value: Any) -> float:
+    return parse_timespan(text(value))
 
 
-def _seconds(key: str) -> Rule:
-    def rule(option: Option, target: Target) -> None:
-        value = parse_timespan(text(option.value))
-        if value == float("inf") and key in _PATIENCE:
-            target.set(key, "1d", option)
-            target.changed(option, "never ran out: it is a day here")
-        elif value == float("inf"):
-            target.lost(option, "never ran out", f"{key} always ends: set a long time")
-        else:
-            target.put(option, key, duration(value))
-
-    return described(f"`{key}`; infinity is {'a day' if key in _PATIENCE else '**lost**'}", rule)
+def finite(value: Any) -> str:
+    seconds = timespan(value)
+    if seconds == inf:
+        raise ValueError("infinity: set a long time instead")
+    return duration(seconds)
 
 
-_TYPES: Final = {
-    "simple": "it counts as up at once",
-    "exec": "it counts as up at once",
-    "idle": "it counts as up at once",
-}
+def burst(value: Any) -> int:
+    return max(1, integer(value))
 
 
-def _type(option: Option, target: Target) -> None:
-    """`notify`: `ready.notify`; `notify-reload` too, with `reload_signal = "HUP"`; `oneshot`:
-    `one_shot`; `simple`, `exec`, `idle`: nothing to write; `forking` and `dbus` are **lost**
-    """
-    word = text(option.value).strip()
-    if word in _TYPES:
-        target.kept(option, _TYPES[word])
+def unit_size(value: Any) -> int:
+    return parse_size(text(value))
+
+
+def cores(value: Any) -> float:
+    share = text(value).strip()
+    if not share.endswith("%"):
+        raise ValueError(f"{share!r} is no share in %")
+    return float(share[:-1]) / 100
+
+
+# ── starting and stopping ─────────────────────────────────────────────────────────────────────
+def service_type(option: Option, target: Target, word: str) -> None:
+    if word in ("simple", "exec", "idle"):
+        target.kept(option, "it counts as up at once")
     elif word in ("notify", "notify-reload"):
         target.put(option, "ready.notify", True)
         if word == "notify-reload":
@@ -83,102 +62,113 @@ def _type(option: Option, target: Target) -> None:
         target.lost(option, f"{word} has no equal", "use a `ready` check")
 
 
-_ABNORMAL: Final = {"on-abnormal", "on-abort", "on-watchdog"}
-
-
-def _restart(option: Option, target: Target) -> None:
-    """`restart.policy`; `on-abnormal`, `on-abort`, `on-watchdog` become `on-failure`; `on-success`
-    is **lost**
-    """
-    word = text(option.value).strip()
+def restart(option: Option, target: Target, word: str) -> None:
     plain = {"no": "never", "always": "always", "on-failure": "on-failure"}
     if word in plain:
         target.put(option, "restart.policy", plain[word])
-    elif word in _ABNORMAL:
+    elif word in ("on-abnormal", "on-abort", "on-watchdog"):
         target.set("restart.policy", "on-failure", option)
         target.changed(
             option,
-            f"{word} became on-failure: an exit code that is no success starts it again too",
-            "restart.stop_codes names the codes after which it stays down",
+            f"{word} became on-failure: an exit code that is no success restarts it too",
+            "restart.stop_codes lists the codes after which it stays down",
         )
     elif word == "on-success":
         target.set("restart.policy", "never", option)
-        target.lost(option, "started it again after a success only", "use schedule, or always")
+        target.lost(option, "restarted it only after a success", "use schedule, or always")
     else:
         raise ValueError(f"{word!r} is no policy")
 
 
-def _restart_pause(option: Option, target: Target) -> None:
-    """`restart.min_delay` and `delay`, with `factor = 1` and `jitter = 0`"""
-    fixed_restart_delay(option, target, finite_timespan(parse_timespan(text(option.value))))
-
-
-def burst(option: Option, target: Target) -> None:
-    """`restart.attempts`"""
-    target.put(option, "restart.attempts", max(1, integer(option.value)))
-
-
-def interval(option: Option, target: Target) -> None:
-    """`restart.window`; 0: `after_give_up = "retry"`"""
-    value = parse_timespan(text(option.value))
+def start_limit_interval(option: Option, target: Target, value: float) -> None:
     if value == 0:
         target.set("restart.after_give_up", "retry")
         target.kept(option, "it is tried again for ever")
     else:
-        target.put(option, "restart.window", finite_timespan(value))
+        target.put(option, "restart.window", finite(option.value))
 
 
-def _codes(key: str, first: tuple[int, ...]) -> Rule:
-    def rule(option: Option, target: Target) -> None:
-        words = split_words(text(option.value))
-        codes = [integer(word) for word in words if word.isdecimal()]
-        others = [word for word in words if not word.isdecimal()]
-        known = target.get(key) or []
-        target.put(option, key, list(dict.fromkeys([*known, *first, *codes])))
-        if others:
-            target.lost(option, f"named signals or words too: {' '.join(others)}", f"see {key}")
-
-    return described(f"`{key}`; signals and words are **lost**", rule)
+def start_timeout(option: Option, target: Target, value: float) -> None:
+    _patience(option, target, "ready.start_timeout", value)
 
 
-def _quota(option: Option, target: Target) -> None:
-    """`limits.cpu` in cores: 150% is 1.5"""
-    share = text(option.value).strip()
-    if not share.endswith("%"):
-        raise ValueError(f"{share!r} is no share in %")
-    target.put(option, "limits.cpu", float(share[:-1]) / 100)
+def stop_timeout(option: Option, target: Target, value: float) -> None:
+    _patience(option, target, "stop_timeout", value)
 
 
-def _memory(option: Option, target: Target) -> None:
-    """`limits.memory`"""
-    target.put(option, "limits.memory", parse_size(text(option.value)))
-
-
-def _tasks(option: Option, target: Target) -> None:
-    """`limits.pids`"""
-    if text(option.value).strip() == "infinity":
-        target.kept(option, "there is no limit")
+def _patience(option: Option, target: Target, key: str, value: float) -> None:
+    if value == inf:
+        target.set(key, "1d", option)
+        target.changed(option, "never ran out: it is a day here")
     else:
-        target.put(option, "limits.pids", integer(option.value))
+        target.put(option, key, duration(value))
 
 
-def _directory(option: Option, target: Target) -> None:
-    """`cwd`"""
-    path = text(option.value).strip()
+def success_codes(option: Option, target: Target, value: Any) -> None:
+    _codes(option, target, "restart.success_codes", [0], value)
+
+
+def stop_codes(option: Option, target: Target, value: Any) -> None:
+    _codes(option, target, "restart.stop_codes", [], value)
+
+
+def _codes(option: Option, target: Target, key: str, first: Sequence[int], value: Any) -> None:
+    words = split_words(text(value))
+    codes = [integer(word) for word in words if word.isdecimal()]
+    target.put(option, key, list(dict.fromkeys([*(target.get(key) or []), *first, *codes])))
+    if others := [word for word in words if not word.isdecimal()]:
+        target.lost(option, f"named signals or words too: {' '.join(others)}", f"see {key}")
+
+
+def kill_mode(option: Option, target: Target, word: str) -> None:
+    if word == "control-group":
+        target.kept(option, "stop_group: the stop signal to all, then KILL to what is left")
+        return
+    target.values.pop("stop_group", None)
+    if word == "mixed":
+        target.kept(option, "exactly so: the stop signal to the process, then KILL to the rest")
+    else:
+        target.lost(option, f"{word} let processes live on", "nothing of a service survives a stop")
+
+
+def notify_access(option: Option, target: Target, _value: Any) -> None:
+    target.changed(option, "any process of the service may notify")
+
+
+# ── files, streams and limits ─────────────────────────────────────────────────────────────────
+def working_directory(option: Option, target: Target, value: Any) -> None:
+    path = text(value).strip()
     if path.startswith("-"):
         path = path[1:]
         target.changed(option, "must be there: without it the service does not start")
     if path == "~":
         target.lost(option, "was the user's home", "write the path as cwd")
-        return
-    target.put(option, "cwd", literal(path))
+    else:
+        target.put(option, "cwd", literal(path))
 
 
-def _output(option: Option, target: Target) -> None:
-    """`file:` and `append:`: `log.file`; `journal`: `log.journald`; `syslog`: `log.syslog`;
-    `null`: `log.file = "none"`
-    """
-    kind, _, path = text(option.value).strip().partition(":")
+def fd_store_preserve(option: Option, target: Target, word: str) -> None:
+    if word == "restart":
+        target.kept(option, "descriptors are kept from one process to the next, until a stop")
+    else:
+        when = "beyond a stop" if boolean(word) else "for no other process"
+        target.lost(option, f"kept descriptors {when}", "fd_store keeps them until a stop")
+
+
+def standard_input(option: Option, target: Target, value: Any) -> None:
+    word = text(value).strip()
+    if word in ("null", ""):
+        target.kept(option, "the input is empty")
+    elif word.startswith("tty"):
+        target.put(option, "stdin", "tty")
+        target.changed(option, "is a terminal of its own: `chapiteau run attach` shows it")
+    else:
+        hint = 'stdin = "pipe" is for `chapiteau run attach`, stdin_socket hands a socket over'
+        target.lost(option, "was another input", hint)
+
+
+def standard_output(option: Option, target: Target, value: Any) -> None:
+    kind, _, path = text(value).strip().partition(":")
     if kind in ("file", "append", "truncate") and path:
         target.put(option, "log.file", literal(path))
         if kind != "append":
@@ -195,155 +185,43 @@ def _output(option: Option, target: Target) -> None:
         target.lost(option, f"sent output to {kind}", "see [service.NAME.log]")
 
 
-def _error_output(option: Option, target: Target) -> None:
-    """`inherit`: nothing to write; else **lost**: both streams go to one file"""
-    value = text(option.value).strip()
-    if value in ("inherit", "journal"):
+def standard_error(option: Option, target: Target, value: Any) -> None:
+    if text(value).strip() in ("inherit", "journal"):
         target.kept(option, "both streams go the same way")
     else:
-        target.lost(
-            option,
-            "sent errors another way",
-            "both streams go to one file; JSON lines (log.format) tell them apart",
-        )
+        target.lost(option, "sent errors another way", _ONE_FILE)
 
 
-def _kill_mode(option: Option, target: Target) -> None:
-    """`mixed`: nothing to write; `control-group`, the default: `stop_group`; `process` and `none`
-    are **lost**
-    """
-    word = text(option.value).strip()
-    if word == "control-group":
-        target.kept(option, "stop_group: the stop signal to all, then KILL to what is left")
-        return
-    target.values.pop("stop_group", None)
-    if word == "mixed":
-        target.kept(option, "exactly so: the stop signal to the process, then KILL to the rest")
+def limit(option: Option, target: Target, value: Any) -> None:
+    """LimitX=soft:hard, or one value for both."""
+    name = option.name.lower().removeprefix("limit")
+    both = [_amount(name, part.strip()) for part in text(value).split(":")]
+    put_limit(option, target, name, both[0], ":".join(map(str, both)) if len(both) > 1 else "")
+
+
+def _amount(name: str, given: str) -> int | str:
+    if given == "infinity":
+        return "unlimited"
+    if name in _BYTES:
+        return parse_size(given)
+    if name == "cpu":  # seconds, or a time span
+        return round(parse_timespan(given))
+    if name == "nice" and given[:1] in "+-":  # a niceness; the limit counts from its other end
+        return 20 - int(given)
+    return integer(given)
+
+
+def tasks_max(option: Option, target: Target, value: Any) -> None:
+    if text(value).strip() == "infinity":
+        target.kept(option, "there is no limit")
     else:
-        target.lost(option, f"{word} let processes live on", "nothing of a service survives a stop")
+        target.put(option, "limits.pids", integer(value))
 
 
-def _notify_access(option: Option, target: Target) -> None:
-    """any process of the service may notify"""
-    target.changed(option, "any process of the service may notify")
+def socket_owner(option: Option, target: Target, value: str) -> None:
+    user, _, group = (target.get("owner") or "").partition(":")
+    user, group = (value, group) if option.name == "SocketUser" else (user, value)
+    target.put(option, "owner", f"{user or 'root'}:{group}" if group else user)
 
 
-def _elsewhere(shown: str) -> Rule:
-    """Takes part in more than one setting: see `TOGETHER` and services.py."""
-    return described(shown, unneeded(shown))
-
-
-SERVICE: Final[dict[str, Rule]] = {
-    "Type": _type,
-    "Restart": _restart,
-    "RestartSec": _restart_pause,
-    "StartLimitBurst": burst,
-    **for_each("StartLimitIntervalSec StartLimitInterval", interval),
-    "SuccessExitStatus": _codes("restart.success_codes", (0,)),
-    "RestartPreventExitStatus": _codes("restart.stop_codes", ()),
-    "RestartForceExitStatus": lost("always started it again after these", "see restart.policy"),
-    **for_each(
-        "RestartSteps RestartMaxDelaySec RestartMode",
-        lost("shaped the pauses", "restart.factor and restart.max_delay"),
-    ),
-    "TimeoutStartSec": _seconds("ready.start_timeout"),
-    "TimeoutStopSec": _seconds("stop_timeout"),
-    "RuntimeMaxSec": differs(
-        "max_age",
-        lambda value: finite_timespan(parse_timespan(text(value))),
-        "a process of that age is replaced, without a pause in between",
-    ),
-    "RuntimeRandomizedExtraSec": _seconds("max_age_spread"),
-    "WatchdogSec": _seconds("watchdog"),
-    "KillSignal": keep("stop_signal", signal_name),
-    "KillMode": _kill_mode,
-    "SendSIGKILL": lost_if(
-        lambda value: not boolean(value), "never killed", "stop_timeout can be long", "so it is"
-    ),
-    "SendSIGHUP": lost_if(boolean, "sent HUP after the stop signal", "stop_signal", "was off"),
-    **for_each(
-        "RestartKillSignal FinalKillSignal WatchdogSignal TimeoutAbortSec TimeoutCleanSec "
-        "TimeoutStartFailureMode TimeoutStopFailureMode ReloadSignal",
-        lost("named other signals or times", "stop_signal and stop_timeout; KILL comes last"),
-    ),
-    "NotifyAccess": _notify_access,
-    "ExitType": mapped("labels.exit_type", {"main": "main"}),
-    "PIDFile": lost(
-        "told the pid of a program in the background", "start the program in the foreground"
-    ),
-    **for_each("GuessMainPID NonBlocking", unneeded("has no meaning here")),
-    "RemainAfterExit": unneeded("a one-shot that ended with 0 counts as done"),
-    "BusName": lost("made the D-Bus name the sign of being ready", "use a `ready` check"),
-    "FileDescriptorStoreMax": keep("fd_store", integer),
-    "FileDescriptorStorePreserve": fd_store_preserve,
-    "OpenFile": lost("opened a file for the program", "let it open the file, or name a socket"),
-    "OOMPolicy": lost("said what to do when memory ran out", "the exit says so; restart.policy"),
-    "WorkingDirectory": _directory,
-    "User": keep("user"),
-    "Group": keep("group"),
-    "SupplementaryGroups": lost(
-        "added groups", "a service has all groups of its user: add the user to them"
-    ),
-    "DynamicUser": lost_if(
-        boolean, "made a user for each run", "make a user, and set user = ...", "was off"
-    ),
-    "UMask": keep("umask", octal),
-    "Nice": keep("nice", integer),
-    "OOMScoreAdjust": keep("oom_score", integer),
-    "NoNewPrivileges": keep("no_new_privs", boolean),
-    "CapabilityBoundingSet": _elsewhere(
-        "`capabilities` of root; another user's are those of `AmbientCapabilities`. A list that "
-        "begins with ~ is **lost**"
-    ),
-    "AmbientCapabilities": _elsewhere("`capabilities`, with `User`; else **lost**"),
-    "StandardInput": standard_input,
-    "StandardOutput": _output,
-    "StandardError": _error_output,
-    "LogRateLimitIntervalSec": lost("bounded lines in the journal", "log.rate bounds bytes"),
-    "LogRateLimitBurst": lost("bounded lines in the journal", "log.rate bounds bytes"),
-    **for_each(
-        "SyslogIdentifier SyslogFacility SyslogLevel SyslogLevelPrefix LogLevelMax LogExtraFields "
-        "LogNamespace LogFilterPatterns StandardInputText StandardInputData",
-        lost("shaped the lines in the journal", "each line carries the service's name"),
-    ),
-    **LIMITS,
-    **for_each("MemoryMax MemoryLimit", _memory),
-    "MemoryHigh": lost(
-        "slowed the service down above this", "limits.memory_soft replaces a process gently"
-    ),
-    "CPUQuota": _quota,
-    "TasksMax": _tasks,
-    **for_each(
-        "MemoryAccounting CPUAccounting TasksAccounting IOAccounting IPAccounting",
-        unneeded("figures of every process are always collected"),
-    ),
-    **for_each("SystemCallErrorNumber", SANDBOX),
-    "UnsetEnvironment": lost("took variables away", "clean_env = true starts with none"),
-    "RuntimeDirectory": lost(
-        "made folders in /run", "make them in a one-shot, or with systemd-tmpfiles"
-    ),
-    **for_each(
-        "StateDirectory CacheDirectory LogsDirectory ConfigurationDirectory",
-        lost("made folders for the service", "make them once, owned by its user"),
-    ),
-    "ExecCondition": lost(
-        "skipped the start, without a failure, when it failed", "make it part of the command"
-    ),
-    "ExecStartPost": _elsewhere("`hooks.after_start`"),
-    "ExecStop": _elsewhere("`hooks.before_stop`; one that uses $MAINPID is **lost**"),
-    "ExecStopPost": _elsewhere("`hooks.after_reap`: after every end of a process"),
-    "ExecStart": _elsewhere("`command`; several of a oneshot one after the other, by a shell"),
-    "ExecStartPre": _elsewhere("a one-shot of its own, which the service `needs`"),
-    "ExecReload": _elsewhere("`kill -SIGNAL $MAINPID`: `reload_signal`; else **lost**"),
-    **for_each("Environment PassEnvironment", _elsewhere("`env`")),
-    "EnvironmentFile": _elsewhere("`env_files`"),
-    "Sockets": _elsewhere("`sockets`"),
-    "TimeoutSec": _elsewhere("`stop_timeout` and `ready.start_timeout`"),
-}
-COMBINED: Final = frozenset(
-    (
-        "ExecStart ExecStartPre ExecStartPost ExecStop ExecStopPost ExecReload Environment "
-        "EnvironmentFile PassEnvironment Sockets TimeoutSec CapabilityBoundingSet "
-        "AmbientCapabilities"
-    ).split()
-)
+TABLES: Final = read_tables("chapiteau.migrate.systemd", globals())
