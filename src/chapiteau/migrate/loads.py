@@ -17,10 +17,11 @@ from typing import Any, ClassVar, Final
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.suite import Scenario, Suite
-from chapiteau.load.workers.scenario_file import import_scenario, install_shims, shim_module
+from chapiteau.load.workers.scenario_file import import_scenario
+from chapiteau.migrate.shims import install_shims, shim_module
 from chapiteau.migrate.shims.blocking import BlockingSession, HttpSession, ThreadPool
 from chapiteau.migrate.shims.gevent_shim import gevent_modules
-from chapiteau.migrate.shims.websocket_client import WebSocket
+from chapiteau.migrate.shims.websocket_client import WebSocketClient
 from chapiteau.migrate.shims.webtest_app import App
 
 __all__ = ["TestCase", "load_loads"]
@@ -35,7 +36,7 @@ _OLD_NAMES: Final[dict[str, ModuleType]] = {
 }
 
 # Which virtual user a test case is being made for: `__init__` already uses `self.session`.
-_here = threading.local()
+_current = threading.local()
 
 
 class TestCase(unittest.TestCase):
@@ -48,16 +49,15 @@ class TestCase(unittest.TestCase):
         self, test_name: str = "runTest", test_result: Any = None, config: Any = None
     ) -> None:
         super().__init__(test_name)
-        blocking: BlockingSession = _here.blocking
-        self._blocking = blocking
+        self._blocking: BlockingSession = _current.blocking
         self.config = config or {}
-        self.session = HttpSession(blocking)
-        self.app = App(blocking, blocking.session.base or self.server_url or "")
-        self._sockets: list[WebSocket] = []
+        self.session = HttpSession(self._blocking)
+        self.app = App(self._blocking, self._blocking.session.base or self.server_url or "")
+        self._sockets: list[WebSocketClient] = []
 
     def incr_counter(self, name: str) -> None:
         """Add one to a number of your own."""
-        self._blocking.tell(self._blocking.session.counter, name)
+        self._blocking.call(self._blocking.session.counter, name)
 
     def create_ws(
         self,
@@ -66,22 +66,14 @@ class TestCase(unittest.TestCase):
         protocols: Any = None,
         extensions: Any = None,
         klass: Any = None,
-    ) -> WebSocket:
+    ) -> WebSocketClient:
         """A WebSocket; `callback` gets every message, `receive()` gives them one by one."""
-        socket = WebSocket(
-            url,
-            protocols=tuple(protocols or ()),
-            callback=callback,
-            allowed=self._blocking.session.allowed,
-            tell=self._counted,
-        )
+        protocols = tuple(protocols or ())
+        socket = WebSocketClient(self._blocking, url, protocols=protocols, callback=callback)
         self._sockets.append(socket)
         return socket
 
-    def _counted(self, name: str, value: float) -> None:
-        self._blocking.tell(self._blocking.session.counter, name, value)
-
-    def play_once(self) -> None:
+    def run_once(self) -> None:
         """Set up, test, tear down; whatever fails is raised."""
         try:
             self.setUp()
@@ -107,46 +99,45 @@ class TestCase(unittest.TestCase):
 
 def load_loads(path: Path) -> Suite:
     """The test methods of a file, each a scenario called Class.test_method."""
-    face: dict[str, ModuleType] = {
+    shims: dict[str, ModuleType] = {
         "loads": shim_module("loads", {"__version__": "0.3.1"}),
         "loads.case": shim_module("loads.case", {"TestCase": TestCase}),
     }
-    with install_shims({**face, **gevent_modules(), **_OLD_NAMES}):
+    with install_shims({**shims, **gevent_modules(), **_OLD_NAMES}):
         made = import_scenario(path)
-    crew = ThreadPool()
+    threads = ThreadPool()
     scenarios = [
-        Scenario(f"{case.__name__}.{name}", _runner(case, name, crew))
+        Scenario(f"{case.__name__}.{name}", _runner(case, name, threads))
         for case in vars(made).values()
         if isinstance(case, type) and issubclass(case, TestCase) and case is not TestCase
         for name in unittest.TestLoader().getTestCaseNames(case)
     ]
     if not scenarios:
-        raise ScenarioError(
-            f"{path}: no test in it", hint="methods of a loads.case.TestCase that begin with test"
-        )
+        hint = "methods of a loads.case.TestCase that begin with test"
+        raise ScenarioError(f"{path}: no test in it", hint=hint)
     return Suite(tuple(scenarios))
 
 
-def _runner(case: type[TestCase], name: str, crew: ThreadPool) -> Any:
+def _runner(case: type[TestCase], name: str, threads: ThreadPool) -> Any:
     key = f"loads {case.__name__}.{name}"
-    prepared = threading.Lock()
+    setting_up = threading.Lock()
     ready: list[bool] = []
 
     def make(blocking: BlockingSession) -> TestCase:
-        with prepared:
+        with setting_up:
             if not ready:
                 case.setUpClass()
                 ready.append(True)
-        _here.blocking = blocking
+        _current.blocking = blocking
         return case(name)
 
     async def run(session: Session) -> None:
         if key not in session.state:
-            blocking = BlockingSession(session, crew)
+            blocking = BlockingSession(session, threads)
             session.state[key] = (blocking, await blocking.run(lambda: make(blocking)))
         blocking, instance = session.state[key]
         try:
-            await blocking.run(instance.play_once)
+            await blocking.run(instance.run_once)
         finally:
             session.settle()  # a user's cookies outlive its tests
 

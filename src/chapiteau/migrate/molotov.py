@@ -6,36 +6,48 @@ each load process, before its first user, as in each process of molotov.
 
 import asyncio
 import inspect
+import json
 import sys
 import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.suite import Fixture, Scenario, Suite
-from chapiteau.load.workers.scenario_file import import_scenario, install_shims, shim_module
+from chapiteau.load.workers.scenario_file import import_scenario
 from chapiteau.load.workers.user_pool import RunContext, call_fixture
-from chapiteau.migrate.shims.aiohttp_session import AioSession
+from chapiteau.migrate.shims import install_shims, shim_module
+from chapiteau.migrate.shims.aiohttp_client import AioSession
 from chapiteau.migrate.shims.blocking import BlockingSession, HttpSession, ThreadPool
 
 __all__ = ["Molotov", "load_molotov"]
 
-F = TypeVar("F", bound=Callable[..., Any])
+Function = Callable[..., Any]
+Decorator = Callable[[Function], Function]
 _KEPT: Final = "molotov"  # key in Session.state
 _EVERY: Final = 1.0  # seconds between two current_workers events
+_FIXTURES: Final = (
+    "setup", "teardown", "setup_session", "teardown_session", "global_setup", "global_teardown",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class _Declared:
     name: str
-    function: Callable[..., Any]
+    function: Function
     weight: float
     delay: float
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """As events show it."""
+        names = {"name": self.name, "weight": self.weight, "delay": self.delay}
+        return {**names, "func": self.function}
 
 
 @dataclass(slots=True)
@@ -52,99 +64,62 @@ class Molotov:
     def __init__(self) -> None:
         self.scenarios: list[_Declared] = []
         self.variables: dict[str, Any] = {}
-        self._fixtures: dict[str, Callable[..., Any]] = {}
-        self._factories: dict[str, Callable[..., Any]] = {}
-        self._listeners: list[Callable[..., Any]] = []
-        self._picker: Callable[..., Any] | None = None
-        self._stage = RunContext(0, 1, {})
-        self._crew = ThreadPool()
-        self._failed: set[Callable[..., Any]] = set()
+        self._fixtures: dict[str, Function] = {}
+        self._factories: dict[str, Function] = {}
+        self._listeners: list[Function] = []
+        self._pickers: list[Function] = []
+        self._context = RunContext(0, 1, {})
+        self._threads = ThreadPool()
+        self._failed: set[Function] = set()
         self._workers = 0
         self._counting: asyncio.Task[None] | None = None
         self._ready: asyncio.Task[None] | None = None
         self._blocking: BlockingSession | None = None
 
-    # ── the face ────────────────────────────────────────────────────────────────────────────
-
+    # ── what files import ───────────────────────────────────────────────────────────────────
     def modules(self) -> dict[str, ModuleType]:
         """`molotov` and the parts of it that files import from."""
-        names = {
+        names: dict[str, Any] = {
             "scenario": self._scenario,
-            "scenario_picker": self._scenario_picker,
-            "session_factory": self._session_factory,
-            "events": self._events,
-            "set_var": self._set_var,
+            "scenario_picker": lambda: _declare(self._pickers.append),
+            "session_factory": lambda kind: _declare(
+                lambda function: self._factories.update({kind: function})
+            ),
+            "events": lambda: _declare(self._listeners.append),
+            "set_var": self.variables.__setitem__,
             "get_var": self._get_var,
-            "get_context": self._get_context,
+            "get_context": lambda session: session.context,
             "request": self._request,
             "json_request": self._json_request,
             "__version__": "2.6",
+            **{fixture: self._fixture(fixture) for fixture in _FIXTURES},
         }
-        for fixture in (
-            "setup", "teardown", "setup_session", "teardown_session", "global_setup",
-            "global_teardown",
-        ):  # fmt: skip
-            names[fixture] = self._fixture(fixture)
         parts = ("molotov", "molotov.api", "molotov.util", "molotov.session")
         return {name: shim_module(name, names) for name in parts}
 
-    def _scenario(
-        self, weight: Any = 1, delay: float = 0.0, name: str | None = None
-    ) -> Callable[[F], F]:
-        def declare(function: F) -> F:
+    def _scenario(self, weight: Any = 1, delay: float = 0.0, name: str | None = None) -> Decorator:
+        def add(function: Function) -> None:
             if not inspect.iscoroutinefunction(function):
                 raise TypeError(f"scenario {function.__name__} must be an async def")
-            called_ = name or function.__name__
-            self.scenarios.append(_Declared(called_, function, float(weight), delay))
-            return function
+            declared = _Declared(name or function.__name__, function, float(weight), delay)
+            self.scenarios.append(declared)
 
         if callable(weight):
             raise TypeError("write @scenario(), with its parentheses")
-        return declare
+        return _declare(add)
 
-    def _fixture(self, kind: str) -> Callable[..., Any]:
-        def make() -> Callable[[F], F]:
-            def declare(function: F) -> F:
-                if kind in self._fixtures:
-                    raise ValueError(f"there is a second {kind}")
-                self._fixtures[kind] = function
-                return function
+    def _fixture(self, kind: str) -> Callable[[], Decorator]:
+        def add(function: Function) -> None:
+            if kind in self._fixtures:
+                raise ValueError(f"there is a second {kind}")
+            self._fixtures[kind] = function
 
-            return declare
-
-        return make
-
-    def _scenario_picker(self) -> Callable[[F], F]:
-        def declare(function: F) -> F:
-            self._picker = function
-            return function
-
-        return declare
-
-    def _session_factory(self, kind: str) -> Callable[[F], F]:
-        def declare(function: F) -> F:
-            self._factories[kind] = function
-            return function
-
-        return declare
-
-    def _events(self) -> Callable[[F], F]:
-        def declare(function: F) -> F:
-            self._listeners.append(function)
-            return function
-
-        return declare
-
-    def _set_var(self, name: str, value: Any) -> None:
-        self.variables[name] = value
+        return lambda: _declare(add)
 
     def _get_var(self, name: str, factory: Callable[[], Any] | None = None) -> Any:
         if name not in self.variables and factory is not None:
             self.variables[name] = factory()
         return self.variables.get(name)
-
-    def _get_context(self, session: Any) -> Any:
-        return session.context
 
     def _request(
         self, endpoint: str, verb: str = "GET", session_options: Any = None, **options: Any
@@ -160,38 +135,29 @@ class Molotov:
         answer = http.request(verb, endpoint, **options)
         if answer.error is not None:
             raise answer.error
-        return {
-            "content": answer.content,
-            "status": answer.status_code,
-            "headers": dict(answer.headers),
-        }
+        headers = dict(answer.headers)
+        return {"content": answer.content, "status": answer.status_code, "headers": headers}
 
-    def _json_request(
-        self, endpoint: str, verb: str = "GET", session_options: Any = None, **options: Any
-    ) -> dict[str, Any]:
-        import json
-
-        found = self._request(endpoint, verb, session_options, **options)
+    def _json_request(self, *arguments: Any, **options: Any) -> dict[str, Any]:
+        found = self._request(*arguments, **options)
         return {**found, "content": json.loads(found["content"])}
 
-    # ── the play ────────────────────────────────────────────────────────────────────────────
-
-    def play(self, where: str) -> Suite:
+    # ── scenarios ───────────────────────────────────────────────────────────────────────────
+    def suite(self, where: str) -> Suite:
         """The scenarios and fixtures for our engine. Raises ScenarioError when none can run."""
-        wanted = [s for s in self.scenarios if s.weight > 0]
-        if not wanted:
-            raise ScenarioError(
-                f"{where}: no scenario in it", hint="put `@scenario()` above an `async def`"
-            )
-        if self._picker is not None:
+        runnable = [s for s in self.scenarios if s.weight > 0]
+        if not runnable:
+            hint = "put `@scenario()` above an `async def`"
+            raise ScenarioError(f"{where}: no scenario in it", hint=hint)
+        if self._pickers:
             scenarios = [Scenario("picked", self._run_picked)]
         else:
-            scenarios = [Scenario(s.name, self._runner(s), s.weight) for s in wanted]
+            scenarios = [Scenario(s.name, self._runner(s), s.weight) for s in runnable]
         fixtures = (
-            Fixture("setup", "worker", self._take_stage),
-            Fixture("teardown", "worker", self._last),
-            Fixture("setup", "user", self._greet),
-            Fixture("teardown", "user", self._farewell),
+            Fixture("setup", "worker", self._begin),
+            Fixture("teardown", "worker", self._end),
+            Fixture("setup", "user", self._add_user),
+            Fixture("teardown", "user", self._end_user),
         )
         return Suite(tuple(scenarios), fixtures)
 
@@ -203,8 +169,7 @@ class Molotov:
         return run
 
     async def _run_picked(self, session: Session) -> None:
-        assert self._picker is not None  # noqa: S101 — told to the type checker
-        name = self._picker(session.user, session.iteration)
+        name = self._pickers[-1](session.user, session.iteration)
         by_name = {s.name: s for s in self.scenarios}
         if name not in by_name:
             raise ScenarioError(f"the picker chose {name!r}", hint=did_you_mean(str(name), by_name))
@@ -213,22 +178,17 @@ class Molotov:
     async def _run(self, declared: _Declared, session: Session) -> None:
         worker: _Worker = session.state[_KEPT]
         worker.main.context.step = session.iteration
-        info = {
-            "name": declared.name,
-            "weight": declared.weight,
-            "delay": declared.delay,
-            "func": declared.function,
-        }
-        await self.tell("scenario_start", scenario=info, wid=session.user)
+        about = {"scenario": declared.info, "wid": session.user}
+        await self.emit("scenario_start", **about)
         try:
             await declared.function(await self._session_for(declared, worker))
         except Exception as exc:
-            await self.tell("scenario_failure", scenario=info, exception=exc, wid=session.user)
+            await self.emit("scenario_failure", exception=exc, **about)
             raise
         finally:
             session.settle()  # a worker's cookies outlive its steps, as in molotov
-        await self.tell("scenario_success", scenario=info, wid=session.user)
-        session.pause = declared.delay + float(self._stage.options.get("delay", 0.0))
+        await self.emit("scenario_success", **about)
+        session.pause = declared.delay + float(self._context.options.get("delay", 0.0))
 
     async def _session_for(self, declared: _Declared, worker: _Worker) -> Any:
         """The session of the kind that the scenario's `session_factory=` default names."""
@@ -237,19 +197,15 @@ class Molotov:
         if kind not in self._factories:
             return worker.main
         if kind not in worker.others:
-            loop = asyncio.get_running_loop()
             given = {
-                "loop": loop,
-                "console": None,
-                "verbose": 0,
-                "statsd": None,
+                "loop": asyncio.get_running_loop(), "console": None, "verbose": 0, "statsd": None,
                 "resolve_dns": False,
-            }
-            made = await call_fixture(lambda: _call_with(self._factories[kind], given))
-            worker.others[kind] = made
+            }  # fmt: skip
+            factory = self._factories[kind]
+            worker.others[kind] = await call_fixture(lambda: _call_with(factory, given))
         return worker.others[kind]
 
-    async def tell(self, event: str, **info: Any) -> None:
+    async def emit(self, event: str, **info: Any) -> None:
         """Let the file's event handlers know."""
         for listener in self._listeners:
             try:
@@ -260,72 +216,70 @@ class Molotov:
                     what = f"{type(exc).__name__}: {exc}"
                     sys.stderr.write(f"warning: the listener {listener.__name__} failed: {what}\n")
 
-    async def _tell_workers(self) -> None:
+    async def _emit_workers(self) -> None:
         while True:
-            await self.tell("current_workers", workers=self._workers)
+            await self.emit("current_workers", workers=self._workers)
             await asyncio.sleep(_EVERY)
 
     # ── fixtures ────────────────────────────────────────────────────────────────────────────
-
-    def _take_stage(self, stage: RunContext) -> None:
-        self._stage = stage
+    def _begin(self, context: RunContext) -> None:
+        self._context = context
 
     @property
     def _arguments(self) -> SimpleNamespace:
         """What molotov's command line would have been."""
-        asked = self._stage.asked
+        asked = self._context.asked
         usual = {
-            "workers": asked.get("users") or 1, "processes": self._stage.workers,
+            "workers": asked.get("users") or 1, "processes": self._context.workers,
             "duration": round(asked.get("seconds", 86_400)), "max_runs": asked.get("sessions"),
             "verbose": 0, "debug": False, "statsd": False, "exception": False, "quiet": False,
             "single_mode": None, "single_run": False, "scenario": "",
         }  # fmt: skip
-        return SimpleNamespace(**{**usual, **self._stage.options})
+        return SimpleNamespace(**{**usual, **self._context.options})
 
-    async def _greet(self, session: Session) -> None:
+    async def _call(self, fixture: str, *arguments: Any) -> Any:
+        if fixture in self._fixtures:
+            return await call_fixture(self._fixtures[fixture], *arguments)
+        return None
+
+    async def _add_user(self, session: Session) -> None:
         if self._ready is None:
-            self._ready = asyncio.ensure_future(self._first(session))
+            self._ready = asyncio.ensure_future(self._global_setup(session))
         await asyncio.shield(self._ready)
-        settings: Any = {}
-        if "setup" in self._fixtures:
-            settings = (
-                await call_fixture(self._fixtures["setup"], session.user, self._arguments) or {}
-            )
-        main = AioSession(session, settings, self.tell)
-        main.context = _Context(
-            worker_id=session.user, step=0, args=self._arguments, statsd=_Statsd(session)
-        )
-        main.statsd = main.context.statsd
+        settings = await self._call("setup", session.user, self._arguments) or {}
+        statsd = _Statsd(session)
+        context = _Context(worker_id=session.user, step=0, args=self._arguments, statsd=statsd)
+        main = AioSession(session, settings, self.emit, context)
         session.state[_KEPT] = _Worker(main)
         self._workers += 1
         if self._listeners and self._counting is None:
-            self._counting = asyncio.ensure_future(self._tell_workers())
-        if "setup_session" in self._fixtures:
-            await call_fixture(self._fixtures["setup_session"], session.user, main)
+            self._counting = asyncio.ensure_future(self._emit_workers())
+        await self._call("setup_session", session.user, main)
 
-    async def _first(self, session: Session) -> None:
-        """global_setup, in a thread: it may block, and `molotov.request` does."""
-        if "global_setup" in self._fixtures:
-            self._blocking = BlockingSession(session, self._crew)
-            try:
-                await self._blocking.run(lambda: self._fixtures["global_setup"](self._arguments))
-            except Exception as exc:
-                what = f"global_setup failed: {type(exc).__name__}: {exc}"
-                raise ScenarioError(what, hint=_last_line(exc)) from exc
+    async def _global_setup(self, session: Session) -> None:
+        """In a thread: it may block, and `molotov.request` does."""
+        if "global_setup" not in self._fixtures:
+            return
+        self._blocking = BlockingSession(session, self._threads)
+        try:
+            await self._blocking.run(lambda: self._fixtures["global_setup"](self._arguments))
+        except Exception as exc:
+            last = traceback.extract_tb(exc.__traceback__)[-1]
+            what = f"global_setup failed: {type(exc).__name__}: {exc}"
+            raise ScenarioError(what, hint=f"in {last.filename}:{last.lineno}") from exc
 
-    async def _farewell(self, session: Session) -> None:
+    async def _end_user(self, session: Session) -> None:
         worker = session.state.get(_KEPT)
-        self._workers -= worker is not None
-        if worker is not None and "teardown_session" in self._fixtures:
-            await call_fixture(self._fixtures["teardown_session"], session.user, worker.main)
-        if "teardown" in self._fixtures:
-            await call_fixture(self._fixtures["teardown"], session.user)
+        if worker is not None:
+            self._workers -= 1
+            await self._call("teardown_session", session.user, worker.main)
+        await self._call("teardown", session.user)
 
-    async def _last(self, _stage: RunContext) -> None:
+    async def _end(self, _context: RunContext) -> None:
         if self._counting is not None:
             self._counting.cancel()
         if "global_teardown" in self._fixtures:
-            await self._crew.run(self._fixtures["global_teardown"])
+            await self._threads.run(self._fixtures["global_teardown"])
 
 
 class _Context(SimpleNamespace):
@@ -356,12 +310,17 @@ class _Statsd:
         self._session.trend(name, value)
 
 
-def _last_line(exc: Exception) -> str:
-    last = traceback.extract_tb(exc.__traceback__)[-1]
-    return f"in {last.filename}:{last.lineno}"
+def _declare(add: Callable[[Function], object]) -> Decorator:
+    """A decorator that only notes the function."""
+
+    def decorate(function: Function) -> Function:
+        add(function)
+        return function
+
+    return decorate
 
 
-def _call_with(function: Callable[..., Any], given: dict[str, Any]) -> Any:
+def _call_with(function: Function, given: dict[str, Any]) -> Any:
     """Call it with those of the arguments that it takes."""
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -379,16 +338,10 @@ def _in_a_loop() -> bool:
 
 def load_molotov(path: Path, extensions: Iterable[str] = ()) -> Suite:
     """A molotov file, and the extensions that bring fixtures and events to it."""
-    face = Molotov()
-    with install_shims(face.modules()):
+    molotov = Molotov()
+    with install_shims(molotov.modules()):
         for extension in extensions:
-            beside = path.parent / extension
-            import_scenario(
-                beside if beside.suffix == ".py" else _module_path(path.parent, extension)
-            )
+            module = path.parent.joinpath(*extension.split(".")).with_suffix(".py")
+            import_scenario(path.parent / extension if extension.endswith(".py") else module)
         import_scenario(path)
-    return face.play(str(path))
-
-
-def _module_path(folder: Path, name: str) -> Path:
-    return folder.joinpath(*name.split(".")).with_suffix(".py")
+    return molotov.suite(str(path))

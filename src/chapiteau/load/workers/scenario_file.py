@@ -1,48 +1,14 @@
-"""Modules that stand in for other load testers while their scenario files are imported."""
+"""A scenario file as a module."""
 
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 from chapiteau.load.errors import ScenarioError
 
-__all__ = ["import_scenario", "install_shims", "shim_module"]
-
-
-def shim_module(name: str, contents: Mapping[str, Any]) -> ModuleType:
-    """A module of this name with these things in it."""
-    made = ModuleType(name, f"Chapiteau's stand-in for {name}.")
-    made.__dict__.update(contents)
-    made.__path__ = []  # so that `import name.part` is looked up in sys.modules
-    return made
-
-
-@contextlib.contextmanager
-def install_shims(modules: Mapping[str, ModuleType]) -> Iterator[None]:
-    """Put the modules into sys.modules; afterwards everything is as it was.
-
-    Also what the scenario file imported while they stood there goes: it may hold on to them.
-    """
-    before = dict(sys.modules)
-    for name in [n for n in sys.modules if n.partition(".")[0] in modules]:
-        del sys.modules[name]  # the real one, its parts too
-    sys.modules.update(modules)
-    for name, one in modules.items():
-        parent, _, child = name.rpartition(".")
-        if parent in modules:
-            setattr(modules[parent], child, one)
-    try:
-        yield
-    finally:
-        for name in modules:
-            sys.modules.pop(name, None)
-        for name, one in before.items():
-            if name.partition(".")[0] in modules:
-                sys.modules[name] = one
+__all__ = ["import_scenario"]
 
 
 def import_scenario(path: Path) -> ModuleType:

@@ -7,23 +7,15 @@ from typing import Any, Final, Self
 
 from chapiteau.load.protocols import urls
 from chapiteau.load.workers.external import refuse
-from chapiteau.migrate.locust.events import (
-    CatchResponseError,
-    EventHook,
-    InterruptTaskSet,
-    RescheduleTask,
-    RescheduleTaskImmediately,
-    ResponseError,
-    StopTest,
-    StopUser,
-)
+from chapiteau.migrate.locust.events import CatchResponseError, EventHook, ResponseError, Steering
 from chapiteau.migrate.shims.blocking import BlockingSession, HttpSession
 from chapiteau.migrate.shims.responses import RequestsResponse
 
-__all__ = ["CaughtResponse", "FastLocustClient", "LocustClient", "RestCalls"]
+__all__ = ["CaughtResponse", "LocustClient", "RestCalls"]
 
 # With catch_response the scenario decides, so that no status is bad by itself.
 _ANY: Final = frozenset(range(100, 600))
+_SHOWN: Final = 200  # characters of an answer in the text of a failure
 
 
 class CaughtResponse:
@@ -54,11 +46,11 @@ class CaughtResponse:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         verdict: Any = self._verdict
-        if verdict is None and error is not None:
-            verdict = error if isinstance(error, Exception) else None
+        if verdict is None and isinstance(error, Exception):
+            verdict = error
         if verdict is None and not self._answer.ok:
             verdict = self._answer.error or ResponseError(f"status {self._answer.status_code}")
-        self._client.judged(self._answer, self._row, None if verdict is True else verdict)
+        self._client.judge(self._answer, self._row, None if verdict is True else verdict)
         return isinstance(error, ResponseError)  # that one only says that the answer was bad
 
 
@@ -75,25 +67,26 @@ class LocustClient(HttpSession):
         self,
         method: str,
         url: str,
+        *body: Any,
         name: str | None = None,
         catch_response: bool = False,
         **given: Any,
     ) -> Any:
         """Any method; `name` groups, `catch_response` leaves the verdict to the scenario."""
-        asked = self._asked(method, url, given)
+        request = self._prepare(method, url, body, given)
         name = name or self.request_name
-        row = self._row(asked.method, asked.url, name)
+        row = self._row(request.method, request.url, name)
         if name or catch_response:
-            asked.options["name"] = row
+            request.options["name"] = row
         if catch_response:
-            asked.options["expect"] = _ANY
-        answer = self._blocking.send(asked)
+            request.options["expect"] = _ANY
+        answer = self._blocking.send(request)
         if catch_response:
             return CaughtResponse(self, answer, row)
         error = answer.error
         if error is None and not answer.ok:
             error = ResponseError(f"status {answer.status_code}")
-        self._tell(answer, row, error)
+        self._emit(answer, row, error)
         return answer
 
     @contextmanager
@@ -105,24 +98,24 @@ class LocustClient(HttpSession):
         finally:
             self.request_name = before
 
-    def judged(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
-        """The scenario has made up its mind."""
-        if error is not None and answer.error is None:  # no answer counts as bad already
-            self._blocking.tell(
-                refuse, self._blocking.session.tally, row, answer.moment, str(error)
-            )
-        self._tell(answer, row, error)
+    def judge(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
+        """Count the scenario's verdict; no answer at all counts as bad already."""
+        if error is not None and answer.error is None:
+            tally = self._blocking.session.tally
+            self._blocking.call(refuse, tally, row, answer.moment, str(error))
+        self._emit(answer, row, error)
 
     def _row(self, method: str, url: str, name: str | None) -> str:
         if name is None:
-            return urls.endpoint_name(method, urls.parse(urls.join(self.base_url, url)).path)
+            path = urls.parse(urls.join(self.base_url, url)).path
+            return urls.endpoint_name(method, path)
         return name if name.startswith(method + " ") else f"{method} {name}"
 
-    def _tell(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
+    def _emit(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
         if not self._hook.listeners:
             return
         method, _, name = row.partition(" ")
-        self._hook.tell(
+        self._hook.emit(
             {
                 "request_type": method,
                 "name": name,
@@ -137,31 +130,18 @@ class LocustClient(HttpSession):
         )
 
 
-class FastLocustClient(LocustClient):
-    """`self.client` of FastHttpUser: the same, since both are ours."""
-
-
-# `user.rest(…)`: a JSON request whose block judges it, whatever is raised in there.
-
-_SHOWN: Final = 200  # characters of an answer in the words of a failure
-_STEERING: Final = (
-    InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser,
-)  # fmt: skip
-
-
 class RestCalls:
-    """For users with an HTTP client."""
+    """`user.rest(…)`: a JSON request whose block judges it, whatever is raised in there."""
 
     client: Any
 
     @contextmanager
     def rest(self, method: str, url: str, **given: Any) -> Iterator[CaughtResponse]:
         """A JSON request; the answer's JSON is `response.js`, None without any."""
-        client: LocustClient = self.client
         headers = {"Accept": "application/json", "Content-Type": "application/json"}
         headers |= given.pop("headers", None) or {}
         given |= {"headers": headers, "catch_response": True}
-        with client.request(method, url, **given) as response:
+        with self.client.request(method, url, **given) as response:
             response.js = None
             try:
                 response.js = response.json() if response.content else None
@@ -169,10 +149,10 @@ class RestCalls:
                 response.failure(f"no JSON in the answer: {exc}")
             try:
                 yield response
-            except _STEERING:
+            except Steering:
                 raise
             except Exception as exc:  # noqa: BLE001 — locust counts whatever a block raises
-                response.failure(_told(exc, response.text))
+                response.failure(_reason(exc, response.text))
 
     @contextmanager
     def rest_(
@@ -186,11 +166,11 @@ class RestCalls:
             yield response
 
 
-def _told(exc: Exception, answer: str) -> str:
-    """A comma at the end of an assertion's words asks for the answer behind them."""
+def _reason(exc: Exception, answer: str) -> str:
+    """A comma at the end of an assertion's text asks for the answer behind it."""
     if isinstance(exc, AssertionError):
-        words = str(exc.args[0]) if exc.args else "an assertion failed"
-        return f"{words} {answer[:_SHOWN]}" if words.endswith(",") else words
+        text = str(exc.args[0]) if exc.args else "an assertion failed"
+        return f"{text} {answer[:_SHOWN]}" if text.endswith(",") else text
     last = traceback.extract_tb(exc.__traceback__)[-1]
     place = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
     return f"{type(exc).__name__}: {exc} ({place})"

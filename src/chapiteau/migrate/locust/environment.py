@@ -1,9 +1,9 @@
-"""`environment` and `environment.runner`, as far as scenario files look at them."""
+"""`environment`, `environment.runner` and `environment.stats`, as far as files look at them."""
 
 import argparse
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from chapiteau.core.histogram import Histogram
@@ -11,11 +11,7 @@ from chapiteau.io.clock import SystemClock
 from chapiteau.load.errors import ScenarioError
 from chapiteau.migrate.locust.events import Events
 
-__all__ = ["Entry", "Environment", "Parser", "Runner", "Stats", "parsed_options"]
-
-
-# `environment.stats`: what this load process has counted, by locust's names, for a file's own
-# judgement. The report has the numbers of all processes.
+__all__ = ["Entry", "Environment", "Parser", "Runner", "Stats", "parse_options"]
 
 _CLOCK: Final = SystemClock()
 
@@ -26,9 +22,7 @@ class Entry:
     def __init__(self, name: str = "Aggregated", method: str = "") -> None:
         self.name = name
         self.method = method
-        self.num_requests = 0
-        self.num_failures = 0
-        self.num_none_requests = 0
+        self.num_requests = self.num_failures = self.num_none_requests = 0
         self.total_response_time = 0.0
         self.total_content_length = 0
         self.start_time = _CLOCK.wall()
@@ -46,47 +40,37 @@ class Entry:
 
     @property
     def fail_ratio(self) -> float:
-        """Share of requests that failed."""
-        return self.num_failures / self.num_requests if self.num_requests else 0.0
+        return self.num_failures / (self.num_requests or 1)
 
     @property
     def avg_response_time(self) -> float:
-        """Mean."""
-        return self.total_response_time / self.num_requests if self.num_requests else 0.0
+        return self.total_response_time / (self.num_requests or 1)
 
     @property
     def avg_content_length(self) -> float:
-        """Mean size of an answer."""
-        return self.total_content_length / self.num_requests if self.num_requests else 0.0
+        return self.total_content_length / (self.num_requests or 1)
 
     @property
     def median_response_time(self) -> float:
-        """Half are quicker."""
         return self.get_response_time_percentile(0.5)
 
     @property
     def min_response_time(self) -> float:
-        """The quickest; 0 without any."""
-        return self._times.quantile(0.0) / 1000 if self.num_requests else 0.0
+        return self.get_response_time_percentile(0.0)
 
     @property
     def max_response_time(self) -> float:
-        """The slowest; 0 without any."""
         return self._times.high / 1000 if self.num_requests else 0.0
 
     @property
     def total_rps(self) -> float:
-        """Requests a second since the start."""
         return self.num_requests / max(1e-3, _CLOCK.wall() - self.start_time)
-
-    current_rps = total_rps
 
     @property
     def total_fail_per_sec(self) -> float:
-        """Failures a second since the start."""
         return self.num_failures / max(1e-3, _CLOCK.wall() - self.start_time)
 
-    current_fail_per_sec = total_fail_per_sec
+    current_rps, current_fail_per_sec = total_rps, total_fail_per_sec
 
     def get_response_time_percentile(self, share: float) -> float:
         """The time that this share of the requests keeps; 0 without any."""
@@ -96,7 +80,10 @@ class Entry:
 
 
 class Stats:
-    """All entries, by (name, method), and their total."""
+    """What this load process has counted, for a file's own judgement: by (name, method), in all.
+
+    The report has the numbers of all processes.
+    """
 
     def __init__(self) -> None:
         self.total = Entry()
@@ -106,12 +93,10 @@ class Stats:
 
     @property
     def num_requests(self) -> int:
-        """All of them."""
         return self.total.num_requests
 
     @property
     def num_failures(self) -> int:
-        """Those that failed."""
         return self.total.num_failures
 
     def get(self, name: str, method: str) -> Entry:
@@ -138,8 +123,7 @@ class Runner:
     def __init__(self, environment: "Environment") -> None:
         self.environment = environment
         self.state = "running"
-        self.user_count = 0
-        self.target_user_count = 0
+        self.user_count = self.target_user_count = 0
         self.worker_count = 1
         self.clients: dict[str, Any] = {}
         self.errors: dict[str, Any] = {}
@@ -147,17 +131,13 @@ class Runner:
         self.client_id = "chapiteau"
 
     @property
-    def stats(self) -> Any:
-        """The numbers of this process."""
+    def stats(self) -> Stats:
         return self.environment.stats
 
-    def quit(self) -> None:
-        """Let every user stop."""
+    def stop(self) -> None:
         self.state = "stopped"
 
-    def stop(self) -> None:
-        """The same."""
-        self.quit()
+    quit = stop
 
     def register_message(self, *_message: Any, **_more: Any) -> None:
         """Nothing: load processes do not talk to each other."""
@@ -168,18 +148,17 @@ class Runner:
 class Environment:
     """What users and event listeners share within one load process."""
 
-    def __init__(self, events: Events, host: str | None, options: Any) -> None:
+    def __init__(
+        self, events: Events, host: str | None = None, options: Any = None, users: Any = ()
+    ) -> None:
         self.events = events
         self.host = host
         self.parsed_options = options
         self.stats = Stats()
         self.runner = Runner(self)
-        self.web_ui = None
-        self.user_classes: list[Any] = []
-        self.shape_class = None
-        self.tags = None
+        self.user_classes: list[Any] = list(users)
+        self.web_ui = self.shape_class = self.tags = self.stop_timeout = None
         self.reset_stats = False
-        self.stop_timeout = None
         self.process_exit_code: int | None = None
         # The thread's end of the session of the user that this thread is making.
         self.here = threading.local()
@@ -200,23 +179,18 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raises ScenarioError: a load process that exits by itself would say nothing."""
-        raise ScenarioError(
-            f"the file's own options: {message}", hint="give them as --options name=value"
-        )
+        hint = "give them as --options name=value"
+        raise ScenarioError(f"the file's own options: {message}", hint=hint)
 
 
-def parsed_options(events: Events, given: Mapping[str, Any]) -> argparse.Namespace:
+def parse_options(events: Events, given: Mapping[str, Any]) -> argparse.Namespace:
     """What locust's command line would have given: the file's own options, and ours over them."""
     parser = Parser(add_help=False, conflict_handler="resolve")
-    usual: Iterable[tuple[str, Any]] = (
-        ("--host", None), ("--users", None), ("--run-time", None), ("--tags", None),
-        ("--exclude-tags", None), ("--headless", True),
-    )  # fmt: skip
-    for name, value in usual:
-        parser.add_argument(name, default=value)
-    events.init_command_line_parser.tell({"parser": parser})
-    words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
-    known, rest = parser.parse_known_args(words)
+    for name in ("host", "users", "run-time", "tags", "exclude-tags", "headless"):
+        parser.add_argument(f"--{name}", default=True if name == "headless" else None)
+    events.init_command_line_parser.emit({"parser": parser})
+    argv = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    known, rest = parser.parse_known_args(argv)
     for word in rest:
         name, _, value = word.removeprefix("--").partition("=")
         setattr(known, name.replace("-", "_"), value)

@@ -1,8 +1,8 @@
-"""Locust's event hooks: `@events.request.add_listener`."""
+"""What a locust task may raise to steer its user, and locust's event hooks."""
 
 import sys
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 __all__ = [
     "CatchResponseError",
@@ -14,27 +14,36 @@ __all__ = [
     "RescheduleTask",
     "RescheduleTaskImmediately",
     "ResponseError",
+    "Steering",
     "StopTest",
     "StopUser",
 ]
 
-
-# What a locust task may raise to steer its user.
+F = TypeVar("F", bound=Callable[..., Any])
+Fired = Callable[[str, dict[str, Any]], None]
 
 
 class LocustError(Exception):
-    """Root of them."""
+    """Root of locust's errors."""
 
 
 class ResponseError(LocustError):
-    """The answer is no good."""
+    """The answer is not good."""
 
 
 class CatchResponseError(LocustError):
     """`failure(…)` was called with a text."""
 
 
-class InterruptTaskSet(LocustError):  # noqa: N818 — locust's name
+class MissingWaitTimeError(LocustError):
+    """A user has no wait_time; never raised here."""
+
+
+class Steering(LocustError):  # noqa: N818 — no error
+    """What a task raises to steer its user."""
+
+
+class InterruptTaskSet(Steering):
     """Leave this TaskSet; go on in the parent at once, or after its wait."""
 
     def __init__(self, reschedule: bool = True) -> None:
@@ -42,69 +51,53 @@ class InterruptTaskSet(LocustError):  # noqa: N818 — locust's name
         self.reschedule = reschedule
 
 
-class StopUser(LocustError):  # noqa: N818 — locust's name
+class StopUser(Steering):
     """This user stops for good."""
 
 
-class StopTest(LocustError):  # noqa: N818 — locust's name
+class StopTest(Steering):
     """Every user of this process stops for good."""
 
 
-class MissingWaitTimeError(LocustError):
-    """A user has no wait_time; never raised here."""
-
-
-class RescheduleTask(LocustError):  # noqa: N818 — locust's name
+class RescheduleTask(Steering):
     """Drop this task, wait, take another."""
 
 
-class RescheduleTaskImmediately(LocustError):  # noqa: N818 — locust's name
+class RescheduleTaskImmediately(Steering):
     """Drop this task, take another at once."""
 
 
-F = TypeVar("F", bound=Callable[..., Any])
-_STEERING: Final = (
-    InterruptTaskSet, RescheduleTask, RescheduleTaskImmediately, StopTest, StopUser,
-)  # fmt: skip
-
-_NAMES: Final = (
-    "request", "user_error", "report_to_master", "worker_report", "worker_connect",
-    "spawning_complete", "quitting", "quit", "init", "init_command_line_parser", "test_start",
-    "test_stopping", "test_stop", "reset_stats", "cpu_warning", "heartbeat_sent",
-    "heartbeat_received", "usage_monitor", "request_success", "request_failure",
-)  # fmt: skip
+def _ignore(_name: str, _info: dict[str, Any]) -> None:
+    """Nobody asked to see what is fired."""
 
 
 class EventHook:
-    """Listeners of one event."""
+    """Listeners of one event: `@events.request.add_listener`."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "", fired: Fired = _ignore) -> None:
         self.listeners: list[Callable[..., Any]] = []
-        self.fired: Callable[[dict[str, Any]], None] | None = None  # told of what a file fires
+        self._name, self._fired = name, fired
         self._failed: set[Callable[..., Any]] = set()
 
     def add_listener(self, handler: F) -> F:
-        """Have it called; also a decorator."""
         self.listeners.append(handler)
         return handler
 
     def remove_listener(self, handler: Callable[..., Any]) -> None:
-        """Have it called no more."""
         self.listeners.remove(handler)
 
     def fire(self, *, reverse: bool = False, **info: Any) -> None:
-        """Tell everybody. A file fires `request` for what it measured by itself."""
-        if self.fired is not None:
-            self.fired(info)
-        self.tell(info, reverse=reverse)
+        """A file fires `request` for what it measured by itself."""
+        self._fired(self._name, info)
+        self.emit(info, reverse=reverse)
 
-    def tell(self, info: dict[str, Any], *, reverse: bool = False) -> None:
+    def emit(self, info: dict[str, Any], *, reverse: bool = False) -> None:
         """Call the listeners. One that fails ends neither the test nor the task, as in locust;
         but it may steer the user."""
         for listener in self.listeners[::-1] if reverse else list(self.listeners):
             try:
                 listener(**info)
-            except _STEERING:
+            except Steering:
                 raise
             except Exception as exc:  # noqa: BLE001 — a listener's faults are its own: told once
                 if listener not in self._failed:
@@ -115,16 +108,14 @@ class EventHook:
 
 
 class Events:
-    """All hooks of one file; a name that locust does not know is an own one."""
+    """All hooks of one file, made when they are first asked for."""
 
-    def __init__(self) -> None:
-        for name in _NAMES:
-            setattr(self, name, EventHook())
+    def __init__(self, fired: Fired = _ignore) -> None:
+        self._fired = fired
 
     def register(self, name: str) -> EventHook:
-        """A hook of the file's own."""
-        hook = EventHook()
-        setattr(self, name, hook)
+        """The hook of that name."""
+        hook: EventHook = self.__dict__.setdefault(name, EventHook(name, self._fired))
         return hook
 
     def __getattr__(self, name: str) -> EventHook:

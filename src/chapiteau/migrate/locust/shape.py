@@ -1,4 +1,4 @@
-"""LoadTestShape: users over time in code; it is asked beforehand, second by second."""
+"""LoadTestShape: users over time in code; asked for each second before anything runs."""
 
 import itertools
 import math
@@ -39,19 +39,15 @@ class LoadTestShape:
         """Nothing: time is told to the shape."""
 
     def get_run_time(self) -> float:
-        """Seconds since the start."""
         return float(self.__dict__.get("_seconds", 0.0))
 
     def get_current_user_count(self) -> int:
-        """Users at the last tick."""
         return int(self.__dict__.get("_users", 0))
 
     def tick(self) -> Any:
         """(users, spawn rate), or None when the run is over."""
         return None
 
-
-# Locust's LoadTestShape → a shape of ours: asked for each second before anything runs.
 
 _LONGEST: Final = 24 * 3600  # seconds; a shape without an end is cut here
 
@@ -65,7 +61,7 @@ def shape_of_ticks(tick: Callable[[float], Any], longest: int = _LONGEST) -> str
     levels = [0.0]
     for second in range(longest):
         wanted = tick(float(second))
-        if wanted is None or _says_stop(wanted):
+        if wanted is None or _is_end(wanted):
             break
         users, rate = _pair(wanted)
         now = levels[-1]
@@ -74,7 +70,7 @@ def shape_of_ticks(tick: Callable[[float], Any], longest: int = _LONGEST) -> str
     return ", ".join(_stages(levels))
 
 
-def _says_stop(wanted: Any) -> bool:
+def _is_end(wanted: Any) -> bool:
     """Whether it ends as shapes did before locust 1.0: (0, 0, True)."""
     return isinstance(wanted, Sequence) and len(wanted) > 2 and wanted[2] is True
 

@@ -17,10 +17,10 @@ __all__ = [
     "tasks_of",
     "transition",
     "transitions",
-    "wanted",
+    "with_tags",
 ]
 
-TASKS_F = TypeVar("TASKS_F", bound=Any)
+F = TypeVar("F", bound=Any)
 
 
 def task(weight: Any = 1) -> Any:
@@ -29,17 +29,17 @@ def task(weight: Any = 1) -> Any:
         weight.locust_task_weight = 1
         return weight
 
-    def mark(function: TASKS_F) -> TASKS_F:
+    def mark(function: F) -> F:
         function.locust_task_weight = int(weight)
         return function
 
     return mark
 
 
-def tag(*tags: str) -> Callable[[TASKS_F], TASKS_F]:
+def tag(*tags: str) -> Callable[[F], F]:
     """Tags of a task, to choose tasks by."""
 
-    def mark(function: TASKS_F) -> TASKS_F:
+    def mark(function: F) -> F:
         function.locust_tag_set = set(tags) | getattr(function, "locust_tag_set", set())
         return function
 
@@ -61,7 +61,7 @@ def tasks_of(cls: type) -> list[Any]:
     return found
 
 
-def wanted(tasks: list[Any], only: set[str], without: set[str]) -> list[Any]:
+def with_tags(tasks: list[Any], only: set[str], without: set[str]) -> list[Any]:
     """The tasks that tags let through; a TaskSet counts by what is in it."""
 
     def good(one: Any) -> bool:
@@ -70,7 +70,7 @@ def wanted(tasks: list[Any], only: set[str], without: set[str]) -> list[Any]:
             return False
         inner = getattr(one, "tasks", None)
         if isinstance(one, type) and inner:
-            return bool(tags & only) or bool(wanted(inner, only - tags, without))
+            return bool(tags & only) or bool(with_tags(inner, only - tags, without))
         return not only or bool(tags & only)
 
     return [one for one in tasks if good(one)]
@@ -94,7 +94,6 @@ class TaskSet:
 
     @property
     def user(self) -> Any:
-        """The user whose tasks these are."""
         return self._user
 
     locust = user  # before locust 1.0
@@ -106,7 +105,6 @@ class TaskSet:
 
     @property
     def client(self) -> Any:
-        """The user's client."""
         return self._user.client
 
     def on_start(self) -> None:
@@ -116,11 +114,9 @@ class TaskSet:
         """Called when the user leaves."""
 
     def interrupt(self, reschedule: bool = True) -> None:
-        """Leave this TaskSet."""
         raise InterruptTaskSet(reschedule)
 
     def wait(self) -> None:
-        """Wait as between tasks."""
         self._user.wait_for(self)
 
     def order(self) -> Iterator[Any] | None:
@@ -132,7 +128,6 @@ class SequentialTaskSet(TaskSet):
     """Tasks in the order in which they are written, again and again."""
 
     def order(self) -> Iterator[Any] | None:
-        """The tasks, over and over."""
         return itertools.cycle(self.tasks)
 
 
@@ -140,9 +135,7 @@ class DefaultTaskSet(TaskSet):
     """Locust's name for the tasks of a user itself."""
 
 
-# MarkovTaskSet: each task says which may come next, and how likely each of them is.
-
-F = TypeVar("F", bound=Any)
+# ── MarkovTaskSet ─────────────────────────────────────────────────────────────────────────────
 _MARK = "locust_transitions"
 
 

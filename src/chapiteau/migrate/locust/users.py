@@ -16,14 +16,14 @@ from chapiteau.migrate.locust.events import (
     StopTest,
     StopUser,
 )
-from chapiteau.migrate.locust.tasks import TaskSet, tasks_of, wanted
+from chapiteau.migrate.locust.tasks import TaskSet, tasks_of, with_tags
 from chapiteau.migrate.shims.blocking import BlockingSession
 
 __all__ = [
     "FastHttpUser",
     "HttpUser",
-    "Life",
     "User",
+    "UserRun",
     "between",
     "constant",
     "constant_pacing",
@@ -32,9 +32,7 @@ __all__ = [
     "waiting_time",
 ]
 
-
-# Waits between a user's tasks; each returns a function that becomes a method of the class.
-
+# ── waits; each returns a function that becomes a method of the class ─────────────────────────
 WaitTime = Callable[[Any], float]
 _PACE: Final = "pace of its tasks"  # key in the user's own attributes
 
@@ -73,7 +71,8 @@ def poisson(per_second: float) -> WaitTime:
     return lambda _user: random.expovariate(per_second)
 
 
-_MOST_ENTRIES = 50  # task sets entered in one step; a set of nothing but sets would never end
+# ── users ─────────────────────────────────────────────────────────────────────────────────────
+_MOST_ENTRIES: Final = 50  # task sets entered in one step: sets of nothing but sets never end
 
 
 class User:
@@ -107,7 +106,6 @@ class User:
         """Called after its last."""
 
     def wait(self) -> None:
-        """Wait as between tasks."""
         self.wait_for(self)
 
     def wait_for(self, of: Any) -> None:
@@ -119,7 +117,6 @@ class User:
         raise StopUser
 
     def context(self) -> dict[str, Any]:
-        """What request events get beside the request."""
         return {}
 
 
@@ -133,10 +130,8 @@ class HttpUser(RestCalls, User):
         blocking: BlockingSession = environment.here.blocking
         base = blocking.session.base or environment.host or self.host or ""
         if not base:
-            raise ScenarioError(
-                f"{type(self).__name__} has no host",
-                hint="set `host` on the class, or pass --base http://host:port",
-            )
+            hint = "set `host` on the class, or pass --base http://host:port"
+            raise ScenarioError(f"{type(self).__name__} has no host", hint=hint)
         self.client = LocustClient(blocking, base, environment.events.request)
 
 
@@ -158,7 +153,7 @@ def waiting_time(of: Any, user: User) -> float:
     return 0.0
 
 
-class Life:
+class UserRun:
     """A user's way through its tasks, one step at a time; runs in a thread."""
 
     def __init__(
@@ -167,25 +162,16 @@ class Life:
         self.user = user
         self.over = False
         self._chance = chance
-        self._only = only
-        self._without = without
-        self._stack: list[Any] = [user]  # the user, and the task sets it is in
-        self._orders: list[Iterator[Any] | None] = [None]
-
-    def begin(self) -> None:
-        """The user's on_start."""
-        self.user.on_start()
+        self._only, self._without = only, without  # tags
+        # The user, and the task sets it is in, each with its order of tasks.
+        self._stack: list[tuple[Any, Iterator[Any] | None]] = [(user, None)]
 
     def step(self) -> float:
         """Run one task; the seconds to wait afterwards. What the task raises is raised."""
         for _ in range(_MOST_ENTRIES):
-            here = self._stack[-1]
-            chosen = self._pick()
             try:
-                if isinstance(chosen, type):
-                    self._enter(chosen(here))
+                if self._run_one():
                     continue
-                chosen(here)
             except InterruptTaskSet as exc:
                 self._leave()
                 if exc.reschedule:
@@ -205,7 +191,29 @@ class Life:
                 )
                 raise
             break
-        return 0.0 if self.over else waiting_time(self._stack[-1], self.user)
+        return 0.0 if self.over else waiting_time(self._stack[-1][0], self.user)
+
+    def _run_one(self) -> bool:
+        """Run a task, or enter a task set: then there is more to do."""
+        here, order = self._stack[-1]
+        tasks = here.tasks
+        if self._only or self._without:
+            tasks = with_tags(tasks, self._only, self._without)
+        if order is None and not tasks:
+            raise LocustError(f"{type(here).__name__} has no task")
+        chosen = next(order) if order is not None else self._chance.choice(tasks)
+        if not isinstance(chosen, type):
+            chosen(here)
+            return False
+        inner: TaskSet = chosen(here)
+        self._stack.append((inner, inner.order() if inner.tasks else None))
+        inner.on_start()
+        return True
+
+    def _leave(self) -> None:
+        if len(self._stack) == 1:
+            raise LocustError("interrupt() outside of a TaskSet")
+        self._stack.pop()[0].on_stop()
 
     def end(self) -> None:
         """Leave everything; on_stop of each."""
@@ -215,27 +223,3 @@ class Life:
         while len(self._stack) > 1:
             self._leave()
         self.user.on_stop()
-
-    def _pick(self) -> Any:
-        order = self._orders[-1]
-        if order is not None:
-            return next(order)
-        here = self._stack[-1]
-        tasks = here.tasks
-        if self._only or self._without:
-            tasks = wanted(tasks, self._only, self._without)
-        if not tasks:
-            raise LocustError(f"{type(here).__name__} has no task")
-        return self._chance.choice(tasks)
-
-    def _enter(self, inner: TaskSet) -> None:
-        self._stack.append(inner)
-        self._orders.append(inner.order() if inner.tasks else None)
-        inner.on_start()
-
-    def _leave(self) -> None:
-        if len(self._stack) == 1:
-            raise LocustError("interrupt() outside of a TaskSet")
-        inner = self._stack.pop()
-        self._orders.pop()
-        inner.on_stop()

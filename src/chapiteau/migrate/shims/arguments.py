@@ -1,8 +1,8 @@
-"""Arguments of requests and aiohttp → what our session takes. Written once, for all three."""
+"""Arguments of requests and aiohttp → those of our session."""
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,11 +12,12 @@ from chapiteau.load.inputs.url_encoding import form_encode
 __all__ = ["RequestArguments", "read_arguments"]
 
 _BOUNDARY: Final = "------------------------chapiteau2b8e4d6f"
+_FORM: Final = "application/x-www-form-urlencoded"
 
 
 @dataclass(slots=True)
 class RequestArguments:
-    """A request before it goes: auth objects of `requests` are called with it."""
+    """A request before it is sent: auth objects of `requests` are called with it."""
 
     method: str
     url: str
@@ -31,67 +32,61 @@ def read_arguments(method: str, url: str, given: Mapping[str, Any]) -> RequestAr
     Taken: params, data, json, files, headers, cookies, auth, timeout, allow_redirects, name.
     Raises TypeError for a body that can't be sent.
     """
-    request = RequestArguments(method.upper(), url, _headers(given.get("headers")))
-    body, kind = _body(given)
-    request.body = body
-    if kind and not any(name.lower() == "content-type" for name in request.headers):
-        request.headers["Content-Type"] = kind
+    headers = {_text(k): _text(v) for k, v in _items(given.get("headers")) if v is not None}
+    request = RequestArguments(method.upper(), url, headers)
+    request.body, kind = _body(given)
+    if kind and not any(name.lower() == "content-type" for name in headers):
+        headers["Content-Type"] = kind
     if cookies := given.get("cookies"):
-        pairs = cookies.items() if isinstance(cookies, Mapping) else cookies
-        request.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in pairs)
-    if params := given.get("params"):
-        request.options["params"] = _params(params)
+        headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in _items(cookies))
     _authorise(request, given.get("auth"))
-    timeout = _timeout(given.get("timeout"))
-    if timeout is not None:
-        request.options["timeout"] = timeout
-    if given.get("allow_redirects") is not None:
-        request.options["allow_redirects"] = bool(given["allow_redirects"])
-    if given.get("name"):
-        request.options["name"] = str(given["name"])
-    if given.get("expect") is not None:
-        request.options["expect"] = given["expect"]
+    options = {
+        "params": _params(given.get("params")),
+        "timeout": _timeout(given.get("timeout")),
+        "allow_redirects": given.get("allow_redirects"),
+        "name": given.get("name") or None,
+        "expect": given.get("expect"),
+        "headers": headers or None,
+        "data": request.body or None,
+    }
     # No options at all: then our session has the request ready from the time before.
-    if request.headers:
-        request.options["headers"] = request.headers
-    if request.body:
-        request.options["data"] = request.body
+    request.options = {key: value for key, value in options.items() if value is not None}
     return request
 
 
-def _headers(raw: Any) -> dict[str, str]:
-    pairs = raw.items() if hasattr(raw, "items") else raw or ()
-    return {_text(name): _text(value) for name, value in pairs if value is not None}
+def _items(pairs: Any) -> list[tuple[Any, Any]]:
+    return list(pairs.items() if hasattr(pairs, "items") else pairs or ())
 
 
 def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
+def _bytes(content: Any) -> bytes:
+    content = content.read() if hasattr(content, "read") else content
+    return bytes(content) if isinstance(content, bytes | bytearray) else str(content).encode()
+
+
+# ── bodies ────────────────────────────────────────────────────────────────────────────────────
 def _body(given: Mapping[str, Any]) -> tuple[bytes, str]:
+    data = given.get("data")
     if given.get("json") is not None:
         return json.dumps(given["json"]).encode(), "application/json"
-    data = given.get("data")
     if given.get("files"):
         return _multipart(data, given["files"])
-    if data is None:
-        return b"", ""
     if callable(data) and _is_form(getattr(data, "_fields", None)):
         return _form(data._fields, multipart=bool(getattr(data, "is_multipart", True)))
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data), ""
-    if isinstance(data, str):
-        return data.encode(), ""
     if isinstance(data, Mapping) or _is_pairs(data):
-        return form_encode(_fields(data)).encode(), "application/x-www-form-urlencoded"
+        return form_encode(_fields(data)).encode(), _FORM
+    if data is None or isinstance(data, bytes | bytearray | memoryview | str):
+        return data.encode() if isinstance(data, str) else bytes(data or b""), ""
     if hasattr(data, "read"):
-        content = data.read()
-        return content if isinstance(content, bytes) else str(content).encode(), ""
+        return _bytes(data), ""
     raise TypeError(f"a body of {type(data).__name__} can't be sent: give bytes, text or a dict")
 
 
 def _is_form(fields: Any) -> bool:
-    """aiohttp.FormData keeps (what it is called, its headers, its value)."""
+    """aiohttp.FormData keeps (name and file name, headers, value)."""
     return isinstance(fields, list) and all(
         isinstance(one, tuple) and len(one) == 3 and "name" in one[0] for one in fields
     )
@@ -100,13 +95,11 @@ def _is_form(fields: Any) -> bool:
 def _form(fields: list[Any], *, multipart: bool) -> tuple[bytes, str]:
     if not multipart:
         pairs = [(_text(about["name"]), _text(value)) for about, _, value in fields]
-        return form_encode(pairs).encode(), "application/x-www-form-urlencoded"
+        return form_encode(pairs).encode(), _FORM
     parts = []
     for about, headers, value in fields:
-        content = value.read() if hasattr(value, "read") else value
-        raw = content if isinstance(content, bytes) else str(content).encode()
-        file = str(about.get("filename") or "")
-        parts.append((str(about["name"]), file, str(headers.get("Content-Type", "")), raw))
+        file, kind = str(about.get("filename") or ""), str(headers.get("Content-Type", ""))
+        parts.append((str(about["name"]), file, kind, _bytes(value)))
     kind, body = encode_multipart(parts, _BOUNDARY)
     return body, kind
 
@@ -118,49 +111,39 @@ def _is_pairs(data: Any) -> bool:
 
 
 def _fields(data: Any) -> list[tuple[str, str]]:
-    pairs: Iterable[tuple[Any, Any]] = data.items() if isinstance(data, Mapping) else data
     return [
         (_text(name), _text(one))
-        for name, value in pairs
+        for name, value in _items(data)
         for one in (value if isinstance(value, list | tuple) else [value])
         if one is not None
     ]
 
 
-def _params(raw: Any) -> Any:
-    """Query parameters; None means that a parameter is not sent."""
-    if isinstance(raw, str | bytes):
-        pairs = (piece.partition("=") for piece in _text(raw).split("&") if piece)
-        return {name: value for name, _, value in pairs}
-    items: Iterable[tuple[Any, Any]] = raw.items() if hasattr(raw, "items") else raw
-    found: dict[str, Any] = {}
-    for name, value in items:
-        if value is not None:
-            found[_text(name)] = (
-                _text(value) if not isinstance(value, list | tuple) else list(value)
-            )
-    return found
-
-
 def _multipart(data: Any, files: Any) -> tuple[bytes, str]:
-    parts = [(name, "", "", value.encode()) for name, value in _fields(data or {})]
-    for name, value in files.items() if isinstance(files, Mapping) else files:
+    parts = [(name, "", "", value.encode()) for name, value in _fields(data)]
+    for name, value in _items(files):
         file, content, kind = str(name), value, "application/octet-stream"
         if isinstance(value, tuple | list):
             file, content = str(value[0] or name), value[1]
             kind = str(value[2]) if len(value) > 2 and value[2] else kind
-        if hasattr(content, "read"):
-            file = file if isinstance(value, tuple | list) else _file_name(content, file)
-            content = content.read()
-        raw = content if isinstance(content, bytes) else str(content).encode()
-        parts.append((str(name), file, kind, raw))
+        elif isinstance(path := getattr(content, "name", None), str):
+            file = path.rpartition("/")[2]
+        parts.append((str(name), file, kind, _bytes(content)))
     kind, body = encode_multipart(parts, _BOUNDARY)
     return body, kind
 
 
-def _file_name(file: Any, otherwise: str) -> str:
-    name = getattr(file, "name", None)
-    return name.rpartition("/")[2] if isinstance(name, str) else otherwise
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────
+def _params(raw: Any) -> dict[str, Any] | None:
+    """Query parameters; one that is None is not sent."""
+    if isinstance(raw, str | bytes):
+        pairs = (piece.partition("=") for piece in _text(raw).split("&") if piece)
+        return {name: value for name, _, value in pairs}
+    many = {_text(name): value for name, value in _items(raw) if value is not None}
+    return {
+        name: list(value) if isinstance(value, list | tuple) else _text(value)
+        for name, value in many.items()
+    } or None
 
 
 def _authorise(request: RequestArguments, auth: Any) -> None:

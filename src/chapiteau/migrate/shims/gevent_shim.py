@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any
 
-from chapiteau.load.workers.scenario_file import shim_module
+from chapiteau.migrate.shims import shim_module
 
-__all__ = ["Pool", "Semaphore", "Spawned", "gevent_modules"]
+__all__ = ["gevent_modules"]
 
 
-class Spawned:
+class _Greenlet:
     """A greenlet's stand-in: a function in a thread."""
 
     def __init__(self, function: Callable[..., Any], *args: Any, **more: Any) -> None:
@@ -48,14 +48,14 @@ class Spawned:
         """Threads can't be killed; it is a daemon and ends with the process."""
 
 
-class Pool:
+class _Pool:
     """gevent.pool.Pool: at most so many at once."""
 
     def __init__(self, size: int | None = None) -> None:
         self._room = threading.Semaphore(size or 1000)
-        self._all: list[Spawned] = []
+        self._all: list[_Greenlet] = []
 
-    def spawn(self, function: Callable[..., Any], *args: Any, **more: Any) -> Spawned:
+    def spawn(self, function: Callable[..., Any], *args: Any, **more: Any) -> _Greenlet:
         """Start one as soon as there is room."""
         self._room.acquire()
 
@@ -65,7 +65,7 @@ class Pool:
             finally:
                 self._room.release()
 
-        made = Spawned(run)
+        made = _Greenlet(run)
         self._all.append(made)
         return made
 
@@ -85,7 +85,7 @@ class Pool:
             one.join(timeout)
 
 
-class Semaphore(threading.Semaphore):
+class _Semaphore(threading.Semaphore):
     """gevent.lock.Semaphore: one can also wait for it without taking it."""
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -100,7 +100,9 @@ def _sleep(seconds: float = 0, ref: bool = True) -> None:
     threading.Event().wait(max(0.0, seconds))
 
 
-def _joinall(many: Iterable[Spawned], timeout: float | None = None, **_more: Any) -> list[Spawned]:
+def _joinall(
+    many: Iterable[_Greenlet], timeout: float | None = None, **_more: Any
+) -> list[_Greenlet]:
     listed = list(many)
     for one in listed:
         one.join(timeout)
@@ -112,20 +114,20 @@ def gevent_modules() -> dict[str, ModuleType]:
     contents: dict[str, dict[str, Any]] = {
         "gevent": {
             "sleep": _sleep,
-            "spawn": Spawned,
+            "spawn": _Greenlet,
             "joinall": _joinall,
             "wait": _joinall,
-            "Greenlet": Spawned,
+            "Greenlet": _Greenlet,
             "Timeout": TimeoutError,
         },
         "gevent.monkey": {"patch_all": lambda *_a, **_m: None, "patch_socket": lambda: None},
-        "gevent.pool": {"Pool": Pool, "Group": Pool},
+        "gevent.pool": {"Pool": _Pool, "Group": _Pool},
         "gevent.lock": {
-            "Semaphore": Semaphore,
-            "BoundedSemaphore": Semaphore,
+            "Semaphore": _Semaphore,
+            "BoundedSemaphore": _Semaphore,
             "RLock": threading.RLock,
         },
-        "gevent._semaphore": {"Semaphore": Semaphore},
+        "gevent._semaphore": {"Semaphore": _Semaphore},
         "gevent.event": {"Event": threading.Event},
         "gevent.queue": {"Queue": queue.Queue, "Empty": queue.Empty, "Full": queue.Full},
     }

@@ -11,21 +11,16 @@ from chapiteau.load.engine.response import Response
 from chapiteau.load.errors import ExchangeError
 from chapiteau.migrate.shims.arguments import RequestArguments
 
-__all__ = ["CaselessDict", "Content", "HTTPError", "RequestsResponse", "answer_of", "error_class"]
+__all__ = ["CaselessDict", "HTTPError", "RequestsResponse", "error_class"]
 
 
 class HTTPError(OSError):
     """`raise_for_status` found a bad status."""
 
-    def __init__(self, what: str, response: Any = None) -> None:
-        super().__init__(what)
-        self.response = response
-
 
 def error_class(module: str, name: str, otherwise: type[Exception]) -> type[Exception]:
     """The exception that a scenario expects: its library's own, when it has imported that."""
-    library = sys.modules.get(module)
-    found = getattr(library, name, None)
+    found = getattr(sys.modules.get(module), name, None)
     return found if isinstance(found, type) and issubclass(found, Exception) else otherwise
 
 
@@ -51,7 +46,7 @@ class CaselessDict(Mapping[str, str]):
         return repr(dict(self))
 
 
-class Content(bytes):
+class _Content(bytes):
     """A body in which one may also look for text, as tests for Python 2 do."""
 
     __slots__ = ()
@@ -61,28 +56,29 @@ class Content(bytes):
 
 
 class RequestsResponse:
-    """Status, headers and body, by the names of requests.Response."""
+    """Status, headers and body, by the names of requests.Response.
+
+    Without any answer the status is 0, and `error` says why. `moment` is when the request was
+    meant to go out, by our clock.
+    """
 
     def __init__(
-        self,
-        request: RequestArguments,
-        response: Response | None,
-        error: ExchangeError | None,
-        moment: float,
+        self, request: RequestArguments, found: Response | ExchangeError, now: float
     ) -> None:
-        self.moment = moment  # of our clock, when the request was meant to go out
+        response = found if isinstance(found, Response) else None
         self.request = request
-        self.error: Exception | None = error
-        self.url = str(response.url) if response is not None else request.url
-        self.status_code = response.status if response is not None else 0
-        self.reason = response.reason if response is not None else ""
-        self.headers = CaselessDict(response.headers if response is not None else ())
-        self.content = Content(response.body if response is not None else b"")
+        self.error: Exception | None = found if isinstance(found, ExchangeError) else None
+        self.moment = now - (response.seconds if response else 0.0)
+        self.url = str(response.url) if response else request.url
+        self.status_code = response.status if response else 0
+        self.reason = response.reason if response else ""
+        self.headers = CaselessDict(response.headers if response else ())
+        self.content = _Content(response.body if response else b"")
         self.encoding = self.apparent_encoding = "utf-8"
         self.history: list[Any] = []
-        seconds = response.service_seconds if response is not None else 0.0
+        seconds = response.service_seconds if response else 0.0
         self.elapsed = datetime.timedelta(seconds=seconds)
-        self._text = response.text if response is not None else str
+        self._text = response.text if response else str
 
     @property
     def text(self) -> str:
@@ -126,7 +122,7 @@ class RequestsResponse:
         yield from (self.content[i : i + size] for i in range(0, len(self.content), size))
 
     def close(self) -> None:
-        """Nothing: the whole body has come already."""
+        """Nothing: the whole body is there."""
 
     def __enter__(self) -> Self:
         return self
@@ -139,12 +135,3 @@ class RequestsResponse:
 
     def __repr__(self) -> str:
         return f"<Response [{self.status_code}]>"
-
-
-def answer_of(
-    request: RequestArguments, response: Response | ExchangeError, now: float
-) -> RequestsResponse:
-    """The answer that came now, or what stands for it when none came (status 0)."""
-    if isinstance(response, ExchangeError):
-        return RequestsResponse(request, None, response, now)
-    return RequestsResponse(request, response, None, now - response.seconds)

@@ -3,6 +3,7 @@
 import fnmatch
 import functools
 import json
+from collections.abc import Callable
 from typing import Any
 
 from chapiteau.migrate.shims.blocking import BlockingSession, HttpSession
@@ -37,11 +38,10 @@ class AppResponse:
 
     def mustcontain(self, *texts: str, no: Any = ()) -> None:
         """Raise AppError unless the body has all of these, and none of `no`."""
-        refused = [no] if isinstance(no, str) else list(no)
         for text in texts:
             if text not in self.text:
                 raise AppError(f"the body has no {text!r}: {self.text[:300]}")
-        for text in refused:
+        for text in [no] if isinstance(no, str) else no:
             if text in self.text:
                 raise AppError(f"the body has {text!r}: {self.text[:300]}")
 
@@ -49,13 +49,31 @@ class AppResponse:
         """GET where the Location field points to."""
         if not self.location:
             raise AppError(f"{self.status} is no redirect")
-        return self._app.get(self.location, **given)
+        found: AppResponse = self._app.get(self.location, **given)
+        return found
 
     def __contains__(self, text: str) -> bool:
         return text in self.text
 
     def __repr__(self) -> str:
         return f"<{self.status} {self.content_type}>"
+
+
+def _verb(method: str, argument: str = "", default: Any = None) -> Callable[..., AppResponse]:
+    """A method of App; `argument` is what its second parameter, `params`, is called by requests."""
+
+    def call(
+        self: "App", url: str, params: Any = default, headers: Any = None, **more: Any
+    ) -> AppResponse:
+        given: dict[str, Any] = {"headers": headers}
+        if argument:
+            given[argument] = params or None if argument == "data" else params
+        if more.get("content_type"):
+            given["headers"] = {**dict(headers or {}), "Content-Type": more["content_type"]}
+        known = {key: more[key] for key in ("status", "expect_errors") if key in more}
+        return self.request(method, url, **given, **known)
+
+    return call
 
 
 class App:
@@ -86,70 +104,25 @@ class App:
         """Any method. Raises AppError for an unexpected status; one that is expected is no error
         of the service's either."""
         wanted = "*" if expect_errors else status
+        listed = wanted if isinstance(wanted, list | tuple) else [wanted]
         if wanted is not None:
-            listed = wanted if isinstance(wanted, list | tuple) else [wanted]
             given["expect"] = _codes(tuple(str(one) for one in listed))
         answer = self._http.request(method, url, allow_redirects=False, **given)
         if answer.error is not None:
             raise answer.error
-        if not expect_errors:
-            _check(answer, status)
+        code, whole = str(answer.status_code), f"{answer.status_code} {answer.reason}"
+        patterns = [str(one) for one in listed] if wanted is not None else ["2??", "3??"]
+        if not any(fnmatch.fnmatch(text, p) for p in patterns for text in (code, whole)):
+            what = "2xx or 3xx" if status is None else status
+            raise AppError(f"status {code}, not {what}: {answer.text[:300]}")
         return AppResponse(answer, self)
 
-    def get(self, url: str, params: Any = None, headers: Any = None, **more: Any) -> AppResponse:
-        """GET."""
-        return self.request("GET", url, params=params, headers=headers, **_known(more))
-
-    def post(self, url: str, params: Any = "", headers: Any = None, **more: Any) -> AppResponse:
-        """POST a form, or text."""
-        return self._with_body("POST", url, params, headers, more)
-
-    def put(self, url: str, params: Any = "", headers: Any = None, **more: Any) -> AppResponse:
-        """PUT a form, or text."""
-        return self._with_body("PUT", url, params, headers, more)
-
-    def patch(self, url: str, params: Any = "", headers: Any = None, **more: Any) -> AppResponse:
-        """PATCH a form, or text."""
-        return self._with_body("PATCH", url, params, headers, more)
-
-    def delete(self, url: str, params: Any = "", headers: Any = None, **more: Any) -> AppResponse:
-        """DELETE."""
-        return self._with_body("DELETE", url, params, headers, more)
-
-    def head(self, url: str, headers: Any = None, **more: Any) -> AppResponse:
-        """HEAD."""
-        return self.request("HEAD", url, headers=headers, **_known(more))
-
-    def options(self, url: str, headers: Any = None, **more: Any) -> AppResponse:
-        """OPTIONS."""
-        return self.request("OPTIONS", url, headers=headers, **_known(more))
-
-    def post_json(self, url: str, params: Any = None, **more: Any) -> AppResponse:
-        """POST JSON."""
-        return self.request("POST", url, json=params, headers=more.get("headers"), **_known(more))
-
-    def put_json(self, url: str, params: Any = None, **more: Any) -> AppResponse:
-        """PUT JSON."""
-        return self.request("PUT", url, json=params, headers=more.get("headers"), **_known(more))
-
-    def patch_json(self, url: str, params: Any = None, **more: Any) -> AppResponse:
-        """PATCH JSON."""
-        return self.request("PATCH", url, json=params, headers=more.get("headers"), **_known(more))
-
-    def delete_json(self, url: str, params: Any = None, **more: Any) -> AppResponse:
-        """DELETE with JSON."""
-        return self.request("DELETE", url, json=params, headers=more.get("headers"), **_known(more))
-
-    def _with_body(
-        self, method: str, url: str, params: Any, headers: Any, more: dict[str, Any]
-    ) -> AppResponse:
-        extra = {"Content-Type": more["content_type"]} if more.get("content_type") else {}
-        given = {**dict(headers or {}), **extra}
-        return self.request(method, url, data=params or None, headers=given, **_known(more))
-
-
-def _known(more: dict[str, Any]) -> dict[str, Any]:
-    return {key: more[key] for key in ("status", "expect_errors") if key in more}
+    get = _verb("GET", "params")
+    post, put, patch = (_verb(method, "data", "") for method in ("POST", "PUT", "PATCH"))
+    delete = _verb("DELETE", "data", "")
+    head, options = _verb("HEAD"), _verb("OPTIONS")
+    post_json, put_json = _verb("POST", "json"), _verb("PUT", "json")
+    patch_json, delete_json = _verb("PATCH", "json"), _verb("DELETE", "json")
 
 
 @functools.cache
@@ -158,16 +131,3 @@ def _codes(wanted: tuple[str, ...]) -> frozenset[int]:
     patterns = [one.partition(" ")[0] for one in wanted]
     codes = range(100, 600)
     return frozenset(c for c in codes if any(fnmatch.fnmatch(str(c), p) for p in patterns))
-
-
-def _check(answer: RequestsResponse, status: Any) -> None:
-    code = answer.status_code
-    if status is None:
-        good = 200 <= code < 400
-    else:
-        wanted = status if isinstance(status, list | tuple) else [status]
-        whole = f"{code} {answer.reason}"
-        good = any(fnmatch.fnmatch(text, str(w)) for w in wanted for text in (str(code), whole))
-    if not good:
-        what = "2xx or 3xx" if status is None else status
-        raise AppError(f"status {code}, not {what}: {answer.text[:300]}")
