@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
-from chapiteau.migrate.circus.bridge import changes_of, publications
 from chapiteau.migrate.circus.protocol import (
     CircusError,
     Request,
-    chosen,
+    changes_of,
+    publications,
     read_request,
+    select_watchers,
     settings_of,
     watcher_options,
 )
@@ -51,7 +52,7 @@ def test_any_json_is_a_request_or_a_numbered_error(raw: Any) -> None:
     ],
 )
 def test_names_are_matched_as_circus_does(properties: dict[str, str], names: list[str]) -> None:
-    assert chosen(Request(id=1, command="stop", properties=properties), NAMES) == names
+    assert select_watchers(Request(id=1, command="stop", properties=properties), NAMES) == names
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_names_are_matched_as_circus_does(properties: dict[str, str], names: lis
 )
 def test_what_matches_nothing_is_an_error(properties: dict[str, str]) -> None:
     with pytest.raises(CircusError):
-        chosen(Request(id=1, command="stop", properties=properties), NAMES)
+        select_watchers(Request(id=1, command="stop", properties=properties), NAMES)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -127,7 +128,7 @@ def test_what_circusctl_sets_are_settings_of_ours() -> None:
         "env.A": "1",
     }
     for wrong in ({"warmup_delay": 1}, {"numprocesses": "x"}):
-        with pytest.raises(ValueError, match=r"warmup_delay|invalid literal"):
+        with pytest.raises(CircusError, match=r"warmup_delay|invalid literal"):
             settings_of(wrong)
 
 

@@ -3,22 +3,20 @@
 import contextlib
 import os
 import pwd
-import signal
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.migrate.circus.protocol import watcher_options
-from chapiteau.run.client.aio import AsyncClient
-from chapiteau.run.logic.status import ServiceStatus
+from chapiteau.migrate.circus.protocol import resource_name
 
-__all__ = ["Settings", "descendants", "info_of", "send_signal"]
+__all__ = ["descendants", "process_info", "process_stats", "send_signal"]
 
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _UNITS: Final = ("", "K", "M", "G", "T")
 
 
-def info_of(pid: int, cpu: float, now: float, *, number: int = 0) -> dict[str, Any] | None:
+def process_info(pid: int, cpu: float, now: float, *, number: int = 0) -> dict[str, Any] | None:
     """As circus.util.get_info, with the children; None when there is no such process."""
     found = _facts(pid, cpu, now)
     if found is None:
@@ -119,22 +117,52 @@ def send_signal(pid: int, number: int, *, below: int) -> bool:
         os.close(held)
 
 
-# The settings of a service as Circus's options, from the running configuration.
+# ── figures ───────────────────────────────────────────────────────────────────────────────────
+def process_stats(
+    sample: Mapping[str, Any], addresses: Mapping[str, str], supervisor: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What circus-top shows: topic and body for each process, service and socket.
+
+    The supervisor itself is "circus".
+    """
+    by_service: dict[str, list[dict[str, Any]]] = {}
+    for key, pid, cpu in zip(sample["ids"], sample["pid"], sample["cpu"], strict=True):
+        service = resource_name(key.rpartition("/")[0])
+        info = process_info(pid, cpu, sample["time"])
+        if info is not None:
+            info = {**info, "subtopic": pid, "name": None}
+            by_service.setdefault(service, []).append(info)
+            yield f"stat.{service}.{pid}", info
+    own = process_info(supervisor, sample["supervisor"]["cpu"], sample["time"])
+    if own is not None:
+        own = {**own, "subtopic": supervisor, "name": "circusd"}
+        by_service["circus"] = [own]
+        yield f"stat.circus.{supervisor}", own
+    for service, infos in by_service.items():
+        yield f"stat.{service}", _totals(infos)
+    yield from _sockets(sample.get("sockets", {}), addresses)
 
 
-class Settings:
-    """Asked anew every time: they change with the configuration."""
+def _totals(infos: list[dict[str, Any]]) -> dict[str, Any]:
+    """Average CPU, sum of memory, age of the oldest: as Circus does."""
+    return {
+        "pid": [info["pid"] for info in infos],
+        "cpu": sum(info["cpu"] for info in infos) / len(infos),
+        "mem": sum(info["mem"] for info in infos),
+        "age": max(info["age"] for info in infos),
+    }
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
 
-    async def of(self, service: ServiceStatus) -> dict[str, Any]:
-        """Every option of one service."""
-        running = await self._client.config()
-        status = await self._client.status()
-        return watcher_options(
-            running.get("service", {}).get(service.name, {"command": service.command}),
-            wanted=service.wanted,
-            folder=str(Path(status.config).parent),
-            signals={one.name: one.value for one in signal.Signals},
-        )
+def _sockets(
+    sockets: Mapping[str, Any], addresses: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`reads` are the connections that wait to be accepted now."""
+    total: dict[str, Any] = {"addresses": [], "reads": 0}
+    for fd, (name, facts) in enumerate(sockets.items(), 3):
+        address, reads = addresses.get(name, name), facts.get("queued", 0)
+        total["addresses"].append(address)
+        total["reads"] += reads
+        body = {"fd": fd, "subtopic": fd, "reads": reads, "address": address}
+        yield f"stat.sockets.{fd}", body
+    if sockets:
+        yield "stat.sockets", total

@@ -1,28 +1,31 @@
-"""A service's settings under the names that Circus has for them."""
+"""Circus's protocol: requests, answers, options and events, under its own names.
 
+Source: circus 0.19, circus/commands/base.py.
+"""
+
+import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fnmatch import translate
-from re import (
-    Pattern,
-    compile,  # noqa: A004 — Circus matches with re
-    error,
-)
 from typing import Any, Final
 
 from chapiteau.run.config.os_names import signal_name
+from chapiteau.run.logic.events import Happening
 
 __all__ = [
     "CircusError",
     "Request",
-    "chosen",
+    "changes_of",
+    "circus_state",
     "errno",
     "fail",
     "ok",
+    "publications",
     "read_request",
+    "resource_name",
+    "select_watchers",
     "settings_of",
-    "state_word",
     "watcher_options",
 ]
 
@@ -102,8 +105,10 @@ def _number(written: str, signals: Mapping[str, int]) -> int:
     return int(name) if name.isdigit() else signals.get(f"SIG{name}", 15)
 
 
-def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Our settings for what `circusctl set` gives. Raises ValueError where there is none."""
+def settings_of(options: Any) -> dict[str, Any]:
+    """Our settings for what `circusctl set` gives. Raises CircusError where there is none."""
+    if not isinstance(options, Mapping):
+        raise CircusError("'options' property should be an object")
     made: dict[str, Any] = {}
     for key, value in options.items():
         if key == "env" and isinstance(value, Mapping):
@@ -112,9 +117,13 @@ def settings_of(options: Mapping[str, Any]) -> dict[str, Any]:
             setting, yes, no = _FLAGS[key]
             made[setting] = yes if value in _TRUE else no
         elif key in _SETTINGS:
-            made[_SETTINGS[key]] = _value(key, value)
+            try:
+                made[_SETTINGS[key]] = _value(key, value)
+            except (ValueError, TypeError) as exc:
+                raise CircusError(str(exc), errno.COMMAND_ERROR) from exc
         else:
-            raise ValueError(f"{key!r} has no counterpart to set at run time")
+            what = f"{key!r} has no counterpart to set at run time"
+            raise CircusError(what, errno.COMMAND_ERROR)
     return made
 
 
@@ -128,9 +137,7 @@ def _value(key: str, value: Any) -> Any:
     return int(value) if key in ("max_retry", "numprocesses") else value
 
 
-# Requests and answers of Circus's protocol. Source: circus 0.19, circus/commands/base.py.
-
-
+# ── requests and answers ──────────────────────────────────────────────────────────────────────
 class errno:  # noqa: N801 — Circus's own name for them
     """Numbers of its errors (circus/commands/errors.py)."""
 
@@ -210,7 +217,7 @@ def fail(id_: Any, time: float, failure: CircusError) -> dict[str, Any]:
     }
 
 
-def chosen(request: Request, names: Iterable[str]) -> list[str]:
+def select_watchers(request: Request, names: Iterable[str]) -> list[str]:
     """The watchers that start, stop and restart mean; all when none is named. Raises CircusError.
 
     Names are compared without case, as Circus does.
@@ -235,14 +242,14 @@ def chosen(request: Request, names: Iterable[str]) -> list[str]:
 
 def _matching(text: str, names: list[str]) -> list[str]:
     try:
-        pattern: Pattern[str] = compile(text)
-    except error as exc:
-        raise CircusError(f"{text!r} is no regular expression: {exc}") from None
+        pattern = re.compile(text)
+    except re.error as exc:
+        raise CircusError(f"{text!r} is not a regular expression: {exc}") from None
     return [name for name in names if pattern.match(name.lower())]
 
 
-def state_word(state: str) -> str:
-    """Our states in Circus's four words."""
+def circus_state(state: str) -> str:
+    """Our states as Circus's four."""
     return {
         "stopped": "stopped",
         "failed": "stopped",
@@ -251,3 +258,55 @@ def state_word(state: str) -> str:
         "starting": "starting",
         "stopping": "stopping",
     }.get(state, "active")
+
+
+# ── events ────────────────────────────────────────────────────────────────────────────────────
+Publication = tuple[str, dict[str, Any]]
+
+_PLAIN: Final = {
+    "service.ready": "start",
+    "service.recovered": "start",
+    "service.completed": "stop",
+    "service.failed": "stop",
+    "service.stopped": "stop",
+    "service.reloaded": "reload",
+    "service.scaled": "updated",
+    "process.spawned": "spawn",
+    "process.stopping": "kill",
+    "process.killed": "kill",
+    "process.exited": "reap",
+    "hook.done": "hook_success",
+    "hook.failed": "hook_failure",
+}
+
+
+def resource_name(service: str) -> str:
+    """A service's name inside a topic: a dot or a space would make two parts of it."""
+    return service.lower().replace(" ", "_").replace(".", "_")
+
+
+def publications(event: Happening) -> Iterator[Publication]:
+    """What an event is to Circus; nothing when it has no such event."""
+    action = _PLAIN.get(event.kind)
+    if action is None or not event.service:
+        return
+    body: dict[str, Any] = {"time": event.time}
+    if action in ("spawn", "kill", "reap"):
+        body["process_pid"] = event.pid
+    if action == "reap":
+        signal = event.data.get("signal")
+        body["exit_code"] = -signal if signal is not None else event.data.get("code", 0)
+    if action.startswith("hook_"):
+        body["name"] = event.data.get("hook", "")
+        if action == "hook_failure":
+            body["error"] = str(event.data.get("why", ""))
+    yield f"watcher.{resource_name(event.service)}.{action}", body
+
+
+def changes_of(before: Iterable[str], after: Iterable[str], time: float) -> Iterator[Publication]:
+    """`add` and `remove`, when the configuration has changed."""
+    old, new = set(before), set(after)
+    for name in sorted(new - old):
+        yield f"watcher.{resource_name(name)}.add", {"time": time}
+    for name in sorted(old - new):
+        yield f"watcher.{resource_name(name)}.remove", {"time": time}
