@@ -35,7 +35,6 @@ VERBS: Final[dict[str, Role]] = {
     "apply": Role.ADMIN,  # apply it
     "audit": Role.ADMIN,  # who did what
     "users": Role.ADMIN,
-    "lend": Role.ADMIN,  # run load tests from nodes that lend themselves
     "nodes": Role.ADMIN,  # tokens, revocation
 }
 

@@ -169,24 +169,6 @@ def move(address: str, config: Path | None) -> None:
 
 
 @group.command()
-@click.option("--off", is_flag=True, help="No more.")
-@CONFIG
-def lend(off: bool, config: Path | None) -> None:
-    """Let admins of the hub put load on from this server (`chapiteau load run --on hub`).
-
-    Their scenarios are programs, which run here as the agent's user.
-    """
-    from chapiteau.dash.nodes.lending import lend as allow
-    from chapiteau.dash.nodes.membership import read_membership
-    from chapiteau.dash.project import read_project
-
-    papers = read_project(config).papers
-    name = read_membership(papers).name
-    allow(papers, on=not off)
-    click.echo(f"{name} lends itself no more" if off else f"{name} lends itself for load tests")
-
-
-@group.command()
 @CONFIG
 def run(config: Path | None) -> None:
     """Keep the connection to the hub until stopped."""

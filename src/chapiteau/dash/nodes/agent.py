@@ -24,7 +24,6 @@ from chapiteau.dash.nodes.certificates import (
 )
 from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
 from chapiteau.dash.nodes.desired_state import COMMANDS_FILE, DESIRED_FILE, DesiredStateApplier
-from chapiteau.dash.nodes.lending import Lender
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.local import LocalNode
 from chapiteau.dash.nodes.membership import Membership, read_membership
@@ -206,7 +205,7 @@ def _agent(project: Project, clock: Clock) -> tuple[CommandLog, _Runs]:
     ledger = CommandLog(papers / COMMANDS_FILE, clock)
     intake = CommandReceiver(node, ledger)
     follower, replay = DesiredStateApplier(node, papers / DESIRED_FILE), StatsReplay(node, chance)
-    reception = NodeRequestHandler(intake, follower, replay, clock, Lender(papers))
+    reception = NodeRequestHandler(intake, follower, replay, clock)
     if isinstance(membership, Membership):
         return ledger, NodeAgent(membership, reception, clock=clock, chance=chance)
     from chapiteau.dash.nodes.nats.agent import NatsAgent

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import secrets
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final
 
 from chapiteau.dash.errors import NodeAwayError
@@ -12,7 +12,7 @@ from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
 from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.link import Link
 
-__all__ = ["CommandDeadline", "LinkedRelays", "RemoteNode"]
+__all__ = ["CommandDeadline", "RemoteNode"]
 
 
 # How long a command may wait: first to be taken on, then to be done.
@@ -62,28 +62,6 @@ class CommandDeadline:
         return NodeAwayError(f"{self._name} is not connected: the command expired, undone")
 
 
-# A relay on a node, over the node's own link.
-
-_LENT_SOON: Final = 20.0  # seconds for an answer
-
-
-class LinkedRelays:
-    """What the hub may ask of a node that lends itself; `up` gives the link, or raises."""
-
-    def __init__(self, up: Callable[[], Link]) -> None:
-        self._up = up
-
-    async def relay(self, test: str) -> AsyncGenerator[str, None]:
-        """Start a load test's relay there; its reports, line by line."""
-        async with contextlib.aclosing(self._up().stream("relay", {"test": test})) as items:
-            async for item in items:
-                yield item
-
-    async def push(self, test: str, part: str) -> None:
-        """Text for that relay's stdin."""
-        await self._up().call("push", {"test": test, "part": part}, within=_LENT_SOON)
-
-
 _SOON: Final = 10.0  # seconds for an answer
 _FETCH: Final = 20.0
 _ACCEPT: Final = 30.0  # seconds in which a command must be taken on, else it expires
@@ -98,7 +76,6 @@ class RemoteNode:
         self._fence = fence  # of the lease under which this hub acts
         self._link: Link | None = None
         self._linked = asyncio.Event()
-        self.lent = LinkedRelays(self._up)  # for load tests, if its owner said so
 
     def __repr__(self) -> str:
         return f"<RemoteNode {self.name} {'linked' if self._link else 'away'}>"

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
@@ -20,17 +20,6 @@ __all__ = ["NodeRequestHandler"]
 _AGAIN: Final = 5.0  # seconds until a supervisor that did not answer is asked again
 
 
-class _Lends(Protocol):
-    """Relays of load tests, when this node's owner allows them."""
-
-    @property
-    def lends(self) -> bool: ...
-
-    def relay(self, args: Args, /) -> AsyncIterator[str]: ...
-
-    async def push(self, args: Args, /) -> Any: ...
-
-
 class NodeRequestHandler:
     """One for the agent's whole life: its parts outlive every connection."""
 
@@ -40,13 +29,11 @@ class NodeRequestHandler:
         follower: DesiredStateApplier,
         replay: StatsReplay,
         clock: Clock,
-        lender: _Lends | None = None,
     ) -> None:
         self._intake = intake
         self._follower = follower
         self._replay = replay
         self._clock = clock
-        self._lender = lender
 
     @property
     def _node(self) -> Any:
@@ -66,7 +53,7 @@ class NodeRequestHandler:
 
     def answers(self) -> Handlers:
         """The table of what may be asked."""
-        node, lender = self._node, self._lender
+        node = self._node
         return Handlers(
             calls={
                 "status": lambda _: node.status(),
@@ -74,14 +61,12 @@ class NodeRequestHandler:
                 "config": self._config,
                 "fetch": self._fetch,
                 "holders": lambda args: node.holders(str(args["socket"])),
-                **({"push": lender.push} if lender else {}),
             },
             streams={
                 "events": lambda args: node.events(int(args["after"])),
                 "logs": lambda args: node.logs({k: str(v) for k, v in args.items()}),
                 "stats": lambda args: self._replay.stats(int(args.get("after", -1))),
                 "command": self._command,
-                **({"relay": lender.relay} if lender else {}),
             },
         )
 
@@ -117,7 +102,6 @@ class NodeRequestHandler:
             **facts,
             "fence": self._intake.ledger.fence,
             "dropped": self._replay.dropped,
-            "lends": self._lender is not None and self._lender.lends,
             "wanted": self._follower.report(status),
         }
 

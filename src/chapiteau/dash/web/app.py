@@ -10,7 +10,7 @@ from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.fleet.metrics import CONTENT_TYPE, fleet_metrics
-from chapiteau.dash.web import api, relays
+from chapiteau.dash.web import api
 from chapiteau.dash.web import api as wanted
 from chapiteau.dash.web import load_tests as load
 from chapiteau.dash.web import login as entry
@@ -119,9 +119,6 @@ def make_app(hub: Hub, door: Site) -> web.Application:
             web.post("/api/act/{number}/withdraw", api.withdraw_action),
             web.post("/api/config", api.config),
             web.post("/api/mute", api.mute),
-            web.get("/api/relays", relays.hosts),
-            web.get("/api/relays/{test}", relays.reports),
-            web.post("/api/relays/{test}", relays.push),
             web.get("/api/audit", api.audit),
             web.get("/api/wanted", wanted.desired),
             web.post("/api/wanted", wanted.set_desired),

@@ -13,7 +13,6 @@ from chapiteau.dash.fleet.documents import ApiDocuments
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.operations import OperationStats
 from chapiteau.dash.nodes.cluster import ClusterRuntime
-from chapiteau.dash.nodes.lending import LendingDesk
 from chapiteau.dash.settings import Dash
 from chapiteau.dash.store import Store
 
@@ -32,7 +31,6 @@ class Hub:
     actions: Actions
     documents: ApiDocuments
     operations: OperationStats
-    desk: LendingDesk  # of nodes that lend themselves
     sessions: Sessions
     store: Store
     provider: IdentityProvider | None  # of identities

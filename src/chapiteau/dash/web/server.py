@@ -28,7 +28,6 @@ from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.node import Node
 from chapiteau.dash.fleet.operations import OperationStats
 from chapiteau.dash.nodes.cluster import make_cluster_runtime
-from chapiteau.dash.nodes.lending import LendingDesk
 from chapiteau.dash.nodes.local import LocalNode
 from chapiteau.dash.notify import notify
 from chapiteau.dash.project import Project
@@ -162,7 +161,6 @@ class Server:
             bus=bus,
             fleet=fleet,
             actions=Actions(fleet, bus, store, clock),
-            desk=LendingDesk(fleet),
             documents=ApiDocuments(self.project.store, fleet, clock),
             operations=OperationStats(fleet, clock),
             sessions=Sessions(store, clock, dash, self.tell_address),
