@@ -11,9 +11,10 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+import msgspec
+
 from chapiteau.core.histogram import get_number, put_number
-from chapiteau.load.cluster.count_encoding import Reader, Texts, Writer
-from chapiteau.load.cluster.count_items import Item, add_item, rows_of, urgent_of
+from chapiteau.load.cluster.count_items import Item, decode_parts, endpoint_parts, urgent_parts
 from chapiteau.load.stats.totals import Totals
 
 __all__ = ["Opener", "Sender"]
@@ -31,7 +32,7 @@ class Sender:
     def __init__(self, most: int) -> None:
         self.waiting = Totals()
         self._most = most
-        self._lanes = (_Lane(urgent_of), _Lane(rows_of))
+        self._lanes = (_Lane(urgent_parts), _Lane(endpoint_parts))
         self._told: set[str] = set()  # failures of which a sample has gone: one is enough
 
     def begin(self, watched: Iterable[str]) -> None:
@@ -58,7 +59,6 @@ class Opener:
     """Adds up what a Sender has sent: its parcels, in their order."""
 
     def __init__(self) -> None:
-        self._texts = (Texts(), Texts())
         self._begun = [b"", b""]
 
     def add(self, parcel: bytes, totals: Totals) -> None:
@@ -72,7 +72,8 @@ class Opener:
         for lane, data in enumerate((parcel[at : at + size], parcel[at + size :])):
             packets, self._begun[lane] = _packets(self._begun[lane] + data)
             for packet in packets:
-                _add(packet, self._texts[lane], totals)
+                for part in decode_parts(_unpack(packet)):
+                    part.add(totals)
 
 
 class _Lane:
@@ -80,7 +81,6 @@ class _Lane:
 
     def __init__(self, items: _Items) -> None:
         self._items = items
-        self._texts = Texts()
         self._rest = b""
 
     def take(self, waiting: Totals, room: int) -> bytes:
@@ -98,32 +98,31 @@ class _Lane:
         return made
 
     def _packed(self, waiting: Totals, room: int) -> bytes:
-        """At least one piece, and as many as fit there."""
-        writer = Writer(self._texts)
-        items: list[Item] = []
-        places: list[tuple[int, int]] = []
-        for item in self._items(waiting):
-            item.write(writer)
-            items.append(item)
-            places.append(writer.place)
-            if places[-1][0] > _PACKS * room:
+        """At least one part, and as many as fit there."""
+        encoded: list[msgspec.Raw] = []
+        drops: list[Callable[[], object]] = []
+        size = 0
+        for part, drop in self._items(waiting):
+            encoded.append(msgspec.Raw(msgspec.msgpack.encode(part)))
+            drops.append(drop)
+            size += len(bytes(encoded[-1]))
+            if size > _PACKS * room:
                 break
-        if not items:
+        if not encoded:
             return b""
-        count, data = _as_many_as_fit(bytes(writer.data), [size for size, _ in places], room)
-        writer.sent(places[count - 1])
-        for item in items[:count]:
-            item.drop()
+        count, data = _as_many_as_fit(encoded, room)
+        for drop in drops[:count]:
+            drop()
         return data
 
 
-def _as_many_as_fit(data: bytes, sizes: list[int], room: int) -> tuple[int, bytes]:
-    """How many of the pieces, at least one, and their packet."""
+def _as_many_as_fit(encoded: list[msgspec.Raw], room: int) -> tuple[int, bytes]:
+    """How many of the parts, at least one, and their packet."""
     fits, made = 1, b""
-    low, high = 1, len(sizes)
+    low, high = 1, len(encoded)
     trial = high  # mostly everything fits
     while low <= high:
-        packed = _framed(zlib.compress(data[: sizes[trial - 1]]))
+        packed = _framed(zlib.compress(msgspec.msgpack.encode(encoded[:trial]), 9))
         if len(packed) <= room or trial == 1:
             fits, made, low = trial, packed, trial + 1
         else:
@@ -153,10 +152,8 @@ def _packets(data: bytes) -> tuple[list[bytes], bytes]:
     return found, data
 
 
-def _add(packet: bytes, texts: Texts, totals: Totals) -> None:
+def _unpack(packet: bytes) -> bytes:
     try:
-        reader = Reader(zlib.decompress(packet), texts)
+        return zlib.decompress(packet)
     except zlib.error as exc:
         raise ValueError(str(exc)) from None
-    while not reader.at_end:
-        add_item(reader, totals)
