@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 import msgspec
 
@@ -17,6 +17,7 @@ from chapiteau.load.stats.totals import EndpointTotals, SecondStats, Totals
 
 __all__ = ["Item", "Part", "decode_parts", "endpoint_parts", "urgent_parts"]
 
+_Key = TypeVar("_Key")
 _PairsName = Literal["iterations", "checks"]
 _CountsName = Literal["crashes", "blocked", "blocked_ms"]
 _TimesName = Literal["lag", "unread"]
@@ -118,13 +119,9 @@ class _Endpoint(msgspec.Struct, array_like=True, tag=7):
         row.received += self.received
         row.cut += self.cut
         row.count += sum(self.pace.values())
-        for known, more in (
-            (row.statuses, self.statuses),
-            (row.failures, self.failures),
-            (row.pace, self.pace),
-        ):
-            for key, count in more.items():
-                known[key] = known.get(key, 0) + count  # type: ignore[index]
+        _add_counts(row.statuses, self.statuses)
+        _add_counts(row.failures, self.failures)
+        _add_counts(row.pace, self.pace)
 
 
 class _Latency(msgspec.Struct, array_like=True, tag=8):
@@ -133,8 +130,10 @@ class _Latency(msgspec.Struct, array_like=True, tag=8):
     times: bytes
 
     def add(self, totals: Totals) -> None:
-        row, times = totals.rows.setdefault(self.name, EndpointTotals(self.name)), self.times
-        found = _histogram(times)
+        row, found = (
+            totals.rows.setdefault(self.name, EndpointTotals(self.name)),
+            _histogram(self.times),
+        )
         getattr(row, self.kind).merge(found)
         if self.kind == "latency":  # their seconds don't come along: about now, as batches need it
             row.batches.add(max(totals.series[""], default=0), found)
@@ -253,6 +252,11 @@ def _drop_now(waiting: Totals, second: int) -> None:
 def _drop_endpoint(row: EndpointTotals) -> None:
     row.count = row.bad = row.received = row.cut = 0
     row.statuses, row.failures, row.pace = {}, {}, {}
+
+
+def _add_counts(known: dict[_Key, int], more: dict[_Key, int]) -> None:
+    for key, count in more.items():
+        known[key] = known.get(key, 0) + count
 
 
 def _histogram(data: bytes) -> Histogram:
