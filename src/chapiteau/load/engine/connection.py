@@ -3,17 +3,28 @@
 import contextlib
 import errno
 import socket
-from typing import TYPE_CHECKING, Any, Final, Protocol
+import ssl
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
+from chapiteau.load.engine.completion import Completion
 from chapiteau.load.engine.exchange import Exchange
-from chapiteau.load.engine.reactor import READ
+from chapiteau.load.engine.reactor import READ, Reactor
+from chapiteau.load.engine.wire import RequestCarrier, Wire
 from chapiteau.load.errors import ExchangeError
-from chapiteau.load.protocols.http1 import ResponseReader
+from chapiteau.load.protocols.http1 import KnownHeads, ResponseReader
 
-if TYPE_CHECKING:
-    from chapiteau.load.engine.origin import Origin
-
-__all__ = ["Channel", "Connection", "network_error", "timeout_error"]
+__all__ = [
+    "Channel",
+    "Connection",
+    "ConnectionPool",
+    "ConnectionSettings",
+    "MultiplexChannel",
+    "network_error",
+    "timeout_error",
+]
 
 _OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
 _BEFORE: Final = frozenset({"connecting", "TLS handshake"})  # a connection is of use
@@ -26,6 +37,22 @@ _LATE: Final = {
     "reading the answer": "read timeout",
 }
 _TIMESTAMPNS: Final = 35  # SO_TIMESTAMPNS, asm-generic/socket.h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSettings:
+    """How connections are made; the same for all origins of a process."""
+
+    most_connections: int = 10_000  # to one origin
+    http2: bool = False  # by ALPN under TLS, else by prior knowledge
+    streams: int = 100  # requests at once on a connection of HTTP/2
+    connect_timeout: float = 0.0  # seconds for DNS, TCP and TLS; 0: only the whole answer's limit
+    first_byte_timeout: float = 0.0  # seconds until an answer begins; 0: as above
+    verify: bool = True  # certificates
+    ca_file: str = ""
+    client_certificate: str = ""
+    client_key: str = ""
+    resolve: tuple[tuple[str, str], ...] = ()  # host → address, instead of asking DNS
 
 
 class Channel(Protocol):
@@ -48,6 +75,67 @@ class Channel(Protocol):
         ...
 
 
+class MultiplexChannel(Channel, Protocol):
+    """A channel that carries requests of its own; `waiting` are those it has not sent yet."""
+
+    waiting: list[Exchange]
+
+
+class ConnectionPool(Protocol):
+    """What a connection needs of the origin it belongs to."""
+
+    name: str
+    host: str
+    secure: bool
+    now: Callable[[], float]
+    reactor: Reactor
+    wire: type[Wire]
+    completion: type[Completion]
+    wiring: ConnectionSettings
+    idle: list[RequestCarrier]
+    waiting: deque[Exchange]
+    known: KnownHeads
+    most_streams: int
+    tls_session: ssl.SSLSession | None
+    tickets_once: bool
+
+    def send(self, exchange: Exchange) -> None:
+        """Send a request on an idle connection or a new one, or queue it."""
+        ...
+
+    def send_again(self, exchange: Exchange) -> None:
+        """Send a request again, on a new connection."""
+        ...
+
+    async def open(self, channel: Channel) -> "Connection":
+        """A connection for a channel alone. Raises ExchangeError."""
+        ...
+
+    async def next_address(self) -> tuple[int, Any]:
+        """Family and address whose turn it is. Raises ExchangeError."""
+        ...
+
+    def release(self, connection: "Connection") -> None:
+        """A connection is free for the next request."""
+        ...
+
+    def closed(self, connection: "Connection") -> None:
+        """A connection is closed."""
+        ...
+
+    def forgets(self, at: Any, exc: OSError) -> bool:
+        """Whether another address is to be tried, since nobody listens at this one."""
+        ...
+
+    def only_http1(self, connection: "Connection", channel: MultiplexChannel) -> None:
+        """The service has not chosen HTTP/2 for this connection."""
+        ...
+
+    def tls_context(self) -> ssl.SSLContext:
+        """The SSLContext of all connections to this origin."""
+        ...
+
+
 class Connection:
     """A TCP connection to an origin, used for one exchange after the other.
 
@@ -56,13 +144,13 @@ class Connection:
 
     __slots__ = ("_sock", "at", "channel", "opened", "origin", "wire")
 
-    def __init__(self, origin: "Origin", sock: socket.socket) -> None:
+    def __init__(self, origin: ConnectionPool, sock: socket.socket) -> None:
         self.origin = origin
         self.opened = origin.now()
         self.at: Any = None  # the address
         self.channel: Channel | None = None
         self._sock = sock
-        self.wire = origin.kit.wire(
+        self.wire = origin.wire(
             self,
             origin.reactor,
             sock,

@@ -1,9 +1,9 @@
 """HTTP/2 on a connection: many requests at once, each an exchange as in HTTP/1.1."""
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
-from chapiteau.load.engine.connection import Connection, timeout_error
+from chapiteau.load.engine.connection import Connection, ConnectionPool, timeout_error
 from chapiteau.load.engine.exchange import Exchange
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.protocols.http2 import Http2Protocol
@@ -14,9 +14,6 @@ from chapiteau.load.protocols.http2_messages import (
     StreamResponse,
     encode_headers,
 )
-
-if TYPE_CHECKING:
-    from chapiteau.load.engine.origin import Origin
 
 __all__ = ["Http2Connection", "require_hpack"]
 
@@ -38,7 +35,7 @@ def require_hpack() -> Any:
 class Http2Connection:
     """A connection's channel that carries as many requests as the peer, and the user, allow."""
 
-    def __init__(self, origin: "Origin", most: int) -> None:
+    def __init__(self, origin: ConnectionPool, most: int) -> None:
         hpack = require_hpack()
         self.waiting: list[Exchange] = []  # for the connection to stand
         self.connection: Connection | None = None

@@ -6,12 +6,17 @@ import itertools
 import socket
 import ssl
 from collections import deque
-from dataclasses import dataclass
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.backend import EngineBackend
-from chapiteau.load.engine.connection import Channel, Connection, network_error
+from chapiteau.load.engine.connection import (
+    Channel,
+    Connection,
+    ConnectionSettings,
+    MultiplexChannel,
+    network_error,
+)
 from chapiteau.load.engine.exchange import Exchange, ResponseShape
 from chapiteau.load.engine.http2_connection import Http2Connection
 from chapiteau.load.engine.reactor import Reactor
@@ -31,22 +36,6 @@ _NOBODY: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionSettings:
-    """How connections are made; the same for all origins of a process."""
-
-    most_connections: int = 10_000  # to one origin
-    http2: bool = False  # by ALPN under TLS, else by prior knowledge
-    streams: int = 100  # requests at once on a connection of HTTP/2
-    connect_timeout: float = 0.0  # seconds for DNS, TCP and TLS; 0: only the whole answer's limit
-    first_byte_timeout: float = 0.0  # seconds until an answer begins; 0: as above
-    verify: bool = True  # certificates
-    ca_file: str = ""
-    client_certificate: str = ""
-    client_key: str = ""
-    resolve: tuple[tuple[str, str], ...] = ()  # host → address, instead of asking DNS
-
-
 class Origin:
     """One scheme, host and port. Idle connections are taken last in, first out."""
 
@@ -60,6 +49,8 @@ class Origin:
         port: int,
     ) -> None:
         self.kit = kit
+        self.wire = kit.wire
+        self.completion = kit.wakeup
         self.reactor = reactor
         self.now = reactor.now
         self.host = host
@@ -223,7 +214,7 @@ class Origin:
         newest.start(exchange, self.now())
         return True
 
-    def only_http1(self, connection: Connection, channel: Http2Connection) -> None:
+    def only_http1(self, connection: Connection, channel: MultiplexChannel) -> None:
         """The service has not chosen HTTP/2 for this connection."""
         self.http2, self._newest = False, None
         waiting, channel.waiting = channel.waiting, []

@@ -32,7 +32,7 @@ class _Awaited:
         self._address = Address("https" if tls else "http", host.strip("[]"), int(port), "/")
         self._origin = byways.origin(self._address)
         self._loop = self._origin.reactor.loop
-        self._change = self._origin.kit.wakeup(self._loop)
+        self._change = self._origin.completion(self._loop)
 
     async def _changed(self) -> None:
         if self.error is not None:

@@ -1,23 +1,20 @@
 """A request as bytes, with all that is known before it goes out."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
+from chapiteau.load.engine.connection import ConnectionPool
 from chapiteau.load.engine.exchange import Exchange, ResponseShape
 from chapiteau.load.engine.response import Response
 from chapiteau.load.engine.wire import RequestCarrier
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.protocols.cookies import CookieJar
 from chapiteau.load.protocols.urls import Address
-from chapiteau.load.stats.recorder import EndpointStats
+from chapiteau.load.stats.recorder import EndpointStats, Recorder
 
-if TYPE_CHECKING:
-    from chapiteau.load.engine.client import HttpClient
-    from chapiteau.load.engine.origin import Origin
-
-__all__ = ["PreparedRequest", "RequestHandler", "RequestPath"]
+__all__ = ["ClientState", "PreparedRequest", "RequestHandler", "RequestPath"]
 
 
 @dataclass(slots=True)
@@ -26,7 +23,7 @@ class PreparedRequest:
 
     method: str
     address: Address
-    origin: "Origin"
+    origin: ConnectionPool
     idle: list[RequestCarrier]
     memo: ResponseShape
     row: EndpointStats
@@ -74,6 +71,15 @@ class RequestHandler(Protocol):
         ...
 
 
+class ClientState(Protocol):
+    """What all sessions of a process share, as far as a request's usual way needs it."""
+
+    loop: asyncio.AbstractEventLoop
+    now: Callable[[], float]
+    tally: Recorder
+    plain: dict[str, dict[str, PreparedRequest]]  # by method and URL as written
+
+
 class RequestPath:
     """What a session's requests look at each time."""
 
@@ -82,7 +88,7 @@ class RequestPath:
         "plain", "sent", "spare", "tally",
     )  # fmt: skip
 
-    def __init__(self, hand: RequestHandler, client: "HttpClient") -> None:
+    def __init__(self, hand: RequestHandler, client: ClientState) -> None:
         self.hand = hand
         self.loop = client.loop
         self.now = client.now

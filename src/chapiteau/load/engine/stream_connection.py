@@ -54,7 +54,7 @@ class StreamConnection(Generic[T]):
         self._loop = self._origin.reactor.loop
         self._now = self._origin.now
         self._items: deque[T] = deque()
-        self._change: Completion = self._origin.kit.wakeup(self._loop)
+        self._change: Completion = self._origin.completion(self._loop)
         self._connection: Connection | None = None
         self._head: ResponseHead | None = None
         self._data = b""

@@ -3,7 +3,7 @@
 import ssl
 from typing import TYPE_CHECKING, Final
 
-from chapiteau.load.engine.connection import Connection
+from chapiteau.load.engine.connection import Connection, ConnectionPool
 from chapiteau.load.engine.exchange import Exchange
 from chapiteau.load.engine.http2_connection import Http2Connection
 from chapiteau.load.errors import ExchangeError
@@ -11,7 +11,6 @@ from chapiteau.load.errors import ExchangeError
 if TYPE_CHECKING:
     import socket
 
-    from chapiteau.load.engine.origin import Origin
 
 __all__ = ["TlsConnection"]
 
@@ -23,7 +22,7 @@ class TlsConnection(Connection):
 
     __slots__ = ("_incoming", "_looks", "_offered", "_outgoing", "_tls")
 
-    def __init__(self, origin: "Origin", sock: "socket.socket") -> None:
+    def __init__(self, origin: ConnectionPool, sock: "socket.socket") -> None:
         super().__init__(origin, sock)
         self.wire.plain = False
         self.wire.seat = self
