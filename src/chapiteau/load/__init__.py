@@ -9,6 +9,7 @@ async def browse(session):
 """
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.load.errors import ExchangeError, ScenarioError
@@ -46,11 +47,14 @@ _ENGINE: Final = {
     "Options": "chapiteau.load.engine.client",
     "Response": "chapiteau.load.engine.response",
     "Session": "chapiteau.load.engine.session",
-    "Stage": "chapiteau.load.workers.user_pool",
+    "RunContext": "chapiteau.load.workers.user_pool",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Stage":
+        warnings.warn("Stage is called RunContext now", DeprecationWarning, stacklevel=2)
+        name = "RunContext"
     if name not in _ENGINE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_ENGINE[name])

@@ -30,7 +30,7 @@ from libc.stdlib cimport calloc, free, realloc
 from libc.string cimport memcmp, memcpy, memset, strerror
 
 from chapiteau.load.engine.reactor import Timer
-from chapiteau.load.errors import BadAnswerError, ExchangeError
+from chapiteau.load.errors import BadResponseError, ExchangeError
 from chapiteau.load.protocols.cookies import CookieJar
 
 __all__ = [
@@ -828,7 +828,7 @@ cdef class Wire:
             self.reading = True
         try:
             whole = reader.feed(data)
-        except BadAnswerError as exc:
+        except BadResponseError as exc:
             self.owner.fail(exc)
             return
         if not whole:

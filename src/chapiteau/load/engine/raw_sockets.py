@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.connection import Connection, network_error
 from chapiteau.load.engine.slow_path import SlowPath
+from chapiteau.load.engine.stream_connection import ChangeSignal
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.protocols.urls import Address
 
@@ -31,26 +32,12 @@ class _Awaited:
         self._name = name
         self._address = Address("https" if tls else "http", host.strip("[]"), int(port), "/")
         self._origin = byways.origin(self._address)
-        self._loop = self._origin.reactor.loop
-        self._change = self._origin.completion(self._loop)
+        self._change = ChangeSignal(self._origin)
 
     async def _changed(self) -> None:
         if self.error is not None:
             raise self.error
-        self._change.again()
-        await self._change
-
-    def _stir(self) -> None:
-        if self._change.done():
-            return
-        if asyncio.current_task(self._loop) is None:
-            self._change.wake()
-        else:
-            self._loop.call_soon(self._stir_later)
-
-    def _stir_later(self) -> None:
-        if not self._change.done():
-            self._change.wake()
+        await self._change.wait()
 
 
 class Tcp(_Awaited):
@@ -70,20 +57,20 @@ class Tcp(_Awaited):
     def opened(self) -> None:
         """Bytes can be sent."""
         self._open = True
-        self._stir()
+        self._change.notify()
 
     def take(self, data: bytes) -> None:
         """Bytes have come."""
         self._data += data
         if len(self._data) > _MOST:
             self.lost(ExchangeError("too much unread", f"more than {_MOST} bytes lie unread"))
-        self._stir()
+        self._change.notify()
 
     def lost(self, error: ExchangeError) -> None:
         """The connection is gone."""
         self.over = True
         self.error = self.error or error
-        self._stir()
+        self._change.notify()
 
     def overdue(self, now: float) -> None:
         """Waits have limits of their own."""
@@ -187,7 +174,7 @@ class Udp(_Awaited):
                     self._came.append(sock.recv(_DATAGRAM))
         except OSError as exc:
             self.error = network_error(exc, "waiting for a datagram")
-        self._stir()
+        self._change.notify()
 
     def send(self, data: bytes) -> None:
         """Send a datagram. Raises ExchangeError."""

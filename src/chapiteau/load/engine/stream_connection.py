@@ -4,13 +4,12 @@ import asyncio
 from collections import deque
 from typing import Generic, TypeVar
 
-from chapiteau.load.engine.completion import Completion
-from chapiteau.load.engine.connection import Connection
+from chapiteau.load.engine.connection import Connection, ConnectionPool
 from chapiteau.load.engine.request_path import PreparedRequest
 from chapiteau.load.errors import BadResponseError, ExchangeError
 from chapiteau.load.protocols.http1 import Headers
 
-__all__ = ["ResponseHead", "StreamConnection", "parse_head"]
+__all__ = ["ChangeSignal", "ResponseHead", "StreamConnection", "parse_head"]
 
 _MOST_HEAD = 256 * 1024
 _LATE = "the stream was not opened in time"
@@ -42,6 +41,32 @@ def parse_head(data: bytes) -> tuple[ResponseHead, bytes] | None:
     return head, data[stop + 4 :]
 
 
+class ChangeSignal:
+    """Wakes the scenario that waits for something on a connection to change."""
+
+    def __init__(self, origin: ConnectionPool) -> None:
+        self._loop = origin.reactor.loop
+        self._completion = origin.completion(self._loop)
+
+    async def wait(self) -> None:
+        """Wait for the next change."""
+        self._completion.again()
+        await self._completion
+
+    def notify(self) -> None:
+        """Something has changed; may be called by a running task too."""
+        if self._completion.done():
+            return
+        if asyncio.current_task(self._loop) is None:
+            self._completion.wake()
+        else:
+            self._loop.call_soon(self._wake)
+
+    def _wake(self) -> None:
+        if not self._completion.done():
+            self._completion.wake()
+
+
 class StreamConnection(Generic[T]):
     """Items that come one after the other until the line ends."""
 
@@ -51,10 +76,9 @@ class StreamConnection(Generic[T]):
         self.over = False
         self._dressed = dressed
         self._origin = prepared.origin
-        self._loop = self._origin.reactor.loop
         self._now = self._origin.now
         self._items: deque[T] = deque()
-        self._change: Completion = self._origin.completion(self._loop)
+        self._change = ChangeSignal(self._origin)
         self._connection: Connection | None = None
         self._head: ResponseHead | None = None
         self._data = b""
@@ -80,14 +104,14 @@ class StreamConnection(Generic[T]):
                 self.came(data)
         except ExchangeError as exc:
             self.refuse(exc)
-        self._stir()
+        self._change.notify()
 
     def lost(self, error: ExchangeError) -> None:
         """The connection is gone."""
         if not self.over:
             self.over = True
             self.error = self.error or error
-        self._stir()
+        self._change.notify()
 
     def overdue(self, now: float) -> None:
         """The answer's head has a deadline; what follows may take its time."""
@@ -124,7 +148,7 @@ class StreamConnection(Generic[T]):
         if self._connection is not None:
             self._connection.close()
         if error is not None:
-            self._stir()
+            self._change.notify()
 
     # ── for scenarios ─────────────────────────────────────────────────────────────────────────
     async def connect(self) -> None:
@@ -137,7 +161,7 @@ class StreamConnection(Generic[T]):
             raise ExchangeError("timeout", _LATE) from None
         try:
             while self._head is None and not self.over:
-                await self._changed()
+                await self._change.wait()
         except asyncio.CancelledError:
             self.end()
             raise
@@ -151,21 +175,5 @@ class StreamConnection(Generic[T]):
                 raise self.error
             if self.over:
                 return None
-            await self._changed()
+            await self._change.wait()
         return self._items.popleft()
-
-    async def _changed(self) -> None:
-        self._change.again()
-        await self._change
-
-    def _stir(self) -> None:
-        if self._change.done():
-            return
-        if asyncio.current_task(self._loop) is None:
-            self._change.wake()
-        else:
-            self._loop.call_soon(self._wake)
-
-    def _wake(self) -> None:
-        if not self._change.done():
-            self._change.wake()

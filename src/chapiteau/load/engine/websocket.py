@@ -104,7 +104,7 @@ class _Socket(StreamConnection[Message]):
 
     async def changed(self) -> None:
         """Something has come, or it has ended."""
-        await self._changed()
+        await self._change.wait()
 
 
 class WebSocket:
