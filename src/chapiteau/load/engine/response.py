@@ -159,7 +159,7 @@ class ResponseViews:
 
     @property
     def body(self) -> bytes:
-        """The body's bytes, content encodings undone. Raises BadAnswerError."""
+        """The body's bytes, content encodings undone. Raises BadResponseError."""
         if b"content-encoding" in self._head.lower():
             return decode_body(self._body, self.headers.get("content-encoding"))
         return self._body

@@ -29,7 +29,7 @@ class ResponseHead:
 
 
 def parse_head(data: bytes) -> tuple[ResponseHead, bytes] | None:
-    """The head and what follows it; None while it is not whole. Raises BadAnswerError."""
+    """The head and what follows it; None while it is not whole. Raises BadResponseError."""
     stop = data.find(b"\r\n\r\n")
     if stop < 0:
         if len(data) > _MOST_HEAD or not b"HTTP/1.".startswith(data[:7]):

@@ -49,7 +49,7 @@ def encode_body(json_value: Any, data: Any, *, has_json: bool) -> tuple[bytes, s
 
 
 def decode_body(body: bytes, encoding: str) -> bytes:
-    """The body without its content encodings (RFC 9110 §8.4). Raises BadAnswerError, also for one
+    """The body without its content encodings (RFC 9110 §8.4). Raises BadResponseError, also for one
     that would grow beyond 256 MiB."""
     for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
         if name == "identity":

@@ -80,7 +80,7 @@ class ResponseReader:
         return self.keep and not self.rest and not self._bare and self.head in self._known
 
     def feed(self, data: bytes) -> bool:
-        """Take bytes; true when the answer is whole. Raises BadAnswerError."""
+        """Take bytes; true when the answer is whole. Raises BadResponseError."""
         if self._mode == _HEAD:
             if self.rest:
                 data = self.rest + data
@@ -217,7 +217,7 @@ class ResponseReader:
 def dechunk(data: bytes, into: list[bytes]) -> tuple[int, bool]:
     """Take whole chunks from the start of `data`: how far it came, and whether that was the end.
 
-    Raises BadAnswerError for a size that is no hexadecimal number (RFC 9112 §7.1).
+    Raises BadResponseError for a size that is no hexadecimal number (RFC 9112 §7.1).
     """
     at = 0
     while True:

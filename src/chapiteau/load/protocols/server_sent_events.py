@@ -35,7 +35,7 @@ class Events:
         self.retry: int | None = None
 
     def feed(self, data: bytes) -> list[Event]:
-        """The events that are whole now. Raises BadAnswerError for one without end."""
+        """The events that are whole now. Raises BadResponseError for one without end."""
         data = self._rest + data
         if not self._begun:
             if len(data) < len(_BOM) and _BOM.startswith(data):

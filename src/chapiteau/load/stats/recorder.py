@@ -238,5 +238,5 @@ def encode_histogram(histogram: Histogram) -> str:
 
 
 def decode_histogram(text: str) -> Histogram:
-    """The histogram that `histogram_text` wrote."""
+    """The histogram that `encode_histogram` wrote."""
     return Histogram.from_bytes(base64.b64decode(text)) if text else Histogram()
