@@ -1,7 +1,6 @@
 """Server-sent events in a scenario: the opening is timed, events are counted."""
 
 from collections.abc import AsyncIterator
-from types import TracebackType
 from typing import Self
 
 from chapiteau.load.engine.slow_path import MAX_REDIRECTS, REDIRECT_STATUSES, SlowPath
@@ -105,12 +104,7 @@ class EventStream:
             self._line = _Stream(*self._byways.elsewhere(self._line.prepared, fields, first))
         raise ExchangeError("redirects", f"more than {MAX_REDIRECTS} redirects from {first}")
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         self._line.end()
 
     async def next(self, timeout: float | None = None) -> Event | None:

@@ -1,7 +1,6 @@
 """gRPC through its own library, each call timed as a request."""
 
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
@@ -44,12 +43,7 @@ class GrpcChannel:
     async def __aenter__(self) -> Any:
         return self._channel
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         await self._channel.close()
 
 

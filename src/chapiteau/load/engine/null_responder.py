@@ -34,13 +34,16 @@ class NullResponder:
 
     def serve(self) -> None:
         """Answer for ever; ends when the listener is closed under it, or on KeyboardInterrupt."""
-        door = self._listener.fileno()
         while True:
-            for fd, _ in self._epoll.poll(-1, 256):
-                if fd == door:
-                    self._accept()
-                else:
-                    self._read(fd)
+            self._serve_once()
+
+    def _serve_once(self) -> None:
+        listening = self._listener.fileno()
+        for fd, _ in self._epoll.poll(-1, 256):
+            if fd == listening:
+                self._accept()
+            else:
+                self._read(fd)
 
     def _accept(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -70,6 +73,10 @@ class NullResponder:
         if rest:
             self._rest[fd] = rest
         self.served += count
+        self._respond(client, count)
+
+    def _respond(self, client: socket.socket, count: int) -> None:
+        """Answer that many requests of a client."""
         with contextlib.suppress(OSError):
             client.send(self._answer * count)
 

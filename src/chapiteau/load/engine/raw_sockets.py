@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import socket
-from types import TracebackType
 from typing import Any, Final, Self
 
 from chapiteau.core.errors import UsageError
@@ -80,12 +79,7 @@ class Tcp(_Awaited):
         await self._byways.timed(self._name, self._connect())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         self._close()
 
     async def _connect(self) -> None:
@@ -154,12 +148,7 @@ class Udp(_Awaited):
         self._origin.reactor.watch(sock.fileno(), self._ready)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_exc: object) -> None:
         if self._sock is not None:
             self._origin.reactor.forget(self._sock.fileno())
             self._sock.close()

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import os
-from types import TracebackType
 from typing import Any, Final, Self
 
 from chapiteau.load.engine.slow_path import SlowPath
@@ -151,12 +150,7 @@ class WebSocket:
         await self._byways.timed(self._row, self._line.connect())
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
         if kind is not None and issubclass(kind, asyncio.CancelledError):
             self._line.end()
             return
