@@ -58,4 +58,4 @@ def __getattr__(name: str) -> Any:
     if name not in _ENGINE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(_ENGINE[name])
-    return module if _ENGINE[name].endswith(f".{name}") else getattr(module, name)
+    return module if name == "auth" else getattr(module, name)

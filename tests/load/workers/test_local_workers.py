@@ -336,7 +336,7 @@ async def test_a_broken_scenario_says_what_is_wrong_with_it(
     ("wiring", "message"),
     [
         ({"ca_file": "/no/ca.pem"}, "ca_file /no/ca.pem: No such file"),
-        ({"ca_file": __file__}, "ca_file .*test_team.py: "),
+        ({"ca_file": __file__}, "ca_file .*test_local_workers.py: "),
         (
             {"client_certificate": "/no/c.pem", "client_key": "/no/k"},
             "/no/c.pem with /no/k: No such",
