@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import csv
+import importlib
 import io
 import json
 from typing import TYPE_CHECKING
@@ -73,7 +74,7 @@ def test_a_large_file_gives_the_same_rows_and_is_not_held_in_memory(
         quoted = [json.dumps(row, ensure_ascii=False) + "\n\n" for row in rows]
     (tmp_path / name).write_text("\ufeff" + "".join(quoted), encoding="utf-8", newline="")
     small = list(feeder(tmp_path / name).rows)
-    monkeypatch.setattr("chapiteau.load.scenario.feeder._LARGE", 0)
+    monkeypatch.setattr(importlib.import_module("chapiteau.load.scenario.feeder"), "_LARGE", 0)
     large = feeder(tmp_path / name)
     assert isinstance(large.rows, LargeFile)
     assert list(large.rows) == small == list(large.rows[:])
