@@ -7,8 +7,8 @@ from typing import Final, Literal
 
 from chapiteau.core.fields import Duration, setting
 from chapiteau.core.problems import Problem
-from chapiteau.run.config.plugin_settings import SmtpServer
-from chapiteau.run.config.spec import SecretRef
+from chapiteau.io.notifier import SmtpServer
+from chapiteau.io.secret_file import SecretRef
 
 __all__ = [
     "Dash",

@@ -1,14 +1,53 @@
-"""Reads secrets from files, and refuses files that others can read."""
+"""Secrets from files and environment variables; files that others can read are refused."""
 
 import os
 import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from chapiteau.core.errors import NotFoundError, RefusedError
+from chapiteau.core.fields import setting
+from chapiteau.core.secret import Secret
 
-__all__ = ["read_secret_file"]
+__all__ = ["SecretRef", "read_secret_file", "resolve_headers", "resolve_secret"]
 
 _LONGEST = 1 << 20  # bytes; a larger file is no secret but a mistake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRef:
+    """Where a secret value comes from; exactly one of the two."""
+
+    file: str = setting("", help="Read the value from this file (a trailing newline is dropped).")
+    env: str = setting("", help="Take the value from this environment variable of the supervisor.")
+
+
+def resolve_secret(name: str, ref: SecretRef, folder: Path, environ: Mapping[str, str]) -> Secret:
+    """The value; `name` is what errors call the secret, `folder` where relative paths begin.
+
+    Raises NotFoundError, and RefusedError for a file that others can read.
+    """
+    if ref.file:
+        return Secret(read_secret_file(name, folder / ref.file), f"file {ref.file}")
+    if ref.env not in environ:
+        raise NotFoundError(
+            f"the secret {name} should come from the variable {ref.env}, which is not set",
+            hint=f"set {ref.env} before `chapiteau up`",
+        )
+    return Secret(environ[ref.env], f"env {ref.env}")
+
+
+def resolve_headers(
+    name: str, headers: Mapping[str, str | SecretRef], folder: Path, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """Request headers with their secrets filled in. Raises as `resolve_secret`."""
+    return {
+        key: resolve_secret(f"{name}.{key}", value, folder, environ).reveal()
+        if isinstance(value, SecretRef)
+        else value
+        for key, value in headers.items()
+    }
 
 
 def read_secret_file(name: str, path: Path) -> str:

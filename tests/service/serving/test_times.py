@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chapiteau.core.clock import ManualClock
+from chapiteau.io.sd_notify import Notifier
 from chapiteau.service.engine.serving import ServeOptions, Worker, bind
 from chapiteau.service.engine.serving import serve as serve_module
-from chapiteau.service.engine.serving.notify import Notifier
 from chapiteau.service.logic.wire.http1 import Limits
 from tests.support import wait_for
 

@@ -3,17 +3,14 @@
 import asyncio
 import json
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from email.message import EmailMessage
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.fleet.alerts import (
     AlertEvaluator,
     FleetNotice,
@@ -25,11 +22,10 @@ from chapiteau.dash.fleet.alerts import (
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.problem import FleetProblem, Remedy
 from chapiteau.dash.project import Project
-from chapiteau.dash.settings import FleetAlerts
+from chapiteau.dash.settings import FleetAlerts, FleetTarget
 from chapiteau.dash.store import Store, open_database
-from chapiteau.io.secret_file import read_secret_file
-from chapiteau.run.config.spec import SecretRef
-from chapiteau.run.plugins.delivery import DeliveryError, post_json, send_mail
+from chapiteau.io.notifier import DeliveryQueue, post_json, send_mail, text_message
+from chapiteau.io.secret_file import SecretRef, resolve_headers, resolve_secret
 
 __all__ = [
     "AlertDispatcher",
@@ -37,7 +33,6 @@ __all__ = [
     "SecretContext",
     "make_alert_dispatcher",
     "metrics_token",
-    "resolve_secret",
 ]
 
 _SCHEMA: Final = "CREATE TABLE IF NOT EXISTS problem (key TEXT PRIMARY KEY, kept TEXT) STRICT"
@@ -97,24 +92,19 @@ class SecretContext:
     folder: Path  # of chapiteau.toml
     environ: Mapping[str, str]
 
+    def secret(self, name: str, ref: SecretRef) -> str:
+        """The value. Raises NotFoundError, RefusedError for a file that others can read."""
+        return resolve_secret(name, ref, self.folder, self.environ).reveal()
 
-def resolve_secret(name: str, ref: SecretRef, around: SecretContext) -> str:
-    """The value. Raises NotFoundError, RefusedError for a file that others can read."""
-    if ref.file:
-        return read_secret_file(name, around.folder / ref.file)
-    if ref.env not in around.environ:
-        raise NotFoundError(
-            f"the secret {name} should come from the variable {ref.env}, which is not set",
-            hint=f"set {ref.env} for the hub",
-        )
-    return around.environ[ref.env]
+    def headers(self, target: str, headers: Mapping[str, str | SecretRef]) -> dict[str, str]:
+        """Request headers of a target. Raises as `secret`."""
+        name = f"hub.alerts.to.{target}.headers"
+        return resolve_headers(name, headers, self.folder, self.environ)
 
 
 # Looks at the fleet's problems every few seconds, and delivers what follows.
 
 LOOK: Final = 2.0  # seconds between two looks
-_WAITING: Final = 1000  # notices that wait for one target; the oldest are dropped, and counted
-_RETRY: Final = Backoff(first=1.0, factor=2.0, cap=60.0, jitter=0.2)
 
 
 class AlertDispatcher:
@@ -139,31 +129,30 @@ class AlertDispatcher:
         self._book = book
         self._troubles = troubles
         self._project = around.project
-        self._lost = lost
+        self._on_lost = lost
         self._clock = clock
-        self._chance = chance
         self._watchman = AlertEvaluator(rule, book.read())
         self._password = (
-            resolve_secret("hub.alerts.smtp.password", rule.smtp.password, around)
+            around.secret("hub.alerts.smtp.password", rule.smtp.password)
             if rule.smtp.password
             else ""
         )
-        self._headers = {
-            name: {
-                key: resolve_secret(f"hub.alerts.to.{name}.headers.{key}", value, around)
-                if isinstance(value, SecretRef)
-                else value
-                for key, value in target.headers.items()
-            }
+        self._queues = {
+            name: DeliveryQueue(
+                partial(self._send, target, around.headers(name, target.headers)),
+                partial(self._lost, name),
+                give_up=rule.give_up,
+                clock=clock,
+                chance=chance,
+            )
             for name, target in rule.to.items()
         }
-        self._queues = {name: _Queue() for name in rule.to}
         self._tasks: list[asyncio.Task[None]] = []
 
     def open(self) -> None:
         """Begin."""
         self._tasks = [asyncio.create_task(self._look(), name="alerts")]
-        self._tasks += [asyncio.create_task(self._deliver(name)) for name in self._queues]
+        self._tasks += [asyncio.create_task(queue.run()) for queue in self._queues.values()]
 
     async def close(self) -> None:
         """End; what still waits is lost, what is open is told by the next hub."""
@@ -175,64 +164,25 @@ class AlertDispatcher:
     async def _look(self) -> None:
         while True:
             for notice in self._watchman.see(self._troubles(), self._clock.wall()):
-                self._queues[notice.target].put(self._clock.now(), notice)
+                self._queues[notice.target].put(notice)
             self._book.write(self._watchman.open)
             await asyncio.sleep(LOOK)
 
-    async def _deliver(self, name: str) -> None:
-        queue, attempt = self._queues[name], 0
-        while True:
-            await queue.filled.wait()
-            since, notice = queue.waiting[0]
-            try:
-                await self._send(notice)
-            except DeliveryError as exc:
-                attempt += 1
-                if not exc.lasting and self._clock.now() - since < self._rule.give_up:
-                    await asyncio.sleep(_RETRY.delay(attempt, self._chance))
-                    continue
-                dropped, queue.dropped = queue.dropped, 0
-                more = f" (and {dropped} before it)" if dropped else ""
-                self._lost(name, f"not delivered{more}: {exc}")
-            attempt = 0
-            queue.taken(notice)
+    async def _lost(self, name: str, why: str) -> None:
+        self._on_lost(name, why)
 
-    async def _send(self, notice: FleetNotice) -> None:
-        """One try. Raises DeliveryError."""
-        rule, target = self._rule, self._rule.to[notice.target]
+    async def _send(
+        self, target: FleetTarget, headers: Mapping[str, str], notice: FleetNotice
+    ) -> None:
+        """One attempt. Raises DeliveryError."""
+        rule = self._rule
         if target.url:
-            body, headers = payload(notice, self._project), self._headers[notice.target]
+            body = payload(notice, self._project)
             await asyncio.to_thread(post_json, target.url, body, headers, rule.timeout)
             return
-        message = EmailMessage()
-        line = " ".join(title(notice, self._project).split())
-        message["Subject"] = line[:200]
-        message["To"] = ", ".join(target.mail)
-        message.set_content(mail_text(notice, self._project))
+        subject, text = title(notice, self._project), mail_text(notice, self._project)
+        message = text_message(subject, text, to=target.mail)
         await asyncio.to_thread(send_mail, rule.smtp, self._password, message, rule.timeout)
-
-
-class _Queue:
-    """What waits for one target."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[float, FleetNotice]] = deque()
-        self.filled = asyncio.Event()
-        self.dropped = 0
-
-    def put(self, now: float, notice: FleetNotice) -> None:
-        if len(self.waiting) >= _WAITING:
-            self.waiting.popleft()
-            self.dropped += 1
-        self.waiting.append((now, notice))
-        self.filled.set()
-
-    def taken(self, notice: FleetNotice) -> None:
-        """It is done with; it may have been dropped meanwhile."""
-        if self.waiting and self.waiting[0][1] is notice:
-            self.waiting.popleft()
-        if not self.waiting:
-            self.filled.clear()
 
 
 # The postman of a hub, from its settings.
@@ -261,7 +211,7 @@ def make_alert_dispatcher(
 def metrics_token(project: Project) -> str:
     """What a scraper shows; empty when none is set. Raises NotFoundError, RefusedError."""
     ref = project.hub.metrics_token
-    return resolve_secret("hub.metrics_token", ref, _around(project)) if ref else ""
+    return _around(project).secret("hub.metrics_token", ref) if ref else ""
 
 
 def _around(project: Project) -> SecretContext:

@@ -30,10 +30,10 @@ from chapiteau.dash.nodes.membership import Membership, read_membership
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
 from chapiteau.dash.nodes.transport import PushReader, dial
-from chapiteau.dash.notify import notify
 from chapiteau.dash.project import Project
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import write_atomic
+from chapiteau.io.sd_notify import sd_notify
 
 __all__ = ["NodeAgent", "agent_state", "run_agent"]
 
@@ -188,9 +188,9 @@ async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
         asyncio.create_task(_report(agent, tell, project.papers, clock)),
     ]
     # Ready at once: the supervisor must not wait for a hub that is away.
-    notify("READY=1")
+    sd_notify("READY=1")
     await stop.wait()
-    notify("STOPPING=1")
+    sd_notify("STOPPING=1")
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

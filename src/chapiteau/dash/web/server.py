@@ -29,7 +29,6 @@ from chapiteau.dash.fleet.node import Node
 from chapiteau.dash.fleet.operations import OperationStats
 from chapiteau.dash.nodes.cluster import make_cluster_runtime
 from chapiteau.dash.nodes.local import LocalNode
-from chapiteau.dash.notify import notify
 from chapiteau.dash.project import Project
 from chapiteau.dash.settings import is_loopback, settings_problems
 from chapiteau.dash.store import Store
@@ -38,6 +37,7 @@ from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.page_certificate import PageCertificate
 from chapiteau.dash.web.security import Site
 from chapiteau.io.files import lock_file, write_atomic
+from chapiteau.io.sd_notify import sd_notify
 
 __all__ = ["Server", "serve"]
 
@@ -232,6 +232,6 @@ async def serve(server: Server, told: Callable[[str], object]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with server.running():
         told(server.url)
-        notify("READY=1")
+        sd_notify("READY=1")
         await stop.wait()
-        notify("STOPPING=1")
+        sd_notify("STOPPING=1")

@@ -1,19 +1,13 @@
 """Tells people that a test has ended, and how."""
 
-import http.client
-import json
 import re
-import smtplib
-import ssl
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
+from chapiteau.io.notifier import DeliveryError, SmtpServer, post_json, send_mail, text_message
 from chapiteau.load.inputs.url_encoding import split_query, unquote
 from chapiteau.load.report.formats import as_markdown
 from chapiteau.load.report.text import as_text, verdict_mark
@@ -103,49 +97,28 @@ def mail_content(document: Mapping[str, Any]) -> tuple[str, str]:
 _TIMEOUT: Final = 10.0
 
 
-def notify(observers: Sequence[str], document: Mapping[str, Any]) -> Iterator[str]:
+def notify(recipients: Sequence[str], document: Mapping[str, Any]) -> Iterator[str]:
     """Tell all of them; one line for each that could not be told. The test's verdict stays."""
-    for text in observers:
-        observer = parse_recipient(text)
+    for text in recipients:
+        recipient = parse_recipient(text)
         try:
-            if observer.url:
-                _hook(observer, document)
+            if recipient.url:
+                post_json(recipient.url, webhook_payload(document), {}, _TIMEOUT)
             else:
-                _mail(observer, document)
-        except urllib.error.HTTPError as exc:
-            yield f"{observer} was not told: it answered {exc.code}"
-        except (OSError, http.client.HTTPException, smtplib.SMTPException) as exc:
-            yield f"{observer} was not told: {getattr(exc, 'reason', exc)}"
+                _mail(recipient, document)
+        except DeliveryError as exc:
+            yield f"{recipient} was not told: {exc}"
 
 
-def _hook(observer: Recipient, document: Mapping[str, Any]) -> None:
-    body = json.dumps(webhook_payload(document)).encode()
-    request = urllib.request.Request(  # noqa: S310 — parse_observer allows http and https only
-        observer.url, body, {"Content-Type": "application/json", "User-Agent": "chapiteau"}
-    )
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
-        answer.read()
-
-
-def _mail(observer: Recipient, document: Mapping[str, Any]) -> None:
-    message = EmailMessage()
-    message["Subject"], text = mail_content(document)
-    message["From"] = observer.sender
-    message["To"] = ", ".join(observer.to)
+def _mail(recipient: Recipient, document: Mapping[str, Any]) -> None:
+    message = text_message(*mail_content(document), to=recipient.to)
+    message["From"] = recipient.sender
     message["Date"] = formatdate(document["started"] + document["seconds"])
-    message["Message-ID"] = make_msgid(domain=observer.sender.rpartition("@")[2] or None)
-    message.set_content(text)
-    context = ssl.create_default_context()
-    if observer.tls:
-        server: smtplib.SMTP = smtplib.SMTP_SSL(
-            observer.host, observer.port, timeout=_TIMEOUT, context=context
-        )
-    else:
-        server = smtplib.SMTP(observer.host, observer.port, timeout=_TIMEOUT)
-    with server:
-        server.ehlo_or_helo_if_needed()  # before that, nothing is known of what it can
-        if not observer.tls and server.has_extn("starttls"):
-            server.starttls(context=context)
-        if observer.user:
-            server.login(observer.user, observer.password)
-        server.send_message(message)
+    message["Message-ID"] = make_msgid(domain=recipient.sender.rpartition("@")[2] or None)
+    server = SmtpServer(
+        host=recipient.host,
+        port=recipient.port,
+        security="tls" if recipient.tls else "none",
+        user=recipient.user,
+    )
+    send_mail(server, recipient.password, message, _TIMEOUT, opportunistic=True)

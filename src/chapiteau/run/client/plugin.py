@@ -10,18 +10,16 @@ when it fails, it is started again after a while, and `chapiteau status` shows w
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.errors import NotFoundError
 from chapiteau.core.secret import Secret
-from chapiteau.io.secret_file import read_secret_file
+from chapiteau.io.secret_file import SecretRef, resolve_headers, resolve_secret
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.config.plugin_settings import NoOptions, matches_any
-from chapiteau.run.config.spec import SecretRef
 from chapiteau.run.logic.events import Happening
 from chapiteau.run.logic.messages import LogLine, Outcome
 from chapiteau.run.logic.status import SupervisorStatus
@@ -136,12 +134,8 @@ class Plugin:
 
     def secret(self, name: str, ref: SecretRef) -> Secret:
         """The value behind {file = "…"} or {env = "…"}. Raises NotFoundError, RefusedError."""
-        if ref.file:
-            path = self.around.folder / ref.file
-            return Secret(read_secret_file(name, path), f"file {ref.file}")
-        if ref.env not in self.around.environ:
-            raise NotFoundError(
-                f"the secret {name} should come from the variable {ref.env}, which is not set",
-                hint=f"set {ref.env} before `chapiteau up`",
-            )
-        return Secret(self.around.environ[ref.env], f"env {ref.env}")
+        return resolve_secret(name, ref, self.around.folder, self.around.environ)
+
+    def headers(self, name: str, headers: Mapping[str, str | SecretRef]) -> dict[str, str]:
+        """Request headers with their secrets filled in. Raises as `secret`."""
+        return resolve_headers(name, headers, self.around.folder, self.around.environ)

@@ -6,7 +6,8 @@ from fnmatch import fnmatchcase
 from typing import Any, Final, Literal
 
 from chapiteau.core.fields import Duration, Size, setting
-from chapiteau.run.config.spec import SecretRef
+from chapiteau.io.notifier import SmtpServer
+from chapiteau.io.secret_file import SecretRef
 
 __all__ = [
     "BUILTIN_PLUGINS",
@@ -180,18 +181,6 @@ class Silence:
     services: tuple[str, ...] = setting(("*",), help="Names or globs of services.")
     kinds: tuple[str, ...] = setting(("*",), help="Kinds of events, or globs.")
     until: str = setting("", help='Only until this moment: "2026-12-01T06:00". Default: always.')
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmtpServer:
-    """The server that takes mail."""
-
-    host: str = setting("localhost", help="Where it listens.")
-    port: int = setting(25, help="Its port; 587 with STARTTLS, 465 with TLS.", low=1, high=65535)
-    security: Literal["none", "starttls", "tls"] = setting("none", help="How it is protected.")
-    user: str = setting("", help="Log in as this user.")
-    password: SecretRef | None = setting(None, help="Its password.")
-    sender: str = setting("", help="From. Default: chapiteau@HOST.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

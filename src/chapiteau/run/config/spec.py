@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from chapiteau.core.fields import ByteRate, Duration, Size, setting
+from chapiteau.io.secret_file import SecretRef
 
 __all__ = [
     "MAX_PROCESSES",
@@ -27,14 +28,6 @@ __all__ = [
 ]
 
 MAX_PROCESSES: Final = 10_000  # of one service: a zero too many must not take the machine down
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecretRef:
-    """Where a secret value comes from; exactly one of the two."""
-
-    file: str = setting("", help="Read the value from this file (a trailing newline is dropped).")
-    env: str = setting("", help="Take the value from this environment variable of the supervisor.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

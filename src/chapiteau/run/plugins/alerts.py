@@ -1,19 +1,18 @@
 """Alerts: tells web addresses and people of trouble, and when it is over."""
 
 import asyncio
+import contextlib
 import random
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
+from functools import partial
 from typing import Any, Final
 
+from chapiteau.io.notifier import DeliveryQueue, post_json, send_mail, text_message
 from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import AlertOptions, AlertTarget, matches_any
-from chapiteau.run.config.spec import SecretRef
 from chapiteau.run.logic.events import Happening
-from chapiteau.run.plugins.delivery import DeliveryError, post_json, send_mail
 
 __all__ = [
     "AlertRouter",
@@ -171,10 +170,7 @@ def _told(data: Mapping[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in data.items() if k not in ("lines", "stacks")}
 
 
-_WAITING: Final = 1000  # notices that wait for one target; the oldest are dropped, and counted
-_FIRST_PAUSE: Final = 1.0  # seconds before the second try
-_LONGEST_PAUSE: Final = 60.0
-_LAST_TRY: Final = 3.0  # seconds for what still waits when the plugin is told to end
+_LAST_TRY: Final = 3.0  # seconds for what is still pending when the plugin is told to end
 
 
 class AlertsPlugin(Plugin):
@@ -185,100 +181,50 @@ class AlertsPlugin(Plugin):
     catches_up = True  # what happened while it was being restarted is told too
 
     async def started(self) -> None:
-        """One postman per target."""
+        """Resolve the secrets and start a queue per target."""
         rule = self.options
         self._router = AlertRouter(rule, self.name)
         self._node = (await self.client.status()).node
         password = rule.smtp.password
         self._password = self.secret("smtp.password", password).reveal() if password else ""
+        chance = random.Random()  # noqa: S311 — jitter, not secrets
         self._queues = {
-            name: _Queue(self._headers(name, target)) for name, target in rule.to.items()
+            name: DeliveryQueue(
+                partial(self._send, target, self.headers(f"to.{name}.headers", target.headers)),
+                partial(self._lost, name),
+                give_up=rule.give_up,
+                clock=self.clock,
+                chance=chance,
+            )
+            for name, target in rule.to.items()
         }
-        self._chance = random.Random()  # noqa: S311 — jitter, not secrets
-        for name in rule.to:
-            self.around.start(self._deliver(name))
-
-    def _headers(self, name: str, target: AlertTarget) -> dict[str, str]:
-        return {
-            key: self.secret(f"to.{name}.headers.{key}", value).reveal()
-            if isinstance(value, SecretRef)
-            else value
-            for key, value in target.headers.items()
-        }
+        for queue in self._queues.values():
+            self.around.start(queue.run())
 
     async def on_event(self, event: Happening) -> None:
         """Queue what follows from it."""
         for notice in self._router.hear(event):
-            await self._put(notice)
-
-    async def _put(self, notice: Notification) -> None:
-        queue = self._queues[notice.target]
-        if len(queue.waiting) >= _WAITING:
-            queue.waiting.popleft()
-            queue.dropped += 1
-        queue.waiting.append((self.clock.now(), notice))
-        queue.filled.set()
+            self._queues[notice.target].put(notice)
 
     async def stopped(self) -> None:
-        """A last, short try for what still waits."""
-        left = [(n, q) for n, q in self._queues.items() if q.waiting]
-        try:
+        """A last, short attempt for what is still pending."""
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LAST_TRY):
-                for name, queue in left:
-                    while queue.waiting:
-                        await self._send(name, queue.waiting[0][1])
-                        queue.waiting.popleft()
-        except (TimeoutError, DeliveryError):
-            return
+                for queue in self._queues.values():
+                    await queue.flush()
 
-    async def _deliver(self, name: str) -> None:
-        queue, pause = self._queues[name], _FIRST_PAUSE
-        while True:
-            while not queue.waiting:
-                queue.filled.clear()
-                await queue.filled.wait()
-            since, notice = queue.waiting[0]
-            try:
-                await self._send(name, notice)
-            except DeliveryError as exc:
-                if exc.lasting or self.clock.now() - since > self.options.give_up:
-                    await self._lost(name, queue, str(exc))
-                    continue
-                await asyncio.sleep(pause * self._chance.uniform(0.8, 1.2))
-                pause = min(_LONGEST_PAUSE, pause * 2)
-                continue
-            pause = _FIRST_PAUSE
-            if queue.waiting and queue.waiting[0][1] is notice:
-                queue.waiting.popleft()
+    async def _lost(self, name: str, why: str) -> None:
+        await self.say(f"a notice to {name} was {why}", target=name)
 
-    async def _lost(self, name: str, queue: "_Queue", why: str) -> None:
-        queue.waiting.popleft()
-        dropped, queue.dropped = queue.dropped, 0
-        more = f" (and {dropped} before it)" if dropped else ""
-        await self.say(f"a notice to {name} was not delivered{more}: {why}", target=name)
-
-    async def _send(self, name: str, notice: Notification) -> None:
-        """One try. Raises DeliveryError."""
-        rule, target, project = self.options, self.options.to[name], self.around.project
+    async def _send(
+        self, target: AlertTarget, headers: Mapping[str, str], notice: Notification
+    ) -> None:
+        """One attempt. Raises DeliveryError."""
+        rule, project = self.options, self.around.project
         if target.url:
             body = webhook_payload(notice, project, self._node)
-            headers = self._queues[name].headers
             await asyncio.to_thread(post_json, target.url, body, headers, rule.timeout)
             return
-        message = EmailMessage()
-        message["Subject"] = (
-            notification_title(notice, project)[:200].replace("\n", " ").replace("\r", " ")
-        )
-        message["To"] = ", ".join(target.mail)
-        message.set_content(mail_text(notice, project, self._node))
+        title, text = notification_title(notice, project), mail_text(notice, project, self._node)
+        message = text_message(title, text, to=target.mail)
         await asyncio.to_thread(send_mail, rule.smtp, self._password, message, rule.timeout)
-
-
-class _Queue:
-    """What waits for one target."""
-
-    def __init__(self, headers: dict[str, str]) -> None:
-        self.headers = headers
-        self.waiting: deque[tuple[float, Notification]] = deque()
-        self.filled = asyncio.Event()
-        self.dropped = 0

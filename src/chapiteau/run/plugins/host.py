@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from pathlib import Path
@@ -15,6 +14,7 @@ from chapiteau.core.fields import read
 from chapiteau.core.problems import did_you_mean
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import lock_owner, write_atomic
+from chapiteau.io.sd_notify import Notifier
 from chapiteau.run.client.address import lock_of, run_dir_of
 from chapiteau.run.client.aio import AsyncClient
 from chapiteau.run.client.plugin import Plugin, Surroundings
@@ -137,7 +137,9 @@ class _Host:
             begun.cancel()
             return
         begun.result()
-        _tell_ready()
+        notifier = Notifier()
+        if not notifier.send("READY=1") and notifier.is_supervised:
+            print("the supervisor does not take READY=1", file=sys.stderr)  # noqa: T201 — our log
         self.start(self._listen(plugin))
         if type(plugin).on_lines is not Plugin.on_lines:
             self.start(self._read_lines(plugin))
@@ -212,15 +214,3 @@ class _Host:
         self._noted_at = self.clock.now()
         with contextlib.suppress(OSError):
             write_atomic(self._note, f"{self._heard}\n".encode(), mode=0o600)
-
-
-def _tell_ready() -> None:
-    """READY=1 to the supervisor, when it started us."""
-    address = os.environ.pop("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as sock:
-        try:
-            sock.sendto(b"READY=1", address.replace("@", "\0", 1))
-        except OSError as exc:
-            print(f"the supervisor can't be told: {exc}", file=sys.stderr)  # noqa: T201 — our log

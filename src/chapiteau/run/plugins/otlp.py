@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from chapiteau.core.log_levels import at_least, detect_level
+from chapiteau.io.notifier import DeliveryError, http_post
 from chapiteau.io.version import own_version
 from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import OtlpOptions
-from chapiteau.run.config.spec import SecretRef
 from chapiteau.run.logic.messages import LogLine
-from chapiteau.run.plugins.delivery import DeliveryError, http_post
 
 __all__ = ["LogExporter", "export_request"]
 
@@ -112,12 +111,7 @@ class LogExporter(Plugin):
         self._headers = {
             "Content-Type": "application/json",
             "Content-Encoding": "gzip",
-            **{
-                name: self.secret(f"headers.{name}", value).reveal()
-                if isinstance(value, SecretRef)
-                else value
-                for name, value in rule.headers.items()
-            },
+            **self.headers("headers", rule.headers),
         }
         self._chance = random.Random()  # noqa: S311 — jitter, not secrets
         self._away = False

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from chapiteau.core.errors import NotFoundError
 from chapiteau.core.secret import Secret
 from chapiteau.core.variables import substitute
-from chapiteau.io.secret_file import read_secret_file
-from chapiteau.run.config.spec import SecretRef, Service
+from chapiteau.io.secret_file import SecretRef, resolve_secret
+from chapiteau.run.config.spec import Service
 
 __all__ = ["inheritable", "merge_environment", "parse_env_file", "read_secrets"]
 
@@ -147,18 +146,7 @@ def read_secrets(
     """
     source = os.environ if environ is None else environ
     return {
-        name: _read(name, value, folder, source)
+        name: resolve_secret(name, value, folder, source)
         for name, value in service.env.items()
         if isinstance(value, SecretRef)
     }
-
-
-def _read(name: str, ref: SecretRef, folder: Path, environ: Mapping[str, str]) -> Secret:
-    if ref.env:
-        if ref.env not in environ:
-            raise NotFoundError(
-                f"the secret {name} should come from the variable {ref.env}, which is not set",
-                hint=f"set {ref.env} before `chapiteau up`",
-            )
-        return Secret(environ[ref.env], f"env {ref.env}")
-    return Secret(read_secret_file(name, folder / ref.file), f"file {ref.file}")

@@ -74,9 +74,9 @@ def serve(app: str, **given: Any) -> None:
 
 def _run(app: str, listeners: list[Any], given: dict[str, Any]) -> int:
     from chapiteau.io.clock import SystemClock
+    from chapiteau.io.sd_notify import Notifier
     from chapiteau.service.engine.loading import load_app
     from chapiteau.service.engine.serving.accesslog import AccessLog, PlainLog
-    from chapiteau.service.engine.serving.notify import Notifier
     from chapiteau.service.engine.serving.serve import serve as run
 
     dev = given["dev"]

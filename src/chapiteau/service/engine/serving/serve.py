@@ -7,7 +7,7 @@ import socket
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.service.engine.serving.notify import Notifier
+from chapiteau.io.sd_notify import Notifier
 from chapiteau.service.engine.serving.options import ServeOptions
 from chapiteau.service.engine.serving.worker import Worker
 from chapiteau.service.engine.serving.wsgi import Application
