@@ -22,7 +22,7 @@ wheel() {  # built once, and imported where nothing else of this folder can be s
     .tools/uv/bin/uv pip install -q --python reports/wheel/venv/bin/python reports/wheel/*.whl
     (cd / && "$OLDPWD/reports/wheel/venv/bin/python" -c '
 import importlib.resources, pathlib, chapiteau.run, chapiteau.service, chapiteau.load
-import chapiteau.run.commands, chapiteau.service.commands, chapiteau.load.cli, chapiteau.dash.cli
+import chapiteau.run.cli, chapiteau.service.cli, chapiteau.load.cli, chapiteau.dash.cli
 home = importlib.resources.files("chapiteau")
 assert "reports/wheel" in str(home), home
 assert home.joinpath("py.typed").is_file()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from chapiteau.core.clock import ManualClock
-    from chapiteau.run.client.blocking import Client
+    from chapiteau.run.api.client import Client
 
 __all__ = ["Supervised", "chapiteau_up", "manual_clock"]
 
@@ -55,7 +55,7 @@ def chapiteau_up(
         done = _chapiteau(folder, "up", "--detach", "--timeout", timeout)
         if done.returncode:
             pytest.fail(f"chapiteau up ended with {done.returncode}:\n{done.stderr}", pytrace=False)
-        from chapiteau.run.client.blocking import Client
+        from chapiteau.run.api.client import Client
 
         return Supervised(folder, Client.find(folder))
 

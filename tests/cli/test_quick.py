@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.cli.quick import QUICK, understand
-from chapiteau.cli.tree import main
+from chapiteau.cli.groups import main
+from chapiteau.cli.quick import QUICK, parse_quick
 
 _WORDS = st.sampled_from(
     [
@@ -42,7 +42,7 @@ def test_what_is_understood_is_what_click_understands(
     command: tuple[str, ...], words: list[str], config: str
 ) -> None:
     env = {"CHAPITEAU_CONFIG": config} if config else {}
-    found = understand([*command, *words], env)
+    found = parse_quick([*command, *words], env)
     if found is not None:
         assert found[1] == by_click([*command, *words], env)
 
@@ -50,7 +50,7 @@ def test_what_is_understood_is_what_click_understands(
 @given(st.lists(_WORDS, max_size=6))
 def test_other_commands_are_left_to_click(words: list[str]) -> None:
     if tuple(words[:1]) not in QUICK and tuple(words[:2]) not in QUICK:
-        assert understand(words, {}) is None
+        assert parse_quick(words, {}) is None
 
 
 @pytest.mark.parametrize("quick", QUICK.values(), ids=[" ".join(words) for words in QUICK])
@@ -60,20 +60,20 @@ def test_a_quick_command_has_its_function(quick: object) -> None:
 
 
 def test_plain_words_are_understood() -> None:
-    deed, given_words = understand(["status", "-o", "brief", "web", "--config=x"], {})
-    assert deed.endswith(":show")
+    deed, given_words = parse_quick(["status", "-o", "brief", "web", "--config=x"], {})
+    assert deed.endswith(":show_status")
     assert given_words == {
         "names": ("web",), "config": "x", "json_wanted": False, "output": "brief"
     }  # fmt: skip
-    assert understand(["status"], {"_CHAPITEAU_COMPLETE": "zsh_complete"}) is None
+    assert parse_quick(["status"], {"_CHAPITEAU_COMPLETE": "zsh_complete"}) is None
 
 
 def test_no_quick_command_imports_click() -> None:
     modules = {quick.deed.partition(":")[0] for quick in QUICK.values()}
-    modules |= {f"chapiteau.run.commands.showing.{name}" for name in ("board", "lines", "patience")}
+    modules |= {f"chapiteau.run.cli.{name}" for name in ("status_table", "lines")}
     modules |= {"chapiteau.cli.main"}
     words = f"import {', '.join(sorted(modules))}, sys; print(*sys.modules)"
     asked = [sys.executable, "-c", words]
     found = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.split()
-    assert "chapiteau.run.commands.showing.board" in found
+    assert "chapiteau.run.cli.status_table" in found
     assert "click" not in found

@@ -13,8 +13,8 @@ from webtest import TestApp
 
 from chapiteau.cornice import Service, errors
 from chapiteau.cornice.swagger import CorniceSwagger
+from chapiteau.cornice.validators import _marshmallow as _schemas
 from chapiteau.cornice.validators import (
-    _schemas,
     colander_body_validator,
     colander_headers_validator,
     colander_querystring_validator,

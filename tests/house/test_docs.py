@@ -20,8 +20,7 @@ from pathlib import Path
 import click
 import pytest
 
-from chapiteau.cli.groups import COMMANDS
-from chapiteau.cli.tree import main
+from chapiteau.cli.groups import COMMANDS, main
 from chapiteau.core.fields import read
 from chapiteau.dash.settings import Dash, HubSettings
 from chapiteau.load.settings import LoadTest

@@ -7,8 +7,7 @@ import sys
 import click
 import pytest
 
-from chapiteau.cli.groups import COMMANDS
-from chapiteau.cli.tree import main
+from chapiteau.cli.groups import COMMANDS, main
 
 HEAVY = ("aiohttp", "asyncio", "granian", "msgspec", "pyramid", "rich", "webob", "ssl")
 LIGHT_COMMANDS = ("status", "stop", "restart", "scale", "down", "reload", "check")
@@ -61,13 +60,13 @@ def test_talking_to_the_supervisor_needs_no_web_library(name: str) -> None:
 
 
 def test_the_short_answer_needs_neither_click_nor_dataclasses() -> None:
-    code = "import chapiteau.cli.main, chapiteau.run.commands.showing.state"
+    code = "import chapiteau.cli.main, chapiteau.run.cli.show_status"
     assert imported_by(code) & {"click", "dataclasses", "inspect", "tomllib"} == set()
 
 
 def test_the_brain_imports_no_web_library() -> None:
     """It is started again after every death: what it imports is what that costs."""
-    code = "import chapiteau.run.supervisor.__main__, chapiteau.run.engine.control"
+    code = "import chapiteau.run.supervisor.__main__, chapiteau.run.api.server"
     heavy = {"aiohttp", "click", "granian", "msgspec", "pyramid", "rich"}
     assert imported_by(code) & heavy == set()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from chapiteau.cli.tree import main
+from chapiteau.cli.groups import main
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_every_rule_has_words_for_its_row() -> None:
 
 
 def test_only_commands_that_exist_are_recommended() -> None:
-    group = importlib.import_module("chapiteau.run.commands.group").group
+    group = importlib.import_module("chapiteau.run.cli.group").group
     inside = set(group.list_commands(click.Context(group)))
     folder = ROOT / "src/chapiteau/migrate"
     code = [path for path in folder.rglob("*.*") if path.suffix in (".py", ".toml")]

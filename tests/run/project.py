@@ -20,8 +20,8 @@ from tests.support import alive, wait_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from chapiteau.run.logic.events import Happening
-    from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
+    from chapiteau.run.api.status import ServiceStatus, SupervisorStatus
+    from chapiteau.run.events import Event
 
 __all__ = ["Project"]
 
@@ -89,7 +89,7 @@ class Project:
     def address(self, name: str) -> str:
         return next(s.address for s in self.status().sockets if s.name == name)
 
-    def events(self, kind: str = "", service: str = "") -> list[Happening]:
+    def events(self, kind: str = "", service: str = "") -> list[Event]:
         return [
             e
             for e in self.client.events()

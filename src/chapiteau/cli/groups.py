@@ -2,38 +2,59 @@
 
 from typing import Final
 
-__all__ = ["COMMANDS", "SECTIONS"]
+import click
+
+from chapiteau.io.lazy_group import LazyGroup
+
+__all__ = ["COMMANDS", "SECTIONS", "main"]
+
+_RUN: Final = "chapiteau.run.cli"
 
 # name → (module:attribute, one line for `chapiteau --help`)
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "up": ("chapiteau.run.commands.up:command", "Start the services of chapiteau.toml."),
-    "down": ("chapiteau.run.commands.down:command", "Stop everything, the supervisor too."),
-    "status": ("chapiteau.run.commands.status:command", "What runs, and what is wrong."),
-    "logs": ("chapiteau.run.commands.output:logs", "Output of the services; -f follows."),
-    "events": ("chapiteau.run.commands.output:events", "What happened; -f follows."),
-    "top": ("chapiteau.dash.cli.top:command", "The fleet in a terminal, live."),
-    "start": ("chapiteau.run.commands.deeds:start", "Start services."),
-    "stop": ("chapiteau.run.commands.deeds:stop", "Stop services."),
-    "restart": ("chapiteau.run.commands.deeds:restart", "Stop services, then start them."),
-    "reload": ("chapiteau.run.commands.deeds:reload", "Replace processes, no request lost."),
-    "scale": ("chapiteau.run.commands.deeds:scale", "Change how many processes a service has."),
-    "signal": ("chapiteau.run.commands.deeds:signal", "Send a signal to a service's processes."),
-    "drain": ("chapiteau.run.commands.deeds:drain", "Empty this server: all end their work."),
-    "undrain": ("chapiteau.run.commands.deeds:undrain", "Take up work again."),
-    "check": ("chapiteau.run.commands.check:check", "Every problem of a chapiteau.toml."),
-    "plan": ("chapiteau.run.commands.check:plan", "What a changed file would change."),
-    "run": ("chapiteau.run.commands.group:group", "The supervisor: every other command of it."),
-    "service": ("chapiteau.cli.service:group", "Web services: routes, OpenAPI document."),
-    "load": ("chapiteau.load.cli:group", "Load tests: run, capacity, report, compare."),
-    "dash": ("chapiteau.dash.cli:group", "The dashboard."),
-    "hub": ("chapiteau.dash.cli.hub:group", "Many servers on one page: the page's side."),
-    "node": ("chapiteau.dash.cli.node:group", "Many servers on one page: this server's side."),
-    "import": ("chapiteau.migrate.cli:import_command", "Move in from other supervisors."),
-    "completion": (
-        "chapiteau.run.commands.machine.schema:completion",
-        "Teach your shell to complete.",
+    "up": (f"{_RUN}.up:up", "Start the services of chapiteau.toml."),
+    "down": (f"{_RUN}.down:down", "Stop all services and the supervisor."),
+    "status": (
+        f"{_RUN}.status:status",
+        "Show services, their state and current problems.",
     ),
-    "new": ("chapiteau.service.commands.new:new", "A new project from a template."),
+    "logs": (
+        f"{_RUN}.output:logs",
+        "Show output of services; -f keeps printing new lines.",
+    ),
+    "events": (f"{_RUN}.output:events", "Show events; -f keeps printing new ones."),
+    "top": ("chapiteau.dash.cli.top:command", "Watch all servers in the terminal, live."),
+    "start": (f"{_RUN}.verbs:start", "Start services."),
+    "stop": (f"{_RUN}.verbs:stop", "Stop services."),
+    "restart": (f"{_RUN}.verbs:restart", "Stop services, then start them."),
+    "reload": (f"{_RUN}.verbs:reload", "Replace processes without losing a request."),
+    "scale": (f"{_RUN}.verbs:scale", "Change the number of processes of a service."),
+    "signal": (f"{_RUN}.verbs:signal", "Send a signal to a service's processes."),
+    "drain": (f"{_RUN}.verbs:drain", "Stop services gracefully and start nothing new."),
+    "undrain": (f"{_RUN}.verbs:undrain", "End the drain; services start again."),
+    "check": (f"{_RUN}.check:check", "Validate chapiteau.toml and list every problem."),
+    "plan": (f"{_RUN}.check:plan", "Show what applying the file would change."),
+    "run": (
+        f"{_RUN}.group:group",
+        "All supervisor commands (attach, apply, doctor …).",
+    ),
+    "service": (
+        "chapiteau.cli.service:group",
+        "Serve web services, list routes, compare documents.",
+    ),
+    "load": ("chapiteau.load.cli:group", "Load tests: run, find the capacity, report, compare."),
+    "dash": ("chapiteau.dash.cli:group", "Run the dashboard and manage its accounts."),
+    "hub": ("chapiteau.dash.cli.hub:group", "Run the hub: one dashboard for several servers."),
+    "node": ("chapiteau.dash.cli.node:group", "Connect this server to a hub."),
+    "import": (
+        "chapiteau.migrate.cli:import_command",
+        "Convert another tool's configuration.",
+    ),
+    "completion": (
+        f"{_RUN}.check:completion",
+        "Print a shell completion script.",
+    ),
+    "new": ("chapiteau.service.cli.new:new", "Create a project from a template."),
 }
 
 # Section of chapiteau.toml → the dataclass of its settings, for `chapiteau check`. The
@@ -43,3 +64,23 @@ SECTIONS: Final[dict[str, str]] = {
     "hub": "chapiteau.dash.settings:HubSettings",
     "load.NAME": "chapiteau.load.settings:LoadTest",
 }
+
+
+# The whole command line, as click sees it.
+
+
+@click.command(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "obj": SECTIONS},
+    epilog="Settings of chapiteau.toml, exit codes and guides: see docs/.",
+)
+@click.version_option(package_name="chapiteau", prog_name="chapiteau")
+def main() -> None:
+    """Build, deploy and run web services in Python, and prove that they scale.
+
+    \b
+    chapiteau up                  start what chapiteau.toml says, logs in colour
+    chapiteau status              what runs, and what is wrong
+    chapiteau load capacity URL   how much does it carry within its objective?
+    """

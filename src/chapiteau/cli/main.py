@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from chapiteau.cli.quick import STATUS, understand
+from chapiteau.cli.quick import STATUS, parse_quick
 from chapiteau.core.errors import ChapiteauError
 
 __all__ = ["run"]
@@ -16,7 +16,7 @@ __all__ = ["run"]
 def run() -> NoReturn:
     """Entry point: exit codes as in docs/reference/exit-codes.md."""
     try:
-        asked = understand(sys.argv[1:])
+        asked = parse_quick(sys.argv[1:])
         code: Any = _whole() if asked is None else _quickly(*asked)
     except KeyboardInterrupt:
         code = 128 + signal.SIGINT
@@ -50,7 +50,7 @@ def _whole() -> Any:
     """Everything that click understands, and its help."""
     import click
 
-    from chapiteau.cli.tree import main
+    from chapiteau.cli.groups import main
 
     try:
         return main(standalone_mode=False)

@@ -8,10 +8,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-__all__ = ["QUICK", "STATUS", "Quick", "understand"]
+__all__ = ["QUICK", "STATUS", "QuickCommand", "parse_quick"]
 
 
-class Quick(NamedTuple):
+class QuickCommand(NamedTuple):
     """A command: the function `deed` ("module:name") and its parameters besides `names`.
 
     A tuple: importing dataclasses costs as much as all else here.
@@ -25,17 +25,17 @@ class Quick(NamedTuple):
     numbers: Sequence[str] = ()  # parameters that are whole numbers
 
 
-STATUS: Final = "chapiteau.run.commands.showing.state:show"
+STATUS: Final = "chapiteau.run.cli.show_status:show_status"
 _CONFIG: Final = {"-c": "config", "--config": "config"}
-_STATUS: Final = Quick(
+_STATUS: Final = QuickCommand(
     deed=STATUS,
     standard={"config": None, "json_wanted": False, "output": "table"},
     flags={"--json": "json_wanted"},
     values={**_CONFIG, "-o": "output", "--output": "output"},
     choices={"output": ("table", "wide", "brief", "json", "name")},
 )
-_LOGS: Final = Quick(
-    deed="chapiteau.run.commands.showing.said:show",
+_LOGS: Final = QuickCommand(
+    deed="chapiteau.run.cli.show_logs:show_logs",
     standard={
         "config": None, "json_wanted": False, "follow": False, "last": 100, "process": 0,
         "stream": None, "grep": "", "level": "", "since": None, "until": None,
@@ -48,14 +48,14 @@ _LOGS: Final = Quick(
     choices={"stream": ("stdout", "stderr")},
     numbers=("last", "process"),
 )  # fmt: skip
-_DAEMON: Final = Quick(
+_DAEMON: Final = QuickCommand(
     deed="chapiteau.run.supervisor.daemon:daemon",
     standard={"config": None},
     flags={},
     values=_CONFIG,
     choices={},
 )
-QUICK: Final[Mapping[tuple[str, ...], Quick]] = {
+QUICK: Final[Mapping[tuple[str, ...], QuickCommand]] = {
     ("status",): _STATUS,
     ("run", "status"): _STATUS,
     ("logs",): _LOGS,
@@ -64,7 +64,7 @@ QUICK: Final[Mapping[tuple[str, ...], Quick]] = {
 }
 
 
-def understand(words: Sequence[str], env: Mapping[str, str] = os.environ) -> Any:
+def parse_quick(words: Sequence[str], env: Mapping[str, str] = os.environ) -> Any:
     """(deed, its arguments) when these words are a quick command in plain spelling, else None."""
     if "_CHAPITEAU_COMPLETE" in env:
         return None
@@ -78,7 +78,7 @@ def understand(words: Sequence[str], env: Mapping[str, str] = os.environ) -> Any
     return None
 
 
-def _read(quick: Quick, words: list[str]) -> dict[str, Any] | None:
+def _read(quick: QuickCommand, words: list[str]) -> dict[str, Any] | None:
     given: dict[str, Any] = dict(quick.standard)
     names: list[str] = []
     while words:

@@ -8,14 +8,14 @@ from chapiteau.io.lazy_group import LazyGroup
 
 __all__ = ["group"]
 
-_AT: Final = "chapiteau.service.commands"
+_AT: Final = "chapiteau.service.cli"
 _TABLE: Final[dict[str, tuple[str, str]]] = {
     "serve": (f"{_AT}.serve:serve", "Serve a WSGI application with one process."),
     "routes": (f"{_AT}.document:routes", "List every operation: method, path, id, summary."),
     "openapi": (f"{_AT}.document:openapi", "Write the OpenAPI document."),
     "check": (f"{_AT}.document:check", "Find what a reader of the document would miss."),
-    "diff": (f"{_AT}.diff:diff", "Compare two documents: breaking or compatible?"),
-    "client": (f"{_AT}.client:client", "Write a typed client: Python or TypeScript."),
+    "diff": (f"{_AT}.document:diff", "Compare two documents: breaking or compatible?"),
+    "client": (f"{_AT}.document:client", "Write a typed client: Python or TypeScript."),
 }
 
 

@@ -5,7 +5,7 @@
 
 import warnings
 
-# Before the first import of Pyramid, as in chapiteau.service.engine.
+# Before the first import of Pyramid, as in chapiteau.service.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
 
 from chapiteau.cornice import (
@@ -19,19 +19,18 @@ from chapiteau.cornice import (
     validators,
 )
 from chapiteau.cornice.errors import Errors
-from chapiteau.cornice.including import includeme, set_localizer_for_languages, setup_localization
 from chapiteau.cornice.pyramidhook import (
     handle_exceptions,
+    includeme,
     register_resource_views,
     register_service_views,
+    set_localizer_for_languages,
+    setup_localization,
     wrap_request,
 )
 from chapiteau.cornice.renderer import CorniceRenderer
 from chapiteau.cornice.service import Service
-from chapiteau.cornice.util import (
-    ContentTypePredicate,
-    current_service,
-)
+from chapiteau.cornice.util import ContentTypePredicate, current_service
 
 __all__ = [
     "ContentTypePredicate",

@@ -1,19 +1,25 @@
 """How services become Pyramid's routes and views, and what every request gets."""
 
+import importlib.util
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
+from pyramid.events import BeforeTraversal, NewRequest
 from pyramid.exceptions import PredicateMismatch
 from pyramid.httpexceptions import (
     HTTPException,
+    HTTPForbidden,
     HTTPMethodNotAllowed,
     HTTPNotAcceptable,
+    HTTPNotFound,
     HTTPUnsupportedMediaType,
 )
 from pyramid.security import NO_PERMISSION_REQUIRED
+from pyramid.settings import asbool, aslist
 
-from chapiteau.cornice._calling import decorate_view
+from chapiteau.cornice._views import decorate_view
 from chapiteau.cornice.cors import (
     CORS_PARAMETERS,
     OriginCheck,
@@ -23,9 +29,18 @@ from chapiteau.cornice.cors import (
     get_cors_validator,
 )
 from chapiteau.cornice.errors import Errors
-from chapiteau.cornice.util import content_type_matches, current_service, to_list
-from chapiteau.service.engine.application import KEY
-from chapiteau.service.engine.failures import failure_view
+from chapiteau.cornice.renderer import CorniceRenderer
+from chapiteau.cornice.util import (
+    AcceptPredicate,
+    ContentTypeFunctionPredicate,
+    ContentTypePredicate,
+    content_type_matches,
+    current_service,
+    to_list,
+)
+from chapiteau.service.application import REGISTRY_KEY
+from chapiteau.service.pipeline.error_views import error_view
+from chapiteau.service.pipeline.routes import use_service_routes
 
 __all__ = [
     "NATIVE",
@@ -33,13 +48,16 @@ __all__ = [
     "apply_filters",
     "get_fallback_view",
     "handle_exceptions",
+    "includeme",
     "note_service",
     "register_resource_views",
     "register_service_views",
+    "set_localizer_for_languages",
+    "setup_localization",
     "wrap_request",
 ]
 
-NATIVE: Final = KEY  # the registry has it when `chapiteau.service` is included too
+NATIVE: Final = REGISTRY_KEY  # the registry has it when `chapiteau.service` is included too
 
 # Arguments of a view that are for us and that Pyramid's add_view wouldn't know.
 _OURS: Final = frozenset({
@@ -102,7 +120,7 @@ def handle_exceptions(exc: Any, request: Any) -> Any:
     Beside native services, all errors are told as those tell them.
     """
     if NATIVE in request.registry:
-        return failure_view(exc, request)
+        return error_view(exc, request)
     if not isinstance(exc, HTTPException):
         raise exc
     return exc
@@ -235,3 +253,61 @@ def _refuse(service: Any, request: Any, kind: Any, header: str, problem: str) ->
     if isinstance(answer, BaseException):
         raise answer
     return answer
+
+
+# What `config.include("chapiteau.cornice")` does to a Configurator.
+
+
+def includeme(config: Any) -> None:
+    """Directives, renderer, predicate, request attributes, exception views.
+
+    Settings: `handle_exceptions` (true), `available_languages`, `cornice.always_cors` (false).
+    """
+    settings = config.get_settings() or {}
+    config.registry.cornice_services = {}
+    config.registry.cornice_routes = {}
+    use_service_routes(config)  # a table of routes instead of one pattern after the other
+    config.add_directive("add_cornice_service", register_service_views)
+    config.add_directive("add_cornice_resource", register_resource_views)
+    if settings.get("available_languages"):
+        setup_localization(config)  # first: it must know the locale before anybody asks for it
+    config.add_subscriber(wrap_request, NewRequest)
+    config.add_renderer("cornicejson", CorniceRenderer())
+    config.add_view_predicate("content_type", ContentTypePredicate)
+    config.add_view_predicate("cornice_accept", AcceptPredicate)
+    config.add_view_predicate("cornice_content_type", ContentTypeFunctionPredicate)
+    # Not a reified request method: Pyramid makes a new class per request for those.
+    config.add_subscriber(note_service, BeforeTraversal)
+    if asbool(settings.get("handle_exceptions", True)) and NATIVE not in config.registry:
+        config.registry.cornice_handles_exceptions = True  # native services ask for it
+        for kind in (Exception, HTTPNotFound, HTTPForbidden):
+            config.add_view(handle_exceptions, context=kind, permission=NO_PERMISSION_REQUIRED)
+
+
+def setup_localization(config: Any) -> None:
+    """Choose the locale of a request from Accept-Language; switched on by a setting.
+
+    Colander's own messages are then translated too, when it is installed.
+    """
+    if importlib.util.find_spec("colander") is not None:
+        config.add_translation_dirs("colander:locale/")
+    settings = config.get_settings()
+    config.add_subscriber(
+        partial(
+            set_localizer_for_languages,
+            available_languages=aslist(settings["available_languages"]),
+            default_locale_name=settings.get("pyramid.default_locale_name", "en"),
+        ),
+        NewRequest,
+    )
+
+
+def set_localizer_for_languages(
+    event: Any, available_languages: list[str], default_locale_name: str
+) -> None:
+    """Give the request of a NewRequest event the best of the available languages."""
+    request = event.request
+    wanted = request.accept_language
+    if wanted:
+        found = wanted.lookup(available_languages, default=default_locale_name)
+        request._LOCALE_ = found

@@ -10,8 +10,8 @@ from webob.request import BaseRequest, DisconnectionError
 
 __all__ = [
     "AcceptPredicate",
+    "ContentTypeFunctionPredicate",
     "ContentTypePredicate",
-    "TakesPredicate",
     "content_type_matches",
     "current_service",
     "extract_form_urlencoded_data",
@@ -150,7 +150,7 @@ class AcceptPredicate:
         return self.match(self.val, context, request)
 
 
-class TakesPredicate(AcceptPredicate):
+class ContentTypeFunctionPredicate(AcceptPredicate):
     """`content_type=` as a callable that tells the media types for a request."""
 
     match = staticmethod(match_content_type_header)

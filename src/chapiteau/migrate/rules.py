@@ -125,7 +125,11 @@ Table = Mapping[str, Rule]
 def read_tables(
     package: str, special: Mapping[str, Any], name: str = "keys.toml"
 ) -> dict[str, Table]:
-    """The tables of a tool by section; `special` holds its own rules and readers by name."""
+    """The tables of a tool by section; `special` holds its own rules and readers by name.
+
+    A rule that stands as `_limit` in the module is named `limit` in the table.
+    """
+    special = {name.removeprefix("_"): value for name, value in special.items()}
     raw = (files(package) / name).read_bytes()
     sections = msgspec.toml.decode(raw, type=dict[str, dict[str, _Row | str]])
     return {

@@ -208,7 +208,7 @@ def exec_line(command: str) -> str:
     return f"{match['sets'] or ''}exec {match['rest']}"
 
 
-def integers(value: Any) -> list[int]:
+def _integers(value: Any) -> list[int]:
     """Whole numbers of a list, or of a text that has commas between them. Raises ValueError."""
     parts = value if isinstance(value, list) else text(value).split(",")
     return [integer(part) for part in parts if str(part).strip()]
@@ -221,7 +221,7 @@ READERS: Final[dict[str, Callable[[Any], Any]]] = {
     "bytes": byte_size,
     "go_duration": go_duration,
     "integer": integer,
-    "integers": integers,
+    "integers": _integers,
     "milliseconds": milliseconds,
     "number": number,
     "octal": octal,

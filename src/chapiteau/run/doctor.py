@@ -15,10 +15,10 @@ from typing import Any, Final, Literal
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.files import lock_owner
 from chapiteau.io.unix_http import control_path
+from chapiteau.run.config.access import access_of
 from chapiteau.run.config.hook_rules import hook_argv, hook_at
 from chapiteau.run.config.load import Config
 from chapiteau.run.config.spec import Service, Socket
-from chapiteau.run.engine.identity import access_of
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.logs.rotation import has_zstd
 from chapiteau.run.process.environment import merge_environment, read_secrets

@@ -12,10 +12,10 @@ from typing import Any, Final, Self
 from chapiteau.core.errors import ChapiteauError, TimedOutError
 from chapiteau.io.project_file import find_config
 from chapiteau.io.toml_writer import write_toml
-from chapiteau.run.client.aio import AsyncClient
+from chapiteau.run.api.async_client import AsyncClient
+from chapiteau.run.api.status import ServiceStatus, SupervisorStatus
 from chapiteau.run.config.load import load_config
-from chapiteau.run.logic.messages import Outcome
-from chapiteau.run.logic.status import ServiceStatus, SupervisorStatus
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.launch import start, startup_error
 
 __all__ = ["Supervisor"]

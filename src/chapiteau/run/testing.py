@@ -13,12 +13,8 @@ from typing import Any
 
 from chapiteau.core.clock import Clock, ManualClock
 from chapiteau.core.errors import NotFoundError
-from chapiteau.run.config.access import Access
-from chapiteau.run.engine.control import serve
-from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Outcome
-from chapiteau.run.logic.selection import select
-from chapiteau.run.logic.status import (
+from chapiteau.run.api.server import start_server
+from chapiteau.run.api.status import (
     Holder,
     ProcessStatus,
     ServiceStatus,
@@ -26,6 +22,10 @@ from chapiteau.run.logic.status import (
     SocketStatus,
     SupervisorStatus,
 )
+from chapiteau.run.config.access import Access
+from chapiteau.run.config.selection import select
+from chapiteau.run.events import Event
+from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome
 
 __all__ = ["MemorySupervisor", "control_server"]
 
@@ -49,13 +49,13 @@ class MemorySupervisor:
         self.fail: dict[str, Outcome] = {}
         self.commands: list[tuple[str, str, dict[str, Any], str]] = []
         self.stopping = asyncio.Event()
-        self._happened: list[Happening] = []
+        self._happened: list[Event] = []
         self._lines: list[LogLine] = []
         self._readers: set[_Reader] = set()
 
-    def happen(self, kind: str, *, service: str = "", text: str = "", **data: Any) -> Happening:
+    def happen(self, kind: str, *, service: str = "", text: str = "", **data: Any) -> Event:
         """Add an event; every follower sees it."""
-        made = Happening(
+        made = Event(
             seq=len(self._happened) + 1,
             time=self.clock.wall(),
             kind=kind,
@@ -209,16 +209,16 @@ class MemorySupervisor:
         """What it was made with."""
         return {"service": {name: {"processes": count} for name, count in self.wanted.items()}}
 
-    async def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening | Lost]:
+    async def events(self, after: int, *, follow: bool) -> AsyncIterator[Event | Gap]:
         """Kept events, then new ones."""
-        async for item in self._feed(self._happened[after:], Happening, follow=follow):
+        async for item in self._feed(self._happened[after:], Event, follow=follow):
             yield item
 
-    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost]:
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Gap]:
         """Kept lines, then new ones."""
         kept = [line for line in self._lines if _fits(line, query)]
         async for item in self._feed(kept[-query.last :], LogLine, follow=query.follow):
-            if isinstance(item, Lost) or _fits(item, query):
+            if isinstance(item, Gap) or _fits(item, query):
                 yield item
 
     async def stats(self) -> AsyncIterator[dict[str, Any]]:
@@ -266,7 +266,7 @@ class _Reader:
         self._some.clear()
         items, self._items = self._items, []
         if self._lost:
-            items.append(Lost(self._lost))
+            items.append(Gap(self._lost))
             self._lost = 0
         return items
 
@@ -288,7 +288,7 @@ async def control_server(
     supervisor: MemorySupervisor, path: Path, access: Access | None = None
 ) -> AsyncIterator[Path]:
     """The real control server in front of a supervisor in memory, on this socket."""
-    server = await serve(supervisor, path, access or Access(own_uid=os.geteuid()))
+    server = await start_server(supervisor, path, access or Access(own_uid=os.geteuid()))
     try:
         yield path
     finally:

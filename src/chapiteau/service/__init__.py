@@ -5,9 +5,16 @@
 `config.include("chapiteau.service")` brings the directives; `config.scan()` finds services.
 """
 
-from chapiteau.service.engine.answering.files import File
-from chapiteau.service.engine.answering.streams import Event, EventStream, JsonLines, Stream
-from chapiteau.service.engine.auth import (
+import warnings
+
+# Before the first import of Pyramid.
+warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+
+from chapiteau.service.addons import RedisRates, RedisStore
+from chapiteau.service.addons.idempotency import MemoryStore, SqliteStore
+from chapiteau.service.addons.jobs import MemoryJobs, SqliteJobs
+from chapiteau.service.addons.rate_limits import MemoryRates, SqliteRates
+from chapiteau.service.auth import (
     ApiKeyAuth,
     AuthPolicy,
     BasicAuth,
@@ -22,37 +29,91 @@ from chapiteau.service.engine.auth import (
     OpenIdConnect,
     TokenIdentity,
 )
-from chapiteau.service.engine.directives import includeme
-from chapiteau.service.engine.idempotency import MemoryStore, SqliteStore
-from chapiteau.service.engine.jobs import MemoryJobs, SqliteJobs
-from chapiteau.service.engine.ratelimits import MemoryRates, SqliteRates
-from chapiteau.service.engine.resource import add_resource, resource, view
-from chapiteau.service.engine.service import Service
-from chapiteau.service.engine.stores import RedisRates, RedisStore
-from chapiteau.service.logic.answer import Answer
-from chapiteau.service.logic.markers import Body, Cookie, Header, Path, Query
-from chapiteau.service.logic.problem import ProblemError
-from chapiteau.service.logic.related import Callback, Link
-from chapiteau.service.logic.upload import Upload
-from chapiteau.service.logic.wire.conditional import Precondition
-from chapiteau.service.logic.wire.cors import CorsPolicy
-from chapiteau.service.logic.wire.paging import (
+from chapiteau.service.declare.resource import add_resource, resource, view
+from chapiteau.service.declare.service import Service
+from chapiteau.service.declare.signature import (
+    Answer,
+    Body,
+    Callback,
+    Cookie,
+    Header,
+    Link,
+    Path,
+    Query,
+    Upload,
+)
+from chapiteau.service.directives import includeme
+from chapiteau.service.pipeline.files import File
+from chapiteau.service.pipeline.streams import Event, EventStream, JsonLines, Stream
+from chapiteau.service.protocol.conditional import Precondition
+from chapiteau.service.protocol.cors import CorsPolicy
+from chapiteau.service.protocol.pagination import (
     NoSuchPageError,
     decode_cursor,
     encode_cursor,
     link_header,
     with_query,
 )
-from chapiteau.service.logic.wire.ratelimit import RateLimit
-from chapiteau.service.logic.wire.versions import UnknownVersionError, Versions
+from chapiteau.service.protocol.problem import ProblemError
+from chapiteau.service.protocol.rate_limit import RateLimit
+from chapiteau.service.protocol.versions import UnknownVersionError, Versions
 
 __all__ = [
-    "Answer", "ApiKeyAuth", "AuthPolicy", "BasicAuth", "BearerAuth", "Body", "Callback",
-    "CertificateAuth", "CertificateSubject", "Cookie", "CorsPolicy", "Event", "EventStream", "File",
-    "Header", "JsonLines", "JwksFile", "JwksUrl", "JwtAuth", "Link", "MemoryJobs", "MemoryRates",
-    "MemoryStore", "NoSuchPageError", "OAuth2", "OAuthFlow", "OpenIdConnect", "Path",
-    "Precondition", "ProblemError", "Query", "RateLimit", "RedisRates", "RedisStore", "Service",
-    "SqliteJobs", "SqliteRates", "SqliteStore", "Stream", "TokenIdentity", "UnknownVersionError",
-    "Upload", "Versions", "add_resource", "decode_cursor", "encode_cursor", "includeme",
-    "link_header", "resource", "view", "with_query",
-]  # fmt: skip
+    "Answer",
+    "ApiKeyAuth",
+    "AuthPolicy",
+    "BasicAuth",
+    "BearerAuth",
+    "Body",
+    "Callback",
+    "CertificateAuth",
+    "CertificateSubject",
+    "Cookie",
+    "CorsPolicy",
+    "Event",
+    "EventStream",
+    "File",
+    "Header",
+    "JsonLines",
+    "JwksFile",
+    "JwksUrl",
+    "JwtAuth",
+    "Link",
+    "MemoryJobs",
+    "MemoryRates",
+    "MemoryStore",
+    "NoSuchPageError",
+    "OAuth2",
+    "OAuthFlow",
+    "OpenIdConnect",
+    "Path",
+    "Precondition",
+    "ProblemError",
+    "Query",
+    "RateLimit",
+    "RedisRates",
+    "RedisStore",
+    "Service",
+    "SqliteJobs",
+    "SqliteRates",
+    "SqliteStore",
+    "Stream",
+    "TokenIdentity",
+    "UnknownVersionError",
+    "Upload",
+    "Versions",
+    "add_resource",
+    "decode_cursor",
+    "encode_cursor",
+    "includeme",
+    "link_header",
+    "resource",
+    "view",
+    "with_query",
+]
+
+
+# The only place that knows Pyramid: declarations, plans, lanes, answers, the worker.
+
+# Pyramid 2.1 imports pkg_resources, which complains at every start. Our users can't mend that;
+# the pin `setuptools<82` in pyproject.toml is what keeps it working.

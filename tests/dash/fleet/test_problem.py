@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from chapiteau.dash.fleet.problem import command_line
-from chapiteau.run.commands import deeds
+from chapiteau.run.cli import verbs as deeds
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("restart", {}, "chapiteau restart web"),
@@ -40,7 +40,7 @@ def test_the_command_line_does_what_the_button_does(
             done.append((verb, service, options))
 
     monkeypatch.setattr(deeds, "Client", Noted)
-    monkeypatch.setattr(deeds, "tell_outcome", lambda *_, **__: None)
+    monkeypatch.setattr(deeds, "print_outcome", lambda *_, **__: None)
     command = getattr(deeds, verb)
     command.main(shlex.split(command_line(verb, "web", options))[2:], standalone_mode=False)
     assert [(verb, service) for verb, service, _ in done] == [(verb, "web")]

@@ -8,7 +8,7 @@ import pytest
 
 from chapiteau.core.clock import ManualClock
 from chapiteau.dash.fleet.request_rates import find_family, read_totals
-from chapiteau.service.engine.metrics import Metrics
+from chapiteau.service.addons import Metrics
 
 FOREIGN = """\
 # HELP process_start_time_seconds Start time of the process.

@@ -14,7 +14,7 @@ from chapiteau.core.errors import UsageError
 from chapiteau.dash.nodes import supervisor_log as ownlog
 from chapiteau.dash.nodes.local import own_address
 from chapiteau.dash.nodes.supervisor_log import supervisor_log
-from chapiteau.run.logic.messages import LogQuery
+from chapiteau.run.logs.messages import LogQuery
 
 
 async def texts(items: AsyncIterator[dict[str, Any]]) -> list[str]:

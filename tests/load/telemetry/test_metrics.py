@@ -14,12 +14,7 @@ from chapiteau.core.errors import UsageError
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.telemetry.addresses import parse_export_target
-from chapiteau.load.telemetry.metrics import (
-    Metric,
-    collect_metrics,
-    otlp_body,
-    statsd_packets,
-)
+from chapiteau.load.telemetry.metrics import Metric, collect_metrics, otlp_body, statsd_packets
 from chapiteau.load.telemetry.notify import parse_recipient
 
 COMMON = (("test", "a shop"), ("target", "http://127.0.0.1:1/"))

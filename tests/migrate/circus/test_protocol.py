@@ -22,7 +22,7 @@ from chapiteau.migrate.circus.protocol import (
 from chapiteau.run.config.plugin_rules import plugin_rules
 from chapiteau.run.config.plugin_settings import CircusOptions
 from chapiteau.run.config.spec import Plugin
-from chapiteau.run.logic.events import KINDS, Happening
+from chapiteau.run.events import KINDS, Event
 
 NAMES = ["Web", "worker.1", "worker.2"]
 JSON = st.recursive(
@@ -66,7 +66,7 @@ def test_what_matches_nothing_is_an_error(properties: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_event_has_a_topic_of_three_parts_or_none(kind: str) -> None:
-    event = Happening(seq=1, time=5.0, kind=kind, service="My App.1", pid=7, data={"signal": 9})
+    event = Event(seq=1, time=5.0, kind=kind, service="My App.1", pid=7, data={"signal": 9})
     for topic, body in publications(event):
         assert topic.startswith("watcher.my_app_1.")
         assert topic.count(".") == 2

@@ -8,7 +8,7 @@ from typing import Any
 from chapiteau.io.clock import SystemClock
 from chapiteau.migrate.circus.url_observer import UrlObserver
 from chapiteau.run.config.plugin_settings import UrlObserverOptions
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logs.messages import Outcome
 
 
 class Deaf(UrlObserver):

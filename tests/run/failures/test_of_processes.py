@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.run.logic.messages import LogQuery
+from chapiteau.run.logs.messages import LogQuery
 from chapiteau.run.system.cgroups import find_cgroups
 from tests.support import alive, as_root, wait_for
 

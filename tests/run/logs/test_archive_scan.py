@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from chapiteau.core.clock import ManualClock
 from chapiteau.run.config.spec import Logs
-from chapiteau.run.logic.messages import LogLine, LogQuery, Older
 from chapiteau.run.logs.archive import (
     LogArchive,
     RotationHistory,
@@ -27,6 +26,7 @@ from chapiteau.run.logs.archive_query import ArchiveQuery
 from chapiteau.run.logs.archive_scan import Page, Position, ScanQuery, all_lines, search_archive
 from chapiteau.run.logs.capture import Capture
 from chapiteau.run.logs.grep import prefilter
+from chapiteau.run.logs.messages import LogLine, LogQuery, PreviousPage
 from chapiteau.run.logs.rotation import Rotation, compress_rotated
 
 
@@ -344,7 +344,7 @@ async def test_what_was_not_read_is_told_when_all_else_was(stream: Stream, *, pa
         reading = ArchiveQuery(query, re.compile("o"), stream.clock, asyncio.Semaphore(1))
         items = [item async for item in reading.of({"w/1/stdout": stream.shelf()}, beyond)]
         end = items[-1]
-        if isinstance(end, Older):
+        if isinstance(end, PreviousPage):
             return list(end.unread)
         return [item.text for item in items if isinstance(item, LogLine) and item.stream == "note"]
 

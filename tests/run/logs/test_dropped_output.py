@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from chapiteau.run.logs import dropped_output as module
-from chapiteau.run.logs.collector import OutputStream
 from chapiteau.run.logs.dropped_output import DroppedOutput
+from chapiteau.run.logs.messages import OutputStream
 from tests.support import wait_for_async
 
 

@@ -7,9 +7,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.run.logic.messages import LogQuery
-from chapiteau.run.logs.collector import OutputStream
 from chapiteau.run.logs.follower import MAX_PENDING, LineSplitter, LogFollower
+from chapiteau.run.logs.messages import LogQuery, OutputStream
 
 WEB = OutputStream("web", 1, "stdout")
 FOLLOW = LogQuery(follow=True)

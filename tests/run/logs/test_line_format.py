@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.log_levels import detect_level
-from chapiteau.run.logic.messages import LogLine
 from chapiteau.run.logs.line_format import format_json
+from chapiteau.run.logs.messages import LogLine
 
 WORDS = r"trace|debug|info|notice|warn(?:ing)?|err(?:or)?|critical|fatal|panic|emerg"
 ascii_text = st.text(st.characters(max_codepoint=127), max_size=260)

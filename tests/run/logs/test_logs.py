@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import zstandard
 
-from chapiteau.run.logic.messages import LogLine, LogQuery
+from chapiteau.run.logs.messages import LogLine, LogQuery
 from tests.support import as_root, wait_for
 
 if TYPE_CHECKING:

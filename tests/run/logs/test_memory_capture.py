@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from chapiteau.io.clock import SystemClock
+from chapiteau.run.api.supervisor_api import LogQuery
 from chapiteau.run.config.spec import Logs
-from chapiteau.run.engine.port import LogQuery
-from chapiteau.run.logs.collector import LogCollector, OutputStream
+from chapiteau.run.logs.collector import LogCollector
+from chapiteau.run.logs.messages import OutputStream
 from tests.support import wait_for_async
 
 NONE = Logs(file="none", max_size=1 << 20)

@@ -6,7 +6,7 @@ from typing import Any
 
 from chapiteau.core.fields import read
 from chapiteau.run.config.plugin_settings import AlertOptions
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
 from chapiteau.run.plugins.alerts import AlertRouter, Notification, mail_text, webhook_payload
 
 
@@ -17,8 +17,8 @@ def router(**raw: Any) -> AlertRouter:
     return AlertRouter(rule, "alerts")
 
 
-def event(kind: str, time: float = 0.0, service: str = "web", **data: Any) -> Happening:
-    return Happening(seq=1, time=time, kind=kind, service=service, data=data)
+def event(kind: str, time: float = 0.0, service: str = "web", **data: Any) -> Event:
+    return Event(seq=1, time=time, kind=kind, service=service, data=data)
 
 
 def told(found: Any) -> list[tuple[str, str]]:
@@ -81,7 +81,7 @@ def test_a_plugin_resolves_its_own_complaint_and_our_own_words_are_not_told() ->
 
 
 def test_what_is_sent_says_where_and_what() -> None:
-    what = Happening(
+    what = Event(
         seq=9, time=60.0, kind="service.failed", service="web", text="exit 3",
         data={"code": 3, "lines": ["no table users"]},
     )  # fmt: skip

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
 from chapiteau.run.plugins.host import first_event
 
 BEGAN, AGAIN, APPLIED, OTHER = "supervisor.started", "attached", "supervisor.config_applied", "x"
 
 
-def past(*kinds: str) -> list[Happening]:
+def past(*kinds: str) -> list[Event]:
     """Events; a kind that is a number is the plugin's process with that pid."""
     made = []
     for seq, kind in enumerate(kinds, 1):
         own = kind.isdecimal()
         made.append(
-            Happening(
+            Event(
                 seq=seq,
                 time=0.0,
                 kind="process.spawned" if own else BEGAN if kind == AGAIN else kind,
@@ -40,7 +40,5 @@ def past(*kinds: str) -> list[Happening]:
         pytest.param([], 99, id="nothing is known"),
     ],
 )
-def test_what_happened_while_it_was_being_loaded_is_heard(
-    events: list[Happening], after: int
-) -> None:
+def test_what_happened_while_it_was_being_loaded_is_heard(events: list[Event], after: int) -> None:
     assert first_event(events, "guard", 7, 99) == after

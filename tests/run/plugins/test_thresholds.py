@@ -17,7 +17,7 @@ from chapiteau.run.config.plugin_settings import (
     HeartbeatOptions,
     ResourceOptions,
 )
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
 from chapiteau.run.plugins.statsd import counter, packets
 
 
@@ -27,11 +27,9 @@ def made(cls: Any, **raw: Any) -> Any:
     return value
 
 
-def ended(time: float, process: int = 1, *, asked: bool = False) -> Happening:
+def ended(time: float, process: int = 1, *, asked: bool = False) -> Event:
     data = {"asked": True} if asked else {"code": 1}
-    return Happening(
-        seq=1, time=time, kind="process.exited", service="web", process=process, data=data
-    )
+    return Event(seq=1, time=time, kind="process.exited", service="web", process=process, data=data)
 
 
 def tell(guarding: FlappingDetector, time: float, process: int = 1, *, asked: bool = False) -> Any:
@@ -160,7 +158,7 @@ def test_circus_messages_are_understood() -> None:
 # ── statsd ───────────────────────────────────────────────────────────────────────────────────
 @given(st.text(max_size=30))
 def test_no_name_breaks_a_line(name: str) -> None:
-    event = Happening(seq=1, time=0, kind="process.exited", service=name)
+    event = Event(seq=1, time=0, kind="process.exited", service=name)
     line = counter("p", event)
     assert line.count(":") == line.count("|") == 1
     assert "\n" not in line

@@ -23,7 +23,7 @@ from tests.support import alive, wait_for
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chapiteau.run.logic.status import SupervisorStatus
+    from chapiteau.run.api.status import SupervisorStatus
 
 NAMES = st.sampled_from(["web", "a-b", "x1"])
 PARTS = st.fixed_dictionaries(

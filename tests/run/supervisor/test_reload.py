@@ -16,7 +16,7 @@ from tests.run.load import Clients
 from tests.support import ROOT, wait_for
 
 if TYPE_CHECKING:
-    from chapiteau.run.logic.messages import Outcome
+    from chapiteau.run.logs.messages import Outcome
     from tests.run.project import Project
 
 pytestmark = pytest.mark.slow

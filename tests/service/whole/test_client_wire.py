@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from chapiteau.service.logic.clients import python_client
+from chapiteau.service.openapi.clients import python_client
 
 if TYPE_CHECKING:
     from pathlib import Path

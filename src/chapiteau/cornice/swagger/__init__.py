@@ -4,14 +4,14 @@
 """
 
 from chapiteau.cornice.swagger import converters, swagger, util
-from chapiteau.cornice.swagger.document import CorniceSwagger
-from chapiteau.cornice.swagger.including import (
+from chapiteau.cornice.swagger.handlers import CorniceSwaggerException
+from chapiteau.cornice.swagger.swagger import CorniceSwagger
+from chapiteau.cornice.swagger.views import (
     CorniceSwaggerPredicate,
     cornice_enable_openapi_explorer,
     cornice_enable_openapi_view,
     includeme,
 )
-from chapiteau.cornice.swagger.parts import CorniceSwaggerException
 
 __all__ = [
     "CorniceSwagger",

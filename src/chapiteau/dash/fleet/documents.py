@@ -119,7 +119,7 @@ class ApiDocuments:
         found: dict[str, Any] = {"since": rows[0][0], "before": None}
         if len(rows) == 2:
             # Only now: the service wing brings Pyramid, which a hub has no other use for.
-            from chapiteau.service.logic.document.diff import compare
+            from chapiteau.service.openapi.diff import compare
 
             older = json.loads(zlib.decompress(rows[1][1]))
             changes = [change.to_dict() for change in compare(older, document)]

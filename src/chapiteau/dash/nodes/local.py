@@ -20,7 +20,7 @@ from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
 from chapiteau.dash.nodes.scraper import Scraper
 from chapiteau.dash.nodes.supervisor_log import SUPERVISOR, supervisor_log
 from chapiteau.run.client import AsyncClient
-from chapiteau.run.logic.messages import LogQuery, Lost, place_of
+from chapiteau.run.logs.messages import Gap, LogQuery, parse_position
 
 __all__ = ["LocalNode", "disk_usage", "own_address"]
 
@@ -98,7 +98,7 @@ class LocalNode:
         """Kept events, then new ones."""
         with self._translated():
             async for item in self._client.events(after, follow=True):
-                if isinstance(item, Lost):
+                if isinstance(item, Gap):
                     # Too slow: begin again after the last one that came.
                     raise NodeAwayError(f"{self.name}: {item.count} events were skipped")
                 yield item.to_dict()
@@ -112,7 +112,7 @@ class LocalNode:
             return
         with self._translated():
             async for item in self._client.log_items(wanted):
-                if isinstance(item, Lost):
+                if isinstance(item, Gap):
                     yield {"time": 0.0, "stream": "note", "text": f"{item.count} lines skipped"}
                 else:
                     yield item.to_dict()
@@ -200,7 +200,7 @@ def _log_query(query: Mapping[str, str]) -> LogQuery:
             after={str(k): int(at) for k, at in json.loads(query.get("after") or "{}").items()},
             pages=query.get("pages") == "1",
             before={
-                str(k): place_of(str(at))
+                str(k): parse_position(str(at))
                 for k, at in json.loads(query.get("before") or "{}").items()
             },
             whole=query.get("whole") == "1",

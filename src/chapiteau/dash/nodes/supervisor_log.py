@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.log_levels import at_least
-from chapiteau.run.logic.messages import LogLine, LogQuery
 from chapiteau.run.logs.grep import compile_grep
+from chapiteau.run.logs.messages import LogLine, LogQuery
 
 __all__ = ["SUPERVISOR", "supervisor_log"]
 

@@ -26,10 +26,10 @@ from chapiteau.migrate.circus.protocol import (
     publications,
     read_request,
 )
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import CircusOptions
 from chapiteau.run.errors import NotRunningError
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["CircusBridge"]
 
@@ -138,7 +138,7 @@ class CircusBridge(Plugin):
             await self._router.send_multipart([who, _written(answer)])
 
     # ── events and figures ──────────────────────────────────────────────────────────────────
-    async def on_event(self, event: Happening) -> None:
+    async def on_event(self, event: Event) -> None:
         """Publish what Circus knows, too."""
         if event.kind == "supervisor.config_applied":
             self._not_ours.clear()

@@ -9,7 +9,7 @@ from typing import Any, Final
 from chapiteau.io.files import write_atomic
 from chapiteau.io.toml_writer import write_toml
 from chapiteau.migrate.circus.protocol import CircusError, Request, errno, settings_of
-from chapiteau.run.client.aio import AsyncClient
+from chapiteau.run.api.async_client import AsyncClient
 
 __all__ = ["AddedServices"]
 

@@ -19,10 +19,10 @@ from chapiteau.migrate.circus.protocol import (
     settings_of,
     watcher_options,
 )
-from chapiteau.run.client.aio import AsyncClient
+from chapiteau.run.api.async_client import AsyncClient
+from chapiteau.run.api.status import ProcessStatus, ServiceStatus, SupervisorStatus
 from chapiteau.run.config.os_names import signal_name
-from chapiteau.run.logic.messages import Outcome
-from chapiteau.run.logic.status import ProcessStatus, ServiceStatus, SupervisorStatus
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["Commands"]
 

@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import ReloaderOptions, matches_any
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["CommandReloader", "program_files"]
 
@@ -29,7 +29,7 @@ class CommandReloader(Plugin):
         await self._read_config()
         self.every(self.options.interval, self._look)
 
-    async def on_event(self, event: Happening) -> None:
+    async def on_event(self, event: Event) -> None:
         """Commands may have changed."""
         if event.kind == "supervisor.config_applied":
             await self._read_config()

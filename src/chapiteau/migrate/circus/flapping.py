@@ -4,9 +4,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import FlappingOptions, matches_any
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["FlappingDetector", "FlappingGuard", "Verdict"]
 
@@ -39,7 +39,7 @@ class FlappingDetector:
         self._rule = rule
         self._services: dict[str, _Service] = {}
 
-    def ended(self, event: Happening, now: float) -> Verdict | None:
+    def ended(self, event: Event, now: float) -> Verdict | None:
         """A process ended at `now`; one that somebody asked to never counts."""
         if event.data.get("asked"):
             return None
@@ -97,7 +97,7 @@ class FlappingGuard(Plugin):
         self._guarding = FlappingDetector(self.options)
         self.every(_LOOK, self._try_again)
 
-    async def on_event(self, event: Happening) -> None:
+    async def on_event(self, event: Event) -> None:
         """Count ends; a command by anybody else takes the service out of our hands."""
         if not matches_any(event.service, self.options.services):
             return
@@ -107,7 +107,7 @@ class FlappingGuard(Plugin):
         elif event.kind == "process.exited":
             await self._ended(event)
 
-    async def _ended(self, event: Happening) -> None:
+    async def _ended(self, event: Event) -> None:
         age = min(_LATEST, max(0.0, self.clock.wall() - event.time))
         verdict = self._guarding.ended(event, self.clock.now() - age)
         if verdict is None:

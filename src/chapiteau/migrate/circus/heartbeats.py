@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from chapiteau.run.client.plugin import Plugin
+from chapiteau.run.api.status import ProcessStatus
 from chapiteau.run.config.plugin_settings import HeartbeatOptions, matches_any
-from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.status import ProcessStatus
+from chapiteau.run.events import Event
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["HeartbeatWatchdog", "Heartbeats"]
 
@@ -71,7 +71,7 @@ class HeartbeatWatchdog(Plugin):
         """Listen no more."""
         self._transport.close()
 
-    async def on_event(self, event: Happening) -> None:
+    async def on_event(self, event: Event) -> None:
         """One that was asked to end has ended."""
         if event.kind == "process.exited" and event.pid in self._waiting:
             self._waiting[event.pid].set()

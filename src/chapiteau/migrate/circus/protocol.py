@@ -11,7 +11,7 @@ from fnmatch import translate
 from typing import Any, Final
 
 from chapiteau.run.config.os_names import signal_name
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
 
 __all__ = [
     "CircusError",
@@ -285,7 +285,7 @@ def resource_name(service: str) -> str:
     return service.lower().replace(" ", "_").replace(".", "_")
 
 
-def publications(event: Happening) -> Iterator[Publication]:
+def publications(event: Event) -> Iterator[Publication]:
     """What an event is to Circus; nothing when it has no such event."""
     action = _PLAIN.get(event.kind)
     if action is None or not event.service:

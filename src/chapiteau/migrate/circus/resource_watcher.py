@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chapiteau.core.units import format_duration, format_size
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import ResourceOptions, matches_any
 from chapiteau.run.errors import NotRunningError
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["ProcessUsage", "ResourceWatcher", "ThresholdTracker"]
 

@@ -21,12 +21,12 @@ _STREAMS: Final = {
 _UNITS: Final = {"S": 1, "M": 60, "H": 3600, "D": 86400, "W": 604800}
 
 
-def limit(option: Option, target: Target, value: Any) -> None:
+def _limit(option: Option, target: Target, value: Any) -> None:
     name = option.name.partition("_")[2]
     put_limit(option, target, name, integer(value) if value else "unlimited")
 
 
-def stream_class(option: Option, target: Target, value: Any) -> None:
+def _stream_class(option: Option, target: Target, value: Any) -> None:
     name = str(value).rpartition(".")[2]
     what = _STREAMS.get(name)
     if what is None:
@@ -51,7 +51,7 @@ def rotation_unit(value: Any) -> int:
     return unit
 
 
-def rotation_age(option: Option, target: Target, value: Any) -> None:
+def _rotation_age(option: Option, target: Target, value: Any) -> None:
     target.set("log.max_age", duration(rotation_unit(value)), option)
     if text(value).strip().upper().startswith(("W", "MIDNIGHT")):
         target.changed(option, "the file is rotated when it is that old, not at a time of day")
@@ -59,21 +59,21 @@ def rotation_age(option: Option, target: Target, value: Any) -> None:
         target.kept(option, f"log.max_age in {target.title}")
 
 
-def line_mode(_value: Any) -> str:
+def _line_mode(_value: Any) -> str:
     return "line"
 
 
-def flapping_attempts(option: Option, target: Target, count: int) -> None:
+def _flapping_attempts(option: Option, target: Target, count: int) -> None:
     target.put(option, "options.attempts", max(2, count))
     if count < 2:
         target.changed(option, "is 2 here: a single exit is no flapping")
 
 
-def flapping_active(option: Option, target: Target, active: bool) -> None:
+def _flapping_active(option: Option, target: Target, active: bool) -> None:
     target.kept(option, f"{active}".lower())
 
 
-def memory_bound(option: Option, target: Target, value: Any) -> None:
+def _memory_bound(option: Option, target: Target, value: Any) -> None:
     word, key = text(value).strip(), f"options.{option.name}ory"
     try:
         float(word)
@@ -83,21 +83,21 @@ def memory_bound(option: Option, target: Target, value: Any) -> None:
         raise ValueError(f"{word}% of the machine's memory; {key} takes a size")
 
 
-def part_of_window(option: Option, target: Target, value: float) -> None:
+def _part_of_window(option: Option, target: Target, value: float) -> None:
     if value <= 0:
         raise ValueError(f"{option.value!r} is not above 0")
     target.kept(option, "options.window")
 
 
-def statsd_prefix(value: Any) -> str:
+def _statsd_prefix(value: Any) -> str:
     return f"circus.{text(value).strip()}.watcher"
 
 
-def sampled(value: Any) -> bool:
+def _sampled(value: Any) -> bool:
     return number(value) != 1
 
 
-def heartbeat_pattern(value: Any) -> str:
+def _heartbeat_pattern(value: Any) -> str:
     """A regular expression with a group `pid`, anchored as re.match does. Raises ValueError."""
     written = text(value)
     try:

@@ -7,8 +7,8 @@ import urllib.error
 import urllib.request
 from typing import Final
 
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import UrlObserverOptions
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["UrlObserver"]
 

@@ -28,19 +28,19 @@ _UPTIME: Final = re.compile(r"(\d+)([hms]?)")
 
 
 # ── readers ───────────────────────────────────────────────────────────────────────────────────
-def uptime(value: Any) -> str:
+def _uptime(value: Any) -> str:
     match = _UPTIME.fullmatch(text(value).strip())
     if match is None:
         raise ValueError(f"{value!r} is not a time like 5000, 10s or 1h")
     return duration(int(match[1]) * {"": 0.001, "s": 1, "m": 60, "h": 3600}[match[2]])
 
 
-def memory(value: Any) -> str:
+def _memory(value: Any) -> str:
     count = byte_size(value)
     return f"{count // 1048576}MiB" if count % 1048576 == 0 else f"{count}B"
 
 
-def texts(value: Any) -> list[str]:
+def _texts(value: Any) -> list[str]:
     return [literal(text(part)) for part in (value if isinstance(value, list) else [value])]
 
 
@@ -51,7 +51,7 @@ def log_path(value: Any) -> str:
 
 
 # ── rules ─────────────────────────────────────────────────────────────────────────────────────
-def growing_delay(option: Option, target: Target, pause: str) -> None:
+def _growing_delay(option: Option, target: Target, pause: str) -> None:
     target.set("restart.delay", pause, option)
     target.set("restart.min_delay", pause)
     target.set("restart.factor", 1.5)
@@ -59,26 +59,27 @@ def growing_delay(option: Option, target: Target, pause: str) -> None:
     target.kept(option, f"restart.delay in {target.title}, growing up to 15s")
 
 
-def max_restarts(option: Option, target: Target, count: int) -> None:
+def _max_restarts(option: Option, target: Target, count: int) -> None:
     target.put(option, "restart.attempts", max(1, count - 1))
 
 
-def watch(option: Option, target: Target, value: Any) -> None:
+def _watch(option: Option, target: Target, value: Any) -> None:
     if value is False:
         target.kept(option, "nothing is watched")
         return
-    target.set("watch.paths", ["."] if value is True else texts(value), option)
+    target.set("watch.paths", ["."] if value is True else _texts(value), option)
     target.set("watch.include", ["*"])
     target.changed(option, "a change reloads the service, PM2 restarted it")
 
 
-def ignore_watch(option: Option, target: Target, paths: list[str]) -> None:
+def _ignore_watch(option: Option, target: Target, paths: list[str]) -> None:
     names = [path.strip("/").rpartition("/")[2] or path for path in paths]
     target.set("watch.exclude", [".*", *names], option)
     target.changed(option, "are names here, anywhere below; PM2 took paths and patterns")
 
 
 def environment(option: Option, target: Target, values: Any) -> None:
+    """Put the variables of `env` down one by one; what is no plain value is told as lost."""
     if not hasattr(values, "items"):
         raise ValueError("is no object of names and values")
     for name, value in values.items():
@@ -92,7 +93,7 @@ def environment(option: Option, target: Target, values: Any) -> None:
     target.kept(option, "env")
 
 
-def filter_env(option: Option, target: Target, value: Any) -> None:
+def _filter_env(option: Option, target: Target, value: Any) -> None:
     if value is True:
         target.put(option, "clean_env", True)
     elif value is False:
@@ -101,14 +102,14 @@ def filter_env(option: Option, target: Target, value: Any) -> None:
         target.lost(option, "kept single variables back", "clean_env = true keeps all back")
 
 
-def log_type(option: Option, target: Target, value: str) -> None:
+def _log_type(option: Option, target: Target, value: str) -> None:
     if value != "json":
         raise ValueError(f"{value!r} is not json")
     target.set("log.mode", "line")
     target.put(option, "log.format", "json")
 
 
-def log_times(option: Option, target: Target, value: Any) -> None:
+def _log_times(option: Option, target: Target, value: Any) -> None:
     if value in (None, False, ""):
         target.kept(option, "no time is asked for")
     else:
@@ -125,19 +126,19 @@ def share_port(option: Option, target: Target) -> None:
     )
 
 
-def exec_mode(option: Option, target: Target, value: str) -> None:
+def _exec_mode(option: Option, target: Target, value: str) -> None:
     if value.startswith("cluster"):
         share_port(option, target)
     else:
         target.kept(option, "processes of their own")
 
 
-def port(option: Option, target: Target, value: str) -> None:
+def _port(option: Option, target: Target, value: str) -> None:
     target.set("env.PORT", value if value.startswith("${") else str(integer(value)), option)
     target.kept(option, "env.PORT")
 
 
-def tree_kill(option: Option, target: Target, on: bool) -> None:
+def _tree_kill(option: Option, target: Target, on: bool) -> None:
     if on:
         target.kept(option, "the stop signal is for the whole group")
         return

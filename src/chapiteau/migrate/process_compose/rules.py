@@ -25,32 +25,32 @@ def _listed(value: Any) -> list[str]:
     return [text(part) for part in parts]
 
 
-def joined(value: Any) -> str:
+def _joined(value: Any) -> str:
     return ",".join(_listed(value))
 
 
-def with_zero(value: Any) -> list[int]:
+def _with_zero(value: Any) -> list[int]:
     return sorted({0, *(integer(code) for code in _listed(value))})
 
 
-def shell_words(value: Any) -> list[str]:
+def _shell_words(value: Any) -> list[str]:
     return ["sh", "-c", literal(text(value))]
 
 
-def mebibytes(value: Any) -> str:
+def _mebibytes(value: Any) -> str:
     return f"{integer(value)}MiB"
 
 
-def unusual_status(value: Any) -> bool:
+def _unusual_status(value: Any) -> bool:
     return integer(value) != 200
 
 
-def several(value: Any) -> bool:
+def _several(value: Any) -> bool:
     return integer(value) > 1
 
 
 # ── rules ─────────────────────────────────────────────────────────────────────────────────────
-def shell(option: Option, target: Target, value: Any) -> None:
+def _shell(option: Option, target: Target, value: Any) -> None:
     for key in value if isinstance(value, Mapping) else ():
         if key not in _SHELL:
             part = Option(name=f"{option.name}.{key}", value="", where=option.where)
@@ -59,7 +59,7 @@ def shell(option: Option, target: Target, value: Any) -> None:
     target.kept(option, "command of the services that need a shell")
 
 
-def max_restarts(option: Option, target: Target, count: int) -> None:
+def _max_restarts(option: Option, target: Target, count: int) -> None:
     if count < 1:
         target.kept(option, "it is restarted for ever")
         return
@@ -68,7 +68,7 @@ def max_restarts(option: Option, target: Target, count: int) -> None:
     target.changed(option, "counts restarts within restart.window, not over the whole life")
 
 
-def parent_only(option: Option, target: Target, on: bool) -> None:
+def _parent_only(option: Option, target: Target, on: bool) -> None:
     if not on:
         target.kept(option, "the stop signal is for the whole group")
         return
@@ -80,14 +80,14 @@ def parent_only(option: Option, target: Target, on: bool) -> None:
     )
 
 
-def interval(option: Option, target: Target, value: str) -> None:
+def _interval(option: Option, target: Target, value: str) -> None:
     if target.get("schedule"):
         target.kept(option, "process-compose ignores it beside cron")
     else:
         target.put(option, "schedule", f"@every {value}")
 
 
-def foreground(option: Option, target: Target, on: bool) -> None:
+def _foreground(option: Option, target: Target, on: bool) -> None:
     if on:
         target.set("autostart", False)
         target.lost(
@@ -99,14 +99,14 @@ def foreground(option: Option, target: Target, on: bool) -> None:
         target.kept(option, "runs in the background")
 
 
-def probe_command(option: Option, target: Target, value: str) -> None:
+def _probe_command(option: Option, target: Target, value: str) -> None:
     line = literal(value).strip()
     plain = SIMPLE.fullmatch(line) and not needs_shell(line)
     target.put(option, "exec", Template(line if plain else shlex.join(["bash", "-c", line])))
 
 
 # ── what is watched ───────────────────────────────────────────────────────────────────────────
-def watch_paths(option: Option, target: Target, value: Any) -> None:
+def _watch_paths(option: Option, target: Target, value: Any) -> None:
     given = value if isinstance(value, list) else [value]
     entries = [one if isinstance(one, Mapping) else {"path": one} for one in given]
     target.put(option, "watch.paths", [literal(text(one.get("path") or ".")) for one in entries])
@@ -131,12 +131,12 @@ def _patterns(option: Option, target: Target, key: str, given: list[str]) -> Non
         target.set(f"watch.{key}", [*(target.get(f"watch.{key}") or ()), *dict.fromkeys(names)])
 
 
-def watch_exclude(option: Option, target: Target, value: Any) -> None:
+def _watch_exclude(option: Option, target: Target, value: Any) -> None:
     _patterns(option, target, "exclude", _listed(value))
     target.kept(option, "watch.exclude")
 
 
-def watch_include(option: Option, target: Target, value: Any) -> None:
+def _watch_include(option: Option, target: Target, value: Any) -> None:
     _patterns(option, target, "include", _listed(value))
     target.kept(option, "watch.include")
 

@@ -10,11 +10,11 @@ from chapiteau.migrate.values import duration, port_number, text
 __all__ = ["TABLES"]
 
 
-def home(value: Any) -> str:
+def _home(value: Any) -> str:
     return expand_home(text(value))
 
 
-def least_limit(option: Option, target: Target, _value: Any) -> None:
+def _least_limit(option: Option, target: Target, _value: Any) -> None:
     limit = {"minfds": "open_files", "minprocs": "processes"}[option.name]
     target.changed(
         option,
@@ -23,7 +23,7 @@ def least_limit(option: Option, target: Target, _value: Any) -> None:
     )
 
 
-def web_page(option: Option, target: Target, value: Any) -> None:
+def _web_page(option: Option, target: Target, value: Any) -> None:
     host, _, port = text(value).strip().rpartition(":")
     dash = target.draft.table("dash")
     dash.put(option, "port", port_number(port))
@@ -33,7 +33,7 @@ def web_page(option: Option, target: Target, value: Any) -> None:
     dashboard_host(option, target, host)
 
 
-def startsecs(option: Option, target: Target, value: float) -> None:
+def _startsecs(option: Option, target: Target, value: float) -> None:
     if value == 0:
         target.kept(option, "a process counts as up at once")
         return
@@ -41,7 +41,7 @@ def startsecs(option: Option, target: Target, value: float) -> None:
     target.set("restart.healthy_after", duration(value))
 
 
-def startretries(option: Option, target: Target, count: int) -> None:
+def _startretries(option: Option, target: Target, count: int) -> None:
     if count < 1:
         target.set("restart.attempts", 1, option)
         target.changed(option, "0 became 1, the least there is")
@@ -49,14 +49,14 @@ def startretries(option: Option, target: Target, count: int) -> None:
         target.put(option, "restart.attempts", count)
 
 
-def kill_group(option: Option, target: Target, on: bool) -> None:
+def _kill_group(option: Option, target: Target, on: bool) -> None:
     if on:
         target.kept(option, "its whole tree is killed")
     else:
         target.changed(option, "nothing of a service survives its stop: the whole tree ends")
 
 
-def log_size(option: Option, target: Target, size: str | int) -> None:
+def _log_size(option: Option, target: Target, size: str | int) -> None:
     if size:
         target.put(option, "log.max_size", size)
     else:

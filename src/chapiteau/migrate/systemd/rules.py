@@ -16,26 +16,26 @@ _ONE_FILE: Final = "both streams go to one file; JSON lines (log.format) tell th
 _BYTES: Final = frozenset("as core data fsize memlock msgqueue rss stack".split())
 
 
-def timespan(value: Any) -> float:
+def _timespan(value: Any) -> float:
     return parse_timespan(text(value))
 
 
-def finite(value: Any) -> str:
-    seconds = timespan(value)
+def _finite(value: Any) -> str:
+    seconds = _timespan(value)
     if seconds == inf:
         raise ValueError("infinity: set a long time instead")
     return duration(seconds)
 
 
-def burst(value: Any) -> int:
+def _burst(value: Any) -> int:
     return max(1, integer(value))
 
 
-def unit_size(value: Any) -> int:
+def _unit_size(value: Any) -> int:
     return parse_size(text(value))
 
 
-def cores(value: Any) -> float:
+def _cores(value: Any) -> float:
     share = text(value).strip()
     if not share.endswith("%"):
         raise ValueError(f"{share!r} is no share in %")
@@ -43,7 +43,7 @@ def cores(value: Any) -> float:
 
 
 # ── starting and stopping ─────────────────────────────────────────────────────────────────────
-def service_type(option: Option, target: Target, word: str) -> None:
+def _service_type(option: Option, target: Target, word: str) -> None:
     if word in ("simple", "exec", "idle"):
         target.kept(option, "it counts as up at once")
     elif word in ("notify", "notify-reload"):
@@ -62,7 +62,7 @@ def service_type(option: Option, target: Target, word: str) -> None:
         target.lost(option, f"{word} has no equal", "use a `ready` check")
 
 
-def restart(option: Option, target: Target, word: str) -> None:
+def _restart(option: Option, target: Target, word: str) -> None:
     plain = {"no": "never", "always": "always", "on-failure": "on-failure"}
     if word in plain:
         target.put(option, "restart.policy", plain[word])
@@ -80,19 +80,19 @@ def restart(option: Option, target: Target, word: str) -> None:
         raise ValueError(f"{word!r} is no policy")
 
 
-def start_limit_interval(option: Option, target: Target, value: float) -> None:
+def _start_limit_interval(option: Option, target: Target, value: float) -> None:
     if value == 0:
         target.set("restart.after_give_up", "retry")
         target.kept(option, "it is tried again for ever")
     else:
-        target.put(option, "restart.window", finite(option.value))
+        target.put(option, "restart.window", _finite(option.value))
 
 
-def start_timeout(option: Option, target: Target, value: float) -> None:
+def _start_timeout(option: Option, target: Target, value: float) -> None:
     _patience(option, target, "ready.start_timeout", value)
 
 
-def stop_timeout(option: Option, target: Target, value: float) -> None:
+def _stop_timeout(option: Option, target: Target, value: float) -> None:
     _patience(option, target, "stop_timeout", value)
 
 
@@ -104,11 +104,11 @@ def _patience(option: Option, target: Target, key: str, value: float) -> None:
         target.put(option, key, duration(value))
 
 
-def success_codes(option: Option, target: Target, value: Any) -> None:
+def _success_codes(option: Option, target: Target, value: Any) -> None:
     _codes(option, target, "restart.success_codes", [0], value)
 
 
-def stop_codes(option: Option, target: Target, value: Any) -> None:
+def _stop_codes(option: Option, target: Target, value: Any) -> None:
     _codes(option, target, "restart.stop_codes", [], value)
 
 
@@ -120,7 +120,7 @@ def _codes(option: Option, target: Target, key: str, first: Sequence[int], value
         target.lost(option, f"named signals or words too: {' '.join(others)}", f"see {key}")
 
 
-def kill_mode(option: Option, target: Target, word: str) -> None:
+def _kill_mode(option: Option, target: Target, word: str) -> None:
     if word == "control-group":
         target.kept(option, "stop_group: the stop signal to all, then KILL to what is left")
         return
@@ -131,12 +131,12 @@ def kill_mode(option: Option, target: Target, word: str) -> None:
         target.lost(option, f"{word} let processes live on", "nothing of a service survives a stop")
 
 
-def notify_access(option: Option, target: Target, _value: Any) -> None:
+def _notify_access(option: Option, target: Target, _value: Any) -> None:
     target.changed(option, "any process of the service may notify")
 
 
 # ── files, streams and limits ─────────────────────────────────────────────────────────────────
-def working_directory(option: Option, target: Target, value: Any) -> None:
+def _working_directory(option: Option, target: Target, value: Any) -> None:
     path = text(value).strip()
     if path.startswith("-"):
         path = path[1:]
@@ -147,7 +147,7 @@ def working_directory(option: Option, target: Target, value: Any) -> None:
         target.put(option, "cwd", literal(path))
 
 
-def fd_store_preserve(option: Option, target: Target, word: str) -> None:
+def _fd_store_preserve(option: Option, target: Target, word: str) -> None:
     if word == "restart":
         target.kept(option, "descriptors are kept from one process to the next, until a stop")
     else:
@@ -155,7 +155,7 @@ def fd_store_preserve(option: Option, target: Target, word: str) -> None:
         target.lost(option, f"kept descriptors {when}", "fd_store keeps them until a stop")
 
 
-def standard_input(option: Option, target: Target, value: Any) -> None:
+def _standard_input(option: Option, target: Target, value: Any) -> None:
     word = text(value).strip()
     if word in ("null", ""):
         target.kept(option, "the input is empty")
@@ -167,7 +167,7 @@ def standard_input(option: Option, target: Target, value: Any) -> None:
         target.lost(option, "was another input", hint)
 
 
-def standard_output(option: Option, target: Target, value: Any) -> None:
+def _standard_output(option: Option, target: Target, value: Any) -> None:
     kind, _, path = text(value).strip().partition(":")
     if kind in ("file", "append", "truncate") and path:
         target.put(option, "log.file", literal(path))
@@ -185,14 +185,14 @@ def standard_output(option: Option, target: Target, value: Any) -> None:
         target.lost(option, f"sent output to {kind}", "see [service.NAME.log]")
 
 
-def standard_error(option: Option, target: Target, value: Any) -> None:
+def _standard_error(option: Option, target: Target, value: Any) -> None:
     if text(value).strip() in ("inherit", "journal"):
         target.kept(option, "both streams go the same way")
     else:
         target.lost(option, "sent errors another way", _ONE_FILE)
 
 
-def limit(option: Option, target: Target, value: Any) -> None:
+def _limit(option: Option, target: Target, value: Any) -> None:
     """LimitX=soft:hard, or one value for both."""
     name = option.name.lower().removeprefix("limit")
     both = [_amount(name, part.strip()) for part in text(value).split(":")]
@@ -211,14 +211,14 @@ def _amount(name: str, given: str) -> int | str:
     return integer(given)
 
 
-def tasks_max(option: Option, target: Target, value: Any) -> None:
+def _tasks_max(option: Option, target: Target, value: Any) -> None:
     if text(value).strip() == "infinity":
         target.kept(option, "there is no limit")
     else:
         target.put(option, "limits.pids", integer(value))
 
 
-def socket_owner(option: Option, target: Target, value: str) -> None:
+def _socket_owner(option: Option, target: Target, value: str) -> None:
     user, _, group = (target.get("owner") or "").partition(":")
     user, group = (value, group) if option.name == "SocketUser" else (user, value)
     target.put(option, "owner", f"{user or 'root'}:{group}" if group else user)

@@ -8,7 +8,7 @@ from typing import Any, Final
 from chapiteau.core.graph import CycleError, layers
 from chapiteau.core.partial_settings import is_known, until_unknown
 from chapiteau.core.problems import did_you_mean
-from chapiteau.run.config.access import who_problem
+from chapiteau.run.config.access import principal_problem
 from chapiteau.run.config.hook_rules import hook_rules
 from chapiteau.run.config.os_names import is_octal
 from chapiteau.run.config.service_rules import SERVICE_RULES, Violation
@@ -84,7 +84,7 @@ def _bad_names(raw: Mapping[str, Any]) -> Found:
 def _bad_people(project: Project) -> Found:
     for role in ("viewers", "operators", "admins"):
         for index, entry in enumerate(getattr(project, role)):
-            if problem := who_problem(entry):
+            if problem := principal_problem(entry):
                 yield Violation(("project", role, index), problem)
 
 

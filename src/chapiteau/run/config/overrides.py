@@ -8,7 +8,7 @@ from typing import Any
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem
 from chapiteau.run.config.load import read_spec
-from chapiteau.run.config.plain import plain_of
+from chapiteau.run.config.schema import plain_values
 from chapiteau.run.config.spec import Service, Spec
 
 __all__ = [
@@ -46,7 +46,7 @@ def updated_overrides(
 
 def with_overrides(base: Spec, overrides: Overrides) -> tuple[Spec | None, list[Problem]]:
     """The configuration that runs, or every problem: the same rules hold as for the file."""
-    raw = plain_of(base)
+    raw = plain_values(base)
     for name, service in base.service.items():
         if service.log is not None:  # whole: what equals a default must not become [log]'s value
             raw["service"][name]["log"] = asdict(service.log)
@@ -126,5 +126,7 @@ def _shown(value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return "true" if value else "false"
-    text = " ".join(map(str, value)) if isinstance(value, tuple | list) else str(plain_of(value))
+    text = (
+        " ".join(map(str, value)) if isinstance(value, tuple | list) else str(plain_values(value))
+    )
     return text if len(text) <= _REPEATED else f"{text[:_REPEATED]}…"

@@ -11,11 +11,11 @@ from functools import partial
 from typing import Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.run.logic.messages import LogLine, LogQuery, Older
 from chapiteau.run.logs.archive import LogArchive
 from chapiteau.run.logs.archive_scan import Page, ScanQuery, all_lines, search_archive
 from chapiteau.run.logs.follower import matches_query
 from chapiteau.run.logs.grep import prefilter
+from chapiteau.run.logs.messages import LogLine, LogQuery, PreviousPage
 from chapiteau.run.logs.recent_lines import KeptLine
 
 __all__ = ["ArchiveQuery"]
@@ -49,7 +49,7 @@ class ArchiveQuery:
 
     async def of(
         self, shelves: Shelves, beyond: Sequence[str] = ()
-    ) -> AsyncIterator[LogLine | Older]:
+    ) -> AsyncIterator[LogLine | PreviousPage]:
         """The lines, oldest first, and last an Older when pages are wanted.
 
         `beyond`: what was not read, to be told when all else was looked through.
@@ -62,7 +62,7 @@ class ArchiveQuery:
         finally:
             self._look.gone.set()
 
-    async def _page(self, shelves: Shelves) -> AsyncIterator[LogLine | Older]:
+    async def _page(self, shelves: Shelves) -> AsyncIterator[LogLine | PreviousPage]:
         long = _PAGE if self._query.pages else _SEARCH
         begin = partial(
             search_archive,
@@ -81,7 +81,7 @@ class ArchiveQuery:
             for line in found.lines:
                 yield _line(*line)
             places = {source: f"{turn}:{at}" for source, (turn, at) in found.older.items()}
-            yield Older(places, tuple(self._look.unread))
+            yield PreviousPage(places, tuple(self._look.unread))
             return
         if stopped:
             yield self._note(
@@ -92,7 +92,7 @@ class ArchiveQuery:
         for line in found.lines:
             yield _line(*line)
 
-    async def _whole(self, shelves: Shelves) -> AsyncIterator[LogLine | Older]:
+    async def _whole(self, shelves: Shelves) -> AsyncIterator[LogLine | PreviousPage]:
         batches: Iterator[list[tuple[str, KeptLine]]] = all_lines(shelves, self._look, _BATCH)
         while True:
             async with self._gate:  # not held while whoever asked takes what was read

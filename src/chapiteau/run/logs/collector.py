@@ -5,16 +5,16 @@ import contextlib
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.config.spec import Logs
-from chapiteau.run.logic.messages import LogLine, LogQuery, Older
 from chapiteau.run.logs.archive import LogArchive
 from chapiteau.run.logs.capture import Capture, pipe_size
 from chapiteau.run.logs.follower import MAX_PENDING, LogFollower, matches_query
+from chapiteau.run.logs.messages import LogLine, LogQuery, OutputStream, PreviousPage
 from chapiteau.run.logs.pipe_poller import PipePoller
 from chapiteau.run.logs.recent_lines import KeptLine, last_lines, lines_after
 from chapiteau.run.logs.rotation import Rotation
@@ -29,15 +29,6 @@ _SETTLE: Final = 1.0  # seconds between two looks whether a gap can be told
 _QUICK: Final = 1_000  # lines: so many stand in the newest file and the one before it
 _SEARCHES: Final = 2  # at once: they take the processor from what moves the output
 STREAMS: Final = {"out": "stdout", "err": "stderr"}
-
-
-@dataclass(frozen=True, slots=True)
-class OutputStream:
-    """One output stream of one process number."""
-
-    service: str
-    process: int
-    name: str  # "stdout" or "stderr"
 
 
 class LogCollector:
@@ -174,7 +165,7 @@ class LogCollector:
                 f for f in capture.followers if getattr(f, "deliver", None) is not deliver
             ]
 
-    async def lines(self, query: LogQuery) -> AsyncIterator[LogLine | Older]:
+    async def lines(self, query: LogQuery) -> AsyncIterator[LogLine | PreviousPage]:
         """Kept lines that match, oldest first; then new ones when following.
 
         With `pages`, an Older comes after the kept ones.
@@ -214,7 +205,7 @@ class LogCollector:
 
     async def _past(
         self, query: LogQuery, pattern: re.Pattern[str] | None
-    ) -> AsyncIterator[LogLine | Older]:
+    ) -> AsyncIterator[LogLine | PreviousPage]:
         """What is kept: fixed before anything waits, since followers take what comes now."""
         # What only some lines match is looked for far back; else the last ones will do.
         picky = bool(pattern or query.level or query.since or query.until)

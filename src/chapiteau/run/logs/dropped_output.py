@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
-from chapiteau.run.logs.collector import OutputStream
+from chapiteau.run.logs.messages import OutputStream
 
 __all__ = ["DroppedOutput"]
 

@@ -7,13 +7,10 @@ made: making them would take the processor from whoever moves the output, and so
 import asyncio
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from chapiteau.core.log_levels import at_least
-from chapiteau.run.logic.messages import LogLine, LogQuery
-
-if TYPE_CHECKING:
-    from chapiteau.run.logs.collector import OutputStream
+from chapiteau.run.logs.messages import LogLine, LogQuery, OutputStream
 
 __all__ = ["MAX_PENDING", "LineSplitter", "LogFollower", "matches_query", "matches_text"]
 
@@ -59,7 +56,7 @@ class LogFollower:
         self.queue: asyncio.Queue[LogLine] = asyncio.Queue(MAX_PENDING)
         self.lost = 0  # lines that found no room
 
-    def heard(self, stream: "OutputStream", data: bytes, wall: float, end: int) -> None:
+    def heard(self, stream: OutputStream, data: bytes, wall: float, end: int) -> None:
         """New bytes of a stream, up to `end` in its file."""
         splitter = self._splitters.get(stream)
         if splitter is None:
@@ -101,7 +98,7 @@ def matches_text(text: str, query: LogQuery, pattern: "re.Pattern[str] | None") 
     return not query.level or at_least(text, query.level)
 
 
-def _line(stream: "OutputStream", wall: float, text: str, at: int) -> LogLine:
+def _line(stream: OutputStream, wall: float, text: str, at: int) -> LogLine:
     return LogLine(
         time=wall,
         service=stream.service,

@@ -9,7 +9,7 @@ from json.encoder import encode_basestring
 from typing import Final
 
 from chapiteau.core.log_levels import detect_level
-from chapiteau.run.logic.messages import LogLine
+from chapiteau.run.logs.messages import LogLine
 
 __all__ = [
     "format_journal",

@@ -17,7 +17,6 @@ from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.config.spec import Logs
-from chapiteau.run.logic.messages import LogLine
 from chapiteau.run.logs.datagrams import DatagramSender
 from chapiteau.run.logs.line_format import (
     format_journal,
@@ -29,6 +28,7 @@ from chapiteau.run.logs.line_format import (
     line_prefix,
     split_lines,
 )
+from chapiteau.run.logs.messages import LogLine
 from chapiteau.run.logs.rotation import Rotation
 
 __all__ = ["LineLog", "RawLogReader"]

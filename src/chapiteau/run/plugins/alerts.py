@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from chapiteau.io.notifier import DeliveryQueue, post_json, send_mail, text_message
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import AlertOptions, AlertTarget, matches_any
-from chapiteau.run.logic.events import Happening
+from chapiteau.run.events import Event
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = [
     "AlertRouter",
@@ -48,7 +48,7 @@ class Notification:
 
     target: str
     status: str  # "firing" or "resolved"
-    event: Happening
+    event: Event
     since: float  # seconds since 1970: when the trouble began
     count: int = 1  # how often it happened since it was last told
 
@@ -68,7 +68,7 @@ class AlertRouter:
         self._rule, self._own = rule, own_name
         self._open: dict[tuple[str, str, str], _Trouble] = {}  # target, service, kind
 
-    def hear(self, event: Happening) -> Iterator[Notification]:
+    def hear(self, event: Event) -> Iterator[Notification]:
         """The notices that this event leads to."""
         if event.data.get("plugin") == self._own and event.kind == "plugin.message":
             return  # our own trouble with a delivery must not feed itself
@@ -81,7 +81,7 @@ class AlertRouter:
             if matches_any(event.kind, target.kinds) and not _was_wanted(event):
                 yield from self._firing(name, event)
 
-    def _resolved(self, name: str, target: AlertTarget, event: Happening) -> Iterator[Notification]:
+    def _resolved(self, name: str, target: AlertTarget, event: Event) -> Iterator[Notification]:
         for key, trouble in list(self._open.items()):
             if key[:2] != (name, event.service):
                 continue
@@ -95,7 +95,7 @@ class AlertRouter:
                         target=name, status="resolved", event=event, since=trouble.since
                     )
 
-    def _firing(self, name: str, event: Happening) -> Iterator[Notification]:
+    def _firing(self, name: str, event: Event) -> Iterator[Notification]:
         if event.data.get("resolved") or self._silent(event, event.kind):
             return
         key = (name, event.service, event.kind)
@@ -108,7 +108,7 @@ class AlertRouter:
         self._open[key] = _Trouble(event.kind, since, event.time)
         yield Notification(target=name, status="firing", event=event, since=since, count=more + 1)
 
-    def _silent(self, event: Happening, kind: str) -> bool:
+    def _silent(self, event: Event, kind: str) -> bool:
         return any(
             matches_any(event.service, one.services)
             and matches_any(kind, one.kinds)
@@ -117,13 +117,13 @@ class AlertRouter:
         )
 
 
-def _was_wanted(event: Happening) -> bool:
+def _was_wanted(event: Event) -> bool:
     """A process ended because somebody asked it to, or with success."""
     data = event.data
     return event.kind == "process.exited" and bool(data.get("asked") or data.get("code") == 0)
 
 
-def _says_so(event: Happening, kind: str) -> bool:
+def _says_so(event: Event, kind: str) -> bool:
     """A plugin tells that what it complained of is over."""
     return kind == event.kind == "plugin.message" and bool(event.data.get("resolved"))
 
@@ -201,7 +201,7 @@ class AlertsPlugin(Plugin):
         for queue in self._queues.values():
             self.around.start(queue.run())
 
-    async def on_event(self, event: Happening) -> None:
+    async def on_event(self, event: Event) -> None:
         """Queue what follows from it."""
         for notice in self._router.hear(event):
             self._queues[notice.target].put(notice)

@@ -15,15 +15,15 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import lock_owner, write_atomic
 from chapiteau.io.sd_notify import Notifier
-from chapiteau.run.client.address import lock_of, run_dir_of
-from chapiteau.run.client.aio import AsyncClient
-from chapiteau.run.client.plugin import Plugin, Surroundings
+from chapiteau.run.api.address import lock_path, run_dir_of
+from chapiteau.run.api.async_client import AsyncClient
 from chapiteau.run.config.spec import Plugin as PluginSpec
 from chapiteau.run.errors import NotRunningError
-from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import Lost
+from chapiteau.run.events import Event
+from chapiteau.run.logs.messages import Gap
 from chapiteau.run.plugins.line_files import LogFileReader, multiline_of
 from chapiteau.run.plugins.loader import find_plugin, read_options
+from chapiteau.run.plugins.plugin import Plugin, PluginContext
 
 __all__ = ["first_event", "run_plugin"]
 
@@ -31,7 +31,7 @@ __all__ = ["first_event", "run_plugin"]
 # From which event on a plugin listens when it has just been started.
 
 
-def first_event(events: Iterable[Happening], name: str, pid: int, last: int) -> int:
+def first_event(events: Iterable[Event], name: str, pid: int, last: int) -> int:
     """The number after which the plugin `name`, process `pid`, listens.
 
     To be loaded takes it longer than many a service takes to get ready, or to fail. So what
@@ -66,7 +66,7 @@ async def run_plugin(name: str, config: Path, spec: PluginSpec | None = None) ->
     kind = find_plugin(spec.use, config.parent)
     options = read_options(name, kind, spec.options)
     async with _Host(name, run_dir, client) as host:
-        around = Surroundings(
+        around = PluginContext(
             name=name,
             client=client,
             clock=host.clock,
@@ -153,12 +153,12 @@ class _Host:
 
     async def _beginning(self) -> int:
         last = (await self._client.status()).last_event
-        past = [one async for one in self._client.events() if not isinstance(one, Lost)]
+        past = [one async for one in self._client.events() if not isinstance(one, Gap)]
         return first_event(past, self._name, os.getpid(), last)
 
     async def _listen(self, plugin: Plugin) -> None:
         async for item in self._items():
-            if isinstance(item, Lost):
+            if isinstance(item, Gap):
                 await plugin.on_lost(item.count)
                 continue
             await plugin.on_event(item)
@@ -200,7 +200,7 @@ class _Host:
             with contextlib.suppress(NotRunningError):
                 async for item in self._client.events(self._heard, follow=True):
                     yield item
-            if not lock_owner(lock_of(self._run_dir)):
+            if not lock_owner(lock_path(self._run_dir)):
                 return
             await asyncio.sleep(0.05)
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.io.files import write_atomic
-from chapiteau.run.logic.messages import LogLine
 from chapiteau.run.logs.line_format import join_lines
+from chapiteau.run.logs.messages import LogLine
 
 __all__ = ["LogFileReader", "multiline_of"]
 

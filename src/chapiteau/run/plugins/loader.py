@@ -9,9 +9,9 @@ from typing import Any, Final
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import BUILTIN_PLUGINS
 from chapiteau.run.config.spec import Plugin as PluginSpec
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["GROUP", "find_plugin", "option_problems", "read_options"]
 

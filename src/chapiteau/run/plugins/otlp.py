@@ -12,9 +12,9 @@ from typing import Any, Final
 from chapiteau.core.log_levels import at_least, detect_level
 from chapiteau.io.notifier import DeliveryError, http_post
 from chapiteau.io.version import own_version
-from chapiteau.run.client.plugin import Plugin
 from chapiteau.run.config.plugin_settings import OtlpOptions
-from chapiteau.run.logic.messages import LogLine
+from chapiteau.run.logs.messages import LogLine
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["LogExporter", "export_request"]
 

@@ -6,10 +6,10 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from chapiteau.run.client.plugin import Plugin
+from chapiteau.run.api.status import ServiceStatus, SocketStatus
 from chapiteau.run.config.plugin_settings import StatsdOptions, matches_any
-from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.status import ServiceStatus, SocketStatus
+from chapiteau.run.events import Event
+from chapiteau.run.plugins.plugin import Plugin
 
 __all__ = ["StatsdEmitter", "counter", "gauges", "packets", "sanitise_name"]
 
@@ -25,7 +25,7 @@ def sanitise_name(name: str) -> str:
     return _NOT_A_NAME.sub("_", name) or "_"
 
 
-def counter(prefix: str, event: Happening) -> str:
+def counter(prefix: str, event: Event) -> str:
     """One event, counted under its service and kind."""
     service = f"{sanitise_name(event.service)}." if event.service else ""
     kind = ".".join(sanitise_name(part) for part in event.kind.split("."))
@@ -86,7 +86,7 @@ class StatsdEmitter(Plugin):
         """Let go of the socket."""
         self._socket.close()
 
-    async def on_event(self, event: Happening) -> None:
+    async def on_event(self, event: Event) -> None:
         """Count it."""
         if not event.service or matches_any(event.service, self.options.services):
             self._send([counter(self._prefix, event)])

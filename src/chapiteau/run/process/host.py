@@ -14,9 +14,10 @@ from typing import Any
 from chapiteau.core.clock import Clock
 from chapiteau.run.config.command import shown_command
 from chapiteau.run.config.spec import Logs, Service
-from chapiteau.run.engine.eventlog import EventLog
 from chapiteau.run.errors import SpawnError
-from chapiteau.run.logs.collector import STREAMS, LogCollector, OutputStream
+from chapiteau.run.event_log import EventLog
+from chapiteau.run.logs.collector import STREAMS, LogCollector
+from chapiteau.run.logs.messages import OutputStream
 from chapiteau.run.logs.stdin_pipe import StdinPipe, Terminal
 from chapiteau.run.process.diagnosis import diagnose_exit, port_in_use
 from chapiteau.run.process.hooks import HookRunner

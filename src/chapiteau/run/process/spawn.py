@@ -236,7 +236,7 @@ class Spawner:
         return values
 
 
-# Where the processes of a web service count together; service/engine/directives.py reads it.
+# Where the processes of a web service count together; service/directives.py reads it.
 _FIGURES: Final = "CHAPITEAU_METRICS_FOLDER"
 _PIPES: Final = {"null": ["out", "err"], "pipe": ["in", "out", "err"], "tty": []}
 

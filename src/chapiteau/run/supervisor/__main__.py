@@ -25,7 +25,7 @@ from chapiteau.run.supervisor.supervisor import Supervisor
 from chapiteau.run.system.runtime_dirs import remove_runtime_dir
 
 if TYPE_CHECKING:
-    from chapiteau.run.engine.control import ControlServer
+    from chapiteau.run.api.server import ControlServer
     from chapiteau.run.supervisor.runtime_settings import RuntimeSettings
 
 __all__ = ["main", "run_brain"]
@@ -110,11 +110,11 @@ async def _open_control(supervisor: Supervisor) -> "ControlServer":
     """The control API. When many processes start, most of them do so before it is imported."""
     await supervisor.link.calm(_API_MAY_WAIT)
     from chapiteau.io.unix_http import control_path
-    from chapiteau.run.engine.control import serve
-    from chapiteau.run.engine.identity import access_of
+    from chapiteau.run.api.server import start_server
+    from chapiteau.run.config.access import access_of
 
     path = control_path(supervisor.run_dir, create=True)
-    server = await serve(supervisor, path, access_of(supervisor.spec.project))
+    server = await start_server(supervisor, path, access_of(supervisor.spec.project))
     supervisor.on_roles = server.admit
     server.on_look = functools.partial(restore_lock, supervisor)
     if supervisor.brain_restarts:
@@ -138,7 +138,7 @@ async def _quit(link: KeeperLink, code: int, why: ChapiteauError | None) -> None
 
 def _try(config: Path, run_dir: Path) -> int:
     """Read what a later brain begins with, and import what it needs."""
-    import chapiteau.run.engine.control  # noqa: F401 — whether it can be had
+    import chapiteau.run.api.server  # noqa: F401 — whether it can be had
 
     try:
         if running_spec(run_dir) is None:

@@ -5,8 +5,8 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from chapiteau.core.errors import NotFoundError
-from chapiteau.run.logic.messages import LogQuery, Outcome
-from chapiteau.run.logs.collector import LogCollector, OutputStream
+from chapiteau.run.logs.collector import LogCollector
+from chapiteau.run.logs.messages import LogQuery, Outcome, OutputStream
 from chapiteau.run.process.process import Process
 from chapiteau.run.supervisor.service_controller import ServiceController
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from chapiteau.run.config.spec import MAX_PROCESSES
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.states import Trigger
 from chapiteau.run.supervisor.service_controller import ServiceController

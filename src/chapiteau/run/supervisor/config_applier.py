@@ -5,11 +5,11 @@ import socket
 from typing import TYPE_CHECKING
 
 from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.config.access import access_of
 from chapiteau.run.config.load import load_config
 from chapiteau.run.config.plan import Change, Plan, make_plan
 from chapiteau.run.config.spec import Spec
-from chapiteau.run.engine.identity import access_of
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.bootstrap import store_socket
 from chapiteau.run.supervisor.desired_state import save_running_spec
 from chapiteau.run.supervisor.internal_services import plugin_service

@@ -14,7 +14,7 @@ from typing import Any
 from chapiteau.core.fields import read
 from chapiteau.io.files import write_atomic
 from chapiteau.run.config.overrides import Overrides
-from chapiteau.run.config.plain import plain_of
+from chapiteau.run.config.schema import plain_values
 from chapiteau.run.config.spec import Spec
 from chapiteau.run.process.keeper_link import KeeperLink
 
@@ -76,7 +76,7 @@ _SET = "set"  # beside the sections: what was changed at run time
 
 def save_running_spec(run_dir: Path, spec: Spec, overrides: Overrides | None = None) -> None:
     """Keep what runs now, so that a later brain does not follow a file that is being edited."""
-    plain = plain_of(spec) | ({_SET: overrides} if overrides else {})
+    plain = plain_values(spec) | ({_SET: overrides} if overrides else {})
     data = json.dumps(plain, separators=(",", ":")).encode()
     with contextlib.suppress(OSError):
         write_atomic(run_dir / "applied.json", data, mode=0o600)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from chapiteau.core.graph import layers
 from chapiteau.io.files import write_atomic
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.commands import merge_outcomes
 
 if TYPE_CHECKING:

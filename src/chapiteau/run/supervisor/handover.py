@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.clock import SystemClock
 from chapiteau.run.keeper.syscalls import HANDLED_SIGNALS, pidfd_of, start_time
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.keeper_link import KEEPER_FOLDER
 from chapiteau.run.supervisor.process_registry import ProcessRegistry
 from chapiteau.run.system.cgroups import Cgroups

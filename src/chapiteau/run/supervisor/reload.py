@@ -8,8 +8,8 @@ old settings, and the old processes have been serving all the time.
 import asyncio
 from typing import TYPE_CHECKING
 
+from chapiteau.run.api.supervisor_api import Outcome
 from chapiteau.run.config.spec import Service
-from chapiteau.run.engine.port import Outcome
 from chapiteau.run.errors import SpawnError
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica

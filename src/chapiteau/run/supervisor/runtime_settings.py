@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from chapiteau.run.config.overrides import ADDED, REMOVED, updated_overrides, with_overrides
 from chapiteau.run.config.plan import make_plan
-from chapiteau.run.logic.messages import Outcome
-from chapiteau.run.logic.selection import select
+from chapiteau.run.config.selection import select
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.config_applier import ConfigApplier, apply_plan
 from chapiteau.run.supervisor.desired_state import save_running_spec
 

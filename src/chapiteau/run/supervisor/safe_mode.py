@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.run.config.spec import Service, Spec
-from chapiteau.run.logic.messages import Outcome
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.process.notify import NotifyHandler

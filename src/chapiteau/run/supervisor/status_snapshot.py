@@ -11,9 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import Problem, did_you_mean
 from chapiteau.io.version import own_version
-from chapiteau.run.config.command import shown_command
-from chapiteau.run.config.overrides import drift
-from chapiteau.run.logic.status import (
+from chapiteau.run.api.status import (
     Holder,
     ProcessStatus,
     ServiceStatus,
@@ -21,6 +19,8 @@ from chapiteau.run.logic.status import (
     SocketStatus,
     SupervisorStatus,
 )
+from chapiteau.run.config.command import shown_command
+from chapiteau.run.config.overrides import drift
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State
@@ -290,7 +290,7 @@ def _unlimited(supervisor: "Supervisor") -> list[Problem]:
 
 
 def service_summaries(runners: Iterable[ServiceController]) -> dict[str, Any]:
-    """As run/logic/brief.py has it, as plain values: five hundred services in a millisecond."""
+    """As run/api/status.py has it, as plain values: five hundred services in a millisecond."""
     return {"services": [_brief_service(runner) for runner in runners]}
 
 

@@ -13,13 +13,13 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.io.clock import SystemClock
 from chapiteau.run.config.access import Access
+from chapiteau.run.config.selection import select, with_needs
 from chapiteau.run.config.spec import Logs, Service, Spec
-from chapiteau.run.engine.eventlog import EventLog
-from chapiteau.run.logic.events import Happening
-from chapiteau.run.logic.messages import LogLine, LogQuery, Lost, Older, Outcome
-from chapiteau.run.logic.selection import select, with_needs
+from chapiteau.run.event_log import EventLog
+from chapiteau.run.events import Event
 from chapiteau.run.logs.collector import LogCollector
 from chapiteau.run.logs.dropped_output import DroppedOutput
+from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
 from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.keeper_link import KeeperLink
@@ -49,7 +49,7 @@ from chapiteau.run.system.runtime_dirs import runtime_dir
 from chapiteau.run.system.usage import Meter
 
 if TYPE_CHECKING:
-    from chapiteau.run.logic.status import SocketHolders, SupervisorStatus
+    from chapiteau.run.api.status import SocketHolders, SupervisorStatus
 
 __all__ = ["Supervisor"]
 
@@ -454,12 +454,12 @@ class Supervisor:
         """The running configuration; secrets are shown by their place only."""
         return asdict(self.spec) | {"set": self.overrides}
 
-    async def events(self, after: int, *, follow: bool) -> AsyncIterator[Happening | Lost]:
+    async def events(self, after: int, *, follow: bool) -> AsyncIterator[Event | Gap]:
         """Kept happenings with a greater number, then new ones."""
         async for made in self.events_log.stream(after, follow=follow):
             yield made
 
-    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Lost | Older]:
+    async def logs(self, query: LogQuery) -> AsyncIterator[LogLine | Gap | PreviousPage]:
         """Kept lines, then new ones."""
         async for line in self.output.lines(query):
             yield line

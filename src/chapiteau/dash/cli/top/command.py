@@ -12,8 +12,8 @@ import click
 
 from chapiteau.core.errors import UsageError
 from chapiteau.dash.errors import HubGoneError
-from chapiteau.run.commands.options import as_json, config_option
-from chapiteau.run.commands.top import SORTS, show
+from chapiteau.run.cli.options import config_option, json_option
+from chapiteau.run.cli.top import SORTS, show_top
 
 if TYPE_CHECKING:
     from chapiteau.dash.cli.top.source import Source
@@ -28,7 +28,7 @@ __all__ = ["command"]
 @click.option("--hub", "hub", metavar="URL", help="The fleet of this hub instead.")
 @click.option("--user", metavar="NAME", help="Your account at that hub; the password is asked for.")
 @config_option
-@as_json
+@json_option
 def command(
     sort: str,
     count: int | None,
@@ -53,7 +53,7 @@ def command(
     if hub is None and (json_wanted or count or plain or not _screen()):
         # Into a pipe one table is what is wanted; who wants them on and on says --plain.
         once = 1 if not (json_wanted or plain or sys.stdout.isatty()) else None
-        show(sort=sort, count=count or once, config=config, json_wanted=json_wanted)
+        show_top(sort=sort, count=count or once, config=config, json_wanted=json_wanted)
         return
     if json_wanted or count or plain:
         raise UsageError(
@@ -109,7 +109,7 @@ async def _here(config: str | None) -> "Source":
     from chapiteau.dash.nodes.local import LocalNode
     from chapiteau.dash.project import read_project
     from chapiteau.io.clock import SystemClock
-    from chapiteau.run.client.blocking import Client
+    from chapiteau.run.api.client import Client
 
     project = read_project(Path(config) if config else None)
     # A file of a dashboard that was killed leads nowhere.

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from chapiteau.core.units import format_duration
 from chapiteau.dash.fleet.problem import actor_name
-from chapiteau.run.logic.events import TONES
+from chapiteau.run.events import TONES
 
 __all__ = ["CSS", "KEYS", "action_text", "event_text", "problem_text"]
 

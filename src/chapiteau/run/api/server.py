@@ -1,0 +1,173 @@
+"""The control API's server: one Unix socket, every caller known by what the kernel says of it."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.errors import ChapiteauError
+from chapiteau.run.api.acceptor import ConnectionAcceptor
+from chapiteau.run.api.calls import Call, find_call
+from chapiteau.run.api.connection import ControlConnection
+from chapiteau.run.api.handlers import CallHandlers
+from chapiteau.run.api.request import (
+    Request,
+    Response,
+    StreamedResponse,
+    error_answer,
+    problem_answer,
+)
+from chapiteau.run.api.supervisor_api import SupervisorApi
+from chapiteau.run.config.access import VERBS, Access, Caller, peer_of
+
+__all__ = ["ControlServer", "start_server"]
+
+Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
+_log = logging.getLogger("chapiteau.run.control")
+_LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
+_TRY_AGAIN: Final = 1.0  # seconds, where it could not be made
+_PER_USER: Final = 512  # connections of one user at a time
+_GRACE: Final = 0.5  # seconds for answers that are being made when we go
+_NAME: Final = 64  # characters of what a program calls itself
+
+
+async def start_server(port: SupervisorApi, path: Path, access: Access) -> "ControlServer":
+    """Answer on this socket until `close`. Raises AlreadyRunningError when another one answers.
+
+    A stale socket file is replaced; one that vanishes while we run is made again.
+    """
+    server = ControlServer(port, path, access)
+    await server.open()
+    return server
+
+
+class ControlServer:
+    """A guest in the running loop: takes no signals, starts no threads."""
+
+    def __init__(self, port: SupervisorApi, path: Path, access: Access) -> None:
+        self.path = path
+        self._access = access
+        self.on_look: Callable[[], None] = lambda: None  # every few seconds
+        self._closing = asyncio.Event()
+        self._handlers = CallHandlers(port, self._closing)
+        self._connections: set[ControlConnection] = set()
+        self._door: ConnectionAcceptor | None = None
+        self._guard: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Bind and answer."""
+        self._door = ConnectionAcceptor(
+            lambda: ControlConnection(self._respond, self._connections), per_user=_PER_USER
+        )
+        try:
+            await self._bind()
+        except OSError as exc:  # a read-only folder: services go on, and we try again
+            _log.warning("%s can't be made: %s", self.path, exc.strerror or exc)
+        self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
+
+    def admit(self, access: Access) -> None:
+        """From now on these roles hold."""
+        self._access = access
+        with contextlib.suppress(FileNotFoundError):  # the guard makes it again, with this mode
+            self._set_modes()
+
+    async def close(self) -> None:
+        """Answer no more, end all streams, remove the socket's file."""
+        if self._guard is not None:
+            self._guard.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._guard
+        self._closing.set()
+        if self._door is not None:
+            await self._door.close()
+        for connection in tuple(self._connections):
+            connection.end()
+        if busy := [c.task for c in self._connections if c.task is not None]:
+            await asyncio.wait(busy, timeout=_GRACE)
+        for connection in tuple(self._connections):
+            connection.abort()
+        with contextlib.suppress(FileNotFoundError):
+            self.path.unlink()
+
+    async def _respond(
+        self, request: Request, transport: asyncio.BaseTransport
+    ) -> Response | StreamedResponse:
+        """The answer; every error becomes problem+json."""
+        try:
+            route, request.parts = find_call(request.method, request.segments)
+            if isinstance(route, Call):
+                return await self._asked(request, route, transport)
+            if not route:
+                return problem_answer(
+                    404, f"{request.method} {request.path}: Not Found", exit_code=3
+                )
+            what = f"{request.path} is for {' and '.join(route)}, not for {request.method}"
+            answer = problem_answer(405, what, exit_code=2)
+            return replace(answer, headers=(("Allow", ", ".join(route)),))
+        except ChapiteauError as exc:
+            return error_answer(exc)
+        except Exception:  # noqa: BLE001 — a fault of ours must not end it, but must be seen
+            _log.exception("%s %s failed", request.method, request.path)
+            hint = "a defect: the supervisor's log has the details"
+            return problem_answer(500, "the supervisor failed to answer", hint=hint)
+
+    async def _asked(
+        self, request: Request, route: Call, transport: asyncio.BaseTransport
+    ) -> Response | StreamedResponse:
+        """The handler behind the question who asks: whoever may not gets a 403."""
+        caller = _caller(transport)
+        wanted = route.verb or request.parts["verb"]
+        role = self._access.role(caller)
+        # A verb that nobody knows is told to those who have any role, as not found.
+        if role is None or (wanted in VERBS and not self._access.may(caller, wanted)):
+            _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, wanted)
+            what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
+            role = VERBS.get(wanted, "viewer")
+            hint = f'an admin can give the role: {role}s = ["uid:{caller.uid}"] in [project]'
+            return problem_answer(403, what, hint=hint, exit_code=4)
+        request.caller = _named(caller, request)
+        handler: Handler = getattr(self._handlers, route.handler)
+        return await handler(request)
+
+    async def _bind(self) -> None:
+        if self._door is None:
+            raise AssertionError("the server is not set up")
+        await self._door.open(self.path)
+        self._set_modes()
+
+    def _set_modes(self) -> None:
+        """With roles for others the file is open to all, and each caller is asked who it is."""
+        others = self._access.has_others
+        if others:
+            self.path.parent.chmod(0o711)
+        self.path.chmod(0o666 if others else 0o600)
+
+    async def _keep_path(self) -> None:
+        """Make the file again when somebody removed it (tmp cleaners do)."""
+        while True:
+            answers = self._door is not None and self._door.answers
+            await asyncio.sleep(_LOOK if answers else _TRY_AGAIN)
+            self.on_look()
+            if not answers or not self.path.exists():
+                if answers:
+                    _log.warning("%s has vanished: making it again", self.path)
+                with contextlib.suppress(OSError):
+                    self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                    await self._bind()
+
+
+def _caller(transport: asyncio.BaseTransport) -> Caller:
+    sock = transport.get_extra_info("socket")
+    try:
+        return peer_of(sock)
+    except (OSError, AttributeError):
+        return Caller(uid=-1)  # hung up already: a stranger
+
+
+def _named(caller: Caller, request: Request) -> str:
+    """As events show it: the uid, as the kernel says, and what the program calls itself."""
+    name = "".join(filter(str.isprintable, request.headers.get("chapiteau-as", "")))[:_NAME]
+    return f"{caller} ({name})" if name else str(caller)

@@ -1,0 +1,185 @@
+"""What people, scripts and the dashboard see of a running supervisor."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from chapiteau.core.problems import Problem
+
+__all__ = [
+    "Holder",
+    "ProcessStatus",
+    "ServiceStatus",
+    "ServiceSummaries",
+    "ServiceSummary",
+    "SocketHolders",
+    "SocketStatus",
+    "SupervisorStatus",
+]
+
+
+# The services in few words: for those who ask often, and need no figures.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSummary:
+    """One service: its state in a word, how many processes are ready, and their pids."""
+
+    name: str
+    state: str
+    ready: int
+    wanted: int
+    pids: tuple[int, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSummaries:
+    """All of them, in the order of the configuration."""
+
+    services: tuple[ServiceSummary, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStatus:
+    """One running copy of a service."""
+
+    number: int
+    pid: int  # 0 when there is none
+    state: str  # a State's value
+    reason: str = ""  # why it is not simply running
+    ready: bool = False
+    started_at: float = 0.0  # seconds since 1970
+    restarts: int = 0
+    generation: int = 0  # of the configuration or reload that made it
+    cpu_percent: float = 0.0  # of one core, its whole tree
+    rss_bytes: int = 0
+    threads: int = 0
+    fds: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    status_text: str = ""  # what it said with STATUS=
+    last_exit: dict[str, Any] = field(default_factory=dict)  # code, signal, oom, cause, lines, time
+    health: dict[str, Any] = field(default_factory=dict)  # its last probe: what, ok, why, ms
+    extra: dict[str, Any] = field(default_factory=dict)  # what its hook `extended_stats` printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceStatus:
+    """A service: what is wanted, what is, and why they differ."""
+
+    name: str
+    state: str  # stopped waiting starting running reloading stopping backoff failed completed
+    reason: str = ""
+    wanted: int
+    ready: int
+    processes: tuple[ProcessStatus, ...] = ()
+    command: str = ""
+    one_shot: bool = False
+    sockets: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    restarts: int = 0
+    dropped_bytes: int = 0  # of output that could not be kept, since this brain began
+    schedule: str = ""
+    next_run: float = 0.0
+    openapi: str = ""  # URL of its OpenAPI document, when it serves one
+    metrics: str = ""  # URL of its own figures, when it says where they are
+    labels: dict[str, str] = field(default_factory=dict)
+    drift: tuple[str, ...] = ()  # what runs otherwise than the file says, a line each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketStatus:
+    """A listening socket held by the keeper."""
+
+    name: str
+    address: str  # "127.0.0.1:8000" or a path
+    type: str
+    backlog: int
+    queued: int = 0  # connections waiting to be accepted
+    connections: int = 0
+    services: tuple[str, ...] = ()
+    rights: str = ""  # of a socket at a path, as they are: "0660 www"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """A process that has a listening socket open."""
+
+    pid: int
+    name: str  # of its program, as `ps` shows it
+    service: str = ""  # whose process it is, or descends from; "" when of none
+    process: int = 0  # its number there
+    part: str = ""  # "keeper" or "brain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketHolders:
+    """Who holds a socket open. `hidden`: processes of other users that could not be looked at."""
+
+    name: str
+    holders: tuple[Holder, ...]
+    hidden: int = 0
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "SocketHolders":
+        """Of JSON; unknown keys (of a newer supervisor) are left out."""
+        holders = tuple(Holder(**_known(Holder, one)) for one in raw.get("holders", ()))
+        return cls(**{**_known(cls, raw), "holders": holders})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SupervisorStatus:
+    """Everything `chapiteau status --json` prints."""
+
+    project: str
+    node: str
+    pid: int  # the brain's
+    keeper_pid: int
+    version: str
+    config: str  # path of the file
+    generation: int
+    started_at: float
+    brain_restarts: int
+    services: tuple[ServiceStatus, ...]
+    sockets: tuple[SocketStatus, ...]
+    problems: tuple[Problem, ...] = ()
+    cpu_percent: float = 0.0
+    rss_bytes: int = 0
+    cgroups: str = ""  # "v2" or why not
+    dashboard: str = ""  # its URL
+    last_event: int = 0  # number of the newest event
+    drained: dict[str, Any] = field(default_factory=dict)  # since, who, services, left; {}: no
+    labels: dict[str, str] = field(default_factory=dict)  # of the server
+    schema: int = 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, schema 1."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> "SupervisorStatus":
+        """The inverse of `to_dict`; unknown keys (of a newer supervisor) are left out."""
+        given = _known(cls, raw)
+        given["services"] = tuple(map(_service, raw.get("services", ())))
+        given["sockets"] = tuple(_socket(part) for part in raw.get("sockets", ()))
+        given["problems"] = tuple(Problem(**_known(Problem, p)) for p in raw.get("problems", ()))
+        return cls(**given)
+
+
+def _known(cls: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
+    fields = cls.__dataclass_fields__
+    return {key: value for key, value in raw.items() if key in fields}
+
+
+def _service(raw: Mapping[str, Any]) -> ServiceStatus:
+    given = _known(ServiceStatus, raw)
+    processes = raw.get("processes", ())
+    given["processes"] = tuple(ProcessStatus(**_known(ProcessStatus, p)) for p in processes)
+    for key in ("sockets", "needs", "drift"):
+        given[key] = tuple(raw.get(key, ()))
+    return ServiceStatus(**given)
+
+
+def _socket(raw: Mapping[str, Any]) -> SocketStatus:
+    return SocketStatus(**{**_known(SocketStatus, raw), "services": tuple(raw.get("services", ()))})

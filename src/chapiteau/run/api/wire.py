@@ -1,0 +1,165 @@
+"""Requests and answers of the control API as bytes and values; no I/O, so both clients share it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from chapiteau.core.errors import (
+    ChapiteauError,
+    NotFoundError,
+    PartialError,
+    RefusedError,
+    TimedOutError,
+    UnreachableError,
+    UsageError,
+)
+from chapiteau.io.unix_http import format_request
+from chapiteau.run.errors import NotRunningError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from chapiteau.io.unix_http import Response
+    from chapiteau.run.events import Event
+    from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
+
+__all__ = [
+    "BRAIN_RESTART_TIMEOUT",
+    "CLIENT_NAME_HEADER",
+    "error_of",
+    "event_item",
+    "get",
+    "json_answer",
+    "log_item",
+    "logs_target",
+    "not_running",
+    "outcome",
+    "post",
+    "verb_target",
+]
+
+CLIENT_NAME_HEADER: Final = (
+    "Chapiteau-As"  # whose program it is, beside the uid that the kernel tells
+)
+BRAIN_RESTART_TIMEOUT: Final = (
+    10.0  # seconds in which a keeper brings up the next brain, at the worst
+)
+_BY_CODE: Final[dict[int, type[ChapiteauError]]] = {
+    kind.exit_code: kind
+    for kind in (UsageError, NotFoundError, RefusedError, UnreachableError, TimedOutError)
+} | {PartialError.exit_code: PartialError}
+
+
+def get(target: str, *, sse_after: int = 0) -> bytes:
+    """A GET request as bytes; `sse_after` is the sequence number of the last event seen."""
+    headers = {"Last-Event-ID": str(sse_after)} if sse_after else None
+    return format_request("GET", target, headers=headers)
+
+
+def post(
+    target: str, body: Mapping[str, Any] | None = None, headers: dict[str, str] | None = None
+) -> bytes:
+    """A POST request with a JSON body, as bytes."""
+    return format_request("POST", target, json.dumps(dict(body or {})).encode(), headers=headers)
+
+
+def verb_target(verb: str, service: str) -> str:
+    """The request target of a verb on a service, its names quoted."""
+    from urllib.parse import quote
+
+    return f"/v1/services/{quote(service, safe='*,')}/{quote(verb, safe='')}"
+
+
+def logs_target(query: LogQuery) -> str:
+    """The request target of a log query."""
+    from urllib.parse import urlencode
+
+    pairs: list[tuple[str, str]] = [("service", name) for name in query.services]
+    plain = {
+        "process": query.process or "",
+        "stream": query.stream,
+        "last": query.last,
+        "follow": int(query.follow) or "",
+        "grep": query.grep,
+        "level": query.level,
+        "since": query.since or "",
+        "until": query.until or "",
+        "pages": int(query.pages) or "",
+        "whole": int(query.whole) or "",
+    }
+    pairs += [("before", f"{key}:{turn}:{at}") for key, (turn, at) in query.before.items()]
+    pairs += [("after", f"{source}:{at}") for source, at in query.after.items()]
+    pairs += [(key, str(value)) for key, value in plain.items() if value != ""]
+    return f"/v1/logs?{urlencode(pairs)}"
+
+
+def json_answer(reply: Response) -> Any:
+    """The JSON of an answer. Raises what a problem+json says."""
+    if reply.status >= 400:
+        raise error_of(reply)
+    try:
+        return json.loads(reply.body)
+    except ValueError:
+        raise ChapiteauError("the supervisor's answer is no JSON") from None
+
+
+def error_of(reply: Response) -> ChapiteauError:
+    """The error that a reply with a status of 400 or more tells."""
+    try:
+        problem = json.loads(reply.body)
+        code, what = int(problem.get("exit_code", 1)), problem.get("detail") or problem["title"]
+        hint = str(problem.get("hint", ""))
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return ChapiteauError(f"the supervisor answered with status {reply.status}")
+    return _BY_CODE.get(code, ChapiteauError)(str(what), hint=hint)
+
+
+def outcome(reply: Response) -> Outcome:
+    """What a command did; a failed one is an Outcome too, not an exception."""
+    from chapiteau.run.logs.messages import Outcome
+
+    raw = json.loads(reply.body) if reply.body else {}
+    if reply.status >= 400 and isinstance(raw, dict) and isinstance(raw.get("outcome"), dict):
+        raw = raw["outcome"]
+    elif reply.status >= 400:
+        raise error_of(reply)
+    return Outcome(**{key: value for key, value in raw.items() if key in Outcome.__slots__})
+
+
+def event_item(raw: dict[str, Any]) -> Event | Gap:
+    """An event or a gap, from its JSON object."""
+    from chapiteau.run.events import Event
+    from chapiteau.run.logs.messages import Gap
+
+    return Gap(int(raw["lost"])) if "lost" in raw else Event.from_dict(raw)
+
+
+def log_item(raw: dict[str, Any]) -> LogLine | Gap | PreviousPage:
+    """A log line, a gap or the mark of an earlier page, from its JSON object."""
+    from chapiteau.run.logs.messages import Gap, LogLine, PreviousPage
+
+    if "lost" in raw:
+        return Gap(int(raw["lost"]))
+    if "older" in raw:
+        return PreviousPage(dict(raw["older"]), tuple(raw.get("unread", ())))
+    return LogLine(**{key: value for key, value in raw.items() if key in LogLine.__slots__})
+
+
+def not_running(path: Path, exc: OSError) -> ChapiteauError:
+    """The error that a person should see when connecting failed."""
+    if isinstance(exc, PermissionError):
+        return RefusedError(
+            f"{path}: this user may not talk to the supervisor",
+            hint="be the user that started it, or root; or ask for a role (project.operators)",
+        )
+    if isinstance(exc, TimeoutError):
+        return TimedOutError("the supervisor did not answer in time", hint="try --timeout")
+    if isinstance(exc, FileNotFoundError | ConnectionRefusedError | NotADirectoryError):
+        return NotRunningError(
+            "no supervisor runs for this project", hint="start it with `chapiteau up`"
+        )
+    return NotRunningError(
+        f"the supervisor at {path} went away: {exc}", hint="look with `chapiteau status`"
+    )

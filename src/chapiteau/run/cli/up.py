@@ -1,0 +1,145 @@
+"""`chapiteau up`: start the services, in the foreground with their output or as a daemon."""
+
+import os
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import click
+
+from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.io.clock import SystemClock
+from chapiteau.io.project_file import find_config
+from chapiteau.run.api.client import Client
+from chapiteau.run.cli.options import (
+    config_option,
+    message,
+    service_names,
+    timeout_option,
+    wait_option,
+)
+from chapiteau.run.errors import AlreadyRunningError
+
+if TYPE_CHECKING:
+    from chapiteau.run.config.load import Config
+
+__all__ = ["EXAMPLE", "daemon", "up"]
+
+_GIVEN_UP: Final = (
+    "without a keeper: when this process is killed, its services run on unseen until the next "
+    "`up` ends them; sockets, output and exit codes are lost with it; it can't be upgraded, and "
+    "there are no cgroups"
+)
+EXAMPLE: Final = """write one, for example:
+    [service.web]
+    command = "python3 -m http.server 8000"
+    (`chapiteau new` makes a whole project, `chapiteau import` moves in from another supervisor)"""
+
+
+@click.command("up")
+@click.argument("names", nargs=-1, shell_complete=service_names)
+@config_option
+@click.option("-d", "--detach", is_flag=True, help="Run as a daemon; return when all is ready.")
+@click.option(
+    "--no-keeper",
+    is_flag=True,
+    help="All in this one process: lighter, but nothing survives its death, and no cgroups.",
+)
+@wait_option
+@timeout_option
+def up(
+    names: tuple[str, ...],
+    config: str | None,
+    detach: bool,
+    no_keeper: bool,
+    wait: bool,
+    timeout: float | None,
+) -> None:
+    """Start the services of chapiteau.toml; Ctrl-C stops them, a second one faster.
+
+    With names: only these and what they need.
+
+    \b
+    chapiteau up
+    chapiteau up -d --timeout 1m
+    chapiteau up web
+    """
+    if no_keeper and detach:
+        raise UsageError("--no-keeper stays in the foreground: take --detach out")
+    from chapiteau.run.config.load import load_config
+    from chapiteau.run.config.selection import select
+    from chapiteau.run.supervisor.launch import start, startup_error
+
+    path = find_config(config)
+    found = load_config(path)
+    _refuse_nothing(found)
+    select(",".join(names), tuple(found.spec.service))  # a wrong name ends it here
+    client = Client.at(found.run_dir)
+    _refuse_second(client)
+    begun = SystemClock().wall()
+    if no_keeper:
+        from chapiteau.run.cli.foreground import run_in_foreground
+
+        message(_GIVEN_UP, colour="yellow")
+        code = run_in_foreground(path, found.run_dir, found.spec, begun, names)
+        _end(startup_error(found.run_dir), code)
+    start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
+    if detach:
+        from chapiteau.run.cli.waiting import wait_until_ready
+
+        if wait:
+            wait_until_ready(client, timeout, lambda: startup_error(found.run_dir))
+        return
+    from chapiteau.run.cli.foreground import follow_supervisor
+
+    code = follow_supervisor(found.run_dir, found.spec, begun)
+    _end(startup_error(found.run_dir), code)
+
+
+def _end(error: ChapiteauError | None, code: int) -> NoReturn:
+    """Leave with the code of why it ended by itself, or with ours."""
+    if error is not None:
+        error.what = error.what.partition("\n    | ")[0]  # its last lines have been seen
+        if error.exit_code:
+            raise error
+        message(error.what)  # an essential service has ended well: so do we
+        code = 0
+    raise click.exceptions.Exit(code)
+
+
+def _refuse_nothing(found: "Config") -> None:
+    """A supervisor of nothing would wait for ever, and whoever started it too."""
+    from chapiteau.run.supervisor.internal_services import internal_services
+
+    if found.spec.service or internal_services(found.path, found.run_dir, found.spec.plugin):
+        return
+    raise UsageError(f"{found.path.name} has no service: there is nothing to start", hint=EXAMPLE)
+
+
+def _refuse_second(client: Client) -> None:
+    try:
+        status = client.status()
+    except ChapiteauError:
+        return
+    raise AlreadyRunningError(
+        f"{status.project} is already up (keeper {status.keeper_pid}, brain {status.pid})",
+        hint="`chapiteau reload` follows a changed file, `chapiteau down` stops it",
+    )
+
+
+# `chapiteau run daemon`: become the supervisor in this very process.
+
+
+@click.command("daemon")
+@click.argument("names", nargs=-1, shell_complete=service_names)
+@config_option
+def daemon(names: tuple[str, ...], config: str | None) -> int:
+    """Become the supervisor in this process, for systemd and other supervisors above us.
+
+    It tells readiness by sd_notify, stops everything at TERM and follows the changed file at HUP.
+    People use `chapiteau up` and `chapiteau up -d`.
+
+    \b
+    ExecStart=/srv/shop/.venv/bin/chapiteau run daemon --config /srv/shop/chapiteau.toml
+    """
+    from chapiteau.run.supervisor.daemon import daemon
+
+    return daemon(names, config)

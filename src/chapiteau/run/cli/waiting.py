@@ -1,0 +1,99 @@
+"""Waiting until everything that should run is ready, and saying honestly when it is not."""
+
+from collections.abc import Callable
+from typing import Final
+
+from chapiteau.core.errors import ChapiteauError, TimedOutError
+from chapiteau.io.clock import SystemClock
+from chapiteau.run.api.client import Client
+from chapiteau.run.api.status import ServiceStatus, SupervisorStatus
+from chapiteau.run.cli.options import message
+from chapiteau.run.cli.status_table import problem_lines
+from chapiteau.run.errors import NotRunningError
+
+__all__ = ["PendingAndFailed", "pending_and_failed", "ready_lines", "wait_until_ready"]
+
+PendingAndFailed = tuple[list[str], list[str]]  # names not yet ready, names that failed
+_DEFAULT: Final = 300.0  # seconds
+_STARTED: Final = 15.0  # seconds in which the supervisor must answer at all
+
+
+def pending_and_failed(status: SupervisorStatus) -> PendingAndFailed:
+    """Which services are not yet what they should be, and which have failed.
+
+    One that restarts in a loop counts as failed: it is tried again, but waiting is no use.
+    """
+    missing = [s for s in status.services if not _is_there(s)]
+    failed = [s.name for s in missing if s.state in {"failed", "backoff"}]
+    return [s.name for s in missing if s.name not in failed], failed
+
+
+def _is_there(service: ServiceStatus) -> bool:
+    if service.state in {"completed", "stopped"}:
+        return True
+    return service.state == "running" and service.ready >= service.wanted
+
+
+def ready_lines(status: SupervisorStatus) -> list[str]:
+    """What a person wants to know when all is ready: where to look."""
+    drained = next((str(p) for p in status.problems if status.drained and not p.where), "")
+    lines = [f"{status.project} is {drained or 'ready'}"]
+    lines += [
+        f"  {socket.name}  http://{socket.address}"
+        for socket in status.sockets
+        if socket.type == "stream" and not socket.address.startswith("/")
+    ]
+    if status.dashboard:
+        lines.append(f"  dashboard  {status.dashboard}")
+    return lines
+
+
+def wait_until_ready(
+    client: Client, timeout: float | None, why_over: Callable[[], ChapiteauError | None]
+) -> None:
+    """Raises ChapiteauError when a service fails, TimedOutError when it takes too long.
+
+    `why_over` tells why a supervisor that has gone meanwhile ended by itself.
+    """
+    clock = SystemClock()
+    begun = clock.now()
+    end = begun + (_DEFAULT if timeout is None else timeout)
+    while True:
+        status = _status(client, clock.now() - begun)
+        if status is None and (error := why_over()) is not None:
+            raise error
+        if status is not None:
+            pending, failed = pending_and_failed(status)
+            if failed:
+                raise ChapiteauError(
+                    "\n  ".join([f"failed: {', '.join(failed)}", *problem_lines(status)]),
+                    hint="the others go on; look with `chapiteau logs`, stop with `chapiteau down`",
+                )
+            if not pending:
+                message("\n".join(ready_lines(status)), colour="green")
+                for problem in status.problems:
+                    message(f"! {problem}", colour="yellow")
+                return
+        if clock.now() >= end:
+            raise _too_late(status)
+        clock.sleep(0.05)
+
+
+def _too_late(status: SupervisorStatus | None) -> TimedOutError:
+    names = pending_and_failed(status)[0] if status else ["the supervisor"]
+    pending = [s for s in status.services if s.name in names] if status else []
+    why = [f"{s.name} is {s.state}" + (f": {s.reason}" if s.reason else "") for s in pending]
+    told = problem_lines(status) if status else []
+    return TimedOutError(
+        "\n  ".join([f"not ready in time: {', '.join(names)}", *why, *told]),
+        hint="it goes on; look with `chapiteau status`",
+    )
+
+
+def _status(client: Client, since: float) -> SupervisorStatus | None:
+    try:
+        return client.status()
+    except NotRunningError:
+        if since > _STARTED:
+            raise
+        return None

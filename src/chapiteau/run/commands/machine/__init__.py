@@ -1,1 +1,0 @@
-"""Commands about the machine and the supervisor itself: units, upgrades, checks, schemas."""

@@ -1,1 +1,0 @@
-"""What people see: boards, lines, progress, and waiting for what comes."""

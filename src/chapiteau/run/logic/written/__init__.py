@@ -1,1 +1,0 @@
-"""Texts that are written for others: systemd units, schemas for editors."""

@@ -1,0 +1,122 @@
+"""What clients and the supervisor say to each other: queries, lines of output, outcomes."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = [
+    "Gap",
+    "LogLine",
+    "LogQuery",
+    "Outcome",
+    "OutputStream",
+    "PreviousPage",
+    "parse_position",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStream:
+    """One output stream of one process number."""
+
+    service: str
+    process: int
+    name: str  # "stdout" or "stderr"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which output lines are wanted."""
+
+    services: tuple[str, ...] = ()  # none means all
+    process: int = 0  # 0 means all
+    stream: str = ""  # "stdout", "stderr" or both
+    last: int = 100  # how many old lines at first
+    follow: bool = False
+    grep: str = ""  # regular expression
+    level: str = ""  # at least this level, where a level can be seen in the line
+    since: float = 0.0  # seconds since 1970
+    until: float = 0.0  # seconds since 1970; 0: no end. What has one is not followed
+    # Where a reader was: "SERVICE/PROCESS/STREAM" → `at` of the last line that it has.
+    after: dict[str, int] = field(default_factory=dict)
+    # One page of a search, and where the one before it begins: the same, as (turn, offset).
+    pages: bool = False
+    before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    whole: bool = False  # every kept line from the first one on; `last` and `follow` do not count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One line of output of one process."""
+
+    time: float  # seconds since 1970, when it was read
+    service: str
+    process: int
+    stream: str
+    text: str
+    at: int = 0  # bytes of its log file up to its end; 0 when unknown
+
+    @property
+    def source(self) -> str:
+        """Which log file it is of, as `LogQuery.after` names it."""
+        return f"{self.service}/{self.process}/{self.stream}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the stream of lines."""
+        full: dict[str, Any] = {
+            "time": round(self.time, 6),
+            "service": self.service,
+            "process": self.process,
+            "stream": self.stream,
+            "text": self.text,
+        }
+        return {**full, "at": self.at} if self.at else full
+
+
+@dataclass(frozen=True, slots=True)
+class PreviousPage:
+    """A page of kept lines is over: where the one before it goes on, and what could not be read."""
+
+    places: dict[str, str] = field(default_factory=dict)  # source → TURN:OFFSET; empty: that is all
+    unread: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the stream of lines."""
+        return {"older": self.places, "unread": list(self.unread)}
+
+    @property
+    def before(self) -> dict[str, tuple[int, int]]:
+        """The same for `LogQuery.before`."""
+        return {source: parse_position(text) for source, text in self.places.items()}
+
+
+def parse_position(text: str) -> tuple[int, int]:
+    """TURN:OFFSET. Raises ValueError."""
+    turn, _, offset = text.partition(":")
+    return int(turn), int(offset)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A reader was too slow, and this many items before the next one were dropped for it."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What a command did. `ok` false comes with `error`, `hint` and the CLI's `exit_code`."""
+
+    ok: bool
+    text: str = ""  # one line for people
+    error: str = ""
+    hint: str = ""
+    exit_code: int = 0
+    data: dict[str, Any] = field(default_factory=dict)  # pids started, stopped, replaced …
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the control API answers it; empty parts are left out."""
+        full: dict[str, Any] = {"ok": self.ok}
+        for key in ("text", "error", "hint", "exit_code", "data"):
+            if value := getattr(self, key):
+                full[key] = value
+        return full

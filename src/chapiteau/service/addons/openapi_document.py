@@ -1,0 +1,143 @@
+"""The OpenAPI documents of an application: built once, sent with an ETag."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from chapiteau.service.declare.operation import Operation
+from chapiteau.service.declare.service import Service
+from chapiteau.service.declare.signature import Query
+from chapiteau.service.openapi.document import ApiInfo, DescribedService, openapi_document
+from chapiteau.service.openapi.downgrade import downgrade
+from chapiteau.service.openapi.yaml_text import to_yaml
+from chapiteau.service.pipeline.reply import Reply, request_id
+from chapiteau.service.protocol.conditional import not_modified, quote_tag
+from chapiteau.service.protocol.negotiation import choose_media
+from chapiteau.service.protocol.versions import Versions
+
+__all__ = ["ApiDocument", "Dialect", "document_service"]
+
+Dialect = Literal["3.1", "3.0"]
+_MEDIA = {"json": "application/openapi+json", "yaml": "application/openapi+yaml"}
+# What a client may ask for, and which form that is; the first answers `*/*`.
+_OFFERS = {
+    "application/openapi+json": "json",
+    "application/json": "json",
+    "application/openapi+yaml": "yaml",
+    "application/yaml": "yaml",
+    "text/yaml": "yaml",
+}
+
+
+class ApiDocument:
+    """Collects the services of one version of an application; written when first asked for."""
+
+    def __init__(self, versions: Versions | None = None, version: str = "") -> None:
+        self._info = ApiInfo()
+        self._versions, self._version = versions, version
+        self._services: list[DescribedService] = []
+        self._webhooks: dict[str, Operation] = {}
+        self._built: dict[tuple[str, str], tuple[bytes, str]] = {}
+
+    @property
+    def info(self) -> ApiInfo:
+        """What the document says about the API as a whole."""
+        return self._info
+
+    @info.setter
+    def info(self, info: ApiInfo) -> None:
+        self._info = dataclasses.replace(info, version=self._version) if self._version else info
+        self._built.clear()
+
+    def add(self, service: Service, path: str, *, shared: bool = False) -> None:
+        """Note a service under its full path (with route prefix)."""
+        self._built.clear()
+        self._services.append(
+            DescribedService(
+                name=service.name,
+                path=path,
+                description=service.description,
+                operations=tuple(service.operations),
+                shared=shared,
+            )
+        )
+
+    def add_webhook(self, name: str, webhook: Operation) -> None:
+        """Note a request that the service sends. Raises nothing: a second one replaces it."""
+        self._built.clear()
+        self._webhooks[name] = webhook
+
+    def copy(self, versions: Versions, version: str) -> "ApiDocument":
+        """The same services, as they stand in the document of a version."""
+        made = ApiDocument(versions, version)
+        made.info = self._info
+        made._services = list(self._services)
+        made._webhooks = dict(self._webhooks)
+        return made
+
+    @property
+    def vary(self) -> str:
+        """The headers of a request by which documents differ."""
+        own = self._versions.vary if self._versions else ""
+        return f"Accept, {own}" if own not in ("", "Accept") else "Accept"
+
+    def build(self, dialect: Dialect = "3.1") -> dict[str, Any]:
+        """The document as JSON-ready values, paths in alphabetical order."""
+        ordered = sorted(self._services, key=lambda s: s.path)
+        edition = (self._versions, self._version) if self._versions else None
+        made = openapi_document(self._info, ordered, webhooks=self._webhooks, edition=edition)
+        return made if dialect == "3.1" else downgrade(made)
+
+    def encoded(self, form: str = "json", dialect: Dialect = "3.1") -> tuple[bytes, str]:
+        """The document as JSON or YAML, and its entity tag (without quotes)."""
+        known = self._built.get((form, dialect))
+        if known is None:
+            made = self.build(dialect)
+            data = msgspec.json.encode(made) if form == "json" else to_yaml(made).encode()
+            known = data, hashlib.blake2b(data, digest_size=8).hexdigest()
+            self._built[form, dialect] = known
+        return known
+
+
+def document_service(
+    path: str, document_of: Callable[[dict[str, Any], str], ApiDocument], *, form: str = ""
+) -> Service:
+    """The service that answers with a document; `document_of` takes environ and a version's name.
+
+    `form` is what a path that ends in `.yaml` means; without it, Accept decides.
+    """
+    service = Service(f"openapi{path}", path)
+
+    def openapi(
+        request: Any,
+        dialect: Annotated[Dialect, Query("openapi")] = "3.1",
+        wanted: Annotated[Literal["json", "yaml"] | None, Query("format")] = None,
+        version: str = "",
+    ) -> Reply:
+        environ = request.environ
+        document = document_of(environ, version)
+        written = form or wanted or _form(environ.get("HTTP_ACCEPT"))
+        body, tag = document.encoded(written, dialect)
+        quoted = quote_tag(tag)
+        headers = [
+            ("ETag", quoted),
+            ("Cache-Control", "no-cache"),
+            ("X-Request-ID", request_id(environ)),
+            ("Vary", document.vary),
+            ("Access-Control-Allow-Origin", "*"),
+        ]
+        if not_modified(environ.get("HTTP_IF_NONE_MATCH"), quoted):
+            return Reply("304 Not Modified", headers, b"")
+        media = _MEDIA[written] if dialect == "3.1" else f"{_MEDIA[written]};version=3.0"
+        headers += [("Content-Type", media), ("Content-Length", str(len(body)))]
+        return Reply("200 OK", headers, body)
+
+    service.add("GET", openapi, hidden=True, unknown_query="ignore")
+    return service
+
+
+def _form(accept: str | None) -> str:
+    return _OFFERS[choose_media(accept, tuple(_OFFERS)) or "application/json"]

@@ -1,1 +1,0 @@
-"""Who answers: the method, then one of its views."""

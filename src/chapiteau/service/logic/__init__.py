@@ -1,1 +1,0 @@
-"""Decisions of the service wing: values in, values out."""

@@ -1,1 +1,0 @@
-"""Credentials as they are written: bearer tokens, names of certificates."""

@@ -1,1 +1,0 @@
-"""Types of handlers, whichever library they come from: their fields, their schemas, examples."""

@@ -1,0 +1,257 @@
+"""An OpenAPI 3.1 document as 3.0.3, for readers that have stopped there.
+
+3.0 has a Schema Object of its own where 3.1 has JSON Schema 2020-12. What 3.0 can't say is said as
+closely as it can: null becomes `nullable`, a constant an enum of one, a tuple a list of any of its
+parts; webhooks go to `x-webhooks`. It has no words for client certificates and the scopes of plain
+tokens: what is asked for in full stands in `x-security`, and the schemes in `x-securitySchemes`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+__all__ = ["downgrade"]
+
+Schema = dict[str, Any]
+_GONE: Final = frozenset({
+    "$schema", "$id", "$anchor", "$comment", "$defs", "if", "then", "else", "dependentRequired",
+    "dependentSchemas", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "contains",
+    "minContains", "maxContains", "contentSchema",
+})  # fmt: skip
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+
+def downgrade(document: dict[str, Any]) -> dict[str, Any]:
+    """The 3.0.3 document that says the same; the one given stays as it is."""
+    made = {key: value for key, value in document.items() if key not in ("webhooks", "components")}
+    made["openapi"] = "3.0.3"
+    made.pop("jsonSchemaDialect", None)
+    made["info"] = {k: v for k, v in document["info"].items() if k != "summary"}
+    schemes = document.get("components", {}).get("securitySchemes", {})
+    paths = {path: _path(item) for path, item in document.get("paths", {}).items()}
+    hooks = {name: _path(item) for name, item in document.get("webhooks", {}).items()}
+    made["paths"] = paths
+    if "components" in document:
+        made["components"] = _components(document["components"])
+    if "webhooks" in document:
+        made["x-webhooks"] = hooks
+    for asked in (made, *_operations(paths), *_operations(hooks)):
+        if "security" in asked:
+            _secure(asked, schemes)
+    return made
+
+
+def _components(components: dict[str, Any]) -> dict[str, Any]:
+    made = {}
+    writers: dict[str, Callable[[Any], Any]] = {
+        "schemas": _schema, "headers": _holder, "parameters": _holder, "responses": _response,
+        "requestBodies": _body, "callbacks": _callback,
+    }  # fmt: skip
+    for kind, items in components.items():
+        if kind != "pathItems":
+            write = writers.get(kind, dict)
+            made[kind] = {name: write(item) for name, item in items.items()}
+    unknown = {k: v for k, v in made.get("securitySchemes", {}).items() if _is_certificate(v)}
+    if unknown:
+        # `http` with the scheme "mutual" would be another thing: passwords by RFC 8120.
+        made["x-securitySchemes"] = unknown
+        known = {k: v for k, v in made.pop("securitySchemes").items() if k not in unknown}
+        made |= {"securitySchemes": known} if known else {}
+    return made
+
+
+def _is_certificate(scheme: Schema) -> bool:
+    return scheme.get("type") == "mutualTLS"
+
+
+def _operations(paths: dict[str, Any]) -> list[dict[str, Any]]:
+    """All operations, those of callbacks too."""
+    found = []
+    for item in paths.values():
+        for operation in (item[method] for method in _METHODS if method in item):
+            found.append(operation)
+            for callback in operation.get("callbacks", {}).values():
+                found += _operations(callback)
+    return found
+
+
+def _secure(asked: dict[str, Any], schemes: dict[str, Schema]) -> None:
+    """Say what 3.0 can say of the requirements, and the rest beside them and in words."""
+    told = []
+    for choice in asked["security"]:
+        kept = {}
+        for name, scopes in choice.items():
+            kind = schemes.get(name, {}).get("type")
+            if kind != "mutualTLS":
+                kept[name] = scopes if kind in ("oauth2", "openIdConnect") else []
+        told.append(kept)
+    if told == asked["security"]:
+        return
+    asked["x-security"] = asked["security"]
+    asked["security"] = told if any(told) else []
+    needs = {name for choice in asked["x-security"] for name in choice}
+    if "responses" in asked and any(_is_certificate(schemes.get(name, {})) for name in needs):
+        words = "A client certificate is asked for (mutual TLS)."
+        asked["description"] = f"{asked.get('description', '')}\n\n{words}".strip()
+
+
+def _path(item: dict[str, Any]) -> dict[str, Any]:
+    return {
+        key: _operation(value)
+        if key in _METHODS
+        else [_holder(one) for one in value]
+        if key == "parameters"
+        else value
+        for key, value in item.items()
+    }
+
+
+def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+    made = dict(operation)
+    if "parameters" in made:
+        made["parameters"] = [_holder(one) for one in made["parameters"]]
+    if "requestBody" in made:
+        made["requestBody"] = _body(made["requestBody"])
+    answers = made.get("responses") or {"default": {"description": "Whatever comes."}}
+    made["responses"] = {status: _response(answer) for status, answer in answers.items()}
+    if "callbacks" in made:
+        made["callbacks"] = {name: _callback(one) for name, one in made["callbacks"].items()}
+    return made
+
+
+def _callback(callback: dict[str, Any]) -> dict[str, Any]:
+    return {url: _path(item) for url, item in callback.items()}
+
+
+def _response(answer: dict[str, Any]) -> dict[str, Any]:
+    made = _body(answer)
+    if "headers" in made:
+        made["headers"] = {name: _holder(one) for name, one in made["headers"].items()}
+    return made
+
+
+def _body(body: dict[str, Any]) -> dict[str, Any]:
+    if "content" not in body:
+        return dict(body)
+    content = {media: _holder(one) for media, one in body["content"].items()}
+    return {**body, "content": content}
+
+
+def _holder(holder: dict[str, Any]) -> dict[str, Any]:
+    """Whatever holds a schema: parameter, header, media type."""
+    return {**holder, "schema": _schema(holder["schema"])} if "schema" in holder else dict(holder)
+
+
+# ── schemas ──────────────────────────────────────────────────────────────────────────────────────
+def _schema(given: Any) -> Schema:
+    if given is True:
+        return {}
+    if given is False:
+        return {"not": {}}
+    schema = {k: v for k, v in given.items() if k not in _GONE}
+    if "$ref" in schema:
+        ref = {"$ref": schema.pop("$ref")}
+        # 3.0 overlooks what stands beside a $ref.
+        return {"allOf": [ref], **_schema(schema)} if schema else ref
+    _constant(schema)
+    _inner(schema)
+    _null(schema)
+    _limits(schema)
+    _text(schema)
+    return schema
+
+
+def _constant(schema: Schema) -> None:
+    if "const" in schema:
+        schema["enum"] = [schema.pop("const")]
+    if isinstance(found := schema.pop("examples", None), list) and found:
+        schema.setdefault("example", found[0])
+
+
+def _inner(schema: Schema) -> None:
+    """Schemas inside this one."""
+    for key in ("anyOf", "oneOf", "allOf"):
+        if key in schema:
+            schema[key] = [_schema(one) for one in schema[key]]
+    for key in ("not", "items", "additionalProperties"):
+        if key in schema and not isinstance(schema[key], bool):
+            schema[key] = _schema(schema[key])
+    if "properties" in schema:
+        schema["properties"] = {name: _schema(one) for name, one in schema["properties"].items()}
+    if patterns := schema.pop("patternProperties", None):
+        schema["additionalProperties"] = _any_of([_schema(one) for one in patterns.values()])
+    if parts := schema.pop("prefixItems", None):
+        rest = schema.get("items")
+        also = [rest] if isinstance(rest, dict) else []
+        schema["items"] = _any_of([*(_schema(one) for one in parts), *also])
+    elif schema.get("items") is False:
+        schema["items"], schema["maxItems"] = {}, 0
+    elif schema.get("items") is True or (schema.get("type") == "array" and "items" not in schema):
+        schema["items"] = {}
+
+
+def _any_of(schemas: list[Schema]) -> Schema:
+    different = [one for at, one in enumerate(schemas) if one not in schemas[:at]]
+    return different[0] if len(different) == 1 else {"anyOf": different}
+
+
+def _null(schema: Schema) -> None:
+    """`null` is no type in 3.0 but a mark on another one."""
+    kinds = schema.get("type")
+    if isinstance(kinds, list):
+        rest = [kind for kind in kinds if kind != "null"]
+        if len(rest) < len(kinds):
+            schema["nullable"] = True
+        if len(rest) == 1:
+            schema["type"] = rest[0]
+        else:
+            del schema["type"]
+            schema["anyOf"] = [_limited(schema, kind) for kind in rest]
+    elif kinds == "null":
+        # A type is needed for nullable to mean anything; the enum leaves null alone.
+        schema.update({"type": "string", "nullable": True, "enum": [None]})
+    for key in ("anyOf", "oneOf"):
+        parts = schema.get(key, [])
+        rest = [part for part in parts if part.get("enum") != [None]]
+        if parts and len(rest) < len(parts):
+            _nullable(schema, key, rest)
+    if None in schema.get("enum", ()) and "type" in schema:
+        schema["nullable"] = True
+
+
+def _nullable(schema: Schema, key: str, rest: list[Schema]) -> None:
+    """One of several is null: said as 3.0 can say it."""
+    del schema[key]
+    if len(rest) == 1 and "type" in rest[0]:
+        schema.update({**rest[0], **schema, "nullable": True})
+    else:
+        # `nullable` counts only beside a type; so null is a choice of its own.
+        schema[key] = [*rest, {"type": "string", "nullable": True, "enum": [None]}]
+
+
+def _limited(schema: Schema, kind: str) -> Schema:
+    return {"type": kind, "items": schema.get("items", {})} if kind == "array" else {"type": kind}
+
+
+def _limits(schema: Schema) -> None:
+    """An exclusive limit is a number in 3.1 and a mark on the limit in 3.0."""
+    for key, plain, sharper in (
+        ("exclusiveMinimum", "minimum", max),
+        ("exclusiveMaximum", "maximum", min),
+    ):
+        limit = schema.get(key)
+        if limit is None or isinstance(limit, bool):
+            continue
+        other = schema.get(plain)
+        if other is None or sharper(limit, other) == limit:
+            schema[plain], schema[key] = limit, True
+        else:
+            del schema[key]
+
+
+def _text(schema: Schema) -> None:
+    """What a text holds."""
+    coding, media = schema.pop("contentEncoding", None), schema.pop("contentMediaType", None)
+    if coding == "base64":
+        schema.setdefault("format", "byte")
+    elif media == "application/octet-stream":
+        schema.setdefault("format", "binary")

@@ -1,0 +1,229 @@
+"""Two ways to a plan: Pyramid's whole machinery, or the short way where nothing would be skipped.
+
+Law: whatever the fast lane answers, the normal lane would have answered too. It is entered only
+for routes without predicates, factories, permissions and view options, in applications without
+tweens (but Pyramid's own exception tween) and without subscribers to request events.
+"""
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pyramid.events import BeforeTraversal, ContextFound, NewRequest, NewResponse
+from pyramid.exceptions import PredicateMismatch
+from pyramid.interfaces import IRouteRequest, IRoutesMapper, ITraverser, ITweens
+from pyramid.request import apply_request_extensions
+from pyramid.router import default_execution_policy
+from pyramid.threadlocal import manager
+from pyramid.tweens import EXCVIEW
+from webob.request import BaseRequest
+from zope.interface import Interface, implementedBy
+
+from chapiteau.service.declare.path import RouteTable, path_parameters
+from chapiteau.service.pipeline.dispatch import VIEW_KEY, ServicePlan
+from chapiteau.service.pipeline.error_views import problem_from
+from chapiteau.service.pipeline.operation_plan import Plan
+from chapiteau.service.pipeline.reply import problem_reply, to_response
+from chapiteau.service.protocol.headers import ROUTE_KEY
+from chapiteau.service.protocol.problem import ProblemError
+from chapiteau.service.protocol.versions import Versions
+
+__all__ = ["FastPath", "matching_views", "pyramid_view"]
+
+_EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
+
+
+def pyramid_view(
+    plans: dict[str, Plan],
+    route: str,
+    *,
+    closed: frozenset[str] = frozenset(),
+    number: int | None = None,
+) -> Any:
+    """The Pyramid view of a service, whose plan will stand under the route's name.
+
+    Methods in `closed` have views of their own: here they answer 404, as Pyramid does when no
+    predicate fits; or 406 and 415, when it was the media types that no view fits. With `number` it
+    is that of one among several operations of a method.
+    """
+
+    def view(_context: Any, request: Any) -> Any:
+        plan = plans[route]
+        if request.method in closed:
+            matching_views(plan, request)
+            raise PredicateMismatch("no view for this request")
+        match = request.matchdict
+        if number is not None:
+            request.environ[VIEW_KEY] = number
+        request.environ[ROUTE_KEY] = request.matched_route.pattern
+        captures = [_text(match[name]) for name in plan.names] if match else []
+        made = plan.run(request.environ, request, captures)
+        return to_response(made)
+
+    return view
+
+
+def matching_views(plan: Any, request: Any) -> frozenset[int]:
+    """The numbers of a method's views that the media types of a request fit.
+
+    Raises ProblemError (406, 415) when it has several and none fits.
+    """
+    views = plan.views(request.method) if isinstance(plan, ServicePlan) else None
+    return frozenset() if views is None else views.fitting(request)
+
+
+def _text(value: Any) -> str:
+    """One string, also for what `*rest` has matched."""
+    return "/".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _bare(factory: Any) -> Any:
+    """The class of requests when nobody has a say in how one is made; else None."""
+    if not isinstance(factory, type) or not issubclass(factory, BaseRequest):
+        return None
+    made: Any = factory
+    plain = made.__init__ is BaseRequest.__init__ and made.__new__ is object.__new__
+    return factory if plain else None
+
+
+class FastPath:
+    """An execution policy: looks the path up, makes a real Request, runs the plan."""
+
+    def __init__(
+        self, plans: dict[str, Plan], versions: Callable[[], Versions | None] = lambda: None
+    ) -> None:
+        self._plans = plans
+        self._versions_of = versions
+        self._ready = False
+        self._versions: Versions | None = None
+        self._tables: dict[str, RouteTable] = {}
+        self._table = RouteTable()
+        self._routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
+        self._extensions: Any = None
+        self._new_request: Any = None
+        self._bare: Any = None
+
+    def __call__(self, environ: dict[str, Any], router: Any) -> Any:
+        if not self._ready:
+            self._prepare(router)
+        if type(environ) is not dict:
+            return default_execution_policy(environ, router)
+        path = environ.get("PATH_INFO") or "/"  # both may be absent (PEP 3333)
+        if not path.isascii():
+            try:
+                path = path.encode("latin-1").decode("utf-8")
+            except UnicodeDecodeError:
+                return default_execution_policy(environ, router)
+        table = self._table
+        if self._versions is not None:
+            try:
+                table = self._tables[self._versions.choose(environ)]
+            except ProblemError:  # whether that matters here is for the routes to say
+                return default_execution_policy(environ, router)
+        found = table.find(path)
+        if found is None:
+            return default_execution_policy(environ, router)
+        route, plan, names = self._routes[found[0]]
+        if plan is None:
+            return default_execution_policy(environ, router)
+        return self._run(environ, router, route, plan, names, found[1])
+
+    def _run(
+        self,
+        environ: dict[str, Any],
+        router: Any,
+        route: Any,
+        plan: Plan,
+        names: tuple[str, ...],
+        captures: list[str],
+    ) -> Any:
+        if self._bare is not None:
+            # What WebOb's __init__ comes to for a plain dict, at a third of its price.
+            request = object.__new__(self._bare)
+            attrs = request.__dict__
+            attrs["environ"] = environ
+        else:
+            request = self._new_request(environ)
+            attrs = request.__dict__
+        registry = router.registry
+        attrs["registry"] = registry
+        attrs["invoke_subrequest"] = router.invoke_subrequest
+        attrs["matched_route"] = route
+        environ[ROUTE_KEY] = route.pattern
+        attrs["matchdict"] = dict(zip(names, captures, strict=True)) if names else {}
+        attrs["context"] = attrs["root"] = router.root_factory(request)
+        if self._extensions is not None:
+            apply_request_extensions(request, extensions=self._extensions)
+        stack = manager.stack  # as manager.push does
+        stack.append({"registry": registry, "request": request})
+        try:
+            try:
+                made = plan.run(environ, request, captures)
+            except ProblemError as exc:
+                made = problem_reply(exc, environ)
+            except Exception:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
+                made = self._excepted(request)
+            if "response_callbacks" in attrs:
+                made = to_response(made)
+                request._process_response_callbacks(made)  # noqa: SLF001 — as the router does
+            return made
+        finally:
+            if "finished_callbacks" in attrs:
+                request._process_finished_callbacks()  # noqa: SLF001 — as the router does
+            if stack:
+                stack.pop()
+
+    def _excepted(self, request: Any) -> Any:
+        error = sys.exc_info()
+        try:
+            return request.invoke_exception_view(error)
+        except Exception:  # noqa: BLE001 — a view that fails must not hide the first error
+            return problem_reply(
+                problem_from(error[1] or RuntimeError(), request.environ), request.environ
+            )
+
+    # ── at the first request: what may be skipped? ──────────────────────────────────────────
+    def _prepare(self, router: Any) -> None:
+        registry = router.registry
+        open_lane = not self._obstacles(registry)
+        mapper = registry.queryUtility(IRoutesMapper)
+        versions = self._versions_of()
+        if versions is not None and versions.by != "path":
+            self._versions = versions
+            self._tables = {name: RouteTable() for name in versions.names}
+        routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
+        for number, route in enumerate(mapper.get_routes() if mapper else ()):
+            plan = self._plans.get(route.name)
+            version = getattr(plan, "version", "")
+            usable = open_lane and plan is not None and plan.plain
+            # The one predicate of a version is what chooses among the tables.
+            usable = usable and len(route.predicates) == bool(version)
+            usable = usable and "*" not in route.pattern  # its match is a tuple, not a text
+            usable = usable and self._only_view(registry, route.name)
+            for name, table in self._tables.items() if self._tables else [("", self._table)]:
+                if version in ("", name):
+                    table.add(number, route.pattern, route.match)
+            routes.append((route, plan if usable else None, path_parameters(route.pattern)))
+        self._extensions = router.request_extensions
+        self._new_request = router.request_factory
+        self._bare = _bare(router.request_factory)
+        self._routes, self._ready = routes, True
+
+    @staticmethod
+    def _obstacles(registry: Any) -> list[str]:
+        """What keeps the fast lane closed, in words."""
+        found = []
+        tweens = registry.queryUtility(ITweens)
+        names = [name for name, _ in (tweens.explicit or tweens.implicit())] if tweens else []
+        found += [f"tween {name}" for name in names if name != EXCVIEW]
+        for event in _EVENTS:
+            wanted = implementedBy(event)
+            if any(True for _ in registry.adapters.subscriptions([wanted], None)):
+                found.append(f"subscriber to {event.__name__}")
+        if registry.adapters.lookup([Interface], ITraverser) is not None:
+            found.append("traverser")
+        return found
+
+    @staticmethod
+    def _only_view(registry: Any, name: str) -> bool:
+        return registry.queryUtility(IRouteRequest, name=name) is not None
