@@ -38,13 +38,6 @@ step "documentation" sh tools/docs.sh
 $bin/python -m coverage erase
 # Three workers for two cores: two rows of slow tests mostly wait, the third one computes.
 if $bin/python -m pytest -n 3 --dist loadgroup --cov --cov-report= "$@"; then code=0; else code=$?; fi
-for round in again "once more"; do
-    [ "$code" = 1 ] || break
-    # Real processes on a busy machine: what failed is tried again, alone, and named.
-    echo "── $round, one after the other: what failed above"
-    if $bin/python -m pytest -n 0 -p no:randomly --last-failed --last-failed-no-failures none \
-        --cov --cov-append --cov-report= "$@"; then code=0; else code=$?; fi
-done
 [ "$code" = 0 ] && [ "$#" = 0 ] || exit "$code"
 
 # Silent when the bars are met, so that the summary above stays the last line.
