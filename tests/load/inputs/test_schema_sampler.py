@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chapiteau.load.inputs.schema_references import References
 from chapiteau.load.inputs.schema_sampler import Sampler
-from chapiteau.load.inputs.schema_validation import is_valid
+from chapiteau.load.inputs.schema_validation import SchemaValidator
 
 CHECKER = jsonschema.Draft202012Validator.FORMAT_CHECKER
 
@@ -152,7 +152,7 @@ def test_what_is_made_satisfies_the_schema(name: str) -> None:
     for seed in range(100):
         value = made(schema, seed)
         assert judge.is_valid(value), value
-        assert is_valid(value, schema, References(schema))
+        assert SchemaValidator(References(schema)).is_valid(value, schema)
 
 
 def test_nullable_means_something_in_openapi_3_0_only() -> None:
@@ -163,7 +163,7 @@ def test_nullable_means_something_in_openapi_3_0_only() -> None:
             Sampler(references).value(schema, "#/x", random.Random(seed)) for seed in range(100)
         }
         assert (None in values) is hears
-        assert is_valid(None, schema, references) is hears
+        assert SchemaValidator(references).is_valid(None, schema) is hears
 
 
 FORMATS = [

@@ -23,7 +23,7 @@ from chapiteau.load.inputs.schema_scalars import (
     number_generator,
     string_generator,
 )
-from chapiteau.load.inputs.schema_validation import is_valid
+from chapiteau.load.inputs.schema_validation import SchemaValidator
 
 if TYPE_CHECKING:
     import random
@@ -43,6 +43,7 @@ class Sampler:
 
     def __init__(self, references: References) -> None:
         self._references = references
+        self._validator = SchemaValidator(references)
         self._makers: dict[_Key, ValueGenerator] = {}
         self._heights: dict[frozenset[str], int] = {}
 
@@ -143,7 +144,7 @@ class Sampler:
         return write
 
     def _fits(self, value: Any, places: tuple[SchemaLocation, ...]) -> bool:
-        return all(is_valid(value, place.schema, self._references) for place in places)
+        return all(self._validator.is_valid(value, place.schema) for place in places)
 
     def _exemplary(
         self, made: ValueGenerator, shape: FlatSchema, places: tuple[SchemaLocation, ...]

@@ -1,27 +1,33 @@
 """Command lines → words, as a POSIX shell or Windows' cmd would split them, nothing executed."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 __all__ = ["ShellCommand", "ShellError", "split_commands"]
 
-_SPACE: Final = " \t\r"
-_ENDS: Final = "\n;&|"
+# What stands between words: blanks, continued lines, comments, the end of a command, and
+# redirections (`>file`, `2>&1`, and `<<END`, whose text stands on the next lines).
+_BETWEEN: Final = re.compile(
+    r"(?:[ \t\r]|\\\r?\n)+|\#[^\n]*|(?P<end>\|\||[\n;&|])"
+    r"|\d?(?P<redirection><<-?|>>|[<>]&?)[ \t\r]*"
+)
+_PIECE: Final = re.compile(
+    r"""'(?P<single>[^']*)' | "(?P<double>(?:\\.|[^"\\])*)" | \$'(?P<ansi>(?:\\.|[^'\\])*)'
+    | \\(?P<continued>\r?\n) | \\(?P<escaped>.?) | (?P<plain>(?:[^\ \t\r\n;&|'"\\$]|\$(?!'))+)""",
+    re.DOTALL | re.VERBOSE,
+)
+_ESCAPED: Final = re.compile(r'\\([$`"\\\n])')  # within double quotes
+_OPEN: Final = {"'": "a single quote", '"': "a double quote", "$": "a $'…' quote"}
+_VARIABLE: Final = re.compile(r"\$(?:\{\w+\}|[A-Za-z_]\w*)")
 # ANSI-C quoting $'…' (bash): what Chrome uses for line breaks and characters beyond ASCII.
 _ANSI: Final = {
     "n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "e": "\x1b",
     "E": "\x1b", "\\": "\\", "'": "'", '"': '"', "?": "?",
 }  # fmt: skip
 _ANSI_CODE: Final = re.compile(
-    r"x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})"
+    r"\\(?:x([0-9a-fA-F]{1,2})|u([0-9a-fA-F]{1,4})|U([0-9a-fA-F]{1,8})|([0-7]{1,3})|(.))", re.DOTALL
 )
-
-
-_VARIABLE: Final = re.compile(r"\$(?:\{\w+\}|[A-Za-z_]\w*)")
-# `>file`, `2>&1`, `<file`, and `<<END`, whose text stands on the next lines.
-_REDIRECTION: Final = re.compile(r"\d?(<<-?|>>|[<>]&?)")
 
 
 @dataclass(slots=True)
@@ -38,164 +44,74 @@ class ShellError(ValueError):
     """The quotes of a command line don't match."""
 
 
-def split_commands(text: str) -> Iterator[ShellCommand]:
+def split_commands(text: str) -> list[ShellCommand]:
     """The commands; they end at line breaks, `;`, `&` and `|`.
 
     A comment reaches from `#` to the end of its line. Raises ShellError.
     """
-    reader = _Reader(_without_carets(text) if _is_cmd(text) else text)
-    command = reader.command()
-    while command is not None:
-        if command.words:
-            yield command
-        command = reader.command()
-
-
-def _is_cmd(text: str) -> bool:
-    """Copied for Windows' cmd: carets before quotes and at line ends."""
-    return '^"' in text or re.search(r"\^\r?\n", text) is not None
-
-
-def _without_carets(text: str) -> str:
-    text = re.sub(r"\^\r?\n", " ", text)
-    return re.sub(r"\^(.)", r"\1", text, flags=re.DOTALL)
-
-
-class _Reader:
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-        self.here: list[tuple[str, ShellCommand]] = []  # documents that the next lines are
-        self.variables: list[str] = []
-        self.piped = False
-
-    def command(self) -> ShellCommand | None:
-        """The next command, without words for an empty line; None at the end."""
-        if self.at >= len(self.text):
-            return None
-        made, self.variables = ShellCommand(piped=self.piped), []
-        self.piped = False
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char in _SPACE or self.continued():
-                self.at += 1 if char in _SPACE else self.continued()
-            elif char in _ENDS:
-                self.end(char)
-                break
-            elif char == "#":
-                end = self.text.find("\n", self.at)
-                self.at = len(self.text) if end < 0 else end
-            elif found := _REDIRECTION.match(self.text, self.at):
-                self.redirection(found, made)
-            else:
-                made.words.append(self.word())
-        made.variables = self.variables
-        return made
-
-    def end(self, char: str) -> None:
-        """A command's end; at a line's end, the here-documents that it asked for follow."""
-        self.at += 1
-        self.piped = char == "|" and not self.text.startswith("|", self.at)
-        if char != "\n":
-            return
-        for mark, command in self.here:
-            lines = []
-            while self.at < len(self.text):
-                line, _, _ = self.text[self.at :].partition("\n")
-                self.at = min(len(self.text), self.at + len(line) + 1)
-                if line.strip("\t\r ") == mark:
-                    break
-                lines.append(line.rstrip("\r") + "\n")
-            command.given = "".join(lines)
-        self.here = []
-
-    def redirection(self, found: "re.Match[str]", command: ShellCommand) -> None:
-        """Read over it; a here-document's mark is kept."""
-        self.at = found.end()
-        while self.at < len(self.text) and self.text[self.at] in _SPACE:
-            self.at += 1
-        target = self.word()
-        if found[1].startswith("<<"):
-            self.here.append((target, command))
-
-    def continued(self) -> int:
-        """Length of a backslash with a line break here; 0 when there is none."""
-        if self.text.startswith("\\\n", self.at):
-            return 2
-        return 3 if self.text.startswith("\\\r\n", self.at) else 0
-
-    def word(self) -> str:
-        pieces: list[str] = []
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            if char in _SPACE or char in _ENDS:
-                break
-            if self.continued():
-                self.at += self.continued()
-            elif char == "'":
-                pieces.append(self.single())
-            elif char == '"':
-                pieces.append(self.double())
-            elif char == "$" and self.text.startswith("$'", self.at):
-                pieces.append(self.ansi())
-            elif char == "\\":
-                pieces.append(self.text[self.at + 1 : self.at + 2])
-                self.at += 2
-            else:
-                self.note(char)
-                pieces.append(char)
-                self.at += 1
-        return "".join(pieces)
-
-    def note(self, char: str) -> None:
-        """A variable begins here, if one does."""
-        found = _VARIABLE.match(self.text, self.at) if char == "$" else None
-        if found is not None and found[0] not in self.variables:
-            self.variables.append(found[0])
-
-    def single(self) -> str:
-        end = self.text.find("'", self.at + 1)
-        if end < 0:
-            raise ShellError("a single quote is not closed")
-        inside, self.at = self.text[self.at + 1 : end], end + 1
-        return inside
-
-    def double(self) -> str:
-        pieces: list[str] = []
-        self.at += 1
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            following = self.text[self.at + 1 : self.at + 2]
-            if char == '"':
-                self.at += 1
-                return "".join(pieces)
-            if char == "\\" and following and following in '$`"\\\n':
-                pieces.append("" if following == "\n" else following)
-                self.at += 2
-            else:
-                self.note(char)
-                pieces.append(char)
-                self.at += 1
-        raise ShellError("a double quote is not closed")
-
-    def ansi(self) -> str:
-        pieces: list[str] = []
-        self.at += 2
-        while self.at < len(self.text):
-            char = self.text[self.at]
-            self.at += 1
-            if char == "'":
-                return "".join(pieces)
-            pieces.append(self.ansi_escape() if char == "\\" else char)
-        raise ShellError("a $'…' quote is not closed")
-
-    def ansi_escape(self) -> str:
-        found = _ANSI_CODE.match(self.text, self.at)
+    if '^"' in text or re.search(r"\^\r?\n", text):  # copied for Windows' cmd
+        text = re.sub(r"\^(.)", r"\1", re.sub(r"\^\r?\n", " ", text), flags=re.DOTALL)
+    commands = [ShellCommand()]
+    documents: list[tuple[str, ShellCommand]] = []  # here-documents that the next lines are
+    at = 0
+    while at < len(text):
+        command, found = commands[-1], _BETWEEN.match(text, at)
         if found is None:
-            char = self.text[self.at : self.at + 1]
-            self.at += 1
-            return _ANSI.get(char, "\\" + char)
-        self.at = found.end()
-        digits = next(group for group in found.groups() if group)
-        number = int(digits, 8 if found[4] else 16)
-        return chr(number) if number < 0x110000 else "\ufffd"
+            word, at = _word(text, at, command.variables)
+            command.words.append(word)
+            continue
+        at = found.end()
+        if redirection := found["redirection"]:
+            target, at = _word(text, at, command.variables)
+            if redirection.startswith("<<"):
+                documents.append((target, command))
+        elif found["end"] == "\n":
+            at = _read_documents(text, at, documents)
+            documents = []
+        if found["end"]:
+            commands.append(ShellCommand(piped=found["end"] == "|"))
+    return [command for command in commands if command.words]
+
+
+def _read_documents(text: str, at: int, documents: list[tuple[str, ShellCommand]]) -> int:
+    """Give each command its here-document; where the text goes on after them."""
+    for mark, command in documents:
+        command.given = ""
+        while at < len(text):
+            line, _, _ = text[at:].partition("\n")
+            at = min(len(text), at + len(line) + 1)
+            if line.strip("\t\r ") == mark:
+                break
+            command.given += line.rstrip("\r") + "\n"
+    return at
+
+
+def _word(text: str, at: int, variables: list[str]) -> tuple[str, int]:
+    """The word that begins here, and where it ends."""
+    pieces: list[str] = []
+    while found := _PIECE.match(text, at):
+        at = found.end()
+        kind = str(found.lastgroup)
+        piece = found[kind]
+        if kind in {"plain", "double"}:
+            variables += _variables(piece, variables)
+        if kind == "double":
+            piece = _ESCAPED.sub(lambda m: m[1].strip("\n"), piece)
+        elif kind == "ansi":
+            piece = _ANSI_CODE.sub(_unescaped, piece)
+        pieces.append("" if kind == "continued" else piece)
+    if text[at : at + 1] in _OPEN:
+        raise ShellError(f"{_OPEN[text[at]]} is not closed")
+    return "".join(pieces), at
+
+
+def _variables(piece: str, known: list[str]) -> list[str]:
+    found = _VARIABLE.findall(re.sub(r"\\.", "", piece, flags=re.DOTALL))
+    return [name for name in dict.fromkeys(found) if name not in known]
+
+
+def _unescaped(found: "re.Match[str]") -> str:
+    if found[5]:
+        return _ANSI.get(found[5], found[0])
+    number = int(found[4], 8) if found[4] else int(found[1] or found[2] or found[3], 16)
+    return chr(number) if number < 0x110000 else "\ufffd"
