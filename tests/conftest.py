@@ -61,10 +61,15 @@ def _audit(event: str, _args: tuple[object, ...]) -> None:
 sys.addaudithook(_audit)
 
 
+# Rooms whose modules do no I/O (the contract "pure" in pyproject.toml).
+_PURE = ("core", "load/protocols", "load/report", "load/stats", "load/verdict")
+
+
 def is_logic(path: Path) -> bool:
-    """Whether a test file belongs to the part that only computes."""
-    parts = path.relative_to(TESTS).parts if path.is_relative_to(TESTS) else ()
-    return parts[:1] == ("core",) or "logic" in parts
+    """Whether a test file belongs to a room that only computes."""
+    if not path.is_relative_to(TESTS):
+        return False
+    return path.relative_to(TESTS).as_posix().startswith(tuple(f"{room}/" for room in _PURE))
 
 
 @pytest.fixture(autouse=True)

@@ -36,7 +36,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
 
 
-def wait_for(fact: Callable[[], T], deadline: float = 10.0, what: str = "") -> T:
+def wait_for(fact: Callable[[], T], deadline: float = 60.0, what: str = "") -> T:
     """Ask until the answer is true, and give it; AssertionError after `deadline` seconds.
 
     An exception of `fact` counts as "not yet"; the last one becomes the cause of the failure.
@@ -57,7 +57,7 @@ def wait_for(fact: Callable[[], T], deadline: float = 10.0, what: str = "") -> T
 
 
 async def wait_for_async(
-    fact: Callable[[], Awaitable[T] | T], deadline: float = 10.0, what: str = ""
+    fact: Callable[[], Awaitable[T] | T], deadline: float = 60.0, what: str = ""
 ) -> T:
     """The same inside an event loop; `fact` may be a coroutine function."""
     end = time.monotonic() + deadline

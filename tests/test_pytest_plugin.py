@@ -27,7 +27,7 @@ print("here I am")
 Server(("", 0), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ATLAS = ROOT / "examples" / "atlas"
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

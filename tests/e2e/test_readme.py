@@ -12,7 +12,7 @@ import pytest
 from chapiteau.pytest_plugin import Supervised
 from tests.support import ROOT, run_cli
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 
 def block(language: str) -> str:

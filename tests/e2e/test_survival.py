@@ -17,7 +17,7 @@ from tests.support import alive, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 TOML = f"""
     [socket.web]

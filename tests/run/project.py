@@ -71,7 +71,7 @@ class Project:
     def pids(self, name: str) -> list[int]:
         return [p.pid for p in self.service(name).processes if p.pid]
 
-    def until(self, name: str, state: str, deadline: float = 10.0) -> ServiceStatus:
+    def until(self, name: str, state: str, deadline: float = 60.0) -> ServiceStatus:
         wait_for(lambda: self.service(name).state == state, deadline, f"{name} is {state}")
         return self.service(name)
 

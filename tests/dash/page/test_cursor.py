@@ -10,7 +10,6 @@ from playwright.async_api import Locator, Page, expect
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.browser,
-    pytest.mark.timeout(120),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -14,7 +14,6 @@ from tests.dash.page.test_page import no_violations
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.browser,
-    pytest.mark.timeout(60),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 MOST_MS, LONGEST_MS = 250.0, 400.0
 
 

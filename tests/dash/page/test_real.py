@@ -19,7 +19,6 @@ from tests.support import alive, free_port, run_cli, wait_for
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.browser,
-    pytest.mark.timeout(90),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

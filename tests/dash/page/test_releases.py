@@ -14,7 +14,6 @@ from tests.dash.web.test_releases import CHANGE, keep_result
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.browser,
-    pytest.mark.timeout(60),
     pytest.mark.asyncio(loop_scope="module"),
 ]
 

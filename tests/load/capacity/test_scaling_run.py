@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from chapiteau.pytest_plugin import Supervised
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.mark.parametrize("presses", [1, 2])

@@ -224,7 +224,6 @@ def _seen_and_stopped(url: str, tmp_path: Path) -> None:
     assert (found["totals"]["bad"], found["failures"]) == (0, [])
 
 
-@pytest.mark.timeout(120)
 def test_a_test_runs_on_by_itself_and_can_be_watched_and_ended(url: str, tmp_path: Path) -> None:
     sent = load(
         tmp_path, "run", url, "-d", "60", "--users", "1", "--detach", "--objective", "p99<9s"
@@ -323,7 +322,6 @@ def test_a_capacity_needs_an_objective(url: str, tmp_path: Path) -> None:
     assert "objective" in done.stderr
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.long
 def test_two_services_are_compared_in_turns(url: str, tmp_path: Path) -> None:
     """One answers after 0.2 ms, the other after 20: B is slower, and the other way faster."""
@@ -353,7 +351,6 @@ def test_two_services_are_compared_in_turns(url: str, tmp_path: Path) -> None:
     assert "no request was answered" in silent.stdout
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.long
 def test_a_capacity_up_to_a_rate_is_found_and_told(url: str, tmp_path: Path) -> None:
     done = load(

@@ -17,7 +17,7 @@ from chapiteau.load.testing import Target
 from chapiteau.load.workers.local_workers import LoadStep
 from tests.load.workers.test_local_workers import plan
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 AHEAD = 5000.0  # seconds by which the other machine has been up for longer
 
 

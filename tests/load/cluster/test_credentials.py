@@ -65,7 +65,6 @@ def test_amounts_that_kubernetes_would_refuse_make_no_keys(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 async def test_the_printed_keys_and_settings_make_a_cluster(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from chapiteau.load.workers.local_workers import LoadStep
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for_async
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 
 READS = """
 import pathlib

@@ -28,7 +28,7 @@ from tests.load.execution.test_added_load import grown
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for, wait_for_async
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.slow]
 
 Make = Callable[[], Any]
 

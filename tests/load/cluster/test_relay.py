@@ -24,7 +24,7 @@ from chapiteau.load.testing import Target
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from chapiteau.load.testing import Target
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 
 
 def test_users_without_descriptors_end_with_their_time(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.run.project import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(120)]  # four brains begin in a row
+pytestmark = [pytest.mark.slow]  # four brains begin in a row
 _LONG = 45.0  # seconds
 
 SERVICES = """

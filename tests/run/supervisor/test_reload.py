@@ -92,13 +92,11 @@ def replaced(p: Project, keep: bool, may_lose: str = "nothing at all") -> None:
     assert seen.worst < 0.9
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
 def test_our_worker_loses_nothing(project: New, keep: bool) -> None:
     replaced(project(web('app = "slow:make"', "")), keep)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
 def test_gunicorn_loses_nothing(project: New, keep: bool) -> None:
     command = f'command = "{sys.executable} -m gunicorn -k gthread --threads 4 slow:app"'
@@ -107,20 +105,17 @@ def test_gunicorn_loses_nothing(project: New, keep: bool) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
 def test_gunicorn_that_is_ready_when_it_accepts_loses_nothing(project: New, keep: bool) -> None:
     command = f'command = "{sys.executable} -m gunicorn -k gthread --threads 4 slow:app"'
     replaced(project(web(command, 'ready.accept = "web"')), keep)
 
 
-@pytest.mark.timeout(60)
 def test_uvicorn_as_our_guide_has_it_loses_nothing(project: New) -> None:
     replaced(uvicorn(project), keep=False)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(60)
 def test_uvicorn_as_our_guide_has_it_loses_nothing_of_kept_connections(project: New) -> None:
     replaced(uvicorn(project), keep=True)
 
@@ -132,7 +127,6 @@ def uvicorn(project: New) -> Project:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(60)
 def test_uvicorn_by_itself_loses_only_what_it_had_not_read(project: New) -> None:
     """A connection that it had just accepted may be closed; whatever it read it answers."""
     command = f'command = "{sys.executable} -m uvicorn --fd ${{socket.web.fd}} slow:asgi"'
@@ -140,7 +134,6 @@ def test_uvicorn_by_itself_loses_only_what_it_had_not_read(project: New) -> None
 
 
 @pytest.mark.long
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
 def test_gunicorn_is_ready_after_its_import_with_preload(project: New, keep: bool) -> None:
     command = f'command = "{sys.executable} -m gunicorn --threads 4 --preload slow:app"'
@@ -148,7 +141,6 @@ def test_gunicorn_is_ready_after_its_import_with_preload(project: New, keep: boo
 
 
 @pytest.mark.long
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("keep", [True, False], ids=["keep-alive", "new-connections"])
 def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) -> None:
     p = project(web(f'command = "{sys.executable} serve.py"', 'ready.log = "serving"'))
@@ -156,7 +148,6 @@ def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) ->
     replaced(p, keep)
 
 
-@pytest.mark.timeout(60)
 def test_a_broken_new_version_leaves_the_old_one_serving(project: New) -> None:
     p = project(web('app = "slow:make"', 'ready.start_timeout = "10m"'))
     p.file("slow.py", SLOW_APP)
@@ -192,7 +183,6 @@ def test_a_canary_that_does_not_stay_up_leaves_all_the_others(project: New) -> N
     assert p.pids("web") == before
 
 
-@pytest.mark.timeout(60)
 def test_a_changed_command_that_does_not_get_ready_is_rolled_back(project: New) -> None:
     """The second of two new processes fails: the first one goes back to the old settings."""
     toml = """

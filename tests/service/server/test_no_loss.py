@@ -15,7 +15,7 @@ from tests.support import wait_for
 if TYPE_CHECKING:
     from tests.service.server.conftest import Site, Wire
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.slow]
 
 
 class Strict(threading.Thread):

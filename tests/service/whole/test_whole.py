@@ -74,7 +74,6 @@ def live() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_document_and_service_agree(live: str) -> None:
     """The short form: bench/service/agree.py asks more, and more applications."""
     program = shutil.which("schemathesis", path=str(ROOT / ".venv" / "bin")) or "schemathesis"
@@ -145,7 +144,6 @@ api.close()
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 def test_the_python_client_is_strictly_typed_and_works(live: str, tmp_path: Path) -> None:
     service("client", APP, "--name", "Api", "-o", str(tmp_path / "api_client.py"))
     use = tmp_path / "use.py"
@@ -191,7 +189,6 @@ same((await api.removeNote(number)).value, undefined);
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.skipif(
     not (TSC.exists() and NODE), reason="the compiler of TypeScript is not installed (ui/)"
 )

@@ -65,7 +65,8 @@ class RequestsResponse:
     def __init__(
         self, request: RequestArguments, found: Response | ExchangeError, now: float
     ) -> None:
-        response = found if isinstance(found, Response) else None
+        # Not asked for Response: the compiled engine's answers are of a class of their own.
+        response = None if isinstance(found, ExchangeError) else found
         self.request = request
         self.error: Exception | None = found if isinstance(found, ExchangeError) else None
         self.moment = now - (response.seconds if response else 0.0)

@@ -118,7 +118,8 @@ class Top(ActionApp):
     # ── drawing ──
 
     def _draw(self) -> None:
-        if not self._dirty:
+        # A timer may fire once more while the screen is taken down.
+        if not self._dirty or not self.query("#band"):
             return
         self._dirty = False
         band = Text(f"{self.source.where}  ", style="bold")
