@@ -5,6 +5,7 @@ from typing import Final
 import click
 
 from chapiteau.io.lazy_group import LazyGroup
+from chapiteau.run.cli.group import FRONT
 
 __all__ = ["COMMANDS", "SECTIONS", "main"]
 
@@ -12,28 +13,8 @@ _RUN: Final = "chapiteau.run.cli"
 
 # name → (module:attribute, one line for `chapiteau --help`)
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
-    "up": (f"{_RUN}.up:up", "Start the services of chapiteau.toml."),
-    "down": (f"{_RUN}.down:down", "Stop all services and the supervisor."),
-    "status": (
-        f"{_RUN}.status:status",
-        "Show services, their state and current problems.",
-    ),
-    "logs": (
-        f"{_RUN}.output:logs",
-        "Show output of services; -f keeps printing new lines.",
-    ),
-    "events": (f"{_RUN}.output:events", "Show events; -f keeps printing new ones."),
+    **FRONT,
     "top": ("chapiteau.dash.cli.top:command", "Watch all servers in the terminal, live."),
-    "start": (f"{_RUN}.verbs:start", "Start services."),
-    "stop": (f"{_RUN}.verbs:stop", "Stop services."),
-    "restart": (f"{_RUN}.verbs:restart", "Stop services, then start them."),
-    "reload": (f"{_RUN}.verbs:reload", "Replace processes without losing a request."),
-    "scale": (f"{_RUN}.verbs:scale", "Change the number of processes of a service."),
-    "signal": (f"{_RUN}.verbs:signal", "Send a signal to a service's processes."),
-    "drain": (f"{_RUN}.verbs:drain", "Stop services gracefully and start nothing new."),
-    "undrain": (f"{_RUN}.verbs:undrain", "End the drain; services start again."),
-    "check": (f"{_RUN}.check:check", "Validate chapiteau.toml and list every problem."),
-    "plan": (f"{_RUN}.check:plan", "Show what applying the file would change."),
     "run": (
         f"{_RUN}.group:group",
         "All supervisor commands (attach, apply, doctor …).",

@@ -409,6 +409,9 @@ def json_schema(cls: type[Any]) -> dict[str, Any]:
         if not field.init:
             continue
         properties[field.name] = _schema_of(hints[field.name])
+        for word, key in (("minimum", "low"), ("maximum", "high")):
+            if (bound := field.metadata.get(key)) is not None:
+                properties[field.name][word] = bound
         if text := field.metadata.get("help"):
             properties[field.name]["description"] = text
         if _required(field):
@@ -425,7 +428,8 @@ def _schema_of(kind: Any) -> dict[str, Any]:
             return _schema_of(args[0])
         return {"type": ["string", "number"], "examples": [unit.example]}
     if origin in (typing.Union, types.UnionType):
-        return {"anyOf": [_schema_of(a) for a in args if a is not type(None)]}
+        kinds = [_schema_of(a) for a in args if a is not type(None)]
+        return {"anyOf": kinds} if len(kinds) > 1 else kinds[0]
     if origin is Literal:
         return {"enum": list(args)}
     if origin is tuple:

@@ -6,10 +6,9 @@ import os
 from pathlib import Path
 
 from chapiteau.io.clock import SystemClock
-from chapiteau.run.api.supervisor_api import LogQuery
 from chapiteau.run.config.spec import Logs
 from chapiteau.run.logs.collector import LogCollector
-from chapiteau.run.logs.messages import OutputStream
+from chapiteau.run.logs.messages import LogQuery, OutputStream
 from tests.support import wait_for_async
 
 NONE = Logs(file="none", max_size=1 << 20)

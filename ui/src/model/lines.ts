@@ -1,13 +1,12 @@
 /** Actions as the command lines that people would type, and on which servers they would type them. */
 
+import { ON_SERVERS } from "./commands";
 import type { Target, Verb } from "./types";
 
 export interface Line {
   nodes: string[];
   line: string;
 }
-
-const ON_SERVERS: readonly Verb[] = ["drain", "undrain"]; // about a server, whatever runs on it
 
 /** One line per set of servers: what runs on the same ones shares it; single processes have their own. */
 export function commandLines(verb: Verb, targets: readonly Target[], options: Record<string, unknown>): Line[] {

@@ -134,7 +134,9 @@ export interface Happening {
   data?: Record<string, unknown>;
 }
 
-export type Verb = "start" | "stop" | "restart" | "reload" | "scale" | "signal" | "drain" | "undrain";
+import type { Verb } from "./commands";
+
+export type { Verb };
 
 export interface Target {
   node: string;

@@ -4,22 +4,11 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { anyAway, asked, dismiss, perform, toasts, type Toast, type Wish } from "../live/doing";
 import { post } from "../live/api";
 import { actions, may, nodes } from "../live/store";
+import { EFFECTS, ON_SERVERS } from "../model/commands";
 import { moment, plural } from "../model/format";
 import type { Action, Target, Verb } from "../model/types";
 import { Pick } from "./Choice";
 import { CommandLines } from "./Copy";
-
-const TITLES: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "Scale", signal: "Signal", drain: "Drain", undrain: "Undrain" };
-const EFFECTS: Record<string, string> = {
-  start: "Starts what is not running.",
-  stop: "Its processes get the stop signal, and are killed when they take too long. Requests are refused until it is started again.",
-  restart: "Stops every process, then starts them again. Prefer reload where no request may be lost.",
-  reload: "Replaces the processes one batch at a time; no request is lost.",
-  scale: "Changes how many processes run.",
-  signal: "Sends the signal to the processes.",
-  drain: "Every service ends its work, those first that need others; then connections are refused, so that a balancer goes elsewhere. Nothing starts, not after a reboot either, until it is undone: Undrain brings back what ran before.",
-  undrain: "What ran before starts again, and connections are taken.",
-};
 
 export function ActionDialog() {
   const wish = asked.value;
@@ -55,7 +44,7 @@ export function ActionDialog() {
         <CommandLines verb={wish.verb} targets={wish.targets} options={wish.options} />
         <div class="buttons">
           <button type="button" onClick={close}>Cancel</button>
-          <button type="submit" class={["stop", "signal", "drain"].includes(wish.verb) ? "danger" : "primary"} autofocus>{TITLES[wish.verb]}</button>
+          <button type="submit" class={["stop", "signal", "drain"].includes(wish.verb) ? "danger" : "primary"} autofocus>{label(wish.verb)}</button>
         </div>
       </form>
     </dialog>
@@ -66,13 +55,14 @@ function titleOf({ verb, targets, options }: Wish): string {
   const servers = new Set(targets.map((t) => t.node));
   const services = [...new Set(targets.map((t) => t.service))];
   const where = servers.size === 1 ? [...servers][0] : plural(servers.size, "server");
-  if (onServers(verb)) return `${TITLES[verb]} ${where}`;
+  if (onServers(verb)) return `${label(verb)} ${where}`;
   const what = targets.some((t) => t.process) ? (targets.length === 1 ? `${services[0]} #${targets[0]?.process}` : plural(targets.length, "process", "processes")) : services.length === 1 ? services[0] : plural(services.length, "service");
   const extra = verb === "signal" ? ` ${String(options["signal"])} to` : "";
-  return `${TITLES[verb]}${extra} ${what} on ${where}`;
+  return `${label(verb)}${extra} ${what} on ${where}`;
 }
 
-const onServers = (verb: Verb) => verb === "drain" || verb === "undrain";
+const onServers = (verb: Verb) => ON_SERVERS.includes(verb);
+const label = (verb: Verb) => verb.charAt(0).toUpperCase() + verb.slice(1);
 const nameOf = (t: Target) => `${t.node}/${t.service}/${t.process ?? 0}`;
 
 function Now({ node, service, process }: Target) {
@@ -137,7 +127,7 @@ function One({ toast }: { toast: Toast }) {
     <div class={`toast ${tone}`}>
       <div class="grow">
         {toast.error ? <strong>✖ {toast.error}</strong> : action ? (
-          <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {TITLES[action.verb]} {[...new Set(action.targets.map((t) => (onServers(action.verb) ? t.node : t.service)))].slice(0, 6).join(", ")}
+          <strong>{finished ? (bad.length ? "✖" : "✓") : "…"} {label(action.verb)} {[...new Set(action.targets.map((t) => (onServers(action.verb) ? t.node : t.service)))].slice(0, 6).join(", ")}
             {action.targets.length > 1 && ` ${done.length - bad.length}/${action.targets.length}${bad.length ? `, ${bad.length} failed` : ""}`}</strong>
         ) : <strong>{toast.note ?? "… sending"}</strong>}
         {late.map((t) => <div key={nameOf(t)} class="muted">{t.node} is away: {waiting(t.waits ?? 0)}</div>)}

@@ -9,6 +9,7 @@ import click
 from chapiteau.core.errors import UsageError
 from chapiteau.dash.cli.options import CONFIG
 from chapiteau.io.console import print_json
+from chapiteau.run.config.spec import MAX_PROCESSES
 
 if TYPE_CHECKING:
     from chapiteau.dash.nodes.contract import DesiredServices
@@ -20,7 +21,7 @@ __all__ = ["take_over", "want", "wanted"]
 @click.command()
 @click.argument("service")
 @click.option("--on", "nodes", multiple=True, required=True, metavar="NODE", help="Which node.")
-@click.option("--processes", type=click.IntRange(0, 1000), help="How many processes.")
+@click.option("--processes", type=click.IntRange(0, MAX_PROCESSES), help="How many processes.")
 @click.option("--running/--stopped", default=None, help="Whether it should run at all.")
 @click.option("--forget", is_flag=True, help="Want nothing of this service any more.")
 @CONFIG

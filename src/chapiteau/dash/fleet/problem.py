@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-__all__ = ["SERVER_VERBS", "FleetProblem", "Remedy", "actor_name", "command_line", "remedy"]
+from chapiteau.run.api.calls import node_commands
+
+__all__ = ["FleetProblem", "Remedy", "actor_name", "command_line", "remedy"]
 
 
 # Every action as the command line a person would type.
 
-SERVER_VERBS: Final = frozenset(("drain", "undrain"))  # they are about a server, not a service
 _ON_THE_PAGE: Final = re.compile(r"dash:([^)]+)\)?$")
 
 
@@ -28,7 +29,7 @@ class Remedy:
 def command_line(verb: str, service: str, options: Mapping[str, Any]) -> str:
     """`chapiteau scale web=+1` and its like: to be pasted where the service runs."""
     words = ["chapiteau", verb]
-    if verb in SERVER_VERBS:
+    if verb in node_commands("node"):
         return shlex.join(words)
     if verb == "signal":  # the signal first: many services may follow it
         words.append(str(options.get("signal", "")))

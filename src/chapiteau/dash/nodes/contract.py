@@ -6,9 +6,10 @@ from typing import Any, Final, Protocol
 
 from chapiteau.core.errors import RefusedError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
+from chapiteau.run.api.calls import node_commands
+from chapiteau.run.config.spec import MAX_PROCESSES
 
 __all__ = [
-    "NODE_VERBS",
     "CommandChannel",
     "ControlPlane",
     "DesiredServices",
@@ -24,12 +25,7 @@ __all__ = [
     "reconcile_steps",
 ]
 
-# What a hub may ask of a node's services. Nothing else passes, whoever asks.
-NODE_VERBS: Final = frozenset(
-    ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
-)
 _MOST_SERVICES: Final = 1_000
-_MOST_PROCESSES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +94,7 @@ class Lease:
 
 def check_command(order: NodeCommand, fence_seen: int) -> None:
     """Raises NotAllowedError when a node must not even begin with it."""
-    if order.verb not in NODE_VERBS:
+    if order.verb not in node_commands():  # whoever asks
         raise NotAllowedError(f"{order.verb!r} is no command of a node")
     if order.ttl <= 0:
         raise NotAllowedError("the command has expired")
@@ -125,10 +121,11 @@ def _wish(name: str, wish: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in wish.items():
         if key == "running" and isinstance(value, bool):
             continue
-        if key == "processes" and type(value) is int and 0 <= value <= _MOST_PROCESSES:
+        if key == "processes" and type(value) is int and 0 <= value <= MAX_PROCESSES:
             continue
         raise BadRequestError(
-            f"{name}.{key}: {value!r} can't be wanted", hint="processes = 0…1000, running = true"
+            f"{name}.{key}: unexpected {value!r}",
+            hint=f"processes: 0 to {MAX_PROCESSES}; running: true or false",
         )
     return dict(wish)
 

@@ -16,6 +16,7 @@ from chapiteau.dash.fleet.problem import command_line
 from chapiteau.dash.nodes.cluster import ClusterRuntime
 from chapiteau.dash.nodes.contract import parse_desired
 from chapiteau.dash.web.security import CALLER, HUB, cookie_name, json_body, require, set_session
+from chapiteau.run.api.calls import node_commands
 
 __all__ = [
     "audit",
@@ -36,7 +37,6 @@ __all__ = [
     "withdraw_action",
 ]
 
-_ACTIONS: Final = ("start", "stop", "restart", "reload", "scale", "signal", "drain", "undrain")
 _SPARK: Final = 60  # seconds
 _MOST_ROWS: Final = 200  # as many as a high window shows, and some
 _MOST_EVENTS: Final = 2_000
@@ -243,8 +243,9 @@ async def audit(request: web.Request) -> web.Response:
 
 def _order(body: dict[str, Any]) -> tuple[str, list[Target], dict[str, Any]]:
     verb, raw, options = body.get("verb"), body.get("targets"), body.get("options") or {}
-    if verb not in _ACTIONS:
-        raise BadRequestError(f"unknown action {verb!r}", hint=f"known: {', '.join(_ACTIONS)}")
+    if verb not in node_commands():
+        known = ", ".join(node_commands())
+        raise BadRequestError(f"unknown action {verb!r}", hint=f"known: {known}")
     if not isinstance(raw, list) or not all(isinstance(t, dict) for t in raw):
         raise BadRequestError('targets: a list of {"node", "service"}')
     if not isinstance(options, dict):

@@ -1,322 +1,421 @@
-"""Every call of the control API, once: the application and its OpenAPI document come from this."""
+"""Every call of the control API, once.
+
+The server, the command line, the OpenAPI document, the page's types and what a hub may ask of its
+nodes are derived from this table.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from chapiteau.core.log_levels import LEVELS
+from chapiteau.core.fields import setting
 from chapiteau.run.api.status import (
     ServiceStatus,
     ServiceSummaries,
     SocketHolders,
     SupervisorStatus,
 )
+from chapiteau.run.config.access import Role
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import LogLine, Outcome
 
 __all__ = [
     "CALLS",
-    "INPUT_OPTIONS",
-    "MESSAGE_OPTIONS",
-    "SET_OPTIONS",
-    "VERB_OPTIONS",
     "Call",
-    "Parameter",
+    "CommandOptions",
+    "ConfigureRequest",
+    "EventsRequest",
+    "InputRequest",
+    "LogsRequest",
+    "MessageRequest",
+    "ScreenRequest",
+    "ShutdownRequest",
+    "commands",
     "find_call",
+    "node_commands",
 ]
 
 Kind = Literal["json", "stream", "text", "bytes"]
+Subject = Literal["service", "node"]
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A query parameter."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandOptions:
+    """Options of a command; each command uses those that its row names. None: not given."""
 
-    name: str
-    schema: dict[str, Any]
-    help: str
-    many: bool = False
+    wait: bool | None = setting(None, help="Answer when it is done (default), or at once.")
+    timeout: float | None = setting(None, help="Maximum time to wait, in seconds.", low=0)
+    processes: int | None = setting(None, help="How many processes.", low=0)
+    by: int | None = setting(None, help="How many processes more; negative for fewer.")
+    signal: str | None = setting(None, help="Name of the signal, like HUP.")
+    process: int | None = setting(None, help="Only this process.", low=1)
+    whole: bool | None = setting(None, help="Send it to the whole process group.")
+    force: bool | None = setting(None, help="Without a grace period.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigureRequest:
+    """Changes of settings at run time: at least one of these must be given."""
+
+    settings: dict[str, Any] = setting(
+        factory=dict, help="Dotted setting → value, as in the configuration file."
+    )
+    reset: tuple[str, ...] = setting((), help="Settings that follow the file again; * is all.")
+    add: bool = setting(False, help="Add a service of this name.")
+    remove: bool = setting(False, help="Stop the service and remove it.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputRequest:
+    """Input for a process, or the size of its terminal."""
+
+    text: str = setting("", help="Sent as it is; a line needs its line feed.")
+    process: int = setting(1, help="Number of the process.", low=1)
+    eof: bool = setting(False, help="Close its standard input afterwards.")
+    rows: int | None = setting(None, help="Of the terminal, with columns.", low=1, high=65535)
+    columns: int | None = setting(None, help="Of the terminal, with rows.", low=1, high=65535)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScreenRequest:
+    """Which process's output is streamed."""
+
+    process: int = setting(1, help="Number of the process (default 1).")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShutdownRequest:
+    """How everything ends."""
+
+    force: bool = setting(False, help="Without a grace period.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsRequest:
+    """Which events are wanted."""
+
+    after: int = setting(0, help="Only events with a greater number.")
+    follow: bool = setting(False, help="1 continues with new events.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRequest:
+    """An event of kind plugin.message."""
+
+    text: str = setting(help="One line, up to 2000 characters.")
+    service: str = setting("", help="The service it is about, up to 64 characters.")
+    plugin: str = setting("", help="The plugin that sends it, up to 64 characters.")
+    data: dict[str, Any] = setting(factory=dict, help="Facts for programs, up to 16 KiB of JSON.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogsRequest:
+    """Which lines of output are wanted."""
+
+    service: tuple[str, ...] = setting((), help="Only this service or glob; repeatable.")
+    process: int = setting(0, help="Only this process; 0 is all.")
+    stream: Literal["", "stdout", "stderr"] = setting("", help="Only this stream.")
+    last: int = setting(100, help="How many old lines to begin with (default 100).")
+    follow: bool = setting(False, help="1 continues with new lines.")
+    grep: str = setting("", help="Only lines that match this regular expression.")
+    level: str = setting("", help="Only lines of this level and above.")
+    after: tuple[str, ...] = setting(
+        (), help="SERVICE/PROCESS/STREAM:AT of the last line you have; repeatable."
+    )
+    since: float = setting(0.0, help="Only lines after this time (seconds since 1970).")
+    until: float = setting(0.0, help="Only lines before this time; nothing is followed.")
+    pages: bool = setting(
+        False,
+        help="1 searches for two seconds and ends the kept lines with"
+        ' {"older": {"SERVICE/PROCESS/STREAM": "TURN:OFFSET"}, "unread": []}.',
+    )
+    before: tuple[str, ...] = setting(
+        (), help="SERVICE/PROCESS/STREAM:TURN:OFFSET of `older`: continue there; repeatable."
+    )
+    whole: bool = setting(False, help="1: every kept line, oldest first, whatever `last` says.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call: who may do it is the row of `verb` in run/config/access.py."""
+    """One call. `name` is its method of the supervisor, unless `handler` names another."""
 
+    name: str
     method: Literal["GET", "POST"]
-    path: str
-    verb: str  # "" when the path's {verb} says it
-    handler: str
+    path: str  # {service} and {socket} are handed to the method
+    role: Role  # the least that may call it
     summary: str
+    request: type[Any] | None = None  # of the query of a GET, of the body of a POST
     answer: type[Any] | None = None
     kind: Kind = "json"
-    query: tuple[Parameter, ...] = ()
-    body: tuple[str, ...] = ()  # names of the options that its body may hold
+    handler: str = ""
+    # Of commands only:
+    options: tuple[str, ...] = ()  # those of CommandOptions that it uses
+    subject: Subject = "service"
+    fleet: bool = False  # whether a hub may ask it of its nodes
+    effect: str = ""  # what the page says before it is done
+    examples: str = ""  # of the command line
+
+    @property
+    def is_command(self) -> bool:
+        """Whether it does something to services: POST /v1/services/NAME/COMMAND."""
+        return self.handler == "command"
 
 
-_INT: Final = {"type": "integer", "minimum": 0}
-_TEXT: Final = {"type": "string"}
-_FLAG: Final = {"type": "string", "enum": ["0", "1", "false", "true"]}
-_LEVEL: Final = {"type": "string", "enum": [*LEVELS]}
+def _get(name: str, path: str, summary: str, *, role: Role = "viewer", **more: Any) -> Call:
+    return Call(name=name, method="GET", path=path, role=role, summary=summary, **more)
 
-# The options of a verb, as JSON Schema; also what the handlers check.
-VERB_OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "wait": {"type": "boolean", "description": "Answer when it is done (default), or at once."},
-    "timeout": {"type": "number", "minimum": 0, "description": "Seconds to wait at most."},
-    "processes": {"type": "integer", "minimum": 0, "description": "(scale) How many."},
-    "by": {"type": "integer", "description": "(scale) How many more; negative for fewer."},
-    "signal": {"type": "string", "description": "(signal) Its name, like HUP."},
-    "process": {"type": "integer", "minimum": 1, "description": "Only this process."},
-    "whole": {"type": "boolean", "description": "(signal) To the whole process group."},
-    "force": {"type": "boolean", "description": "Without grace."},
-}
 
-# What a message may hold: POST /v1/messages.
-MESSAGE_OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "text": {"type": "string", "minLength": 1, "maxLength": 2000, "description": "One line."},
-    "service": {"type": "string", "maxLength": 64, "description": "The service it is about."},
-    "plugin": {"type": "string", "maxLength": 64, "description": "The plugin that says it."},
-    "data": {"type": "object", "description": "Facts for programs; 16 KiB of JSON at most."},
-}
+def _post(name: str, path: str, summary: str, *, role: Role = "admin", **more: Any) -> Call:
+    return Call(name=name, method="POST", path=path, role=role, summary=summary, **more)
 
-# What may be set: POST /v1/services/{name}/set.
-SET_OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "settings": {"type": "object", "description": "Dotted setting → value, as in the file."},
-    "reset": {
-        "type": "array",
-        "items": {"type": "string"},
-        "description": "Settings that follow the file again; * is all.",
-    },
-    "add": {"type": "boolean", "description": "There is no such service yet: add it."},
-    "remove": {"type": "boolean", "description": "Stop the service, and forget it."},
-}
 
-_SIZE: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
+def _command(name: str, summary: str, *options: str, **more: Any) -> Call:
+    return Call(
+        name=name,
+        method="POST",
+        path=f"/v1/services/{{service}}/{name}",
+        role="operator",
+        summary=summary,
+        request=CommandOptions,
+        answer=Outcome,
+        handler="command",
+        options=options,
+        **more,
+    )
 
-# What may be entered: POST /v1/services/{name}/input.
-INPUT_OPTIONS: Final[dict[str, dict[str, Any]]] = {
-    "text": {"type": "string", "description": "As it is; a line needs its line feed."},
-    "process": {"type": "integer", "minimum": 1, "description": "Which process (default 1)."},
-    "eof": {"type": "boolean", "description": "Then the end of its input."},
-    "rows": {**_SIZE, "description": "Of the terminal, with columns."},
-    "columns": {**_SIZE, "description": "Of the terminal, with rows."},
-}
 
 CALLS: Final = (
-    Call(method="GET", path="/v1/ping", verb="ping", handler="ping", summary="Is anybody there?"),
-    Call(
-        method="GET",
-        path="/v1/openapi.json",
-        verb="openapi",
-        handler="openapi",
-        summary="This document.",
-    ),
-    Call(
-        method="GET",
-        path="/v1/status",
-        verb="status",
-        handler="status",
-        summary="The whole state.",
-        answer=SupervisorStatus,
-    ),
-    Call(
-        method="GET",
-        path="/v1/services",
-        verb="status",
-        handler="services",
-        summary="The services in few words: for those who ask often.",
+    _get("ping", "/v1/ping", "Check that the supervisor answers."),
+    _get("openapi", "/v1/openapi.json", "This document."),
+    _get("status", "/v1/status", "The state of everything.", answer=SupervisorStatus),
+    _get(
+        "services",
+        "/v1/services",
+        "The services in short, for frequent polling.",
         answer=ServiceSummaries,
     ),
-    Call(
-        method="GET",
-        path="/v1/services/{name}",
-        verb="status",
-        handler="service",
-        summary="The state of one service.",
-        answer=ServiceStatus,
+    _get("service", "/v1/services/{service}", "The state of one service.", answer=ServiceStatus),
+    _command(
+        "start",
+        "Start services and what they need.",
+        "wait",
+        "timeout",
+        fleet=True,
+        effect="Starts what is not running.",
+        examples="""Without names: all that start by themselves.
+
+        chapiteau start web
+        chapiteau start 'worker-*' --no-wait
+        chapiteau start web --timeout 20s""",
     ),
-    Call(
-        method="POST",
-        path="/v1/services/{name}/set",
-        verb="set",
+    _command(
+        "stop",
+        "Stop services; the supervisor keeps running.",
+        "wait",
+        "timeout",
+        "process",
+        fleet=True,
+        effect="Its processes get the stop signal, and are killed when they take too long. "
+        "Requests are refused until it is started again.",
+        examples="""None of their processes survives. `chapiteau down` ends the supervisor too.
+
+        chapiteau stop worker
+        chapiteau stop 'web*' cron
+        chapiteau stop all""",
+    ),
+    _command(
+        "restart",
+        "Stop services, then start them.",
+        "wait",
+        "timeout",
+        "process",
+        fleet=True,
+        effect="Stops every process, then starts them again. "
+        "Prefer reload where no request may be lost.",
+        examples="""Requests may be lost; `reload` loses none.
+
+        chapiteau restart web
+        chapiteau restart web --process 2
+        chapiteau restart all --timeout 1m""",
+    ),
+    _command(
+        "reload",
+        "Replace processes without losing a request.",
+        "wait",
+        "timeout",
+        "process",
+        fleet=True,
+        effect="Replaces the processes one batch at a time; no request is lost.",
+        examples="""Without names: apply the changed chapiteau.toml, as `run apply` does.
+
+        chapiteau reload web          new processes are ready before old ones go
+        chapiteau reload 'web*'
+        chapiteau reload              what `chapiteau plan` shows""",
+    ),
+    _command(
+        "scale",
+        "Change the number of processes of a service.",
+        "wait",
+        "timeout",
+        "processes",
+        "by",
+        fleet=True,
+        effect="Changes how many processes run.",
+        examples="""It lasts until the supervisor ends.
+
+        chapiteau scale web=6
+        chapiteau scale web=+2 worker=-1
+        chapiteau scale web 6""",
+    ),
+    _command(
+        "signal",
+        "Send a signal to the processes of services.",
+        "signal",
+        "process",
+        "whole",
+        fleet=True,
+        effect="Sends the signal to the processes.",
+        examples="""
+        chapiteau signal HUP nginx
+        chapiteau signal USR1 web --process 2""",
+    ),
+    _command(
+        "reopen",
+        "Reopen log files (for logrotate).",
+        examples="""
+        postrotate: chapiteau run reopen -c /srv/shop""",
+    ),
+    _command(
+        "drain",
+        "Stop services gracefully and start nothing new.",
+        subject="node",
+        fleet=True,
+        effect="Stops services gracefully, dependents first, then refuses connections. "
+        "Stays drained after a reboot.",
+        examples="""Dependents stop first. Then connections are refused, so that a load balancer
+        goes elsewhere. Scheduled jobs are paused. The state survives a reboot; `down` and `up`
+        begin afresh.
+
+        chapiteau drain
+        chapiteau undrain""",
+    ),
+    _command(
+        "undrain",
+        "End the drain; services start again.",
+        subject="node",
+        fleet=True,
+        effect="What ran before starts again, and connections are accepted.",
+        examples="""
+        chapiteau undrain""",
+    ),
+    _post(
+        "set",
+        "/v1/services/{service}/set",
+        "Change settings of services until the file is applied again.",
+        request=ConfigureRequest,
+        answer=Outcome,
         handler="configure",
-        summary="Change settings of services until the file is followed again.",
-        answer=Outcome,
-        body=tuple(SET_OPTIONS),
     ),
-    Call(
-        method="POST",
-        path="/v1/services/{name}/input",
-        verb="input",
+    _post(
+        "input",
+        "/v1/services/{service}/input",
+        "Send input to a process.",
+        request=InputRequest,
+        answer=Outcome,
         handler="enter",
-        summary="Give a process input.",
-        answer=Outcome,
-        body=tuple(INPUT_OPTIONS),
     ),
-    Call(
-        method="GET",
-        path="/v1/services/{name}/screen",
-        verb="logs",
-        handler="screen",
-        summary="What a process prints from now on, byte by byte, until it ends.",
+    _get(
+        "screen",
+        "/v1/services/{service}/screen",
+        "The output of a process from now on, byte by byte, until it ends.",
         kind="bytes",
-        query=(Parameter("process", _INT, "Which process (default 1)."),),
+        request=ScreenRequest,
     ),
-    Call(
-        method="POST",
-        path="/v1/services/{name}/{verb}",
-        verb="",
-        handler="command",
-        summary="Start, stop, restart, reload, scale or signal services.",
-        answer=Outcome,
-        body=tuple(VERB_OPTIONS),
-    ),
-    Call(
-        method="GET",
-        path="/v1/sockets/{name}",
-        verb="status",
-        handler="holders",
-        summary="Who has a listening socket open.",
+    _get(
+        "holders",
+        "/v1/sockets/{socket}",
+        "The processes that have a listening socket open.",
         answer=SocketHolders,
     ),
-    Call(
-        method="GET",
-        path="/v1/config",
-        verb="config",
-        handler="config",
-        summary="The running configuration; secrets are left out.",
-    ),
-    Call(
-        method="POST",
-        path="/v1/config/plan",
-        verb="plan",
-        handler="plan",
-        summary="What the file on disk would change.",
+    _get("config", "/v1/config", "The running configuration; secrets are left out.", role="admin"),
+    _post(
+        "plan",
+        "/v1/config/plan",
+        "What applying the file on disk would change.",
+        role="viewer",
         answer=Outcome,
     ),
-    Call(
-        method="POST",
-        path="/v1/config/apply",
-        verb="apply",
-        handler="apply",
-        summary="Follow the file on disk, whole or not at all.",
+    _post(
+        "apply",
+        "/v1/config/apply",
+        "Apply the file on disk, completely or not at all.",
         answer=Outcome,
     ),
-    Call(
-        method="POST",
-        path="/v1/upgrade",
-        verb="upgrade",
-        handler="upgrade",
-        summary="Become the supervisor that is installed now; services go on.",
+    _post(
+        "upgrade",
+        "/v1/upgrade",
+        "Replace the supervisor by the installed version; services keep running.",
         answer=Outcome,
     ),
-    Call(
-        method="POST",
-        path="/v1/shutdown",
-        verb="shutdown",
-        handler="shutdown",
-        summary="Stop everything, then the supervisor.",
-        body=("force",),
+    _post(
+        "shutdown",
+        "/v1/shutdown",
+        "Stop everything, then the supervisor.",
+        request=ShutdownRequest,
     ),
-    Call(
-        method="GET",
-        path="/v1/events",
-        verb="events",
-        handler="events",
-        summary="What happened, and what happens.",
+    _get(
+        "events",
+        "/v1/events",
+        "Events, kept and new.",
+        kind="stream",
+        request=EventsRequest,
         answer=Event,
+    ),
+    _post(
+        "say",
+        "/v1/messages",
+        "Record an event of kind plugin.message.",
+        request=MessageRequest,
+        handler="message",
+    ),
+    _get(
+        "logs",
+        "/v1/logs",
+        "Output of the services.",
         kind="stream",
-        query=(
-            Parameter("after", _INT, "Only events with a greater number."),
-            Parameter("follow", _FLAG, "1 goes on with what happens from now on."),
-        ),
-    ),
-    Call(
-        method="POST",
-        path="/v1/messages",
-        verb="say",
-        handler="say",
-        summary="Record an event of kind plugin.message.",
-        body=tuple(MESSAGE_OPTIONS),
-    ),
-    Call(
-        method="GET",
-        path="/v1/logs",
-        verb="logs",
-        handler="logs",
-        summary="Output of the services.",
+        request=LogsRequest,
         answer=LogLine,
-        kind="stream",
-        query=(
-            Parameter("service", _TEXT, "Only this service; may be given more than once.", True),
-            Parameter("process", _INT, "Only this process; 0 is all."),
-            Parameter(
-                "stream", {"type": "string", "enum": ["stdout", "stderr"]}, "Only this stream."
-            ),
-            Parameter("last", _INT, "How many old lines at first (default 100)."),
-            Parameter("follow", _FLAG, "1 goes on with new lines."),
-            Parameter("grep", _TEXT, "Only lines in which this regular expression is found."),
-            Parameter(
-                "level",
-                {"type": "string", "enum": [*LEVELS]},
-                "Only lines of this level and above.",
-            ),
-            Parameter(
-                "after",
-                _TEXT,
-                "SERVICE/PROCESS/STREAM:AT of the last line you have; may be given more than once.",
-                many=True,
-            ),
-            Parameter("since", {"type": "number"}, "Only lines after this time (1970 seconds)."),
-            Parameter("until", {"type": "number"}, "Only lines before it; then none are followed."),
-            Parameter(
-                "pages",
-                _FLAG,
-                "1 looks for two seconds and ends the kept lines with"
-                ' {"older": {"SERVICE/PROCESS/STREAM": "TURN:OFFSET"}, "unread": []}.',
-            ),
-            Parameter(
-                "before",
-                _TEXT,
-                "SERVICE/PROCESS/STREAM:TURN:OFFSET of `older`: go on there; more than once.",
-                many=True,
-            ),
-            Parameter("whole", _FLAG, "1: every kept line, oldest first, whatever `last` says."),
-        ),
     ),
-    Call(
-        method="GET",
-        path="/v1/stats",
-        verb="stats",
-        handler="stats",
-        summary="Figures of every process, one message a second.",
-        kind="stream",
-    ),
-    Call(
-        method="GET",
-        path="/metrics",
-        verb="metrics",
-        handler="metrics",
-        summary="The state in OpenMetrics text.",
-        kind="text",
-    ),
+    _get("stats", "/v1/stats", "Figures of every process, one message a second.", kind="stream"),
+    _get("metrics", "/metrics", "The state as OpenMetrics text.", kind="text"),
 )
+
+
+def commands() -> dict[str, Call]:
+    """Every command on services by its name."""
+    return {call.name: call for call in CALLS if call.is_command}
+
+
+def node_commands(subject: Subject | None = None) -> tuple[str, ...]:
+    """Names of the commands that a hub may ask of its nodes: about this subject, or all."""
+    return tuple(call.name for call in CALLS if call.fleet and subject in (None, call.subject))
 
 
 def find_call(
     method: str, segments: Sequence[str]
 ) -> tuple[Call | tuple[str, ...], dict[str, str]]:
-    """The route of a path's segments, and what stands for each {name} in it.
+    """The call of a path's segments, and what stands for each {name} in it.
 
     Where there is none: the methods that the path has, empty when there is no such path.
     """
     others: list[str] = []
-    for route, pattern in _PATTERNS:
+    for call, pattern in _PATTERNS:
         parts = _parts(pattern, segments)
         if parts is None:
             continue
-        if route.method == method:
-            return route, parts
-        others.append(route.method)
+        if call.method == method:
+            return call, parts
+        others.append(call.method)
     return tuple(others), {}
 
 
@@ -334,4 +433,4 @@ def _parts(pattern: Sequence[str], segments: Sequence[str]) -> dict[str, str] | 
     return parts
 
 
-_PATTERNS: Final = tuple((route, route.path[1:].split("/")) for route in CALLS)
+_PATTERNS: Final = tuple((call, call.path[1:].split("/")) for call in CALLS)

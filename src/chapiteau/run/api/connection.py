@@ -16,7 +16,6 @@ from chapiteau.run.api.request import (
     problem_answer,
     read_request,
 )
-from chapiteau.run.logs.messages import Gap
 
 __all__ = ["ControlConnection", "RequestHandler", "stream_response"]
 
@@ -180,20 +179,13 @@ def _head(status: int, kind: str, more: tuple[tuple[str, str], ...], stays: bool
 _BEAT: Final = 15.0  # seconds of silence after which a line without meaning is sent
 _LAST: Final = 0.01  # seconds for items that are still on their way when the server goes
 
-Shape = Callable[[Any], dict[str, Any]]
-
 
 def stream_response(
-    request: Request,
-    items: AsyncIterator[Any],
-    shape: Shape,
-    closing: asyncio.Event,
-    *,
-    numbered: bool = False,
+    request: Request, items: AsyncIterator[Any], closing: asyncio.Event
 ) -> StreamedResponse:
-    """Send each item as soon as it comes; `Lost` becomes `{"lost": n}`.
+    """Send each item as soon as it comes; a Gap becomes `{"lost": n}`.
 
-    With `numbered`, an item's `seq` becomes the SSE id, so that `Last-Event-ID` continues there.
+    The number of an event becomes its SSE id, so that `Last-Event-ID` continues there.
     `closing` is set when the server goes.
     """
     sse = "text/event-stream" in request.headers.get("accept", "")
@@ -201,20 +193,20 @@ def stream_response(
     async def pieces() -> AsyncGenerator[bytes, None]:
         async with contextlib.aclosing(_with_beats(items, closing)) as source:
             async for item in source:
-                yield _encode(item, shape, sse=sse, numbered=numbered)
+                yield _encode(item, sse=sse)
 
     kind = "text/event-stream" if sse else "application/x-ndjson"
     return StreamedResponse(kind=kind, pieces=pieces())
 
 
-def _encode(item: Any, shape: Shape, *, sse: bool, numbered: bool) -> bytes:
+def _encode(item: Any, *, sse: bool) -> bytes:
     if item is None:
         return b": still here\n\n" if sse else b"\n"
-    data = {"lost": item.count} if isinstance(item, Gap) else shape(item)
+    data = item if isinstance(item, dict) else item.to_dict()
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False)
     if not sse:
         return text.encode() + b"\n"
-    head = f"id: {data['seq']}\nevent: {data['kind']}\n" if numbered and "seq" in data else ""
+    head = f"id: {data['seq']}\nevent: {data['kind']}\n" if "seq" in data else ""
     return f"{head}data: {text}\n\n".encode()
 
 

@@ -1,17 +1,10 @@
 """The control API described in OpenAPI 3.1, from the table of routes and the dataclasses."""
 
+import dataclasses
 from typing import Any, Final
 
 from chapiteau.core.fields import json_schema
-from chapiteau.run.api.calls import (
-    CALLS,
-    INPUT_OPTIONS,
-    MESSAGE_OPTIONS,
-    SET_OPTIONS,
-    VERB_OPTIONS,
-    Call,
-)
-from chapiteau.run.config.access import VERBS
+from chapiteau.run.api.calls import CALLS, Call
 
 __all__ = ["openapi_document"]
 
@@ -39,9 +32,9 @@ _LOST: Final = {
 def openapi_document(version: str) -> dict[str, Any]:
     """The whole document."""
     paths: dict[str, Any] = {}
-    for route in CALLS:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    answers = {r.answer.__name__: json_schema(r.answer) for r in CALLS if r.answer}
+    for call in CALLS:
+        paths.setdefault(call.path, {})[call.method.lower()] = _operation(call)
+    answers = {c.answer.__name__: json_schema(c.answer) for c in CALLS if c.answer}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -55,15 +48,14 @@ def openapi_document(version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Call) -> dict[str, Any]:
-    role = VERBS.get(route.verb, "operator")
+def _operation(call: Call) -> dict[str, Any]:
     made: dict[str, Any] = {
-        "operationId": route.handler,
-        "summary": route.summary,
-        "x-role": role,
-        "parameters": [*_path_parameters(route), *_query_parameters(route)],
+        "operationId": call.name,
+        "summary": call.summary,
+        "x-role": call.role,
+        "parameters": [*_path_parameters(call), *_query_parameters(call)],
         "responses": {
-            "200": {"description": "Done.", "content": _content(route)},
+            "200": {"description": "Done.", "content": _content(call)},
             "default": {
                 "description": "It could not be done.",
                 "content": {
@@ -72,21 +64,20 @@ def _operation(route: Call) -> dict[str, Any]:
             },
         },
     }
-    if route.body:
-        known = _BODIES.get(route.handler, VERB_OPTIONS)
-        options = {name: known[name] for name in route.body}
-        needed = _NEEDED.get(route.handler, {})
-        schema = {"type": "object", "properties": options, "additionalProperties": False}
+    if call.request and call.method == "POST":
+        schema = json_schema(call.request)
+        if call.is_command:
+            schema["properties"] = {name: schema["properties"][name] for name in call.options}
+        schema |= _NEEDED.get(call.name, {})
         made["requestBody"] = {
-            "required": bool(needed),
-            "content": {"application/json": {"schema": schema | needed}},
+            "required": "required" in schema or "anyOf" in schema,
+            "content": {"application/json": {"schema": schema}},
         }
     return made
 
 
-_NEEDED: Final[dict[str, dict[str, Any]]] = {  # what must stand in a body
-    "say": {"required": ["text"]},
-    "configure": {
+_NEEDED: Final[dict[str, dict[str, Any]]] = {  # what a dataclass can't say of a body
+    "set": {
         "anyOf": [
             {"required": [name], "properties": {name: some}}
             for name, some in (
@@ -98,26 +89,33 @@ _NEEDED: Final[dict[str, dict[str, Any]]] = {  # what must stand in a body
         ]
     },
 }
-_BODIES: Final = {"say": MESSAGE_OPTIONS, "configure": SET_OPTIONS, "enter": INPUT_OPTIONS}
+_PATH: Final = {
+    "service": "A service; for commands also a glob, several with commas, or `all`.",
+    "socket": "A listening socket.",
+}
 
 
-def _path_parameters(route: Call) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    if "{name}" in route.path:
-        text = "A service; for verbs also a glob, several with commas, or `all`."
-        found.append(_parameter("name", "path", {"type": "string"}, text))
-    if "{verb}" in route.path:
-        verbs = [verb for verb, role in VERBS.items() if role == "operator"]
-        found.append(_parameter("verb", "path", {"type": "string", "enum": verbs}, "The deed."))
-    return found
+def _path_parameters(call: Call) -> list[dict[str, Any]]:
+    return [
+        _parameter(name, "path", {"type": "string"}, text)
+        for name, text in _PATH.items()
+        if f"{{{name}}}" in call.path
+    ]
 
 
-def _query_parameters(route: Call) -> list[dict[str, Any]]:
+def _query_parameters(call: Call) -> list[dict[str, Any]]:
+    if call.request is None or call.method == "POST":
+        return []
+    schemas = json_schema(call.request)["properties"]
+    flag = {"type": "string", "enum": ["0", "1", "false", "true"]}
     return [
         _parameter(
-            p.name, "query", {"type": "array", "items": p.schema} if p.many else p.schema, p.help
+            field.name,
+            "query",
+            flag if field.type is bool else schemas[field.name],
+            field.metadata["help"],
         )
-        for p in route.query
+        for field in dataclasses.fields(call.request)
     ]
 
 
@@ -131,15 +129,15 @@ def _parameter(name: str, where: str, schema: dict[str, Any], text: str) -> dict
     }
 
 
-def _content(route: Call) -> dict[str, Any]:
+def _content(call: Call) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "object"}
-    if route.answer:
-        schema = {"$ref": f"#/components/schemas/{route.answer.__name__}"}
-    if route.kind == "text":
+    if call.answer:
+        schema = {"$ref": f"#/components/schemas/{call.answer.__name__}"}
+    if call.kind == "text":
         return {"application/openmetrics-text": {"schema": {"type": "string"}}}
-    if route.kind == "bytes":
+    if call.kind == "bytes":
         return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
-    if route.kind == "json":
+    if call.kind == "json":
         return {"application/json": {"schema": schema}}
     item = {"anyOf": [schema, {"$ref": "#/components/schemas/Lost"}]}
     return {

@@ -3,14 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from chapiteau.core.errors import ChapiteauError
+from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.core.problems import did_you_mean
 from chapiteau.run.api.acceptor import ConnectionAcceptor
-from chapiteau.run.api.calls import Call, find_call
+from chapiteau.run.api.calls import Call, commands, find_call
 from chapiteau.run.api.connection import ControlConnection
 from chapiteau.run.api.handlers import CallHandlers
 from chapiteau.run.api.request import (
@@ -20,12 +21,10 @@ from chapiteau.run.api.request import (
     error_answer,
     problem_answer,
 )
-from chapiteau.run.api.supervisor_api import SupervisorApi
-from chapiteau.run.config.access import VERBS, Access, Caller, peer_of
+from chapiteau.run.config.access import Access, Caller, peer_of
 
 __all__ = ["ControlServer", "start_server"]
 
-Handler = Callable[[Request], Awaitable[Response | StreamedResponse]]
 _log = logging.getLogger("chapiteau.run.control")
 _LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
 _TRY_AGAIN: Final = 1.0  # seconds, where it could not be made
@@ -34,12 +33,12 @@ _GRACE: Final = 0.5  # seconds for answers that are being made when we go
 _NAME: Final = 64  # characters of what a program calls itself
 
 
-async def start_server(port: SupervisorApi, path: Path, access: Access) -> "ControlServer":
+async def start_server(supervisor: Any, path: Path, access: Access) -> "ControlServer":
     """Answer on this socket until `close`. Raises AlreadyRunningError when another one answers.
 
     A stale socket file is replaced; one that vanishes while we run is made again.
     """
-    server = ControlServer(port, path, access)
+    server = ControlServer(supervisor, path, access)
     await server.open()
     return server
 
@@ -47,12 +46,12 @@ async def start_server(port: SupervisorApi, path: Path, access: Access) -> "Cont
 class ControlServer:
     """A guest in the running loop: takes no signals, starts no threads."""
 
-    def __init__(self, port: SupervisorApi, path: Path, access: Access) -> None:
+    def __init__(self, supervisor: Any, path: Path, access: Access) -> None:
         self.path = path
         self._access = access
         self.on_look: Callable[[], None] = lambda: None  # every few seconds
         self._closing = asyncio.Event()
-        self._handlers = CallHandlers(port, self._closing)
+        self._handlers = CallHandlers(supervisor, self._closing)
         self._connections: set[ControlConnection] = set()
         self._door: ConnectionAcceptor | None = None
         self._guard: asyncio.Task[None] | None = None
@@ -97,16 +96,14 @@ class ControlServer:
     ) -> Response | StreamedResponse:
         """The answer; every error becomes problem+json."""
         try:
-            route, request.parts = find_call(request.method, request.segments)
-            if isinstance(route, Call):
-                return await self._asked(request, route, transport)
-            if not route:
-                return problem_answer(
-                    404, f"{request.method} {request.path}: Not Found", exit_code=3
-                )
-            what = f"{request.path} is for {' and '.join(route)}, not for {request.method}"
+            call, request.parts = find_call(request.method, request.segments)
+            if isinstance(call, Call):
+                return await self._authorized(request, call, transport)
+            if not call:
+                return self._not_found(request, transport)
+            what = f"{request.path} is for {' and '.join(call)}, not for {request.method}"
             answer = problem_answer(405, what, exit_code=2)
-            return replace(answer, headers=(("Allow", ", ".join(route)),))
+            return replace(answer, headers=(("Allow", ", ".join(call)),))
         except ChapiteauError as exc:
             return error_answer(exc)
         except Exception:  # noqa: BLE001 — a fault of ours must not end it, but must be seen
@@ -114,23 +111,27 @@ class ControlServer:
             hint = "a defect: the supervisor's log has the details"
             return problem_answer(500, "the supervisor failed to answer", hint=hint)
 
-    async def _asked(
-        self, request: Request, route: Call, transport: asyncio.BaseTransport
+    async def _authorized(
+        self, request: Request, call: Call, transport: asyncio.BaseTransport
     ) -> Response | StreamedResponse:
-        """The handler behind the question who asks: whoever may not gets a 403."""
+        """The handler's answer; 403 for a caller without the role."""
         caller = _caller(transport)
-        wanted = route.verb or request.parts["verb"]
-        role = self._access.role(caller)
-        # A verb that nobody knows is told to those who have any role, as not found.
-        if role is None or (wanted in VERBS and not self._access.may(caller, wanted)):
-            _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, wanted)
-            what = f"{caller} may not {wanted}" + (f" as {role}" if role else "")
-            role = VERBS.get(wanted, "viewer")
-            hint = f'an admin can give the role: {role}s = ["uid:{caller.uid}"] in [project]'
+        if not self._access.may(caller, call.role):
+            _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, call.name)
+            role = self._access.role(caller)
+            what = f"{caller} may not {call.name}" + (f" as {role}" if role else "")
+            hint = f'an admin can give the role: {call.role}s = ["uid:{caller.uid}"] in [project]'
             return problem_answer(403, what, hint=hint, exit_code=4)
         request.caller = _named(caller, request)
-        handler: Handler = getattr(self._handlers, route.handler)
-        return await handler(request)
+        return await self._handlers.answer(call, request)
+
+    def _not_found(self, request: Request, transport: asyncio.BaseTransport) -> Response:
+        """Who has any role is told which commands there are."""
+        match request.method, request.segments:
+            case "POST", ("v1", "services", _, name) if self._access.role(_caller(transport)):
+                raise NotFoundError(f"no command {name!r}", hint=did_you_mean(name, commands()))
+        what = f"{request.method} {request.path}: Not Found"
+        return problem_answer(404, what, exit_code=3)
 
     async def _bind(self) -> None:
         if self._door is None:

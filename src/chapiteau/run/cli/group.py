@@ -5,33 +5,35 @@ from typing import Final
 import click
 
 from chapiteau.io.lazy_group import LazyGroup
+from chapiteau.run.api.calls import commands
 
-__all__ = ["group"]
+__all__ = ["FRONT", "group"]
 
 _HERE: Final = "chapiteau.run.cli"
-_TABLE: Final[dict[str, tuple[str, str]]] = {
+_COMMANDS: Final = {
+    name: (f"{_HERE}.verbs:{name}", call.summary) for name, call in commands().items()
+}
+
+# name → (module:attribute, one line for --help): first those of `chapiteau` itself
+FRONT: Final[dict[str, tuple[str, str]]] = {
     "up": (f"{_HERE}.up:up", "Start the services of chapiteau.toml."),
     "down": (f"{_HERE}.down:down", "Stop all services and the supervisor."),
     "status": (f"{_HERE}.status:status", "Show services, their state and current problems."),
     "logs": (f"{_HERE}.output:logs", "Show output of services; -f keeps printing new lines."),
     "events": (f"{_HERE}.output:events", "Show events; -f keeps printing new ones."),
-    "start": (f"{_HERE}.verbs:start", "Start services."),
-    "stop": (f"{_HERE}.verbs:stop", "Stop services."),
-    "restart": (f"{_HERE}.verbs:restart", "Stop services, then start them."),
-    "reload": (f"{_HERE}.verbs:reload", "Replace processes without losing a request."),
-    "scale": (f"{_HERE}.verbs:scale", "Change the number of processes of a service."),
-    "signal": (f"{_HERE}.verbs:signal", "Send a signal to a service's processes."),
-    "drain": (f"{_HERE}.verbs:drain", "Stop services gracefully and start nothing new."),
-    "undrain": (f"{_HERE}.verbs:undrain", "End the drain; services start again."),
+    **{name: line for name, line in _COMMANDS.items() if commands()[name].fleet},
+    "check": (f"{_HERE}.check:check", "Validate chapiteau.toml and list every problem."),
+    "plan": (f"{_HERE}.check:plan", "Show what applying the file would change."),
+}
+_TABLE: Final = {
+    **FRONT,
+    **_COMMANDS,
     "attach": (f"{_HERE}.attach:attach", "Attach to a process's terminal."),
     "set": (f"{_HERE}.settings:set_command", "Change settings while services run."),
     "add": (f"{_HERE}.settings:add_command", "Add a service that is not in the file."),
     "rm": (f"{_HERE}.settings:remove_command", "Stop a service and remove it."),
     "get": (f"{_HERE}.settings:get_command", "Show the settings in effect."),
-    "reopen": (f"{_HERE}.verbs:reopen", "Reopen log files (for logrotate)."),
     "top": (f"{_HERE}.top:top", "Show CPU and memory of every process, live."),
-    "check": (f"{_HERE}.check:check", "Validate chapiteau.toml and list every problem."),
-    "plan": (f"{_HERE}.check:plan", "Show what applying the file would change."),
     "apply": (f"{_HERE}.check:apply", "Apply the changed file, completely or not at all."),
     "exec": (f"{_HERE}.exec:exec_command", "Run a command in a service's environment."),
     "upgrade": (f"{_HERE}.upgrade:upgrade", "Replace the supervisor; services keep running."),

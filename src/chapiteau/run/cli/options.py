@@ -107,7 +107,7 @@ def wait_option(function: F) -> F:
 def timeout_option(function: F) -> F:
     """--timeout."""
     return click.option(
-        "--timeout", type=DURATION, metavar="TIME", help="Give up waiting after this; like 90s."
+        "--timeout", type=DURATION, metavar="TIME", help="Maximum time to wait, for example 90s."
     )(function)
 
 

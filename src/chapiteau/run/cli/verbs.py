@@ -1,13 +1,16 @@
-"""start, stop, restart, reload, scale and signal: what people do to services."""
+"""The commands on services, made from the table of calls: start, stop, reload, scale, signal …"""
 
+import inspect
 import sys
 import threading
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import click
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.clock import SystemClock
+from chapiteau.run.api.calls import Call, CommandOptions, commands
 from chapiteau.run.api.client import Client
 from chapiteau.run.cli.options import (
     config_option,
@@ -22,226 +25,95 @@ from chapiteau.run.cli.options import (
     wait_option,
 )
 from chapiteau.run.events import Event
-from chapiteau.run.logs.messages import Outcome
 
-__all__ = ["drain", "reload", "reopen", "restart", "scale", "signal", "start", "stop", "undrain"]
+__all__ = ["command"]
 
-_names = click.argument("names", nargs=-1, shell_complete=service_names)
-_process = click.option("--process", type=click.IntRange(1), help="Only this process.")
-
-
-@click.command("start")
-@_names
-@config_option
-@wait_option
-@timeout_option
-@json_option
-def start(
-    names: tuple[str, ...],
-    config: str | None,
-    wait: bool,
-    timeout: float | None,
-    json_wanted: bool,
-) -> None:
-    """Start services and what they need; all that start by themselves when none is named.
-
-    \b
-    chapiteau start web
-    chapiteau start 'worker-*' --no-wait
-    chapiteau start web --timeout 20s
-    """
-    _do("start", names or ("all",), config, json_wanted, wait=wait, timeout=timeout)
+_ARGUMENTS: Final[dict[str, list[Callable[[Any], Any]]]] = {
+    "scale": [
+        click.argument(
+            "amounts", nargs=-1, required=True, metavar="NAME=N...", shell_complete=service_amounts
+        )
+    ],
+    "signal": [
+        click.argument("signal", shell_complete=signal_names),
+        click.argument("names", nargs=-1, required=True, shell_complete=service_names),
+    ],
+}
+_GIVEN_BY_ARGUMENTS: Final = frozenset({"processes", "by", "signal"})
+_ALL: Final = frozenset({"start", "reopen"})  # without names these mean all services
 
 
-@click.command("stop")
-@_names
-@config_option
-@wait_option
-@timeout_option
-@_process
-@json_option
-def stop(
-    names: tuple[str, ...],
-    config: str | None,
-    wait: bool,
-    timeout: float | None,
-    process: int | None,
-    json_wanted: bool,
-) -> None:
-    """Stop services; nothing of them survives. The supervisor goes on (`down` ends it).
-
-    \b
-    chapiteau stop worker
-    chapiteau stop 'web*' cron
-    chapiteau stop all
-    """
-    _do("stop", _some(names, "stop"), config, json_wanted, wait=wait, timeout=timeout,
-        process=process)  # fmt: skip
-
-
-@click.command("restart")
-@_names
-@config_option
-@wait_option
-@timeout_option
-@_process
-@json_option
-def restart(
-    names: tuple[str, ...],
-    config: str | None,
-    wait: bool,
-    timeout: float | None,
-    process: int | None,
-    json_wanted: bool,
-) -> None:
-    """Stop services, then start them. Requests may be lost: `reload` loses none.
-
-    \b
-    chapiteau restart web
-    chapiteau restart web --process 2
-    chapiteau restart all --timeout 1m
-    """
-    _do("restart", _some(names, "restart"), config, json_wanted, wait=wait, timeout=timeout,
-        process=process)  # fmt: skip
-
-
-@click.command("reload")
-@_names
-@config_option
-@wait_option
-@timeout_option
-@_process
-@json_option
-def reload(
-    names: tuple[str, ...],
-    config: str | None,
-    wait: bool,
-    timeout: float | None,
-    process: int | None,
-    json_wanted: bool,
-) -> None:
-    """Replace the processes of services, a batch at a time; no request is lost.
-
-    Without names: follow the changed chapiteau.toml, whole or not at all (`run apply`).
-
-    \b
-    chapiteau reload web          new processes are ready before old ones go
-    chapiteau reload 'web*'
-    chapiteau reload              what `chapiteau plan` shows
-    """
-    if not names:
-        print_outcome(Client.find(config).apply(), json_wanted=json_wanted)
-        return
-    _do("reload", names, config, json_wanted, wait=wait, timeout=timeout, process=process)
-
-
-@click.command("scale")
-@click.argument(
-    "amounts", nargs=-1, required=True, metavar="NAME=N...", shell_complete=service_amounts
-)
-@config_option
-@wait_option
-@timeout_option
-@json_option
-def scale(
-    amounts: tuple[str, ...],
-    config: str | None,
-    wait: bool,
-    timeout: float | None,
-    json_wanted: bool,
-) -> None:
-    """Change how many processes a service has, until the supervisor ends.
-
-    \b
-    chapiteau scale web=6
-    chapiteau scale web=+2 worker=-1
-    chapiteau scale web 6
-    """
-    wanted = _amounts(amounts)
-    client = Client.find(config)
-    done = [
-        client.command("scale", name, **_given(wait=wait, timeout=timeout, **how))
-        for name, how in wanted
+def command(name: str) -> click.Command:
+    """The command of this name."""
+    call = commands()[name]
+    names = [click.argument("names", nargs=-1, shell_complete=service_names)]
+    parameters = [
+        *_ARGUMENTS.get(name, names if call.subject == "service" else []),
+        config_option,
+        *(_option(option) for option in call.options if option not in _GIVEN_BY_ARGUMENTS),
+        json_option,
     ]
-    for outcome in done:
-        print_outcome(outcome, json_wanted=json_wanted)
+
+    def run(config: str | None, json_wanted: bool, **given: Any) -> None:
+        for targets, options in _requests(call, given):
+            if targets:
+                _run(call, targets, options, config, json_wanted)
+            else:  # `reload` without names follows the changed file
+                print_outcome(Client.find(config).apply(), json_wanted=json_wanted)
+
+    for parameter in reversed(parameters):
+        run = parameter(run)
+    return click.command(name, help=_help(call))(run)
 
 
-@click.command("signal")
-@click.argument("signal_name", metavar="SIGNAL", shell_complete=signal_names)
-@click.argument("names", nargs=-1, required=True, shell_complete=service_names)
-@_process
-@click.option("--whole", is_flag=True, help="To its whole process group, what it started too.")
-@config_option
-@json_option
-def signal(
-    signal_name: str,
-    names: tuple[str, ...],
-    process: int | None,
-    whole: bool,
-    config: str | None,
-    json_wanted: bool,
-) -> None:
-    """Send a signal to the processes of services.
+def __getattr__(name: str) -> click.Command:
+    if name in commands():
+        return command(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-    \b
-    chapiteau signal HUP nginx
-    chapiteau signal USR1 web --process 2
-    """
-    from chapiteau.run.config.os_names import signal_name as checked
+
+def _option(name: str) -> Callable[[Any], Any]:
+    if name in ("wait", "timeout"):
+        return {"wait": wait_option, "timeout": timeout_option}[name]
+    field = CommandOptions.__dataclass_fields__[name]
+    if field.type == bool | None:
+        return click.option(f"--{name}", is_flag=True, default=None, help=field.metadata["help"])
+    kind = click.IntRange(field.metadata["low"]) if field.type == int | None else str
+    return click.option(f"--{name}", type=kind, help=field.metadata["help"])
+
+
+def _help(call: Call) -> str:
+    """Its summary, then its paragraphs; the last one is examples, which click keeps as they are."""
+    *prose, examples = inspect.cleandoc(call.examples).split("\n\n")
+    return "\n\n".join([call.summary, *prose, f"\b\n{examples.strip()}"])
+
+
+def _requests(call: Call, given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Which services are meant and with which options; no services: the changed file."""
+    options = {key: value for key, value in given.items() if value is not None}
+    if call.name == "scale":
+        amounts = _amounts(options.pop("amounts"))
+        return [(name, options | amount) for name, amount in amounts]
+    names: tuple[str, ...] = options.pop("names", ())
+    if call.name == "signal":
+        options["signal"] = _signal(given["signal"])
+    if call.subject == "node":
+        return [("all", {"wait": True})]
+    if call.name in _ALL:
+        names = names or ("all",)
+    elif not names and call.name != "reload":
+        hint = f"name services, or all of them: chapiteau {call.name} all"
+        raise usage_error(f"{call.name} what?", hint)
+    return [(",".join(names), options)]
+
+
+def _signal(text: str) -> str:
+    from chapiteau.run.config.os_names import signal_name
 
     try:
-        word = checked(signal_name)
+        return signal_name(text)
     except ValueError as exc:
         raise usage_error(str(exc), "first the signal, then the services: signal HUP web") from None
-    _do("signal", names, config, json_wanted, signal=word, process=process, whole=whole or None)
-
-
-@click.command("reopen")
-@_names
-@config_option
-@json_option
-def reopen(names: tuple[str, ...], config: str | None, json_wanted: bool) -> None:
-    """Open log files anew, after logrotate has moved them away.
-
-    \b
-    postrotate: chapiteau run reopen -c /srv/shop
-    """
-    _do("reopen", names or ("all",), config, json_wanted)
-
-
-@click.command("drain")
-@config_option
-@json_option
-def drain(config: str | None, json_wanted: bool) -> None:
-    """Empty this server: every service ends its work, and nothing starts until `undrain`.
-
-    What needs others goes first. Then connections are refused, so that a balancer sends them
-    elsewhere. Schedules rest; reboots change nothing about it; `down` and `up` begin afresh.
-
-    \b
-    chapiteau drain
-    chapiteau undrain
-    """
-    _do("drain", ("all",), config, json_wanted, wait=True)
-
-
-@click.command("undrain")
-@config_option
-@json_option
-def undrain(config: str | None, json_wanted: bool) -> None:
-    """Take up work again: what ran before `drain` starts.
-
-    \b
-    chapiteau undrain
-    """
-    _do("undrain", ("all",), config, json_wanted, wait=True)
-
-
-def _some(names: tuple[str, ...], verb: str) -> tuple[str, ...]:
-    if not names:
-        raise usage_error(f"{verb} what?", f"name services, or all of them: chapiteau {verb} all")
-    return names
 
 
 def _amounts(words: tuple[str, ...]) -> list[tuple[str, dict[str, int]]]:
@@ -259,17 +131,13 @@ def _amounts(words: tuple[str, ...]) -> list[tuple[str, dict[str, int]]]:
     return found
 
 
-def _do(
-    verb: str, names: tuple[str, ...], config: str | None, json_wanted: bool, **options: Any
+def _run(
+    call: Call, names: str, options: dict[str, Any], config: str | None, json_wanted: bool
 ) -> None:
     client = Client.find(config)
     with _Progress(client, quiet=json_wanted or not options.get("wait")):
-        outcome: Outcome = client.command(verb, ",".join(names), **_given(**options))
+        outcome = client.command(call.name, names, **options)
     print_outcome(outcome, json_wanted=json_wanted)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {key: value for key, value in options.items() if value is not None}
 
 
 class _Progress:

@@ -1,4 +1,4 @@
-"""Who may do what over the control socket: one table, and what is not in it is refused."""
+"""Who has which role at the control socket; run/api/calls.py names the role of each call."""
 
 import grp
 import os
@@ -8,14 +8,15 @@ import socket
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from chapiteau.core.errors import UsageError
-from chapiteau.run.config.spec import Project
+
+if TYPE_CHECKING:
+    from chapiteau.run.config.spec import Project
 
 __all__ = [
     "ROLES",
-    "VERBS",
     "Access",
     "Caller",
     "Role",
@@ -27,33 +28,6 @@ __all__ = [
 Role = Literal["viewer", "operator", "admin"]
 ROLES: Final[tuple[Role, ...]] = ("viewer", "operator", "admin")
 
-# Every deed of the control API and the least role that may do it.
-VERBS: Final[dict[str, Role]] = {
-    "ping": "viewer",
-    "status": "viewer",
-    "events": "viewer",
-    "logs": "viewer",
-    "stats": "viewer",
-    "metrics": "viewer",
-    "plan": "viewer",
-    "openapi": "viewer",
-    "start": "operator",
-    "stop": "operator",
-    "restart": "operator",
-    "reload": "operator",
-    "scale": "operator",
-    "signal": "operator",
-    "reopen": "operator",
-    "drain": "operator",
-    "undrain": "operator",
-    "input": "admin",  # whoever types into a program is that program
-    "set": "admin",  # a command is a setting
-    "config": "admin",  # commands and paths may tell more than a viewer should know
-    "apply": "admin",
-    "say": "admin",
-    "upgrade": "admin",
-    "shutdown": "admin",
-}
 _WHO: Final = re.compile(r"(?:user|group):[A-Za-z_][\w.-]*\$?|(?:uid|gid):\d+")
 
 
@@ -89,12 +63,10 @@ class Access:
         found = [self.uids.get(caller.uid), *(self.gids.get(gid) for gid in caller.gids)]
         return _highest(role for role in found if role)
 
-    def may(self, caller: Caller, verb: str) -> bool:
-        """Whether the caller may do this; a verb that is not in the table is for nobody."""
-        role, least = self.role(caller), VERBS.get(verb)
-        if role is None or least is None:
-            return False
-        return ROLES.index(role) >= ROLES.index(least)
+    def may(self, caller: Caller, least: Role) -> bool:
+        """Whether the caller has this role or a higher one."""
+        role = self.role(caller)
+        return role is not None and ROLES.index(role) >= ROLES.index(least)
 
 
 def _highest(roles: Iterable[Role]) -> Role | None:
@@ -136,7 +108,7 @@ def _groups(sock: socket.socket) -> list[int]:
     return [gid for (gid,) in _GID.iter_unpack(raw)]
 
 
-def access_of(project: Project) -> Access:
+def access_of(project: "Project") -> Access:
     """The roles that [project] gives. Raises UsageError for a user or group that isn't there."""
     uids: dict[int, Role] = {}
     gids: dict[int, Role] = {}

@@ -101,6 +101,10 @@ class Gap:
 
     count: int
 
+    def to_dict(self) -> dict[str, Any]:
+        """As in the stream of lines or events."""
+        return {"lost": self.count}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:

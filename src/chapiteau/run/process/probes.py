@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
 
-from chapiteau.run.api.supervisor_api import LogQuery
 from chapiteau.run.config.spec import Check, Service
 from chapiteau.run.logs.collector import LogCollector
-from chapiteau.run.logs.messages import OutputStream
+from chapiteau.run.logs.messages import LogQuery, OutputStream
 from chapiteau.run.process.process import Process
 from chapiteau.run.system.port_owner import has_accepted
 

@@ -8,9 +8,9 @@ old settings, and the old processes have been serving all the time.
 import asyncio
 from typing import TYPE_CHECKING
 
-from chapiteau.run.api.supervisor_api import Outcome
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State, Trigger

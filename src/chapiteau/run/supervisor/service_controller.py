@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from chapiteau.run.api.supervisor_api import Outcome
 from chapiteau.run.config.spec import Service
+from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica, ReplicaHost
 from chapiteau.run.process.states import State, Trigger, service_state
