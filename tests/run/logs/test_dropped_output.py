@@ -7,26 +7,26 @@ from typing import Any
 
 import pytest
 
-from chapiteau.run.logs import dropped_output as module
-from chapiteau.run.logs.dropped_output import DroppedOutput
+from chapiteau.run.logs import collector as module
+from chapiteau.run.logs.collector import DroppedOutput
 from chapiteau.run.logs.messages import OutputStream
 from tests.support import wait_for_async
 
 
 async def test_every_byte_is_told_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_NEWS", 0.05)
+    monkeypatch.setattr(module, "_REPORT_EVERY", 0.05)
     told: list[int] = []
 
-    def say(kind: str, text: str, **facts: Any) -> None:
+    def emit(kind: str, text: str, **facts: Any) -> None:
         told.append(facts["data"]["bytes"])
 
-    found, stream = DroppedOutput(say), OutputStream("web", 1, "stdout")
+    found, stream = DroppedOutput(emit), OutputStream("web", 1, "stdout")
     for _ in range(100):
-        found.heard(stream, 10, "full")
+        found.add(stream, 10, "full")
     assert told == [10], "at once, then not for every piece"
     await wait_for_async(lambda: told == [10, 990])
     await asyncio.sleep(0)
-    found.heard(stream, 5, "full")
-    found.heard(stream, 7, "full")
+    found.add(stream, 5, "full")
+    found.add(stream, 7, "full")
     found.close()
     assert (sum(told), found.totals["web"]) == (1012, 1012)

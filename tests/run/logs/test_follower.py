@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -44,23 +42,23 @@ def test_lines_that_are_skipped_cut_none_that_is_not(pieces: list[tuple[bool, by
 
 
 def test_a_slow_follower_is_told_what_it_missed() -> None:
-    following = LogFollower(FOLLOW, None)
+    following = LogFollower(FOLLOW)
     data = b"a line\n" * 1000
     for number in range(12):
-        following.heard(WEB, data, 5.0, (number + 1) * len(data))
+        following.add(WEB, data, 5.0, (number + 1) * len(data))
     assert following.queue.qsize() == MAX_PENDING
-    assert following.told() == 12_000 - MAX_PENDING
-    assert following.told() == 0
+    assert following.take_lost() == 12_000 - MAX_PENDING
+    assert following.take_lost() == 0
     first = following.queue.get_nowait()
     assert (first.text, first.time, first.at, first.source) == ("a line", 5.0, 7, "web/1/stdout")
-    following.heard(WEB, b"more\nand more\n", 6.0, 12 * len(data) + 14)
-    assert following.told() == 1, "there was room for one"
+    following.add(WEB, b"more\nand more\n", 6.0, 12 * len(data) + 14)
+    assert following.take_lost() == 1, "there was room for one"
 
 
 def test_only_what_matches_counts() -> None:
-    following = LogFollower(LogQuery(grep="7$", level="error"), re.compile("7$"))
+    following = LogFollower(LogQuery(grep="7$", level="error"))
     for number in range(100):
         level = "ERROR" if number % 2 else "INFO"
-        following.heard(WEB, f"{level} {number}\r\n".encode(), 1.0, 0)
+        following.add(WEB, f"{level} {number}\r\n".encode(), 1.0, 0)
     found = [following.queue.get_nowait().text for _ in range(following.queue.qsize())]
     assert found == [f"ERROR {number}" for number in range(7, 100, 10)]

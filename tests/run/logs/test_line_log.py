@@ -37,8 +37,8 @@ def test_lines_that_a_full_disk_did_not_take_are_told_in_the_file(
 ) -> None:
     clock, told = ManualClock(), []
     rule = Logs(mode="line", format=form, max_size=1 << 20)  # type: ignore[arg-type]
-    log = LineLog("web", tmp_path / "web.log", rule, clock)
-    log.on_drop = lambda count, why: told.append((count, why))
+    on_drop = lambda count, why: told.append((count, why))  # noqa: E731
+    log = LineLog("web", tmp_path / "web.log", rule, clock, on_drop)
     disk = Disk(25)
     monkeypatch.setattr(os, "write", disk.write)
     for _ in range(4):

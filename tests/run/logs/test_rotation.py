@@ -26,19 +26,19 @@ def test_a_disk_that_fails_at_any_call_loses_nothing(
     handle = os.open(path, os.O_RDWR)
     _fail_at(monkeypatch, call)
     try:
-        rotation.turn(path, handle, 8, b"beg")
-        turned = True
+        rotation.rotate(path, handle, 8, b"beg")
+        rotated = True
     except OSError:
-        turned = False
+        rotated = False
         rotation.postpone(1000.0)
     monkeypatch.undo()
     os.close(handle)
-    assert turned == (call > 4), "it takes five calls: open, three of rename, and the cut"
+    assert rotated == (call > 4), "it takes five calls: open, three of rename, and the cut"
     kept = b"".join(p.read_bytes() for p in sorted(tmp_path.iterdir(), reverse=True))
     doubled = b"beg" if call == 5 else b""  # the cut failed: better twice than never
     assert kept == b"older\n" + WHOLE + doubled
     assert path.exists()
-    assert not rotation.due(100, 1001.0) or turned
+    assert not rotation.due(100, 1001.0) or rotated
     assert rotation.due(100, 1011.0), "ten seconds later it is tried again"
     assert rotation.due(100, 1.0), "also when the clock was set back meanwhile"
 
@@ -66,16 +66,16 @@ def test_a_total_counts_the_file_that_is_written_too(tmp_path: Path, size: int, 
     """Also where the file alone might grow beyond it: `max_size` is 50 MiB unless one says so."""
     path = tmp_path / "1.log"
     rotation = Rotation(Logs(max_size=size, max_total=total, keep=100))
-    largest = turned = written = 0
+    largest = rotated = written = 0
     path.touch()
     for _ in range(200):
         with path.open("ab") as stream:
             stream.write(b"x" * 99 + b"\n")
             written = stream.tell()
             if rotation.due(written, 1000.0):
-                rotation.turn(path, stream.fileno(), written, b"")
-                turned += 1
+                rotation.rotate(path, stream.fileno(), written, b"")
+                rotated += 1
         largest = max(largest, sum(p.stat().st_size for p in tmp_path.iterdir()))
     assert largest <= total + 100
-    assert turned > 3
+    assert rotated > 3
     assert largest > total * 0.7, "and the room is used"

@@ -1,20 +1,20 @@
-"""How often a stream's file was turned, and when the bytes of the older ones came.
+"""The files of one stream: the current one and the rotated ones, with the times of their bytes.
 
-Kept in a small file beside them, so that a new brain knows it too. Turn 3 is the file that came
-after three turns; it keeps this number while its name goes from FILE to FILE.1, FILE.2.gz …
+A file keeps its number while its name goes from FILE to FILE.1, FILE.2.gz …: file 3 is the one
+that was begun by the third rotation.
 """
 
 import bisect
 import contextlib
-import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from io import BufferedIOBase, FileIO
+from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
+
+import msgspec
 
 from chapiteau.io.files import write_atomic
 from chapiteau.run.logs.rotation import SUFFIXES, rename_lock, rotated_path
@@ -34,61 +34,65 @@ __all__ = [
 
 Mark = tuple[int, float]  # offset in the file, wall time
 
-_MARKS: Final = 500  # kept of one older file
-_TURNS: Final = 100  # of which marks are kept
+UNREADABLE: Final[tuple[type[Exception], ...]] = (OSError, EOFError, zlib.error)
+_MARKS: Final = 500  # kept of one rotated file
+_FILES: Final = 100  # of which marks are kept
+_BLOCK: Final = 1 << 16
+_LONGEST: Final = 1 << 20  # bytes without an end of line that are taken as one
+
+
+class _Record(msgspec.Struct):
+    turned: int = 0  # how often the file was rotated
+    inode: int = 0
+    marks: dict[int, list[Mark]] = {}
 
 
 class RotationHistory:
-    """Of one stream. Read when first asked for: most streams are never turned."""
+    """How often a stream's file was rotated, and when the bytes of the older ones came.
+
+    Kept in a file beside them for the next brain. Read when first asked for: most streams are
+    never rotated.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._turned = -1
-        self._marks: dict[int, list[Mark]] = {}
+        self._record: _Record | None = None
 
     @property
     def _file(self) -> Path:
         return self._path.with_name(f".{self._path.name}.past")
 
     @property
-    def turned(self) -> int:
-        """How often the file was turned so far."""
-        self.learn()
-        return self._turned
+    def rotations(self) -> int:
+        """How often the file was rotated so far; also the number of the current file."""
+        return self.load().turned
 
-    def learn(self) -> None:
-        """Read what is known, once: before the next turn at the latest."""
-        if self._turned < 0:
-            self._load()
-
-    def marks(self, turn: int) -> Sequence[Mark]:
-        """When the bytes of an older file came; empty when that is not known."""
-        return self._marks.get(turn, ()) if self.turned >= 0 else ()
+    def marks(self, number: int) -> Sequence[Mark]:
+        """When the bytes of a rotated file came; empty when that is not known."""
+        return self.load().marks.get(number, ())
 
     def add(self, marks: Sequence[Mark]) -> None:
-        """The file has just been turned; `learn` came before that. A full disk is no matter."""
-        self._marks[self._turned] = thin_marks(list(marks), _MARKS)
-        self._turned += 1
-        for turn in [turn for turn in self._marks if turn < self._turned - _TURNS]:
-            del self._marks[turn]
+        """The file has just been rotated; `load` came before. A full disk is no matter."""
+        record = self.load()
+        record.marks[record.turned] = thin_marks(list(marks), _MARKS)
+        record.turned += 1
+        for number in [n for n in record.marks if n < record.turned - _FILES]:
+            del record.marks[number]
         with contextlib.suppress(OSError):
-            facts = {"turned": self._turned, "inode": self._inode(), "marks": self._marks}
-            write_atomic(self._file, json.dumps(facts).encode(), mode=0o640)
+            record.inode = self._path.stat().st_ino
+            write_atomic(self._file, msgspec.json.encode(record), mode=0o640)
 
-    def _load(self) -> None:
-        self._turned = 0
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-            facts: dict[str, Any] = json.loads(self._file.read_bytes())
-            marks = {
-                int(turn): [(int(offset), float(time)) for offset, time in pairs]
-                for turn, pairs in facts["marks"].items()
-            }
-            # Turned, and killed before it could be written down?
-            missed = self._path.exists() and self._inode() != facts["inode"]
-            self._turned, self._marks = int(facts["turned"]) + missed, marks
-
-    def _inode(self) -> int:
-        return self._path.stat().st_ino
+    def load(self) -> _Record:
+        """Read what is known, once: before the next rotation at the latest."""
+        if self._record is None:
+            self._record = _Record()
+            with contextlib.suppress(OSError, msgspec.DecodeError):
+                found = msgspec.json.decode(self._file.read_bytes(), type=_Record)
+                # Rotated, and killed before it could be written down?
+                if self._path.exists() and self._path.stat().st_ino != found.inode:
+                    found.turned += 1
+                self._record = found
+        return self._record
 
 
 def thin_marks(marks: list[Mark], most: int) -> list[Mark]:
@@ -99,18 +103,17 @@ def thin_marks(marks: list[Mark], most: int) -> list[Mark]:
     return marks
 
 
-# One kept file of a stream, read in pieces of whole lines: from its end, or from its beginning.
-
-_BLOCK: Final = 1 << 16
-_LONGEST: Final = 1 << 20  # bytes without an end of line that are taken as one
-
-
 class ArrivalTimes:
     """When the byte at an offset came. What came before the first mark came by then, at least."""
 
     def __init__(self, marks: Sequence[Mark], changed: float) -> None:
         self._offsets = [offset for offset, _ in marks]
         self._times = [time for _, time in marks] or [changed]
+
+    @property
+    def last(self) -> float:
+        """When the last bytes came."""
+        return self._times[-1]
 
     def at(self, offset: int) -> float:
         """Seconds since 1970."""
@@ -124,81 +127,76 @@ class ArrivalTimes:
 
 @dataclass(frozen=True, slots=True)
 class ArchivedFile:
-    """An open file. `size` is of what counts in it; unknown (-1) of a packed one."""
+    """An open file. `size` counts the bytes to read; -1 (unknown) of a compressed one."""
 
-    turn: int
+    number: int
     name: str
     file: FileIO
     size: int
     times: ArrivalTimes
 
     @property
-    def packed(self) -> str:
+    def compressed(self) -> str:
         """ ".gz", ".zst", or nothing."""
         return next((s for s in SUFFIXES[1:] if self.name.endswith(s)), "")
 
 
 class LogArchive:
-    """The files of one stream as they are now. Turning and packing them meanwhile changes nothing.
+    """The files of one stream as they are now; rotation and compression may go on meanwhile.
 
     None is open yet: a hundred streams with six files each would be many descriptors.
     """
 
-    def __init__(self, path: Path, past: RotationHistory, size: int, marks: Sequence[Mark]) -> None:
-        self._path, self._past = path, past
-        self._size, self._marks = size, tuple(marks)
-        self.turn = past.turned
+    def __init__(
+        self, path: Path, history: RotationHistory, size: int, marks: Sequence[Mark]
+    ) -> None:
+        self._path, self._history = path, history
+        self._marks = tuple(marks)
+        self.newest = history.rotations
         self.size = size
 
-    def turns(self) -> range:
-        """The files that are there, newest first."""
+    def numbers(self) -> range:
+        """Those of the files that are there, newest first."""
+        prefix, found = f"{self._path.name}.", [0]
         with rename_lock:
-            found = [0]
-            there: list[str] = []
-            with suppress(OSError):  # no folder before the first output
-                there = [entry.name for entry in os.scandir(self._path.parent)]
-            for name in there:
-                number = name.removeprefix(f"{self._path.name}.").partition(".")[0]
-                if name.startswith(f"{self._path.name}.") and number.isdigit():
-                    found.append(int(number))
-            return range(self.turn, self._past.turned - max(found) - 1, -1)
+            with contextlib.suppress(OSError):  # no folder before the first output
+                for entry in os.scandir(self._path.parent):
+                    age = entry.name.removeprefix(prefix).partition(".")[0]
+                    if entry.name.startswith(prefix) and age.isdigit():
+                        found.append(int(age))
+            return range(self.newest, self._history.rotations - max(found) - 1, -1)
 
-    @contextmanager
-    def open(self, turn: int) -> Iterator[ArchivedFile | None]:
-        """The file of that turn; None when it is gone."""
-        volume = self._open(turn)
+    @contextlib.contextmanager
+    def open(self, number: int) -> Iterator[ArchivedFile | None]:
+        """The file of that number; None when it is gone."""
+        found = self._open(number)
         try:
-            yield volume
+            yield found
         finally:
-            if volume is not None:
-                volume.file.close()
+            if found is not None:
+                found.file.close()
 
-    def _open(self, turn: int) -> ArchivedFile | None:
+    def _open(self, number: int) -> ArchivedFile | None:
         with rename_lock:
-            number = self._past.turned - turn
-            places = [self._path] if number == 0 else _places(self._path, number)
-            for place in places:
+            age = self._history.rotations - number
+            plain = rotated_path(self._path, age) if age else self._path
+            suffixes = SUFFIXES if age else SUFFIXES[:1]
+            for path in (plain.with_name(plain.name + suffix) for suffix in suffixes):
                 try:
-                    file = FileIO(place)
+                    file = FileIO(path)
                 except OSError:
                     continue
-                found = os.fstat(file.fileno())
-                newest = turn == self.turn
-                marks = self._marks if newest else self._past.marks(turn)
-                size = min(self._size, found.st_size) if newest else found.st_size
-                packed = place.suffix in SUFFIXES[1:]
-                times = ArrivalTimes(marks, found.st_mtime)
-                return ArchivedFile(turn, place.name, file, -1 if packed else size, times)
+                size, marks = os.fstat(file.fileno()).st_size, self._history.marks(number)
+                if number == self.newest:
+                    size, marks = min(self.size, size), self._marks
+                size = -1 if path.suffix in SUFFIXES[1:] else size
+                times = ArrivalTimes(marks, os.fstat(file.fileno()).st_mtime)
+                return ArchivedFile(number, path.name, file, size, times)
         return None
 
 
-def _places(path: Path, number: int) -> list[Path]:
-    plain = rotated_path(path, number)
-    return [plain.with_name(plain.name + suffix) for suffix in SUFFIXES]
-
-
 def read_backwards(file: FileIO, end: int) -> Iterator[tuple[int, bytes]]:
-    """(where it begins, its bytes) of each piece before `end`, the last one first."""
+    """(offset, bytes) of pieces of whole lines before `end`, the last one first."""
     rest, at = b"", end
     while at > 0:
         step = min(_BLOCK, at)
@@ -215,12 +213,12 @@ def read_backwards(file: FileIO, end: int) -> Iterator[tuple[int, bytes]]:
 
 
 def read_forwards(
-    source: BinaryIO | BufferedIOBase, most: int = -1, on: Callable[[], None] = lambda: None
+    source: BinaryIO, most: int = -1, before_read: Callable[[], None] = lambda: None
 ) -> Iterator[tuple[int, bytes]]:
-    """The same from the beginning, up to `most` bytes. `on` is called before each read."""
+    """The same from the beginning, up to `most` bytes."""
     rest, at = b"", 0
     while True:
-        on()
+        before_read()
         left = _BLOCK if most < 0 else min(_BLOCK, most - at - len(rest))
         data = source.read(left) if left > 0 else b""
         if not data:
@@ -234,26 +232,23 @@ def read_forwards(
         yield at, rest
 
 
-@contextmanager
-def decompressed(volume: ArchivedFile) -> Iterator[BinaryIO]:
+@contextlib.contextmanager
+def decompressed(found: ArchivedFile) -> Iterator[BinaryIO]:
     """Its content. Raises one of UNREADABLE."""
-    if volume.packed == ".gz":
+    if found.compressed == ".gz":
         import gzip
 
-        with gzip.GzipFile(fileobj=volume.file) as source:
+        with gzip.GzipFile(fileobj=found.file) as source:
             yield cast("BinaryIO", source)
-    elif volume.packed == ".zst":
+    elif found.compressed == ".zst":
         try:
             import zstandard
         except ImportError:
             raise OSError("zstandard is not installed: pip install 'chapiteau[compress]'") from None
         try:
-            with zstandard.ZstdDecompressor().stream_reader(volume.file, closefd=False) as found:
-                yield cast("BinaryIO", found)
+            with zstandard.ZstdDecompressor().stream_reader(found.file, closefd=False) as stream:
+                yield cast("BinaryIO", stream)
         except zstandard.ZstdError as exc:
             raise OSError(str(exc)) from exc
     else:
-        yield cast("BinaryIO", volume.file)
-
-
-UNREADABLE: Final[tuple[type[Exception], ...]] = (OSError, EOFError, zlib.error)
+        yield cast("BinaryIO", found.file)

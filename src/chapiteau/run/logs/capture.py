@@ -15,7 +15,7 @@ from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.run.config.spec import Logs
-from chapiteau.run.logs.archive import RotationHistory, thin_marks
+from chapiteau.run.logs.archive import LogArchive, RotationHistory, thin_marks
 from chapiteau.run.logs.rotation import Rotation, rename_lock
 
 __all__ = ["Capture", "MemoryCapture", "pipe_size"]
@@ -30,20 +30,37 @@ _FIONREAD: Final = 0x541B
 
 
 class Capture:
-    """Moves pipes into `path`. `followers` get the bytes too; `dropped` counts the lost."""
+    """Moves pipes into `path`; `on_drop` gets how many bytes were lost, and why."""
 
-    def __init__(self, path: Path, rotation: Rotation, clock: Clock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        rotation: Rotation,
+        clock: Clock,
+        on_drop: Callable[[int, str], None] = lambda count, why: None,
+    ) -> None:
         self.path = path
-        self.followers: list[Callable[[bytes], None]] = []
-        self.on_drop: Callable[[int, str], None] = lambda count, why: None
-        self.dropped = 0
+        self._followers: dict[object, Callable[[bytes], None]] = {}
+        self._on_drop = on_drop
         self.marks: list[tuple[int, float]] = []  # (offset in the file, wall time), rising
-        self.past = RotationHistory(path)
+        self.history = RotationHistory(path)
         self._rotation, self._clock = rotation, clock
         self._file, self._size, self._inode = -1, 0, 0
         self._retry_at = self._look_at = 0.0
         self._gap = 0  # bytes dropped since the last mark in the file
         self._gap_at = 0.0  # when the last of them were
+
+    def follow(self, key: object, deliver: Callable[[bytes], None]) -> None:
+        """Hand the bytes to `deliver`, too, until `unfollow` with this key."""
+        self._followers[key] = deliver
+
+    def unfollow(self, key: object) -> None:
+        """Hand it no more; a key that is not known is no matter."""
+        self._followers.pop(key, None)
+
+    def archive(self) -> LogArchive:
+        """The files as they are now."""
+        return LogArchive(self.path, self.history, self.size, self.marks)
 
     def move(self, pipe: int) -> int:
         """Move what the pipe holds: how many bytes, -1 at its end. It must be readable."""
@@ -76,7 +93,7 @@ class Capture:
             if len(self.marks) > _MARKS:
                 self.marks = thin_marks(self.marks, _MARKS // 2)
         self._size += moved
-        if self.followers:
+        if self._followers:
             self._hand(os.pread(self._file, moved, self._size - moved))
         if self._rotation.due(self._size, wall):
             self._rotate(now)
@@ -141,7 +158,7 @@ class Capture:
         return not self._gap
 
     def _hand(self, data: bytes) -> None:
-        for follower in tuple(self.followers):
+        for follower in tuple(self._followers.values()):
             follower(data)
 
     def _let_go(self, now: float) -> None:
@@ -161,19 +178,18 @@ class Capture:
         return len(data)
 
     def _count(self, lost: int, why: str) -> None:
-        self.dropped += lost
         self._gap += lost
         self._gap_at = self._clock.now()
-        self.on_drop(lost, why)
+        self._on_drop(lost, why)
 
     def _rotate(self, now: float) -> None:
         """Begin a new file, at the end of a line: the started line moves to the new file."""
         begun = self._begun_line()
         try:
-            with rename_lock:  # a search finds files by how often they were turned
-                self.past.learn()
-                self._rotation.turn(self.path, self._file, self._size - len(begun), begun)
-                self.past.add(self.marks)
+            with rename_lock:  # a search finds files by their numbers
+                self.history.load()
+                self._rotation.rotate(self.path, self._file, self._size - len(begun), begun)
+                self.history.add(self.marks)
         except OSError:
             # No room to rotate: the old file goes on growing; nothing is lost.
             self._rotation.postpone(self._clock.wall())
@@ -197,7 +213,7 @@ class Capture:
             return 0
 
     def tail(self, lines: int, since: int = 0, limit: int = 1 << 16) -> list[str]:
-        """The last lines in the file, from the offset `since` on (all, when it was turned)."""
+        """The last lines in the file, from the offset `since` on (all, when it was rotated)."""
         with contextlib.suppress(OSError), self.path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             stream.seek(max(since if since <= size else 0, size - limit))

@@ -47,38 +47,39 @@ class LineSplitter:
 
 
 class LogFollower:
-    """What one query asks for, of what comes: `heard` puts it in, `queue` gives it out."""
+    """What one query asks for, of what comes: `add` puts it in, `queue` gives it out."""
 
-    def __init__(self, query: LogQuery, pattern: "re.Pattern[str] | None") -> None:
-        self._query, self._pattern = query, pattern
-        self._all = pattern is None and not query.level
+    def __init__(self, query: LogQuery) -> None:
+        self._query = query
+        self._pattern = re.compile(query.grep) if query.grep else None
+        self._all = not query.grep and not query.level
         self._splitters: dict[OutputStream, LineSplitter] = {}
         self.queue: asyncio.Queue[LogLine] = asyncio.Queue(MAX_PENDING)
-        self.lost = 0  # lines that found no room
+        self._lost = 0  # lines that found no room
 
-    def heard(self, stream: OutputStream, data: bytes, wall: float, end: int) -> None:
+    def add(self, stream: OutputStream, data: bytes, wall: float, end: int) -> None:
         """New bytes of a stream, up to `end` in its file."""
         splitter = self._splitters.get(stream)
         if splitter is None:
             splitter = self._splitters[stream] = LineSplitter()
         if self._all and self.queue.full():
-            self.lost += splitter.skip(data)
+            self._lost += splitter.skip(data)
             return
         for raw, at in splitter.feed(data, end):
             if self._all and self.queue.full():
-                self.lost += 1
+                self._lost += 1
                 continue
             text = raw.decode("utf-8", "replace").rstrip("\r")
             if not self._all and not matches_text(text, self._query, self._pattern):
                 continue
             if self.queue.full():
-                self.lost += 1
+                self._lost += 1
             else:
-                self.queue.put_nowait(_line(stream, wall, text, at))
+                self.queue.put_nowait(stream.line(wall, text, at))
 
-    def told(self) -> int:
+    def take_lost(self) -> int:
         """How many lines were lost since the last time."""
-        lost, self.lost = self.lost, 0
+        lost, self._lost = self._lost, 0
         return lost
 
 
@@ -96,14 +97,3 @@ def matches_text(text: str, query: LogQuery, pattern: "re.Pattern[str] | None") 
     if pattern is not None and not pattern.search(text):
         return False
     return not query.level or at_least(text, query.level)
-
-
-def _line(stream: OutputStream, wall: float, text: str, at: int) -> LogLine:
-    return LogLine(
-        time=wall,
-        service=stream.service,
-        process=stream.process,
-        stream=stream.name,
-        text=text,
-        at=at,
-    )

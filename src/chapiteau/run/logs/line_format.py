@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from json.encoder import encode_basestring
@@ -20,12 +21,12 @@ __all__ = [
     "json_head",
     "json_rest",
     "line_prefix",
-    "split_lines",
 ]
 
 _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 _FACILITY_USER: Final = 1
+_LONGEST_JOINED: Final = 1 << 16  # characters
 _SEVERITY: Final = {
     "trace": 7, "debug": 7, "info": 6, "notice": 5, "warning": 4, "warn": 4, "error": 3, "err": 3,
     "critical": 2, "fatal": 2, "panic": 0, "emerg": 0,
@@ -128,25 +129,4 @@ def join_lines(
 
 
 def _longer(first: LogLine, more: LogLine) -> LogLine:
-    text = f"{first.text}\n{more.text}"
-    return LogLine(
-        time=first.time,
-        service=first.service,
-        process=first.process,
-        stream=first.stream,
-        text=text[:65536],
-    )
-
-
-def split_lines(
-    data: bytes, service: str, process: int, stream: str, when: float
-) -> Iterator[LogLine]:
-    """Whole lines of bytes as LogLines."""
-    for raw in data.splitlines():
-        yield LogLine(
-            time=when,
-            service=service,
-            process=process,
-            stream=stream,
-            text=raw.decode("utf-8", "replace"),
-        )
+    return replace(first, text=f"{first.text}\n{more.text}"[:_LONGEST_JOINED], at=0)

@@ -26,9 +26,8 @@ from chapiteau.run.logs.line_format import (
     json_head,
     json_rest,
     line_prefix,
-    split_lines,
 )
-from chapiteau.run.logs.messages import LogLine
+from chapiteau.run.logs.messages import LogLine, OutputStream
 from chapiteau.run.logs.rotation import Rotation
 
 __all__ = ["LineLog", "RawLogReader"]
@@ -45,10 +44,17 @@ _JOURNAL: Final = "/run/systemd/journal/socket"
 class LineLog:
     """Where the lines of one service go: its file, and syslog or journald beside it."""
 
-    def __init__(self, service: str, path: Path, rule: Logs, clock: Clock) -> None:
+    def __init__(
+        self,
+        service: str,
+        path: Path,
+        rule: Logs,
+        clock: Clock,
+        on_drop: Callable[[int, str], None],
+    ) -> None:
         self.rule = rule
         self._service = service
-        self.on_drop: Callable[[int, str], None] = lambda count, why: None
+        self._on_drop = on_drop
         self.path, self._clock = path, clock
         self._rotation = Rotation(rule)
         self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
@@ -58,11 +64,8 @@ class LineLog:
         self._out: list[tuple[DatagramSender, bool]] = []
         for target, journal in ((rule.syslog, False), (rule.journald and _JOURNAL, True)):
             if target:
-                made = DatagramSender(str(target), clock, self._lost, journal=journal)
+                made = DatagramSender(str(target), clock, on_drop, journal=journal)
                 self._out.append((made, journal))
-
-    def _lost(self, count: int, why: str) -> None:
-        self.on_drop(count, why)
 
     @property
     def plain(self) -> bool:
@@ -91,10 +94,10 @@ class LineLog:
             return
         if self._rotation.due(self._size, self._clock.wall()):
             self._look(now)
-            if self._file < 0:  # another service that writes to it has just turned it
+            if self._file < 0:  # another service that writes to it has just rotated it
                 return
             try:
-                self._rotation.turn(self.path, self._file, self._size, b"")
+                self._rotation.rotate(self.path, self._file, self._size, b"")
             except OSError:
                 self._rotation.postpone(self._clock.wall())
                 return
@@ -120,7 +123,7 @@ class LineLog:
 
     def _drop(self, lost: int, why: str) -> None:
         self._gap += lost
-        self.on_drop(lost, why)
+        self._on_drop(lost, why)
 
     def _gap_note(self) -> bytes:
         """A line of its own, also where the one before has lost its end."""
@@ -148,7 +151,7 @@ class LineLog:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             self._file = os.open(self.path, flags, 0o640)
         except OSError as exc:
-            self.on_drop(0, exc.strerror or str(exc))
+            self._on_drop(0, exc.strerror or str(exc))
             self._retry_at = now + _RETRY
             return False
         self._size = os.fstat(self._file).st_size
@@ -184,9 +187,9 @@ class LineLog:
 class RawLogReader:
     """Reads one raw stream on behalf of a LineLog; `feed` hears of new bytes."""
 
-    def __init__(self, log: LineLog, stream: tuple[str, int, str], raw: Path, clock: Clock) -> None:
-        self._log, self._raw, self._clock = log, raw, clock
-        self._service, self._process, self._name = stream
+    def __init__(self, log: LineLog, stream: OutputStream, raw: Path, clock: Clock) -> None:
+        self._log, self._raw, self._clock, self._stream = log, raw, clock, stream
+        self._facts = (stream.service, stream.process, stream.name)
         self._rest = b""
         self._held: LogLine | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -229,16 +232,15 @@ class RawLogReader:
             return
         wall = self._clock.wall()
         if self._log.plain:
-            prefix = line_prefix(wall, self._service, self._process, self._name).encode()
+            prefix = line_prefix(wall, *self._facts).encode()
             self._log.write(prefix + whole[:-1].replace(b"\n", b"\n" + prefix) + b"\n")
             return
         if self._log.flat:
-            head = json_head(wall, self._log.node, self._service, self._process, self._name)
-            texts = [raw.decode("utf-8", "replace") for raw in whole.splitlines()]
-            made = "".join([f"{head}{json_rest(text)}\n" for text in texts])
+            head = json_head(wall, self._log.node, *self._facts)
+            made = "".join([f"{head}{json_rest(text)}\n" for text in _texts(whole)])
             self._log.write(made.encode())
             return
-        lines = list(split_lines(whole, self._service, self._process, self._name, wall))
+        lines = [self._stream.line(wall, text) for text in _texts(whole)]
         if self._start is not None:
             lines, self._held = join_lines(lines, self._start, self._held)
             self._wait_for_more()
@@ -267,6 +269,10 @@ class RawLogReader:
             self._timer.cancel()
         self._let_go()
         os.close(self._place)
+
+
+def _texts(data: bytes) -> list[str]:
+    return [raw.decode("utf-8", "replace") for raw in data.splitlines()]
 
 
 def _text(line: LogLine) -> str:

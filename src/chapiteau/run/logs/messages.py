@@ -22,6 +22,22 @@ class OutputStream:
     process: int
     name: str  # "stdout" or "stderr"
 
+    @property
+    def source(self) -> str:
+        """As `LogQuery.after` names it."""
+        return f"{self.service}/{self.process}/{self.name}"
+
+    def line(self, time: float, text: str, at: int = 0) -> "LogLine":
+        """A line of it."""
+        return LogLine(
+            time=time,
+            service=self.service,
+            process=self.process,
+            stream=self.name,
+            text=text,
+            at=at,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogQuery:

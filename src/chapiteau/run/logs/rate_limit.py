@@ -5,6 +5,7 @@ they pass through the brain: killed in that moment, it loses what it had just re
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -60,8 +61,15 @@ class RateLimit:
 class RateLimitedCapture(Capture):
     """`rate`: bytes per second that are kept."""
 
-    def __init__(self, path: Path, rotation: Rotation, clock: Clock, rate: int) -> None:
-        super().__init__(path, rotation, clock)
+    def __init__(
+        self,
+        path: Path,
+        rotation: Rotation,
+        clock: Clock,
+        rate: int,
+        on_drop: Callable[[int, str], None] = lambda count, why: None,
+    ) -> None:
+        super().__init__(path, rotation, clock, on_drop)
         self._cap = RateLimit(rate, clock.now())
 
     def _move(self, pipe: int, now: float) -> int:

@@ -135,7 +135,7 @@ class Rotation:
         """It failed: try again in ten seconds."""
         self._not_before = wall + _POSTPONE
 
-    def turn(self, path: Path, handle: int, cut: int, begun: bytes) -> None:
+    def rotate(self, path: Path, handle: int, cut: int, begun: bytes) -> None:
         """Make `path` a new file that starts with `begun`, and the old one FILE.1, cut at `cut`.
 
         The new file is in its place before the old one is cut: whenever we die, every byte stands

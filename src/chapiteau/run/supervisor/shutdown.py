@@ -112,7 +112,7 @@ def close_resources(supervisor: "Supervisor", notify: "NotifySocket | None") -> 
     if notify is not None:
         notify.close()
     supervisor.output.close()
-    supervisor.drops.close()
+    supervisor.output.dropped.close()
     supervisor.events_log.close()
     supervisor.cgroups.remove_all()
     for bound in supervisor.bound.values():

@@ -108,7 +108,7 @@ def _service(runner: ServiceController, supervisor: "Supervisor", meter: Meter) 
         sockets=runner.spec.sockets,
         needs=runner.spec.needs,
         restarts=sum(slot.restarts for slot in slots),
-        dropped_bytes=supervisor.drops.totals[runner.name],
+        dropped_bytes=supervisor.output.dropped.totals[runner.name],
         schedule=runner.spec.schedule,
         next_run=supervisor.next_runs.get(runner.name, 0.0),
         openapi=supervisor.url_of(runner, "openapi", "/openapi.json"),

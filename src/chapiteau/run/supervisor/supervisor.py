@@ -18,7 +18,6 @@ from chapiteau.run.config.spec import Logs, Service, Spec
 from chapiteau.run.event_log import EventLog
 from chapiteau.run.events import Event
 from chapiteau.run.logs.collector import LogCollector
-from chapiteau.run.logs.dropped_output import DroppedOutput
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
 from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.host import ProcessHost
@@ -70,7 +69,7 @@ class Supervisor:
         self.overrides: dict[str, dict[str, Any]] = {}
         self.clock: Clock = SystemClock()
         self.events_log = EventLog(run_dir / "events.jsonl", self.clock)
-        self.output = LogCollector(run_dir / "log", self.clock)
+        self.output = LogCollector(run_dir / "log", self.clock, self.events_log.say)
         name = f"{spec.project.name}-{_short(run_dir)}"
         self.cgroups: Cgroups = (
             Cgroups(None, None, "not used without a keeper") if link.alone else find_cgroups(name)
@@ -110,7 +109,7 @@ class Supervisor:
         self._beside: dict[str, BackgroundTasks] = {}
         self._listeners = 0  # who follow the statistics
         self._waiting: set[str] = set()  # services that wait for others
-        self.drops, self.drain = DroppedOutput(self.ground.say), Drain(self)
+        self.drain = Drain(self)
 
     # ── beginning ───────────────────────────────────────────────────────────────────────────
     async def begin(self, only: tuple[str, ...] = ()) -> None:
@@ -139,7 +138,6 @@ class Supervisor:
         self.link.on_exit, self.link.on_asked = self.ground.ended, self.asked
         self._wanted = DesiredState(self.run_dir / "state.json", self.link, hello["notes"])
         self.ground.rule_of = self.rule_of
-        self.output.on_drop = self.drops.heard
         await bind_sockets(self, hello["fds"])
         await self.per_process.restore(hello["fds"])
         await self.store.restore(hello["fds"])

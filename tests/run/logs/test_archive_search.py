@@ -1,4 +1,4 @@
-"""A search goes through every file that is kept, packed or not, a page at a time."""
+"""A search goes through every file that is kept, compressed or not, a page at a time."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gzip
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,18 @@ from chapiteau.run.logs.archive import (
     read_forwards,
     thin_marks,
 )
-from chapiteau.run.logs.archive_query import ArchiveQuery
-from chapiteau.run.logs.archive_scan import Page, Position, ScanQuery, all_lines, search_archive
+from chapiteau.run.logs.archive_search import LogSearch, Position, kept_lines
 from chapiteau.run.logs.capture import Capture
 from chapiteau.run.logs.grep import prefilter
-from chapiteau.run.logs.messages import LogLine, LogQuery, PreviousPage
+from chapiteau.run.logs.messages import LogLine, LogQuery, OutputStream, PreviousPage
 from chapiteau.run.logs.rotation import Rotation, compress_rotated
+
+WEB = OutputStream("web", 1, "stdout")
+ALL = LogQuery()
 
 
 class Stream:
-    """A real capture of a pipe, turned now and then."""
+    """A real capture of a pipe, rotated now and then."""
 
     def __init__(self, folder: Path, *, keep: int = 4) -> None:
         self.clock = ManualClock(wall=1000.0)
@@ -46,15 +49,14 @@ class Stream:
             os.write(self._write, line.encode() + b"\n")
             self.capture.move(self._read)
 
-    def turn(self) -> None:
+    def rotate(self) -> None:
         self.capture._rotate(self.clock.now())
 
     def pack(self, kind: str) -> None:
         compress_rotated(self.capture.path, self.rule.keep, kind)
 
-    def shelf(self) -> LogArchive:
-        capture = self.capture
-        return LogArchive(capture.path, capture.past, capture.size, capture.marks)
+    def archive(self) -> LogArchive:
+        return self.capture.archive()
 
     def close(self) -> None:
         self.capture.close()
@@ -69,32 +71,18 @@ def stream(tmp_path: Path) -> Iterator[Stream]:
     stream.close()
 
 
-def look(pattern: str = "", since: float = 0.0, until: float = 0.0) -> ScanQuery:
-    compiled = re.compile(pattern)
-
-    def fits(time: float, text: str) -> bool:
-        in_time = time >= since and (not until or time <= until)
-        return in_time and compiled.search(text) is not None
-
-    return ScanQuery(fits=fits, sieve=prefilter(compiled), since=since, until=until)
-
-
 def page(
-    shelf: LogArchive,
+    archive: LogArchive,
     count: int,
-    wanted: ScanQuery,
+    query: LogQuery = ALL,
     before: Position | None = None,
     looks: int = 1 << 30,
 ) -> tuple[list[str], Position | None]:
     left = iter(range(looks))
-    found: Page[str] = search_archive(
-        {"s": shelf},
-        count,
-        wanted,
-        before={"s": before} if before else {},
-        more_time=lambda: next(left, None) is not None,
-    )
-    return [line.text for _, line in found.lines], found.older.get("s")
+    query = replace(query, before={WEB.source: before} if before else {})
+    search = LogSearch(query, {WEB: archive})
+    lines, goes_on = search.newest(count, lambda: next(left, None) is not None)
+    return [line.text for line in lines], goes_on.get(WEB.source)
 
 
 def fill(stream: Stream) -> list[str]:
@@ -105,7 +93,7 @@ def fill(stream: Stream) -> list[str]:
         stream.say(*lines, every=0.5)
         said += lines
         if turn < 4:
-            stream.turn()
+            stream.rotate()
     return said
 
 
@@ -116,7 +104,7 @@ def test_every_file_is_looked_through(stream: Stream, kind: str) -> None:
         stream.pack(kind)
         suffix = ".gz" if kind == "gzip" else ".zst"
         assert len(list(stream.capture.path.parent.glob(f"*{suffix}"))) == 3
-    texts, older = page(stream.shelf(), 1000, look("line 7"))
+    texts, older = page(stream.archive(), 1000, LogQuery(grep="line 7"))
     assert texts == [line for line in said if line.endswith("line 7")]
     assert older is None
 
@@ -125,10 +113,10 @@ def test_every_file_is_looked_through(stream: Stream, kind: str) -> None:
 def test_page_after_page_gives_each_line_once(stream: Stream, kind: str) -> None:
     said = fill(stream)
     stream.pack(kind)
-    shelf, before = stream.shelf(), None
+    archive, before = stream.archive(), None
     found: list[str] = []
     while True:
-        texts, before = page(shelf, 7, look("line"), before)
+        texts, before = page(archive, 7, LogQuery(grep="line"), before)
         found = texts + found
         if before is None:
             break
@@ -138,10 +126,10 @@ def test_page_after_page_gives_each_line_once(stream: Stream, kind: str) -> None
 
 def test_a_page_that_ran_out_of_time_goes_on_where_it_was(stream: Stream) -> None:
     said = fill(stream)
-    shelf, before, pages = stream.shelf(), None, 0
+    archive, before, pages = stream.archive(), None, 0
     found: list[str] = []
     while True:
-        texts, before = page(shelf, 1000, look("line"), before, looks=3)
+        texts, before = page(archive, 1000, LogQuery(grep="line"), before, looks=3)
         found = texts + found
         pages += 1
         if before is None:
@@ -152,11 +140,11 @@ def test_a_page_that_ran_out_of_time_goes_on_where_it_was(stream: Stream) -> Non
 
 def test_turning_and_packing_between_two_pages_lose_and_double_nothing(stream: Stream) -> None:
     said = fill(stream)
-    texts, before = page(stream.shelf(), 60, look("line"))
-    stream.turn()
+    texts, before = page(stream.archive(), 60, LogQuery(grep="line"))
+    stream.rotate()
     stream.say("line of later")
     stream.pack("gzip")
-    rest, none = page(stream.shelf(), 1000, look("line"), before)
+    rest, none = page(stream.archive(), 1000, LogQuery(grep="line"), before)
     # One file more than are kept: what was in the oldest is gone.
     assert rest + texts == said[40:]
     assert none is None
@@ -164,35 +152,33 @@ def test_turning_and_packing_between_two_pages_lose_and_double_nothing(stream: S
 
 def test_turning_while_it_is_read_changes_nothing(stream: Stream) -> None:
     said = fill(stream)
-    shelf = stream.shelf()
-    stream.turn()
+    archive = stream.archive()
+    stream.rotate()
     stream.say("later")
-    assert page(shelf, 1000, look())[0] == said[40:]
+    assert page(archive, 1000)[0] == said[40:]
 
 
 def test_the_place_outlives_the_brain(stream: Stream, tmp_path: Path) -> None:
     said = fill(stream)
-    texts, before = page(stream.shelf(), 60, look("line"))
+    texts, before = page(stream.archive(), 60, LogQuery(grep="line"))
     path = stream.capture.path
     after = LogArchive(path, RotationHistory(path), path.stat().st_size, ())
-    assert page(after, 1000, look("line"), before)[0] + texts == said
+    assert page(after, 1000, LogQuery(grep="line"), before)[0] + texts == said
 
 
 def test_a_brain_killed_while_it_turned_is_found_out(stream: Stream) -> None:
     fill(stream)
-    known = stream.capture.past.turned
+    known = stream.capture.history.rotations
     path = stream.capture.path
-    Rotation(stream.rule).turn(path, stream.capture._file, stream.capture.size, b"")
-    assert RotationHistory(path).turned == known + 1
+    Rotation(stream.rule).rotate(path, stream.capture._file, stream.capture.size, b"")
+    assert RotationHistory(path).rotations == known + 1
 
 
 def test_lines_of_older_files_keep_their_time(stream: Stream) -> None:
     fill(stream)
     stream.pack("gzip")
-    found: Page[str] = search_archive(
-        {"s": stream.shelf()}, 9, look("turn 1 line (9|30)"), before={}, more_time=lambda: True
-    )
-    first, second = (line.time for _, line in found.lines)
+    search = LogSearch(LogQuery(grep="turn 1 line (9|30)"), {WEB: stream.archive()})
+    first, second = (line.time for line in search.newest(9, lambda: True)[0])
     assert 10.0 <= second - first <= 11.0
     assert RotationHistory(stream.capture.path).marks(1)
 
@@ -201,7 +187,7 @@ def test_a_window_of_time_is_found_without_reading_what_is_newer(stream: Stream)
     said = fill(stream)
     stream.pack("gzip")
     began, ended = 1000.0 + 0.5 * 45, 1000.0 + 0.5 * 60
-    texts, older = page(stream.shelf(), 1000, look(since=began, until=ended), looks=60)
+    texts, older = page(stream.archive(), 1000, LogQuery(since=began, until=ended), looks=60)
     assert older is None
     assert set(texts) <= set(said[40:64])
     assert set(texts) >= set(said[48:58])
@@ -210,8 +196,8 @@ def test_a_window_of_time_is_found_without_reading_what_is_newer(stream: Stream)
 def test_all_lines_come_from_the_first_on(stream: Stream) -> None:
     said = fill(stream)
     stream.pack("gzip")
-    batches = list(all_lines({"s": stream.shelf()}, look(), 30))
-    assert [line.text for batch in batches for _, line in batch] == said
+    batches = list(LogSearch(ALL, {WEB: stream.archive()}).batches(30))
+    assert [line.text for batch in batches for line in batch] == said
     assert {len(batch) for batch in batches} == {30, 20}
 
 
@@ -222,13 +208,16 @@ def test_streams_are_merged_by_time(tmp_path: Path) -> None:
         one.say(f"one {number}", every=2.0)
         two.say(f"two {number}", every=2.0)
         if number == 10:
-            one.turn()
-    shelves = {"one": one.shelf(), "two": two.shelf()}
-    found: Page[str] = search_archive(shelves, 10, look(), before={}, more_time=lambda: True)
-    assert sorted(key for key, _ in found.lines) == ["one"] * 5 + ["two"] * 5
-    rest = search_archive(shelves, 99, look(), before=found.older, more_time=lambda: True)
-    assert len(rest.lines) == 30
-    assert not rest.older
+            one.rotate()
+    archives = {
+        OutputStream("one", 1, "stdout"): one.archive(),
+        OutputStream("two", 1, "stdout"): two.archive(),
+    }
+    lines, goes_on = LogSearch(ALL, archives).newest(10, lambda: True)
+    assert sorted(line.service for line in lines) == ["one"] * 5 + ["two"] * 5
+    rest, end = LogSearch(LogQuery(before=goes_on), archives).newest(99, lambda: True)
+    assert len(rest) == 30
+    assert not end
     one.close()
     two.close()
 
@@ -238,21 +227,22 @@ def test_a_broken_packed_file_is_told_and_the_others_are_read(stream: Stream) ->
     stream.pack("gzip")
     broken = stream.capture.path.with_name("1.stdout.log.3.gz")
     broken.write_bytes(broken.read_bytes()[:-20])
-    wanted = look("line 7")
-    texts, older = page(stream.shelf(), 1000, wanted)
-    assert set(texts) >= {line for line in said if line.endswith("line 7") and "turn 1" not in line}
-    assert older is None
-    assert len(wanted.unread) == 1
-    assert wanted.unread[0].startswith("1.stdout.log.3.gz: ")
+    search = LogSearch(LogQuery(grep="line 7"), {WEB: stream.archive()})
+    lines, goes_on = search.newest(1000, lambda: True)
+    texts = {line.text for line in lines}
+    assert texts >= {line for line in said if line.endswith("line 7") and "turn 1" not in line}
+    assert not goes_on
+    assert len(search.unread) == 1
+    assert search.unread[0].startswith("1.stdout.log.3.gz: ")
 
 
-def test_more_lines_than_are_kept_of_a_packed_file_come_in_passes(
+def test_more_lines_than_are_kept_of_a_compressed_file_come_in_passes(
     stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chapiteau.run.logs.archive_scan._PACKED_LINES", 11)
+    monkeypatch.setattr("chapiteau.run.logs.archive_search._COMPRESSED_LINES", 11)
     said = fill(stream)
     stream.pack("gzip")
-    assert page(stream.shelf(), 1000, look())[0] == said
+    assert page(stream.archive(), 1000)[0] == said
 
 
 def test_a_file_packed_by_another_is_read_too(tmp_path: Path) -> None:
@@ -260,8 +250,8 @@ def test_a_file_packed_by_another_is_read_too(tmp_path: Path) -> None:
     path.write_bytes(b"new\n")
     with gzip.open(tmp_path / "1.stdout.log.1.gz", "wb") as packed:
         packed.write(b"old\n")
-    shelf = LogArchive(path, RotationHistory(path), 4, ())
-    assert page(shelf, 9, look())[0] == ["old", "new"]
+    archive = LogArchive(path, RotationHistory(path), 4, ())
+    assert page(archive, 9)[0] == ["old", "new"]
 
 
 @given(st.binary(max_size=400).map(lambda raw: raw.replace(b"a", b"\n")), st.integers(1, 50))
@@ -326,11 +316,9 @@ def test_a_piece_with_a_fitting_line_always_passes_the_sieve(
 
 def test_before_the_first_output_there_is_no_folder_and_nothing_to_read(tmp_path: Path) -> None:
     path = tmp_path / "web" / "1.stdout.log"
-    shelf = LogArchive(path, RotationHistory(path), 0, [])
-    look = ScanQuery(fits=lambda _time, _text: True)
-    found: Page[str] = search_archive({"web": shelf}, 10, look, before={}, more_time=lambda: True)
-    assert (found.lines, found.older) == ([], {})
-    assert list(all_lines({"web": shelf}, look, 10)) == []
+    search = LogSearch(ALL, {WEB: LogArchive(path, RotationHistory(path), 0, [])})
+    assert search.newest(10, lambda: True) == ([], {})
+    assert list(search.batches(10)) == []
 
 
 @pytest.mark.parametrize("pages", [True, False])
@@ -341,12 +329,49 @@ async def test_what_was_not_read_is_told_when_all_else_was(stream: Stream, *, pa
 
     async def told(last: int) -> list[str]:
         query = LogQuery(grep="o", last=last, pages=pages)
-        reading = ArchiveQuery(query, re.compile("o"), stream.clock, asyncio.Semaphore(1))
-        items = [item async for item in reading.of({"w/1/stdout": stream.shelf()}, beyond)]
-        end = items[-1]
-        if isinstance(end, PreviousPage):
-            return list(end.unread)
+        archives, gate = {WEB: stream.archive()}, asyncio.Semaphore(1)
+        found = kept_lines(query, archives, clock=stream.clock, gate=gate, elsewhere=beyond)
+        items = [item async for item in found]
+        if items and isinstance(items[-1], PreviousPage):
+            return list(items[-1].unread)
         return [item.text for item in items if isinstance(item, LogLine) and item.stream == "note"]
 
     assert await told(5) == (beyond if pages else ["[chapiteau: not read: w.log: older lines]"])
     assert await told(1) == [], "there is more to look at"
+
+
+def test_last_lines_come_with_the_time_at_which_they_arrived(tmp_path: Path) -> None:
+    path = tmp_path / "1.stdout.log"
+    path.write_bytes(b"one\ntwo\nthree\n")
+    archive = LogArchive(path, RotationHistory(path), 14, [(0, 100.0), (4, 200.0)])
+    lines, _ = LogSearch(ALL, {WEB: archive}).newest(2, lambda: True)
+    assert [(line.time, line.text, line.at) for line in lines] == [
+        (200.0, "two", 8),
+        (200.0, "three", 14),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "texts"),
+    [
+        (4, ["two", "three"]),
+        (14, []),
+        # The file is shorter than that: it was rotated meanwhile.
+        (56, ["unseen", "one", "two", "three"]),
+    ],
+)
+def test_reader_goes_on_where_it_was(tmp_path: Path, after: int, texts: list[str]) -> None:
+    path = tmp_path / "1.stdout.log"
+    path.write_bytes(b"one\ntwo\nthree\n")
+    path.with_name("1.stdout.log.1").write_bytes(b"x" * 50 + b"\nseen\nunseen\n")
+    query = LogQuery(after={WEB.source: after})
+    search = LogSearch(query, {WEB: LogArchive(path, RotationHistory(path), 14, [])})
+    assert [line.text for line in search.newest(99, lambda: True)[0]] == texts
+
+
+def test_stream_without_a_position_gives_its_last_lines(tmp_path: Path) -> None:
+    path = tmp_path / "1.stdout.log"
+    path.write_bytes(b"one\ntwo\nthree\n")
+    query = LogQuery(after={"other/1/stdout": 7}, last=2)
+    search = LogSearch(query, {WEB: LogArchive(path, RotationHistory(path), 14, [])})
+    assert [line.text for line in search.newest(99, lambda: True)[0]] == ["two", "three"]
