@@ -35,6 +35,7 @@ class _Place:
     inode: int
     offset: int
     tail: str = ""  # the last bytes before the offset, in hex: an inode may be given out again
+    changed: int = 0  # when the file was changed last, in ns: older ones have been read
     seen: int = 0  # how large the file was when a started record was left for later
 
 
@@ -63,14 +64,16 @@ class LogFileReader:
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             known = json.loads(self.note.read_text())
             self._places = {
-                str(k): _Place(int(v[0]), int(v[1]), str(v[2])) for k, v in known.items()
+                str(k): _Place(int(v[0]), int(v[1]), str(v[2]), *map(int, v[3:]))
+                for k, v in known.items()
             }
         if not self.note.exists():
             for name, path in self._files():
                 with contextlib.suppress(OSError), path.open("rb") as file:
                     found = os.fstat(file.fileno())
                     tail = _tail(file.fileno(), found.st_size)
-                    self._places[name] = _Place(found.st_ino, found.st_size, tail)
+                    place = _Place(found.st_ino, found.st_size, tail, found.st_mtime_ns)
+                    self._places[name] = place
             self._write()
 
     def read(self) -> list[LogLine]:
@@ -98,7 +101,8 @@ class LogFileReader:
 
     def _write(self) -> None:
         kept = {
-            name: [place.inode, place.offset, place.tail] for name, place in self._places.items()
+            name: [place.inode, place.offset, place.tail, place.changed]
+            for name, place in self._places.items()
         }
         with contextlib.suppress(OSError):  # a full disk: after a crash some lines come twice
             write_atomic(self.note, json.dumps(kept).encode(), mode=0o600)
@@ -121,7 +125,7 @@ class LogFileReader:
                 cut = place.offset > info.st_size  # copytruncate
                 if cut or _tail(file.fileno(), place.offset) != place.tail:
                     place.offset, place.tail = 0, ""
-                place.inode = info.st_ino
+                place.inode, place.changed = info.st_ino, info.st_mtime_ns
                 if place.offset == info.st_size:
                     return []
                 return self._lines(name, place, file.fileno(), info.st_size)
@@ -132,10 +136,12 @@ class LogFileReader:
         """The file was turned since: its rest first, then the newer ones in turn."""
         older = [path.with_name(f"{path.name}.{number}") for number in range(_TURNED, 0, -1)]
         chain = [file for file in (*older, path) if file.exists()]
-        inodes = [file.stat().st_ino for file in chain]
+        found_files = [file.stat() for file in chain]
+        inodes = [found.st_ino for found in found_files]
         if place.inode not in inodes:  # deleted, or compressed: its rest can't be had any more
             self.missed(name.partition("/")[0])
-            place.inode, place.offset, place.tail = inodes[0], 0, ""
+            newer = [f.st_ino for f in found_files if f.st_mtime_ns > place.changed]
+            place.inode, place.offset, place.tail = (newer or inodes[-1:])[0], 0, ""
         at = inodes.index(place.inode)
         with chain[at].open("rb") as file:
             size = os.fstat(file.fileno()).st_size
