@@ -104,7 +104,7 @@ def _says(pid: int, *words: bytes) -> bool:
 class Chapiteau(Peer):
     name, program = "chapiteau", "chapiteau"
     # brains, and the process that waits to become the next
-    OWN = (b"engine.brain", b"chapiteau\0run", b"chapiteau-spare")
+    OWN = (b"run.supervisor", b"chapiteau\0run")
 
     @classmethod
     def find(cls, program: str = "") -> str | None:

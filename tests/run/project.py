@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client import Client
 from chapiteau.run.config.load import load_config
-from chapiteau.run.keeper.start import compiled_birth
 from chapiteau.run.supervisor.launch import start
-from chapiteau.run.system.process_tree import children_of
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["Project"]
 
 T = TypeVar("T")
-
-
-def is_spare(pid: int) -> bool:
-    return b"-spare" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Project:
@@ -102,15 +96,6 @@ class Project:
         os.kill(old, signal.SIGKILL)
         self.when(lambda: self.status().pid != old, what="another brain answers")
         return old
-
-    def end_spare(self) -> None:
-        """Kill the process prepared for the next start, if there is one (run/keeper/prefork.py)."""
-        if compiled_birth() is not None:
-            return
-        with contextlib.suppress(AssertionError):
-            [spare] = wait_for(lambda: [c for c in children_of(self.keeper) if is_spare(c)], 1.0)
-            os.kill(spare, signal.SIGKILL)
-            wait_for(lambda: not alive(spare))
 
     def down(self) -> None:
         """End it all; then nothing may be left."""

@@ -64,7 +64,6 @@ def test_a_process_of_which_nobody_could_tell_is_ended_before_another_starts(
     p = project(TWO).up()
     p.until("web", "running")
     [web] = p.pids("web")
-    p.end_spare()  # or the first message would be to that
     with dying_at(p.keeper, "sendmsg"):
         assert p.client.command("start", "later", wait=False).ok
         wait_for(lambda: not alive(p.keeper))
@@ -235,4 +234,6 @@ def leave_its_cgroup(pid: int) -> None:
 
 def brains(p: Project) -> list[int]:
     children = Path(f"/proc/{p.keeper}/task/{p.keeper}/children").read_text().split()
-    return [int(c) for c in children if b"engine.brain" in Path(f"/proc/{c}/cmdline").read_bytes()]
+    return [
+        int(c) for c in children if b"run.supervisor" in Path(f"/proc/{c}/cmdline").read_bytes()
+    ]

@@ -76,7 +76,6 @@ def test_a_start_that_the_kernel_refuses_is_tried_again(crowd: Project) -> None:
         try:
             if "attached" not in (said := tracer.stderr.readline()):
                 pytest.skip(f"nothing may be traced here: {said}")
-            crowd.end_spare()  # it would become the program without a fork
             assert not crowd.client.command("start", "is-refused").ok
         finally:
             tracer.terminate()
@@ -285,7 +284,7 @@ def test_a_state_folder_that_can_not_be_written_stops_nothing_that_runs(
 
 
 def _brains(p: Project) -> list[int]:
-    return [pid for pid in _below(p.keeper) if b"engine.brain" in _words(pid)]
+    return [pid for pid in _below(p.keeper) if b"run.supervisor" in _words(pid)]
 
 
 def _sleeps_of(p: Project) -> set[int]:

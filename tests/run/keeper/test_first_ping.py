@@ -1,4 +1,4 @@
-"""A new brain is asked for a sign soon, and never later than the rhythm of the hour has it."""
+"""A new brain is pinged soon, and never later than the current interval."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chapiteau.run.keeper.loop import FIRST_PING, Keeper
-from chapiteau.run.keeper.shutdown import CALM, HURRIED, PRESSED
+from chapiteau.run.keeper.shutdown import FORCED, RUNNING, STOPPING
 from chapiteau.run.keeper.syscalls import channel_pair
 
 if TYPE_CHECKING:
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(
-    ("asked", "rhythm"), [(0, CALM), (1, PRESSED), (2, HURRIED)], ids=["calm", "asked", "hurried"]
+    ("asked", "times"), [(0, RUNNING), (1, STOPPING), (2, FORCED)], ids=["calm", "asked", "hurried"]
 )
-def test_it_comes_in_time(tmp_path: Path, asked: int, rhythm: tuple[float, float]) -> None:
+def test_first_ping_comes_within_the_interval(
+    tmp_path: Path, asked: int, times: tuple[float, float]
+) -> None:
     keeper = Keeper([], str(tmp_path))
     for _ in range(asked):
-        keeper.ending.ask()
+        keeper.shutdown.ask()
     ours, theirs = channel_pair()
     with theirs:
         keeper.adopt_brain(0, ours.detach())
-        every, _limit = keeper.ending.rhythm
-        assert (every, _limit) == rhythm
-        due = keeper._pinged + every - time.monotonic()
+        every, _limit = keeper.shutdown.ping_times
+        assert (every, _limit) == times
+        due = keeper._pinged_at + every - time.monotonic()
         assert due == pytest.approx(min(FIRST_PING, every), abs=0.2)
-        assert keeper.link is not None
-        keeper.link.close()
+        keeper.channel.close()

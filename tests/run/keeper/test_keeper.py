@@ -284,7 +284,7 @@ def test_sigterm_becomes_a_question_to_the_brain(keeper: Keeper) -> None:
         st.binary(max_size=2000),
         st.builds(
             lambda op, extra: json.dumps({"op": op, "id": 1, **extra}).encode(),
-            st.sampled_from("spawn store fetch drop note signal ack memo hello many spare".split()),
+            st.sampled_from("spawn store fetch drop note signal ack memo hello many".split()),
             st.dictionaries(
                 st.sampled_from("key name argv env fds signal memo pipes all cgroup".split()),
                 st.none() | st.integers() | st.text(max_size=5) | st.lists(st.integers()),

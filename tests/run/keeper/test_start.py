@@ -43,7 +43,7 @@ os.rename(sys.argv[1], sys.argv[1] + ".whole")
 
 
 @pytest.fixture(params=["compiled", "plain"])
-def starting(request: pytest.FixtureRequest) -> ProcessStarter:
+def starter(request: pytest.FixtureRequest) -> ProcessStarter:
     made = ProcessStarter()
     if request.param == "plain":
         made.birth = None
@@ -53,11 +53,11 @@ def starting(request: pytest.FixtureRequest) -> ProcessStarter:
 
 
 @pytest.fixture
-def group(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A folder of ours in the v2 tree; "" where there is none, then the rest is tried."""
+def group(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """A cgroup of ours, as a message names it; {} where there is none, then the rest is tried."""
     cgroups = find_cgroups(f"starting-{os.getpid()}")
     made = cgroups.make("a", "one")
-    yield str(made or "")
+    yield {"cgroup": str(made), "home_cgroup": str(cgroups.home)} if made else {}
     if made is not None:
         wait_for(lambda: removed(made))
 
@@ -80,7 +80,7 @@ def ended(pid: int) -> int:
 
 
 def test_it_has_all_that_was_asked_for_and_nothing_else(
-    starting: ProcessStarter, group: str, tmp_path: Path
+    starter: ProcessStarter, group: dict[str, str], tmp_path: Path
 ) -> None:
     careless = {fd for fd in map(int, os.listdir("/proc/self/fd")) if inheritable(fd)}
     out, into = os.pipe()
@@ -89,13 +89,13 @@ def test_it_has_all_that_was_asked_for_and_nothing_else(
     message: dict[str, Any] = {
         "argv": [sys.executable, "-I", "-S", "-c", SAYS, str(tmp_path / "said")],
         "env": {"A": "b", "Ü": "ä\udc80 = x"}, "cwd": "/usr", "umask": 0o027, "nofile": 99,
-        "cgroups": [group] if group else [],
+        **group,
     }  # fmt: skip
     # Each target is the source of another: what is put where must not be overwritten first.
     os.dup2(into, 150, inheritable=False)
     os.dup2(socket, 151, inheritable=False)
     moves = [(150, 1), (into, 2), (socket, 3), (151, 4)]
-    pid, start = starting.start(message, moves)
+    pid, start = starter.start(message, moves)
     assert start in (start_time(pid), start_time(pid) - 1)
     for fd in (out, into, socket, _keep, 150, 151):
         os.close(fd)
@@ -105,7 +105,7 @@ def test_it_has_all_that_was_asked_for_and_nothing_else(
     assert files == f"(99, {hard})"
     assert {0, 1, 2, 3, 4} <= set(json.loads(fds)) <= {0, 1, 2, 3, 4} | careless
     if group:
-        assert cgroup == Path(group).name
+        assert cgroup == Path(group["cgroup"]).name
     assert env == str(sorted({"A": "b", "Ü": "ä\udc80 = x", "LC_CTYPE": "C.UTF-8"}.items()))
     # Python itself ignores PIPE and XFSZ when it starts, and catches INT.
     ignored = 1 << (signal.SIGPIPE - 1) | 1 << (signal.SIGXFSZ - 1)
@@ -125,12 +125,16 @@ def test_it_has_all_that_was_asked_for_and_nothing_else(
     ],
 )
 def test_what_can_not_be_started_comes_back_as_the_error_that_it_is(
-    starting: ProcessStarter, group: str, changed: dict[str, Any], stage: str, error: type[OSError]
+    starter: ProcessStarter,
+    group: dict[str, str],
+    changed: dict[str, Any],
+    stage: str,
+    error: type[OSError],
 ) -> None:
     before, children = os.listdir("/proc/self/fd"), own_children()
     with pytest.raises(error):
-        starting.start({**HERE, "cgroups": [group] if group else [], **changed}, [(1, 1)])
-    assert starting.stage == stage
+        starter.start({**HERE, **group, **changed}, [(1, 1)])
+    assert starter.stage == stage
     assert os.listdir("/proc/self/fd") == before
     assert own_children() == children
 
@@ -147,36 +151,36 @@ def test_what_can_not_be_started_comes_back_as_the_error_that_it_is(
     ],
 )
 def test_what_is_no_order_at_all_is_refused_and_leaves_nothing(
-    starting: ProcessStarter, changed: dict[str, Any]
+    starter: ProcessStarter, changed: dict[str, Any]
 ) -> None:
     before = os.listdir("/proc/self/fd")
     with pytest.raises((ValueError, TypeError, LookupError)):
-        starting.start({**HERE, **changed}, [(1, 1)])
+        starter.start({**HERE, **changed}, [(1, 1)])
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_a_closed_descriptor_is_told(starting: ProcessStarter) -> None:
+def test_a_closed_descriptor_is_told(starter: ProcessStarter) -> None:
     with pytest.raises(OSError, match="Bad file descriptor"):
-        starting.start(dict(HERE), [(9_999, 1)])
+        starter.start(dict(HERE), [(9_999, 1)])
 
 
-def test_a_cgroup_that_is_not_there_is_told(starting: ProcessStarter) -> None:
+def test_a_cgroup_that_is_not_there_is_told(starter: ProcessStarter) -> None:
     with pytest.raises(FileNotFoundError):
-        starting.start({**HERE, "cgroups": ["/sys/fs/cgroup/no-such-group"]}, [])
-    assert ended(starting.start(dict(HERE), [])[0]) == 0
+        starter.start({**HERE, "cgroup": "/sys/fs/cgroup/no-such-group"}, [])
+    assert ended(starter.start(dict(HERE), [])[0]) == 0
 
 
 def test_a_kernel_that_forbids_the_quick_way_is_asked_once_only() -> None:
     """Docker's filter of system calls says ENOSYS to clone3."""
-    starting, asked = ProcessStarter(), []
+    starter, asked = ProcessStarter(), []
 
     def refused(*_: object) -> tuple[int, int, int]:
         asked.append(1)
         return 0, 38, 0
 
-    starting.birth = refused
+    starter.birth = refused
     for _ in range(2):
-        assert ended(starting.start(dict(HERE), [])[0]) == 0
+        assert ended(starter.start(dict(HERE), [])[0]) == 0
     assert asked == [1]
 
 
@@ -184,11 +188,11 @@ def test_a_kernel_that_forbids_the_quick_way_is_asked_once_only() -> None:
     ("number", "stage"), [(errno.EAGAIN, "exec"), (errno.ENOMEM, "exec"), (errno.EBUSY, "cgroup")]
 )
 def test_a_birth_that_fails_says_what_was_in_the_way(number: int, stage: str) -> None:
-    starting = ProcessStarter()
-    starting.birth = lambda *_: (0, number, 0)
+    starter = ProcessStarter()
+    starter.birth = lambda *_: (0, number, 0)
     with pytest.raises(OSError, match=re.escape(os.strerror(number))):
-        starting.start({**HERE, "cgroups": ["/"]}, [])
-    assert starting.stage == stage
+        starter.start({**HERE, "cgroup": "/"}, [])
+    assert starter.stage == stage
 
 
 def test_short_turns_are_the_keeper_s_own(tmp_path: Path) -> None:
@@ -203,12 +207,12 @@ sys.path.insert(0, {str(Path(keeper.__file__).parent.parent)!r})
 from keeper.start import ProcessStarter
 {TURNS}
 before = turns()
-starting = ProcessStarter()
-starting.hurry()
+starter = ProcessStarter()
+starter.shorten_slices()
 ours = turns()
 message = {{"argv": [sys.executable, "-c", {tell!r}], "env": dict(os.environ)}}
-os.waitpid(starting.start(message, [])[0], 0)
-starting.hurry(on=False)
+os.waitpid(starter.start(message, [])[0], 0)
+starter.shorten_slices(on=False)
 print(before, ours, open({str(said)!r}).read(), turns())
 """
     done = subprocess.run(

@@ -1,10 +1,9 @@
-"""The keeper's children: start, signal, reap, remember their ends until a brain knows of them.
+"""The keeper's children: start, signal, reap, keep their exits until a brain acknowledges them.
 
 Law: one process per key, ever. A spawn for a key that is known is refused.
 """
 
 import contextlib
-import itertools
 import os
 import signal
 import time
@@ -31,8 +30,7 @@ __all__ = ["Children", "reap_orphans", "unknown_exit"]
 
 Message = dict[str, Any]
 STREAMS: Final = {"in": 0, "out": 1, "err": 2}
-MANY: Final = 3  # processes that end at once
-SWEEPING: Final = 2.0  # seconds for what was killed to go
+KILL_TIMEOUT: Final = 2.0  # seconds for killed orphans to end
 
 
 class Children:
@@ -42,20 +40,19 @@ class Children:
         self.known: dict[str, Message] = {}
         self.fds = fds
         self._by_pid: dict[int, str] = {}
-        self.starting = ProcessStarter()
-        self._protected = False  # whether our own score is low
-        self.lingering = GroupGracePeriod(self.known)
-        self.fosters: dict[int, str] = {}  # pidfd → key
+        self.starter = ProcessStarter()
+        self._protected = False  # whether our own OOM score is low
+        self.groups = GroupGracePeriod(self.known)
+        self.adopted: dict[int, str] = {}  # pidfd → key, of another keeper's children
 
     def restore(self, known: dict[str, Message], limit: tuple[int, int]) -> None:
         """What another keeper in this process knew before it became this one."""
-        self.known, self.starting.limit, self.lingering = known, limit, GroupGracePeriod(known)
+        self.known, self.starter.limit, self.groups = known, limit, GroupGracePeriod(known)
         self._protected = True  # it may have been: the score is the process's, or a brain's
-        alive = {key: child for key, child in known.items() if is_running(child)}
-        for key, child in alive.items():
-            if child.get("foster"):
+        for key, child in known.items():
+            if is_running(child) and child.get("adopted"):
                 self._adopt(key, child)
-            else:
+            elif is_running(child):
                 self._by_pid[child["pid"]] = key
 
     def pipes_of(self, key: str) -> list[str]:
@@ -75,7 +72,7 @@ class Children:
         if key in self.known:
             return {"error": f"{key} exists already", "stage": "key"}
         pipes: list[tuple[str, int, int]] = []  # (stream, our end, the child's)
-        self.starting.stage = "descriptors"
+        self.starter.stage = "descriptors"
         try:
             moves = []
             for stream in message.get("pipes", ()):  # first: their numbers may be low
@@ -87,11 +84,11 @@ class Children:
                 terminal, path = open_terminal(message["tty"])
                 pipes.append(("out", terminal, -1))
                 message["argv"] = argv_on_terminal(path, message["argv"])
-            pid, start = self.starting.start(message, moves)
-            self._protect_less(pid, message)
+            pid, start = self.starter.start(message, moves)
+            self._set_oom_score(pid, message)
         except OSError as exc:
             close_all(fd for _, *pair in pipes for fd in pair)
-            return {"error": exc.strerror, "errno": exc.errno, "stage": self.starting.stage}
+            return {"error": exc.strerror, "errno": exc.errno, "stage": self.starter.stage}
         for stream, ours, _ in pipes:
             self.fds[f"pipe/{key}/{stream}"] = ours
         close_all(theirs for *_, theirs in pipes if theirs >= 0)
@@ -100,56 +97,48 @@ class Children:
             "start": start,
             "memo": message.get("memo"),
             "exit": None,
-            "cgroup": next(iter(message.get("cgroups", ())), ""),
+            "cgroup": message.get("cgroup", ""),
         }
         self._by_pid[pid] = key
         return {"pid": pid, "start": start, "pipes": self.pipes_of(key)}
 
-    def protect_us(self) -> None:
-        """Services go before us when memory ends. Not at our start, but a little later: those that
-        are started meanwhile have the score that they should have."""
+    def protect_keeper(self) -> None:
+        """Let services go before us when memory runs out. A little after our start, since those
+        started meanwhile inherit the score."""
         self._protected = self._protected or protect("self")
 
-    def _protect_less(self, pid: int, message: Message) -> None:
-        """Once our score is low: theirs must not be."""
+    def _set_oom_score(self, pid: int, message: Message) -> None:
+        """Once our score is low, theirs must not be."""
         if self._protected or message.get("oom_score"):
             with contextlib.suppress(OSError):
                 write_to(f"/proc/{pid}/oom_score_adj", str(message.get("oom_score", 0)))
 
     def reap(self, brain_pid: int) -> Iterator[tuple[str, Message]]:
-        """(key, exit) of every child that has ended, ("", exit) for the brain.
-
-        Orphans that the kernel gave us are reaped too, without a word.
-        """
-        yield from self._reaped(brain_pid)
-        yield from self.lingering.over()
-
-    def _reaped(self, brain_pid: int) -> Iterator[tuple[str, Message]]:
-        for dead in itertools.count(1):
+        """(key, exit) of every child that has ended, ("", exit) for the brain. Orphans that the
+        kernel gave us are reaped too."""
+        while True:
             try:
                 seen = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
-                return
+                break
             if seen is None:
-                return
-            if dead > MANY:  # they may all be wanted back
-                self.starting.foresee()
-            key, end = self.bury(seen.si_pid)
+                break
+            key, end = self.reap_one(seen.si_pid)
             if key or seen.si_pid == brain_pid:
                 yield key, end
+        yield from self.groups.ended()
 
     def is_known(self, pid: int) -> bool:
-        """Whether this is a child that we started and have not buried."""
+        """Whether this is a child that we started and have not reaped."""
         return pid in self._by_pid
 
-    def bury(self, pid: int) -> tuple[str, Message]:
-        """Wait for a child that has ended; (its key, how). The key is "" for one of no service,
-        and for one whose group has yet time to end."""
-        self.starting.ended(pid)
+    def reap_one(self, pid: int) -> tuple[str, Message]:
+        """(key, exit) of a child that has ended. The key is "" for one of no service, and for one
+        whose group still has time to end."""
         key = self._by_pid.pop(pid, "")
         # Not yet waited for, so the pid, and the group with its number, are still the child's.
-        gentle = bool(key) and self.lingering.may(key)
-        left = self._end_leftovers(pid, key) if key and not gentle else []
+        group_lives = bool(key) and self.groups.has_time(key)
+        left = self._kill_rest(pid, key) if key and not group_lives else []
         _, status, used = os.wait4(pid, 0)
         if not key:
             return "", exit_from_status(status)
@@ -160,30 +149,30 @@ class Children:
             "cpu": round(used.ru_utime + used.ru_stime, 4),
             "left": left,
         }
-        if gentle:
-            self.lingering.hold(key, end)
+        if group_lives:
+            self.groups.hold(key, end)
             return "", end
         self.known[key]["exit"] = end
         return key, end
 
-    # ── foster children: those of a keeper that was killed ──────────────────────────────────
+    # ── adopted children: those of a keeper that was killed ─────────────────────────────────
     def _adopt(self, key: str, child: Message) -> None:
         """Watch a process that is not our child, if it is still the same process."""
         pidfd = pidfd_of(child["pid"])
         if pidfd >= 0 and start_time(child["pid"]) == child["start"]:
-            self.fosters[pidfd] = key
+            self.adopted[pidfd] = key
             return
         close_all([pidfd] if pidfd >= 0 else [])
         child["exit"] = unknown_exit()
 
-    def foster_ended(self, pidfd: int, *, patient: bool) -> tuple[str, Message] | None:
-        """(key, exit) of a foster child that has ended; None while the kernel can't tell how,
-        and we are patient. A code that nobody knows is "unknown", never made up."""
-        key = self.fosters[pidfd]
+    def adopted_ended(self, pidfd: int, *, patient: bool) -> tuple[str, Message] | None:
+        """(key, exit) of an adopted child that has ended; None while the kernel can't tell how and
+        we are patient. A code that nobody knows is "unknown", never made up."""
+        key = self.adopted[pidfd]
         found = foreign_exit(pidfd)
         if found is None and patient:
             return None
-        del self.fosters[pidfd]
+        del self.adopted[pidfd]
         os.close(pidfd)
         child = self.known[key]
         end = {**unknown_exit(), **(found or {}), "unknown": found is None}
@@ -194,7 +183,7 @@ class Children:
                 write_to(f"{child['cgroup']}/cgroup.kill", "1")
         return key, end
 
-    def _end_leftovers(self, pid: int, key: str) -> list[int]:
+    def _kill_rest(self, pid: int, key: str) -> list[int]:
         """The end of a process is the end of all that it started; who was left."""
         group = self.known[key].get("cgroup")
         left = pids_in(group) if group else []
@@ -214,8 +203,8 @@ class Children:
         if child is None or not (whole or is_running(child)):
             return {"ok": False}
         if whole and message.get("grace"):
-            self.lingering.give(message["key"], float(message["grace"]))
-        pidfd = next((fd for fd, key in self.fosters.items() if key == message["key"]), -1)
+            self.groups.grant(message["key"], float(message["grace"]))
+        pidfd = next((fd for fd, key in self.adopted.items() if key == message["key"]), -1)
         try:
             if pidfd >= 0:  # not our child: its pid could be another's by now, its pidfd can't
                 signal.pidfd_send_signal(pidfd, message["signal"])
@@ -270,7 +259,7 @@ class Children:
 
 def reap_orphans() -> None:
     """Kill and reap every child that we still have: orphans of services, which came to us."""
-    end = time.monotonic() + SWEEPING
+    end = time.monotonic() + KILL_TIMEOUT
     while time.monotonic() < end:
         for pid in own_children():
             with contextlib.suppress(OSError):

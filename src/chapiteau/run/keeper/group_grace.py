@@ -1,7 +1,7 @@
-"""Process groups whose first has ended, while the others may take their time.
+"""Process groups whose leader has ended while the others still have time.
 
-A stop signal that went to a whole group gives each in it the same grace. Without this the end of
-the first, a shell perhaps, would be the end of all: here its exit is held back until they went.
+A stop signal to a whole group gives each member the same grace period: the leader's exit (a
+shell's, perhaps) is held back until the others have ended.
 """
 
 import contextlib
@@ -16,12 +16,12 @@ from .syscalls import pids_in, write_to
 __all__ = ["POLL_INTERVAL", "GroupGracePeriod", "is_running", "stop_settings"]
 
 Message = dict[str, Any]
-POLL_INTERVAL: Final = 0.05  # seconds between two looks whether they have gone
-SPARE: Final = 2.0  # seconds beyond the grace: a brain that lives kills them, and says so
+POLL_INTERVAL: Final = 0.05  # seconds between two looks at the groups
+MARGIN: Final = 2.0  # seconds beyond the grace: a living brain kills them first, and says so
 
 
 class GroupGracePeriod:
-    """Notes in `known`: "until" (on time.monotonic()), and "held", the exit not yet told."""
+    """Kept in `known`: "until" (on time.monotonic()), and "held", the exit not yet told."""
 
     def __init__(self, known: dict[str, Message]) -> None:
         self._known = known
@@ -30,28 +30,28 @@ class GroupGracePeriod:
     def __bool__(self) -> bool:
         return bool(self.keys)
 
-    def give(self, key: str, grace: float) -> None:
-        """The whole group was asked to end, and has so many seconds."""
-        self._known[key]["until"] = time.monotonic() + grace + SPARE
+    def grant(self, key: str, grace: float) -> None:
+        """The whole group was asked to end and has so many seconds."""
+        self._known[key]["until"] = time.monotonic() + grace + MARGIN
 
-    def may(self, key: str) -> bool:
-        """Whether the others may go on although the first has ended."""
+    def has_time(self, key: str) -> bool:
+        """Whether the others may go on although the leader has ended."""
         return bool(self._known[key].get("until", 0.0) > time.monotonic())
 
     def hold(self, key: str, end: Message) -> None:
-        """The first has ended and was waited for."""
+        """The leader has ended and was reaped."""
         self._known[key]["held"] = end
         self.keys.add(key)
 
-    def over(self) -> Iterator[tuple[str, Message]]:
-        """(key, exit) of those whose others have gone too, or had their time: then they are killed.
+    def ended(self) -> Iterator[tuple[str, Message]]:
+        """(key, exit) of groups that are empty now, or whose time is over: then they are killed.
 
-        While somebody is in a group, its number is nobody else's, the first one's pid neither.
+        While a group has members its number, and the leader's pid, are nobody else's.
         """
         for key in list(self.keys):
             child = self._known[key]
             there = _anybody(child["pid"])
-            if there and self.may(key):
+            if there and self.has_time(key):
                 continue
             self.keys.remove(key)
             child["exit"] = {**child.pop("held"), "left": _kill(child, there)}
@@ -64,8 +64,7 @@ def is_running(child: Message) -> bool:
 
 
 def stop_settings(memo: Any) -> tuple[int, float, str]:
-    """(signal, seconds of grace, scope) as a brain noted it; whatever else stands there is no
-    reason."""
+    """(signal, seconds of grace, scope) as a brain noted it, else the defaults."""
     try:
         number, grace, *whole = memo["stop"]
         scope = "group" if any(whole) else "process"
@@ -75,7 +74,7 @@ def stop_settings(memo: Any) -> tuple[int, float, str]:
 
 
 def _anybody(group: int) -> bool:
-    """Whether anybody is in this process group; those that have come to us are waited for."""
+    """Whether the process group has members; our children among them are reaped."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-group, os.WNOHANG)[0]:
             pass
@@ -89,7 +88,7 @@ def _anybody(group: int) -> bool:
 
 
 def _kill(child: Message, there: bool) -> list[int]:
-    """Whoever is left in its cgroup, where it has one, else in its group; who that was."""
+    """Kill who is left in its cgroup, where it has one, else in its group; their pids."""
     group = child.get("cgroup")
     left = pids_in(group) if group else []
     with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""A keeper's state, handed by one to the next in a file of memory."""
+"""Handing a keeper's state to the next one, in a memory file."""
 
 import errno
 import json
@@ -9,8 +9,8 @@ from .syscalls import close_all, wait_or_kill
 
 __all__ = ["exec_keeper", "load_state", "try_state"]
 
-TRIAL: Final = 10.0  # seconds that another keeper has to read our state
-LONGEST: Final = 400  # of its last words are told
+TRIAL_TIMEOUT: Final = 10.0  # seconds that another keeper has to read our state
+MAX_ERROR: Final = 400  # characters of its error that are shown
 
 
 def _in_memory(state: dict[str, Any]) -> int:
@@ -28,19 +28,19 @@ def try_state(state: dict[str, Any], python: str, folder: str) -> None:
     memory = _in_memory({**state, "fds": {}, "link": -1, "owner": -1})
     reading, writing = os.pipe2(os.O_CLOEXEC)
     try:
-        words = [python, "-I", "-S", folder, "try", "0"]
+        argv = [python, "-I", "-S", folder, "try", "0"]
         moves = [(os.POSIX_SPAWN_DUP2, memory, 0), (os.POSIX_SPAWN_DUP2, writing, 2)]
-        pid = os.posix_spawn(python, words, os.environ, file_actions=moves)
+        pid = os.posix_spawn(python, argv, os.environ, file_actions=moves)
     except OSError:
         os.close(reading)
         raise
     finally:
         close_all((memory, writing))
-    status = wait_or_kill(pid, TRIAL)
+    status = wait_or_kill(pid, TRIAL_TIMEOUT)
     with open(reading, "rb") as said:
         text = said.read().decode(errors="replace").strip().rpartition("\n")[2] if status else ""
     if status:
-        why = text[-LONGEST:] or f"status {status}"
+        why = text[-MAX_ERROR:] or f"status {status}"
         raise OSError(errno.EPROTO, f"the new version can't go on from here: {why}")
 
 

@@ -1,6 +1,7 @@
-"""How the keeper starts a process: by the compiled `_birth` where that can be had, or plainly.
+"""How the keeper starts a process: by the compiled `_birth` where there is one, or posix_spawn.
 
-The plain way (plain.py) is imported when it is needed: the keeper stays small.
+Either way the process is in its cgroup before its first instruction, so that nothing it starts can
+escape.
 """
 
 import contextlib
@@ -11,12 +12,9 @@ import resource
 import struct
 import termios
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from .syscalls import CLONE3_UNSUPPORTED, dup_high, spawn, start_time, ticks
-
-if TYPE_CHECKING:
-    from .plain_start import PlainStarter
+from .syscalls import CLONE3_UNSUPPORTED, close_all, dup_high, spawn, start_time, ticks, write_to
 
 __all__ = [
     "FORCE_PLAIN",
@@ -30,13 +28,14 @@ __all__ = [
 Message = dict[str, Any]
 Moves = list[tuple[int, int]]  # (our descriptor, the child's)
 STAGES: Final = ("birth", "descriptors", "cwd", "exec")  # `enum stage` of _birth.c
-NO_ROOM: Final = (errno.EAGAIN, errno.ENOMEM)  # there, as at an exec, the machine is full
-SHORT: Final = 100_000  # nanoseconds: the shortest turns that the kernel gives
+STAGED_FD: Final = 70  # above all targets: `MOST_MOVES` of _birth.c
+EXHAUSTED: Final = (errno.EAGAIN, errno.ENOMEM)
+SHORT_SLICE: Final = 100_000  # nanoseconds: the shortest time slice that the kernel gives
 FORCE_PLAIN: Final = os.environ.get("CHAPITEAU_KEEPER") == "plain"
 
 
 def compiled_birth() -> Callable[..., tuple[int, int, int]] | None:
-    """`birth`, where it was built, is for this Python and is wanted."""
+    """`birth`, where it was built for this Python and is wanted."""
     if FORCE_PLAIN:
         return None
     with contextlib.suppress(ImportError):
@@ -47,147 +46,141 @@ def compiled_birth() -> Callable[..., tuple[int, int, int]] | None:
 
 
 class ProcessStarter:
-    """`start` gives a process; when that raises OSError, `stage` tells where.
+    """`start` gives a process; when it raises OSError, `stage` says where.
 
-    `limit` is RLIMIT_NOFILE as we found it: what our children get. `hold` is a descriptor that
-    each has until its exec: a brain that sees it end knows that whoever was started is there.
+    `limit` is RLIMIT_NOFILE as the keeper found it, which its children get. `hold` is a descriptor
+    that each child has until its exec: a brain that reads its end knows that whoever was started
+    is there.
     """
 
     def __init__(self) -> None:
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.stage, self.hold = "", -1
         self.birth = compiled_birth()
-        self._plain: PlainStarter | None = None
-        self._clock = False  # whether it tells when a child began
+        self._clock_agrees = False  # whether our clock tells when a child began
 
-    @property
-    def plain(self) -> "PlainStarter":
-        """The way without compiled code."""
-        if self._plain is None:
-            from .plain_start import PlainStarter
+    def shorten_slices(self, *, on: bool = True) -> None:
+        """Ask the scheduler for short time slices, which come sooner (Linux 6.12).
 
-            self._plain = PlainStarter()
-        return self._plain
-
-    def facts(self) -> Message:
-        """What a brain wants to know of this."""
-        spare = self._plain.spare.group if self._plain is not None else ""
-        return {"nofile": self.limit[0], "spare": spare, "quick": self.birth is not None}
-
-    def hurry(self, *, on: bool = True) -> None:
-        """Ask the scheduler for short turns, which come sooner (Linux 6.12, sched_setattr(2)).
-
-        After each start the keeper wakes where the new process runs: else it waits for its turn
-        there, several times as long as it then works. Children have the usual turns; what is
-        started in another way must be so while this is off.
+        After each start the keeper wakes where the new process runs, and would wait for its turn
+        several times as long as it then works. `_birth` resets this in the child.
         """
         if self.birth is not None:
             from ._birth import take_turns
 
-            take_turns(SHORT if on else 0)
+            take_turns(SHORT_SLICE if on else 0)
 
-    def get_ready(self) -> None:
-        """Be a keeper: nothing else in this process wants other limits, or longer turns."""
+    def prepare(self) -> None:
+        """Set up this process as a keeper."""
         self.raise_own_limit()
-        self.hurry()
+        self.shorten_slices()
 
-    def as_usual(self, argv: list[str], env: dict[str, str], moves: Moves) -> int:
-        """Start a program that is no service: a brain. Raises OSError."""
-        self.hurry(on=False)
+    def raise_own_limit(self) -> None:
+        """The keeper holds everybody's pipes and needs many descriptors; its children don't."""
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (self.limit[1], self.limit[1]))
+
+    def start_brain(self, argv: list[str], env: dict[str, str], moves: Moves) -> int:
+        """Start a program that is no service, with ordinary time slices. Raises OSError."""
+        self.shorten_slices(on=False)
         try:
             return spawn(argv, env, moves)
         finally:
-            self.hurry()
+            self.shorten_slices()
 
     def start(self, message: Message, moves: Moves) -> tuple[int, int]:
-        """The pid and the start of a new process. Raises OSError.
+        """The pid and start time of a new process. Raises OSError."""
+        before = ticks()
+        pid = self._by_birth(message, moves) if self.birth is not None else 0
+        return (pid := pid or self._by_spawn(message, moves)), self._started_at(pid, before)
 
-        It is in its cgroup before its first instruction, so that nothing it ever starts can escape.
-        """
-        groups = message.get("cgroups", ())
-        if self.birth is None or len(groups) > 1:
-            return self._plainly(message, moves)
+    def _by_birth(self, message: Message, moves: Moves) -> int:
+        """0 when this kernel, or a filter of the container, does not let us."""
+        assert self.birth is not None  # noqa: S101 — for the type checker
+        group, umask = message.get("cgroup", ""), message.get("umask")
         self.stage = "cgroup"
-        folder = os.open(groups[0], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if groups else -1
-        umask = message.get("umask")
-        cwd, umask = message.get("cwd", "/"), -1 if umask is None else umask
-        now = ticks()
+        folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if group else -1
         try:
             pid, number, stage = self.birth(
-                message["argv"], message["env"], moves,
-                cwd, umask, self._limit(message), folder, self.hold,
+                message["argv"], message["env"], moves, message.get("cwd", "/"),
+                -1 if umask is None else umask, self._limit_of(message), folder, self.hold,
             )  # fmt: skip
         finally:
             if folder >= 0:
                 os.close(folder)
         self.stage = STAGES[stage]
         if pid:
-            return pid, self._began(pid, now)
+            return pid
         if self.stage == "birth":
             if number in CLONE3_UNSUPPORTED:
-                self.hurry(on=False)
-                self.birth = None  # this kernel, or a rule of the container, does not let us
-                return self._plainly(message, moves)
-            self.stage = "cgroup" if groups and number not in NO_ROOM else "exec"
+                self.shorten_slices(on=False)
+                self.birth = None
+                return 0
+            self.stage = "cgroup" if group and number not in EXHAUSTED else "exec"
         raise OSError(number, os.strerror(number))
 
-    def _plainly(self, message: Message, moves: Moves) -> tuple[int, int]:
-        now = ticks()
-        try:
-            pid, start = self.plain.start(message, moves, self._limit(message))
-        except OSError:
-            self.stage = self.plain.stage
-            raise
-        return pid, start or self._began(pid, now)
+    def _by_spawn(self, message: Message, moves: Moves) -> int:
+        """Take on folder, umask, limit and cgroup, let the child inherit them, and return.
 
-    def _began(self, pid: int, before: int) -> int:
-        """Its start, when the tick before it was `before`.
-
-        The kernel tells it only when the child has closed what it inherited (a thousand pipes of
-        others): by the clock we know it at once, where that has agreed once, and but for a tick
-        that turned meanwhile.
+        The keeper has one thread, so nobody sees it there.
         """
-        if self._clock and before == ticks():
+        group, umask = message.get("cgroup", ""), message.get("umask")
+        before = os.umask(umask) if umask is not None else None
+        staged: Moves = []
+        try:
+            # glibc refuses descriptors beyond the limit that the child gets: give it low ones.
+            for fd, target in moves:
+                staged.append((fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, STAGED_FD), target))
+            self.stage = "cwd"
+            os.chdir(message.get("cwd", "/"))
+            _set_limit(self._limit_of(message))
+            if group:
+                self.stage = "cgroup"
+                write_to(f"{group}/cgroup.procs", "0")
+            self.stage = "exec"
+            return spawn(message["argv"], message["env"], staged)
+        finally:
+            close_all(fd for fd, _ in staged)
+            _set_limit((self.limit[1], self.limit[1]))
+            os.chdir("/")
+            if before is not None:
+                os.umask(before)
+            if group:
+                with contextlib.suppress(OSError, KeyError):
+                    write_to(f"{message['home_cgroup']}/cgroup.procs", "0")
+
+    def _started_at(self, pid: int, before: int) -> int:
+        """Its start time, when the tick before it was `before`.
+
+        The kernel tells it only once the child has closed what it inherited (a thousand pipes of
+        others); by the clock we know it at once, if the two have agreed once.
+        """
+        if self._clock_agrees and before == ticks():
             return before
         start = start_time(pid)
-        self._clock = self._clock or start == before
+        self._clock_agrees = self._clock_agrees or start == before
         return start
 
-    def prepare(self, group: str) -> None:
-        """Let a process wait in this folder for its start, or none in ""."""
-        self.plain.spare.prepare(group)
-
-    def foresee(self) -> None:
-        """Many starts come soon."""
-        if self.birth is None:
-            self.plain.foresee()
-
-    def ended(self, pid: int) -> None:
-        """Whoever waited for a start may be the one that has ended."""
-        if self._plain is not None and pid == self._plain.spare.pid:
-            self._plain.spare.dismiss()
-
-    def _limit(self, message: Message) -> tuple[int, int]:
+    def _limit_of(self, message: Message) -> tuple[int, int]:
         soft, hard = self.limit
         return min(message.get("nofile") or soft, hard), hard
 
-    def raise_own_limit(self) -> None:
-        """The keeper holds the pipes of everybody: it needs many descriptors; they don't."""
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (self.limit[1], self.limit[1]))
+
+def _set_limit(limit: tuple[int, int]) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, limit)
 
 
-# Standard input that is more than nothing: a pipe that somebody may write to, or a terminal.
-
-TIOCSPTLCK: Final = 0x40045431  # unlocks the slave's side (ioctl_tty(2))
+# ── standard input that is more than /dev/null ──────────────────────────────────────────────────
+TIOCSPTLCK: Final = 0x40045431  # unlocks the other side (ioctl_tty(2))
 TIOCGPTN: Final = 0x80045430  # its number
 ROWS_COLUMNS: Final = (24, 80)
-# The shell leads a session that has no terminal, so the first one that it opens becomes it.
+# The shell leads a session without a terminal, so the first one that it opens becomes its own.
 ON_TERMINAL: Final = 'exec "$@" <>"$0" >&0 2>&1'
 
 
 def open_input() -> tuple[int, int]:
-    """(our end, the process's end). Ours does not block, the other does."""
+    """(our end, the process's end) of a pipe. Ours does not block, the other does."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     try:
         os.set_blocking(writer, False)
@@ -198,24 +191,24 @@ def open_input() -> tuple[int, int]:
 
 
 def open_terminal(owner: tuple[int, int] | None) -> tuple[int, str]:
-    """(our end, path of the other). It belongs to the process's user. Raises OSError.
+    """(our end, path of the other, which belongs to the process's user). Raises OSError.
 
-    We never open the other end: from the first close on, reading ours would say "hung up".
+    We never open the other end: after its first close, reading ours would report a hang-up.
     """
-    plain = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
     try:
-        fcntl.ioctl(plain, TIOCSPTLCK, struct.pack("i", 0))
-        number = struct.unpack("i", fcntl.ioctl(plain, TIOCGPTN, struct.pack("i", 0)))[0]
-        fcntl.ioctl(plain, termios.TIOCSWINSZ, struct.pack("HHHH", *ROWS_COLUMNS, 0, 0))
+        fcntl.ioctl(master, TIOCSPTLCK, struct.pack("i", 0))
+        number = struct.unpack("i", fcntl.ioctl(master, TIOCGPTN, struct.pack("i", 0)))[0]
+        fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", *ROWS_COLUMNS, 0, 0))
         path = f"/dev/pts/{number}"
         if owner is not None:
             os.chown(path, *owner)
-        os.set_blocking(plain, False)
-        return dup_high(plain), path
+        os.set_blocking(master, False)
+        return dup_high(master), path
     finally:
-        os.close(plain)
+        os.close(master)
 
 
 def argv_on_terminal(path: str, argv: list[Any]) -> list[Any]:
-    """The words that start a program with this terminal as its own."""
+    """The command line that starts a program with this terminal as its own."""
     return ["/bin/sh", "-c", ON_TERMINAL, path, *argv]

@@ -46,16 +46,9 @@ __all__ = [
     "write_to",
 ]
 
-LOW_FD: Final = (
-    200  # all that is kept lives above: a child's own descriptors are put at 0, 1, 2, 3 …
-)
+LOW_FD: Final = 200  # what is kept lives above: a child's own descriptors are put at 0, 1, 2, 3 …
 MAX_FDS: Final = 8  # descriptors that may come with a message
-CLONE3_UNSUPPORTED: Final = (
-    errno.ENOSYS,
-    errno.E2BIG,
-    errno.EINVAL,
-    errno.EPERM,
-)  # no clone3 for us here
+CLONE3_UNSUPPORTED: Final = (errno.ENOSYS, errno.E2BIG, errno.EINVAL, errno.EPERM)
 _CARRIED: Final = socket.CMSG_LEN(MAX_FDS * 4)
 PIPE_SIZE: Final = 1 << 20
 F_SETPIPE_SZ: Final = 1031

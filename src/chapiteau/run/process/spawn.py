@@ -67,7 +67,6 @@ class Spawner:
         self.on_missing: Callable[[str, list[str], str], None] = lambda name, files, why: None
         self._found: dict[tuple[str, str, Path], str] = {}
         self._cwds: dict[str, Path] = {}
-        self.on_started: Callable[[], None] = lambda: None
 
     async def spawn(
         self, name: str, service: Service, number: int, generation: int
@@ -81,9 +80,8 @@ class Spawner:
         self._limit(name, service)
         group = self.around.cgroups.make(name, key)
         if group is not None:
-            request["cgroups"] = [str(group)]
-            request["home_cgroups"] = [str(self.around.cgroups.home)]
-            request["limited"] = bool(self._limits.get(name))
+            request["cgroup"] = str(group)
+            request["home_cgroup"] = str(self.around.cgroups.home)
         wall = self._clock.wall()
         memo = {"service": name, "number": number, "generation": generation,
                 "cgroup": str(group) if group else "", "wall": wall,
@@ -95,7 +93,6 @@ class Spawner:
         except TooLargeError as exc:
             answer, fds = {"error": exc.what, "stage": "size"}, []
         del self.asked[key]
-        self.on_started()
         if "error" in answer:
             if group is not None:
                 self.around.cgroups.remove(group)

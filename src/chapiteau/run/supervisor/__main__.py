@@ -95,7 +95,7 @@ async def run_brain(
 
 
 def _made(spec: Spec, config: Path, run_dir: Path, link: KeeperLink) -> Supervisor:
-    if why := "" if link.alone else os.environ.get("CHAPITEAU_BRAIN_LOOKS", ""):
+    if why := "" if link.alone else os.environ.get("CHAPITEAU_SAFE_MODE", ""):
         from chapiteau.run.supervisor.safe_mode import ReadOnlySupervisor
 
         return ReadOnlySupervisor(spec, config, run_dir, link, why)

@@ -116,7 +116,7 @@ def recover_keeper(supervisor: "Supervisor") -> None:
         "owner_pid": supervisor.owner[0] if owner >= 0 else 0,
         "asked_at": 0.0,
         "link": -1,
-        "outgoing": [],
+        "queued": [],
         "reply": None,
     }
     memory = os.memfd_create("keeper", 0)
@@ -263,7 +263,7 @@ def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
             "pid": instance.pid,
             "start": instance.start,
             "exit": None,
-            "foster": True,
+            "adopted": True,
             "cgroup": str(instance.cgroup or ""),
             "memo": {
                 "service": instance.service,

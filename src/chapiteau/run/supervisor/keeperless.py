@@ -61,14 +61,14 @@ class _Alone(KeeperLink):
     async def hello(self) -> Message:
         """A keeper that was just born."""
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
-        self._known.starting.raise_own_limit()
+        self._known.starter.raise_own_limit()
         self._sweep()
         return {
             "pid": os.getpid(),
             "brain_starts": 1,
             "notes": {},
             "fds": [],
-            "nofile": self._known.starting.limit[0],
+            "nofile": self._known.starter.limit[0],
             "asked": False,
             "no_new_privs": no_new_privs(),
         }
@@ -120,7 +120,7 @@ class _Alone(KeeperLink):
     def _bury(self, pid: int, pidfd: int) -> None:
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
-        key, end = self._known.bury(pid)
+        key, end = self._known.reap_one(pid)
         if key:
             self.on_exit(key, end)
         else:
@@ -128,9 +128,9 @@ class _Alone(KeeperLink):
 
     def _look_at_lingering(self) -> None:
         """Groups whose first has ended, until the others have gone too."""
-        for key, end in self._known.lingering.over():
+        for key, end in self._known.groups.ended():
             self.on_exit(key, end)
-        if self._known.lingering:
+        if self._known.groups:
             self._loop.call_later(POLL_INTERVAL, self._look_at_lingering)
 
     def _do(self, op: str, message: Message, fds: list[int]) -> None:

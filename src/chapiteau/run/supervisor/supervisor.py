@@ -23,7 +23,6 @@ from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.process.notify import NotifyHandler, NotifySocket
-from chapiteau.run.process.prefork import Prefork
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.spawn import SpawnContext, Spawner
 from chapiteau.run.supervisor.attach import stream_output, write_stdin
@@ -83,8 +82,6 @@ class Supervisor:
         )
         self.spawner = Spawner(link, self.around, self.clock)
         self.spawner.on_missing = self._limits_missing
-        self._ahead = Prefork(link, self.cgroups, self.clock)
-        self.spawner.on_started = self._ahead.started
         self.ground = ProcessHost(link, self.spawner, self.output, self.events_log, self.clock)
         self.store = FdStore(link)
         self.around.left_by = self.store.names
@@ -120,7 +117,6 @@ class Supervisor:
         self.brain_restarts = hello["brain_starts"] - 1
         self.owner = (*hello.get("owner", ()), 0, 0)[:2]
         self.around.keeper_no_new_privs = hello["no_new_privs"]
-        self._ahead.found(hello.get("spare", ""), quick=hello.get("quick", False))
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         self.around.limit = (hello["nofile"], hard)
         self.link.base(self.around.inherited)
@@ -217,7 +213,6 @@ class Supervisor:
         found = self._wanted.found if self._wanted is not None else {}
         needs = {name: service.needs for name, service in self.spec.service.items()}
         chosen = with_needs(only, needs) if only else None
-        self._ahead.many(len(chosen or needs))
         for index, (name, runner) in enumerate(list(self.runners.items())):
             if index and index % _ABREAST == 0:  # the keeper begins with these meanwhile
                 for _ in range(2):  # each service's own turn, then that of its processes
@@ -477,7 +472,6 @@ class Supervisor:
     # ── the end ─────────────────────────────────────────────────────────────────────────────
     def end_helpers(self) -> None:
         """Nothing begins by itself any more."""
-        self._ahead.end()
         for beside in self._beside.values():
             beside.end()
 

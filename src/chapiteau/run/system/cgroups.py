@@ -32,7 +32,6 @@ class Cgroups:
         self.home = home
         self.why_not = why_not
         self._limited: set[str] = set()
-        self.spare: Path | None = None  # where a process waits for the next start
 
     @property
     def summary(self) -> str:
@@ -52,9 +51,6 @@ class Cgroups:
         """The folder for one process. None when there is none to be had."""
         if self.root is None:
             return None
-        if self.spare is not None and service not in self._limited:
-            folder, self.spare = self.spare, None
-            return folder
         # One level deep unless the service has limits of its own: each folder costs a lock.
         folder = self.root / service / key if service in self._limited else self.root / key
         try:
@@ -62,14 +58,6 @@ class Cgroups:
         except OSError:
             return None
         return folder
-
-    def make_spare(self, name: str) -> Path | None:
-        """A folder whose service is not known yet: the next `make` gives it away."""
-        if self.root is not None:
-            with contextlib.suppress(OSError):
-                (self.root / name).mkdir()
-                self.spare = self.root / name
-        return self.spare
 
     def limit(self, service: str, wanted: dict[str, str]) -> list[str]:
         """Write limits ("memory.max" → value) for a service; names of those that can't be had."""
