@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
 __all__ = [
+    "DEADLINE",
     "ROOT",
     "alive",
     "as_root",
@@ -30,13 +31,15 @@ __all__ = [
 
 T = TypeVar("T")
 
+# Seconds until a wait for a fact gives up: far away on purpose, machines are busy at times.
+DEADLINE = 60.0
 ROOT = Path(__file__).resolve().parent.parent  # of the repository
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 not_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may do everything")
 
 
-def wait_for(fact: Callable[[], T], deadline: float = 60.0, what: str = "") -> T:
+def wait_for(fact: Callable[[], T], deadline: float = DEADLINE, what: str = "") -> T:
     """Ask until the answer is true, and give it; AssertionError after `deadline` seconds.
 
     An exception of `fact` counts as "not yet"; the last one becomes the cause of the failure.
@@ -57,7 +60,7 @@ def wait_for(fact: Callable[[], T], deadline: float = 60.0, what: str = "") -> T
 
 
 async def wait_for_async(
-    fact: Callable[[], Awaitable[T] | T], deadline: float = 60.0, what: str = ""
+    fact: Callable[[], Awaitable[T] | T], deadline: float = DEADLINE, what: str = ""
 ) -> T:
     """The same inside an event loop; `fact` may be a coroutine function."""
     end = time.monotonic() + deadline
@@ -108,7 +111,7 @@ def run_cli(
     *args: str,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
-    timeout: float = 20.0,
+    timeout: float = 100.0,
 ) -> subprocess.CompletedProcess[str]:
     """`chapiteau ARGS` as a user runs it: exit code, stdout and stderr as text."""
     return subprocess.run(

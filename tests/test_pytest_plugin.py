@@ -27,7 +27,7 @@ print("here I am")
 Server(("", 0), http.server.SimpleHTTPRequestHandler).serve_forever()
 """
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_a_project_runs_for_one_test(
     chapiteau_up: Callable[[str | Path], Supervised], project: Path
 ) -> None:
     running = chapiteau_up(project)
-    with urllib.request.urlopen(running.url("web", "/server.py"), timeout=5) as answer:
+    with urllib.request.urlopen(running.url("web", "/server.py"), timeout=60) as answer:
         assert b"here I am" in answer.read()
     assert running.client.status().services[0].state == "running"
     assert "here I am" in running.logs()

@@ -200,7 +200,7 @@ def test_no_schema_object_remembers_a_request(schema: Any) -> None:
 
 
 def test_threads_do_not_share_a_schema_object() -> None:
-    meet = threading.Barrier(2, timeout=10)
+    meet = threading.Barrier(2, timeout=60)
 
     class Slow(ma.Schema):
         who = ma.fields.String()
@@ -224,7 +224,7 @@ def test_threads_do_not_share_a_schema_object() -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert found == [{"same": True}] * 40
 
 

@@ -36,7 +36,7 @@ address = "{NET}.1:8843"
 
 
 def ip(*words: str) -> None:
-    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=60)
 
 
 class Country:
@@ -85,7 +85,7 @@ class Country:
             cwd=self.folder / place,
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=60,
             check=False,
         )
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
@@ -100,7 +100,7 @@ class Country:
             input=f"{password}\n",
             text=True,
             capture_output=True,
-            timeout=40,
+            timeout=60,
             check=True,
         )
 
@@ -149,14 +149,14 @@ class Country:
                 ],
                 cwd=self.folder / name,
                 capture_output=True,
-                timeout=40,
+                timeout=60,
                 check=False,
             )
-            subprocess.run(["ip", "netns", "del", self.space(name)], check=False, timeout=10)
+            subprocess.run(["ip", "netns", "del", self.space(name)], check=False, timeout=60)
         if self.hub is not None:
             self.hub.kill()
             self.hub.wait()
-        subprocess.run(["ip", "link", "del", self.mark], check=False, timeout=10)
+        subprocess.run(["ip", "link", "del", self.mark], check=False, timeout=60)
 
 
 @contextlib.contextmanager

@@ -31,7 +31,7 @@ store.close()
 
 
 def write_from_outside(path: Path, name: str) -> None:
-    subprocess.run([sys.executable, "-c", WRITER, str(path), name], check=True, timeout=15)
+    subprocess.run([sys.executable, "-c", WRITER, str(path), name], check=True, timeout=60)
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ATLAS = ROOT / "examples" / "atlas"
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +100,7 @@ def live(database: Path) -> Iterator[str]:
         yield told.split()[-1]
     finally:
         worker.terminate()
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
         worker.stderr.close()
 
 

@@ -193,7 +193,7 @@ def test_a_daemon_tells_its_readiness_and_ends_at_term(folder: Path, tmp_path: P
     write(folder, f"[service.web]\n{TICK}\n")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(tmp_path / "notify"))
-        notify.settimeout(15)
+        notify.settimeout(60)
         daemon = subprocess.Popen(
             [sys.executable, "-m", "chapiteau", "run", "daemon"],
             cwd=folder,
@@ -205,7 +205,7 @@ def test_a_daemon_tells_its_readiness_and_ends_at_term(folder: Path, tmp_path: P
             assert Client.find(folder).status().keeper_pid == daemon.pid
             daemon.send_signal(signal.SIGTERM)
             assert b"STOPPING=1" in notify.recv(4096)
-            assert daemon.wait(15) == 0
+            assert daemon.wait(60) == 0
         finally:
             daemon.kill()
             daemon.wait()
@@ -243,12 +243,12 @@ def test_sockets_that_systemd_has_bound_are_taken_with_who_waits_there(folder: P
     try:
         for one in waiting:  # nobody but the daemon has their listeners now
             with one:
-                one.settimeout(15)
+                one.settimeout(60)
                 assert one.recv(9) == b"hello"
         wait_for(lambda: not opens(unused), what="what is of no use is closed")
     finally:
         daemon.terminate()
-        daemon.wait(15)
+        daemon.wait(60)
 
 
 def opens(address: tuple[str, int]) -> bool:

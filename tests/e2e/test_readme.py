@@ -12,7 +12,7 @@ import pytest
 from chapiteau.pytest_plugin import Supervised
 from tests.support import ROOT, run_cli
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def block(language: str) -> str:
@@ -40,7 +40,7 @@ def put(url: str, body: object) -> tuple[int, dict]:
         headers={"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as exc:
         with exc:
@@ -53,7 +53,7 @@ def test_the_taste_runs(shop: Supervised) -> None:
     code, problem = put(shop.url("web", "/items/7"), {"name": "", "price": -1})
     assert code in {400, 422}
     assert "price" in json.dumps(problem)
-    with urllib.request.urlopen(shop.url("web", "/openapi.json"), timeout=10) as answer:
+    with urllib.request.urlopen(shop.url("web", "/openapi.json"), timeout=60) as answer:
         assert json.load(answer)["openapi"].startswith("3.1")
 
 
@@ -61,7 +61,7 @@ def test_the_commands_of_the_taste_work(shop: Supervised) -> None:
     listed = run_cli("status", cwd=shop.folder)
     assert "4/4" in listed.stdout
     assert "dashboard" in listed.stdout
-    done = run_cli("reload", "web", cwd=shop.folder, timeout=60)
+    done = run_cli("reload", "web", cwd=shop.folder)
     assert done.returncode == 0, done.stderr
     document = shop.url("web", "/openapi.json")
     found = run_cli(
@@ -72,4 +72,4 @@ def test_the_commands_of_the_taste_work(shop: Supervised) -> None:
     )
     assert found.returncode in {0, 1, 2, 3}, found.stderr  # a verdict, whichever
     assert "requests in" in found.stdout
-    assert run_cli("down", cwd=shop.folder, timeout=60).returncode == 0
+    assert run_cli("down", cwd=shop.folder).returncode == 0

@@ -17,7 +17,7 @@ from tests.support import alive, wait_for
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 TOML = f"""
     [socket.web]
@@ -78,8 +78,8 @@ def start(tmp_path: Path) -> Project:
     p.file("tiny.py", APP)
     p.file("writer.py", WRITER)
     p.up()
-    p.until("web", "running", 20)
-    p.until("writer", "running", 20)
+    p.until("web", "running")
+    p.until("writer", "running")
     return p
 
 
@@ -187,7 +187,7 @@ def test_sigkill_of_keeper_and_brain_leaves_no_second_copy(tmp_path: Path) -> No
     assert all(alive(pid) for pid in pids), "they live on, though nobody knows them"
     p.up()
     try:
-        p.until("web", "running", 20)
+        p.until("web", "running")
         assert not any(alive(pid) for pid in pids)
     finally:
         p.down()

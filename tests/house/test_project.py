@@ -35,7 +35,7 @@ def test_the_change_log_can_be_drafted() -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -82,7 +82,7 @@ def test_setting_up_again_finds_everything_and_says_nothing() -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=25,
+        timeout=60,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -101,7 +101,7 @@ def test_setup_says_what_is_missing_when_it_may_not_install(tmp_path: Path) -> N
         env={"PATH": _path_without_sudo(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 1

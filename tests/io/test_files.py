@@ -74,13 +74,13 @@ def test_a_lock_belongs_to_one_and_dies_with_it(tmp_path: Path) -> None:
         with lock_file(path) as mine:
             assert not mine
         holder.kill()
-        holder.wait(10)
+        holder.wait(60)
         with lock_file(path) as mine:
             assert mine
             assert path.read_text() == f"{os.getpid()}\n"
     finally:
         holder.kill()
-        holder.communicate(timeout=10)
+        holder.communicate(timeout=60)
 
 
 _CALLS = ("open", "write", "fsync", "close", "replace")

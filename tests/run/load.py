@@ -50,7 +50,7 @@ class Clients:
     def __exit__(self, *exc: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(15)
+            thread.join(60)
 
     def _run(self) -> None:
         mine = Tally()
@@ -73,7 +73,7 @@ class Clients:
         if kept is not None:
             with contextlib.suppress(ConnectionAbortedError):
                 return self._exchange(kept)
-        return self._exchange(socket.create_connection(self.target, timeout=10))
+        return self._exchange(socket.create_connection(self.target, timeout=60))
 
     def _exchange(self, connection: socket.socket) -> socket.socket | None:
         """The connection when it can be used again; else it is closed, whatever happens."""

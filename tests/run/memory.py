@@ -33,7 +33,7 @@ class Memory:
         async def call() -> Any:
             return deed(*args, **kwargs)
 
-        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(call(), self._loop).result(60)
 
     def run(self) -> None:
         """The thread: serve until the test or a shutdown ends it."""
@@ -52,7 +52,7 @@ class Memory:
 
     def wait_until_up(self) -> None:
         """Until it answers."""
-        assert self._up.wait(5)
+        assert self._up.wait(60)
 
     def end(self) -> None:
         """Stop serving, if it still does."""
@@ -75,4 +75,4 @@ def memory_supervisor(folder: Path, services: dict[str, int]) -> Iterator[Memory
         yield memory
     finally:
         memory.end()
-        thread.join(5)
+        thread.join(60)

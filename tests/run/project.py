@@ -13,7 +13,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.client import Client
 from chapiteau.run.config.load import load_config
 from chapiteau.run.supervisor.launch import start
-from tests.support import alive, wait_for
+from tests.support import DEADLINE, alive, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,11 +65,11 @@ class Project:
     def pids(self, name: str) -> list[int]:
         return [p.pid for p in self.service(name).processes if p.pid]
 
-    def until(self, name: str, state: str, deadline: float = 60.0) -> ServiceStatus:
+    def until(self, name: str, state: str, deadline: float = DEADLINE) -> ServiceStatus:
         wait_for(lambda: self.service(name).state == state, deadline, f"{name} is {state}")
         return self.service(name)
 
-    def when(self, fact: Callable[[], T], deadline: float = 15.0, what: str = "") -> T:
+    def when(self, fact: Callable[[], T], deadline: float = DEADLINE, what: str = "") -> T:
         """As wait_for, while brains come and go: one that hangs up in mid-answer is "not yet"."""
 
         def calm() -> T | None:
@@ -104,7 +104,7 @@ class Project:
         with contextlib.suppress(Exception):
             self.client.shutdown()
         try:
-            wait_for(lambda: not alive(self.keeper), 15, "the keeper has ended")
+            wait_for(lambda: not alive(self.keeper), what="the keeper has ended")
         except AssertionError:
             os.kill(self.keeper, signal.SIGKILL)
             for pid in self.seen:

@@ -31,15 +31,16 @@ DAY = 86_400.0
 async def test_statistics_of_a_cut_come_afterwards(ring: Any, memory: Any) -> None:
     async with Proxy(ring.port) as proxy:
         papers = await ring.join("far", port=proxy.port)
-        async with ring.agent(papers, memory):
+        async with ring.agent(papers, memory) as agent:
             node = ring.fleet.watch("far").node
             await wait_for_async(lambda: node.is_linked)
             seen = [await anext(node.stats()) for _ in range(1)]
             proxy.closed = True
             proxy.cut()
-            await asyncio.sleep(0.3)  # six more are measured behind the cut
+            measured = agent._reception._replay._backlog
+            await wait_for_async(lambda: measured.newest >= seen[0]["number"] + 6)
             proxy.closed = False
-            await wait_for_async(lambda: node.is_linked, deadline=15)
+            await wait_for_async(lambda: node.is_linked)
             async for message in node.stats(seen[-1]["number"]):
                 seen.append(message)
                 if len(seen) == 6:
@@ -102,7 +103,7 @@ async def test_recorded_bytes_that_are_sent_again_do_nothing(ring: Any, memory: 
     await wait_for_async(lambda: not node.is_linked)
     reader, writer = await asyncio.open_connection("127.0.0.1", ring.port)
     writer.write(b"".join(heard))
-    await asyncio.wait_for(reader.read(), 5)
+    await asyncio.wait_for(reader.read(), 60)
     writer.close()
     assert not node.is_linked
     assert len(memory.commands) == 1
@@ -123,7 +124,7 @@ def test_a_hundred_nodes_do_not_come_back_in_one_moment() -> None:
 async def ended(reader: asyncio.StreamReader) -> None:
     """Wait until the hub has hung up."""
     with contextlib.suppress(OSError):
-        while await asyncio.wait_for(reader.read(1 << 16), 5):
+        while await asyncio.wait_for(reader.read(1 << 16), 60):
             pass
 
 
@@ -173,7 +174,7 @@ async def test_nonsense_from_a_member_ends_its_connection(ring: Any) -> None:
         reader, writer = await talk(ring, papers)
         writer.write(line)
         writer.write(b'{"call":"hello","id":2,"args":{"name":"other"}}\n')
-        found = await asyncio.wait_for(reader.read(), 5) if line[:2] != b"{}" else b""
+        found = await asyncio.wait_for(reader.read(), 60) if line[:2] != b"{}" else b""
         assert b'"ok"' not in found
         writer.transport.abort()
 
@@ -206,7 +207,7 @@ async def test_an_expired_certificate_is_refused_and_the_node_says_why(
     papers = await ring.join("far")
     ring.clock.ahead = 0.0
     async with ring.agent(papers, memory) as agent:
-        await wait_for_async(lambda: "certificate expired" in agent.trouble, deadline=15)
+        await wait_for_async(lambda: "certificate expired" in agent.trouble)
         assert not agent.connected.is_set()
     assert not ring.fleet.watch("far").node.is_linked
 
@@ -227,7 +228,7 @@ async def test_a_certificate_of_another_hub_opens_nothing(ring: Any, tmp_path: A
     writer.write(b'{"call":"hello","id":1,"args":{"name":"far"}}\n')
     answer = b""
     with contextlib.suppress(OSError):  # cut off, with or without an alert before
-        answer = await asyncio.wait_for(reader.readline(), 5)
+        answer = await asyncio.wait_for(reader.readline(), 60)
     assert answer == b""
     writer.transport.abort()
 
@@ -257,7 +258,7 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
         )
         await ring.reopen()
         watch = ring.fleet.watch("far")
-        await wait_for_async(lambda: watch.status and not watch.away_since, deadline=20)
+        await wait_for_async(lambda: watch.status and not watch.away_since)
         assert not ring.term.leads
         with pytest.raises(ChapiteauError, match="another hub steers"):
             await watch.node.command("restart", "web", {}, "ana")
@@ -270,7 +271,7 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
         assert ring.term.fence == 1041
         assert (await watch.node.command("restart", "web", {}, "ana"))["ok"] is True
         # What the node has kept comes back to the hub, under a later generation.
-        await wait_for_async(lambda: watch.generation > 90, deadline=15)
+        await wait_for_async(lambda: watch.generation > 90)
         assert (await ring.states.get("far")).services == wish.services
 
 

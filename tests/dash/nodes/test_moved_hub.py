@@ -63,7 +63,7 @@ async def act(country: Country, key: str, name: str, processes: int) -> dict[str
             async with session.post("/api/act", json=body, headers=sent) as answer:
                 assert answer.status == 202, await answer.text()
                 number = (await answer.json())["number"]
-            async with asyncio.timeout(40):
+            async with asyncio.timeout(60):
                 async for message in socket:
                     for told in json.loads(message.data):
                         found = told["data"]
@@ -75,12 +75,12 @@ async def act(country: Country, key: str, name: str, processes: int) -> dict[str
 
 async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: Country) -> None:
     country.at_hub("hub", "want", "web", "--on", "server-a", "--processes", "3")
-    wait_for(lambda: ready(country, "a") == 3, deadline=20, what="the old hub steers")
+    wait_for(lambda: ready(country, "a") == 3, what="the old hub steers")
     copy = country.folder / "copy.tar"
     country.at_hub("hub", "backup", str(copy))
     # After the copy: a word that it does not know.
     country.at_hub("hub", "want", "web", "--on", "server-b", "--processes", "4")
-    wait_for(lambda: ready(country, "b") == 4, deadline=20, what="said after the copy")
+    wait_for(lambda: ready(country, "b") == 4, what="said after the copy")
     assert country.hub is not None
     country.hub.kill()
     country.hub.wait()
@@ -106,7 +106,6 @@ async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: 
         for name in "abc":
             wait_for(
                 lambda name=name: "\nconnected for" in nodes_of(country, name),
-                deadline=40,
                 what=f"{name} follows",
             )
         # It knows what it was copied from, and learns what was said later from the node.
@@ -117,11 +116,10 @@ async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: 
                 '"processes": 4'
                 in json.dumps(json.loads(country.on("d", "hub", "wanted", "--json")))
             ),
-            deadline=30,
             what="what was said after the copy comes back",
         )
         country.on("d", "hub", "want", "web", "--on", "server-c", "--processes", "5")
-        wait_for(lambda: ready(country, "c") == 5, deadline=20, what="the new hub steers")
+        wait_for(lambda: ready(country, "c") == 5, what="the new hub steers")
 
         # The old machine wakes up. Somebody even leads a node back to it.
         country.start_hub()
@@ -131,7 +129,6 @@ async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: 
                 f"hub at {NET}.1" in nodes_of(country, "c")
                 and "\nconnected for" in nodes_of(country, "c")
             ),
-            deadline=40,
             what="c is at the old hub",
         )
 
@@ -141,7 +138,7 @@ async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: 
             return "another hub steers" in str(result.get("error"))
 
         tries: list[dict[str, Any]] = []
-        await wait_for_async(refused, deadline=30, what="the node refuses the old hub")
+        await wait_for_async(refused, what="the node refuses the old hub")
         country.at_hub("hub", "want", "web", "--on", "server-c", "--processes", "1")
         await asyncio.sleep(3)  # as long as a word takes three times over
         assert ready(country, "c") == 5
@@ -149,8 +146,8 @@ async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: 
         # Back where it belongs.
         country.on("c", "node", "move", f"{address}:8843")
         country.on("d", "hub", "want", "web", "--on", "server-c", "--processes", "2")
-        wait_for(lambda: ready(country, "c") == 2, deadline=40, what="the new hub steers again")
+        wait_for(lambda: ready(country, "c") == 2, what="the new hub steers again")
     finally:
         hub.terminate()
-        hub.wait(20)
+        hub.wait(60)
         log.close()

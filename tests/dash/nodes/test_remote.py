@@ -81,7 +81,7 @@ async def test_the_fleet_sees_it_go_and_come_back(ring: Any, line: Any) -> None:
     await wait_for_async(lambda: watch.away_since)
     assert watch.status["services"], "what was known must stay"
     proxy.closed = False
-    await wait_for_async(lambda: not watch.away_since, deadline=15)
+    await wait_for_async(lambda: not watch.away_since)
 
 
 async def test_no_event_is_missed_or_doubled_over_cuts(ring: Any, line: Any, memory: Any) -> None:
@@ -89,10 +89,10 @@ async def test_no_event_is_missed_or_doubled_over_cuts(ring: Any, line: Any, mem
     watch = ring.fleet.watch("far")
     for number in range(200):
         memory.happen("process.ready", service="web", process=number)
-        if number % 50 == 25:
+        if number % 50 == 25:  # in the midst of what is on its way
+            await wait_for_async(lambda seen=number - 10: len(watch.events) >= seen)
             proxy.cut()
-        await asyncio.sleep(0.002)
-    await wait_for_async(lambda: len(watch.events) >= 200, deadline=20)
+    await wait_for_async(lambda: len(watch.events) >= 200)
     assert [event["seq"] for event in watch.events] == list(range(1, 201))
 
 
@@ -121,7 +121,7 @@ async def test_a_command_whose_answer_is_lost_is_done_once(
     await begun.wait()
     proxy.cut()
     go_on.set()
-    outcome = await asyncio.wait_for(asked, 20)
+    outcome = await asyncio.wait_for(asked, 60)
     assert outcome["ok"] is True
     assert len(memory.commands) == 1
 
@@ -156,7 +156,7 @@ async def test_a_silent_line_counts_as_gone_after_three_beats(
 async def test_the_hub_goes_and_comes_back(ring: Any, line: Any, memory: Any) -> None:
     await ring.reopen()
     watch = ring.fleet.watch("far")
-    await wait_for_async(lambda: watch.status and not watch.away_since, deadline=20)
+    await wait_for_async(lambda: watch.status and not watch.away_since)
     assert (await watch.node.command("reload", "web", {}, "w"))["ok"] is True
 
 

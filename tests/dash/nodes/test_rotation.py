@@ -32,12 +32,12 @@ async def test_a_node_learns_the_next_ca_and_stays_when_the_old_one_goes(
         await wait_for_async(agent.connected.is_set)
         ring.authority.rotate()
         assert waiting(ring) == ["far"]
-        await wait_for_async(lambda: not waiting(ring), deadline=20)
+        await wait_for_async(lambda: not waiting(ring))
         assert papers.certificate != before
         assert Membership(papers.folder).context().cert_store_stats()["x509_ca"] == 2
         ring.authority.finish()
         await wait_for_async(
-            lambda: (papers.folder / "ca.pem").read_text() == ring.authority.ca_pem, deadline=20
+            lambda: (papers.folder / "ca.pem").read_text() == ring.authority.ca_pem
         )
         await wait_for_async(agent.connected.is_set)
         node = ring.fleet.watch("far").node
@@ -53,7 +53,7 @@ async def test_who_was_away_all_the_time_must_join_again_and_is_told(
     assert waiting(ring) == ["far"]
     ring.authority.finish()
     async with ring.agent(papers, memory) as agent:
-        await wait_for_async(lambda: "join again" in agent.trouble, deadline=20)
+        await wait_for_async(lambda: "join again" in agent.trouble)
         assert not agent.connected.is_set()
     again = await ring.join("far")
     async with ring.agent(again, memory) as agent:
@@ -78,11 +78,11 @@ async def test_papers_of_the_old_ca_are_void_afterwards(ring: Any, tmp_path: Pat
         writer.write(b'{"call":"hello","id":1,"args":{"name":"far"}}\n')
         answer = b""
         with contextlib.suppress(OSError):
-            answer = await asyncio.wait_for(reader.readline(), 5)
+            answer = await asyncio.wait_for(reader.readline(), 60)
         writer.transport.abort()
         return answer == b""
 
-    await wait_for_async(refused, deadline=20)
+    await wait_for_async(refused)
 
 
 async def test_who_joins_meanwhile_has_the_next_papers_at_once(ring: Any, memory: Any) -> None:
@@ -101,11 +101,11 @@ async def test_a_hub_that_runs_for_years_renews_its_own_certificate(ring: Any) -
     ring.clock.ahead = -200 * 86_400.0
     (ring.folder / "hub" / "hub.pem").unlink()
     ring.authority.ensure()
-    await wait_for_async(lambda: shown() != first, deadline=10)
+    await wait_for_async(lambda: shown() != first)
     old = shown()
     ring.clock.ahead = 0.0
     ring.authority.ensure()  # as it does each hour
-    await wait_for_async(lambda: shown() != old, deadline=10)
+    await wait_for_async(lambda: shown() != old)
     await ring.join("far")
 
 
@@ -129,10 +129,10 @@ async def test_papers_that_are_half_written_do_not_end_the_hubs_look(
         await wait_for_async(agent.connected.is_set)
         key.write_text(make_signing_request("other")[0])
         pem.touch()  # as if the next certificate were there, too
-        await wait_for_async(lambda: len(failed) >= 2, deadline=15, what="two looks in vain")
+        await wait_for_async(lambda: len(failed) >= 2, what="two looks in vain")
         key.write_bytes(good)
         ring.registry.revoke("far", ring.clock.wall())
-        await wait_for_async(lambda: "not admitted any more" in agent.trouble, deadline=15)
+        await wait_for_async(lambda: "not admitted any more" in agent.trouble)
         await ring.join("far")
 
 

@@ -84,7 +84,7 @@ async def test_three_servers_on_one_page(country: Country) -> None:
         async def all_ready() -> bool:
             return [(await page.web(n))["ready"] for n in "abc"] == [2, 2, 2]
 
-        await wait_for_async(all_ready, deadline=20, what="all three are seen")
+        await wait_for_async(all_ready, what="all three are seen")
 
         # Act on all at once.
         await page.act("scale", "abc", "k1", processes=3)
@@ -92,7 +92,7 @@ async def test_three_servers_on_one_page(country: Country) -> None:
         async def three_each() -> bool:
             return [(await page.web(n))["ready"] for n in "abc"] == [3, 3, 3]
 
-        await wait_for_async(three_each, deadline=20, what="scaled everywhere")
+        await wait_for_async(three_each, what="scaled everywhere")
 
         # The servers' own events name the person who clicked.
         assert "(dash:local)" in country.on("a", "events", "--json")
@@ -105,13 +105,13 @@ async def test_three_servers_on_one_page(country: Country) -> None:
             processes = (await page.web("b"))["processes"]
             return victim not in [p["pid"] for p in processes] and len(processes) == 3
 
-        await wait_for_async(restarted, deadline=15, what="the worker is replaced")
+        await wait_for_async(restarted, what="the worker is replaced")
 
         # The cable of c is pulled: its values stay, it is away, not down.
         country.cut("c")
         country.deafen("b")  # … and b can hear, but not speak
-        await wait_for_async(lambda: page.away("c"), deadline=25, what="c is away")
-        await wait_for_async(lambda: page.away("b"), deadline=25, what="b is away")
+        await wait_for_async(lambda: page.away("c"), what="c is away")
+        await wait_for_async(lambda: page.away("b"), what="b is away")
         assert len((await page.web("b"))["processes"]) == 3
         assert (await page.web("c"))["ready"] == 3
         assert not await page.away("a")
@@ -151,8 +151,8 @@ async def test_three_servers_on_one_page(country: Country) -> None:
         async def heard() -> bool:
             return not await page.away("b") and (await page.web("c"))["ready"] == 4
 
-        await wait_for_async(back, deadline=40, what="c is back with its news")
-        await wait_for_async(heard, deadline=40, what="b is back, c follows")
+        await wait_for_async(back, what="c is back with its news")
+        await wait_for_async(heard, what="b is back, c follows")
 
         # The hub itself is killed: the servers go on, and find the next one.
         assert country.hub is not None

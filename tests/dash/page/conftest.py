@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from chapiteau.dash.web.app import STATIC
 from tests.dash.conftest import House, dashboard
+from tests.support import DEADLINE
 
+expect.set_options(timeout=DEADLINE * 1000)
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
     "--no-sandbox",
@@ -49,6 +51,7 @@ async def open_page(
 ) -> AsyncIterator[Page]:
     """A page that is logged in; anything it complains about fails the test."""
     context = await browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **more})
+    context.set_default_timeout(DEADLINE * 1000)
     page = await context.new_page()
     complaints: list[str] = []
     foreign: list[str] = []

@@ -24,10 +24,10 @@ async def test_back_after_logging_out_shows_the_door_at_once(visit: Any, house: 
         await page.get_by_role("button", name="local ▾").click()
         await page.get_by_role("button", name="Log out").click()
         for one in (page, second):
-            await expect(one.get_by_role("alert")).to_have_text("You are logged out.", timeout=1000)
+            await expect(one.get_by_role("alert")).to_have_text("You are logged out.")
             await expect(one.get_by_role("navigation")).to_have_count(0)
         await page.go_back()
-        await expect(page.get_by_label("Password")).to_be_visible(timeout=1000)
+        await expect(page.get_by_label("Password")).to_be_visible()
         await page.goto(f"{house.base}/sockets")
         await page.go_back()
         await expect(page.get_by_label("Password")).to_be_visible()
@@ -43,7 +43,7 @@ async def test_a_page_out_of_the_browsers_memory_asks_first(visit: Any, house: A
           return getComputedStyle(document.body).visibility;
         }""")
         assert shown == "hidden", "nothing of before is seen while it asks"
-        await expect(page.get_by_label("Password")).to_be_visible(timeout=2000)
+        await expect(page.get_by_label("Password")).to_be_visible()
 
 
 async def test_no_page_is_kept_by_the_browser(house: Any) -> None:

@@ -34,7 +34,7 @@ async def running(house: Any) -> AsyncIterator[asyncio.subprocess.Process]:
         "--rate", "20/s", "-d", "60", "-q", "--objective", "p99 < 5s",
         cwd=house.hub.reports.parent, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    await wait_for_async((house.hub.reports / "load" / "live" / f"{process.pid}.json").exists, 30)
+    await wait_for_async((house.hub.reports / "load" / "live" / f"{process.pid}.json").exists)
     yield process
     if process.returncode is None:
         process.kill()
@@ -44,7 +44,7 @@ async def running(house: Any) -> AsyncIterator[asyncio.subprocess.Process]:
 async def test_it_is_marked_and_ended_by_keys(visit: Any, house: Any, running: Any) -> None:
     async with visit("/load") as page:
         live = page.get_by_role("region", name="Running:")
-        await expect(live).to_contain_text("Verdict so far", timeout=20_000)
+        await expect(live).to_contain_text("Verdict so far")
         await expect(live.get_by_role("region", name="Requests so far")).to_contain_text("favicon")
         await page.keyboard.press("m")
         dialog = page.get_by_role("dialog")
@@ -69,7 +69,7 @@ async def test_it_is_marked_and_ended_by_keys(visit: Any, house: Any, running: A
         await page.keyboard.press("s")
         await expect(dialog).to_contain_text(f"chapiteau load stop {running.pid}")
         await page.keyboard.press("Enter")
-        await expect(live).to_have_count(0, timeout=20_000)
+        await expect(live).to_have_count(0)
         results = page.get_by_role("grid", name="Load tests")
         await expect(results.get_by_role("row", name="1").last).to_be_visible()
         await page.goto(f"{house.base}/load/1")

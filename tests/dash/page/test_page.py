@@ -160,7 +160,7 @@ async def test_a_silent_server_greys_and_comes_back(visit: Any, house: Any) -> N
         await expect(page.get_by_text("unreachable for")).to_be_visible()
         await expect(page.get_by_role("row", name="web").first).to_be_visible()
         house.node.fall_silent(away=False)
-        await expect(page.get_by_text("unreachable for")).to_have_count(0, timeout=10_000)
+        await expect(page.get_by_text("unreachable for")).to_have_count(0)
 
 
 async def test_a_lost_hub_is_told_and_found_again(
@@ -170,15 +170,15 @@ async def test_a_lost_hub_is_told_and_found_again(
         raise UnreachableError("the hub is busy with something else")
 
     async with visit(may_complain=True) as page:
-        await expect(page.get_by_text("● live")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("● live")).to_be_visible()
         with monkeypatch.context() as patch:
             patch.setattr(house.hub.sessions, "caller", refuse)
             for viewer in list(house.hub.bus.viewers):
                 viewer.box.overflown = True
                 viewer.wake.set()
-            await expect(page.get_by_text("reconnecting")).to_be_visible(timeout=10_000)
+            await expect(page.get_by_text("reconnecting")).to_be_visible()
             await expect(page.get_by_role("row", name="web").first).to_be_visible()
-        await expect(page.get_by_text("● live")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("● live")).to_be_visible()
 
 
 async def test_an_api_is_read_and_tried(visit: Any, house: Any) -> None:
@@ -204,7 +204,7 @@ async def test_axe_finds_nothing(visit: Any, house: Any, path: str) -> None:
     house.node.happen("process.exited", service="web", process=1, text="web/1 exited 1")
     house.node.say("web", 1, "\x1b[33mcareful\x1b[0m", "stderr")
     async with visit(path) as page:
-        await expect(page.get_by_text("● live")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("● live")).to_be_visible()
         await no_violations(page)
 
 

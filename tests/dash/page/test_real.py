@@ -44,9 +44,9 @@ restart = { attempts = 2, window = "30s", after_give_up = "stay-down" }
 @pytest.fixture
 def project(tmp_path: Path) -> Any:
     (tmp_path / "chapiteau.toml").write_text(FILE.replace("PORT", str(free_port())))
-    run_cli("up", "-d", "--no-wait", cwd=tmp_path, timeout=40)
+    run_cli("up", "-d", "--no-wait", cwd=tmp_path)
     yield tmp_path
-    run_cli("down", cwd=tmp_path, timeout=40)
+    run_cli("down", cwd=tmp_path)
 
 
 def link(project: Path) -> str:
@@ -67,7 +67,7 @@ def pids(project: Path) -> list[int]:
 async def opened(browser: Browser, project: Path) -> AsyncIterator[Page]:
     context = await browser.new_context(viewport={"width": 1280, "height": 900})
     page = await context.new_page()
-    await page.goto(wait_for(lambda: link(project), deadline=20, what="the link"))
+    await page.goto(wait_for(lambda: link(project), what="the link"))
     yield page
     await context.close()
 
@@ -77,18 +77,18 @@ async def test_what_is_pressed_happens_and_what_happens_is_seen(
 ) -> None:
     async with opened(browser, project) as page:
         trouble = page.get_by_role("region", name="Needs attention")
-        await expect(trouble).to_contain_text("a_library_that_is_missing", timeout=20_000)
+        await expect(trouble).to_contain_text("a_library_that_is_missing")
         await page.get_by_role("link", name="web").first.click()
-        await expect(page.get_by_text("2/2 ready")).to_be_visible(timeout=10_000)
+        await expect(page.get_by_text("2/2 ready")).to_be_visible()
         await expect(page.get_by_role("log")).to_contain_text("hello from a worker")
         await page.get_by_role("button", name="One process more").click()
-        await expect(page.get_by_text("3/3 ready")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("3/3 ready")).to_be_visible()
         wait_for(lambda: len(pids(project)) == 3)
 
         victim = pids(project)[0]
         os.kill(victim, signal.SIGKILL)
-        await expect(page.get_by_role("row", name=str(victim))).to_have_count(0, timeout=10_000)
-        await expect(page.get_by_text("SIGKILL").first).to_be_visible(timeout=10_000)
+        await expect(page.get_by_role("row", name=str(victim))).to_have_count(0)
+        await expect(page.get_by_text("SIGKILL").first).to_be_visible()
 
         # The brain dies: its services live, the page finds its way back.
         before = pids(project)
@@ -97,12 +97,12 @@ async def test_what_is_pressed_happens_and_what_happens_is_seen(
         assert web["metrics"] == f"http://127.0.0.1:{port}/figures"
         assert (web["openapi"], broken["metrics"]) == ("http://127.0.0.1:1/api.json", "")
         os.kill(status(project)["pid"], signal.SIGKILL)
-        wait_for(lambda: pids(project) == before, deadline=20, what="the next brain")
+        wait_for(lambda: pids(project) == before, what="the next brain")
         assert all(alive(pid) for pid in before)
-        await expect(page.get_by_text("3/3 ready")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_text("3/3 ready")).to_be_visible()
         await page.get_by_role("button", name="Stop", exact=True).click()
         await page.get_by_role("dialog").get_by_role("button", name="Stop", exact=True).click()
-        await expect(page.get_by_text("0/3 ready")).to_be_visible(timeout=20_000)
+        await expect(page.get_by_text("0/3 ready")).to_be_visible()
         wait_for(lambda: not any(alive(pid) for pid in before))
 
 
@@ -122,16 +122,16 @@ async def test_a_server_is_emptied_while_another_looks_on(browser: Browser, proj
         await actor.keyboard.press("Shift+D")
         await actor.get_by_role("dialog").get_by_role("button", name="Drain", exact=True).click()
         told = onlooker.get_by_text("connections are refused, nothing starts")
-        await expect(told).to_be_visible(timeout=20_000)
+        await expect(told).to_be_visible()
         assert not any(alive(pid) for pid in before)
         with pytest.raises(ConnectionRefusedError):
-            socket.create_connection((host, int(port)), timeout=5)
+            socket.create_connection((host, int(port)), timeout=60)
         assert run_cli("start", "web", cwd=project).returncode == 4
         await onlooker.get_by_role("toolbar").get_by_role("button", name="Undrain").click()
         await expect(actor.get_by_role("row", name="web").first).to_contain_text(
             "2/2", timeout=20_000
         )
-        socket.create_connection((host, int(port)), timeout=5).close()
+        socket.create_connection((host, int(port)), timeout=60).close()
         # Both see who did it, and the moment stands in the server's charts.
         for page in (actor, onlooker):
             who = page.get_by_text("services end — by local").first

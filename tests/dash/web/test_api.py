@@ -190,7 +190,7 @@ async def test_a_page_that_comes_back_gets_what_it_has_not(house: Any, open_live
         await page.order(
             op="log", id="b", nodes=["alpha"], query=query, after={"alpha": {"x": "y"}}
         )
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not page.socket.closed:
                 await page.socket.receive()
         assert page.socket.close_code == 1008

@@ -39,7 +39,7 @@ def action(house: Any) -> dict[str, Any]:
 
 
 async def ended(house: Any) -> dict[str, Any]:
-    await wait_for_async(lambda: action(house)["ended"], deadline=10)
+    await wait_for_async(lambda: action(house)["ended"])
     return action(house)
 
 
@@ -55,7 +55,7 @@ async def test_a_server_that_is_away_is_told_at_once_and_the_others_are_done(fle
     assert "hub want" in away["hint"]
     assert away["exit_code"] == 5
     assert away["away"] == round(fleet.hub.fleet.watch("beta").away_since, 3)
-    assert found["ended"] - found["began"] < 2
+    assert found["ended"] - found["began"] < 8  # and not after the 10 s that a node has
     assert fleet.beta.commands == []
     (entry, *_) = fleet.hub.store.audit_trail(0)
     assert entry["result"].startswith("1 of 2 done; beta is away")
@@ -81,7 +81,7 @@ async def test_what_waited_too_long_is_told_and_not_done_later(fleet: Any) -> No
         found = await ended(fleet)
         assert "beta is away" in found["targets"][0]["result"]["error"]
         fleet.beta.fall_silent(away=False)
-        await wait_for_async(lambda: not fleet.hub.fleet.watch("beta").away_since, deadline=10)
+        await wait_for_async(lambda: not fleet.hub.fleet.watch("beta").away_since)
     assert fleet.beta.commands == []
 
 
@@ -123,7 +123,7 @@ async def test_what_waits_is_withdrawn_and_never_done(fleet: Any) -> None:
         async with session.post(f"/api/act/{number}/withdraw", json={}) as answer:
             assert answer.status == 404, "nothing of it waits any more"
         fleet.beta.fall_silent(away=False)
-        await wait_for_async(lambda: not fleet.hub.fleet.watch("beta").away_since, deadline=10)
+        await wait_for_async(lambda: not fleet.hub.fleet.watch("beta").away_since)
     done, away = (target["result"] for target in found["targets"])
     assert done["ok"] is True
     assert away["error"].endswith("; withdrawn by local")

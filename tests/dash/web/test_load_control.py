@@ -24,7 +24,7 @@ async def test_a_running_test_is_marked_and_ends_and_says_by_whom(house: Any) ->
     )  # fmt: skip
     try:
         live = folder / "load" / "live" / f"{process.pid}.json"
-        await wait_for_async(live.exists, 20)
+        await wait_for_async(live.exists)
         place = f"/api/load/live/{process.pid}"
         async with house.client() as session:
             body = {"text": "  cache emptied ", "ago": 0.5}
@@ -40,7 +40,7 @@ async def test_a_running_test_is_marked_and_ends_and_says_by_whom(house: Any) ->
             assert (added["level"], added["who"]) == (50, "local")
             assert (await session.post(f"{place}/stop", json={})).status == 200
             assert (await session.post(f"{place}/stop", json={})).status in (200, 404)
-            await wait_for_async(lambda: process.poll() is not None, 20)
+            await wait_for_async(lambda: process.poll() is not None)
             assert (await session.post(f"{place}/stop", json={})).status == 404
             assert (await session.post("/api/load/1/baseline", json={})).status == 200
             assert (await session.post("/api/load/7/baseline", json={})).status == 404

@@ -65,9 +65,9 @@ async def test_the_live_page_is_told_where_older_lines_are(house: Any, open_live
 async def test_places_that_are_none_end_the_live_page(house: Any, open_live: Any) -> None:
     async with house.client() as session, open_live(session) as page:
         await page.order(op="log", id="a", nodes=["alpha"], query={}, before=["x"])
-        message = await page.socket.receive(timeout=5)
+        message = await page.socket.receive(timeout=60)
         while message.type.name == "TEXT":
-            message = await page.socket.receive(timeout=5)
+            message = await page.socket.receive(timeout=60)
         assert page.socket.close_code == 1008
 
 

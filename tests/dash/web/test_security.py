@@ -189,7 +189,7 @@ async def test_a_huge_frame_closes_the_socket(house: Any, open_live: Any) -> Non
     async with house.client() as session, open_live(session) as page:
         with contextlib.suppress(ConnectionError):  # the hub may hang up before all is sent
             await page.socket.send_str("x" * (10 << 20))
-        message = await page.socket.receive(timeout=5)
+        message = await page.socket.receive(timeout=60)
         assert message.type is not aiohttp.WSMsgType.TEXT
     async with house.client() as session:
         assert await status(session, "GET", "/api/fleet") == 200
@@ -244,7 +244,7 @@ def held(far_port: int) -> bool:
 async def test_a_strange_order_closes_the_socket(house: Any, open_live: Any, text: str) -> None:
     async with house.client() as session, open_live(session) as page:
         await page.socket.send_str(text)
-        message = await page.socket.receive(timeout=5)
+        message = await page.socket.receive(timeout=60)
         assert message.type is aiohttp.WSMsgType.CLOSE
         assert message.data == 1008
 
@@ -305,7 +305,7 @@ async def test_an_open_page_does_not_outlive_its_session(
             for key in house.hub.store.sessions():
                 house.hub.store.drop_session(key)
         while not page.socket.closed:
-            await page.socket.receive(timeout=5)
+            await page.socket.receive(timeout=60)
         assert page.socket.close_code == 1008
 
 

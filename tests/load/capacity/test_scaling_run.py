@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from chapiteau.pytest_plugin import Supervised
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("presses", [1, 2])
@@ -49,7 +49,7 @@ def test_the_service_gets_its_size_back_on_ctrl_c(
         out, rest = search.communicate(timeout=60)
 
     assert search.returncode == 130
-    wait_for(lambda: size() == 3, 10)
+    wait_for(lambda: size() == 3)
     assert "2 processes" not in "".join(said) + rest
     if presses == 1:
         assert "back at 3 processes" in rest

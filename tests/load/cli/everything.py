@@ -36,7 +36,7 @@ def everything() -> Iterator[dict[str, str]]:
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
     try:
-        assert ready.wait(20)
+        assert ready.wait(60)
         yield found
     finally:
         loop.call_soon_threadsafe(ended.set)

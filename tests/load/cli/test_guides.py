@@ -50,12 +50,12 @@ def test_the_examples_of_a_guide_run(page: str, tmp_path: Path) -> None:
         assert found
         for command in found:
             if "--dry-run" in command:
-                done = run_cli(*command, cwd=tmp_path, timeout=30)
+                done = run_cli(*command, cwd=tmp_path)
                 assert done.returncode == 0, done.stderr
                 assert "nothing was sent" in done.stdout
                 continue
             short = [] if {"--shape", "--iterations", "--replay"} & set(command) else ["-d", "1s"]
-            done = run_cli(*command, *short, "--no-store", "-q", "--json", cwd=tmp_path, timeout=60)
+            done = run_cli(*command, *short, "--no-store", "-q", "--json", cwd=tmp_path)
             assert done.returncode == 0, done.stderr
             totals = json.loads(done.stdout)["totals"]
             assert totals["requests"] > 0

@@ -28,13 +28,13 @@ def shop() -> Iterator[Shop]:
 
 
 def result(folder: Path, *args: str) -> dict[str, Any]:
-    done = run_cli("load", "run", *args, "--no-store", "-q", "--json", cwd=folder, timeout=60)
+    done = run_cli("load", "run", *args, "--no-store", "-q", "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)  # type: ignore[no-any-return]
 
 
 def refusal(folder: Path, *args: str) -> tuple[int, str]:
-    done = run_cli("load", "run", *args, "--no-store", "-q", cwd=folder, timeout=60)
+    done = run_cli("load", "run", *args, "--no-store", "-q", cwd=folder)
     return done.returncode, done.stderr
 
 

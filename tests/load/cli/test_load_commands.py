@@ -30,7 +30,7 @@ def url() -> Iterator[str]:
 
 
 def load(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    return run_cli("load", *args, cwd=folder, timeout=100)
+    return run_cli("load", *args, cwd=folder)
 
 
 def document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -194,7 +194,7 @@ def _seen_and_stopped(url: str, tmp_path: Path) -> None:
     )  # fmt: skip
     folder = tmp_path / ".chapiteau"
     try:
-        state = wait_for(lambda: client.live(folder), 20)[0]
+        state = wait_for(lambda: client.live(folder))[0]
         assert (state["pid"], state["kind"]) == (process.pid, "run")
         assert load(tmp_path, "mark", "cache emptied").returncode == 0
         assert client.mark(folder, state["run"], "again", who="ana")
@@ -203,7 +203,7 @@ def _seen_and_stopped(url: str, tmp_path: Path) -> None:
         assert shown["rows"][0]["requests"] >= 0
         assert client.stop(folder, state["run"], "ana")
         assert client.stop(folder, state["run"], "bob"), "asked again it is not hurried"
-        out, _ = process.communicate(timeout=20)
+        out, _ = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
@@ -247,9 +247,9 @@ def test_a_test_runs_on_by_itself_and_can_be_watched_and_ended(url: str, tmp_pat
             assert leaving.stdout is not None
             assert json.loads(leaving.stdout.readline())["run"] == run
             leaving.send_signal(signal.SIGINT)
-            assert (leaving.wait(20), client.live(folder)[0]["run"]) == (130, run)
+            assert (leaving.wait(60), client.live(folder)[0]["run"]) == (130, run)
         ended = load(tmp_path, "stop", run)
-        out, _ = watching.communicate(timeout=20)
+        out, _ = watching.communicate(timeout=60)
     finally:
         client.stop(folder, run)
         watching.kill()
@@ -289,14 +289,14 @@ def test_load_processes_end_with_a_killed_parent(url: str, tmp_path: Path) -> No
     )
     folder = tmp_path / ".chapiteau"
     try:
-        wait_for(lambda: client.live(folder), 20)
+        wait_for(lambda: client.live(folder))
         children = _children(process.pid)
         assert children
     finally:
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
 
-    wait_for(lambda: not any(_is_alive(pid) for pid in children), 10)
+    wait_for(lambda: not any(_is_alive(pid) for pid in children))
     assert client.live(folder) == []
 
 

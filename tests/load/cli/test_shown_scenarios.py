@@ -20,7 +20,7 @@ from tests.load.cli.everything import everything
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 _BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 

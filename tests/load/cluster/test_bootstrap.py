@@ -21,7 +21,7 @@ from chapiteau.load.testing import Target
 from chapiteau.load.workers.local_workers import LoadStep
 from tests.load.workers.test_local_workers import file_plan
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 # In ssh's place: a shell of its own, as on another machine, which sees a home of its own.
 SSH = """#!/bin/sh

@@ -17,7 +17,7 @@ from chapiteau.load.testing import Target
 from chapiteau.load.workers.local_workers import LoadStep
 from tests.load.workers.test_local_workers import plan
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 AHEAD = 5000.0  # seconds by which the other machine has been up for longer
 
 
@@ -39,7 +39,7 @@ async def test_a_machine_with_another_clock_begins_with_the_others() -> None:
             totals = Totals()
             began = time.monotonic()
             await team.run(LoadStep(shape=constant_shape(40, 1), arrivals="even"), totals)
-            assert time.monotonic() - began < 30
+            assert time.monotonic() - began < 60
             there = team._hosts["there"].clock
             assert abs(there.value - AHEAD) <= there.error + 0.001
             assert abs(team._hosts["here"].clock.value) <= team._hosts["here"].clock.error + 0.001

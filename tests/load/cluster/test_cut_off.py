@@ -114,7 +114,7 @@ def test_a_machine_that_is_cut_off_ends_its_load_by_itself_and_is_told(
             lines = log.read_text().split()
             return int(lines[-1]) if lines else 0
 
-        wait_for(log.read_text, 20, "the server runs")
+        wait_for(log.read_text, what="the server runs")
         command = [
             sys.executable,
             "-m",
@@ -133,7 +133,7 @@ def test_a_machine_that_is_cut_off_ends_its_load_by_itself_and_is_told(
             command, cwd=tmp_path, stdout=subprocess.PIPE, text=True,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         )  # fmt: skip
-        wait_for(lambda: count() > 100, 40, "load comes")
+        wait_for(lambda: count() > 100, what="load comes")
         cut = time.monotonic()
         subprocess.run(["ip", "link", "set", link, "down"], check=True)
         told, _ = run.communicate(timeout=60)

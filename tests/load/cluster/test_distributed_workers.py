@@ -28,7 +28,7 @@ from tests.load.execution.test_added_load import grown
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for, wait_for_async
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 Make = Callable[[], Any]
 
@@ -167,7 +167,7 @@ async def ask(session):
             lambda n, _: bool(seen.append(n)) or n,
         )
         assert seen
-        assert took < 20
+        assert took < 60
 
 
 async def test_the_run_is_set_up_and_torn_down_once_and_what_goes_wrong_is_told(
@@ -268,11 +268,13 @@ async def test_a_killed_relay_is_told_and_its_load_ends(target: Target, policy: 
                 os.kill(victim, signal.SIGKILL)
             return False
 
-        took = await team.run(LoadStep(shape=constant_shape(60, 3), arrivals="even"), totals, kill)
+        length = 3 if policy == "continue" else 60
+        step = LoadStep(shape=constant_shape(60, length), arrivals="even")
+        took = await team.run(step, totals, kill)
         assert team.lost == {"b": "its line ended with -9"}
-        await wait_for_async(lambda: all(map(gone, children)), 10, "its load processes ended")
+        await wait_for_async(lambda: all(map(gone, children)), what="its load processes ended")
         # Half of the load goes on to its end, or all ends soon.
-        assert took > 2.5 if policy == "continue" else took < 2.5
+        assert took > 2.5 if policy == "continue" else took < 30
         if policy == "continue":
             assert totals.requests < 180
             rest = await run(team, LoadStep(shape=constant_shape(60, 1), arrivals="even"))
@@ -301,14 +303,14 @@ async def test_load_ends_when_the_coordinator_is_killed(target: Target, tmp_path
     argv += ["--processes", "1", "-d", "60s", "-r", "10", "--no-store", "--quiet"]
     coordinator = subprocess.Popen(argv, cwd=tmp_path, stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: len(relays_below(coordinator.pid)) == 2, 30, "two relays")
+        wait_for(lambda: len(relays_below(coordinator.pid)) == 2, what="two relays")
         relays = relays_below(coordinator.pid)
-        wait_for(lambda: all(workers_of(r) for r in relays), 30, "load processes")
+        wait_for(lambda: all(workers_of(r) for r in relays), what="load processes")
         everybody = relays + [w for relay in relays for w in workers_of(relay)]
     finally:
         coordinator.kill()
         coordinator.wait()
-    wait_for(lambda: all(map(gone, everybody)), 10, "nobody is left")
+    wait_for(lambda: all(map(gone, everybody)), what="nobody is left")
 
 
 async def test_a_host_that_can_not_be_reached_is_told(target: Target) -> None:
@@ -349,7 +351,7 @@ async def test_a_killed_dask_worker_is_lost_and_never_repeated(
         assert list(team.lost) == ["127.0.0.3"]
         assert "Dask worker ended" in team.lost["127.0.0.3"]
         assert 90 <= totals.requests < 180
-        await wait_for_async(lambda: all(map(gone, [relay, *children])), 10, "its load ended")
+        await wait_for_async(lambda: all(map(gone, [relay, *children])), what="its load ended")
     dask.processes["127.0.0.3"].wait()
     dask.worker("127.0.0.3")
 
@@ -375,8 +377,8 @@ async def test_load_ends_when_the_scheduler_is_killed(target: Target, tmp_path: 
 
             took = await team.run(LoadStep(shape=constant_shape(40, 60), drain=1.0), Totals(), kill)
             assert team.lost
-            assert took < 40
-        await wait_for_async(lambda: all(map(gone, relays)), 30, "no relay is left")
+            assert took < 60
+        await wait_for_async(lambda: all(map(gone, relays)), what="no relay is left")
     finally:
         house.close()
 
@@ -420,7 +422,7 @@ def sshd(tmp_path: Path) -> Iterator[str]:
     )
     process = subprocess.Popen([server, "-D", "-e", "-f", config])
     try:
-        wait_for(lambda: answers(int(port)), 10, "sshd listens")
+        wait_for(lambda: answers(int(port)), what="sshd listens")
         known = f"-o UserKnownHostsFile={tmp_path}/known -o StrictHostKeyChecking=accept-new"
         yield f"ssh -F none -p {port} -i {tmp_path}/user {known}"
     finally:

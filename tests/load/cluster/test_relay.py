@@ -24,7 +24,7 @@ from chapiteau.load.testing import Target
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_a_stop_that_comes_together_with_its_step_ends_it_and_no_other(target: T
         line.tell(go(1, 40), {"do": "stop", "turn": 1})
         began = time.monotonic()
         line.hear("over")
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 40
         line.totals = Totals()
         # A stop that was on its way for longer than the step is nothing to the next one.
         line.tell(go(2, 0.5), {"do": "stop", "turn": 1}, {"do": "alive"})
@@ -125,9 +125,9 @@ def test_nothing_is_left_of_a_relay_that_is_told_to_end(
             line.process.send_signal(number)
         else:
             line.tell({"do": "end", "leave": True})
-        line.process.wait(20)
+        line.process.wait(60)
         assert not list(tmp_path.iterdir())
-        wait_for(lambda: gone(worker), 10, "its load process has ended")
+        wait_for(lambda: gone(worker), what="its load process has ended")
 
 
 @pytest.mark.long
@@ -144,8 +144,8 @@ async def one(session):
     with Line(file_plan(tmp_path / "t.py", stuck, target.url)) as line:
         (worker,) = line.workers()
         line.tell(go(1, 0.2, last=1.0))
-        assert line.process.wait(20) == 1
-        wait_for(lambda: gone(worker), 10, "its load process has ended")
+        assert line.process.wait(60) == 1
+        wait_for(lambda: gone(worker), what="its load process has ended")
 
 
 @pytest.mark.long
@@ -162,11 +162,11 @@ async def one(session):
     with Line(file_plan(tmp_path / "t.py", stuck, target.url)) as line:
         (worker,) = line.workers()
         line.tell(go(1, 20))
-        wait_for(mark.exists, 20, "a session has begun")
+        wait_for(mark.exists, what="a session has begun")
         assert line.process.stdin is not None
         line.process.stdin.close()
-        assert line.process.wait(20) == 0
-        wait_for(lambda: gone(worker), 10, "its load process has ended")
+        assert line.process.wait(60) == 0
+        wait_for(lambda: gone(worker), what="its load process has ended")
 
 
 def test_what_was_amiss_at_the_end_is_told(target: Target, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from chapiteau.load.engine.backend import (
 from chapiteau.load.stats.recorder import EndpointStats
 from tests.load.engine.test_session import ok, session, totals
 from tests.load.server import answer, serving
+from tests.support import wait_for_async
 
 if TYPE_CHECKING:
     from tests.load.server import Asked
@@ -143,13 +144,12 @@ async def test_a_request_that_is_forgotten_is_told_of(twin: EngineBackend) -> No
 
 async def test_a_closed_request_gives_up_its_connection(twin: EngineBackend) -> None:
     async def never(_asked: Asked) -> bytes:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return answer()
 
     async with serving(never) as server, session(server.url) as s:
         task = asyncio.ensure_future(s.get("/"))
-        while not server.asked:
-            await asyncio.sleep(0)
+        await wait_for_async(lambda: server.asked)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

@@ -59,7 +59,7 @@ async def gone(kit: EngineBackend, way: Callable[[Steps], Awaitable[Any]], *, wa
 
     task = asyncio.ensure_future(driven() if walk else along())
     try:
-        steps.said.append(await asyncio.wait_for(asyncio.shield(task), 5))
+        steps.said.append(await asyncio.wait_for(asyncio.shield(task), 60))
     except asyncio.CancelledError:
         steps.said.append("cancelled")
     except Exception as exc:  # noqa: BLE001 — whatever a way ends with

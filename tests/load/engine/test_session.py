@@ -86,15 +86,17 @@ async def test_one_user_needs_one_connection() -> None:
 async def test_asyncio_works_around_it() -> None:
     """gather, TaskGroup, create_task, wait_for, context: whatever a library may do."""
 
+    together = {"/2": 2, "/5": 5}  # who is answered only when so many have asked
+
     async def slow(asked: Asked) -> bytes:
-        await asyncio.sleep(0.01)
+        await wait_for_async(lambda: len(server.asked) >= together.get(asked.path, 0))
         return answer(asked.path.encode())
 
     async with serving(slow) as server, session(server.url) as s:
         both = await asyncio.gather(s.get("/1"), s.get("/2"))
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(s.get(f"/{n}")) for n in (3, 4, 5)]
-        late = await asyncio.wait_for(s.get("/6"), 5)
+        late = await asyncio.wait_for(s.get("/6"), 60)
         done, _ = await asyncio.wait({asyncio.create_task(s.get("/7"))})
 
     texts = [r.text() for r in both] + [t.result().text() for t in tasks] + [late.text()]
@@ -105,7 +107,8 @@ async def test_asyncio_works_around_it() -> None:
 
 async def test_a_cancelled_request_gives_up_its_connection() -> None:
     async def never(asked: Asked) -> bytes:
-        await asyncio.sleep(30 if asked.path == "/hang" else 0)
+        if asked.path == "/hang":
+            await asyncio.Event().wait()
         return answer()
 
     async with serving(never) as server, session(server.url) as s:
@@ -122,7 +125,7 @@ async def test_a_cancelled_request_gives_up_its_connection() -> None:
 
 async def test_a_request_that_the_end_of_the_test_cuts_off_is_no_error() -> None:
     async def never(_asked: Asked) -> bytes:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return answer()
 
     async with serving(never) as server, session(server.url) as s:
@@ -208,7 +211,7 @@ async def test_broken_answers_are_failures_with_a_name(data: bytes, kind: str) -
 
 async def test_time_limits_hold_in_each_phase() -> None:
     async def hang(_asked: Asked) -> bytes:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return answer()
 
     async with serving(hang) as server, session(server.url, timeout=0.1) as s:
@@ -244,7 +247,7 @@ async def test_a_short_limit_behind_a_long_one_is_kept(monkeypatch: pytest.Monke
     """While DNS is silent, who waits with less patience goes first."""
 
     async def never(*_args: Any, **_more: Any) -> Any:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     async with session("http://slow.example", allowed=lambda _host: True) as s:
@@ -436,7 +439,7 @@ async def test_connecting_has_a_limit_of_its_own() -> None:
 
 async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
     async def never(*_args: Any, **_more: Any) -> Any:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
     wiring = ConnectionSettings(connect_timeout=0.05)
@@ -448,7 +451,8 @@ async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_an_answer_has_a_time_to_begin() -> None:
     async def hang(asked: Asked) -> bytes:
-        await asyncio.sleep(30 if asked.number > 1 else 0)
+        if asked.number > 1:
+            await asyncio.Event().wait()
         return answer()
 
     wiring = ConnectionSettings(first_byte_timeout=0.05)

@@ -14,7 +14,7 @@ from chapiteau.load.testing import Target
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 def test_users_without_descriptors_end_with_their_time(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_users_without_descriptors_end_with_their_time(tmp_path: Path) -> None:
         more = ["-d", "2s", "--objective", "errors < 1%", "--no-store", "--quiet", "--json"]
         done = subprocess.run(
             ["/bin/sh", "-c", 'ulimit -n 40; exec "$@"', "sh", *command, *more],
-            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=50,
+            cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
     assert done.returncode == 3, done.stderr

@@ -71,7 +71,7 @@ async def events(request: web.Request) -> web.StreamResponse:
     for n in range(3):
         await response.write(b"event: tick\nid: %d\ndata: %d\n\n" % (n, n))
     if request.query.get("hang"):
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
     return response
 
 
@@ -231,7 +231,7 @@ async def test_a_name_that_is_never_found_is_waited_for_no_longer_than_an_answer
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def never(*_args: object, **_more: object) -> list[object]:
-        await asyncio.sleep(30)
+        await asyncio.Event().wait()
         return []
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)

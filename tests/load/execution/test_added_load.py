@@ -20,12 +20,13 @@ from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
 from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
 from tests.load.workers.test_local_workers import plan
+from tests.support import wait_for_async
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +100,7 @@ async def test_an_order_is_answered_and_the_result_says_it(target: Target, tmp_p
         run_test(job, SystemClock(), RunObserver(live=live, say=said.append))
     )
     try:
-        while not any("room" in state for state in client.live(tmp_path)):
-            await asyncio.sleep(0.02)
+        await wait_for_async(lambda: any("room" in state for state in client.live(tmp_path)))
         with pytest.raises(RefusedError, match="120/s would be above the 100/s"):
             client.add(tmp_path, live.run, rate=100)
         with pytest.raises(RefusedError, match="has a rate, not a number of users"):

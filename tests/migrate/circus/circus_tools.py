@@ -28,7 +28,7 @@ def circus_bin() -> Path:
             _install(folder)
             done.touch()
     try:
-        wait_for(done.exists, 25)  # another worker of this test run is installing it
+        wait_for(done.exists)  # another worker of this test run is installing it
     except AssertionError:
         pytest.skip(f"another test run is just installing {_WANTED}")
     return folder / "bin"

@@ -65,7 +65,7 @@ class Circus:
             [self.programs / "circusctl", "--endpoint", self.endpoint(part), *words],
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert done.returncode == code, (words, done.stdout, done.stderr)
@@ -94,7 +94,7 @@ def programs() -> Path:
 def circus(project: New, programs: Path) -> Circus:
     p = project(TOML).up()
     p.until("Web-1", "running")
-    p.until("circus", "running", 20)
+    p.until("circus", "running")
     return Circus(p, programs)
 
 
@@ -176,7 +176,7 @@ def test_what_ignores_the_stop_signal_is_killed_after_the_graceful_timeout(
         ready.alive = "200ms"
         stop_timeout = "300ms"
     """).up()
-    p.until("circus", "running", 20)
+    p.until("circus", "running")
     p.until("deaf", "running")
     circus = Circus(p, programs)
     (parent,) = p.pids("deaf")
@@ -220,7 +220,7 @@ def test_services_are_added_and_removed_in_a_file_of_their_own(
 ) -> None:
     added = 'include = ["added*.toml"]\n[plugin.circus.options]\nadded = "added.toml"\n'
     p = project(added + textwrap.dedent(TOML)).up()
-    p.until("circus", "running", 20)
+    p.until("circus", "running")
     circus = Circus(p, programs)
     assert circus.run("add", "--start", "late", "sleep 602") == "ok"
     p.until("late", "running")
@@ -262,7 +262,7 @@ def test_events_come_as_circus_publishes_them(circus: Circus) -> None:
             circus.run("restart", "job.x", "--waiting")
             return has("job_x.spawn")
 
-        wait_for(heard_anything, 15)
+        wait_for(heard_anything)
         circus.run("stop", "web-1", "--waiting")
         circus.run("start", "web-1", "--waiting")
         circus.run("reload", "web-1", "--waiting")
@@ -343,9 +343,9 @@ def test_a_plugin_written_for_circus_hears_and_commands(circus: Circus) -> None:
             p.client.command("scale", "Web-1", by=1)
             return notes.exists()
 
-        wait_for(joined, 15)
+        wait_for(joined)
         os.kill(p.pids("Web-1")[0], signal.SIGKILL)
-        p.until("Web-1", "stopped", 15)
+        p.until("Web-1", "stopped")
         plugin.terminate()
     assert " reap " in notes.read_text()
     stops = [e.who for e in p.events("command.done", "Web-1") if e.data["verb"] == "stop"]
@@ -368,7 +368,7 @@ def test_circus_own_statsd_plugin_works_on_the_bridge(circus: Circus) -> None:
                 got.append(server.recv(2000))
                 return any(b"job_x.reap" in line for line in got)
 
-            wait_for(reaped, 15)
+            wait_for(reaped)
             plugin.terminate()
 
 
@@ -380,7 +380,7 @@ def test_the_bridge_goes_on_when_the_brain_is_killed(circus: Circus) -> None:
 def test_others_can_not_reach_the_endpoints_and_quit_ends_all(circus: Circus) -> None:
     assert circus.folder.stat().st_mode & 0o777 == 0o700
     assert circus.run("quit") == "ok"
-    wait_for(lambda: not alive(circus.p.keeper), 15)
+    wait_for(lambda: not alive(circus.p.keeper))
 
 
 @pytest.mark.parametrize(

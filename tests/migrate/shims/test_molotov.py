@@ -82,7 +82,7 @@ async def test_contexts_listeners_and_forms(
         "        assert 'filename=\"f.txt\"' in (await answer.json())['body']\n"
         "    async with session.ws_connect(os.environ['SHOP'] + '/socket') as ws:\n"
         "        await ws.send_json([1])\n"
-        "        assert (await ws.receive(timeout=5)).type == aiohttp.WSMsgType.TEXT\n"
+        "        assert (await ws.receive(timeout=60)).type == aiohttp.WSMsgType.TEXT\n"
         "        await ws.send_str('[2]')\n"
         "        assert await ws.receive_json() == [2]\n"
     )

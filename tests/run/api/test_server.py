@@ -23,7 +23,7 @@ from chapiteau.run.errors import AlreadyRunningError, NotRunningError
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome
 from chapiteau.run.testing import MemorySupervisor, control_server
-from tests.support import as_root
+from tests.support import as_root, wait_for_async
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ async def test_a_command_goes_on_when_the_caller_hangs_up(tmp_path: Path) -> Non
             await call
         await asyncio.sleep(0)
         go.set()
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
 
 
 async def test_the_openapi_document_is_valid_and_names_every_route(path: Path) -> None:
@@ -250,9 +250,7 @@ async def test_a_removed_socket_file_is_made_again(
     monkeypatch.setattr("chapiteau.run.api.server._LOOK", 0.01)
     async with control_server(supervisor, tmp_path / "c.sock") as own:
         own.unlink()
-        async with asyncio.timeout(5):
-            while not own.exists():
-                await asyncio.sleep(0.01)
+        await wait_for_async(own.exists)
         assert (await AsyncClient(own).ping())["ok"] is True
 
 
@@ -291,13 +289,16 @@ async def test_no_path_answers_404_as_problem_json(path: Path) -> None:
 async def test_a_method_that_a_path_has_not_answers_with_those_it_has(path: Path) -> None:
     reader, writer = await asyncio.open_unix_connection(str(path))
     writer.write(b"PATCH /v1/status HTTP/1.1\r\nConnection: close\r\n\r\n")
-    head = (await asyncio.wait_for(reader.read(), 10)).decode().partition("\r\n\r\n")[0]
+    head = (await asyncio.wait_for(reader.read(), 60)).decode().partition("\r\n\r\n")[0]
     writer.close()
     assert head.startswith("HTTP/1.1 405 ")
     assert "Allow: GET" in head.splitlines()
 
 
-async def test_closing_ends_streams_at_once_but_not_before_the_last_item(tmp_path: Path) -> None:
+async def test_closing_ends_streams_at_once_but_not_before_the_last_item(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chapiteau.run.api.server._GRACE", 60.0)
     supervisor = MemorySupervisor()
     seen: list[Event | Gap] = []
     async with control_server(supervisor, tmp_path / "c.sock") as path:
@@ -309,7 +310,7 @@ async def test_closing_ends_streams_at_once_but_not_before_the_last_item(tmp_pat
     took = asyncio.get_running_loop().time() - begun
     seen += [event async for event in events]
     assert [e.kind for e in seen if isinstance(e, Event)][-1] == "supervisor.stopping"
-    assert took < 0.4
+    assert took < 30
 
 
 async def test_connections_that_say_nothing_are_limited_and_disturb_nobody_else(
@@ -319,9 +320,9 @@ async def test_connections_that_say_nothing_are_limited_and_disturb_nobody_else(
     async with control_server(MemorySupervisor(), tmp_path / "c.sock") as path:
         idle = [await asyncio.open_unix_connection(str(path)) for _ in range(5)]
         idle.append(await asyncio.open_unix_connection(str(path)))
-        assert await asyncio.wait_for(idle[-1][0].read(), 5) == b""  # turned away
+        assert await asyncio.wait_for(idle[-1][0].read(), 60) == b""  # turned away
         idle.pop(0)[1].close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 with contextlib.suppress(NotRunningError):
                     assert (await AsyncClient(path).ping())["ok"] is True

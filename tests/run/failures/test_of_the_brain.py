@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.run.project import Project
 
-pytestmark = [pytest.mark.slow]  # four brains begin in a row
+pytestmark = pytest.mark.slow  # four brains begin in a row
 _LONG = 45.0  # seconds
 
 SERVICES = """
@@ -133,7 +133,7 @@ def test_a_brain_that_only_looks_ends_everything_when_asked(
     p.when(lambda: looks(p), _LONG, "a brain only looks")
     os.kill(first, signal.SIGKILL)
     p.client.shutdown()
-    wait_for(lambda: not alive(p.keeper), 15)
+    wait_for(lambda: not alive(p.keeper))
     assert not alive(second)
 
 

@@ -340,7 +340,7 @@ def test_sigterm_while_everything_starts_ends_everything(
     pid = int(wait_for((p.folder / "first").read_text))
     assert p.service("second").state == "waiting"
     os.kill(p.keeper, signal.SIGTERM)
-    wait_for(lambda: not alive(p.keeper), 10)
+    wait_for(lambda: not alive(p.keeper))
     assert not alive(pid)
     assert not (p.folder / "second").exists()
 
@@ -359,7 +359,7 @@ def test_a_brain_killed_in_the_middle_of_the_end_is_followed_by_one_that_ends_it
     os.kill(p.keeper, signal.SIGTERM)
     wait_for(lambda: p.service("slow").state == "stopping")
     os.kill(brain, signal.SIGKILL)
-    wait_for(lambda: not alive(p.keeper), 15)
+    wait_for(lambda: not alive(p.keeper))
     assert not alive(pid)
 
 

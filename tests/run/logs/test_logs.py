@@ -180,7 +180,7 @@ def test_line_mode_stamps_every_line_and_joins_tracebacks(project: New) -> None:
 def test_json_lines_and_syslog(project: New) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as syslog:
         syslog.bind(("127.0.0.1", 0))
-        syslog.settimeout(10)
+        syslog.settimeout(60)
         p = project(f"""
             [log]
             mode = "line"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from chapiteau.run.logs import pipe_poller as module
 from chapiteau.run.logs.pipe_poller import PipePoller, next_pause
+from tests.support import wait_for_async
 
 _F_SETPIPE_SZ, _F_GETPIPE_SZ = 1031, 1032
 
@@ -31,9 +32,7 @@ class Looks:
         return len(data) or -1
 
     async def until(self, size: int) -> None:
-        async with asyncio.timeout(10):
-            while sum(self.taken) < size:
-                await asyncio.sleep(0)
+        await wait_for_async(lambda: sum(self.taken) >= size)
 
 
 @pytest.fixture
@@ -60,9 +59,7 @@ async def test_a_busy_pipe_waits_for_its_beat_and_misses_nothing(pipe: tuple[int
     assert len(looks.taken) < 25
     os.write(writer, b"x")
     os.close(writer)
-    async with asyncio.timeout(10):
-        while not looks.ends:
-            await asyncio.sleep(0)
+    await wait_for_async(lambda: looks.ends)
     assert sum(looks.taken) == 240_101
     assert looks.ends == [reader]
     os.close(reader)
@@ -93,11 +90,17 @@ async def test_a_full_pipe_is_looked_at_again_at_once(pipe: tuple[int, int]) -> 
         await looks.until(before + (1 << 20))
     looks.rhythm.forget(reader)
     os.write(writer, b"x")
-    for _ in range(20):
-        await asyncio.sleep(0.001)
-    assert sum(looks.taken) == 5 << 20  # forgotten while it was busy: nobody looks any more
-    os.close(reader)
-    os.close(writer)
+    another = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    looks.rhythm.add(another[0])
+    for size in (40_000, 4000):  # the second one is read at the next beat
+        before = sum(looks.taken)
+        os.write(another[1], bytes(size))
+        await looks.until(before + size)
+    # Forgotten while it was busy: nobody looks any more.
+    assert sum(looks.taken) == (5 << 20) + 44_000
+    looks.rhythm.forget(another[0])
+    for end in (reader, writer, *another):
+        os.close(end)
 
 
 async def test_a_defect_in_one_look_does_not_stop_the_beat(pipe: tuple[int, int]) -> None:
@@ -177,9 +180,7 @@ async def test_what_is_forgotten_twice_or_has_ended_is_no_matter() -> None:
     await looks.until(70)
     for _, writer in pipes:
         os.close(writer)
-    async with asyncio.timeout(10):
-        while len(looks.ends) < 70:
-            await asyncio.sleep(0)
+    await wait_for_async(lambda: len(looks.ends) >= 70)
     assert sorted(looks.ends) == sorted(reader for reader, _ in pipes)
     for reader, _ in pipes:
         looks.rhythm.forget(reader)

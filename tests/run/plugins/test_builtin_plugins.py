@@ -49,7 +49,7 @@ def test_what_ends_too_often_is_stopped_tried_again_and_left_down(project: New) 
     """
     )
     p.up()
-    wait_for(lambda: any("stopped for good" in t for t in said(p, "guard")), 15)
+    wait_for(lambda: any("stopped for good" in t for t in said(p, "guard")))
     texts = said(p, "guard")
     assert texts[0] == "bad 1 ended 3 times in 10 s: stopped for 0.5 s"
     assert texts[1] == "bad is tried again"
@@ -96,7 +96,7 @@ def test_a_process_that_burns_cpu_is_restarted_once(project: New) -> None:
     """).up()
     p.until("watch", "running")
     first = p.pids("hot")
-    wait_for(lambda: p.pids("hot") and p.pids("hot") != first, 15, "a new process")
+    wait_for(lambda: p.pids("hot") and p.pids("hot") != first, what="a new process")
     (text,) = said(p, "watch")
     assert text.startswith("hot 1 uses ")
     assert text.endswith("% CPU (> 2) for 1s: restart")
@@ -238,7 +238,7 @@ def test_only_the_silent_process_is_replaced(project: New) -> None:
     first, second = p.pids("beat")
     wait_for(lambda: said(p, "dog"), what="a complaint")
     (p.folder / "mended").touch()
-    wait_for(lambda: len(p.pids("beat")) == 2 and second not in p.pids("beat"), 15)
+    wait_for(lambda: len(p.pids("beat")) == 2 and second not in p.pids("beat"))
     assert first in p.pids("beat")
     assert said(p, "dog")[0] == f"beat 2 (pid {second}) was silent for 0.6 s"
     p.client.shutdown(force=True)
@@ -280,7 +280,7 @@ def test_trouble_is_told_by_web_and_mail_and_so_is_its_end(project: New) -> None
         p.until("alerts", "running")
         p.client.command("start", "noise-1", wait=False)
         assert not p.client.command("start", "web").ok
-        wait_for(lambda: len(web.posted) == 3 and mail.mails, 15, "three tries and a mail")
+        wait_for(lambda: len(web.posted) == 3 and mail.mails, what="three tries and a mail")
         headers, notice = web.posted[-1]
         assert headers["Authorization"] == "Bearer t0k"
         assert (notice["status"], notice["service"]) == ("firing", "web")

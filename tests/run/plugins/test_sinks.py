@@ -81,11 +81,11 @@ def test_a_collector_gets_every_line_though_it_and_the_plugin_go_away(project: N
             del os.environ["OTLP_TOKEN"]
         p.until("otlp", "running")
         assert p.client.command("start", "web").ok
-        wait_for(lambda: len(records(collector)) > 2003, 15)
+        wait_for(lambda: len(records(collector)) > 2003)
         [pid] = p.pids("otlp")
         os.kill(pid, signal.SIGKILL)
         (p.folder / "go").touch()  # what comes while it is down is sent when it is back
-        bodies = wait_for(lambda: (b := _bodies(collector)) and "end" in b and b, 15)
+        bodies = wait_for(lambda: (b := _bodies(collector)) and "end" in b and b)
     assert [b for b in dict.fromkeys(bodies) if b.startswith("line")] == [
         f"line {n:05}" for n in range(4000)
     ]

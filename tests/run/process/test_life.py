@@ -82,7 +82,7 @@ def test_a_service_that_dies_at_once_tells_its_last_words_and_the_cause(project:
         restart.attempts = 2
         restart.delay = "50ms"
     """).up()
-    found = p.until("bad", "failed", 15)
+    found = p.until("bad", "failed")
     last = found.processes[0].last_exit
     assert last["code"] == 1
     assert last["cause"] == "import error: No module named 'nosuchmodule'"

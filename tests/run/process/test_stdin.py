@@ -108,7 +108,7 @@ def test_attach_is_like_sitting_there(project: Callable[[str], Project]) -> None
         os.write(ours, b"abc\r")
         wait_for(lambda: sees(b"you said ABC"))
         os.write(ours, b"\x1d")
-        assert sitting.wait(10) == 0
+        assert sitting.wait(60) == 0
     finally:
         os.close(ours)
     assert p.service("console").state == "running"
@@ -118,7 +118,7 @@ def test_piped_words_are_sent_and_that_is_all(project: Callable[[str], Project])
     p = project(TOML).up("lines")
     p.until("lines", "running")
     words = [sys.executable, "-m", "chapiteau", "run", "attach", "lines", "--eof"]
-    subprocess.run(words, cwd=p.folder, input=b"x\n", check=True, timeout=20)
+    subprocess.run(words, cwd=p.folder, input=b"x\n", check=True, timeout=60)
     wait_for(lambda: "got x\nover" in lines(p, "lines"))
 
 

@@ -66,7 +66,7 @@ def ended() -> Iterator[list[subprocess.Popen[bytes]]]:
     for one in made:
         if one.poll() is None:
             one.send_signal(signal.SIGTERM)
-            one.wait(20)
+            one.wait(60)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_a_file_that_is_not_fit_leaves_no_brain_behind(tmp_path: Path, broken: s
         (tmp_path / "chapiteau.toml").write_text(broken)
     words = [*CHAPITEAU, "run", "daemon", "--config", str(tmp_path / "chapiteau.toml")]
     done = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == (2 if broken else 3)
     assert "chapiteau.toml" in done.stderr
@@ -113,7 +113,7 @@ def test_a_second_one_is_refused_and_leaves_the_first_alone(
     ended.append(subprocess.Popen(words, cwd=tmp_path))
     status = answer_of(Client.find(file))
     done = subprocess.run(
-        words, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False
+        words, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, "runs here already" in done.stderr) == (4, True)
     assert alive(status.pid)
@@ -130,8 +130,8 @@ def test_a_daemon_that_is_told_to_end_while_it_begins_ends_whole(tmp_path: Path)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(hundredths / 100)
             process.terminate()
-            process.wait(20)
-        wait_for(lambda: not bearers(tmp_path), 5, f"nothing is left after {hundredths / 100} s")
+            process.wait(60)
+        wait_for(lambda: not bearers(tmp_path), what=f"nothing is left after {hundredths / 100} s")
 
 
 def answer_of(client: Client) -> SupervisorStatus:

@@ -28,7 +28,7 @@ CHAPITEAU = [sys.executable, "-m", "chapiteau"]
 def _ends(folder: Path, toml: str, *words: str) -> subprocess.CompletedProcess[str]:
     (folder / "chapiteau.toml").write_text(textwrap.dedent(toml))
     return subprocess.run(
-        words, cwd=folder, capture_output=True, text=True, timeout=20, check=False
+        words, cwd=folder, capture_output=True, text=True, timeout=60, check=False
     )
 
 

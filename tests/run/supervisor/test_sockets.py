@@ -195,7 +195,7 @@ def test_fewer_processes_with_reuse_port_lose_nobody(
     """)
     p.file("small.py", SMALL_APP)
     p.up()
-    p.until("web", "running", 20)
+    p.until("web", "running")
     with Clients(p.address("web"), keep=False) as seen:
         for count in (1, 2):
             assert p.client.command("scale", "web", processes=count).ok

@@ -34,7 +34,7 @@ def served(bound: socket.socket) -> Iterator[None]:
     thread.start()
     yield
     bound.shutdown(socket.SHUT_RDWR)
-    thread.join(5)
+    thread.join(60)
 
 
 def call(bound: socket.socket, times: int) -> None:

@@ -22,7 +22,7 @@ def process() -> Iterator[subprocess.Popen[bytes]]:
     )
     yield made
     if made.poll() is None:
-        made.communicate(b"\n", timeout=20)
+        made.communicate(b"\n", timeout=60)
 
 
 def open_files() -> int:
@@ -41,7 +41,7 @@ def test_a_process_counts_with_all_below_it_and_its_end_is_seen(
     assert whole.rss_bytes > alone.rss_bytes
     assert whole.threads == alone.threads + 1
     assert (open_files() > before) == keep
-    process.communicate(b"\n", timeout=20)
+    process.communicate(b"\n", timeout=60)
     wait_for(lambda: meter.look(process.pid, 1.0).threads == 0)
     meter.forget(set())
     assert open_files() <= before

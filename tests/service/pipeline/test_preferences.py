@@ -248,7 +248,7 @@ def test_long_work_is_accepted_and_told_of(build: Build, store: Any) -> None:
     @service.post(status=201, later=True)
     def report(text: str) -> Answer[Note]:
         """Make a report."""
-        assert go.wait(10)
+        assert go.wait(60)
         if text == "broken":
             raise BrokenError("it broke")
         return Answer(Note(text), headers={"Location": "/reports/1"})
@@ -300,7 +300,7 @@ def test_a_client_may_wait_a_while_before_it_is_told_to_come_back(build: Build) 
     @service.post(later=True, status=201)
     def make(text: str) -> Answer[str]:
         if text == "slow":
-            assert go.wait(20)
+            assert go.wait(60)
         if text == "broken":
             raise BrokenError
         return Answer(text, headers={"Location": "/reports/1"})
@@ -319,7 +319,7 @@ def test_a_client_may_wait_a_while_before_it_is_told_to_come_back(build: Build) 
         late = client.post("/reports?text=slow", headers={"Prefer": f"respond-async, wait={wait}"})
         assert (late.status, late.headers["preference-applied"]) == (202, "respond-async")
     jobs = Jobs(MemoryJobs(), SystemClock(), threads=1, path="/jobs")
-    begun = jobs.begin(lambda: go.wait(20) and Reply("200 OK", [], b"x"), {}, 0.01)
+    begun = jobs.begin(lambda: go.wait(60) and Reply("200 OK", [], b"x"), {}, 0.01)
     assert isinstance(begun, Answer)
     assert begun.value.state == "running"
     go.set()

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from typing import Any
 
 from chapiteau.service.pipeline.reply import HeaderTemplate, Reply
 
+_FOUR = threading.Barrier(4)
+
 
 def app(environ: dict[str, Any], start: Any) -> Any:
     path = environ["PATH_INFO"]
-    if path == "/slow":
-        time.sleep(float(environ["QUERY_STRING"] or "0.3"))
+    if path == "/until":  # that file exists
+        open(environ["QUERY_STRING"] + ".entered", "a").close()
+        while not os.path.exists(environ["QUERY_STRING"]):
+            time.sleep(0.01)
+    if path == "/together":
+        _FOUR.wait(60)
     if path == "/echo":
         return _plain(start, environ["wsgi.input"].read())
     if path == "/big":

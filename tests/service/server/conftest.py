@@ -24,7 +24,7 @@ class Wire:
     """A connection that tells exactly what the server did: one answer, or the end."""
 
     def __init__(self, port: int) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.sock = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.data = b""
 
     def send(self, data: bytes) -> None:
@@ -72,6 +72,16 @@ class Wire:
             raise ConnectionError("closed without an answer")
         self.data += piece
 
+    def is_read(self) -> bool:
+        """Whether the server has read everything that was sent, as /proc/net/tcp shows."""
+        ends = (self.sock.getsockname(), self.sock.getpeername())
+        near, far = (f"0100007F:{port:04X}" for _, port in ends)
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            _, local, remote, _, queues, *_ = line.split()
+            if (local, remote) == (far, near):
+                return queues.endswith(":00000000")
+        return False
+
     def closed(self) -> bool:
         """Whether the server closes; waits for it."""
         try:
@@ -101,7 +111,7 @@ class Site:
         path = self.folder / f"notify{len(self.workers)}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
-            notify.settimeout(15)
+            notify.settimeout(60)
             worker = self.spawn(*options, app=app, notify=str(path))
             assert b"READY=1" in notify.recv(4096)
         return worker

@@ -15,7 +15,7 @@ from tests.support import wait_for
 if TYPE_CHECKING:
     from tests.service.server.conftest import Site, Wire
 
-pytestmark = [pytest.mark.slow]
+pytestmark = pytest.mark.slow
 
 
 class Strict(threading.Thread):
@@ -75,7 +75,7 @@ def replaced(site: Site, clients: list[Strict], times: int, *, kill: bool) -> No
         else:
             workers[turn % 2] = site.start("--linger", "0.3")
             old.terminate()
-            assert old.wait(15) == 0
+            assert old.wait(60) == 0
         seen = [c.answered for c in clients]
         wait_for(
             lambda seen=seen: all(c.answered > s for c, s in zip(clients, seen, strict=True)),
@@ -84,7 +84,7 @@ def replaced(site: Site, clients: list[Strict], times: int, *, kill: bool) -> No
     for client in clients:
         client.stop.set()
     for client in clients:
-        client.join(10)
+        client.join(60)
     assert not any(client.is_alive() for client in clients)
 
 
@@ -118,7 +118,7 @@ def test_wrk_sees_no_failure_while_workers_are_replaced(site: Site, extra: list[
         workers[turns % 2].terminate()
         workers[turns % 2] = new
         turns += 1
-    told, _ = load.communicate(timeout=20)
+    told, _ = load.communicate(timeout=60)
     assert turns >= 1
     assert "Socket errors" not in told
     assert "Non-2xx" not in told

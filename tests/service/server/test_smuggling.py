@@ -38,7 +38,7 @@ OTHER = {
 
 def everything(port: int, data: bytes) -> bytes:
     """What the server says until it closes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as wire:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
         wire.sendall(data)
         told = b""
         while piece := wire.recv(65536):

@@ -68,7 +68,7 @@ class Server:
 
     def ended(self) -> None:
         """Wait until all was said."""
-        self._thread.join(10)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
 

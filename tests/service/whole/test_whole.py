@@ -69,7 +69,7 @@ def live() -> Iterator[str]:
     assert worker.stderr is not None
     yield worker.stderr.readline().split()[-1]
     worker.terminate()
-    assert worker.wait(20) == 0
+    assert worker.wait(60) == 0
     worker.stderr.close()
 
 

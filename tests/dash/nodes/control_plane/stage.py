@@ -84,7 +84,7 @@ class EmbeddedStage:
         self._proxy.closed = False
 
     async def linked(self) -> None:
-        await wait_for_async(lambda: self._node("far").is_linked, deadline=15)
+        await wait_for_async(lambda: self._node("far").is_linked)
 
 
 @contextlib.asynccontextmanager
@@ -189,7 +189,7 @@ class NatsStage:
             except (NodeAwayError, KeyError):
                 return False
 
-        await wait_for_async(answers, deadline=20, what="the node answers")
+        await wait_for_async(answers, what="the node answers")
 
 
 @contextlib.asynccontextmanager

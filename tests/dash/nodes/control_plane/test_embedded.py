@@ -19,7 +19,7 @@ async def test_who_watches_sees_what_another_process_writes(tmp_path: Path) -> N
         SqliteDesiredState(tmp_path / "hub.sqlite3"),
         SqliteDesiredState(tmp_path / "hub.sqlite3"),
     )
-    async with asyncio.timeout(10), contextlib.aclosing(hub.watch("far", 0)) as newer:  # type: ignore[type-var]
+    async with asyncio.timeout(60), contextlib.aclosing(hub.watch("far", 0)) as newer:  # type: ignore[type-var]
         for count in (1, 2):
             waiting = asyncio.ensure_future(anext(newer))
             await asyncio.sleep(0)  # let it begin to watch

@@ -68,13 +68,13 @@ async def test_hub_and_node_do_their_part_with_the_rights_that_are_printed(
         except (ChapiteauError, KeyError):
             return False
 
-    await wait_for_async(answers, deadline=20)
+    await wait_for_async(answers)
     node = center.node("far")
     assert (await node.command("reload", "web", {}, "ana"))["ok"] is True
     assert (await anext(node.events(0)))["kind"] == "command.done"
     wanted = DesiredServices(node="far", services={"web": {"processes": 5}})
     made = await center.states.put(wanted, expect=0)
-    await wait_for_async(lambda: side.generation == made.generation, deadline=10)
+    await wait_for_async(lambda: side.generation == made.generation)
     memory.say("web", 1, "hello")
     assert (await anext(node.logs({"service": "web"})))["text"] == "hello"
     task.cancel()
