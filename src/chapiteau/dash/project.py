@@ -41,7 +41,7 @@ class Project:
         return self.run_dir / "hub"
 
     @property
-    def papers(self) -> Path:
+    def node_dir(self) -> Path:
         """What makes this server a node of another one's hub."""
         return self.run_dir / "node"
 

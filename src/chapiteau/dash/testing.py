@@ -181,7 +181,7 @@ class MemoryNode:
             yield {**message, "requests": self.requests} if self.requests else message
             await asyncio.sleep(self.period)
 
-    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
         """The same, each given to `sink`."""
         async for message in self.stats(after):
             sink(message)
@@ -217,27 +217,24 @@ class MemoryNode:
         nothing = ServiceResponse(status=404, headers=(), body="", milliseconds=0.1, url="memory:")
         return self.answers.get((request.method, request.path), nothing)
 
-    async def holders(self, socket: str) -> dict[str, Any]:
-        """Every process of the services that the socket has."""
+    async def read(self, path: str) -> dict[str, Any]:
+        """The status, or every process of the services that a socket has."""
+        if path == "/v1/status":
+            return await self.status()
         self._reachable()
-        serves = {name for s in self.sockets if s["name"] == socket for name in s["services"]}
+        name = path.removeprefix("/v1/sockets/")
+        serves = {service for s in self.sockets if s["name"] == name for service in s["services"]}
         held = [
-            {
-                "pid": p["pid"],
-                "name": "python",
-                "service": s["name"],
-                "process": p["number"],
-                "part": "",
-            }
+            {"pid": p["pid"], "name": "python", "service": s["name"], "process": p["number"]}
             for s in self.services
             if s["name"] in serves
             for p in s["processes"]
             if p["pid"]
         ]
-        return {"name": socket, "holders": held, "hidden": 0}
+        return {"name": name, "holders": held, "hidden": 0}
 
     async def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to close."""
 
     def _numbers(self) -> dict[str, Any]:
         wave = 10 + 6 * math.sin(self.clock.now() / 9)

@@ -252,15 +252,15 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
     wish = DesiredServices(node="far", services={"web": {"processes": 2}}, who="ana")
     async with ring.agent(papers, memory) as agent:
         await wait_for_async(agent.connected.is_set)
-        agent._reception._intake.ledger.raise_fence(40)
-        await agent._reception._follower.take(
+        agent.handler.commands.log.raise_fence(40)
+        await agent.handler.desired.apply(
             DesiredServices(node="far", generation=90, services=wish.services)
         )
         await ring.reopen()
         watch = ring.fleet.watch("far")
         await wait_for_async(lambda: watch.status and not watch.away_since)
         assert not ring.term.leads
-        with pytest.raises(ChapiteauError, match="another hub steers"):
+        with pytest.raises(ChapiteauError, match="another hub is the leader"):
             await watch.node.command("restart", "web", {}, "ana")
         await wait_for_async(lambda: "lease 40" in watch.overruled)
         ring.leases.saw("hub", 40)
@@ -277,17 +277,17 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
 
 async def test_a_node_keeps_its_copy_and_refuses_an_older_one(tmp_path: Any, memory: Any) -> None:
     follower = DesiredStateApplier(memory, tmp_path / "wanted.json")
-    await follower.take(
+    await follower.apply(
         DesiredServices(node="far", generation=5, services={"web": {"processes": 4}})
     )
     assert memory.commands[-1][2]["processes"] == 4
     again = DesiredStateApplier(memory, tmp_path / "wanted.json")
     assert again.applied == follower.applied
-    await again.take(DesiredServices(node="far", generation=4, services={"web": {"processes": 1}}))
-    assert "not followed" in again.refused
+    await again.apply(DesiredServices(node="far", generation=4, services={"web": {"processes": 1}}))
+    assert "not applied" in again.refused
     assert again.applied.generation == 5
     assert len(memory.commands) == 1
-    await again.again()  # the same supervisor: nothing to do
+    await again.reapply()  # the same supervisor: nothing to do
     assert len(memory.commands) == 1
     (tmp_path / "wanted.json").write_text("{half")
     assert "not readable" in DesiredStateApplier(memory, tmp_path / "wanted.json").refused

@@ -135,7 +135,7 @@ async def test_another_machine_takes_over_and_the_old_hub_does_no_harm(country: 
         async def refused() -> bool:
             result = await act(country, f"k{len(tries)}", "c", 1)
             tries.append(result)
-            return "another hub steers" in str(result.get("error"))
+            return "another hub is the leader" in str(result.get("error"))
 
         tries: list[dict[str, Any]] = []
         await wait_for_async(refused, what="the node refuses the old hub")

@@ -50,7 +50,7 @@ async def test_every_question_has_its_answer(line: Any, memory: Any) -> None:
     memory.answers["GET", "/x"] = ServiceResponse(
         status=200, headers=(("A", "b"),), body="ok", milliseconds=1, url="http://x/x"
     )
-    assert (await node.holders("web"))["name"] == "web"
+    assert (await node.read("/v1/sockets/web"))["name"] == "web"
     assert await node.fetch(ServiceRequest(service="web", path="/x")) == memory.answers["GET", "/x"]
 
 
@@ -116,7 +116,7 @@ async def test_a_command_whose_answer_is_lost_is_done_once(
         def __getattr__(self, key: str) -> Any:
             return getattr(memory, key)
 
-    agent._reception._intake.node = Slow()  # stands in between
+    agent.handler.commands.node = Slow()  # stands in between
     asked = asyncio.create_task(node.command("restart", "web", {}, "dash:ana"))
     await begun.wait()
     proxy.cut()

@@ -51,10 +51,10 @@ def status(url: str, ready: int = 1) -> dict[str, Any]:
 async def look(scraper: Scraper, clock: ManualClock, seconds: float) -> dict[str, Any]:
     """Begin what is due, let it end, and tell what is known then."""
     clock.advance(seconds)
-    scraper.look()
+    scraper.rates()
     tasks = [task for task in asyncio.all_tasks() if task.get_name().startswith("figures of")]
     await asyncio.gather(*tasks)
-    return scraper.look()
+    return scraper.rates()
 
 
 async def test_figures_come_from_two_looks(served: tuple[Service, str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from chapiteau.core.clock import ManualClock
 from chapiteau.core.errors import UsageError
 from chapiteau.dash.nodes import supervisor_log as ownlog
-from chapiteau.dash.nodes.local import own_address
+from chapiteau.dash.nodes.local import host_address
 from chapiteau.dash.nodes.supervisor_log import supervisor_log
 from chapiteau.run.logs.messages import LogQuery
 
@@ -63,5 +63,5 @@ async def test_it_is_followed_also_when_it_begins_anew(
 
 
 def test_the_address_is_one_that_others_may_use() -> None:
-    found = own_address()
+    found = host_address()
     assert not found or not ipaddress.ip_address(found).is_loopback

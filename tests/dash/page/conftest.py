@@ -26,6 +26,9 @@ QUIET = (
 )
 
 
+expect.set_options(timeout=60_000)  # a busy machine may take long; only the fact counts
+
+
 # One loop and one browser for all tests of a module: a browser takes a second to start.
 
 

@@ -256,7 +256,7 @@ async def test_the_last_minute_of_rows_in_sight_is_one_question(house: Any) -> N
 
 async def test_who_holds_a_socket_is_asked_of_its_node(house: Any) -> None:
     async with house.client() as session:
-        found = await get(session, "/api/sockets?node=alpha&socket=web")
+        found = await get(session, "/api/nodes/alpha/v1/sockets/web")
     assert [(h["pid"], h["service"], h["process"]) for h in found["holders"]] == [
         (800 + n, "web", n) for n in (1, 2, 3, 4)
     ]

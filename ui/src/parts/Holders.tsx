@@ -12,7 +12,7 @@ interface Held {
 
 export function Holders({ node, socket }: { node: string; socket: string }) {
   const [held, setHeld] = useState<Held | string | null>(null);
-  const ask = () => void get<Held>("/api/sockets", { node, socket }).then(setHeld, (problem: unknown) => setHeld(problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)));
+  const ask = () => void get<Held>(`/api/nodes/${encodeURIComponent(node)}/v1/sockets/${encodeURIComponent(socket)}`).then(setHeld, (problem: unknown) => setHeld(problem instanceof Refusal ? `${problem.message} ${problem.hint}` : String(problem)));
   useEffect(ask, [node, socket]);
   return (
     <section class="panel" aria-label={`Who holds ${socket} on ${node}`}>

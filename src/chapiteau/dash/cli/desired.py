@@ -55,7 +55,8 @@ async def _want(
     project: "Project", service: str, nodes: tuple[str, ...], given: dict[str, Any]
 ) -> "list[DesiredServices]":
     import getpass
-    from dataclasses import replace
+
+    import msgspec
 
     from chapiteau.dash.nodes.cluster import open_desired_state
 
@@ -66,7 +67,7 @@ async def _want(
             services = {key: value for key, value in now.services.items() if key != service}
             if given:
                 services[service] = {**now.services.get(service, {}), **given}
-            wish = replace(now, services=services, who=getpass.getuser())
+            wish = msgspec.structs.replace(now, services=services, who=getpass.getuser())
             found.append(await states.put(wish, expect=now.generation))
     return found
 
@@ -77,12 +78,14 @@ async def _want(
 @CONFIG
 def wanted(nodes: tuple[str, ...], as_json: bool, config: Path | None) -> None:
     """What is wanted of the nodes: all that ever joined, or those that are named."""
+    import msgspec
+
     from chapiteau.core.text import format_table
     from chapiteau.dash.project import read_project
 
     found = asyncio.run(_wanted(read_project(config), nodes))
     if as_json:
-        print_json({"wanted": [one.to_dict() for one in found]})
+        print_json({"wanted": [msgspec.to_builtins(one) for one in found]})
         return
     rows = [
         (one.node, str(one.generation), name, _words(wish), one.who)

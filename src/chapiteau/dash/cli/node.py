@@ -65,9 +65,9 @@ def join(
             cert=files["cert"],
             key=files["key"],
         )
-        asyncio.run(join_nats(project.papers, place, wanted))
+        asyncio.run(join_nats(project.node_dir, place, wanted))
     else:
-        _join_hub(project.papers, address, token, wanted)
+        _join_hub(project.node_dir, address, token, wanted)
     click.echo(f"joined {address.rpartition('@')[2]} as {wanted}", err=True)
     click.echo("connect: chapiteau down; chapiteau up -d — or now: chapiteau node run", err=True)
 
@@ -92,7 +92,7 @@ def leave(config: Path | None) -> None:
     from chapiteau.dash.nodes.membership import read_membership
     from chapiteau.dash.project import read_project
 
-    papers = read_project(config).papers
+    papers = read_project(config).node_dir
     name = read_membership(papers).name
     leave_hub(papers)
     click.echo(f"{name} has left; on the hub: chapiteau hub revoke {name}")
@@ -108,7 +108,7 @@ def status(config: Path | None, as_json: bool) -> None:
     from chapiteau.dash.nodes.membership import NatsMembership, read_membership
     from chapiteau.dash.project import read_project
 
-    papers = read_project(config).papers
+    papers = read_project(config).node_dir
     membership, state = read_membership(papers), agent_state(papers)
     facts: dict[str, Any] = {"name": membership.name}
     if isinstance(membership, NatsMembership):
@@ -160,7 +160,7 @@ def move(address: str, config: Path | None) -> None:
     from chapiteau.dash.nodes.membership import NatsMembership, hub_address, read_membership
     from chapiteau.dash.project import read_project
 
-    membership = read_membership(read_project(config).papers)
+    membership = read_membership(read_project(config).node_dir)
     if isinstance(membership, NatsMembership):
         raise UsageError("this node meets its hubs at a NATS server", hint="join it again")
     host, port = hub_address(address)

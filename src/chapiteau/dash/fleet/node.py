@@ -1,16 +1,19 @@
-"""What the hub asks of a node: the one below our feet, or one far away."""
+"""What the hub calls at a node: the one of this machine, or one far away."""
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from chapiteau.core.clock import Clock
-from chapiteau.dash.errors import NodeAwayError
+from chapiteau.dash.errors import NodeAwayError, NotAllowedError
+from chapiteau.run.api.calls import Call, find_call
 
-__all__ = ["Node", "ServiceRequest", "ServiceResponse", "follow_output"]
+__all__ = ["Node", "ServiceRequest", "ServiceResponse", "follow_output", "read_only_call"]
 
+_PATH: Final = re.compile(r"/v1/[!-~]{1,500}")
 _FIRST_WAIT: Final = 0.3  # seconds before asking a silent node again …
 _LONGEST_WAIT: Final = 5.0  # … growing to this
 
@@ -38,6 +41,14 @@ class ServiceResponse:
     cut: bool = False
 
 
+def read_only_call(path: str) -> Call:
+    """The call of the control API that this path reads. Raises NotAllowedError for any other."""
+    call = find_call("GET", path[1:].split("/"))[0] if _PATH.fullmatch(path) else ()
+    if not isinstance(call, Call) or call.kind != "json":
+        raise NotAllowedError(f"{path[:100]!r} is no read-only call of the control API")
+    return call
+
+
 class Node(Protocol):
     """One server with its supervisor. Every call may raise NodeAwayError."""
 
@@ -48,7 +59,7 @@ class Node(Protocol):
         ...
 
     def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
-        """Every kept Happening with a greater number, then new ones for ever."""
+        """Every kept Event with a greater number, then new ones for ever."""
         ...
 
     def logs(self, query: Mapping[str, str]) -> AsyncIterator[dict[str, Any]]:
@@ -66,7 +77,7 @@ class Node(Protocol):
         """
         ...
 
-    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
         """The same, each given to `sink`: what a hub does with a hundred nodes, every second."""
         ...
 
@@ -88,12 +99,12 @@ class Node(Protocol):
         """Send a request to a service that listens on the node."""
         ...
 
-    async def holders(self, socket: str) -> dict[str, Any]:
-        """Who has a listening socket open, as docs/reference/control-api.md says."""
+    async def read(self, path: str) -> dict[str, Any]:
+        """Any read-only call of the control API by its path: docs/reference/control-api.md."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything."""
+        """Close everything."""
         ...
 
 

@@ -187,7 +187,7 @@ class NodeWatch:
 
     async def _measure(self) -> None:
         if self._always_measure:
-            await self.node.pour_stats(self._last_number, self._take)
+            await self.node.stats_to(self._last_number, self._take)
             return
         await self._watched.wait()
         async with contextlib.aclosing(self.node.stats(self._last_number)) as messages:  # type: ignore[type-var]

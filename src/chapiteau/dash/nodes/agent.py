@@ -1,4 +1,4 @@
-"""The node's side: dials the hub for ever, and answers what the hub may ask. Nothing listens."""
+"""The node's side: dials the hub for ever, and answers its calls. Nothing listens."""
 
 import asyncio
 import contextlib
@@ -50,10 +50,10 @@ class NodeAgent:
     """Keeps one connection to the hub."""
 
     def __init__(
-        self, membership: Membership, reception: NodeRequestHandler, *, clock: Clock, chance: Random
+        self, membership: Membership, handler: NodeRequestHandler, *, clock: Clock, chance: Random
     ) -> None:
         self._membership = membership
-        self._reception = reception
+        self.handler = handler
         self._clock = clock
         self._chance = chance
         self.connected = asyncio.Event()
@@ -75,23 +75,23 @@ class NodeAgent:
                 spread = self._chance.uniform(0.0, _SPREAD) if was_up else 0.0
                 await asyncio.sleep(spread + _RETRY.delay(attempt, self._chance))
         finally:
-            await self._reception.close()
+            await self.handler.close()
 
     async def _serve_once(self) -> None:
         place = self._membership.address
         reader, writer = await self._dial(place)
-        link = Link(reader, writer, self._reception.answers(), name="hub")
+        link = Link(reader, writer, self.handler.handlers(), name="hub")
         serving = asyncio.create_task(link.run())
         around = [serving, asyncio.create_task(self._until_moved(link, place))]
         try:
-            hello = {"name": self._membership.name, **self._reception.introduction()}
-            answer = await link.call("hello", hello, within=_DIAL)
+            hello = {"name": self._membership.name, **self.handler.introduction()}
+            answer = await link.call("hello", hello, timeout=_DIAL)
             self.trouble = ""
             self.connected.set()
-            self._reception.obey(int(answer.get("fence", 0)))
+            self.handler.raise_fence(int(answer.get("fence", 0)))
             around.append(asyncio.create_task(self._keep_certificate(link, answer)))
-            wanted = link.stream("wanted", {"after": self._reception.generation})
-            around.append(asyncio.create_task(self._reception.follow(wanted)))
+            states = link.stream("wanted", {"after": self.handler.generation})
+            around.append(asyncio.create_task(self.handler.follow(states)))
             await serving
         except ChapiteauError as exc:
             raise NodeAwayError(exc.what, hint=exc.hint) from exc
@@ -114,8 +114,8 @@ class NodeAgent:
                 return await dial(host, port, self._membership.context(), HUB_NAME)
         except ssl.SSLCertVerificationError as exc:
             raise NodeAwayError(
-                f"the hub at {host}:{port} shows papers that this node does not trust"
-                f" ({exc.verify_message}): {_cure(exc.verify_message)}"
+                f"the hub at {host}:{port} shows a certificate that this node does not trust"
+                f" ({exc.verify_message}): {_remedy(exc.verify_message)}"
             ) from exc
         except (OSError, ssl.SSLError, TimeoutError) as exc:
             why = str(exc) or "no answer in time"
@@ -141,7 +141,7 @@ class NodeAgent:
                 if at_once or needs_renewal(self._membership.certificate, self._clock.wall()):
                     await self._renew(link)
                     if at_once:
-                        link.close()  # and back with the new papers, so that the hub knows
+                        link.close()  # and back with the new certificate, so that the hub knows
                         return
             except (ChapiteauError, OSError) as exc:
                 self.trouble = f"the certificate was not renewed: {exc}"
@@ -150,11 +150,11 @@ class NodeAgent:
 
     async def _renew(self, link: Link) -> None:
         key, request = await asyncio.to_thread(make_signing_request, self._membership.name)
-        signed = await link.call("renew", {"request": request}, within=_DIAL)
+        signed = await link.call("renew", {"request": request}, timeout=_DIAL)
         self._membership.renew(key, signed["certificate"])
 
 
-def _cure(why: str) -> str:
+def _remedy(why: str) -> str:
     """What to do about a hub's certificate that TLS refuses."""
     if "expired" in why:
         return "the hub could not renew it, or a clock is wrong: look at the hub's problems"
@@ -162,8 +162,6 @@ def _cure(why: str) -> str:
         return "the clocks differ by more than ten minutes: is a time service running here?"
     return "has its CA been changed? Then join again (on the hub: chapiteau hub token)"
 
-
-# The agent as a process: keeps a node connected to its hub, or to the NATS server of its hubs.
 
 _STATE: Final = "state.json"
 
@@ -178,14 +176,14 @@ class _Runs(Protocol):
 async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT; tells when the hub is found and when it is lost."""
     clock = SystemClock()
-    ledger, agent = _agent(project, clock)
+    log, agent = _agent(project, clock)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     tasks = [
         asyncio.create_task(agent.run()),
-        asyncio.create_task(_report(agent, tell, project.papers, clock)),
+        asyncio.create_task(_report(agent, tell, project.node_dir, clock)),
     ]
     # Ready at once: the supervisor must not wait for a hub that is away.
     sd_notify("READY=1")
@@ -194,26 +192,28 @@ async def run_agent(project: Project, tell: Callable[[str], None]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    ledger.close()
+    log.close()
 
 
 def _agent(project: Project, clock: Clock) -> tuple[CommandLog, _Runs]:
-    papers, chance = project.papers, Random()  # noqa: S311 — spreads retries, guards nothing
-    membership = read_membership(papers)
-    name = membership.name
-    node = LocalNode(name, project.run_dir, clock)
-    ledger = CommandLog(papers / COMMANDS_FILE, clock)
-    intake = CommandReceiver(node, ledger)
-    follower, replay = DesiredStateApplier(node, papers / DESIRED_FILE), StatsReplay(node, chance)
-    reception = NodeRequestHandler(intake, follower, replay, clock)
+    folder, chance = project.node_dir, Random()  # noqa: S311 — spreads retries, guards nothing
+    membership = read_membership(folder)
+    node = LocalNode(membership.name, project.run_dir, clock)
+    log = CommandLog(folder / COMMANDS_FILE, clock)
+    handler = NodeRequestHandler(
+        CommandReceiver(node, log),
+        DesiredStateApplier(node, folder / DESIRED_FILE),
+        StatsReplay(node, chance),
+        clock,
+    )
     if isinstance(membership, Membership):
-        return ledger, NodeAgent(membership, reception, clock=clock, chance=chance)
+        return log, NodeAgent(membership, handler, clock=clock, chance=chance)
     from chapiteau.dash.nodes.nats.agent import NatsAgent
 
-    return ledger, NatsAgent(membership, reception, intake, clock=clock, chance=chance)
+    return log, NatsAgent(membership, handler, clock=clock, chance=chance)
 
 
-async def _report(agent: _Runs, tell: Callable[[str], None], papers: Path, clock: Clock) -> None:
+async def _report(agent: _Runs, tell: Callable[[str], None], folder: Path, clock: Clock) -> None:
     """Tell every change, and keep the last one where `chapiteau node status` finds it."""
     before: tuple[bool, str] | None = None
     try:
@@ -225,17 +225,17 @@ async def _report(agent: _Runs, tell: Callable[[str], None], papers: Path, clock
                 facts = {"pid": os.getpid(), "connected": connected, "trouble": now[1]}
                 with contextlib.suppress(OSError):  # a full disk is told elsewhere
                     text = json.dumps({**facts, "since": round(clock.wall(), 3)})
-                    write_atomic(papers / _STATE, text.encode(), mode=0o600)
+                    write_atomic(folder / _STATE, text.encode(), mode=0o600)
                 before = now
             await asyncio.sleep(0.5)
     finally:
-        (papers / _STATE).unlink(missing_ok=True)
+        (folder / _STATE).unlink(missing_ok=True)
 
 
-def agent_state(papers: Path) -> dict[str, Any]:
+def agent_state(folder: Path) -> dict[str, Any]:
     """{"connected", "trouble", "since"} of the running agent; empty when none runs."""
     try:
-        found: dict[str, Any] = json.loads((papers / _STATE).read_text())
+        found: dict[str, Any] = json.loads((folder / _STATE).read_text())
         Path(f"/proc/{int(found.pop('pid'))}/stat").stat()  # one that was killed left its file
     except (OSError, ValueError, KeyError, TypeError):
         return {}

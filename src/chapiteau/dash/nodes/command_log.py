@@ -1,4 +1,4 @@
-"""Commands that a node has taken on: each at most once, whatever the network repeats."""
+"""Commands that a node has accepted: each at most once, whatever the network repeats."""
 
 import asyncio
 import json
@@ -21,14 +21,9 @@ CREATE TABLE IF NOT EXISTS command (
 CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY, seen INTEGER NOT NULL) STRICT;
 """
 _KEPT: Final = 7 * 86_400.0  # seconds; far longer than any command may be repeated
-_SWEEP: Final = 3600.0  # seconds between two looks for what is older
-_LOST: Final = {
-    "ok": False,
-    "error": "the node's agent ended while this ran; whether it was done is not known",
-    "hint": "look at the service before you try again",
-    "exit_code": 1,
-    "data": {},
-}
+_SWEEP: Final = 3600.0  # seconds between two sweeps of what is older
+
+Outcome = dict[str, Any]
 
 
 class CommandLog:
@@ -38,9 +33,9 @@ class CommandLog:
         self._db = open_database(path, _SCHEMA)
         self._clock = clock
         self._swept = 0.0
-        self._running: dict[str, asyncio.Task[dict[str, Any]]] = {}
+        self._running: dict[str, asyncio.Task[Outcome]] = {}
         row = self._db.execute("SELECT seen FROM fence").fetchone()
-        self.fence: int = row[0] if row else 0  # the greatest lease that ever steered this node
+        self.fence: int = row[0] if row else 0  # the greatest lease that ever led this node
 
     def raise_fence(self, fence: int) -> None:
         """From now on whoever acts under a lesser lease is refused."""
@@ -49,25 +44,24 @@ class CommandLog:
             self.fence = fence
 
     def knows(self, command_id: str) -> bool:
-        """Whether this command was taken on before."""
+        """Whether this command was accepted before."""
         return command_id in self._running or self._outcome(command_id) is not None
 
-    def once(
-        self, command_id: str, work: Callable[[], Awaitable[dict[str, Any]]]
-    ) -> Awaitable[dict[str, Any]]:
-        """The outcome of the command: done now, running still, or done before.
+    def once(self, command_id: str, work: Callable[[], Awaitable[Outcome]]) -> Awaitable[Outcome]:
+        """The outcome of the command: done now, still running, or done before.
 
         Its id is on disk when this returns. A caller that goes away stops nothing: the command
         runs to its end.
         """
         task = self._running.get(command_id)
         if task is None:
-            outcome = self._outcome(command_id)
-            if outcome is not None:
-                known: asyncio.Future[dict[str, Any]] = asyncio.Future()
-                known.set_result({**_outcome(outcome), "replayed": True})
+            kept = self._outcome(command_id)
+            if kept is not None:
+                known: asyncio.Future[Outcome] = asyncio.Future()
+                outcome = json.loads(kept) if kept else _UNKNOWN
+                known.set_result({**outcome, "replayed": True})
                 return known
-            self._take(command_id)
+            self._accept(command_id)
             task = asyncio.create_task(self._run(command_id, work))
             self._running[command_id] = task
             task.add_done_callback(lambda _: self._running.pop(command_id, None))
@@ -81,16 +75,14 @@ class CommandLog:
         row = self._db.execute("SELECT outcome FROM command WHERE id = ?", (command_id,)).fetchone()
         return str(row[0]) if row else None
 
-    def _take(self, command_id: str) -> None:
+    def _accept(self, command_id: str) -> None:
         now = self._clock.wall()
         self._db.execute("INSERT INTO command (id, taken) VALUES (?, ?)", (command_id, now))
         if abs(now - self._swept) > _SWEEP:
             self._swept = now
             self._db.execute("DELETE FROM command WHERE taken < ?", (now - _KEPT,))
 
-    async def _run(
-        self, command_id: str, work: Callable[[], Awaitable[dict[str, Any]]]
-    ) -> dict[str, Any]:
+    async def _run(self, command_id: str, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         outcome = await work()
         self._db.execute(
             "UPDATE command SET outcome = ? WHERE id = ?", (json.dumps(outcome), command_id)
@@ -98,40 +90,39 @@ class CommandLog:
         return outcome
 
 
-def _outcome(kept: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(kept) if kept else _LOST
-    return found
-
-
-# A node's side of commands: what it takes on, and that it does nothing twice.
-
-
 class CommandReceiver:
-    """Takes orders for one node, whichever way they came."""
+    """Accepts commands for one node, whichever way they came; does nothing twice."""
 
-    def __init__(self, node: Node, ledger: CommandLog) -> None:
+    def __init__(self, node: Node, log: CommandLog) -> None:
         self.node = node
-        self.ledger = ledger
+        self.log = log
 
-    def begin(self, order: NodeCommand) -> Awaitable[dict[str, Any]]:
-        """Take it on: its id is on disk when this returns. Await what it gives for the outcome.
+    def begin(self, command: NodeCommand) -> Awaitable[Outcome]:
+        """Accept it: its id is on disk when this returns. Awaiting the result gives the outcome.
 
-        A replayed order gets the first outcome. Whoever waits may go away: what was begun runs to
-        its end. Raises NotAllowedError, undone.
+        A replayed command gets the first outcome. Whoever waits may go away: what was begun runs
+        to its end. Raises NotAllowedError, undone.
         """
-        if not self.ledger.knows(order.id):
-            check_command(order, self.ledger.fence)
-            self.ledger.raise_fence(order.fence)
-        return self.ledger.once(order.id, lambda: self._do(order))
+        if not self.log.knows(command.id):
+            check_command(command, self.log.fence)
+            self.log.raise_fence(command.fence)
+        return self.log.once(command.id, lambda: self._do(command))
 
-    async def _do(self, order: NodeCommand) -> dict[str, Any]:
+    async def _do(self, command: NodeCommand) -> Outcome:
         try:
-            return await self.node.command(order.verb, order.service, order.options, order.who)
+            return await self.node.command(
+                command.verb, command.service, command.options, command.who
+            )
         except ChapiteauError as exc:
-            return {
-                "ok": False,
-                "error": exc.what,
-                "hint": exc.hint,
-                "exit_code": exc.exit_code,
-                "data": {},
-            }
+            return _failed(exc.what, exc.hint, exc.exit_code)
+
+
+def _failed(error: str, hint: str, exit_code: int) -> Outcome:
+    return {"ok": False, "error": error, "hint": hint, "exit_code": exit_code, "data": {}}
+
+
+_UNKNOWN: Final = _failed(
+    "the node's agent ended while this ran; whether it was done is not known",
+    "look at the service before you try again",
+    1,
+)

@@ -1,8 +1,11 @@
-"""What travels between hub and nodes: orders, wanted states, leases; and who may be overruled."""
+"""What travels between hub and nodes: commands, desired states, leases, and their rules."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
+
+import msgspec
+from msgspec import Struct
 
 from chapiteau.core.errors import RefusedError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
@@ -25,66 +28,41 @@ __all__ = [
     "reconcile_steps",
 ]
 
-_MOST_SERVICES: Final = 1_000
+_MAX_SERVICES: Final = 1_000
+
+Wishes = dict[str, dict[str, Any]]  # service → "processes", "running"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeCommand:
+class NodeCommand(Struct, frozen=True, kw_only=True):
     """One command to one node. The same id is the same command, however often it arrives."""
 
     id: str
     verb: str
     service: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = {}
     who: str = ""
-    ttl: float = 30.0  # seconds in which a node must take it on, from when it was sent
+    ttl: float = 30.0  # seconds in which a node must accept it, from when it was sent
     fence: int = 0  # of the lease under which the hub acts
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
 
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "NodeCommand":
-        """The inverse. Raises KeyError, TypeError, ValueError for what is no order."""
-        return cls(
-            id=str(raw["id"]),
-            verb=str(raw["verb"]),
-            service=str(raw["service"]),
-            options=dict(raw["options"]),
-            who=str(raw["who"]),
-            ttl=float(raw["ttl"]),
-            fence=int(raw.get("fence", 0)),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DesiredServices:
+class DesiredServices(Struct, frozen=True, kw_only=True):
     """How a node's services should be; the generation only ever grows, over all nodes of a hub."""
 
     node: str
-    generation: int = 0  # 0: nothing was ever wanted of it
-    services: dict[str, dict[str, Any]] = field(default_factory=dict)
+    generation: int = 0  # 0: no desired state was ever set
+    services: Wishes = {}
     who: str = ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return asdict(self)
-
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "DesiredServices":
-        """The inverse. Raises KeyError, TypeError, ValueError, BadRequestError."""
-        return cls(
-            node=str(raw["node"]),
-            generation=int(raw["generation"]),
-            services=parse_desired(raw["services"]),
-            who=str(raw.get("who", "")),
-        )
+    def from_json(cls, raw: object) -> "DesiredServices":
+        """Of decoded JSON, checked. Raises msgspec.ValidationError, BadRequestError."""
+        found = msgspec.convert(raw, cls)
+        parse_desired(found.services)
+        return found
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
-    """Somebody's turn. The fence grows with every new holder: whoever acts shows it."""
+class Lease(Struct, frozen=True, kw_only=True):
+    """Who may act now. The fence grows with every new holder: whoever acts shows it."""
 
     name: str
     holder: str
@@ -92,66 +70,64 @@ class Lease:
     ttl: float  # seconds without a renewal after which another may take it
 
 
-def check_command(order: NodeCommand, fence_seen: int) -> None:
+def check_command(command: NodeCommand, fence_seen: int) -> None:
     """Raises NotAllowedError when a node must not even begin with it."""
-    if order.verb not in node_commands():  # whoever asks
-        raise NotAllowedError(f"{order.verb!r} is no command of a node")
-    if order.ttl <= 0:
+    if command.verb not in node_commands():
+        raise NotAllowedError(f"{command.verb!r} is no command of a node")
+    if command.ttl <= 0:
         raise NotAllowedError("the command has expired")
-    if order.fence < fence_seen:
+    if command.fence < fence_seen:
         raise NotAllowedError(
-            f"another hub steers by now (lease {fence_seen}, this one has {order.fence})",
+            f"another hub is the leader (lease {fence_seen}, this one has {command.fence})",
             hint="look at the hub's problems; a restored hub: chapiteau hub take-over",
         )
 
 
-def parse_desired(raw: object) -> dict[str, dict[str, Any]]:
+def parse_desired(raw: object) -> Wishes:
     """{"web": {"processes": 4}, "mailer": {"running": false}}, checked. Raises BadRequestError."""
-    if not isinstance(raw, Mapping) or len(raw) > _MOST_SERVICES:
-        raise BadRequestError("services: an object of at most 1000 services")
-    kept: dict[str, dict[str, Any]] = {}
+    if not isinstance(raw, Mapping) or len(raw) > _MAX_SERVICES:
+        raise BadRequestError(f"services: expected an object of at most {_MAX_SERVICES} services")
+    found: Wishes = {}
     for name, wish in raw.items():
         if not isinstance(name, str) or not name or not isinstance(wish, Mapping):
-            raise BadRequestError(f"services: {name!r} has no wish that can be read")
-        kept[name] = _wish(name, wish)
-    return kept
+            raise BadRequestError(f"services: {name!r}: expected an object")
+        for key, value in wish.items():
+            _check_wish(f"{name}.{key}", key, value)
+        found[name] = dict(wish)
+    return found
 
 
-def _wish(name: str, wish: Mapping[str, Any]) -> dict[str, Any]:
-    for key, value in wish.items():
-        if key == "running" and isinstance(value, bool):
-            continue
-        if key == "processes" and type(value) is int and 0 <= value <= MAX_PROCESSES:
-            continue
-        raise BadRequestError(
-            f"{name}.{key}: unexpected {value!r}",
-            hint=f"processes: 0 to {MAX_PROCESSES}; running: true or false",
-        )
-    return dict(wish)
+def _check_wish(where: str, key: str, value: object) -> None:
+    if key == "processes":
+        if type(value) is not int or not 0 <= value <= MAX_PROCESSES:
+            raise BadRequestError(f"{where}: expected 0 to {MAX_PROCESSES}, got {value!r}")
+    elif key != "running":
+        raise BadRequestError(f"{where}: unknown setting", hint="processes = 4, running = true")
+    elif not isinstance(value, bool):
+        raise BadRequestError(f"{where}: expected true or false, got {value!r}")
 
 
-def drift(wanted: DesiredServices, status: Mapping[str, Any]) -> list[str]:
-    """Where the node's services differ from what is wanted of them, one line each."""
+def drift(desired: DesiredServices, status: Mapping[str, Any]) -> list[str]:
+    """Where the node's services differ from their desired state, one line each."""
+    set_to = {service["name"]: service["wanted"] for service in status.get("services", ())}
     found = []
-    for name, verb, options in reconcile_steps(wanted, status):
+    for name, verb, options in reconcile_steps(desired, status):
         if verb == "missing":
-            found.append(f"{name}: is wanted, and not declared on this node")
+            found.append(f"{name}: not declared on this node")
         elif verb == "scale":
-            found.append(
-                f"{name}: {options['processes']} processes are wanted, {_now(status, name)} set"
-            )
+            found.append(f"{name}: expected {options['processes']} processes, set {set_to[name]}")
         else:
             found.append(f"{name}: should be {'running' if verb == 'start' else 'stopped'}")
     return found
 
 
 def reconcile_steps(
-    wanted: DesiredServices, status: Mapping[str, Any]
+    desired: DesiredServices, status: Mapping[str, Any]
 ) -> list[tuple[str, str, dict[str, Any]]]:
     """(service, verb, options) that lead from the status to the wish; "missing" is no verb."""
     known = {service["name"]: service for service in status.get("services", ())}
     found: list[tuple[str, str, dict[str, Any]]] = []
-    for name, wish in sorted(wanted.services.items()):
+    for name, wish in sorted(desired.services.items()):
         service = known.get(name)
         if service is None:
             found.append((name, "missing", {}))
@@ -167,16 +143,7 @@ def reconcile_steps(
     return found
 
 
-def _now(status: Mapping[str, Any], name: str) -> int:
-    return next((int(s["wanted"]) for s in status["services"] if s["name"] == name), 0)
-
-
-# The four verbs between hub and nodes. Two backends, one suite of tests for both.
-#
-# events     a node's happenings, in order, from any number on (`Courier.events`)
-# command    at most one effect per id; taken on first, then done or failed (`Courier.send`)
-# state      what is wanted of a node, with a generation that only grows (`States`)
-# lease      whose turn it is, with a fence that only grows (`Leases`)
+# What hub and nodes need of each other. Two backends, one suite of tests for both.
 
 
 class StaleGenerationError(RefusedError):
@@ -184,7 +151,7 @@ class StaleGenerationError(RefusedError):
 
     def __init__(self, found: DesiredServices) -> None:
         super().__init__(
-            f"what is wanted of {found.node} was changed by {found.who or 'somebody'} meanwhile"
+            f"the desired state of {found.node} was changed by {found.who or 'somebody'} meanwhile"
             f" (generation {found.generation})",
             hint="look at it again, then repeat",
         )
@@ -203,12 +170,12 @@ class CommandChannel(Protocol):
     def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
         """Events with a greater number, each once and in order, then new ones for ever.
 
-        Raises NodeAwayError when the node can't be asked now.
+        Raises NodeAwayError when the node can't be reached now.
         """
         ...
 
-    async def send(self, order: NodeCommand, accepted: Callable[[], None]) -> dict[str, Any]:
-        """The outcome. `accepted` is called once, when the node has taken it on.
+    async def send(self, command: NodeCommand, accepted: Callable[[], None]) -> dict[str, Any]:
+        """The outcome. `accepted` is called once, when the node has accepted it.
 
         The same id again gives the first outcome and does nothing. Raises NodeAwayError when
         it expired undone or its end is not known, ChapiteauError when the node refuses it.
@@ -217,14 +184,14 @@ class CommandChannel(Protocol):
 
 
 class DesiredStateStore(Protocol):
-    """What is wanted of each node."""
+    """The desired state of each node."""
 
     async def get(self, node: str) -> DesiredServices:
         """The newest; generation 0 when there never was one."""
         ...
 
-    async def put(self, wanted: DesiredServices, *, expect: int) -> DesiredServices:
-        """Replace generation `expect`; returns it with its new generation. Raises OvertakenError.
+    async def put(self, desired: DesiredServices, *, expect: int) -> DesiredServices:
+        """Replace generation `expect`; returns it with its new one. Raises StaleGenerationError.
 
         It is on disk when this returns.
         """
@@ -239,11 +206,11 @@ class LeaseStore(Protocol):
     """Who may act."""
 
     async def take(self, name: str, holder: str, ttl: float) -> Lease:
-        """Take a lease that is free or has run out, or one's own. Raises HeldError."""
+        """Take a lease that is free or has expired, or one's own. Raises LeaseHeldError."""
         ...
 
     async def keep(self, lease: Lease) -> None:
-        """Renew it. Raises HeldError when it was lost: whoever holds it must stop acting."""
+        """Renew it. Raises LeaseHeldError when it was lost: its holder must stop acting."""
         ...
 
     async def drop(self, lease: Lease) -> None:
@@ -257,4 +224,4 @@ class ControlPlane:
 
     states: DesiredStateStore
     leases: LeaseStore
-    courier: Callable[[str], CommandChannel]  # the way to one node; asking starts nothing
+    channel: Callable[[str], CommandChannel]  # of one node; asking starts nothing

@@ -5,9 +5,10 @@ import contextlib
 import json
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.nodes.contract import (
@@ -57,7 +58,7 @@ class SqliteDesiredState:
             found = self._get(wanted.node)
             if found.generation != expect:
                 raise StaleGenerationError(found)
-            made = replace(wanted, generation=self._next())
+            made = msgspec.structs.replace(wanted, generation=self._next())
             self._db.execute(
                 "INSERT OR REPLACE INTO wanted VALUES (?, ?, ?, ?)",
                 (made.node, made.generation, json.dumps(made.services), made.who),

@@ -7,6 +7,8 @@ import ssl
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
@@ -118,7 +120,7 @@ class NodeListener:
         if self._strangers >= _STRANGERS:
             return
         self._strangers += 1
-        link = Link(reader, writer, Handlers({"ca": self._ca, "join": self._join}), name="stranger")
+        link = Link(reader, writer, {"ca": self._ca, "join": self._join}, name="stranger")
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_JOINING):
@@ -160,7 +162,7 @@ class NodeListener:
                 # While another hub steers, what we want does not count.
                 while not self.term.leads:  # noqa: ASYNC110 — a lease is a thing of seconds
                     await asyncio.sleep(_LOOK)
-                yield found.to_dict()
+                yield msgspec.to_builtins(found)
 
         async def renew(args: Args) -> dict[str, Any]:
             self._registry.check(name, serial)
@@ -168,8 +170,8 @@ class NodeListener:
             self._registry.note_certificate(name, signed.serial, signed.expires)
             return {"certificate": signed.pem}
 
-        answers = Handlers({"hello": hello, "renew": renew}, {"wanted": wanted})
-        link = Link(reader, writer, answers, name=name)
+        handlers: Handlers = {"hello": hello, "renew": renew, "wanted": wanted}
+        link = Link(reader, writer, handlers, name=name)
         self._links[link] = (name, serial)
         try:
             await link.run()
@@ -257,8 +259,8 @@ class NodeListener:
             watch.generation = ours.get(name, 0)
             theirs = watch.health.get("wanted")
             if theirs and self.term.leads:
-                with contextlib.suppress(KeyError, TypeError, ValueError, BadRequestError):
-                    found = DesiredServices.from_dict({**theirs, "node": name})
+                with contextlib.suppress(msgspec.ValidationError, BadRequestError):
+                    found = DesiredServices.from_json({**theirs, "node": name})
                     if found.generation > watch.generation:
                         watch.generation = (await self._states.adopt(found)).generation
 

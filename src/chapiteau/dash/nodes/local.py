@@ -1,8 +1,7 @@
-"""The node below our feet: its supervisor, over the control socket."""
+"""This machine as a node: its supervisor, over the control socket."""
 
 import asyncio
 import contextlib
-import dataclasses
 import fcntl
 import json
 import os
@@ -12,26 +11,26 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UnreachableError
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.fetch import fetch
-from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse, read_only_call
 from chapiteau.dash.nodes.scraper import Scraper
 from chapiteau.dash.nodes.supervisor_log import SUPERVISOR, supervisor_log
 from chapiteau.run.client import AsyncClient
 from chapiteau.run.logs.messages import Gap, LogQuery, parse_position
 
-__all__ = ["LocalNode", "disk_usage", "own_address"]
+__all__ = ["LocalNode", "disk_usage", "host_address"]
 
-
-# Under which address this machine is known to others.
 
 _FAR: Final = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))  # nobody's
 _SIOCGIFADDR: Final = 0x8915
 
 
-def own_address() -> str:
+def host_address() -> str:
     """The one from which it speaks to the world; without a way there, its first; "" for none."""
     for family, far in _FAR:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
@@ -49,9 +48,6 @@ def _addresses() -> Iterator[str]:
                 address = socket.inet_ntoa(answer[20:24])
                 if not address.startswith("127."):
                     yield address
-
-
-# How much room the disks have that matter here.
 
 
 def disk_usage(places: Iterable[Path]) -> list[dict[str, Any]]:
@@ -89,10 +85,16 @@ class LocalNode:
 
     async def status(self) -> dict[str, Any]:
         """The state now."""
-        with self._translated():
-            found = (await self._client.status()).to_dict()
+        found = await self.read("/v1/status")
         self._scraper.learn(found)
         return found
+
+    async def read(self, path: str) -> dict[str, Any]:
+        """A read-only call of the control API."""
+        read_only_call(path)
+        with self._translated():
+            found: dict[str, Any] = await self._client.read(path)
+            return found
 
     async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:
         """Kept events, then new ones."""
@@ -122,12 +124,12 @@ class LocalNode:
         try:
             with self._translated():
                 async for message in self._client.stats():
-                    requests = self._scraper.look()
+                    requests = self._scraper.rates()
                     yield {**message, "requests": requests} if requests else message
         finally:
             self._scraper.stop()
 
-    async def pour_stats(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
         """The same, each given to `sink`."""
         async for message in self.stats(after):
             sink(message)
@@ -138,20 +140,20 @@ class LocalNode:
         """Do it; a refusal is an outcome as well."""
         with self._translated():
             outcome = await self._as(who).command(verb, service, **options)
-        return dataclasses.asdict(outcome)
+        return dict(msgspec.to_builtins(outcome))
 
     async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
         """Plan or apply the project's file."""
         with self._translated():
             outcome = await (self._client.plan() if dry_run else self._as(who).apply())
-        return dataclasses.asdict(outcome)
+        return dict(msgspec.to_builtins(outcome))
 
     async def health(self) -> dict[str, Any]:
-        """Time, address, room on disks, and whether the file still is what runs."""
+        """Time, address, free disk space, and whether the file differs from what runs."""
         outcome = await self.config(dry_run=True, who="")
         return {
             "time": self._clock.wall(),
-            "address": own_address(),
+            "address": host_address(),
             "disks": await asyncio.to_thread(disk_usage, (self._run_dir, Path("/"))),
             "changes": len(outcome["data"].get("changes", ())),
             "config_error": "" if outcome["ok"] else outcome["error"],
@@ -161,13 +163,8 @@ class LocalNode:
         """Send a request to one of our own services."""
         return await fetch(await self.status(), request)
 
-    async def holders(self, socket: str) -> dict[str, Any]:
-        """Who has a listening socket open."""
-        with self._translated():
-            return dataclasses.asdict(await self._client.holders(socket))
-
     async def close(self) -> None:
-        """Every call has its own connection: nothing else to let go of."""
+        """Every call has its own connection: only the scraper is stopped."""
         self._scraper.stop()
 
     def _as(self, who: str) -> AsyncClient:
@@ -186,6 +183,9 @@ class LocalNode:
 
 
 def _log_query(query: Mapping[str, str]) -> LogQuery:
+    def positions(key: str) -> dict[str, Any]:
+        return dict(json.loads(query.get(key) or "{}").items())
+
     try:
         return LogQuery(
             services=(query["service"],) if query.get("service") else (),
@@ -197,12 +197,9 @@ def _log_query(query: Mapping[str, str]) -> LogQuery:
             level=query.get("level", ""),
             since=float(query.get("since") or 0),
             until=float(query.get("until") or 0),
-            after={str(k): int(at) for k, at in json.loads(query.get("after") or "{}").items()},
+            after={source: int(at) for source, at in positions("after").items()},
             pages=query.get("pages") == "1",
-            before={
-                str(k): parse_position(str(at))
-                for k, at in json.loads(query.get("before") or "{}").items()
-            },
+            before={source: parse_position(at) for source, at in positions("before").items()},
             whole=query.get("whole") == "1",
         )
     except (ValueError, AttributeError) as exc:

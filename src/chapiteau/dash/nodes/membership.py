@@ -15,7 +15,7 @@ from chapiteau.dash.errors import BadRequestError, LoginError, NodeAwayError
 from chapiteau.dash.nodes.certificates import HUB_NAME, make_signing_request
 from chapiteau.dash.nodes.desired_state import forget_hub
 from chapiteau.dash.nodes.join_token import JoinToken, ca_hash
-from chapiteau.dash.nodes.link import Handlers, Link
+from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.transport import dial
 from chapiteau.io.files import write_atomic
 
@@ -168,10 +168,10 @@ async def _ask(
             f"the hub at {host}:{port} can't be reached: {exc}",
             hint="is the port open from here, and the hub up (chapiteau hub up)?",
         ) from exc
-    link = Link(reader, writer, Handlers(), name=f"hub {host}:{port}")
+    link = Link(reader, writer, {}, name=f"hub {host}:{port}")
     serving = asyncio.create_task(link.run())
     try:
-        found: dict[str, Any] = await link.call(call, args, within=_PATIENCE)
+        found: dict[str, Any] = await link.call(call, args, timeout=_PATIENCE)
         return found
     finally:
         link.close()

@@ -45,7 +45,7 @@ class Scraper:
                 one.stop()
         self._services = found
 
-    def look(self) -> dict[str, list[float | None]]:
+    def rates(self) -> dict[str, list[float | None]]:
         """Service → [requests a second, p99 in seconds or None, answers with 5xx a second].
 
         Begins to ask those whose turn it is; what they say is told from the next call on.

@@ -1,4 +1,4 @@
-"""Reading without a detour: bytes go to whoever understands them as soon as they arrive.
+"""Streams whose bytes go to the parser as soon as they arrive.
 
 A StreamReader keeps them until a task wakes up; with a hundred nodes at the hub that costs as much
 as understanding them.
@@ -12,18 +12,18 @@ from typing import Any, Final
 
 __all__ = ["PushReader", "dial", "serve"]
 
-_ROOM: Final = 16 << 10  # bytes: one TLS record
+_BUFFER: Final = 16 << 10  # bytes: one TLS record
 
 Connected = Callable[["PushReader", asyncio.StreamWriter], Awaitable[None]]
 
 
 class PushReader(asyncio.StreamReader):
-    """A StreamReader until `pour` is called; then every piece goes there, in order."""
+    """A StreamReader until `push_to` is called; then every piece goes there, in order."""
 
     _sink: Callable[[bytes], None] | None = None
 
-    def pour(self, sink: Callable[[bytes], None]) -> None:
-        """Give `sink` what has come, and from now on what comes. `read` then waits for the end."""
+    def push_to(self, sink: Callable[[bytes], None]) -> None:
+        """Give `sink` what has arrived and all that follows. `read` then waits for the end."""
         waiting: bytearray = self._buffer  # type: ignore[attr-defined]
         data = bytes(waiting)
         waiting.clear()
@@ -46,21 +46,21 @@ class _Protocol(asyncio.StreamReaderProtocol, asyncio.BufferedProtocol):
         self, feed: PushReader, connected: Connected | None, loop: asyncio.AbstractEventLoop
     ) -> None:
         super().__init__(feed, connected, loop)  # type: ignore[arg-type]
-        self._room = memoryview(bytearray(_ROOM))
+        self._buffer_view = memoryview(bytearray(_BUFFER))
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes shall go."""
-        return self._room
+        """Where the next bytes go."""
+        return self._buffer_view
 
     def buffer_updated(self, nbytes: int) -> None:
-        """They are there."""
-        self.data_received(bytes(self._room[:nbytes]))
+        """They have arrived."""
+        self.data_received(bytes(self._buffer_view[:nbytes]))
 
 
 async def dial(
     host: str, port: int, context: ssl.SSLContext, name: str
 ) -> tuple[PushReader, asyncio.StreamWriter]:
-    """asyncio.open_connection with a Feed. Raises OSError, ssl.SSLError."""
+    """asyncio.open_connection with a PushReader. Raises OSError, ssl.SSLError."""
     loop = asyncio.get_running_loop()
     feed = PushReader(loop=loop)
     protocol = _Protocol(feed, None, loop)
@@ -73,7 +73,7 @@ async def dial(
 async def serve(
     connected: Connected, listener: socket, context: ssl.SSLContext, handshake: float
 ) -> asyncio.Server:
-    """asyncio.start_server with Feeds; `handshake`: seconds that one may take."""
+    """asyncio.start_server with PushReaders; `handshake`: seconds that one may take."""
     loop = asyncio.get_running_loop()
 
     def protocol() -> _Protocol:

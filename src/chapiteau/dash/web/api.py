@@ -2,16 +2,17 @@
 
 import asyncio
 import json
-from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError, RefusedError
-from chapiteau.dash.auth.access import VERBS, allowed
+from chapiteau.dash.auth.access import VERBS, Role, allowed
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.fleet.actions import LONGEST_WAIT, Target
 from chapiteau.dash.fleet.history import History
+from chapiteau.dash.fleet.node import read_only_call
 from chapiteau.dash.fleet.problem import command_line
 from chapiteau.dash.nodes.cluster import ClusterRuntime
 from chapiteau.dash.nodes.contract import parse_desired
@@ -25,11 +26,11 @@ __all__ = [
     "events",
     "fleet",
     "history",
-    "holders",
     "login",
     "logout",
     "mute",
     "preview",
+    "read",
     "session",
     "set_desired",
     "sparks",
@@ -139,11 +140,14 @@ async def sparks(request: web.Request) -> web.Response:
 
 
 @require("see")
-async def holders(request: web.Request) -> web.Response:
-    """GET /api/sockets?node=N&socket=S: every process that has this listening socket open."""
-    query = request.query
-    node = request.app[HUB].fleet.watch(query.get("node", "")).node
-    return web.json_response(await node.holders(query.get("socket", "")))
+async def read(request: web.Request) -> web.Response:
+    """GET /api/nodes/NODE/v1/…: a read-only call of that node's control API."""
+    caller, path = request[CALLER], "/" + request.match_info["path"]
+    call = read_only_call(path)
+    if caller.role < Role[call.role.upper()]:
+        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not read it")
+    node = request.app[HUB].fleet.watch(request.match_info["node"]).node
+    return web.json_response(await node.read(path))
 
 
 @require("see")
@@ -275,7 +279,7 @@ async def desired(request: web.Request) -> web.Response:
     """GET /api/wanted?node=N: {"node", "generation", "services", "who"}."""
     center, node = _center(request), request.query.get("node", "")
     request.app[HUB].fleet.watch(node)
-    return web.json_response((await center.states.get(node)).to_dict())
+    return web.json_response(msgspec.to_builtins(await center.states.get(node)))
 
 
 @require("want")
@@ -290,7 +294,7 @@ async def set_desired(request: web.Request) -> web.Response:
     if not center.term.leads:
         raise RefusedError(f"this hub can't act now: {center.term.why}")
     before = await center.states.get(node)
-    wish = replace(before, services=services, who=caller.name)
+    wish = msgspec.structs.replace(before, services=services, who=caller.name)
     made = await center.states.put(wish, expect=expect)
     hub.store.audit(
         who=caller.name,
@@ -299,7 +303,7 @@ async def set_desired(request: web.Request) -> web.Response:
         result=f"generation {made.generation}: {services}"[:2000],
         time=hub.clock.wall(),
     )
-    return web.json_response(made.to_dict())
+    return web.json_response(msgspec.to_builtins(made))
 
 
 def _center(request: web.Request) -> ClusterRuntime:

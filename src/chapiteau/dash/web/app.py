@@ -112,7 +112,7 @@ def make_app(hub: Hub, door: Site) -> web.Application:
             web.get("/api/events", api.events),
             web.get("/api/history", api.history),
             web.get("/api/sparks", api.sparks),
-            web.get("/api/sockets", api.holders),
+            web.get("/api/nodes/{node}/{path:v1/.+}", api.read),
             web.get("/api/logs", logs),
             web.post("/api/preview", api.preview),
             web.post("/api/act", api.start_action),

@@ -59,6 +59,10 @@ class AsyncClient:
         """Who has a listening socket open."""
         return SocketHolders.from_dict(await self._get(f"/v1/sockets/{quote(socket, safe='')}"))
 
+    async def read(self, path: str) -> Any:
+        """The JSON of a read-only call by its path: "/v1/sockets/web"."""
+        return await self._get(path)
+
     async def command(
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any
     ) -> Outcome:

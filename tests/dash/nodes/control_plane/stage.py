@@ -19,7 +19,7 @@ import pytest
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
+from chapiteau.dash.nodes.command_log import CommandLog
 from chapiteau.dash.nodes.contract import ControlPlane
 from chapiteau.dash.nodes.membership import NatsMembership
 from chapiteau.dash.nodes.nats.agent import NatsAgent
@@ -68,7 +68,7 @@ class EmbeddedStage:
         self._ring = ring
         self._proxy = proxy
         self.memory = memory
-        self.plane = ControlPlane(states=ring.states, leases=ring.leases, courier=self._node)
+        self.plane = ControlPlane(states=ring.states, leases=ring.leases, channel=self._node)
 
     def _node(self, name: str) -> RemoteNode:
         node: Any = self._ring.fleet.watch(name).node
@@ -172,7 +172,7 @@ class NatsStage:
         self.center = center
         self.memory = memory
         self.was_cut = False
-        self.plane = ControlPlane(states=center.states, leases=center.leases, courier=center.node)
+        self.plane = ControlPlane(states=center.states, leases=center.leases, channel=center.node)
 
     async def cut(self) -> None:
         self.was_cut = True
@@ -207,7 +207,6 @@ async def nats_stage(
             agent = NatsAgent(
                 server.membership(prefix, proxy.port),
                 reception(memory, ledger, folder, clock),
-                CommandReceiver(memory, ledger),
                 clock=clock,
                 chance=Random(3),
             )

@@ -50,18 +50,18 @@ def nothing() -> None:
 async def test_events_come_in_order_from_any_number_on(stage: Stage) -> None:
     for number in range(1, 6):
         stage.memory.happen("process.ready", service="web", process=number)
-    courier = stage.plane.courier("far")
-    assert [e["seq"] for e in await first(courier.events(0), 5)] == [1, 2, 3, 4, 5]
-    assert [e["seq"] for e in await first(courier.events(3), 2)] == [4, 5]
-    waiting = asyncio.create_task(first(courier.events(5), 1))
+    channel = stage.plane.channel("far")
+    assert [e["seq"] for e in await first(channel.events(0), 5)] == [1, 2, 3, 4, 5]
+    assert [e["seq"] for e in await first(channel.events(3), 2)] == [4, 5]
+    waiting = asyncio.create_task(first(channel.events(5), 1))
     stage.memory.happen("process.exited", service="web", process=1)
     (event,) = await waiting
     assert (event["seq"], event["kind"], event["process"]) == (6, "process.exited", 1)
 
 
 async def test_two_listeners_hear_everything(stage: Stage) -> None:
-    courier = stage.plane.courier("far")
-    both = asyncio.gather(first(courier.events(0), 3), first(courier.events(0), 3))
+    channel = stage.plane.channel("far")
+    both = asyncio.gather(first(channel.events(0), 3), first(channel.events(0), 3))
     for number in range(3):
         stage.memory.happen("process.ready", service="web", process=number)
     one, other = await both
@@ -70,17 +70,17 @@ async def test_two_listeners_hear_everything(stage: Stage) -> None:
 
 
 async def test_what_happened_behind_a_cut_is_told_afterwards(stage: Stage) -> None:
-    courier, seen = stage.plane.courier("far"), 0
+    channel, seen = stage.plane.channel("far"), 0
     for number in range(1, 4):
         stage.memory.happen("process.ready", service="web", process=number)
-    for event in await first(courier.events(0), 3):
+    for event in await first(channel.events(0), 3):
         seen = event["seq"]
     await stage.cut()
     for number in range(4, 24):
         stage.memory.happen("process.ready", service="web", process=number)
     await stage.mend()
     await stage.linked()
-    assert [e["seq"] for e in await first(courier.events(seen), 20)] == list(range(4, 24))
+    assert [e["seq"] for e in await first(channel.events(seen), 20)] == list(range(4, 24))
 
 
 # ── commands ──
@@ -88,7 +88,7 @@ async def test_what_happened_behind_a_cut_is_told_afterwards(stage: Stage) -> No
 
 async def test_a_command_is_taken_on_and_then_done(stage: Stage) -> None:
     taken: list[str] = []
-    outcome = await stage.plane.courier("far").send(order(), lambda: taken.append("yes"))
+    outcome = await stage.plane.channel("far").send(order(), lambda: taken.append("yes"))
     assert outcome["ok"] is True
     assert taken == ["yes"]
     assert stage.memory.commands == [("reload", "web", {}, "ana")]
@@ -96,32 +96,32 @@ async def test_a_command_is_taken_on_and_then_done(stage: Stage) -> None:
 
 async def test_a_command_may_fail_and_says_why(stage: Stage) -> None:
     stage.memory.outcome = {"ok": False, "error": "web does not start", "exit_code": 1}
-    outcome = await stage.plane.courier("far").send(order(), nothing)
+    outcome = await stage.plane.channel("far").send(order(), nothing)
     assert (outcome["ok"], outcome["error"]) == (False, "web does not start")
 
 
 async def test_a_replayed_command_does_nothing_and_gives_the_first_outcome(stage: Stage) -> None:
-    courier = stage.plane.courier("far")
+    channel = stage.plane.channel("far")
     stage.memory.outcome = {"ok": True, "text": "first"}
-    await courier.send(order(), nothing)
+    await channel.send(order(), nothing)
     stage.memory.outcome = {"ok": True, "text": "second"}
     for _ in range(3):
-        again = await courier.send(order(), nothing)
+        again = await channel.send(order(), nothing)
         assert again["text"] == "first"
     assert len(stage.memory.commands) == 1
 
 
 async def test_twins_that_come_together_are_done_once(stage: Stage) -> None:
-    courier = stage.plane.courier("far")
-    found = await asyncio.gather(*(courier.send(order(), nothing) for _ in range(5)))
+    channel = stage.plane.channel("far")
+    found = await asyncio.gather(*(channel.send(order(), nothing) for _ in range(5)))
     assert [outcome["ok"] for outcome in found] == [True] * 5
     assert len(stage.memory.commands) == 1
 
 
 async def test_many_different_commands_are_all_done(stage: Stage) -> None:
-    courier = stage.plane.courier("far")
+    channel = stage.plane.channel("far")
     orders = [order(f"m{number}") for number in range(20)]
-    found = await asyncio.gather(*(courier.send(one, nothing) for one in orders))
+    found = await asyncio.gather(*(channel.send(one, nothing) for one in orders))
     assert all(outcome["ok"] for outcome in found)
     assert len(stage.memory.commands) == 20
 
@@ -129,17 +129,17 @@ async def test_many_different_commands_are_all_done(stage: Stage) -> None:
 async def test_a_command_for_a_node_that_is_away_expires_undone(stage: Stage) -> None:
     await stage.cut()
     with pytest.raises(NodeAwayError, match="expired, undone"):
-        await stage.plane.courier("far").send(order(ttl=0.4), nothing)
+        await stage.plane.channel("far").send(order(ttl=0.4), nothing)
     await stage.mend()
     await stage.linked()
     # A later command comes through; had the late one been delivered, it would be there before.
-    await stage.plane.courier("far").send(order("b2"), nothing)
+    await stage.plane.channel("far").send(order("b2"), nothing)
     assert [who for *_, who in stage.memory.commands] == ["ana"]
 
 
 async def test_a_command_waits_for_a_node_that_comes_back_in_time(stage: Stage) -> None:
     await stage.cut()
-    sent = asyncio.create_task(stage.plane.courier("far").send(order(ttl=20), nothing))
+    sent = asyncio.create_task(stage.plane.channel("far").send(order(ttl=20), nothing))
     await asyncio.sleep(0)
     await stage.mend()
     assert (await asyncio.wait_for(sent, 60))["ok"] is True
@@ -149,19 +149,19 @@ async def test_a_command_waits_for_a_node_that_comes_back_in_time(stage: Stage) 
 async def test_what_is_no_verb_of_a_node_is_refused_at_once(stage: Stage) -> None:
     for number, verb in enumerate(("shutdown", "apply", "exec", "__init__", "")):
         with pytest.raises(ChapiteauError, match="no command of a node") as told:
-            await stage.plane.courier("far").send(order(f"v{number}", verb=verb), nothing)
+            await stage.plane.channel("far").send(order(f"v{number}", verb=verb), nothing)
         assert not isinstance(told.value, NodeAwayError)  # a refusal is no absence
         assert told.value.exit_code == 4
     assert stage.memory.commands == []
 
 
 async def test_who_acts_under_an_older_lease_is_refused(stage: Stage) -> None:
-    courier = stage.plane.courier("far")
-    await courier.send(order("a1", fence=7), nothing)
-    with pytest.raises(ChapiteauError, match="another hub steers by now"):
-        await courier.send(order("a2", fence=6), nothing)
-    assert (await courier.send(order("a3", fence=7), nothing))["ok"] is True
-    assert (await courier.send(order("a1", fence=6), nothing))["ok"] is True  # known: no effect
+    channel = stage.plane.channel("far")
+    await channel.send(order("a1", fence=7), nothing)
+    with pytest.raises(ChapiteauError, match="another hub is the leader"):
+        await channel.send(order("a2", fence=6), nothing)
+    assert (await channel.send(order("a3", fence=7), nothing))["ok"] is True
+    assert (await channel.send(order("a1", fence=6), nothing))["ok"] is True  # known: no effect
     assert len(stage.memory.commands) == 2
 
 

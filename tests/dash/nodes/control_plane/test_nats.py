@@ -86,7 +86,7 @@ async def test_a_killed_server_loses_nothing_it_acknowledged(tmp_path: Path, mem
                 nonlocal after
                 while True:
                     with contextlib.suppress(ChapiteauError):
-                        async for event in stage.plane.courier("far").events(after):
+                        async for event in stage.plane.channel("far").events(after):
                             after = event["seq"]
                             seen.append(after)
                     await asyncio.sleep(0.05)
@@ -134,7 +134,7 @@ async def test_two_hubs_look_and_one_leads(tmp_path: Path, memory: Any, nats: Na
 
             await wait_for_async(sees)
             await stage.center.node("far").command("reload", "web", {}, "ana")
-            with pytest.raises(ChapiteauError, match="another hub steers"):
+            with pytest.raises(ChapiteauError, match="another hub is the leader"):
                 await second.node("far").command("stop", "web", {}, "bo")
             assert len(memory.commands) == 1
             # The first one goes: the second leads from its next turn on.

@@ -14,7 +14,7 @@ import pytest
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
+from chapiteau.dash.nodes.command_log import CommandLog
 from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.nats.agent import NatsAgent
 from chapiteau.dash.nodes.nats.connection import NatsAddress, connect
@@ -57,9 +57,7 @@ async def test_hub_and_node_do_their_part_with_the_rights_that_are_printed(
     ledger = CommandLog(tmp_path / "commands.sqlite3", clock)
     membership = server.membership(PREFIX, server.port)
     side = reception(memory, ledger, tmp_path, clock)
-    agent = NatsAgent(
-        membership, side, CommandReceiver(memory, ledger), clock=clock, chance=Random(3)
-    )
+    agent = NatsAgent(membership, side, clock=clock, chance=Random(3))
     task = asyncio.create_task(agent.run())
 
     async def answers() -> bool:

@@ -1,4 +1,4 @@
-"""A node at a NATS server: answers any hub that dials it, obeys the one that leads."""
+"""A node at a NATS server: answers any hub that dials it, follows the leader."""
 
 import asyncio
 import contextlib
@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
+import msgspec
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import NotFoundError as MissingError
@@ -27,29 +28,27 @@ from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 __all__ = ["NatsAgent", "NatsNodeStreams"]
 
 
-# The node's side: its events into a stream, its orders out of one.
-
-_DESK_RETRY: Final = Backoff(first=0.2, factor=1.8, cap=5.0, jitter=0.5)
+_STREAM_RETRY: Final = Backoff(first=0.2, factor=1.8, cap=5.0, jitter=0.5)
 _LAST: Final = "Nats-Expected-Last-Subject-Sequence"
-_FETCH: Final = 20  # orders taken from the stream at once
-_WAIT: Final = 3.0  # seconds of one request for orders; a lost one must not hold up the next
+_FETCH: Final = 20  # commands taken from the stream at once
+_WAIT: Final = 3.0  # seconds of one request for commands; a lost one must not hold up the next
 
 
 class NatsNodeStreams:
-    """Publishes and takes on, for ever."""
+    """Its events into one stream, its commands out of another, for ever."""
 
     def __init__(
         self,
         name: str,
         wire: NatsConnection,
-        intake: CommandReceiver,
+        commands: CommandReceiver,
         *,
         clock: Clock,
         chance: Random,
     ) -> None:
         self._name = name
         self._wire = wire
-        self._intake = intake
+        self._commands = commands
         self._clock = clock
         self._chance = chance
         self._offset = 0.0  # seconds by which the NATS server's clock is ahead of ours
@@ -58,7 +57,7 @@ class NatsNodeStreams:
     async def enrol(self) -> None:
         """Write our name where hubs look, and compare clocks. Raises what NATS raises.
 
-        An order's age is what the server's clock says, whatever ours does.
+        A command's age is what the server's clock says, whatever ours does.
         """
         bucket = await self._wire.bucket("NODES")
         name = subject_token(self._name)
@@ -74,7 +73,7 @@ class NatsNodeStreams:
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._keep(self._publish_events))
-                group.create_task(self._keep(self._take_orders))
+                group.create_task(self._keep(self._take_commands))
         finally:
             for task in self._answering:
                 task.cancel()
@@ -86,13 +85,13 @@ class NatsNodeStreams:
             with contextlib.suppress(NatsError, OSError, ChapiteauError):
                 await work()
             attempt = 1 if self._clock.now() - began > 10 else attempt + 1
-            await asyncio.sleep(_DESK_RETRY.delay(attempt, self._chance))
+            await asyncio.sleep(_STREAM_RETRY.delay(attempt, self._chance))
 
     # ── events ──
 
     async def _publish_events(self) -> None:
         """After the last one that the stream has; the server refuses one that comes twice."""
-        node, subject = self._intake.node, self._wire.names.subject("event", self._name)
+        node, subject = self._commands.node, self._wire.names.subject("event", self._name)
         seq, place = await self._last(subject)
         if (await node.status()).get("last_event", seq) < seq:
             seq = 0  # a supervisor that lost its state: its numbers began again
@@ -110,9 +109,9 @@ class NatsNodeStreams:
             return 0, 0
         return int(json.loads(last.data)["seq"]), int(last.seq)
 
-    # ── orders ──
+    # ── commands ──
 
-    async def _take_orders(self) -> None:
+    async def _take_commands(self) -> None:
         subscription = await self._wire.js.pull_subscribe(
             self._wire.names.subject("order", self._name),
             durable=f"node-{subject_token(self._name)}",
@@ -130,13 +129,13 @@ class NatsNodeStreams:
         try:
             raw = json.loads(message.data)
             age = self._clock.wall() + self._offset - message.metadata.timestamp.timestamp()
-            order = NodeCommand.from_dict({**raw, "ttl": float(raw["ttl"]) - max(0.0, age)})
+            command = msgspec.convert({**raw, "ttl": raw["ttl"] - max(0.0, age)}, NodeCommand)
             inbox = str(raw["answer"])
         except (ValueError, KeyError, TypeError):
             await message.term()  # nobody can do this
             return
         try:
-            outcome = self._intake.begin(order)
+            outcome = self._commands.begin(command)
         except ChapiteauError as exc:
             await message.ack()
             await self._answer(inbox, {"refused": {"what": exc.what, "hint": exc.hint}})
@@ -167,8 +166,7 @@ class NatsAgent:
     def __init__(
         self,
         membership: NatsMembership,
-        reception: NodeRequestHandler,
-        intake: CommandReceiver,
+        handler: NodeRequestHandler,
         *,
         clock: Clock,
         chance: Random,
@@ -182,8 +180,7 @@ class NatsAgent:
             cert=Path(membership.cert) if membership.cert else None,
             key=Path(membership.key) if membership.key else None,
         )
-        self._reception = reception
-        self._intake = intake
+        self._handler = handler
         self._clock = clock
         self._chance = chance
         self._lines: set[asyncio.Task[None]] = set()
@@ -203,17 +200,17 @@ class NatsAgent:
                 self.connected.clear()
                 await asyncio.sleep(_RETRY.delay(attempt, self._chance))
         finally:
-            await self._reception.close()
+            await self._handler.close()
 
     async def _serve_once(self) -> None:
         wire = await connect(self._place, keeps=False, name=self._name, node=self._name)
-        desk = NatsNodeStreams(
-            self._name, wire, self._intake, clock=self._clock, chance=self._chance
+        streams = NatsNodeStreams(
+            self._name, wire, self._handler.commands, clock=self._clock, chance=self._chance
         )
         try:
-            await desk.enrol()
+            await streams.enrol()
             async with asyncio.TaskGroup() as group:
-                group.create_task(desk.run())
+                group.create_task(streams.run())
                 group.create_task(self._follow(wire))
                 group.create_task(self._listen(wire))
         finally:
@@ -226,7 +223,7 @@ class NatsAgent:
         while True:
             attempt += 1
             with contextlib.suppress(ChapiteauError):
-                await self._reception.follow(_raw(states, self._name, self._reception.generation))
+                await self._handler.follow(_raw(states, self._name, self._handler.generation))
             await asyncio.sleep(_RETRY.delay(attempt, self._chance))
 
     async def _listen(self, wire: NatsConnection) -> None:
@@ -249,10 +246,10 @@ class NatsAgent:
             asked = json.loads(message.data)
             line = NatsLine(wire, self._name, str(asked["session"]), ours="up", theirs="down")
             writer: Any = line
-            link = Link(line.reader, writer, self._reception.answers(), name="hub")
+            link = Link(line.reader, writer, self._handler.handlers(), name="hub")
             await line.open()
-            await message.respond(json.dumps(self._reception.introduction()).encode())
-            self._reception.obey(int(asked.get("fence", 0)))
+            await message.respond(json.dumps(self._handler.introduction()).encode())
+            self._handler.raise_fence(int(asked.get("fence", 0)))
             try:
                 await link.run()
             finally:
@@ -262,4 +259,4 @@ class NatsAgent:
 async def _raw(states: NatsDesiredState, name: str, after: int) -> Any:
     async with contextlib.aclosing(states.watch(name, after)) as found:  # type: ignore[type-var]
         async for wanted in found:
-            yield wanted.to_dict()
+            yield msgspec.to_builtins(wanted)

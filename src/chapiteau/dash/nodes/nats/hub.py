@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from random import Random
 from typing import Any, Final
 
+import msgspec
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import NoKeysError
@@ -19,7 +20,7 @@ from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.leadership import Leadership
-from chapiteau.dash.nodes.link import Handlers, Link
+from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.nats.connection import NatsAddress, NatsConnection, connect, uninterrupted
 from chapiteau.dash.nodes.nats.line import NatsLine
 from chapiteau.dash.nodes.nats.names import subject_token
@@ -29,15 +30,13 @@ from chapiteau.dash.nodes.remote import CommandDeadline, RemoteNode
 __all__ = ["NatsNode", "NatsRuntime", "node_names_at", "remove_node"]
 
 
-# The hub's side of one node: its events from a stream, its orders into one.
-
-_ASK_AGAIN: Final = 5.0  # seconds without a word, after which an order is sent again
+_RESEND: Final = 5.0  # seconds without an answer, after which a command is sent again
 _PAUSE: Final = 0.2
-_COURIER_LOOK: Final = 1.0  # seconds between two looks whether the connection is still the same
+_POLL: Final = 1.0  # seconds between two looks whether the connection is still the same
 
 
 class NatsNode(RemoteNode):
-    """A node at the NATS server; all other questions go over a line of its own."""
+    """Its events come from a stream, commands go into one; the rest over a line of its own."""
 
     def __init__(
         self, name: str, wire: NatsConnection, fence: Callable[[], int] = lambda: 0
@@ -75,31 +74,38 @@ class NatsNode(RemoteNode):
             if self._wire.reconnects != connection:
                 raise NodeAwayError(f"{self.name}: the connection to NATS was lost meanwhile")
             try:
-                return await uninterrupted(subscription.next_msg(timeout=_COURIER_LOOK))
+                return await uninterrupted(subscription.next_msg(timeout=_POLL))
             except NatsTimeoutError:
                 continue
 
-    async def send(self, order: NodeCommand, accepted: Callable[[], None]) -> dict[str, Any]:
-        """The outcome. Without a word it is sent again, under the same id."""
-        patience = CommandDeadline(self.name, order.ttl)
+    async def _answers(
+        self, command: NodeCommand, deadline: CommandDeadline
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """What the node says of it. Without an answer it is sent again, under the same id."""
         inbox = self._wire.names.answer(self.name, secrets.token_hex(12))
+        subject = self._wire.names.subject("order", self.name)
+        subscription = await self._subscribe(inbox)
         try:
-            async with asyncio.timeout_at(patience.deadline) as timer:
-                answers = await self._listen(inbox)
+            while True:
+                args = {**msgspec.to_builtins(command), "ttl": deadline.left(), "answer": inbox}
                 try:
+                    await uninterrupted(self._wire.js.publish(subject, json.dumps(args).encode()))
+                    deadline.sent()
                     while True:
-                        left = patience.left()
-                        body = {**order.to_dict(), "ttl": left, "answer": inbox}
-                        outcome = await self._ask(body, answers, patience, accepted, timer)
-                        if outcome is not None:
-                            return outcome
-                finally:
-                    with contextlib.suppress(NatsError):
-                        await answers.unsubscribe()
-        except TimeoutError:
-            raise patience.over() from None
+                        message = await uninterrupted(subscription.next_msg(timeout=_RESEND))
+                        answer = json.loads(message.data)
+                        if refused := answer.get("refused"):
+                            raise NotAllowedError(str(refused["what"]), hint=str(refused["hint"]))
+                        yield answer
+                except NatsTimeoutError:
+                    continue
+                except (NatsError, OSError):
+                    await asyncio.sleep(_PAUSE)
+        finally:
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
 
-    async def _listen(self, inbox: str) -> Any:
+    async def _subscribe(self, inbox: str) -> Any:
         while True:
             try:
                 subscription = await self._wire.nc.subscribe(inbox)
@@ -109,41 +115,6 @@ class NatsNode(RemoteNode):
             else:
                 return subscription
 
-    async def _ask(
-        self,
-        body: dict[str, Any],
-        answers: Any,
-        patience: CommandDeadline,
-        accepted: Callable[[], None],
-        timer: asyncio.Timeout,
-    ) -> dict[str, Any] | None:
-        """One time; None when nothing was heard for a while. Raises what the node refuses with."""
-        subject = self._wire.names.subject("order", self.name)
-        try:
-            await uninterrupted(self._wire.js.publish(subject, json.dumps(body).encode()))
-            patience.sent()
-            while True:
-                answer = json.loads(
-                    (await uninterrupted(answers.next_msg(timeout=_ASK_AGAIN))).data
-                )
-                if "refused" in answer:
-                    raise _refusal(answer["refused"])
-                if "outcome" in answer:
-                    found: dict[str, Any] = answer["outcome"]
-                    return found
-                if patience.accepted():
-                    accepted()
-                timer.reschedule(patience.deadline)
-        except NatsTimeoutError:
-            return None
-        except (NatsError, OSError):
-            await asyncio.sleep(_PAUSE)
-            return None
-
-
-def _refusal(told: dict[str, Any]) -> ChapiteauError:
-    return NotAllowedError(str(told.get("what", "refused")), hint=str(told.get("hint", "")))
-
 
 _LOOK: Final = 2.0  # seconds between two looks who has joined or was shut out
 _AGAIN: Final = 0.5  # seconds between two cancellations of the same tasks
@@ -152,7 +123,7 @@ _RETRY: Final = Backoff(first=0.5, factor=1.5, cap=5.0, jitter=0.5)
 
 
 class NatsRuntime:
-    """The same as Center, with a server in between. Any number of hubs may look; one leads."""
+    """Nodes meet this hub at a NATS server. Any number of hubs may watch; one leads."""
 
     def __init__(
         self, place: NatsAddress, fleet: Fleet, *, holder: str, clock: Clock, chance: Random
@@ -238,7 +209,7 @@ class NatsRuntime:
         session = secrets.token_hex(12)
         line = NatsLine(self._wire, node.name, session, ours="down", theirs="up")
         writer: Any = line
-        link = Link(line.reader, writer, Handlers(), name=node.name)
+        link = Link(line.reader, writer, {}, name=node.name)
         try:
             await uninterrupted(line.open())
             fence = self.term.fence if self.term.leads else 0

@@ -21,7 +21,7 @@ _HEAD: Final = 8
 
 
 class NatsLine:
-    """Looks to a Link like its StreamWriter, and fills its Feed."""
+    """Looks to a Link like its StreamWriter, and fills its PushReader."""
 
     def __init__(
         self, wire: NatsConnection, node: str, session: str, *, ours: str, theirs: str

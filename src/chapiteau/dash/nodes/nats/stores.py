@@ -4,9 +4,9 @@ import contextlib
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from typing import Any, Final
 
+import msgspec
 from nats.errors import Error as NatsError
 from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
@@ -54,7 +54,7 @@ class NatsDesiredState:
                 )
             except KeyWrongLastSequenceError:
                 raise StaleGenerationError(await self.get(wanted.node)) from None
-        return replace(wanted, generation=revision)
+        return msgspec.structs.replace(wanted, generation=revision)
 
     async def watch(self, node: str, after: int) -> AsyncIterator[DesiredServices]:
         """Newer ones."""
