@@ -326,8 +326,8 @@ def memory_over_time() -> list[str]:
         frames.append(tally.flush())
     for second in range(3600):
         frame = frames[second % len(frames)]
-        for row in frame["rows"].values():
-            row["seconds"] = {str(second): next(iter(row["seconds"].values()))}
+        for row in frame.rows.values():
+            row.seconds = {second: next(iter(row.seconds.values()))}
         totals.add(frame)
     held = peak_memory(os.getpid()) - before
     print(f"\n## Memory: an hour of seconds with ten names\n\n{held:.0f} MB (bar: 200 MB)")

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-__all__ = ["Histogram", "get_number", "put_number"]
+__all__ = ["Histogram"]
 
 _BITS: Final = 10
 SUB: Final = 1 << _BITS  # error of a bucket's middle: below 1/SUB
@@ -123,53 +123,6 @@ class Histogram:
             raise ValueError("not a histogram: its buckets contradict its head")
         return made
 
-    def packed(self) -> bytes:
-        """As small as can be, for wires that carry many; `unpacked` reads it.
-
-        A bucket takes a byte or two: how far it is from the one before, and its count unless 1.
-        """
-        out = bytearray()
-        put_number(out, len(self._counts))
-        if not self._counts:
-            return bytes(out)
-        for number in (self.total, self.low, self.high - self.low):
-            put_number(out, number)
-        expected = 0
-        for index in sorted(self._counts):
-            times = self._counts[index]
-            put_number(out, (index - expected) << 1 | (times > 1))
-            if times > 1:
-                put_number(out, times - 2)
-            expected = index + 1
-        return bytes(out)
-
-    @classmethod
-    def unpacked(cls, data: bytes, at: int = 0) -> "tuple[Histogram, int]":
-        """The histogram that `packed` wrote at this place in `data`, and the place after it.
-
-        Raises IndexError when the data end too early.
-        """
-        made = cls()
-        left, at = get_number(data, at)
-        if not left:
-            return made, at
-        made.total, at = get_number(data, at)
-        made.low, at = get_number(data, at)
-        spread, at = get_number(data, at)
-        made.high = made.low + spread
-        index = 0
-        for _ in range(left):
-            step, at = get_number(data, at)
-            times = 1
-            if step & 1:
-                more, at = get_number(data, at)
-                times = more + 2
-            index += step >> 1
-            made._counts[index] = times
-            made.count += times
-            index += 1
-        return made, at
-
     @classmethod
     def of(cls, values: Iterable[int]) -> "Histogram":
         """A histogram of these values in microseconds."""
@@ -187,29 +140,6 @@ class Histogram:
         if not self.count:
             return "<Histogram empty>"
         return f"<Histogram n={self.count} p50={self.quantile(0.5):.0f}us max={self.high}us>"
-
-
-def put_number(out: bytearray, number: int) -> None:
-    """Append a number ≥ 0, seven bits to a byte, the lowest first."""
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-
-
-def get_number(data: bytes, at: int) -> tuple[int, int]:
-    """The number at this place, and the place after it. Raises IndexError at the data's end."""
-    byte = data[at]
-    at += 1
-    if byte < 128:
-        return byte, at
-    number, shift = byte & 127, 7
-    while byte > 127:
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        shift += 7
-    return number, at
 
 
 def _index(value: int) -> int:

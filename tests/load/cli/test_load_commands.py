@@ -14,6 +14,7 @@ import pytest
 from chapiteau.load import client
 from chapiteau.load.execution.jobs import find_job
 from chapiteau.load.testing import Target
+from chapiteau.load.workers.plan import UrlSource
 from tests.support import run_cli, wait_for
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def test_a_password_in_the_url_is_sent_and_shown_nowhere(url: str, tmp_path: Pat
     for shown in (done.stdout, done.stderr, dry.stdout, stored, report.read_text()):
         assert "pass-word" not in shown
     job = find_job(private, {}, None, ())
-    assert "joe:pass-word@" in job.source["url"]
+    assert isinstance(job.source, UrlSource)
+    assert "joe:pass-word@" in job.source.url
 
 
 def test_a_section_of_the_project_is_a_test(url: str, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from chapiteau.load.cluster.ssh import MODULE, PipeCluster
 from chapiteau.load.scenario.shape import constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
-from chapiteau.load.workers.local_workers import LoadStep
+from chapiteau.load.workers.messages import LoadStep
 from tests.load.workers.test_local_workers import plan
 
 pytestmark = pytest.mark.slow

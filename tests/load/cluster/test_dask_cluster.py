@@ -25,7 +25,8 @@ from chapiteau.load.cluster.distributed_workers import DistributedWorkers
 from chapiteau.load.scenario.shape import constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
-from chapiteau.load.workers.local_workers import LoadStep
+from chapiteau.load.workers.messages import Carried, LoadStep, Stop, encode_message
+from chapiteau.load.workers.plan import Plan
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for_async
 
@@ -85,7 +86,7 @@ def target() -> Any:
         yield running
 
 
-def spread(cluster: DaskCluster, what: dict[str, Any]) -> DistributedWorkers:
+def spread(cluster: DaskCluster, what: Plan) -> DistributedWorkers:
     return DistributedWorkers(cluster, what, processes=1, on_loss="stop")
 
 
@@ -108,7 +109,7 @@ async def test_a_step_is_ended_by_an_event_and_nothing_stays_behind(
         )
         assert took < 50
         assert list(events._events) == [dask_side.stop_of(cluster._topic, 1)]
-        assert sum(b'"do":"stop"' in line.replace(b" ", b"") for line in orders) == 2
+        assert orders.count(encode_message(Stop(1))) == 2
         # The next step is another one.
         totals = Totals()
         await team.run(LoadStep(shape=constant_shape(40, 1), arrivals="even"), totals)
@@ -199,7 +200,7 @@ async def test_our_tasks_have_one_try_and_those_of_others_keep_theirs(
 async def test_a_task_that_dask_begins_again_is_a_lost_host(house: House, target: Target) -> None:
     cluster = house.cluster()
     async with spread(cluster, plan(target.url)) as team:
-        cluster._heard((0.0, {"host": "127.0.0.2", "line": b'{"is": "carried"}'}))
+        cluster._heard((0.0, {"host": "127.0.0.2", "line": encode_message(Carried())}))
         await team.run(LoadStep(shape=constant_shape(20, 30)), Totals())
         assert team.lost == {"127.0.0.2": "its worker ended, and another one took its place"}
 

@@ -23,7 +23,8 @@ from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.scenario.shape import Shape, Stage, constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
-from chapiteau.load.workers.local_workers import LoadStep
+from chapiteau.load.workers.messages import Greeting, LoadStep, encode_message
+from chapiteau.load.workers.plan import Plan
 from tests.load.execution.test_added_load import grown
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for, wait_for_async
@@ -104,7 +105,7 @@ async def cluster(request: pytest.FixtureRequest) -> Any:
 
 @contextlib.asynccontextmanager
 async def spread(
-    cluster: Any, what: dict[str, Any], processes: int = 1, **more: Any
+    cluster: Any, what: Plan, processes: int = 1, **more: Any
 ) -> AsyncIterator[DistributedWorkers]:
     async with DistributedWorkers(
         cluster, what, processes=processes, on_loss="stop", **more
@@ -323,8 +324,8 @@ async def test_a_host_that_can_not_be_reached_is_told(target: Target) -> None:
 
 
 async def test_another_version_is_refused(target: Target) -> None:
-    hello = {"is": "hello", "cores": 1, "version": "0.0.1", "python": "3", "name": "x"}
-    other = [sys.executable, "-c", f"input(); print({json.dumps(json.dumps(hello))}); input()"]
+    hello = encode_message(Greeting("0.0.1", 1)).decode().strip()
+    other = [sys.executable, "-c", f"input(); print({hello!r}); input()"]
     with pytest.raises(ChapiteauError, match=r"h1 has Chapiteau 0\.0\.1"):
         async with spread(PipeCluster({"h1": other}), plan(target.url)):
             pass

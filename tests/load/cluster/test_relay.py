@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import os
 import signal
 import subprocess
@@ -11,19 +9,37 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Self, TypeVar
 
 import pytest
 
-from chapiteau.load.cluster.count_frames import Opener
-from chapiteau.load.cluster.relay import EVENT
 from chapiteau.load.cluster.shipping import pack_scenario
 from chapiteau.load.scenario.shape import constant_shape
+from chapiteau.load.stats.frames import decode_frame
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
+from chapiteau.load.workers.messages import (
+    Alive,
+    Bye,
+    End,
+    Go,
+    LoadStep,
+    Order,
+    Over,
+    Prepare,
+    Ready,
+    Second,
+    Setup,
+    StillAlive,
+    Stop,
+    encode_message,
+    report_reader,
+)
+from chapiteau.load.workers.plan import Plan
 from tests.load.workers.test_local_workers import file_plan, plan
 from tests.support import wait_for
 
+R = TypeVar("R")
 pytestmark = pytest.mark.slow
 
 
@@ -36,18 +52,17 @@ def target() -> Iterator[Target]:
 class Line:
     """A relay at the other end of two pipes."""
 
-    def __init__(self, what: dict[str, Any], place: Path | None = None) -> None:
+    def __init__(self, what: Plan, place: Path | None = None) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "chapiteau.load.cluster.relay"],
             env=None if place is None else {**os.environ, "TMPDIR": str(place)},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
-        self.opener = Opener()
         self.totals = Totals()
-        setup = {"do": "setup", "plan": pack_scenario(what), "processes": 1, "first": 0, "total": 1}
-        self.tell(setup, {"do": "prepare", "shared": None})
-        self.hear("ready")
+        packed, files = pack_scenario(what)
+        self.tell(Setup(plan=packed, files=files), Prepare())
+        self.hear(Ready)
 
     def __enter__(self) -> Self:
         return self
@@ -59,23 +74,23 @@ class Line:
             assert pipe is not None
             pipe.close()
 
-    def tell(self, *orders: dict[str, Any]) -> None:
+    def tell(self, *orders: Order) -> None:
         """All in one write, as a network may bring them."""
         assert self.process.stdin is not None
-        self.process.stdin.write(b"".join(json.dumps(o).encode() + b"\n" for o in orders))
+        self.process.stdin.write(b"".join(map(encode_message, orders)))
         self.process.stdin.flush()
 
-    def hear(self, kind: str) -> dict[str, Any]:
+    def hear(self, kind: type[R]) -> R:
         """The next report of this kind."""
         assert self.process.stdout is not None
+        reader = report_reader()
         for line in self.process.stdout:
-            report: dict[str, Any] = json.loads(line)
-            if "parcel" in report:
-                assert len(line) <= EVENT
-                self.opener.add(base64.b64decode(report["parcel"]), self.totals)
-            if report["is"] == kind:
+            (report,) = reader.feed(line)
+            if isinstance(report, Second | Over):
+                self.totals.add(decode_frame(report.counts))
+            if isinstance(report, kind):
                 return report
-        raise AssertionError(f"no {kind!r} came")
+        raise AssertionError(f"no {kind.__name__} came")
 
     def workers(self) -> list[int]:
         """Its load processes."""
@@ -83,14 +98,10 @@ class Line:
         return [int(w) for w in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
-def go(turn: int, seconds: float, *, last: float = 30.0) -> dict[str, Any]:
+def go(turn: int, seconds: float, *, last: float = 30.0) -> Go:
     zero = time.monotonic() + 0.1
-    return {
-        "do": "go", "turn": turn, "zero": zero, "until": zero + last,
-        "shape": constant_shape(50, seconds).to_list(),
-        "open": True, "arrivals": "even", "drain": 1.0,
-        "sessions": None, "step": 0, "watched": [],
-    }  # fmt: skip
+    step = LoadStep(shape=constant_shape(50, seconds), arrivals="even", drain=1.0)
+    return Go(turn, zero, step, zero + last)
 
 
 def gone(pid: int) -> bool:
@@ -102,15 +113,15 @@ def gone(pid: int) -> bool:
 
 def test_a_stop_that_comes_together_with_its_step_ends_it_and_no_other(target: Target) -> None:
     with Line(plan(target.url)) as line:
-        line.tell(go(1, 40), {"do": "stop", "turn": 1})
+        line.tell(go(1, 40), Stop(1))
         began = time.monotonic()
-        line.hear("over")
+        line.hear(Over)
         assert time.monotonic() - began < 40
         line.totals = Totals()
         # A stop that was on its way for longer than the step is nothing to the next one.
-        line.tell(go(2, 0.5), {"do": "stop", "turn": 1}, {"do": "alive"})
-        line.hear("alive")  # though its load processes have nothing to tell yet
-        line.hear("over")
+        line.tell(go(2, 0.5), Stop(1), Alive())
+        line.hear(StillAlive)  # though its load processes have nothing to tell yet
+        line.hear(Over)
         assert line.totals.started == line.totals.requests == 25
 
 
@@ -124,7 +135,7 @@ def test_nothing_is_left_of_a_relay_that_is_told_to_end(
         if number:
             line.process.send_signal(number)
         else:
-            line.tell({"do": "end", "leave": True})
+            line.tell(End(leave=True))
         line.process.wait(60)
         assert not list(tmp_path.iterdir())
         wait_for(lambda: gone(worker), what="its load process has ended")
@@ -181,9 +192,9 @@ def judge(environment, **_kw):
     environment.process_exit_code = 3
 """
     with Line(file_plan(tmp_path / "locustfile.py", locust, target.url)) as line:
-        line.tell({"do": "end"})
-        bye = line.hear("bye")
-        assert bye["refused"] == ["locustfile.py set process_exit_code 3"]
+        line.tell(End())
+        bye = line.hear(Bye)
+        assert bye.refused == ["locustfile.py set process_exit_code 3"]
     bad = """
 from chapiteau.load import scenario, teardown
 @teardown("worker")
@@ -194,7 +205,7 @@ async def one(session):
     await session.get("/")
 """
     with Line(file_plan(tmp_path / "t.py", bad, target.url)) as line:
-        line.tell({"do": "end"})
-        assert line.hear("bye")["problems"] == [
+        line.tell(End())
+        assert line.hear(Bye).problems == [
             "the worker's teardown, away, failed: OSError: no such table"
         ]

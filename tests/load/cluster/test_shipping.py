@@ -6,24 +6,35 @@ import io
 import os
 import random
 import zipfile
-from base64 import b64decode
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec import structs
 
 from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.load.cluster import shipping
 from chapiteau.load.cluster.shipping import pack_scenario, unpack_scenario
+from chapiteau.load.engine.connection import ConnectionSettings
 from chapiteau.load.workers.documents import read_source
+from chapiteau.load.workers.messages import Setup
+from chapiteau.load.workers.plan import DocumentSource, FileSource, Plan
 
 
-def plan_of(scenario: Path, **wiring: str) -> dict[str, Any]:
-    return {"source": {"kind": "file", "path": str(scenario)}, "wiring": wiring}
+def plan_of(scenario: Path, **connection: str) -> Plan:
+    return Plan(
+        source=FileSource(str(scenario)), connection=replace(ConnectionSettings(), **connection)
+    )
 
 
-def names_in(plan: dict[str, Any]) -> set[str]:
-    return set(zipfile.ZipFile(io.BytesIO(b64decode(plan["files"]))).namelist())
+def names_in(packed: tuple[Plan, bytes]) -> set[str]:
+    return set(zipfile.ZipFile(io.BytesIO(packed[1])).namelist())
+
+
+def unpacked(packed: tuple[Plan, bytes], folder: Path) -> Plan:
+    return unpack_scenario(Setup(plan=packed[0], files=packed[1]), folder)
 
 
 @pytest.fixture
@@ -44,14 +55,15 @@ def test_modules_data_and_keys_arrive_as_they_were(scenario: Path, tmp_path: Pat
     key.write_text("secret")
     far = tmp_path / "far"
     far.mkdir(mode=0o700)
-    found = unpack_scenario(pack_scenario(plan_of(scenario, client_key=str(key))), far)
-    there = Path(found["source"]["path"])
+    found = unpacked(pack_scenario(plan_of(scenario, client_key=str(key))), far)
+    assert isinstance(found.source, FileSource)
+    there = Path(found.source.path)
     assert there.read_text() == "x = 1\n"
     assert {p.name: p.read_bytes() for p in (there.parent / "data").iterdir()} == {
         name: bytes([number]) for number, name in enumerate(odd)
     }
-    assert Path(found["wiring"]["client_key"]).read_text() == "secret"
-    assert str(beside) not in str(found)
+    assert Path(found.connection.client_key).read_text() == "secret"
+    assert str(beside).encode() not in msgspec.json.encode(found)
 
 
 def test_what_begins_with_a_dot_stays_at_home(scenario: Path) -> None:
@@ -116,15 +128,18 @@ def test_a_document_travels_with_the_files_that_it_names(tmp_path: Path) -> None
     (home / "body.json").write_text('{"a": 1}')
     (tmp_path / "absolute").write_text("raw")
     text = f"POST http://h/a @body.json\nPOST http://h/b @{tmp_path}/absolute\n"
-    source = {"kind": "urls", "text": text, "folder": str(home), "name": "list.txt"}
-    sent = pack_scenario({"source": source, "wiring": {}})
-    assert text not in str(sent["source"])  # megabytes belong into the archive
+    source = DocumentSource(kind="urls", text=text, folder=str(home), name="list.txt")
+    sent = pack_scenario(Plan(source=source))
+    assert sent[0].source == structs.replace(
+        source, text="", files={"body.json": "named/0", f"{tmp_path}/absolute": "named/1"}
+    )  # megabytes belong into the archive
     (home / "body.json").unlink()
     (tmp_path / "absolute").unlink()
     far = tmp_path / "far"
     far.mkdir()
-    found = unpack_scenario(sent, far)["source"]
-    assert found["text"] == text
+    found = unpacked(sent, far).source
+    assert isinstance(found, DocumentSource)
+    assert found.text == text
     flow: Any = read_source(found).flow
     assert [request.body for request in flow.requests] == [b'{"a": 1}', b"raw"]
 
@@ -132,11 +147,11 @@ def test_a_document_travels_with_the_files_that_it_names(tmp_path: Path) -> None
 def test_an_archive_that_lies_on_the_machine_is_taken_from_there(
     scenario: Path, tmp_path: Path
 ) -> None:
-    sent = pack_scenario(plan_of(scenario))
+    sent, files = pack_scenario(plan_of(scenario))
     archive = tmp_path / "files.zip"
-    archive.write_bytes(b64decode(sent.pop("files")))
-    found = unpack_scenario({**sent, "archive": str(archive)}, tmp_path / "far")
-    assert Path(found["source"]["path"]).is_file()
-    assert "archive" not in found
+    archive.write_bytes(files)
+    found = unpack_scenario(Setup(plan=sent, archive=str(archive)), tmp_path / "far")
+    assert isinstance(found.source, FileSource)
+    assert Path(found.source.path).is_file()
     with pytest.raises(ChapiteauError, match="the scenario's files did not come"):
-        unpack_scenario({**sent, "archive": str(tmp_path / "nothing")}, tmp_path / "far")
+        unpack_scenario(Setup(plan=sent, archive=str(tmp_path / "nothing")), tmp_path / "far")

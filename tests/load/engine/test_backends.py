@@ -259,8 +259,8 @@ def test_a_row_adds_what_both_ways_counted() -> None:
     row.meter = Metered()
     frame = row.flush()
     assert frame is not None
-    assert (frame["statuses"], frame["received"]) == ({"200": 2}, 7)
-    assert list(frame["seconds"]) == ["3"]
+    assert (frame.statuses, frame.received) == ({"200": 2}, 7)
+    assert list(frame.seconds) == [3]
 
 
 def _spoilt(chance: random.Random) -> bytes:

@@ -93,7 +93,7 @@ async def test_streams_are_timed_too_and_their_messages_counted() -> None:
         "gRPC /test.Echo/Join": (1, 0),
         "gRPC /test.Echo/Back": (2, 0),
     }
-    assert counted.metrics["gRPC messages received"]["value"] == 6
+    assert counted.metrics["gRPC messages received"].value == 6
 
 
 async def test_what_the_service_says_beside_its_answer_is_there() -> None:

@@ -18,7 +18,8 @@ from chapiteau.load.execution.storage import LiveFile
 from chapiteau.load.scenario.shape import Shape, constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
 from tests.load.workers.test_local_workers import plan
 from tests.support import wait_for_async
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from chapiteau.load.execution.storage import _so_far
@@ -15,7 +16,7 @@ def told(objective: str, kind: str = "run", seconds: int = 2) -> list[dict[str, 
     for second in range(seconds):
         tally = Recorder()
         tally.row("GET /").latency[second] += (10_000, 20_000)  # µs
-        totals.add({**tally.flush(), "second": second, "running": 1, "cpu": 0.1})
+        totals.add(replace(tally.flush(), running={second: 1}, cpu={second: [0.1]}))
     points = [{"t": second} for second in range(seconds)]
     return _so_far(objective, kind, totals, points)
 

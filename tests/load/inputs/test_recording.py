@@ -16,6 +16,7 @@ from chapiteau.load.inputs.reader import InputOptions, guess_format, read_input
 from chapiteau.load.inputs.recording import accepted_statuses
 from chapiteau.load.inputs.url_list import read_urls
 from chapiteau.load.scenario.flow import FlowRequest, FlowState
+from chapiteau.load.workers.plan import DocumentOptions
 
 
 def entry(url: str, start: str = "2026-01-01T10:00:00.000Z", **more: Any) -> dict[str, Any]:
@@ -321,7 +322,7 @@ def test_one_door_reads_them_all() -> None:
         "postman": json.dumps({"info": {}, "item": [{"request": "http://h/"}]}),
     }
     for kind, text in texts.items():
-        found = read_input(kind, text, options=InputOptions.of({"bearer": "t", "include": []}))
+        found = read_input(kind, text, options=DocumentOptions(bearer="t").input_options())
         assert found.flow.next(random.Random(0), FlowState()) is not None
         assert found.flow.outline()
     with pytest.raises(UsageError, match="no format 'haar'"):

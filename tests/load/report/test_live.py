@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chapiteau.load.report.document import failures_of, timeline
 from chapiteau.load.report.live import LivePoints, busiest_endpoints, live_samples, stored_endpoints
 from chapiteau.load.stats.recorder import Recorder
@@ -13,7 +15,7 @@ def served(totals: Totals, second: int, *latencies: int) -> None:
     tally = Recorder()
     row = tally.row("GET /")
     row.latency[second] += latencies
-    totals.add({**tally.flush(), "second": second, "running": second, "cpu": 0.1})
+    totals.add(replace(tally.flush(), running={second: second}, cpu={second: [0.1]}))
 
 
 def test_a_look_each_second_shows_what_the_whole_timeline_shows() -> None:

@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from chapiteau.load.report import render
 from chapiteau.load.report.document import Facts, document, latency_figures, soundness
 from chapiteau.load.report.html import as_html
 from chapiteau.load.report.text import as_text
-from chapiteau.load.stats.recorder import Recorder, encode_histogram
+from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.objectives import evaluate_objectives, parse_objectives
 from chapiteau.load.verdict.run_verdict import interrupted_verdict, run_verdict
@@ -160,7 +161,7 @@ def test_answers_that_lay_unread_are_told_of() -> None:
     row = tally.row("/")
     row.latency[0] += [20_000] * 100
     frame = tally.flush()
-    totals.add({**frame, "unread": encode_histogram(Histogram.of([5_000] * 10))})
+    totals.add(replace(frame, unread=Histogram.of([5_000] * 10)))
     sound = soundness(totals, 1.0)
     assert sound["unread_p99"] == pytest.approx(0.005, rel=0.01)
     assert any("before they were read" in note for note in sound["notes"])
@@ -184,7 +185,7 @@ def test_the_page_shows_what_a_crowd_does_to_latency() -> None:
     for second in range(12):
         tally = Recorder()
         tally.row("GET /").latency[second] += [1000 * (second + 1)] * 5
-        totals.add({**tally.flush(), "second": second, "running": second * 3, "cpu": 0.1})
+        totals.add(replace(tally.flush(), running={second: second * 3}, cpu={second: [0.1]}))
 
     assert "Latency by sessions on their way" in as_html(made(totals))
     assert "Latency by sessions on their way" not in as_html(made(served(12)))
@@ -192,7 +193,7 @@ def test_the_page_shows_what_a_crowd_does_to_latency() -> None:
 
 def test_a_load_process_uses_one_core_at_most() -> None:
     totals = Totals()
-    totals.add({**Recorder().flush(), "second": 9, "running": 0, "cpu": 8.4})
+    totals.add(replace(Recorder().flush(), running={9: 0}, cpu={9: [8.4]}))
 
     assert soundness(totals, 9.0)["cpu_peak"] == 1.0
 

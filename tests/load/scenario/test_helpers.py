@@ -18,7 +18,8 @@ from chapiteau.load.scenario.data_files import LargeFile
 from chapiteau.load.scenario.shape import constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
 from tests.load.engine.test_session import session
 from tests.load.server import Asked, answer, serving
 from tests.load.workers.test_local_workers import file_plan

@@ -10,7 +10,7 @@ import pytest
 
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.execution.jobs import find_job
-from chapiteau.load.scenario.shape import parse_shape, shape_of_rates
+from chapiteau.load.scenario.shape import Stage, parse_shape, shape_of_rates
 from chapiteau.load.settings import load_shape
 
 FILE = """
@@ -46,12 +46,12 @@ def test_a_files_rates_hold_unless_others_are_given(tmp_path: Path) -> None:
     path = tmp_path / "visits.py"
     path.write_text(FILE)
 
-    def shape(**given: Any) -> list[list[float]]:
+    def shape(**given: Any) -> tuple[Stage, ...]:
         job = find_job(str(path), {"base": "http://127.0.0.1:1", **given}, None, ())
-        return load_shape(job.test)[0].to_list()
+        return load_shape(job.test)[0].stages
 
-    assert shape() == [[0, 20, 2, 0], [20, 0, 1, 0], [0, 0, 1, 0]]
-    assert shape(rate=7.0, duration=5.0) == [[7, 7, 5, 0]]
+    assert shape() == (Stage(0, 20, 2), Stage(20, 0, 1), Stage(0, 0, 1))
+    assert shape(rate=7.0, duration=5.0) == (Stage(7, 7, 5),)
     path.write_text(FILE.replace("load(at)", "one(at)") + FILE.replace("look", "other"))
     with pytest.raises(ScenarioError, match="two functions"):
         shape()

@@ -106,11 +106,6 @@ def test_the_same_seed_gives_the_same_arrivals() -> None:
     assert one != list(islice(poisson_arrivals(constant_shape(10, 60), random.Random("b")), 50))
 
 
-@given(shapes)
-def test_a_shape_survives_its_list(shape: Shape) -> None:
-    assert Shape.from_list(shape.to_list()) == shape
-
-
 @given(shapes, st.floats(0.0005, 0.5))
 def test_a_tick_keeps_all_arrivals_and_moves_each_by_less_than_itself(
     shape: Shape, tick: float

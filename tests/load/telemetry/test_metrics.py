@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from google.protobuf.json_format import Parse
@@ -26,7 +27,7 @@ def counted() -> list[Metric]:
     row = tally.row("GET /a b")
     row.latency[4] += [1000, 2000, 3000]
     row.bad[4] += 1
-    totals.add({**tally.flush(), "second": 4, "cpu": 0.1, "running": 7})
+    totals.add(replace(tally.flush(), running={4: 7}, cpu={4: [0.1]}))
     return collect_metrics(totals, 4)
 
 

@@ -55,7 +55,7 @@ def base() -> Iterator[str]:
 
 def found(target: str, *services: dict[str, Any], place: str = "") -> str:
     supervised: Any = Told(*services, place=place)
-    return service_version({"kind": "url"}, target, supervised)
+    return service_version("", target, supervised)
 
 
 def test_it_comes_from_the_document_or_the_label_of_the_service_behind_the_target(
@@ -72,9 +72,7 @@ def test_it_comes_from_the_document_or_the_label_of_the_service_behind_the_targe
 
 
 def test_requests_that_come_from_a_document_are_of_its_version() -> None:
-    source = {"kind": "openapi", "text": json.dumps({"info": {"version": "2.0.1"}})}
-    assert service_version(source, "http://127.0.0.1:1/", None) == "2.0.1"
-    assert (
-        service_version({"kind": "openapi", "text": "info: {}"}, "http://127.0.0.1:1/", None) == ""
-    )
-    assert service_version({"kind": "url"}, "http://127.0.0.1:1/", None) == ""
+    openapi = json.dumps({"info": {"version": "2.0.1"}})
+    assert service_version(openapi, "http://127.0.0.1:1/", None) == "2.0.1"
+    assert service_version("info: {}", "http://127.0.0.1:1/", None) == ""
+    assert service_version("", "http://127.0.0.1:1/", None) == ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.report.live import LivePoints
+from chapiteau.load.stats.frames import decode_frame, encode_frame
 from chapiteau.load.stats.recorder import OTHER_ENDPOINTS, Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.evidence import collect_evidence
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def fed(requests: Sequence[tuple[int, float, bool]], watched: tuple[str, ...] = ()) -> Totals:
-    """Requests as (second, latency in ms, good), through a tally and its JSON."""
+    """Requests as (second, latency in ms, good), through a recorder and its frame."""
     tally, totals = Recorder(), Totals(watched)
     row = tally.row("GET /", ("tag",))
     for second, latency, good in requests:
@@ -43,7 +43,7 @@ def fed(requests: Sequence[tuple[int, float, bool]], watched: tuple[str, ...] = 
         row.statuses[200 if good else 500] += 1
         if not good:
             row.bad[second] += 1
-    totals.add(json.loads(json.dumps(tally.flush())))
+    totals.add(decode_frame(encode_frame(tally.flush())))
     return totals
 
 
@@ -84,7 +84,7 @@ def test_too_many_names_are_counted_together() -> None:
     for number in range(10):
         tally.row(f"/{number}").latency[0].append(1)
 
-    assert set(tally.flush()["rows"]) == {"/0", "/1", "/2", OTHER_ENDPOINTS}
+    assert set(tally.flush().rows) == {"/0", "/1", "/2", OTHER_ENDPOINTS}
 
 
 def test_a_restart_forgets_but_keeps_the_rows_that_requests_hold() -> None:
@@ -96,8 +96,8 @@ def test_a_restart_forgets_but_keeps_the_rows_that_requests_hold() -> None:
     row.latency[0].append(7)
     frame = tally.flush()
 
-    assert list(frame["rows"]) == ["x"]
-    assert frame["crashes"] == {}
+    assert list(frame.rows) == ["x"]
+    assert frame.crashes == {}
     assert tally.zero == 10.0
 
 

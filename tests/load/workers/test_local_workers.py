@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.load.engine.connection import ConnectionSettings
 from chapiteau.load.errors import ScenarioError, WorkerLostError
-from chapiteau.load.scenario.arrivals import share
 from chapiteau.load.scenario.shape import Shape, Stage, constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
 from chapiteau.load.verdict.step_guard import generator_limit
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
+from chapiteau.load.workers.plan import FileSource, Plan, UrlSource
 from tests.support import free_port
 
 if TYPE_CHECKING:
@@ -30,16 +32,13 @@ def target() -> Iterator[Target]:
         yield running
 
 
-def plan(url: str, **more: Any) -> dict[str, Any]:
-    return {
-        "source": {"kind": "url", "url": url}, "seed": "1", "most_users": 1000, "timeout": 10.0,
-        **more,
-    }  # fmt: skip
+def plan(url: str, **more: Any) -> Plan:
+    return Plan(**{"source": UrlSource(url), "most_users": 1000, "timeout": 10.0, **more})
 
 
-def file_plan(path: Path, text: str, base: str, **more: Any) -> dict[str, Any]:
+def file_plan(path: Path, text: str, base: str, **more: Any) -> Plan:
     path.write_text(text)
-    return plan("", source={"kind": "file", "path": str(path)}, base=base, **more)
+    return plan("", source=FileSource(str(path)), base=base, **more)
 
 
 async def run(team: LocalWorkers, order: LoadStep) -> Totals:
@@ -72,20 +71,6 @@ async def test_a_number_of_sessions_is_split_exactly(target: Target) -> None:
 
     assert (totals.started, totals.requests) == (501, 501)
     assert totals.users <= 7
-
-
-async def test_users_of_all_processes_are_exactly_as_many_as_planned(target: Target) -> None:
-    """Also on the way up: each share is taken from the whole number, not rounded by itself."""
-    shape = Shape((Stage(0, 10, 1.0), Stage(10, 10, 0.3)))
-    async with LocalWorkers(plan(target.url), 3) as team:
-        orders = [team._go(LoadStep(shape=shape, open=False), 0.0, number) for number in range(3)]
-    for at in range(0, 130, 3):
-        parts = [
-            share(round(Shape.from_list(o["shape"]).level(at / 100)), o["part"], o["parts"])
-            for o in orders
-        ]
-        assert sum(parts) == round(shape.level(at / 100))
-        assert max(parts) - min(parts) <= 1
 
 
 async def test_paced_users_begin_at_their_pace_and_nobody_waits_for_them_at_the_end(
@@ -185,7 +170,7 @@ async def test_tear_downs_come_after_everything_of_theirs_whatever_became_of_it(
     async with LocalWorkers(file_plan(tmp_path / "s.py", scenario, target.url), 3) as team:
         totals = await run(team, LoadStep(shape=constant_shape(3, 9.0), open=False, sessions=12))
 
-    assert totals.metrics["tidied"]["value"] == 12
+    assert totals.metrics["tidied"].value == 12
     assert totals.iterations == {"look": [6, 6]}
     assert (tmp_path / "said").read_text().split() == ["worker"] * 3 + ["run"]
 
@@ -294,9 +279,9 @@ async def test_a_scenario_file_with_everything_in_it(target: Target, tmp_path: P
     assert 55 < good < 92
     assert totals.rows["GET /a"].count == totals.rows["GET /b"].count == good
     assert totals.checks == {"a answers": [good, 0]}
-    assert totals.metrics["pairs"]["value"] == good
-    assert totals.metrics["level"]["value"] == 7
-    assert totals.metrics["weight"]["values"].quantile(0.5) == pytest.approx(2500, rel=0.01)
+    assert totals.metrics["pairs"].value == good
+    assert totals.metrics["level"].value == 7
+    assert totals.metrics["weight"].values.quantile(0.5) == pytest.approx(2500, rel=0.01)
     (what,) = totals.crashes
     assert what == "AssertionError: not what it should be (mix.py:34)"
     assert "mix.py" in totals.samples[what]
@@ -344,10 +329,10 @@ async def test_a_broken_scenario_says_what_is_wrong_with_it(
     ],
 )
 async def test_certificates_that_can_not_be_read_are_named_before_anything_is_sent(
-    target: Target, wiring: dict[str, str], message: str
+    target: Target, wiring: Any, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        async with LocalWorkers(plan(target.url, wiring=wiring), 1):
+        async with LocalWorkers(plan(target.url, connection=ConnectionSettings(**wiring)), 1):
             pass
 
 

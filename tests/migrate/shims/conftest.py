@@ -9,7 +9,9 @@ import pytest
 
 from chapiteau.load.scenario.shape import Shape, Stage
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
+from chapiteau.load.workers.plan import FileSource, Plan, Source
 from tests.migrate.shims.shop import Shop, open_shop
 
 if TYPE_CHECKING:
@@ -38,13 +40,13 @@ def played() -> Callable[..., Awaitable[Totals]]:
     """Run a scenario file with so many users until so many sessions are done."""
 
     async def play(
-        source: dict[str, Any], *, users: int = 2, sessions: int = 40, workers: int = 1, **plan: Any
+        source: Source, *, users: int = 2, sessions: int = 40, workers: int = 1, **plan: Any
     ) -> Totals:
         totals = Totals()
         order = LoadStep(
             shape=Shape((Stage(users, users, 15.0),)), open=False, sessions=sessions, drain=2.0
         )
-        whole = {"source": source, "seed": "1", "most_users": 1000, "timeout": 10.0, **plan}
+        whole = Plan(source=source, most_users=1000, timeout=10.0, **plan)
         async with LocalWorkers(whole, workers) as team:
             await team.run(order, totals)
         return totals
@@ -52,5 +54,5 @@ def played() -> Callable[..., Awaitable[Totals]]:
     return play
 
 
-def file(name: str) -> dict[str, Any]:
-    return {"kind": "file", "path": str(FILES / name)}
+def file(name: str) -> FileSource:
+    return FileSource(str(FILES / name))

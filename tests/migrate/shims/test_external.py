@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from chapiteau.load.errors import ScenarioError
+from chapiteau.load.workers.plan import CommandSource, Plan
 from tests.support import alive, wait_for
 
 if TYPE_CHECKING:
@@ -21,12 +22,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-def command(tmp_path: Path, text: str) -> dict[str, Any]:
+def command(tmp_path: Path, text: str) -> CommandSource:
     path = tmp_path / "generator.py"
     path.write_text(
         "import json, os, sys, time\ndef say(**v): print(json.dumps(v), flush=True)\n" + text
     )
-    return {"kind": "command", "command": [sys.executable, "-I", str(path)]}
+    return CommandSource(
+        (
+            sys.executable,
+            "-I",
+            str(path),
+        )
+    )
 
 
 async def test_requests_checks_and_metrics_are_counted(tmp_path: Path, played: Played) -> None:
@@ -52,7 +59,7 @@ print()
     assert row.statuses == {"200": 6, "503": 6}
     assert row.failures == {"status 503": 6, "no answer": 6}
     assert totals.checks == {"sane": [0, 6]}
-    assert totals.metrics["users 1"]["value"] + totals.metrics["users 2"]["value"] == 6
+    assert totals.metrics["users 1"].value + totals.metrics["users 2"].value == 6
     assert totals.iterations == {"external": [6, 0]}
 
 
@@ -83,7 +90,7 @@ async def test_lines_that_say_nothing_known_break_the_run(
 
 async def test_a_missing_command_breaks_the_run(played: Played) -> None:
     with pytest.raises(ScenarioError, match="no-such-command: No such file"):
-        await played({"kind": "command", "command": ["/no-such-command"]}, sessions=1)
+        await played(CommandSource(("/no-such-command",)), sessions=1)
 
 
 async def test_a_command_that_does_not_end_is_ended_with_its_children(
@@ -100,10 +107,10 @@ time.sleep(60)
     )
     from chapiteau.load.scenario.shape import Shape, Stage
     from chapiteau.load.stats.totals import Totals
-    from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+    from chapiteau.load.workers.local_workers import LocalWorkers
+    from chapiteau.load.workers.messages import LoadStep
 
-    plan = {"source": source, "seed": "1", "most_users": 10, "timeout": 5.0}
-    async with LocalWorkers(plan, 1) as team:
+    async with LocalWorkers(Plan(source=source, most_users=10, timeout=5.0), 1) as team:
         order = LoadStep(shape=Shape((Stage(1, 1, 1.5),)), open=False, drain=0.1)
         await team.run(order, Totals())
 

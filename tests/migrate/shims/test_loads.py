@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from chapiteau.load.errors import ScenarioError
+from chapiteau.load.workers.plan import FileSource
 from chapiteau.load.workers.suite_loader import suite_from_file
 from tests.migrate.shims.conftest import file
 
@@ -34,7 +35,7 @@ async def test_names_of_python_2_are_known(shop: Shop, tmp_path: Path, played: P
         "        gevent.sleep(.001)\n"
         "        self.assertTrue('tent' in found.content)\n"
     )
-    totals = await played({"kind": "file", "path": str(path)}, sessions=4)
+    totals = await played(FileSource(str(path)), sessions=4)
     assert (totals.crashes, totals.iterations) == ({}, {"TestOld.test_old": [4, 0]})
 
 
@@ -62,10 +63,10 @@ async def test_session_app_counters_and_sockets(shop: Shop, played: Played) -> N
     gone = totals.rows["GET /nowhere"]
     assert gone.bad == gone.count - asked_for
     runs = {name.rpartition("_")[2]: sum(counts) for name, counts in totals.iterations.items()}
-    assert totals.metrics["products read"]["value"] == runs["read"]
-    assert totals.metrics["websockets opened"]["value"] == runs["socket"]
-    assert totals.metrics["websockets closed"]["value"] == runs["socket"]
-    assert totals.metrics["websocket bytes"]["value"] == runs["socket"] * 180_003
+    assert totals.metrics["products read"].value == runs["read"]
+    assert totals.metrics["websockets opened"].value == runs["socket"]
+    assert totals.metrics["websockets closed"].value == runs["socket"]
+    assert totals.metrics["websocket bytes"].value == runs["socket"] * 180_003
     assert shop.asked["POST /products"] == runs["app"]
     assert ("x-test", "1") in shop.headers
     (crash,) = totals.crashes
@@ -109,8 +110,8 @@ class TestKept(TestCase):
 """
     )
 
-    totals = await played({"kind": "file", "path": str(path)}, users=2, sessions=20, base=shop.url)
+    totals = await played(FileSource(str(path)), users=2, sessions=20, base=shop.url)
 
     assert totals.iterations == {"TestKept.test_it": [20, 0]}
     assert shop.asked["POST /login"] == 2
-    assert totals.metrics["cleaned"]["value"] == 20
+    assert totals.metrics["cleaned"].value == 20

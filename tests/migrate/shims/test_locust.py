@@ -10,7 +10,9 @@ import pytest
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.shape import Shape, Stage
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
+from chapiteau.load.workers.plan import FileSource
 from chapiteau.migrate.locust import load_locust, locust_shape
 from chapiteau.migrate.locust.shape import shape_of_ticks
 from chapiteau.migrate.locust.users import constant_pacing, constant_throughput
@@ -76,7 +78,7 @@ async def test_a_user_whose_host_is_not_said_says_so(
         "class U(HttpUser):\n    @task\n    def t(self):\n"
         "        self.client.get('/products', name=f'host {hosts[0]}')\n"
     )
-    source = {"kind": "file", "path": str(path)}
+    source = FileSource(str(path))
 
     totals = await played(source, users=1, sessions=3, base=shop.url)
     assert totals.rows[f"GET host {shop.url}"].count == 3
@@ -152,7 +154,7 @@ async def test_users_wait_for_each_other(shop: Shop, tmp_path: Path, played: Pla
         "    @task\n"
         "    def t(self): self.client.get('/products')\n"
     )
-    totals = await played({"kind": "file", "path": str(path)}, sessions=4, base=shop.url)
+    totals = await played(FileSource(str(path)), sessions=4, base=shop.url)
     assert totals.rows["GET /products"].count == 4
 
 
@@ -209,7 +211,7 @@ async def test_a_task_that_fails_is_told_to_listeners(played: Played, tmp_path: 
         "    def fall(self):\n"
         "        raise ValueError('down')\n"
     )
-    totals = await played({"kind": "file", "path": str(scenario)}, users=1, sessions=2)
+    totals = await played(FileSource(str(scenario)), users=1, sessions=2)
 
     assert written.read_text() == "Clumsy down"
     assert sum(bad for _, bad in totals.iterations.values()) == 2

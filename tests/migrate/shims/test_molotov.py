@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from chapiteau.load.errors import ScenarioError
+from chapiteau.load.workers.plan import FileSource
 from chapiteau.migrate.molotov import load_molotov
 from tests.migrate.shims.conftest import FILES, file
 
@@ -86,12 +87,12 @@ async def test_contexts_listeners_and_forms(
         "        await ws.send_str('[2]')\n"
         "        assert await ws.receive_json() == [2]\n"
     )
-    totals = await played({"kind": "file", "path": str(path)}, users=2, sessions=10)
+    totals = await played(FileSource(str(path)), users=2, sessions=10)
 
     assert totals.crashes == {}
     assert totals.iterations == {"send": [10, 0]}
     # Ten sessions of users 1 and 2: who is quicker takes more of them.
-    assert 10 < totals.metrics["own"]["value"] < 20
+    assert 10 < totals.metrics["own"].value < 20
     told = capfd.readouterr().err
     assert told.count("warning: the listener broken failed: ValueError: of its own") == 1
     assert "WORKERS" in told
@@ -107,7 +108,7 @@ async def test_a_global_setup_that_fails_ends_the_run_in_words(
         "@scenario()\nasync def one(session): pass\n",
     )
     with pytest.raises(ScenarioError, match="global_setup failed: KeyError: 'no host'"):
-        await played({"kind": "file", "path": str(path)})
+        await played(FileSource(str(path)))
 
 
 def written(path: Path, text: str) -> Path:
@@ -144,7 +145,7 @@ async def two(session, session_factory="plain"):
 """,
     )
 
-    totals = await played({"kind": "file", "path": str(path)}, users=1, sessions=10, base=shop.url)
+    totals = await played(FileSource(str(path)), users=1, sessions=10, base=shop.url)
 
     assert totals.iterations == {"picked": [10, 0]}
     assert shop.asked["GET /echo"] == 5
@@ -160,7 +161,7 @@ async def test_a_blocking_request_inside_a_scenario_is_refused(
     )
 
     with pytest.raises(ScenarioError, match=r"molotov\.request blocks"):
-        await played({"kind": "file", "path": str(path)}, sessions=2)
+        await played(FileSource(str(path)), sessions=2)
 
 
 @pytest.mark.parametrize(
@@ -203,7 +204,7 @@ async def test_fixtures_are_told_what_load_was_asked_for(played: Played, tmp_pat
         "async def nothing(session):\n"
         "    pass\n"
     )
-    source = {"kind": "file", "path": str(scenario)}
+    source = FileSource(str(scenario))
     await played(source, sessions=1, asked={"users": 8, "seconds": 3.0, "sessions": None})
 
     assert written.read_text() == "8 3"

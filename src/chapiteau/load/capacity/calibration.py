@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from chapiteau.load.execution.run_test import Job
 from chapiteau.load.scenario.shape import constant_shape
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
 
 __all__ = ["Calibration", "calibrate"]
 
@@ -38,7 +41,8 @@ async def calibrate(job: Job) -> Calibration:
     """
     async with _responder() as port:
         # Whatever the scenario names as its service, the responder gets it.
-        plan = {**job.plan(), "divert": f"http://127.0.0.1:{port}", "most_users": _USERS}
+        divert = f"http://127.0.0.1:{port}"
+        plan = msgspec.structs.replace(job.plan(), divert=divert, most_users=_USERS)
         totals = Totals()
         with contextlib.suppress(Exception):  # a failed calibration must not stop the test
             async with LocalWorkers(plan, 1) as team:

@@ -56,7 +56,8 @@ from chapiteau.load.verdict.step_guard import (
     recovery_seconds,
     rising_metric,
 )
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
 
 __all__ = ["find_capacity"]
 

@@ -80,7 +80,7 @@ def run(  # noqa: PLR0913 — flags
     try:
         with supervised or contextlib.nullcontext():
             watch = RunObserver(line=line.show, say=line.say, live=live, supervised=supervised)
-            version = service_version(job.source, job.target, supervised)
+            version = service_version(job.openapi, job.target, supervised)
             document = asyncio.run(run_test(job, SystemClock(), watch))
     finally:
         live.remove()

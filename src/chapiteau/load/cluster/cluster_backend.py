@@ -2,7 +2,9 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
+
+from chapiteau.load.workers.messages import Order, Report
 
 __all__ = ["ClockOffset", "ClockProbe", "ClusterBackend", "estimate_offset"]
 
@@ -10,20 +12,20 @@ __all__ = ["ClockOffset", "ClockProbe", "ClusterBackend", "estimate_offset"]
 class ClusterBackend(Protocol):
     """Machines with a relay on each (`relay.py`): orders go there, reports come back.
 
-    A host that is lost is told as an event {"host", "is": "lost", "why"}, once; it is never
-    replaced, and nothing is ever done twice.
+    A host that is lost is reported as Lost, once; it is never replaced, and nothing is ever done
+    twice.
     """
 
     async def hosts(self) -> Sequence[str]:
         """Who is there, by name, in a fixed order. Raises ChapiteauError when nobody is."""
         ...
 
-    async def launch(self, host: str, order: dict[str, Any]) -> None:
+    async def launch(self, host: str, order: Order) -> None:
         """Give a host's relay an order; the relay starts with the first one."""
         ...
 
-    def events(self) -> AsyncIterator[dict[str, Any]]:
-        """Every relay's reports, each with its `host`."""
+    def events(self) -> AsyncIterator[tuple[str, Report]]:
+        """Every relay's reports, each with its host."""
         ...
 
     async def stop(self, turn: int) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import uuid
-from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,11 +18,23 @@ from typing import Any, Final
 
 from distributed import Client, Event, KilledWorker, Security
 from distributed.diagnostics.plugin import UploadFile
+from msgspec import structs
 
 from chapiteau.core.errors import ChapiteauError, UsageError
-from chapiteau.io.json_lines import encode_line
 from chapiteau.load.cluster import dask_tasks as dask_side
 from chapiteau.load.locations import is_encrypted
+from chapiteau.load.workers.messages import (
+    Carried,
+    End,
+    Go,
+    Lost,
+    Order,
+    Prepare,
+    Report,
+    Setup,
+    encode_message,
+    report_reader,
+)
 
 __all__ = ["DaskCluster", "expected_of", "security_from"]
 
@@ -58,7 +69,7 @@ class DaskCluster:
         self._tasks: dict[str, Any] = {}
         self._carried: set[str] = set()  # hosts whose task has begun
         self._watches: dict[str, asyncio.Task[None]] = {}  # of the hosts' tasks
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[str, Report]] = asyncio.Queue()
         self._stops: set[str] = set()  # events that are set
         self._files = asyncio.Lock()
         self._laid_out = False
@@ -153,28 +164,29 @@ class DaskCluster:
 
     def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
         _, told = event
-        host, report = told["host"], json.loads(told["line"])
-        if report["is"] != "carried":
-            self._events.put_nowait({"host": host, **report})
+        host = told["host"]
+        (report,) = report_reader().feed(told["line"])
+        if not isinstance(report, Carried):
+            self._events.put_nowait((host, report))
         elif host in self._carried:  # a worker of the same address came, and got the task again
             self._lose(host, "its worker ended, and another one took its place")
         else:
             self._carried.add(host)
 
-    async def launch(self, host: str, order: dict[str, Any]) -> None:
+    async def launch(self, host: str, order: Order) -> None:
         """The first order starts the task whose child the relay is."""
         if host in self._gone:
             return
         if host not in self._tasks:
             await self._carry(host)
-        if order["do"] == "setup":
+        if isinstance(order, Setup):
             order = await self._with_files(order, self._folders[self._workers[host]])
-        elif order["do"] == "prepare":
+        elif isinstance(order, Prepare):
             await self._take_files_away()  # every relay has unpacked its own by now
         await self._send(host, order)
 
-    async def _send(self, host: str, order: dict[str, Any]) -> None:
-        line, turn = encode_line(order), order["turn"] if order["do"] == "go" else 0
+    async def _send(self, host: str, order: Order) -> None:
+        line, turn = encode_message(order), order.turn if isinstance(order, Go) else 0
         with contextlib.suppress(*_LOST):
             await self._client.run(
                 dask_side.order,
@@ -216,22 +228,20 @@ class DaskCluster:
             return
         self._gone.add(host)
         if not self._ending:
-            self._events.put_nowait({"host": host, "is": "lost", "why": why})
+            self._events.put_nowait((host, Lost(why)))
 
     # ── files ─────────────────────────────────────────────────────────────────────────────────
     @property
     def _archive(self) -> str:
         return f"{self._topic}.zip"
 
-    async def _with_files(self, order: dict[str, Any], folder: str) -> dict[str, Any]:
+    async def _with_files(self, order: Setup, folder: str) -> Setup:
         """The order with the place of its files on the worker, where they now are."""
-        plan = dict(order["plan"])
-        data = plan.pop("files")
         async with self._files:
             if not self._laid_out:
                 self._laid_out = True
-                await self._lay_out(b64decode(data))
-        return {**order, "plan": {**plan, "archive": f"{folder}/{self._archive}"}}
+                await self._lay_out(order.files)
+        return structs.replace(order, files=b"", archive=f"{folder}/{self._archive}")
 
     async def _lay_out(self, data: bytes) -> None:
         """Into the local directory of each worker, which only its user may enter.
@@ -268,7 +278,7 @@ class DaskCluster:
             await self._client.run(os.remove, path, workers=[worker], on_error="ignore")
 
     # ── the rest of the five calls ────────────────────────────────────────────────────────────
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
+    async def events(self) -> AsyncIterator[tuple[str, Report]]:
         """As they come; with the scheduler everybody is lost."""
         cut = 0
         while True:
@@ -293,7 +303,7 @@ class DaskCluster:
         self._ending = True
         if self._client is None:
             return
-        order = {"do": "end", "leave": True}
+        order = End(leave=True)
         with contextlib.suppress(OSError):
             # Those that are lost, too: some only lost their way to us.
             await asyncio.gather(*(self._send(host, order) for host in self._tasks))

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from distributed import Client, Event, get_client, get_worker
 
-from chapiteau.io.json_lines import encode_line
+from chapiteau.load.workers.messages import Carried, Stop, encode_message
 
 __all__ = [
     "MODULE",
@@ -117,7 +117,7 @@ def carry(topic: str, host: str, archive: str) -> int:
     def hand(line: bytes) -> None:
         worker.log_event(topic, {"host": host, "line": line})
 
-    hand(encode_line({"is": "carried"}))
+    hand(encode_message(Carried()))
     over = threading.Event()
     watch = threading.Thread(target=_obey_stops, args=(client, topic, host, over), daemon=True)
     watch.start()
@@ -140,7 +140,7 @@ def _obey_stops(client: Client, topic: str, host: str, over: threading.Event) ->
         event: Any = Event(stop_of(topic, turn), client=client)  # type: ignore[no-untyped-call]
         try:
             if event.wait(timeout=_LOOK):
-                push(topic + host, encode_line({"do": "stop", "turn": turn}))
+                push(topic + host, encode_message(Stop(turn)))
                 stopped = turn
         except Exception:  # noqa: BLE001 — whatever a lost scheduler raises, on its way or ours
             over.wait(_LOOK)

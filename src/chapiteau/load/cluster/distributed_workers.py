@@ -1,14 +1,14 @@
-"""A team that is spread over machines: the same orders and counts as for one machine's team."""
+"""Load from several machines: the same steps and counts as for the workers of one."""
 
 import asyncio
-import base64
 import contextlib
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, Self
+
+import msgspec
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.load.cluster.cluster_backend import (
@@ -17,12 +17,31 @@ from chapiteau.load.cluster.cluster_backend import (
     ClusterBackend,
     estimate_offset,
 )
-from chapiteau.load.cluster.count_frames import Opener
 from chapiteau.load.cluster.shipping import pack_scenario
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.scenario.shape import Shape
-from chapiteau.load.stats.totals import Totals
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers, error_from_report
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import (
+    Alive,
+    ClockQuery,
+    ClockReading,
+    End,
+    Go,
+    Greeting,
+    Hello,
+    LoadStep,
+    Lost,
+    Order,
+    Over,
+    Prepare,
+    Ready,
+    Report,
+    Reshape,
+    Setup,
+    Shared,
+)
+from chapiteau.load.workers.plan import Plan
+from chapiteau.load.workers.worker_group import S, WorkerGroup
 
 __all__ = ["DistributedWorkers", "OnLoss"]
 
@@ -40,43 +59,34 @@ _SLACK: Final = 20.0  # seconds beyond the plan that a host may take to say that
 
 @dataclass(slots=True)
 class _Host:
-    name: str
     cores: int = 1
     processes: int = 1
     first: int = 0
     clock: ClockOffset = ClockOffset(0.0, 0.0)  # noqa: RUF009 — frozen
 
 
-class DistributedWorkers:
-    """One relay on each host. Use it with `async with`; `stop` and `run` are as in Team.
+class DistributedWorkers(WorkerGroup):
+    """One relay on each host. Use it with `async with`; `stop` and `run` are as in LocalWorkers.
 
     The run's own set-up and tear-down happen here, once, whoever is lost; so does all judging.
     """
 
     def __init__(
-        self, cluster: ClusterBackend, plan: dict[str, Any], *, processes: int, on_loss: OnLoss
+        self, cluster: ClusterBackend, plan: Plan, *, processes: int, on_loss: OnLoss
     ) -> None:
+        super().__init__()
         self._cluster = cluster
         self._plan = plan
         self._processes = processes  # on each host; 0: one for each core
         self._on_loss = on_loss
         self._hosts: dict[str, _Host] = {}
-        self._conductor: LocalWorkers | None = None
-        self._reports: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._coordinator: LocalWorkers | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
         self._prepared = False
-        self._turn = 0  # counts the steps: an order to stop is meant for one of them
-        self._openers: dict[str, Opener] = {}  # host → what its counts come in
         self._heard: dict[str, float] = {}  # host → when it last said something
-        self.zero = 0.0  # when the step begins, by this machine's monotonic clock
-        self.ahead = _AHEAD
+        self._until = 0.0  # when the step must be over
         self._compared = float("-inf")  # when the clocks were
-        self.shared: Any = None
-        self.lost: dict[str, str] = {}  # host → why
-        self.lost_at: dict[str, float] = {}  # host → seconds into the step
-        self.refused: list[str] = []  # why the file itself calls the run a failure
-        self.problems: list[str] = []  # what is to be known of the machines, and went wrong there
+        self.ahead = _AHEAD
 
     async def __aenter__(self) -> Self:
         try:
@@ -108,44 +118,44 @@ class DistributedWorkers:
     # ── beginning ─────────────────────────────────────────────────────────────────────────────
     async def _gather(self) -> None:
         names = await self._cluster.hosts()
-        self._hosts = {name: _Host(name) for name in names}
-        self._openers = {name: Opener() for name in names}
+        self._hosts = {name: _Host() for name in names}
         self._tasks.append(asyncio.create_task(self._listen()))
         self._tasks.append(asyncio.create_task(self._keep_alive()))
         own = version("chapiteau")
-        for report in await self._ask_all({"do": "hello"}, "hello"):
-            host = self._hosts[report["host"]]
-            if report["version"] != own:
+        await self._tell_all(dict.fromkeys(names, Hello()))
+        first = 0
+        for name, greeting in (await self._answers(Greeting, names, _READY)).items():
+            if greeting.version != own:
                 raise ChapiteauError(
-                    f"{host.name} has Chapiteau {report['version']}, this machine {own}",
+                    f"{name} has Chapiteau {greeting.version}, this machine {own}",
                     hint="counts of two versions don't add up: install the same one there",
                 )
-            host.cores = report["cores"]
-        first = 0
-        for host in self._hosts.values():
-            host.processes = self._processes or host.cores
-            host.first, first = first, first + host.processes
+            processes = self._processes or greeting.cores
+            self._hosts[name] = _Host(greeting.cores, processes, first)
+            first += processes
 
     async def _set_up(self) -> None:
-        total = sum(h.processes for h in self._hosts.values())
-        self._conductor = LocalWorkers(self._plan, 1, total=total)
-        await self._conductor.set_up()
-        self.shared = self._conductor.shared
-        plan = {**pack_scenario(self._plan), "conducted": True}
+        total = sum(host.processes for host in self._hosts.values())
+        self._coordinator = LocalWorkers(self._plan, 1, total=total)
+        await self._coordinator.set_up()
+        self.shared = self._coordinator.shared
+        plan, files = pack_scenario(self._plan)
         await self._tell_all(
             {
-                name: {
-                    "do": "setup",
-                    "plan": plan,
-                    "processes": host.processes,
-                    "first": host.first,
-                    "total": total,
-                }
+                name: Setup(
+                    plan=plan,
+                    first=host.first,
+                    total=total,
+                    processes=host.processes,
+                    coordinated=True,
+                    files=files,
+                )
                 for name, host in self._hosts.items()
             }
         )
-        await self._answers("shared")
-        await self._ask_all({"do": "prepare", "shared": self.shared}, "ready")
+        await self._answers(Shared, self._hosts, _READY)
+        await self._tell_all(dict.fromkeys(self._hosts, Prepare(self.shared)))
+        await self._answers(Ready, self._hosts, _READY)
         self._prepared = True
 
     async def _compare_clocks(self) -> None:
@@ -155,7 +165,7 @@ class DistributedWorkers:
 
         async def ask(name: str, number: int) -> None:
             sent[name] = time.monotonic()
-            await self._cluster.launch(name, {"do": "clock", "number": number})
+            await self._cluster.launch(name, ClockQuery(number))
 
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SILENT):
@@ -163,16 +173,14 @@ class DistributedWorkers:
                     await asyncio.gather(*(ask(name, number) for name in self._left()))
                     waiting = self._left()
                     while waiting:
-                        report = await self._reports.get()
-                        if report["is"] == "lost":
-                            self._lose(report, 0.0)
-                            waiting.discard(report["host"])
-                        elif report["is"] == "clock" and report["number"] == number:
-                            name = report["host"]
-                            probes[name].append(
-                                ClockProbe(sent[name], report["now"], report["_at"])
-                            )
-                            waiting.discard(name)
+                        name, report = await self._reports.get()
+                        if isinstance(report, Lost):
+                            self._record_loss(name, report.why, 0.0)
+                        elif isinstance(report, ClockReading) and report.number == number:
+                            probes[name].append(ClockProbe(sent[name], report.now, report.received))
+                        else:
+                            continue
+                        waiting.discard(name)
         for name, found in probes.items():
             if found:
                 self._hosts[name].clock = estimate_offset(found)
@@ -180,12 +188,9 @@ class DistributedWorkers:
 
     # ── steps ─────────────────────────────────────────────────────────────────────────────────
     async def run(
-        self,
-        order: LoadStep,
-        totals: Totals,
-        on_second: Callable[[int, Totals], bool] | None = None,
+        self, step: LoadStep, totals: S, on_second: Callable[[int, S], bool] | None = None
     ) -> float:
-        """Carry out an order on all hosts, from the same instant on; the seconds that it took.
+        """Carry out a step on all hosts, from the same instant on; the seconds that it took.
 
         A host that is lost is noted in `lost`; with `on_loss` "stop" that ends the step. Its share
         of the load is never moved to the others: that would be another test.
@@ -196,153 +201,95 @@ class DistributedWorkers:
             await self._compare_clocks()
         if self.gone:
             return 0.0
-        zero = self.zero = time.monotonic() + _AHEAD
-        until = zero + order.shape.seconds + order.drain + _SLACK
+        self.zero = time.monotonic() + _AHEAD
+        self._until = self.zero + step.shape.seconds + step.drain + _SLACK
         left = self._left()
-        watched = [name for name in totals.series if name]
-        orders = {name: self._go(order, self._hosts[name], zero, until) for name in left}
-        await self._tell_all({n: {**told, "watched": watched} for n, told in orders.items()})
+        orders: dict[str, Order] = {}
+        for name in left:
+            offset = self._hosts[name].clock.value
+            orders[name] = Go(self._turn, self.zero + offset, step, self._until + offset)
+        await self._tell_all(orders)
         if self._stopping:  # while the clocks were compared, or the orders went out
             await self._cluster.stop(self._turn)
-        seen: Counter[int] = Counter()
-        while left:
-            report = await self._within(until, left)
-            if "parcel" in report:
-                self._open(report, totals)
-            if report["is"] == "lost":
-                left.discard(report["host"])
-                self._lose_at_work(report)
-            elif report["is"] == "over":
-                left.discard(report["host"])
-                self._note_late(report)
-            elif report["is"] == "second":
-                second = report["second"]
-                seen[second] += 1
-                whole = seen[second] >= len(left)
-                if whole and on_second is not None and on_second(second, totals):
-                    self.stop()
-        return time.monotonic() - zero
-
-    def _go(self, order: LoadStep, host: _Host, zero: float, until: float) -> dict[str, Any]:
-        return {
-            "do": "go",
-            "turn": self._turn,
-            "zero": zero + host.clock.value,
-            "until": until + host.clock.value,  # the relay ends by itself then
-            "shape": order.shape.to_list(),
-            "open": order.open,
-            "arrivals": order.arrivals,
-            "drain": order.drain,
-            "sessions": order.sessions,
-            "step": order.step,
-        }
-
-    def _open(self, report: dict[str, Any], totals: Totals) -> None:
-        """Add what a parcel brings."""
-        host = report["host"]
-        try:
-            self._openers[host].add(base64.b64decode(report["parcel"]), totals)
-        except ValueError as exc:
-            why = f"its counts can't be read ({exc})"
-            self._reports.put_nowait({"is": "lost", "host": host, "why": why})
-
-    def stop(self) -> None:
-        """End the step at hand; `run` then returns soon."""
-        if not self._stopping:
-            self._stopping = True
-            self._tasks.append(asyncio.create_task(self._cluster.stop(self._turn)))
+        await self._collect(left, totals, on_second)
+        return time.monotonic() - self.zero
 
     def reshape(self, shape: Shape) -> None:
         """Go on along this shape, which is as the step's was until `ahead` seconds from now."""
-        order = {"do": "shape", "turn": self._turn, "shape": shape.to_list()}
-        orders = dict.fromkeys(self._left(), order)
+        orders = dict.fromkeys(self._left(), Reshape(self._turn, shape))
         self._tasks.append(asyncio.create_task(self._tell_all(orders)))
+
+    def _send_stop(self) -> None:
+        self._tasks.append(asyncio.create_task(self._cluster.stop(self._turn)))
 
     def _left(self) -> set[str]:
         return set(self._hosts) - set(self.lost)
 
-    def _lose(self, report: dict[str, Any], at: float) -> None:
-        self.lost.setdefault(report["host"], report["why"])
-        self.lost_at.setdefault(report["host"], round(at, 1))
-
-    def _lose_at_work(self, report: dict[str, Any]) -> None:
-        self._lose(report, max(0.0, time.monotonic() - self.zero))
+    def _lose(self, name: str, why: str) -> None:
+        self._record_loss(name, why, max(0.0, time.monotonic() - self.zero))
         if self._on_loss == "stop":
             self.stop()
 
-    def _note_late(self, report: dict[str, Any]) -> None:
-        if report["late"] > _LATE:
-            what = f"{report['host']} began {report['late'] * 1000:.0f} ms late: its order was"
+    def _lose_before(self, name: str, why: str) -> None:
+        self._record_loss(name, why, 0.0)
+        raise HostLostError(f"{name} can't be used: {why}")
+
+    def _record_loss(self, name: str, why: str, at: float) -> None:
+        self.lost.setdefault(name, why)
+        self.lost_at.setdefault(name, round(at, 1))
+
+    def _note_end(self, name: str, report: Over) -> None:
+        if report.late > _LATE:
+            what = f"{name} began {report.late * 1000:.0f} ms late: its order was"
             self.problems.append(f"{what} that long on its way")
 
-    # ── talking ───────────────────────────────────────────────────────────────────────────────
+    # ── messages ──────────────────────────────────────────────────────────────────────────────
     async def _listen(self) -> None:
-        async for report in self._cluster.events():
-            report["_at"] = self._heard[report["host"]] = time.monotonic()
-            self._reports.put_nowait(report)
+        async for name, report in self._cluster.events():
+            now = self._heard[name] = time.monotonic()
+            timed = isinstance(report, ClockReading)
+            stamped = msgspec.structs.replace(report, received=now) if timed else report
+            self._reports.put_nowait((name, stamped))
 
     async def _keep_alive(self) -> None:
         while True:
             await asyncio.sleep(_ALIVE)
-            await self._tell_all({name: {"do": "alive"} for name in self._left()})
+            await self._tell_all(dict.fromkeys(self._left(), Alive()))
 
-    async def _tell_all(self, orders: dict[str, dict[str, Any]]) -> None:
+    async def _tell_all(self, orders: Mapping[str, Order]) -> None:
         """At once: twenty hosts must not wait for each other's network."""
         await asyncio.gather(*(self._cluster.launch(n, order) for n, order in orders.items()))
 
-    async def _ask_all(self, order: dict[str, Any], answer: str) -> list[dict[str, Any]]:
-        await self._tell_all(dict.fromkeys(self._hosts, order))
-        return await self._answers(answer)
+    def _not_ready(self, missing: list[str], seconds: float) -> ChapiteauError:
+        return ScenarioError(
+            f"not every host was ready within {seconds:.0f} s: {', '.join(missing)}",
+            hint="is the machine busy with another test? What does the scenario do when it is "
+            "imported, or in its set-up?",
+        )
 
-    async def _answers(self, kind: str) -> list[dict[str, Any]]:
-        """One report of this kind from each host, in the order of the hosts.
-
-        Before the load begins, every host has to be there.
-        """
-        found: dict[str, dict[str, Any]] = {}
-        try:
-            async with asyncio.timeout(_READY):
-                while len(found) < len(self._hosts):
-                    report = await self._reports.get()
-                    if report["is"] == "lost":
-                        self._lose(report, 0.0)
-                        raise HostLostError(f"{report['host']} can't be used: {report['why']}")
-                    if report["is"] == "broken":
-                        raise error_from_report(report)
-                    if report["is"] == kind:
-                        found[report["host"]] = report
-        except TimeoutError:
-            missing = ", ".join(name for name in self._hosts if name not in found)
-            raise ScenarioError(
-                f"not every host was ready within {_READY:.0f} s: {missing}",
-                hint="is the machine busy with another test? What does the scenario do when it is "
-                "imported, or in its set-up?",
-            ) from None
-        return [found[name] for name in self._hosts]
-
-    async def _within(self, until: float, left: set[str]) -> dict[str, Any]:
+    async def _next(self, left: set[str]) -> tuple[str, Report]:
         """The next report of the load; a host that has been silent for too long is lost."""
         while True:
             try:
                 async with asyncio.timeout(1.0):
-                    report = await self._reports.get()
+                    return await self._reports.get()
             except TimeoutError:
                 now = time.monotonic()
                 for name in left:
                     silent = now - max(self._heard.get(name, 0.0), self.zero)
-                    if silent > _SILENT or now > until:
-                        return {"is": "lost", "host": name, "why": f"silent for {silent:.0f} s"}
-                continue
-            if report["is"] == "broken":
-                self.stop()
-                raise error_from_report(report)
-            return report
+                    if silent > _SILENT or now > self._until:
+                        return name, Lost(f"silent for {silent:.0f} s")
 
     # ── ending ────────────────────────────────────────────────────────────────────────────────
     async def close(self) -> None:
         """Tear down everywhere, the run itself at the end; what goes wrong is kept."""
         if self._prepared:
-            await self._part()
+            self._prepared = False
+            left = self._left()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self._tell_all(dict.fromkeys(left, End()))
+            await self._goodbyes(left, _GOODBYE)
             if self.clock_error > _LATE:
                 ms = self.clock_error * 1000
                 self.problems.append(f"the machines' clocks are known to within {ms:.0f} ms only")
@@ -351,29 +298,14 @@ class DistributedWorkers:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._cluster.close()
-        if self._conductor is not None:
-            await self._conductor.close()
-            self.refused += self._conductor.refused
-            self.problems += self._conductor.problems
-            self._conductor = None
+        if self._coordinator is not None:
+            await self._coordinator.close()
+            self.refused += [w for w in self._coordinator.refused if w not in self.refused]
+            self.problems += self._coordinator.problems
+            self._coordinator = None
 
-    async def _part(self) -> None:
-        """Let every host tear down, and hear what it has to say."""
-        self._prepared = False
-        waiting = self._left()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_GOODBYE):
-                await self._tell_all({name: {"do": "end"} for name in waiting})
-                while waiting:
-                    report = await self._reports.get()
-                    if report["is"] == "lost":
-                        waiting.discard(report["host"])
-                    elif report["is"] == "bye":
-                        waiting.discard(report["host"])
-                        self._take_leave(report)
-        for name in sorted(waiting):
-            self.problems.append(f"{name} took more than {_GOODBYE:.0f} s to tear down")
+    def _note_problem(self, name: str, what: str) -> None:
+        self.problems.append(f"{name}: {what}")
 
-    def _take_leave(self, report: dict[str, Any]) -> None:
-        self.refused += [why for why in report["refused"] if why not in self.refused]
-        self.problems += [f"{report['host']}: {what}" for what in report["problems"]]
+    def _note_slow(self, name: str, seconds: float) -> None:
+        self.problems.append(f"{name} took more than {seconds:.0f} s to tear down")

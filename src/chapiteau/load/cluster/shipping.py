@@ -4,8 +4,8 @@ The folder of a scenario file goes along whole: its modules, its data. So does w
 name: certificates and keys. What begins with a dot stays at home: keys and caches live there.
 """
 
-import base64
 import contextlib
+import dataclasses
 import fcntl
 import io
 import os
@@ -15,11 +15,16 @@ import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+from msgspec import structs
 
 from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.io.clock import SystemClock
+from chapiteau.load.engine.connection import ConnectionSettings
 from chapiteau.load.workers.documents import named_files
+from chapiteau.load.workers.messages import Setup
+from chapiteau.load.workers.plan import DocumentSource, FileSource, Plan
 
 __all__ = ["LockedFolder", "pack_scenario", "unpack_scenario"]
 
@@ -67,67 +72,71 @@ def _sweep(place: Path) -> None:
                 os.close(lock)
 
 
-_MOST_PACKED: Final = 40 << 20  # bytes of the archive: as text it fits into one order
+_MOST_PACKED: Final = 40 << 20  # bytes of the archive
 _MOST: Final = 400 << 20  # bytes of all files: more is a folder that was not meant
 _LEFT: Final = frozenset(("venv", "node_modules", "__pycache__"))
 _FILES: Final = ("ca_file", "client_certificate", "client_key")
 
 
-def pack_scenario(plan: dict[str, Any]) -> dict[str, Any]:
-    """The plan with the files it needs, as `files`: a ZIP archive in base64.
+def pack_scenario(plan: Plan) -> tuple[Plan, bytes]:
+    """The plan with places in an archive instead of paths, and that archive (ZIP).
 
-    Raises UsageError when they are too many, or one of them can't be read.
+    Raises UsageError when the files are too many, or one of them can't be read.
     """
-    made = {**plan, "source": dict(plan["source"]), "wiring": dict(plan.get("wiring", {}))}
+    source, connection = plan.source, plan.connection
     buffer = io.BytesIO()
     # Files older than 1980 exist, where builds are made to be repeatable.
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, strict_timestamps=False) as archive:
-        if plan["source"]["kind"] == "file":
-            scenario = Path(plan["source"]["path"])
+        if isinstance(source, FileSource):
+            scenario = Path(source.path)
             for path in _of(scenario):
                 _add(archive, path, f"scenario/{path.relative_to(scenario.parent)}", buffer)
-            made["source"]["path"] = f"scenario/{scenario.name}"
-        elif "text" in plan["source"]:
-            archive.writestr("document", made["source"].pop("text"))
-            made["source"]["files"] = {}
-            for number, (name, path) in enumerate(named_files(plan["source"]).items()):
-                _add(archive, path, f"named/{number}", buffer)
-                made["source"]["files"][name] = f"named/{number}"
-        for key in _FILES:
-            if name := made["wiring"].get(key):
-                _add(archive, Path(name), f"wiring/{key}", buffer)
-                made["wiring"][key] = f"wiring/{key}"
-    made["files"] = base64.b64encode(buffer.getvalue()).decode()
-    return made
+            source = FileSource(f"scenario/{scenario.name}")
+        elif isinstance(source, DocumentSource):
+            archive.writestr("document", source.text)
+            files = {}
+            for number, (name, path) in enumerate(named_files(source).items()):
+                files[name] = f"named/{number}"
+                _add(archive, path, files[name], buffer)
+            source = structs.replace(source, text="", files=files)
+        for name in _FILES:
+            if path := getattr(connection, name):
+                _add(archive, Path(path), f"connection/{name}", buffer)
+        connection = _moved(connection, "connection")
+    return structs.replace(plan, source=source, connection=connection), buffer.getvalue()
 
 
-def unpack_scenario(plan: dict[str, Any], folder: Path) -> dict[str, Any]:
+def unpack_scenario(order: Setup, folder: Path) -> Plan:
     """The plan with its files laid out below `folder`, which only we may read.
 
-    They come with the plan, or lie in an archive that it names: a cluster may have its own way.
+    They come with the order, or lie in an archive that it names: a cluster may have its own way.
     """
-    made = {**plan, "source": dict(plan["source"]), "wiring": dict(plan["wiring"])}
-    data = base64.b64decode(made.pop("files", ""))
-    if place := made.pop("archive", ""):
+    data, plan = order.files, order.plan
+    if order.archive:
         try:
-            data = Path(place).read_bytes()
+            data = Path(order.archive).read_bytes()
         except OSError as exc:
             raise ChapiteauError(
-                f"{place}: the scenario's files did not come ({exc.strerror})",
+                f"{order.archive}: the scenario's files did not come ({exc.strerror})",
                 hint="the cluster should have laid them there: is its disk full?",
             ) from exc
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         archive.extractall(folder)
-    source = made["source"]
-    if source["kind"] == "file":
-        source["path"] = str(folder / source["path"])
-    elif (document := folder / "document").is_file():
-        source["text"] = document.read_bytes().decode()
-        source["files"] = {n: str(folder / place) for n, place in source["files"].items()}
-    for key in _FILES:
-        if name := made["wiring"].get(key):
-            made["wiring"][key] = str(folder / name)
-    return made
+    source = plan.source
+    if isinstance(source, FileSource):
+        source = FileSource(str(folder / source.path))
+    elif isinstance(source, DocumentSource):
+        text = (folder / "document").read_bytes().decode()
+        files = {name: str(folder / place) for name, place in source.files.items()}
+        source = structs.replace(source, text=text, files=files)
+    connection = _moved(plan.connection, str(folder / "connection"))
+    return structs.replace(plan, source=source, connection=connection)
+
+
+def _moved(settings: ConnectionSettings, folder: str) -> ConnectionSettings:
+    """The settings with their files in another folder."""
+    moved = {name: f"{folder}/{name}" for name in _FILES if getattr(settings, name)}
+    return dataclasses.replace(settings, **moved)  # type: ignore[arg-type]
 
 
 def _of(scenario: Path) -> Iterator[Path]:

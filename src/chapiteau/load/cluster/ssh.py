@@ -11,15 +11,23 @@ import shlex
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.io.json_lines import FrameError, LineReader, encode_line
+from chapiteau.io.json_lines import FrameError
+from chapiteau.load.workers.messages import (
+    End,
+    Lost,
+    Order,
+    Report,
+    Stop,
+    encode_message,
+    report_reader,
+)
 
 __all__ = ["MODULE", "PipeCluster", "local_relays", "ssh_command", "ssh_relays"]
 
 MODULE: Final = "chapiteau.load.cluster.relay"
-_LINE: Final = 64 << 20
 _GOODBYE: Final = 20.0  # seconds for tear-downs
 _LAST_WORDS: Final = 5  # lines of stderr that say why a line was lost
 
@@ -44,7 +52,7 @@ def ssh_command(command: str) -> list[str]:
 
 
 class PipeCluster:
-    """A process for each host, whose stdin and stdout speak JSON lines.
+    """A process for each host, that takes orders on stdin and reports on stdout.
 
     `ready` is done before the first of them; it raises ChapiteauError when a host can't be used.
     """
@@ -56,7 +64,7 @@ class PipeCluster:
         self._ready = ready
         self._lines: dict[str, asyncio.subprocess.Process] = {}
         self._words: dict[str, deque[str]] = {}
-        self._events: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._events: asyncio.Queue[tuple[str, Report]] = asyncio.Queue()
         self._tasks: set[asyncio.Task[None]] = set()
         self._ending = False
 
@@ -66,12 +74,12 @@ class PipeCluster:
             await self._ready()
         return list(self._commands)
 
-    async def launch(self, host: str, order: dict[str, Any]) -> None:
+    async def launch(self, host: str, order: Order) -> None:
         """Write a line; the first one starts the process."""
         line = self._lines.get(host) or await self._open(host)
         if line.stdin is not None:
             with contextlib.suppress(ConnectionError):
-                line.stdin.write(encode_line(order))
+                line.stdin.write(encode_message(order))
                 await line.stdin.drain()
 
     async def _open(self, host: str) -> asyncio.subprocess.Process:
@@ -98,19 +106,19 @@ class PipeCluster:
         self, host: str, line: asyncio.subprocess.Process, words: asyncio.Task[None]
     ) -> None:
         assert line.stdout is not None  # noqa: S101 — asked for above
-        reader = LineReader(_LINE)
+        reader = report_reader()
         why = ""
         try:
             while data := await line.stdout.read(1 << 16):
                 for report in reader.feed(data):
-                    self._events.put_nowait({"host": host, **report})
+                    self._events.put_nowait((host, report))
         except FrameError as exc:
             why = f"it said something else than reports: {exc.what}"
         await words
         if not self._ending:
             code = await line.wait()
             why = why or " · ".join(self._words[host]) or f"its line ended with {code}"
-            self._events.put_nowait({"host": host, "is": "lost", "why": why})
+            self._events.put_nowait((host, Lost(why)))
 
     async def _listen(self, host: str, line: asyncio.subprocess.Process) -> None:
         assert line.stderr is not None  # noqa: S101 — asked for above
@@ -119,7 +127,7 @@ class PipeCluster:
             self._words[host].append(text)
             sys.stderr.write(f"{host}: {text}\n")
 
-    async def events(self) -> AsyncIterator[dict[str, Any]]:
+    async def events(self) -> AsyncIterator[tuple[str, Report]]:
         """As they come."""
         while True:
             yield await self._events.get()
@@ -127,13 +135,13 @@ class PipeCluster:
     async def stop(self, turn: int) -> None:
         """A word to each."""
         for host in list(self._lines):
-            await self.launch(host, {"do": "stop", "turn": turn})
+            await self.launch(host, Stop(turn))
 
     async def close(self) -> None:
         """Let each tear down and leave; end the lines of those that don't."""
         self._ending = True
         for host in list(self._lines):
-            await self.launch(host, {"do": "end", "leave": True})
+            await self.launch(host, End(leave=True))
         lines = list(self._lines.values())
         waits = [asyncio.create_task(line.wait()) for line in lines]
         if waits:

@@ -20,7 +20,7 @@ from chapiteau.load.settings import load_shape
 from chapiteau.load.stats.recorder import encode_histogram
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.run_verdict import interrupted_verdict, run_verdict
-from chapiteau.load.workers.local_workers import LoadStep
+from chapiteau.load.workers.messages import LoadStep
 
 __all__ = ["ab_blocks", "ab_verdict", "run_ab_test", "turn_order"]
 

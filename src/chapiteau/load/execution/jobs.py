@@ -29,6 +29,8 @@ from chapiteau.load.workers.documents import (
     read_source,
     replay_of,
 )
+from chapiteau.load.workers.plan import CommandSource, DocumentSource, FileSource, Source, UrlSource
+from chapiteau.load.workers.suite_loader import suite_from_file
 
 __all__ = ["find_job", "project_or_none", "request_outline", "run_folder"]
 
@@ -116,7 +118,7 @@ def _job(test: LoadTest, name: str, folder: Path, command: tuple[str, ...]) -> J
     )
 
 
-def _in_its_own_time(test: LoadTest, source: dict[str, Any]) -> LoadTest:
+def _in_its_own_time(test: LoadTest, source: Source) -> LoadTest:
     """A log that is replayed decides by itself how much load there is, and how long."""
     replay = replay_of(source)
     if replay is None:
@@ -133,20 +135,20 @@ def _in_its_own_time(test: LoadTest, source: dict[str, Any]) -> LoadTest:
     return timed
 
 
-def _source(test: LoadTest, folder: Path) -> tuple[dict[str, Any], str, tuple[Problem, ...]]:
+def _source(test: LoadTest, folder: Path) -> tuple[Source, str, tuple[Problem, ...]]:
     """How each process makes its scenarios, the base URL that comes with it, what is amiss."""
     target = test.target
     is_url = target.startswith(("http://", "https://"))
     if test.external:
-        return {"kind": "command", "command": shlex.split(test.external)}, target, ()
+        return CommandSource(tuple(shlex.split(test.external))), target, ()
     if is_url and not test.openapi and not test.format and not looks_like_document(target):
         address = urls.parse(target)
-        return {"kind": "url", "url": target}, str(address), ()
+        return UrlSource(target), str(address), ()
     if not test.openapi and not is_url and target.endswith(".py"):
         path = folder / target
         if not path.is_file():
             raise NotFoundError(f"{path}: no such scenario file")
-        return {"kind": "file", "path": str(path.resolve())}, "", foreign_warnings(path)
+        return FileSource(str(path.resolve())), "", foreign_warnings(path)
     found = find_document(
         test.openapi or target, test, folder, lambda host: _refuse_foreign(host, test)
     )
@@ -163,15 +165,14 @@ def _refuse_foreign(host: str, test: LoadTest) -> None:
 
 def request_outline(job: Job) -> list[str]:
     """What would be sent, for `--dry-run`."""
-    from chapiteau.load.workers.suite_loader import suite_from_file
-
-    if job.source["kind"] == "url":
-        return [f"GET {redact_url(urls.join(job.base, job.source['url']))}"]
-    if job.source["kind"] == "command":
-        return [shlex.join(job.source["command"])]
-    if job.source["kind"] == "file":
-        play = suite_from_file(Path(job.source["path"]), job.test.options).only(job.test.scenarios)
-        total = sum(s.weight for s in play.scenarios)
-        return [f"{s.weight / total:6.1%}  {s.name}" for s in play.scenarios]
-    replay = replay_of(job.source)
-    return (replay or read_source(job.source).flow).outline()
+    match job.source:
+        case UrlSource(url=url):
+            return [f"GET {redact_url(urls.join(job.base, url))}"]
+        case CommandSource(command=command):
+            return [shlex.join(command)]
+        case FileSource(path=path):
+            suite = suite_from_file(Path(path), job.test.options).only(job.test.scenarios)
+            total = sum(s.weight for s in suite.scenarios)
+            return [f"{s.weight / total:6.1%}  {s.name}" for s in suite.scenarios]
+        case DocumentSource() as document:
+            return (replay_of(document) or read_source(document).flow).outline()

@@ -19,6 +19,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.problems import Problem
 from chapiteau.load.cluster.distributed_workers import DistributedWorkers
 from chapiteau.load.engine.backend import choose_backend
+from chapiteau.load.engine.connection import ConnectionSettings
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.execution.added_load import LoadController, added_load_marks, added_load_section
 from chapiteau.load.execution.control import marks_section, stopped_by
@@ -50,8 +51,10 @@ from chapiteau.load.verdict.run_verdict import (
     run_verdict,
 )
 from chapiteau.load.verdict.warmup import detect_warmup, parse_warmup
-from chapiteau.load.workers.documents import is_replay, source_digest
-from chapiteau.load.workers.local_workers import LoadStep, LocalWorkers
+from chapiteau.load.workers.documents import source_digest
+from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.messages import LoadStep
+from chapiteau.load.workers.plan import DocumentSource, Plan, Source
 
 __all__ = [
     "Job",
@@ -91,7 +94,7 @@ class Job:
 
     test: LoadTest
     name: str
-    source: dict[str, Any]
+    source: Source
     base: str
     target: str
     command: tuple[str, ...] = ()
@@ -102,38 +105,51 @@ class Job:
         """What watchers and results call it."""
         return {"kind": kind, "name": self.name, "target": self.target}
 
-    def plan(self) -> dict[str, Any]:
+    @property
+    def is_replay(self) -> bool:
+        """Whether requests go out at an access log's own moments."""
+        return isinstance(self.source, DocumentSource) and self.source.is_replay
+
+    @property
+    def openapi(self) -> str:
+        """The OpenAPI document that requests are made from; "" without one."""
+        source = self.source
+        if isinstance(source, DocumentSource) and source.kind == "openapi":
+            return source.text
+        return ""
+
+    def plan(self) -> Plan:
         """What the load processes are told."""
         test = self.test
-        return {
-            "source": self.source,
-            "base": self.base,
-            "scenarios": list(test.scenarios),
-            "seed": test.seed,
-            "tick": test.tick,
-            "pace": test.pace,
-            "most_users": test.most_users,
-            "timeout": test.timeout,
-            "headers": test.headers,
-            "allow": list(test.allow),
-            "options": test.options,
-            "asked": {
+        return Plan(
+            source=self.source,
+            base=self.base,
+            scenarios=test.scenarios,
+            seed=test.seed,
+            tick=test.tick,
+            pace=test.pace,
+            most_users=test.most_users,
+            timeout=test.timeout,
+            headers=test.headers,
+            allow=test.allow,
+            options=test.options,
+            asked={
                 "users": test.users,
                 "seconds": load_shape(test)[0].seconds,
                 "sessions": test.iterations,
             },
-            "wiring": {
-                "http2": test.http2,
-                "streams": test.streams,
-                "connect_timeout": test.connect_timeout,
-                "first_byte_timeout": test.first_byte_timeout,
-                "verify": test.verify,
-                "ca_file": test.ca_file,
-                "client_certificate": test.client_certificate,
-                "client_key": test.client_key,
-                "resolve": [list(pair) for pair in test.resolve.items()],
-            },
-        }
+            connection=ConnectionSettings(
+                http2=test.http2,
+                streams=test.streams,
+                connect_timeout=test.connect_timeout,
+                first_byte_timeout=test.first_byte_timeout,
+                verify=test.verify,
+                ca_file=test.ca_file,
+                client_certificate=test.client_certificate,
+                client_key=test.client_key,
+                resolve=tuple(test.resolve.items()),
+            ),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +187,7 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> dict[str, Any]
     objectives, limits = parse_objectives(test.objective), parse_objectives(test.abort)
     totals = Totals(watched_names([*objectives, *limits]))
     started = clock.wall()
-    adding = LoadController(test, shape, watch, is_open=is_open, replay=is_replay(job.source))
+    adding = LoadController(test, shape, watch, is_open=is_open, replay=job.is_replay)
     aborted: list[Finding] = []
     live = LivePoints()
     exports = exporter_for(job, started)

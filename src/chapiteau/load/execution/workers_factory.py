@@ -7,19 +7,20 @@ from chapiteau.load.cluster import ssh as pipes
 from chapiteau.load.cluster.distributed_workers import DistributedWorkers
 from chapiteau.load.locations import Location, parse_location
 from chapiteau.load.workers.local_workers import LocalWorkers
+from chapiteau.load.workers.plan import FileSource
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
     from chapiteau.load.cluster.cluster_backend import ClusterBackend
     from chapiteau.load.settings import LoadTest
+    from chapiteau.load.workers.plan import Plan
 
 __all__ = ["create_workers"]
 
 
 def create_workers(
-    test: "LoadTest", plan: "dict[str, Any]", processes: int, folder: "Path"
+    test: "LoadTest", plan: "Plan", processes: int, folder: "Path"
 ) -> LocalWorkers | DistributedWorkers:
     """Local workers, or those on the machines that `test.on` names.
 
@@ -31,9 +32,7 @@ def create_workers(
     return DistributedWorkers(cluster, plan, processes=test.processes, on_loss=test.on_loss)
 
 
-def _cluster(
-    place: Location, test: "LoadTest", plan: "dict[str, Any]", folder: "Path"
-) -> "ClusterBackend":
+def _cluster(place: Location, test: "LoadTest", plan: "Plan", folder: "Path") -> "ClusterBackend":
     if place.kind == "local":
         return pipes.local_relays(place.hosts)
     if place.kind == "ssh":
@@ -50,15 +49,14 @@ def _cluster(
     return DaskCluster(place.address, insecure=test.insecure)
 
 
-def _ssh(place: Location, test: "LoadTest", plan: "dict[str, Any]") -> pipes.PipeCluster:
+def _ssh(place: Location, test: "LoadTest", plan: "Plan") -> pipes.PipeCluster:
     if not test.bootstrap:
         return pipes.ssh_relays(place.hosts, test.on_ssh, test.on_python or "python3")
     from pathlib import Path
 
     from chapiteau.load.cluster.bootstrap import ssh_with_uv
 
-    source = plan["source"]
-    scenario = Path(source["path"]) if source["kind"] == "file" else None
+    scenario = Path(plan.source.path) if isinstance(plan.source, FileSource) else None
     return ssh_with_uv(place.hosts, test.on_ssh, test.on_python, scenario)
 
 

@@ -6,7 +6,6 @@ from typing import Final, Literal, get_args
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.problems import did_you_mean
-from chapiteau.core.secret import Secret
 from chapiteau.load.inputs.access_log import read_access_log
 from chapiteau.load.inputs.curl import read_curl
 from chapiteau.load.inputs.har import read_har
@@ -38,40 +37,6 @@ class InputOptions:
     variables: Mapping[str, str] = field(default_factory=dict)  # of a Postman collection
     pauses: bool = True  # of a HAR file
     base: str = ""  # where the service is, when the user says so
-
-    @classmethod
-    def of(cls, raw: Mapping[str, object]) -> "InputOptions":
-        """From JSON-ready values, as they travel to load processes."""
-
-        def words(name: str) -> tuple[str, ...]:
-            value = raw.get(name)
-            return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
-
-        def table(name: str) -> dict[str, str]:
-            value = raw.get(name)
-            return {str(k): str(v) for k, v in value.items()} if isinstance(value, Mapping) else {}
-
-        def secret(name: str) -> Secret | None:
-            return Secret(str(raw[name])) if raw.get(name) else None
-
-        return cls(
-            selection=Selection(
-                only_safe=bool(raw.get("only_safe")),
-                methods=words("methods"),
-                include=words("include"),
-                exclude=words("exclude"),
-                deprecated=bool(raw.get("deprecated")),
-            ),
-            credentials=Credentials(
-                bearer=secret("bearer"),
-                user=str(raw.get("user") or ""),
-                password=secret("password"),
-                keys={name: Secret(value) for name, value in table("api_keys").items()},
-            ),
-            variables=table("variables"),
-            pauses=raw.get("pauses") is not False,
-            base=str(raw.get("base") or ""),
-        )
 
 
 def guess_format(name: str, text: str) -> Format:

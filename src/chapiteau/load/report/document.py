@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.report.redaction import redact_text
+from chapiteau.load.stats.frames import MetricValue
 from chapiteau.load.stats.recorder import OTHER_ENDPOINTS, encode_histogram
 from chapiteau.load.stats.totals import EndpointTotals, SecondStats, Totals
 from chapiteau.load.verdict.objectives import Finding
@@ -176,10 +177,10 @@ def _failure(what: str, count: int, totals: Totals) -> dict[str, Any]:
     return {"what": redact_text(what), "count": count, "sample": sample}
 
 
-def _metric(name: str, metric: dict[str, Any]) -> dict[str, Any]:
-    if metric["kind"] != "trend":
-        return {"name": name, "kind": metric["kind"], "value": metric["value"]}
-    values: Histogram = metric["values"]
+def _metric(name: str, metric: MetricValue) -> dict[str, Any]:
+    if metric.kind != "trend":
+        return {"name": name, "kind": metric.kind, "value": metric.value}
+    values = metric.values
     figures = {key: values.quantile(share) / 1000 for key, share in _QUANTILES}
     return {"name": name, "kind": "trend", "count": values.count, "mean": values.mean / 1000} | (
         figures if values.count else {}

@@ -9,7 +9,7 @@
 import itertools
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -166,18 +166,6 @@ class Shape:
     def outline(self, unit: str = "/s") -> list[str]:
         """A line for each stage."""
         return [_line(stage, unit) for stage in self.stages]
-
-    def to_list(self) -> list[list[float]]:
-        """JSON-ready numbers; `from_list` reads them."""
-        return [
-            [s.first, s.last, s.seconds, s.period, *([s.into] if s.into else [])]
-            for s in self.stages
-        ]
-
-    @classmethod
-    def from_list(cls, numbers: Sequence[Sequence[float]]) -> "Shape":
-        """The shape that `to_list` wrote."""
-        return cls(tuple(Stage(*one) for one in numbers))
 
 
 def _line(stage: Stage, unit: str) -> str:

@@ -1,28 +1,27 @@
 """Counting in one process: cheap while requests fly, put in order once a second.
 
 A request costs two appends to lists of whole microseconds; the lists become histograms in
-`flush`, whose answer is a plain JSON-ready frame for the parent. Seconds are counted from the
-run's start and mean the *intended* moment of a request, not the moment it ended.
+`flush`, which returns a frame for the parent. Seconds are counted from the run's start and mean
+the *intended* moment of a request, not the moment it ended.
 """
 
 import base64
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from chapiteau.core.histogram import Histogram
+from chapiteau.load.stats.frames import EndpointFrame, Frame, MetricKind, MetricValue
 
 __all__ = [
     "OTHER_ENDPOINTS",
     "EndpointCounter",
     "EndpointStats",
-    "Frame",
     "Recorder",
     "decode_histogram",
     "encode_histogram",
 ]
 
-Frame = dict[str, Any]
 OTHER_ENDPOINTS: Final = "(other)"  # where requests are counted once there are too many names
 _SAMPLE: Final = 4_000  # characters of a traceback or a body kept as a sample
 
@@ -60,7 +59,7 @@ class EndpointStats:
         self.received = 0
         self.cut = 0  # ended by us before an answer came
 
-    def flush(self) -> Frame | None:
+    def flush(self) -> EndpointFrame | None:
         """What came since the last time; None when nothing did."""
         metered = None if self.meter is None else self.meter.flush()
         if not self.latency and not self.failures and not self.bad and metered is None:
@@ -75,29 +74,25 @@ class EndpointStats:
         self.codes.clear()
         if metered is not None:
             self._add(metered, seconds, service)
-        counted: dict[str, list[Any]] = {
-            str(second): [encode_histogram(found), bad.pop(second, 0)]
-            for second, found in seconds.items()
-        }
+        counted = {second: (found, bad.pop(second, 0)) for second, found in seconds.items()}
         # Refused after its second was reported: a scenario that looked long at the answer.
-        counted |= {str(second): ["", count] for second, count in bad.items() if count}
-        frame: Frame = {
-            "seconds": counted,
-            "service": encode_histogram(service),
-            "statuses": {str(status): count for status, count in self.statuses.items()},
-            "failures": dict(self.failures),
-            "received": self.received,
-            "cut": self.cut,
-        }
-        if self.tags:
-            frame["tags"] = list(self.tags)
+        counted |= {second: (Histogram(), count) for second, count in bad.items() if count}
+        frame = EndpointFrame(
+            tags=self.tags,
+            seconds=counted,
+            service=service,
+            statuses={str(status): count for status, count in self.statuses.items()},
+            failures=dict(self.failures),
+            received=self.received,
+            cut=self.cut,
+        )
         self.statuses.clear()
         self.failures.clear()
         self.received = self.cut = 0
         return frame
 
     def _add(
-        self, metered: "CounterValues", seconds: dict[int, Histogram], service: Histogram
+        self, metered: CounterValues, seconds: dict[int, Histogram], service: Histogram
     ) -> None:
         latencies, served, statuses, received = metered
         for second, data in latencies.items():
@@ -129,7 +124,9 @@ class Recorder:
         self.checks: dict[str, list[int]] = {}
         self._crashes: Counter[str] = Counter()
         self._samples: dict[str, str] = {}
-        self._metrics: dict[str, Frame] = {}
+        self._sampled: set[str] = set()  # one sample of each is enough
+        self._metrics: dict[str, MetricValue] = {}
+        self._trends: defaultdict[str, list[int]] = defaultdict(list)
 
     def row(self, name: str, tags: tuple[str, ...] = ()) -> EndpointStats:
         """The row of a name; the one for all others once there are too many."""
@@ -152,26 +149,27 @@ class Recorder:
         if len(self._crashes) >= self._most and what not in self._crashes:
             what = OTHER_ENDPOINTS
         self._crashes[what] += 1
-        self._samples.setdefault(what, sample[-_SAMPLE:])
+        self.sample(what, sample[-_SAMPLE:])
 
     def sample(self, what: str, text: str) -> None:
         """Keep one example of a failure."""
-        if len(self._samples) < self._most:
-            self._samples.setdefault(what, text[:_SAMPLE])
+        if what not in self._sampled and len(self._sampled) < 2 * self._most:
+            self._sampled.add(what)
+            self._samples[what] = text[:_SAMPLE]
 
-    def metric(self, kind: str, name: str, value: float) -> None:
+    def metric(self, kind: MetricKind, name: str, value: float) -> None:
         """A counter adds up, a gauge keeps the latest, a trend keeps the distribution."""
         known = self._metrics.get(name)
         if known is None:
             if len(self._metrics) >= self._most:
                 return
-            known = self._metrics[name] = {"kind": kind, "value": 0.0, "values": []}
+            known = self._metrics[name] = MetricValue(kind)
         if kind == "counter":
-            known["value"] += value
+            known.value += value
         elif kind == "gauge":
-            known["value"] = value
+            known.value = value
         else:
-            known["values"].append(round(value * 1000))
+            self._trends[name].append(round(value * 1000))
 
     def restart(self, zero: float) -> None:
         """Begin another run: forget all, count seconds from `zero`."""
@@ -182,47 +180,46 @@ class Recorder:
         self.checks.clear()
         self._crashes.clear()
         self._samples.clear()
+        self._sampled.clear()
         self._metrics.clear()
+        self._trends.clear()
         self.lag.clear()
         self.started = self.ended = self.dropped = self.retried = 0
         self.stopping = False
         self.zero = zero
 
     def flush(self) -> Frame:
-        """What came since the last flush, ready for JSON; the counts begin anew."""
+        """What came since the last flush; the counts begin anew."""
         rows = {name: part for name, row in self._rows.items() if (part := row.flush())}
         lag = self.lag[:]
-        self.lag.clear()  # the same list for ever: every lane holds it
-        frame: Frame = {
-            "rows": rows,
-            "lag": encode_histogram(_histogram(lag)),
+        self.lag.clear()  # the same list for ever: every request path holds it
+        frame = Frame(
+            rows=rows,
+            lag=_histogram(lag),
             # One lag for each session that has begun, one of a pair for each that has ended.
-            "started": self.started + len(lag),
-            "ended": self.ended + sum(map(sum, self.iterations.values())),
-            "dropped": self.dropped,
-            "retried": self.retried,
-            "iterations": dict(self.iterations),
-            "checks": dict(self.checks),
-            "crashes": dict(self._crashes),
-            "samples": dict(self._samples),
-            "metrics": {name: _metric(metric) for name, metric in self._metrics.items()},
-        }
+            started=self.started + len(lag),
+            ended=self.ended + sum(map(sum, self.iterations.values())),
+            dropped=self.dropped,
+            retried=self.retried,
+            iterations=dict(self.iterations),
+            checks=dict(self.checks),
+            crashes=dict(self._crashes),
+            samples=self._samples,
+            metrics={
+                name: MetricValue(metric.kind, metric.value, _histogram(self._trends[name]))
+                for name, metric in self._metrics.items()
+            },
+        )
         self.iterations.clear()
         self.checks.clear()
         self._crashes.clear()
         self._samples = {}
+        self._trends.clear()
         for metric in self._metrics.values():
-            metric["values"] = []
-            if metric["kind"] == "counter":
-                metric["value"] = 0.0
+            if metric.kind == "counter":
+                metric.value = 0.0
         self.started = self.ended = self.dropped = self.retried = 0
         return frame
-
-
-def _metric(metric: Frame) -> Frame:
-    if metric["kind"] == "trend":
-        return {"kind": "trend", "values": encode_histogram(_histogram(metric["values"]))}
-    return {"kind": metric["kind"], "value": metric["value"]}
 
 
 def _histogram(values: Iterable[int]) -> Histogram:

@@ -6,7 +6,7 @@ are merged exactly.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.stats.endpoint_samples import (
@@ -15,7 +15,7 @@ from chapiteau.load.stats.endpoint_samples import (
     add_slowest,
     keep_slowest,
 )
-from chapiteau.load.stats.recorder import Frame, decode_histogram
+from chapiteau.load.stats.frames import Counts, EndpointFrame, Frame, add_counts
 
 __all__ = ["EndpointTotals", "SecondStats", "Totals"]
 
@@ -66,7 +66,7 @@ class EndpointTotals:
 
     name: str
     tags: tuple[str, ...] = ()
-    count: int = 0  # requests that ended, well or not; from other machines before their times
+    count: int = 0  # requests that ended, well or not
     latency: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     statuses: dict[str, int] = field(default_factory=dict)
@@ -84,68 +84,23 @@ class EndpointTotals:
         return self.count - self.cut - sum(self.failures.values())
 
 
-class Totals:
+class Totals(Counts):
     """What a whole run, or one step of a search, has brought."""
 
     def __init__(self, watched: Iterable[str] = ()) -> None:
+        super().__init__()
         self.rows: dict[str, EndpointTotals] = {}
         self.series: dict[str, dict[int, SecondStats]] = {"": {}, **{name: {} for name in watched}}
-        self.every = (
-            SecondStats()
-        )  # all requests: rows from other machines may come later than these
-        self.lag = Histogram()
-        self.unread = Histogram()  # how long answers had come before they were read, a sample
-        self.started = self.ended = self.dropped = self.retried = self.cut = 0
-        self.iterations: dict[str, list[int]] = {}
-        self.checks: dict[str, list[int]] = {}
-        self.crashes: dict[str, int] = {}
-        self.samples: dict[str, str] = {}
-        self.metrics: dict[str, dict[str, Any]] = {}
-        self.running: dict[int, int] = {}  # second → sessions on their way at its end
-        self.cpu: dict[int, list[float]] = {}  # second → CPU seconds of each worker
-        self.looks = 0  # how often the loops of load processes were looked at
-        self.blocked: dict[str, int] = {}  # place in a scenario → looks that found it at work
-        self.blocked_ms: dict[str, int] = {}  # place → how long a loop stood still there, at most
-        self.users = 0
-        self.workers = 0  # load processes that have ended their part
-        self._packed = 0  # seconds before this one are
+        self.every = SecondStats()  # all requests
         self.lost: dict[str, str] = {}  # machine that put load on and is gone → why
-        self.used_up = ""  # which data ended the load
+        self._packed = 0  # seconds before this one are
 
     # ── counting ──────────────────────────────────────────────────────────────────────────────
     def add(self, frame: Frame) -> None:
-        """One frame of one worker."""
-        for name, row in frame["rows"].items():
-            self._row(name, row)
-        self.lag.merge(decode_histogram(frame["lag"]))
-        self.unread.merge(decode_histogram(frame.get("unread", "")))
-        for key in ("started", "ended", "dropped", "retried"):
-            setattr(self, key, getattr(self, key) + frame[key])
-        self.cut += frame.get("cut", 0)
-        self.looks += frame.get("looks", 0)
-        _add_counts(self.blocked, frame.get("blocked", {}))
-        _keep_largest(self.blocked_ms, frame.get("blocked_ms", {}))
-        self.used_up = self.used_up or frame.get("used_up", "")
-        _add_pairs(self.iterations, frame["iterations"])
-        _add_pairs(self.checks, frame["checks"])
-        for what, count in frame["crashes"].items():
-            self.crashes[what] = self.crashes.get(what, 0) + count
-        for what, text in frame["samples"].items():
-            self.samples.setdefault(what, text)
-        for name, metric in frame["metrics"].items():
-            trend = metric["kind"] == "trend"
-            values = {"values": decode_histogram(metric["values"])} if trend else {}
-            self.add_metric(name, {**metric, **values})
-        if "second" in frame:
-            second = frame["second"]
-            self.running[second] = self.running.get(second, 0) + frame.get("running", 0)
-            # A whole machine's frame has the CPU seconds of each of its processes.
-            self.cpu.setdefault(second, []).extend(frame.get("cpus") or [frame["cpu"]])
-        elif "cpu" in frame:
-            self.workers += len(
-                frame.get("cpus") or [frame["cpu"]]
-            )  # each says once that it is over
-        self.users = max(self.users, frame.get("users", 0))
+        """One frame of one worker, or of one machine."""
+        self.merge(frame)
+        for name, row in frame.rows.items():
+            self._add_row(name, row)
         self._pack()
 
     def _pack(self) -> None:
@@ -156,37 +111,27 @@ class Totals:
                     seconds[second].pack()
         self._packed = max(self._packed, old)
 
-    def _row(self, name: str, frame: Frame) -> None:
+    def _add_row(self, name: str, frame: EndpointFrame) -> None:
         row = self.rows.get(name)
         if row is None:
-            row = self.rows[name] = EndpointTotals(name, tuple(frame.get("tags", ())))
-        for text, (latency, bad) in frame["seconds"].items():
-            second, found = int(text), SecondStats(decode_histogram(latency), bad)
-            row.count += found.count
-            row.latency.merge(found.latency)
+            row = self.rows[name] = EndpointTotals(name, frame.tags)
+        for second, (latency, bad) in frame.seconds.items():
+            found = SecondStats(latency, bad)
+            row.count += latency.count
+            row.latency.merge(latency)
             row.bad += bad
-            row.pace[second] = row.pace.get(second, 0) + found.count
-            row.batches.add(second, found.latency)
-            row.slowest = add_slowest(row.slowest, second, found.latency)
+            row.pace[second] = row.pace.get(second, 0) + latency.count
+            row.batches.add(second, latency)
+            row.slowest = add_slowest(row.slowest, second, latency)
             self.every.merge(found)
             for key in self.series:
                 if key in {"", name} or key in row.tags:
                     self.series[key].setdefault(second, SecondStats()).merge(found)
-        row.service.merge(decode_histogram(frame["service"]))
-        _add_counts(row.statuses, frame["statuses"])
-        _add_counts(row.failures, frame["failures"])
-        row.received += frame["received"]
-        row.cut += frame.get("cut", 0)
-
-    def add_metric(self, name: str, metric: dict[str, Any]) -> None:
-        """One that a scenario counts itself; `values` of a trend are a Histogram."""
-        known = self.metrics.setdefault(name, {**metric, "values": Histogram(), "value": 0.0})
-        if metric["kind"] == "trend":
-            known["values"].merge(metric["values"])
-        else:
-            known["value"] = metric["value"] + (
-                known["value"] if metric["kind"] == "counter" else 0.0
-            )
+        row.service.merge(frame.service)
+        add_counts(row.statuses, frame.statuses)
+        add_counts(row.failures, frame.failures)
+        row.received += frame.received
+        row.cut += frame.cut
 
     def join(self, later: "Totals", offset: int) -> None:
         """Add a later piece of load, whose second 0 is this one's second `offset`."""
@@ -198,35 +143,21 @@ class Totals:
             mine.batches.join(row.batches, offset)
             later_ones = [(micros, second + offset) for micros, second in row.slowest]
             mine.slowest = keep_slowest([*mine.slowest, *later_ones])
-            _add_counts(mine.statuses, row.statuses)
-            _add_counts(mine.failures, row.failures)
+            add_counts(mine.statuses, row.statuses)
+            add_counts(mine.failures, row.failures)
             mine.bad += row.bad
             mine.received += row.received
             mine.cut += row.cut
-            for second, count in row.pace.items():
-                mine.pace[second + offset] = mine.pace.get(second + offset, 0) + count
+            add_counts(mine.pace, {at + offset: count for at, count in row.pace.items()})
         self.every.merge(later.every)
         for key, seconds in later.series.items():
             for second, part in seconds.items():
                 self.series[key].setdefault(second + offset, SecondStats()).merge(part)
-        self.lag.merge(later.lag)
-        self.unread.merge(later.unread)
-        for name in ("started", "ended", "dropped", "retried", "cut"):
-            setattr(self, name, getattr(self, name) + getattr(later, name))
-        _add_pairs(self.iterations, later.iterations)
-        _add_pairs(self.checks, later.checks)
-        _add_counts(self.crashes, later.crashes)
-        self.looks += later.looks
-        _add_counts(self.blocked, later.blocked)
-        _keep_largest(self.blocked_ms, later.blocked_ms)
-        self.samples = {**later.samples, **self.samples}
-        for name, metric in later.metrics.items():
-            self.add_metric(name, metric)
-        self.running |= {second + offset: count for second, count in later.running.items()}
-        self.cpu |= {second + offset: parts for second, parts in later.cpu.items()}
-        self.users = max(self.users, later.users)
-        self.workers = max(self.workers, later.workers)
-        self.used_up = self.used_up or later.used_up
+        running = self.running | {at + offset: count for at, count in later.running.items()}
+        cpu = self.cpu | {at + offset: parts for at, parts in later.cpu.items()}
+        workers = max(self.workers, later.workers)
+        self.merge(later)
+        self.running, self.cpu, self.workers = running, cpu, workers
 
     # ── reading ───────────────────────────────────────────────────────────────────────────────
     def whole(self, key: str = "", first: int = 0, last: int | None = None) -> SecondStats:
@@ -283,20 +214,3 @@ class Totals:
             for kind, count in row.failures.items()
             if kind.startswith("generator")
         )
-
-
-def _add_counts(into: dict[str, int], counts: dict[str, int]) -> None:
-    for key, count in counts.items():
-        into[key] = into.get(key, 0) + count
-
-
-def _keep_largest(into: dict[str, int], values: dict[str, int]) -> None:
-    for key, value in values.items():
-        into[key] = max(into.get(key, 0), value)
-
-
-def _add_pairs(into: dict[str, list[int]], pairs: dict[str, list[int]]) -> None:
-    for key, (good, bad) in pairs.items():
-        have = into.setdefault(key, [0, 0])
-        have[0] += good
-        have[1] += bad

@@ -165,16 +165,14 @@ _LARGEST: Final = 8 << 20  # bytes of a document
 _MOST: Final = 60  # letters
 
 
-def service_version(
-    source: dict[str, Any], target: str, supervised: SupervisorMonitor | None
-) -> str:
+def service_version(openapi: str, target: str, supervised: SupervisorMonitor | None) -> str:
     """The version; "" when nobody says one.
 
-    `source` is where the requests come from: when it is an OpenAPI document, it knows. Otherwise
-    the supervised service behind the target is looked at.
+    The OpenAPI document that the requests are made from knows it; without one, the supervised
+    service behind the target is looked at.
     """
-    if source.get("kind") == "openapi":
-        return _told(str(source["text"]))
+    if openapi:
+        return _told(openapi)
     if supervised is None:
         return ""
     name = supervised.place(target).service

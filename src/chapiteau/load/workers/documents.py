@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.problems import Problem
@@ -15,16 +15,16 @@ from chapiteau.load.errors import ScenarioError
 from chapiteau.load.inputs.access_log import ReplayFlow, read_access_log
 from chapiteau.load.inputs.har import strip_responses
 from chapiteau.load.inputs.openapi.bundle import bundle_document
-from chapiteau.load.inputs.reader import InputOptions, guess_format, read_input
+from chapiteau.load.inputs.reader import guess_format, read_input
 from chapiteau.load.inputs.recording import ParsedInput
 from chapiteau.load.inputs.url_encoding import resolve_url
 from chapiteau.load.protocols import urls
 from chapiteau.load.settings import LoadTest
+from chapiteau.load.workers.plan import DocumentOptions, DocumentSource, FileSource, Source
 
 __all__ = [
-    "DocumentSource",
+    "FoundDocument",
     "find_document",
-    "is_replay",
     "looks_like_document",
     "named_files",
     "read_source",
@@ -35,18 +35,13 @@ __all__ = [
 _TIME: Final = 10.0
 _MOST: Final = 256 << 20
 _DOCUMENTS: Final = ("openapi.json", "openapi.yaml", "openapi.yml", ".har", "_collection.json")
-# Settings that say something about a document; they travel to the load processes as they are.
-_SETTINGS: Final = (
-    "only_safe", "methods", "include", "exclude", "deprecated", "bearer", "api_keys", "variables",
-    "pauses", "replay", "base",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentSource:
-    """A document: JSON-ready for the load processes, where the service is, what was left out."""
+class FoundDocument:
+    """A document for the load processes, where its service is, and what was left out of it."""
 
-    source: dict[str, Any]
+    source: DocumentSource
     base: str
     problems: tuple[Problem, ...]
 
@@ -58,7 +53,7 @@ def looks_like_document(target: str) -> bool:
 
 def find_document(
     place: str, test: LoadTest, folder: Path, allowed: Callable[[str], None]
-) -> DocumentSource:
+) -> FoundDocument:
     """The document at a URL or in a file, and all that is known of it.
 
     `allowed` raises for hosts that may not be asked. Raises NotFoundError, ScenarioError,
@@ -83,14 +78,15 @@ def find_document(
         text, amiss = bundle_document(text, _beside(at, home, verify=test.verify))
     elif kind == "har":
         text = strip_responses(text)  # each load process gets it: megabytes are kept from them
-    source = {
-        "kind": kind,
-        "text": text,
-        "name": name,
-        "at": at,
-        "folder": str(home.resolve()),
-        "options": {key: getattr(test, key) for key in _SETTINGS} | _basic(test.basic),
-    }
+    options = {name: getattr(test, name) for name in DocumentOptions.__struct_fields__}
+    source = DocumentSource(
+        kind=kind,
+        text=text,
+        name=name,
+        url=at,
+        folder=str(home.resolve()),
+        options=DocumentOptions(**options),
+    )
     found = read_source(source)
     base = test.base or found.base_url
     if test.openapi and test.target.startswith(("http://", "https://")):
@@ -99,7 +95,7 @@ def find_document(
         raise UsageError(
             f"{place} does not say where the service is", hint="pass --base http://host:port"
         )
-    return DocumentSource(source=source, base=base, problems=(*amiss, *found.problems))
+    return FoundDocument(source=source, base=base, problems=(*amiss, *found.problems))
 
 
 def _beside(at: str, home: Path, *, verify: bool) -> Callable[[str], str]:
@@ -116,56 +112,45 @@ def _beside(at: str, home: Path, *, verify: bool) -> Callable[[str], str]:
     return read
 
 
-def read_source(source: dict[str, Any]) -> ParsedInput:
-    """What a document makes; `source` is plain JSON: each load process makes its own.
+def read_source(source: DocumentSource) -> ParsedInput:
+    """What a document makes; each load process reads its own.
 
     Files that the document names are read beside it, or where `files` says that they lie.
     """
-    moved = source.get("files", {})
-    folder = Path(source.get("folder", "."))
-    return _read(source, lambda path: Path(moved.get(path) or folder / path).read_bytes())
+    folder = Path(source.folder)
+    return _read(source, lambda path: Path(source.files.get(path) or folder / path).read_bytes())
 
 
-def named_files(source: dict[str, Any]) -> dict[str, Path]:
+def named_files(source: DocumentSource) -> dict[str, Path]:
     """The files that a document names, such as bodies, by the names it gives them."""
     found: dict[str, Path] = {}
 
     def read(path: str) -> bytes:
-        found[path] = Path(source.get("folder", ".")) / path
+        found[path] = Path(source.folder) / path
         return found[path].read_bytes()
 
-    if source["kind"] in {"curl", "urls"}:
+    if source.kind in {"curl", "urls"}:
         _read(source, read)
     return found
 
 
-def _read(source: dict[str, Any], read_file: Callable[[str], bytes]) -> ParsedInput:
+def _read(source: DocumentSource, read_file: Callable[[str], bytes]) -> ParsedInput:
     return read_input(
-        source["kind"],
-        source["text"],
-        name=source.get("name", ""),
-        at=source.get("at", ""),
-        options=InputOptions.of(source.get("options", {})),
+        source.kind,
+        source.text,
+        name=source.name,
+        at=source.url,
+        options=source.options.input_options(),
         read_file=read_file,
     )
 
 
-def replay_of(source: dict[str, Any], part: int = 0, parts: int = 1) -> ReplayFlow | None:
+def replay_of(source: Source, part: int = 0, parts: int = 1) -> ReplayFlow | None:
     """An access log with its own timing, or this process's part of it; None when not asked for."""
-    if not is_replay(source):
+    if not isinstance(source, DocumentSource) or not source.is_replay:
         return None
-    speed = float(source["options"]["replay"])
-    return read_access_log(source["text"], name=source["name"]).replay(part, parts, speed)
-
-
-def is_replay(source: dict[str, Any]) -> bool:
-    """Whether requests go out at an access log's own moments."""
-    return source["kind"] == "accesslog" and bool(source.get("options", {}).get("replay"))
-
-
-def _basic(pair: str) -> dict[str, str]:
-    user, _, password = pair.partition(":")
-    return {"user": user, "password": password} if pair else {}
+    log = read_access_log(source.text, name=source.name)
+    return log.replay(part, parts, source.options.replay)
 
 
 def _fetched(url: str, *, verify: bool) -> str:
@@ -190,9 +175,9 @@ def _fetched(url: str, *, verify: bool) -> str:
     return body.decode("utf-8-sig", "replace")
 
 
-def source_digest(source: dict[str, Any]) -> str:
+def source_digest(source: Source) -> str:
     """Of the scenario file or the document: whether two results came of the same one."""
-    if source["kind"] == "file":
+    if isinstance(source, FileSource):
         with contextlib.suppress(OSError):  # it was there when the load began
-            return sha256(Path(source["path"]).read_bytes()).hexdigest()
-    return sha256(source["text"].encode()).hexdigest() if "text" in source else ""
+            return sha256(Path(source.path).read_bytes()).hexdigest()
+    return sha256(source.text.encode()).hexdigest() if isinstance(source, DocumentSource) else ""

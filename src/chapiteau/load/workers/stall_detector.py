@@ -10,7 +10,9 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Final
+
+from chapiteau.load.stats.frames import Counts
 
 __all__ = ["StallDetector"]
 
@@ -47,12 +49,12 @@ class StallDetector:
         if self._beat is not None:
             self._beat.cancel()
 
-    def flush(self) -> dict[str, Any]:
+    def flush(self) -> Counts:
         """`looks`, how many met which place, and how long (in ms) the loop stood still there."""
         with self._lock:
             looks, seen, longest = self._looks, self._seen, self._longest
             self._looks, self._seen, self._longest = 0, {}, {}
-        return {"looks": looks, "blocked": seen, "blocked_ms": longest}
+        return Counts(looks=looks, blocked=seen, blocked_ms=longest)
 
     def _go_round(self) -> None:
         self._came_round = self._now()
