@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.io.toml_recovery import recover_toml
+from chapiteau.io.toml_file import recover_toml
 
 
 def test_every_wrong_line_is_told_and_the_rest_is_read() -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chapiteau.migrate import procfile
 from chapiteau.migrate.circus.rules import TABLES as CIRCUS
 from chapiteau.migrate.pm2.rules import TABLES as PM2
 from chapiteau.migrate.process_compose.rules import TABLES as COMPOSE
+from chapiteau.migrate.procfile.importer import TABLES as PROCFILE
 from chapiteau.migrate.rules import Table
 from chapiteau.migrate.supervisord.rules import TABLES as SUPERVISORD
 from chapiteau.migrate.systemd.rules import TABLES as SYSTEMD
@@ -39,8 +39,8 @@ TABLES: Mapping[str, Mapping[str, Table]] = {
         },
     },
     "procfile": {
-        ".foreman": procfile.TABLES["foreman"],
-        ".overmind.env": procfile.TABLES["overmind"],
+        ".foreman": PROCFILE["foreman"],
+        ".overmind.env": PROCFILE["overmind"],
     },
     "pm2": {"An app": PM2["app"]},
     "process-compose": {

@@ -13,7 +13,7 @@ from chapiteau.migrate.files import detect
 from chapiteau.migrate.ini import merge_sections, read_circus, read_supervisord, read_systemd
 from chapiteau.migrate.pm2.javascript import Conditional, Dynamic, EnvDefault, read_javascript
 from chapiteau.migrate.source import Source
-from chapiteau.migrate.supervisord.expansion import Expansion, read_pairs
+from chapiteau.migrate.supervisord.rules import Expansion, read_pairs
 from chapiteau.migrate.systemd.commands import (
     command_line,
     fill,

@@ -87,7 +87,7 @@ def import_command(ctx: click.Context, /, **given: Any) -> None:
     chapiteau import web.service worker.service      several units together
     """
     from chapiteau.migrate.files import KINDS, nearby_files, read_sources
-    from chapiteau.migrate.procfile import parse_formation
+    from chapiteau.migrate.procfile.importer import parse_formation
     from chapiteau.migrate.report import note_moved_paths, print_report, write
     from chapiteau.migrate.source import ImportOptions
 

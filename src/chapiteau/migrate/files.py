@@ -8,14 +8,14 @@ from typing import Final
 
 from chapiteau.core.errors import NotFoundError, RefusedError, UsageError
 from chapiteau.io.yaml_file import read_yaml
-from chapiteau.migrate.circus import import_circus
-from chapiteau.migrate.pm2 import import_pm2
-from chapiteau.migrate.process_compose import import_process_compose
-from chapiteau.migrate.procfile import import_procfile
+from chapiteau.migrate.circus.importer import import_circus
+from chapiteau.migrate.pm2.importer import import_pm2
+from chapiteau.migrate.process_compose.importer import import_process_compose
+from chapiteau.migrate.procfile.importer import import_procfile
 from chapiteau.migrate.report import ImportResult
 from chapiteau.migrate.source import ImportOptions, Source, Tree
-from chapiteau.migrate.supervisord import import_supervisord
-from chapiteau.migrate.systemd import import_systemd
+from chapiteau.migrate.supervisord.importer import import_supervisord
+from chapiteau.migrate.systemd.importer import import_systemd
 
 __all__ = ["KINDS", "detect", "nearby_files", "read_sources"]
 

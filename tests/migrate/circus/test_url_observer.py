@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from chapiteau.io.clock import SystemClock
-from chapiteau.migrate.circus.url_observer import UrlObserver
+from chapiteau.migrate.circus.monitors import UrlObserver
 from chapiteau.run.config.plugin_settings import UrlObserverOptions
 from chapiteau.run.logs.messages import Outcome
 

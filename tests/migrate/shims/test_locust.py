@@ -13,8 +13,8 @@ from chapiteau.load.stats.totals import Totals
 from chapiteau.load.workers.local_workers import LocalWorkers
 from chapiteau.load.workers.messages import LoadStep
 from chapiteau.load.workers.plan import FileSource
-from chapiteau.migrate.locust import load_locust, locust_shape
 from chapiteau.migrate.locust.shape import shape_of_ticks
+from chapiteau.migrate.locust.suite import load_locust, locust_shape
 from chapiteau.migrate.locust.users import constant_pacing, constant_throughput
 from tests.migrate.shims.conftest import FILES, file
 

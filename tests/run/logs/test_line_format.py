@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.core.log_levels import detect_level
+from chapiteau.core.text import detect_level
 from chapiteau.run.logs.line_format import format_json
 from chapiteau.run.logs.messages import LogLine
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
-from chapiteau.migrate.circus.flapping import FlappingDetector, Verdict
-from chapiteau.migrate.circus.heartbeats import Heartbeats
-from chapiteau.migrate.circus.resource_watcher import ProcessUsage, ThresholdTracker
+from chapiteau.migrate.circus.monitors import Heartbeats, ProcessUsage, ThresholdTracker
+from chapiteau.migrate.circus.restarts import FlappingDetector, Verdict
 from chapiteau.run.config.plugin_settings import (
     BUILTIN_PLUGINS,
     FlappingOptions,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.core.log_levels import at_least
+from chapiteau.core.text import at_least
 from chapiteau.run.logs.grep import compile_grep
 from chapiteau.run.logs.messages import LogLine, LogQuery
 

@@ -59,8 +59,8 @@ def foreign_kind(text: str) -> Kind:
 _ADAPTERS: Final = {
     "load_molotov": "chapiteau.migrate.molotov",
     "load_loads": "chapiteau.migrate.loads",
-    "load_locust": "chapiteau.migrate.locust",
-    "locust_shape": "chapiteau.migrate.locust",
+    "load_locust": "chapiteau.migrate.locust.suite",
+    "locust_shape": "chapiteau.migrate.locust.suite",
     "molotov_settings": "chapiteau.migrate.molotov_settings",
 }
 

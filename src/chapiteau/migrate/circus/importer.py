@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from chapiteau.migrate.circus.plugins import convert_plugins
-from chapiteau.migrate.circus.rules import TABLES
-from chapiteau.migrate.circus.variables import fill_variables, is_for
+from chapiteau.migrate.circus.rules import TABLES, fill_variables, is_for
 from chapiteau.migrate.circus.watchers import convert_watcher, order_watchers
 from chapiteau.migrate.draft import Draft, Target, include_files
 from chapiteau.migrate.finish import finish

@@ -6,8 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from chapiteau.core.problems import did_you_mean
-from chapiteau.migrate.circus.rules import TABLES, rotation_unit
-from chapiteau.migrate.circus.variables import VARIABLE, env_of, fill_env
+from chapiteau.migrate.circus.rules import TABLES, VARIABLE, env_of, fill_env, rotation_unit
 from chapiteau.migrate.draft import Draft, Target, Template, literal
 from chapiteau.migrate.finish import start_in_order
 from chapiteau.migrate.ini import Section

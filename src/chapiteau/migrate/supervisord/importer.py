@@ -10,10 +10,9 @@ from chapiteau.migrate.ini import Section, merge_sections, read_supervisord
 from chapiteau.migrate.report import ImportResult
 from chapiteau.migrate.rules import apply_rules
 from chapiteau.migrate.source import ImportOptions, Source
-from chapiteau.migrate.supervisord.expansion import Expansion, read_pairs
 from chapiteau.migrate.supervisord.listeners import convert_listener
 from chapiteau.migrate.supervisord.programs import Daemon, convert_program
-from chapiteau.migrate.supervisord.rules import TABLES
+from chapiteau.migrate.supervisord.rules import TABLES, Expansion, read_pairs
 from chapiteau.migrate.values import boolean, integer, octal
 
 __all__ = ["import_supervisord"]

@@ -9,8 +9,7 @@ from chapiteau.migrate.draft import Draft, Target, expand_home
 from chapiteau.migrate.ini import Section
 from chapiteau.migrate.rules import apply_rules, limit_failed_starts
 from chapiteau.migrate.source import Option
-from chapiteau.migrate.supervisord.expansion import Expansion, read_pairs
-from chapiteau.migrate.supervisord.rules import TABLES
+from chapiteau.migrate.supervisord.rules import TABLES, Expansion, read_pairs
 from chapiteau.migrate.values import integer, one_line
 
 __all__ = ["Daemon", "convert_program"]

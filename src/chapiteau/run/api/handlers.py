@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.fields import read
-from chapiteau.core.log_levels import LEVELS, is_level
 from chapiteau.core.problems import did_you_mean
+from chapiteau.core.text import LEVELS, is_level
 from chapiteau.io.version import own_version
 from chapiteau.run.api.calls import (
     Call,

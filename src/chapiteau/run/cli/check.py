@@ -62,7 +62,7 @@ def _plugin_problems(path: Path) -> list[Problem]:
     plugins = {name: read(Plugin, raw)[0] for name, raw in project.section("plugin").items()}
     if not any(plugins.values()):
         return []
-    from chapiteau.run.plugins.loader import option_problems
+    from chapiteau.run.plugins.plugin import option_problems
 
     return [
         Problem(project.where(place), f"{problem.where}: {problem.what}", problem.hint)

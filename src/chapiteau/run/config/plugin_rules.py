@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from chapiteau.core.fields import Path, read
-from chapiteau.core.log_levels import is_level
+from chapiteau.core.text import is_level
 from chapiteau.run.config.os_names import signal_name
 from chapiteau.run.config.plugin_settings import (
     BUILTIN_PLUGINS,

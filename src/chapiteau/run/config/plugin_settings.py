@@ -225,13 +225,13 @@ _HERE: Final = "chapiteau.run.plugins"
 _CIRCUS: Final = "chapiteau.migrate.circus"
 
 BUILTIN_PLUGINS: Final[dict[str, BuiltinPlugin]] = {
-    "flapping": BuiltinPlugin(f"{_CIRCUS}.flapping:FlappingGuard", FlappingOptions),
-    "resources": BuiltinPlugin(f"{_CIRCUS}.resource_watcher:ResourceWatcher", ResourceOptions),
-    "http": BuiltinPlugin(f"{_CIRCUS}.url_observer:UrlObserver", UrlObserverOptions),
+    "flapping": BuiltinPlugin(f"{_CIRCUS}.restarts:FlappingGuard", FlappingOptions),
+    "resources": BuiltinPlugin(f"{_CIRCUS}.monitors:ResourceWatcher", ResourceOptions),
+    "http": BuiltinPlugin(f"{_CIRCUS}.monitors:UrlObserver", UrlObserverOptions),
     "statsd": BuiltinPlugin(f"{_HERE}.statsd:StatsdEmitter", StatsdOptions),
     "otlp": BuiltinPlugin(f"{_HERE}.otlp:LogExporter", OtlpOptions),
-    "reloader": BuiltinPlugin(f"{_CIRCUS}.command_reloader:CommandReloader", ReloaderOptions),
-    "watchdog": BuiltinPlugin(f"{_CIRCUS}.heartbeats:HeartbeatWatchdog", HeartbeatOptions),
+    "reloader": BuiltinPlugin(f"{_CIRCUS}.restarts:CommandReloader", ReloaderOptions),
+    "watchdog": BuiltinPlugin(f"{_CIRCUS}.monitors:HeartbeatWatchdog", HeartbeatOptions),
     "alerts": BuiltinPlugin(f"{_HERE}.alerts:AlertsPlugin", AlertOptions),
     "circus": BuiltinPlugin(f"{_CIRCUS}.bridge:CircusBridge", CircusOptions),
 }

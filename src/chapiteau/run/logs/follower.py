@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from chapiteau.core.log_levels import at_least
+from chapiteau.core.text import at_least
 from chapiteau.run.logs.messages import LogLine, LogQuery, OutputStream
 
 __all__ = ["MAX_PENDING", "LineSplitter", "LogFollower", "matches_query", "matches_text"]

@@ -9,7 +9,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Final
 
-from chapiteau.core.log_levels import detect_level
+from chapiteau.core.text import detect_level
 from chapiteau.run.logs.messages import LogLine
 
 __all__ = [

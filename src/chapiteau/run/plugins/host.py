@@ -22,8 +22,7 @@ from chapiteau.run.errors import NotRunningError
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import Gap
 from chapiteau.run.plugins.line_files import LogFileReader, multiline_of
-from chapiteau.run.plugins.loader import find_plugin, read_options
-from chapiteau.run.plugins.plugin import Plugin, PluginContext
+from chapiteau.run.plugins.plugin import Plugin, PluginContext, find_plugin, read_options
 
 __all__ = ["first_event", "run_plugin"]
 

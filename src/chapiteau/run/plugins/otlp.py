@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from chapiteau.core.log_levels import at_least, detect_level
+from chapiteau.core.text import at_least, detect_level
 from chapiteau.io.notifier import DeliveryError, http_post
 from chapiteau.io.version import own_version
 from chapiteau.run.config.plugin_settings import OtlpOptions

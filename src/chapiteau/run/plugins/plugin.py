@@ -10,21 +10,36 @@ when it fails, it is started again after a while, and `chapiteau status` shows w
 """
 
 import asyncio
+import importlib
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from chapiteau.core.clock import Clock
+from chapiteau.core.errors import NotFoundError, UsageError
+from chapiteau.core.fields import read
+from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.core.secret import Secret
 from chapiteau.io.secret_file import SecretRef, resolve_headers, resolve_secret
 from chapiteau.run.api.async_client import AsyncClient
 from chapiteau.run.api.status import SupervisorStatus
-from chapiteau.run.config.plugin_settings import NoOptions, matches_any
+from chapiteau.run.config.plugin_settings import BUILTIN_PLUGINS, NoOptions, matches_any
+from chapiteau.run.config.spec import Plugin as PluginSpec
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import LogLine, Outcome
 
-__all__ = ["Plugin", "PluginContext", "TaskStarter"]
+__all__ = [
+    "GROUP",
+    "Plugin",
+    "PluginContext",
+    "TaskStarter",
+    "find_plugin",
+    "option_problems",
+    "read_options",
+]
 
 
 class TaskStarter(Protocol):
@@ -139,3 +154,71 @@ class Plugin:
     def headers(self, name: str, headers: Mapping[str, str | SecretRef]) -> dict[str, str]:
         """Request headers with their secrets filled in. Raises as `secret`."""
         return resolve_headers(name, headers, self.around.folder, self.around.environ)
+
+
+# From `use = "…"` to a class: shipped, offered by an installed package, or the project's own.
+
+GROUP: Final = "chapiteau.plugins"  # the entry point group of installed packages
+
+
+def find_plugin(use: str, folder: Path) -> type[Plugin]:
+    """The class. Modules are looked for in the project's `folder` first.
+
+    Raises NotFoundError and UsageError.
+    """
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    if use in BUILTIN_PLUGINS:
+        return _load(BUILTIN_PLUGINS[use].target)
+    if ":" in use:
+        return _load(use)
+    offered = {point.name: point for point in entry_points(group=GROUP)}
+    if use not in offered:
+        hint = did_you_mean(use, [*BUILTIN_PLUGINS, *offered])
+        raise NotFoundError(f"no plugin {use!r}", hint=hint)
+    return _load(offered[use].value)
+
+
+def _load(target: str) -> type[Plugin]:
+    module, _, name = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as exc:
+        missing = exc.name or module
+        hint = f"it is looked for in the project's folder and in {sys.prefix}"
+        if missing == "zmq":
+            hint = "pip install 'chapiteau[circus]'"
+        raise NotFoundError(f"{target}: there is no module {missing!r}", hint=hint) from exc
+    except Exception as exc:
+        raise UsageError(f"{target}: its module fails: {type(exc).__name__}: {exc}") from exc
+    for part in name.split("."):
+        known = [n for n in vars(found) if not n.startswith("_")]
+        found = getattr(found, part, None)
+        if found is None:
+            hint = did_you_mean(part, known)
+            raise NotFoundError(f"{target}: {module} has no {part!r}", hint=hint)
+    if not isinstance(found, type) or not issubclass(found, Plugin):
+        hint = "from chapiteau.run.client import Plugin"
+        raise UsageError(f"{target} is no subclass of Plugin", hint=hint)
+    return found
+
+
+def read_options(name: str, plugin: type[Plugin], raw: object) -> Any:
+    """[plugin.NAME.options] as the class declares it. Raises InvalidInputError."""
+    made, problems = read(plugin.Options, raw, ("plugin", name, "options"))
+    raise_problems(f"plugin {name}", [problem for _, problem in problems])
+    return made
+
+
+def option_problems(
+    name: str, spec: PluginSpec, folder: Path
+) -> list[tuple[tuple[str | int, ...], Problem]]:
+    """What is wrong with a plugin that is not shipped; importing it is the only way to know."""
+    if ":" not in spec.use and spec.use not in entry_points(group=GROUP).names:
+        return []  # shipped, or unknown: both are told where the configuration is read
+    try:
+        found = find_plugin(spec.use, folder)
+    except (NotFoundError, UsageError) as exc:
+        place = ("plugin", name, "use")
+        return [(place, Problem(".".join(place), exc.what, exc.hint))]
+    return read(found.Options, spec.options, ("plugin", name, "options"))[1]

@@ -5,30 +5,71 @@ number has, or is about to have, a process: connections dealt to any other would
 Number 1 has the socket that is bound first; it holds the port, whoever runs.
 
 What waits in a socket is lost when that closes. So before a number ends for good, new connections
-go to the others (run/system/reuseport_index.py), and its process has a moment to take those that
+go to the others (`select_sockets`), and its process has a moment to take those that
 wait.
 """
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.config.command import BoundSocket
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import KeeperGoneError, SpawnError
 from chapiteau.run.process.states import State
-from chapiteau.run.system.reuseport_index import order_without, select_sockets
 from chapiteau.run.system.sockets import accept_queue_length, bind_socket
 
 if TYPE_CHECKING:
     from chapiteau.run.process.replica import Replica
     from chapiteau.run.supervisor.supervisor import Supervisor
 
-__all__ = ["ReusePortSockets"]
+__all__ = ["ReusePortSockets", "order_without", "select_sockets"]
+
+
+# To which of the sockets that share a port (SO_REUSEPORT) the kernel deals new connections.
+#
+# By itself it deals to all that listen. A program for its old packet filter chooses otherwise
+# (socket(7), SO_ATTACH_REUSEPORT_CBPF): it answers with the place of a socket in the order in which
+# they began to listen. When one of them closes, the last one takes its place. A place that is not
+# there is no error: the kernel then chooses as ever. None of this needs privileges.
+
+_ATTACH, _DETACH = 51, 68  # SO_ATTACH_REUSEPORT_CBPF, SO_DETACH_REUSEPORT_BPF
+_RANDOM: Final = 0xFFFFF038  # SKF_AD_OFF + SKF_AD_RANDOM: where the filter finds chance
+_LOAD, _MODULO, _IS, _RETURN = 0x20, 0x94, 0x15, 0x06  # <linux/bpf_common.h>
+
+
+def select_sockets(one: socket.socket, places: Sequence[int]) -> None:
+    """Deal to these places alone, each as often; to all when there are none.
+
+    `one` is any socket of the port. A kernel that can't goes on as it was.
+    """
+    with contextlib.suppress(OSError):
+        if not places:
+            one.setsockopt(socket.SOL_SOCKET, _DETACH, 0)
+            return
+        code = [(_LOAD, 0, 0, _RANDOM), (_MODULO, 0, 0, len(places))]
+        for index, place in enumerate(places):
+            code += [(_IS, 0, 1, index), (_RETURN, 0, 0, place)]
+        code.append((_RETURN, 0, 0, places[0]))
+        import ctypes
+
+        words = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *word) for word in code))
+        program = struct.pack("HL", len(code), ctypes.addressof(words))
+        one.setsockopt(socket.SOL_SOCKET, _ATTACH, program)
+
+
+def order_without(order: Sequence[int], gone: int) -> list[int]:
+    """The order after this one has closed."""
+    rest = [number for number in order if number != gone]
+    if gone in order[:-1]:
+        rest.insert(order.index(gone), rest.pop())
+    return rest
+
 
 _STEP = 0.05  # seconds: for handshakes that are under way, and between two looks at a queue
 _STEPS = 20  # … after which a process ends whatever waits for it
