@@ -6,6 +6,7 @@ that was begun by the third rotation.
 
 import bisect
 import contextlib
+import json
 import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -13,8 +14,6 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final, cast
-
-import msgspec
 
 from chapiteau.io.files import write_atomic
 from chapiteau.run.logs.rotation import SUFFIXES, rename_lock, rotated_path
@@ -41,12 +40,6 @@ _BLOCK: Final = 1 << 16
 _LONGEST: Final = 1 << 20  # bytes without an end of line that are taken as one
 
 
-class _Record(msgspec.Struct):
-    turned: int = 0  # how often the file was rotated
-    inode: int = 0
-    marks: dict[int, list[Mark]] = {}
-
-
 class RotationHistory:
     """How often a stream's file was rotated, and when the bytes of the older ones came.
 
@@ -56,7 +49,8 @@ class RotationHistory:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._record: _Record | None = None
+        self._rotations = -1
+        self._marks: dict[int, list[Mark]] = {}
 
     @property
     def _file(self) -> Path:
@@ -65,34 +59,39 @@ class RotationHistory:
     @property
     def rotations(self) -> int:
         """How often the file was rotated so far; also the number of the current file."""
-        return self.load().turned
+        self.load()
+        return self._rotations
 
     def marks(self, number: int) -> Sequence[Mark]:
         """When the bytes of a rotated file came; empty when that is not known."""
-        return self.load().marks.get(number, ())
+        self.load()
+        return self._marks.get(number, ())
 
     def add(self, marks: Sequence[Mark]) -> None:
         """The file has just been rotated; `load` came before. A full disk is no matter."""
-        record = self.load()
-        record.marks[record.turned] = thin_marks(list(marks), _MARKS)
-        record.turned += 1
-        for number in [n for n in record.marks if n < record.turned - _FILES]:
-            del record.marks[number]
+        self._marks[self._rotations] = thin_marks(list(marks), _MARKS)
+        self._rotations += 1
+        for number in [n for n in self._marks if n < self._rotations - _FILES]:
+            del self._marks[number]
         with contextlib.suppress(OSError):
-            record.inode = self._path.stat().st_ino
-            write_atomic(self._file, msgspec.json.encode(record), mode=0o640)
+            inode = self._path.stat().st_ino
+            facts = {"turned": self._rotations, "inode": inode, "marks": self._marks}
+            write_atomic(self._file, json.dumps(facts).encode(), mode=0o640)
 
-    def load(self) -> _Record:
+    def load(self) -> None:
         """Read what is known, once: before the next rotation at the latest."""
-        if self._record is None:
-            self._record = _Record()
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                found = msgspec.json.decode(self._file.read_bytes(), type=_Record)
-                # Rotated, and killed before it could be written down?
-                if self._path.exists() and self._path.stat().st_ino != found.inode:
-                    found.turned += 1
-                self._record = found
-        return self._record
+        if self._rotations >= 0:
+            return
+        self._rotations = 0
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            facts = json.loads(self._file.read_bytes())
+            marks = {
+                int(number): [(int(offset), float(time)) for offset, time in pairs]
+                for number, pairs in facts["marks"].items()
+            }
+            # Rotated, and killed before it could be written down?
+            missed = self._path.exists() and self._path.stat().st_ino != facts["inode"]
+            self._rotations, self._marks = int(facts["turned"]) + missed, marks
 
 
 def thin_marks(marks: list[Mark], most: int) -> list[Mark]:
