@@ -7,11 +7,20 @@ tweens (but Pyramid's own exception tween) and without subscribers to request ev
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyramid.events import BeforeTraversal, ContextFound, NewRequest, NewResponse
 from pyramid.exceptions import PredicateMismatch
-from pyramid.interfaces import IRouteRequest, IRoutesMapper, ITraverser, ITweens
+from pyramid.interfaces import (
+    IExceptionViewClassifier,
+    IMultiView,
+    IRouteRequest,
+    IRoutesMapper,
+    ISecuredView,
+    ITraverser,
+    ITweens,
+    IView,
+)
 from pyramid.request import apply_request_extensions
 from pyramid.router import default_execution_policy
 from pyramid.threadlocal import manager
@@ -21,7 +30,7 @@ from zope.interface import Interface, implementedBy
 
 from chapiteau.service.declare.path import RouteTable, path_parameters
 from chapiteau.service.pipeline.dispatch import VIEW_KEY, ServicePlan
-from chapiteau.service.pipeline.error_views import problem_from
+from chapiteau.service.pipeline.error_views import error_view, problem_from
 from chapiteau.service.pipeline.operation_plan import Plan
 from chapiteau.service.pipeline.reply import problem_reply, to_response
 from chapiteau.service.protocol.headers import ROUTE_KEY
@@ -30,6 +39,7 @@ from chapiteau.service.protocol.versions import Versions
 
 __all__ = ["FastPath", "matching_views", "pyramid_view"]
 
+_VIEW_TYPES = (IView, ISecuredView, IMultiView)
 _EVENTS = (NewRequest, BeforeTraversal, ContextFound, NewResponse)
 
 
@@ -86,6 +96,15 @@ def _bare(factory: Any) -> Any:
     return factory if plain else None
 
 
+class _Entry(NamedTuple):
+    """A route, the plan that answers for it on the fast path, and its request interface."""
+
+    route: Any
+    plan: Plan | None
+    names: tuple[str, ...]
+    iface: Any
+
+
 class FastPath:
     """An execution policy: looks the path up, makes a real Request, runs the plan."""
 
@@ -98,7 +117,8 @@ class FastPath:
         self._versions: Versions | None = None
         self._tables: dict[str, RouteTable] = {}
         self._table = RouteTable()
-        self._routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
+        self._routes: list[_Entry] = []
+        self._ours: dict[tuple[Any, type], bool] = {}  # whether `error_view` answers for a problem
         self._extensions: Any = None
         self._new_request: Any = None
         self._bare: Any = None
@@ -123,20 +143,13 @@ class FastPath:
         found = table.find(path)
         if found is None:
             return default_execution_policy(environ, router)
-        route, plan, names = self._routes[found[0]]
-        if plan is None:
+        entry = self._routes[found[0]]
+        if entry[1] is None:
             return default_execution_policy(environ, router)
-        return self._run(environ, router, route, plan, names, found[1])
+        return self._run(environ, router, entry, found[1])
 
-    def _run(
-        self,
-        environ: dict[str, Any],
-        router: Any,
-        route: Any,
-        plan: Plan,
-        names: tuple[str, ...],
-        captures: list[str],
-    ) -> Any:
+    def _run(self, environ: dict[str, Any], router: Any, entry: _Entry, captures: list[str]) -> Any:
+        route, plan, names, iface = entry
         if self._bare is not None:
             # What WebOb's __init__ comes to for a plain dict, at a third of its price.
             request = object.__new__(self._bare)
@@ -149,6 +162,7 @@ class FastPath:
         attrs["registry"] = registry
         attrs["invoke_subrequest"] = router.invoke_subrequest
         attrs["matched_route"] = route
+        attrs["request_iface"] = iface
         environ[ROUTE_KEY] = route.pattern
         attrs["matchdict"] = dict(zip(names, captures, strict=True)) if names else {}
         attrs["context"] = attrs["root"] = router.root_factory(request)
@@ -158,11 +172,9 @@ class FastPath:
         stack.append({"registry": registry, "request": request})
         try:
             try:
-                made = plan.run(environ, request, captures)
-            except ProblemError as exc:
-                made = problem_reply(exc, environ)
-            except Exception:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
-                made = self._excepted(request)
+                made = plan.run(environ, request, captures)  # type: ignore[union-attr]
+            except Exception as exc:  # noqa: BLE001 — as Pyramid's exception tween: any error has a view
+                made = self._error_reply(request, exc)
             if "response_callbacks" in attrs:
                 made = to_response(made)
                 request._process_response_callbacks(made)  # noqa: SLF001 — as the router does
@@ -173,14 +185,35 @@ class FastPath:
             if stack:
                 stack.pop()
 
-    def _excepted(self, request: Any) -> Any:
-        error = sys.exc_info()
+    def _error_reply(self, request: Any, error: Exception) -> Any:
+        """The answer to an exception, as Pyramid's exception tween gives it.
+
+        `request.exception` and `request.exc_info` stay set: callbacks decide by them whether to
+        commit.
+        """
+        attrs = request.__dict__
+        exc_info = sys.exc_info()
+        if isinstance(error, ProblemError) and self._is_ours(request, type(error)):
+            attrs["exception"], attrs["exc_info"] = error, exc_info
+            return problem_reply(error, request.environ)
         try:
-            return request.invoke_exception_view(error)
+            return request.invoke_exception_view(exc_info)
         except Exception:  # noqa: BLE001 — a view that fails must not hide the first error
-            return problem_reply(
-                problem_from(error[1] or RuntimeError(), request.environ), request.environ
-            )
+            attrs["exception"], attrs["exc_info"] = error, exc_info
+            return problem_reply(problem_from(error, request.environ), request.environ)
+
+    def _is_ours(self, request: Any, kind: type) -> bool:
+        """Whether `error_view` would answer for an exception of this class."""
+        iface = request.request_iface
+        known = self._ours.get((iface, kind))
+        if known is None:
+            wanted = (IExceptionViewClassifier, iface.combined, implementedBy(kind))
+            lookup = request.registry.adapters.lookup
+            views = [lookup(wanted, view_type, name="") for view_type in _VIEW_TYPES]
+            found = [view for view in views if view is not None]
+            known = all(getattr(view, "__original_view__", None) is error_view for view in found)
+            self._ours[iface, kind] = known
+        return known
 
     # ── at the first request: what may be skipped? ──────────────────────────────────────────
     def _prepare(self, router: Any) -> None:
@@ -191,7 +224,7 @@ class FastPath:
         if versions is not None and versions.by != "path":
             self._versions = versions
             self._tables = {name: RouteTable() for name in versions.names}
-        routes: list[tuple[Any, Plan | None, tuple[str, ...]]] = []
+        routes: list[_Entry] = []
         for number, route in enumerate(mapper.get_routes() if mapper else ()):
             plan = self._plans.get(route.name)
             version = getattr(plan, "version", "")
@@ -199,11 +232,13 @@ class FastPath:
             # The one predicate of a version is what chooses among the tables.
             usable = usable and len(route.predicates) == bool(version)
             usable = usable and "*" not in route.pattern  # its match is a tuple, not a text
-            usable = usable and self._only_view(registry, route.name)
+            iface = registry.queryUtility(IRouteRequest, name=route.name)
+            usable = usable and iface is not None and route.factory is None
             for name, table in self._tables.items() if self._tables else [("", self._table)]:
                 if version in ("", name):
                     table.add(number, route.pattern, route.match)
-            routes.append((route, plan if usable else None, path_parameters(route.pattern)))
+            names = path_parameters(route.pattern)
+            routes.append(_Entry(route, plan if usable else None, names, iface))
         self._extensions = router.request_extensions
         self._new_request = router.request_factory
         self._bare = _bare(router.request_factory)
@@ -223,7 +258,3 @@ class FastPath:
         if registry.adapters.lookup([Interface], ITraverser) is not None:
             found.append("traverser")
         return found
-
-    @staticmethod
-    def _only_view(registry: Any, name: str) -> bool:
-        return registry.queryUtility(IRouteRequest, name=name) is not None
