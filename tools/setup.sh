@@ -122,6 +122,14 @@ get_marshmallow3() {  # .venv holds 4; tests/cornice/test_marshmallow3.py asks t
         die "could not fetch marshmallow 3 from PyPI"
 }
 
+get_generators() {  # tests/service/whole lets them read our document
+    npm=$(command -v npm || echo .tools/uv/bin/npm)
+    [ -d tests/service/whole/generators/node_modules ] ||
+        quietly "$npm" ci --silent --no-audit --no-fund --ignore-scripts \
+            --prefix tests/service/whole/generators ||
+        die "could not fetch openapi-typescript from the npm registry"
+}
+
 find_python
 get_uv
 have wrk || want wrk
@@ -138,5 +146,6 @@ if [ "${1:-}" = tests ]; then
     have redis-server || want "redis-server"
     install_missing must
     get_node
+    get_generators
     get_marshmallow3
 fi

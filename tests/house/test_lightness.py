@@ -9,7 +9,7 @@ import pytest
 
 from chapiteau.cli.groups import COMMANDS, main
 
-HEAVY = ("aiohttp", "asyncio", "granian", "msgspec", "pyramid", "rich", "webob", "ssl")
+HEAVY = ("aiohttp", "asyncio", "msgspec", "pyramid", "rich", "webob", "ssl")
 LIGHT_COMMANDS = ("status", "stop", "restart", "scale", "down", "reload", "check")
 
 
@@ -55,7 +55,7 @@ def test_nothing_heavy_is_imported_by(code: str) -> None:
 @pytest.mark.parametrize("name", LIGHT_COMMANDS)
 def test_talking_to_the_supervisor_needs_no_web_library(name: str) -> None:
     module = COMMANDS[name][0].partition(":")[0]
-    heavy = {"aiohttp", "pyramid", "granian", "rich"}
+    heavy = {"aiohttp", "pyramid", "rich"}
     assert imported_by(f"import {module}") & heavy == set()
 
 
@@ -67,7 +67,7 @@ def test_the_short_answer_needs_neither_click_nor_dataclasses() -> None:
 def test_the_brain_imports_no_web_library() -> None:
     """It is started again after every death: what it imports is what that costs."""
     code = "import chapiteau.run.supervisor.__main__, chapiteau.run.api.server"
-    heavy = {"aiohttp", "click", "granian", "msgspec", "pyramid", "rich"}
+    heavy = {"aiohttp", "click", "msgspec", "pyramid", "rich"}
     assert imported_by(code) & heavy == set()
 
 

@@ -15,7 +15,7 @@ _TABLE: Final[dict[str, tuple[str, str]]] = {
     "openapi": (f"{_AT}.document:openapi", "Write the OpenAPI document."),
     "check": (f"{_AT}.document:check", "Find what a reader of the document would miss."),
     "diff": (f"{_AT}.document:diff", "Compare two documents: breaking or compatible?"),
-    "client": (f"{_AT}.document:client", "Write a typed client: Python or TypeScript."),
+    "client": (f"{_AT}.document:client", "Removed: other programs write clients."),
 }
 
 

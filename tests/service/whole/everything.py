@@ -243,6 +243,11 @@ def _bodies(folder: Path) -> list[Service]:
         """Points."""
         return points
 
+    @points.get()
+    def get_range() -> tuple[Point, Point]:
+        """Two points."""
+        return Point(0, 0), Point(1, 1)
+
     @parts.post()
     def add_part(part: Part) -> Part:
         """A part."""

@@ -3,6 +3,8 @@ clients made from it are typed strictly and work."""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,7 @@ from click.testing import CliRunner
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
 from chapiteau.cli.service import group
+from chapiteau.core.errors import UsageError
 from chapiteau.service.testing import Client
 from tests.service.whole import everything
 from tests.support import ROOT
@@ -88,117 +91,120 @@ def test_document_and_service_agree(live: str) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr
 
 
+# ── clients that other programs write from the document (docs/how-to/generate-clients.md) ─────────
 USE = """
-import asyncio
-import contextlib
 import sys
+from http import HTTPStatus
 
-from api_client import Api, ApiError, AsyncApi, Upload
+from everything_client import Client
+from everything_client.api.file import get_file
+from everything_client.api.logins import log_in
+from everything_client.api.note import change_note, get_note
+from everything_client.api.notes import list_notes, write_note
+from everything_client.models import Login, NewNote, Note, ProblemDocument
 
-api = Api(sys.argv[1], headers={"Authorization": "Bearer good", "X-API-Key": "good"})
-made = api.write_note({"text": "milk", "pets": [{"type": "cat", "lives": 9}]})
-number: int = made.value["id"]
-assert made.headers["location"] == f"/notes/{number}"
-edited = api.change_note(number, {"text": "bread"}, if_match=made.etag or '"1"')
-text: str = edited.value["text"]
+client = Client(base_url=sys.argv[1], headers={"Authorization": "Bearer good"})
+made = write_note.sync(client=client, body=NewNote(text="milk"))
+assert isinstance(made, Note)
+number: int = made.id
+edited = change_note.sync(number, client=client, body=NewNote(text="bread"), if_match="*")
+assert isinstance(edited, Note)
+text: str = edited.text
 assert text == "bread"
-api.change_note(number, {"text": "rye bread"}, if_match="*", prefer="return=minimal")
-try:
-    api.change_note(number, {"text": ""}, if_match="*")
-except ApiError as error:
-    assert (error.status, error.problem["code"]) == (422, "invalid-request")
-else:
-    raise SystemExit(9)
-assert api.list_notes(q="rye bread", colours=[]).value[-1]["id"] == number
-assert api.log_in({"name": "me", "age": 7}).value["age"] == 7
-size: int = api.add_photo({"title": "t", "picture": Upload("a b.png", b"12345")}).value
-assert size == 5
-data: bytes = api.echo(b"\\x00\\xff").value
-assert data == b"\\x00\\xff"
-assert api.get_file("a.txt").value == b"abc" * 100
-with contextlib.closing(api.get_events(last_event_id="7").value) as events:
-    assert next(events).startswith(b"id: 1")
-assert b"7" in b"".join(api.get_events(last_event_id="7").value)
-assert len(api.get_lines(size=2).value.splitlines()) == 2
-assert api.add_part({"name": "p", "howMany": 2}).value["howMany"] == 2
-assert api.get_secret().value == "['read']"
-job = api.make_report({"x": 1.0}, prefer="respond-async")
-assert job.status == 202
-api.remove_note(number)
-assert api.get_old(visits=3).value == 3
-
-
-async def main() -> None:
-    found = await AsyncApi(sys.argv[1]).get_busy()
-    assert found.value is True
-    events = await AsyncApi(sys.argv[1]).get_events()
-    assert b"data: 1" in b"".join([piece async for piece in events.value])
-    early = await AsyncApi(sys.argv[1]).get_events()
-    await anext(early.value)
-    await early.value.aclose()
-
-
-asyncio.run(main())
-api.close()
+bad = change_note.sync_detailed(number, client=client, body=NewNote(text=""), if_match="*")
+assert bad.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+assert isinstance(bad.parsed, ProblemDocument) and bad.parsed.code == "invalid-request"
+assert isinstance(get_note.sync(999_999, client=client), ProblemDocument)
+found = list_notes.sync(client=client, q="bread", limit=1)
+assert isinstance(found, list) and found[0].id == number
+assert log_in.sync(client=client, body=Login(name="me", age=7)) == Login(name="me", age=7)
+assert get_file.sync_detailed("a.txt", client=client).content == b"abc" * 100
 """
 
 
+# Media types that the generator does not know are bytes to it.
+BYTES = """
+content_type_overrides:
+  "*/*": application/octet-stream
+  application/x-ndjson: application/octet-stream
+"""
+
+
+def _ran(words: list[str], cwd: Path) -> str:
+    path = f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"  # the generator calls ruff
+    done = subprocess.run(
+        words, cwd=cwd, capture_output=True, text=True, check=False,
+        env={**os.environ, "PATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
 @pytest.mark.slow
-def test_the_python_client_is_strictly_typed_and_works(live: str, tmp_path: Path) -> None:
-    service("client", APP, "--name", "Api", "-o", str(tmp_path / "api_client.py"))
-    use = tmp_path / "use.py"
-    use.write_text(USE)
-    for words in (
-        ["-m", "mypy", "--strict", "--config-file=", "--cache-dir", str(tmp_path), str(use)],
-        [str(use), live],
-    ):
-        done = subprocess.run(
-            [sys.executable, *words], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+def test_openapi_python_client_reads_the_document(live: str, tmp_path: Path) -> None:
+    service("openapi", APP, "-o", str(tmp_path / "openapi.json"))
+    generate = [sys.executable, "-m", "openapi_python_client", "generate", "--path",
+                "openapi.json", "--meta", "none", "--output-path", "everything_client"]  # fmt: skip
+    (tmp_path / "config.yaml").write_text(BYTES)
+    told = _ran([*generate, "--config", "config.yaml"], tmp_path)
+    warnings = set(re.findall(r"WARNING.*?\n\n(.*?)\n", told))
+    unknown = {f"Unsupported content type application/{name}" for name in ("msgpack", "cbor")}
+    assert warnings == unknown, told  # they stand beside JSON, which the client takes
+    (tmp_path / "use.py").write_text(USE)
+    types = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--follow-imports",
+             "silent", "--cache-dir", "cache", "use.py"]  # fmt: skip
+    _ran(types, tmp_path)
+    _ran([sys.executable, "use.py", live], tmp_path)
 
 
-TSC = ROOT / "ui" / "node_modules" / ".bin" / "tsc"
+GENERATORS = HERE / "generators" / "node_modules"
 NODE = shutil.which("node")
 USE_TS = """
-import { Api, ApiError } from "./client.js";
+import createClient from "openapi-fetch";
+import type { components, paths } from "./everything.js";
 declare const process: { argv: string[] };
 function same(left: unknown, right: unknown): void {
   if (JSON.stringify(left) !== JSON.stringify(right)) throw new Error(`${left} !== ${right}`);
 }
-const headers = { Authorization: "Bearer good", "X-API-Key": "good" };
-const api = new Api(process.argv[2] ?? "", { headers });
-const made = await api.writeNote({ text: "milk" });
-const number: number = made.value.id;
-const edited = await api.changeNote(number, { text: "bread" }, { ifMatch: made.etag ?? "*" });
-same(edited.value.text, "bread");
-const bad = api.changeNote(number, { text: "" }, { ifMatch: "*" });
-const refused = await bad.catch((error: unknown) => error);
-same(refused instanceof ApiError && refused.status, 422);
-same((await api.listNotes({ q: "bread", limit: 1 })).value.length, 1);
-same((await api.logIn({ name: "me", age: 7 })).value.age, 7);
-same((await api.addPhoto({ title: "t", picture: new Blob(["12345"]) })).value, 5);
-same(await (await api.echo("abc")).value.text(), "abc");
-same((await api.getFile("a.txt")).value.size, 300);
-const events = await api.getEvents();
-same(events.headers.get("content-type"), "text/event-stream");
-same((await new Response(events.value).text()).startsWith("id: 1\\n"), true);
-same((await (await api.getLines({ size: 2 })).value.text()).trim().split("\\n").length, 2);
-same((await api.removeNote(number)).value, undefined);
+const api = createClient<paths>({
+  baseUrl: process.argv[2] ?? "", headers: { Authorization: "Bearer good", "X-API-Key": "good" },
+});
+const made = await api.POST("/notes", { body: { text: "milk" } });
+const number: number = made.data?.id ?? 0;
+const path = { number };
+const header = { "If-Match": made.response.headers.get("etag") ?? "*" };
+const params = { path, header };
+const edited = await api.PUT("/notes/{number}", { params, body: { text: "bread" } });
+same(edited.data?.text, "bread");
+const bad = await api.PUT("/notes/{number}", { params, body: { text: "" } });
+const problem: components["schemas"]["ProblemDocument"] | undefined = bad.error;
+same([bad.response.status, problem?.code], [422, "invalid-request"]);
+const found = await api.GET("/notes", { params: { query: { q: "bread", limit: 1 } } });
+same(found.data?.length, 1);
+const events = await api.GET("/events", { parseAs: "text" });
+same(String(events.data).startsWith("id: 1\\n"), true);
+await api.DELETE("/notes/{number}", { params: { path } });
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not (TSC.exists() and NODE), reason="the compiler of TypeScript is not installed (ui/)"
+    not (GENERATORS.exists() and NODE), reason="openapi-typescript is not installed (generators/)"
 )
-def test_the_typescript_client_compiles_and_works(live: str, tmp_path: Path) -> None:
-    service("client", APP, "--language", "typescript", "--name", "Api", "-o",
-            str(tmp_path / "client.ts"))  # fmt: skip
+def test_openapi_typescript_reads_the_document(live: str, tmp_path: Path) -> None:
+    service("openapi", APP, "-o", str(tmp_path / "openapi.json"))
+    (tmp_path / "node_modules").symlink_to(GENERATORS)
+    generate = [str(GENERATORS / ".bin" / "openapi-typescript"), "openapi.json"]
+    _ran([*generate, "--default-non-nullable", "false", "-o", "everything.d.ts"], tmp_path)
     (tmp_path / "use.ts").write_text(USE_TS)
     (tmp_path / "package.json").write_text('{"type": "module"}')
     flags = ["--strict", "--target", "es2022", "--module", "es2022", "--lib", "es2022,dom",
              "--moduleResolution", "bundler"]  # fmt: skip
-    for words in ([str(TSC), *flags, "use.ts"], [str(NODE), "use.js", live]):
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
+    _ran([str(GENERATORS / ".bin" / "tsc"), *flags, "use.ts"], tmp_path)
+    _ran([str(NODE), "use.js", live], tmp_path)
+
+
+def test_the_removed_command_says_what_to_run() -> None:
+    with pytest.raises(UsageError, match="was removed") as failed:
+        service("client", APP, "--language", "typescript", "-o", "client.ts")
+    assert "openapi-python-client" in failed.value.hint

@@ -200,24 +200,18 @@ def diff(old: str, new: str, as_json: bool) -> None:
         click.echo("no change")
 
 
-# `service client`: a typed client written from a document.
+# `service client` wrote clients of our own; other programs do it now. For one version it says so.
 
 
-@click.command()
-@click.argument("source", metavar="MODULE:FACTORY|FILE.json|URL")
-@click.option("--language", type=click.Choice(["python", "typescript"]), default="python")
-@click.option("--name", default="Client", show_default=True, help="Name of the class.")
-@click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="Write this file.")
-def client(source: str, language: str, name: str, api_version: str, output: Path | None) -> None:
-    """Write a typed client: Python (sync and async, standard library) or TypeScript (fetch)."""
-    from chapiteau.service.openapi.clients import python_client, typescript_client
-
-    write = python_client if language == "python" else typescript_client
-    text = write(document_of(source, version=api_version), name=name)
-    if output is None:
-        sys.stdout.write(text)
-        return
-    from chapiteau.io.files import write_atomic
-
-    write_atomic(output, text.encode())
+@click.command(
+    deprecated=True, context_settings={"ignore_unknown_options": True}, add_help_option=False
+)
+@click.argument("_words", nargs=-1, type=click.UNPROCESSED)
+def client(_words: tuple[str, ...]) -> None:
+    """Removed: openapi-python-client and openapi-typescript write clients from the document."""
+    raise UsageError(
+        "`chapiteau service client` was removed",
+        hint="chapiteau service openapi MODULE:FACTORY -o openapi.json, then:"
+        " uvx openapi-python-client generate --path openapi.json"
+        " or: npx openapi-typescript openapi.json -o api.d.ts",
+    )

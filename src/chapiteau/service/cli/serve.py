@@ -53,40 +53,37 @@ def serve(app: str, **given: Any) -> None:
     Sockets come from LISTEN_FDS (a supervisor's or systemd's), else from --bind, else
     127.0.0.1:8000. TERM: accept no more, answer what was asked, end with 0.
     """
-    import logging
-
     from chapiteau.service.server.sockets import inherited_sockets, listen
 
-    if not logging.getLogger().handlers:
-        logging.basicConfig(
-            stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s"
-        )
     bind = given.pop("bind")
     listeners = inherited_sockets()
-    child = bool(os.environ.get(_CHILD))
-    if not listeners or (bind and not child):
+    if not listeners or bind:
         listeners += [listen(address) for address in bind or ("127.0.0.1:8000",)]
-    if given["dev"] and not child:
-        sys.exit(_supervise(app, listeners))
+    if given["dev"]:
+        _supervise(app, listeners, given)
     sys.exit(_run(app, listeners, given))
 
 
 def _run(app: str, listeners: list[Any], given: dict[str, Any]) -> int:
+    import logging
+
     from chapiteau.io.clock import SystemClock
     from chapiteau.io.sd_notify import Notifier
     from chapiteau.service.server.load_app import load_app
     from chapiteau.service.server.options import AccessLog, ConsoleLog
     from chapiteau.service.server.serve import serve as run
 
+    if not logging.getLogger().handlers:
+        logging.basicConfig(
+            stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s"
+        )
     dev = given["dev"]
     notifier = Notifier()
-    changes = _watch() if dev else None
     made = _developed(app) if dev else load_app(app)
     for listener in listeners:
         click.echo(f"serving {app} on {_address(listener.getsockname())}", err=True)
     log = AccessLog(sys.stdout) if given["access_log"] else ConsoleLog(sys.stderr) if dev else None
-    code = run(made, listeners, SystemClock(), _options(given, log), notifier)
-    return changes.code(code) if changes is not None else code
+    return run(made, listeners, SystemClock(), _options(given, log), notifier)
 
 
 def _options(given: dict[str, Any], log: Any) -> Any:
@@ -115,17 +112,12 @@ def _options(given: dict[str, Any], log: Any) -> Any:
 
 
 # ── --dev ────────────────────────────────────────────────────────────────────────────────────
-_CHILD = "CHAPITEAU_DEVELOP"  # set for the process that serves, by the one that starts it
-# A file that is written twice within a second, with the same length, must not be taken for the old.
-_CHILD_ENVIRON = {_CHILD: "1", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def _supervise(app: str, listeners: list[Any]) -> int:
-    """Hold the sockets, and start the server again whenever it has seen a change."""
+def _supervise(app: str, listeners: list[Any], given: dict[str, Any]) -> None:
+    """Hold the sockets, and start the server again whenever its code changes."""
     import ipaddress
 
     from chapiteau.core.errors import UsageError
-    from chapiteau.service.server import keep_serving
+    from chapiteau.service.server.reloader import keep_serving
 
     for listener in listeners:
         name = listener.getsockname()
@@ -134,59 +126,36 @@ def _supervise(app: str, listeners: list[Any]) -> int:
                 f"--dev shows code and values to whoever asks: not on {_address(name)}",
                 hint="bind 127.0.0.1, or leave --dev out",
             )
-    for listener in listeners:
-        click.echo(f"serving {app} on {_address(listener.getsockname())}, again at each change",
-                   err=True)  # fmt: skip
-    words = [sys.executable, "-m", "chapiteau", *sys.argv[1:]]
-    return keep_serving(words, [one.fileno() for one in listeners], _CHILD_ENVIRON)
+    _options(given, None)  # a wrong one is told here, once
+    handles = [listener.fileno() for listener in listeners]
+    keep_serving(f"{__name__}.serve_reloaded", handles, {"app": app, "given": given})
+
+
+def serve_reloaded(app: str, handles: list[int], given: dict[str, Any]) -> None:
+    """Serve on inherited descriptors, as a child of the reloader."""
+    import socket
+
+    from chapiteau.service.server.reloader import watch_folder
+
+    for handle in handles:
+        os.set_inheritable(handle, False)
+    watch_folder(Path.cwd())
+    sys.exit(_run(app, [socket.socket(fileno=handle) for handle in handles], given))
 
 
 def _developed(app: str) -> Any:
     """The application with pages for its defects; one that can't be built is such a defect."""
     from chapiteau.service.server import DebugApp
     from chapiteau.service.server.load_app import load_app
+    from chapiteau.service.server.reloader import watch_folder
 
     try:
         return DebugApp(load_app(app))
     except Exception as exc:  # noqa: BLE001 — told on the page and here; the next change may mend it
         click.echo(f"{app} can't be built: {type(exc).__name__}: {exc}", err=True)
         return DebugApp(exc.__cause__ or exc)
-
-
-class _Changes:
-    """Whether a file has changed."""
-
-    def __init__(self) -> None:
-        import threading
-
-        self.ended = threading.Event()
-        self.seen = False
-
-    def note(self, words: str) -> None:
-        """End this process as a TERM does; the parent starts another."""
-        import signal
-
-        self.seen = True
-        click.echo(f"{words}: starting again", err=True)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    def code(self, code: int) -> int:
-        """The exit code that tells the parent what to do."""
-        from chapiteau.service.server import CHANGED
-
-        self.ended.set()
-        return CHANGED if self.seen else code
-
-
-def _watch() -> _Changes:
-    import threading
-
-    from chapiteau.service.server import own_files, stamps, watch
-
-    changes = _Changes()
-    words = (Path.cwd(), stamps(own_files(Path.cwd())), changes.note, changes.ended)
-    threading.Thread(target=watch, args=words, name="changes", daemon=True).start()
-    return changes
+    finally:
+        watch_folder(Path.cwd())
 
 
 def _address(name: object) -> str:

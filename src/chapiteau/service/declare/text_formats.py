@@ -59,6 +59,8 @@ class _Teller:
         elif isinstance(kind, mi.CollectionType):
             self.tell(kind.item_type, schema.get("items", {}))
         elif isinstance(kind, mi.TupleType):
+            if "maxItems" in schema:
+                schema.pop("items", None)  # says the same: `false`, which some generators refuse
             for part, inner in zip(kind.item_types, schema.get("prefixItems", ()), strict=False):
                 self.tell(part, inner)
         elif isinstance(kind, mi.DictType | mi.FrozenDictType):

@@ -22,6 +22,7 @@ from chapiteau.service.openapi.responses import (
     response_headers,
 )
 from chapiteau.service.openapi.schemas import (
+    BINARY,
     Schemas,
     body_schema,
     forbid_control_characters,
@@ -261,7 +262,7 @@ class _Writer:
         if body.type is bytes:
             own = op.options.consumes
             media = ("application/octet-stream",) if own == ("application/json",) else own
-            made["content"] = {self._media(service, one): {} for one in media}
+            made["content"] = {self._media(service, one): {"schema": BINARY} for one in media}
         else:
             content = {"schema": self.schemas[service.name, service.path, id(op), "body"]}
             if body.marker.example is not None:
@@ -293,7 +294,8 @@ class _Writer:
             schema = self.schemas[service.name, service.path, id(op), "answer"]
             good["content"] = {}
             for media in op.options.produces:
-                content = {} if _is_raw(op, media) else {"schema": body_schema(schema, media)}
+                raw = op.answer is bytes and "json" not in media
+                content = {"schema": BINARY if raw else body_schema(schema, media)}
                 if op.options.example is not None and "json" in media:
                     content["example"] = to_builtins(op.options.example, op.answer)
                 good["content"][self._media(service, media)] = content
@@ -305,10 +307,6 @@ class _Writer:
                 for name, link in op.options.links.items()
             }
         return good
-
-
-def _is_raw(op: Operation, media: str) -> bool:
-    return op.answer is bytes and "json" not in media
 
 
 def _called(name: str, one: Callback) -> tuple[DescribedService, Operation]:

@@ -9,9 +9,11 @@ from chapiteau.service.declare.pydantic_types import Mode, is_pydantic, model_sc
 from chapiteau.service.declare.signature import Upload
 from chapiteau.service.declare.text_formats import add_text_formats
 
-__all__ = ["REF", "Schemas", "body_schema", "forbid_control_characters", "without_null"]
+__all__ = ["BINARY", "REF", "Schemas", "body_schema", "forbid_control_characters", "without_null"]
 
 REF: Final = "#/components/schemas/{name}"
+# Bytes as they are; some generators of clients refuse a body without a schema.
+BINARY: Final = {"type": "string", "format": "binary"}
 Key = tuple[Any, ...]
 
 

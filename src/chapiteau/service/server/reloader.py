@@ -1,122 +1,59 @@
-"""Start the server again when its code changes.
+"""Start the server again when its code changes, by hupper.
 
 The parent holds the listening sockets and a child serves on them: while one child ends and the next
-one starts, connections wait, and none is refused. The child itself knows which files it has read,
-so it looks for changes and ends with `CHANGED`.
+one starts, connections wait in the kernel's queue, and none is refused.
 """
 
+import glob
 import os
-import signal
-import subprocess
 import sys
-import sysconfig
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["CHANGED", "keep_serving", "own_files", "stamps", "watch"]
+import hupper
+from hupper.polling import PollingFileMonitor, get_mtime
 
-CHANGED: Final = 64 + 11  # exit code of a child that wants to be started again
-_LOOK: Final = 0.3  # seconds between two looks at the files
+__all__ = ["keep_serving", "watch_folder"]
 
-
-def own_files(folder: Path) -> set[Path]:
-    """Files whose change is a reason to start again: modules that are loaded and belong to no
-    library, every Python file beside them, and chapiteau.toml."""
-    libraries = tuple(sysconfig.get_paths()[n] for n in ("stdlib", "purelib", "platlib"))
-    found = {
-        Path(file)
-        for module in list(sys.modules.values())
-        if (file := getattr(module, "__file__", None)) and not str(file).startswith(libraries)
-    }
-    places = {path.parent for path in found if path.is_relative_to(folder)} | {folder}
-    for place in places:
-        found.update(place.glob("*.py"))
-    return found | {folder / "chapiteau.toml"}
+_INTERVAL: Final = 0.3  # seconds between two looks at the files
+_SHUTDOWN: Final = 6.0  # seconds after which a child that does not end is killed
 
 
-def stamps(files: Iterable[Path]) -> dict[Path, int]:
-    """When each file was last written; those that are not there are left out."""
-    found = {}
-    for path in files:
-        try:
-            found[path] = path.stat().st_mtime_ns
-        except OSError:
-            continue
-    return found
+def keep_serving(target: str, handles: Sequence[int], options: Mapping[str, Any]) -> None:
+    """Run the function `target` in a child, again after each change, until TERM or INT.
 
-
-def watch(
-    folder: Path,
-    before: dict[Path, int],
-    changed: Callable[[str], None],
-    ended: threading.Event,
-) -> None:
-    """Look until a file has changed, gone or come, or the parent has gone; then tell, once.
-
-    `before` are the stamps from before anything was imported: so nothing is missed meanwhile.
+    It gets `handles`, the descriptors of the listening sockets, and `options`. Ends this process
+    with the exit code of the last child.
     """
-    parent = os.getppid()
-    while not ended.wait(_LOOK):
-        if os.getppid() != parent:
-            changed("nobody starts this server again")
-            return
-        now = stamps(own_files(folder))
-        # A file that is new to us but older than the others was only imported late.
-        newest = max(before.values(), default=0)
-        for path in sorted(before.keys() | now.keys()):
-            if before.get(path) != now.get(path) and (path in before or now[path] > newest):
-                changed(f"{path} has changed")
-                return
-        before = {**now}
-
-
-def keep_serving(words: Sequence[str], handles: Sequence[int], environ: dict[str, str]) -> int:
-    """Start children until one ends for good; gives its exit code. TERM and INT go to the child."""
-    told: list[int] = []
-    child: list[subprocess.Popen[bytes]] = []
-
-    def pass_on(number: int, _frame: Any) -> None:
-        told.append(number)
-        if child:
-            child[0].send_signal(number)
-
-    before = {n: signal.signal(n, pass_on) for n in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        while True:
-            child[:] = [_child(words, handles, environ)]
-            if told:  # in the moment in which there was none
-                child[0].send_signal(signal.SIGTERM)
-            code = child[0].wait()
-            # TERM: the change came before the child was there to hear of it.
-            if code not in (CHANGED, -signal.SIGTERM) or told:
-                return 0 if told and code in (CHANGED, -signal.SIGINT, -signal.SIGTERM) else code
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-# The sockets must stand at descriptor 3 and after (sd_listen_fds(3)).
-_HAND_OVER: Final = """
-import os, sys
-count = int(sys.argv[1])
-high = [os.dup(int(word)) for word in sys.argv[2:2 + count]]
-while min(high) < 3 + count:
-    high = [os.dup(h) for h in high]
-for at, handle in enumerate(high):
-    os.dup2(handle, 3 + at)
-os.execv(sys.argv[2 + count], sys.argv[2 + count:])
-"""
-
-
-def _child(
-    words: Sequence[str], handles: Sequence[int], environ: dict[str, str]
-) -> subprocess.Popen[bytes]:
-    before = [sys.executable, "-S", "-c", _HAND_OVER, str(len(handles)), *map(str, handles)]
-    return subprocess.Popen(
-        [*before, *words],
-        pass_fds=tuple(handles),
-        env={**os.environ, **environ, "LISTEN_FDS": str(len(handles))},
-        start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on
+    for handle in handles:
+        os.set_inheritable(handle, True)
+    hupper.start_reloader(
+        target,
+        reload_interval=_INTERVAL,
+        shutdown_interval=_SHUTDOWN,
+        monitor_factory=_Monitor,
+        worker_kwargs={**options, "handles": list(handles)},
     )
+
+
+def watch_folder(folder: Path) -> None:
+    """Watch chapiteau.toml and every Python file beside those that are imported.
+
+    hupper finds imported modules by itself, but not the one whose import has failed.
+    """
+    files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+    places = {Path(file).parent for file in files if file and "site-packages" not in file}
+    own = {folder, *(place for place in places if place.is_relative_to(folder))}
+    patterns = [f"{glob.escape(str(place))}/*.py" for place in sorted(own)]
+    hupper.get_reloader().watch_files([str(folder / "chapiteau.toml"), *patterns])
+
+
+class _Monitor(PollingFileMonitor):  # type: ignore[misc]
+    """Compares files with what they were when it was told of them, not at its next look."""
+
+    def add_path(self, path: str) -> None:
+        """See IFileMonitor."""
+        with self.lock:
+            self.paths.add(path)
+            self.mtimes.setdefault(path, get_mtime(path))
