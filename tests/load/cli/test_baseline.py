@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.load import client
 from chapiteau.load.cli import group
-from chapiteau.load.cli.stored_results import stored_result
+from chapiteau.load.cli.output import stored_result
 from chapiteau.load.errors import NoSuchResultError
 from chapiteau.load.execution.storage import save_result
 from chapiteau.load.report.stored_results import DATABASE, SCHEMA

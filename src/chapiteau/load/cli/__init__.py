@@ -8,8 +8,8 @@ __all__ = ["group"]
 
 _TABLE = {
     "run": ("chapiteau.load.cli.run:run", "Put a given load on a service and judge it."),
-    "capacity": ("chapiteau.load.cli.capacity:capacity", "Find the highest rate it keeps."),
-    "ab": ("chapiteau.load.cli.ab:ab", "Is B faster or slower than A? In turns."),
+    "capacity": ("chapiteau.load.cli.run:capacity", "Find the highest rate it keeps."),
+    "ab": ("chapiteau.load.cli.run:ab", "Is B faster or slower than A? In turns."),
     "attach": ("chapiteau.load.cli.background:attach", "Watch a running test to its end."),
     "stop": ("chapiteau.load.cli.background:stop", "End a running test; its result stays."),
     "mark": ("chapiteau.load.cli.background:mark", "Note a moment of a running test."),
@@ -18,10 +18,7 @@ _TABLE = {
     "show": ("chapiteau.load.cli.results:show", "One stored result."),
     "report": ("chapiteau.load.cli.results:report", "A result as HTML, JSON, CSV, JUnit, MD."),
     "k8s": ("chapiteau.load.cli.k8s:k8s", "Manifests of a cluster that puts load on."),
-    "baseline": (
-        "chapiteau.load.cli.results:baseline",
-        "What others are held against.",
-    ),
+    "baseline": ("chapiteau.load.cli.results:baseline", "What others are held against."),
     "compare": ("chapiteau.load.cli.results:compare", "Is B faster or slower than A?"),
 }
 

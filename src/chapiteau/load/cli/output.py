@@ -1,22 +1,36 @@
 """Progress while a test runs, and where its result goes afterwards."""
 
 import json
+import random
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
-from chapiteau.core.errors import UnreachableError
+from chapiteau.core.errors import NotFoundError, UnreachableError, UsageError
 from chapiteau.core.problems import Problem
 from chapiteau.io.console import print_json, use_colour
+from chapiteau.load.client import baselines, result
 from chapiteau.load.execution.storage import mark_done, save_result
-from chapiteau.load.report.comparison import comparison_text
+from chapiteau.load.report.comparison import apply_baseline, compare_results, comparison_text
+from chapiteau.load.report.document import FORMAT
 from chapiteau.load.report.html import as_html
 from chapiteau.load.report.text import as_text, progress
 
-__all__ = ["ProgressLine", "print_dashboard_url", "print_result", "save_and_print", "warn"]
+__all__ = [
+    "ProgressLine",
+    "against_baseline",
+    "baseline_for",
+    "print_dashboard_url",
+    "print_result",
+    "save_and_print",
+    "stored_result",
+    "warn",
+]
+
+_MARGIN: Final = 0.05  # differences from a baseline below this are none
 
 
 class ProgressLine:
@@ -134,3 +148,45 @@ def _print(document: dict[str, Any], where: str, *, as_json: bool) -> int:
         if where:
             click.echo(f"\nreport: {where}")
     return int(document["verdict"]["exit_code"])
+
+
+# A result that the user names: by the number it is stored under, or by a JSON file.
+
+
+def stored_result(text: str, folder: Path, test: tuple[str, str] | None = None) -> dict[str, Any]:
+    """The document; "baseline" is the one that was set for this test (its kind and name).
+
+    Raises NoSuchResultError, NotFoundError, UsageError.
+    """
+    if text == "baseline" and test is not None:
+        return result(folder, _baseline_of(test, folder))
+    if text.isdigit():
+        return result(folder, int(text))
+    try:
+        document = json.loads(Path(text).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise NotFoundError(f"{text}: no such file, and no number of a result") from None
+    except (ValueError, OSError) as exc:
+        raise UsageError(f"{text}: not a result: {exc}") from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise UsageError(f"{text}: not a result of the format {FORMAT}")
+    return document
+
+
+def baseline_for(text: str, folder: Path, test: tuple[str, str]) -> dict[str, Any] | None:
+    """What a test of this kind and name is to be held against; None without a `text`."""
+    return stored_result(text, folder, test) if text else None
+
+
+def _baseline_of(test: tuple[str, str], folder: Path) -> int:
+    number = baselines(folder).get(test)
+    if number is None:
+        hint = "set one: chapiteau load baseline NUMBER (see `chapiteau load list`)"
+        raise NotFoundError(f"no baseline is set for {test[1]} ({test[0]})", hint=hint)
+    return number
+
+
+def against_baseline(document: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+    """The document with its comparison; slower than the baseline is not met."""
+    found = compare_results(baseline, document, _MARGIN, random.Random("baseline"))  # noqa: S311
+    return apply_baseline(document, found)

@@ -130,7 +130,7 @@ def show(*, number: int, as_json: bool, config: str | None) -> int:
 @_config
 def report(*, number: str, form: str, output: str | None, config: str | None) -> int:
     """Make a report anew from a stored result (by its number) or a JSON file."""
-    from chapiteau.load.cli.stored_results import stored_result
+    from chapiteau.load.cli.output import stored_result
     from chapiteau.load.report import render
 
     text = render(stored_result(number, _folder(config)), form)
@@ -157,7 +157,7 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
     import random
 
     from chapiteau.io.console import print_json
-    from chapiteau.load.cli.stored_results import stored_result
+    from chapiteau.load.cli.output import stored_result
     from chapiteau.load.report.comparison import compare_results, comparison_text
 
     share = parse_margin(margin)

@@ -1,124 +1,144 @@
-"""`chapiteau load run`"""
+"""`chapiteau load run | capacity | ab`"""
 
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from chapiteau.load.cli.options import JSON_HELP, settings_flags, settings_from_flags
 
-__all__ = ["run"]
+__all__ = ["ab", "capacity", "run"]
+
+Command = Callable[..., Any]
+
+
+def _output_flags(command: Command) -> Command:
+    """Flags of every command that puts load on."""
+    for flag in (
+        click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder."),
+        click.option("--quiet", "-q", is_flag=True, help="No progress."),
+        click.option(
+            "--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`."
+        ),
+        click.option("--json", "as_json", is_flag=True, help=JSON_HELP),
+        click.option("--report", metavar="FILE", help="Write the HTML report here."),
+    ):
+        command = flag(command)
+    return command
+
+
+_detach = click.option(
+    "--detach", is_flag=True, help="Run on in the background: see `load attach`."
+)
+_web = click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
+_dry_run = click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Show and draw what would be done, send nothing; with --json as data.",
+)
 
 
 @click.command()
 @click.argument("target", required=False, default="")
 @settings_flags(capacity=False)
-@click.option("--report", metavar="FILE", help="Write the HTML report here.")
-@click.option("--json", "as_json", is_flag=True, help=JSON_HELP)
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Show and draw what would be done, send nothing; with --json as data.",
-)
-@click.option("--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`.")
-@click.option("--detach", is_flag=True, help="Run on in the background: see `load attach`.")
-@click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
-@click.option("--quiet", "-q", is_flag=True, help="No progress.")
-@click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
-def run(  # noqa: PLR0913 — flags
-    *,
-    target: str,
-    report: str | None,
-    as_json: bool,
-    dry_run: bool,
-    no_store: bool,
-    detach: bool,
-    web: bool,
-    quiet: bool,
-    config: str | None,
-    **options: Any,
-) -> int:
+@_dry_run
+@_detach
+@_web
+@_output_flags
+def run(*, target: str, dry_run: bool, **options: Any) -> int:
     """Put a given load on TARGET: a URL, a scenario file, or the name of a [load.NAME].
 
     Exit codes: 0 objective met (or none given), 1 not met, 2 unsure, 3 the generator was the
     limit, 4 the scenario is broken or the target is not allowed.
     """
-    import asyncio
-    import contextlib
-
-    from chapiteau.io.clock import SystemClock
-    from chapiteau.load.cli.output import ProgressLine, print_dashboard_url, save_and_print, warn
-    from chapiteau.load.cli.stored_results import against_baseline, baseline_for
-    from chapiteau.load.execution.jobs import find_job, project_or_none, request_outline, run_folder
+    from chapiteau.load.cli.runner import Runner, print_plan
     from chapiteau.load.execution.run_test import RunObserver, run_test
-    from chapiteau.load.execution.storage import LiveFile
-    from chapiteau.load.report.redaction import redact_arguments
-    from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor, service_version
+    from chapiteau.load.telemetry.supervisor_monitor import service_version
 
-    project = project_or_none(config)
-    job = find_job(
-        target,
-        settings_from_flags(options),
-        project,
-        ("chapiteau", *redact_arguments(sys.argv[1:])),
-    )
-    warn(job.problems)
+    runner = Runner(options)
+    job = runner.job(target, settings_from_flags(options))
     if dry_run:
-        _show_plan(job, request_outline(job), as_json=as_json)
+        print_plan(job, as_json=runner.as_json)
         return 0
-    folder = run_folder(project)
-    if web:
-        print_dashboard_url(folder)
-    if detach:
-        from chapiteau.load.cli.background import run_in_background
 
-        return run_in_background(folder, keep=not no_store)
-    line = ProgressLine(quiet=quiet, as_json=as_json)
-    baseline = baseline_for(job.test.baseline, folder, ("run", job.name))
-    live = LiveFile(folder)
-    supervised = SupervisorMonitor.find(folder)
-    try:
-        with supervised or contextlib.nullcontext():
-            watch = RunObserver(line=line.show, say=line.say, live=live, supervised=supervised)
-            version = service_version(job.openapi, job.target, supervised)
-            document = asyncio.run(run_test(job, SystemClock(), watch))
-    finally:
-        live.remove()
-        line.clear()
-    document["target_version"] = version
-    if baseline is not None:
-        document = against_baseline(document, baseline)
-    return save_and_print(
-        document,
-        folder,
-        report=report,
-        as_json=as_json,
-        keep=not no_store,
-        observers=job.test.notify,
+    async def execute(live: Any, supervised: Any) -> dict[str, Any]:
+        watch = RunObserver(
+            line=runner.line.show, say=runner.line.say, live=live, supervised=supervised
+        )
+        version = service_version(job.openapi, job.target, supervised)
+        return {**await run_test(job, runner.clock, watch), "target_version": version}
+
+    return runner.run(job, "run", execute)
+
+
+@click.command()
+@click.argument("target", required=False, default="")
+@settings_flags(capacity=True)
+@_detach
+@_web
+@_output_flags
+def capacity(*, target: str, **options: Any) -> int:
+    """Find the highest rate at which TARGET keeps the objective.
+
+    Exit codes: 0 found (and at least --min-capacity), 1 not met, 2 unsure (time was too short),
+    3 the generator was the limit, 4 the scenario is broken or the target is not allowed.
+    """
+    from chapiteau.load.capacity.capacity_run import find_capacity
+    from chapiteau.load.capacity.scaling_run import measure_scaling
+    from chapiteau.load.cli.runner import Runner
+    from chapiteau.load.execution.run_test import RunObserver
+
+    runner = Runner(options)
+    job = runner.job(target, settings_from_flags(options))
+    search = measure_scaling if job.test.vary else find_capacity
+
+    def show(point: dict[str, Any], elapsed: float, total: float) -> None:
+        head = f"{point['phase']:>8} {point['target_rate']:8.4g}/s "
+        runner.line.show(point, elapsed, total, head)
+
+    async def execute(live: Any, supervised: Any) -> dict[str, Any]:
+        watch = RunObserver(line=show, live=live)
+        return await search(job, runner.clock, watch, runner.line.say, supervised)
+
+    return runner.run(job, "capacity", execute)
+
+
+@click.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--scenario", metavar="FILE", help="Load both with this; A and B are base URLs then.")
+@click.option("--margin", default="5%", show_default=True, help="Differences below this are none.")
+@settings_flags(capacity=False)
+@_output_flags
+def ab(*, a: str, b: str, scenario: str | None, margin: str, **options: Any) -> int:
+    """Is B faster or slower than A? Both get the same load in short turns: A B, B A, …
+
+    Exit codes: 0 faster or the same, 1 slower, 2 cannot tell, 4 one of them does not answer.
+    """
+    import asyncio
+
+    from chapiteau.load.cli.results import parse_margin
+    from chapiteau.load.cli.runner import Runner
+    from chapiteau.load.execution.ab_test import run_ab_test
+    from chapiteau.load.execution.run_test import RunObserver
+
+    share = parse_margin(margin)
+    runner = Runner(options)
+    given = settings_from_flags(options)
+    rate = {} if {"users", "shape"} & given.keys() else {"rate": 20.0}
+    settings = {"duration": 60.0, **rate, **given}
+    jobs = tuple(
+        runner.job(scenario, {**settings, "base": side}) if scenario else runner.job(side, settings)
+        for side in (a, b)
     )
 
+    def show(point: dict[str, Any], elapsed: float, total: float) -> None:
+        runner.line.show(point, elapsed, total, f"{'AB'[point['side']]}  ")
 
-def _show_plan(job: Any, requests: list[str], *, as_json: bool) -> None:
-    from chapiteau.io.console import print_json
-    from chapiteau.load.report.load_plan import draw_levels, load_levels, plan_document
-    from chapiteau.load.settings import load_shape
-    from chapiteau.load.workers.documents import replay_of
-
-    shape, is_open = load_shape(job.test)
-    replay = replay_of(job.source)
-    moments = replay.moments if replay is not None else ()
-    if as_json:
-        print_json(plan_document(job.target, shape, requests, is_open=is_open, moments=moments))
-        return
-    unit = "/s" if is_open else " users"
-    click.echo(f"target   {job.target}")
-    for stage in shape.outline(unit):
-        click.echo(f"load     {stage}")
-    if is_open:
-        how = "at the log's own moments" if moments else job.test.arrivals
-        click.echo(f"in all   {shape.total:.6g} sessions, {how}")
-    for line in draw_levels(load_levels(shape, moments=moments), shape.seconds, unit):
-        click.echo(f"  {line}")
-    for text in requests:
-        click.echo(f"request  {text}")
-    click.echo("nothing was sent")
+    try:
+        document = asyncio.run(
+            run_ab_test((jobs[0], jobs[1]), runner.clock, RunObserver(line=show), share)
+        )
+    finally:
+        runner.line.clear()
+    return runner.save_and_print(document, jobs[0])
