@@ -42,11 +42,10 @@ def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> 
     import datetime
 
     from chapiteau.io.clock import SystemClock
-    from chapiteau.load.cluster.kubernetes import manifests
     from chapiteau.load.execution.jobs import project_or_none, run_folder
 
     try:
-        from chapiteau.load.cluster.credentials import Credentials, save_credentials
+        from chapiteau.load.cluster.kubernetes import Credentials, manifests, save_credentials
     except ImportError as exc:
         raise UsageError(
             f"keys for a cluster need the extra [cluster]: {exc}",
@@ -57,15 +56,7 @@ def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> 
     now = datetime.datetime.fromtimestamp(SystemClock().wall(), datetime.UTC)
     made = Credentials.made(now)
     folder = run_folder(project_or_none(config)) / "k8s"
-    text = manifests(
-        workers=workers,
-        image=image,
-        cpu=cpu,
-        memory=memory,
-        ca=made.authority,
-        node=made.node,
-        node_key=made.node_key,
-    )
+    text = manifests(made, workers=workers, image=image, cpu=cpu, memory=memory)
     save_credentials(made, folder, workers)
     click.echo(text, nl=False)
     click.echo(f"our key to it: {folder} (valid for 30 days)", err=True)

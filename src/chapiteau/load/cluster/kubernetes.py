@@ -1,173 +1,124 @@
-"""What Kubernetes is told: a scheduler, workers spread over nodes, and TLS between them."""
+"""A cluster on Kubernetes that puts load on: its manifests, and the credentials to use it.
 
+A throw-away authority signs the certificates of one cluster, and its key is forgotten as soon as it
+has signed. Whoever has a certificate of it may run programs on the workers, and nobody else can.
+"""
+
+import datetime
 import json
-from typing import Any, Final
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Final
 
-__all__ = ["manifests"]
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-NAME: Final = "chapiteau-load"
-PORT: Final = 8786
-_KEYS: Final = "/etc/chapiteau-load"
-_SCHEDULER_MEMORY: Final = "512Mi"
+from chapiteau.io.files import write_atomic
 
+__all__ = ["Credentials", "manifests", "save_credentials"]
 
-def manifests(
-    *, workers: int, image: str, cpu: str, memory: str, ca: str, node: str, node_key: str
-) -> str:
-    """YAML for `kubectl apply -f -`; each document is JSON, which YAML 1.2 contains.
-
-    Each worker pod carries one relay, with a load process for each core that `cpu` gives it.
-    """
-    documents = [
-        _secret({"ca.pem": ca, "node.pem": node, "node.key": node_key}),
-        _config(),
-        _service(),
-        _scheduler(image),
-        _workers(workers, image, cpu, memory),
-        _policy(),
-    ]
-    return "".join(f"---\n{json.dumps(document, indent=2)}\n" for document in documents)
+_TEMPLATE: Final = Path(__file__).with_name("kubernetes.yaml")
+_VALID: Final = datetime.timedelta(days=30)
 
 
-def _meta(part: str) -> dict[str, Any]:
-    return {"name": f"{NAME}-{part}", "labels": _labels(part)}
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """PEM texts: the authority's certificate, and a certificate with its key for each side."""
+
+    authority: str
+    node: str
+    node_key: str
+    client: str
+    client_key: str
+
+    @classmethod
+    def made(cls, now: datetime.datetime) -> "Credentials":
+        """New ones, valid from `now` (UTC) for a month."""
+        key, name = ec.generate_private_key(ec.SECP256R1()), _name("chapiteau load")
+        authority = (
+            _builder(name, name, key, now)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        node, node_key = _signed("chapiteau-load-node", authority, key, now)
+        client, client_key = _signed("chapiteau-load-client", authority, key, now)
+        return cls(_pem(authority), node, node_key, client, client_key)
+
+    def __repr__(self) -> str:
+        return "<Credentials>"  # keys belong in no log
 
 
-def _labels(part: str) -> dict[str, str]:
-    return {"app.kubernetes.io/name": NAME, "app.kubernetes.io/component": part}
-
-
-def _secret(texts: dict[str, str]) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Secret",
-        "metadata": _meta("tls"),
-        "type": "Opaque",
-        "stringData": texts,
+def manifests(credentials: Credentials, *, workers: int, image: str, cpu: str, memory: str) -> str:
+    """YAML for `kubectl apply -f -`."""
+    texts = {
+        "image": image,
+        "cpu": cpu,
+        "memory": memory,
+        "ca": credentials.authority,
+        "node": credentials.node,
+        "node_key": credentials.node_key,
     }
+    quoted = {name: json.dumps(text) for name, text in texts.items()}  # JSON's strings are YAML's
+    return Template(_TEMPLATE.read_text()).substitute(quoted, workers=workers)
 
 
-def _config() -> dict[str, Any]:
-    """Dask's own configuration: TLS and nothing else, and no task twice."""
-    pair = {"cert": f"{_KEYS}/node.pem", "key": f"{_KEYS}/node.key"}
-    settings = {
-        "distributed": {
-            "comm": {
-                "require-encryption": True,
-                "tls": {
-                    "ca-file": f"{_KEYS}/ca.pem",
-                    "scheduler": pair,
-                    "worker": pair,
-                    "client": pair,
-                },
-            },
-            "scheduler": {"allowed-failures": 0},
-            "worker": {"profile": {"enabled": False}},
-        }
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": _meta("dask"),
-        "data": {"dask.yaml": json.dumps(settings, indent=2)},
-    }
+def save_credentials(credentials: Credentials, folder: Path, workers: int) -> None:
+    """Write what `--on k8s` needs, for this user alone; `workers`: how many there will be."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, text in (
+        ("ca.pem", credentials.authority),
+        ("client.pem", credentials.client),
+        ("client.key", credentials.client_key),
+        ("workers", f"{workers}\n"),
+    ):
+        write_atomic(folder / name, text.encode(), mode=0o600)
 
 
-def _service() -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": _meta("scheduler"),
-        "spec": {
-            "selector": _labels("scheduler"),
-            "ports": [{"name": "dask", "port": PORT, "targetPort": PORT}],
-        },
-    }
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
-def _scheduler(image: str) -> dict[str, Any]:
-    command = ["dask", "scheduler", "--protocol", "tls", "--port", str(PORT), "--no-dashboard"]
-    resources = {"requests": {"cpu": "500m", "memory": _SCHEDULER_MEMORY}}
-    return _deployment("scheduler", 1, _pod("scheduler", image, command, resources))
+def _builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    now: datetime.datetime,
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(minutes=5))
+        .not_valid_after(now + _VALID)
+    )
 
 
-def _workers(count: int, image: str, cpu: str, memory: str) -> dict[str, Any]:
-    command = ["dask", "worker", f"tls://{NAME}-scheduler:{PORT}", "--protocol", "tls"]
-    command += ["--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"]
-    room = {"cpu": cpu, "memory": memory}
-    pod = _pod("worker", image, command, {"requests": room, "limits": room})
-    # Load from one machine is not load from many.
-    pod["topologySpreadConstraints"] = [
-        {
-            "maxSkew": 1,
-            "topologyKey": "kubernetes.io/hostname",
-            "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": _labels("worker")},
-        }
-    ]
-    return _deployment("worker", count, pod)
+def _signed(
+    common: str,
+    authority: x509.Certificate,
+    signer: ec.EllipticCurvePrivateKey,
+    now: datetime.datetime,
+) -> tuple[str, str]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+    made = (
+        _builder(_name(common), authority.subject, key, now)
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    text = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return _pem(made), text.decode()
 
 
-def _pod(part: str, image: str, command: list[str], resources: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "automountServiceAccountToken": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": 65534,
-            "fsGroup": 65534,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [
-            {
-                "name": part,
-                "image": image,
-                "command": command,
-                "env": [
-                    {"name": "DASK_CONFIG", "value": "/etc/dask"},
-                    {"name": "HOME", "value": "/tmp"},  # noqa: S108 — the pod's own
-                ],
-                "resources": resources,
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [
-                    {"name": "tls", "mountPath": _KEYS, "readOnly": True},
-                    {"name": "dask", "mountPath": "/etc/dask", "readOnly": True},
-                ],
-            }
-        ],
-        "volumes": [
-            {"name": "tls", "secret": {"secretName": f"{NAME}-tls", "defaultMode": 0o440}},
-            {"name": "dask", "configMap": {"name": f"{NAME}-dask"}},
-        ],
-    }
-
-
-def _deployment(part: str, replicas: int, pod: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": _meta(part),
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": _labels(part)},
-            "template": {"metadata": {"labels": _labels(part)}, "spec": pod},
-        },
-    }
-
-
-def _policy() -> dict[str, Any]:
-    """Only each other may talk to them: TLS guards the door, this hides it."""
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": _meta("policy"),
-        "spec": {
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "policyTypes": ["Ingress"],
-            "ingress": [
-                {"from": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}}}]}
-            ],
-        },
-    }
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from chapiteau.load.cli.k8s import k8s
@@ -29,8 +30,7 @@ def printed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.chdir(folder)
     done = CliRunner().invoke(k8s, ["--workers", "3", "--image", "example.org/load:1"])
     assert done.exit_code == 0, done.output
-    texts = [part for part in done.stdout.split("---\n") if part.strip()]
-    documents = [json.loads(text) for text in texts]
+    documents = [document for document in yaml.safe_load_all(done.stdout) if document]
     return {f"{d['kind']}/{d['metadata']['name']}": d for d in documents}
 
 
