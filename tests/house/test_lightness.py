@@ -60,7 +60,7 @@ def test_talking_to_the_supervisor_needs_no_web_library(name: str) -> None:
 
 
 def test_the_short_answer_needs_neither_click_nor_dataclasses() -> None:
-    code = "import chapiteau.cli.main, chapiteau.run.cli.show_status"
+    code = "import chapiteau.cli.main, chapiteau.run.cli.show"
     assert imported_by(code) & {"click", "dataclasses", "inspect", "tomllib"} == set()
 
 

@@ -7,7 +7,24 @@ import click
 from chapiteau.io.lazy_group import LazyGroup
 from chapiteau.run.cli.group import FRONT
 
-__all__ = ["COMMANDS", "SECTIONS", "main"]
+__all__ = ["COMMANDS", "SECTIONS", "main", "service_group"]
+
+# `chapiteau service`: the list stands here, since importing the framework takes long.
+_AT: Final = "chapiteau.service.cli"
+_TABLE: Final[dict[str, tuple[str, str]]] = {
+    "serve": (f"{_AT}.serve:serve", "Serve a WSGI application with one process."),
+    "routes": (f"{_AT}.document:routes", "List every operation: method, path, id, summary."),
+    "openapi": (f"{_AT}.document:openapi", "Write the OpenAPI document."),
+    "check": (f"{_AT}.document:check", "Find what a reader of the document would miss."),
+    "diff": (f"{_AT}.document:diff", "Compare two documents: breaking or compatible?"),
+    "client": (f"{_AT}.document:client", "Removed: other programs write clients."),
+}
+
+
+@click.command(cls=LazyGroup, table=_TABLE, name="service")
+def service_group() -> None:
+    """Web services: serve them, list their routes, write and compare their documents."""
+
 
 _RUN: Final = "chapiteau.run.cli"
 
@@ -20,7 +37,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
         "All supervisor commands (attach, apply, doctor …).",
     ),
     "service": (
-        "chapiteau.cli.service:group",
+        "chapiteau.cli.groups:service_group",
         "Serve web services, list routes, compare documents.",
     ),
     "load": ("chapiteau.load.cli:group", "Load tests: run, find the capacity, report, compare."),

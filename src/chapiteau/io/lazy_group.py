@@ -46,7 +46,7 @@ class LazyGroup(click.Group):
 
     def _elsewhere(self, ctx: click.Context, word: str) -> str:
         """Where such a command is, in a group of this one: only now they are imported."""
-        groups = [name for name, (where, _) in self.table.items() if where.endswith(":group")]
+        groups = [name for name, (where, _) in self.table.items() if where.endswith("group")]
         for name in groups:
             group = self.get_command(ctx, name)
             if isinstance(group, LazyGroup) and word in group.table:

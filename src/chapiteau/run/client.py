@@ -2,8 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from chapiteau.run.api.address import run_dir_of, socket_of
-from chapiteau.run.api.client import Client
+from chapiteau.run.api.client import Client, run_dir_of, socket_of
 
 if TYPE_CHECKING:
     from chapiteau.run.api.async_client import AsyncClient

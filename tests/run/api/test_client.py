@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chapiteau.core.errors import NotFoundError
-from chapiteau.run.cli.follow import follow_events, follow_logs
+from chapiteau.run.cli.lines import follow_events, follow_logs
 from chapiteau.run.client import AsyncClient, Client, run_dir_of, socket_of
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.events import Event

@@ -15,7 +15,7 @@ import yaml
 from click.testing import CliRunner
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from chapiteau.cli.service import group
+from chapiteau.cli.groups import service_group as group
 from chapiteau.core.errors import UsageError
 from chapiteau.service.testing import Client
 from tests.service.whole import everything

@@ -11,7 +11,7 @@ from chapiteau.io.files import lock_owner
 from chapiteau.io.project_file import find_config
 from chapiteau.io.unix_http import Response, control_path, parse_head
 from chapiteau.run.api import wire as _wire
-from chapiteau.run.api.address import lock_path, run_dir_of
+from chapiteau.run.api.client import lock_path, run_dir_of
 from chapiteau.run.api.status import SocketHolders, SupervisorStatus
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage

@@ -4,27 +4,64 @@ from __future__ import annotations
 
 import contextlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from chapiteau.core.errors import UsageError
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import lock_owner
-from chapiteau.io.locate_config import find_config
+from chapiteau.io.locate_config import find_config, may_define
 from chapiteau.io.unix_http import control_path, stream_bytes, stream_lines
 from chapiteau.io.unix_http import request as ask
 from chapiteau.run.api import wire as _wire
-from chapiteau.run.api.address import lock_path, run_dir_of
 
-# Making dataclasses costs a millisecond each: a call imports only those that it gives back.
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from chapiteau.io.unix_http import Response
     from chapiteau.run.api.status import SocketHolders, SupervisorStatus
     from chapiteau.run.events import Event
     from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
 
-__all__ = ["Client"]
+__all__ = ["Client", "lock_path", "run_dir_of", "socket_of"]
+
+
+# Where the supervisor of a project listens.
+
+
+def run_dir_of(config: Path) -> Path:
+    """The run directory that a chapiteau.toml names, without checking anything else in it.
+
+    It must work while the file is being edited: one that can't be read as TOML counts as one
+    with the default.
+    """
+    if not may_define(config, "run_dir"):
+        return (config.parent / ".chapiteau").absolute()
+    from chapiteau.io.project_file import read_project
+
+    try:
+        named = read_project(config).section("project").get("run_dir")
+    except UsageError:
+        named = None
+    usual = (config.parent / ".chapiteau").absolute()
+    wanted = (config.parent / named).absolute() if isinstance(named, str) else usual
+    if wanted != usual and not control_path(wanted).exists() and control_path(usual).exists():
+        return usual  # it was started before the file named another one
+    return wanted
+
+
+def socket_of(config: str | Path | None = None) -> Path:
+    """Path of the control socket for a config file, its folder, or the one found from here up."""
+    return control_path(run_dir_of(find_config(config)))
+
+
+def lock_path(run_dir: Path) -> Path:
+    """The file that names the living supervisor's keeper."""
+    return run_dir / "lock"
+
+
+# Making dataclasses costs a millisecond each: a call imports only those that it gives back.
+
 
 T = TypeVar("T")
 _SOON: Final = 10.0  # seconds for what the supervisor answers at once

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import logging
+import socket
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +12,6 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.core.problems import did_you_mean
-from chapiteau.run.api.acceptor import ConnectionAcceptor
 from chapiteau.run.api.calls import Call, commands, find_call
 from chapiteau.run.api.connection import ControlConnection
 from chapiteau.run.api.handlers import CallHandlers
@@ -22,10 +23,106 @@ from chapiteau.run.api.request import (
     problem_answer,
 )
 from chapiteau.run.config.access import Access, Caller, peer_of
+from chapiteau.run.errors import AlreadyRunningError
 
-__all__ = ["ControlServer", "start_server"]
+__all__ = ["ConnectionAcceptor", "ControlServer", "start_server"]
+
+
+# Accepts connections on a Unix socket, so many of one user at a time and no more.
 
 _log = logging.getLogger("chapiteau.run.control")
+_PAUSE: Final = 0.1  # seconds to wait when descriptors have run out
+
+
+class ConnectionAcceptor:
+    """Hands every accepted connection to a protocol of `factory`.
+
+    A user with `per_user` connections is turned away until one of them closes: connections that
+    say nothing must not use up the supervisor's descriptors.
+    """
+
+    def __init__(self, factory: Callable[[], asyncio.Protocol], *, per_user: int) -> None:
+        self._factory = factory
+        self._limit = per_user
+        self._open: dict[asyncio.BaseTransport, int] = {}
+        self._listener: socket.socket | None = None
+        self._accepting: asyncio.Task[None] | None = None
+
+    @property
+    def answers(self) -> bool:
+        """Whether it listens anywhere."""
+        return self._listener is not None
+
+    async def open(self, path: Path) -> None:
+        """Listen here, in place of the socket before. Raises AlreadyRunningError, OSError.
+
+        The file is its owner's alone; whoever wants it open to others says so afterwards.
+        """
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _remove_stale(path)
+            sock.bind(str(path))
+            path.chmod(0o600)
+            sock.listen(128)
+            sock.setblocking(False)
+        except BaseException:
+            sock.close()
+            raise
+        await self.close()
+        self._listener = sock
+        self._accepting = asyncio.create_task(self._accept(sock), name="control socket")
+
+    async def close(self) -> None:
+        """Accept no more; connections that are open stay."""
+        if self._accepting is not None and self._listener is not None:
+            self._accepting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._accepting
+            self._listener.close()
+
+    async def _accept(self, listener: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                sock, _ = await loop.sock_accept(listener)
+            except OSError as exc:
+                _log.warning("no connection can be accepted: %s", exc)
+                await asyncio.sleep(_PAUSE)
+                continue
+            with contextlib.suppress(OSError):  # gone again already
+                await self._admit(loop, sock)
+
+    async def _admit(self, loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+        try:
+            uid = peer_of(sock).uid
+        except OSError:
+            sock.close()
+            raise
+        self._open = {t: owner for t, owner in self._open.items() if not t.is_closing()}
+        if Counter(self._open.values())[uid] >= self._limit:
+            _log.warning("uid %d has %d connections open: turned away", uid, self._limit)
+            sock.close()
+            return
+        transport, _ = await loop.connect_accepted_socket(self._factory, sock)
+        self._open[transport] = uid
+
+
+def _remove_stale(path: Path) -> None:
+    """Unlink a socket file that nobody listens at. Raises AlreadyRunningError if somebody does."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)) as probe:
+        try:
+            probe.connect(str(path))
+        except FileNotFoundError:
+            return
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise AlreadyRunningError(
+        f"another supervisor answers at {path}", hint="look with `chapiteau status`"
+    )
+
+
+_server_log = logging.getLogger("chapiteau.run.control")
 _LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
 _TRY_AGAIN: Final = 1.0  # seconds, where it could not be made
 _PER_USER: Final = 512  # connections of one user at a time
@@ -64,7 +161,7 @@ class ControlServer:
         try:
             await self._bind()
         except OSError as exc:  # a read-only folder: services go on, and we try again
-            _log.warning("%s can't be made: %s", self.path, exc.strerror or exc)
+            _server_log.warning("%s can't be made: %s", self.path, exc.strerror or exc)
         self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
 
     def admit(self, access: Access) -> None:
@@ -107,7 +204,7 @@ class ControlServer:
         except ChapiteauError as exc:
             return error_answer(exc)
         except Exception:  # noqa: BLE001 — a fault of ours must not end it, but must be seen
-            _log.exception("%s %s failed", request.method, request.path)
+            _server_log.exception("%s %s failed", request.method, request.path)
             hint = "a defect: the supervisor's log has the details"
             return problem_answer(500, "the supervisor failed to answer", hint=hint)
 
@@ -117,7 +214,7 @@ class ControlServer:
         """The handler's answer; 403 for a caller without the role."""
         caller = _caller(transport)
         if not self._access.may(caller, call.role):
-            _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, call.name)
+            _server_log.warning("%s (pid %d) was refused: %s", caller, caller.pid, call.name)
             role = self._access.role(caller)
             what = f"{caller} may not {call.name}" + (f" as {role}" if role else "")
             hint = f'an admin can give the role: {call.role}s = ["uid:{caller.uid}"] in [project]'
@@ -154,7 +251,7 @@ class ControlServer:
             self.on_look()
             if not answers or not self.path.exists():
                 if answers:
-                    _log.warning("%s has vanished: making it again", self.path)
+                    _server_log.warning("%s has vanished: making it again", self.path)
                 with contextlib.suppress(OSError):
                     self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     await self._bind()

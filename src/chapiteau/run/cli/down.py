@@ -13,8 +13,7 @@ from chapiteau.io.console import print_json
 from chapiteau.io.files import is_alive, lock_owner
 from chapiteau.io.project_file import find_config
 from chapiteau.io.unix_http import remove_control_socket
-from chapiteau.run.api.address import lock_path, run_dir_of
-from chapiteau.run.api.client import Client
+from chapiteau.run.api.client import Client, lock_path, run_dir_of
 from chapiteau.run.cli.options import (
     config_option,
     json_option,

@@ -14,8 +14,8 @@ import click
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.console import use_colour
 from chapiteau.io.files import lock_owner
-from chapiteau.run.api.address import lock_path
 from chapiteau.run.api.async_client import AsyncClient
+from chapiteau.run.api.client import lock_path
 from chapiteau.run.cli.lines import LinePrinter, event_line
 from chapiteau.run.cli.options import message
 from chapiteau.run.cli.waiting import pending_and_failed, ready_lines

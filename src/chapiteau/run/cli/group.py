@@ -18,7 +18,7 @@ _COMMANDS: Final = {
 FRONT: Final[dict[str, tuple[str, str]]] = {
     "up": (f"{_HERE}.up:up", "Start the services of chapiteau.toml."),
     "down": (f"{_HERE}.down:down", "Stop all services and the supervisor."),
-    "status": (f"{_HERE}.status:status", "Show services, their state and current problems."),
+    "status": (f"{_HERE}.output:status", "Show services, their state and current problems."),
     "logs": (f"{_HERE}.output:logs", "Show output of services; -f keeps printing new lines."),
     "events": (f"{_HERE}.output:events", "Show events; -f keeps printing new ones."),
     **{name: line for name, line in _COMMANDS.items() if commands()[name].fleet},
@@ -36,11 +36,11 @@ _TABLE: Final = {
     "top": (f"{_HERE}.top:top", "Show CPU and memory of every process, live."),
     "apply": (f"{_HERE}.check:apply", "Apply the changed file, completely or not at all."),
     "exec": (f"{_HERE}.exec:exec_command", "Run a command in a service's environment."),
-    "upgrade": (f"{_HERE}.upgrade:upgrade", "Replace the supervisor; services keep running."),
+    "upgrade": (f"{_HERE}.up:upgrade", "Replace the supervisor; services keep running."),
     "doctor": (f"{_HERE}.doctor:doctor", "Check that this machine can run the project."),
     "unit": (f"{_HERE}.unit:unit", "Print a systemd unit for this project."),
-    "plugin": (f"{_HERE}.plugin:plugin", "Run one plugin of the configuration in the foreground."),
-    "circus-bridge": (f"{_HERE}.plugin:circus_bridge", "Answer Circus's protocol (for circusctl)."),
+    "plugin": (f"{_HERE}.exec:plugin", "Run one plugin of the configuration in the foreground."),
+    "circus-bridge": (f"{_HERE}.exec:circus_bridge", "Answer Circus's protocol (for circusctl)."),
     "daemon": (f"{_HERE}.up:daemon", "Run the supervisor in the foreground, for systemd."),
     "schema": (f"{_HERE}.check:schema", "Print the JSON Schema of chapiteau.toml."),
 }

@@ -1,4 +1,4 @@
-"""`logs` and `events`: what the services say, and what happened to them."""
+"""`status`, `logs` and `events`: the state of the services, their output and what happened."""
 
 from fnmatch import fnmatchcase
 from typing import Any
@@ -7,16 +7,40 @@ import click
 
 from chapiteau.io.console import print_json, use_colour
 from chapiteau.run.api.client import Client
-from chapiteau.run.cli.follow import follow_events
-from chapiteau.run.cli.lines import event_line
+from chapiteau.run.cli.lines import event_line, follow_events
 from chapiteau.run.cli.options import config_option, json_option, service_names
-from chapiteau.run.cli.show_logs import parse_moment, show_logs
+from chapiteau.run.cli.show import parse_moment, show_logs, show_status
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import Gap
 
-__all__ = ["events", "logs"]
+__all__ = ["events", "logs", "status"]
 
-_follow = click.option("-f", "--follow", is_flag=True, help="Go on with what comes.")
+
+@click.command("status")
+@click.argument("names", nargs=-1, shell_complete=service_names)
+@config_option
+@json_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["table", "wide", "brief", "json", "name"]),
+    default="table",
+    help="wide: every process. brief: name, state, ready and pids between tabs, the quickest. "
+    "name: names alone.",
+)
+def status(names: tuple[str, ...], config: str | None, json_wanted: bool, output: str) -> None:
+    """Show services, their state and current problems.
+
+    \b
+    chapiteau status              problems, then one line per service
+    chapiteau status -o wide      … and one per process
+    chapiteau status -o brief     for scripts: name, state, ready/wanted, pids
+    chapiteau status --json 'web*'
+    """
+    show_status(names, config, json_wanted, output)
+
+
+_follow = click.option("-f", "--follow", is_flag=True, help="Keep printing new lines.")
 _since = click.option(
     "--since", metavar="TIME", help="Only what is younger than this: 10m, or 2026-01-31T12:00."
 )
@@ -37,7 +61,7 @@ _since = click.option(
 @config_option
 @json_option
 def logs(**given: Any) -> None:
-    """Output of the services: all, or those that names and globs mean.
+    """Show output of all services, or of those matching NAMES (globs allowed).
 
     \b
     chapiteau logs -f
@@ -58,7 +82,7 @@ def logs(**given: Any) -> None:
 @config_option
 @json_option
 def events(config: str | None, json_wanted: bool, follow: bool, **wanted: Any) -> None:
-    """What happened.
+    """Show events: what happened to services, processes and the supervisor.
 
     \b
     chapiteau events

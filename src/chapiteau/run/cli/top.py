@@ -12,7 +12,7 @@ from chapiteau.core.text import format_table
 from chapiteau.core.units import format_size
 from chapiteau.io.console import print_json
 from chapiteau.run.api.client import Client
-from chapiteau.run.cli.follow import follow_stats
+from chapiteau.run.cli.lines import follow_stats
 from chapiteau.run.cli.options import config_option, json_option
 
 __all__ = ["SORTS", "screen", "show_top", "top"]

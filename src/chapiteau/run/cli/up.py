@@ -1,27 +1,66 @@
 """`chapiteau up`: start the services, in the foreground with their output or as a daemon."""
 
+import contextlib
 import os
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
-from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.core.errors import ChapiteauError, TimedOutError, UsageError
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.project_file import find_config
 from chapiteau.run.api.client import Client
 from chapiteau.run.cli.options import (
     config_option,
+    json_option,
     message,
+    print_outcome,
     service_names,
     timeout_option,
     wait_option,
 )
-from chapiteau.run.errors import AlreadyRunningError
+from chapiteau.run.errors import AlreadyRunningError, NotRunningError
 
 if TYPE_CHECKING:
     from chapiteau.run.config.load import Config
 
-__all__ = ["EXAMPLE", "daemon", "up"]
+__all__ = ["EXAMPLE", "daemon", "up", "upgrade"]
+
+
+# `chapiteau run upgrade`: a new supervisor around the same services.
+
+_PATIENCE: Final = 30.0  # seconds
+
+
+@click.command("upgrade")
+@config_option
+@json_option
+def upgrade(config: str | None, json_wanted: bool) -> None:
+    """Replace the supervisor by the installed version. Services, sockets and output go on.
+
+    \b
+    uv pip install -U chapiteau && chapiteau run upgrade
+    """
+    client = Client.find(config)
+    before = client.status().pid
+    outcome = client.upgrade()
+    if outcome.ok:
+        _wait_for_another_brain(client, before)
+    print_outcome(outcome, json_wanted=json_wanted)
+
+
+def _wait_for_another_brain(client: Client, before: int) -> None:
+    clock = SystemClock()
+    end = clock.now() + _PATIENCE
+    while clock.now() < end:
+        with contextlib.suppress(NotRunningError):
+            if client.status().pid != before:
+                return
+        clock.sleep(0.05)
+    raise TimedOutError(
+        "the renewed keeper has no new brain yet", hint="look with `chapiteau run doctor`"
+    )
+
 
 _GIVEN_UP: Final = (
     "without a keeper: when this process is killed, its services run on unseen until the next "

@@ -15,8 +15,8 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import lock_owner, write_atomic
 from chapiteau.io.sd_notify import Notifier
-from chapiteau.run.api.address import lock_path, run_dir_of
 from chapiteau.run.api.async_client import AsyncClient
+from chapiteau.run.api.client import lock_path, run_dir_of
 from chapiteau.run.config.spec import Plugin as PluginSpec
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.events import Event

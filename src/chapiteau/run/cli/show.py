@@ -1,9 +1,9 @@
-"""What `chapiteau logs` prints; it needs no command-line library."""
+"""What `chapiteau status` and `chapiteau logs` print, without a command-line library."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chapiteau.io.console import print_json, use_colour
 from chapiteau.run.api.client import Client
@@ -12,9 +12,10 @@ from chapiteau.run.errors import NotRunningError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from chapiteau.run.api.status import SupervisorStatus
     from chapiteau.run.logs.messages import Gap, LogLine, LogQuery
 
-__all__ = ["parse_moment", "show_logs"]
+__all__ = ["parse_moment", "show_logs", "show_status"]
 
 
 def show_logs(
@@ -27,8 +28,7 @@ def show_logs(
     **wanted: str | int | None,
 ) -> None:
     """Print lines of output. `wanted`: last, process, stream, grep and level of the LogQuery."""
-    from chapiteau.run.cli.follow import follow_logs
-    from chapiteau.run.cli.lines import LinePrinter
+    from chapiteau.run.cli.lines import LinePrinter, follow_logs
     from chapiteau.run.logs.messages import Gap, LogQuery
 
     query = LogQuery(
@@ -87,7 +87,7 @@ def _or_say_where(items: Iterator[LogLine | Gap], config: str | None) -> Iterato
         yield from items
     except NotRunningError as exc:
         from chapiteau.io.locate_config import find_config
-        from chapiteau.run.api.address import run_dir_of
+        from chapiteau.run.api.client import run_dir_of
 
         folder = run_dir_of(find_config(config)) / "log"
         hint = f"start it with `chapiteau up`; older output is in {folder}"
@@ -113,3 +113,64 @@ def parse_moment(text: str | None, option: str = "--since") -> float:
     except ValueError:
         hint = "write for example 10m, or 2026-01-31T12:00"
         raise UsageError(f"{option}: {text!r} is no time", hint=hint) from None
+
+
+def show_status(names: tuple[str, ...], config: str | None, json_wanted: bool, output: str) -> None:
+    """Print the state of all services, or of those that are named."""
+    client = Client.find(config)
+    if (json_wanted or output == "json") and not names:
+        # The hottest path of all: the answer goes through unread.
+        sys.stdout.buffer.write(client.status_json() + b"\n")
+        sys.stdout.flush()
+    elif output in ("brief", "name") and not json_wanted:
+        _print("\n".join(_brief(one, output) for one in _chosen(client.services(), names)))
+    else:
+        _show_whole(_only(client.status(), names), json_wanted or output == "json", output)
+
+
+def _show_whole(status: SupervisorStatus, json_wanted: bool, output: str) -> None:
+    if json_wanted:
+        from chapiteau.io.console import print_json
+
+        print_json(status.to_dict())
+        return
+    from chapiteau.io.clock import SystemClock
+    from chapiteau.io.console import use_colour
+    from chapiteau.run.cli.status_table import status_table
+
+    now = SystemClock().wall()
+    _print(status_table(status, now, wide=output == "wide", colour=use_colour()))
+
+
+def _brief(service: dict[str, Any], output: str) -> str:
+    if output == "name":
+        return str(service["name"])
+    pids = ",".join(str(pid) for pid in service["pids"]) or "-"
+    ready = f"{service['ready']}/{service['wanted']}"
+    return "\t".join((service["name"], service["state"], ready, pids))
+
+
+def _chosen(services: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    if not names:
+        return services
+    from chapiteau.run.config.selection import select
+
+    chosen = set(select(",".join(names), [one["name"] for one in services]))
+    return [one for one in services if one["name"] in chosen]
+
+
+def _only(status: SupervisorStatus, names: tuple[str, ...]) -> SupervisorStatus:
+    if not names:
+        return status
+    from dataclasses import replace
+
+    from chapiteau.run.config.selection import select
+
+    chosen = set(select(",".join(names), [s.name for s in status.services]))
+    return replace(status, services=tuple(s for s in status.services if s.name in chosen))
+
+
+def _print(text: str) -> None:
+    if text:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+        sys.stdout.flush()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.cli.groups import main
-from chapiteau.cli.quick import QUICK, parse_quick
+from chapiteau.cli.main import QUICK, parse_quick
 
 _WORDS = st.sampled_from(
     [

@@ -4,8 +4,8 @@ import os
 import socket
 from pathlib import Path
 
+from chapiteau.run.cli.doctor import Finding, check_machine, check_project
 from chapiteau.run.config.load import load_config
-from chapiteau.run.doctor import Finding, check_machine, check_project
 
 
 def findings(folder: Path, text: str) -> list[Finding]:
