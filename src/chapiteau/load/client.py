@@ -15,17 +15,21 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.files import is_alive
 from chapiteau.load.errors import NoSuchResultError
-from chapiteau.load.execution.added_load import Headroom, check_added_load
 from chapiteau.load.execution.control import (
     MAX_MARK_LENGTH,
+    NO_ROOM,
     ControlMessage,
+    Headroom,
+    check_added_load,
     format_message,
     marks,
-    parse_messages,
+    read_messages,
     stopped_by,
 )
 from chapiteau.load.report.stored_results import BASELINES, DATABASE, LIVE, Baselines, ResultSummary
@@ -145,7 +149,7 @@ def live(folder: Path) -> list[dict[str, Any]]:
         except (OSError, ValueError):
             continue
         if is_alive(int(state.get("pid", 0))):
-            said = _said(folder, str(state["run"]))
+            said = read_messages(path.with_suffix(".said"))
             started, added = float(state.get("started", 0.0)), state.get("added", [])
             found_marks = [*marks(said, started), *({k: a[k] for k in _MARK} for a in added)]
             state["marks"] = sorted(found_marks, key=lambda one: float(one["t"]))
@@ -208,7 +212,8 @@ def add(
         raise NotFoundError(
             f"no load test {run[:40]!r} runs here", hint="see `chapiteau load list`"
         )
-    problem = check_added_load(Headroom.from_dict(state.get("room")), users=users, rate=rate)
+    room = msgspec.convert(state["room"], Headroom) if state.get("room") else NO_ROOM
+    problem = check_added_load(room, users=users, rate=rate)
     if problem is not None:
         raise RefusedError(f"nothing was added: {problem.what}", hint=problem.hint)
     asked, end = clock.wall(), clock.now() + _ANSWER
@@ -242,13 +247,6 @@ def _say(folder: Path, run: str, remark: ControlMessage) -> None:
     path = folder / LIVE / f"{run}.said"
     with path.open("a", encoding="utf-8") as file:  # one write of one line: nobody's is torn
         file.write(format_message(remark))
-
-
-def _said(folder: Path, run: str) -> list[ControlMessage]:
-    try:
-        return list(parse_messages((folder / LIVE / f"{run}.said").read_text(encoding="utf-8")))
-    except OSError:
-        return []
 
 
 def start(words: Sequence[str], folder: Path, clock: SystemClock) -> str:

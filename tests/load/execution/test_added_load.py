@@ -12,8 +12,9 @@ from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.core.units import format_duration
 from chapiteau.io.clock import SystemClock
 from chapiteau.load import client
+from chapiteau.load.execution.job import RunObserver
 from chapiteau.load.execution.jobs import find_job
-from chapiteau.load.execution.run_test import RunObserver, run_test
+from chapiteau.load.execution.run_test import run_test
 from chapiteau.load.execution.storage import LiveFile
 from chapiteau.load.scenario.shape import Shape, constant_shape
 from chapiteau.load.stats.totals import Totals

@@ -20,8 +20,9 @@ from google.protobuf.json_format import Parse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from chapiteau.io.clock import SystemClock
+from chapiteau.load.execution.job import RunObserver
 from chapiteau.load.execution.jobs import find_job
-from chapiteau.load.execution.run_test import RunObserver, run_test
+from chapiteau.load.execution.run_test import run_test
 from chapiteau.load.telemetry.exporter import Exporter
 from chapiteau.load.telemetry.notify import notify
 from chapiteau.load.testing import Target

@@ -13,8 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from chapiteau.io.clock import SystemClock
+from chapiteau.load.execution.job import RunObserver
 from chapiteau.load.execution.jobs import find_job
-from chapiteau.load.execution.run_test import RunObserver, run_test
+from chapiteau.load.execution.run_test import run_test
 from chapiteau.load.report.html import as_html
 from chapiteau.load.telemetry.prometheus_query import query_prometheus
 from chapiteau.load.testing import Target

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from chapiteau.load.execution.run_test import Job
+from chapiteau.load.execution.job import Job
 from chapiteau.load.scenario.shape import constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.workers.local_workers import LocalWorkers

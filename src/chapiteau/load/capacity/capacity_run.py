@@ -22,15 +22,14 @@ from chapiteau.load.capacity.steps import (
 from chapiteau.load.cluster.distributed_workers import DistributedWorkers
 from chapiteau.load.errors import HostLostError, ScenarioError
 from chapiteau.load.execution.control import marks_section, stopped_by
-from chapiteau.load.execution.run_test import (
+from chapiteau.load.execution.job import (
     Job,
     RunObserver,
-    add_prometheus_data,
     exporter_for,
     run_facts,
-    stop_on_signal,
     workers_for,
 )
+from chapiteau.load.execution.run_test import add_prometheus_data, stop_on_signal
 from chapiteau.load.execution.storage import live_state
 from chapiteau.load.report.document import document
 from chapiteau.load.report.live import LivePoints
@@ -107,7 +106,7 @@ async def find_capacity(
     place = await asyncio.to_thread(supervised.place, job.target) if supervised else None
     _name_what_gave_out(made, hold, seeker.missed_samples(answer), place)
     made["soundness"]["notes"] += team.problems + exports.problems
-    said = watch.live.remarks() if watch.live is not None else []
+    said = watch.live.messages() if watch.live is not None else []
     made |= marks_section(said, started)
     if interrupted:
         made["verdict"]["exit_code"] = 128 + interrupted[0]

@@ -11,7 +11,7 @@ from chapiteau.core.errors import UsageError
 from chapiteau.load.capacity.capacity_run import find_capacity
 from chapiteau.load.capacity.capacity_verdict import add_scaling
 from chapiteau.load.capacity.scaling_law import SizeResult, scaling_result
-from chapiteau.load.execution.run_test import Job, RunObserver
+from chapiteau.load.execution.job import Job, RunObserver
 from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor
 
 __all__ = ["measure_scaling"]

@@ -52,7 +52,8 @@ def run(*, target: str, dry_run: bool, **options: Any) -> int:
     limit, 4 the scenario is broken or the target is not allowed.
     """
     from chapiteau.load.cli.runner import Runner, print_plan
-    from chapiteau.load.execution.run_test import RunObserver, run_test
+    from chapiteau.load.execution.job import RunObserver
+    from chapiteau.load.execution.run_test import run_test
     from chapiteau.load.telemetry.supervisor_monitor import service_version
 
     runner = Runner(options)
@@ -86,7 +87,7 @@ def capacity(*, target: str, **options: Any) -> int:
     from chapiteau.load.capacity.capacity_run import find_capacity
     from chapiteau.load.capacity.scaling_run import measure_scaling
     from chapiteau.load.cli.runner import Runner
-    from chapiteau.load.execution.run_test import RunObserver
+    from chapiteau.load.execution.job import RunObserver
 
     runner = Runner(options)
     job = runner.job(target, settings_from_flags(options))
@@ -120,7 +121,7 @@ def ab(*, a: str, b: str, scenario: str | None, margin: str, **options: Any) -> 
     from chapiteau.load.cli.results import parse_margin
     from chapiteau.load.cli.runner import Runner
     from chapiteau.load.execution.ab_test import run_ab_test
-    from chapiteau.load.execution.run_test import RunObserver
+    from chapiteau.load.execution.job import RunObserver
 
     share = parse_margin(margin)
     runner = Runner(options)

@@ -19,8 +19,8 @@ from chapiteau.load.cli.output import (
     save_and_print,
     warn,
 )
+from chapiteau.load.execution.job import Job
 from chapiteau.load.execution.jobs import find_job, project_or_none, request_outline, run_folder
-from chapiteau.load.execution.run_test import Job
 from chapiteau.load.execution.storage import LiveFile
 from chapiteau.load.report.load_plan import draw_levels, load_levels, plan_document
 from chapiteau.load.report.redaction import redact_arguments

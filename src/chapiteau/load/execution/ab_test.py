@@ -6,13 +6,8 @@ from typing import Any, Final
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.load.errors import HostLostError
-from chapiteau.load.execution.run_test import (
-    Job,
-    RunObserver,
-    run_facts,
-    stop_on_signal,
-    workers_for,
-)
+from chapiteau.load.execution.job import Job, RunObserver, run_facts, workers_for
+from chapiteau.load.execution.run_test import stop_on_signal
 from chapiteau.load.report.comparison import compare_results
 from chapiteau.load.report.document import document, point_at
 from chapiteau.load.scenario.shape import Shape, Stage

@@ -2,26 +2,23 @@
 
 import dataclasses
 import math
+import os
 import shlex
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.io.project_file import ProjectFile, find_config, read_project
 from chapiteau.load.errors import TargetNotAllowedError
-from chapiteau.load.execution.foreign_settings import (
-    apply_file_defaults,
-    foreign_warnings,
-    is_molotov_json,
-    molotov_test,
-)
-from chapiteau.load.execution.run_test import Job
+from chapiteau.load.execution.job import Job
 from chapiteau.load.protocols import urls
 from chapiteau.load.report.redaction import redact_url
+from chapiteau.load.scenario.shape import shape_of_rates
+from chapiteau.load.scenario.suite import collect_suite
 from chapiteau.load.settings import LoadTest, limit_problems
 from chapiteau.load.workers.documents import (
     find_document,
@@ -30,7 +27,16 @@ from chapiteau.load.workers.documents import (
     replay_of,
 )
 from chapiteau.load.workers.plan import CommandSource, DocumentSource, FileSource, Source, UrlSource
-from chapiteau.load.workers.suite_loader import suite_from_file
+from chapiteau.load.workers.scenario_file import import_scenario
+from chapiteau.load.workers.suite_loader import (
+    foreign_adapter,
+    foreign_kind,
+    foreign_shape,
+    suite_from_file,
+)
+
+_MOLOTOV_FILE: Final = "molotov.json"
+_MODEL: Final = ("rate", "users", "shape")  # each of them decides alone how much load there is
 
 __all__ = ["find_job", "project_or_none", "request_outline", "run_folder"]
 
@@ -64,8 +70,8 @@ def find_job(
     name = target
     where = ""
     told: tuple[Problem, ...] = ()
-    if is_molotov_json(target):
-        raw, told = molotov_test(target, given)
+    if _is_molotov_json(target):
+        raw, told = _molotov_test(target, given)
     elif _is_name(target):
         raw, where = _section(target, given, project)
     test, found = read(LoadTest, raw)
@@ -76,7 +82,7 @@ def find_job(
     if test is None:
         raise UsageError("no settings")
     folder = project.folder if project is not None and where else Path()
-    meant = apply_file_defaults(test, folder)
+    meant = _apply_file_defaults(test, folder)
     raise_problems("load test" if not where else f"[load.{target}]", limit_problems(meant))
     job = _job(meant, name or test.openapi, folder, command)
     folder = run_folder(project)
@@ -148,7 +154,7 @@ def _source(test: LoadTest, folder: Path) -> tuple[Source, str, tuple[Problem, .
         path = folder / target
         if not path.is_file():
             raise NotFoundError(f"{path}: no such scenario file")
-        return FileSource(str(path.resolve())), "", foreign_warnings(path)
+        return FileSource(str(path.resolve())), "", _foreign_warnings(path)
     found = find_document(
         test.openapi or target, test, folder, lambda host: _refuse_foreign(host, test)
     )
@@ -176,3 +182,73 @@ def request_outline(job: Job) -> list[str]:
             return [f"{s.weight / total:6.1%}  {s.name}" for s in suite.scenarios]
         case DocumentSource() as document:
             return (replay_of(document) or read_source(document).flow).outline()
+
+
+# Settings that come with another tester's file: molotov.json, a LoadTestShape, one user.
+
+
+def _is_molotov_json(target: str) -> bool:
+    """`molotov.json`, or `path/molotov.json:test`."""
+    return target.endswith(_MOLOTOV_FILE) or f"{_MOLOTOV_FILE}:" in target
+
+
+def _molotov_test(
+    target: str, given: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[Problem, ...]]:
+    """The settings of a test in a molotov.json, those given over them; its `env` is set."""
+    place, _, test = target.partition(f"{_MOLOTOV_FILE}:")
+    path = Path(place) / _MOLOTOV_FILE if test else Path(target)
+    if not path.is_file():
+        raise NotFoundError(f"{path}: no such file")
+    text = path.read_text(encoding="utf-8")
+    found = foreign_adapter("molotov_settings")(text, test, name=str(path))
+    os.environ.update(found.environment)
+    own = dict(found.settings)
+    own["target"] = str(path.parent / own["target"])
+    if any(name in given for name in _MODEL):
+        own = {name: value for name, value in own.items() if name not in _MODEL}
+    options = {**own.get("options", {}), **given.get("options", {})}
+    return {**own, **given, "options": options}, found.problems
+
+
+def _foreign_warnings(path: Path) -> tuple[Problem, ...]:
+    """What to know before another tester's file is run; nothing for ours."""
+    text = path.read_text(encoding="utf-8", errors="replace")
+    kind = foreign_kind(text)
+    if kind not in {"loads", "locust"}:
+        return ()
+    what = f"a {kind} file runs in threads: about ten times the generator CPU of an async scenario"
+    hint = "hot paths are worth an `async def` (chapiteau.load.scenario)"
+    found = [Problem(str(path), what, hint)]
+    if kind == "locust" and "LoadTestShape" in text and "user_classes" in text:
+        what = "the classes of users that its LoadTestShape names for a time are not kept apart"
+        found.append(Problem(str(path), what, "their weights hold all the time"))
+    return tuple(found)
+
+
+def _apply_file_defaults(test: LoadTest, folder: Path) -> LoadTest:
+    """The test, with its file's own load where none was given.
+
+    Other testers know users only: without a word their files get one, not ten sessions a second.
+    """
+    if any(getattr(test, name) is not None and getattr(test, name) != "" for name in _MODEL):
+        return test
+    if test.external:
+        return dataclasses.replace(test, users=1)
+    path = folder / test.target
+    if path.suffix != ".py" or not path.is_file():
+        return test
+    shape = foreign_shape(path)
+    if shape is None:
+        return _by_its_own_rates(test, path)
+    return dataclasses.replace(test, shape=shape) if shape else dataclasses.replace(test, users=1)
+
+
+def _by_its_own_rates(test: LoadTest, path: Path) -> LoadTest:
+    """A file of ours may say how many sessions arrive; it is imported only if it looks so."""
+    if "rates" not in path.read_text(encoding="utf-8", errors="replace"):
+        return test
+    found = collect_suite(vars(import_scenario(path)), str(path)).rates
+    if found is None:
+        return test
+    return dataclasses.replace(test, shape=shape_of_rates(found.run, found.seconds))

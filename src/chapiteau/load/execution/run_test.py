@@ -3,39 +3,45 @@
 import asyncio
 import math
 import os
-import platform
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.core.problems import Problem
-from chapiteau.load.cluster.distributed_workers import DistributedWorkers
-from chapiteau.load.engine.backend import choose_backend
-from chapiteau.load.engine.connection import ConnectionSettings
 from chapiteau.load.errors import ScenarioError
-from chapiteau.load.execution.added_load import LoadController, added_load_marks, added_load_section
-from chapiteau.load.execution.control import marks_section, stopped_by
-from chapiteau.load.execution.storage import LiveFile, live_state
-from chapiteau.load.execution.workers_factory import create_workers
-from chapiteau.load.protocols import urls
-from chapiteau.load.report.document import Facts, document
+from chapiteau.load.execution.control import (
+    AddedLoad,
+    ControlMessage,
+    Headroom,
+    added_load_marks,
+    added_load_section,
+    check_added_load,
+    headroom,
+    marks_section,
+    stopped_by,
+)
+from chapiteau.load.execution.job import (
+    Job,
+    RunObserver,
+    Workers,
+    exporter_for,
+    run_facts,
+    workers_for,
+)
+from chapiteau.load.execution.storage import live_state
+from chapiteau.load.report.document import document
 from chapiteau.load.report.live import LivePoints
-from chapiteau.load.report.redaction import redact_url
 from chapiteau.load.report.resources import resources
 from chapiteau.load.scenario.shape import Shape
 from chapiteau.load.settings import LoadTest, load_shape
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.telemetry.exporter import Exporter
 from chapiteau.load.telemetry.prometheus_query import query_prometheus
-from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor
 from chapiteau.load.verdict.objectives import (
     Finding,
     Objective,
@@ -51,133 +57,68 @@ from chapiteau.load.verdict.run_verdict import (
     run_verdict,
 )
 from chapiteau.load.verdict.warmup import detect_warmup, parse_warmup
-from chapiteau.load.workers.documents import source_digest
-from chapiteau.load.workers.local_workers import LocalWorkers
 from chapiteau.load.workers.messages import LoadStep
-from chapiteau.load.workers.plan import DocumentSource, Plan, Source
 
-__all__ = [
-    "Job",
-    "RunObserver",
-    "add_prometheus_data",
-    "exporter_for",
-    "machine_info",
-    "process_count",
-    "run_facts",
-    "run_test",
-    "stop_on_signal",
-    "workers_for",
-]
+__all__ = ["LoadController", "add_prometheus_data", "run_test", "stop_on_signal"]
 
-# Settings that may hold secrets: a report goes from hand to hand.
-_UNSHOWN: Final = frozenset(
-    {
-        "headers",
-        "options",
-        "client_key",
-        "bearer",
-        "basic",
-        "api_keys",
-        "variables",
-        "export",
-        "export_headers",
-        "notify",
-        "prometheus",
-    }
-)
 _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """A test with everything looked up: settings, where requests come from, whereto."""
+class LoadController:
+    """The shape of a run as it is, with all that was added so far."""
 
-    test: LoadTest
-    name: str
-    source: Source
-    base: str
-    target: str
-    command: tuple[str, ...] = ()
-    folder: Path = Path(".chapiteau")  # the project's run folder
-    problems: tuple[Problem, ...] = ()  # of the document: what it does without
+    def __init__(self, job: Job, shape: Shape, watch: RunObserver, *, is_open: bool) -> None:
+        self.shape = shape
+        self.added: list[AddedLoad] = []
+        self._job = job
+        self._is_open = is_open
+        self._live = watch.live
+        self._say = watch.say
 
-    def names(self, kind: str) -> dict[str, str]:
-        """What watchers and results call it."""
-        return {"kind": kind, "name": self.name, "target": self.target}
+    def room(self, at: float) -> Headroom:
+        """What can be added `at` seconds after the start."""
+        job = self._job
+        return headroom(job.test, self.shape, at, is_open=self._is_open, replay=job.is_replay)
 
-    @property
-    def is_replay(self) -> bool:
-        """Whether requests go out at an access log's own moments."""
-        return isinstance(self.source, DocumentSource) and self.source.is_replay
+    def outline(self) -> list[str]:
+        """The load over time in words, a line for each stage."""
+        return self.shape.outline("/s" if self._is_open else " users")
 
-    @property
-    def openapi(self) -> str:
-        """The OpenAPI document that requests are made from; "" without one."""
-        source = self.source
-        if isinstance(source, DocumentSource) and source.kind == "openapi":
-            return source.text
-        return ""
+    def carry_out(self, team: Workers) -> None:
+        """Do what has been asked for since the last time."""
+        orders = self._orders()
+        if not orders:
+            return
+        # Load processes hear of it a little later: before that, nothing may change.
+        at = round(time.monotonic() - team.zero + team.ahead, 1)
+        shape = self.shape
+        for order in orders:
+            self._add(order, at)
+        if self.shape != shape:
+            team.reshape(self.shape)
 
-    def plan(self) -> Plan:
-        """What the load processes are told."""
-        test = self.test
-        return Plan(
-            source=self.source,
-            base=self.base,
-            scenarios=test.scenarios,
-            seed=test.seed,
-            tick=test.tick,
-            pace=test.pace,
-            most_users=test.most_users,
-            timeout=test.timeout,
-            headers=test.headers,
-            allow=test.allow,
-            options=test.options,
-            asked={
-                "users": test.users,
-                "seconds": load_shape(test)[0].seconds,
-                "sessions": test.iterations,
-            },
-            connection=ConnectionSettings(
-                http2=test.http2,
-                streams=test.streams,
-                connect_timeout=test.connect_timeout,
-                first_byte_timeout=test.first_byte_timeout,
-                verify=test.verify,
-                ca_file=test.ca_file,
-                client_certificate=test.client_certificate,
-                client_key=test.client_key,
-                resolve=tuple(test.resolve.items()),
-            ),
+    def _orders(self) -> Sequence[ControlMessage]:
+        """Those that have not been answered yet."""
+        if self._live is None:
+            return ()
+        said = self._live.messages()
+        return [message for message in said if message.what == "add"][len(self.added) :]
+
+    def _add(self, order: ControlMessage, at: float) -> None:
+        problem = check_added_load(self.room(at), users=order.users, rate=order.rate)
+        if problem is None:
+            self.shape = self.shape.raised(at, order.users or order.rate)
+        made = AddedLoad(
+            asked=order.time,
+            t=at,
+            who=order.who,
+            users=order.users,
+            rate=order.rate,
+            level=self.shape.level(at),
+            refused="" if problem is None else problem.what,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunObserver:
-    """Who wants to see the test while it runs."""
-
-    line: Callable[[dict[str, Any], float, float], None] = lambda _p, _e, _t: None
-    live: LiveFile | None = None
-    supervised: SupervisorMonitor | None = (
-        None  # who runs the service: its numbers go into the report
-    )
-    say: Callable[[str], None] = lambda _text: None  # what people have to know at once
-    leaving: Callable[[], None] | None = None  # done even when a second Ctrl-C ends everything
-
-
-def process_count(test: LoadTest, target: str) -> int:
-    """How many load processes: as many as asked for, or half of this machine when the service
-    runs on it too, or all of it."""
-    if test.processes:
-        return test.processes
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    local = bool(target) and urls.is_loopback(urls.parse(target).host)
-    wanted = max(1, cores // 2) if local else cores
-    # A number of users or sessions smaller than that needs no more processes.
-    fewest = test.users if test.users is not None else test.iterations
-    return min(wanted, fewest) if fewest else wanted
+        self.added.append(made)
+        self._say(f"{made.text} by {made.who}, {at:g} s after the start")
 
 
 async def run_test(job: Job, clock: Clock, watch: RunObserver) -> dict[str, Any]:
@@ -187,7 +128,7 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> dict[str, Any]
     objectives, limits = parse_objectives(test.objective), parse_objectives(test.abort)
     totals = Totals(watched_names([*objectives, *limits]))
     started = clock.wall()
-    adding = LoadController(test, shape, watch, is_open=is_open, replay=job.is_replay)
+    adding = LoadController(job, shape, watch, is_open=is_open)
     aborted: list[Finding] = []
     live = LivePoints()
     exports = exporter_for(job, started)
@@ -216,7 +157,7 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> dict[str, Any]
     warm = detect_warmup(totals, shape, parse_warmup(test.warmup))
     findings = evaluate_objectives(objectives, totals, lasted, warm)
     verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals)
-    said = watch.live.remarks() if watch.live is not None else []
+    said = watch.live.messages() if watch.live is not None else []
     if interrupted:
         verdict = interrupted_verdict(
             verdict, lasted, shape.seconds, interrupted[0], stopped_by(said)
@@ -259,9 +200,7 @@ async def add_prometheus_data(made: dict[str, Any], job: Job, started: float, en
         made["soundness"]["notes"] += problems
 
 
-def _with_the_teams(
-    verdict: dict[str, Any], team: LocalWorkers | DistributedWorkers, totals: Totals
-) -> dict[str, Any]:
+def _with_the_teams(verdict: dict[str, Any], team: Workers, totals: Totals) -> dict[str, Any]:
     """The verdict after what the team has to say: machines lost, a file that judges by itself."""
     totals.lost = dict(team.lost)
     if team.gone:
@@ -275,54 +214,6 @@ def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> lis
     if word != "met" or failed <= 0.01 or len(with_error_objective(objectives)) == len(objectives):
         return []
     return [f"{failed:.1%} of the requests failed, and no objective is about errors"]
-
-
-def exporter_for(job: Job, started: float) -> Exporter:
-    """Who is told numbers while the test runs."""
-    labels = (("target", job.target), ("test", job.name))
-    return Exporter(job.test.export, job.test.export_headers, labels, started)
-
-
-def workers_for(job: Job) -> LocalWorkers | DistributedWorkers:
-    """Who puts the load on, not started yet."""
-    return create_workers(job.test, job.plan(), process_count(job.test, job.base), job.folder)
-
-
-def run_facts(
-    job: Job, kind: str, started: float, seconds: float, shape: Shape | None, *, is_open: bool
-) -> Facts:
-    """What the document says beside the counts."""
-    plan: dict[str, Any] = {
-        key: redact_url(value) if isinstance(value, str) else value
-        for key, value in asdict(job.test).items()
-        if value not in (None, "", (), {}) and key not in _UNSHOWN
-    }
-    plan["model"] = "open" if is_open else "closed"
-    if digest := source_digest(job.source):
-        plan["sha256"] = digest
-    if shape is not None:
-        plan["load"] = shape.outline("/s" if is_open else " users")
-    return Facts(
-        kind=kind,
-        name=job.name,
-        target=job.target,
-        started=started,
-        seconds=seconds,
-        plan=plan,
-        command=job.command,
-        machine=machine_info(),
-        version=version("chapiteau"),
-    )
-
-
-def machine_info() -> dict[str, Any]:
-    """What the load came from."""
-    return {
-        "cores": os.cpu_count(),
-        "system": f"{platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "engine": choose_backend().name,
-    }
 
 
 def _show(
@@ -344,14 +235,9 @@ def _show(
     watch.line(point, second + 1, seconds)
     if watch.live is not None:
         state = live_state(job.names("run"), job.test, started, seconds, totals, points)
-        watch.live.write(
-            {
-                **state,
-                "room": adding.room(second + 1.0).to_dict(),
-                "load": adding.outline(),
-                "added": [one.to_dict() for one in adding.added],
-            }
-        )
+        room = msgspec.to_builtins(adding.room(second + 1.0))
+        more = {"added": [], **added_load_section(adding.added)}
+        watch.live.write({**state, "room": room, "load": adding.outline(), **more})
 
 
 def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:
@@ -386,9 +272,7 @@ def _refuse_broken(totals: Totals) -> None:
 
 
 @contextmanager
-def stop_on_signal(
-    team: LocalWorkers | DistributedWorkers, leaving: Callable[[], None] | None = None
-) -> Iterator[list[int]]:
+def stop_on_signal(team: Workers, leaving: Callable[[], None] | None = None) -> Iterator[list[int]]:
     """SIGINT and SIGTERM end the step and let the rest go on; a second one ends everything.
 
     `leaving` is what must be done even then.

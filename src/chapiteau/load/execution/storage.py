@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.load.execution.control import ControlMessage, parse_messages
+from chapiteau.load.execution.control import ControlMessage, read_messages
 from chapiteau.load.report.document import failures_of, soundness
 from chapiteau.load.report.live import busiest_endpoints, live_samples
 from chapiteau.load.report.stored_results import (
@@ -76,12 +76,9 @@ class LiveFile:
             draft.write_text(json.dumps({"run": self.run, "pid": os.getpid(), **state}))
             draft.replace(self._path)
 
-    def remarks(self) -> list[ControlMessage]:
+    def messages(self) -> list[ControlMessage]:
         """What people have said to this test."""
-        try:
-            return list(parse_messages(self._said.read_text(encoding="utf-8")))
-        except OSError:
-            return []
+        return read_messages(self._said)
 
     def remove(self) -> None:
         """The test is over."""
