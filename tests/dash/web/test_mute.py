@@ -50,7 +50,7 @@ async def test_muting_is_kept_shown_audited_and_undone(house: Any) -> None:
     assert not house.hub.fleet.troubles(watch)[0].muted_until
     assert house.hub.store.mutes() == {}
     assert [e["result"] for e in house.hub.store.audit_trail(0)] == [
-        "heard again",
+        "unmuted",
         "for 60 minutes",
     ]
 

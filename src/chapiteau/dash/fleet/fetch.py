@@ -12,10 +12,19 @@ from yarl import URL
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
 
-__all__ = ["Target", "clean_headers", "clean_method", "clean_path", "fetch", "target"]
+__all__ = [
+    "SAFE_METHODS",
+    "Target",
+    "clean_headers",
+    "clean_method",
+    "clean_path",
+    "fetch",
+    "target",
+]
 
 _ORIGIN: Final = re.compile(r"(https?)://(\[[0-9a-fA-F:]+\]|[^/:\[\]]+)(?::(\d+))?(/.*)?")
-_METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+SAFE_METHODS: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+_METHODS: Final = SAFE_METHODS | {"POST", "PUT", "PATCH", "DELETE"}
 _BAD_PATH: Final = re.compile(r"[\x00-\x20\x7f\\]")
 _HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _OURS: Final = frozenset(

@@ -1,207 +1,208 @@
-"""The JSON API: who am I, how is the fleet, do this. docs/reference/dash-api.md."""
+"""The JSON calls of the fleet: state, history, actions, desired states, services' own APIs.
+
+docs/reference/dash-api.md.
+"""
 
 import asyncio
-import json
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
-from aiohttp import web
+from msgspec import Meta, Struct
 
 from chapiteau.core.errors import NotFoundError, RefusedError
-from chapiteau.dash.auth.access import VERBS, Role, allowed
+from chapiteau.dash.auth.access import VERBS, Caller, Role, allowed
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.fleet.actions import LONGEST_WAIT, Target
+from chapiteau.dash.fleet.fetch import SAFE_METHODS
 from chapiteau.dash.fleet.history import History
-from chapiteau.dash.fleet.node import read_only_call
+from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse, read_only_call
 from chapiteau.dash.fleet.problem import command_line
 from chapiteau.dash.nodes.cluster import ClusterRuntime
-from chapiteau.dash.nodes.contract import parse_desired
-from chapiteau.dash.web.security import CALLER, HUB, cookie_name, json_body, require, set_session
+from chapiteau.dash.nodes.contract import DesiredServices, parse_desired
+from chapiteau.dash.web.hub import Hub
+from chapiteau.dash.web.routes import Query, call
+from chapiteau.dash.web.security import authorize
 from chapiteau.run.api.calls import node_commands
 
-__all__ = [
-    "audit",
-    "config",
-    "desired",
-    "events",
-    "fleet",
-    "history",
-    "login",
-    "logout",
-    "mute",
-    "preview",
-    "read",
-    "session",
-    "set_desired",
-    "sparks",
-    "start_action",
-    "withdraw_action",
-]
+__all__: list[str] = []  # `routes` has them all
 
 _SPARK: Final = 60  # seconds
-_MOST_ROWS: Final = 200  # as many as a high window shows, and some
-_MOST_EVENTS: Final = 2_000
+_MAX_ROWS: Final = 200  # as many as a high window shows, and some
+_MAX_EVENTS: Final = 2_000
+_DAY: Final = 86_400  # seconds
 _WEEK: Final = 7 * 24 * 60  # minutes
 
-
-async def login(request: web.Request) -> web.Response:
-    """POST /api/login {"token": …} or {"name": …, "password": …}: sets the session cookie."""
-    body = await json_body(request)
-    sessions = request.app[HUB].sessions
-    if "name" in body:
-        session_id = await sessions.use_password(
-            str(body["name"]), str(body.get("password", "")), request.remote or ""
-        )
-    else:
-        session_id = sessions.use_token(str(body.get("token", "")), request.remote or "")
-    response = web.json_response({"ok": True})
-    set_session(request, response, session_id)
-    return response
+Count = Annotated[int, Meta(ge=0)]
 
 
-@require("see")
-async def logout(request: web.Request) -> web.Response:
-    """POST /api/logout."""
-    request.app[HUB].sessions.end(request.cookies.get(cookie_name(request), ""))
-    response = web.json_response({"ok": True})
-    response.del_cookie(cookie_name(request), path="/")
-    return response
+class _OfService(Query, frozen=True):
+    node: str = ""
+    service: str = ""
 
 
-@require("see")
-async def session(request: web.Request) -> web.Response:
-    """GET /api/session: who I am and which verbs I have."""
-    caller, hub = request[CALLER], request.app[HUB]
-    return web.json_response(
-        {
-            "name": caller.name,
-            "role": caller.role.name.lower(),
-            "verbs": [verb for verb in VERBS if allowed(caller.role, verb)],
-            "project": hub.project,
-            "time": hub.clock.wall(),
-        }
-    )
+@call("GET", "/api/session", "see")
+async def _session(hub: Hub, caller: Caller) -> dict[str, Any]:
+    """Who I am and which verbs I have."""
+    return {
+        "name": caller.name,
+        "role": caller.role.name.lower(),
+        "verbs": [verb for verb in VERBS if allowed(caller.role, verb)],
+        "project": hub.project,
+        "time": hub.clock.wall(),
+    }
 
 
-@require("see")
-async def fleet(request: web.Request) -> web.Response:
-    """GET /api/fleet: the state of every node, as the live topic sends it."""
-    hub = request.app[HUB]
-    return web.json_response({"nodes": [hub.fleet.view(w) for w in hub.fleet.watches()]})
+@call("GET", "/api/fleet", "see")
+async def _fleet(hub: Hub, caller: Caller) -> dict[str, Any]:
+    """The state of every node, as the live topic sends it."""
+    return {"nodes": [hub.fleet.view(watch) for watch in hub.fleet.watches()]}
 
 
-@require("see")
-async def events(request: web.Request) -> web.Response:
-    """GET /api/events?service=S&node=N&last=300: what the hub still knows, oldest first."""
-    query = request.query
-    wanted = {key: query[key] for key in ("service", "node") if query.get(key)}
-    last = _number(query.get("last", "300"), 1, _MOST_EVENTS)
-    return web.json_response({"events": request.app[HUB].fleet.past(last, wanted)})
+class _Events(_OfService, frozen=True):
+    last: Count = 300
 
 
-@require("see")
-async def history(request: web.Request) -> web.Response:
-    """GET /api/history?node=N&service=S&seconds=300: CPU and memory per process, columnar.
+@call("GET", "/api/events", "see")
+async def _events(hub: Hub, caller: Caller, query: _Events) -> dict[str, Any]:
+    """What the hub still knows, oldest first."""
+    wanted = {"service": query.service, "node": query.node}
+    given = {key: value for key, value in wanted.items() if value}
+    return {"events": hub.fleet.past(max(1, min(query.last, _MAX_EVENTS)), given)}
 
-    And the service's requests, where it counts them. With `host=1` of the server itself, in
-    percent, up to a day back.
+
+class _History(_OfService, frozen=True):
+    seconds: Count = 300
+    host: bool = False
+
+
+@call("GET", "/api/history", "see")
+async def _history(hub: Hub, caller: Caller, query: _History) -> dict[str, Any]:
+    """CPU and memory per process, columnar; and the service's requests, where it counts them.
+
+    `host`: of the server itself, in percent, up to a day back.
     """
-    query = request.query
-    seconds = _number(query.get("seconds", "300"), 1, 86_400)
-    watch = request.app[HUB].fleet.watch(query.get("node", ""))
-    if query.get("host") == "1":
-        return web.json_response(watch.past.read(seconds))
-    service = query.get("service", "")
-    found = watch.history.read(service, seconds)
-    if requests := watch.history.requests(service, seconds):
+    seconds = max(1, min(query.seconds, _DAY))
+    watch = hub.fleet.watch(query.node)
+    if query.host:
+        return watch.past.read(seconds)
+    found = watch.history.read(query.service, seconds)
+    if requests := watch.history.requests(query.service, seconds):
         found["requests"] = requests
-    return web.json_response(found)
+    return found
 
 
-@require("see")
-async def sparks(request: web.Request) -> web.Response:
-    """GET /api/sparks?rows=[["alpha","web",1],…]: the last minute of processes; 0: of the service.
+class _Sparks(Query, frozen=True):
+    rows: str = "[]"
 
-    {"rows": [{"time", "cpu", "rss"}, …]}, as many as were asked for; at most 200.
-    """
+
+@call("GET", "/api/sparks", "see")
+async def _sparks(hub: Hub, caller: Caller, query: _Sparks) -> dict[str, Any]:
+    """The last minute of processes, each row ["NODE", "SERVICE", PROCESS]; 0: of the service."""
     try:
-        rows = [
-            (str(node), str(service), int(process))
-            for node, service, process in json.loads(request.query.get("rows", "[]"))
-        ]
-    except (ValueError, TypeError):
+        rows = msgspec.json.decode(query.rows, type=list[tuple[str, str, int]])
+    except ValueError:
         raise BadRequestError('rows: [["NODE", "SERVICE", PROCESS], …]') from None
-    if len(rows) > _MOST_ROWS:
-        raise BadRequestError(f"rows: more than {_MOST_ROWS}")
-    known = {watch.node.name: watch.history for watch in request.app[HUB].fleet.watches()}
+    if len(rows) > _MAX_ROWS:
+        raise BadRequestError(f"rows: more than {_MAX_ROWS}")
+    known = {watch.node.name: watch.history for watch in hub.fleet.watches()}
     nothing = History(0)
-    found = [known.get(node, nothing).line(service, n, _SPARK) for node, service, n in rows]
-    return web.json_response({"rows": found})
+    return {"rows": [known.get(node, nothing).line(name, n, _SPARK) for node, name, n in rows]}
 
 
-@require("see")
-async def read(request: web.Request) -> web.Response:
-    """GET /api/nodes/NODE/v1/…: a read-only call of that node's control API."""
-    caller, path = request[CALLER], "/" + request.match_info["path"]
-    call = read_only_call(path)
-    if caller.role < Role[call.role.upper()]:
+class _Read(Query, frozen=True):
+    node: str
+    path: str
+
+
+@call("GET", "/api/nodes/{node}/{path:v1/.+}", "see")
+async def _read(hub: Hub, caller: Caller, query: _Read) -> dict[str, Any]:
+    """A read-only call of that node's control API."""
+    path = f"/{query.path}"
+    if caller.role < Role[read_only_call(path).role.upper()]:
         raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not read it")
-    node = request.app[HUB].fleet.watch(request.match_info["node"]).node
-    return web.json_response(await node.read(path))
+    return await hub.fleet.watch(query.node).node.read(path)
 
 
-@require("see")
-async def preview(request: web.Request) -> web.Response:
-    """POST /api/preview: the command line of an action, before it is done."""
-    body = await json_body(request)
-    verb, targets, options = _order(body)
-    lines = sorted({command_line(verb, t.service, t.given(options)) for t in targets})
-    return web.json_response({"lines": lines})
+# ── actions ──
 
 
-@require("see")
-async def start_action(request: web.Request) -> web.Response:
-    """POST /api/act {"verb", "targets": [{"node", "service"}], "options"}: begins, answers 202.
+class _Target(Struct, frozen=True):
+    node: str = ""
+    service: str = ""
+    process: Count | None = 0
 
-    A target may name one "process". With "batch" so many percent of the servers go at a time, and
-    the next ones only when all of these are well. A server that is away fails at once; with "wait"
-    it is waited for so many seconds.
 
-    Header Idempotency-Key: the same key again does nothing and gives the first action back.
-    Progress and results come by the live topic `actions`.
+class _Command(Query, frozen=True):
+    verb: str
+    targets: list[_Target]
+    options: dict[str, Any] | None = None
+
+    def where(self) -> list[Target]:
+        """The targets. Raises BadRequestError for a verb that is none."""
+        known = node_commands()
+        if self.verb not in known:
+            raise BadRequestError(
+                f"unknown action {self.verb!r}", hint=f"known: {', '.join(known)}"
+            )
+        return [Target(t.node, t.service, t.process or 0) for t in self.targets]
+
+
+@call("POST", "/api/preview", "see")
+async def _preview(hub: Hub, caller: Caller, query: _Command) -> dict[str, Any]:
+    """The command lines of an action, before it is done."""
+    options = query.options or {}
+    lines = {command_line(query.verb, t.service, t.given(options)) for t in query.where()}
+    return {"lines": sorted(lines)}
+
+
+class _Action(_Command, frozen=True):
+    batch: Count = 100
+    wait: Count = 0
+
+
+@call("POST", "/api/act", "see", status=202)
+async def _start_action(hub: Hub, caller: Caller, query: _Action) -> dict[str, Any]:
+    """Begin an action; progress and results come by the live topic `actions`.
+
+    With "batch" so many percent of the servers go at a time, and the next ones only when all of
+    these are well. A server that is away fails at once; with "wait" it is waited for so many
+    seconds. The same Idempotency-Key again does nothing and gives the first action back.
     """
-    body = await json_body(request)
-    verb, targets, options = _order(body)
-    batch = _number(str(body.get("batch", 100)), 1, 100)
-    wait = _number(str(body.get("wait", 0)), 0, LONGEST_WAIT)
-    caller, actions = request[CALLER], request.app[HUB].actions
-    if not allowed(caller.role, verb):
-        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not {verb}")
-    key = request.headers.get("Idempotency-Key", "")
-    action = actions.start(caller, verb, targets, options, key, batch=batch, wait=wait)
-    return web.json_response(action.to_dict(), status=202)
+    targets = query.where()
+    authorize(caller, query.verb)
+    action = hub.actions.start(
+        caller,
+        query.verb,
+        targets,
+        query.options or {},
+        query.idempotency_key,
+        batch=max(1, min(query.batch, 100)),
+        wait=min(query.wait, LONGEST_WAIT),
+    )
+    return action.to_dict()
 
 
-@require("see")
-async def withdraw_action(request: web.Request) -> web.Response:
-    """POST /api/act/NUMBER/withdraw: wait no more for servers that are away."""
-    caller, actions = request[CALLER], request.app[HUB].actions
-    number = _number(request.match_info["number"], 0, 1 << 60)
-    verb = actions.verb_of(number)
-    if verb and not allowed(caller.role, verb):
-        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not {verb}")
-    return web.json_response(actions.withdraw(caller, number).to_dict())
+class _Withdraw(Query, frozen=True):
+    number: int
 
 
-@require("mute")
-async def mute(request: web.Request) -> web.Response:
-    """POST /api/mute {"key", "minutes"}: a problem of the fleet that nobody shall be told of.
+@call("POST", r"/api/act/{number:\d{1,18}}/withdraw", "see")
+async def _withdraw_action(hub: Hub, caller: Caller, query: _Withdraw) -> dict[str, Any]:
+    """Wait no more for servers that are away."""
+    if verb := hub.actions.verb_of(query.number):
+        authorize(caller, verb)
+    return hub.actions.withdraw(caller, query.number).to_dict()
 
-    It stays in sight, alerts keep quiet; 0 minutes undo it. At most a week.
-    """
-    body = await json_body(request)
-    hub, caller = request.app[HUB], request[CALLER]
-    key, minutes = str(body.get("key", "")), _number(str(body.get("minutes", "")), 0, _WEEK)
+
+class _Mute(Query, frozen=True):
+    key: str
+    minutes: Count
+
+
+@call("POST", "/api/mute", "mute")
+async def _mute(hub: Hub, caller: Caller, query: _Mute) -> None:
+    """Send no alerts of a known problem; it stays in sight. 0 minutes undo it; at most a week."""
+    key, minutes = query.key, min(query.minutes, _WEEK)
     watch = next(
         (w for w in hub.fleet.watches() if any(t.key == key for t in hub.fleet.troubles(w))), None
     )
@@ -210,104 +211,116 @@ async def mute(request: web.Request) -> web.Response:
     now = hub.clock.wall()
     hub.store.mute(key, now + 60 * minutes, caller.name, now)
     hub.fleet.mutes = hub.store.mutes()
-    said = f"for {minutes} minutes" if minutes else "heard again"
-    hub.store.audit(who=caller.name, verb="mute", target=key, result=said, time=now)
+    hub.audit(caller, "mute", key, f"for {minutes} minutes" if minutes else "unmuted")
     hub.fleet.state_changed(watch)
-    return web.json_response({"ok": True})
 
 
-@require("plan")
-async def config(request: web.Request) -> web.Response:
-    """POST /api/config {"node", "apply"}: what the node's changed file would change, or do it.
+class _Config(Query, frozen=True):
+    node: str = ""
+    apply: bool = False
 
-    Applying is an admin's; it goes on when the page is closed meanwhile.
+
+@call("POST", "/api/config", "plan")
+async def _config(hub: Hub, caller: Caller, query: _Config) -> dict[str, Any]:
+    """What the node's changed file would change; an admin may apply it.
+
+    Applying goes on when the page is closed meanwhile.
     """
-    body = await json_body(request)
-    hub, caller = request.app[HUB], request[CALLER]
-    name, apply = str(body.get("node", "")), body.get("apply") is True
-    if apply and not allowed(caller.role, "apply"):
-        raise NotAllowedError(f"{caller.name} is {caller.role.name.lower()} and may not apply")
-    node = hub.fleet.watch(name).node
-    who = f"dash:{caller.name}"
-    outcome = await asyncio.shield(asyncio.ensure_future(node.config(dry_run=not apply, who=who)))
-    if apply:
-        result = "ok" if outcome["ok"] else str(outcome["error"])
-        hub.store.audit(
-            who=caller.name, verb="apply", target=name, result=result, time=hub.clock.wall()
-        )
-    return web.json_response(outcome)
-
-
-@require("audit")
-async def audit(request: web.Request) -> web.Response:
-    """GET /api/audit?before=N: who did what, newest first."""
-    before = _number(request.query.get("before", "0"), 0, 1 << 60)
-    return web.json_response({"entries": list(request.app[HUB].store.audit_trail(before))})
-
-
-def _order(body: dict[str, Any]) -> tuple[str, list[Target], dict[str, Any]]:
-    verb, raw, options = body.get("verb"), body.get("targets"), body.get("options") or {}
-    if verb not in node_commands():
-        known = ", ".join(node_commands())
-        raise BadRequestError(f"unknown action {verb!r}", hint=f"known: {known}")
-    if not isinstance(raw, list) or not all(isinstance(t, dict) for t in raw):
-        raise BadRequestError('targets: a list of {"node", "service"}')
-    if not isinstance(options, dict):
-        raise BadRequestError("options: an object")
-    targets = [
-        Target(str(t.get("node", "")), str(t.get("service", "")), _process(t.get("process") or 0))
-        for t in raw
-    ]
-    return str(verb), targets, options
-
-
-def _process(given: object) -> int:
-    return _number(str(given), 0, 1_000_000)
-
-
-def _number(text: str, low: int, high: int) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise BadRequestError(f"not a number: {text!r}")
-    return max(low, min(high, int(text)))
-
-
-# How nodes' services should be: read, and changed against what was read.
-
-
-@require("see")
-async def desired(request: web.Request) -> web.Response:
-    """GET /api/wanted?node=N: {"node", "generation", "services", "who"}."""
-    center, node = _center(request), request.query.get("node", "")
-    request.app[HUB].fleet.watch(node)
-    return web.json_response(msgspec.to_builtins(await center.states.get(node)))
-
-
-@require("want")
-async def set_desired(request: web.Request) -> web.Response:
-    """POST /api/wanted {"node", "services", "expect"}: 409 when it is another generation by now."""
-    center, body = _center(request), await json_body(request)
-    hub, caller, node = request.app[HUB], request[CALLER], str(body.get("node", ""))
-    hub.fleet.watch(node)
-    services, expect = parse_desired(body.get("services")), body.get("expect")
-    if not isinstance(expect, int):
-        raise BadRequestError("expect: the generation that you have seen", hint="0 at first")
-    if not center.term.leads:
-        raise RefusedError(f"this hub can't act now: {center.term.why}")
-    before = await center.states.get(node)
-    wish = msgspec.structs.replace(before, services=services, who=caller.name)
-    made = await center.states.put(wish, expect=expect)
-    hub.store.audit(
-        who=caller.name,
-        verb="want",
-        target=node,
-        result=f"generation {made.generation}: {services}"[:2000],
-        time=hub.clock.wall(),
+    if query.apply:
+        authorize(caller, "apply")
+    node = hub.fleet.watch(query.node).node
+    outcome = await asyncio.shield(
+        asyncio.ensure_future(node.config(dry_run=not query.apply, who=f"dash:{caller.name}"))
     )
-    return web.json_response(msgspec.to_builtins(made))
+    if query.apply:
+        hub.audit(caller, "apply", query.node, "ok" if outcome["ok"] else str(outcome["error"]))
+    return outcome
 
 
-def _center(request: web.Request) -> ClusterRuntime:
-    center = request.app[HUB].center
-    if center is None:
+class _Audit(Query, frozen=True):
+    before: Count = 0
+
+
+@call("GET", "/api/audit", "audit")
+async def _audit(hub: Hub, caller: Caller, query: _Audit) -> dict[str, Any]:
+    """Who did what, newest first."""
+    return {"entries": list(hub.store.audit_trail(query.before))}
+
+
+# ── desired states ──
+
+
+@call("GET", "/api/wanted", "see")
+async def _desired(hub: Hub, caller: Caller, query: _OfService) -> DesiredServices:
+    """The desired state of a node."""
+    cluster = _cluster(hub)
+    hub.fleet.watch(query.node)
+    return await cluster.states.get(query.node)
+
+
+class _SetDesired(Query, frozen=True):
+    node: str
+    services: Any = None
+    expect: int | None = None
+
+
+@call("POST", "/api/wanted", "want")
+async def _set_desired(hub: Hub, caller: Caller, query: _SetDesired) -> DesiredServices:
+    """Replace the desired state of a node; 409 when it is another generation by now."""
+    cluster = _cluster(hub)
+    hub.fleet.watch(query.node)
+    services = parse_desired(query.services)
+    if query.expect is None:
+        raise BadRequestError("expect: the generation that you have seen", hint="0 at first")
+    if not cluster.term.leads:
+        raise RefusedError(f"this hub is not the leader: {cluster.term.why}")
+    before = await cluster.states.get(query.node)
+    desired = msgspec.structs.replace(before, services=services, who=caller.name)
+    made = await cluster.states.put(desired, expect=query.expect)
+    hub.audit(caller, "want", query.node, f"generation {made.generation}: {services}"[:2000])
+    return made
+
+
+def _cluster(hub: Hub) -> ClusterRuntime:
+    if hub.center is None:
         raise NotFoundError("this dashboard has no nodes", hint="[hub] enable = true")
-    return center
+    return hub.center
+
+
+# ── services' own APIs ──
+
+
+@call("GET", "/api/openapi", "see")
+async def _document(hub: Hub, caller: Caller, query: _OfService) -> dict[str, Any]:
+    """A service's OpenAPI document, fetched now, and what changed in it."""
+    return await hub.documents.read(query.node, query.service)
+
+
+@call("GET", "/api/operations", "see")
+async def _operations(hub: Hub, caller: Caller, query: _OfService) -> dict[str, Any]:
+    """What each operation of a service answers now."""
+    return {"operations": await hub.operations.look(query.node, query.service)}
+
+
+class _Try(_OfService, frozen=True):
+    method: str = "GET"
+    path: str = "/"
+    headers: dict[str, str] | None = None
+    body: str | None = None
+
+
+@call("POST", "/api/try", "try")
+async def _try(hub: Hub, caller: Caller, query: _Try) -> ServiceResponse:
+    """Send a request to a service; its node does it."""
+    request = ServiceRequest(
+        service=query.service,
+        method=query.method,
+        path=query.path,
+        headers=query.headers or {},
+        body=query.body or "",
+    )
+    answer = await hub.fleet.watch(query.node).node.fetch(request)
+    if request.method.upper() not in SAFE_METHODS:
+        target = f"{query.node}/{request.service} {request.method} {request.path}"
+        hub.audit(caller, "try", target[:500], str(answer.status))
+    return answer

@@ -10,20 +10,15 @@ from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.fleet.metrics import CONTENT_TYPE, fleet_metrics
-from chapiteau.dash.web import api
-from chapiteau.dash.web import api as wanted
-from chapiteau.dash.web import load_tests as load
-from chapiteau.dash.web import login as entry
-from chapiteau.dash.web import service_apis as apis
+from chapiteau.dash.web import api, load_tests, login  # noqa: F401 — fill the table of calls
 from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.live import live
 from chapiteau.dash.web.logs import logs
+from chapiteau.dash.web.routes import routes
 from chapiteau.dash.web.security import HUB, SITE, Site, add_headers, guard, require
 
 __all__ = ["STATIC", "Files", "make_app", "metrics"]
 
-
-# The page itself: built by Vite, served from memory.
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 _MISSING: Final = """<!doctype html><html lang="en"><title>Chapiteau</title>
@@ -101,32 +96,15 @@ def make_app(hub: Hub, door: Site) -> web.Application:
     files = Files()
     app.add_routes(
         [
-            web.post("/api/login", api.login),
-            web.get("/api/entry", entry.login_methods),
-            web.get("/api/oidc/start", entry.oidc_start),
-            web.get("/api/oidc/done", entry.oidc_done),
-            web.post("/api/logout", api.logout),
-            web.get("/api/session", api.session),
+            web.post("/api/login", login.login),
+            web.post("/api/logout", login.logout),
+            web.get("/api/entry", login.login_methods),
+            web.get("/api/oidc/start", login.oidc_start),
+            web.get("/api/oidc/done", login.oidc_done),
             web.get("/api/live", live),
-            web.get("/api/fleet", api.fleet),
-            web.get("/api/events", api.events),
-            web.get("/api/history", api.history),
-            web.get("/api/sparks", api.sparks),
-            web.get("/api/nodes/{node}/{path:v1/.+}", api.read),
             web.get("/api/logs", logs),
-            web.post("/api/preview", api.preview),
-            web.post("/api/act", api.start_action),
-            web.post("/api/act/{number}/withdraw", api.withdraw_action),
-            web.post("/api/config", api.config),
-            web.post("/api/mute", api.mute),
-            web.get("/api/audit", api.audit),
-            web.get("/api/wanted", wanted.desired),
-            web.post("/api/wanted", wanted.set_desired),
             web.get("/metrics", metrics),
-            web.get("/api/openapi", apis.document),
-            web.get("/api/operations", apis.operations),
-            web.post("/api/try", apis.try_out),
-            *load.routes(),
+            *routes(),
             web.get("/assets/{name}", files.asset),
             web.get("/favicon.svg", files.asset),
             web.get("/", files.page),

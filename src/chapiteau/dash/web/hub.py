@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chapiteau.core.clock import Clock
+from chapiteau.dash.auth.access import Caller
 from chapiteau.dash.auth.oidc import IdentityProvider
 from chapiteau.dash.auth.sessions import Sessions
 from chapiteau.dash.fleet.actions import Actions
@@ -38,6 +39,11 @@ class Hub:
     metrics_token: str = ""  # "": only with a session
     postman: AlertDispatcher | None = None  # None: nobody is told
     reports: Path  # the run folder, where load results lie
+
+    def audit(self, caller: Caller, verb: str, target: str, result: str) -> None:
+        """Append who did what to the audit trail."""
+        now = self.clock.wall()
+        self.store.audit(who=caller.name, verb=verb, target=target, result=result, time=now)
 
     async def open(self) -> None:
         """Let nodes in, and begin to tell of problems. Raises ChapiteauError when it can't be."""

@@ -1,4 +1,4 @@
-"""Load results and their reports."""
+"""The JSON calls of load tests: what ran, what runs now, and control of it."""
 
 import asyncio
 import random
@@ -9,115 +9,27 @@ from typing import Any, Final
 from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError, RefusedError
+from chapiteau.dash.auth.access import Caller
 from chapiteau.dash.errors import BadRequestError
-from chapiteau.dash.web.security import CALLER, HUB, REPORT_HEADERS, json_body, require
+from chapiteau.dash.web.hub import Hub
+from chapiteau.dash.web.routes import Query, call
+from chapiteau.dash.web.security import REPORT_HEADERS
 from chapiteau.load import client
 from chapiteau.load.report import render
 from chapiteau.load.report.comparison import compare_results
 from chapiteau.load.report.live import live_samples, stored_endpoints
 
-__all__ = [
-    "LoadTestWatcher",
-    "add",
-    "annotate",
-    "comparison",
-    "load_add",
-    "load_baseline",
-    "load_comparison",
-    "load_csv",
-    "load_mark",
-    "load_report",
-    "load_result",
-    "load_results",
-    "load_rows",
-    "load_stop",
-    "report",
-    "result",
-    "results",
-    "routes",
-    "rows",
-    "set_baseline",
-    "stop",
-]
-
-
-# Load tests of this project: what ran, what runs now.
+__all__ = ["LoadTestWatcher"]
 
 _MARGIN: Final = 0.05  # differences below this share are none, as for `chapiteau load compare`
-_LOOK: Final = 1.0  # seconds between two looks at the folder
-
-
-def results(folder: Path) -> list[dict[str, Any]]:
-    """Finished load tests, newest first, each with the number of its test's `baseline` (or None).
-
-    `folder` is the project's run folder.
-    """
-    held = client.baselines(folder)
-    return [one.to_dict() | {"baseline": held.get(one.test)} for one in client.results(folder)]
-
-
-def result(folder: Path, number: int) -> dict[str, Any]:
-    """Everything about one load test. Raises NotFoundError."""
-    return client.result(folder, number)
-
-
-def rows(folder: Path, number: int) -> dict[str, Any]:
-    """Its requests by name, with what a look at one shows, and samples of its failures.
-
-    Raises NotFoundError.
-    """
-    document = result(folder, number)
-    told = {key: document.get(key, []) for key in ("seconds", "soundness", "marks")}
-    load = document["plan"].get("load", [])
-    failures = live_samples(document["failures"])
-    return {**told, "rows": stored_endpoints(document), "failures": failures, "load": load}
-
-
-def comparison(folder: Path, before: int, after: int) -> dict[str, Any]:
-    """Is `after` faster or slower than `before`? With the curves of both.
-
-    Raises NotFoundError, and UsageError when one of them has no requests.
-    """
-    a, b = result(folder, before), result(folder, after)
-    # The same draws for the same two tests: who looks twice sees the same.
-    chance = random.Random(f"{before} {after}")  # noqa: S311 — resamples, guards nothing
-    found = compare_results(a, b, _MARGIN, chance)
-    marks = {"a": a.get("marks", []), "b": b.get("marks", [])}
-    return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}, "marks": marks}
-
-
-def stop(folder: Path, run: str, who: str) -> None:
-    """End a running test; it judges and stores what it has. Raises NotFoundError."""
-    if not client.stop(folder, run, who):
-        raise NotFoundError(f"no load test {run[:40]!r} runs here", hint="it may be over")
-
-
-def annotate(folder: Path, run: str, text: str, who: str, time: float) -> None:
-    """Note what happened at `time` in a running test's result. Raises NotFoundError."""
-    if not client.mark(folder, run, text, who=who, time=time):
-        raise NotFoundError(f"no load test {run[:40]!r} runs here", hint="it may be over")
-
-
-def add(folder: Path, run: str, *, users: int, rate: float, who: str) -> dict[str, Any]:
-    """Put more load on in a running test; its answer. Raises NotFoundError, RefusedError."""
-    return client.add(folder, run, users=users, rate=rate, who=who)
-
-
-def set_baseline(folder: Path, number: int, who: str, *, on: bool) -> None:
-    """Hold later results of its test against this one, or no longer. Raises NotFoundError."""
-    client.set_baseline(folder, number, who=who, on=on)
-
-
-def report(folder: Path, number: int) -> str:
-    """Its HTML report. Raises NotFoundError."""
-    path = client.report_path(folder, number)
-    if path is None:
-        raise NotFoundError(f"load test {number} has no report any more")
-    return path.read_text(encoding="utf-8")
+_POLL: Final = 1.0  # seconds
+_MAX_MARK: Final = 200  # letters
+_MAX_AGO: Final = 3600  # seconds
+_ID: Final = r"{id:\d{1,15}}"
 
 
 class LoadTestWatcher:
-    """Looks at the running load tests once per second, while anybody watches."""
+    """Reads the running load tests once per second, while anybody watches."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -126,149 +38,162 @@ class LoadTestWatcher:
         """{"live": […], "results": […]}, whenever it changed."""
         before: dict[str, Any] | None = None
         while True:
-            now = await asyncio.to_thread(self._look)
+            now = await asyncio.to_thread(self._read)
             if now != before:
                 yield now
             before = now
-            await asyncio.sleep(_LOOK)
+            await asyncio.sleep(_POLL)
 
-    def _look(self) -> dict[str, Any]:
-        return {"live": client.live(self._folder), "results": results(self._folder)}
-
-
-_LONGEST_MARK: Final = 200  # letters
-_LONGEST_AGO: Final = 3600  # seconds
+    def _read(self) -> dict[str, Any]:
+        return {"live": client.live(self._folder), "results": _results(self._folder)}
 
 
-def routes() -> list[web.RouteDef]:
-    """All of them."""
-    return [
-        web.get("/api/load", load_results),
-        web.get("/api/load/compare", load_comparison),
-        web.post("/api/load/live/{run}/stop", load_stop),
-        web.post("/api/load/live/{run}/mark", load_mark),
-        web.post("/api/load/live/{run}/add", load_add),
-        web.get("/api/load/{id}", load_result),
-        web.get("/api/load/{id}/rows", load_rows),
-        web.post("/api/load/{id}/baseline", load_baseline),
-        web.get("/api/load/{id}/report", load_report),
-        web.get("/api/load/{id}/csv", load_csv),
-    ]
+def _results(folder: Path) -> list[dict[str, Any]]:
+    """Newest first, each with the number of its test's `baseline` (or None)."""
+    held = client.baselines(folder)
+    return [one.to_dict() | {"baseline": held.get(one.test)} for one in client.results(folder)]
 
 
-@require("see")
-async def load_results(request: web.Request) -> web.Response:
-    """GET /api/load: finished load tests, newest first."""
-    found = await asyncio.to_thread(results, request.app[HUB].reports)
-    return web.json_response({"results": found})
+@call("GET", "/api/load", "see")
+async def _list(hub: Hub, caller: Caller) -> dict[str, Any]:
+    """Finished load tests, newest first."""
+    return {"results": await asyncio.to_thread(_results, hub.reports)}
 
 
-@require("see")
-async def load_result(request: web.Request) -> web.Response:
-    """GET /api/load/ID: everything about one."""
-    folder = request.app[HUB].reports
-    return web.json_response(await asyncio.to_thread(result, folder, _number(request)))
+class _Compare(Query, frozen=True):
+    a: str = ""
+    b: str = ""
 
 
-@require("see")
-async def load_rows(request: web.Request) -> web.Response:
-    """GET /api/load/ID/rows: its requests by name, as the page shows them."""
-    folder = request.app[HUB].reports
-    return web.json_response(await asyncio.to_thread(rows, folder, _number(request)))
+@call("GET", "/api/load/compare", "see")
+async def _compare(hub: Hub, caller: Caller, query: _Compare) -> dict[str, Any]:
+    """Is `b` faster or slower than `a`? With the curves of both."""
+    for text in (query.a, query.b):
+        if not text.isascii() or not text.isdigit():
+            raise NotFoundError(f"no load test {text[:40]!r}")
+    return await asyncio.to_thread(_comparison, hub.reports, int(query.a), int(query.b))
 
 
-@require("see")
-async def load_comparison(request: web.Request) -> web.Response:
-    """GET /api/load/compare?a=N&b=M: is M faster or slower than N?"""
-    folder = request.app[HUB].reports
-    a, b = (_checked(request.query.get(name, "")) for name in ("a", "b"))
-    return web.json_response(await asyncio.to_thread(comparison, folder, a, b))
+def _comparison(folder: Path, before: int, after: int) -> dict[str, Any]:
+    a, b = client.result(folder, before), client.result(folder, after)
+    # The same draws for the same two tests: who looks twice sees the same.
+    chance = random.Random(f"{before} {after}")  # noqa: S311 — resamples, guards nothing
+    found = compare_results(a, b, _MARGIN, chance)
+    marks = {"a": a.get("marks", []), "b": b.get("marks", [])}
+    return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}, "marks": marks}
 
 
-@require("see")
-async def load_report(request: web.Request) -> web.StreamResponse:
-    """GET /api/load/ID/report: its HTML, in a sandbox of its own."""
-    folder = request.app[HUB].reports
-    text = await asyncio.to_thread(report, folder, _number(request))
+class _ById(Query, frozen=True):
+    id: int
+
+
+@call("GET", f"/api/load/{_ID}", "see")
+async def _result(hub: Hub, caller: Caller, query: _ById) -> dict[str, Any]:
+    """Everything about one load test."""
+    return await asyncio.to_thread(client.result, hub.reports, query.id)
+
+
+@call("GET", f"/api/load/{_ID}/rows", "see")
+async def _rows(hub: Hub, caller: Caller, query: _ById) -> dict[str, Any]:
+    """Its requests by name, with what a look at one shows, and samples of its failures."""
+    document = await asyncio.to_thread(client.result, hub.reports, query.id)
+    return {
+        **{key: document.get(key, []) for key in ("seconds", "soundness", "marks")},
+        "rows": stored_endpoints(document),
+        "failures": live_samples(document["failures"]),
+        "load": document["plan"].get("load", []),
+    }
+
+
+@call("GET", f"/api/load/{_ID}/report", "see")
+async def _report(hub: Hub, caller: Caller, query: _ById) -> web.Response:
+    """Its HTML report, in a sandbox of its own."""
+    path = await asyncio.to_thread(client.report_path, hub.reports, query.id)
+    if path is None:
+        raise NotFoundError(f"load test {query.id} has no report any more")
+    text = await asyncio.to_thread(path.read_text, "utf-8")
     return web.Response(text=text, content_type="text/html", headers=REPORT_HEADERS)
 
 
-@require("see")
-async def load_csv(request: web.Request) -> web.Response:
-    """GET /api/load/ID/csv: its requests by name, a line each."""
-    folder = request.app[HUB].reports
-    found = await asyncio.to_thread(result, folder, _number(request))
+@call("GET", f"/api/load/{_ID}/csv", "see")
+async def _csv(hub: Hub, caller: Caller, query: _ById) -> web.Response:
+    """Its requests by name, a line each."""
+    found = await asyncio.to_thread(client.result, hub.reports, query.id)
     return web.Response(text=render(found, "csv"), content_type="text/csv")
 
 
-@require("steer")
-async def load_stop(request: web.Request) -> web.Response:
-    """POST /api/load/live/RUN/stop: end a running test; its result is stored, with a name."""
-    hub, caller, run = request.app[HUB], request[CALLER], request.match_info["run"]
-    await asyncio.to_thread(stop, hub.reports, run, caller.name)
-    now = hub.clock.wall()
-    hub.store.audit(who=caller.name, verb="load stop", target=run, result="asked", time=now)
-    return web.json_response({"ok": True})
+class _Run(Query, frozen=True):
+    run: str
 
 
-@require("steer")
-async def load_mark(request: web.Request) -> web.Response:
-    """POST /api/load/live/RUN/mark {"text", "ago"}: note what happened `ago` seconds before now."""
-    body = await json_body(request)
-    text, ago = str(body.get("text", "")).strip()[:_LONGEST_MARK], body.get("ago", 0)
+@call("POST", "/api/load/live/{run}/stop", "steer")
+async def _stop(hub: Hub, caller: Caller, query: _Run) -> None:
+    """End a running test; it judges and stores what it has, with the caller's name."""
+    _running(query.run, await asyncio.to_thread(client.stop, hub.reports, query.run, caller.name))
+    hub.audit(caller, "load stop", query.run, "asked")
+
+
+class _Mark(_Run, frozen=True):
+    text: str = ""
+    ago: float = 0
+
+
+@call("POST", "/api/load/live/{run}/mark", "steer")
+async def _mark(hub: Hub, caller: Caller, query: _Mark) -> None:
+    """Note in its result what happened `ago` seconds before now."""
+    text = query.text.strip()[:_MAX_MARK]
     if not text:
         raise BadRequestError("a mark needs a text")
-    if not isinstance(ago, int | float) or not 0 <= ago <= _LONGEST_AGO:
+    if not 0 <= query.ago <= _MAX_AGO:
         raise BadRequestError("ago: seconds, not more than an hour")
-    hub, caller, run = request.app[HUB], request[CALLER], request.match_info["run"]
-    now = hub.clock.wall()
-    await asyncio.to_thread(annotate, hub.reports, run, text, caller.name, now - ago)
-    hub.store.audit(who=caller.name, verb="load mark", target=run, result=text, time=now)
-    return web.json_response({"ok": True})
+    time = hub.clock.wall() - query.ago
+
+    def mark() -> bool:
+        return client.mark(hub.reports, query.run, text, who=caller.name, time=time)
+
+    _running(query.run, await asyncio.to_thread(mark))
+    hub.audit(caller, "load mark", query.run, text)
 
 
-@require("steer")
-async def load_add(request: web.Request) -> web.Response:
-    """POST /api/load/live/RUN/add {"users"} or {"rate"}: more load, from now to its end."""
-    body = await json_body(request)
-    users, rate = body.get("users", 0), body.get("rate", 0)
-    if not isinstance(users, int) or not isinstance(rate, int | float):
-        raise BadRequestError("users: a whole number; rate: sessions a second")
-    hub, caller, run = request.app[HUB], request[CALLER], request.match_info["run"]
-    now = hub.clock.wall()
-    asked = f"+{users} users" if users else f"+{rate:g}/s"
-    try:
-        found = await asyncio.to_thread(
-            add, hub.reports, run, users=users, rate=float(rate), who=caller.name
+class _Add(_Run, frozen=True):
+    users: int = 0
+    rate: float = 0
+
+
+@call("POST", "/api/load/live/{run}/add", "steer")
+async def _add(hub: Hub, caller: Caller, query: _Add) -> dict[str, Any]:
+    """More load, from now to its end."""
+    more = f"+{query.users} users" if query.users else f"+{query.rate:g}/s"
+
+    def add() -> dict[str, Any]:
+        return client.add(
+            hub.reports, query.run, users=query.users, rate=query.rate, who=caller.name
         )
+
+    try:
+        found = await asyncio.to_thread(add)
     except RefusedError as exc:
-        text = f"{asked}: {exc.what}"
-        hub.store.audit(who=caller.name, verb="load add", target=run, result=text, time=now)
+        hub.audit(caller, "load add", query.run, f"{more}: {exc.what}")
         raise
-    hub.store.audit(who=caller.name, verb="load add", target=run, result=asked, time=now)
-    return web.json_response(found)
+    hub.audit(caller, "load add", query.run, more)
+    return found
 
 
-@require("steer")
-async def load_baseline(request: web.Request) -> web.Response:
-    """POST /api/load/ID/baseline {"on"}: hold later results of its test against this one."""
-    body = await json_body(request)
-    hub, caller, number = request.app[HUB], request[CALLER], _number(request)
-    on = body.get("on", True) is not False
-    await asyncio.to_thread(set_baseline, hub.reports, number, caller.name, on=on)
-    text = "set" if on else "cleared"
-    now = hub.clock.wall()
-    hub.store.audit(
-        who=caller.name, verb="load baseline", target=str(number), result=text, time=now
-    )
-    return web.json_response({"ok": True})
+class _Baseline(_ById, frozen=True):
+    on: bool = True
 
 
-def _number(request: web.Request) -> int:
-    return _checked(request.match_info["id"])
+@call("POST", f"/api/load/{_ID}/baseline", "steer")
+async def _baseline(hub: Hub, caller: Caller, query: _Baseline) -> None:
+    """Compare later results of its test with this one, or no longer."""
+
+    def set_baseline() -> None:
+        client.set_baseline(hub.reports, query.id, who=caller.name, on=query.on)
+
+    await asyncio.to_thread(set_baseline)
+    hub.audit(caller, "load baseline", str(query.id), "set" if query.on else "cleared")
 
 
-def _checked(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 15:
-        raise NotFoundError(f"no load test {text[:40]!r}")
-    return int(text)
+def _running(run: str, found: bool) -> None:
+    if not found:
+        raise NotFoundError(f"no load test {run[:40]!r} runs here", hint="it may be over")

@@ -1,4 +1,4 @@
-"""Logging in by an identity provider: there, and back again."""
+"""Logging in and out: by a link, a password or an identity provider."""
 
 import hmac
 import re
@@ -10,9 +10,10 @@ from aiohttp import web
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.auth.oidc import IdentityProvider
 from chapiteau.dash.errors import LoginError
-from chapiteau.dash.web.security import HUB, SITE, set_session
+from chapiteau.dash.web.routes import json_body
+from chapiteau.dash.web.security import HUB, SITE, cookie_name, require, set_session
 
-__all__ = ["login_methods", "oidc_done", "oidc_start"]
+__all__ = ["login", "login_methods", "logout", "oidc_done", "oidc_start"]
 
 _STATE: Final = "chapiteau-oidc"
 _NEXT: Final = "chapiteau-oidc-next"
@@ -20,6 +21,30 @@ _SAID: Final = "chapiteau-oidc-said"
 _SAID_PATH: Final = "/api/entry"
 _BACK: Final = "/api/oidc/done"
 _PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
+
+
+async def login(request: web.Request) -> web.Response:
+    """POST /api/login {"token": …} or {"name": …, "password": …}: sets the session cookie."""
+    body = await json_body(request)
+    sessions = request.app[HUB].sessions
+    if "name" in body:
+        session_id = await sessions.use_password(
+            str(body["name"]), str(body.get("password", "")), request.remote or ""
+        )
+    else:
+        session_id = sessions.use_token(str(body.get("token", "")), request.remote or "")
+    response = web.json_response({"ok": True})
+    set_session(request, response, session_id)
+    return response
+
+
+@require("see")
+async def logout(request: web.Request) -> web.Response:
+    """POST /api/logout."""
+    request.app[HUB].sessions.end(request.cookies.get(cookie_name(request), ""))
+    response = web.json_response({"ok": True})
+    response.del_cookie(cookie_name(request), path="/")
+    return response
 
 
 async def login_methods(request: web.Request) -> web.Response:
