@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from chapiteau.core.errors import UsageError
+from chapiteau.core.plain import Plain
 
 __all__ = ["InvalidInputError", "Problem", "did_you_mean", "nearest", "raise_problems"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Problem:
+class Problem(Plain):
     """One thing that is wrong: where it stands, what it is, and what to do about it."""
 
     where: str
@@ -19,10 +20,6 @@ class Problem:
     def __str__(self) -> str:
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}\n    {self.hint}" if self.hint else text
-
-    def to_dict(self) -> dict[str, str]:
-        """The same as JSON-ready values."""
-        return {"where": self.where, "what": self.what, "hint": self.hint}
 
 
 class InvalidInputError(UsageError):

@@ -57,7 +57,7 @@ class EventLog:
 
     def _remember(self, line: bytes) -> None:
         with contextlib.suppress(ValueError, TypeError, KeyError):
-            seq = Event.from_dict(json.loads(line)).seq
+            seq = int(json.loads(line)["seq"])
             self._kept.append((seq, line))
             self.seq = max(self.seq, seq)
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, ClassVar, Final
+
+from chapiteau.core.plain import Plain
 
 __all__ = ["KINDS", "TONES", "Event", "event_fields"]
 
@@ -91,9 +93,10 @@ TONES: Final[dict[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class Event(Plain):
     """One thing that happened, numbered in order."""
 
+    omit_empty: ClassVar = True
     seq: int
     time: float  # seconds since 1970
     kind: str
@@ -104,18 +107,9 @@ class Event:
     text: str = ""  # one line for people
     data: dict[str, Any] = field(default_factory=dict)
 
-    def to_dict(self) -> dict[str, Any]:
-        """As in the event stream; empty parts are left out."""
-        return event_fields({name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "Event":
-        """The inverse of `to_dict`; unknown keys (of a newer supervisor) are left out."""
-        return cls(**{key: value for key, value in raw.items() if key in cls.__slots__})
-
 
 _MAY_LACK: Final = ("service", "process", "pid", "who", "text", "data")
-_ALL: Final = frozenset(Event.__slots__)
+_ALL: Final = frozenset(Event.__dataclass_fields__)
 
 
 def event_fields(facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """What people, scripts and the dashboard see of a running supervisor."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from chapiteau.core.plain import Plain
 from chapiteau.core.problems import Problem
 
 __all__ = [
@@ -22,7 +22,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSummary:
+class ServiceSummary(Plain):
     """One service: its state in a word, how many processes are ready, and their pids."""
 
     name: str
@@ -34,14 +34,14 @@ class ServiceSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSummaries:
+class ServiceSummaries(Plain):
     """All of them, in the order of the configuration."""
 
     services: tuple[ServiceSummary, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessStatus:
+class ProcessStatus(Plain):
     """One running copy of a service."""
 
     number: int
@@ -65,7 +65,7 @@ class ProcessStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceStatus:
+class ServiceStatus(Plain):
     """A service: what is wanted, what is, and why they differ."""
 
     name: str
@@ -89,7 +89,7 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SocketStatus:
+class SocketStatus(Plain):
     """A listening socket held by the keeper."""
 
     name: str
@@ -103,7 +103,7 @@ class SocketStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Holder:
+class Holder(Plain):
     """A process that has a listening socket open."""
 
     pid: int
@@ -114,22 +114,16 @@ class Holder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SocketHolders:
+class SocketHolders(Plain):
     """Who holds a socket open. `hidden`: processes of other users that could not be looked at."""
 
     name: str
     holders: tuple[Holder, ...]
     hidden: int = 0
 
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "SocketHolders":
-        """Of JSON; unknown keys (of a newer supervisor) are left out."""
-        holders = tuple(Holder(**_known(Holder, one)) for one in raw.get("holders", ()))
-        return cls(**{**_known(cls, raw), "holders": holders})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SupervisorStatus:
+class SupervisorStatus(Plain):
     """Everything `chapiteau status --json` prints."""
 
     project: str
@@ -152,34 +146,3 @@ class SupervisorStatus:
     drained: dict[str, Any] = field(default_factory=dict)  # since, who, services, left; {}: no
     labels: dict[str, str] = field(default_factory=dict)  # of the server
     schema: int = 1
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready, schema 1."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> "SupervisorStatus":
-        """The inverse of `to_dict`; unknown keys (of a newer supervisor) are left out."""
-        given = _known(cls, raw)
-        given["services"] = tuple(map(_service, raw.get("services", ())))
-        given["sockets"] = tuple(_socket(part) for part in raw.get("sockets", ()))
-        given["problems"] = tuple(Problem(**_known(Problem, p)) for p in raw.get("problems", ()))
-        return cls(**given)
-
-
-def _known(cls: type[Any], raw: Mapping[str, Any]) -> dict[str, Any]:
-    fields = cls.__dataclass_fields__
-    return {key: value for key, value in raw.items() if key in fields}
-
-
-def _service(raw: Mapping[str, Any]) -> ServiceStatus:
-    given = _known(ServiceStatus, raw)
-    processes = raw.get("processes", ())
-    given["processes"] = tuple(ProcessStatus(**_known(ProcessStatus, p)) for p in processes)
-    for key in ("sockets", "needs", "drift"):
-        given[key] = tuple(raw.get(key, ()))
-    return ServiceStatus(**given)
-
-
-def _socket(raw: Mapping[str, Any]) -> SocketStatus:
-    return SocketStatus(**{**_known(SocketStatus, raw), "services": tuple(raw.get("services", ()))})

@@ -125,7 +125,7 @@ def outcome(reply: Response) -> Outcome:
         raw = raw["outcome"]
     elif reply.status >= 400:
         raise error_of(reply)
-    return Outcome(**{key: value for key, value in raw.items() if key in Outcome.__slots__})
+    return Outcome.from_dict(raw)
 
 
 def event_item(raw: dict[str, Any]) -> Event | Gap:
@@ -144,7 +144,7 @@ def log_item(raw: dict[str, Any]) -> LogLine | Gap | PreviousPage:
         return Gap(int(raw["lost"]))
     if "older" in raw:
         return PreviousPage(dict(raw["older"]), tuple(raw.get("unread", ())))
-    return LogLine(**{key: value for key, value in raw.items() if key in LogLine.__slots__})
+    return LogLine.from_dict(raw)
 
 
 def not_running(path: Path, exc: OSError) -> ChapiteauError:

@@ -10,11 +10,12 @@ import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import click
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.core.plain import Plain
 from chapiteau.io.console import print_json, use_colour
 from chapiteau.io.files import lock_owner
 from chapiteau.io.project_file import find_config
@@ -42,16 +43,12 @@ _TOOLS: Final = {"setpriv": "user, capabilities", "prlimit": "limits", "nice": "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Plain):
     """One thing that was looked at."""
 
     level: Level
     what: str
     hint: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {"level": self.level, "what": self.what, "hint": self.hint}
 
 
 def _fine(what: str) -> Finding:

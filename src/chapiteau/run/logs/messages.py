@@ -1,7 +1,9 @@
 """What clients and the supervisor say to each other: queries, lines of output, outcomes."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from chapiteau.core.plain import Plain
 
 __all__ = [
     "Gap",
@@ -61,9 +63,10 @@ class LogQuery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LogLine(Plain):
     """One line of output of one process."""
 
+    omit_empty: ClassVar = True
     time: float  # seconds since 1970, when it was read
     service: str
     process: int
@@ -75,17 +78,6 @@ class LogLine:
     def source(self) -> str:
         """Which log file it is of, as `LogQuery.after` names it."""
         return f"{self.service}/{self.process}/{self.stream}"
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in the stream of lines."""
-        full: dict[str, Any] = {
-            "time": round(self.time, 6),
-            "service": self.service,
-            "process": self.process,
-            "stream": self.stream,
-            "text": self.text,
-        }
-        return {**full, "at": self.at} if self.at else full
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +115,13 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(Plain):
     """What a command did. `ok` false comes with `error`, `hint` and the CLI's `exit_code`."""
 
+    omit_empty: ClassVar = True
     ok: bool
     text: str = ""  # one line for people
     error: str = ""
     hint: str = ""
     exit_code: int = 0
     data: dict[str, Any] = field(default_factory=dict)  # pids started, stopped, replaced …
-
-    def to_dict(self) -> dict[str, Any]:
-        """As the control API answers it; empty parts are left out."""
-        full: dict[str, Any] = {"ok": self.ok}
-        for key in ("text", "error", "hint", "exit_code", "data"):
-            if value := getattr(self, key):
-                full[key] = value
-        return full
