@@ -10,8 +10,8 @@ from chapiteau.load.engine.backend import ENGINE_VARIABLE, PLAIN, EngineBackend,
 @pytest.fixture(params=["plain", "compiled"])
 def twin(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> EngineBackend:
     """The test runs with each twin."""
-    kit = PLAIN if request.param == "plain" else compiled_backend()
-    if kit is None:
+    backend = PLAIN if request.param == "plain" else compiled_backend()
+    if backend is None:
         pytest.skip("the compiled load engine was not built: no C compiler, or no Python headers")
     monkeypatch.setenv(ENGINE_VARIABLE, request.param)
-    return kit
+    return backend

@@ -18,11 +18,11 @@ from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 async def main(url: str, seconds: float, users: int, kind: str) -> None:
     tally, totals = Recorder(), Totals()
-    wiring = ConnectionSettings(http2=kind == "http2", verify=False)
+    settings = ConnectionSettings(http2=kind == "http2", verify=False)
     headers = {"Connection": "close"} if kind == "close" else {}
     loop = asyncio.get_running_loop()
     client = HttpClient(
-        choose_backend().reactor(loop), tally, base=url, wiring=wiring, headers=headers
+        choose_backend().reactor(loop), tally, base=url, settings=settings, headers=headers
     )
     messages = 0
 

@@ -54,7 +54,7 @@ def test_a_twin_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_a_wakeup_is_a_future_to_asyncio(twin: EngineBackend) -> None:
     loop = asyncio.get_running_loop()
-    wakeup = twin.wakeup(loop)
+    wakeup = twin.completion(loop)
     assert asyncio.isfuture(wakeup)
     assert (wakeup.done(), wakeup.get_loop()) == (False, loop)
     seen: list[str] = []
@@ -74,7 +74,7 @@ async def test_a_wakeup_is_a_future_to_asyncio(twin: EngineBackend) -> None:
 
 
 async def test_a_failed_wakeup_raises_where_it_is_awaited(twin: EngineBackend) -> None:
-    wakeup = twin.wakeup(asyncio.get_running_loop())
+    wakeup = twin.completion(asyncio.get_running_loop())
     asyncio.get_running_loop().call_soon(wakeup.fail, ExchangeError("timeout", "late"))
     with pytest.raises(ExchangeError, match="late"):
         await wakeup
@@ -84,7 +84,7 @@ async def test_a_failed_wakeup_raises_where_it_is_awaited(twin: EngineBackend) -
 
 
 async def test_a_cancelled_wakeup_wakes_who_waits(twin: EngineBackend) -> None:
-    wakeup = twin.wakeup(asyncio.get_running_loop())
+    wakeup = twin.completion(asyncio.get_running_loop())
 
     async def wait() -> None:
         await wakeup
@@ -100,7 +100,7 @@ async def test_a_cancelled_wakeup_wakes_who_waits(twin: EngineBackend) -> None:
 
 async def test_callbacks_can_be_taken_off(twin: EngineBackend) -> None:
     loop = asyncio.get_running_loop()
-    wakeup = twin.wakeup(loop)
+    wakeup = twin.completion(loop)
     called: list[int] = []
 
     def one(_w: Any) -> None:
@@ -240,7 +240,7 @@ async def test_descriptors_of_others_are_served_too(twin: EngineBackend) -> None
 @given(st.lists(st.integers(-5, 1 << 44) | st.integers(0, 5000), max_size=200))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_times_are_counted_as_the_histogram_does(twin: EngineBackend, values: list[int]) -> None:
-    lay = twin.lay()
+    lay = twin.receive_delay()
     for value in values:
         lay.record(value)
     assert Histogram.from_bytes(lay.flush()) == Histogram.of(values)

@@ -25,14 +25,14 @@ PLACE = contextvars.ContextVar("PLACE", default="nowhere")
 class Steps:
     """What a way meets: wakeups that the loop wakes, one after the other."""
 
-    def __init__(self, kit: EngineBackend) -> None:
-        self._kit = kit
+    def __init__(self, backend: EngineBackend) -> None:
+        self._backend = backend
         self.loop = asyncio.get_running_loop()
         self.said: Said = []
         self.made: list[Completion] = []
 
     def wakeup(self) -> Completion:
-        made = self._kit.wakeup(self.loop)
+        made = self._backend.completion(self.loop)
         self.made.append(made)
         return made
 
@@ -47,15 +47,17 @@ class Steps:
         return task
 
 
-async def gone(kit: EngineBackend, way: Callable[[Steps], Awaitable[Any]], *, walk: bool) -> Said:
+async def gone(
+    backend: EngineBackend, way: Callable[[Steps], Awaitable[Any]], *, walk: bool
+) -> Said:
     """What a way says, how it ends, and what became of its wakeups."""
-    steps = Steps(kit)
+    steps = Steps(backend)
 
     async def along() -> Any:
         return await way(steps)
 
     async def driven() -> Any:
-        return await kit.walk(steps.loop, along())
+        return await backend.driver(steps.loop, along())
 
     task = asyncio.ensure_future(driven() if walk else along())
     try:
@@ -233,7 +235,7 @@ async def test_a_walk_goes_as_a_task_does(
 async def test_a_walk_that_is_dropped_half_way_closes_its_coroutine(twin: EngineBackend) -> None:
     loop = asyncio.get_running_loop()
     said: list[str] = []
-    never = twin.wakeup(loop)
+    never = twin.completion(loop)
 
     async def along() -> None:
         try:
@@ -242,7 +244,7 @@ async def test_a_walk_that_is_dropped_half_way_closes_its_coroutine(twin: Engine
             said.append("closed")
 
     async def driven() -> None:
-        await twin.walk(loop, along())
+        await twin.driver(loop, along())
 
     coroutine = driven()
     coroutine.send(None)
@@ -254,7 +256,7 @@ async def test_a_walk_that_is_dropped_half_way_closes_its_coroutine(twin: Engine
 
 async def test_a_walk_runs_without_its_task_being_woken(twin: EngineBackend) -> None:
     loop = asyncio.get_running_loop()
-    turns = [twin.wakeup(loop) for _ in range(3)]
+    turns = [twin.completion(loop) for _ in range(3)]
     waits: list[Any] = []
 
     async def along() -> None:
@@ -262,7 +264,7 @@ async def test_a_walk_runs_without_its_task_being_woken(twin: EngineBackend) -> 
             await one
 
     async def driven() -> None:
-        await twin.walk(loop, along())
+        await twin.driver(loop, along())
 
     class Watched(asyncio.Task[None]):
         def __init__(self, coroutine: Any) -> None:

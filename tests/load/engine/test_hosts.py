@@ -94,8 +94,8 @@ async def test_a_name_is_resolved_and_an_unknown_one_is_told() -> None:
                 with contextlib.suppress(ExchangeError):
                     await s.get("/")
         assert server.asked
-        wiring = ConnectionSettings(resolve=(("shop.localhost", "127.0.0.1"),))
-        async with session(f"http://shop.localhost:{server.port}", wiring=wiring) as s:
+        settings = ConnectionSettings(resolve=(("shop.localhost", "127.0.0.1"),))
+        async with session(f"http://shop.localhost:{server.port}", settings=settings) as s:
             assert (await s.get("/")).status == 200
     assert f"host: shop.localhost:{server.port}" in server.asked[-1].head
 
@@ -129,8 +129,8 @@ async def test_no_dns_makes_a_name_of_this_machine_somebody_else(
     async with session("http://shop.localhost") as s:
         with pytest.raises(ExchangeError, match=r"192\.0\.2\.7, which is not this machine"):
             await s.get("/")
-    wiring = ConnectionSettings(resolve=(("shop.localhost", "192.0.2.7"),))
-    async with session("http://shop.localhost", wiring=wiring) as s:
+    settings = ConnectionSettings(resolve=(("shop.localhost", "192.0.2.7"),))
+    async with session("http://shop.localhost", settings=settings) as s:
         with pytest.raises(TargetNotAllowedError, match=r"192\.0\.2\.7"):
             await s.get("/")
 

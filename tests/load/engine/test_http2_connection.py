@@ -71,7 +71,7 @@ def listens(port: int) -> bool:
 async def test_many_requests_share_a_connection(tmp_path: Path) -> None:
     async with (
         nghttpd(tmp_path, "--no-tls", "--echo-upload") as port,
-        session(f"http://127.0.0.1:{port}", wiring=ConnectionSettings(http2=True)) as s,
+        session(f"http://127.0.0.1:{port}", settings=ConnectionSettings(http2=True)) as s,
     ):
         first = await s.get("/a")
         assert (first.status, first.text(), first.reason) == (200, "hello", "")
@@ -92,7 +92,9 @@ async def test_many_requests_share_a_connection(tmp_path: Path) -> None:
 async def test_a_stream_at_a_time_is_a_connection_for_each(tmp_path: Path) -> None:
     async with (
         nghttpd(tmp_path, "--no-tls") as port,
-        session(f"http://127.0.0.1:{port}", wiring=ConnectionSettings(http2=True, streams=1)) as s,
+        session(
+            f"http://127.0.0.1:{port}", settings=ConnectionSettings(http2=True, streams=1)
+        ) as s,
     ):
         await asyncio.gather(*(s.get("/a") for _ in range(5)))
         assert s._client.connections == 5
@@ -100,8 +102,8 @@ async def test_a_stream_at_a_time_is_a_connection_for_each(tmp_path: Path) -> No
 
 async def test_alpn_chooses_http2(tmp_path: Path) -> None:
     async with nghttpd(tmp_path) as port:
-        wiring = ConnectionSettings(http2=True, ca_file=str(tmp_path / "ca.pem"))
-        async with session(f"https://127.0.0.1:{port}", wiring=wiring) as s:
+        settings = ConnectionSettings(http2=True, ca_file=str(tmp_path / "ca.pem"))
+        async with session(f"https://127.0.0.1:{port}", settings=settings) as s:
             found = await asyncio.gather(*(s.get("/a") for _ in range(20)))
             assert {r.text() for r in found} == {"hello"}
             assert s._client.connections == 1
@@ -111,9 +113,9 @@ async def test_a_server_without_http2_is_spoken_to_in_http1(tmp_path: Path) -> N
     async def ok(_asked: Asked) -> bytes:
         return answer()
 
-    context, wiring, _ = tls(tmp_path)
-    wiring = ConnectionSettings(http2=True, ca_file=wiring.ca_file)
-    async with serving(ok, context) as server, session(server.url, wiring=wiring) as s:
+    context, settings, _ = tls(tmp_path)
+    settings = ConnectionSettings(http2=True, ca_file=settings.ca_file)
+    async with serving(ok, context) as server, session(server.url, settings=settings) as s:
         found = await asyncio.gather(*(s.get("/") for _ in range(3)))
         assert {r.text() for r in found} == {"ok"}
         assert (await s.get("/")).text() == "ok"
@@ -123,7 +125,7 @@ async def test_a_server_without_http2_is_spoken_to_in_http1(tmp_path: Path) -> N
 async def test_cancelled_and_late_requests_leave_the_others_alone(tmp_path: Path) -> None:
     async with (
         nghttpd(tmp_path, "--no-tls") as port,
-        session(f"http://127.0.0.1:{port}", wiring=ConnectionSettings(http2=True)) as s,
+        session(f"http://127.0.0.1:{port}", settings=ConnectionSettings(http2=True)) as s,
     ):
         await s.get("/a")
         task: asyncio.Task[Any] = asyncio.ensure_future(s.get("/large"))
@@ -141,7 +143,7 @@ async def test_a_peer_that_speaks_something_else_is_told() -> None:
 
     async with (
         serving(odd) as server,
-        session(server.url, wiring=ConnectionSettings(http2=True), timeout=5) as s,
+        session(server.url, settings=ConnectionSettings(http2=True), timeout=5) as s,
     ):
         with pytest.raises(ExchangeError, match="answers in HTTP/1") as caught:
             await s.get("/")
@@ -187,8 +189,8 @@ def good(stream: int, *more: tuple[str, str]) -> bytes:
 
 
 async def test_an_answer_has_a_time_to_begin() -> None:
-    wiring = ConnectionSettings(http2=True, first_byte_timeout=0.05)
-    async with peer(lambda _c, _s, _b: b"") as url, session(url, wiring=wiring, timeout=9) as s:
+    settings = ConnectionSettings(http2=True, first_byte_timeout=0.05)
+    async with peer(lambda _c, _s, _b: b"") as url, session(url, settings=settings, timeout=9) as s:
         with pytest.raises(ExchangeError, match="waiting for the answer") as caught:
             await s.get("/")
         row = totals(s).rows["GET /"]
@@ -200,7 +202,7 @@ async def test_an_answer_has_a_time_to_begin() -> None:
 async def test_an_answer_that_does_not_end_is_a_read_timeout() -> None:
     async with (
         peer(lambda _c, s, _b: good(s)[:-11]) as url,
-        session(url, wiring=ConnectionSettings(http2=True), timeout=0.5) as s,
+        session(url, settings=ConnectionSettings(http2=True), timeout=0.5) as s,
     ):
         with pytest.raises(ExchangeError, match="reading the answer") as caught:
             await s.get("/")
@@ -211,7 +213,7 @@ async def test_a_body_that_the_peer_does_not_let_in_is_a_write_timeout() -> None
     closed = struct.pack("!HI", 4, 0)  # a window of nothing
     async with (
         peer(lambda _c, _s, _b: b"", closed) as url,
-        session(url, wiring=ConnectionSettings(http2=True), timeout=0.2) as s,
+        session(url, settings=ConnectionSettings(http2=True), timeout=0.2) as s,
     ):
         with pytest.raises(ExchangeError) as caught:
             await s.post("/", data=b"x" * 100_000)
@@ -230,7 +232,7 @@ async def test_a_service_that_takes_few_streams_loses_no_request(method: str) ->
         return good(stream)
 
     few = struct.pack("!HI", 3, 2)
-    async with peer(act, few) as url, session(url, wiring=ConnectionSettings(http2=True)) as s:
+    async with peer(act, few) as url, session(url, settings=ConnectionSettings(http2=True)) as s:
         found = await asyncio.gather(*(s.request(method, "/") for _ in range(20)))
     assert {each.text() for each in found} == {"ok"}
 
@@ -239,7 +241,7 @@ async def test_a_service_that_refuses_all_is_told() -> None:
     def act(_connection: int, stream: int, _body: bytes) -> bytes:
         return frame(3, 0, stream, struct.pack("!I", 7))
 
-    async with peer(act) as url, session(url, wiring=ConnectionSettings(http2=True)) as s:
+    async with peer(act) as url, session(url, settings=ConnectionSettings(http2=True)) as s:
         with pytest.raises(ExchangeError) as caught:
             await s.get("/")
     assert caught.value.kind == "http2 REFUSED_STREAM"
@@ -249,7 +251,7 @@ async def test_why_the_service_ends_the_connection_is_told() -> None:
     def act(_connection: int, stream: int, _body: bytes) -> bytes:
         return frame(7, 0, 0, struct.pack("!II", stream, 11) + b"too many pings")
 
-    async with peer(act) as url, session(url, wiring=ConnectionSettings(http2=True)) as s:
+    async with peer(act) as url, session(url, settings=ConnectionSettings(http2=True)) as s:
         with pytest.raises(ExchangeError, match="too many pings") as caught:
             await s.get("/")
     assert caught.value.kind == "http2 ENHANCE_YOUR_CALM"
@@ -258,6 +260,6 @@ async def test_why_the_service_ends_the_connection_is_told() -> None:
 async def test_a_silent_peer_has_a_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        async with session(url, wiring=ConnectionSettings(http2=True), timeout=0.05) as s:
+        async with session(url, settings=ConnectionSettings(http2=True), timeout=0.05) as s:
             with pytest.raises(ExchangeError, match="while waiting for the answer"):
                 await s.get("/")

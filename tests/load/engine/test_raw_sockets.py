@@ -41,9 +41,9 @@ async def lines(context: ssl.SSLContext | None = None) -> AsyncIterator[str]:
 
 
 async def test_a_protocol_of_lines(tmp_path: Path) -> None:
-    context, wiring, _ = tls(tmp_path)
+    context, settings, _ = tls(tmp_path)
     for secure in (None, context):
-        async with lines(secure) as at, session("", wiring=wiring) as s:
+        async with lines(secure) as at, session("", settings=settings) as s:
             async with s.tcp(at, tls=secure is not None, name="open") as line:
 
                 async def shout(text: bytes) -> bytes:

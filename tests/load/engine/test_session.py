@@ -331,8 +331,8 @@ async def test_no_more_connections_than_allowed_and_who_waits_is_served() -> Non
         await asyncio.sleep(0.02)
         return answer()
 
-    wiring = ConnectionSettings(most_connections=2)
-    async with serving(slow) as server, session(server.url, wiring=wiring) as s:
+    settings = ConnectionSettings(most_connections=2)
+    async with serving(slow) as server, session(server.url, settings=settings) as s:
         await asyncio.gather(*[s.get("/") for _ in range(9)])
         waited = totals(s).rows["GET /"].latency.high
 
@@ -345,24 +345,24 @@ async def test_tls_with_a_certificate_of_ones_own(tmp_path: Any) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    wiring = ConnectionSettings(ca_file=str(tmp_path / "ca.pem"))
+    settings = ConnectionSettings(ca_file=str(tmp_path / "ca.pem"))
 
     async with serving(ok, context) as server:
-        async with session(server.url, wiring=wiring) as s:
+        async with session(server.url, settings=settings) as s:
             for _ in range(3):
                 assert (await s.get("/")).text() == "ok"
             assert server.connections == 1
         async with session(server.url) as s:
             with pytest.raises(ExchangeError, match="TLS handshake failed"):
                 await s.get("/")
-        async with session(server.url, wiring=ConnectionSettings(verify=False)) as s:
+        async with session(server.url, settings=ConnectionSettings(verify=False)) as s:
             assert (await s.get("/")).status == 200
 
 
 def tls(
     tmp_path: Any, *, ask: bool = False
 ) -> tuple[ssl.SSLContext, ConnectionSettings, ConnectionSettings]:
-    """A server's context, and the wiring of a client without and with a certificate."""
+    """A server's context, and the settings of a client without and with a certificate."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -384,8 +384,8 @@ async def test_tls_sessions_are_resumed(tmp_path: Any) -> None:
     async def once(_asked: Asked) -> bytes:
         return answer(b"ok", "200 OK", "Connection: close", "X-Then-Close: yes")
 
-    context, wiring, _ = tls(tmp_path)
-    async with serving(once, context) as server, session(server.url, wiring=wiring) as s:
+    context, settings, _ = tls(tmp_path)
+    async with serving(once, context) as server, session(server.url, settings=settings) as s:
         for _ in range(3):
             assert (await s.get("/")).text() == "ok"
     assert (server.connections, server.resumed) == (3, 2)
@@ -406,8 +406,8 @@ async def test_a_long_answer_is_not_searched_for_tickets_to_its_end(tmp_path: An
     async def long(_asked: Asked) -> bytes:
         return answer(b"x" * 3_000_000)
 
-    context, wiring, _ = tls(tmp_path)
-    async with serving(long, context) as server, session(server.url, wiring=wiring) as s:
+    context, settings, _ = tls(tmp_path)
+    async with serving(long, context) as server, session(server.url, settings=settings) as s:
         origin = s._client.origin(urls.parse(server.url))
         origin.tls_context().sslobject_class = Counting
         assert len((await s.get("/")).body) == 3_000_000
@@ -417,9 +417,9 @@ async def test_a_long_answer_is_not_searched_for_tickets_to_its_end(tmp_path: An
 async def test_a_client_certificate_is_shown(tmp_path: Any) -> None:
     context, without, shown = tls(tmp_path, ask=True)
     async with serving(ok, context) as server:
-        async with session(server.url, wiring=shown) as s:
+        async with session(server.url, settings=shown) as s:
             assert (await s.get("/")).text() == "ok"
-        async with session(server.url, wiring=without) as s:
+        async with session(server.url, settings=without) as s:
             with pytest.raises(ExchangeError):
                 await s.get("/")
 
@@ -429,7 +429,7 @@ async def test_connecting_has_a_limit_of_its_own() -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     with listener:
         url = f"https://127.0.0.1:{listener.getsockname()[1]}"
-        async with session(url, wiring=ConnectionSettings(connect_timeout=0.05)) as s:
+        async with session(url, settings=ConnectionSettings(connect_timeout=0.05)) as s:
             with pytest.raises(ExchangeError, match="TLS handshake") as caught:
                 await s.get("/")
             counted = totals(s)
@@ -442,8 +442,8 @@ async def test_dns_has_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
         await asyncio.Event().wait()
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", never)
-    wiring = ConnectionSettings(connect_timeout=0.05)
-    async with session("http://slow.example", wiring=wiring, allowed=lambda _host: True) as s:
+    settings = ConnectionSettings(connect_timeout=0.05)
+    async with session("http://slow.example", settings=settings, allowed=lambda _host: True) as s:
         with pytest.raises(ExchangeError, match="DNS took too long") as caught:
             await s.get("/")
     assert caught.value.kind == "DNS timeout"
@@ -455,8 +455,8 @@ async def test_an_answer_has_a_time_to_begin() -> None:
             await asyncio.Event().wait()
         return answer()
 
-    wiring = ConnectionSettings(first_byte_timeout=0.05)
-    async with serving(hang) as server, session(server.url, wiring=wiring) as s:
+    settings = ConnectionSettings(first_byte_timeout=0.05)
+    async with serving(hang) as server, session(server.url, settings=settings) as s:
         await s.get("/")
         with pytest.raises(ExchangeError) as caught:
             await s.get("/")

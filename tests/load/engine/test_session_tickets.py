@@ -30,7 +30,7 @@ async def test_a_server_that_no_longer_takes_a_ticket_is_given_its_new_ones(
     context, _, _ = tls(tmp_path)
     other, _, _ = tls(tmp_path)
     async with AsyncExitStack() as stack:
-        s = await stack.enter_async_context(session("", wiring=ConnectionSettings(verify=False)))
+        s = await stack.enter_async_context(session("", settings=ConnectionSettings(verify=False)))
         async with serving(once, context) as server:
             for _ in range(3):
                 await s.get(server.url)

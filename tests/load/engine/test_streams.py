@@ -123,8 +123,8 @@ async def test_messages_go_both_ways_and_are_counted(compress: bool) -> None:
 
 
 async def test_tls_and_a_full_address(tmp_path: Path) -> None:
-    context, wiring, _ = tls(tmp_path)
-    async with served(context) as url, session("", wiring=wiring) as s:
+    context, settings, _ = tls(tmp_path)
+    async with served(context) as url, session("", settings=settings) as s:
         async with s.websocket(url.replace("https", "wss") + "/echo", name="chat") as ws:
             assert await ws.ask("x" * 100_000) == "x" * 100_000
         async with s.events(f"{url}/events") as stream:
@@ -218,10 +218,10 @@ async def test_nobody_there_and_no_answer_are_failures_of_the_opening() -> None:
         with pytest.raises(ExchangeError, match="nowhere"):
             async with other.events("/"):
                 pass
-    wiring = ConnectionSettings(resolve=(("shop.test", "127.0.0.1"),))
+    settings = ConnectionSettings(resolve=(("shop.test", "127.0.0.1"),))
     async with (
         served() as url,
-        session("", wiring=wiring, allowed=lambda _h: True) as s,
+        session("", settings=settings, allowed=lambda _h: True) as s,
         s.websocket(url.replace("127.0.0.1", "shop.test") + "/echo") as ws,
     ):
         assert await ws.ask("a") == "a"

@@ -318,7 +318,7 @@ async def test_a_broken_scenario_says_what_is_wrong_with_it(
 
 
 @pytest.mark.parametrize(
-    ("wiring", "message"),
+    ("settings", "message"),
     [
         ({"ca_file": "/no/ca.pem"}, "ca_file /no/ca.pem: No such file"),
         ({"ca_file": __file__}, "ca_file .*test_local_workers.py: "),
@@ -329,10 +329,10 @@ async def test_a_broken_scenario_says_what_is_wrong_with_it(
     ],
 )
 async def test_certificates_that_can_not_be_read_are_named_before_anything_is_sent(
-    target: Target, wiring: Any, message: str
+    target: Target, settings: Any, message: str
 ) -> None:
     with pytest.raises(UsageError, match=message):
-        async with LocalWorkers(plan(target.url, connection=ConnectionSettings(**wiring)), 1):
+        async with LocalWorkers(plan(target.url, connection=ConnectionSettings(**settings)), 1):
             pass
 
 

@@ -1,4 +1,4 @@
-"""Which twin of the hot part runs: the compiled one where it was built, else plain Python.
+"""Which engine runs: the compiled one where it was built, else the one in plain Python.
 
 `CHAPITEAU_LOAD_ENGINE=plain` or `compiled` in the environment decides otherwise.
 """
@@ -34,14 +34,14 @@ class EngineBackend:
     """The hot part's classes. Their types are the plain twin's; the compiled ones act alike."""
 
     name: str
-    wakeup: type[Completion] = Completion
-    walk: type[CoroutineDriver] = CoroutineDriver
+    completion: type[Completion] = Completion
+    driver: type[CoroutineDriver] = CoroutineDriver
     exchange: type[Exchange] = Exchange
     reactor: type[Reactor] = Reactor
-    lay: type[ReceiveDelay] = ReceiveDelay
+    receive_delay: type[ReceiveDelay] = ReceiveDelay
     wire: type[Wire] = Wire
-    memo: type[ResponseShape] = ResponseShape
-    lane: type[RequestPath] = RequestPath
+    response_shape: type[ResponseShape] = ResponseShape
+    request_path: type[RequestPath] = RequestPath
     prepared: type[PreparedRequest] = PreparedRequest
     response: type[Response] = Response
 
@@ -57,14 +57,14 @@ def compiled_backend() -> EngineBackend | None:
         return None
     return EngineBackend(
         name="compiled",
-        wakeup=fastpath.Completion,
-        walk=fastpath.CoroutineDriver,
+        completion=fastpath.Completion,
+        driver=fastpath.CoroutineDriver,
         exchange=fastpath.Exchange,
         reactor=fastpath.Reactor,
-        lay=fastpath.ReceiveDelay,
+        receive_delay=fastpath.ReceiveDelay,
         wire=fastpath.Wire,
-        memo=fastpath.ResponseShape,
-        lane=fastpath.RequestPath,
+        response_shape=fastpath.ResponseShape,
+        request_path=fastpath.RequestPath,
         prepared=fastpath.PreparedRequest,
         response=_answering(fastpath),
     )

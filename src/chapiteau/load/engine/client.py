@@ -50,11 +50,11 @@ class HttpClient:
         base: str = "",
         headers: Mapping[str, str] | None = None,
         timeout: float = 30.0,
-        wiring: ConnectionSettings | None = None,
+        settings: ConnectionSettings | None = None,
         divert: str = "",
         allowed: Callable[[str], bool] = urls.is_loopback,
     ) -> None:
-        self.kit = backend_of(reactor)
+        self.backend = backend_of(reactor)
         self.reactor = reactor
         self.loop = reactor.loop
         self.now = reactor.now
@@ -64,7 +64,7 @@ class HttpClient:
         self.allowed = allowed  # may this host be loaded?
         self.plain: dict[str, dict[str, PreparedRequest]] = {}  # by method and URL as written
         self._kept = 0
-        self._wiring = wiring or ConnectionSettings()
+        self._settings = settings or ConnectionSettings()
         self._origins: dict[tuple[str, str, int], Origin] = {}
         self._divert = urls.parse(divert) if divert else None
         self._fields = _fields(
@@ -110,12 +110,12 @@ class HttpClient:
         origin = self.origin(address)
         name = options.get("name", "") or urls.endpoint_name(method, address.path)
         row = self.tally.row(name, tuple(options.get("tags", ())))
-        prepared: PreparedRequest = self.kit.prepared(
+        prepared: PreparedRequest = self.backend.prepared(
             method=method,
             address=address,
             origin=origin,
             idle=origin.idle,
-            memo=origin.memo(row.name) if method != "HEAD" else self.kit.memo(),
+            memo=origin.memo(row.name) if method != "HEAD" else self.backend.response_shape(),
             row=row,
             head=head,
             body=body,
@@ -134,14 +134,14 @@ class HttpClient:
         origin = self._origins.get(key)
         if origin is None:
             self._check(address.host)
-            origin = Origin(self.kit, self.reactor, self._wiring, *key)
+            origin = Origin(self.backend, self.reactor, self._settings, *key)
             self._origins[key] = origin
         return origin
 
     def _check(self, host: str) -> None:
         """Whether the host may be loaded. A name of this machine stands for nobody else, whatever
         --resolve says; who allowed another host allowed the address that was given for it."""
-        at = dict(self._wiring.resolve).get(host, host)
+        at = dict(self._settings.resolve).get(host, host)
         for one in {host, at} if urls.is_loopback(host) else {host}:
             if not self.allowed(one):
                 raise TargetNotAllowedError(

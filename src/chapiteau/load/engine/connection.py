@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from chapiteau.load.engine.completion import Completion
-from chapiteau.load.engine.exchange import Exchange
+from chapiteau.load.engine.exchange import Exchange, fail_exchange
 from chapiteau.load.engine.reactor import READ, Reactor
 from chapiteau.load.engine.wire import RequestCarrier, Wire
 from chapiteau.load.errors import ExchangeError
@@ -91,7 +91,7 @@ class ConnectionPool(Protocol):
     reactor: Reactor
     wire: type[Wire]
     completion: type[Completion]
-    wiring: ConnectionSettings
+    settings: ConnectionSettings
     idle: list[RequestCarrier]
     waiting: deque[Exchange]
     known: KnownHeads
@@ -103,8 +103,8 @@ class ConnectionPool(Protocol):
         """Send a request on an idle connection or a new one, or queue it."""
         ...
 
-    def send_again(self, exchange: Exchange) -> None:
-        """Send a request again, on a new connection."""
+    def send_again(self, exchange: Exchange, *, last: bool = False) -> None:
+        """Send a request again, on a new connection; for the `last` time, or once more then."""
         ...
 
     async def open(self, channel: Channel) -> "Connection":
@@ -251,15 +251,12 @@ class Connection:
             self.channel.lost(network_error(exc, phase))
         if exchange is None:
             return
-        exchange.carrier = None
         if again:
             # A server may close an idle connection at any moment (RFC 9112 §9.3.1): a request
             # that met this on its way in may be sent again when it is idempotent.
-            exchange.twice = False
-            self.origin.send_again(exchange)
+            self.origin.send_again(exchange, last=True)
         else:
-            exchange.ended = self.origin.now()
-            exchange.fail(network_error(exc, phase))
+            fail_exchange(exchange, network_error(exc, phase), self.origin.now())
 
     def fail(self, error: ExchangeError) -> None:
         """End the exchange with this error, and the connection."""
@@ -268,26 +265,24 @@ class Connection:
         if self.channel is not None:
             self.channel.lost(error)
         if exchange is not None:
-            exchange.carrier = None
-            exchange.ended = self.origin.now()
-            exchange.fail(error)
+            fail_exchange(exchange, error, self.origin.now())
 
     def overdue(self, now: float) -> None:
         """End what takes too long."""
-        wire, wiring = self.wire, self.origin.wiring
+        wire, settings = self.wire, self.origin.settings
         exchange, phase = wire.exchange, wire.phase
         if phase == "waiting for the answer" and wire.rest:
             phase = "sending"
-        connecting = wiring.connect_timeout if phase in _BEFORE else 0.0
+        connecting = settings.connect_timeout if phase in _BEFORE else 0.0
         if connecting and now - self.opened > connecting:
             self.fail(timeout_error(phase))
         elif exchange is None:
             if self.channel is not None:
                 self.channel.overdue(now)
         elif exchange.deadline < now or (
-            wiring.first_byte_timeout
+            settings.first_byte_timeout
             and phase == "waiting for the answer"
-            and now - exchange.sent > wiring.first_byte_timeout
+            and now - exchange.sent > settings.first_byte_timeout
         ):
             self.fail(timeout_error(phase))
 

@@ -73,7 +73,7 @@ class EventStream:
 
     def __init__(
         self,
-        byways: SlowPath,
+        slow_path: SlowPath,
         url: str,
         *,
         headers: dict[str, str],
@@ -82,15 +82,15 @@ class EventStream:
     ) -> None:
         fields = {"Accept": "text/event-stream", "Accept-Encoding": "identity", **headers}
         fields.setdefault("Cache-Control", "no-store")
-        prepared = byways.opening(url, fields, "SSE", name, timeout)
-        self._byways = byways
+        prepared = slow_path.opening(url, fields, "SSE", name, timeout)
+        self._slow_path = slow_path
         self._row = prepared.row.name
-        self._line = _Stream(prepared, byways.dressed(prepared))
+        self._line = _Stream(prepared, slow_path.dressed(prepared))
         self._last = 0.0
 
     async def __aenter__(self) -> Self:
-        await self._byways.timed(self._row, self._opened())
-        self._last = self._byways.now()
+        await self._slow_path.timed(self._row, self._opened())
+        self._last = self._slow_path.now()
         return self
 
     async def _opened(self) -> None:
@@ -101,7 +101,7 @@ class EventStream:
             if (fields := self._line.elsewhere) is None:
                 return
             self._line.end()
-            self._line = _Stream(*self._byways.elsewhere(self._line.prepared, fields, first))
+            self._line = _Stream(*self._slow_path.elsewhere(self._line.prepared, fields, first))
         raise ExchangeError("redirects", f"more than {MAX_REDIRECTS} redirects from {first}")
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -110,11 +110,11 @@ class EventStream:
     async def next(self, timeout: float | None = None) -> Event | None:
         """The next event; None when the stream has ended. Raises ExchangeError, after `timeout`
         seconds too."""
-        event = await self._byways.within(timeout, self._line.item(), "no event came in time")
+        event = await self._slow_path.within(timeout, self._line.item(), "no event came in time")
         if event is not None:
-            now = self._byways.now()
-            self._byways.counter("events received")
-            self._byways.trend("seconds between events", now - self._last)
+            now = self._slow_path.now()
+            self._slow_path.counter("events received")
+            self._slow_path.trend("seconds between events", now - self._last)
             self._last = now
         return event
 

@@ -4,8 +4,9 @@ import asyncio
 from typing import Protocol
 
 from chapiteau.load.engine.completion import Completion
+from chapiteau.load.errors import ExchangeError
 
-__all__ = ["Carrier", "Exchange", "ResponseShape"]
+__all__ = ["Carrier", "Exchange", "ResponseShape", "fail_exchange"]
 
 
 # What the last answer to a kind of request looked like.
@@ -101,3 +102,10 @@ class Exchange(Completion):
         """Nobody wants the answer: the connection can't be used for another request."""
         if self.carrier is not None:
             self.carrier.abandon(self)
+
+
+def fail_exchange(exchange: Exchange, error: ExchangeError, at: float) -> None:
+    """End a request without an answer, at this moment of the engine's clock."""
+    exchange.carrier = None
+    exchange.ended = at
+    exchange.fail(error)

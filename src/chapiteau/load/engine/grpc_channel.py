@@ -20,7 +20,7 @@ class GrpcChannel:
     the stream's messages are counted.
     """
 
-    def __init__(self, byways: SlowPath, at: str, *, credentials: Any, options: Any) -> None:
+    def __init__(self, slow_path: SlowPath, at: str, *, credentials: Any, options: Any) -> None:
         """Raises UsageError without the extra `grpc`, TargetNotAllowedError."""
         try:
             import grpc
@@ -29,11 +29,11 @@ class GrpcChannel:
         host, _, port = at.rpartition(":")
         if not host or not port.isdigit():
             raise UsageError(f"{at!r} is not HOST:PORT", hint="for example 127.0.0.1:50051")
-        byways.origin(Address("http", host.strip("[]"), int(port), "/"))  # may it be loaded?
+        slow_path.origin(Address("http", host.strip("[]"), int(port), "/"))  # may it be loaded?
 
         # Users of a process share no connection, as users of a service don't.
         given = [*(options or ()), ("grpc.use_local_subchannel_pool", 1)]
-        made = {"options": given, "interceptors": _timing(grpc.aio, byways)}
+        made = {"options": given, "interceptors": _timing(grpc.aio, slow_path)}
         self._channel = (
             grpc.aio.insecure_channel(at, **made)
             if credentials is None
@@ -47,16 +47,16 @@ class GrpcChannel:
         await self._channel.close()
 
 
-def _timing(aio: Any, byways: SlowPath) -> list[Any]:
+def _timing(aio: Any, slow_path: SlowPath) -> list[Any]:
     """What grpc.aio calls around each kind of call: it wants a class for each."""
 
     async def once(continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         call = await continuation(details, request)
-        await byways.timed(_row(details), call)
+        await slow_path.timed(_row(details), call)
         return call  # and not the answer: it knows the metadata, too
 
     async def streamed(continuation: Callable[..., Any], details: Any, request: Any) -> Any:
-        return _messages(byways, _row(details), await continuation(details, request))
+        return _messages(slow_path, _row(details), await continuation(details, request))
 
     class Unary(aio.UnaryUnaryClientInterceptor):  # type: ignore[misc]
         """One message out, one in."""
@@ -86,10 +86,10 @@ def _row(details: Any) -> str:
     return f"gRPC {method.decode() if isinstance(method, bytes) else method}"
 
 
-async def _messages(byways: SlowPath, name: str, call: Any) -> AsyncIterator[Any]:
+async def _messages(slow_path: SlowPath, name: str, call: Any) -> AsyncIterator[Any]:
     stream = aiter(call)
-    message = await byways.timed(name, anext(stream, _END))
+    message = await slow_path.timed(name, anext(stream, _END))
     while message is not _END:
-        byways.counter("gRPC messages received")
+        slow_path.counter("gRPC messages received")
         yield message
         message = await anext(stream, _END)

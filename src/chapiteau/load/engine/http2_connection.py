@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.engine.connection import Connection, ConnectionPool, timeout_error
-from chapiteau.load.engine.exchange import Exchange
+from chapiteau.load.engine.exchange import Exchange, fail_exchange
 from chapiteau.load.errors import ExchangeError
 from chapiteau.load.protocols.http2 import Http2Protocol
 from chapiteau.load.protocols.http2_messages import (
@@ -176,8 +176,7 @@ class Http2Connection:
         if ended.code == _REFUSED and self._may_go_again(exchange, ended.stream):
             self._origin.send_again(exchange)
         else:
-            exchange.ended = self._origin.now()
-            exchange.fail(ended.error)
+            fail_exchange(exchange, ended.error, self._origin.now())
 
     def _may_go_again(self, exchange: Exchange, number: int) -> bool:
         """Whether a refused request, which was not looked at (§8.7), is sent once more."""
@@ -202,30 +201,25 @@ class Http2Connection:
         self._ready = False
         waiting, self.waiting = self.waiting, []
         for exchange in waiting:
-            exchange.carrier = None
-            exchange.ended = self._origin.now()
-            exchange.fail(error)
+            fail_exchange(exchange, error, self._origin.now())
         for number, exchange in list(self._exchanges.items()):
             again = self._served > 0 and exchange.twice and not self._multiplex.begun(number)
             self._forget(exchange)
             if again:
-                exchange.twice = False
-                self._origin.send_again(exchange)
+                self._origin.send_again(exchange, last=True)
             else:
-                exchange.ended = self._origin.now()
-                exchange.fail(error)
+                fail_exchange(exchange, error, self._origin.now())
 
     def overdue(self, now: float) -> None:
         """End every request whose time is over."""
-        first = self._origin.wiring.first_byte_timeout
+        first = self._origin.settings.first_byte_timeout
         for exchange in (*self._exchanges.values(), *self.waiting):
             phase = self._phase_of(exchange)
             if exchange.deadline < now or (
                 first and phase == "waiting for the answer" and now - exchange.sent > first
             ):
                 self.abandon(exchange)
-                exchange.ended = now
-                exchange.fail(timeout_error(phase))
+                fail_exchange(exchange, timeout_error(phase), now)
 
     def _phase_of(self, exchange: Exchange) -> str:
         number = self._streams.get(exchange)

@@ -17,7 +17,7 @@ from chapiteau.load.engine.connection import (
     MultiplexChannel,
     network_error,
 )
-from chapiteau.load.engine.exchange import Exchange, ResponseShape
+from chapiteau.load.engine.exchange import Exchange, ResponseShape, fail_exchange
 from chapiteau.load.engine.http2_connection import Http2Connection
 from chapiteau.load.engine.reactor import Reactor
 from chapiteau.load.engine.tls_connection import TlsConnection
@@ -41,16 +41,16 @@ class Origin:
 
     def __init__(
         self,
-        kit: EngineBackend,
+        backend: EngineBackend,
         reactor: Reactor,
-        wiring: ConnectionSettings,
+        settings: ConnectionSettings,
         scheme: str,
         host: str,
         port: int,
     ) -> None:
-        self.kit = kit
-        self.wire = kit.wire
-        self.completion = kit.wakeup
+        self.backend = backend
+        self.wire = backend.wire
+        self.completion = backend.completion
         self.reactor = reactor
         self.now = reactor.now
         self.host = host
@@ -65,11 +65,11 @@ class Origin:
         self.tls_session: ssl.SSLSession | None = None
         self.tickets_once = False  # the server takes each session ticket once only
         self.resolving: asyncio.Task[None] | None = None
-        self.wiring = wiring
-        self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(wiring.resolve))
+        self.settings = settings
+        self._addresses: list[tuple[int, Any]] = _literal(host, port, dict(settings.resolve))
         self._turn = 0
         self._latest: Any = None  # the address that was tried last
-        self.http2 = wiring.http2
+        self.http2 = settings.http2
         self.most_streams = 100  # what a connection takes at once, as far as the peer has said
         self._newest: Http2Connection | None = None  # the latest connection of HTTP/2
         self._unknown: ExchangeError | None = None  # why there is no address
@@ -86,9 +86,10 @@ class Origin:
             exchange.carrier = None
             self._open(exchange)
 
-    def send_again(self, exchange: Exchange) -> None:
+    def send_again(self, exchange: Exchange, *, last: bool = False) -> None:
         """The connection it went out on was dead already: use a fresh one."""
         exchange.carrier = None
+        exchange.twice = exchange.twice and not last
         self._open(exchange)
 
     def release(self, connection: Connection) -> None:
@@ -105,7 +106,7 @@ class Origin:
         self.connections.discard(connection)
         if connection.wire.seat in self.idle:
             self.idle.remove(connection.wire.seat)
-        if self.waiting and len(self.connections) < self.wiring.most_connections:
+        if self.waiting and len(self.connections) < self.settings.most_connections:
             waiting = self.waiting.popleft()
             if not waiting.done():
                 self.reactor.loop.call_soon(self._open, waiting)
@@ -114,14 +115,14 @@ class Origin:
         """What the last answer to requests of this name looked like."""
         memo = self._memos.get(name)
         if memo is None:
-            memo = self._memos[name] = self.kit.memo()
+            memo = self._memos[name] = self.backend.response_shape()
         return memo
 
     def overdue(self, now: float) -> None:
         """End every exchange whose time is over."""
         for connection in list(self.connections):
             connection.overdue(now)
-        limit = self.wiring.connect_timeout
+        limit = self.settings.connect_timeout
         if limit and self.resolving is not None and now - self._asked > limit:
             self.resolving.cancel()
             self._refuse(ExchangeError("DNS timeout", f"{self.host}: DNS took too long"))
@@ -129,12 +130,12 @@ class Origin:
         for exchange in late:
             self.waiting.remove(exchange)
             if not exchange.done():
-                exchange.ended = now
-                exchange.fail(
+                error = (
                     ExchangeError("timeout", "no connection became free in time")
                     if self.resolving is None
                     else ExchangeError("DNS timeout", f"{self.host}: DNS took too long")
                 )
+                fail_exchange(exchange, error, now)
 
     def stamp(self, wanted: bool) -> None:
         """Have the kernel's stamps on some connections, or on those no more."""
@@ -176,7 +177,7 @@ class Origin:
             return
         if self.http2 and self._join(exchange):
             return
-        if len(self.connections) >= self.wiring.most_connections:
+        if len(self.connections) >= self.settings.most_connections:
             self.waiting.append(exchange)
             return
         try:
@@ -188,7 +189,7 @@ class Origin:
             self._fail_soon(exchange, network_error(exc, "connecting"))
             return
         if self.http2:
-            self._newest = Http2Connection(self, self.wiring.streams)
+            self._newest = Http2Connection(self, self.settings.streams)
             self._newest.connection = connection
             self._newest.start(exchange, self.now())
             connection.give_to(self._newest)
@@ -198,11 +199,11 @@ class Origin:
     def _fail_soon(self, exchange: Exchange, error: ExchangeError) -> None:
         """End an exchange that never left. Not at once: users who loop and fail without waiting
         for anything would never let go of this process, not even to end it."""
-        exchange.ended = self.now()
+        now = self.now()
 
         def fail() -> None:
             if not exchange.done():
-                exchange.fail(error)
+                fail_exchange(exchange, error, now)
 
         self.reactor.loop.call_later(_SHORTAGE if error.own else 0.0, fail)
 
@@ -219,12 +220,10 @@ class Origin:
         self.http2, self._newest = False, None
         waiting, channel.waiting = channel.waiting, []
         connection.channel = None
-        for exchange in waiting:
-            exchange.carrier = None
         if waiting:
             connection.carry(waiting[0])
         for exchange in waiting[1:]:
-            self.reactor.loop.call_soon(self._open, exchange)
+            self.reactor.loop.call_soon(self.send_again, exchange)
 
     def _next(self) -> tuple[int, Any]:
         self._turn += 1
@@ -315,32 +314,31 @@ class Origin:
         self.waiting.clear()
         for exchange in waiting:
             if not exchange.done():
-                exchange.ended = self.now()
-                exchange.fail(error)
+                fail_exchange(exchange, error, self.now())
 
     def tls_context(self) -> ssl.SSLContext:
         """The SSLContext of all connections to this origin."""
         if self._context is None:
-            self._context = ssl_context(self.wiring)
+            self._context = ssl_context(self.settings)
             self._context.set_alpn_protocols(["h2", "http/1.1"] if self.http2 else ["http/1.1"])
         return self._context
 
 
-def ssl_context(wiring: ConnectionSettings) -> ssl.SSLContext:
+def ssl_context(settings: ConnectionSettings) -> ssl.SSLContext:
     """What TLS is done with. Raises UsageError that names the file which is no good."""
     try:
-        context = ssl.create_default_context(cafile=wiring.ca_file or None)
+        context = ssl.create_default_context(cafile=settings.ca_file or None)
     except OSError as exc:
-        what = f"ca_file {wiring.ca_file}: {exc.strerror or exc}"
+        what = f"ca_file {settings.ca_file}: {exc.strerror or exc}"
         raise UsageError(what, hint="a PEM file with certificates") from None
-    if not wiring.verify:
+    if not settings.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    if wiring.client_certificate:
+    if settings.client_certificate:
         try:
-            context.load_cert_chain(wiring.client_certificate, wiring.client_key or None)
+            context.load_cert_chain(settings.client_certificate, settings.client_key or None)
         except OSError as exc:
-            files = " with ".join(filter(None, (wiring.client_certificate, wiring.client_key)))
+            files = " with ".join(filter(None, (settings.client_certificate, settings.client_key)))
             what = f"client_certificate {files}: {exc.strerror or exc}"
             raise UsageError(what, hint="PEM files: the certificate, and its key") from None
     return context

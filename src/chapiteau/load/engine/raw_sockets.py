@@ -21,16 +21,16 @@ _DATAGRAM: Final = 65536
 class _Awaited:
     """Something that a scenario waits on until it changes."""
 
-    def __init__(self, byways: SlowPath, at: str, name: str, *, tls: bool) -> None:
+    def __init__(self, slow_path: SlowPath, at: str, name: str, *, tls: bool) -> None:
         host, _, port = at.rpartition(":")
         if not host or not port.isdigit():
             raise UsageError(f"{at!r} is not HOST:PORT", hint="for example 127.0.0.1:6379")
         self.error: ExchangeError | None = None
         self.over = False
-        self._byways = byways
+        self._slow_path = slow_path
         self._name = name
         self._address = Address("https" if tls else "http", host.strip("[]"), int(port), "/")
-        self._origin = byways.origin(self._address)
+        self._origin = slow_path.origin(self._address)
         self._change = ChangeSignal(self._origin)
 
     async def _changed(self) -> None:
@@ -46,8 +46,8 @@ class Tcp(_Awaited):
     `session.timed(name, …)`. Every wait raises ExchangeError when the connection ends.
     """
 
-    def __init__(self, byways: SlowPath, at: str, *, tls: bool, name: str) -> None:
-        super().__init__(byways, at, name or f"TCP {at}", tls=tls)
+    def __init__(self, slow_path: SlowPath, at: str, *, tls: bool, name: str) -> None:
+        super().__init__(slow_path, at, name or f"TCP {at}", tls=tls)
         self._connection: Connection | None = None
         self._open = False
         self._data = bytearray()
@@ -76,7 +76,7 @@ class Tcp(_Awaited):
 
     # ── for scenarios ─────────────────────────────────────────────────────────────────────────
     async def __aenter__(self) -> Self:
-        await self._byways.timed(self._name, self._connect())
+        await self._slow_path.timed(self._name, self._connect())
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
@@ -103,11 +103,13 @@ class Tcp(_Awaited):
 
     async def read(self, size: int, timeout: float | None = None) -> bytes:
         """Exactly so many bytes. Raises ExchangeError, after `timeout` seconds too."""
-        return await self._byways.within(timeout, self._exactly(size), f"no {size} bytes in time")
+        return await self._slow_path.within(
+            timeout, self._exactly(size), f"no {size} bytes in time"
+        )
 
     async def read_until(self, end: bytes, timeout: float | None = None) -> bytes:
         """All bytes up to this end, with it. Raises ExchangeError as `read` does."""
-        return await self._byways.within(timeout, self._until(end), f"no {end!r} came in time")
+        return await self._slow_path.within(timeout, self._until(end), f"no {end!r} came in time")
 
     async def _exactly(self, size: int) -> bytes:
         while len(self._data) < size:
@@ -130,8 +132,8 @@ class Tcp(_Awaited):
 class Udp(_Awaited):
     """Datagrams to one peer: `async with session.udp("127.0.0.1:53") as peer`."""
 
-    def __init__(self, byways: SlowPath, at: str, *, name: str) -> None:
-        super().__init__(byways, at, name or f"UDP {at}", tls=False)
+    def __init__(self, slow_path: SlowPath, at: str, *, name: str) -> None:
+        super().__init__(slow_path, at, name or f"UDP {at}", tls=False)
         self._sock: socket.socket | None = None
         self._came: list[bytes] = []
 
@@ -176,7 +178,7 @@ class Udp(_Awaited):
 
     async def receive(self, timeout: float | None = None) -> bytes:
         """The next datagram. Raises ExchangeError, after `timeout` seconds too."""
-        return await self._byways.within(timeout, self._next(), "no datagram came in time")
+        return await self._slow_path.within(timeout, self._next(), "no datagram came in time")
 
     async def ask(self, data: bytes, *, name: str = "", timeout: float = 5.0) -> bytes:
         """Send a datagram and wait for the next one: a request in the report."""
@@ -185,7 +187,7 @@ class Udp(_Awaited):
             self.send(data)
             return await self.receive(timeout)
 
-        answer: bytes = await self._byways.timed(name or self._name, exchange())
+        answer: bytes = await self._slow_path.timed(name or self._name, exchange())
         return answer
 
     async def _next(self) -> bytes:

@@ -1,4 +1,4 @@
-"""What a scenario holds in its hand: requests, checks, metrics, cookies."""
+"""What a scenario works with: requests, checks, metrics, cookies."""
 
 import asyncio
 import random
@@ -31,17 +31,25 @@ class Session:
     """
 
     def __init__(
-        self, client: HttpClient, *, user: int = 0, seed: str = "", shared: Any = None
+        self,
+        client: HttpClient,
+        *,
+        user: int = 0,
+        seed: str = "",
+        shared: Any = None,
+        worker: int = 0,
+        workers: int = 1,
     ) -> None:
-        self._byways = SlowPath(client)
-        self.lane = self._byways.lane
+        self._slow_path = SlowPath(client)
+        self.lane = self._slow_path.lane
         self._request = self.lane.request
         self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
         self.pause = 0.0  # seconds that the user rests after this session, if it goes on
         self.shared = shared
         self.user = user
-        self.worker, self.workers = 0, 1  # number of this load process, and how many there are
+        self.worker = worker  # number of this load process
+        self.workers = workers  # how many there are
         self.seed = seed
         self.tally = client.tally  # what the report counts from
         self.base = client.base
@@ -104,7 +112,7 @@ class Session:
         from chapiteau.load.engine.websocket import WebSocket
 
         return WebSocket(
-            self._byways,
+            self._slow_path,
             url,
             protocols=protocols,
             headers=headers or {},
@@ -124,33 +132,33 @@ class Session:
         """Server-sent events, to be opened by `async with`; `timeout` bounds the opening."""
         from chapiteau.load.engine.event_stream import EventStream
 
-        return EventStream(self._byways, url, headers=headers or {}, name=name, timeout=timeout)
+        return EventStream(self._slow_path, url, headers=headers or {}, name=name, timeout=timeout)
 
     def tcp(self, at: str, *, tls: bool = False, name: str = "") -> "Tcp":
         """A TCP connection to HOST:PORT for a protocol of your own, opened by `async with`."""
         from chapiteau.load.engine.raw_sockets import Tcp
 
-        return Tcp(self._byways, at, tls=tls, name=name)
+        return Tcp(self._slow_path, at, tls=tls, name=name)
 
     def udp(self, at: str, *, name: str = "") -> "Udp":
         """Datagrams to HOST:PORT, opened by `async with`."""
         from chapiteau.load.engine.raw_sockets import Udp
 
-        return Udp(self._byways, at, name=name)
+        return Udp(self._slow_path, at, name=name)
 
     def grpc(self, at: str, *, credentials: Any = None, options: Any = None) -> "GrpcChannel":
         """A gRPC channel to HOST:PORT for your own stubs, opened by `async with` (extra `grpc`);
         unary calls are timed. `credentials` and `options` are grpc.aio's."""
         from chapiteau.load.engine.grpc_channel import GrpcChannel
 
-        return GrpcChannel(self._byways, at, credentials=credentials, options=options)
+        return GrpcChannel(self._slow_path, at, credentials=credentials, options=options)
 
     async def timed(self, name: str, doing: Awaitable[T]) -> T:
         """Wait for anything, and count it as a request of this name; what it raises is a failure.
 
         So any asyncio library is a protocol of the report: `await session.timed("get", r.get(k))`.
         """
-        return await self._byways.timed(name, doing)
+        return await self._slow_path.timed(name, doing)
 
     # ── telling the report ────────────────────────────────────────────────────────────────────
     def check(self, good: object, label: str) -> bool:
@@ -181,7 +189,7 @@ class Session:
             self._random = random.Random(f"{self._seed}/{self.user}/{self.iteration}")  # noqa: S311
         return self._random
 
-    # ── for the crowd ─────────────────────────────────────────────────────────────────────────
+    # ── for the user pool ──────────────────────────────────────────────────────────────────────
     def settle(self) -> None:
         """The user's set-up is done: its cookies are where every session starts from."""
         self._start_cookies = self.cookies.copy()

@@ -30,7 +30,7 @@ class SlowPath:
     """The slow side of a session's lane."""
 
     def __init__(self, client: HttpClient) -> None:
-        self.lane = client.kit.lane(self, client)
+        self.lane = client.backend.request_path(self, client)
         self._client = client
         self._loop = client.loop
         self._now = client.now
@@ -107,7 +107,7 @@ class SlowPath:
                 options["data"] = body
             hop = self._client.prepare(method, to, options)
             at = hop.address
-            exchange = self._client.kit.exchange(
+            exchange = self._client.backend.exchange(
                 self._loop,
                 self.dressed(hop, without=_PRIVATE if away else frozenset()),
                 self._now() + hop.timeout,

@@ -115,7 +115,7 @@ class WebSocket:
 
     def __init__(
         self,
-        byways: SlowPath,
+        slow_path: SlowPath,
         url: str,
         *,
         protocols: tuple[str, ...],
@@ -138,16 +138,16 @@ class WebSocket:
             fields["Sec-WebSocket-Extensions"] = "permessage-deflate"
         if url.startswith(("ws://", "wss://")):
             url = "http" + url.removeprefix("ws")
-        self._byways = byways
-        self._prepared = byways.opening(url, fields, "WS", name, timeout)
+        self._slow_path = slow_path
+        self._prepared = slow_path.opening(url, fields, "WS", name, timeout)
         self._row = self._prepared.row.name
         self._line = _Socket(
-            self._prepared, byways.dressed(self._prepared), key=key, packed=compress
+            self._prepared, slow_path.dressed(self._prepared), key=key, packed=compress
         )
 
     # ── opening and closing ───────────────────────────────────────────────────────────────────
     async def __aenter__(self) -> Self:
-        await self._byways.timed(self._row, self._line.connect())
+        await self._slow_path.timed(self._row, self._line.connect())
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_exc: object) -> None:
@@ -179,15 +179,17 @@ class WebSocket:
         text = isinstance(message, str)
         data = message.encode() if isinstance(message, str) else message
         line.say(TEXT if text else BINARY, data)
-        self._byways.counter("websocket messages sent")
+        self._slow_path.counter("websocket messages sent")
 
     async def receive(self, timeout: float | None = None) -> str | bytes | None:
         """The next message; None when the peer has closed. Raises ExchangeError, after `timeout`
         seconds too."""
-        message = await self._byways.within(timeout, self._line.item(), "no message came in time")
+        message = await self._slow_path.within(
+            timeout, self._line.item(), "no message came in time"
+        )
         if message is None:
             return None
-        self._byways.counter("websocket messages received")
+        self._slow_path.counter("websocket messages received")
         self._prepared.row.received += len(message.data)
         return message.data.decode() if message.kind == TEXT else message.data
 
@@ -206,12 +208,12 @@ class WebSocket:
                 raise ExchangeError("websocket closed", "closed instead of an answer")
             return answer
 
-        return await self._byways.timed(name or f"{self._row} ask", exchange())
+        return await self._slow_path.timed(name or f"{self._row} ask", exchange())
 
     async def ping(self, timeout: float | None = None) -> float:
         """Seconds until the peer's pong: a request in the report, "WS … ping"."""
         line, data = self._line, os.urandom(4)
-        now = self._byways.now
+        now = self._slow_path.now
 
         async def pong() -> None:
             while data not in line.pongs:
@@ -222,8 +224,8 @@ class WebSocket:
 
         begun = now()
         line.say(PING, data)
-        limited = self._byways.within(timeout, pong(), "no pong came in time")
-        await self._byways.timed(f"{self._row} ping", limited)
+        limited = self._slow_path.within(timeout, pong(), "no pong came in time")
+        await self._slow_path.timed(f"{self._row} ping", limited)
         return now() - begun
 
     async def __aiter__(self) -> Any:

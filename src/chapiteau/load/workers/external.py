@@ -25,23 +25,23 @@ __all__ = ["count", "external_suite", "refuse"]
 _MILLION = 1_000_000
 
 
-def refuse(tally: Recorder, name: str, moment: float, why: str) -> None:
+def refuse(recorder: Recorder, name: str, moment: float, why: str) -> None:
     """Count an answer as bad that was counted as good; `moment` is when it was meant to go out."""
-    tally.row(name).bad[int(moment - tally.zero)] += 1
+    recorder.row(name).bad[int(moment - recorder.zero)] += 1
     # No failure of the row: an answer did come. Counted as what a scenario found wrong.
-    tally.crash(f"{name}: {why[:80]}", why)
+    recorder.crash(f"{name}: {why[:80]}", why)
 
 
-def count(tally: Recorder, name: str, seconds: float, moment: float, error: str = "") -> None:
+def count(recorder: Recorder, name: str, seconds: float, moment: float, error: str = "") -> None:
     """Count something of the scenario's own as a request that ended now, at `moment`."""
-    row = tally.row(name)
-    second = max(0, int(moment - seconds - tally.zero))
+    row = recorder.row(name)
+    second = max(0, int(moment - seconds - recorder.zero))
     row.latency[second].append(max(0, int(seconds * _MILLION)))
     row.service.append(max(0, int(seconds * _MILLION)))
     if error:
         row.bad[second] += 1
         row.failures[error[:80]] += 1
-        tally.sample(f"{name}: {error[:80]}", error)
+        recorder.sample(f"{name}: {error[:80]}", error)
 
 
 _GRACE: Final = 5.0  # seconds between TERM and KILL
@@ -50,22 +50,22 @@ _LONGEST_LINE: Final = 1 << 20
 
 def external_suite(command: list[str], base: str = "") -> Suite:
     """Each session runs the command once and counts what it prints."""
-    stages: list[RunContext] = []
+    contexts: list[RunContext] = []
 
     async def run(session: Session) -> None:
-        await _session(command, session, stages[-1] if stages else RunContext(0, 1, {}), base)
+        await _session(command, session, contexts[-1] if contexts else RunContext(0, 1, {}), base)
 
-    return Suite((Scenario("external", run),), (Fixture("setup", "worker", stages.append),))
+    return Suite((Scenario("external", run),), (Fixture("setup", "worker", contexts.append),))
 
 
-async def _session(command: list[str], session: Session, stage: RunContext, base: str) -> None:
+async def _session(command: list[str], session: Session, context: RunContext, base: str) -> None:
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **_environment(session, stage, base)},
+            env={**os.environ, **_environment(session, context, base)},
             limit=_LONGEST_LINE,
             start_new_session=True,
         )
@@ -78,7 +78,7 @@ async def _session(command: list[str], session: Session, stage: RunContext, base
         number = 0
         async for line in process.stdout:
             number += 1
-            _heard(line, number, session)
+            _count_line(line, number, session)
         code = await process.wait()
     except BaseException:
         await _end(process)
@@ -92,16 +92,16 @@ async def _session(command: list[str], session: Session, stage: RunContext, base
         raise RuntimeError(f"the command ended with {code}: {told.strip()[-300:]}")
 
 
-def _environment(session: Session, stage: RunContext, base: str) -> dict[str, str]:
+def _environment(session: Session, context: RunContext, base: str) -> dict[str, str]:
     """What the command is told."""
     return {
         "CHAPITEAU_BASE": base,
         "CHAPITEAU_USER": str(session.user),
         "CHAPITEAU_ITERATION": str(session.iteration),
-        "CHAPITEAU_WORKER": str(stage.worker),
-        "CHAPITEAU_WORKERS": str(stage.workers),
+        "CHAPITEAU_WORKER": str(context.worker),
+        "CHAPITEAU_WORKERS": str(context.workers),
         "CHAPITEAU_SEED": str(session.random.getrandbits(63)),
-        **{f"CHAPITEAU_OPTION_{k.upper()}": str(v) for k, v in stage.options.items()},
+        **{f"CHAPITEAU_OPTION_{k.upper()}": str(v) for k, v in context.options.items()},
     }
 
 
@@ -118,53 +118,53 @@ async def _end(process: "asyncio.subprocess.Process") -> None:
             continue
 
 
-def _heard(line: bytes, number: int, session: Session) -> None:
+def _count_line(line: bytes, number: int, session: Session) -> None:
     """Count one line. Raises ScenarioError for one that says nothing known."""
     if not line.strip():
         return
     try:
-        said = json.loads(line)
+        record = json.loads(line)
     except ValueError:
         raise ScenarioError(
             f"line {number} of the command's output is no JSON: {line[:80]!r}",
             hint="print what is for people on stderr",
         ) from None
-    if not isinstance(said, dict) or said.get("is") not in _HEARD:
-        kinds = ", ".join(_HEARD)
+    if not isinstance(record, dict) or record.get("is") not in _COUNTERS:
+        kinds = ", ".join(_COUNTERS)
         raise ScenarioError(f'line {number}: "is" must be one of {kinds}, not {line[:80]!r}')
     try:
-        _HEARD[said["is"]](said, session)
+        _COUNTERS[record["is"]](record, session)
     except (KeyError, TypeError, ValueError) as exc:
         raise ScenarioError(
             f"line {number}: {type(exc).__name__}: {exc} in {line[:80]!r}"
         ) from None
 
 
-def _request(said: Mapping[str, Any], session: Session) -> None:
-    status = int(said.get("status", 0))
-    error = str(said.get("error") or "")
-    seconds = float(said["seconds"])
+def _request(record: Mapping[str, Any], session: Session) -> None:
+    status = int(record.get("status", 0))
+    error = str(record.get("error") or "")
+    seconds = float(record["seconds"])
     if not error and status >= 400:
         error = f"status {status}"
-    name = str(said["name"])
+    name = str(record["name"])
     count(session.tally, name, seconds, session.now(), error)
     row = session.tally.row(name)
     if status:
         row.statuses[status] += 1
-    row.received += int(said.get("received", 0))
+    row.received += int(record.get("received", 0))
 
 
-def _check(said: Mapping[str, Any], session: Session) -> None:
-    session.check(bool(said["good"]), str(said["label"]))
+def _check(record: Mapping[str, Any], session: Session) -> None:
+    session.check(bool(record["good"]), str(record["label"]))
 
 
-def _metric(said: Mapping[str, Any], session: Session) -> None:
+def _metric(record: Mapping[str, Any], session: Session) -> None:
     kinds: dict[str, Callable[[str, float], None]] = {
         "counter": session.counter,
         "gauge": session.gauge,
         "trend": session.trend,
     }
-    kinds[str(said.get("kind", "counter"))](str(said["name"]), float(said.get("value", 1)))
+    kinds[str(record.get("kind", "counter"))](str(record["name"]), float(record.get("value", 1)))
 
 
-_HEARD: Final = {"request": _request, "check": _check, "metric": _metric}
+_COUNTERS: Final = {"request": _request, "check": _check, "metric": _metric}

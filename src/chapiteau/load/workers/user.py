@@ -11,12 +11,12 @@ __all__ = ["User", "UserHost"]
 
 
 class UserHost(Protocol):
-    """What a user asks of whoever directs it."""
+    """What a user needs of its pool."""
 
     loop: asyncio.AbstractEventLoop
     now: Callable[[], float]
-    wakeup: Callable[[asyncio.AbstractEventLoop], Completion]
-    walk: Callable[[asyncio.AbstractEventLoop, Coroutine[Any, Any, None]], CoroutineDriver]
+    completion: Callable[[asyncio.AbstractEventLoop], Completion]
+    driver: Callable[[asyncio.AbstractEventLoop, Coroutine[Any, Any, None]], CoroutineDriver]
 
     def session(self, number: int) -> Session:
         """A session object for this user."""
@@ -26,11 +26,11 @@ class UserHost(Protocol):
         """Run the session that is due; while the user loops, one after the other."""
         ...
 
-    def greet(self, session: Session) -> Awaitable[bool]:
+    def set_up(self, session: Session) -> Awaitable[bool]:
         """The user's set-up; false when it failed."""
         ...
 
-    def bid_farewell(self, session: Session) -> Awaitable[bool]:
+    def tear_down_user(self, session: Session) -> Awaitable[bool]:
         """The user's tear-down."""
         ...
 
@@ -38,7 +38,7 @@ class UserHost(Protocol):
         """The user waits for its next session."""
         ...
 
-    def gone(self, user: "User") -> None:
+    def remove(self, user: "User") -> None:
         """The user has left."""
         ...
 
@@ -47,14 +47,22 @@ class User:
     """Runs a session when called; with `looping`, one after the other until that is taken back."""
 
     __slots__ = (
-        "_call", "_hand", "_leaving", "_number", "being_cut", "busy", "due", "looping", "resting",
+        "_call",
+        "_leaving",
+        "_number",
+        "_pool",
+        "being_cut",
+        "busy",
+        "due",
+        "looping",
+        "resting",
         "task",
     )  # fmt: skip
 
-    def __init__(self, hand: UserHost, number: int) -> None:
-        self._hand = hand
+    def __init__(self, pool: UserHost, number: int) -> None:
+        self._pool = pool
         self._number = number
-        self._call = hand.wakeup(hand.loop)
+        self._call = pool.completion(pool.loop)
         self.due = 0.0
         self._leaving = False
         self.being_cut = False
@@ -68,52 +76,52 @@ class User:
         self.due = due
         self.busy = True
         if self.task is None:
-            self.task = self._hand.loop.create_task(
-                _walked(self._hand.walk(self._hand.loop, self._live()))
+            self.task = self._pool.loop.create_task(
+                _driven(self._pool.driver(self._pool.loop, self._live()))
             )
-        elif asyncio.current_task(self._hand.loop) is None:
+        elif asyncio.current_task(self._pool.loop) is None:
             self._call.wake()
         else:
-            self._hand.loop.call_soon(self._call.wake)
+            self._pool.loop.call_soon(self._call.wake)
 
     def cut(self) -> None:
-        """End the session at hand; the user stays."""
+        """End the session under way; the user stays."""
         self.looping = self.resting = False
         if self.busy and self.task is not None:
             self.being_cut = True
             self.task.cancel()
 
     def leave(self) -> None:
-        """Go home."""
+        """End, after the session under way."""
         self._leaving = True
         if self.busy:
             self.cut()
         else:
-            self._hand.loop.call_soon(self._call.wake)
+            self._pool.loop.call_soon(self._call.wake)
 
     async def _live(self) -> None:
-        hand = self._hand
-        session = hand.session(self._number)
-        came = hand.now()
+        pool = self._pool
+        session = pool.session(self._number)
+        came = pool.now()
         try:
-            if not await hand.greet(session):
+            if not await pool.set_up(session):
                 return
             session.settle()
-            self.due += hand.now() - came  # a log-in takes its time: no session is late for that
+            self.due += pool.now() - came  # a log-in takes its time: no session is late for that
             while not self._leaving:
                 try:
-                    await hand.perform(self, session)
+                    await pool.perform(self, session)
                 except asyncio.CancelledError:
                     self._was_cut()
                 if not self._leaving:
                     self._call.again()
                     self.busy = False
-                    hand.free(self)
+                    pool.free(self)
                     await self._call
-            await hand.bid_farewell(session)
+            await pool.tear_down_user(session)
         finally:
             self.busy = False
-            hand.gone(self)
+            pool.remove(self)
 
     def _was_cut(self) -> None:
         """Only this session ends, and the Task must not stay marked as cancelled."""
@@ -123,5 +131,5 @@ class User:
         self.task.uncancel()
 
 
-async def _walked(walk: CoroutineDriver) -> None:
-    await walk
+async def _driven(driver: CoroutineDriver) -> None:
+    await driver

@@ -55,9 +55,9 @@ class UserPool:
     def __init__(
         self,
         client: HttpClient,
-        play: Suite,
-        tally: Recorder,
-        stage: RunContext,
+        suite: Suite,
+        recorder: Recorder,
+        context: RunContext,
         *,
         seed: str,
         most: int,
@@ -67,24 +67,26 @@ class UserPool:
         `pace` seconds apart."""
         self.loop = client.loop
         self.now: Callable[[], float] = client.now
-        self.wakeup: Callable[[asyncio.AbstractEventLoop], Completion] = client.kit.wakeup
-        self.walk: Callable[
+        self.completion: Callable[[asyncio.AbstractEventLoop], Completion] = (
+            client.backend.completion
+        )
+        self.driver: Callable[
             [asyncio.AbstractEventLoop, Coroutine[Any, Any, None]], CoroutineDriver
-        ] = client.kit.walk
+        ] = client.backend.driver
         self.broken: Exception | None = None
         self.used_up = ""  # which data has no more rows: no further session begins
         self._client = client
-        self._play = play
-        self._tally = tally
-        self._stage = stage
+        self._suite = suite
+        self._recorder = recorder
+        self._context = context
         self._seed = seed
         self._most = most
         self._pace = pace
         self._chance = random.Random(f"{seed}/choice")  # noqa: S311 — repeatable, not secret
-        self._weights = [s.weight for s in play.scenarios]
-        self._single = play.scenarios[0] if len(play.scenarios) == 1 else None
-        self._before = play.at("setup", "session")
-        self._after = play.at("teardown", "session")
+        self._weights = [s.weight for s in suite.scenarios]
+        self._single = suite.scenarios[0] if len(suite.scenarios) == 1 else None
+        self._before = suite.at("setup", "session")
+        self._after = suite.at("teardown", "session")
         self._idle: list[User] = []
         self._users: set[User] = set()
         self._made = 0
@@ -109,7 +111,7 @@ class UserPool:
 
     # ── open model ────────────────────────────────────────────────────────────────────────────
     async def arrivals(self, moments: Iterator[float], stop: asyncio.Event) -> None:
-        """Start a session at each moment (seconds after the tally's zero)."""
+        """Start a session at each moment (seconds after the recorder's zero)."""
         done = asyncio.Event()
         due = next(moments, None)
 
@@ -117,7 +119,7 @@ class UserPool:
             nonlocal due
             now = self.now()
             while due is not None and not stop.is_set() and not self.used_up:
-                at = self._tally.zero + due
+                at = self._recorder.zero + due
                 if at > now + _NOW:
                     timer.at(at)
                     return
@@ -130,12 +132,12 @@ class UserPool:
             nonlocal due
             if not done.is_set():
                 due = moment
-                timer.at(self._tally.zero if moment is None else self._tally.zero + moment)
+                timer.at(self._recorder.zero if moment is None else self._recorder.zero + moment)
 
         timer = self._client.reactor.timer(ring)
         self.retime = wait_for
         try:
-            timer.at(self._tally.zero)
+            timer.at(self._recorder.zero)
             await _either(done, stop)
         finally:
             self.retime = lambda _due: None
@@ -148,7 +150,7 @@ class UserPool:
         elif len(self._users) < self._most:
             self._new().call(due)
         else:
-            self._tally.dropped += 1
+            self._recorder.dropped += 1
 
     # ── closed model ──────────────────────────────────────────────────────────────────────────
     async def keep(
@@ -163,10 +165,10 @@ class UserPool:
         `sessions` ends it after so many in all.
         """
         self._left = sessions
-        await asyncio.sleep(max(0.0, self._tally.zero - self.now()))
-        end = self._tally.zero + seconds
+        await asyncio.sleep(max(0.0, self._recorder.zero - self.now()))
+        end = self._recorder.zero + seconds
         while (left := end - self.now()) > 0 and not stop.is_set() and not self.ended:
-            self._adjust(wanted(self.now() - self._tally.zero))
+            self._adjust(wanted(self.now() - self._recorder.zero))
             if self._left == 0 and not self._occupied():
                 break
             await _sleep_or(stop, min(0.1 if sessions is None else 0.01, left))
@@ -212,7 +214,7 @@ class UserPool:
         return any(user.busy and not user.resting for user in self._users)
 
     async def close(self) -> None:
-        """Send all users home, with their tear-downs."""
+        """End all users, with their tear-downs."""
         tasks = [user.task for user in self._users if user.task is not None]
         for user in list(self._users):
             user.leave()
@@ -222,28 +224,28 @@ class UserPool:
     # ── for users ─────────────────────────────────────────────────────────────────────────────
     def session(self, number: int) -> Session:
         """A session object for this user."""
-        made = Session(
+        return Session(
             self._client,
             user=number,
-            seed=f"{self._seed}/{self._stage.worker}",
-            shared=self._stage.shared,
+            seed=f"{self._seed}/{self._context.worker}",
+            shared=self._context.shared,
+            worker=self._context.worker,
+            workers=self._context.workers,
         )
-        made.worker, made.workers = self._stage.worker, self._stage.workers
-        return made
 
     def free(self, user: User) -> None:
         """The user waits for its next session."""
         self._idle.append(user)
 
-    def gone(self, user: User) -> None:
+    def remove(self, user: User) -> None:
         """The user has left."""
         self._users.discard(user)
 
-    async def greet(self, session: Session) -> bool:
+    async def set_up(self, session: Session) -> bool:
         """The user's set-up."""
         return await self._fixtures(session, "setup")
 
-    async def bid_farewell(self, session: Session) -> bool:
+    async def tear_down_user(self, session: Session) -> bool:
         """The user's tear-down."""
         return await self._fixtures(session, "teardown")
 
@@ -252,7 +254,7 @@ class UserPool:
 
         One coroutine for all of it: what stands here runs for every session.
         """
-        lane, single, iterations = session.lane, self._single, self._tally.iterations
+        lane, single, iterations = session.lane, self._single, self._recorder.iterations
         before, after = self._before, self._after
         late = self.now() - user.due
         while True:
@@ -295,7 +297,7 @@ class UserPool:
         """What a scenario raised; false when the session counts as never begun."""
         if isinstance(exc, DataUsedUpError):
             self.used_up = exc.what
-            self._tally.started -= 1
+            self._recorder.started -= 1
             return False
         if isinstance(exc, _BROKEN):
             self.broken = exc
@@ -325,7 +327,7 @@ class UserPool:
         return user
 
     def _pick(self) -> Scenario:
-        return self._chance.choices(self._play.scenarios, self._weights)[0]
+        return self._chance.choices(self._suite.scenarios, self._weights)[0]
 
     def _crashed(self, exc: Exception) -> None:
         place = traceback.extract_tb(exc.__traceback__)
@@ -337,10 +339,10 @@ class UserPool:
             what = f"request failed: {exc.kind} ({line})"
         else:
             what = f"{type(exc).__name__}: {str(exc)[:120]} ({line})"
-        self._tally.crash(what, _told(exc))
+        self._recorder.crash(what, _told(exc))
 
     async def _fixtures(self, session: Session, when: Any) -> bool:
-        for fixture in self._play.at(when, "user"):
+        for fixture in self._suite.at(when, "user"):
             try:
                 await call_fixture(fixture.run, session)
             except _BROKEN as exc:
@@ -349,8 +351,8 @@ class UserPool:
             except Exception as exc:  # noqa: BLE001 — as above
                 # The service may refuse a login under load: that is a failed session.
                 self._crashed(exc)
-                self._tally.iterations[f"{when} of a user"][1] += 1
-                self._tally.ended -= 1  # no session was
+                self._recorder.iterations[f"{when} of a user"][1] += 1
+                self._recorder.ended -= 1  # no session was
                 return False
         return True
 

@@ -182,7 +182,7 @@ class Worker(OrderExecutor):
             base=plan.base,
             headers=plan.headers,
             timeout=plan.timeout,
-            wiring=plan.connection,
+            settings=plan.connection,
             divert=plan.divert,
             allowed=lambda host: is_allowed(host, plan.allow),
         )
