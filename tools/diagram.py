@@ -21,7 +21,7 @@ _STYLE: Final = """
   .mark { font-size: 12px; paint-order: stroke; stroke: #fff; stroke-width: 4px }
 """
 
-Table = Mapping[Any, Mapping[Any, tuple[Any, Any]]]
+Table = Mapping[Any, Mapping[Any, Any]]
 
 
 def state_diagram(table: Table, *, asked: bool) -> str:
@@ -53,7 +53,7 @@ def _grouped(table: Table, *, asked: bool) -> dict[tuple[Any, Any], list[Any]]:
     """(from, to) → events; what changes nothing is left out."""
     found: dict[tuple[Any, Any], list[Any]] = {}
     for state, moves in table.items():
-        for event, (end, _) in moves.items():
+        for event, end in moves.items():
             if end is not state and event.value.endswith("asked") == asked:
                 found.setdefault((state, end), []).append(event)
     return found

@@ -217,7 +217,7 @@ def _errors() -> Iterator[type[ChapiteauError]]:
 
 
 def states_page() -> str:
-    """The table of a process's life: which event leads where, and what is done then."""
+    """The table of a process's life: which event leads where."""
     table = load("chapiteau.run.process.states:TABLE")
     events = list(dict.fromkeys(event for moves in table.values() for event in moves))
     text = page(
@@ -225,6 +225,9 @@ def states_page() -> str:
         """A process number (`web 2`) has a state even while no process runs under it. This is the
         table that the supervisor itself obeys: the state in a column's head becomes, after the
         event of a row, the state in the cell. A dot: it stays as it is. Empty: that can't happen.
+        What a state calls for is done as long as it lasts: in `starting` a process is started and
+        has its time to become ready, in `stopping` and `restarting` it is sent the stop signal and
+        killed after its grace time, in `backoff` the next try is waited for.
         """,
     )
     text += (
@@ -238,12 +241,6 @@ def states_page() -> str:
         text += row(
             event.value, *(_cell(state, moves.get(event)) for state, moves in table.items())
         )
-    text += "\n## What is done\n\n" + row("state", "event", "what is done, in this order")
-    text += row("---", "---", "---")
-    for state, moves in table.items():
-        for event, (_, effects) in moves.items():
-            done = ", then ".join(effect.value for effect in effects)
-            text += row(f"`{state.value}`", event.value, done) if effects else ""
     return text
 
 
@@ -252,10 +249,10 @@ def states_picture(*, asked: bool) -> str:
     return state_diagram(load("chapiteau.run.process.states:TABLE"), asked=asked)
 
 
-def _cell(state: Any, move: tuple[Any, Any] | None) -> str:
-    if move is None:
+def _cell(state: Any, end: Any) -> str:
+    if end is None:
         return ""
-    return "·" if move[0] is state else f"`{move[0].value}`"
+    return "·" if end is state else f"`{end.value}`"
 
 
 # ── plugins and hooks ────────────────────────────────────────────────────────────────────────

@@ -87,7 +87,7 @@ def test_brains_that_crash_are_followed_by_one_that_only_looks(
     assert "only looks (safe mode)" in outcome.error
     os.kill(second, signal.SIGKILL)
     wait_for(lambda: p.pids("web") == [first])
-    assert "ended (signal 9) in safe mode" in p.service("web").reason
+    assert "ended (killed by SIGKILL) in safe mode" in p.service("web").reason
     log = p.folder / ".chapiteau/log/talker/1.stdout.log"
     size = log.stat().st_size
     wait_for(lambda: log.stat().st_size > size)

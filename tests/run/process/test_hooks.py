@@ -93,6 +93,19 @@ def test_a_before_start_that_fails_keeps_the_service_down_and_says_why(project: 
     p.until("needs", "running")
 
 
+def test_a_service_is_starting_while_its_before_start_runs(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = "sleep 600"
+        ready.alive = "10ms"
+        hooks.before_start = "sh -c 'echo begun >> notes; until test -e ok; do sleep 0.05; done'"
+    """).up()
+    wait_for(lambda: notes(p))
+    assert p.service("web").state == "starting"
+    p.file("ok", "")
+    p.until("web", "running")
+
+
 def test_a_hook_that_hangs_is_killed_with_all_that_it_started(project: New) -> None:
     p = project("""
         [service.web]

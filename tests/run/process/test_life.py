@@ -349,6 +349,25 @@ def test_a_scheduled_job_runs_once_at_each_of_its_times(project: New) -> None:
     assert p.service("tick").next_run
 
 
+def test_a_scheduled_run_that_is_over_is_not_run_again_by_another_brain(project: New) -> None:
+    p = project("""
+        [service.good]
+        command = ["sh", "-c", "echo x >>good"]
+        schedule = "@yearly"
+        [service.bad]
+        command = ["sh", "-c", "echo x >>bad; exit 3"]
+        schedule = "@yearly"
+    """).up()
+    p.client.command("start", "all")
+    p.until("good", "completed")
+    p.until("bad", "failed")
+    p.kill_brain()
+    assert p.service("good").state == "completed"
+    assert p.service("bad").state == "stopped"
+    assert (p.folder / "good").read_text() == (p.folder / "bad").read_text() == "x\n"
+    assert len(p.events("process.spawned")) == 2
+
+
 def test_one_process_is_restarted_reloaded_and_stopped_and_the_others_go_on(project: New) -> None:
     p = project("""
         [service.web]

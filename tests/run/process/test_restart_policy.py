@@ -63,7 +63,7 @@ def verdict(
     ],
 )  # fmt: skip
 def test_verdict(settings: dict[str, Any], end: ProcessExit, event: Trigger) -> None:
-    assert verdict(service(**settings), end).event is event
+    assert verdict(service(**settings), end).trigger is event
 
 
 def test_a_failed_one_shot_does_not_blame_a_policy_that_it_has_not() -> None:
@@ -101,7 +101,7 @@ def test_slow_loops_are_caught_by_the_budget() -> None:
     for turn in range(6):
         found = verdict(spec, ProcessExit(code=1, ran_for=15.0), history, now=15.0 * turn)
         history = found.history
-    assert found.event is Trigger.DIED_FOR_GOOD
+    assert found.trigger is Trigger.DIED_FOR_GOOD
     assert found.reason == "exit 1 ×6 within 120 s"  # that it gave up the state says
     assert found.delay == 60.0  # and looks again later
 
@@ -129,7 +129,7 @@ def test_no_window_ever_holds_more_restarts_than_the_budget(
         now += gap
         found = verdict(spec, ProcessExit(code=code, ran_for=ran_for), history, now)
         history = found.history
-        if found.event is Trigger.DIED_RETRY:
+        if found.trigger is Trigger.DIED_RETRY:
             restarts.append(now)
             assert found.delay is not None
             assert 0 <= found.delay <= spec.restart.max_delay
@@ -142,13 +142,13 @@ def test_a_healthy_life_is_not_counted_where_only_unhealthy_ones_are() -> None:
     spec, history = service(restart=rule), History()
     for now in range(0, 60, 6):  # ten ends, each after a healthy life
         made = verdict(spec, ProcessExit(code=1, ran_for=6.0), history, float(now))
-        assert made.event is Trigger.DIED_RETRY
+        assert made.trigger is Trigger.DIED_RETRY
         history = made.history
     events = []
     for now in range(60, 63):
         made = verdict(spec, ProcessExit(code=1, ran_for=0.5), history, float(now))
         history = made.history
-        events.append(made.event)
+        events.append(made.trigger)
     assert events == [Trigger.DIED_RETRY, Trigger.DIED_RETRY, Trigger.DIED_FOR_GOOD]
 
 

@@ -162,6 +162,24 @@ def test_waitress_as_our_guide_has_it_loses_nothing(project: New, keep: bool) ->
     replaced(p, keep)
 
 
+def test_a_replaced_process_has_its_time_to_end_also_when_the_brain_dies(project: New) -> None:
+    p = project("""
+        [service.web]
+        command = ["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"]
+        stop_timeout = "3s"
+        ready.alive = "10ms"
+    """).up()
+    p.until("web", "running")
+    [old] = p.pids("web")
+    p.client.command("reload", "web", wait=False)
+    wait_for(lambda: [e for e in p.events("process.stopping") if e.pid == old])
+    p.kill_brain()
+    p.when(lambda: p.pids("web") and old not in p.pids("web"), what="the old one has ended")
+    assert len([e for e in p.events("process.stopping") if e.pid == old]) == 1, "asked once"
+    p.until("web", "running")
+    assert len(p.pids("web")) == 1
+
+
 def test_a_broken_new_version_leaves_the_old_one_serving(project: New) -> None:
     p = project(web('app = "slow:make"', 'ready.start_timeout = "10m"'))
     p.file("slow.py", SLOW_APP)

@@ -130,23 +130,29 @@ _GRACE: Final = 0.5  # seconds for answers that are being made when we go
 _NAME: Final = 64  # characters of what a program calls itself
 
 
-async def start_server(supervisor: Any, path: Path, access: Access) -> "ControlServer":
+async def start_server(
+    supervisor: Any, path: Path, access: Access, on_look: Callable[[], None] = lambda: None
+) -> "ControlServer":
     """Answer on this socket until `close`. Raises AlreadyRunningError when another one answers.
 
     A stale socket file is replaced; one that vanishes while we run is made again.
     """
-    server = ControlServer(supervisor, path, access)
+    server = ControlServer(supervisor, path, access, on_look)
     await server.open()
     return server
 
 
 class ControlServer:
-    """A guest in the running loop: takes no signals, starts no threads."""
+    """A guest in the running loop: takes no signals, starts no threads.
 
-    def __init__(self, supervisor: Any, path: Path, access: Access) -> None:
+    `on_look` is called every few seconds.
+    """
+
+    def __init__(
+        self, supervisor: Any, path: Path, access: Access, on_look: Callable[[], None]
+    ) -> None:
         self.path = path
-        self._access = access
-        self.on_look: Callable[[], None] = lambda: None  # every few seconds
+        self._access, self._on_look = access, on_look
         self._closing = asyncio.Event()
         self._handlers = CallHandlers(supervisor, self._closing)
         self._connections: set[ControlConnection] = set()
@@ -248,7 +254,7 @@ class ControlServer:
         while True:
             answers = self._door is not None and self._door.answers
             await asyncio.sleep(_LOOK if answers else _TRY_AGAIN)
-            self.on_look()
+            self._on_look()
             if not answers or not self.path.exists():
                 if answers:
                     _server_log.warning("%s has vanished: making it again", self.path)

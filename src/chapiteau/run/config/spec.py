@@ -4,7 +4,7 @@ Each setting is declared once, here: parser, reference page and JSON Schema are 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
 from chapiteau.core.fields import ByteRate, Duration, Size, setting
@@ -76,6 +76,9 @@ class Socket:
     interface: str = setting("", help="Bind to this network interface (SO_BINDTODEVICE).")
 
 
+_COMMON: Final = frozenset({"interval", "timeout", "failures", "start_timeout"})  # to all checks
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
     """A probe: `ready` decides when a process counts as up, `live` when it must be replaced."""
@@ -97,6 +100,11 @@ class Check:
     start_timeout: Duration = setting(
         "30s", help="(ready) A process that is not ready by then is replaced."
     )
+
+    @property
+    def kinds(self) -> list[str]:
+        """Which kinds of check are given: all settings but those about time and count."""
+        return [f.name for f in fields(self) if f.name not in _COMMON and getattr(self, f.name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +349,11 @@ class Service:
     def is_job(self) -> bool:
         """It has work to do and ends, once or at its times; it need not get ready."""
         return self.one_shot or bool(self.schedule)
+
+    @property
+    def starts_by_itself(self) -> bool:
+        """It starts with the supervisor, not at a time, a connection or a command."""
+        return self.autostart and not self.schedule and not self.on_demand
 
     @property
     def stops_whole(self) -> bool:

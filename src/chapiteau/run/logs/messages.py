@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.plain import Plain
 
 __all__ = [
@@ -125,3 +126,8 @@ class Outcome(Plain):
     hint: str = ""
     exit_code: int = 0
     data: dict[str, Any] = field(default_factory=dict)  # pids started, stopped, replaced …
+
+    @classmethod
+    def failed(cls, exc: ChapiteauError) -> "Outcome":
+        """An error as an outcome."""
+        return cls(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)

@@ -21,11 +21,12 @@ _END_OF_TRANSMISSION: Final = b"\x04"  # Ctrl-D
 class StdinPipe:
     """`write` never blocks: what the process does not take yet waits here, within bounds."""
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, on_end: Callable[[], None] = lambda: None) -> None:
+        """`on_end`: whoever holds it too lets go of it."""
         self.fd = fd
         os.set_blocking(fd, False)
         self._waiting = bytearray()
-        self.on_end: Callable[[], None] = lambda: None  # whoever holds it too lets go of it
+        self._on_end = on_end
         self._ending = False
 
     def write(self, data: bytes) -> str:
@@ -60,7 +61,7 @@ class StdinPipe:
 
     def _say_end(self) -> None:
         self.close()
-        self.on_end()
+        self._on_end()
 
     def resize(self, rows: int, columns: int) -> None:
         """Only a terminal has a size."""

@@ -1,4 +1,4 @@
-"""Runs the commands that a service's owner has put at points of its life, beside the loop."""
+"""Runs the commands that a service's owner has put at points of its life."""
 
 import asyncio
 import contextlib
@@ -13,6 +13,7 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.core.variables import substitute
 from chapiteau.run.config.hook_rules import hook_argv, hook_at
 from chapiteau.run.config.spec import Hook, Service
+from chapiteau.run.process.process import Process
 from chapiteau.run.process.spawn import Spawner
 from chapiteau.run.system.accounts import supplementary_groups, user_ids
 from chapiteau.run.system.process_tree import find_orphans
@@ -27,9 +28,8 @@ _OF_PROCESSES: Final = frozenset({"LISTEN_FDS", "LISTEN_FDNAMES", "NOTIFY_SOCKET
 class HookRunner:
     """One run is one process in a session of its own; what it leaves behind is killed."""
 
-    def __init__(self, spawner: Spawner, say: Callable[..., None]) -> None:
-        self.keeper_pid = 0
-        self._spawner, self._say = spawner, say
+    def __init__(self, spawner: Spawner, emit: Callable[..., None]) -> None:
+        self._spawner, self._emit = spawner, emit
         self._serial = 0
 
     async def passes(
@@ -43,21 +43,24 @@ class HookRunner:
         data: dict[str, Any] = {"hook": point}
         pid = int(facts.get("pid", 0))
         if not why:
-            self._say("hook.done", point, service=name, process=process, pid=pid, data=data)
+            self._emit("hook.done", point, service=name, process=process, pid=pid, data=data)
             return ""
         data |= {"why": why, "outcome": hook.on_failure, "lines": output.splitlines()[-_SHOWN:]}
         text = f"{point}: {why}"
-        self._say("hook.failed", text, service=name, process=process, pid=pid, data=data)
+        self._emit("hook.failed", text, service=name, process=process, pid=pid, data=data)
         if hook.on_failure != "abort":
             return ""
         return ": ".join([text, *output.splitlines()[-1:]])
 
-    async def extended(self, name: str, spec: Service, process: int, pid: int) -> dict[str, Any]:
+    async def extended(self, process: Process) -> dict[str, Any]:
         """What `extended_stats` prints of a process. Raises ValueError with what was wrong."""
-        hook = hook_at(spec, "extended_stats")
+        hook = hook_at(process.spec, "extended_stats")
         if hook is None:
             return {}
-        why, output = await self._run(hook, "extended_stats", name, spec, process, {"pid": pid})
+        why, output = await self._run(
+            hook, "extended_stats", process.service, process.spec, process.number,
+            {"pid": process.pid},
+        )  # fmt: skip
         if why:
             raise ValueError(why)
         made = json.loads(output)
@@ -73,13 +76,13 @@ class HookRunner:
         key = f"hook-{os.getpid()}-{self._serial}"
         with _Output() as output:
             try:
-                words = self._words(hook, name, spec, process)
+                argv = self._argv(hook, name, spec, process)
                 env = self._environment(point, name, spec, process, key, facts)
-                child = await self._start(words, name, spec, env, output.writing)
+                child = await self._start(argv, name, spec, env, output.writing)
             except ChapiteauError as exc:
                 return exc.what, ""
             except OSError as exc:
-                return f"{shlex.join(words)}: {exc.strerror}", ""
+                return f"{shlex.join(argv)}: {exc.strerror}", ""
             try:
                 async with asyncio.timeout(hook.timeout):
                     code = await child.wait()
@@ -90,7 +93,7 @@ class HookRunner:
                 await asyncio.shield(self._end(child, key))
             return why, output.text()
 
-    def _words(self, hook: Hook, name: str, spec: Service, process: int) -> list[str]:
+    def _argv(self, hook: Hook, name: str, spec: Service, process: int) -> list[str]:
         values = self._spawner.values(name, spec, process or 1)
         return [substitute(word, values) for word in hook_argv(hook)]
 
@@ -102,20 +105,20 @@ class HookRunner:
         env = {k: v for k, v in env.items() if k not in _OF_PROCESSES}
         env.pop("CHAPITEAU_PROCESS", None)
         env |= {"CHAPITEAU_HOOK": point, "CHAPITEAU_SERVICE": name}
-        env["CHAPITEAU_CONFIG"] = str(self._spawner.around.folder)
+        env["CHAPITEAU_CONFIG"] = str(self._spawner.context.folder)
         if process:
             env["CHAPITEAU_PROCESS"] = str(process)
         return env | {f"CHAPITEAU_{k.upper()}": str(v) for k, v in facts.items()}
 
     async def _start(
-        self, words: list[str], name: str, spec: Service, env: dict[str, str], writing: int
+        self, argv: list[str], name: str, spec: Service, env: dict[str, str], writing: int
     ) -> asyncio.subprocess.Process:
         uid, gid = user_ids(name, spec)
-        who: dict[str, Any] = {"user": uid, "group": gid}
+        account: dict[str, Any] = {"user": uid, "group": gid}
         if uid is not None and gid is not None:
-            who["extra_groups"] = supplementary_groups(uid, gid)
+            account["extra_groups"] = supplementary_groups(uid, gid)
         return await asyncio.create_subprocess_exec(
-            *words,
+            *argv,
             cwd=self._spawner.cwd(spec),
             env=env,
             stdin=asyncio.subprocess.DEVNULL,
@@ -123,7 +126,7 @@ class HookRunner:
             stderr=writing,
             start_new_session=True,
             umask=int(spec.umask, 8) if spec.umask else -1,
-            **who,
+            **account,
         )
 
     async def _end(self, child: asyncio.subprocess.Process, key: str) -> None:
@@ -131,7 +134,7 @@ class HookRunner:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, signal.SIGKILL)
         await child.wait()  # only then its orphans are the keeper's children, and can be found
-        for pid in find_orphans(self.keeper_pid, key, ()):
+        for pid in find_orphans(self._spawner.context.keeper_pid, key, ()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 

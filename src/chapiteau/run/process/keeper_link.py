@@ -5,122 +5,95 @@ import contextlib
 import json
 import os
 import socket
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
+from chapiteau.run import keeper
 from chapiteau.run.errors import KeeperGoneError, TooLargeError
+from chapiteau.run.keeper.channel import MAX_MESSAGE
+from chapiteau.run.keeper.frames import Child, ExitFrame, Hello, SpawnAnswer, SpawnRequest
 from chapiteau.run.keeper.syscalls import receive, receive_buffer
 
-__all__ = ["KeeperLink", "Message"]
+__all__ = ["KEEPER_FOLDER", "KeeperLink", "KeeperListener"]
 
-Message = dict[str, Any]
-KEEPER_FOLDER: Final = Path(__file__).parent.parent / "keeper"
-LARGEST: Final = 1 << 18
-_AT_ONCE: Final = 100  # variables of the environment; few machines have more
-_TOGETHER: Final = 32  # of what is told at once goes into one message
-_ROW: Final = 8  # answers that are awaited at once: the keeper has much to do
-_REST: Final = 0.01  # seconds until its answers are heard then, together
-_TOGETHER_BYTES: Final = 1 << 16  # what is asked besides, unless it is longer
+Message = dict[str, Any]  # one JSON object, whose shape its `op` tells (keeper/frames.py)
+KEEPER_FOLDER: Final = Path(keeper.__file__).parent
+_MAX_VARIABLES: Final = 100  # of the environment in one message
+_MAX_BATCH: Final = 32  # requests that share a message
+_MAX_BATCH_BYTES: Final = 1 << 16
+_MAX_READS: Final = 64  # messages that are read before others have a turn
+_BUSY: Final = 8  # answers that are awaited at once: the keeper has much to do
+_REST: Final = 0.01  # seconds until its answers are read then, together
 _GONE: Final = "the keeper has gone"
 
 
+class KeeperListener(Protocol):
+    """Who learns what the keeper says by itself, from the event loop."""
+
+    def on_exit(self, key: str, frame: ExitFrame) -> None:
+        """A process has ended."""
+
+    def on_asked(self, what: str) -> None:
+        """ "stop", "reload", or "owner-gone"."""
+
+    def on_keeper_gone(self) -> None:
+        """It has died; everybody who waited for its last answers has had them."""
+
+
 class KeeperLink:
-    """Requests with answers, and what the keeper says by itself.
+    """Requests with answers; `listen` says who learns of the rest."""
 
-    `on_exit(key, exit)` hears of every child's end, `on_asked(what)` of "stop", "reload" and
-    "owner-gone", `on_gone()` when the keeper has died. They are called from the event loop.
-    """
-
-    alone = False  # whether there is no keeper behind it (run/supervisor/keeperless.py)
+    in_process = False  # whether there is no keeper behind it (supervisor/keeperless.py)
 
     def __init__(self, channel: socket.socket) -> None:
         channel.setblocking(False)
+        self._prepare()
         self._channel = channel
-        self._loop = asyncio.get_running_loop()
         self._waiting: dict[int, asyncio.Future[tuple[Message, list[int]]]] = {}
         self._number = 0
         self._outgoing: list[tuple[bytes, list[int]]] = []
         self._full = False  # whether the keeper does not take what we send
-        self._room = receive_buffer(LARGEST)
-        self._together = False  # whether the keeper takes several requests in one message
+        self._buffer = receive_buffer(MAX_MESSAGE)
         self._resting: asyncio.TimerHandle | None = None
-        self._aside: list[bytes] = []  # what is told in this turn of the loop
-        self._over = self._told = False  # whether the keeper has died, and `on_gone` was called
-        self._listen()
+        self._batch: list[bytes] = []  # what is told in this turn of the loop
         self._loop.add_reader(channel, self._read)
 
-    def _listen(self) -> None:
-        """Nobody hears anything yet."""
-        self.on_exit: Callable[[str, Message], None] = lambda key, end: None
-        self.on_asked: Callable[[str], None] = lambda what: None
-        self.on_gone: Callable[[], None] = lambda: None
+    def _prepare(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._listener: KeeperListener | None = None
+        self._unheard: list[Message] = []
+        self._over = self._reported = False  # whether it has died, and that was reported
         self.notes: dict[str, Any] = {}  # as the keeper holds them
-        self.children: list[tuple[Message, list[int]]] = []  # as found at `hello`
+        self.children: list[tuple[Child, list[int]]] = []  # (child, its pipes), found at `hello`
 
-    async def hello(self) -> Message:
-        """What the keeper remembers; `children` then holds (child, its pipes)."""
+    def listen(self, listener: KeeperListener) -> None:
+        """Report to it, also what came before."""
+        self._listener = listener
+        unheard, self._unheard = self._unheard, []
+        for message in unheard:
+            self._report(message)
+        if self._reported:
+            listener.on_keeper_gone()
+
+    def ignore(self) -> None:
+        """Whatever it says from now on, its end too, is of no interest."""
+        self._listener = None
+
+    # ── requests ────────────────────────────────────────────────────────────────────────────
+    async def hello(self) -> Hello:
+        """What the keeper knows; `children` then holds its processes."""
         answer, _ = await self.ask("hello")
-        self.notes.update(answer["notes"])
-        self._together = bool(answer.get("many"))
-        return answer
+        hello = cast("Hello", answer)
+        self.notes.update(hello["notes"])
+        return hello
 
-    async def ask(
-        self, op: str, carried: tuple[int, ...] = (), **rest: Any
-    ) -> tuple[Message, list[int]]:
-        """Send a request; its answer and descriptors. Raises KeeperGoneError, TooLargeError."""
-        if self._told:
-            raise KeeperGoneError(_GONE)
-        self._number += 1
-        future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
-        self._waiting[self._number] = future
-        if size := self._send({"op": op, "id": self._number, **rest}, list(carried)):
-            del self._waiting[self._number]
-            raise TooLargeError(f"{size >> 10} KiB, more than {LARGEST >> 10} KiB")
-        answer = await future
-        self.make_way()
-        return answer
-
-    async def calm(self, patience: float) -> None:
-        """Wait until the keeper has done most of what it was asked for; seconds at most."""
-        until = self._loop.time() + patience
-        await asyncio.sleep(0)
-        # An Event would be asked at each of a thousand answers, for this one time.
-        while len(self._waiting) > _ROW and self._loop.time() < until:  # noqa: ASYNC110
-            await asyncio.sleep(_REST)
-
-    def make_way(self) -> None:
-        """In a row of starts: let a process run that the kernel has put on our processor.
-
-        The keeper waits for it; without this it would wait for our next pause, or the next tick.
-        """
-        if len(self._waiting) > _ROW:
-            os.sched_yield()
-
-    def base(self, environ: Mapping[str, str]) -> None:
-        """What most processes inherit; in parts, for all of it may be more than a message."""
-        for start in range(0, len(environ), _AT_ONCE):
-            self.tell("base", env=dict(islice(environ.items(), start, start + _AT_ONCE)))
-
-    def tell(self, op: str, **rest: Any) -> None:
-        """Send a request that needs no answer; at the end of this turn, with others like it."""
-        if op == "note":
-            self._remember(rest["name"], rest["value"])
-        if self._over:
-            return
-        self._aside.append(json.dumps({"op": op, **rest}).encode())
-        if not self._together or len(self._aside) >= _TOGETHER:
-            self._send_aside()
-        elif len(self._aside) == 1:
-            self._loop.call_soon(self._send_aside)
-
-    def _remember(self, name: str, value: Any) -> None:
-        """A note, as the keeper holds it: None takes it away."""
-        if value is None:
-            self.notes.pop(name, None)
-        else:
-            self.notes[name] = value
+    async def spawn(self, request: SpawnRequest) -> tuple[SpawnAnswer, list[int]]:
+        """Start a process. Raises TooLargeError."""
+        answer, fds = await self.ask("spawn", **request)
+        return cast("SpawnAnswer", answer), fds
 
     async def store(self, name: str, fd: int) -> None:
         """Let the keeper hold a copy of the descriptor under this name."""
@@ -137,40 +110,94 @@ class KeeperLink:
 
     async def upgrade(self) -> int:
         """The keeper becomes the one that is installed now; its pid, which stays."""
-        import sys
-
         answer, _ = await self.ask("upgrade", python=sys.executable, folder=str(KEEPER_FOLDER))
         if "error" in answer:
             raise KeeperGoneError(f"the keeper could not be renewed: {answer['error']}")
         return int(answer["pid"])
 
+    def base(self, environ: Mapping[str, str]) -> None:
+        """What most processes inherit; in parts, for all of it may be more than a message."""
+        for start in range(0, len(environ), _MAX_VARIABLES):
+            self.tell("base", env=dict(islice(environ.items(), start, start + _MAX_VARIABLES)))
+
+    def note(self, name: str, value: Any) -> None:
+        """Leave a note for the next brain; None takes it away."""
+        if value is None:
+            self.notes.pop(name, None)
+        else:
+            self.notes[name] = value
+        self.tell("note", name=name, value=value)
+
+    async def ask(
+        self, op: str, carried: tuple[int, ...] = (), **rest: Any
+    ) -> tuple[Message, list[int]]:
+        """Send a request; its answer and descriptors. Raises KeeperGoneError, TooLargeError."""
+        if self._reported:
+            raise KeeperGoneError(_GONE)
+        self._number += 1
+        future: asyncio.Future[tuple[Message, list[int]]] = self._loop.create_future()
+        self._waiting[self._number] = future
+        if size := self._send({"op": op, "id": self._number, **rest}, list(carried)):
+            del self._waiting[self._number]
+            raise TooLargeError(f"{size >> 10} KiB, more than {MAX_MESSAGE >> 10} KiB")
+        answer = await future
+        self._yield_cpu()
+        return answer
+
+    def tell(self, op: str, **rest: Any) -> None:
+        """Send a request that needs no answer; at the end of this turn, with others like it."""
+        if self._over:
+            return
+        self._batch.append(json.dumps({"op": op, **rest}).encode())
+        if len(self._batch) >= _MAX_BATCH:
+            self._send_batch()
+        elif len(self._batch) == 1:
+            self._loop.call_soon(self._send_batch)
+
+    async def wait_until_idle(self, patience: float) -> None:
+        """Wait until the keeper has done most of what it was asked for; seconds at most."""
+        until = self._loop.time() + patience
+        await asyncio.sleep(0)
+        # An Event would be asked at each of a thousand answers, for this one time.
+        while len(self._waiting) > _BUSY and self._loop.time() < until:  # noqa: ASYNC110
+            await asyncio.sleep(_REST)
+
     def close(self) -> None:
         """Stop listening."""
-        self._send_aside()
-        self._stop_listening()
+        self._send_batch()
+        self._stop_reading()
         self._loop.remove_writer(self._channel)
         self._channel.close()
 
+    # ── sending ─────────────────────────────────────────────────────────────────────────────
+    def _yield_cpu(self) -> None:
+        """In a row of starts: let a process run that the kernel has put on our processor.
+
+        The keeper waits for it; without this it would wait for our next pause, or the next tick.
+        """
+        if len(self._waiting) > _BUSY:
+            os.sched_yield()
+
     def _send(self, message: Message, fds: list[int]) -> int:
-        """Its size when it can't be sent, for it is too large; else 0."""
+        """Its size when it is too large to be sent, else 0."""
         data = json.dumps(message).encode()
-        if len(data) > LARGEST:
+        if len(data) > MAX_MESSAGE:
             return len(data)
-        if self._aside and not fds and len(data) < _TOGETHER_BYTES:
-            self._aside.append(data)
-            self._send_aside()
+        if self._batch and not fds and len(data) < _MAX_BATCH_BYTES:
+            self._batch.append(data)
+            self._send_batch()
             return 0
-        self._send_aside()  # in the order in which they were said
+        self._send_batch()  # in the order in which they were said
         if not self._over:
             self._put(data, [os.dup(fd) for fd in fds])
-        self.make_way()
+        self._yield_cpu()
         return 0
 
-    def _send_aside(self) -> None:
-        words, self._aside = self._aside, []
-        if words and not self._over:
-            many = b'{"op": "many", "all": [%s]}' % b", ".join(words)
-            self._put(many if len(words) > 1 else words[0], [])
+    def _send_batch(self) -> None:
+        batch, self._batch = self._batch, []
+        if batch and not self._over:
+            many = b'{"op": "many", "all": [%s]}' % b", ".join(batch)
+            self._put(many if len(batch) > 1 else batch[0], [])
 
     def _put(self, data: bytes, fds: list[int]) -> None:
         self._outgoing.append((data, fds))
@@ -191,8 +218,7 @@ class KeeperLink:
             except OSError:
                 self._gone()
                 return
-            for fd in fds:
-                os.close(fd)
+            _close(fds)
             del self._outgoing[0]
         self._forget_outgoing()
 
@@ -201,14 +227,14 @@ class KeeperLink:
             self._full = False
             self._loop.remove_writer(self._channel)
         for _, fds in self._outgoing:
-            for fd in fds:
-                os.close(fd)
+            _close(fds)
         self._outgoing.clear()
 
+    # ── receiving ───────────────────────────────────────────────────────────────────────────
     def _read(self) -> None:
-        for _ in range(64):  # then let others have a turn
+        for _ in range(_MAX_READS):
             try:
-                data, fds = receive(self._channel, self._room)
+                data, fds = receive(self._channel, self._buffer)
             except (BlockingIOError, InterruptedError):
                 self._rest()
                 return
@@ -223,16 +249,16 @@ class KeeperLink:
 
     def _rest(self) -> None:
         """In a row of starts each answer alone would wake us, and take the time of the next."""
-        if len(self._waiting) > _ROW:
+        if len(self._waiting) > _BUSY:
             self._loop.remove_reader(self._channel)
-            self._resting = self._loop.call_later(_REST, self._go_on)
+            self._resting = self._loop.call_later(_REST, self._resume)
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
         self._resting = None
         self._loop.add_reader(self._channel, self._read)
         self._read()
 
-    def _stop_listening(self) -> None:
+    def _stop_reading(self) -> None:
         self._loop.remove_reader(self._channel)
         if self._resting is not None:
             self._resting.cancel()
@@ -244,30 +270,41 @@ class KeeperLink:
                 future.set_result((message, fds))
                 return
         elif message["op"] == "child":
-            self.children.append((message, fds))
+            self.children.append((cast("Child", message), fds))
             return
-        elif message["op"] == "exited":
-            self.on_exit(message["key"], message["exit"])
-        elif message["op"] == "asked":
-            self.on_asked(message["what"])
         elif message["op"] == "ping":
             self.tell("pong")
-        for fd in fds:  # nobody waits for these
-            with contextlib.suppress(OSError):
-                os.close(fd)
+        else:
+            self._report(message)
+        _close(fds)  # nobody waits for these
+
+    def _report(self, message: Message) -> None:
+        if self._listener is None:
+            self._unheard.append(message)
+        elif message["op"] == "exited":
+            self._listener.on_exit(message["key"], message["exit"])
+        elif message["op"] == "asked":
+            self._listener.on_asked(message["what"])
 
     def _gone(self) -> None:
         """It has died. Whoever waited for its last answers acts on them first: else a process
         that it had started would be known to nobody."""
         self._over = True
-        self._stop_listening()
+        self._stop_reading()
         self._forget_outgoing()
-        self._loop.call_soon(self._tell_gone)
+        self._loop.call_soon(self._report_gone)
 
-    def _tell_gone(self) -> None:
-        self._told = True
-        self.on_gone()
+    def _report_gone(self) -> None:
+        self._reported = True
+        if self._listener is not None:
+            self._listener.on_keeper_gone()
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(KeeperGoneError(_GONE))
         self._waiting.clear()
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        with contextlib.suppress(OSError):
+            os.close(fd)

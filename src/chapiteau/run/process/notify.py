@@ -1,4 +1,4 @@
-"""The socket on which processes speak for themselves: sd_notify(3).
+"""The socket on which processes report their own state: sd_notify(3).
 
 The kernel tells the sender's pid with every datagram (SCM_CREDENTIALS); a message counts only for
 the process that sent it, or for the process whose descendant did.
@@ -15,12 +15,15 @@ from pathlib import Path
 from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.process import Process
-from chapiteau.run.process.replica import Replica
+from chapiteau.run.system.process_tree import parent_of
 
 __all__ = ["NotifyHandler", "NotifySocket", "parse_notify"]
 
 _CREDENTIALS = struct.Struct("iII")
-_LARGEST = 8192
+_MAX_SIZE = 8192
+_MAX_READS = 64  # messages that are read before others have a turn
+_MAX_STATUS = 200  # characters
+_GENERATIONS = 16  # how far below its process a sender may stand in the family tree
 _MOST_FDS = 253  # the kernel's SCM_MAX_FD
 _ROOM = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * _MOST_FDS)
 
@@ -36,16 +39,14 @@ def parse_notify(data: bytes) -> dict[str, str]:
 
 
 class NotifySocket:
-    """Listens; `on_message(pid, values, fds)` hears what was said and by whom.
+    """`on_message(pid, values, fds)` learns what was sent and by whom; the descriptors are its."""
 
-    The descriptors that came along are the hearer's to close.
-    """
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
+    def __init__(
+        self, sock: socket.socket, on_message: Callable[[int, dict[str, str], list[int]], None]
+    ) -> None:
+        self._sock, self._on_message = sock, on_message
         sock.setblocking(False)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.on_message: Callable[[int, dict[str, str], list[int]], None] = _unheard
         asyncio.get_running_loop().add_reader(sock, self._read)
 
     @staticmethod
@@ -55,14 +56,14 @@ class NotifySocket:
             path.unlink()
         made = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         made.bind(str(path))
-        path.chmod(0o666)  # its folder decides who comes near; the kernel tells who speaks
+        path.chmod(0o666)  # its folder decides who gets near; the kernel tells who sends
         return made
 
     def _read(self) -> None:
-        for _ in range(64):
+        for _ in range(_MAX_READS):
             try:
                 data, ancillary, _flags, _address = self._sock.recvmsg(
-                    _LARGEST, _ROOM, socket.MSG_CMSG_CLOEXEC
+                    _MAX_SIZE, _ROOM, socket.MSG_CMSG_CLOEXEC
                 )
             except BlockingIOError:
                 return
@@ -73,10 +74,7 @@ class NotifySocket:
                 elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
                     whole = content[: len(content) // 4 * 4]
                     fds += [fd for (fd,) in struct.iter_unpack("i", whole)]
-            if pid:
-                self.on_message(pid, parse_notify(data), fds)
-            else:
-                _unheard(pid, {}, fds)
+            self._on_message(pid, parse_notify(data), fds)
 
     def fileno(self) -> int:
         """Its descriptor."""
@@ -88,97 +86,75 @@ class NotifySocket:
         self._sock.close()
 
 
-def _unheard(_pid: int, _values: dict[str, str], fds: list[int]) -> None:
-    """Nobody listens: never keep a stranger's file open."""
-    for fd in fds:
-        with contextlib.suppress(OSError):
-            os.close(fd)
-
-
-# What processes say of themselves (sd_notify), and whether it was them who said it.
-
-_GENERATIONS = 16  # how far up the family tree a speaker may stand below its process
-
-
 class NotifyHandler:
-    """`heard(pid, values, fds)` is for the notify socket."""
+    """What a message means for the process that sent it."""
 
-    def __init__(self, ground: ProcessHost, store: FdStore) -> None:
-        self._ground, self._store = ground, store
+    def __init__(self, host: ProcessHost, store: FdStore) -> None:
+        self._host, self._store = host, store
 
-    def heard(self, pid: int, values: dict[str, str], fds: list[int]) -> None:
+    def on_message(self, pid: int, values: dict[str, str], fds: list[int]) -> None:
         """sd_notify from a process, or from a descendant of one."""
-        entry = self._speaker(pid)
         try:
-            if entry is None:
+            if (process := self._sender(pid)) is None:
                 return
-            instance, slot = entry
             if text := values.get("STATUS"):
-                instance.status_text = text[:200]
-                self._say("process.status", instance.status_text, instance)
-            if slot is not None:
-                self._of_life(instance, slot, values)
-                self._of_store(instance, slot, values, fds)
+                process.report_status(text[:_MAX_STATUS])
+                self._emit(process, "process.status", process.status_text)
+            if values.get("READY") == "1":
+                process.mark_ready()
+            if not self._host.read_only:
+                self._on_life(process, values)
+            self._on_store(process, values, fds)
         finally:
-            for fd in fds:  # only now: with BARRIER=1 the speaker waits for that
+            for fd in fds:  # only now: with BARRIER=1 the sender waits for that
                 with contextlib.suppress(OSError):
                     os.close(fd)
 
-    def _of_life(self, instance: Process, slot: Replica, values: dict[str, str]) -> None:
-        if values.get("READY") == "1":
-            slot.became_ready(instance)
+    def _on_life(self, process: Process, values: dict[str, str]) -> None:
+        now = self._host.clock.now()
         if values.get("RELOADING") == "1":
-            self._say("process.status", "it reloads by itself", instance)
-        if values.get("STOPPING") == "1" and not instance.asked:
-            self._say("process.unready", "it stops by itself", instance)
-        if values.get("WATCHDOG") == "1" and instance.ready and slot.spec.watchdog:
-            self._ground.feed_watchdog(instance, slot.spec, slot)
+            self._emit(process, "process.status", "it reloads by itself")
+        if values.get("STOPPING") == "1" and not process.stop_requested:
+            self._emit(process, "process.unready", "it stops by itself")
+        if values.get("WATCHDOG") == "1":
+            process.beat(now)
         if extra := values.get("EXTEND_TIMEOUT_USEC"):
             with contextlib.suppress(ValueError):
-                slot.extend(instance, int(extra) / 1e6)
-        if values.get("MAINPID", str(instance.pid)) != str(instance.pid):
+                process.extend(now + int(extra) / 1e6)
+        if values.get("MAINPID", str(process.pid)) != str(process.pid):
             what = f"MAINPID={values['MAINPID'][:20]}: another main process is not followed"
-            self._refuse(instance, what, "start it in the foreground, without forking")
+            self._refuse(process, what, "start it in the foreground, without forking")
 
-    def _of_store(
-        self, instance: Process, slot: Replica, values: dict[str, str], fds: list[int]
-    ) -> None:
-        name, owner = values.get("FDNAME", ""), (instance.service, instance.number)
+    def _on_store(self, process: Process, values: dict[str, str], fds: list[int]) -> None:
+        name, owner = values.get("FDNAME", ""), (process.service, process.number)
+        limit = process.spec.fd_store
         if values.get("FDSTOREREMOVE") == "1":
             self._store.remove(*owner, name)
-        elif values.get("FDSTORE") == "1" and not slot.spec.fd_store:
-            hint = f"service.{instance.service}.fd_store says how many it may leave"
-            self._refuse(instance, "FDSTORE=1: it may leave no descriptors", hint)
+        elif values.get("FDSTORE") == "1" and not limit:
+            hint = f"service.{process.service}.fd_store says how many it may leave"
+            self._refuse(process, "FDSTORE=1: it may leave no descriptors", hint)
         elif values.get("FDSTORE") == "1":
             given = [os.dup(fd) for fd in fds]
-            if why := self._store.put(*owner, name, given, slot.spec.fd_store):
-                self._refuse(instance, f"FDSTORE=1: {why}", "")
+            if why := self._store.put(*owner, name, given, limit):
+                self._refuse(process, f"FDSTORE=1: {why}", "")
 
-    def _refuse(self, instance: Process, what: str, hint: str) -> None:
-        """Say it once per process."""
-        if what not in instance.refused:
-            instance.refused.add(what)
-            self._say("process.refused", what, instance, {"hint": hint} if hint else None)
+    def _refuse(self, process: Process, what: str, hint: str) -> None:
+        """Report it once per process."""
+        if what not in process.refused:
+            process.refused.add(what)
+            self._emit(process, "process.refused", what, {"hint": hint} if hint else None)
 
-    def _say(
-        self, kind: str, text: str, instance: Process, data: dict[str, str] | None = None
+    def _emit(
+        self, process: Process, kind: str, text: str, data: dict[str, str] | None = None
     ) -> None:
-        self._ground.say(kind, text, service=instance.service, process=instance.number,
-                         pid=instance.pid, data=data or {})  # fmt: skip
+        self._host.emit_of(process, kind, text, data=data or {})
 
-    def _speaker(self, pid: int) -> tuple[Process, Replica | None] | None:
-        by_pid = {entry[0].pid: entry for entry in self._ground.by_key.values()}
-        for _ in range(_GENERATIONS):  # up the family tree
+    def _sender(self, pid: int) -> Process | None:
+        by_pid = {process.pid: process for process in self._host.processes.values() if process.pid}
+        for _ in range(_GENERATIONS):
             if pid in by_pid:
                 return by_pid[pid]
             if pid <= 1:
                 return None
-            pid = _parent_of(pid)
+            pid = parent_of(pid)
         return None
-
-
-def _parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0

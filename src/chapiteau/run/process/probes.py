@@ -1,11 +1,11 @@
-"""Probes: HTTP, TCP and commands, each with its time limit; never more than a few at once."""
+"""Probes: when a process is ready, and whether it stays healthy."""
 
 import asyncio
 import contextlib
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import urlsplit
@@ -16,22 +16,16 @@ from chapiteau.run.logs.messages import LogQuery, OutputStream
 from chapiteau.run.process.process import Process
 from chapiteau.run.system.port_owner import has_accepted
 
-__all__ = [
-    "STALLED",
-    "ProbeContext",
-    "effective_ready",
-    "probe",
-    "watch_liveness",
-    "watch_readiness",
-]
+__all__ = ["STALLED", "ProbeContext", "effective_ready", "probe", "until_ready", "until_unhealthy"]
 
-_AT_ONCE: Final = 32
-_LATE: Final = 1.0  # seconds: a limit that rings so late says that we were halted or starved
-_AT_THE_DOOR: Final = 8  # connections
-_AT_ONE_GLANCE: Final = 0.05  # seconds that they stay open
-_GLANCE: Final = 0.005
+_MAX_PROBES: Final = 32  # at once
+_STALL: Final = 1.0  # seconds: a timeout that comes so late says that we were stopped or starved
+_CONNECTIONS: Final = 8
+_ACCEPT_WINDOW: Final = 0.05  # seconds that they stay open
+_ACCEPT_POLL: Final = 0.005
+_DEFAULT_ALIVE: Final = 1.0  # seconds: long enough to see a program that dies at once
 STALLED: Final = "nobody listened for the answer"
-_gate: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
+_slots: dict[asyncio.AbstractEventLoop, asyncio.Semaphore] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,32 +39,22 @@ class ProbeContext:
 
 
 async def probe(check: Check, context: ProbeContext) -> str:
-    """ "" when the probe passes, else why it did not; AWAY when that was our own fault."""
+    """ "" when the probe passes, else why it did not; STALLED when that was our own fault."""
     loop = asyncio.get_running_loop()
-    gate = _gate.setdefault(loop, asyncio.Semaphore(_AT_ONCE))
-    async with gate:
+    kind = next(kind for kind in _PROBES if getattr(check, kind))
+    async with _slots.setdefault(loop, asyncio.Semaphore(_MAX_PROBES)):
         asked = loop.time()
         try:
             async with asyncio.timeout(check.timeout):
-                return await _one(check, context)
+                return await _PROBES[kind](getattr(check, kind), context)
         except TimeoutError:
-            away = loop.time() - asked > check.timeout + _LATE
-            return STALLED if away else f"no answer within {check.timeout:g} s"
+            stalled = loop.time() - asked > check.timeout + _STALL
+            return STALLED if stalled else f"no answer within {check.timeout:g} s"
         except OSError as exc:
             return exc.strerror or str(exc)
 
 
-async def _one(check: Check, context: ProbeContext) -> str:
-    if check.http:
-        return await _http(check.http, context)
-    if check.tcp:
-        return await _tcp(check.tcp)
-    if check.accept:
-        return await _accept(check.accept, context)
-    return await _exec(check.exec, context)
-
-
-async def _tcp(target: str) -> str:
+async def _tcp(target: str, _context: ProbeContext) -> str:
     host, _, port = target.rpartition(":")
     _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
     writer.close()
@@ -78,25 +62,25 @@ async def _tcp(target: str) -> str:
 
 
 async def _accept(name: str, context: ProbeContext) -> str:
-    """Whether it, or a process that it started, has a connection to this socket.
+    """Whether it, or a process that it started, has accepted a connection to this socket.
 
-    Neighbours accept ours as well, and some then wait for a request: so they are let go soon.
-    Several at a time: who has nothing to do gets one.
+    Other processes of the service accept ours as well, and some then wait for a request: so they
+    are closed soon. Several at a time: an idle process gets one.
     """
     address, opened = context.addresses[name], []
     loop = asyncio.get_running_loop()
     try:
-        for _ in range(_AT_THE_DOOR):
+        for _ in range(_CONNECTIONS):
             if address.startswith("/"):
                 opened.append((await asyncio.open_unix_connection(address))[1])
             else:
                 host, _, port = address.rpartition(":")
                 opened.append((await asyncio.open_connection(host.strip("[]"), int(port)))[1])
-        end = loop.time() + _AT_ONE_GLANCE
+        end = loop.time() + _ACCEPT_WINDOW
         while loop.time() < end:
             if has_accepted(context.pid, address):
                 return ""
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(_ACCEPT_POLL)
         return f"it has accepted no connection to {name} yet"
     finally:
         for writer in opened:
@@ -140,7 +124,7 @@ async def _exec(command: str, context: ProbeContext) -> str:
     child = await asyncio.create_subprocess_exec(
         *shlex.split(command),
         cwd=context.cwd,
-        env={**context.env, "CHAPITEAU_KEY": f"probe-{os.getpid()}-"},  # strays.py knows it by that
+        env={**context.env, "CHAPITEAU_KEY": f"probe-{os.getpid()}-"},  # see process_tree.py
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -159,103 +143,86 @@ async def _exec(command: str, context: ProbeContext) -> str:
 
 # Finds out when a process is ready, and later whether it is still well.
 
-_DEFAULT_ALIVE = 1.0  # seconds: long enough to see a program that dies at once
+_PROBES: Final[dict[str, Callable[[str, ProbeContext], Awaitable[str]]]] = {
+    "http": _http,
+    "tcp": _tcp,
+    "accept": _accept,
+    "exec": _exec,
+}
 
 
 def effective_ready(service: Service) -> Check:
-    """The readiness rule with its default: our own worker notifies, others stay alive."""
-    check = service.ready
-    if check.notify or check.http or check.tcp or check.exec or check.log:
-        return check
-    if check.accept or check.alive:
-        return check
+    """The readiness check with its default: our own worker notifies, others stay alive."""
+    if service.ready.kinds:
+        return service.ready
     if service.app:
-        return replace(check, notify=True)
-    return replace(check, alive=_DEFAULT_ALIVE)
+        return replace(service.ready, notify=True)
+    return replace(service.ready, alive=_DEFAULT_ALIVE)
 
 
-def watch_readiness(
-    instance: Process,
-    check: Check,
-    context: ProbeContext,
-    output: LogCollector,
-    ready: Callable[[Process], None],
-) -> None:
-    """Call `ready` when the process is; sd_notify's READY=1 comes another way."""
-    if check.http or check.tcp or check.exec or check.accept:
-        task = asyncio.ensure_future(_until_passes(instance, check, context, ready))
-        instance.task(task)
+async def until_ready(process: Process, context: ProbeContext, output: LogCollector) -> None:
+    """Wait until the process is ready: its check passes, or it says READY=1."""
+    check = effective_ready(process.spec)
+    if any(getattr(check, kind) for kind in _PROBES):
+        await _until_passes(process, check, context)
     elif check.log:
-        _watch_log(instance, check.log, output, ready)
+        await _until_logged(process, check.log, output)
     elif check.alive:
-        instance.after(check.alive, lambda: ready(instance))
+        await process.until(lambda: process.ready, check.alive)
+    else:
+        await process.until(lambda: process.ready)
+    process.mark_ready()
 
 
-async def _until_passes(
-    instance: Process, check: Check, context: ProbeContext, ready: Callable[[Process], None]
-) -> None:
-    pause = min(check.interval, 0.1)  # starting is when people wait: look often, then calm down
-    growth = 1.0 if check.accept else 1.5  # who is beside neighbours gets one only now and then
-    while instance.alive:
-        if not (why := await _probed(instance, check, context)):
-            ready(instance)
-            return
-        instance.status_text = f"not ready: {why}"
-        await asyncio.sleep(pause)
+async def _until_passes(process: Process, check: Check, context: ProbeContext) -> None:
+    pause = min(check.interval, 0.1)  # people wait at a start: probe often, then less
+    growth = 1.0 if check.accept else 1.5  # among several only some attempts reach this process
+    while not process.ready and (why := await _probed(process, check, context)):
+        process.report_status(f"not ready: {why}")
+        await process.until(lambda: process.ready, pause)
         pause = min(check.interval, pause * growth)
 
 
-async def _probed(instance: Process, check: Check, context: ProbeContext) -> str:
-    """A probe, and its outcome kept with the process for whoever looks at it."""
-    begun = asyncio.get_running_loop().time()
-    why = await probe(check, context)
-    if why != STALLED:
-        took = asyncio.get_running_loop().time() - begun
-        what = check.http or check.tcp or check.exec or f"accepts on {check.accept}"
-        instance.health = {"what": what, "ok": not why, "why": why, "ms": round(1000 * took, 1)}
-    return why
-
-
-def _watch_log(
-    instance: Process, pattern: str, output: LogCollector, ready: Callable[[Process], None]
-) -> None:
+async def _until_logged(process: Process, pattern: str, output: LogCollector) -> None:
     wanted = re.compile(pattern)
     rest: dict[OutputStream, bytes] = {}
 
     def deliver(stream: OutputStream, data: bytes) -> None:
         *lines, rest[stream] = (rest.get(stream, b"") + data)[-65536:].split(b"\n")
         if any(wanted.search(line.decode("utf-8", "replace")) for line in lines):
-            output.unfollow(deliver)
-            ready(instance)
+            process.mark_ready()
 
-    query = LogQuery(services=(instance.service,), process=instance.number)
-    output.follow(query, deliver)
-    instance.on_end.append(lambda: output.unfollow(deliver))
+    output.follow(LogQuery(services=(process.service,), process=process.number), deliver)
+    try:
+        await process.until(lambda: process.ready)
+    finally:
+        output.unfollow(deliver)
 
 
-async def watch_liveness(
-    instance: Process,
-    check: Check,
-    context: ProbeContext,
-    unhealthy: Callable[[Process, str], None],
-) -> None:
-    """Probe for ever; after `failures` in a row call `unhealthy` once.
+async def _probed(process: Process, check: Check, context: ProbeContext) -> str:
+    """A probe; its result is kept with the process."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    why = await probe(check, context)
+    if why != STALLED:
+        ms = round(1000 * (loop.time() - begun), 1)
+        what = check.http or check.tcp or check.exec or f"accepts on {check.accept}"
+        process.report_health({"what": what, "ok": not why, "why": why, "ms": ms})
+    return why
 
-    A gap in our own time (we were stopped, or starved) starts the count anew: the fault was ours.
+
+async def until_unhealthy(process: Process, check: Check, context: ProbeContext) -> str:
+    """Probe until `failures` in a row have failed; why.
+
+    A gap in our own time (we were stopped, or starved) starts the count anew: that was our fault.
     """
     loop = asyncio.get_running_loop()
     failures = 0
-    while instance.alive:
+    while True:
         before = loop.time()
         await asyncio.sleep(check.interval)
-        if loop.time() - before > 2 * check.interval + 1:
-            failures = 0
-            continue
-        why = await _probed(instance, check, context)
-        if why == STALLED:
-            failures = 0
-            continue
-        failures = failures + 1 if why else 0
+        stalled = loop.time() - before > 2 * check.interval + 1
+        why = STALLED if stalled else await _probed(process, check, context)
+        failures = failures + 1 if why and why != STALLED else 0
         if failures >= check.failures:
-            unhealthy(instance, f"{failures} probes in a row failed: {why}")
-            return
+            return f"{failures} probes in a row failed: {why}"

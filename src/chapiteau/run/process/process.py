@@ -1,114 +1,153 @@
-"""One process that runs or has run: who it is, and the strings it hangs on."""
+"""One process of a service, from the request to start it until its exit."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
-if TYPE_CHECKING:
-    from chapiteau.run.logs.stdin_pipe import StdinPipe
+from chapiteau.run.config.spec import Service
+from chapiteau.run.keeper.frames import ExitFrame
+from chapiteau.run.logs.stdin_pipe import StdinPipe
+from chapiteau.run.process.changes import Changes
+from chapiteau.run.process.restart_policy import ProcessExit
 
 __all__ = ["Process"]
 
-_LATE: Final = 0.5  # seconds: a timer that rings so late says that we, not the process, were away
-_HEARING: Final = 1.0  # seconds to hear what was said meanwhile
+NEVER = float("inf")
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Process:
-    """A process under a number of a service. `key` names it for ever; `pid` may come again."""
+    """`key` names it for ever; `pid` may be another process's later. Times: the host's clock."""
 
     key: str
     service: str
     number: int
-    pid: int
-    start: int  # clock ticks since boot: with the pid, the process itself
-    began: float  # on the clock of intervals
-    began_wall: float
+    spec: Service  # with which it was started
     generation: int
+    on_change: Callable[["Process"], None]
+    began_wall: float
+    began: float
+    pid: int = 0  # 0: the keeper has not answered yet
+    start: int = 0  # clock ticks since boot
     cgroup: Path | None = None
     ready: bool = False
-    asked: bool = False  # somebody wanted it to end
-    refused: set[str] = field(default_factory=set)  # what it asked for in vain, told once
-    on_terminal: bool = False  # all its streams are one terminal
-    entry: "StdinPipe | None" = None  # its standard input, or that terminal
-    unhealthy: str = ""  # why we ended it ourselves
-    replaced: bool = False  # another one has taken its place; it finishes its work
+    ready_by: float = NEVER
+    stop_by: float = NEVER  # then it is killed
+    stop_sent: bool = False
+    stop_requested: bool = False  # its end is what somebody wanted
+    condemned: bool = False  # it is to be replaced: see `unhealthy`
+    unhealthy: str = ""  # why we end it ourselves
+    stdin: StdinPipe | None = None
     status_text: str = ""
     health: dict[str, Any] = field(default_factory=dict)  # its last probe: what, ok, why, ms
     extra: dict[str, Any] = field(default_factory=dict)  # of its hook `extended_stats`
-    end: dict[str, Any] | None = None
-    on_end: list[Callable[[], None]] = field(default_factory=list)
-    on_ready: Callable[[], None] | None = None
-    watchdog: asyncio.TimerHandle | None = None
-    _timers: list[asyncio.TimerHandle] = field(default_factory=list)
-    _tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)  # what it asked for in vain, reported once
+    heartbeat: float = 0.0  # when it said WATCHDOG=1 last
+    early_exit: ExitFrame | None = None  # it ended before the answer to its start came
+    exit: ProcessExit | None = None
+    _changes: Changes = field(default_factory=Changes)
+    _tasks: list["asyncio.Task[None]"] = field(default_factory=list)
 
     def __repr__(self) -> str:
-        state = "ended" if self.end is not None else "ready" if self.ready else "not ready"
-        return f"<Instance {self.service}.{self.number} pid={self.pid} {state}>"
+        state = "ended" if self.exit is not None else "ready" if self.ready else "not ready"
+        return f"<Process {self.service}.{self.number} pid={self.pid} {state}>"
 
     @property
     def alive(self) -> bool:
         """Whether it has not ended, as far as we know."""
-        return self.end is None
+        return self.exit is None
 
-    def after(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
-        """A timer that dies with the process, so that it can't ring into a later life."""
-        handle = asyncio.get_running_loop().call_later(seconds, do)
-        self._timers.append(handle)
-        return handle
+    @property
+    def on_terminal(self) -> bool:
+        """Whether all its streams are one terminal."""
+        return self.spec.stdin == "tty"
 
-    def after_hearing(self, seconds: float, do: Callable[[], None]) -> asyncio.TimerHandle:
-        """As `after`, for a time in which the process should have spoken.
+    def started(self, pid: int, start: int, now: float) -> None:
+        """The keeper has started it."""
+        self.pid, self.start, self.began = pid, start, now
+        if not self.spec.is_job:
+            self.ready_by = now + self.spec.ready.start_timeout
 
-        When it rings late we were halted or starved: what was said meanwhile is heard first.
-        """
-        loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
+    def mark_ready(self) -> None:
+        """Its probe passed, or it said so."""
+        if self.alive and not self.ready:
+            self.ready, self.status_text, self.ready_by = True, "", NEVER
+            self._changed()
 
-        def ring() -> None:
-            if loop.time() - due > _LATE:
-                self.after_hearing(min(seconds, _HEARING), do)
-            else:
-                do()
+    def request_stop(self, now: float) -> None:
+        """The stop signal is sent: from now on it has `stop_timeout`."""
+        self.stop_sent, self.stop_by = True, now + self.spec.stop_timeout
+        self.stop_requested = self.stop_requested or not self.unhealthy
 
-        return self.after(seconds, ring)
+    def stopping(self, until: float) -> None:
+        """A brain before us has sent the stop signal."""
+        self.stop_sent, self.stop_by, self.stop_requested = True, until, True
 
-    def watch(self, seconds: float, silent: Callable[[], None]) -> None:
-        """Begin (anew) the time in which the process must speak; then `silent` is called."""
-        if self.watchdog is not None:
-            self.watchdog.cancel()
-        loop = asyncio.get_running_loop()
-        due = loop.time() + seconds
+    def replaced(self) -> None:
+        """Another has taken its number: its end is wanted."""
+        self.stop_requested = True
 
-        def ring() -> None:
-            if loop.time() - due > _LATE:  # the fault was ours: as above
-                self.watch(min(seconds, _HEARING), silent)
-            else:
-                silent()
+    def extend(self, until: float) -> None:
+        """It needs longer to become ready, or to end."""
+        if self.stop_sent:
+            self.stop_by = until
+        elif not self.ready:
+            self.ready_by = until
+        self._changed()
 
-        self.watchdog = loop.call_later(seconds, ring)
+    def killed(self) -> None:
+        """It was sent SIGKILL: nothing is left to be done but to wait."""
+        self.stop_by = NEVER
 
-    def restart_timers(self) -> None:
-        """Cancel its timers, but not its tasks."""
-        for timer in self._timers:
-            timer.cancel()
-        self._timers.clear()
+    def report_status(self, text: str) -> None:
+        """What it says of itself, or why it is not ready."""
+        self.status_text = text
 
-    def task(self, task: "asyncio.Task[None]") -> None:
-        """A task that is cancelled when the process ends."""
-        self._tasks.append(task)
+    def report_health(self, facts: dict[str, Any]) -> None:
+        """Its last probe."""
+        self.health = facts
 
-    def forget_timers(self) -> None:
-        """Cancel timers and tasks."""
-        for timer in self._timers:
-            timer.cancel()
+    def report_extra(self, facts: dict[str, Any]) -> None:
+        """What its hook `extended_stats` says."""
+        self.extra = facts
+
+    def beat(self, now: float) -> None:
+        """It said WATCHDOG=1, or the watch begins."""
+        self.heartbeat = now
+
+    def doomed(self, why: str) -> None:
+        """It will be ended by us, for this reason, whatever its exit then says."""
+        self.unhealthy = why
+
+    def condemn(self, why: str) -> None:
+        """It is not healthy and must be replaced."""
+        self.unhealthy, self.condemned = why, True
+        self._changed()
+
+    def ended(self, exit_: ProcessExit) -> None:
+        """It has ended."""
+        self.exit = exit_
         for task in self._tasks:
             task.cancel()
-        if self.watchdog is not None:
-            self.watchdog.cancel()
-            self.watchdog = None
-        self._timers.clear()
         self._tasks.clear()
+        self._changed()
+
+    def run(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """A task that ends with the process."""
+        task = asyncio.ensure_future(work)
+        self._tasks.append(task)
+        return task
+
+    async def until(self, fact: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait for a fact about it; False when it did not come true in time."""
+        return await self._changes.until(fact, timeout)
+
+    async def until_ended(self, timeout: float | None = None) -> bool:
+        """Wait for its end."""
+        return await self.until(lambda: not self.alive, timeout)
+
+    def _changed(self) -> None:
+        self._changes.notify()
+        self.on_change(self)

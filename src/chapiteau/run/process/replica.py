@@ -1,289 +1,267 @@
-"""One process number of a service: feeds the state table and does what it says."""
+"""One process number of a service: its life, told as it happens."""
 
-import asyncio
-import random
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Final
 
-from chapiteau.core.clock import Clock
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError
-from chapiteau.run.process.process import Process
-from chapiteau.run.process.restart_policy import History, ProcessExit, exit_facts, judge
-from chapiteau.run.process.states import Effect, State, Trigger, step
+from chapiteau.run.process.changes import Changes
+from chapiteau.run.process.host import ProcessHost
+from chapiteau.run.process.process import NEVER, Process
+from chapiteau.run.process.restart_policy import History, ProcessExit, judge
+from chapiteau.run.process.states import State, Trigger, step
 
-__all__ = ["Replica", "ReplicaHost"]
+__all__ = ["Replica"]
 
-
-class ReplicaHost(Protocol):
-    """What a slot stands on: the deeds of the supervisor."""
-
-    clock: Clock
-    chance: random.Random
-
-    async def spawn(self, name: str, spec: Service, number: int, generation: int) -> Process:
-        """Start a process and attach its output. Raises SpawnError."""
-        ...
-
-    def claim(self, instance: Process, slot: "Replica") -> bool:
-        """The slot hears of this process from now on; False when it has ended already."""
-        ...
-
-    def watch(self, instance: Process, spec: Service, slot: "Replica") -> None:
-        """Begin to look for its readiness and health."""
-        ...
-
-    def ask_to_end(self, instance: Process, spec: Service) -> None:
-        """Send the stop signal."""
-        ...
-
-    def kill(self, instance: Process) -> None:
-        """SIGKILL to everything of it."""
-        ...
-
-    def say(self, kind: str, text: str = "", **facts: Any) -> None:
-        """Record a happening."""
-        ...
-
-    def last_lines(self, instance: Process) -> list[str]:
-        """Its last lines of output."""
-        ...
-
-    async def hook(
-        self, point: str, name: str, spec: Service, process: int = 0, **facts: Any
-    ) -> str:
-        """Run the service's hook at this point; "" when it may go on, else why not."""
-        ...
-
-    def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """A task that is looked after: an error in it is reported, not lost."""
-        ...
+_ENDING: Final = (State.STOPPING, State.CYCLING)
+_RESTING: Final = (State.DOWN, State.FAILED, State.COMPLETED)
+_DISPENSABLE: Final = (State.RUNNING, State.STOPPING, State.DOWN)  # those before it may end
+_STALL: Final = 0.5  # seconds: a timeout that comes so late says that we were away
+_CATCH_UP: Final = 1.0  # seconds to hear what was said meanwhile
+_AFTER_DEFECT: Final = 1.0  # seconds until the next try
 
 
-@dataclass(slots=True, eq=False)
 class Replica:
-    """Number `number` of service `name`."""
+    """Number `number` of service `name`. `changed` is called after everything that changes."""
 
-    name: str
-    number: int
-    spec: Service
-    ground: ReplicaHost
-    changed: Callable[[], None]
-    generation: int = 0
-    state: State = State.DOWN
-    instance: Process | None = None
-    retiring: list[Process] = field(default_factory=list)
-    history: History = field(default_factory=History)
-    restarts: int = 0
-    reason: str = ""
-    last_exit: dict[str, Any] = field(default_factory=dict)
-    retry_at: float = 0.0
-    grace_ends: float = 0.0  # on the clock of intervals
-    _timer: asyncio.TimerHandle | None = None
-    _later: float | None = None
-
-    def feed(self, event: Trigger) -> None:
-        """An event happens to this slot."""
-        before = self.state
-        self.state, effects = step(self.state, event)
-        for effect in effects:
-            _DEEDS[effect](self)
-        if self.state is not before:
-            self.changed()
-
-    # ── effects ─────────────────────────────────────────────────────────────────────────────
-    def _forget_timers(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self.instance is not None:
-            self.instance.forget_timers()
-
-    def _spawn(self) -> None:
-        self.instance, self.reason, self.retry_at = None, "", 0.0
-        self.ground.run(self._spawning())
-
-    async def _spawning(self) -> None:
-        try:
-            instance = await self.ground.spawn(self.name, self.spec, self.number, self.generation)
-        except SpawnError as exc:
-            self._spawn_failed(exc)
-            return
-        except Exception as exc:
-            # A defect of ours: told as such, but the number must not hang in "starting" for ever.
-            self._spawn_failed(SpawnError(f"{self.name}: could not be started: {exc!r}"))
-            raise
-        self.instance = instance
-        if not self.ground.claim(instance, self):
-            return
-        if self.state in (State.STOPPING, State.CYCLING):  # asked while it was being started
-            self._ask_to_end()
-            return
-        self.attend(instance)
-        self.changed()
-
-    def _spawn_failed(self, exc: SpawnError) -> None:
-        self.ground.say(
-            "process.spawn_failed", exc.what, service=self.name, process=self.number,
-            data={"hint": exc.hint},
-        )  # fmt: skip
-        end = ProcessExit(spawn_error=exc.what, asked=self.state is State.STOPPING)
-        self._judged(end, {"text": exc.what, "hint": exc.hint, "code": exc.shell_code})
-
-    def _ask_to_end(self) -> None:
-        if self.instance is None:
-            return  # still being started: _spawning will ask
-        if not self.instance.unhealthy:
-            self.instance.asked = True
-        self.ground.ask_to_end(self.instance, self.spec)
-        self._give_grace(self.spec.stop_timeout)
-
-    def _give_grace(self, seconds: float) -> None:
-        """From now on it has so long to end."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.feed, Trigger.GRACE_OVER)
-        self.grace_ends = self.ground.clock.now() + seconds
-
-    def _kill(self) -> None:
-        if self.instance is not None:
-            self.ground.say(
-                "process.killed", f"did not end within {self.spec.stop_timeout:g} s",
-                service=self.name, process=self.number, pid=self.instance.pid,
-            )  # fmt: skip
-            self.ground.kill(self.instance)
-
-    def _wait_backoff(self) -> None:
-        delay = self._later or 0.0
-        self.retry_at = self.ground.clock.wall() + delay
-        if delay <= 0:
-            self.feed(Trigger.BACKOFF_OVER)
-            return
-        self.ground.say(
-            "process.backoff", f"next try in {delay:.1f} s", service=self.name,
-            process=self.number, data={"delay_s": round(delay, 3)},
-        )  # fmt: skip
-        self._arm(delay)
-
-    def _arm(self, delay: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(delay, self.feed, Trigger.BACKOFF_OVER)
-
-    # ── what the world tells ────────────────────────────────────────────────────────────────
-    def attend(self, instance: Process) -> None:
-        """Watch a process that was started, or found alive, under this number."""
-        limit = self.spec.ready.start_timeout
-        if not instance.ready and not self.spec.is_job:
-            instance.after_hearing(limit, lambda: self.not_ready_in_time(instance))
-        self.ground.watch(instance, self.spec, self)
-
-    def not_ready_in_time(self, instance: Process) -> None:
-        """It had its time to become ready."""
-        if instance is self.instance and self.state is State.STARTING:
-            detail = f" ({instance.status_text})" if instance.status_text else ""
-            limit = self.spec.ready.start_timeout
-            instance.unhealthy = f"not ready within {limit:g} s{detail}"
-            self.feed(Trigger.START_TIMEOUT)
-
-    def extend(self, instance: Process, seconds: float) -> None:
-        """EXTEND_TIMEOUT_USEC: it needs longer to become ready, or to end, from now on."""
-        if self.state in (State.STOPPING, State.CYCLING) and instance is self.instance:
-            self._give_grace(seconds)
-        elif not instance.ready:
-            instance.restart_timers()
-            instance.after_hearing(seconds, lambda: self.not_ready_in_time(instance))
-
-    def became_ready(self, instance: Process) -> None:
-        """Its probe passed, or it said so."""
-        if instance.ready or not instance.alive:
-            return
-        instance.ready = True
-        instance.status_text = ""
-        if instance.on_ready is not None:
-            instance.on_ready()
-        if instance is self.instance:
-            self.feed(Trigger.READY)
-        self.changed()
-
-    def found_unhealthy(self, instance: Process, why: str) -> None:
-        """Its liveness probe or watchdog failed."""
-        if instance is self.instance and self.state in (State.RUNNING, State.STARTING):
-            instance.unhealthy = why
-            self.feed(Trigger.UNHEALTHY)
-
-    def ended(self, instance: Process, end: dict[str, Any]) -> None:
-        """The keeper tells of an end."""
-        instance.end = end
-        for do in instance.on_end:
-            do()
-        instance.forget_timers()
-        if instance in self.retiring:
-            self.retiring.remove(instance)
-            self.changed()
-            return
-        if instance is not self.instance:  # a reload's new one: who waits for it must hear
-            self.changed()
-            return
-        what = ProcessExit(
-            code=end["code"],
-            signal=end["signal"],
-            core=end["core"],
-            oom=end.get("oom", False),
-            detached=end.get("detached", False),
-            unhealthy=bool(instance.unhealthy),
-            asked=instance.asked,
-            ran_for=self.ground.clock.now() - instance.began,
-        )
-        self.instance = None
-        lines = end["lines"] if "lines" in end else self.ground.last_lines(instance)
-        facts = {
-            **exit_facts(what),
-            "cause": end.get("cause", ""),
-            "hint": end.get("hint", ""),
-            "lines": lines,
-        }
-        if instance.unhealthy:  # that it was then killed by us is no news
-            facts["text"] = f"{instance.unhealthy}; {facts['text']}"
-        self._judged(what, {**facts, "ran_for_s": round(what.ran_for, 3)}, instance.unhealthy)
-
-    def _judged(self, end: ProcessExit, facts: dict[str, Any], unhealthy: str = "") -> None:
-        now = self.ground.clock.now()
-        verdict = judge(self.spec, end, self.history, now, self.ground.chance)
-        self.history, self._later = verdict.history, verdict.delay
-        if not end.asked:
-            self.last_exit = {**facts, "time": self.ground.clock.wall()}
-            self.reason = unhealthy or verdict.reason
-        if verdict.event is Trigger.DIED_RETRY:
-            self.restarts += 1
-        self.feed(verdict.event)
-        if self.state is State.FAILED and self._later is not None:
-            self.retry_at = self.ground.clock.wall() + self._later
-            self._arm(self._later)  # gave up, but looks again now and then
-
-    # ── replacement ─────────────────────────────────────────────────────────────────────────
-    def take_over(self, new: Process, spec: Service, generation: int) -> Process | None:
-        """`new` is ready: it has the number now. The one before, which must be ended, is given."""
-        self.feed(Trigger.REPLACED)  # cancels the old one's timers: before the exchange
-        old, self.instance = self.instance, new
-        self.spec, self.generation, self.reason = spec, generation, ""
+    def __init__(
+        self,
+        name: str,
+        number: int,
+        spec: Service,
+        host: ProcessHost,
+        changed: Callable[[], None],
+        generation: int = 0,
+    ) -> None:
+        self.name, self.number, self.spec, self.generation = name, number, spec, generation
+        self.state = State.DOWN
+        self.process: Process | None = None
+        self.retiring: list[Process] = []  # replaced, and finishing their work
         self.history = History()
-        if old is not None:
-            old.replaced = old.asked = True
-            self.retiring.append(old)
-        self.changed()
-        return old
+        self.restarts = 0
+        self.reason = ""  # why it is not simply running
+        self.last_exit: ProcessExit | None = None
+        self.retry_at = 0.0  # seconds since 1970
+        self._host, self._on_change = host, changed
+        self._changes = Changes()
+        self._life = host.run(self._live())
+
+    def __repr__(self) -> str:
+        return f"<Replica {self.name}.{self.number} {self.state.value} {self.restarts} restarts>"
+
+    # ── what is asked of it ─────────────────────────────────────────────────────────────────
+    def ask(self, trigger: Trigger) -> None:
+        """Something is wanted of it, or has happened to it: the only place that sets its state."""
+        before, self.state = self.state, step(self.state, trigger)
+        if self.state is not before:
+            self._changed()
+
+    def use(self, spec: Service, generation: int | None = None) -> None:
+        """Other settings, for the next process."""
+        self.spec = spec
+        self.generation = self.generation if generation is None else generation
+
+    def close(self) -> None:
+        """The number exists no more."""
+        self._life.cancel()
 
     @property
     def quiet(self) -> bool:
         """Nothing runs under this number, and nothing is about to."""
-        resting = self.state in (State.DOWN, State.FAILED, State.COMPLETED)
-        return resting and self.instance is None and not self.retiring
+        return self.state in _RESTING and self.process is None and not self.retiring
 
+    def processes(self) -> list[Process]:
+        """Those that are alive: its own, and those that it has replaced."""
+        own = [] if self.process is None else [self.process]
+        return [one for one in (*own, *self.retiring) if one.alive and one.pid]
 
-_DEEDS: dict[Effect, Callable[[Replica], None]] = {
-    Effect.FORGET_TIMERS: Replica._forget_timers,  # noqa: SLF001 — the class's own table
-    Effect.SPAWN: Replica._spawn,  # noqa: SLF001
-    Effect.ASK_TO_END: Replica._ask_to_end,  # noqa: SLF001
-    Effect.KILL: Replica._kill,  # noqa: SLF001
-    Effect.WAIT_BACKOFF: Replica._wait_backoff,  # noqa: SLF001
-}
+    # ── its life ────────────────────────────────────────────────────────────────────────────
+    async def _live(self) -> None:
+        """One process after the other: spawn, ready, run, exit, judge, back off."""
+        while True:
+            try:
+                failure = None
+                if self.process is None:
+                    await self._changes.until(self._has_work)
+                    failure = await self._spawn()
+                end = failure or await self._run()
+                delay = self._judge(end)
+                if delay is not None:
+                    await self._back_off(delay)
+            except Exception as exc:  # noqa: BLE001 — a defect of ours must not end this life
+                self._host.report(exc)
+                await self._changes.wait(_AFTER_DEFECT)
+
+    def _has_process(self) -> bool:
+        return self.process is not None
+
+    def _has_work(self) -> bool:
+        return self._has_process() or self.state in (State.STARTING, *_ENDING)
+
+    async def _spawn(self) -> ProcessExit | None:
+        """Start a process; why that failed, or None."""
+        if self._has_process():
+            return None
+        if self.state in _ENDING:  # asked to end before there was anything to end
+            return ProcessExit(asked=True)
+        self.reason, self.retry_at = "", 0.0
+        try:
+            started = await self._host.spawn(
+                self.name, self.spec, self.number, self.generation, self.process_changed
+            )
+        except SpawnError as exc:
+            end = self._spawn_failed(exc)
+            return None if self._has_process() else end
+        except Exception as exc:  # noqa: BLE001 — reported; the number must not hang in "starting"
+            self._host.report(exc)
+            end = self._spawn_failed(SpawnError(f"{self.name}: could not be started: {exc!r}"))
+            return None if self._has_process() else end
+        if self._has_process():  # another has taken the number meanwhile
+            self.retire(self._replaced(started))
+        else:
+            self.process = started
+        self._changed()
+        return None
+
+    def _spawn_failed(self, exc: SpawnError) -> ProcessExit:
+        self._host.emit(
+            "process.spawn_failed", exc.what, service=self.name, process=self.number,
+            data={"hint": exc.hint},
+        )  # fmt: skip
+        return ProcessExit(
+            spawn_error=exc.what, hint=exc.hint, code=exc.shell_code,
+            asked=self.state is State.STOPPING, time=self._host.clock.wall(),
+        )  # fmt: skip
+
+    async def _run(self) -> ProcessExit:
+        """Until the process has ended: ask it to end when that is wanted, kill it when late."""
+        while True:
+            process = self.process
+            assert process is not None  # noqa: S101 — for the type checker
+            if process.exit is not None:
+                self.process = None
+                return process.exit
+            self._follow(process)
+            if self.state in _ENDING and not process.stop_sent:
+                self._host.request_stop(process)
+            deadline = process.stop_by if process.stop_sent else process.ready_by
+            left = deadline - self._host.clock.now()
+            if left > 0:
+                await self._changes.wait(None if deadline == NEVER else left)
+            elif process.stop_sent:
+                text = f"did not end within {process.spec.stop_timeout:g} s"
+                self._host.emit_of(process, "process.killed", text)
+                self._host.kill(process)
+            elif left < -_STALL:
+                process.extend(
+                    self._host.clock.now() + min(_CATCH_UP, self._start_timeout(process))
+                )
+            elif self.state is State.STARTING:
+                status = f" ({process.status_text})" if process.status_text else ""
+                process.doomed(f"not ready within {self._start_timeout(process):g} s{status}")
+                self.ask(Trigger.START_TIMEOUT)
+            else:
+                await self._changes.wait()
+
+    def _judge(self, end: ProcessExit) -> float | None:
+        """What becomes of it after this exit; seconds until it is tried again by itself."""
+        if self._host.read_only and not end.asked:
+            self.reason = f"ended ({end.text()}) in safe mode: nobody restarts it"
+            self.ask(Trigger.DIED_UNJUDGED)
+            return None
+        now = self._host.clock.now()
+        verdict = judge(self.spec, end, self.history, now, self._host.random)
+        self.history = verdict.history
+        if not end.asked:
+            self.last_exit, self.reason = end, end.unhealthy or verdict.reason
+        self.restarts += verdict.trigger is Trigger.DIED_RETRY
+        self.ask(verdict.trigger)
+        return verdict.delay if self.state in (State.BACKOFF, State.FAILED) else None
+
+    async def _back_off(self, delay: float) -> None:
+        """Wait for the next try; one that gave up tries again now and then, too."""
+        waiting = self.state
+        self.retry_at = self._host.clock.wall() + delay
+        if delay > 0:
+            if waiting is State.BACKOFF:
+                self._host.emit(
+                    "process.backoff", f"next try in {delay:.1f} s", service=self.name,
+                    process=self.number, data={"delay_s": round(delay, 3)},
+                )  # fmt: skip
+            await self._changes.until(lambda: self.state is not waiting, delay)
+        if self.state is waiting:
+            self.ask(Trigger.BACKOFF_OVER)
+
+    # ── its processes ───────────────────────────────────────────────────────────────────────
+    def process_changed(self, process: Process) -> None:
+        """One of its processes has become ready, unhealthy, or has ended."""
+        if process is self.process:
+            self._follow(process)
+        self._changed()
+
+    def _follow(self, process: Process) -> None:
+        """What the process has become is what the number is."""
+        if process.ready and self.state is State.STARTING:
+            self.ask(Trigger.READY)
+        if process.condemned and self.state in (State.STARTING, State.RUNNING):
+            self.ask(Trigger.UNHEALTHY)
+
+    def _changed(self) -> None:
+        self._changes.notify()
+        self._on_change()
+
+    @staticmethod
+    def _start_timeout(process: Process) -> float:
+        return process.spec.ready.start_timeout
+
+    async def spawn_candidate(self, spec: Service, generation: int) -> Process:
+        """A process for this number beside its own, which it may replace. Raises SpawnError."""
+        return await self._host.spawn(
+            self.name, spec, self.number, generation, self.process_changed
+        )
+
+    def take_over(self, new: Process) -> Process | None:
+        """`new` is ready: it has the number now. The one before, which must be retired."""
+        self.ask(Trigger.REPLACED)
+        old, self.process = self.process, new
+        self.use(new.spec, new.generation)
+        self.reason, self.history = "", History()
+        self._changed()
+        return None if old is None or not old.alive else self._replaced(old)
+
+    def _replaced(self, old: Process) -> Process:
+        old.replaced()
+        self.retiring.append(old)
+        return old
+
+    def retire(self, old: Process) -> None:
+        """Ask a replaced process to finish; it is killed when it does not."""
+        self._host.run(self._retire(old))
+
+    async def _retire(self, old: Process) -> None:
+        if old.alive and not old.stop_sent:
+            self._host.request_stop(old)
+            self._host.note_stop(old)
+        while not await old.until_ended(max(0.0, old.stop_by - self._host.clock.now())):
+            if self._host.clock.now() >= old.stop_by:
+                self._host.kill(old)
+        self.retiring.remove(old)
+        self._changed()
+
+    def adopt(self, found: list[Process]) -> None:
+        """What the brain before us has left under this number: two, when it died over a reload."""
+        *older, newest = sorted(found, key=lambda one: one.began_wall)
+        self.process, self.generation = newest, newest.generation
+        self.ask(Trigger.FOUND_READY if newest.ready else Trigger.FOUND_STARTING)
+        for one in older:
+            self._host.run(self._retire_later(self._replaced(one)))
+
+    async def _retire_later(self, older: Process) -> None:
+        """Not before another serves in its place; one that was asked to end already goes on."""
+        if not older.stop_sent:
+            await self._changes.until(lambda: not older.alive or self._is_dispensable())
+        await self._retire(older)
+
+    def _is_dispensable(self) -> bool:
+        """Whether a process that is to be replaced may end."""
+        return not self._host.read_only and self.state in _DISPENSABLE

@@ -1,8 +1,8 @@
-"""Judging an end: try again and when, give up, or be content."""
+"""What follows from a process's exit: restart and when, give up, or be done."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,11 @@ __all__ = [
     "ProcessExit",
     "Verdict",
     "essential_exit",
-    "exit_facts",
     "is_success",
     "judge",
-    "shell_code",
 ]
+
+_SHOWN_LINES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +38,13 @@ class ProcessExit:
     oom: bool = False
     spawn_error: str = ""
     detached: bool = False  # it went into the background and left others running
-    unhealthy: bool = False  # we ended it ourselves, since it was not well
+    unhealthy: str = ""  # why we ended it ourselves
     asked: bool = False  # somebody wanted it to end
     ran_for: float = 0.0  # seconds
+    time: float = 0.0  # seconds since 1970
+    cause: str = ""
+    hint: str = ""
+    lines: tuple[str, ...] = ()  # the last ones of its output
 
     def text(self) -> str:
         """For people: "exit 1", "killed by SIGKILL (out of memory)"."""
@@ -53,6 +57,27 @@ class ProcessExit:
         if self.code is None:
             return "ended, nobody knows how"
         return f"exit {self.code}"
+
+    def shown(self) -> str:
+        """As `text`, with the reason why we ended it: that it was then killed by us is no news."""
+        return f"{self.unhealthy}; {self.text()}" if self.unhealthy else self.text()
+
+    @property
+    def shell_code(self) -> int | None:
+        """As a shell would tell it: the code, or 128 + the signal; None when nobody knows."""
+        return 128 + self.signal if self.code is None and self.signal else self.code
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the status of a process."""
+        if self.spawn_error:
+            facts: dict[str, Any] = {"text": self.spawn_error, "hint": self.hint, "code": self.code}
+        else:
+            facts = {
+                "code": self.code, "signal": self.signal, "oom": self.oom, "text": self.shown(),
+                "cause": self.cause, "hint": self.hint, "lines": list(self.lines),
+                "ran_for_s": round(self.ran_for, 3),
+            }  # fmt: skip
+        return {**facts, "time": self.time}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +99,12 @@ class History:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What the state machine hears, how long to wait before the next try, and the new history.
+    """What becomes of the replica: its trigger, the seconds until the next try, its history.
 
-    `delay` None with DIED_FOR_GOOD means: stay down until somebody starts it.
+    `delay` None with DIED_FOR_GOOD: it stays down until somebody starts it.
     """
 
-    event: Trigger
+    trigger: Trigger
     delay: float | None
     history: History
     reason: str
@@ -102,16 +127,16 @@ def judge(
     rule = service.restart
     good = is_success(service, end)
     if end.asked:
-        return Verdict(event=Trigger.DIED_DONE, delay=0.0, history=History(), reason="")
+        return Verdict(trigger=Trigger.DIED_DONE, delay=0.0, history=History(), reason="")
     if end.detached:
         return _for_good(history, "it put itself into the background")
     if service.is_job and good:
-        return Verdict(event=Trigger.DIED_DONE, delay=None, history=History(), reason="")
-    if end.code is not None and end.code in rule.stop_codes:
+        return Verdict(trigger=Trigger.DIED_DONE, delay=None, history=History(), reason="")
+    if not end.spawn_error and end.code is not None and end.code in rule.stop_codes:
         return _for_good(history, f"{end.text()}, which `stop_codes` says to leave")
     if _stays_down(service, good):
         if good:
-            return Verdict(event=Trigger.DIED_DONE, delay=None, history=History(), reason="")
+            return Verdict(trigger=Trigger.DIED_DONE, delay=None, history=History(), reason="")
         why = _STAYS[service.one_shot, bool(service.schedule)]
         return _for_good(history, f"{end.text()}; {why}")
     return _again(rule, end, history.after(now, rule, end.ran_for), chance)
@@ -133,7 +158,7 @@ _STAYS = {  # (one-shot, scheduled) → why it is not started again now
 
 
 def _for_good(history: History, reason: str) -> Verdict:
-    return Verdict(event=Trigger.DIED_FOR_GOOD, delay=None, history=history, reason=reason)
+    return Verdict(trigger=Trigger.DIED_FOR_GOOD, delay=None, history=history, reason=reason)
 
 
 def _again(rule: Restart, end: ProcessExit, history: History, chance: Random) -> Verdict:
@@ -142,11 +167,11 @@ def _again(rule: Restart, end: ProcessExit, history: History, chance: Random) ->
         reason = f"{end.text()} ×{len(history.times)} within {rule.window:g} s"
         later = rule.max_delay if rule.after_give_up == "retry" else None
         kept = History(row=history.row, times=history.times[-rule.attempts :], gave_up=True)
-        return Verdict(event=Trigger.DIED_FOR_GOOD, delay=later, history=kept, reason=reason)
+        return Verdict(trigger=Trigger.DIED_FOR_GOOD, delay=later, history=kept, reason=reason)
     first = history.row <= 1 and not end.spawn_error
     delay = 0.0 if first else backoff.delay(max(1, history.row - 1), chance)
     delay = max(rule.min_delay, delay)
-    return Verdict(event=Trigger.DIED_RETRY, delay=delay, history=history, reason=end.text())
+    return Verdict(trigger=Trigger.DIED_RETRY, delay=delay, history=history, reason=end.text())
 
 
 _SIGNALS = {
@@ -156,57 +181,41 @@ _SIGNALS = {
 }  # fmt: skip
 
 
-def exit_facts(end: ProcessExit) -> dict[str, Any]:
-    """An end as it stands in events and status."""
-    return {"code": end.code, "signal": end.signal, "oom": end.oom, "text": end.text()}
-
-
-# When an essential service takes everything down, and with which exit code.
-
-Exit = Mapping[str, Any]
-_SHOWN = 8
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EssentialExit:
-    """Why everything ends; `code` is what the supervisor ends with."""
+    """Why an essential service takes everything down; `code` is what the supervisor ends with."""
 
     code: int
     why: str
     lines: tuple[str, ...] = ()  # the last ones of its output
 
-    def words(self) -> str:
+    def text(self) -> str:
         """For people who saw nothing of it."""
-        return self.why + "".join(f"\n    | {line}" for line in self.lines[-_SHOWN:])
-
-
-def shell_code(end: Exit) -> int | None:
-    """How a shell would tell this end: the code, or 128 + the signal; None when nobody knows."""
-    if end.get("code") is not None:
-        return int(end["code"])
-    return 128 + int(end["signal"]) if end.get("signal") else None
+        return self.why + "".join(f"\n    | {line}" for line in self.lines[-_SHOWN_LINES:])
 
 
 def essential_exit(
-    name: str, service: Service, slots: Sequence[tuple[State, Exit]], refused: str = ""
+    name: str,
+    service: Service,
+    replicas: Sequence[tuple[State, ProcessExit | None]],
+    refused: str = "",
 ) -> EssentialExit | None:
-    """`slots` are (state, last exit) of each process number; None while there is still hope.
+    """`replicas` are (state, last exit) of each process number; None while there is still hope.
 
-    A failure never ends with 0, whatever the process said. Content (nothing more to do, and no
-    one-shot or schedule, whose content is no news) ends with the process's own code.
+    A failure never ends with 0, whatever the process said. Success (nothing more to do, where that
+    is news: not of one-shots and schedules) ends with the process's own code.
     """
     if not service.essential:
         return None
     if refused:
         return EssentialExit(code=1, why=f"{name} is essential and may not start: {refused}")
-    for state, end in slots:
+    for state, end in replicas:
         if state is State.FAILED:
-            why = f"{name} is essential and is down: {end.get('text') or 'failed'}"
-            lines = tuple(end.get("lines", ()))
-            return EssentialExit(code=shell_code(end) or 1, why=why, lines=lines)
-    done = all(state is State.COMPLETED for state, _ in slots)
-    if slots and done and not service.is_job:
-        codes = [shell_code(end) or 0 for _, end in slots]
-        why = f"{name} is essential and has ended: exit {max(codes)}"
-        return EssentialExit(code=max(codes), why=why)
+            why = f"{name} is essential and is down: {end.shown() if end else 'failed'}"
+            code = (end.shell_code if end else None) or 1
+            return EssentialExit(code=code, why=why, lines=end.lines if end else ())
+    done = all(state is State.COMPLETED for state, _ in replicas)
+    if replicas and done and not service.is_job:
+        code = max((end.shell_code if end else None) or 0 for _, end in replicas)
+        return EssentialExit(code=code, why=f"{name} is essential and has ended: exit {code}")
     return None

@@ -16,17 +16,23 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.files import write_atomic
 from chapiteau.run.config.load import load_config
 from chapiteau.run.config.spec import Spec
+from chapiteau.run.errors import KeeperGoneError
 from chapiteau.run.process.keeper_link import KeeperLink
-from chapiteau.run.supervisor.desired_state import running_spec, save_running_spec
-from chapiteau.run.supervisor.handover import recover_keeper
+from chapiteau.run.supervisor.bootstrap import build_context
+from chapiteau.run.supervisor.context import Context
+from chapiteau.run.supervisor.handover import recover_keeper, recover_unknown_keeper
 from chapiteau.run.supervisor.internal_services import internal_services
 from chapiteau.run.supervisor.process_registry import restore_lock
+from chapiteau.run.supervisor.running_config import (
+    RunningConfig,
+    forget_running_config,
+    read_running_config,
+)
 from chapiteau.run.supervisor.supervisor import Supervisor
 from chapiteau.run.system.runtime_dirs import remove_runtime_dir
 
 if TYPE_CHECKING:
     from chapiteau.run.api.server import ControlServer
-    from chapiteau.run.supervisor.runtime_settings import RuntimeSettings
 
 __all__ = ["main", "run_brain"]
 
@@ -34,15 +40,13 @@ _API_MAY_WAIT = 0.25  # seconds that processes which start are given first
 _SOON = 0.5  # seconds after a start in which a further brain would read the file again
 
 
-def _the_spec(
-    config: Path, run_dir: Path, known: Spec | None, *, first: bool
-) -> tuple[Spec, "RuntimeSettings"]:
-    before = None if first else running_spec(run_dir)
+def _running_config(path: Path, run_dir: Path, known: Spec | None, *, first: bool) -> RunningConfig:
+    """What the brain before ran; the file, when this is the first one. Raises ConfigError."""
+    before = None if first else read_running_config(run_dir)
     if before is not None:
-        return before
-    with contextlib.suppress(OSError):
-        (run_dir / "applied.json").unlink()  # of an earlier supervisor
-    return known or load_config(config).spec, {}
+        return RunningConfig(path, run_dir, *before)
+    forget_running_config(run_dir)
+    return RunningConfig(path, run_dir, known or load_config(path).spec)
 
 
 async def _live(config: Path, run_dir: Path, only: tuple[str, ...], known: Spec | None) -> int:
@@ -61,68 +65,68 @@ async def run_brain(
     first: bool,
 ) -> int:
     """Be the brain behind this link until everything is over; the exit code."""
-    supervisor: Supervisor | None = None
+    argv = (str(config), str(run_dir), *only)
+    context: Context | None = None
     try:
-        spec, changed = _the_spec(config, run_dir, known, first=first)
-        supervisor = _made(spec, config, run_dir, link)
-        if changed:
-            from chapiteau.run.supervisor.runtime_settings import restore_overrides
-
-            restore_overrides(supervisor, changed)
-        supervisor.own_services = internal_services(config, run_dir, spec.plugin)
-        link.on_gone = functools.partial(recover_keeper, supervisor)
-        await supervisor.begin(only)
+        running = _running_config(config, run_dir, known, first=first)
+        safe_mode = "" if link.in_process else os.environ.get("CHAPITEAU_SAFE_MODE", "")
+        context, hello = await build_context(link, running, argv, safe_mode)
+        supervisor = _supervisor(context)
+        await supervisor.begin(hello, only)
         if first:  # not before: services are waiting
-            asyncio.get_running_loop().call_later(_SOON, _save, supervisor)
-        control = await _open_control(supervisor)
+            asyncio.get_running_loop().call_later(_SOON, running.save)
+        control = await _open_control(supervisor, context)
+    except KeeperGoneError:
+        if context is None:
+            recover_unknown_keeper(run_dir, argv)
+        recover_keeper(context, attached=False)
     except ChapiteauError as exc:
         if not first:  # services run: they must not end for our sake; the keeper tries again
             print(f"this brain can't begin: {exc}", file=sys.stderr)  # noqa: T201 — its log
             return os.EX_TEMPFAIL
-        _leave_word(run_dir, exc)
+        _write_failure(run_dir, exc)
         remove_runtime_dir(run_dir)
         await _quit(link, exc.exit_code, exc)
         return exc.exit_code
     link.tell("notify", text="READY=1")
-    ending = supervisor.ending
-    await ending.finished.wait()
-    if ending.last_words is not None:
-        _leave_word(run_dir, ending.last_words)
+    code, error = await supervisor.ended()
+    if error is not None:
+        _write_failure(run_dir, error)
     await control.close()
     supervisor.close()
-    await _quit(link, ending.code, ending.last_words)
-    return ending.code
+    await _quit(link, code, error)
+    return code
 
 
-def _made(spec: Spec, config: Path, run_dir: Path, link: KeeperLink) -> Supervisor:
-    if why := "" if link.alone else os.environ.get("CHAPITEAU_SAFE_MODE", ""):
+def _supervisor(context: Context) -> Supervisor:
+    config = context.config
+    internal = internal_services(config.path, config.run_dir, config.spec.plugin)
+    if context.origin.safe_mode:
         from chapiteau.run.supervisor.safe_mode import ReadOnlySupervisor
 
-        return ReadOnlySupervisor(spec, config, run_dir, link, why)
-    return Supervisor(spec, config, run_dir, link)
+        return ReadOnlySupervisor(context, internal)
+    return Supervisor(context, internal)
 
 
-def _save(supervisor: Supervisor) -> None:
-    save_running_spec(supervisor.run_dir, supervisor.base, supervisor.overrides)
-
-
-async def _open_control(supervisor: Supervisor) -> "ControlServer":
+async def _open_control(supervisor: Supervisor, context: Context) -> "ControlServer":
     """The control API. When many processes start, most of them do so before it is imported."""
-    await supervisor.link.calm(_API_MAY_WAIT)
+    await context.link.wait_until_idle(_API_MAY_WAIT)
     from chapiteau.io.unix_http import control_path
     from chapiteau.run.api.server import start_server
     from chapiteau.run.config.access import access_of
 
-    path = control_path(supervisor.run_dir, create=True)
-    server = await start_server(supervisor, path, access_of(supervisor.spec.project))
-    supervisor.on_roles = server.admit
-    server.on_look = functools.partial(restore_lock, supervisor)
-    if supervisor.brain_restarts:
-        restore_lock(supervisor)
+    run_dir, keeper_pid = context.config.run_dir, context.origin.keeper_pid
+    on_look = functools.partial(restore_lock, run_dir, context.link, keeper_pid)
+    if context.origin.restarts:
+        on_look()
+    path = control_path(run_dir, create=True)
+    access = access_of(context.config.spec.project)
+    server = await start_server(supervisor, path, access, on_look)
+    supervisor.on_access(server.admit)
     return server
 
 
-def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:
+def _write_failure(run_dir: Path, exc: ChapiteauError) -> None:
     """Whoever started us reads it and shows it."""
     word = {"what": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
     with contextlib.suppress(OSError):
@@ -130,7 +134,7 @@ def _leave_word(run_dir: Path, exc: ChapiteauError) -> None:
 
 
 async def _quit(link: KeeperLink, code: int, why: ChapiteauError | None) -> None:
-    link.on_gone = lambda: None  # from here on its end is what we want
+    link.ignore()  # from here on its end is what we want
     with contextlib.suppress(ChapiteauError):
         await link.ask("quit", code=code, why=why.what if why is not None else "")
     link.close()
@@ -141,7 +145,7 @@ def _try(config: Path, run_dir: Path) -> int:
     import chapiteau.run.api.server  # noqa: F401 — whether it can be had
 
     try:
-        if running_spec(run_dir) is None:
+        if read_running_config(run_dir) is None:
             load_config(config)
     except ChapiteauError as exc:
         print(exc.what, file=sys.stderr)  # noqa: T201 — who tries it reads that

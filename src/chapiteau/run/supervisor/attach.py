@@ -15,61 +15,60 @@ __all__ = ["stream_output", "write_stdin"]
 _BEHIND: Final = 1000  # pieces that a slow reader may be behind; then it misses some
 
 
-def write_stdin(runner: ServiceController, text: str, options: Mapping[str, Any]) -> Outcome:
+def write_stdin(service: ServiceController, text: str, options: Mapping[str, Any]) -> Outcome:
     """Give a process input; `options`: `process`, `eof`, and `rows` and `columns` of a terminal."""
-    process = int(options.get("process", 1))
-    instance = _instance(runner, process)
-    if instance.entry is None:
+    number = int(options.get("process", 1))
+    process = _process(service, number)
+    if process.stdin is None:
         return Outcome(
             ok=False,
-            error=f"{runner.name}.{process} has no standard input",
-            hint=f'service.{runner.name}.stdin = "tty" (or "pipe") gives it one',
+            error=f"{service.name}.{number} has no standard input",
+            hint=f'service.{service.name}.stdin = "tty" (or "pipe") gives it one',
             exit_code=4,
         )
     if "rows" in options and "columns" in options:
-        instance.entry.resize(int(options["rows"]), int(options["columns"]))
-    why = instance.entry.write(text.encode()) if text else ""
+        process.stdin.resize(int(options["rows"]), int(options["columns"]))
+    why = process.stdin.write(text.encode()) if text else ""
     if why:
-        return Outcome(ok=False, error=f"{runner.name}.{process}: {why}", exit_code=4)
+        return Outcome(ok=False, error=f"{service.name}.{number}: {why}", exit_code=4)
     if options.get("eof"):
-        instance.entry.finish()
-        return Outcome(ok=True, text="input closed", data={"closed": instance.key})
+        process.stdin.finish()
+        return Outcome(ok=True, text="input closed", data={"closed": process.key})
     return Outcome(ok=True)
 
 
 def stream_output(
-    runner: ServiceController, output: LogCollector, process: int
+    service: ServiceController, output: LogCollector, number: int
 ) -> AsyncGenerator[bytes, None]:
     """What it prints from now on, until it ends. Raises NotFoundError at once."""
-    return _pieces(_instance(runner, process), output)
+    return _pieces(_process(service, number), output)
 
 
-def _instance(runner: ServiceController, process: int) -> Process:
-    slot = runner.slots.get(process)
-    if slot is None or slot.instance is None:
-        raise NotFoundError(
-            f"{runner.name}: no process {process} runs", hint=f"chapiteau start {runner.name}"
-        )
-    return slot.instance
+def _process(service: ServiceController, number: int) -> Process:
+    replica = service.replicas.get(number)
+    if replica is None or replica.process is None:
+        hint = f"chapiteau start {service.name}"
+        raise NotFoundError(f"{service.name}: no process {number} runs", hint=hint)
+    return replica.process
 
 
-async def _pieces(instance: Process, output: LogCollector) -> AsyncGenerator[bytes, None]:
+async def _pieces(process: Process, output: LogCollector) -> AsyncGenerator[bytes, None]:
     queue: asyncio.Queue[bytes] = asyncio.Queue()
 
     def deliver(_stream: OutputStream, data: bytes) -> None:
         if queue.qsize() < _BEHIND:
             queue.put_nowait(data)
 
-    def ended() -> None:
+    async def put_end() -> None:
+        await process.until_ended()
         queue.put_nowait(b"")
 
-    query = LogQuery(services=(instance.service,), process=instance.number, follow=True)
-    instance.on_end.append(ended)
+    query = LogQuery(services=(process.service,), process=process.number, follow=True)
+    end = asyncio.ensure_future(put_end())
     output.follow(query, deliver)
     try:
         while data := await queue.get():
             yield data
     finally:
         output.unfollow(deliver)
-        if ended in instance.on_end:
-            instance.on_end.remove(ended)
+        end.cancel()

@@ -1,32 +1,32 @@
-"""What goes on beside a service while it is known: schedule, file watch, scaling, age, on demand.
+"""What runs in the background of a service: schedule, file watch, scaling, age, on demand.
 
-Each is one task per service; a changed configuration ends them and begins them anew.
+Each is one task; a changed configuration ends them and begins them anew.
 """
 
 import asyncio
-import contextlib
 import socket
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final
 
-from chapiteau.core.clock import Clock
 from chapiteau.run.config.cron import parse_schedule
 from chapiteau.run.config.hook_rules import hook_at
 from chapiteau.run.config.spec import Scaling
-from chapiteau.run.process.process import Process
-from chapiteau.run.supervisor.reuseport import ReusePortSockets
+from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.process.host import ProcessHost
+from chapiteau.run.process.sockets import Sockets
 from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.system.file_watch import Snapshot, changed_files, take_snapshot
 from chapiteau.run.system.sockets import ArrivalMonitor, connections_to
 from chapiteau.run.system.usage import Meter
 
-__all__ = ["BackgroundTasks", "LoadTrend", "ServiceContext", "scaling_step"]
+__all__ = ["BackgroundTasks", "LoadTrend", "scaling_step"]
 
-
-# One process more, one fewer, or as it is.
+_INTERVAL: Final = 1.0  # seconds between two looks at load, memory and age
+_WATCH_INTERVAL: Final = 0.25  # … at files
+_MAX_SLEEP: Final = 30.0  # seconds: the wall clock may be set while we sleep
+RunCommand = Callable[[str, ServiceController, Mapping[str, Any], str], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,113 +64,84 @@ def scaling_step(
     return LoadTrend(above, below), 0
 
 
-_LOOK = 1.0  # seconds between two looks at load, memory and age
-_GLANCE = 0.25  # seconds between two looks at files
-
-
-class ServiceContext(Protocol):
-    """What these tasks need of the supervisor."""
-
-    clock: Clock
-    bound: dict[str, socket.socket]
-    next_runs: dict[str, float]
-    per_process: ReusePortSockets
-
-    async def do(
-        self, verb: str, runner: ServiceController, options: dict[str, Any], who: str
-    ) -> None:
-        """A command as anybody could give it: queued, and told in the events."""
-        ...
-
-    def folder_of(self, runner: ServiceController) -> Path:
-        """The service's working directory."""
-        ...
-
-    async def extended(self, runner: ServiceController, instance: Process) -> dict[str, Any]:
-        """What its hook `extended_stats` says of a process. Raises ValueError."""
-        ...
-
-
 class BackgroundTasks:
-    """The tasks of one service."""
+    """Those that the settings of a service ask for."""
 
-    def __init__(self, runner: ServiceController, around: ServiceContext) -> None:
-        self._runner, self._around = runner, around
-        self._meter = Meter(around.clock)
-        self._tasks: list[asyncio.Task[None]] = []
-
-    def begin(self) -> None:
-        """Start those that the settings ask for."""
-        spec = self._runner.spec
-        wanted: list[Callable[[], Coroutine[Any, Any, None]]] = []
-        if spec.schedule:
-            wanted.append(self._schedule)
-        if spec.watch is not None and spec.watch.paths:
-            wanted.append(self._watch)
-        if spec.on_demand:
-            wanted.append(self._on_demand)
-        if spec.scaling is not None:
-            wanted.append(self._scale)
-        if spec.max_age or spec.limits.memory_soft:
-            wanted.append(self._renew)
-        if "extended_stats" in spec.hooks:
-            wanted.append(self._extend)
-        self._tasks = [asyncio.ensure_future(work()) for work in wanted]
-        for task in self._tasks:
-            task.add_done_callback(_complain)
+    def __init__(
+        self,
+        service: ServiceController,
+        host: ProcessHost,
+        sockets: Sockets,
+        run_command: RunCommand,
+    ) -> None:
+        self.next_run = 0.0  # of its schedule, seconds since 1970
+        self._service, self._host, self._sockets = service, host, sockets
+        self._run_command = run_command
+        self._meter = Meter(host.clock)
+        spec = service.spec
+        wanted: list[tuple[object, Callable[[], Coroutine[Any, Any, None]]]] = [
+            (spec.schedule, self._schedule),
+            (spec.watch is not None and spec.watch.paths, self._watch),
+            (spec.on_demand, self._on_demand),
+            (spec.scaling, self._scale),
+            (spec.max_age or spec.limits.memory_soft, self._renew),
+            ("extended_stats" in spec.hooks, self._extend),
+        ]
+        self._tasks = [host.run(work()) for given, work in wanted if given]
 
     def end(self) -> None:
         """Cancel them."""
         for task in self._tasks:
             task.cancel()
-        self._tasks.clear()
-        self._around.next_runs.pop(self._runner.name, None)
+
+    async def _run(self, verb: str, actor: str, **options: Any) -> None:
+        await self._run_command(verb, self._service, options, actor)
 
     # ── schedule ────────────────────────────────────────────────────────────────────────────
     async def _schedule(self) -> None:
         """Start the service at its times; `overlap` says what when it is still at it."""
-        runner, clock = self._runner, self._around.clock
-        rule = parse_schedule(runner.spec.schedule)
+        service, clock = self._service, self._host.clock
+        rule = parse_schedule(service.spec.schedule)
         while True:
             now = datetime.fromtimestamp(clock.wall(), UTC).astimezone()
             due = rule.next_after(now).timestamp()
-            self._around.next_runs[runner.name] = due
-            await self._moment(due)
-            busy = any(True for _ in runner.instances())
-            if busy and runner.spec.overlap == "skip":
-                self._runner.ground.say(
+            self.next_run = due
+            await self._sleep_until(due)
+            busy = any(service.processes())
+            if busy and service.spec.overlap == "skip":
+                self._host.emit(
                     "command.done", "skipped: the last run is still going",
-                    service=runner.name, who="schedule", data={"verb": "start", "ok": False},
+                    service=service.name, who="schedule", data={"verb": "start", "ok": False},
                 )  # fmt: skip
                 continue
-            if busy and runner.spec.overlap == "kill":
-                await self._around.do("stop", runner, {}, "schedule")
+            if busy and service.spec.overlap == "kill":
+                await self._run("stop", "schedule")
             elif busy:
-                await runner.until(lambda: not any(True for _ in runner.instances()))
-            runner.rest()
-            runner.switch_on()  # not waited for: the next time may come before its end
-            self._runner.ground.say("command.done", "start: it is time", service=runner.name,
+                await service.until(lambda: not any(service.processes()))
+            service.reset()
+            service.switch_on()  # not waited for: the next time may come before its end
+            self._host.emit("command.done", "start: it is time", service=service.name,
                                     who="schedule", data={"verb": "start", "ok": True})  # fmt: skip
 
-    async def _moment(self, due: float) -> None:
+    async def _sleep_until(self, due: float) -> None:
         """Until this moment of the wall clock, in short steps: it may be set while we sleep."""
         while True:
-            left = due - self._around.clock.wall()
+            left = due - self._host.clock.wall()
             if left <= 0:
                 return
-            await asyncio.sleep(min(left, 30.0))
+            await asyncio.sleep(min(left, _MAX_SLEEP))
 
     # ── files ───────────────────────────────────────────────────────────────────────────────
     async def _watch(self) -> None:
         """Reload when files have changed and then been quiet for `debounce`."""
-        runner = self._runner
-        rule = runner.spec.watch
+        service = self._service
+        rule = service.spec.watch
         if rule is None:
             return
-        roots = [self._around.folder_of(runner) / path for path in rule.paths]
+        roots = [self._host.cwd(service.spec) / path for path in rule.paths]
         seen: Snapshot = await asyncio.to_thread(take_snapshot, roots, rule)
         while True:
-            await asyncio.sleep(_GLANCE)
+            await asyncio.sleep(_WATCH_INTERVAL)
             found = await asyncio.to_thread(take_snapshot, roots, rule)
             if found == seen:
                 continue
@@ -183,98 +154,96 @@ class BackgroundTasks:
                     break
                 quiet = found
             seen = found
-            if runner.on:
-                await self._around.do(
-                    "reload", runner, {}, f"file change: {', '.join(changed[:3])}"
-                )
+            if service.on:
+                await self._run("reload", f"file change: {', '.join(changed[:3])}")
 
     # ── load ────────────────────────────────────────────────────────────────────────────────
     async def _scale(self) -> None:
         """One process more or fewer when the load stays beyond a bound."""
-        runner = self._runner
-        rule = runner.spec.scaling
+        service = self._service
+        rule = service.spec.scaling
         if rule is None:
             return
         trend = LoadTrend()
         while True:
-            await asyncio.sleep(_LOOK)
-            if not runner.on or runner.reload is not None or runner.lock.locked():
+            await asyncio.sleep(_INTERVAL)
+            if not service.on or service.reload is not None or service.lock.locked():
                 continue
-            now = self._around.clock.now()
-            trend, change = scaling_step(rule, trend, now, runner.wanted, self._load())
+            now = self._host.clock.now()
+            trend, change = scaling_step(rule, trend, now, service.wanted, self._load())
             if change:
-                options = {"processes": runner.wanted + change}
-                await self._around.do("scale", runner, options, f"load ({rule.metric})")
+                wanted = service.wanted + change
+                await self._run("scale", f"load ({rule.metric})", processes=wanted)
 
     def _load(self) -> float:
         """CPU percent per process, or connections waiting per process."""
-        runner = self._runner
-        instances = [i for i in runner.instances() if i.alive]
-        if runner.spec.scaling is not None and runner.spec.scaling.metric == "queue":
-            return float(sum(map(self._around.per_process.queued, runner.spec.sockets)))
-        now = self._around.clock.now()
-        used = [self._meter.look(i.pid, now - i.began).cpu_percent for i in instances]
+        service = self._service
+        if service.spec.scaling is not None and service.spec.scaling.metric == "queue":
+            return float(sum(map(self._sockets.queued, service.spec.sockets)))
+        now = self._host.clock.now()
+        used = [self._meter.look(i.pid, now - i.began).cpu_percent for i in service.processes()]
         return sum(used) / len(used) if used else 0.0
 
     # ── age and memory ──────────────────────────────────────────────────────────────────────
     async def _renew(self) -> None:
         """Replace, one at a time, a process that is too old or uses too much memory."""
-        runner, clock = self._runner, self._around.clock
-        spec = runner.spec
+        service, clock = self._service, self._host.clock
+        spec = service.spec
         lives: dict[str, float] = {}  # each process's own allowed age, drawn once
         while True:
-            await asyncio.sleep(_LOOK)
-            for slot in list(runner.slots.values()):
-                instance = slot.instance
-                if instance is None or not instance.ready or runner.reload is not None:
+            await asyncio.sleep(_INTERVAL)
+            for replica in list(service.replicas.values()):
+                process = replica.process
+                if process is None or not process.ready or service.reload is not None:
                     continue
-                if instance.key not in lives:
-                    spread = runner.ground.chance.uniform(0, spec.max_age_spread)
-                    lives[instance.key] = spec.max_age + spread
-                age = clock.now() - instance.began
-                rss = self._meter.look(instance.pid, age).rss_bytes
-                if spec.max_age and age >= lives[instance.key]:
-                    why = f"older than {lives[instance.key]:.0f} s"
+                if process.key not in lives:
+                    spread = self._host.random.uniform(0, spec.max_age_spread)
+                    lives[process.key] = spec.max_age + spread
+                age = clock.now() - process.began
+                rss = self._meter.look(process.pid, age).rss_bytes
+                if spec.max_age and age >= lives[process.key]:
+                    why = f"older than {lives[process.key]:.0f} s"
                 elif spec.limits.memory_soft and rss > spec.limits.memory_soft:
                     why = f"uses {rss >> 20} MiB, more than {spec.limits.memory_soft >> 20}"
                 else:
                     continue
-                options = {"process": slot.number}
-                await self._around.do("renew", runner, options, f"policy: {why}")
-            alive = {i.key for i in runner.instances()}
+                await self._run("renew", f"policy: {why}", process=replica.number)
+            alive = {i.key for i in service.processes()}
             lives = {key: life for key, life in lives.items() if key in alive}
 
     # ── extended stats ──────────────────────────────────────────────────────────────────────
     async def _extend(self) -> None:
-        """Ask the owner's command about each process; a new complaint is told, an old one not."""
-        runner, told = self._runner, ""
-        hook = hook_at(runner.spec, "extended_stats")
+        """Ask the hook `extended_stats` about each process; a new failure is an event, once."""
+        service, reported = self._service, ""
+        hook = hook_at(service.spec, "extended_stats")
         while hook is not None:
             why = ""
-            asked = [i for i in runner.instances() if i.ready]
-            for instance in asked:
+            asked = [i for i in service.processes() if i.ready]
+            for process in asked:
+                facts: dict[str, Any] = {}
                 try:
-                    instance.extra = await self._around.extended(runner, instance)
+                    facts = await self._host.hooks.extended(process)
                 except ValueError as exc:
-                    why, instance.extra = str(exc), {}
-            if why and why != told:
+                    why = str(exc)
+                process.report_extra(facts)
+            if why and why != reported:
                 data = {"hook": "extended_stats", "why": why, "outcome": "ignore"}
                 text = f"extended_stats: {why}"
-                runner.ground.say("hook.failed", text, service=runner.name, data=data)
-            told = why
-            await asyncio.sleep(hook.interval if asked else min(hook.interval, _LOOK))
+                self._host.emit("hook.failed", text, service=service.name, data=data)
+            reported = why
+            await asyncio.sleep(hook.interval if asked else min(hook.interval, _INTERVAL))
 
     # ── on demand ───────────────────────────────────────────────────────────────────────────
     async def _on_demand(self) -> None:
         """Start at the first connection to one of its own sockets; stop when nobody came."""
-        runner = self._runner
+        service = self._service
         while True:
-            if not runner.on:
+            if not service.on:
                 await self._first_connection()
-                await self._around.do("start", runner, {}, "first connection")
+                await self._run("start", "first connection")
             await self._idle()
-            if runner.on:
-                await self._around.do("stop", runner, {}, "idle")
+            if service.on:
+                await self._run("stop", "idle")
 
     async def _first_connection(self) -> None:
         loop = asyncio.get_running_loop()
@@ -291,26 +260,19 @@ class BackgroundTasks:
 
     async def _idle(self) -> None:
         """Until there was no connection for `idle_stop`; for ever when that is 0."""
-        runner, clock = self._runner, self._around.clock
-        with ArrivalMonitor(self._bound() if runner.spec.idle_stop else []) as arrivals:
+        service, clock = self._service, self._host.clock
+        with ArrivalMonitor(self._bound() if service.spec.idle_stop else []) as arrivals:
             since = clock.now()
-            while runner.on:
-                await asyncio.sleep(_LOOK)
+            while service.on:
+                await asyncio.sleep(_INTERVAL)
                 bound = self._bound()
                 came = arrivals.some() or any(connections_to(one) for one in bound)
-                if came or not runner.spec.idle_stop:
+                if came or not service.spec.idle_stop:
                     since = clock.now()
-                elif clock.now() - since >= runner.spec.idle_stop:
+                elif clock.now() - since >= service.spec.idle_stop:
                     return
 
     def _bound(self) -> list[socket.socket]:
         """Its sockets, wherever it is given them."""
-        spec, bound = self._runner.spec, self._around.bound
+        spec, bound = self._service.spec, self._sockets.bound
         return [bound[name] for name in (*spec.sockets, spec.stdin_socket) if name in bound]
-
-
-def _complain(task: "asyncio.Task[None]") -> None:
-    with contextlib.suppress(asyncio.CancelledError):
-        if (error := task.exception()) is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_exception_handler({"message": "beside a service", "exception": error})

@@ -6,103 +6,98 @@ from typing import Any, Final
 
 from chapiteau.run.config.spec import MAX_PROCESSES
 from chapiteau.run.logs.messages import Outcome
-from chapiteau.run.process.host import ProcessHost
-from chapiteau.run.process.states import Trigger
+from chapiteau.run.supervisor.reload import reload_one, reload_service
 from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.system.signal_numbers import signal_number
 
 __all__ = ["COMMANDS", "Command", "merge_outcomes"]
 
-Command = Callable[[ProcessHost, ServiceController, Mapping[str, Any]], Awaitable[Outcome]]
+Options = Mapping[str, Any]
+Command = Callable[[ServiceController, Options], Awaitable[Outcome]]
 
 
-def _limit(options: Mapping[str, Any]) -> float | None:
+def _timeout(options: Options) -> float | None:
     value = options.get("timeout")
     return float(value) if value else None
 
 
-async def _scale(
-    ground: ProcessHost, runner: ServiceController, options: Mapping[str, Any]
-) -> Outcome:
+async def _scale(service: ServiceController, options: Options) -> Outcome:
     count = options.get("processes")
-    wanted = runner.wanted + int(options.get("by", 0)) if count is None else int(count)
+    wanted = service.wanted + int(options.get("by", 0)) if count is None else int(count)
     if wanted < 0:
-        return Outcome(ok=False, error=f"{runner.name}: fewer than 0 processes", exit_code=2)
+        return Outcome(ok=False, error=f"{service.name}: fewer than 0 processes", exit_code=2)
     if wanted > MAX_PROCESSES:
-        error = f"{runner.name}: {wanted} processes are more than {MAX_PROCESSES}"
+        error = f"{service.name}: {wanted} processes are more than {MAX_PROCESSES}"
         return Outcome(ok=False, error=error, exit_code=2)
-    if runner.spec.one_shot and wanted > 1:
-        return Outcome(
-            ok=False, error=f"{runner.name} is a one-shot: it has one process", exit_code=4
-        )
-    return await runner.scale(wanted, _limit(options))
+    if service.spec.one_shot and wanted > 1:
+        error = f"{service.name} is a one-shot: it has one process"
+        return Outcome(ok=False, error=error, exit_code=4)
+    return await service.scale(wanted, _timeout(options))
 
 
-async def _signal(
-    ground: ProcessHost, runner: ServiceController, options: Mapping[str, Any]
-) -> Outcome:
+async def _signal(service: ServiceController, options: Options) -> Outcome:
     try:
         number = signal_number(str(options.get("signal", "")))
     except ValueError as exc:
         return Outcome(ok=False, error=str(exc), exit_code=2)
     process = int(options.get("process", 0))
-    met = [i for i in runner.instances() if process in (0, i.number)]
-    if not met:
-        return Outcome(ok=False, error=f"{runner.name}: no such process runs", exit_code=3)
+    targets = [one for one in service.processes() if process in (0, one.number)]
+    if not targets:
+        return Outcome(ok=False, error=f"{service.name}: no such process runs", exit_code=3)
     whole = bool(options.get("whole"))
-    kept_back = await asyncio.gather(
-        *(ground.deliver(i, runner.spec, number, whole=whole) for i in met)
+    refused = await asyncio.gather(
+        *(service.host.deliver(one, number, whole=whole) for one in targets)
     )
-    if why := next(filter(None, kept_back), ""):
-        error = f"{runner.name}: signal {number} was not sent to {sum(map(bool, kept_back))}: {why}"
+    if why := next(filter(None, refused), ""):
+        error = f"{service.name}: signal {number} was not sent to {sum(map(bool, refused))}: {why}"
         return Outcome(ok=False, error=error, exit_code=4)
-    return Outcome(ok=True, text=f"{runner.name}: signal {number} sent to {len(met)}")
+    return Outcome(ok=True, text=f"{service.name}: signal {number} sent to {len(targets)}")
 
 
-async def _stop(
-    ground: ProcessHost, runner: ServiceController, options: Mapping[str, Any]
-) -> Outcome:
+async def _start(service: ServiceController, options: Options) -> Outcome:
+    return await service.start(_timeout(options))
+
+
+async def _stop(service: ServiceController, options: Options) -> Outcome:
     if number := int(options.get("process", 0)):
-        return await runner.one(number, Trigger.STOP_ASKED, _limit(options))
-    return await runner.stop(_limit(options))
+        return await service.stop_one(number, _timeout(options))
+    return await service.stop(_timeout(options))
 
 
-async def _restart(
-    ground: ProcessHost, runner: ServiceController, options: Mapping[str, Any]
-) -> Outcome:
+async def _restart(service: ServiceController, options: Options) -> Outcome:
     if number := int(options.get("process", 0)):
-        return await runner.one(number, Trigger.CYCLE_ASKED, _limit(options))
-    return await runner.restart(_limit(options))
+        return await service.restart_one(number, _timeout(options))
+    return await service.restart(_timeout(options))
 
 
-async def _reload(
-    ground: ProcessHost, runner: ServiceController, options: Mapping[str, Any]
-) -> Outcome:
+async def _reload(service: ServiceController, options: Options) -> Outcome:
     number = int(options.get("process", 0))
-    if runner.spec.reload_signal and runner.on:
+    if service.spec.reload_signal and service.on:
         to = {"process": number} if number else {}
-        return await _signal(ground, runner, {"signal": runner.spec.reload_signal, **to})
+        return await _signal(service, {"signal": service.spec.reload_signal, **to})
     if number:
-        return await runner.renew(number)
-    return await runner.replace(None, _limit(options))
+        return await reload_one(service, number)
+    return await reload_service(service, timeout=_timeout(options))
 
 
-async def _reopen(
-    ground: ProcessHost, runner: ServiceController, options: Mapping[str, Any]
-) -> Outcome:
-    ground.reopen_logs()
-    return Outcome(ok=True, text=f"{runner.name}: log files reopened")
+async def _reopen(service: ServiceController, _options: Options) -> Outcome:
+    service.host.reopen_logs()
+    return Outcome(ok=True, text=f"{service.name}: log files reopened")
+
+
+async def _renew(service: ServiceController, options: Options) -> Outcome:
+    return await reload_one(service, int(options.get("process", 1)))
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "start": lambda _, runner, options: runner.start(_limit(options)),
+    "start": _start,
     "stop": _stop,
     "restart": _restart,
     "reload": _reload,
     "scale": _scale,
     "signal": _signal,
     "reopen": _reopen,
-    "renew": lambda _, runner, options: runner.renew(int(options.get("process", 1))),
+    "renew": _renew,
 }
 
 
@@ -110,12 +105,12 @@ def merge_outcomes(results: dict[str, Outcome]) -> Outcome:
     """One answer for several services: partial failure is shown as such."""
     if len(results) == 1:
         return next(iter(results.values()))
-    bad = {name: o for name, o in results.items() if not o.ok}
-    data = {"services": {name: o.to_dict() for name, o in results.items()}}
-    good = "\n".join(o.text for o in results.values() if o.ok)
+    bad = {name: one for name, one in results.items() if not one.ok}
+    data = {"services": {name: one.to_dict() for name, one in results.items()}}
+    good = "\n".join(one.text for one in results.values() if one.ok)
     if not bad:
         return Outcome(ok=True, text=good, data=data)
     code = 7 if len(bad) < len(results) else next(iter(bad.values())).exit_code
-    errors = "\n".join(o.error for o in bad.values())
-    hint = next((o.hint for o in bad.values() if o.hint), "")
+    errors = "\n".join(one.error for one in bad.values())
+    hint = next((one.hint for one in bad.values() if one.hint), "")
     return Outcome(ok=False, text=good, error=errors, hint=hint, exit_code=code, data=data)

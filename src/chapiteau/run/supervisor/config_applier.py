@@ -1,228 +1,299 @@
-"""Follows a changed configuration: the whole plan, or back to where we were."""
+"""Follows a changed file, and settings that people change at run time: whole, or not at all.
 
+Settings of run time stand on top of the file's until the next `reload` of the file, or until they
+are given back; a later brain has them too.
+"""
+
+import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.run.config.access import access_of
+from chapiteau.run.config.access import Access, access_of
 from chapiteau.run.config.load import load_config
+from chapiteau.run.config.overrides import ADDED, REMOVED, updated_overrides, with_overrides
 from chapiteau.run.config.plan import Change, Plan, make_plan
+from chapiteau.run.config.selection import select
 from chapiteau.run.config.spec import Spec
 from chapiteau.run.logs.messages import Outcome
-from chapiteau.run.supervisor.bootstrap import store_socket
-from chapiteau.run.supervisor.desired_state import save_running_spec
+from chapiteau.run.supervisor.context import Context
+from chapiteau.run.supervisor.drain import Drain
 from chapiteau.run.supervisor.internal_services import plugin_service
+from chapiteau.run.supervisor.reload import reload_service
+from chapiteau.run.supervisor.service_controller import ServiceController
+from chapiteau.run.supervisor.services import Services
 from chapiteau.run.supervisor.sockets import bind_changed, unlink_sockets
 from chapiteau.run.system.sockets import adjust_socket
 
-if TYPE_CHECKING:
-    from chapiteau.run.supervisor.supervisor import Supervisor
+__all__ = ["ConfigApplier"]
 
-__all__ = ["ConfigApplier", "apply_file", "apply_plan"]
-
-_TOLD = 50  # changes that the event of an applied file tells one by one
-
-
-async def apply_file(supervisor: "Supervisor", *, dry_run: bool, who: str) -> Outcome:
-    """Read the file, plan, apply. Raises ChapiteauError when the file is not fit to run."""
-    old, new = supervisor.spec, load_config(supervisor.config_path).spec
-    plan = make_plan(old, new, supervisor.overrides)
-    if plan.refused:
-        text = "; ".join(str(change) for change in plan.refused)
-        hint, data = plan.refused[0].why, plan.to_dict()
-        return Outcome(ok=False, error=f"refused: {text}", hint=hint, exit_code=4, data=data)
-    if dry_run:
-        return Outcome(ok=True, text=plan.text(), data=plan.to_dict())
-    access = access_of(new.project)  # a user or group that is not there stops it here
-    outcome = await apply_plan(ConfigApplier(supervisor, old, new), plan)
-    if outcome.ok:
-        supervisor.base, supervisor.overrides = new, {}
-        save_running_spec(supervisor.run_dir, new)
-    if outcome.ok and plan:
-        supervisor.generation += 1
-        supervisor.on_roles(access)
-        data = {"changes": [change.to_dict() for change in plan.changes[:_TOLD]]}
-        supervisor.ground.say("supervisor.config_applied", plan.brief(), who=who, data=data)
-    return outcome
-
-
-async def apply_plan(following: "ConfigApplier", plan: Plan) -> Outcome:
-    """Make every change of a plan, or none; what people are told of it."""
-    data = plan.to_dict()
-    failure = await following.follow(plan)
-    if failure is None:
-        return Outcome(ok=True, text=plan.text(), data=data)
-    await following.back()
-    return Outcome(
-        ok=False,
-        error=f"{failure.error}\nthe configuration is as it was before",
-        hint=failure.hint,
-        exit_code=failure.exit_code or 1,
-        data=data,
-    )
+_SHOWN: Final = 50  # changes that the event of an applied file lists one by one
+_WORDS: Final = {ADDED: "added", REMOVED: "removed"}
 
 
 class ConfigApplier:
-    """One change of configuration on its way; `back` undoes what was done of it."""
+    """One change of the configuration at a time."""
 
-    def __init__(self, supervisor: "Supervisor", old: Spec, new: Spec) -> None:
-        self._supervisor, self._old, self._new = supervisor, old, new
-        self._folder = supervisor.config_path.parent
-        self._spare: dict[str, socket.socket] = {}  # sockets that others have replaced
-        self._fresh: dict[str, socket.socket] = {}
-        self._left: list[str] = []  # paths of sockets that are closed
+    def __init__(
+        self,
+        context: Context,
+        services: Services,
+        drain: Drain,
+        on_access: Callable[[Access], None],
+    ) -> None:
+        """`on_access`: others may steer us now."""
+        self._context, self._services, self._drain = context, services, drain
+        self._on_access = on_access
+        self._lock = asyncio.Lock()
+
+    async def apply_file(self, *, dry_run: bool, actor: str) -> Outcome:
+        """Read the file, plan, apply."""
+        async with self._lock:
+            try:
+                return await self._apply_file(dry_run=dry_run, actor=actor)
+            except ChapiteauError as exc:
+                return Outcome.failed(exc)
+
+    async def _apply_file(self, *, dry_run: bool, actor: str) -> Outcome:
+        config = self._context.config
+        new = load_config(config.path).spec
+        plan = make_plan(config.spec, new, config.overrides)
+        if plan.refused:
+            text = "; ".join(str(change) for change in plan.refused)
+            hint, data = plan.refused[0].why, plan.to_dict()
+            return Outcome(ok=False, error=f"refused: {text}", hint=hint, exit_code=4, data=data)
+        if dry_run:
+            return Outcome(ok=True, text=plan.text(), data=plan.to_dict())
+        access = access_of(new.project)  # a user or group that is not there stops it here
+        outcome = await self._apply(new, plan)
+        if outcome.ok:
+            config.commit(new, {}, applied=bool(plan))
+        if outcome.ok and plan:
+            self._on_access(access)
+            data = {"changes": [change.to_dict() for change in plan.changes[:_SHOWN]]}
+            self._context.host.emit("supervisor.config_applied", plan.brief(), who=actor, data=data)
+        return outcome
+
+    async def change_settings(
+        self, pattern: str, given: Mapping[str, Any], reset: Iterable[str], actor: str
+    ) -> Outcome:
+        """Other values for services, or with `reset` those of the file again."""
+        async with self._lock:
+            try:
+                return await self._change_settings(pattern, given, tuple(reset), actor)
+            except ChapiteauError as exc:
+                return Outcome.failed(exc)
+
+    async def _change_settings(
+        self, pattern: str, given: Mapping[str, Any], reset: tuple[str, ...], actor: str
+    ) -> Outcome:
+        config = self._context.config
+        if given.get(ADDED) and pattern in self._services:
+            return Outcome(ok=False, error=f"there is a service {pattern!r} already", exit_code=4)
+        added = bool(given.get(ADDED))
+        names = (pattern,) if added else tuple(select(pattern, list(config.spec.service)))
+        overrides = config.overrides
+        for name in names:
+            if given.get(REMOVED) and name not in config.base.service:
+                overrides = updated_overrides(overrides, name, {}, ("*",))  # added at run time
+            else:
+                overrides = updated_overrides(overrides, name, given, reset)
+        spec, problems = with_overrides(config.base, overrides)
+        if spec is None or problems:
+            error = "\n".join(str(p) for p in problems)
+            return Outcome(ok=False, error=error, hint="nothing was changed", exit_code=2)
+        outcome = await self._apply(spec, make_plan(config.spec, spec))
+        if not outcome.ok:
+            return outcome
+        config.commit(config.base, overrides)
+        if "processes" in given:
+            await self._rescale(names)
+        what = ", ".join([*(_WORDS.get(k, k) for k in given), *(f"{k} given back" for k in reset)])
+        data = {"settings": list(given), "reset": list(reset)}
+        for name in names:
+            self._context.host.emit("service.set", what, service=name, who=actor, data=data)
+        return outcome
+
+    async def _rescale(self, names: Iterable[str]) -> None:
+        """The wanted number may differ from the setting already, when somebody has scaled."""
+        for name in names:
+            service = self._services[name]
+            if service.wanted != service.spec.processes:
+                async with service.lock:
+                    await service.scale(service.spec.processes, None)
+
+    async def _apply(self, new: Spec, plan: Plan) -> Outcome:
+        """Make every change of a plan, or none; what people are told of it."""
+        transition = _Transition(self._context, self._services, self._drain, new)
+        failure = await transition.make(plan)
+        if failure is None:
+            return Outcome(ok=True, text=plan.text(), data=plan.to_dict())
+        await transition.undo()
+        return Outcome(
+            ok=False,
+            error=f"{failure.error}\nthe configuration is as it was before",
+            hint=failure.hint,
+            exit_code=failure.exit_code or 1,
+            data=plan.to_dict(),
+        )
+
+
+class _Transition:
+    """From one configuration to another; `undo` takes back what was done of it."""
+
+    def __init__(self, context: Context, services: Services, drain: Drain, new: Spec) -> None:
+        self._config, self._sockets = context.config, context.sockets
+        self._emit = context.host.emit
+        self._services, self._drain = services, drain
+        self._old, self._new = context.config.spec, new
+        self._replaced: dict[str, socket.socket] = {}  # sockets in whose place are others
+        self._bound: dict[str, socket.socket] = {}
+        self._closed: list[str] = []  # paths of sockets
         self._done: list[Change] = []
 
-    async def follow(self, plan: Plan) -> Outcome | None:
+    async def make(self, plan: Plan) -> Outcome | None:
         """Make every change; the first failure, or None. Sockets first: they fail without harm."""
-        supervisor = self._supervisor
+        sockets, folder = self._sockets, self._config.folder
         try:
-            self._fresh = bind_changed(plan, self._old, self._new, supervisor.bound, self._folder)
+            self._bound = bind_changed(plan, self._old, self._new, sockets.bound, folder)
         except ChapiteauError as exc:
-            return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
-        supervisor.spec = self._new
-        for name, bound in self._fresh.items():
-            if name in supervisor.bound:
-                self._spare[name] = supervisor.bound.pop(name)
-            await store_socket(supervisor, name, bound)
+            return Outcome.failed(exc)
+        self._config.use(self._new)
+        for name, bound in self._bound.items():
+            if name in sockets.bound:
+                self._replaced[name] = sockets.bound[name]
+            await sockets.add(name, self._new.socket[name], bound)
         for change in plan.changes:
             self._done.append(change)
-            outcome = await self._make(change)
+            outcome = await self._change(change)
             if not outcome.ok:
                 return outcome
-        for replaced in self._spare.values():
-            self._left += _path_of(replaced)
+        for replaced in self._replaced.values():
+            self._closed += _path_of(replaced)
             replaced.close()
-        unlink_sockets(self._left, supervisor.bound.values())
+        unlink_sockets(self._closed, sockets.bound.values())
         return None
 
-    async def _make(self, change: Change) -> Outcome:
+    async def undo(self) -> None:
+        """As it was: the sockets that were replaced were never closed, services go back."""
+        self._config.use(self._old)
+        for name, bound in self._bound.items():
+            bound.close()
+            if name in self._replaced:
+                await self._sockets.add(name, self._old.socket[name], self._replaced[name])
+            else:
+                self._sockets.drop(name)
+        for name, wanted in self._old.socket.items():
+            if name in self._sockets.bound and wanted != self._new.socket.get(name):
+                with contextlib.suppress(ChapiteauError):  # it was so before: it can be so again
+                    self._adjust(name, self._old)
+        done = {(change.what, change.name) for change in self._done}
+        for change in make_plan(self._new, self._old).changes:
+            if (change.what, change.name) not in done:
+                continue
+            if change.what == "service" and not self._went_back(change):
+                await self._change_service(change)
+            elif change.what == "plugin":
+                await self._change_plugin(change)
+
+    def _went_back(self, change: Change) -> bool:
+        """A reload that failed has put the old processes back itself: they need no other."""
+        service = self._services.get(change.name)
+        if change.kind != "change" or service is None:
+            return False
+        return service.spec == self._old.service[change.name]
+
+    async def _change(self, change: Change) -> Outcome:
         if change.what == "service":
-            return await _change_service(self._supervisor, change)
+            return await self._change_service(change)
         if change.what == "plugin":
-            await _change_plugin(self._supervisor, change)
+            await self._change_plugin(change)
         elif change.what == "socket":
             try:
                 self._change_socket(change)
             except ChapiteauError as exc:
-                return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+                return Outcome.failed(exc)
         return Outcome(ok=True)
 
-    async def back(self) -> None:
-        """As it was: the sockets that were replaced were never closed, services go back."""
-        supervisor = self._supervisor
-        supervisor.spec = self._old
-        for name, bound in self._fresh.items():
-            supervisor.bound.pop(name, None)
-            bound.close()
-            if name in self._spare:
-                await store_socket(supervisor, name, self._spare[name])
-            else:
-                supervisor.link.tell("drop", name=f"socket/{name}")
-                supervisor.around.sockets.pop(name, None)
-        self._adjust_back()
-        touched = {change.name for change in self._done if change.what == "service"}
-        for change in make_plan(self._new, self._old).of("service"):
-            if change.name in touched and not self._went_back(change):
-                await _change_service(supervisor, change)
-        plugins = {change.name for change in self._done if change.what == "plugin"}
-        for change in make_plan(self._new, self._old).of("plugin"):
-            if change.name in plugins:
-                await _change_plugin(supervisor, change)
-
-    def _adjust_back(self) -> None:
-        for name, bound in self._supervisor.bound.items():
-            wanted = self._old.socket.get(name)
-            if wanted is not None and wanted != self._new.socket.get(name):
-                with contextlib.suppress(ChapiteauError):  # it was so before: it can be so again
-                    adjust_socket(name, bound, wanted, self._folder)
-
+    # ── sockets ─────────────────────────────────────────────────────────────────────────────
     def _change_socket(self, change: Change) -> None:
-        supervisor = self._supervisor
+        name = change.name
         if change.effect in ("close", "replace"):
-            supervisor.per_process.forget(change.name)
+            self._sockets.forget(name)
         if change.effect == "close":
-            supervisor.link.tell("drop", name=f"socket/{change.name}")
-            supervisor.around.sockets.pop(change.name, None)
-            if (bound := supervisor.bound.pop(change.name, None)) is not None:
-                self._left += _path_of(bound)
+            if (bound := self._sockets.drop(name)) is not None:
+                self._closed += _path_of(bound)
                 bound.close()
-            supervisor.ground.say("socket.closed", change.name, data={"socket": change.name})
-        elif change.effect == "apply" and change.name in supervisor.bound:
-            wanted = self._new.socket[change.name]
-            for one in (supervisor.bound[change.name], *supervisor.per_process.of(change.name)):
-                adjust_socket(change.name, one, wanted, self._folder)
+            self._emit("socket.closed", name, data={"socket": name})
+        elif change.effect == "apply" and name in self._sockets.bound:
+            self._adjust(name, self._new)
 
-    def _went_back(self, change: Change) -> bool:
-        """A reload that failed has put the old processes back itself: they need no other."""
-        runner = self._supervisor.runners.get(change.name)
-        if change.kind != "change" or runner is None:
-            return False
-        return runner.spec == self._old.service[change.name]
+    def _adjust(self, name: str, to: Spec) -> None:
+        wanted = to.socket[name]
+        for one in self._sockets.all_of(name):
+            adjust_socket(name, one, wanted, self._config.folder)
+        self._sockets.respec(name, wanted)
+
+    # ── services ────────────────────────────────────────────────────────────────────────────
+    async def _change_plugin(self, change: Change) -> None:
+        """A plugin that does not come up holds nothing back: status shows it."""
+        name = change.name
+        if change.kind != "add":
+            async with self._services[name].lock:
+                await self._services[name].stop()
+            self._services.remove(name)
+        if change.kind != "remove":
+            service = plugin_service(self._config.path, name, self._config.spec.plugin[name])
+            self._services.add(name, service, internal=True).switch_on()
+
+    async def _change_service(self, change: Change) -> Outcome:
+        if change.kind == "remove":
+            service = self._services[change.name]
+            async with service.lock:
+                outcome = await service.stop()
+            if outcome.ok:
+                self._services.remove(change.name)
+            return outcome
+        if change.kind == "add":
+            return await self._add_service(change.name)
+        service = self._services[change.name]
+        async with service.lock:
+            return await self._to_spec(service, change)
+
+    async def _add_service(self, name: str) -> Outcome:
+        spec = self._config.spec.service[name]
+        service = self._services.add(name, spec)
+        self._services.start_background(service)
+        if not spec.starts_by_itself:
+            return Outcome(ok=True)
+        if self._drain.begun:
+            self._drain.start_later(name)
+            return Outcome(ok=True)
+        return await service.start(spec.ready.start_timeout + 5)
+
+    async def _to_spec(self, service: ServiceController, change: Change) -> Outcome:
+        spec = self._config.spec.service[service.name]
+        scaled = any(d.setting == "processes" for d in change.differences)
+        if change.effect == "reload":
+            outcome = await reload_service(service, spec)
+            if outcome.ok and scaled and service.wanted != spec.processes and not spec.scaling:
+                outcome = await service.scale(spec.processes, None)
+            return outcome
+        service.use(spec)
+        self._services.start_background(service)
+        if change.effect == "restart" and scaled and spec.processes < service.wanted:
+            await service.scale(spec.processes, None)  # fewer: before the others are made anew
+        outcome = Outcome(ok=True)
+        # What people have stopped, and what waits for its hour, is not started by a new file.
+        if change.effect == "restart" and service.on and not self._drain.begun:
+            outcome = await service.restart(None)
+        if scaled and outcome.ok and service.wanted != spec.processes:
+            return await service.scale(spec.processes, None)
+        return outcome
 
 
 def _path_of(bound: socket.socket) -> list[str]:
     name = bound.getsockname() if bound.family == socket.AF_UNIX else ""
     return [name] if isinstance(name, str) and name.startswith("/") else []
-
-
-async def _change_plugin(supervisor: "Supervisor", change: Change) -> None:
-    """A plugin that does not come up holds nothing back: status shows it."""
-    name = change.name
-    if change.kind != "add":
-        runner = supervisor.runners[name]
-        async with runner.lock:
-            await runner.stop()
-        supervisor.forget_runner(name)
-        supervisor.own_services.pop(name, None)
-    if change.kind != "remove":
-        plugin = supervisor.spec.plugin[name]
-        service = plugin_service(supervisor.config_path, name, plugin)
-        supervisor.own_services[name] = service
-        supervisor.add_runner(name, service).switch_on()
-
-
-async def _change_service(supervisor: "Supervisor", change: Change) -> Outcome:
-    name = change.name
-    if change.kind == "remove":
-        runner = supervisor.runners[name]
-        async with runner.lock:
-            outcome = await runner.stop()
-        if outcome.ok:
-            supervisor.forget_runner(name)
-        return outcome
-    spec = supervisor.spec.service[name]
-    if change.kind == "add":
-        added = supervisor.add_runner(name, spec)
-        supervisor.start_helpers(added)
-        if spec.autostart and not spec.schedule and not spec.on_demand:
-            if supervisor.drain.begun:
-                supervisor.drain.later(name)
-                return Outcome(ok=True)
-            return await added.start(spec.ready.start_timeout + 5)
-        return Outcome(ok=True)
-    runner = supervisor.runners[name]
-    async with runner.lock:
-        return await _to_spec(supervisor, change, name)
-
-
-async def _to_spec(supervisor: "Supervisor", change: Change, name: str) -> Outcome:
-    runner, spec = supervisor.runners[name], supervisor.spec.service[name]
-    scaled = any(d.setting == "processes" for d in change.differences)
-    if change.effect == "reload":
-        outcome = await runner.replace(spec)
-        if outcome.ok and scaled and runner.wanted != spec.processes and not spec.scaling:
-            outcome = await runner.scale(spec.processes, None)
-        return outcome
-    runner.use(spec)
-    supervisor.start_helpers(runner)
-    if change.effect == "restart" and scaled and spec.processes < runner.wanted:
-        await runner.scale(spec.processes, None)  # fewer: before the others are made anew
-    outcome = Outcome(ok=True)
-    # What people have stopped, and what waits for its hour, is not started by a new file.
-    if change.effect == "restart" and runner.on and not supervisor.drain.begun:
-        outcome = await runner.restart(None)
-    if scaled and outcome.ok and runner.wanted != spec.processes:
-        return await runner.scale(spec.processes, None)
-    return outcome

@@ -1,6 +1,6 @@
 """What people want of each service, kept where brains and reboots can't lose it.
 
-The keeper holds a note per service, which the next brain reads; a file holds the same for a day
+The keeper holds a note per service, which the next brain reads; a file holds the same for the day
 when the keeper dies too. A clean shutdown removes the file: the next start follows the
 configuration.
 """
@@ -8,32 +8,31 @@ configuration.
 import asyncio
 import contextlib
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from chapiteau.core.fields import read
 from chapiteau.io.files import write_atomic
-from chapiteau.run.config.overrides import Overrides
-from chapiteau.run.config.schema import plain_values
-from chapiteau.run.config.spec import Spec
 from chapiteau.run.process.keeper_link import KeeperLink
+from chapiteau.run.supervisor.service_controller import Wish
 
-__all__ = ["DesiredState", "running_spec", "save_running_spec"]
+__all__ = ["DesiredState"]
 
-_SCHEMA = 1
-_CALM = 0.2  # seconds: many changes at once are written once
+_SCHEMA: Final = 1
+_SETTLE: Final = 0.2  # seconds: many changes at once are written once
+_NOTE: Final = "wanted/"
 
 
 class DesiredState:
-    """`put` remembers; `found` is what was remembered before us."""
+    """`put` remembers; `found` is what was remembered before this brain."""
 
-    def __init__(self, path: Path, link: KeeperLink, notes: dict[str, Any]) -> None:
+    def __init__(self, path: Path, link: KeeperLink) -> None:
         self._path, self._link = path, link
-        self._now: dict[str, dict[str, Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
-        noted = {k.removeprefix("wanted/"): v for k, v in notes.items() if k.startswith("wanted/")}
-        self.found: dict[str, dict[str, Any]] = noted or self._read()
-        self._now.update(self.found)
+        notes = {k.removeprefix(_NOTE): v for k, v in link.notes.items() if k.startswith(_NOTE)}
+        self.found: dict[str, Wish] = {k: _wish(v) for k, v in (notes or self._read()).items()}
+        self._now = dict(self.found)
 
     def _read(self) -> dict[str, dict[str, Any]]:
         with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
@@ -42,21 +41,22 @@ class DesiredState:
                 return {str(k): dict(v) for k, v in state["services"].items()}
         return {}
 
-    def put(self, service: str, facts: dict[str, Any] | None) -> None:
+    def put(self, service: str, wish: Wish | None) -> None:
         """Remember what is wanted of a service; None forgets it."""
-        if self._now.get(service) == facts:
+        if self._now.get(service) == wish:
             return
-        if facts is None:
+        if wish is None:
             self._now.pop(service, None)
         else:
-            self._now[service] = facts
-        self._link.tell("note", name=f"wanted/{service}", value=facts)
+            self._now[service] = wish
+        self._link.note(f"{_NOTE}{service}", None if wish is None else asdict(wish))
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(_CALM, self._write)
+            self._timer = asyncio.get_running_loop().call_later(_SETTLE, self._write)
 
     def _write(self) -> None:
         self._timer = None
-        text = json.dumps({"schema": _SCHEMA, "services": self._now})
+        services = {name: asdict(wish) for name, wish in self._now.items()}
+        text = json.dumps({"schema": _SCHEMA, "services": services})
         # A full disk costs the memory of a reboot, not the service: the notes are still there.
         with contextlib.suppress(OSError):
             write_atomic(self._path, text.encode(), mode=0o600)
@@ -69,26 +69,10 @@ class DesiredState:
             self._path.unlink()
 
 
-# The configuration that runs, kept beside the file that people edit.
-
-_SET = "set"  # beside the sections: what was changed at run time
-
-
-def save_running_spec(run_dir: Path, spec: Spec, overrides: Overrides | None = None) -> None:
-    """Keep what runs now, so that a later brain does not follow a file that is being edited."""
-    plain = plain_values(spec) | ({_SET: overrides} if overrides else {})
-    data = json.dumps(plain, separators=(",", ":")).encode()
-    with contextlib.suppress(OSError):
-        write_atomic(run_dir / "applied.json", data, mode=0o600)
-
-
-def running_spec(run_dir: Path) -> tuple[Spec, dict[str, dict[str, object]]] | None:
-    """What the brain before ran, as the file had it, and what was set at run time on top; None
-    when that can't be read."""
-    try:
-        raw = json.loads((run_dir / "applied.json").read_text())
-        overrides = {name: dict(own) for name, own in raw.pop(_SET, {}).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
-    spec, problems = read(Spec, raw)
-    return (spec, overrides) if spec is not None and not problems else None
+def _wish(raw: Mapping[str, Any]) -> Wish:
+    return Wish(
+        on=bool(raw.get("on")),
+        wanted=int(raw.get("wanted", 1)),
+        generation=int(raw.get("generation", 0)),
+        completed=bool(raw.get("completed")),
+    )

@@ -8,55 +8,53 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, NoReturn
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.clock import SystemClock
 from chapiteau.run.keeper.syscalls import HANDLED_SIGNALS, pidfd_of, start_time
 from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.process.environment import inheritable
 from chapiteau.run.process.keeper_link import KEEPER_FOLDER
-from chapiteau.run.supervisor.process_registry import ProcessRegistry
+from chapiteau.run.process.process import Process
+from chapiteau.run.process.spawn import memo_of
+from chapiteau.run.supervisor.context import Context
+from chapiteau.run.supervisor.process_registry import UNKNOWN
 from chapiteau.run.system.cgroups import Cgroups
 from chapiteau.run.system.process_tree import children_of, processes_with_key
-from chapiteau.run.system.signal_numbers import stop_settings
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["recover_keeper", "recover_unknown_keeper", "reexec"]
 
-    from chapiteau.run.process.process import Process
-    from chapiteau.run.supervisor.supervisor import Supervisor
-
-__all__ = ["recover_keeper", "reexec"]
-
-_LAST_WORDS: Final = 0.2  # seconds for the answer to reach who asked
+_ANSWER_TIME: Final = 0.2  # seconds for the answer to reach who asked
 _TRIAL: Final = 60.0  # seconds for the installed brain to say that it can begin
 
 
-async def reexec(supervisor: "Supervisor", who: str) -> Outcome:
+async def reexec(context: Context, actor: str) -> Outcome:
     """Renew the keeper, then leave: it starts the installed brain, which finds everything alive.
 
     Both are tried first: when they could not go on from here nothing changes.
     """
-    if why := await _why_not(supervisor.words):
+    if why := await _why_not(context.origin.argv):
         hint = "the supervisor that runs goes on; mend what is installed, or take the one before"
         error = f"the installed version can't take over: {why}"
         return Outcome(ok=False, error=error, hint=hint, exit_code=1)
     try:
-        keeper = await supervisor.link.upgrade()
+        keeper = await context.link.upgrade()
     except ChapiteauError as exc:
         return Outcome(ok=False, error=exc.what, hint=exc.hint, exit_code=1)
-    supervisor.ground.say("supervisor.upgraded", f"keeper {keeper} renewed", who=who)
+    context.host.emit("supervisor.upgraded", f"keeper {keeper} renewed", who=actor)
     # No farewell to the keeper: to it this is a brain that ended, and it starts the next one.
-    asyncio.get_running_loop().call_later(_LAST_WORDS, os._exit, 0)
+    asyncio.get_running_loop().call_later(_ANSWER_TIME, os._exit, 0)
     return Outcome(
         ok=True, text="the supervisor is renewed; services go on", data={"keeper": keeper}
     )
 
 
-async def _why_not(words: tuple[str, ...]) -> str:
+async def _why_not(argv: tuple[str, ...]) -> str:
     """Let the installed brain read what it would begin with; why it can't, else ""."""
-    trial = ["-P", "-m", "chapiteau.run.supervisor", "--try", *words]
+    trial = ["-P", "-m", "chapiteau.run.supervisor", "--try", *argv]
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
         sys.executable, *trial, stdin=asyncio.subprocess.DEVNULL, stdout=pipe, stderr=pipe
@@ -90,30 +88,58 @@ _STEP: Final = 0.005
 _USUAL_FILES: Final = 1024
 
 
-def recover_keeper(supervisor: "Supervisor") -> None:
-    """Start the successor; True descriptors are handed on by number. Then this process ends."""
-    run_dir, clock = supervisor.run_dir, SystemClock()
-    lock = _open_lock(run_dir / "lock")
-    if not _within(_PATIENCE, clock, lambda: _locked(lock)):
-        os._exit(1)  # somebody has started another supervisor: it is theirs now
-    _end_unheard(supervisor.spawner.asked, clock)
-    _end_own_children()
-    owner = _owner(*supervisor.owner)
+def recover_keeper(context: Context, *, attached: bool = True) -> NoReturn:
+    """Start a successor of the keeper, then end this process. `attached`: we had heard of every
+    process that it has."""
+    origin, host, clock = context.origin, context.host, SystemClock()
+    lock = _take_lock(context.config.run_dir, clock)
+    _end_pending([one for one in host.processes.values() if not one.pid], clock)
+    owner = _owner(*origin.owner)
+    unknown = {} if attached else {UNKNOWN: True}
     state = {
-        "brain_argv": [sys.executable, "-P", "-m", "chapiteau.run.supervisor", *supervisor.words],
-        "run_dir": str(run_dir),
-        "fds": _descriptors(supervisor, lock),
-        "notes": {
-            **supervisor.link.notes,
-            **({} if supervisor.attached else {ProcessRegistry.UNKNOWN: True}),
-        },
-        "base": dict(supervisor.around.inherited),
-        "children": _children(supervisor),
-        "limit": supervisor.around.limit if supervisor.attached else _usual_limit(),
-        "brain_pid": 0,
-        "brain_starts": supervisor.brain_restarts + 1,
+        "fds": _descriptors(context),
+        "notes": {**context.link.notes, **unknown},
+        "base": dict(context.spawning.inherited),
+        "children": _children(context),
+        "limit": origin.limit,
+        "brain_starts": origin.restarts + 1,
         "owner": owner,
-        "owner_pid": supervisor.owner[0] if owner >= 0 else 0,
+        "owner_pid": origin.owner[0] if owner >= 0 else 0,
+    }
+    flag = "no-new-privs" if context.spawning.no_new_privs else "-"
+    keeper = _make_keeper(context.config.run_dir, origin.argv, lock, flag, state)
+    host.emit("supervisor.keeper_died", f"another keeper is made, pid {keeper}")
+    os._exit(0)
+
+
+def recover_unknown_keeper(run_dir: Path, argv: tuple[str, ...]) -> NoReturn:
+    """As `recover_keeper`, when it died before it answered us at all."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    state = {
+        "fds": {},
+        "notes": {UNKNOWN: True},
+        "base": inheritable(os.environ),
+        "children": {},
+        "limit": (min(_USUAL_FILES, hard), hard),
+        "brain_starts": 1,
+        "owner": -1,
+        "owner_pid": 0,
+    }
+    _make_keeper(run_dir, argv, _take_lock(run_dir, SystemClock()), "-", state)
+    os._exit(0)
+
+
+def _make_keeper(
+    run_dir: Path, argv: tuple[str, ...], lock: int, flag: str, state: dict[str, Any]
+) -> int:
+    """Start a keeper on this state; its pid. Descriptors are handed on by number."""
+    clock = SystemClock()
+    _end_own_children()
+    state["fds"] |= {"lock": lock, "null": os.open(os.devnull, os.O_RDONLY)}
+    state |= {
+        "brain_argv": [sys.executable, "-P", "-m", "chapiteau.run.supervisor", *argv],
+        "run_dir": str(run_dir),
+        "brain_pid": 0,
         "asked_at": 0.0,
         "link": -1,
         "queued": [],
@@ -122,10 +148,9 @@ def recover_keeper(supervisor: "Supervisor") -> None:
     memory = os.memfd_create("keeper", 0)
     os.write(memory, json.dumps(state).encode())
     os.lseek(memory, 0, os.SEEK_SET)
-    for fd in (*state["fds"].values(), owner, memory):  # type: ignore[attr-defined]
+    for fd in (*state["fds"].values(), state["owner"], memory):
         if fd >= 0:
             os.set_inheritable(fd, True)
-    flag = "no-new-privs" if supervisor.around.keeper_no_new_privs else "-"
     words = [sys.executable, "-I", "-S", str(KEEPER_FOLDER), "start", flag, "resume", str(memory)]
     made: list[int] = []
     while not _within(_PATIENCE, clock, lambda: _made(words, made)):
@@ -134,8 +159,15 @@ def recover_keeper(supervisor: "Supervisor") -> None:
     with contextlib.suppress(OSError):
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{keeper}\n".encode(), 0)
-    supervisor.ground.say("supervisor.keeper_died", f"another keeper is made, pid {keeper}")
-    os._exit(0)
+    return keeper
+
+
+def _take_lock(run_dir: Path, clock: SystemClock) -> int:
+    """The lock of the run directory, once the keeper has died; else this process ends."""
+    lock = _open_lock(run_dir / "lock")
+    if not _within(_PATIENCE, clock, lambda: _locked(lock)):
+        os._exit(1)  # somebody has started another supervisor: it is theirs now
+    return lock
 
 
 def _owner(pid: int, start: int) -> int:
@@ -153,13 +185,7 @@ def _owner(pid: int, start: int) -> int:
     return reading
 
 
-def _usual_limit() -> tuple[int, int]:
-    """RLIMIT_NOFILE for services, where the keeper had not told us what they got from it."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    return min(_USUAL_FILES, hard), hard
-
-
-def _within(seconds: float, clock: SystemClock, fact: "Callable[[], bool]") -> bool:
+def _within(seconds: float, clock: SystemClock, fact: Callable[[], bool]) -> bool:
     """Wait for a fact; False when it did not come true in time."""
     deadline = clock.now() + seconds
     while not fact():
@@ -188,13 +214,14 @@ def _made(words: list[str], made: list[int]) -> bool:
     return bool(made)
 
 
-def _end_unheard(asked: dict[str, Path | None], clock: SystemClock) -> None:
+def _end_pending(pending: Iterable[Process], clock: SystemClock) -> None:
     """Processes that the keeper was asked for and may have started, without living to say so.
 
     What is to become a program holds our channel open until it is one, as the keeper did: now
     that the channel has ended, whoever was started is in its cgroup, or has its key to show.
     """
-    for key, group in asked.items():
+    for process in pending:
+        key, group = process.key, process.cgroup
 
         def gone(key: str = key, group: Path | None = group) -> bool:
             left = Cgroups.pids(group) if group else processes_with_key("CHAPITEAU_KEY", key)
@@ -232,50 +259,27 @@ def _open_lock(path: Path) -> int:
         return os.open(path, os.O_RDONLY)
 
 
-def _descriptors(supervisor: "Supervisor", lock: int) -> dict[str, int]:
-    found = {"lock": lock, "null": os.open(os.devnull, os.O_RDONLY)}
-    for name, bound in supervisor.bound.items():
-        found[f"socket/{name}"] = bound.fileno()
-    for key, stream, pipe in supervisor.output.held():
-        found[f"pipe/{key}/{stream}"] = pipe
-    for key, (instance, _) in supervisor.ground.by_key.items():
-        if instance.entry is not None and instance.entry.fd >= 0:  # a terminal is its output too
-            way = "out" if instance.on_terminal else "in"
-            found[f"pipe/{key}/{way}"] = instance.entry.fd
-    found |= {**dict(supervisor.store.held()), **dict(supervisor.per_process.held())}
-    if supervisor.notify_fd >= 0:
-        found["notify"] = supervisor.notify_fd
-    return found
+def _descriptors(context: Context) -> dict[str, int]:
+    found = {f"pipe/{key}/{stream}": pipe for key, stream, pipe in context.output.held()}
+    for process in context.host.processes.values():
+        if process.stdin is not None and process.stdin.fd >= 0:  # a terminal is its output too
+            way = "out" if process.on_terminal else "in"
+            found[f"pipe/{process.key}/{way}"] = process.stdin.fd
+    held = {**dict(context.sockets.held()), **dict(context.store.held())}
+    return {**found, **held, "notify": context.notify.fileno()}
 
 
-def _stop(supervisor: "Supervisor", instance: "Process") -> list[float | bool]:
-    """How it is to be asked to end, for a keeper that has to do it alone."""
-    runner = supervisor.runners.get(instance.service)
-    if runner is None:
-        return [signal.SIGTERM, 1.0]
-    return stop_settings(runner.spec)
-
-
-def _children(supervisor: "Supervisor") -> dict[str, dict[str, Any]]:
+def _children(context: Context) -> dict[str, dict[str, Any]]:
     """Every process as the keeper would know it, marked as not its own child."""
     return {
-        key: {
-            "pid": instance.pid,
-            "start": instance.start,
+        process.key: {
+            "pid": process.pid,
+            "start": process.start,
             "exit": None,
             "adopted": True,
-            "cgroup": str(instance.cgroup or ""),
-            "memo": {
-                "service": instance.service,
-                "number": instance.number,
-                "generation": instance.generation,
-                "cgroup": str(instance.cgroup or ""),
-                "wall": instance.began_wall,
-                "ready": instance.ready,
-                "tty": instance.on_terminal,
-                "stop": _stop(supervisor, instance),
-            },
+            "cgroup": str(process.cgroup or ""),
+            "memo": memo_of(process),
         }
-        for key, (instance, _) in supervisor.ground.by_key.items()
-        if instance.end is None
+        for process in context.host.processes.values()
+        if process.pid and process.alive
     }

@@ -15,6 +15,7 @@ from typing import Any, Final
 from chapiteau.run.config.spec import Spec
 from chapiteau.run.errors import KeeperGoneError
 from chapiteau.run.keeper.children import Children
+from chapiteau.run.keeper.frames import Hello
 from chapiteau.run.keeper.group_grace import POLL_INTERVAL
 from chapiteau.run.keeper.syscalls import no_new_privs, own_children, pidfd_of, sd_notify
 from chapiteau.run.process.keeper_link import KeeperLink, Message
@@ -47,18 +48,17 @@ async def run_without_keeper(
 class _Alone(KeeperLink):
     """Looks like the channel to a keeper, and does at once what a keeper would."""
 
-    alone = True
+    in_process = True
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._prepare()
         self._fds: dict[str, int] = {}
         self._known = Children(self._fds)
         self._base: dict[str, str] = {}
         self._ended: set[int] = set()  # orphans that had ended at the last look
         self._sweeper: asyncio.TimerHandle | None = None
-        self._listen()
 
-    async def hello(self) -> Message:
+    async def hello(self) -> Hello:
         """A keeper that was just born."""
         ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         self._known.starter.raise_own_limit()
@@ -87,13 +87,11 @@ class _Alone(KeeperLink):
         self._do(op, rest, list(carried))
         return {}, []
 
-    async def calm(self, patience: float) -> None:
+    async def wait_until_idle(self, patience: float) -> None:
         """All is done at once."""
 
     def tell(self, op: str, **rest: Any) -> None:
         """Do it."""
-        if op == "note":
-            self._remember(rest["name"], rest["value"])
         self._do(op, rest, [])
 
     def keep(self, name: str, fd: int) -> None:
@@ -122,14 +120,14 @@ class _Alone(KeeperLink):
         os.close(pidfd)
         key, end = self._known.reap_one(pid)
         if key:
-            self.on_exit(key, end)
+            self._report({"op": "exited", "key": key, "exit": end})
         else:
             self._look_at_lingering()
 
     def _look_at_lingering(self) -> None:
         """Groups whose first has ended, until the others have gone too."""
         for key, end in self._known.groups.ended():
-            self.on_exit(key, end)
+            self._report({"op": "exited", "key": key, "exit": end})
         if self._known.groups:
             self._loop.call_later(POLL_INTERVAL, self._look_at_lingering)
 

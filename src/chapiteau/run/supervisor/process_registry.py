@@ -1,4 +1,4 @@
-"""Processes of an earlier supervisor that died with its brain: they are ended before a new start.
+"""Processes of an earlier supervisor that died with its brain: they are killed before a new start.
 
 Nobody holds their pipes any more, and a second copy beside them would be worse than a restart.
 """
@@ -9,73 +9,23 @@ import fcntl
 import json
 import os
 import signal
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
 from chapiteau.io.files import write_atomic
 from chapiteau.run.errors import AlreadyRunningError
 from chapiteau.run.keeper.syscalls import start_time
+from chapiteau.run.process.keeper_link import KeeperLink
+from chapiteau.run.process.process import Process
 from chapiteau.run.system.cgroups import Cgroups
-from chapiteau.run.system.process_tree import foreign_helpers, processes_with_key
+from chapiteau.run.system.process_tree import foreign_helpers, parent_of, processes_with_key
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+__all__ = ["UNKNOWN", "ProcessRegistry", "kill_helpers", "kill_orphans", "restore_lock"]
 
-    from chapiteau.run.supervisor.supervisor import Supervisor
-
-__all__ = ["ProcessRegistry", "kill_helpers", "kill_orphans", "refuse_second", "restore_lock"]
-
-
-# The lock on the run directory, after somebody has deleted the directory under a supervisor.
-
-
-def restore_lock(supervisor: "Supervisor") -> None:
-    """Make the lock again when nobody holds the file that stands there now, or none stands.
-
-    The keeper's own lock is on a file that has no name any more: it would keep nobody out.
-    """
-    with contextlib.suppress(OSError):
-        path = supervisor.run_dir / "lock"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "r+b", buffering=0):
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as all is well: an OSError
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, f"{supervisor.keeper_pid}\n".encode(), 0)
-            supervisor.link.keep("lock", fd)
-
-
-def refuse_second(run_dir: Path, left: "Iterable[int]", keeper_pid: int) -> None:
-    """Raise AlreadyRunningError when one of these processes has a keeper that lives, of the same
-    directory, although its lock let us in."""
-    lock = str(run_dir.resolve() / "lock")
-    for parent in {_parent(pid) for pid in left} - {0, keeper_pid}:
-        if {lock, f"{lock} (deleted)"} & _files_of(parent):
-            raise AlreadyRunningError(
-                f"a supervisor runs here already (pid {parent}), though its folder was deleted",
-                hint="it makes it again within seconds; then `chapiteau status` shows it",
-            )
-
-
-def _parent(pid: int) -> int:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-        return int(stat.rpartition(b")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return 0
-
-
-def _files_of(pid: int) -> set[str]:
-    found = set()
-    with contextlib.suppress(OSError):
-        for entry in Path(f"/proc/{pid}/fd").iterdir():
-            with contextlib.suppress(OSError):
-                found.add(str(entry.readlink()))
-    return found
-
-
-_CALM = 0.2  # seconds: many starts at once are written once
-_PATIENCE = 50  # times 0.1 s that killed processes have to go
+UNKNOWN: Final = "unknown"  # a note to the next brain: there may be processes not told of
+_SETTLE: Final = 0.2  # seconds: many starts at once are written once
+_PATIENCE: Final = 50  # times 0.1 s that killed processes have to end
 
 
 class ProcessRegistry:
@@ -85,22 +35,18 @@ class ProcessRegistry:
     the supervisor's name in their environment.
     """
 
-    UNKNOWN = "unknown"  # a note to the next brain: there may be processes that it is not told of
-
-    def __init__(self, path: Path, name: str) -> None:
-        self._path, self._name = path, name
+    def __init__(self, path: Path, name: str, processes: Callable[[], Iterable[Process]]) -> None:
+        self._path, self._name, self._processes = path, name, processes
         self._timer: asyncio.TimerHandle | None = None
 
-    def changed(self, supervisor: "Supervisor") -> None:
+    def changed(self) -> None:
         """Write soon."""
         if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(_CALM, self._write, supervisor)
+            self._timer = asyncio.get_running_loop().call_later(_SETTLE, self._write)
 
-    def _write(self, supervisor: "Supervisor") -> None:
+    def _write(self) -> None:
         self._timer = None
-        entries = supervisor.ground.by_key.values()
-        self._put([[one.pid, one.start] for one, _ in entries if one.alive])
+        self._put([[one.pid, one.start] for one in self._processes() if one.alive and one.pid])
 
     def begin(self) -> None:
         """From now on there is a list."""
@@ -128,17 +74,19 @@ class ProcessRegistry:
             self._path.unlink()
 
 
-async def kill_orphans(supervisor: "Supervisor", roll: ProcessRegistry) -> int:
-    """Kill what an earlier supervisor left, and wait until it has gone; how many those were.
+async def kill_orphans(
+    registry: ProcessRegistry, cgroups: Cgroups, run_dir: Path, keeper_pid: int
+) -> int:
+    """Kill what an earlier supervisor left, and wait until it has ended; how many those were.
 
     Raises AlreadyRunningError when it is no earlier one.
     """
-    root = supervisor.cgroups.root
+    root = cgroups.root
     groups = [path for path in root.rglob("*") if path.is_dir()] if root is not None else []
-    left = {pid for group in groups for pid in Cgroups.pids(group)} | set(roll.read())
+    left = {pid for group in groups for pid in Cgroups.pids(group)} | set(registry.read())
     if not left:
         return 0
-    refuse_second(supervisor.run_dir, left, supervisor.keeper_pid)
+    _refuse_second(run_dir, left, keeper_pid)
     for group in groups:
         Cgroups.kill(group)
     for pid in left:
@@ -162,6 +110,44 @@ def kill_helpers(keeper_pid: int) -> int:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
     return len(left)
+
+
+def restore_lock(run_dir: Path, link: KeeperLink, keeper_pid: int) -> None:
+    """Make the run directory's lock again when nobody holds the file that stands there now.
+
+    After somebody has deleted the directory the keeper's own lock is on a file without a name: it
+    would keep nobody out.
+    """
+    with contextlib.suppress(OSError):
+        path = run_dir / "lock"
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "r+b", buffering=0):
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as all is well: an OSError
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{keeper_pid}\n".encode(), 0)
+            link.keep("lock", fd)
+
+
+def _refuse_second(run_dir: Path, left: Iterable[int], keeper_pid: int) -> None:
+    """Raise AlreadyRunningError when one of these processes has a keeper that lives, of the same
+    directory, although its lock let us in."""
+    lock = str(run_dir.resolve() / "lock")
+    for parent in {parent_of(pid) for pid in left} - {0, keeper_pid}:
+        if {lock, f"{lock} (deleted)"} & _files_of(parent):
+            raise AlreadyRunningError(
+                f"a supervisor runs here already (pid {parent}), though its folder was deleted",
+                hint="it makes it again within seconds; then `chapiteau status` shows it",
+            )
+
+
+def _files_of(pid: int) -> set[str]:
+    found = set()
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                found.add(str(entry.readlink()))
+    return found
 
 
 def _alive(pid: int) -> bool:

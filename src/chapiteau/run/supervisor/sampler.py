@@ -3,15 +3,14 @@
 import os
 import socket
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from chapiteau.core.clock import Clock
+from chapiteau.run.supervisor.context import Context
+from chapiteau.run.supervisor.services import Services
+from chapiteau.run.supervisor.status_snapshot import supervisor_usage
 from chapiteau.run.system.accept_counter import AcceptCounter
 from chapiteau.run.system.sockets import connections_by_path, connections_by_port, socket_address
 from chapiteau.run.system.usage import Meter, fds_of, host_usage
-
-if TYPE_CHECKING:
-    from chapiteau.run.supervisor.supervisor import Supervisor
 
 __all__ = ["StatsSampler"]
 
@@ -22,62 +21,61 @@ _SLOWLY: Final = 5.0  # seconds between looks at what is dear: descriptors, conn
 class StatsSampler:
     """Listeners share one look; `message` is columnar (docs/reference/control-api.md)."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._meter = Meter(clock, keep=True)
+    def __init__(self, context: Context, services: Services) -> None:
+        self._context, self._services = context, services
+        self._meter = Meter(context.clock, keep=True)
         self._last: dict[str, Any] = {}
         self._at = self._slow_at = float("-inf")
         self._fds: dict[int, int] = {}
         self._connections: dict[str | int, int] = {}  # by path or port
-        self._knocks = AcceptCounter(clock)
+        self._accepts = AcceptCounter(context.clock)
         self._queued: dict[str, int] = {}
 
-    def message(self, supervisor: "Supervisor") -> dict[str, Any]:
+    def message(self) -> dict[str, Any]:
         """The figures of this second."""
-        now = self._clock.now()
+        now = self._context.clock.now()
         if now - self._at >= _FRESH:
             self._at = now
-            self._last = self._look(supervisor, now)
+            self._last = self._look(now)
         return self._last
 
     def rest(self) -> None:
         """Nobody listens any more: hold nothing open."""
         self._meter.close()
-        self._knocks.close()
+        self._accepts.close()
 
-    def _look(self, supervisor: "Supervisor", now: float) -> dict[str, Any]:
-        alive = [i for runner in supervisor.runners.values() for i in runner.instances()]
-        used = [self._meter.look(i.pid, now - i.began) for i in alive]
+    def _look(self, now: float) -> dict[str, Any]:
+        alive = [one for service in self._services for one in service.processes()]
+        used = [self._meter.look(one.pid, now - one.began) for one in alive]
         if now - self._slow_at >= _SLOWLY:
             self._slow_at = now
-            self._fds = {i.pid: fds_of(i.pid) for i in alive}
-            self._connections = _connections(supervisor.bound.values())
-        from chapiteau.run.supervisor.status_snapshot import supervisor_usage
-
-        own = supervisor_usage(supervisor, self._meter)
-        self._meter.forget({i.pid for i in alive} | {os.getpid(), supervisor.keeper_pid})
+            self._fds = {one.pid: fds_of(one.pid) for one in alive}
+            self._connections = _connections(self._context.sockets.bound.values())
+        own = supervisor_usage(self._context, self._meter)
+        ours = {os.getpid(), self._context.origin.keeper_pid}
+        self._meter.forget({one.pid for one in alive} | ours)
         return {
-            "time": self._clock.wall(),
-            "ids": [f"{i.service}/{i.number}" for i in alive],
-            "pid": [i.pid for i in alive],
-            "cpu": [u.cpu_percent for u in used],
-            "rss": [u.rss_bytes for u in used],
-            "threads": [u.threads for u in used],
-            "fds": [self._fds.get(i.pid, 0) for i in alive],
-            "sockets": self._sockets(supervisor),
+            "time": self._context.clock.wall(),
+            "ids": [f"{one.service}/{one.number}" for one in alive],
+            "pid": [one.pid for one in alive],
+            "cpu": [one.cpu_percent for one in used],
+            "rss": [one.rss_bytes for one in used],
+            "threads": [one.threads for one in used],
+            "fds": [self._fds.get(one.pid, 0) for one in alive],
+            "sockets": self._sockets(),
             "supervisor": {"cpu": own.cpu_percent, "rss": own.rss_bytes},
             "host": host_usage(),
         }
 
-    def _sockets(self, supervisor: "Supervisor") -> dict[str, dict[str, float]]:
+    def _sockets(self) -> dict[str, dict[str, float]]:
         """Of each what waits, what is open, and how many were accepted in this second."""
+        sockets = self._context.sockets
         found: dict[str, dict[str, float]] = {}
         before, self._queued = self._queued, {}
-        bound = supervisor.bound
-        came = self._knocks.look({n: [s, *supervisor.per_process.of(n)] for n, s in bound.items()})
-        for name, one in bound.items():
-            queued = self._queued[name] = supervisor.per_process.queued(name)
-            address, port = socket_address(one)
+        came = self._accepts.look({name: sockets.all_of(name) for name in sockets.bound})
+        for name, bound in sockets.bound.items():
+            queued = self._queued[name] = sockets.queued(name)
+            address, port = socket_address(bound)
             found[name] = {
                 "queued": queued,
                 "connections": self._connections.get(port or address, 0),

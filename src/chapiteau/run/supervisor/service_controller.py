@@ -1,60 +1,106 @@
-"""One service: its numbers, its commands (one after the other), what it waits for."""
+"""One service: its replicas, its commands (one after the other), what it waits for."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from chapiteau.run.config.spec import Service
 from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.process.changes import Changes
+from chapiteau.run.process.host import ProcessHost
 from chapiteau.run.process.process import Process
-from chapiteau.run.process.replica import Replica, ReplicaHost
+from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State, Trigger, service_state
-from chapiteau.run.supervisor.reload import Reload
 
-__all__ = ["ServiceController"]
+__all__ = ["Candidates", "Owner", "ServiceController", "Wish", "no_process"]
 
-_AFTER_KILL = 5.0  # seconds a killed process may take to go before a stop says it is stuck
+_AFTER_KILL: Final = 5.0  # seconds that a killed process may take to end before a stop is stuck
+_OVER: Final = (State.FAILED, State.COMPLETED)
+_MAX_TRIES: Final = 3  # failed in a row: whoever started it is told, instead of waiting on
+_MAX_TRIES_AT_ONCE: Final = 10  # … where there is no pause between them
+_EVENTS: Final = {
+    "running": "service.ready",
+    "stopped": "service.stopped",
+    "completed": "service.completed",
+    "failed": "service.failed",
+    "waiting": "service.waiting",
+}
+
+
+class Owner(Protocol):
+    """What a service needs of all the others."""
+
+    def why_wait(self, service: "ServiceController") -> str:
+        """What it must wait for before it starts; "": nothing."""
+
+    def is_hopeless(self, service: "ServiceController") -> bool:
+        """Whether something that it needs has given up."""
+
+    async def drain_sockets(self, service: "ServiceController", numbers: Iterable[int]) -> None:
+        """These numbers are about to end for good: what waits in their own sockets is taken."""
+
+    def on_change(self, service: "ServiceController") -> None:
+        """Something about it has changed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What people want of a service; a later brain begins with it."""
+
+    on: bool
+    wanted: int
+    generation: int
+    completed: bool = False
+
+
+class Candidates(Protocol):
+    """A reload under way, as far as the service looks at it."""
+
+    candidates: list[Process]
+
+    def cancel(self) -> None:
+        """Give it up."""
 
 
 class ServiceController:
-    """`start`, `stop`, … wait until done and tell what happened; callers queue at `lock`."""
+    """`start`, `stop`, … wait until done and say what happened; callers queue at `lock`."""
 
-    def __init__(self, name: str, spec: Service, ground: ReplicaHost) -> None:
-        self.name, self.spec, self.ground = name, spec, ground
+    def __init__(self, name: str, spec: Service, host: ProcessHost, owner: Owner) -> None:
+        self.name, self.spec, self.host, self._owner = name, spec, host, owner
         self.on = False
         self.wanted = spec.processes
         self.waiting = ""  # for what, while it waits for what it needs
         self.refused = ""  # what a hook had against the last start
         self.generation = 0
-        self.slots: dict[int, Replica] = {}
+        self.replicas: dict[int, Replica] = {}
         self.lock = asyncio.Lock()
-        self.reload: Reload | None = None
-        self.needs_met: Callable[[], str] = lambda: ""  # "" or why it must wait
-        self.needs_hopeless: Callable[[], bool] = lambda: False  # one of them has given up
-        self.leave: Callable[[Iterable[int]], Awaitable[None]] | None = None  # before they end
-        self._watchers: list[Callable[[], None]] = []
+        self.reload: Candidates | None = None
+        self._changes = Changes()
         self._starting: asyncio.Task[None] | None = None
+        self._begun = False  # whether the last wish to start has reached the replicas
         self._announced = ""
-        self._woken = asyncio.Event()
-        self._begun = False  # whether the last wish to start has reached the processes
         self._noticing = False
 
     def __repr__(self) -> str:
-        return f"<Runner {self.name} {self.state} {self.ready_count}/{self.wanted}>"
+        return f"<ServiceController {self.name} {self.state} {self.ready_count}/{self.wanted}>"
 
-    # ── looking ─────────────────────────────────────────────────────────────────────────────
+    # ── facts ───────────────────────────────────────────────────────────────────────────────
     @property
     def state(self) -> str:
         """One word (run/process/states.py)."""
         return service_state(
             on=self.on, waiting=self.waiting, reloading=self.reload is not None,
-            states=[slot.state for slot in self.slots.values()], refused=bool(self.refused),
+            states=[one.state for one in self.replicas.values()], refused=bool(self.refused),
+            starting=self._starting is not None and not self._starting.done(),
         )  # fmt: skip
 
     @property
     def ready_count(self) -> int:
-        """Numbers under which a ready process runs."""
-        return sum(1 for s in self.slots.values() if s.instance is not None and s.instance.ready)
+        """Replicas whose process is ready."""
+        return sum(
+            1 for one in self.replicas.values() if one.process is not None and one.process.ready
+        )
 
     @property
     def satisfied(self) -> bool:
@@ -65,21 +111,43 @@ class ServiceController:
 
     @property
     def gave_up(self) -> bool:
-        """Whether some number has failed for good, or a hook forbade the start."""
-        return bool(self.refused) or any(slot.state is State.FAILED for slot in self.slots.values())
+        """Whether some replica has failed for good, or a hook forbade the start."""
+        failed = any(one.state is State.FAILED for one in self.replicas.values())
+        return bool(self.refused) or failed
 
-    def instances(self) -> Iterable[Process]:
-        """Every process that is alive, the retiring ones too."""
-        for slot in self.slots.values():
-            if slot.instance is not None:
-                yield slot.instance
-            yield from slot.retiring
+    @property
+    def quiet(self) -> bool:
+        """No process of it is left."""
+        return self.reload is None and all(one.quiet for one in self.replicas.values())
+
+    @property
+    def reason(self) -> str:
+        """Why it is not simply running."""
+        if self.refused or (self.waiting and self.on):
+            return self.refused or self.waiting
+        return next((one.reason for one in self.replicas.values() if one.reason), "")
+
+    def processes(self) -> Iterator[Process]:
+        """Every process that is alive, replaced ones and candidates too."""
+        for replica in self.replicas.values():
+            yield from replica.processes()
         if self.reload is not None:
-            yield from self.reload.candidates
+            yield from (one for one in self.reload.candidates if one.alive)
 
-    def slot_of(self, instance: Process) -> Replica:
-        """The number under which a process runs."""
-        return self.slots[instance.number]
+    def pids(self) -> list[int]:
+        """Of all its processes."""
+        return [one.pid for one in self.processes()]
+
+    def wish(self) -> Wish:
+        """What a later brain must know."""
+        states = [one.state for one in self.replicas.values()]
+        over = bool(self.spec.schedule and states) and all(one in _OVER for one in states)
+        return Wish(
+            on=self.on and not over,  # a scheduled run that is over is not run again
+            wanted=self.wanted,
+            generation=self.generation,
+            completed=self.spec.is_job and self.state == "completed",
+        )
 
     # ── waiting for facts ───────────────────────────────────────────────────────────────────
     def changed(self) -> None:
@@ -93,61 +161,27 @@ class ServiceController:
 
     def _notice(self) -> None:
         self._noticing = False
-        for watcher in tuple(self._watchers):
-            watcher()
+        self._owner.on_change(self)
+        self._changes.notify()
         self._announce()
-
-    def watch(self, watcher: Callable[[], None]) -> None:
-        """Call this after every change."""
-        self._watchers.append(watcher)
 
     async def until(self, fact: Callable[[], bool], timeout: float | None = None) -> bool:
         """Wait for a fact about this service; False when it did not become true in time."""
-        if fact():
-            return True
-        happened = asyncio.Event()
-
-        def look() -> None:
-            if fact():
-                happened.set()
-
-        self._watchers.append(look)
-        try:
-            async with asyncio.timeout(timeout):
-                await happened.wait()
-        except TimeoutError:
-            return fact()
-        finally:
-            self._watchers.remove(look)
-        return True
+        return await self._changes.until(fact, timeout)
 
     def _announce(self) -> None:
-        """Say it when the service as a whole became something else."""
+        """Emit an event when the service as a whole became something else."""
         state = self.state
         if state == self._announced:
             return
         before, self._announced = self._announced, state
-        kind = {
-            "running": "service.recovered" if before in ("backoff", "failed") else "service.ready",
-            "stopped": "service.stopped" if before else "",
-            "completed": "service.completed",
-            "failed": "service.failed",
-            "waiting": "service.waiting",
-        }.get(state, "")
-        if kind:
-            self.ground.say(kind, self.reason, service=self.name)
+        kind = _EVENTS.get(state, "")
+        if state == "running" and before in ("backoff", "failed"):
+            kind = "service.recovered"
+        if kind and (before or state != "stopped"):
+            self.host.emit(kind, self.reason, service=self.name)
 
-    @property
-    def reason(self) -> str:
-        """Why it is not simply running."""
-        if self.refused:
-            return self.refused
-        if self.waiting and self.on:
-            return self.waiting
-        reasons = [slot.reason for slot in self.slots.values() if slot.reason]
-        return reasons[0] if reasons else ""
-
-    # ── commands ────────────────────────────────────────────────────────────────────────────
+    # ── start ───────────────────────────────────────────────────────────────────────────────
     async def start(self, timeout: float | None) -> Outcome:
         """Start what is not running, and wait until all is ready (a one-shot: has ended)."""
         if self.on and self.satisfied:
@@ -159,34 +193,33 @@ class ServiceController:
     def switch_on(self) -> None:
         """Want it up; what it needs is waited for in the background."""
         self.on, self._begun, self.refused = True, False, ""
-        self._make_slots()
+        self._make_replicas()
         if self._starting is None or self._starting.done():
             self._starting = asyncio.ensure_future(self._start_when_possible())
 
-    def _make_slots(self) -> None:
+    def _make_replicas(self) -> None:
         for number in range(1, self.wanted + 1):
-            if number not in self.slots:
-                self.slots[number] = Replica(
-                    self.name, number, self.spec, self.ground, self.changed
-                )
-                self.slots[number].generation = self.generation
+            if number not in self.replicas:
+                self._make_replica(number)
+
+    def _make_replica(self, number: int) -> Replica:
+        made = Replica(self.name, number, self.spec, self.host, self.changed, self.generation)
+        self.replicas[number] = made
+        return made
 
     async def _start_when_possible(self) -> None:
-        self.waiting = self.needs_met()
+        self.waiting = self._owner.why_wait(self)
         if self.waiting:
             self.changed()
         while self.on and self.waiting:
-            self._woken.clear()
-            await self._woken.wait()
-            self.waiting = self.needs_met()
-        fresh = not any(True for _ in self.instances())  # else a brain before us has started it
+            await self._changes.wait()
+            self.waiting = self._owner.why_wait(self)
+        fresh = not any(self.processes())  # else a brain before us has started it
         if self.on and fresh and await self._forbidden("before_start"):
             return
         if self.on:
-            self.ground.say("service.starting", service=self.name)
-            for slot in list(self.slots.values()):
-                if slot.number <= self.wanted:
-                    slot.feed(Trigger.START_ASKED)
+            self.host.emit("service.starting", service=self.name)
+            self._ask_all(Trigger.START_ASKED, up_to=self.wanted)
         if self.on and fresh and "after_start" in self.spec.hooks:
             await self.until(self._up_or_not)
             if self.satisfied and await self._forbidden("after_start"):
@@ -196,27 +229,30 @@ class ServiceController:
 
     async def _forbidden(self, point: str) -> bool:
         """Whether a hook forbids the start; then the service is down, and says why."""
-        self.refused = await self.ground.hook(point, self.name, self.spec)
+        self.refused = await self.host.hook(point, self.name, self.spec)
         if not self.refused:
             return False
-        self.on, self._begun = False, True
-        self._announced = "failed"
+        self.on, self._begun, self._announced = False, True, "failed"
         cause = {"cause": self.refused}
-        self.ground.say("service.failed", self.refused, service=self.name, data=cause)
-        for slot in list(self.slots.values()):
-            slot.feed(Trigger.STOP_ASKED)
+        self.host.emit("service.failed", self.refused, service=self.name, data=cause)
+        self._ask_all(Trigger.STOP_ASKED)
         self.changed()
         return True
+
+    def _ask_all(self, trigger: Trigger, up_to: float = float("inf")) -> None:
+        for replica in list(self.replicas.values()):
+            if replica.number <= up_to:
+                replica.ask(trigger)
 
     def look_again(self) -> None:
         """Something that this service may wait for has changed."""
         if self.waiting:
-            self._woken.set()
+            self._changes.notify()
             self.changed()
 
     def _settled(self) -> bool:
         if not self._begun and self.on:
-            return bool(self.waiting) and self.needs_hopeless()
+            return bool(self.waiting) and self._owner.is_hopeless(self)
         return self._up_or_not()
 
     def _up_or_not(self) -> bool:
@@ -224,46 +260,38 @@ class ServiceController:
             return True
         if not self.wanted:  # nobody can rely on it, but there is nothing to wait for either
             return self._extra_gone()
-        # Three tries in a row that failed: whoever started it wants to hear that, not to wait on.
-        # Without a pause between them it is never seen waiting for the next: then ten.
         return any(
-            slot.history.row >= (3 if slot.state is State.BACKOFF else 10)
-            for slot in self.slots.values()
-            if slot.state in (State.BACKOFF, State.STARTING)
+            one.history.row >= (_MAX_TRIES if one.state is State.BACKOFF else _MAX_TRIES_AT_ONCE)
+            for one in self.replicas.values()
+            if one.state in (State.BACKOFF, State.STARTING)
         )
 
     def _outcome(self, done: str) -> Outcome:
-        data = {"pids": [i.pid for i in self.instances()], "state": self.state}
+        data = {"pids": self.pids(), "state": self.state}
         if self.on and not self.wanted and not self.spec.is_job:
             return Outcome(ok=True, text=f"{self.name} {done}, without a process", data=data)
         if self.satisfied:
-            count = self.ready_count
-            what = "completed" if self.spec.is_job else f"{done}, {count} ready"
+            what = "completed" if self.spec.is_job else f"{done}, {self.ready_count} ready"
             return Outcome(ok=True, text=f"{self.name} {what}", data=data)
         detail = self._last_failure()
         stuck = f"; {self.reason}" if self.reason and self.reason not in detail else ""
-        return Outcome(
-            ok=False,
-            error=f"{self.name} is {self.state}{stuck}{detail}",
-            hint=self._hint(),
-            exit_code=1,
-            data=data,
-        )
+        error = f"{self.name} is {self.state}{stuck}{detail}"
+        return Outcome(ok=False, error=error, hint=self._hint(), exit_code=1, data=data)
 
     def _last_failure(self) -> str:
-        exits = [s.last_exit for s in self.slots.values() if s.last_exit]
+        exits = [one.last_exit for one in self.replicas.values() if one.last_exit is not None]
         if not exits:
             return ""
-        last = max(exits, key=lambda e: e.get("time", 0.0))
-        lines = "".join(f"\n    | {line}" for line in last.get("lines", [])[-8:])
-        cause = f" ({last['cause']})" if last.get("cause") else ""
-        text = str(last.get("text", ""))
-        return f": {self.reason if text in self.reason else text}{cause}{lines}"
+        last = max(exits, key=lambda end: end.time)
+        lines = "".join(f"\n    | {line}" for line in last.lines[-8:])
+        cause = f" ({last.cause})" if last.cause else ""
+        return f": {self.reason if last.shown() in self.reason else last.shown()}{cause}{lines}"
 
     def _hint(self) -> str:
-        hints = [s.last_exit.get("hint", "") for s in self.slots.values()]
-        return next((h for h in hints if h), f"chapiteau logs {self.name}")
+        exits = [one.last_exit for one in self.replicas.values() if one.last_exit is not None]
+        return next((end.hint for end in exits if end.hint), f"chapiteau logs {self.name}")
 
+    # ── stop, restart, scale ────────────────────────────────────────────────────────────────
     async def stop(self, timeout: float | None = None) -> Outcome:
         """Stop every process, all at the same time, and wait until nothing is left."""
         if not self.on and self.quiet:
@@ -271,30 +299,29 @@ class ServiceController:
             self.changed()
             return Outcome(ok=True, text=f"{self.name} is stopped already")
         if self.on:
-            await self.ground.hook("before_stop", self.name, self.spec)
+            await self.host.hook("before_stop", self.name, self.spec)
         self.switch_off()
         limit = timeout or self.spec.stop_timeout + _AFTER_KILL
         while not await self.until(lambda: self.quiet, limit):
             if timeout is None and (more := self._grace_left()) > 0:
                 limit = more + _AFTER_KILL
                 continue
-            left = [i.pid for i in self.instances()]
+            left = self.pids()
+            stack = f"see /proc/{left[0]}/stack: a process in state D ends only when its I/O does"
             return Outcome(
                 ok=False,
                 error=f"{self.name}: {len(left)} processes are still there after {limit:g} s",
-                hint=f"see /proc/{left[0]}/stack: a process in state D ends only when its I/O does"
-                if left
-                else "",
+                hint=stack if left else "",
                 exit_code=6,
                 data={"pids": left},
             )
-        await self.ground.hook("after_stop", self.name, self.spec)
+        await self.host.hook("after_stop", self.name, self.spec)
         return Outcome(ok=True, text=f"{self.name} stopped")
 
     def _grace_left(self) -> float:
         """Seconds that a process has asked for (EXTEND_TIMEOUT_USEC) and still has."""
-        ends = max((slot.grace_ends for slot in self.slots.values()), default=0.0)
-        return ends - self.ground.clock.now()
+        ends = [one.stop_by for one in self.processes() if one.stop_by != float("inf")]
+        return max(ends, default=0.0) - self.host.clock.now()
 
     def switch_off(self) -> None:
         """Want it down."""
@@ -303,67 +330,75 @@ class ServiceController:
             self._starting.cancel()
         if self.reload is not None:
             self.reload.cancel()
-        self.ground.say("service.stopping", service=self.name)
-        for slot in list(self.slots.values()):
-            slot.feed(Trigger.STOP_ASKED)
+        self.host.emit("service.stopping", service=self.name)
+        self._ask_all(Trigger.STOP_ASKED)
         self.changed()
-
-    @property
-    def quiet(self) -> bool:
-        """No process of it is left."""
-        return self.reload is None and all(slot.quiet for slot in self.slots.values())
 
     async def restart(self, timeout: float | None) -> Outcome:
         """Stop and start every process, each as soon as its old one has gone."""
         if not self.on:
             return await self.start(timeout)
-        old = {i.key for i in self.instances()}
-        for slot in list(self.slots.values()):
-            slot.spec, slot.generation = self.spec, self.generation
-            slot.feed(Trigger.CYCLE_ASKED)
+        old = {one.key for one in self.processes()}
+        for replica in self.replicas.values():
+            replica.use(self.spec, self.generation)
+        self._ask_all(Trigger.CYCLE_ASKED)
         await self.until(
-            lambda: self._settled() and not old & {i.key for i in self.instances()}, timeout
+            lambda: self._settled() and not old & {one.key for one in self.processes()}, timeout
         )
         return self._outcome("restarted")
 
-    async def one(self, number: int, event: Trigger, timeout: float | None) -> Outcome:
-        """Stop (STOP_ASKED) or restart (CYCLE_ASKED) one process; the others go on."""
-        slot = self.slots.get(number)
-        if slot is None or not self.on:
-            return Outcome(ok=False, error=f"{self.name}: no process {number} runs", exit_code=3)
-        old = slot.instance.key if slot.instance is not None else ""
-        if event is Trigger.STOP_ASKED and self.leave is not None:
-            await self.leave([number])
-        slot.feed(event)
+    async def stop_one(self, number: int, timeout: float | None) -> Outcome:
+        """Stop one process; the others go on."""
+        if (replica := self.running(number)) is None:
+            return no_process(self.name, number)
+        await self._owner.drain_sockets(self, [number])
+        replica.ask(Trigger.STOP_ASKED)
+        return await self._one(replica, "stopped", lambda: replica.quiet, timeout)
+
+    async def restart_one(self, number: int, timeout: float | None) -> Outcome:
+        """Restart one process; the others go on."""
+        if (replica := self.running(number)) is None:
+            return no_process(self.name, number)
+        old = replica.process
+        replica.ask(Trigger.CYCLE_ASKED)
 
         def done() -> bool:
-            if event is Trigger.STOP_ASKED:
-                return slot.quiet
-            new = slot.instance
-            return slot.state is State.FAILED or (new is not None and new.key != old and new.ready)
+            new = replica.process
+            ready = new is not None and new is not old and new.ready
+            return ready or replica.state is State.FAILED
 
+        return await self._one(replica, "restarted", done, timeout)
+
+    async def _one(
+        self, replica: Replica, what: str, done: Callable[[], bool], timeout: float | None
+    ) -> Outcome:
+        shown = f"{self.name}.{replica.number}"
         limit = timeout or self.spec.stop_timeout + self.spec.ready.start_timeout + _AFTER_KILL
-        if await self.until(done, limit) and slot.state is not State.FAILED:
-            what = "stopped" if event is Trigger.STOP_ASKED else "restarted"
-            return Outcome(ok=True, text=f"{self.name}.{number} {what}")
-        error = f"{self.name}.{number} is {slot.state.value}: {slot.reason}"
+        if await self.until(done, limit) and replica.state is not State.FAILED:
+            return Outcome(ok=True, text=f"{shown} {what}")
+        error = f"{shown} is {replica.state.value}: {replica.reason}"
         return Outcome(ok=False, error=error, hint=self._hint(), exit_code=1)
+
+    def running(self, number: int) -> Replica | None:
+        """This replica, if it is to run."""
+        return self.replicas.get(number) if self.on else None
 
     async def scale(self, count: int, timeout: float | None) -> Outcome:
         """Change how many processes there are; the highest numbers go first."""
         before, self.wanted = self.wanted, count
-        self.ground.say(
+        self.host.emit(
             "service.scaled", f"{before} → {count}", service=self.name,
             data={"from": before, "to": count},
         )  # fmt: skip
         if not self.on:
             self._drop_extra()
             return Outcome(ok=True, text=f"{self.name} will have {count} processes")
-        self._make_slots()
-        if count < before and count and self.leave is not None:
-            await self.leave([number for number in self.slots if number > count])
-        for slot in list(self.slots.values()):
-            slot.feed(Trigger.START_ASKED if slot.number <= count else Trigger.STOP_ASKED)
+        self._make_replicas()
+        if 0 < count < before:
+            await self._owner.drain_sockets(self, [n for n in self.replicas if n > count])
+        for replica in list(self.replicas.values()):
+            keep = replica.number <= count
+            replica.ask(Trigger.START_ASKED if keep else Trigger.STOP_ASKED)
         limit = timeout or self.spec.stop_timeout + self.spec.ready.start_timeout
         await self.until(lambda: self._settled() and self._extra_gone(), limit)
         self._drop_extra()
@@ -373,81 +408,64 @@ class ServiceController:
         return self._outcome(f"scaled from {before} to {count}")
 
     def _extra_gone(self) -> bool:
-        return all(s.quiet for s in self.slots.values() if s.number > self.wanted)
+        return all(one.quiet for one in self.replicas.values() if one.number > self.wanted)
 
     def _drop_extra(self) -> None:
-        for number in [n for n, s in self.slots.items() if n > self.wanted and s.quiet]:
-            del self.slots[number]
+        for number, replica in list(self.replicas.items()):
+            if number > self.wanted and replica.quiet:
+                replica.close()
+                del self.replicas[number]
 
-    async def replace(self, spec: Service | None = None, timeout: float | None = None) -> Outcome:
-        """Replace processes batch by batch (run/supervisor/reload.py)."""
-        new = spec or self.spec
-        if not self.on:
-            self.spec = new
-            return Outcome(ok=True, text=f"{self.name} is stopped; the next start uses the new")
+    # ── what reloads, schedules and later brains do ─────────────────────────────────────────
+    def use(self, spec: Service) -> None:
+        """Other settings from now on; processes that run keep theirs."""
+        self.spec = spec
+        for replica in self.replicas.values():
+            replica.use(spec)
+
+    def next_generation(self) -> int:
+        """The number of the generation that a reload makes."""
         self.generation += 1
-        self.reload = Reload(self, new, self.generation)
+        return self.generation
+
+    def reloading(self, reload: Candidates | None) -> None:
+        """A reload begins, or (None) is over."""
+        self.reload = reload
         self.changed()
-        try:
-            outcome = await self.reload.run(timeout)
-        finally:
-            self.reload = None
-            self.changed()
-        return outcome
 
-    async def renew(self, number: int) -> Outcome:
-        """Replace one process, as a reload does."""
-        slot = self.slots.get(number)
-        if slot is None or not self.on:
-            return Outcome(ok=False, error=f"{self.name}: no process {number} runs", exit_code=3)
-        self.reload = Reload(self, self.spec, self.generation, only=slot)
-        try:
-            return await self.reload.run(None)
-        finally:
-            self.reload = None
-            self.changed()
-
-    def rest(self) -> None:
+    def reset(self) -> None:
         """A run of a scheduled service is over: the next start begins afresh."""
         if self.quiet:
             self.on = False
-            for slot in self.slots.values():
-                if slot.state is not State.DOWN:
-                    slot.feed(Trigger.STOP_ASKED)
+            self._ask_all(Trigger.STOP_ASKED)
 
-    def adopt(self, instance: Process) -> None:
-        """A process found alive (or with an end we have not heard of) at our own start."""
-        slot = self.slots.get(instance.number)
-        if slot is None:
-            slot = Replica(self.name, instance.number, self.spec, self.ground, self.changed)
-            self.slots[instance.number] = slot
+    def close(self) -> None:
+        """The service exists no more."""
+        for replica in self.replicas.values():
+            replica.close()
+
+    def replica(self, number: int) -> Replica:
+        """The replica of this number, made when there is none."""
+        return self.replicas.get(number) or self._make_replica(number)
+
+    def adopt(self, replica: Replica, found: list[Process]) -> None:
+        """Processes found alive (or with an exit not heard of yet) at the brain's start."""
         self.on = True
-        self.generation = max(self.generation, instance.generation)
-        slot.generation = instance.generation
-        if slot.instance is not None:  # two under one number: a reload was going on
-            older, newer = sorted((slot.instance, instance), key=lambda i: i.began_wall)
-            older.replaced = older.asked = True
-            slot.retiring.append(older)
-            slot.instance = newer
-        else:
-            slot.instance = instance
-            slot.state = State.RUNNING if instance.ready else State.STARTING
-        slot.attend(instance)
+        self.generation = max(self.generation, *(one.generation for one in found))
+        replica.adopt(found)
 
-    def use(self, spec: Service) -> None:
-        """Other settings from now on; processes that run keep theirs until they are made anew."""
-        self.spec = spec
-        for slot in self.slots.values():
-            slot.spec = spec
+    def restore(self, wish: Wish) -> None:
+        """What was wanted of it before this brain."""
+        self.wanted, self.generation = wish.wanted, wish.generation
+        self.on = wish.on and self.host.read_only  # else it is switched on, when that can be
 
     def restore_completed(self) -> None:
-        """A one-shot that had done its work before this brain: it is not run again."""
-        self.on = True
-        self._make_slots()
-        for slot in self.slots.values():
-            slot.state = State.COMPLETED
-        self._announced = "completed"
+        """A one-shot that had done its work before this brain is not run again."""
+        self.on, self._announced = True, "completed"
+        self._make_replicas()
+        self._ask_all(Trigger.WAS_COMPLETED)
 
-    def facts(self) -> dict[str, Any]:
-        """What a later brain must know of our wishes."""
-        return {"on": self.on, "wanted": self.wanted, "generation": self.generation}
+
+def no_process(service: str, number: int) -> Outcome:
+    """The answer of a command about a replica that is not there."""
+    return Outcome(ok=False, error=f"{service}: no process {number} runs", exit_code=3)

@@ -6,7 +6,7 @@ import os
 import socket
 from collections.abc import Container, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import Problem, did_you_mean
@@ -24,59 +24,235 @@ from chapiteau.run.config.overrides import drift
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State
+from chapiteau.run.supervisor.context import Context
+from chapiteau.run.supervisor.drain import Drain
 from chapiteau.run.supervisor.service_controller import ServiceController
+from chapiteau.run.supervisor.services import Services
 from chapiteau.run.system.port_owner import socket_owners
 from chapiteau.run.system.process_tree import parent_of
 from chapiteau.run.system.sockets import socket_mode
 from chapiteau.run.system.usage import Meter, Usage, fds_of
 
-if TYPE_CHECKING:
-    from chapiteau.run.supervisor.supervisor import Supervisor
-
-__all__ = [
-    "dashboard_url",
-    "service_summaries",
-    "socket_holders",
-    "status_snapshot",
-    "supervisor_usage",
-]
+__all__ = ["StatusReader", "dashboard_url", "service_summaries", "supervisor_usage"]
 
 
-def status_snapshot(supervisor: "Supervisor", meter: Meter) -> SupervisorStatus:
-    """The state now; reads /proc for every process."""
-    services = tuple(_service(runner, supervisor, meter) for runner in supervisor.runners.values())
-    own = supervisor_usage(supervisor, meter)
-    return SupervisorStatus(
-        project=supervisor.spec.project.name,
-        node=socket.gethostname(),
-        pid=os.getpid(),
-        keeper_pid=supervisor.keeper_pid,
-        version=own_version(),
-        config=str(supervisor.config_path),
-        generation=supervisor.generation,
-        started_at=supervisor.started_wall,
-        brain_restarts=supervisor.brain_restarts,
-        services=services,
-        sockets=tuple(_sockets(supervisor)),
-        problems=(*_whole(supervisor), *_problems(services), *_unlimited(supervisor)),
-        cpu_percent=own.cpu_percent,
-        rss_bytes=own.rss_bytes,
-        cgroups=supervisor.cgroups.summary,
-        dashboard=dashboard_url(supervisor.run_dir),
-        last_event=supervisor.events_log.seq,
-        drained=supervisor.drain.facts(),
-        labels=supervisor.spec.project.labels,
-    )
+class StatusReader:
+    """Reads what runs and changes nothing."""
+
+    def __init__(self, context: Context, services: Services, drain: Drain) -> None:
+        self._context, self._services, self._drain = context, services, drain
+        self._meter = Meter(context.clock)
+
+    def snapshot(self) -> SupervisorStatus:
+        """The state now; reads /proc for every process."""
+        context = self._context
+        services = tuple(self._service(one) for one in self._services)
+        own = supervisor_usage(context, self._meter)
+        return SupervisorStatus(
+            project=context.config.spec.project.name,
+            node=socket.gethostname(),
+            pid=os.getpid(),
+            keeper_pid=context.origin.keeper_pid,
+            version=own_version(),
+            config=str(context.config.path),
+            generation=context.config.generation,
+            started_at=context.origin.started_wall,
+            brain_restarts=context.origin.restarts,
+            services=services,
+            sockets=tuple(self._sockets()),
+            problems=(*self._whole(), *_problems(services), *self._unlimited()),
+            cpu_percent=own.cpu_percent,
+            rss_bytes=own.rss_bytes,
+            cgroups=context.cgroups.summary,
+            dashboard=dashboard_url(context.config.run_dir),
+            last_event=context.events.seq,
+            drained=self._drain.facts(),
+            labels=context.config.spec.project.labels,
+        )
+
+    # ── services ────────────────────────────────────────────────────────────────────────────
+    def _service(self, service: ServiceController) -> ServiceStatus:
+        replicas = [service.replicas[number] for number in sorted(service.replicas)]
+        idle_stop = service.spec.idle_stop
+        return ServiceStatus(
+            name=service.name,
+            state=_shown(service),
+            reason=service.reason,
+            wanted=service.wanted,
+            ready=service.ready_count,
+            processes=tuple(p for one in replicas for p in self._processes(one)),
+            command=shown_command(service.spec),
+            one_shot=service.spec.one_shot,
+            sockets=service.spec.sockets,
+            needs=service.spec.needs,
+            restarts=sum(one.restarts for one in replicas),
+            dropped_bytes=self._context.output.dropped.totals[service.name],
+            schedule=service.spec.schedule,
+            next_run=self._services.next_run(service.name),
+            openapi=self._url_of(service, "openapi", "/openapi.json"),
+            # Who asks a service that sleeps when nobody comes would keep it awake.
+            metrics=self._url_of(service, "metrics", "" if idle_stop else "/metrics"),
+            labels=service.spec.labels,
+            drift=self._drift(service),
+        )
+
+    def _url_of(self, service: ServiceController, what: str, own: str) -> str:
+        """Where a service publishes `what`, as its label says; one of ours at the path `own`."""
+        label = service.spec.labels.get(what, own if service.spec.app else "")
+        if label.startswith(("http://", "https://")):
+            return label
+        if not label or not service.spec.sockets:
+            return ""
+        fact = self._context.sockets.facts.get(service.spec.sockets[0])
+        return f"http://{fact.address}{label}" if fact is not None and fact.port else ""
+
+    def _drift(self, service: ServiceController) -> tuple[str, ...]:
+        """What runs otherwise than the file says: set at run time, or scaled."""
+        config, spec = self._context.config, service.spec
+        base, own = config.base.service.get(service.name), config.overrides.get(service.name)
+        found = tuple(drift(base, spec, own)) if own else ()
+        if base is None or service.wanted == spec.processes or spec.scaling is not None:
+            return found
+        back = f"chapiteau scale {service.name}={base.processes}"
+        return (*found, f"scaled to {service.wanted} (file: {base.processes}; `{back}` goes back)")
+
+    def _processes(self, replica: Replica) -> list[ProcessStatus]:
+        """The number's own process, then those that it has replaced, until they have ended."""
+        reason = replica.reason
+        if replica.state is State.BACKOFF and replica.retry_at:
+            left = max(0.0, replica.retry_at - self._context.clock.wall())
+            reason = f"{reason}; next try in {left:.0f} s"
+        works = replica.spec.is_job and replica.process is not None
+        state = State.RUNNING if works and replica.state is State.STARTING else replica.state
+        first = self._process(replica, replica.process, state.value, reason)
+        retiring = [
+            self._process(replica, old, "draining", "replaced, finishes its work")
+            for old in replica.retiring
+            if old.alive
+        ]
+        return [first, *retiring]
+
+    def _process(
+        self, replica: Replica, process: Process | None, state: str, reason: str
+    ) -> ProcessStatus:
+        last_exit = replica.last_exit.to_dict() if replica.last_exit is not None else {}
+        if process is None or not process.alive:
+            return ProcessStatus(
+                number=replica.number,
+                pid=0,
+                state=state,
+                reason=reason,
+                restarts=replica.restarts,
+                generation=replica.generation,
+                last_exit=last_exit,
+            )
+        usage = self._meter.look(process.pid, self._context.clock.now() - process.began)
+        if usage.halted and not reason:
+            reason = f"halted by SIGSTOP or a debugger; `kill -CONT {process.pid}` lets it go on"
+        return ProcessStatus(
+            number=replica.number,
+            pid=process.pid,
+            state=state,
+            reason=reason,
+            ready=process.ready,
+            started_at=process.began_wall,
+            restarts=replica.restarts,
+            generation=process.generation,
+            cpu_percent=usage.cpu_percent,
+            rss_bytes=usage.rss_bytes,
+            threads=usage.threads,
+            fds=fds_of(process.pid),
+            status_text=process.status_text,
+            health=process.health,
+            extra=process.extra,
+            last_exit=last_exit,
+        )
+
+    # ── sockets ─────────────────────────────────────────────────────────────────────────────
+    def _sockets(self) -> list[SocketStatus]:
+        sockets, config = self._context.sockets, self._context.config
+        found = []
+        for name, spec in config.spec.socket.items():
+            users = tuple(
+                one.name
+                for one in self._services
+                if name in (*one.spec.sockets, one.spec.stdin_socket)
+            )
+            fact = sockets.facts.get(name)
+            found.append(
+                SocketStatus(
+                    name=name,
+                    address=fact.address if fact else f"{spec.host}:{spec.port} (not bound)",
+                    type=spec.type,
+                    backlog=spec.backlog,
+                    queued=sockets.queued(name),
+                    services=users,
+                    rights=socket_mode(config.folder / spec.path) if spec.path else "",
+                )
+            )
+        return found
+
+    async def holders(self, name: str) -> SocketHolders:
+        """Who has the socket open: looked for in a thread, since all of /proc is read.
+
+        Raises NotFoundError.
+        """
+        sockets = self._context.sockets
+        if name not in sockets.bound:
+            hint = did_you_mean(name, sockets.bound)
+            raise NotFoundError(f"no socket {name!r} is bound", hint=hint)
+        inodes = {os.fstat(one.fileno()).st_ino for one in sockets.all_of(name)}
+        known = {one.pid: one for service in self._services for one in service.processes()}
+        parts = {os.getpid(): "brain", self._context.origin.keeper_pid: "keeper"}
+
+        def look() -> SocketHolders:
+            found, hidden = socket_owners(inodes)
+            made = []
+            for pid, command in found:
+                owner = known.get(_nearest(pid, known))
+                made.append(
+                    Holder(
+                        pid=pid,
+                        name=command,
+                        service=owner.service if owner else "",
+                        process=owner.number if owner else 0,
+                        part=parts.get(pid, ""),
+                    )
+                )
+            return SocketHolders(name=name, holders=tuple(made), hidden=hidden)
+
+        return await asyncio.to_thread(look)
+
+    # ── problems of the whole ───────────────────────────────────────────────────────────────
+    def _whole(self) -> list[Problem]:
+        """First of all: nothing is started or restarted any more."""
+        found = []
+        if why := self._context.origin.safe_mode:
+            hint = "see supervisor.log; `chapiteau run upgrade` lets it act again"
+            found.append(Problem("supervisor", f"only looks (safe mode): {why}", hint))
+        if drained := self._drain.facts():
+            left = f"; still at work: {', '.join(drained['left'])}" if drained["left"] else ""
+            what = f"drained by {drained['who']}: nothing starts{left}"
+            found.append(Problem("", what, "`chapiteau undrain` lets it work again"))
+        return found
+
+    def _unlimited(self) -> list[Problem]:
+        """Limits that the configuration asks for and this machine can't give."""
+        return [
+            Problem(name, what, "`chapiteau check` tells what there is instead")
+            for name, what in self._context.limits_missing.items()
+        ]
 
 
-def supervisor_usage(supervisor: "Supervisor", meter: Meter) -> Usage:
+def supervisor_usage(context: Context, meter: Meter) -> Usage:
     """What keeper and brain use together, without the services below them."""
-    age = supervisor.clock.now() - supervisor.began
+    origin, clock = context.origin, context.clock
+    age = clock.now() - origin.began
     brain = meter.look(os.getpid(), age, alone=True)
-    if supervisor.keeper_pid == os.getpid():  # without a keeper both are one
+    if origin.keeper_pid == os.getpid():  # without a keeper both are one
         return brain
-    older = supervisor.clock.wall() - supervisor.started_wall
-    keeper = meter.look(supervisor.keeper_pid, max(age, older), alone=True)
+    older = clock.wall() - origin.started_wall
+    keeper = meter.look(origin.keeper_pid, max(age, older), alone=True)
     return Usage(
         brain.cpu_seconds + keeper.cpu_seconds,
         brain.rss_bytes + keeper.rss_bytes,
@@ -94,127 +270,10 @@ def dashboard_url(run_dir: Path) -> str:
         return ""
 
 
-def _service(runner: ServiceController, supervisor: "Supervisor", meter: Meter) -> ServiceStatus:
-    slots = [runner.slots[number] for number in sorted(runner.slots)]
-    return ServiceStatus(
-        name=runner.name,
-        state=_shown(runner),
-        reason=runner.reason,
-        wanted=runner.wanted,
-        ready=runner.ready_count,
-        processes=tuple(p for slot in slots for p in _processes(slot, supervisor, meter)),
-        command=shown_command(runner.spec),
-        one_shot=runner.spec.one_shot,
-        sockets=runner.spec.sockets,
-        needs=runner.spec.needs,
-        restarts=sum(slot.restarts for slot in slots),
-        dropped_bytes=supervisor.output.dropped.totals[runner.name],
-        schedule=runner.spec.schedule,
-        next_run=supervisor.next_runs.get(runner.name, 0.0),
-        openapi=supervisor.url_of(runner, "openapi", "/openapi.json"),
-        # Who asks a service that sleeps when nobody comes would keep it awake.
-        metrics=supervisor.url_of(runner, "metrics", "" if runner.spec.idle_stop else "/metrics"),
-        labels=runner.spec.labels,
-        drift=_drift(runner, supervisor),
-    )
-
-
-def _shown(runner: ServiceController) -> str:
+def _shown(service: ServiceController) -> str:
     """A job never gets ready: while it works people call it running."""
-    works = runner.spec.is_job and any(True for _ in runner.instances())
-    return "running" if works and runner.state == "starting" else runner.state
-
-
-def _drift(runner: ServiceController, supervisor: "Supervisor") -> tuple[str, ...]:
-    """What runs otherwise than the file says: set at run time, or scaled."""
-    base, own = supervisor.base.service.get(runner.name), supervisor.overrides.get(runner.name)
-    found = tuple(drift(base, runner.spec, own)) if own else ()
-    if base is None or runner.wanted == runner.spec.processes or runner.spec.scaling is not None:
-        return found
-    back = f"chapiteau scale {runner.name}={base.processes}"
-    return (*found, f"scaled to {runner.wanted} (file: {base.processes}; `{back}` goes back)")
-
-
-def _processes(slot: Replica, supervisor: "Supervisor", meter: Meter) -> list[ProcessStatus]:
-    """The number's own process, then those that it replaced and that still finish their work."""
-    now = supervisor.clock.now()
-    reason = slot.reason
-    if slot.state is State.BACKOFF and slot.retry_at:
-        left = max(0.0, slot.retry_at - supervisor.clock.wall())
-        reason = f"{reason}; next try in {left:.0f} s"
-    works = slot.spec.is_job and slot.instance is not None and slot.state is State.STARTING
-    state = State.RUNNING if works else slot.state
-    first = _process(slot, slot.instance, state.value, reason, now, meter)
-    retiring = [
-        _process(slot, old, "draining", "replaced, finishes its work", now, meter)
-        for old in slot.retiring
-    ]
-    return [first, *retiring]
-
-
-def _process(
-    slot: Replica, instance: Process | None, state: str, reason: str, now: float, meter: Meter
-) -> ProcessStatus:
-    if instance is None:
-        return ProcessStatus(
-            number=slot.number,
-            pid=0,
-            state=state,
-            reason=reason,
-            restarts=slot.restarts,
-            generation=slot.generation,
-            last_exit=slot.last_exit,
-        )
-    usage = meter.look(instance.pid, now - instance.began)
-    if usage.halted and not reason:
-        reason = f"halted by SIGSTOP or a debugger; `kill -CONT {instance.pid}` lets it go on"
-    return ProcessStatus(
-        number=slot.number,
-        pid=instance.pid,
-        state=state,
-        reason=reason,
-        ready=instance.ready,
-        started_at=instance.began_wall,
-        restarts=slot.restarts,
-        generation=instance.generation,
-        cpu_percent=usage.cpu_percent,
-        rss_bytes=usage.rss_bytes,
-        threads=usage.threads,
-        fds=fds_of(instance.pid),
-        status_text=instance.status_text,
-        health=instance.health,
-        extra=instance.extra,
-        last_exit=slot.last_exit,
-    )
-
-
-async def socket_holders(supervisor: "Supervisor", name: str) -> SocketHolders:
-    """Who has the socket open: looked for in a thread, since all of /proc is read."""
-    bound = supervisor.bound.get(name)
-    if bound is None:
-        hint = did_you_mean(name, supervisor.bound)
-        raise NotFoundError(f"no socket {name!r} is bound", hint=hint)
-    inodes = {os.fstat(s.fileno()).st_ino for s in (bound, *supervisor.per_process.of(name))}
-    known = {i.pid: i for runner in supervisor.runners.values() for i in runner.instances()}
-    parts = {os.getpid(): "brain", supervisor.keeper_pid: "keeper"}
-
-    def look() -> SocketHolders:
-        found, hidden = socket_owners(inodes)
-        made = []
-        for pid, command in found:
-            owner = known.get(_nearest(pid, known))
-            made.append(
-                Holder(
-                    pid=pid,
-                    name=command,
-                    service=owner.service if owner else "",
-                    process=owner.number if owner else 0,
-                    part=parts.get(pid, ""),
-                )
-            )
-        return SocketHolders(name=name, holders=tuple(made), hidden=hidden)
-
-    return await asyncio.to_thread(look)
+    works = service.spec.is_job and any(True for _ in service.processes())
+    return "running" if works and service.state == "starting" else service.state
 
 
 def _nearest(pid: int, known: Container[int]) -> int:
@@ -222,30 +281,6 @@ def _nearest(pid: int, known: Container[int]) -> int:
     while pid > 1 and pid not in known:
         pid = parent_of(pid)
     return pid if pid in known else 0
-
-
-def _sockets(supervisor: "Supervisor") -> list[SocketStatus]:
-    found = []
-    for name, spec in supervisor.spec.socket.items():
-        bound = supervisor.bound.get(name)
-        users = tuple(
-            runner.name
-            for runner in supervisor.runners.values()
-            if name in (*runner.spec.sockets, runner.spec.stdin_socket)
-        )
-        address = supervisor.around.sockets[name].address if bound else ""
-        found.append(
-            SocketStatus(
-                name=name,
-                address=address or f"{spec.host}:{spec.port} (not bound)",
-                type=spec.type,
-                backlog=spec.backlog,
-                queued=supervisor.per_process.queued(name),
-                services=users,
-                rights=socket_mode(supervisor.config_path.parent / spec.path) if spec.path else "",
-            )
-        )
-    return found
 
 
 def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
@@ -265,50 +300,29 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
     return found
 
 
-def _whole(supervisor: "Supervisor") -> list[Problem]:
-    """First of all: nothing is started or restarted any more."""
-    found = []
-    if why := supervisor.only_looks:
-        hint = "see supervisor.log; `chapiteau run upgrade` lets it act again"
-        found.append(Problem("supervisor", f"only looks (safe mode): {why}", hint))
-    if drained := supervisor.drain.facts():
-        left = f"; still at work: {', '.join(drained['left'])}" if drained["left"] else ""
-        what = f"drained by {drained['who']}: nothing starts{left}"
-        found.append(Problem("", what, "`chapiteau undrain` lets it work again"))
-    return found
-
-
-def _unlimited(supervisor: "Supervisor") -> list[Problem]:
-    """Limits that the configuration asks for and this machine can't give."""
-    return [
-        Problem(name, what, "`chapiteau check` tells what there is instead")
-        for name, what in supervisor.limits_missing.items()
-    ]
-
-
 # Builds the shortest answer to "what runs?": from memory alone, nothing of /proc.
 
 
-def service_summaries(runners: Iterable[ServiceController]) -> dict[str, Any]:
+def service_summaries(services: Iterable[ServiceController]) -> dict[str, Any]:
     """As run/api/status.py has it, as plain values: five hundred services in a millisecond."""
-    return {"services": [_brief_service(runner) for runner in runners]}
+    return {"services": [_summary(one) for one in services]}
 
 
-def _brief_service(runner: ServiceController) -> dict[str, Any]:
+def _summary(service: ServiceController) -> dict[str, Any]:
     ready, pids = 0, []
-    for slot in runner.slots.values():
-        if (now := slot.instance) is not None:
+    for replica in service.replicas.values():
+        if (now := replica.process) is not None:
             ready += now.ready
             pids.append(now.pid)
-        if slot.retiring:
-            pids += [old.pid for old in slot.retiring]
-    if runner.reload is not None:
-        pids += [new.pid for new in runner.reload.candidates]
+        if replica.retiring:
+            pids += [old.pid for old in replica.retiring if old.alive]
+    if service.reload is not None:
+        pids += [new.pid for new in service.reload.candidates]
     return {
-        "name": runner.name,
-        "state": runner.state,
+        "name": service.name,
+        "state": service.state,
         "ready": ready,
-        "wanted": runner.wanted,
+        "wanted": service.wanted,
         "pids": pids,
-        "reason": runner.reason,
+        "reason": service.reason,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 
-from chapiteau.run.supervisor.reuseport import order_without, select_sockets
+from chapiteau.run.process.sockets import order_without, select_sockets
 
 
 def listening(port: int = 0) -> socket.socket:

@@ -1,0 +1,76 @@
+"""The configuration that runs: the file as it was applied, and what was set at run time on top.
+
+Kept beside the file that people edit, so that a later brain does not follow one being edited.
+"""
+
+import contextlib
+import json
+from pathlib import Path
+from typing import Final
+
+from chapiteau.core.fields import read
+from chapiteau.io.files import write_atomic
+from chapiteau.run.config.overrides import Overrides, with_overrides
+from chapiteau.run.config.schema import plain_values
+from chapiteau.run.config.spec import Logs, Spec
+
+__all__ = ["RunningConfig", "forget_running_config", "read_running_config"]
+
+_FILE: Final = "applied.json"
+_SET: Final = "set"  # beside the sections: what was changed at run time
+
+
+class RunningConfig:
+    """`base` as the file has it, `overrides` on top of it, `spec` what both make."""
+
+    def __init__(
+        self, path: Path, run_dir: Path, base: Spec, overrides: Overrides | None = None
+    ) -> None:
+        self.path, self.run_dir = path, run_dir
+        self.folder = path.parent
+        self.base = self.spec = base
+        self.overrides: Overrides = {}
+        self.generation = 1
+        if overrides:
+            spec, problems = with_overrides(base, overrides)
+            if spec is not None and not problems:  # else nothing of it: it no longer fits
+                self.spec, self.overrides = spec, overrides
+
+    def use(self, spec: Spec) -> None:
+        """Follow this one from now on; `commit` keeps it."""
+        self.spec = spec
+
+    def commit(self, base: Spec, overrides: Overrides, *, applied: bool = False) -> None:
+        """What runs is this file with these overrides; `applied`: it is a new file."""
+        self.base, self.overrides = base, overrides
+        self.generation += applied
+        self.save()
+
+    def save(self) -> None:
+        """Keep it for later brains."""
+        plain = plain_values(self.base) | ({_SET: self.overrides} if self.overrides else {})
+        data = json.dumps(plain, separators=(",", ":")).encode()
+        with contextlib.suppress(OSError):
+            write_atomic(self.run_dir / _FILE, data, mode=0o600)
+
+    def log_rule(self, name: str) -> Logs:
+        """[log] of a service."""
+        service = self.spec.service.get(name)
+        return (service.log if service is not None else None) or self.spec.log
+
+
+def read_running_config(run_dir: Path) -> tuple[Spec, Overrides] | None:
+    """(base, overrides) of the brain before; None when they can't be read."""
+    try:
+        raw = json.loads((run_dir / _FILE).read_text())
+        overrides = {name: dict(own) for name, own in raw.pop(_SET, {}).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+    spec, problems = read(Spec, raw)
+    return (spec, overrides) if spec is not None and not problems else None
+
+
+def forget_running_config(run_dir: Path) -> None:
+    """It is of an earlier supervisor."""
+    with contextlib.suppress(OSError):
+        (run_dir / _FILE).unlink()
