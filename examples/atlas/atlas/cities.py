@@ -26,7 +26,7 @@ Search = Annotated[
     str, Meta(min_length=2, max_length=80, description="Beginnings of words of the name.")
 ]
 Cursor = Annotated[str, Meta(max_length=400, description="Where to go on: follow the links.")]
-Limit = Annotated[int, Meta(ge=1, le=100, description="At most so many.")]
+Limit = Annotated[int, Meta(ge=1, le=100, description="Maximum number of items.")]
 
 
 class City(msgspec.Struct, frozen=True, kw_only=True):

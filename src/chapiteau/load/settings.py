@@ -42,7 +42,7 @@ class LoadTest:
     include: tuple[str, ...] = setting(
         (), help='(document) Only these tags, operationIds or "GET /cities/*".'
     )
-    exclude: tuple[str, ...] = setting((), help="(document) All but these.")
+    exclude: tuple[str, ...] = setting((), help="(document) All except these.")
     deprecated: bool = setting(False, help="(document) Deprecated operations, too.")
     bearer: str = setting("", help="(document) Token for operations that ask for one.")
     basic: str = setting("", help="(document) USER:PASSWORD for operations that ask for them.")
@@ -67,7 +67,9 @@ class LoadTest:
         "0s", help="A user's sessions begin at least this far apart (with users)."
     )
     arrivals: Arrivals = setting("poisson", help="Sessions arrive by chance or evenly.")
-    tick: Duration = setting("0s", help='Sessions arrive on a grid of so long: "1ms" is cheaper.')
+    tick: Duration = setting(
+        "0s", help='Round arrival times to multiples of this; "1ms" is cheaper.'
+    )
 
     objective: str = setting("", help='What must hold: "p99 < 200ms, errors < 0.1%".')
     abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
@@ -85,7 +87,7 @@ class LoadTest:
         factory=dict, help="Headers of what is exported, for tokens."
     )
     notify: tuple[str, ...] = setting(
-        (), help="Tell the verdict at the end: an https:// webhook, or mailto:NAME@HOST."
+        (), help="Send the verdict at the end: an https:// webhook, or mailto:NAME@HOST."
     )
 
     prometheus: str = setting(
@@ -101,7 +103,7 @@ class LoadTest:
         "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
     )
     on_loss: Literal["stop", "continue"] = setting(
-        "stop", help="What a lost machine means: the end, or going on with the others."
+        "stop", help="When a machine is lost: stop, or continue with the others."
     )
     on_ssh: str = setting("ssh", help='How ssh is called: "ssh -p 2222 -i key".')
     on_python: str = setting(
@@ -113,18 +115,16 @@ class LoadTest:
     insecure: bool = setting(
         False, help="(--on) A cluster without TLS beyond loopback. Services' own: --no-verify."
     )
-    most_users: int = setting(
-        10_000, help="Sessions on their way at most; more are dropped.", low=1
-    )
+    most_users: int = setting(10_000, help="Maximum sessions in flight; more are dropped.", low=1)
     timeout: Duration = setting("30s", help="Time for a whole answer.")
     connect_timeout: Duration = setting(
         "0s", help="Time for DNS, TCP and TLS; 0 sets no own limit."
     )
     first_byte_timeout: Duration = setting("0s", help="Time until an answer begins; 0 as above.")
-    drain: Duration = setting("30s", help="Time for sessions on their way at the end.")
+    drain: Duration = setting("30s", help="Time for sessions in flight at the end.")
     headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
-    ceiling: Rate = setting("20000/s", help="No load above this rate: a slip of the finger.")
-    longest: Duration = setting("4h", help="No test longer than this.")
+    ceiling: Rate = setting("20000/s", help="Safety limit: refuse rates above this.")
+    longest: Duration = setting("4h", help="Safety limit: refuse longer tests.")
     allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")
     http2: bool = setting(False, help="HTTP/2: by ALPN under TLS, else by prior knowledge.")
     streams: int = setting(100, help="Requests at once on a connection of HTTP/2.", low=1)

@@ -75,7 +75,7 @@ class ImportCommand(click.Command):
 @click.option("--json", "as_json", is_flag=True, help="Print the new file and the report as JSON.")
 @click.pass_context
 def import_command(ctx: click.Context, /, **given: Any) -> None:
-    """Turn another supervisor's configuration into a chapiteau.toml.
+    """Convert another supervisor's configuration to a chapiteau.toml.
 
     Reads circus.ini, supervisord.conf, Procfile, PM2 ecosystem files, process-compose.yaml and
     systemd units; files that they include, and units beside them, are read too. The report on

@@ -12,7 +12,7 @@ KINDS: Final[dict[str, str]] = {
     "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
     "supervisor.stopping": "A shutdown has begun.",
     "supervisor.config_applied": "A changed configuration was applied: `data.changes`.",
-    "supervisor.draining": "Every service ends its work, and nothing starts any more.",
+    "supervisor.draining": "Services stop gracefully, and nothing starts any more.",
     "supervisor.drained": "None of them is left, and nobody is let in.",
     "supervisor.undrained": "It takes up work again.",
     "supervisor.upgraded": "The keeper was renewed; a new brain follows.",

@@ -116,7 +116,7 @@ def test_what_never_gets_ready_is_told_with_its_check_and_not_as_a_loop() -> Non
     facts = NodeFacts(now=101.0, looping={"web": 4})
     (found,) = node_problems("n1", status, facts=facts)
     assert (found.kind, found.severity) == ("unready", 2)
-    assert found.what == "0 of 2 processes ready, replaced 4 times for it"
+    assert found.what == "0 of 2 processes ready, restarted 4 times"
     assert found.cause == "The ready check fails: Connect call failed ('127.0.0.1', 9)"
     assert found.lines == ("warming up",)
 

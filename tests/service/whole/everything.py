@@ -114,7 +114,7 @@ class Filters(msgspec.Struct, kw_only=True):
     q: Annotated[str, Meta(max_length=20, description="Part of the text.")] = ""
     colours: Annotated[list[Colour], Meta(max_length=2, description="Of these colours.")] = []
     cursor: Annotated[str, Meta(max_length=200, description="Go on behind this.")] = ""
-    limit: Annotated[int, Meta(ge=1, le=20, description="At most so many.")] = 10
+    limit: Annotated[int, Meta(ge=1, le=20, description="Maximum number of items.")] = 10
 
 
 class Photo(msgspec.Struct):

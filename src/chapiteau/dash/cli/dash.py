@@ -110,7 +110,7 @@ def _password(from_stdin: bool) -> str:
 
 @click.group()
 def group() -> None:
-    """The page in the browser: every service, what is wrong, and the buttons that cure it.
+    """Run the dashboard: every service, its problems, and buttons to fix them.
 
     \b
     chapiteau dash serve          start it (the supervisor does, with [dash] enable = true)

@@ -23,7 +23,7 @@ __all__ = ["take_over", "want", "wanted"]
 @click.option("--on", "nodes", multiple=True, required=True, metavar="NODE", help="Which node.")
 @click.option("--processes", type=click.IntRange(0, MAX_PROCESSES), help="How many processes.")
 @click.option("--running/--stopped", default=None, help="Whether it should run at all.")
-@click.option("--forget", is_flag=True, help="Want nothing of this service any more.")
+@click.option("--forget", is_flag=True, help="Remove the desired state of this service.")
 @CONFIG
 def want(
     service: str,
@@ -33,7 +33,7 @@ def want(
     forget: bool,
     config: Path | None,
 ) -> None:
-    """Say how a service should be on nodes; one that is away follows when it is back.
+    """Set a service's desired state on nodes; one that is offline follows when it is back.
 
     \b
     chapiteau hub want web --on web-1 --on web-2 --processes 8
@@ -77,7 +77,7 @@ async def _want(
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @CONFIG
 def wanted(nodes: tuple[str, ...], as_json: bool, config: Path | None) -> None:
-    """What is wanted of the nodes: all that ever joined, or those that are named."""
+    """Show the desired state of all nodes, or of those that are named."""
     import msgspec
 
     from chapiteau.core.text import format_table
@@ -116,7 +116,7 @@ def _words(wish: dict[str, Any]) -> str:
 @click.command("take-over")
 @CONFIG
 def take_over(config: Path | None) -> None:
-    """Let this hub steer again after it was restored from an older copy.
+    """Make this hub the leader again after it was restored from an older copy.
 
     Only when no other hub of these nodes runs: the last one that takes over is the one they obey.
     """

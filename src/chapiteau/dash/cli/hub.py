@@ -44,15 +44,15 @@ def nats_users(nodes: tuple[str, ...], hubs: tuple[str, ...], config: Path | Non
 
 @click.group()
 def group() -> None:
-    """Many servers on one page: this one is asked, the others dial in.
+    """Run the hub: one dashboard for several servers, which connect to it.
 
     \b
-    chapiteau hub up              the dashboard, with a door for nodes
+    chapiteau hub up              the dashboard plus the port nodes connect to
     chapiteau hub token           the line that lets one server join
     chapiteau hub nodes           who has joined
-    chapiteau hub revoke NAME     shut a node out
+    chapiteau hub revoke NAME     revoke a node's access
     chapiteau hub rotate          change the CA that signs for nodes
-    chapiteau hub want SERVICE    how it should be on nodes, also on one that is away
+    chapiteau hub want SERVICE    set its desired state, also on nodes that are offline
     """
 
 
@@ -166,7 +166,7 @@ def _nats_nodes(project: "Project", as_json: bool) -> None:
 @click.argument("name")
 @CONFIG
 def revoke(name: str, config: Path | None) -> None:
-    """Shut a node out; a running hub hangs up within two seconds.
+    """Revoke a node's access; a running hub disconnects it within two seconds.
 
     At a NATS server this forgets it; take its credentials away there, or it comes back.
     """

@@ -57,7 +57,7 @@ def rotate(config: Path | None, finish: bool, force: bool, as_json: bool) -> Non
         click.echo("the next CA is the only one now; nodes come back within seconds", err=True)
         return
     click.echo(
-        f"{len(everybody) - len(waiting)} of {len(everybody)} nodes have the next CA's papers"
+        f"{len(everybody) - len(waiting)} of {len(everybody)} nodes have the next CA's certificates"
     )
     if waiting:
         click.echo(f"not yet: {', '.join(waiting)}")

@@ -19,7 +19,7 @@ _FILE = click.Path(path_type=Path, exists=True, dir_okay=False, resolve_path=Tru
 
 @click.group()
 def group() -> None:
-    """This server as a node: it dials the hub, nothing listens here.
+    """Connect this server to a hub. It dials the hub; nothing listens here.
 
     \b
     chapiteau node join ADDRESS TOKEN   as `chapiteau hub token` printed it
@@ -155,7 +155,7 @@ def _how_it_goes(state: dict[str, Any], ends: float) -> Iterator[str]:
 @click.argument("address")
 @CONFIG
 def move(address: str, config: Path | None) -> None:
-    """The hub is at another ADDRESS now; papers stay good. A running agent goes there by itself."""
+    """The hub moved to ADDRESS; certificates remain valid. A running agent follows by itself."""
     from chapiteau.core.errors import UsageError
     from chapiteau.dash.nodes.membership import NatsMembership, hub_address, read_membership
     from chapiteau.dash.project import read_project

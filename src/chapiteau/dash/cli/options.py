@@ -18,7 +18,7 @@ CONFIG = click.option(
 )
 
 
-# Running the dashboard, with or without a door for nodes.
+# Running the dashboard, with or without a port for nodes.
 
 
 def run_server(config: Path | None, bind: str | None, *, with_hub: bool) -> None:

@@ -86,7 +86,7 @@ def host_problems(node: str, facts: NodeFacts, told: Iterable[str]) -> Iterator[
             kind="lease",
             severity=2,
             node=node,
-            what="this hub can look, and not act",
+            what="read-only: another hub is in charge",
             cause=f"{facts.overruled}. If no other hub is meant to run: chapiteau hub take-over.",
         )
     for disk in facts.health.get("disks", ()):

@@ -173,7 +173,7 @@ def _unready(node: str, service: Status, late: list[Status]) -> FleetProblem:
     name, process = service["name"], late[0]
     last = process.get("last_exit") or {}
     ends = sum(p.get("restarts", 0) for p in late)
-    again = f", replaced {ends} times for it" if ends else ""
+    again = f", restarted {ends} times" if ends else ""
     why = str(process.get("status_text", "")).removeprefix("not ready: ")
     return FleetProblem(
         key=f"{node}/{name}/unready",

@@ -34,7 +34,7 @@ def authority_of(project: Project, clock: Clock) -> CertificateAuthority:
 
 
 class EmbeddedRuntime:
-    """Everything that a door for nodes needs; `open` and `close` in the right order."""
+    """Everything that listening for nodes needs; `open` and `close` in the right order."""
 
     def __init__(self, project: Project, fleet: Fleet, *, holder: str, clock: Clock) -> None:
         self._settings = project.hub

@@ -26,7 +26,7 @@ class Leadership:
         self._lease: Lease | None = None
         self._task: asyncio.Task[None] | None = None
         self.seen = 0  # the greatest fence that a node has told of
-        self.why = ""  # why this hub can't act now
+        self.why = ""  # why this hub is not the leader
 
     @property
     def fence(self) -> int:

@@ -34,7 +34,7 @@ _PORT: Final = 8843
 
 
 class Membership:
-    """A node's papers, in RUN_DIR/node (0700)."""
+    """A node's certificate and key, in RUN_DIR/node (0700)."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -57,7 +57,7 @@ class Membership:
         return self._address
 
     def move(self, host: str, port: int) -> None:
-        """The same hub is somewhere else from now on; its CA and our papers stay good."""
+        """The same hub is somewhere else from now on; its CA and our certificate remain valid."""
         facts = json.dumps({"name": self.name, "host": host, "port": port})
         write_atomic(self.folder / "hub.json", facts.encode(), mode=0o600)
 
@@ -73,7 +73,8 @@ class Membership:
             context.load_cert_chain(self.folder / "node.pem")
         except (OSError, ssl.SSLError) as exc:
             raise ChapiteauError(
-                f"{self.folder}: papers that can't be used ({exc})", hint="join the hub again"
+                f"{self.folder}: certificate or key can't be used ({exc})",
+                hint="join the hub again",
             ) from exc
         return context
 

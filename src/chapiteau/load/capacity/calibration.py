@@ -1,4 +1,4 @@
-"""Know thyself: what a request of this scenario costs this generator, against a null responder."""
+"""Calibrate the generator: what a request of this scenario costs it, against a null responder."""
 
 import asyncio
 import contextlib

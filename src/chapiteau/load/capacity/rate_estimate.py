@@ -58,7 +58,7 @@ class RateEstimate:
 def estimate_rate(done: Sequence[StepResult]) -> RateEstimate | None:
     """All holds, the strictest objective; None when there was none but under water.
 
-    Beside others, a hold that went under water counts, but never as more than `_MOST` times the
+    Beside others, a failed hold counts, but never as more than `_MOST` times the
     limit: to leave it out would be to listen to the lucky ones alone.
     """
     holds = [d for d in done if d.step.phase == "hold" and d.outcome != "generator-limited"]

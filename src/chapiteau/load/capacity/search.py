@@ -154,7 +154,7 @@ class _Search:
         )
 
     def within(self, known: RateEstimate) -> tuple[float, float]:
-        """The interval. What went under water at a rate does not carry that rate."""
+        """The interval. A rate whose hold failed is not carried."""
         low, high = known.below(_COVER), known.below(-_COVER)
         return low, max(low, min(high, self.drowned()))
 

@@ -7,7 +7,7 @@ from chapiteau.io.lazy_group import LazyGroup
 __all__ = ["group"]
 
 _TABLE = {
-    "run": ("chapiteau.load.cli.run:run", "Put a given load on a service and judge it."),
+    "run": ("chapiteau.load.cli.run:run", "Run a load test and judge the result."),
     "capacity": ("chapiteau.load.cli.run:capacity", "Find the highest rate it keeps."),
     "ab": ("chapiteau.load.cli.run:ab", "Is B faster or slower than A? In turns."),
     "attach": ("chapiteau.load.cli.background:attach", "Watch a running test to its end."),

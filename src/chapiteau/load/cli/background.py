@@ -137,8 +137,16 @@ def mark(*, text: str, run: str, config: str | None) -> int:
 
 @click.command()
 @click.argument("run", required=False, default="")
-@click.option("--users", "-u", type=int, default=0, metavar="N", help="So many more (closed).")
-@click.option("--rate", "-r", default="", metavar="RATE", help="So much more (open): 100/s.")
+@click.option(
+    "--users", "-u", type=int, default=0, metavar="N", help="Add this many users (closed model)."
+)
+@click.option(
+    "--rate",
+    "-r",
+    default="",
+    metavar="RATE",
+    help="Add this many sessions per second, e.g. 100/s.",
+)
 @_config
 def add(*, run: str, users: int, rate: str, config: str | None) -> int:
     """Put more load on: users, or sessions a second, from now to the end of a running test.

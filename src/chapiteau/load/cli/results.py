@@ -56,11 +56,11 @@ def _held(one: "ResultSummary", held: "Baselines", folder: Path) -> str:
 
 
 @click.command("list")
-@click.option("--last", type=int, default=20, show_default=True, help="This many.")
+@click.option("--last", type=int, default=20, show_default=True, help="Number of results.")
 @_json
 @_config
 def list_results(*, last: int, as_json: bool, config: str | None) -> int:
-    """Stored results, newest first."""
+    """List stored results, newest first."""
     from datetime import UTC, datetime
 
     from chapiteau.core.text import format_table
@@ -101,7 +101,7 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
 @_json
 @_config
 def show(*, number: int, as_json: bool, config: str | None) -> int:
-    """One stored result, as it was printed."""
+    """Show one stored result, as it was printed."""
     from chapiteau.io.console import print_json
     from chapiteau.load.client import report_path, result
     from chapiteau.load.report.text import as_text
@@ -144,7 +144,7 @@ def report(*, number: str, form: str, output: str | None, config: str | None) ->
 @click.command()
 @click.argument("a")
 @click.argument("b", required=False)
-@click.option("--margin", default="5%", show_default=True, help="Differences below this are none.")
+@click.option("--margin", default="5%", show_default=True, help="Ignore differences below this.")
 @_json
 @_config
 def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | None) -> int:
@@ -175,11 +175,11 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
 
 @click.command()
 @click.argument("number", type=int, required=False)
-@click.option("--clear", is_flag=True, help="No longer.")
+@click.option("--clear", is_flag=True, help="Remove the baseline.")
 @_json
 @_config
 def baseline(*, number: int | None, clear: bool, as_json: bool, config: str | None) -> int:
-    """Hold later results of a test against result NUMBER; without one, show what is set.
+    """Compare later results of a test with result NUMBER; without one, show what is set.
 
     \b
     chapiteau load baseline 7

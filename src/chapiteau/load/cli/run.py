@@ -30,7 +30,7 @@ def _output_flags(command: Command) -> Command:
 _detach = click.option(
     "--detach", is_flag=True, help="Run on in the background: see `load attach`."
 )
-_web = click.option("--web", is_flag=True, help="Say where the dashboard shows it live.")
+_web = click.option("--web", is_flag=True, help="Print where the dashboard shows it live.")
 _dry_run = click.option(
     "--dry-run",
     is_flag=True,
@@ -108,7 +108,7 @@ def capacity(*, target: str, **options: Any) -> int:
 @click.argument("a")
 @click.argument("b")
 @click.option("--scenario", metavar="FILE", help="Load both with this; A and B are base URLs then.")
-@click.option("--margin", default="5%", show_default=True, help="Differences below this are none.")
+@click.option("--margin", default="5%", show_default=True, help="Ignore differences below this.")
 @settings_flags(capacity=False)
 @_output_flags
 def ab(*, a: str, b: str, scenario: str | None, margin: str, **options: Any) -> int:

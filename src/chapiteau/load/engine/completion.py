@@ -181,7 +181,7 @@ class CoroutineDriver(Completion):
         """Go along with the coroutine from within its Task."""
         task = asyncio.current_task(self._loop)
         if task is None:
-            raise RuntimeError("a walk needs a Task")
+            raise RuntimeError("must be awaited inside an asyncio task")
         self._task = task
         error: BaseException | None = None
         while True:

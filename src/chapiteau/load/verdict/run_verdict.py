@@ -71,7 +71,7 @@ def run_verdict(
 def interrupted_verdict(
     verdict: dict[str, Any], seconds: float, planned: float, signal: int, who: str = ""
 ) -> dict[str, Any]:
-    """The verdict of a run that a signal has ended: what was kept so far is no proof for the rest.
+    """The verdict of a run that a signal has ended: the objective is not judged.
 
     The exit code is the signal's, as a shell gives it: 130 after Ctrl-C.
     """

@@ -43,7 +43,7 @@ Subject = Literal["service", "node"]
 class CommandOptions:
     """Options of a command; each command uses those that its row names. None: not given."""
 
-    wait: bool | None = setting(None, help="Answer when it is done (default), or at once.")
+    wait: bool | None = setting(None, help="Wait until it is done (default), or return at once.")
     timeout: float | None = setting(None, help="Maximum time to wait, in seconds.", low=0)
     processes: int | None = setting(None, help="How many processes.", low=0)
     by: int | None = setting(None, help="How many processes more; negative for fewer.")

@@ -165,7 +165,7 @@ class CallHandlers:
         return found
 
     def _selected(self, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        """The services that names and globs mean; none means all. Raises NotFoundError."""
+        """The services matching names and globs; all when there are none. Raises NotFoundError."""
         if not patterns:
             return ()
         status = self._supervisor.status().services

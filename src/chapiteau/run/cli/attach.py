@@ -29,7 +29,7 @@ _NO_INPUT: Final = 4  # exit code: it has no standard input
 @click.option("--eof", is_flag=True, help="(input from a pipe) Then close its standard input.")
 @config_option
 def attach(name: str, process: int, eof: bool, config: str | None) -> None:
-    """Be at a process: what it prints comes here, what you type goes there. Ctrl-] leaves, and
+    """Attach to a process's terminal: see its output, type its input. Ctrl-] detaches, and
     the process goes on.
 
     For that it needs `stdin = "tty"` (a terminal: shells, debuggers, editors work as ever) or

@@ -18,7 +18,7 @@ __all__ = ["apply", "check", "completion", "plan", "schema"]
 @config_option
 @json_option
 def check(config: str | None, json_wanted: bool) -> None:
-    """Every problem of a chapiteau.toml at once, each with its line.
+    """Validate chapiteau.toml and list every problem, each with its line.
 
     \b
     chapiteau check
@@ -85,7 +85,7 @@ def _other_sections() -> dict[str, type[Any]]:
 @config_option
 @json_option
 def plan(config: str | None, json_wanted: bool) -> None:
-    """What the file on disk would change in the running services; changes nothing.
+    """Show what applying the file would change. Changes nothing.
 
     \b
     chapiteau plan
@@ -150,7 +150,7 @@ def schema() -> None:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:
-    """A script that teaches your shell to complete commands and services.
+    """Print a shell completion script for commands and services.
 
     \b
     bash:  chapiteau completion bash > ~/.local/share/bash-completion/completions/chapiteau

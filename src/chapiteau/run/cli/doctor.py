@@ -240,7 +240,7 @@ _MARKS: Final = {"ok": ("✓", "green"), "note": ("·", "yellow"), "bad": ("✗"
 @config_option
 @json_option
 def doctor(config: str | None, json_wanted: bool) -> None:
-    """Is this machine fit for this project? Looks at rights, limits, ports, programs and files.
+    """Check that this machine can run the project: permissions, limits, ports, programs, files.
 
     Exit code 1 when something is wrong.
 

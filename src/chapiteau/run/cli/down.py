@@ -35,11 +35,11 @@ _PRESS: Final = 5.0  # so many seconds before that it is asked again: without gr
 @wait_option
 @timeout_option
 @json_option
-@click.option("--force", is_flag=True, help="Kill at once what runs.")
+@click.option("--force", is_flag=True, help="Kill running processes at once.")
 def down(
     config: str | None, wait: bool, timeout: float | None, json_wanted: bool, force: bool
 ) -> None:
-    """Stop everything, the supervisor too. Nothing survives.
+    """Stop all services and the supervisor.
 
     When the brain does not answer, the keeper is asked by a signal: it replaces a brain that
     hangs, and when no brain can do it, it ends everything by itself.

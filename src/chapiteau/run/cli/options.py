@@ -100,7 +100,7 @@ def json_option(function: F) -> F:
 def wait_option(function: F) -> F:
     """--wait/--no-wait."""
     return click.option(
-        "--wait/--no-wait", default=True, help="Answer when it is done (default), or at once."
+        "--wait/--no-wait", default=True, help="Wait until it is done (default), or return at once."
     )(function)
 
 

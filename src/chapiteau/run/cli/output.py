@@ -49,13 +49,13 @@ _since = click.option(
 @click.command("logs")
 @click.argument("names", nargs=-1, shell_complete=service_names)
 @_follow
-@click.option("-n", "--last", default=100, show_default=True, help="How many old lines at first.")
+@click.option(
+    "-n", "--last", default=100, show_default=True, help="Number of earlier lines to show first."
+)
 @click.option("--process", type=click.IntRange(0), default=0, help="Only this process.")
 @click.option("--stream", type=click.Choice(["stdout", "stderr"]), help="Only this stream.")
-@click.option("--grep", default="", metavar="REGEX", help="Only lines in which this is found.")
-@click.option(
-    "--level", default="", help="Only lines of this level and above: debug, info, warning, error …"
-)
+@click.option("--grep", default="", metavar="REGEX", help="Only lines matching this.")
+@click.option("--level", default="", help="Minimum level: debug, info, warning, error …")
 @_since
 @click.option("--until", metavar="TIME", help="Only what is older; nothing is followed.")
 @config_option

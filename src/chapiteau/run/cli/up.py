@@ -76,11 +76,16 @@ EXAMPLE: Final = """write one, for example:
 @click.command("up")
 @click.argument("names", nargs=-1, shell_complete=service_names)
 @config_option
-@click.option("-d", "--detach", is_flag=True, help="Run as a daemon; return when all is ready.")
+@click.option(
+    "-d",
+    "--detach",
+    is_flag=True,
+    help="Run in the background; return when all services are ready.",
+)
 @click.option(
     "--no-keeper",
     is_flag=True,
-    help="All in this one process: lighter, but nothing survives its death, and no cgroups.",
+    help="Run everything in this process: lighter, but nothing survives its death, and no cgroups.",
 )
 @wait_option
 @timeout_option
@@ -92,7 +97,7 @@ def up(
     wait: bool,
     timeout: float | None,
 ) -> None:
-    """Start the services of chapiteau.toml; Ctrl-C stops them, a second one faster.
+    """Start the services of chapiteau.toml. Press Ctrl-C to stop; press it again to kill at once.
 
     With names: only these and what they need.
 
@@ -171,7 +176,7 @@ def _refuse_second(client: Client) -> None:
 @click.argument("names", nargs=-1, shell_complete=service_names)
 @config_option
 def daemon(names: tuple[str, ...], config: str | None) -> int:
-    """Become the supervisor in this process, for systemd and other supervisors above us.
+    """Run the supervisor in the foreground, for systemd and other supervisors.
 
     It tells readiness by sd_notify, stops everything at TERM and follows the changed file at HUP.
     People use `chapiteau up` and `chapiteau up -d`.

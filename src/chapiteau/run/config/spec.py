@@ -96,7 +96,7 @@ class Check:
     alive: Duration = setting(0.0, help="Being alive for this long passes.")
     interval: Duration = setting("1s", help="Time between two probes.")
     timeout: Duration = setting("2s", help="A probe that takes longer has failed.")
-    failures: int = setting(3, help="This many failures in a row count.", low=1)
+    failures: int = setting(3, help="Consecutive failures before the check fails.", low=1)
     start_timeout: Duration = setting(
         "30s", help="(ready) A process that is not ready by then is replaced."
     )

@@ -31,7 +31,7 @@ _PATTERNS: Final[tuple[tuple[re.Pattern[str], str, str], ...]] = (
     (re.compile(r"(SyntaxError|IndentationError|TabError)"), "{0} in its code", ""),
     (re.compile(r"MemoryError|[Cc]annot allocate memory"), "out of memory", ""),
     (re.compile(r"[Nn]o space left on device"), "the disk is full", "see `df -h`"),
-    (re.compile(r"[Cc]onnection refused"), "something it needs refused the connection", ""),
+    (re.compile(r"[Cc]onnection refused"), "A dependency refused the connection", ""),
 )
 # How a port stands in a complaint: ('127.0.0.1', 8000), 0.0.0.0:8000, :::8000, port 8000.
 _IN_A_LINE: Final = re.compile(r"(?:[\])'\"\d*]:|[:'\"], ?|::|\bport[ :=]+)(\d{2,5})\b")

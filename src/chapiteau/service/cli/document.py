@@ -155,7 +155,7 @@ def openapi(app: str, form: str, dialect: str, api_version: str, output: Path | 
 @click.option("--api-version", default="", help="A version of the API; the default one otherwise.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON list.")
 def check(app: str, against: str | None, api_version: str, as_json: bool) -> None:
-    """Find what a reader of the document would miss: descriptions, answers, stable ids."""
+    """Find gaps in the OpenAPI document: descriptions, answers, stable ids."""
     found = lint(document_of(app, version=api_version), document_of(against) if against else None)
     if as_json:
         print_json([problem.to_dict() for problem in found])

@@ -19,7 +19,7 @@ __all__ = ["new"]
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), help="Where; default: NAME.")
 def new(name: str, folder: Path | None) -> None:
-    """Start a project: a REST service with database, tests, load scenario, chapiteau.toml."""
+    """Create a project: a REST service with database, tests, load scenario, chapiteau.toml."""
     target = folder or Path(name)
     name = Path(name).name  # a path says where, its last part is the name
     package = re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")

@@ -10,7 +10,7 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-__all__ = ["serve"]
+__all__ = ["serve", "serve_reloaded"]
 
 _SIZES = "Sizes in bytes, or with a unit: 64MiB."
 
@@ -51,7 +51,7 @@ def serve(app: str, **given: Any) -> None:
     """Serve a WSGI application with one process.
 
     Sockets come from LISTEN_FDS (a supervisor's or systemd's), else from --bind, else
-    127.0.0.1:8000. TERM: accept no more, answer what was asked, end with 0.
+    127.0.0.1:8000. On SIGTERM, stop accepting, finish running requests, exit 0.
     """
     from chapiteau.service.server.sockets import inherited_sockets, listen
 

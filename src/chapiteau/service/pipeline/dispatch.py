@@ -1,4 +1,4 @@
-"""One compiled plan per service: its methods, CORS, what is not possible here."""
+"""One compiled plan per service: its methods, CORS, and what is not allowed."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -208,7 +208,7 @@ class ServicePlan:
         if method == "OPTIONS":
             own = request_id(environ)
             return Reply("204 No Content", [("Allow", self.allow), ("X-Request-ID", own)], b"")
-        raise problem_for(405, f"{method} is not possible here", headers={"Allow": self.allow})
+        raise problem_for(405, f"method not allowed: {method}", headers={"Allow": self.allow})
 
 
 def _plan_of(operations: list[Operation], around: PlanDefaults) -> OperationPlan | ViewsPlan:

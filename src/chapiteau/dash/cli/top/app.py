@@ -267,7 +267,7 @@ class Top(ActionApp):
         self._tell_events("events", list(self.view.events)[-_TOLD:])
 
     def action_deploys(self) -> None:
-        """What was brought out last, by whom, and why it was not taken; into the log."""
+        """The last deploy, by whom, and why it was refused; into the log."""
         self._tell_events("deploys", self.view.deploys()[-_TOLD:])
 
     def _tell_events(self, title: str, found: Sequence[Mapping[str, Any]]) -> None:

@@ -23,8 +23,10 @@ __all__ = ["command"]
 
 @click.command("top")
 @click.option("--sort", type=click.Choice(SORTS), default="cpu", show_default=True)
-@click.option("-n", "--count", type=click.IntRange(1), help="Plain tables; end after so many.")
-@click.option("--plain", is_flag=True, help="Plain tables once a second, wherever they go.")
+@click.option(
+    "-n", "--count", type=click.IntRange(1), help="Print plain tables; stop after this many."
+)
+@click.option("--plain", is_flag=True, help="Print plain tables once a second, also on a terminal.")
 @click.option("--hub", "hub", metavar="URL", help="The fleet of this hub instead.")
 @click.option("--user", metavar="NAME", help="Your account at that hub; the password is asked for.")
 @config_option
@@ -38,7 +40,7 @@ def command(
     config: str | None,
     json_wanted: bool,
 ) -> None:
-    """Every server, service and process, live, with the page's words and keys; ? lists them.
+    """Watch every server, service and process, live; ? lists the keys.
 
     With the extra [tui] on a terminal: what is wrong, the log, and the actions too. It shows the
     fleet when the project's dashboard runs, else this machine. Without it: a table of this

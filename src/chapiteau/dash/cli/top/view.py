@@ -28,7 +28,7 @@ _BROUGHT: Final = frozenset(
         "supervisor.config_applied", "supervisor.upgraded",
     )
 )  # fmt: skip
-_SOON: Final = 30.0  # seconds between what was brought out and the end of its command
+_SOON: Final = 30.0  # seconds between a deploy and the end of its command
 
 
 def state_label(state: str) -> str:

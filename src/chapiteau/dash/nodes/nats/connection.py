@@ -172,7 +172,7 @@ def _tls(place: NatsAddress) -> ssl.SSLContext:
     except (OSError, ssl.SSLError) as exc:
         files = ", ".join(str(path) for path in (place.ca, place.cert, place.key) if path)
         raise ChapiteauError(
-            f"papers for the NATS server can't be used: {exc} ({files})",
+            f"credentials for the NATS server can't be used: {exc} ({files})",
             hint="each is a PEM file that this user can read; key and certificate fit together",
         ) from exc
     return context
