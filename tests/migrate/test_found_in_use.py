@@ -47,6 +47,28 @@ def test_text_of_circus_that_looks_like_a_variable_of_ours_is_none() -> None:
     assert made["cwd"] == "/$${x}"
 
 
+def test_a_guard_without_retries_leaves_a_service_down() -> None:
+    flapping = "[plugin:f]\nuse = circus.plugins.flapping.Flapping\nattempts = 4\nmax_retry = 0\n"
+    made = only("circus", f"[watcher:a]\ncmd = run\n{flapping}")
+    assert made["restart"] == {
+        "attempts": 3,
+        "window": "1s",
+        "max_delay": "7s",
+        "after_give_up": "stay-down",
+    }
+
+
+def test_the_command_reloader_becomes_watch() -> None:
+    text = (
+        "[watcher:a]\ncmd = /srv/run -v\n[watcher:b]\ncmd = python app.py\n[watcher:c]\ncmd = run"
+    )
+    plugin = "\n[plugin:r]\nuse = circus.plugins.command_reloader.CommandReloader\nloop_rate = 2\n"
+    made = services("circus", text + plugin)
+    assert made["a"]["watch"] == {"paths": ["/srv/run"]}
+    assert made["b"]["watch"] == {"paths": ["app.py"]}
+    assert "watch" not in made["c"]
+
+
 # ── supervisord ───────────────────────────────────────────────────────────────────────────────
 def test_the_environment_is_filled_in_where_supervisord_does() -> None:
     made = only(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -24,61 +23,6 @@ pytestmark = pytest.mark.slow
 
 def said(p: Project, by: str) -> list[str]:
     return [e.text for e in p.events("plugin.message") if e.data["plugin"] == by]
-
-
-# ── flapping ─────────────────────────────────────────────────────────────────────────────────
-GUARD = """
-    [plugin.guard]
-    use = "flapping"
-    options = { attempts = 3, window = "10s", retry_in = "500ms", retries = 1 }
-"""
-
-
-def test_what_ends_too_often_is_stopped_tried_again_and_left_down(project: New) -> None:
-    p = project(
-        GUARD
-        + """
-    [service.bad]
-    command = "sh -c 'sleep 0.1; exit 1'"
-    ready.alive = "20ms"
-    restart = { delay = "0s", jitter = 0.0, attempts = 1000 }
-    [service.good]
-    command = "sleep 60"
-    ready.alive = "20ms"
-    autostart = false
-    """
-    )
-    p.up()
-    wait_for(lambda: any("stopped for good" in t for t in said(p, "guard")))
-    texts = said(p, "guard")
-    assert texts[0] == "bad 1 ended 3 times in 10 s: stopped for 0.5 s"
-    assert texts[1] == "bad is tried again"
-    tried = next(e for e in p.events("plugin.message") if "tried again" in e.text)
-    assert tried.data["resolved"]  # or alerts would take it for the same trouble as the next
-    p.until("bad", "stopped")
-    who = {e.who for e in p.events("command.done", "bad") if "plugin" in e.who}
-    assert who == {f"uid {os.getuid()} (plugin guard)"}
-
-
-def test_what_an_operator_does_is_no_flapping(project: New) -> None:
-    p = project(
-        GUARD
-        + """
-    [service.web]
-    command = "sleep 60"
-    processes = 2
-    ready.alive = "20ms"
-    """
-    ).up()
-    p.until("guard", "running")
-    for _ in range(4):
-        assert p.client.command("stop", "web").ok
-        assert p.client.command("start", "web").ok
-        assert p.client.command("restart", "web").ok
-    p.client.command("stop", "web")
-    assert len([e for e in p.events("process.exited", "web") if e.data.get("asked")]) >= 16
-    assert said(p, "guard") == []
-    assert p.service("web").state == "stopped"
 
 
 # ── resources ────────────────────────────────────────────────────────────────────────────────
@@ -181,31 +125,6 @@ def test_figures_and_events_come_as_statsd_lines(project: New) -> None:
 
         wait_for(all_there, what="every kind of line")
         assert not any("figures" in line and "|g" in line for line in lines)
-
-
-# ── reloader ─────────────────────────────────────────────────────────────────────────────────
-def test_a_changed_program_is_run_anew_also_with_arguments(project: New) -> None:
-    p = project("""
-        [plugin.fresh]
-        use = "reloader"
-        options.interval = "50ms"
-        [service.script]
-        command = ["sh", "app.sh", "60"]
-        ready.alive = "20ms"
-        [service.other]
-        command = "sleep 60"
-        ready.alive = "20ms"
-    """)
-    program = p.file("app.sh", "exec sleep $1\n")
-    p.up()
-    p.until("fresh", "running")
-    p.until("script", "running")
-    before, other = p.pids("script"), p.pids("other")
-    new = p.file("app.new", "sleep $1; true\n")
-    new.rename(program)
-    wait_for(lambda: p.service("script").state == "running" and p.pids("script") != before)
-    assert said(p, "fresh") == [f"{program} changed: reload"]
-    assert p.pids("other") == other
 
 
 # ── watchdog ─────────────────────────────────────────────────────────────────────────────────

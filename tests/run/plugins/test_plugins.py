@@ -160,8 +160,8 @@ def test_a_changed_configuration_adds_changes_and_removes_plugins(project: New) 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("use = 'flaping'", "did you mean 'flapping'?"),
-        ("use = 'flapping'\noptions.atempts = 3", "did you mean 'attempts'?"),
+        ("use = 'resorces'", "did you mean 'resources'?"),
+        ("use = 'resources'\noptions.windw = '3s'", "did you mean 'window'?"),
         ("use = 'greeter:Greeter'\noptions.wort = 'x'", "did you mean 'word'?"),
         ("use = 'greeter:Greter'", "did you mean 'Greeter'?"),
         ("use = 'greeter:Settings'", "is no subclass of Plugin"),

@@ -1,4 +1,4 @@
-"""What the flapping guard, the resource watcher, the watchdog and statsd decide."""
+"""What the resource watcher, the watchdog and statsd decide."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
 from chapiteau.migrate.circus.monitors import Heartbeats, ProcessUsage, ThresholdTracker
-from chapiteau.migrate.circus.restarts import FlappingDetector, Verdict
 from chapiteau.run.config.plugin_settings import (
     BUILTIN_PLUGINS,
-    FlappingOptions,
     HeartbeatOptions,
     ResourceOptions,
 )
@@ -24,78 +22,6 @@ def made(cls: Any, **raw: Any) -> Any:
     value, problems = read(cls, raw)
     assert problems == []
     return value
-
-
-def ended(time: float, process: int = 1, *, asked: bool = False) -> Event:
-    data = {"asked": True} if asked else {"code": 1}
-    return Event(seq=1, time=time, kind="process.exited", service="web", process=process, data=data)
-
-
-def tell(guarding: FlappingDetector, time: float, process: int = 1, *, asked: bool = False) -> Any:
-    return guarding.ended(ended(time, process, asked=asked), time)
-
-
-# ── flapping ─────────────────────────────────────────────────────────────────────────────────
-RULE = made(FlappingOptions, attempts=3, window="10s", retry_in="30s", retries=2)
-
-
-def test_the_third_end_within_the_window_stops_the_service() -> None:
-    guarding = FlappingDetector(RULE)
-    assert tell(guarding, 0) is None
-    assert tell(guarding, 4) is None
-    assert tell(guarding, 8) == Verdict("stop", 1, 3)
-    assert guarding.due(37) == []
-    assert guarding.due(38) == ["web"]
-    assert guarding.due(39) == []
-
-
-def test_ends_that_are_far_apart_or_of_other_processes_are_no_flapping() -> None:
-    guarding = FlappingDetector(RULE)
-    assert [tell(guarding, time) for time in (0, 10, 20, 30)] == [None] * 4
-    assert [tell(guarding, 100, number) for number in range(1, 9)] == [None] * 8
-
-
-def test_a_clock_that_is_set_makes_nobody_flap() -> None:
-    """Events carry the wall clock's time, which jumps by a day; decisions look at another one."""
-    guarding, day = FlappingDetector(RULE), 86400.0
-    walls = [0.0, day, 0.0, day]
-    found = [
-        guarding.ended(ended(wall), now) for wall, now in zip(walls, (0, 20, 40, 60), strict=True)
-    ]
-    assert found == [None] * 4
-    for now in (61, 62):
-        verdict = guarding.ended(ended(-day), now)
-    assert verdict == Verdict("stop", 1, 3)
-    assert guarding.due(62 + 30) == ["web"]
-
-
-def test_after_the_last_retry_it_stays_down_and_a_quiet_time_forgives() -> None:
-    guarding = FlappingDetector(RULE)
-    deeds = []
-    for start in (0.0, 40.0, 80.0):
-        found = [tell(guarding, start + step) for step in (0, 1, 2)]
-        deeds += [verdict.deed for verdict in found if verdict]
-        guarding.due(start + 33)
-    assert deeds == ["stop", "stop", "stop for good"]
-    guarding = FlappingDetector(RULE)
-    for start in (0.0, 1000.0, 2000.0, 3000.0):
-        found = [tell(guarding, start + step) for step in (0, 1, 2)]
-        assert found[2] == Verdict("stop", 1, 3)
-        guarding.due(start + 33)
-
-
-@given(st.lists(st.tuples(st.floats(0, 100), st.integers(1, 3)), max_size=50))
-def test_an_end_that_was_asked_for_never_counts(ends: list[tuple[float, int]]) -> None:
-    guarding = FlappingDetector(RULE)
-    assert all(tell(guarding, t, n, asked=True) is None for t, n in sorted(ends))
-
-
-def test_a_command_by_somebody_else_takes_the_retry_away() -> None:
-    guarding = FlappingDetector(RULE)
-    for time in (0, 1, 2):
-        tell(guarding, time)
-    guarding.forget("web")
-    assert guarding.due(1000) == []
 
 
 # ── resources ────────────────────────────────────────────────────────────────────────────────

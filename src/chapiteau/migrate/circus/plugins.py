@@ -17,6 +17,7 @@ __all__ = ["convert_plugins"]
 
 # What a watcher's own flapping.* says, by the name of its service.
 Overrides = Mapping[str, list[Option]]
+_SCRIPT: Final = re.compile(r"[^-$].*\.(?:py|sh|rb|pl|php|js)")
 _BRIDGE: Final = "ipc://.chapiteau/circus"  # below the default run_dir, relative to the file
 
 
@@ -98,34 +99,27 @@ def _overrides(draft: Draft, sections: Sequence[Section]) -> dict[str, list[Opti
 
 
 def _flapping(draft: Draft, section: Section, overrides: Overrides) -> None:
-    """One guard for all, and one more for each watcher that has settings of its own."""
-    services = [service.name for service in draft.services() if service.get("command")]
-    others = [name for name in services if name not in overrides]
+    """The restart policy of each service, with what its watcher says of its own."""
     general = section.without("use", "priority", "active")
-    if others or not services:
-        guard = _guard(draft, section, "", general)
-        if overrides:
-            guard.set("options.services", others)
-    for name, own in overrides.items():
-        service, active = draft.table("service", name), [o for o in own if o.name == "active"]
+    for service in draft.services():
+        own = overrides.get(service.name, [])
+        active = [option for option in own if option.name == "active"]
         if active and _is_off(service, active[0]):
             for option in own:
-                service.kept(option, "the guard leaves this service out")
+                service.kept(option, "restart of this service stays as it is")
             continue
-        given = {o.name for o in own}
+        given = {option.name for option in own}
         options = [*(o for o in general if o.name not in given), *own]
-        guard = _guard(draft, section, f"{section.label}-{name}", options)
-        guard.set("options.services", [name])
-
-
-def _guard(draft: Draft, section: Section, name: str, options: Sequence[Option]) -> Target:
-    guard = _plugin(
-        draft, section, "flapping", {"attempts": 2, "window": "1s", "retry_in": "7s"}, name
-    )
-    differs = "exits are counted per process, not per watcher, and one on request never counts"
-    _note_use(guard, section, differs)
-    apply_rules(options, TABLES["flapping"], guard)
-    return guard
+        apply_rules(options, TABLES["flapping"], service)
+        service.defaults(
+            {"restart.attempts": 1, "restart.window": "1s", "restart.max_delay": "7s"}  # Circus's
+        )
+    if use := section.get("use"):
+        draft.project.changed(
+            use,
+            "became [service.NAME.restart]: processes are restarted with growing pauses, and after "
+            "too many restarts in the window only every max_delay",
+        )
 
 
 # ── the others that Circus brings ─────────────────────────────────────────────────────────────
@@ -180,8 +174,19 @@ def _statsd(draft: Draft, section: Section) -> None:
 
 
 def _reloader(draft: Draft, section: Section) -> None:
-    target = _plugin(draft, section, "reloader", {"action": "restart"})
-    _apply(target, section, "reloader", "files that a command names are watched too")
+    apply_rules(section.without("use", "priority", "active"), TABLES["reloader"], draft.project)
+    use = section.get("use")
+    if use is not None:
+        draft.project.changed(use, "became [service.NAME.watch]: a change reloads the service")
+    for service in draft.services():
+        command = service.get("command") or ""
+        words = shlex.split(command) if isinstance(command, str) else command
+        files = [w for w in words[:1] if "/" in w] + [w for w in words[1:] if _SCRIPT.fullmatch(w)]
+        if files:
+            service.set("watch.paths", files, use)
+        elif use is not None:
+            what = f"{service.name}: its program is found by PATH, and is not watched"
+            service.lost(use, what, "name its file in watch.paths")
 
 
 def _watchdog(draft: Draft, section: Section) -> None:

@@ -1,7 +1,7 @@
 """The tables of circus.ini, and the rules that are special to it."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -134,10 +134,32 @@ def _line_mode(_value: Any) -> str:
     return "line"
 
 
+def _restart_setting(key: str) -> Callable[[Option, Target, Any], None]:
+    def rule(option: Option, target: Target, value: Any) -> None:
+        target.set(f"restart.{key}", value, option)
+        target.kept(option, f"restart.{key} of the services")
+
+    return rule
+
+
+_flapping_window = _restart_setting("window")
+_flapping_retry_in = _restart_setting("max_delay")
+
+
 def _flapping_attempts(option: Option, target: Target, count: int) -> None:
-    target.put(option, "options.attempts", max(2, count))
-    if count < 2:
-        target.changed(option, "is 2 here: a single exit is no flapping")
+    target.set("restart.attempts", max(1, count - 1), option)
+    target.kept(option, "restart.attempts of the services, one fewer: exits were counted")
+
+
+def _flapping_retries(option: Option, target: Target, count: int) -> None:
+    if count == 0:
+        target.set("restart.after_give_up", "stay-down", option)
+        target.kept(option, 'restart.after_give_up = "stay-down"')
+    elif count < 0:
+        target.kept(option, "it is tried again without end")
+    else:
+        what = "it is tried again without end, every restart.max_delay"
+        target.changed(option, what, 'restart.after_give_up = "stay-down" never tries again')
 
 
 def _flapping_active(option: Option, target: Target, active: bool) -> None:

@@ -15,11 +15,9 @@ __all__ = [
     "AlertTarget",
     "BuiltinPlugin",
     "CircusOptions",
-    "FlappingOptions",
     "HeartbeatOptions",
     "NoOptions",
     "OtlpOptions",
-    "ReloaderOptions",
     "ResourceOptions",
     "Silence",
     "SmtpServer",
@@ -40,22 +38,6 @@ def matches_any(name: str, globs: Iterable[str]) -> bool:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoOptions:
     """A plugin that takes no options."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlappingOptions:
-    """Stops a service whose process ends by itself too often, and tries it again later.
-
-    Every process number is counted for itself, and an end that somebody asked for never counts.
-    """
-
-    services: tuple[str, ...] = setting(("*",), help="Names or globs of the services it guards.")
-    attempts: int = setting(5, help="So many ends by itself within `window` are flapping.", low=2)
-    window: Duration = setting("10s", help="The time in which they are counted.")
-    retry_in: Duration = setting("30s", help="Start a stopped service again after this.")
-    retries: int = setting(
-        5, help="Then stop it for good; -1 tries for ever, 0 never again.", low=-1
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,15 +101,6 @@ class OtlpOptions:
         example='options.attributes = { "deployment.environment.name" = "production" }',
     )
     timeout: Duration = setting("10s", help="One request may take this long.")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReloaderOptions:
-    """Replaces a service's processes when the file of its program changes."""
-
-    services: tuple[str, ...] = setting(("*",), help="Names or globs of the services it watches.")
-    interval: Duration = setting("1s", help="Time between two looks.")
-    action: Literal["reload", "restart"] = setting("reload", help="What a change leads to.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,12 +198,10 @@ _HERE: Final = "chapiteau.run.plugins"
 _CIRCUS: Final = "chapiteau.migrate.circus"
 
 BUILTIN_PLUGINS: Final[dict[str, BuiltinPlugin]] = {
-    "flapping": BuiltinPlugin(f"{_CIRCUS}.restarts:FlappingGuard", FlappingOptions),
     "resources": BuiltinPlugin(f"{_CIRCUS}.monitors:ResourceWatcher", ResourceOptions),
     "http": BuiltinPlugin(f"{_CIRCUS}.monitors:UrlObserver", UrlObserverOptions),
     "statsd": BuiltinPlugin(f"{_HERE}.statsd:StatsdEmitter", StatsdOptions),
     "otlp": BuiltinPlugin(f"{_HERE}.otlp:LogExporter", OtlpOptions),
-    "reloader": BuiltinPlugin(f"{_CIRCUS}.restarts:CommandReloader", ReloaderOptions),
     "watchdog": BuiltinPlugin(f"{_CIRCUS}.monitors:HeartbeatWatchdog", HeartbeatOptions),
     "alerts": BuiltinPlugin(f"{_HERE}.alerts:AlertsPlugin", AlertOptions),
     "circus": BuiltinPlugin(f"{_CIRCUS}.bridge:CircusBridge", CircusOptions),
