@@ -4,7 +4,7 @@ import { Numbers } from "../src/model/columns";
 import { exitWords, processRows, serverState, worst } from "../src/model/rows";
 import type { Node, Process } from "../src/model/types";
 
-const process = (part: Partial<Process>): Process => ({ number: 1, pid: 7, state: "running", reason: "", ready: true, started_at: 0, restarts: 0, cpu_percent: 3, rss_bytes: 5, status_text: "", last_exit: {}, ...part });
+const process = (part: Partial<Process>): Process => ({ number: 1, pid: 7, state: "running", reason: "", ready: true, started_at: 0, restarts: 0, cpu_percent: 3, rss_bytes: 5, status_text: "", last_exit: {}, generation: 1, threads: 1, fds: 3, read_bytes: 0, written_bytes: 0, health: {}, extra: {}, ...part });
 
 test("rows take what was measured, else what the status says", () => {
   const node = { name: "a", seen: 0, away: 0, why: "", troubles: [], status: { services: [{ name: "web", processes: [process({}), process({ number: 2, pid: 8 })] }] } } as unknown as Node;

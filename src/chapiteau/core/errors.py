@@ -1,7 +1,5 @@
 """The root of every error that a person can meet, with its exit code."""
 
-from typing import ClassVar
-
 __all__ = [
     "ChapiteauError",
     "GateFailedError",
@@ -21,12 +19,14 @@ class ChapiteauError(Exception):
     line answers with. docs/reference/exit-codes.md lists them.
     """
 
-    exit_code: ClassVar[int] = 1
+    exit_code: int = 1  # of the class, unless one error has another
 
-    def __init__(self, what: str, *, hint: str = "") -> None:
+    def __init__(self, what: str, *, hint: str = "", exit_code: int | None = None) -> None:
         super().__init__(what)
         self.what = what
         self.hint = hint
+        if exit_code is not None:
+            self.exit_code = exit_code
 
 
 class UsageError(ChapiteauError):

@@ -270,9 +270,8 @@ def start(words: Sequence[str], folder: Path, clock: SystemClock) -> str:
             return run
         if process.poll() is not None:
             said = log_of(folder, run).read_text(errors="replace").strip()
-            error = ChapiteauError(f"the test ended with {process.returncode}: {said[-2000:]}")
-            error.exit_code = process.returncode or 1  # type: ignore[misc]
-            raise error
+            what = f"the test ended with {process.returncode}: {said[-2000:]}"
+            raise ChapiteauError(what, exit_code=process.returncode or 1)
         clock.sleep(_LOOK)
     raise ChapiteauError(f"test {run} shows no numbers", hint=f"see {log_of(folder, run)}")
 

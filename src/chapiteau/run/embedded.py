@@ -13,7 +13,7 @@ from chapiteau.core.errors import ChapiteauError, TimedOutError
 from chapiteau.io.project_file import find_config
 from chapiteau.io.toml_writer import write_toml
 from chapiteau.run.api.async_client import AsyncClient
-from chapiteau.run.api.status import ServiceStatus, SupervisorStatus
+from chapiteau.run.api.status import SupervisorStatus
 from chapiteau.run.config.load import load_config
 from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.launch import start, startup_error
@@ -106,11 +106,11 @@ class Supervisor:
             async with asyncio.timeout(timeout):
                 while True:
                     status = await self._alive()
-                    failed = [s for s in status.services if s.state in ("failed", "backoff")]
+                    failed = [s for s in status.services if s.failing]
                     if failed:
                         told = "; ".join(f"{s.name} is {s.state}: {s.reason}" for s in failed)
                         raise ChapiteauError(told, hint="its output: .client.logs(…)")
-                    pending = [s.name for s in status.services if not _is_there(s)]
+                    pending = [s.name for s in status.services if not s.settled]
                     if not pending:
                         return status
                     await asyncio.sleep(_PAUSE)
@@ -151,9 +151,7 @@ class Supervisor:
     async def _do(self, verb: str, service: str, options: Mapping[str, Any]) -> Outcome:
         outcome = await self.client.command(verb, service, **options)
         if not outcome.ok:
-            error = ChapiteauError(outcome.error, hint=outcome.hint)
-            error.exit_code = outcome.exit_code or 1  # type: ignore[misc]  # of this one error
-            raise error
+            raise outcome.to_error()
         return outcome
 
     def _path(self) -> Path:
@@ -169,12 +167,6 @@ class Supervisor:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
-
-
-def _is_there(service: ServiceStatus) -> bool:
-    if service.state in ("completed", "stopped"):
-        return True
-    return service.state == "running" and service.ready >= service.wanted
 
 
 def _at_home(given: Mapping[str, Any]) -> dict[str, Any]:

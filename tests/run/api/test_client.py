@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chapiteau.core.errors import NotFoundError
+from chapiteau.core.errors import NotFoundError, UsageError
 from chapiteau.run.cli.lines import follow_events, follow_logs
 from chapiteau.run.client import AsyncClient, Client, run_dir_of, socket_of
 from chapiteau.run.errors import NotRunningError
@@ -56,6 +56,19 @@ def test_outcomes_and_errors_come_as_values_and_exceptions(memory: Memory) -> No
     assert client.plan().data == {"changes": [], "applied": False}
     assert client.apply().data["applied"] is True
     assert client.config() == {"service": {"web": {"processes": 3}}}
+
+
+def test_every_call_can_be_made_by_its_name(memory: Memory) -> None:
+    client = Client.find(memory.folder)
+    assert client.call("status").project == client.status().project
+    assert client.call("holders", socket="web") == client.holders("web")
+    assert client.call("service", service="web").ready == 2
+    assert client.call("scale", service="web", processes=3).ok
+    assert client.call("plan") == client.plan()
+    with pytest.raises(UsageError, match="no call 'holder'"):
+        client.call("holder")
+    with pytest.raises(UsageError, match="holders: socket must be given"):
+        client.call("holders")
 
 
 def test_stats_come_as_they_are(memory: Memory) -> None:

@@ -1,5 +1,11 @@
 /** What the hub sends: docs/reference/dash-api.md and control-api.md. */
 
+import type { Verb } from "./commands";
+import type { Status } from "./status";
+
+export type { Verb } from "./commands";
+export type { Process, Service, Socket, Status } from "./status";
+
 export interface LastExit {
   code?: number | null;
   signal?: number | string | null;
@@ -9,75 +15,12 @@ export interface LastExit {
   time?: number;
 }
 
-export interface Process {
-  number: number;
-  pid: number;
-  state: string;
-  reason: string;
-  ready: boolean;
-  started_at: number;
-  restarts: number;
-  cpu_percent: number;
-  rss_bytes: number;
-  status_text: string;
-  last_exit: LastExit;
-  health?: Partial<Health>;
-}
-
 /** A process's last probe. */
 export interface Health {
   what: string; // URL, host:port or command
   ok: boolean;
   why: string;
   ms: number;
-}
-
-export interface Service {
-  name: string;
-  state: string;
-  reason: string;
-  wanted: number;
-  ready: number;
-  processes: Process[];
-  command: string;
-  one_shot: boolean;
-  sockets: string[];
-  needs: string[];
-  restarts: number;
-  schedule: string;
-  next_run: number;
-  openapi: string;
-  labels: Record<string, string>;
-}
-
-export interface Socket {
-  name: string;
-  address: string;
-  type: string;
-  backlog: number;
-  queued: number;
-  connections: number;
-  services: string[];
-  rights?: string; // of one at a path: mode and owner
-}
-
-export interface Status {
-  project: string;
-  node: string;
-  pid: number;
-  keeper_pid: number;
-  version: string;
-  config: string;
-  generation: number;
-  started_at: number;
-  brain_restarts: number;
-  services: Service[];
-  sockets: Socket[];
-  cpu_percent: number;
-  rss_bytes: number;
-  cgroups: string;
-  labels: Record<string, string>;
-  drained: Partial<Drained>;
 }
 
 /** A server that is emptied: what ran before, and what still ends. */
@@ -133,10 +76,6 @@ export interface Happening {
   text?: string;
   data?: Record<string, unknown>;
 }
-
-import type { Verb } from "./commands";
-
-export type { Verb };
 
 export interface Target {
   node: string;

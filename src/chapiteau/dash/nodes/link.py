@@ -45,9 +45,7 @@ class _Failure(Struct, omit_defaults=True):
     def error(self) -> ChapiteauError:
         if self.away:
             return NodeAwayError(self.what, hint=self.hint)
-        error = ChapiteauError(self.what, hint=self.hint)
-        error.exit_code = self.code  # type: ignore[misc]
-        return error
+        return ChapiteauError(self.what, hint=self.hint, exit_code=self.code)
 
 
 class _Frame(Struct, omit_defaults=True):

@@ -114,11 +114,17 @@ class Client:
 
     def holders(self, socket: str) -> SocketHolders:
         """Who has a listening socket open."""
-        from urllib.parse import quote
+        found: SocketHolders = self.call("holders", socket=socket, answer_within=_SOON)
+        return found
 
-        from chapiteau.run.api.status import SocketHolders
+    def call(self, name: str, *, answer_within: float | None = None, **given: Any) -> Any:
+        """Any call of run/api/calls.py that has no method here: call("holders", socket="web").
 
-        return SocketHolders.from_dict(self._get(f"/v1/sockets/{quote(socket, safe='')}"))
+        `given`: what stands for the {names} of its path, and the fields of its request. The answer
+        is a value of its type, or its JSON when it has none.
+        """
+        request, read = _wire.call_request(name, given)
+        return read(self._ask(request, answer_within))
 
     def command(
         self, verb: str, service: str, *, answer_within: float | None = None, **options: Any

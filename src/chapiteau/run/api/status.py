@@ -87,6 +87,18 @@ class ServiceStatus(Plain):
     labels: dict[str, str] = field(default_factory=dict)
     drift: tuple[str, ...] = ()  # what runs otherwise than the file says, a line each
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is what it should be: there is nothing to wait for."""
+        if self.state in {"completed", "stopped"}:
+            return True
+        return self.state == "running" and self.ready >= self.wanted
+
+    @property
+    def failing(self) -> bool:
+        """Whether it has failed, or restarts in a loop: waiting is no use."""
+        return self.state in {"failed", "backoff"}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketStatus(Plain):

@@ -18,7 +18,7 @@ from chapiteau.io.unix_http import format_request
 from chapiteau.run.errors import NotRunningError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from chapiteau.io.unix_http import Response
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BRAIN_RESTART_TIMEOUT",
     "CLIENT_NAME_HEADER",
+    "call_request",
     "error_of",
     "event_item",
     "get",
@@ -52,10 +53,9 @@ _BY_CODE: Final[dict[int, type[ChapiteauError]]] = {
 } | {PartialError.exit_code: PartialError}
 
 
-def get(target: str, *, sse_after: int = 0) -> bytes:
-    """A GET request as bytes; `sse_after` is the sequence number of the last event seen."""
-    headers = {"Last-Event-ID": str(sse_after)} if sse_after else None
-    return format_request("GET", target, headers=headers)
+def get(target: str) -> bytes:
+    """A GET request as bytes."""
+    return format_request("GET", target)
 
 
 def post(
@@ -93,6 +93,44 @@ def logs_target(query: LogQuery) -> str:
     pairs += [("after", f"{source}:{at}") for source, at in query.after.items()]
     pairs += [(key, str(value)) for key, value in plain.items() if value != ""]
     return f"/v1/logs?{urlencode(pairs)}"
+
+
+def call_request(
+    name: str, given: Mapping[str, Any], headers: dict[str, str] | None = None
+) -> tuple[bytes, Callable[[Response], Any]]:
+    """The request of a call of the table, and what makes a value of its answer.
+
+    `given`: what stands for the {names} of its path, and the fields of its request.
+    Raises UsageError.
+    """
+    from urllib.parse import quote, urlencode
+
+    from chapiteau.core.problems import did_you_mean
+    from chapiteau.run.api.calls import CALLS
+
+    call = next((call for call in CALLS if call.name == name and call.kind == "json"), None)
+    if call is None:
+        raise UsageError(f"no call {name!r}", hint=did_you_mean(name, [c.name for c in CALLS]))
+    rest, answer = dict(given), call.answer
+    try:
+        parts = [
+            quote(str(rest.pop(part[1:-1])), safe="*,") if part.startswith("{") else part
+            for part in call.path.split("/")
+        ]
+    except KeyError as exc:
+        raise UsageError(f"{name}: {exc.args[0]} must be given") from None
+    target = "/".join(parts)
+
+    def read(reply: Response) -> Any:
+        if answer is not None and answer.__name__ == "Outcome":
+            return outcome(reply)
+        raw = json_answer(reply)
+        return answer.from_dict(raw) if answer is not None else raw
+
+    if call.method == "POST":
+        return post(target, rest, headers), read
+    query = f"?{urlencode(rest, doseq=True)}" if rest else ""
+    return format_request("GET", target + query, headers=headers), read
 
 
 def json_answer(reply: Response) -> Any:

@@ -43,7 +43,7 @@ def attach(name: str, process: int, eof: bool, config: str | None) -> None:
     if not sys.stdin.isatty():
         outcome = client.enter(name, sys.stdin.read(), process=process, eof=eof)
         if not outcome.ok:
-            raise _error(outcome)
+            raise outcome.to_error()
         return
     screen = client.screen(name, process)
     next(screen)  # from now on nothing is missed
@@ -67,7 +67,7 @@ def _take_size(client: Client, name: str, process: int) -> bool:
 
     outcome = tell()
     if not outcome.ok and outcome.exit_code != _NO_INPUT:
-        raise _error(outcome)
+        raise outcome.to_error()
     if outcome.ok:
         signal.signal(signal.SIGWINCH, tell)
     return outcome.ok
@@ -103,9 +103,3 @@ def _raw(typing: bool) -> Iterator[None]:
         yield
     finally:
         termios.tcsetattr(fd, termios.TCSADRAIN, before)
-
-
-def _error(outcome: Outcome) -> ChapiteauError:
-    error = ChapiteauError(outcome.error, hint=outcome.hint)
-    error.exit_code = outcome.exit_code or 1  # type: ignore[misc]  # of this one error
-    return error

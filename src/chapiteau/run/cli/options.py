@@ -126,15 +126,9 @@ def print_outcome(outcome: Outcome, *, json_wanted: bool) -> None:
             raise click.exceptions.Exit(outcome.exit_code or 1)
         return
     if not outcome.ok:
-        raise _failed(outcome)
+        raise outcome.to_error()
     if outcome.text:
         click.echo(outcome.text)
-
-
-def _failed(outcome: Outcome) -> ChapiteauError:
-    error = ChapiteauError(outcome.error or outcome.text or "it failed", hint=outcome.hint)
-    error.exit_code = outcome.exit_code or 1  # type: ignore[misc]  # of this one error
-    return error
 
 
 def usage_error(what: str, hint: str = "") -> UsageError:

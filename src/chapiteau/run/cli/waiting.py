@@ -6,7 +6,7 @@ from typing import Final
 from chapiteau.core.errors import ChapiteauError, TimedOutError
 from chapiteau.io.clock import SystemClock
 from chapiteau.run.api.client import Client
-from chapiteau.run.api.status import ServiceStatus, SupervisorStatus
+from chapiteau.run.api.status import SupervisorStatus
 from chapiteau.run.cli.options import message
 from chapiteau.run.cli.status_table import problem_lines
 from chapiteau.run.errors import NotRunningError
@@ -23,15 +23,9 @@ def pending_and_failed(status: SupervisorStatus) -> PendingAndFailed:
 
     One that restarts in a loop counts as failed: it is tried again, but waiting is no use.
     """
-    missing = [s for s in status.services if not _is_there(s)]
-    failed = [s.name for s in missing if s.state in {"failed", "backoff"}]
+    missing = [s for s in status.services if not s.settled]
+    failed = [s.name for s in missing if s.failing]
     return [s.name for s in missing if s.name not in failed], failed
-
-
-def _is_there(service: ServiceStatus) -> bool:
-    if service.state in {"completed", "stopped"}:
-        return True
-    return service.state == "running" and service.ready >= service.wanted
 
 
 def ready_lines(status: SupervisorStatus) -> list[str]:

@@ -131,3 +131,8 @@ class Outcome(Plain):
     def failed(cls, exc: ChapiteauError) -> "Outcome":
         """An error as an outcome."""
         return cls(ok=False, error=exc.what, hint=exc.hint, exit_code=exc.exit_code)
+
+    def to_error(self) -> ChapiteauError:
+        """The error of a command that failed."""
+        what = self.error or self.text or "the command failed"
+        return ChapiteauError(what, hint=self.hint, exit_code=self.exit_code or 1)

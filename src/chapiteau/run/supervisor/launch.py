@@ -142,11 +142,9 @@ def startup_error(run_dir: Path) -> ChapiteauError | None:
     """Why the last supervisor could not start, or ended by itself; None when it was asked to."""
     try:
         word = json.loads((run_dir / "failure.json").read_text())
-        error = ChapiteauError(word["what"], hint=word["hint"])
-        error.exit_code = int(word["exit_code"])  # type: ignore[misc]  # this one's own
+        return ChapiteauError(word["what"], hint=word["hint"], exit_code=int(word["exit_code"]))
     except (OSError, ValueError, KeyError):
         return None
-    return error
 
 
 def _failure(run_dir: Path, code: int) -> ChapiteauError:

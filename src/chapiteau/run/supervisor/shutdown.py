@@ -57,8 +57,7 @@ class Shutdown:
 
     def _set_error(self, code: int, text: str, hint: str) -> None:
         self.code = code
-        self.error = ChapiteauError(text, hint=hint)
-        self.error.exit_code = code  # type: ignore[misc]  # of this one error
+        self.error = ChapiteauError(text, hint=hint, exit_code=code)
 
     def begin(self, why: str) -> None:
         """Begin the shutdown, once."""
