@@ -2,7 +2,7 @@
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { logOut } from "./live/session";
-import { heard, linkLost, linkRefused, linkUp, now, session, sortedNodes, troubles } from "./live/store";
+import { heard, linkLost, linkRefused, linkUp, now, session, sortedNodes, problems } from "./live/store";
 import { duration } from "./model/format";
 import { go, param, route } from "./model/route";
 import { Apis } from "./pages/Apis";
@@ -45,7 +45,7 @@ export function App() {
           {PAGES.map(([path, label, keys]) => {
             const services = first === "service" || (first === "" && param("view") === "services");
             const here = label === "Services" ? services : path === "/" ? ["", "server"].includes(first) && !services : `/${first}` === path;
-            return <a key={path} href={path} aria-current={here ? "page" : undefined} title={keys} aria-keyshortcuts={keys}>{label}{path === "/" && troubles.value.length > 0 && <span class="count">{troubles.value.length}</span>}</a>;
+            return <a key={path} href={path} aria-current={here ? "page" : undefined} title={keys} aria-keyshortcuts={keys}>{label}{path === "/" && problems.value.length > 0 && <span class="count">{problems.value.length}</span>}</a>;
           })}
         </nav>
         <button type="button" class="quiet palette-button" onClick={() => (overlay.value = "palette")} aria-keyshortcuts="Control+K" title="Search or command (⌘K)">Search<kbd>⌘K</kbd></button>

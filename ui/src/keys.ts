@@ -2,7 +2,7 @@
 
 import { signal } from "@preact/signals";
 import { go } from "./model/route";
-import { troubles } from "./live/store";
+import { problems } from "./live/store";
 import { href } from "./model/route";
 import { toClipboard } from "./live/clipboard";
 import { note } from "./live/doing";
@@ -110,7 +110,7 @@ function opened(box: HTMLSelectElement): void {
 
 /** Keys on a problem that has the focus. */
 function cured(key: string, problem: HTMLElement): boolean {
-  const found = key === "Enter" ? problem.querySelector<HTMLElement>(".what a") : key === "r" ? problem.querySelector<HTMLElement>("[data-cure=restart], [data-cure=start], [data-cure]") : null;
+  const found = key === "Enter" ? problem.querySelector<HTMLElement>(".what a") : key === "r" ? problem.querySelector<HTMLElement>("[data-remedy=restart], [data-remedy=start], [data-remedy]") : null;
   found?.click();
   return Boolean(found);
 }
@@ -119,7 +119,7 @@ function cured(key: string, problem: HTMLElement): boolean {
 function nextProblem(event: KeyboardEvent): void {
   const listed = [...document.querySelectorAll<HTMLElement>("[data-problem]")];
   if (listed.length) return done(event, () => listed[(listed.indexOf(document.activeElement as HTMLElement) + 1) % listed.length]?.focus());
-  const found = troubles.value[problem++ % Math.max(1, troubles.value.length)];
+  const found = problems.value[problem++ % Math.max(1, problems.value.length)];
   if (found) done(event, () => go(found.service ? href(["service", found.service], { node: found.node }) : href(["server", found.node])));
 }
 

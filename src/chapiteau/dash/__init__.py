@@ -1,1 +1,1 @@
-"""The page: every server and service, what is wrong, and the buttons that cure it."""
+"""The page: every server and service, what is wrong, and the buttons that remedy it."""

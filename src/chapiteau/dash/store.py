@@ -11,7 +11,7 @@ from typing import Any, Final
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.sqlite import enable_wal
 
-__all__ = ["Store", "StoredSession", "open_database", "version"]
+__all__ = ["Store", "StoredSession", "open_database", "transaction", "version"]
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS session (
@@ -53,6 +53,18 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
             f"{path}: not usable ({exc})", hint="move it away; the dashboard makes a new one"
         ) from exc
     return database
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK: another process may write the same file."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 def version(database: sqlite3.Connection) -> tuple[int, int]:

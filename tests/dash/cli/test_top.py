@@ -70,7 +70,7 @@ async def seat(node: MemoryNode) -> AsyncIterator[Seat]:
 
 async def test_the_worst_comes_first_with_its_cause(seat: Seat) -> None:
     assert seat.table("services")[0] == ["mailer", "alpha", "↻ backing off", "0/1"]
-    await seat.until(lambda: "redis" in seat.text("troubles"), "the cause")
+    await seat.until(lambda: "redis" in seat.text("problems"), "the cause")
     assert "1 up · 4 running · 1 backing off" in seat.text("band")
     await seat.press("n")
     await seat.until(lambda: "ModuleNotFoundError: redis" in seat.log(), "the last lines")

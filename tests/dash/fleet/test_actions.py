@@ -54,9 +54,9 @@ async def test_one_process_and_a_whole_server(tmp_path: Path) -> None:
         await _done(house, {"verb": "drain", "targets": [{"node": "alpha", "service": "all"}]})
         watch = house.hub.fleet.watch("alpha")
         await wait_for_async(lambda: watch.status.get("drained"))
-        trouble = next(t for t in house.hub.fleet.troubles(watch) if t.kind == "drained")
-        assert trouble.cause.startswith("By local.")
-        assert [cure.line for cure in trouble.cures] == ["chapiteau undrain"]
+        problem = next(t for t in house.hub.fleet.problems(watch) if t.kind == "drained")
+        assert problem.cause.startswith("By local.")
+        assert [remedy.line for remedy in problem.remedies] == ["chapiteau undrain"]
         assert [c[:3] for c in house.node.commands] == [
             ("restart", "web", {"process": 2}),
             ("drain", "all", {}),

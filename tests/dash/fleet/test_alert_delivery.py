@@ -28,7 +28,7 @@ DOWN = FleetProblem(
     what="failed: exit 1",
     cause="no redis",
     lines=("Traceback", "ModuleNotFoundError: redis"),
-    cures=(remedy("start", "web"),),
+    remedies=(remedy("start", "web"),),
 )
 
 
@@ -40,12 +40,12 @@ class House:
     """A postman whose fleet is a list."""
 
     def __init__(self, folder: Path, rule: FleetAlerts) -> None:
-        self.troubles: list[FleetProblem] = []
+        self.problems: list[FleetProblem] = []
         self.lost: list[tuple[str, str]] = []
         self.postman = AlertDispatcher(
             rule,
             AlertStore(folder / "hub.sqlite3"),
-            lambda: self.troubles,
+            lambda: self.problems,
             SecretContext(project="shop", folder=folder, environ={"TOKEN": "word"}),
             lost=lambda name, why: self.lost.append((name, why)),
             clock=SystemClock(),
@@ -55,7 +55,7 @@ class House:
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chapiteau.dash.fleet.alert_delivery.LOOK", 0.02)
+    monkeypatch.setattr("chapiteau.dash.fleet.alert_delivery.POLL", 0.02)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def test_a_chat_hears_it_once_and_its_end(tmp_path: Path, web: WebServer) 
     headers = {"Authorization": SecretRef(env="TOKEN")}
     told = rule(to={"chat": FleetTarget(url=web.url, headers=headers)}, hold=0.05)
     house = House(tmp_path, told)
-    house.troubles = [DOWN]
+    house.problems = [DOWN]
     house.postman.open()
     await wait_for_async(lambda: len(web.posted) >= 2, what="the second try arrives")
     sent, body = web.posted[-1]
@@ -95,7 +95,7 @@ async def test_people_hear_it_by_mail(tmp_path: Path) -> None:
         smtp = SmtpServer(host="127.0.0.1", port=server.server_address[1], sender="hub@example.org")
         target = FleetTarget(mail=("ops@example.org", "b@example.org"))
         house = House(tmp_path, rule(to={"night": target}, hold=0.0, smtp=smtp))
-        house.troubles = [DOWN]
+        house.problems = [DOWN]
         house.postman.open()
         await wait_for_async(lambda: server.mails)
         await house.postman.close()
@@ -112,7 +112,7 @@ async def test_an_address_that_refuses_holds_up_nobody_and_is_told(
         gone.statuses = [404]
         to = {"a": FleetTarget(url=gone.url), "b": FleetTarget(url=web.url)}
         house = House(tmp_path, rule(to=to, hold=0.0))
-        house.troubles = [DOWN]
+        house.problems = [DOWN]
         house.postman.open()
         await wait_for_async(lambda: web.posted and house.lost)
         await house.postman.close()

@@ -12,7 +12,7 @@ from chapiteau.dash.fleet.problem import FleetProblem, remedy
 from chapiteau.dash.settings import FleetAlerts, FleetSilence, FleetTarget, alert_problems
 
 
-def trouble(kind: str = "down", node: str = "n1", **more: Any) -> FleetProblem:
+def problem(kind: str = "down", node: str = "n1", **more: Any) -> FleetProblem:
     given_more = {"severity": 2, "what": f"{kind}!", "service": "web", **more}
     return FleetProblem(key=f"{node}/{kind}", kind=kind, node=node, **given_more)
 
@@ -24,32 +24,32 @@ def rule(silence: tuple[FleetSilence, ...] = (), **to: FleetTarget) -> FleetAler
 
 
 def told(
-    man: AlertEvaluator, troubles: list[FleetProblem], *times: float
+    man: AlertEvaluator, problems: list[FleetProblem], *times: float
 ) -> list[tuple[float, str, str]]:
-    return [(t, n.target, n.status) for t in times for n in man.see(troubles, t)]
+    return [(t, n.target, n.status) for t in times for n in man.see(problems, t)]
 
 
 def test_what_lasts_is_told_once_and_again_after_a_while() -> None:
     man = AlertEvaluator(rule())
-    assert told(man, [trouble()], 0, 10, 29) == []
-    assert told(man, [trouble()], 30, 40, 600) == [(30, "chat", "firing")]
-    (again,) = man.see([trouble()], 630)
+    assert told(man, [problem()], 0, 10, 29) == []
+    assert told(man, [problem()], 30, 40, 600) == [(30, "chat", "firing")]
+    (again,) = man.see([problem()], 630)
     assert again.count == 2
     assert again.since == 0
 
 
 def test_what_is_short_is_never_told() -> None:
     man = AlertEvaluator(rule())
-    assert told(man, [trouble()], 0, 20) == []
+    assert told(man, [problem()], 0, 20) == []
     assert told(man, [], 25, 100) == []
     assert man.open == []
 
 
 def test_its_end_is_told_when_it_stays_away() -> None:
     man = AlertEvaluator(rule())
-    told(man, [trouble()], 0, 30)
+    told(man, [problem()], 0, 30)
     assert told(man, [], 40, 69) == []
-    assert told(man, [trouble()], 70) == []  # it flaps: still the same problem
+    assert told(man, [problem()], 70) == []  # it flaps: still the same problem
     assert told(man, [], 80, 109, 110, 200) == [(110, "chat", "resolved")]
 
 
@@ -62,12 +62,12 @@ def test_routes() -> None:
             pay=FleetTarget(url="https://x/", services=("pay",)),
         )
     )
-    troubles = [
-        trouble("disk", "web-1", severity=1, service=""),
-        trouble("down", "db-1"),
-        trouble("unready", "web-2", severity=1),
+    problems = [
+        problem("disk", "web-1", severity=1, service=""),
+        problem("down", "db-1"),
+        problem("unready", "web-2", severity=1),
     ]
-    found = {(target, status) for _, target, status in told(man, troubles, 0, 30)}
+    found = {(target, status) for _, target, status in told(man, problems, 0, 30)}
     assert found == {("broken", "firing"), ("disks", "firing"), ("web", "firing")}
     over = told(man, [], 40, 70)
     assert sorted(target for _, target, _ in over) == ["broken", "disks"]
@@ -76,15 +76,15 @@ def test_routes() -> None:
 def test_silence_and_its_end() -> None:
     silent = (FleetSilence(nodes=("n1",)), FleetSilence(kinds=("disk",), until="1970-01-02"))
     man = AlertEvaluator(rule(silence=silent))
-    assert told(man, [trouble(), trouble("disk", "n2")], 0, 30) == []
-    assert len(told(man, [trouble(), trouble("disk", "n2")], 3 * 86_400)) == 1
+    assert told(man, [problem(), problem("disk", "n2")], 0, 30) == []
+    assert len(told(man, [problem(), problem("disk", "n2")], 3 * 86_400)) == 1
 
 
 def test_a_hub_that_is_started_anew_tells_nothing_twice() -> None:
     man = AlertEvaluator(rule())
-    told(man, [trouble()], 0, 30)
+    told(man, [problem()], 0, 30)
     after = AlertEvaluator(rule(), man.open)
-    assert told(after, [trouble()], 40, 50) == []
+    assert told(after, [problem()], 40, 50) == []
     assert told(after, [], 60, 90) == [(90, "chat", "resolved")]
 
 
@@ -94,15 +94,18 @@ def test_firing_and_resolved_take_turns(there: list[bool]) -> None:
     said = [
         notice.status
         for second, yes in enumerate(there)
-        for notice in man.see([trouble()] if yes else [], float(second))
+        for notice in man.see([problem()] if yes else [], float(second))
     ]
     assert said == [("firing", "resolved")[number % 2] for number in range(len(said))]
 
 
 def test_what_is_said() -> None:
     man = AlertEvaluator(rule())
-    one = trouble(
-        what="failed: exit 1", cause="no redis", lines=("a", "b"), cures=(remedy("start", "web"),)
+    one = problem(
+        what="failed: exit 1",
+        cause="no redis",
+        lines=("a", "b"),
+        remedies=(remedy("start", "web"),),
     )
     man.see([one], 0)
     (notice,) = man.see([one], 30)

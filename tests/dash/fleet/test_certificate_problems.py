@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chapiteau.dash.fleet.host_problems import Certificate, certificate_problems, expires_soon
+from chapiteau.dash.fleet.problems import Certificate, certificate_problems, expires_soon
 
 DAY = 86_400.0
 

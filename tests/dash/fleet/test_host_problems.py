@@ -1,4 +1,4 @@
-"""Disks, clocks, drift, certificates, loops: when they are trouble."""
+"""Disks, clocks, drift, certificates, loops: when they are problems."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from chapiteau.dash.fleet.host_problems import NodeFacts, restart_loops
-from chapiteau.dash.fleet.problems import node_problems
+from chapiteau.dash.fleet.problems import NodeFacts, node_problems, restart_loops
 from chapiteau.dash.testing import process, service
 
 GIB = 1 << 30
@@ -49,18 +48,18 @@ def test_a_disk_without_inodes_is_full() -> None:
 def test_drift_of_the_file() -> None:
     (found,) = of(health={"changes": 2})
     assert found.what.startswith("config drift")
-    assert "2 changes wait" in found.cause
+    assert "2 changes are not applied" in found.cause
     (found,) = of(health={"changes": 0, "config_error": "chapiteau.toml:3: …"})
     assert found.cause == "chapiteau.toml:3: …"
 
 
 def test_drift_and_skew_of_what_the_hub_wants() -> None:
-    wanted = {"generation": 4, "drift": ["web: 4 processes are wanted, 2 set"], "refused": ""}
+    wanted = {"generation": 4, "drift": ["web: expected 4 processes, set 2"], "refused": ""}
     (found,) = of(health={"wanted": wanted}, generation=4)
-    assert (found.service, found.what) == ("web", "drift from what the hub wants")
+    assert (found.service, found.what) == ("web", "drift from the desired state")
     behind = {"generation": 3, "drift": [], "refused": ""}
     (found,) = of(health={"wanted": behind}, generation=4)
-    assert found.what == "behind: generation 3 is applied, 4 is wanted"
+    assert found.what == "behind: generation 3 of the desired state is applied, 4 is set"
     (found,) = of(health={"wanted": behind}, generation=2)
     assert "take-over" in found.cause
     (found,) = of(health={"wanted": {**behind, "refused": "no"}}, generation=3)
@@ -103,7 +102,7 @@ def test_loops() -> None:
     events += [*(end("cron") for _ in range(5)), {"kind": "supervisor.started", "time": 1.0}]
     assert restart_loops(events, status) == {"web": 3}
     (found,) = node_problems("n1", status, facts=NodeFacts(looping={"web": 3}))
-    assert found.what == "restart loop: 3 ends in the last minute"
+    assert found.what == "restart loop: 3 exits in the last minute"
     sick = service("web", [process(1, 0, "backoff")], state="backoff")
     assert len(node_problems("n1", {"services": [sick]}, facts=NodeFacts(looping={"web": 3}))) == 1
 

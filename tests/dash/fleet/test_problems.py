@@ -1,11 +1,10 @@
-"""What counts as trouble, and what is offered against it."""
+"""What counts as a problem, and what is offered against it."""
 
 from typing import Any
 
 import pytest
 
-from chapiteau.dash.fleet.host_problems import NodeFacts
-from chapiteau.dash.fleet.problems import node_problems, with_since
+from chapiteau.dash.fleet.problems import NodeFacts, node_problems, with_since
 from chapiteau.dash.testing import process, service
 
 CRASH = {"code": 1, "time": 90.0, "cause": "a module is missing: redis", "lines": ["a", "b"]}
@@ -26,7 +25,7 @@ def test_a_service_that_gave_up_says_why_and_can_be_started() -> None:
     assert found.severity == 2
     assert found.what == "failed: exit 1"
     assert (found.since, found.cause, found.lines) == (90.0, CRASH["cause"], ("a", "b"))
-    assert [cure.verb for cure in found.cures] == ["start", "stop"]
+    assert [remedy.verb for remedy in found.remedies] == ["start", "stop"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,7 @@ def test_a_full_queue_is_trouble_with_a_cure() -> None:
     socket = {"name": "s", "backlog": 100, "queued": 80, "services": ["web"]}
     (found,) = of(sockets=[socket])
     assert "80 of 100" in found.what
-    assert found.cures[0].line == "chapiteau scale web=+1"
+    assert found.remedies[0].line == "chapiteau scale web=+1"
 
 
 def test_a_silent_node_hides_what_may_no_longer_be_true() -> None:
@@ -131,7 +130,7 @@ def test_a_start_may_take_its_time() -> None:
 def test_a_loop_shows_how_it_ended_last() -> None:
     status = {"services": [service("web", [process(1, 7, last_exit=CRASH)])]}
     (found,) = node_problems("n1", status, facts=NodeFacts(now=101.0, looping={"web": 4}))
-    assert found.what == "restart loop: 4 ends in the last minute: exit 1"
+    assert found.what == "restart loop: 4 exits in the last minute: exit 1"
     assert (found.cause, found.lines) == (CRASH["cause"], ("a", "b"))
 
 

@@ -133,18 +133,18 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 class Page:
-    """Its troubles, as a browser sees them."""
+    """Its problems, as a browser sees them."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self.session = session
 
-    async def troubles(self) -> list[str]:
+    async def problems(self) -> list[str]:
         async with self.session.get("/api/fleet") as answer:
             nodes = (await answer.json())["nodes"]
-        return [f"{t['kind']}: {t['what']}. {t['cause']}" for n in nodes for t in n["troubles"]]
+        return [f"{t['kind']}: {t['what']}. {t['cause']}" for n in nodes for t in n["problems"]]
 
     async def told(self, words: str) -> bool:
-        return any(words in trouble for trouble in await self.troubles())
+        return any(words in problem for problem in await self.problems())
 
 
 async def test_certificates_that_end_are_seen_and_cured(place: Place) -> None:
@@ -177,7 +177,7 @@ async def test_certificates_that_end_are_seen_and_cured(place: Place) -> None:
         assert not await page.told("certificate")
         assert not await page.told("unreachable")
 
-        # A node that was away for longer than its certificate is locked out, and told the cure.
+        # A node that was away for longer than its certificate is locked out, and told the remedy.
         run(place.node, "down")
         away = "Its certificate has expired"
         await wait_for_async(lambda: page.told(away), what="told on the page")

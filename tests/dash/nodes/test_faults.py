@@ -37,7 +37,7 @@ async def test_statistics_of_a_cut_come_afterwards(ring: Any, memory: Any) -> No
             seen = [await anext(node.stats()) for _ in range(1)]
             proxy.closed = True
             proxy.cut()
-            measured = agent._reception._replay._backlog
+            measured = agent.handler._replay._backlog
             await wait_for_async(lambda: measured.newest >= seen[0]["number"] + 6)
             proxy.closed = False
             await wait_for_async(lambda: node.is_linked)
@@ -196,7 +196,7 @@ async def test_a_clock_that_is_nine_minutes_wrong_is_told_and_tolerated(
         await wait_for_async(lambda: watch.skew and watch.status and not watch.away_since)
         assert watch.skew == pytest.approx(ahead, abs=2)
         assert (await watch.node.command("reload", "web", {}, "ana"))["ok"] is True
-        (told,) = [t for t in ring.fleet.view(watch)["troubles"] if "clock" in t["what"]]
+        (told,) = [t for t in ring.fleet.view(watch)["problems"] if "clock" in t["what"]]
         assert ("ahead of" if ahead > 0 else "behind") in told["what"]
 
 
@@ -207,7 +207,7 @@ async def test_an_expired_certificate_is_refused_and_the_node_says_why(
     papers = await ring.join("far")
     ring.clock.ahead = 0.0
     async with ring.agent(papers, memory) as agent:
-        await wait_for_async(lambda: "certificate expired" in agent.trouble)
+        await wait_for_async(lambda: "certificate expired" in agent.problem)
         assert not agent.connected.is_set()
     assert not ring.fleet.watch("far").node.is_linked
 

@@ -156,7 +156,7 @@ async def test_a_node_may_not_speak_for_another(ring: Any, memory: Any) -> None:
     await ring.join("n2")
     membership.name = "n2"
     async with ring.agent(membership, memory) as agent:
-        await wait_for_async(lambda: "may not speak for" in agent.trouble)
+        await wait_for_async(lambda: "may not speak for" in agent.problem)
 
 
 async def test_a_revoked_node_is_cut_off_and_stays_out(ring: Any, memory: Any) -> None:
@@ -164,7 +164,7 @@ async def test_a_revoked_node_is_cut_off_and_stays_out(ring: Any, memory: Any) -
     async with ring.agent(membership, memory) as agent:
         await wait_for_async(agent.connected.is_set)
         ring.registry.revoke("n1", ring.clock.wall())
-        await wait_for_async(lambda: "not admitted any more" in agent.trouble)
+        await wait_for_async(lambda: "not admitted any more" in agent.problem)
         assert [w.node.name for w in ring.fleet.watches()] == []
     again = await ring.join("n1")
     async with ring.agent(again, memory) as agent:
@@ -181,7 +181,7 @@ async def test_papers_of_before_a_second_join_are_void(ring: Any, memory: Any) -
         (stolen / file.name).write_bytes(file.read_bytes())
     await ring.join("n1")
     async with ring.agent(Membership(stolen), memory) as agent:
-        await wait_for_async(lambda: "not admitted" in agent.trouble)
+        await wait_for_async(lambda: "not admitted" in agent.problem)
 
 
 async def test_certificates_renew_themselves(ring: Any, memory: Any) -> None:

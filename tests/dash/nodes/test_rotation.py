@@ -53,7 +53,7 @@ async def test_who_was_away_all_the_time_must_join_again_and_is_told(
     assert waiting(ring) == ["far"]
     ring.authority.finish()
     async with ring.agent(papers, memory) as agent:
-        await wait_for_async(lambda: "join again" in agent.trouble)
+        await wait_for_async(lambda: "join again" in agent.problem)
         assert not agent.connected.is_set()
     again = await ring.join("far")
     async with ring.agent(again, memory) as agent:
@@ -132,7 +132,7 @@ async def test_papers_that_are_half_written_do_not_end_the_hubs_look(
         await wait_for_async(lambda: len(failed) >= 2, what="two looks in vain")
         key.write_bytes(good)
         ring.registry.revoke("far", ring.clock.wall())
-        await wait_for_async(lambda: "not admitted any more" in agent.trouble)
+        await wait_for_async(lambda: "not admitted any more" in agent.problem)
         await ring.join("far")
 
 

@@ -167,14 +167,14 @@ async def test_keys_go_from_problem_to_problem_and_cure(visit: Any, house: Any) 
 
 async def test_a_problem_that_is_known_is_muted_and_heard_again(visit: Any, house: Any) -> None:
     async with visit() as page:
-        trouble = page.get_by_role("region", name="Needs attention")
-        await trouble.get_by_label("Mute mailer").select_option(label="for 8 h")
+        problem = page.get_by_role("region", name="Needs attention")
+        await problem.get_by_label("Mute mailer").select_option(label="for 8 h")
         await expect(page.get_by_text("Nothing needs attention.")).to_be_visible()
         await page.get_by_text("1 problem muted").click()
         await expect(page.get_by_text("muted by local until")).to_be_visible()
         await no_violations(page)
         await page.get_by_role("button", name="Unmute").click()
-        await expect(trouble).to_contain_text("mailer")
+        await expect(problem).to_contain_text("mailer")
 
 
 async def test_servers_go_in_turns(visit: Any, house: Any) -> None:

@@ -33,11 +33,11 @@ async def no_violations(page: Page) -> None:
 
 async def test_home_says_what_is_wrong_where_and_why(visit: Any) -> None:
     async with visit() as page:
-        trouble = page.get_by_role("region", name="Needs attention")
-        await expect(trouble).to_contain_text("mailer")
-        await expect(trouble).to_contain_text("backing off: exit 1")
-        await expect(trouble).to_contain_text("a module is missing: redis")
-        await expect(trouble).to_contain_text("ModuleNotFoundError: redis")
+        problem = page.get_by_role("region", name="Needs attention")
+        await expect(problem).to_contain_text("mailer")
+        await expect(problem).to_contain_text("backing off: exit 1")
+        await expect(problem).to_contain_text("a module is missing: redis")
+        await expect(problem).to_contain_text("ModuleNotFoundError: redis")
         grid = page.get_by_role("grid", name="Services")
         await expect(grid.get_by_role("row", name="web")).to_contain_text("4/4")
         await expect(grid.get_by_role("row", name="web")).to_contain_text("running")

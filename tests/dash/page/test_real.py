@@ -76,8 +76,8 @@ async def test_what_is_pressed_happens_and_what_happens_is_seen(
     browser: Browser, project: Path
 ) -> None:
     async with opened(browser, project) as page:
-        trouble = page.get_by_role("region", name="Needs attention")
-        await expect(trouble).to_contain_text("a_library_that_is_missing")
+        problem = page.get_by_role("region", name="Needs attention")
+        await expect(problem).to_contain_text("a_library_that_is_missing")
         await page.get_by_role("link", name="web").first.click()
         await expect(page.get_by_text("2/2 ready")).to_be_visible()
         await expect(page.get_by_role("log")).to_contain_text("hello from a worker")

@@ -99,15 +99,15 @@ async def test_two_people_and_three_servers(browser: Browser, country: Country) 
         await expect(died).to_contain_text("server-b")
         await expect(viewer.get_by_text("9/9 ready on 3 servers")).to_be_visible()
 
-        # A new service comes by the file, dies again and again, and is stopped by its cure.
+        # A new service comes by the file, dies again and again, and is stopped by its remedy.
         (country.folder / "a" / "chapiteau.toml").write_text(SERVICES + CRASHING)
         await goes_to(admin, "/server/server-a")
         await admin.get_by_role("button", name="Compare with the file").click()
         await expect(admin.get_by_text("service mailer")).to_be_visible()
         await admin.get_by_role("button", name="Apply the change").click()
         await goes_to(viewer, "/")
-        trouble = viewer.get_by_role("region", name="Needs attention")
-        await expect(trouble).to_contain_text("No module named 'a_mail_library'")
+        problem = viewer.get_by_role("region", name="Needs attention")
+        await expect(problem).to_contain_text("No module named 'a_mail_library'")
         await goes_to(admin, "/")
         await expect(await does(admin, "Stop")).to_contain_text("✓ Stop mailer")
         well = viewer.get_by_text("Nothing needs attention.")
@@ -115,7 +115,7 @@ async def test_two_people_and_three_servers(browser: Browser, country: Country) 
 
         # One is cut off: not down, only unreachable; an order reaches the other two.
         country.cut("c")
-        await expect(trouble).to_contain_text("server-c unreachable")
+        await expect(problem).to_contain_text("server-c unreachable")
         await goes_to(admin, "/service/web")
         away = admin.get_by_role("main").get_by_text("server-c unreachable for")
         await expect(away).to_be_visible()

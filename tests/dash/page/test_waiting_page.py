@@ -43,7 +43,7 @@ async def test_every_kind_of_trouble_is_found_by_the_filter(visit: Any, house: A
     house.node.happen("supervisor.safe_mode", text="three crashes: it only looks")
     house.node.happen("service.ready", service="web", text="all ready")
     house.node.happen("command.done", service="web", who="uid 0", text="reload web")
-    async with visit("/events?kind=trouble") as page:
+    async with visit("/events?kind=problem") as page:
         rows = page.get_by_role("main").get_by_role("listitem")
         await expect(rows).to_have_count(1)
         await expect(rows).to_contain_text("it only looks")

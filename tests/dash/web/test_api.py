@@ -30,11 +30,11 @@ async def test_the_fleet_tells_what_is_wrong_and_how_to_cure_it(house: Any) -> N
     async with house.client() as session:
         await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
         (node,) = (await get(session, "/api/fleet"))["nodes"]
-    (trouble,) = node["troubles"]
-    assert trouble["service"] == "mailer"
-    assert trouble["cause"] == "a module is missing: redis"
-    assert trouble["lines"][-1] == "ModuleNotFoundError: redis"
-    assert [cure["line"] for cure in trouble["cures"]] == [
+    (problem,) = node["problems"]
+    assert problem["service"] == "mailer"
+    assert problem["cause"] == "a module is missing: redis"
+    assert problem["lines"][-1] == "ModuleNotFoundError: redis"
+    assert [remedy["line"] for remedy in problem["remedies"]] == [
         "chapiteau restart mailer",
         "chapiteau stop mailer",
     ]
@@ -205,11 +205,11 @@ async def test_a_node_that_falls_silent_keeps_its_last_values(house: Any, open_l
         while not (node := await page.next("fleet"))["away"]:
             pass
         assert [s["name"] for s in node["status"]["services"]] == ["loader", "web", "mailer"]
-        assert node["troubles"][0]["what"] == "unreachable"
+        assert node["problems"][0]["what"] == "unreachable"
         house.node.fall_silent(away=False)
         while (node := await page.next("fleet"))["away"]:
             pass
-        assert node["troubles"][0]["service"] == "mailer"
+        assert node["problems"][0]["service"] == "mailer"
 
 
 async def test_history_is_there_for_a_page_that_opens_later(house: Any) -> None:

@@ -12,31 +12,31 @@ from chapiteau.dash.settings import FleetAlerts, FleetTarget
 from chapiteau.dash.store import Store
 from tests.support import wait_for_async
 
-TROUBLE = FleetProblem(key="a/web/down", kind="down", severity=2, node="a", what="failed")
+PROBLEM = FleetProblem(key="a/web/down", kind="down", severity=2, node="a", what="failed")
 
 
 def test_what_is_muted_is_not_told_until_it_is_over() -> None:
     rule = FleetAlerts(to={"chat": FleetTarget(url="http://x/")}, hold=0.0, repeat=50.0)
     man = AlertEvaluator(rule, [])
-    quiet = with_mutes([TROUBLE], {TROUBLE.key: (100.0, "ana")}, 10.0)
+    quiet = with_mutes([PROBLEM], {PROBLEM.key: (100.0, "ana")}, 10.0)
     assert (quiet[0].muted_until, quiet[0].muted_by) == (100.0, "ana")
     assert list(man.see(quiet, 10.0)) == []
-    assert with_mutes([TROUBLE], {TROUBLE.key: (100.0, "ana")}, 101.0) == [TROUBLE]
-    assert [n.status for n in man.see([TROUBLE], 101.0)] == ["firing"]
-    again = with_mutes([TROUBLE], {TROUBLE.key: (500.0, "ana")}, 160.0)
+    assert with_mutes([PROBLEM], {PROBLEM.key: (100.0, "ana")}, 101.0) == [PROBLEM]
+    assert [n.status for n in man.see([PROBLEM], 101.0)] == ["firing"]
+    again = with_mutes([PROBLEM], {PROBLEM.key: (500.0, "ana")}, 160.0)
     assert list(man.see(again, 160.0)) == [], "nor is it repeated"
 
 
 async def test_muting_is_kept_shown_audited_and_undone(house: Any) -> None:
     watch = house.hub.fleet.watch("alpha")
-    await wait_for_async(lambda: house.hub.fleet.troubles(watch))
-    key = house.hub.fleet.troubles(watch)[0].key
+    await wait_for_async(lambda: house.hub.fleet.problems(watch))
+    key = house.hub.fleet.problems(watch)[0].key
     async with house.client() as session:
         post = session.post("/api/mute", json={"key": key, "minutes": 60})
         async with post as answer:
             assert answer.status == 200
         async with session.get("/api/fleet") as answer:
-            told = (await answer.json())["nodes"][0]["troubles"][0]
+            told = (await answer.json())["nodes"][0]["problems"][0]
         assert (told["key"], told["muted_by"]) == (key, "local")
         assert Store(house.server.project.store).mutes()[key][1] == "local", "the next hub knows"
         for body, status in (
@@ -47,7 +47,7 @@ async def test_muting_is_kept_shown_audited_and_undone(house: Any) -> None:
                 assert answer.status == status
         async with session.post("/api/mute", json={"key": key, "minutes": 0}) as answer:
             assert answer.status == 200
-    assert not house.hub.fleet.troubles(watch)[0].muted_until
+    assert not house.hub.fleet.problems(watch)[0].muted_until
     assert house.hub.store.mutes() == {}
     assert [e["result"] for e in house.hub.store.audit_trail(0)] == [
         "unmuted",

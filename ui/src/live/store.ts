@@ -2,7 +2,7 @@
 
 import { computed, signal } from "@preact/signals";
 import { Numbers, type StatsNames, type StatsNode } from "../model/columns";
-import type { Action, Happening, LogRow, Node, Older, Session, Trouble } from "../model/types";
+import type { Action, Happening, LogRow, Node, Older, Session, Problem } from "../model/types";
 import { get } from "./api";
 import { Live, type Message } from "./socket";
 
@@ -104,10 +104,10 @@ export interface LoadState {
 }
 
 /** Every problem, muted ones too, the worst first. */
-export const allTroubles = computed<Trouble[]>(() =>
-  [...nodes.value.values()].flatMap((node) => node.troubles).sort((a, b) => b.severity - a.severity || b.since - a.since),
+export const allProblems = computed<Problem[]>(() =>
+  [...nodes.value.values()].flatMap((node) => node.problems).sort((a, b) => b.severity - a.severity || b.since - a.since),
 );
-export const troubles = computed<Trouble[]>(() => allTroubles.value.filter((trouble) => !trouble.muted_until));
+export const problems = computed<Problem[]>(() => allProblems.value.filter((problem) => !problem.muted_until));
 
 export const sortedNodes = computed<Node[]>(() => [...nodes.value.values()].sort((a, b) => a.name.localeCompare(b.name)));
 

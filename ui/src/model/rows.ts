@@ -66,7 +66,7 @@ export function serverRows(nodes: readonly Node[], numbers: Numbers): ServerRow[
 
 /** What is worse comes first, then the name. */
 export function byWeight(rows: readonly ServerRow[]): ServerRow[] {
-  const weight = (node: Node) => (node.away ? 1000 : 0) + node.troubles.reduce((sum, t) => sum + t.severity, 0);
+  const weight = (node: Node) => (node.away ? 1000 : 0) + node.problems.reduce((sum, t) => sum + t.severity, 0);
   return [...rows].sort((a, b) => weight(b.node) - weight(a.node) || a.id.localeCompare(b.id, "en", { numeric: true }));
 }
 

@@ -31,14 +31,14 @@ export interface Drained {
   left: string[];
 }
 
-export interface Cure {
+export interface Remedy {
   verb: Verb;
   service: string;
   line: string;
   options: Record<string, unknown>;
 }
 
-export interface Trouble {
+export interface Problem {
   key: string;
   kind: string;
   severity: number;
@@ -49,7 +49,7 @@ export interface Trouble {
   since: number;
   cause: string;
   lines: string[];
-  cures: Cure[];
+  remedies: Remedy[];
   muted_until: number;
   muted_by: string;
 }
@@ -61,7 +61,7 @@ export interface Node {
   why: string;
   address?: string;
   status: Partial<Status>;
-  troubles: Trouble[];
+  problems: Problem[];
 }
 
 export interface Happening {

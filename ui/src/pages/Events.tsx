@@ -7,10 +7,10 @@ import { narrow, param } from "../model/route";
 import type { Happening } from "../model/types";
 import { Choice } from "../parts/Choice";
 import { FilterBox } from "../tables/Tables";
-import { isTrouble, isWanted, sentence, Timeline } from "../parts/Timeline";
+import { isProblem, isWanted, sentence, Timeline } from "../parts/Timeline";
 import { Audit } from "../parts/Audit";
 
-const KINDS: Record<string, (event: Happening) => boolean> = { trouble: isTrouble, people: isWanted };
+const KINDS: Record<string, (event: Happening) => boolean> = { problem: isProblem, people: isWanted };
 
 export function Events() {
   useEffect(() => void recall({ node: param("node"), last: "2000" }).catch(() => {}), [param("node")]);
@@ -22,7 +22,7 @@ export function Events() {
     <>
       <header class="title"><h1>Events</h1>{node && <button type="button" class="chip" onClick={() => narrow({ node: "" })}>{node} ✕</button>}</header>
       <div class="bar">
-        <Choice label="Kind" value={kind} onPick={(k) => narrow({ kind: k })} options={[["", "all"], ["trouble", "trouble"], ["people", "by people"], ...(may("audit") ? [["audit", "audit trail"] as [string, string]] : [])]} />
+        <Choice label="Kind" value={kind} onPick={(k) => narrow({ kind: k })} options={[["", "all"], ["problem", "problem"], ["people", "by people"], ...(may("audit") ? [["audit", "audit trail"] as [string, string]] : [])]} />
         <FilterBox placeholder="words, kind:exited, service:web" />
       </div>
       {kind === "audit" && may("audit") ? <Audit /> : <div class="panel"><Timeline events={shown} showNode={sortedNodes.value.length > 1} most={500} /></div>}

@@ -1,6 +1,6 @@
 /** Home: is anything broken, where, why; then every server and everything on it. */
 
-import { allTroubles, heard, may, numbers, sortedNodes, tick } from "../live/store";
+import { allProblems, heard, may, numbers, sortedNodes, tick } from "../live/store";
 import { bytes, percent, plural } from "../model/format";
 import { grouped } from "../model/groups";
 import { href, narrow, param } from "../model/route";
@@ -30,7 +30,7 @@ export function Fleet() {
     <>
       <h1 class="sr">Fleet</h1>
       <Band nodes={nodes} />
-      <Attention troubles={allTroubles.value} showNode={many} />
+      <Attention problems={allProblems.value} showNode={many} />
       <div class="bar">
         <Choice label="View" value={view} onPick={(v) => narrow({ view: v, sort: "", pick: "", group: "", shut: "", hide: "" })} options={VIEWS} keys={["1", "2", "3", "4"]} />
         <GroupBy view={servers ? "servers" : view as "services" | "processes"} />
@@ -55,7 +55,7 @@ function Band({ nodes }: { nodes: Node[] }) {
   const used = hosts.reduce((sum, h) => sum + h.mem_used, 0);
   const total = hosts.reduce((sum, h) => sum + h.mem_total, 0);
   const failed = services.filter((s) => s.state === "failed").length;
-  const sick = nodes.filter((n) => !n.away && n.troubles.some((t) => !t.muted_until)).length;
+  const sick = nodes.filter((n) => !n.away && n.problems.some((t) => !t.muted_until)).length;
   const changing = services.filter((s) => s.state === "reloading").length;
   const broken = count("failed");
   return (

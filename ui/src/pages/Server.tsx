@@ -50,7 +50,7 @@ export function Server({ name }: { name: string }) {
         <Fact label="version" value={status.version ?? "–"} note={newer(status.version) || `cgroups ${status.cgroups ?? "?"}`} tone={newer(status.version) ? "warn" : ""} />
         <Fact label="up" value={status.started_at ? duration(now.value - status.started_at) : "–"} note={status.brain_restarts ? `brain restarted ${status.brain_restarts}×` : `pid ${status.pid ?? "?"}, keeper ${status.keeper_pid ?? "?"}`} tone={status.brain_restarts ? "warn" : ""} />
       </dl>
-      <Attention troubles={node.troubles} showNode={false} />
+      <Attention problems={node.problems} showNode={false} />
       <HostCharts node={name} events={happened} />
       <Config node={name} />
       <div class="bar"><h2>Services <span class="muted">({status.services?.length ?? 0})</span></h2><FilterBox placeholder="name, state:failed, cpu>80" /></div>

@@ -2,7 +2,7 @@
 
 import { useEffect, useMemo } from "preact/hooks";
 import { wish } from "../live/doing";
-import { events, may, nodesWith, numbers, recall, tick, allTroubles } from "../live/store";
+import { events, may, nodesWith, numbers, recall, tick, allProblems } from "../live/store";
 import { latency, plural } from "../model/format";
 import { href, narrow, param } from "../model/route";
 import { processRows, worst } from "../model/rows";
@@ -36,7 +36,7 @@ export function Service({ name }: { name: string }) {
       <Title name={name} services={services} nodes={nodes} />
       {all.length > 1 && <Choice label="Server" value={only} onPick={(node) => narrow({ node })} options={[["", `all ${all.length} servers`], ...all.slice(0, 12).map((n): [string, string] => [n.name, n.name])]} />}
       <Buttons name={name} services={services} nodes={nodes} />
-      {allTroubles.value.some((t) => t.service === name && names.includes(t.node)) && <Attention troubles={allTroubles.value.filter((t) => t.service === name && names.includes(t.node))} showNode={many} />}
+      {allProblems.value.some((t) => t.service === name && names.includes(t.node)) && <Attention problems={allProblems.value.filter((t) => t.service === name && names.includes(t.node))} showNode={many} />}
       <LiveCharts nodes={names} service={name} events={happened} />
       <div class="two">
         <section class="panel" aria-label="Processes">

@@ -1,4 +1,4 @@
-/** Needs attention: what fails, where, since when, why, and the buttons that cure it. */
+/** Needs attention: what fails, where, since when, why, and the buttons that remedy it. */
 
 import { useState } from "preact/hooks";
 import { post } from "../live/api";
@@ -7,28 +7,28 @@ import { may } from "../live/store";
 import { plain } from "../model/ansi";
 import { clock, plural } from "../model/format";
 import { href } from "../model/route";
-import type { Trouble } from "../model/types";
+import type { Problem } from "../model/types";
 import { Age } from "./Age";
 import { Prose } from "./Prose";
 
 const LABELS: Record<string, string> = { start: "Start", stop: "Stop", restart: "Restart", reload: "Reload", scale: "+1 process", undrain: "Undrain" };
 
-export function Attention({ troubles, showNode }: { troubles: readonly Trouble[]; showNode: boolean }) {
-  const loud = troubles.filter((trouble) => !trouble.muted_until);
-  const quiet = troubles.filter((trouble) => trouble.muted_until);
+export function Attention({ problems, showNode }: { problems: readonly Problem[]; showNode: boolean }) {
+  const loud = problems.filter((problem) => !problem.muted_until);
+  const quiet = problems.filter((problem) => problem.muted_until);
   return (
     <>
       {loud.length ? (
         <section class="attention" aria-label={`Needs attention: ${loud.length}`}>
           <h2>Needs attention <span class="count">{loud.length}</span></h2>
-          <ul>{loud.slice(0, 50).map((trouble) => <One key={trouble.key} trouble={trouble} showNode={showNode} />)}</ul>
+          <ul>{loud.slice(0, 50).map((problem) => <One key={problem.key} problem={problem} showNode={showNode} />)}</ul>
           {loud.length > 50 && <p class="muted">and {loud.length - 50} more</p>}
         </section>
       ) : <p class="allwell"><span class="good" aria-hidden="true">●</span> Nothing needs attention.</p>}
       {quiet.length > 0 && (
         <details class="attention quiet">
           <summary>{plural(quiet.length, "problem")} muted</summary>
-          <ul>{quiet.map((trouble) => <One key={trouble.key} trouble={trouble} showNode={showNode} />)}</ul>
+          <ul>{quiet.map((problem) => <One key={problem.key} problem={problem} showNode={showNode} />)}</ul>
         </details>
       )}
     </>
@@ -38,12 +38,12 @@ export function Attention({ troubles, showNode }: { troubles: readonly Trouble[]
 const MUTES: [string, string][] = [["60", "for 1 h"], ["480", "for 8 h"], ["1440", "for 24 h"]];
 
 /** Somebody knows: it stays in sight, and nobody is told. */
-function Mute({ trouble }: { trouble: Trouble }) {
+function Mute({ problem }: { problem: Problem }) {
   const [error, setError] = useState("");
   if (!may("mute")) return null;
-  const ask = (minutes: number) => post("/api/mute", { key: trouble.key, minutes }).then(() => setError(""), (problem: Error) => setError(problem.message));
-  const name = `${trouble.service || trouble.node}: ${trouble.what}`;
-  if (trouble.muted_until) return <button type="button" class="small" title={`Let it be heard again: ${name}`} onClick={() => ask(0)}>Unmute</button>;
+  const ask = (minutes: number) => post("/api/mute", { key: problem.key, minutes }).then(() => setError(""), (problem: Error) => setError(problem.message));
+  const name = `${problem.service || problem.node}: ${problem.what}`;
+  if (problem.muted_until) return <button type="button" class="small" title={`Let it be heard again: ${name}`} onClick={() => ask(0)}>Unmute</button>;
   return (
     <>
       <select class="small" aria-label={`Mute ${name}`} value="" onChange={(event) => void ask(Number((event.currentTarget as HTMLSelectElement).value))}>
@@ -55,30 +55,30 @@ function Mute({ trouble }: { trouble: Trouble }) {
   );
 }
 
-function One({ trouble, showNode }: { trouble: Trouble; showNode: boolean }) {
-  const query = { node: trouble.node, process: trouble.process ? String(trouble.process) : "" };
+function One({ problem, showNode }: { problem: Problem; showNode: boolean }) {
+  const query = { node: problem.node, process: problem.process ? String(problem.process) : "" };
   return (
-    <li class={trouble.severity > 1 ? "broken" : "degraded"} data-problem tabIndex={-1}>
-      <span class="mark" aria-hidden="true">{trouble.kind === "away" ? "?" : trouble.severity > 1 ? "✖" : "▲"}</span>
+    <li class={problem.severity > 1 ? "broken" : "degraded"} data-problem tabIndex={-1}>
+      <span class="mark" aria-hidden="true">{problem.kind === "away" ? "?" : problem.severity > 1 ? "✖" : "▲"}</span>
       <div class="grow">
         <div class="what">
-          {trouble.service ? <a href={href(["service", trouble.service], query)}><strong>{trouble.service}</strong></a> : <a href={href(["server", trouble.node])}><strong>{trouble.node}</strong></a>}
-          {showNode && trouble.service && <span class="muted"> on {trouble.node}</span>} {trouble.what}
-          {trouble.since > 0 && <span class="muted"> · <Age since={trouble.since} /></span>}
-          {trouble.muted_until > 0 && <span class="muted"> · muted by {trouble.muted_by} until {clock(trouble.muted_until)}</span>}
+          {problem.service ? <a href={href(["service", problem.service], query)}><strong>{problem.service}</strong></a> : <a href={href(["server", problem.node])}><strong>{problem.node}</strong></a>}
+          {showNode && problem.service && <span class="muted"> on {problem.node}</span>} {problem.what}
+          {problem.since > 0 && <span class="muted"> · <Age since={problem.since} /></span>}
+          {problem.muted_until > 0 && <span class="muted"> · muted by {problem.muted_by} until {clock(problem.muted_until)}</span>}
         </div>
-        {trouble.cause && <div class="cause"><Prose text={trouble.cause} /></div>}
-        {trouble.lines.length > 0 && <Lines lines={trouble.lines} />}
+        {problem.cause && <div class="cause"><Prose text={problem.cause} /></div>}
+        {problem.lines.length > 0 && <Lines lines={problem.lines} />}
       </div>
-      <div class="cures">
-        {trouble.service && <a class="button small" href={`${href(["service", trouble.service], query)}#log`}>Log</a>}
-        {trouble.kind === "config" && may("plan") && <a class="button small" href={`${href(["server", trouble.node])}#config`}>Compare</a>}
-        {trouble.cures.filter((cure) => may(cure.verb)).map((cure) => (
-          <button type="button" class="small" key={cure.line} data-cure={cure.verb} title={cure.line} onClick={() => wish(cure.verb, [{ node: trouble.node, service: cure.service }], cure.options)}>
-            {LABELS[cure.verb] ?? cure.verb}
+      <div class="remedies">
+        {problem.service && <a class="button small" href={`${href(["service", problem.service], query)}#log`}>Log</a>}
+        {problem.kind === "config" && may("plan") && <a class="button small" href={`${href(["server", problem.node])}#config`}>Compare</a>}
+        {problem.remedies.filter((remedy) => may(remedy.verb)).map((remedy) => (
+          <button type="button" class="small" key={remedy.line} data-remedy={remedy.verb} title={remedy.line} onClick={() => wish(remedy.verb, [{ node: problem.node, service: remedy.service }], remedy.options)}>
+            {LABELS[remedy.verb] ?? remedy.verb}
           </button>
         ))}
-        <Mute trouble={trouble} />
+        <Mute problem={problem} />
       </div>
     </li>
   );

@@ -15,7 +15,7 @@ export function look(event: Happening): [string, string] {
 }
 
 /** Whether something went wrong. */
-export function isTrouble(event: Happening): boolean {
+export function isProblem(event: Happening): boolean {
   return /bad|warn/.test(look(event)[1]);
 }
 

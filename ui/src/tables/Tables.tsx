@@ -155,7 +155,7 @@ export function fittingServers(rows: ServerRow[], query: string): ServerRow[] {
 
 function serverField(row: ServerRow, name: string): string | number | undefined {
   const fields: Record<string, string | number> = {
-    node: row.id, server: row.id, name: row.id, state: row.state, version: row.node.status.version ?? "", cpu: row.cpu ?? 0, mem: row.memory ?? 0, memory: row.memory ?? 0, load: row.load ?? 0, ready: row.ready, wanted: row.wanted, running: row.running, problems: row.node.troubles.length,
+    node: row.id, server: row.id, name: row.id, state: row.state, version: row.node.status.version ?? "", cpu: row.cpu ?? 0, mem: row.memory ?? 0, memory: row.memory ?? 0, load: row.load ?? 0, ready: row.ready, wanted: row.wanted, running: row.running, problems: row.node.problems.length,
   };
   return name in fields ? fields[name] : row.node.status.labels?.[name];
 }
@@ -170,7 +170,7 @@ const SERVER_COLUMNS: Column<ServerRow>[] = [
   { key: "spark", label: "CPU of the last minute", mute: true, width: "84px", from: 560, cell: (r) => <Spark values={numbers.nodeSpark(r.id)} /> },
   { key: "memory", label: "memory", width: "64px", right: true, from: 430, sort: (r) => r.memory ?? -1, cell: (r) => number(r.memory, percent) },
   { key: "load", label: "load", width: "52px", right: true, from: 640, sort: (r) => r.load ?? -1, cell: (r) => number(r.load, (v) => v.toFixed(1)) },
-  { key: "problems", label: "problems", width: "70px", right: true, from: 500, sort: (r) => r.node.troubles.length, cell: (r) => <span class={r.node.troubles.length ? "bad" : "muted"}>{r.node.troubles.length}</span> },
+  { key: "problems", label: "problems", width: "70px", right: true, from: 500, sort: (r) => r.node.problems.length, cell: (r) => <span class={r.node.problems.length ? "bad" : "muted"}>{r.node.problems.length}</span> },
   { key: "version", label: "version", width: "minmax(60px, 100px)", from: 760, sort: (r) => r.node.status.version ?? "", cell: (r) => r.node.status.version },
   { key: "up", label: "up", width: "70px", right: true, from: 720, sort: (r) => -(r.node.status.started_at ?? 0), cell: (r) => (r.node.status.started_at && !r.node.away ? duration(now.value - r.node.status.started_at) : "–") },
   { key: "labels", label: "labels", width: "minmax(100px, 1fr)", from: 900, cell: (r) => <span class="muted">{Object.entries(r.node.status.labels ?? {}).map(([key, value]) => `${key} ${value}`).join(" · ")}</span> },

@@ -121,7 +121,7 @@ def status(config: Path | None, as_json: bool) -> None:
         facts["certificate_ends"] = validity(membership.certificate)[1]
         place = f"{membership.name} belongs to the hub at {host}:{port}"
     if as_json:
-        print_json({**facts, **(state or {"connected": False, "trouble": _NO_AGENT})})
+        print_json({**facts, **(state or {"connected": False, "problem": _NO_AGENT})})
         return
     click.echo(place)
     for line in _how_it_goes(state, facts.get("certificate_ends", 0.0)):
@@ -140,7 +140,7 @@ def _how_it_goes(state: dict[str, Any], ends: float) -> Iterator[str]:
         yield (
             f"connected for {since}"
             if state["connected"]
-            else f"not connected for {since}: {state['trouble']}"
+            else f"not connected for {since}: {state['problem']}"
         )
     if ends and not (state and not state["connected"]):
         left = round(ends - now)

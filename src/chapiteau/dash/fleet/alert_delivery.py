@@ -1,14 +1,16 @@
 """Open problems and who was told: a hub that is started anew tells nothing twice."""
 
 import asyncio
-import json
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.fleet.alerts import (
@@ -20,10 +22,10 @@ from chapiteau.dash.fleet.alerts import (
     title,
 )
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.fleet.problem import FleetProblem, Remedy
+from chapiteau.dash.fleet.problem import FleetProblem
 from chapiteau.dash.project import Project
 from chapiteau.dash.settings import FleetAlerts, FleetTarget
-from chapiteau.dash.store import Store, open_database
+from chapiteau.dash.store import Store, open_database, transaction
 from chapiteau.io.notifier import DeliveryQueue, post_json, send_mail, text_message
 from chapiteau.io.secret_file import SecretRef, resolve_headers, resolve_secret
 
@@ -51,37 +53,24 @@ class AlertStore:
 
     def read(self) -> list[OpenProblem]:
         """What was open when the last hub ended."""
-        return [_open(json.loads(kept)) for kept in self._kept.values()]
+        found = []
+        for kept in self._kept.values():
+            with contextlib.suppress(ValueError):  # of another version
+                found.append(msgspec.json.decode(kept, type=OpenProblem))
+        return found
 
     def write(self, problems: list[OpenProblem]) -> None:
         """Keep these and no others; only what has changed is written."""
-        now = {one.trouble.key: json.dumps(asdict(one)) for one in problems if one.told}
+        now = {one.problem.key: msgspec.json.encode(one).decode() for one in problems if one.told}
         if now == self._kept:
             return
-        self._db.execute("BEGIN IMMEDIATE")
-        for key in self._kept.keys() - now.keys():
-            self._db.execute("DELETE FROM problem WHERE key = ?", (key,))
-        for key, kept in now.items():
-            if self._kept.get(key) != kept:
-                self._db.execute("INSERT OR REPLACE INTO problem VALUES (?, ?)", (key, kept))
-        self._db.execute("COMMIT")
+        changed = [(key, kept) for key, kept in now.items() if self._kept.get(key) != kept]
+        with transaction(self._db):
+            self._db.executemany(
+                "DELETE FROM problem WHERE key = ?", [(key,) for key in self._kept.keys() - now]
+            )
+            self._db.executemany("INSERT OR REPLACE INTO problem VALUES (?, ?)", changed)
         self._kept = now
-
-
-def _open(raw: dict[str, Any]) -> OpenProblem:
-    trouble = raw["trouble"]
-    cures = tuple(Remedy(**cure) for cure in trouble["cures"])
-    lines = tuple(trouble["lines"])
-    told = {name: (float(when), int(count)) for name, (when, count) in raw["told"].items()}
-    return OpenProblem(
-        trouble=FleetProblem(**{**trouble, "cures": cures, "lines": lines}),
-        since=raw["since"],
-        gone=raw["gone"],
-        told=told,
-    )
-
-
-# Values that stand in files or in the environment, for alerts and for /metrics.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +93,7 @@ class SecretContext:
 
 # Looks at the fleet's problems every few seconds, and delivers what follows.
 
-LOOK: Final = 2.0  # seconds between two looks
+POLL: Final = 2.0  # seconds
 
 
 class AlertDispatcher:
@@ -113,9 +102,9 @@ class AlertDispatcher:
     def __init__(
         self,
         rule: FleetAlerts,
-        book: AlertStore,
-        troubles: Callable[[], Iterable[FleetProblem]],
-        around: SecretContext,
+        alerts: AlertStore,
+        problems: Callable[[], Iterable[FleetProblem]],
+        secrets: SecretContext,
         *,
         lost: Callable[[str, str], None],
         clock: Clock,
@@ -126,20 +115,20 @@ class AlertDispatcher:
         `lost` is told the target and why, for each notice that is given up.
         """
         self._rule = rule
-        self._book = book
-        self._troubles = troubles
-        self._project = around.project
+        self._store = alerts
+        self._problems = problems
+        self._project = secrets.project
         self._on_lost = lost
         self._clock = clock
-        self._watchman = AlertEvaluator(rule, book.read())
+        self._evaluator = AlertEvaluator(rule, alerts.read())
         self._password = (
-            around.secret("hub.alerts.smtp.password", rule.smtp.password)
+            secrets.secret("hub.alerts.smtp.password", rule.smtp.password)
             if rule.smtp.password
             else ""
         )
         self._queues = {
             name: DeliveryQueue(
-                partial(self._send, target, around.headers(name, target.headers)),
+                partial(self._send, target, secrets.headers(name, target.headers)),
                 partial(self._lost, name),
                 give_up=rule.give_up,
                 clock=clock,
@@ -151,7 +140,7 @@ class AlertDispatcher:
 
     def open(self) -> None:
         """Begin."""
-        self._tasks = [asyncio.create_task(self._look(), name="alerts")]
+        self._tasks = [asyncio.create_task(self._evaluate(), name="alerts")]
         self._tasks += [asyncio.create_task(queue.run()) for queue in self._queues.values()]
 
     async def close(self) -> None:
@@ -159,14 +148,14 @@ class AlertDispatcher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._book.close()
+        self._store.close()
 
-    async def _look(self) -> None:
+    async def _evaluate(self) -> None:
         while True:
-            for notice in self._watchman.see(self._troubles(), self._clock.wall()):
+            for notice in self._evaluator.see(self._problems(), self._clock.wall()):
                 self._queues[notice.target].put(notice)
-            self._book.write(self._watchman.open)
-            await asyncio.sleep(LOOK)
+            self._store.write(self._evaluator.open)
+            await asyncio.sleep(POLL)
 
     async def _lost(self, name: str, why: str) -> None:
         self._on_lost(name, why)
@@ -185,9 +174,6 @@ class AlertDispatcher:
         await asyncio.to_thread(send_mail, rule.smtp, self._password, message, rule.timeout)
 
 
-# The postman of a hub, from its settings.
-
-
 def make_alert_dispatcher(
     project: Project, fleet: Fleet, store: Store, clock: Clock, chance: Random
 ) -> AlertDispatcher | None:
@@ -196,23 +182,23 @@ def make_alert_dispatcher(
     if not rule.to:
         return None
 
-    def troubles() -> Iterator[FleetProblem]:
+    def problems() -> Iterator[FleetProblem]:
         for watch in fleet.watches():
-            yield from fleet.troubles(watch)
+            yield from fleet.problems(watch)
 
     def lost(target: str, why: str) -> None:
         store.audit(who="hub", verb="alert", target=target, result=why, time=clock.wall())
 
-    around = _around(project)
-    book = AlertStore(project.store)
-    return AlertDispatcher(rule, book, troubles, around, lost=lost, clock=clock, chance=chance)
+    secrets = _secrets(project)
+    alerts = AlertStore(project.store)
+    return AlertDispatcher(rule, alerts, problems, secrets, lost=lost, clock=clock, chance=chance)
 
 
 def metrics_token(project: Project) -> str:
     """What a scraper shows; empty when none is set. Raises NotFoundError, RefusedError."""
     ref = project.hub.metrics_token
-    return _around(project).secret("hub.metrics_token", ref) if ref else ""
+    return _secrets(project).secret("hub.metrics_token", ref) if ref else ""
 
 
-def _around(project: Project) -> SecretContext:
+def _secrets(project: Project) -> SecretContext:
     return SecretContext(project=project.name, folder=project.config.parent, environ=os.environ)

@@ -1,10 +1,12 @@
 """Turns what is wrong now into notices: each problem once per target, and once when it is over."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any, Final
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from chapiteau.dash.fleet.problem import FleetProblem
 from chapiteau.dash.settings import FleetAlerts, FleetSilence, FleetTarget
@@ -14,26 +16,24 @@ __all__ = ["AlertEvaluator", "FleetNotice", "OpenProblem", "mail_text", "payload
 _LEAST: Final = {"degraded": 1, "broken": 2}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetNotice:
+class FleetNotice(Struct, frozen=True, kw_only=True):
     """One message to one target."""
 
     target: str
     status: str  # "firing" or "resolved"
-    trouble: FleetProblem
+    problem: FleetProblem
     since: float  # seconds since 1970: when the hub first saw it
     time: float
     count: int = 1  # how often it was told, this time included
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenProblem:
+class OpenProblem(Struct, frozen=True, kw_only=True):
     """A problem that is there; what the hub must not forget when it is started anew."""
 
-    trouble: FleetProblem
+    problem: FleetProblem
     since: float
     gone: float = 0.0  # when it was last missed; 0 while it is there
-    told: Mapping[str, tuple[float, int]]  # target → when last, how often
+    told: dict[str, tuple[float, int]]  # target → when last, how often
 
 
 class AlertEvaluator:
@@ -41,19 +41,19 @@ class AlertEvaluator:
 
     def __init__(self, rule: FleetAlerts, kept: Iterable[OpenProblem] = ()) -> None:
         self._rule = rule
-        self._open = {one.trouble.key: one for one in kept}
+        self._open = {one.problem.key: one for one in kept}
 
     @property
     def open(self) -> list[OpenProblem]:
         """Every problem that is there, by key; to be kept on disk."""
         return [self._open[key] for key in sorted(self._open)]
 
-    def see(self, troubles: Iterable[FleetProblem], now: float) -> list[FleetNotice]:
+    def see(self, problems: Iterable[FleetProblem], now: float) -> list[FleetNotice]:
         """What follows from all that is wrong at this moment (seconds since 1970)."""
-        current = {trouble.key: trouble for trouble in troubles}
-        for key, trouble in current.items():
-            known = self._open.get(key) or OpenProblem(trouble=trouble, since=now, told={})
-            self._open[key] = replace(known, trouble=trouble, gone=0.0)
+        current = {problem.key: problem for problem in problems}
+        for key, problem in current.items():
+            known = self._open.get(key) or OpenProblem(problem=problem, since=now, told={})
+            self._open[key] = replace(known, problem=problem, gone=0.0)
         return [notice for key in sorted(self._open) for notice in self._one(key, current, now)]
 
     def _one(
@@ -73,46 +73,38 @@ class AlertEvaluator:
         for name, target in self._rule.to.items():
             last, count = told.get(name, (0.0, 0))
             due = not count or now - last >= self._rule.repeat
-            if due and _wants(target, one.trouble) and not self._silent(one.trouble, now):
+            if due and _wants(target, one.problem) and not self._silent(one.problem, now):
                 told[name] = (now, count + 1)
-                yield FleetNotice(
-                    target=name,
-                    status="firing",
-                    trouble=one.trouble,
-                    since=one.since,
-                    time=now,
-                    count=count + 1,
-                )
+                yield _notice(one, name, "firing", now, count + 1)
         self._open[key] = replace(one, told=told)
 
     def _resolved(self, one: OpenProblem, now: float) -> Iterator[FleetNotice]:
         for name, (_, count) in one.told.items():
             target = self._rule.to.get(name)
-            if target is not None and target.resolved and not self._silent(one.trouble, now):
-                yield FleetNotice(
-                    target=name,
-                    status="resolved",
-                    trouble=one.trouble,
-                    since=one.since,
-                    time=now,
-                    count=count,
-                )
+            if target is not None and target.resolved and not self._silent(one.problem, now):
+                yield _notice(one, name, "resolved", now, count)
 
-    def _silent(self, trouble: FleetProblem, now: float) -> bool:
-        if trouble.muted_until > now:
+    def _silent(self, problem: FleetProblem, now: float) -> bool:
+        if problem.muted_until > now:
             return True
-        return any(_fits(one, trouble) and _lasts(one, now) for one in self._rule.silence)
+        return any(_fits(one, problem) and _lasts(one, now) for one in self._rule.silence)
 
 
-def _wants(target: FleetTarget, trouble: FleetProblem) -> bool:
-    return trouble.severity >= _LEAST[target.least] and _fits(target, trouble)
+def _notice(one: OpenProblem, target: str, status: str, now: float, count: int) -> FleetNotice:
+    return FleetNotice(
+        target=target, status=status, problem=one.problem, since=one.since, time=now, count=count
+    )
 
 
-def _fits(rule: FleetTarget | FleetSilence, trouble: FleetProblem) -> bool:
+def _wants(target: FleetTarget, problem: FleetProblem) -> bool:
+    return problem.severity >= _LEAST[target.least] and _fits(target, problem)
+
+
+def _fits(rule: FleetTarget | FleetSilence, problem: FleetProblem) -> bool:
     pairs = (
-        (rule.kinds, trouble.kind),
-        (rule.nodes, trouble.node),
-        (rule.services, trouble.service),
+        (rule.kinds, problem.kind),
+        (rule.nodes, problem.node),
+        (rule.services, problem.service),
     )
     return all(any(fnmatchcase(value, glob) for glob in globs) for globs, value in pairs)
 
@@ -123,42 +115,42 @@ def _lasts(silence: FleetSilence, now: float) -> bool:
 
 def title(notice: FleetNotice, project: str) -> str:
     """One line."""
-    trouble = notice.trouble
-    place = f"{trouble.node}/{trouble.service}" if trouble.service else trouble.node
+    problem = notice.problem
+    place = f"{problem.node}/{problem.service}" if problem.service else problem.node
     over = (
         f"resolved after {max(0.0, notice.time - notice.since):.0f} s: "
         if notice.status == "resolved"
         else ""
     )
-    return f"[{project}] {place}: {over}{trouble.what}"
+    return f"[{project}] {place}: {over}{problem.what}"
 
 
 def payload(notice: FleetNotice, project: str) -> dict[str, Any]:
     """The JSON that is sent; `text` is what chat webhooks show."""
-    trouble = asdict(notice.trouble)
+    problem = notice.problem
     return {
         "schema": 1,
         "status": notice.status,
         "text": title(notice, project),
         "project": project,
-        "node": notice.trouble.node,
-        "service": notice.trouble.service,
-        "kind": notice.trouble.kind,
-        "severity": "broken" if notice.trouble.severity >= 2 else "degraded",
+        "node": problem.node,
+        "service": problem.service,
+        "kind": problem.kind,
+        "severity": "broken" if problem.severity >= 2 else "degraded",
         "since": notice.since,
         "count": notice.count,
-        "cause": notice.trouble.cause,
-        "lines": list(trouble["lines"]),
-        "commands": [cure["line"] for cure in trouble["cures"]],
+        "cause": problem.cause,
+        "lines": problem.lines,
+        "commands": [remedy.line for remedy in problem.remedies],
     }
 
 
 def mail_text(notice: FleetNotice, project: str) -> str:
     """The body of a mail."""
-    trouble = notice.trouble
+    problem = notice.problem
     lines = [title(notice, project), ""]
-    lines += [trouble.cause, ""] if trouble.cause else []
-    lines += [*trouble.lines, ""] if trouble.lines else []
-    if trouble.cures and notice.status == "firing":
-        lines += [f"On {trouble.node}:", *(f"  {cure.line}" for cure in trouble.cures)]
+    lines += [problem.cause, ""] if problem.cause else []
+    lines += [*problem.lines, ""] if problem.lines else []
+    if problem.remedies and notice.status == "firing":
+        lines += [f"On {problem.node}:", *(f"  {remedy.line}" for remedy in problem.remedies)]
     return "\n".join(lines) + "\n"

@@ -1,25 +1,28 @@
 """All nodes together: who is there, what is wrong, what just happened."""
 
 import asyncio
-import dataclasses
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import UnknownNodeError
 from chapiteau.dash.fleet.bus import Bus, Viewer, encode
-from chapiteau.dash.fleet.host_problems import (
+from chapiteau.dash.fleet.node import Node
+from chapiteau.dash.fleet.problem import FleetProblem
+from chapiteau.dash.fleet.problems import (
     LOOP_WINDOW,
     Certificate,
     NodeFacts,
     certificate_problems,
+    node_problems,
     restart_loops,
+    with_mutes,
+    with_since,
 )
-from chapiteau.dash.fleet.node import Node
-from chapiteau.dash.fleet.problem import FleetProblem
-from chapiteau.dash.fleet.problems import node_problems, with_mutes, with_since
 from chapiteau.dash.fleet.watch import NodeWatch
 
 __all__ = ["Fleet"]
@@ -47,7 +50,7 @@ class Fleet:
         self._told: dict[str, int] = {}  # which names of a node every page has
         self.papers: dict[str, Certificate] = {}  # the hub's own, by kind
         self.mutes: dict[str, tuple[float, str]] = {}  # problem → until when, by whom
-        self._shown: dict[str, list[tuple[Any, ...]]] = {}  # troubles as pages have them
+        self._shown: dict[str, list[tuple[Any, ...]]] = {}  # problems as pages have them
         self._ears: list[Callable[[str, dict[str, Any]], None]] = []
 
     def add(self, node: Node, *, own: bool = False) -> NodeWatch:
@@ -130,7 +133,7 @@ class Fleet:
         found.sort(key=lambda event: event["time"])
         return found[-last:]
 
-    def troubles(self, watch: NodeWatch) -> list[FleetProblem]:
+    def problems(self, watch: NodeWatch) -> list[FleetProblem]:
         """What is wrong on one node, worst first."""
         facts = NodeFacts(
             now=self._clock.wall(),
@@ -146,7 +149,7 @@ class Fleet:
         found = node_problems(name, watch.status, away_since=watch.away_since, facts=facts)
         if name == self._speaker:
             found += certificate_problems(name, self.papers.values(), facts.now)
-        return with_mutes(with_since(found, watch.troubled_since, facts.now), self.mutes, facts.now)
+        return with_mutes(with_since(found, watch.problem_since, facts.now), self.mutes, facts.now)
 
     @property
     def _speaker(self) -> str:
@@ -156,12 +159,12 @@ class Fleet:
     def _look_again(self) -> None:
         """Some problems come by time alone: a certificate ends though nothing else happens."""
         for watch in self._watches.values():
-            if self._shown.get(watch.node.name) != _signs(self.troubles(watch)):
+            if self._shown.get(watch.node.name) != _signs(self.problems(watch)):
                 self.state_changed(watch)
 
     def view(self, watch: NodeWatch) -> dict[str, Any]:
         """One node as the page sees it."""
-        found = self.troubles(watch)
+        found = self.problems(watch)
         self._shown[watch.node.name] = _signs(found)
         return {
             "name": watch.node.name,
@@ -173,7 +176,7 @@ class Fleet:
             "expires": round(watch.expires),
             "lost_stats": watch.lost_stats,
             "status": watch.status,
-            "troubles": [_trouble(t) for t in found],
+            "problems": msgspec.to_builtins(found),
         }
 
     # ── Listener ──
@@ -213,7 +216,3 @@ def _named(watch: NodeWatch, event: dict[str, Any]) -> dict[str, Any]:
 def _signs(found: list[FleetProblem]) -> list[tuple[Any, ...]]:
     """What a change of it is told for: no times that run on by themselves."""
     return [(t.key, t.severity) for t in found]
-
-
-def _trouble(trouble: FleetProblem) -> dict[str, Any]:
-    return dataclasses.asdict(trouble)

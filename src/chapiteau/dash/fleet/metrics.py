@@ -28,85 +28,67 @@ def _families(nodes: list[View], leads: bool) -> Iterator[Family]:
     yield Family(
         "chapiteau_hub_leads", "gauge", "", "1: nodes obey this hub.", [Sample({}, float(leads))]
     )
-    yield from _node_families(nodes)
-    yield _problems(nodes)
-    yield from _service_families(nodes)
-
-
-def _node_families(nodes: list[View]) -> Iterator[Family]:
-    facts = (
-        ("up", "gauge", "", "1: the node answers.", lambda v: float(not v["away"])),
-        ("seen_timestamp_seconds", "gauge", "seconds", "When it last answered.", _key("seen")),
-        (
-            "clock_skew_seconds",
-            "gauge",
-            "seconds",
-            "How far its clock is ahead of the hub's.",
-            _key("skew"),
-        ),
-        ("lost_stats", "counter", "", "Statistics it could not keep.", _key("lost_stats")),
-    )
-    for key, kind, unit, text, value in facts:
+    for key, kind, unit, text, value in _NODE:
         samples = [Sample({"node": str(v["name"])}, float(value(v))) for v in nodes]
         yield Family(f"chapiteau_node_{key}", kind, unit, text, samples)
-    yield Family(
-        "chapiteau_node_certificate_expiry_timestamp_seconds",
-        "gauge",
-        "seconds",
-        "When its certificate ends.",
-        [Sample({"node": str(v["name"])}, float(v["expires"])) for v in nodes if v.get("expires")],
+    expiries = [
+        Sample({"node": str(v["name"])}, float(v["expires"])) for v in nodes if v["expires"]
+    ]
+    name = "chapiteau_node_certificate_expiry_timestamp_seconds"
+    yield Family(name, "gauge", "seconds", "When its certificate ends.", expiries)
+    yield _problems(nodes)
+    services = [
+        ({"node": str(view["name"]), "service": str(service["name"])}, service)
+        for view in nodes
+        for service in view["status"].get("services", ())
+    ]
+    states = [
+        Sample({**labels, "chapiteau_service_state": state}, float(service["state"] == state))
+        for labels, service in services
+        for state in _STATES
+    ]
+    yield Family("chapiteau_service_state", "stateset", "", "The state of a service.", states)
+    for key, kind, unit, text, value in _SERVICE:
+        samples = [Sample(labels, float(value(service))) for labels, service in services]
+        yield Family(f"chapiteau_service_{key}", kind, unit, text, samples)
+
+
+def _problems(nodes: list[View]) -> Family:
+    found = Counter(
+        (str(view["name"]), str(problem["kind"]), _SEVERITY.get(problem["severity"], "degraded"))
+        for view in nodes
+        for problem in view["problems"]
     )
+    samples: list[Sample] = [
+        Sample({"node": node, "kind": kind, "severity": severity}, float(count))
+        for (node, kind, severity), count in sorted(found.items())
+    ]
+    return Family("chapiteau_problems", "gauge", "", "Current problems.", samples)
 
 
 def _key(key: str) -> Any:
     return lambda view: view.get(key, 0)
 
 
-def _problems(nodes: list[View]) -> Family:
-    found = Counter(
-        (str(view["name"]), str(trouble["kind"]), _SEVERITY.get(trouble["severity"], "degraded"))
-        for view in nodes
-        for trouble in view["troubles"]
-    )
-    samples: list[Sample] = [
-        Sample({"node": node, "kind": kind, "severity": severity}, float(count))
-        for (node, kind, severity), count in sorted(found.items())
-    ]
-    return Family("chapiteau_problems", "gauge", "", "What is wrong now.", samples)
-
-
-def _service_families(nodes: list[View]) -> Iterator[Family]:
-    every = [
-        ({"node": str(view["name"]), "service": str(service["name"])}, service)
-        for view in nodes
-        for service in view["status"].get("services", ())
-    ]
-    yield Family(
-        "chapiteau_service_state",
-        "stateset",
-        "",
-        "The state of a service.",
-        [
-            Sample({**labels, "chapiteau_service_state": state}, float(service["state"] == state))
-            for labels, service in every
-            for state in _STATES
-        ],
-    )
-    facts = (
-        ("processes_wanted", "gauge", "", "Processes that should run.", _key("wanted")),
-        ("processes_ready", "gauge", "", "Processes that are ready.", _key("ready")),
-        ("restarts", "counter", "", "Processes that were started again.", _key("restarts")),
-        ("cpu_ratio", "gauge", "ratio", "CPU of all its processes, in cores.", _cores),
-        ("resident_memory_bytes", "gauge", "bytes", "Memory of all its processes.", _memory),
-    )
-    for key, kind, unit, text, value in facts:
-        samples = [Sample(labels, float(value(service))) for labels, service in every]
-        yield Family(f"chapiteau_service_{key}", kind, unit, text, samples)
-
-
-def _cores(service: Mapping[str, Any]) -> float:
+def _cores(service: View) -> float:
     return sum(float(p.get("cpu_percent", 0)) for p in service["processes"]) / 100
 
 
-def _memory(service: Mapping[str, Any]) -> float:
+def _memory(service: View) -> float:
     return sum(float(p.get("rss_bytes", 0)) for p in service["processes"])
+
+
+# Name, kind, unit, help, value.
+_NODE: Final = (
+    ("up", "gauge", "", "1: the node answers.", lambda view: not view["away"]),
+    ("seen_timestamp_seconds", "gauge", "seconds", "When it last answered.", _key("seen")),
+    ("clock_skew_seconds", "gauge", "seconds", "Its clock, ahead of the hub's.", _key("skew")),
+    ("lost_stats", "counter", "", "Statistics it could not keep.", _key("lost_stats")),
+)
+_SERVICE: Final = (
+    ("processes_wanted", "gauge", "", "Processes that should run.", _key("wanted")),
+    ("processes_ready", "gauge", "", "Processes that are ready.", _key("ready")),
+    ("restarts", "counter", "", "Processes that were restarted.", _key("restarts")),
+    ("cpu_ratio", "gauge", "ratio", "CPU of all its processes, in cores.", _cores),
+    ("resident_memory_bytes", "gauge", "bytes", "Memory of all its processes.", _memory),
+)

@@ -56,7 +56,7 @@ class NodeWatch:
         self.ids_version = 0
         self.events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
         self.health: dict[str, Any] = {}
-        self.troubled_since: dict[str, float] = {}  # by the trouble's key
+        self.problem_since: dict[str, float] = {}  # by the problem's key
         self.skew = 0.0  # seconds by which the node's clock is ahead of ours
         self.overruled = ""  # why the node does not obey us
         self.generation = 0  # of what the hub wants of it

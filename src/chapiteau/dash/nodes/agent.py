@@ -57,7 +57,7 @@ class NodeAgent:
         self._clock = clock
         self._chance = chance
         self.connected = asyncio.Event()
-        self.trouble = ""
+        self.problem = ""
 
     async def run(self) -> None:
         """Dial, serve, dial again; ends only when cancelled."""
@@ -68,7 +68,7 @@ class NodeAgent:
                 try:
                     await self._serve_once()
                 except NodeAwayError as exc:
-                    self.trouble = self._expired() or exc.what
+                    self.problem = self._expired() or exc.what
                 was_up = self.connected.is_set()
                 self.connected.clear()
                 attempt = 1 if self._clock.now() - began > _CALM else attempt + 1
@@ -86,7 +86,7 @@ class NodeAgent:
         try:
             hello = {"name": self._membership.name, **self.handler.introduction()}
             answer = await link.call("hello", hello, timeout=_DIAL)
-            self.trouble = ""
+            self.problem = ""
             self.connected.set()
             self.handler.raise_fence(int(answer.get("fence", 0)))
             around.append(asyncio.create_task(self._keep_certificate(link, answer)))
@@ -144,7 +144,7 @@ class NodeAgent:
                         link.close()  # and back with the new certificate, so that the hub knows
                         return
             except (ChapiteauError, OSError) as exc:
-                self.trouble = f"the certificate was not renewed: {exc}"
+                self.problem = f"the certificate was not renewed: {exc}"
             made, ends = validity(self._membership.certificate)
             await asyncio.sleep(min(_EXPIRY, (ends - made) / 10))
 
@@ -168,7 +168,7 @@ _STATE: Final = "state.json"
 
 class _Runs(Protocol):
     connected: asyncio.Event
-    trouble: str
+    problem: str
 
     async def run(self) -> None: ...
 
@@ -219,10 +219,10 @@ async def _report(agent: _Runs, tell: Callable[[str], None], folder: Path, clock
     try:
         while True:
             connected = agent.connected.is_set()
-            now = (connected, "" if connected else agent.trouble)
+            now = (connected, "" if connected else agent.problem)
             if now != before and any(now):
-                tell("connected to the hub" if connected else agent.trouble)
-                facts = {"pid": os.getpid(), "connected": connected, "trouble": now[1]}
+                tell("connected to the hub" if connected else agent.problem)
+                facts = {"pid": os.getpid(), "connected": connected, "problem": now[1]}
                 with contextlib.suppress(OSError):  # a full disk is told elsewhere
                     text = json.dumps({**facts, "since": round(clock.wall(), 3)})
                     write_atomic(folder / _STATE, text.encode(), mode=0o600)
@@ -233,7 +233,7 @@ async def _report(agent: _Runs, tell: Callable[[str], None], folder: Path, clock
 
 
 def agent_state(folder: Path) -> dict[str, Any]:
-    """{"connected", "trouble", "since"} of the running agent; empty when none runs."""
+    """{"connected", "problem", "since"} of the running agent; empty when none runs."""
     try:
         found: dict[str, Any] = json.loads((folder / _STATE).read_text())
         Path(f"/proc/{int(found.pop('pid'))}/stat").stat()  # one that was killed left its file

@@ -17,7 +17,7 @@ from chapiteau.dash.nodes.contract import (
     LeaseHeldError,
     StaleGenerationError,
 )
-from chapiteau.dash.store import open_database, version
+from chapiteau.dash.store import open_database, transaction, version
 
 __all__ = ["SqliteDesiredState", "SqliteLeases"]
 
@@ -54,7 +54,7 @@ class SqliteDesiredState:
 
     async def put(self, wanted: DesiredServices, *, expect: int) -> DesiredServices:
         """Replace it."""
-        with _transaction(self._db):
+        with transaction(self._db):
             found = self._get(wanted.node)
             if found.generation != expect:
                 raise StaleGenerationError(found)
@@ -123,7 +123,7 @@ class SqliteDesiredState:
         self._raise_to(self._counter() + _AHEAD)
 
     def _raise_to(self, generation: int) -> None:
-        with _transaction(self._db):
+        with transaction(self._db):
             if self._counter() < generation:
                 self._db.execute(
                     "INSERT OR REPLACE INTO counter VALUES ('generation', ?)", (generation,)
@@ -159,7 +159,7 @@ class SqliteLeases:
     async def take(self, name: str, holder: str, ttl: float) -> Lease:
         """Take it."""
         now = self._clock.wall()
-        with _transaction(self._db):
+        with transaction(self._db):
             row = self._db.execute(
                 "SELECT holder, fence, until, ttl FROM lease WHERE name = ?", (name,)
             ).fetchone()
@@ -216,19 +216,6 @@ class SqliteLeases:
             (name, fence),
         )
         return fence
-
-
-class _transaction:  # noqa: N801 — reads as a verb in `with`
-    """BEGIN IMMEDIATE … COMMIT, or ROLLBACK: another process may write the same file."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._db = database
-
-    def __enter__(self) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("ROLLBACK" if kind else "COMMIT")
 
 
 def _wanted(row: tuple[str, int, str, str]) -> DesiredServices:

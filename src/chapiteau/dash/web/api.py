@@ -204,7 +204,7 @@ async def _mute(hub: Hub, caller: Caller, query: _Mute) -> None:
     """Send no alerts of a known problem; it stays in sight. 0 minutes undo it; at most a week."""
     key, minutes = query.key, min(query.minutes, _WEEK)
     watch = next(
-        (w for w in hub.fleet.watches() if any(t.key == key for t in hub.fleet.troubles(w))), None
+        (w for w in hub.fleet.watches() if any(t.key == key for t in hub.fleet.problems(w))), None
     )
     if watch is None:
         raise NotFoundError(f"no problem {key[:100]!r}", hint="it may be over")

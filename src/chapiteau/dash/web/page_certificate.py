@@ -8,7 +8,7 @@ from typing import Final
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.dash.fleet.host_problems import Certificate
+from chapiteau.dash.fleet.problems import Certificate
 
 __all__ = ["PageCertificate"]
 

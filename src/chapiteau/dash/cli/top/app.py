@@ -72,7 +72,7 @@ class Top(ActionApp):
     def compose(self) -> ComposeResult:
         """Band, problems, services and processes side by side, output below."""
         yield Static(id="band")
-        yield Static(id="troubles")
+        yield Static(id="problems")
         yield Input(placeholder="a name, a server, failed", id="filter")
         with Horizontal(id="tables"):
             yield DataTable(id="services", cursor_type="row")
@@ -126,14 +126,14 @@ class Top(ActionApp):
         band.append(self.view.band(), style="default")
         band.append(f"  ● {self.link}", style="green" if self.link == "live" else "red")
         self.query_one("#band", Static).update(band)
-        self._draw_troubles()
+        self._draw_problems()
         self._draw_services()
         self._draw_processes()
 
-    def _draw_troubles(self) -> None:
-        found = self.view.troubles()
-        box = self.query_one("#troubles", Static)
-        lines = [problem_text(trouble, self._clock.wall()) for trouble in found[:3]]
+    def _draw_problems(self) -> None:
+        found = self.view.problems()
+        box = self.query_one("#problems", Static)
+        lines = [problem_text(problem, self._clock.wall()) for problem in found[:3]]
         if len(found) > 3:
             lines.append(f"  and {len(found) - 3} more; n shows the next")
         box.update(Text("\n".join(lines) or "● Nothing needs attention."))
@@ -243,8 +243,8 @@ class Top(ActionApp):
         self._table("services").focus()
 
     def action_next_problem(self) -> None:
-        """Put the cursor on the next service that is in trouble."""
-        found = [trouble for trouble in self.view.troubles() if trouble["service"]]
+        """Put the cursor on the next service that has a problem."""
+        found = [problem for problem in self.view.problems() if problem["service"]]
         if not found:
             return
         self._problem = (self._problem + 1) % len(found)
@@ -255,11 +255,11 @@ class Top(ActionApp):
         # Below the output of the service, which is only now begun to be read.
         self.set_timer(_AFTER, lambda: self._tell_why(at))
 
-    def _tell_why(self, trouble: Mapping[str, Any]) -> None:
-        if trouble["lines"] and self._shown == f"{trouble['node']}/{trouble['service']}":
+    def _tell_why(self, problem: Mapping[str, Any]) -> None:
+        if problem["lines"] and self._shown == f"{problem['node']}/{problem['service']}":
             log = self.query_one("#log", RichLog)
-            log.write(Text(f"── why: {trouble['cause'] or trouble['what']}", style="bold red"))
-            for line in trouble["lines"]:
+            log.write(Text(f"── why: {problem['cause'] or problem['what']}", style="bold red"))
+            for line in problem["lines"]:
                 log.write(Text.from_ansi(line))
 
     def action_events(self) -> None:

@@ -12,9 +12,9 @@ __all__ = ["CSS", "KEYS", "action_text", "event_text", "problem_text"]
 
 CSS: Final = """
 #band { height: 1; padding: 0 1; background: $surface; }
-#troubles { height: auto; max-height: 5; padding: 0 1; color: $success; text-wrap: nowrap;
+#problems { height: auto; max-height: 5; padding: 0 1; color: $success; text-wrap: nowrap;
   text-overflow: ellipsis; }
-#troubles.wrong { color: $error; }
+#problems.wrong { color: $error; }
 #tables { height: 2fr; }
 DataTable { scrollbar-size-horizontal: 0; }
 #services { width: 2fr; min-width: 44; }
@@ -53,13 +53,13 @@ KEYS: Final = (
 )
 
 
-def problem_text(trouble: Mapping[str, Any], now: float) -> str:
+def problem_text(problem: Mapping[str, Any], now: float) -> str:
     """One problem as a line: what, where, since when, why."""
-    mark = "✖" if trouble["severity"] > 1 else "▲"
-    where = f"{trouble['node']} {trouble['service']}".strip()
-    since = f", for {format_duration(int(now - trouble['since']))}" if trouble["since"] else ""
-    cause = f" — {trouble['cause']}" if trouble["cause"] else ""
-    return f"{mark} {where}  {trouble['what']}{since}{cause}"
+    mark = "✖" if problem["severity"] > 1 else "▲"
+    where = f"{problem['node']} {problem['service']}".strip()
+    since = f", for {format_duration(int(now - problem['since']))}" if problem["since"] else ""
+    cause = f" — {problem['cause']}" if problem["cause"] else ""
+    return f"{mark} {where}  {problem['what']}{since}{cause}"
 
 
 def event_text(event: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -157,9 +157,9 @@ class FleetView:
                     reason=process["reason"] or process["last_exit"].get("cause", ""),
                 )
 
-    def troubles(self) -> list[Mapping[str, Any]]:
+    def problems(self) -> list[Mapping[str, Any]]:
         """What needs attention, the gravest and newest first."""
-        found = [trouble for view in self.nodes.values() for trouble in view["troubles"]]
+        found = [problem for view in self.nodes.values() for problem in view["problems"]]
         return sorted(found, key=lambda t: (-t["severity"], -t["since"], t["key"]))
 
     def deploys(self) -> list[Mapping[str, Any]]:

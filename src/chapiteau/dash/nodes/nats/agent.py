@@ -185,7 +185,7 @@ class NatsAgent:
         self._chance = chance
         self._lines: set[asyncio.Task[None]] = set()
         self.connected = asyncio.Event()
-        self.trouble = ""
+        self.problem = ""
 
     async def run(self) -> None:
         """Until cancelled; a server that is away is dialled again."""
@@ -196,7 +196,7 @@ class NatsAgent:
                 try:
                     await self._serve_once()
                 except* (ChapiteauError, NatsError, OSError) as group:
-                    self.trouble = str(group.exceptions[0])
+                    self.problem = str(group.exceptions[0])
                 self.connected.clear()
                 await asyncio.sleep(_RETRY.delay(attempt, self._chance))
         finally:
@@ -234,7 +234,7 @@ class NatsAgent:
                 task.add_done_callback(self._lines.discard)
 
         await wire.nc.subscribe(wire.names.subject("dial", self._name), cb=dialled)
-        self.trouble = ""
+        self.problem = ""
         self.connected.set()
         while True:
             with contextlib.suppress(NatsError, OSError):
