@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.suite import Scenario, Suite
-from chapiteau.load.workers.scenario_file import import_scenario
+from chapiteau.load.workers.suite_loader import import_scenario
 from chapiteau.migrate.shims import install_shims, shim_module
 from chapiteau.migrate.shims.blocking import BlockingSession, HttpSession, ThreadPool
 from chapiteau.migrate.shims.gevent_shim import gevent_modules

@@ -19,7 +19,7 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.suite import Fixture, Scenario, Suite
-from chapiteau.load.workers.scenario_file import import_scenario
+from chapiteau.load.workers.suite_loader import import_scenario
 from chapiteau.load.workers.user_pool import RunContext, call_fixture
 from chapiteau.migrate.shims import install_shims, shim_module
 from chapiteau.migrate.shims.aiohttp_client import AioSession

@@ -76,9 +76,11 @@ class Channel(Protocol):
 
 
 class MultiplexChannel(Channel, Protocol):
-    """A channel that carries requests of its own; `waiting` are those it has not sent yet."""
+    """A channel that carries requests of its own."""
 
-    waiting: list[Exchange]
+    def take_waiting(self) -> list[Exchange]:
+        """Give back those that it has not sent yet."""
+        ...
 
 
 class ConnectionPool(Protocol):
@@ -144,10 +146,10 @@ class Connection:
 
     __slots__ = ("_sock", "at", "channel", "opened", "origin", "wire")
 
-    def __init__(self, origin: ConnectionPool, sock: socket.socket) -> None:
+    def __init__(self, origin: ConnectionPool, sock: socket.socket, at: Any) -> None:
         self.origin = origin
         self.opened = origin.now()
-        self.at: Any = None  # the address
+        self.at = at  # the address
         self.channel: Channel | None = None
         self._sock = sock
         self.wire = origin.wire(
@@ -209,10 +211,11 @@ class Connection:
         self.origin.release(self)
 
     # ── in ────────────────────────────────────────────────────────────────────────────────────
-    def give_to(self, channel: Channel) -> None:
-        """From now on all bytes are the channel's."""
+    def give_to(self, channel: Channel | None) -> None:
+        """From now on all bytes are the channel's; None: those of requests again."""
         self.channel = channel
-        self.wire.plain = False
+        if channel is not None:
+            self.wire.plain = False
 
     def take(self, data: bytes) -> None:
         """Bytes that are not an HTTP/1.1 answer as it is."""

@@ -35,10 +35,10 @@ def require_hpack() -> Any:
 class Http2Connection:
     """A connection's channel that carries as many requests as the peer, and the user, allow."""
 
-    def __init__(self, origin: ConnectionPool, most: int) -> None:
+    def __init__(self, origin: ConnectionPool, connection: Connection, most: int) -> None:
         hpack = require_hpack()
-        self.waiting: list[Exchange] = []  # for the connection to stand
-        self.connection: Connection | None = None
+        self._waiting: list[Exchange] = []  # for the connection to stand
+        self._connection = connection
         self._origin = origin
         self._most = most
         self._multiplex = Http2Protocol(
@@ -56,17 +56,17 @@ class Http2Connection:
     def room(self) -> int:
         """How many more requests it takes now."""
         multiplex = self._multiplex
-        if multiplex.going or (self.connection is not None and self.connection.wire.closed):
+        if multiplex.going or self._connection.wire.closed:
             return 0
         most = min(self._most, multiplex.most_streams)
-        return most - len(self._exchanges) - len(self.waiting)
+        return most - len(self._exchanges) - len(self._waiting)
 
     # ── requests ──────────────────────────────────────────────────────────────────────────────
     def start(self, exchange: Exchange, at: float) -> None:
         """Send a request; the origin has taken us from its idle ones."""
         if not self._ready:
             exchange.carrier = self
-            self.waiting.append(exchange)
+            self._waiting.append(exchange)
             return
         exchange.carrier = self
         exchange.sent = at
@@ -94,10 +94,10 @@ class Http2Connection:
 
     def _flush(self) -> None:
         out = self._multiplex.out
-        if out and not self._holding and self.connection is not None:
+        if out and not self._holding:
             data = b"".join(out)
             out.clear()
-            self.connection.emit(data)
+            self._connection.emit(data)
 
     def _forget(self, exchange: Exchange) -> None:
         number = self._streams.pop(exchange, None)
@@ -105,11 +105,16 @@ class Http2Connection:
             self._exchanges.pop(number, None)
         exchange.carrier = None
 
+    def take_waiting(self) -> list[Exchange]:
+        """Give back the requests that were not sent yet."""
+        waiting, self._waiting = self._waiting, []
+        return waiting
+
     # ── as a connection's channel ─────────────────────────────────────────────────────────────
     def opened(self) -> None:
         """The connection stands: send what has waited."""
         self._ready = True
-        waiting, self.waiting = self.waiting, []
+        waiting = self.take_waiting()
         self._holding = True
         now = self._origin.now()
         for exchange in waiting:
@@ -136,15 +141,14 @@ class Http2Connection:
             self._multiplex.farewell(exc.code)
             self._holding = False
             self._flush()
-            if self.connection is not None:
-                self.connection.fail(exc)
+            self._connection.fail(exc)
             return
         self._holding = False
         self._origin.most_streams = max(1, self._multiplex.most_streams)
         self._serve()
         self._flush()
-        if self._multiplex.going and not self._exchanges and self.connection is not None:
-            self.connection.close()
+        if self._multiplex.going and not self._exchanges:
+            self._connection.close()
 
     def _serve(self) -> None:
         """Take who waits for a connection while there is room."""
@@ -199,7 +203,7 @@ class Http2Connection:
             self._origin.idle.remove(self)
         error = self._why or error
         self._ready = False
-        waiting, self.waiting = self.waiting, []
+        waiting = self.take_waiting()
         for exchange in waiting:
             fail_exchange(exchange, error, self._origin.now())
         for number, exchange in list(self._exchanges.items()):
@@ -213,7 +217,7 @@ class Http2Connection:
     def overdue(self, now: float) -> None:
         """End every request whose time is over."""
         first = self._origin.settings.first_byte_timeout
-        for exchange in (*self._exchanges.values(), *self.waiting):
+        for exchange in (*self._exchanges.values(), *self._waiting):
             phase = self._phase_of(exchange)
             if exchange.deadline < now or (
                 first and phase == "waiting for the answer" and now - exchange.sent > first
@@ -224,15 +228,15 @@ class Http2Connection:
     def _phase_of(self, exchange: Exchange) -> str:
         number = self._streams.get(exchange)
         if number is None:
-            return self.connection.wire.phase if self.connection is not None else "connecting"
+            return self._connection.wire.phase
         if self._multiplex.begun(number):
             return "reading the answer"
         return "sending" if self._multiplex.sending(number) else "waiting for the answer"
 
     def abandon(self, exchange: Exchange) -> None:
         """Nobody waits for this answer any more."""
-        if exchange in self.waiting:
-            self.waiting.remove(exchange)
+        if exchange in self._waiting:
+            self._waiting.remove(exchange)
         number = self._streams.get(exchange)
         self._forget(exchange)
         if number is not None:

@@ -189,8 +189,7 @@ class Origin:
             self._fail_soon(exchange, network_error(exc, "connecting"))
             return
         if self.http2:
-            self._newest = Http2Connection(self, self.settings.streams)
-            self._newest.connection = connection
+            self._newest = Http2Connection(self, connection, self.settings.streams)
             self._newest.start(exchange, self.now())
             connection.give_to(self._newest)
         else:
@@ -218,8 +217,8 @@ class Origin:
     def only_http1(self, connection: Connection, channel: MultiplexChannel) -> None:
         """The service has not chosen HTTP/2 for this connection."""
         self.http2, self._newest = False, None
-        waiting, channel.waiting = channel.waiting, []
-        connection.channel = None
+        waiting = channel.take_waiting()
+        connection.give_to(None)
         if waiting:
             connection.carry(waiting[0])
         for exchange in waiting[1:]:
@@ -255,11 +254,10 @@ class Origin:
             if code not in _PENDING:
                 raise OSError(code, errno.errorcode.get(code, ""))
             kind = TlsConnection if self.secure else Connection
-            connection = kind(self, sock)
+            connection = kind(self, sock, address)
         except BaseException:
             sock.close()
             raise
-        connection.at = address
         self.connections.add(connection)
         return connection
 

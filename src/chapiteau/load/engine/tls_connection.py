@@ -1,7 +1,7 @@
 """A connection under TLS, with the caller's own SSLContext and no transport in between."""
 
 import ssl
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.load.engine.connection import Connection, ConnectionPool
 from chapiteau.load.engine.exchange import Exchange
@@ -22,8 +22,8 @@ class TlsConnection(Connection):
 
     __slots__ = ("_incoming", "_looks", "_offered", "_outgoing", "_tls")
 
-    def __init__(self, origin: ConnectionPool, sock: "socket.socket") -> None:
-        super().__init__(origin, sock)
+    def __init__(self, origin: ConnectionPool, sock: "socket.socket", at: Any) -> None:
+        super().__init__(origin, sock, at)
         self.wire.plain = False
         self.wire.seat = self
         self._looks = 0

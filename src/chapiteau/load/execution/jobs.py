@@ -27,11 +27,11 @@ from chapiteau.load.workers.documents import (
     replay_of,
 )
 from chapiteau.load.workers.plan import CommandSource, DocumentSource, FileSource, Source, UrlSource
-from chapiteau.load.workers.scenario_file import import_scenario
 from chapiteau.load.workers.suite_loader import (
     foreign_adapter,
     foreign_kind,
     foreign_shape,
+    import_scenario,
     suite_from_file,
 )
 

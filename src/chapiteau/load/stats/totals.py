@@ -78,6 +78,36 @@ class EndpointTotals:
     batches: LatencyBatches = field(default_factory=LatencyBatches)
     slowest: list[SlowRequest] = field(default_factory=list)
 
+    def add(self, frame: EndpointFrame) -> None:
+        """What one worker, or one machine, has counted."""
+        for second, (latency, bad) in frame.seconds.items():
+            self.count += latency.count
+            self.latency.merge(latency)
+            self.bad += bad
+            self.pace[second] = self.pace.get(second, 0) + latency.count
+            self.batches.add(second, latency)
+            self.slowest = add_slowest(self.slowest, second, latency)
+        self.service.merge(frame.service)
+        self._add_sums(frame)
+
+    def join(self, later: "EndpointTotals", offset: int) -> None:
+        """Add a later piece of load, whose second 0 is this one's second `offset`."""
+        self.count += later.count
+        self.latency.merge(later.latency)
+        self.bad += later.bad
+        add_counts(self.pace, {at + offset: count for at, count in later.pace.items()})
+        self.batches.join(later.batches, offset)
+        slowest = [(micros, second + offset) for micros, second in later.slowest]
+        self.slowest = keep_slowest([*self.slowest, *slowest])
+        self.service.merge(later.service)
+        self._add_sums(later)
+
+    def _add_sums(self, more: "EndpointFrame | EndpointTotals") -> None:
+        add_counts(self.statuses, more.statuses)
+        add_counts(self.failures, more.failures)
+        self.received += more.received
+        self.cut += more.cut
+
     @property
     def answered(self) -> int:
         """Requests to which an answer came, good or bad."""
@@ -112,43 +142,19 @@ class Totals(Counts):
         self._packed = max(self._packed, old)
 
     def _add_row(self, name: str, frame: EndpointFrame) -> None:
-        row = self.rows.get(name)
-        if row is None:
-            row = self.rows[name] = EndpointTotals(name, frame.tags)
+        row = self.rows.setdefault(name, EndpointTotals(name, frame.tags))
+        row.add(frame)
         for second, (latency, bad) in frame.seconds.items():
             found = SecondStats(latency, bad)
-            row.count += latency.count
-            row.latency.merge(latency)
-            row.bad += bad
-            row.pace[second] = row.pace.get(second, 0) + latency.count
-            row.batches.add(second, latency)
-            row.slowest = add_slowest(row.slowest, second, latency)
             self.every.merge(found)
             for key in self.series:
                 if key in {"", name} or key in row.tags:
                     self.series[key].setdefault(second, SecondStats()).merge(found)
-        row.service.merge(frame.service)
-        add_counts(row.statuses, frame.statuses)
-        add_counts(row.failures, frame.failures)
-        row.received += frame.received
-        row.cut += frame.cut
 
     def join(self, later: "Totals", offset: int) -> None:
         """Add a later piece of load, whose second 0 is this one's second `offset`."""
         for name, row in later.rows.items():
-            mine = self.rows.setdefault(name, EndpointTotals(name, row.tags))
-            mine.count += row.count
-            mine.latency.merge(row.latency)
-            mine.service.merge(row.service)
-            mine.batches.join(row.batches, offset)
-            later_ones = [(micros, second + offset) for micros, second in row.slowest]
-            mine.slowest = keep_slowest([*mine.slowest, *later_ones])
-            add_counts(mine.statuses, row.statuses)
-            add_counts(mine.failures, row.failures)
-            mine.bad += row.bad
-            mine.received += row.received
-            mine.cut += row.cut
-            add_counts(mine.pace, {at + offset: count for at, count in row.pace.items()})
+            self.rows.setdefault(name, EndpointTotals(name, row.tags)).join(row, offset)
         self.every.merge(later.every)
         for key, seconds in later.series.items():
             for second, part in seconds.items():

@@ -2,15 +2,13 @@
 
 import asyncio
 import contextlib
-import http.client
 import queue
 import socket
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
+from chapiteau.io.notifier import DeliveryError, http_post
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.telemetry.addresses import ExportTarget, parse_export_target
 from chapiteau.load.telemetry.metrics import (
@@ -28,7 +26,6 @@ _WAITING: Final = 60  # seconds of numbers that wait for a slow system before th
 _LAST: Final = 6.0  # seconds at the end for what still waits
 _AGAIN: Final = 1.0  # seconds until a system that is away is tried again
 _SLOW: Final = "it is too slow"
-_LATER: Final = frozenset({429, 502, 503, 504})
 
 
 class Exporter:
@@ -135,16 +132,12 @@ class _Sender:
         try:
             self._send(*told)
             self.sent += 1
-        except urllib.error.HTTPError as exc:
-            if exc.code in _LATER:
-                return f"it answered {exc.code}"
-            self._missed(f"it answered {exc.code}")
-        except (OSError, http.client.HTTPException) as exc:
-            reason = getattr(exc, "reason", exc)
-            why = str(reason) or type(exc).__name__
-            if isinstance(reason, ConnectionError):
-                return why
-            self._missed(why)
+        except DeliveryError as exc:
+            if not exc.lasting:
+                return str(exc)
+            self._missed(str(exc))
+        except OSError as exc:
+            self._missed(str(exc) or type(exc).__name__)
         return ""
 
     def _missed(self, why: str) -> None:
@@ -157,10 +150,8 @@ class _Sender:
             self._send_packets(metrics)
             return
         body = otlp_body(metrics, self._labels, int(self._started * 1e9), int(moment * 1e9))
-        headers = {"Content-Type": "application/json", "User-Agent": "chapiteau", **self._headers}
-        request = urllib.request.Request(target.url, body, headers)  # noqa: S310 — http(s) only
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
-            answer.read()
+        headers = {"Content-Type": "application/json", **self._headers}
+        http_post(target.url, body, headers, _TIMEOUT)
 
     def _send_packets(self, metrics: list[Metric]) -> None:
         packets = statsd_packets(metrics, self._before, self._labels, tags=self.target.tags)

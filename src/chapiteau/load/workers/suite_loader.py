@@ -2,23 +2,28 @@
 
 import ast
 import asyncio
+import contextlib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, Literal, cast
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.load.engine.response import Response
 from chapiteau.load.engine.session import Session
+from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.flow import Flow, FlowResponse, FlowState
 from chapiteau.load.scenario.suite import Scenario, Suite, collect_suite
-from chapiteau.load.workers.scenario_file import import_scenario
 
 __all__ = [
     "Kind",
     "foreign_adapter",
     "foreign_kind",
     "foreign_shape",
+    "import_scenario",
     "load_foreign",
     "suite_from_file",
     "suite_from_flow",
@@ -77,7 +82,7 @@ def foreign_adapter(name: str) -> Callable[..., Any]:
 
 
 def load_foreign(path: Path, options: dict[str, Any]) -> Suite | None:
-    """The play of another load tester's scenario file; None when the file is ours."""
+    """The suite of another load tester's scenario file; None when the file is ours."""
     kind = foreign_kind(path.read_text(encoding="utf-8", errors="replace"))
     if kind == "molotov":
         extensions = str(options.get("use_extension", "")).split()
@@ -119,7 +124,7 @@ def suite_from_flow(flow: Flow) -> Suite:
     """One scenario that sends what the flow writes."""
     memory: dict[str, Any] = {}
 
-    async def walk(session: Session) -> None:
+    async def send_all(session: Session) -> None:
         seen = FlowState(memory=memory)
         while (request := flow.next(session.random, seen)) is not None:
             if request.think:
@@ -139,7 +144,7 @@ def suite_from_flow(flow: Flow) -> Suite:
                 memory[request.name] = seen.last.json
             seen.steps += 1
 
-    return Suite((Scenario(flow.name, walk),))
+    return Suite((Scenario(flow.name, send_all),))
 
 
 def _answer(response: Response, *, remember: bool) -> FlowResponse:
@@ -150,3 +155,49 @@ def _answer(response: Response, *, remember: bool) -> FlowResponse:
     except ValueError:
         value = None
     return FlowResponse(status=response.status, json=value, headers=dict(response.headers))
+
+
+# A scenario file as a module.
+
+
+def import_scenario(path: Path) -> ModuleType:
+    """The scenario file, imported. Raises ScenarioError with the line at fault."""
+    folder = str(path.parent.resolve())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    name = f"chapiteau_scenario_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ScenarioError(f"{path}: not a Python file", hint="scenario files end in .py")
+    made = importlib.util.module_from_spec(spec)
+    sys.modules[name] = made
+    try:
+        # What a file prints while it is imported must not get among a command's own data.
+        with contextlib.redirect_stdout(sys.stderr):
+            spec.loader.exec_module(made)
+    except Exception as exc:
+        line = _line_in(exc, path)
+        what = f"{path}{line}: can't be imported: {type(exc).__name__}: {exc}"
+        raise ScenarioError(what, hint=_hint(exc)) from exc
+    return made
+
+
+def _line_in(exc: BaseException, path: Path) -> str:
+    if isinstance(exc, SyntaxError):
+        return f":{exc.lineno}"
+    lines = []
+    trace = exc.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code.co_filename == str(path):
+            lines.append(trace.tb_lineno)
+        trace = trace.tb_next
+    return f":{lines[-1]}" if lines else ""
+
+
+def _hint(exc: BaseException) -> str:
+    if isinstance(exc, ModuleNotFoundError):
+        return f"install {exc.name}, which the file needs"
+    old = ("Missing parentheses", "multiple exception types", "leading zeros in decimal")
+    if isinstance(exc, SyntaxError) and any(words in str(exc) for words in old):
+        return "it is for Python 2: convert it first, for example with lib2to3"
+    return ""

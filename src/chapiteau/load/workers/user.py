@@ -84,6 +84,12 @@ class User:
         else:
             self._pool.loop.call_soon(self._call.wake)
 
+    async def rest(self, seconds: float) -> None:
+        """Wait between two sessions of a loop."""
+        self.resting = True
+        await asyncio.sleep(max(0.0, seconds))
+        self.resting = False
+
     def cut(self) -> None:
         """End the session under way; the user stays."""
         self.looping = self.resting = False

@@ -289,9 +289,7 @@ class UserPool:
         session.pause = 0.0
         if not user.looping or self._left == 0:
             return
-        user.resting = True
-        await asyncio.sleep(max(0.0, seconds))
-        user.resting = False
+        await user.rest(seconds)
 
     def _met(self, exc: Exception) -> bool:
         """What a scenario raised; false when the session counts as never begun."""

@@ -11,7 +11,7 @@ from chapiteau.load.engine.session import Session
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.scenario.suite import Fixture, Scenario, Suite
 from chapiteau.load.workers.external import count
-from chapiteau.load.workers.scenario_file import import_scenario
+from chapiteau.load.workers.suite_loader import import_scenario
 from chapiteau.load.workers.user_pool import RunContext
 from chapiteau.migrate.locust import events as raised
 from chapiteau.migrate.locust import shape, tasks, users
