@@ -148,7 +148,7 @@ def _root() -> click.Context:
 # ── events, exit codes, states ───────────────────────────────────────────────────────────────
 def events_page() -> str:
     """Every kind of event."""
-    kinds: dict[str, str] = load("chapiteau.run.events:KINDS")
+    kinds = load("chapiteau.run.events:KINDS")
     text = page(
         "Events",
         """`chapiteau events --json` and `GET /v1/events` of the [control API](control-api.md) give
@@ -156,7 +156,7 @@ def events_page() -> str:
         `process`, `pid`, `who`, `text`, `data`.""",
     )
     text += row("kind", "meaning") + row("---", "---")
-    return text + "".join(row(f"`{kind}`", says) for kind, says in kinds.items())
+    return text + "".join(row(f"`{name}`", kind.help) for name, kind in kinds.items())
 
 
 def event_tones() -> str:

@@ -19,6 +19,6 @@ def test_each_kind_is_either_usual_or_has_a_tone() -> None:
     assert set(TONES.values()) == {"bad", "warn", "good", "people"}
 
 
-def test_what_is_no_field_of_a_happening_is_not_sent() -> None:
+def test_what_is_no_field_of_an_event_is_not_sent() -> None:
     with pytest.raises(TypeError, match="has no colour"):
         event_fields({"seq": 1, "time": 2.0, "kind": "process.ready", "colour": "red"})

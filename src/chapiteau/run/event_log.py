@@ -17,12 +17,12 @@ __all__ = ["EventLog"]
 _KEPT: Final = 10_000
 _FILE_LIMIT: Final = 16 << 20
 _RETRY: Final = 1.0  # seconds before a file that could not be opened is tried again
-_WAITING: Final = 5_000  # happenings that a slow listener may be behind
+_WAITING: Final = 5_000  # events that a slow listener may be behind
 _encode: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 class EventLog:
-    """`say` records; `stream` replays from a number and goes on.
+    """`emit` records; `stream` replays from a number and goes on.
 
     The file is written at once (one write per line), so that a brain that is killed leaves the
     numbers and the past to the next. A file that can't be written costs only the past.
@@ -61,8 +61,8 @@ class EventLog:
             self._kept.append((seq, line))
             self.seq = max(self.seq, seq)
 
-    def say(self, kind: str, text: str = "", **facts: Any) -> None:
-        """Record that something happened. `facts` as in Happening."""
+    def emit(self, kind: str, text: str = "", **facts: Any) -> None:
+        """Record that something happened. `facts` as in Event."""
         if kind not in KINDS:
             raise ValueError(f"no such kind of event: {kind}")
         self.seq += 1

@@ -2,94 +2,96 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal, NamedTuple
 
 from chapiteau.core.plain import Plain
 
-__all__ = ["KINDS", "TONES", "Event", "event_fields"]
+__all__ = ["KINDS", "TONES", "Event", "EventKind", "event_fields"]
 
-KINDS: Final[dict[str, str]] = {
-    "supervisor.started": "The brain is up; `data.attached`: how many processes it found alive.",
-    "supervisor.stopping": "A shutdown has begun.",
-    "supervisor.config_applied": "A changed configuration was applied: `data.changes`.",
-    "supervisor.draining": "Services stop gracefully, and nothing starts any more.",
-    "supervisor.drained": "None of them is left, and nobody is let in.",
-    "supervisor.undrained": "It takes up work again.",
-    "supervisor.upgraded": "The keeper was renewed; a new brain follows.",
-    "supervisor.brain_died": "The brain before this one ended so; services went on.",
-    "supervisor.safe_mode": "Brains crashed again and again: it only looks until `data.until`.",
-    "supervisor.keeper_died": "The keeper was killed; the brain made another and left.",
-    "supervisor.swept": "Processes that an earlier supervisor had left were ended.",
-    "service.starting": "A service begins to start.",
-    "service.waiting": "It waits for what it needs.",
-    "service.ready": "All its wanted processes are ready.",
-    "service.stopping": "It begins to stop.",
-    "service.stopped": "None of its processes is left.",
-    "service.failed": "It is down and stays down; `data.cause` says why.",
-    "service.recovered": "It is ready again after trouble.",
-    "service.completed": "A one-shot ended with success.",
-    "service.reloading": "A reload begins.",
-    "service.reloaded": "Every process was replaced.",
-    "service.reload_failed": "The new processes did not get ready; the old ones go on serving.",
-    "service.unlimited": "A limit that was asked for can't be had on this machine.",
-    "service.set": "Settings were changed at run time, or given back: `data.settings`, `reset`.",
-    "service.scaled": "Its number of processes was changed.",
-    "process.spawned": "A process was started.",
-    "process.ready": "It is ready.",
-    "process.unready": "It lost its readiness.",
-    "process.stopping": "It was asked to end.",
-    "process.killed": "It did not end in time and was killed.",
-    "process.exited": "It ended: `data.code` or `signal`, last `lines`, the `cause`; or `asked`.",
-    "process.spawn_failed": "It could not be started.",
-    "process.backoff": "It will be started again after `data.delay_s`.",
-    "process.unhealthy": "Its liveness probe or watchdog failed; `data.stacks`: its stacks.",
-    "process.refused": "It asked by sd_notify for what is not given; `data.hint`.",
-    "process.status": "It told its status in words.",
-    "socket.bound": "A listening socket is bound.",
-    "socket.closed": "A listening socket was closed.",
-    "log.dropped": "Output was dropped; `data.bytes`, `data.why`.",
-    "command.done": "A person's or program's command ended; `who` says whose.",
-    "hook.done": "A hook ended well; `data.hook`: which.",
-    "hook.failed": "A hook failed or took too long; `data`: `hook`, `why`, `lines`, `outcome`.",
-    "plugin.message": "A plugin has something to say.",
-}
+Tone = Literal["", "good", "warn", "bad", "people"]
 
-# How a kind looks wherever events are shown. What is not here is the usual course of things.
-TONES: Final[dict[str, str]] = {
-    "supervisor.brain_died": "bad",
-    "supervisor.safe_mode": "bad",
-    "supervisor.keeper_died": "bad",
-    "service.failed": "bad",
-    "service.reload_failed": "bad",
-    "process.killed": "bad",
-    "process.spawn_failed": "bad",
-    "process.unhealthy": "bad",
-    "log.dropped": "bad",
-    "hook.failed": "bad",
-    "supervisor.swept": "warn",
-    "service.waiting": "warn",
-    "service.unlimited": "warn",
-    "process.unready": "warn",
-    "process.exited": "warn",
-    "process.backoff": "warn",
-    "process.refused": "warn",
-    "supervisor.started": "good",
-    "service.ready": "good",
-    "service.recovered": "good",
-    "service.completed": "good",
-    "service.reloaded": "good",
-    "process.ready": "good",
-    "hook.done": "good",
-    "supervisor.stopping": "people",
-    "supervisor.config_applied": "people",
-    "supervisor.draining": "people",
-    "supervisor.drained": "people",
-    "supervisor.undrained": "people",
-    "supervisor.upgraded": "people",
-    "service.set": "people",
-    "service.scaled": "people",
-    "command.done": "people",
+
+class EventKind(NamedTuple):
+    """What a kind means, and how it looks wherever events are shown; "": the usual course."""
+
+    help: str
+    tone: Tone = ""
+
+
+KINDS: Final = {
+    "supervisor.started": EventKind(
+        "The brain is up; `data.attached`: how many processes it found alive.", "good"
+    ),
+    "supervisor.stopping": EventKind("A shutdown has begun.", "people"),
+    "supervisor.config_applied": EventKind(
+        "A changed configuration was applied: `data.changes`.", "people"
+    ),
+    "supervisor.draining": EventKind(
+        "Services stop gracefully, and nothing starts any more.", "people"
+    ),
+    "supervisor.drained": EventKind("None of them is left, and nobody is let in.", "people"),
+    "supervisor.undrained": EventKind("It takes up work again.", "people"),
+    "supervisor.upgraded": EventKind("The keeper was renewed; a new brain follows.", "people"),
+    "supervisor.brain_died": EventKind(
+        "The brain before this one ended so; services went on.", "bad"
+    ),
+    "supervisor.safe_mode": EventKind(
+        "Brains crashed again and again: it only looks until `data.until`.", "bad"
+    ),
+    "supervisor.keeper_died": EventKind(
+        "The keeper was killed; the brain made another and left.", "bad"
+    ),
+    "supervisor.swept": EventKind(
+        "Processes that an earlier supervisor had left were ended.", "warn"
+    ),
+    "service.starting": EventKind("A service begins to start."),
+    "service.waiting": EventKind("It waits for what it needs.", "warn"),
+    "service.ready": EventKind("All its wanted processes are ready.", "good"),
+    "service.stopping": EventKind("It begins to stop."),
+    "service.stopped": EventKind("None of its processes is left."),
+    "service.failed": EventKind("It is down and stays down; `data.cause` says why.", "bad"),
+    "service.recovered": EventKind("It is ready again after trouble.", "good"),
+    "service.completed": EventKind("A one-shot ended with success.", "good"),
+    "service.reloading": EventKind("A reload begins."),
+    "service.reloaded": EventKind("Every process was replaced.", "good"),
+    "service.reload_failed": EventKind(
+        "The new processes did not get ready; the old ones go on serving.", "bad"
+    ),
+    "service.unlimited": EventKind(
+        "A limit that was asked for can't be had on this machine.", "warn"
+    ),
+    "service.set": EventKind(
+        "Settings were changed at run time, or given back: `data.settings`, `reset`.", "people"
+    ),
+    "service.scaled": EventKind("Its number of processes was changed.", "people"),
+    "process.spawned": EventKind("A process was started."),
+    "process.ready": EventKind("It is ready.", "good"),
+    "process.unready": EventKind("It lost its readiness.", "warn"),
+    "process.stopping": EventKind("It was asked to end."),
+    "process.killed": EventKind("It did not end in time and was killed.", "bad"),
+    "process.exited": EventKind(
+        "It ended: `data.code` or `signal`, last `lines`, the `cause`; or `asked`.", "warn"
+    ),
+    "process.spawn_failed": EventKind("It could not be started.", "bad"),
+    "process.backoff": EventKind("It will be started again after `data.delay_s`.", "warn"),
+    "process.unhealthy": EventKind(
+        "Its liveness probe or watchdog failed; `data.stacks`: its stacks.", "bad"
+    ),
+    "process.refused": EventKind(
+        "It asked by sd_notify for what is not given; `data.hint`.", "warn"
+    ),
+    "process.status": EventKind("It told its status in words."),
+    "socket.bound": EventKind("A listening socket is bound."),
+    "socket.closed": EventKind("A listening socket was closed."),
+    "log.dropped": EventKind("Output was dropped; `data.bytes`, `data.why`.", "bad"),
+    "command.done": EventKind("A person's or program's command ended; `who` says whose.", "people"),
+    "hook.done": EventKind("A hook ended well; `data.hook`: which.", "good"),
+    "hook.failed": EventKind(
+        "A hook failed or took too long; `data`: `hook`, `why`, `lines`, `outcome`.", "bad"
+    ),
+    "plugin.message": EventKind("A plugin has something to say."),
 }
+TONES: Final = {name: kind.tone for name, kind in KINDS.items() if kind.tone}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +115,9 @@ _ALL: Final = frozenset(Event.__dataclass_fields__)
 
 
 def event_fields(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """A Happening's fields as in the event stream. Raises TypeError for what is no field."""
+    """An event's fields as in the event stream. Raises TypeError for what is no field."""
     if not facts.keys() <= _ALL:
-        raise TypeError(f"a happening has no {', '.join(sorted(facts.keys() - _ALL))}")
+        raise TypeError(f"an event has no {', '.join(sorted(facts.keys() - _ALL))}")
     full = {"seq": facts["seq"], "time": round(facts["time"], 6), "kind": facts["kind"]}
     for key in _MAY_LACK:
         if value := facts.get(key):

@@ -169,7 +169,7 @@ def _post(name: str, path: str, summary: str, *, role: Role = "admin", **more: A
     return Call(name=name, method="POST", path=path, role=role, summary=summary, **more)
 
 
-def _command(name: str, summary: str, *options: str, **more: Any) -> Call:
+def _command(name: str, summary: str, options: str = "", **more: Any) -> Call:
     return Call(
         name=name,
         method="POST",
@@ -179,7 +179,7 @@ def _command(name: str, summary: str, *options: str, **more: Any) -> Call:
         request=CommandOptions,
         answer=Outcome,
         handler="command",
-        options=options,
+        options=tuple(options.split()),
         **more,
     )
 
@@ -198,8 +198,7 @@ CALLS: Final = (
     _command(
         "start",
         "Start services and what they need.",
-        "wait",
-        "timeout",
+        "wait timeout",
         fleet=True,
         effect="Starts what is not running.",
         examples="""Without names: all that start by themselves.
@@ -211,9 +210,7 @@ CALLS: Final = (
     _command(
         "stop",
         "Stop services; the supervisor keeps running.",
-        "wait",
-        "timeout",
-        "process",
+        "wait timeout process",
         fleet=True,
         effect="Its processes get the stop signal, and are killed when they take too long. "
         "Requests are refused until it is started again.",
@@ -226,9 +223,7 @@ CALLS: Final = (
     _command(
         "restart",
         "Stop services, then start them.",
-        "wait",
-        "timeout",
-        "process",
+        "wait timeout process",
         fleet=True,
         effect="Stops every process, then starts them again. "
         "Prefer reload where no request may be lost.",
@@ -241,9 +236,7 @@ CALLS: Final = (
     _command(
         "reload",
         "Replace processes without losing a request.",
-        "wait",
-        "timeout",
-        "process",
+        "wait timeout process",
         fleet=True,
         effect="Replaces the processes one batch at a time; no request is lost.",
         examples="""Without names: apply the changed chapiteau.toml, as `run apply` does.
@@ -255,10 +248,7 @@ CALLS: Final = (
     _command(
         "scale",
         "Change the number of processes of a service.",
-        "wait",
-        "timeout",
-        "processes",
-        "by",
+        "wait timeout processes by",
         fleet=True,
         effect="Changes how many processes run.",
         examples="""It lasts until the supervisor ends.
@@ -270,9 +260,7 @@ CALLS: Final = (
     _command(
         "signal",
         "Send a signal to the processes of services.",
-        "signal",
-        "process",
-        "whole",
+        "signal process whole",
         fleet=True,
         effect="Sends the signal to the processes.",
         examples="""

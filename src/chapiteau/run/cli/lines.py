@@ -10,7 +10,7 @@ from chapiteau.io.clock import SystemClock
 from chapiteau.io.console import styled
 from chapiteau.run.api.client import Client
 from chapiteau.run.errors import NotRunningError
-from chapiteau.run.events import Event
+from chapiteau.run.events import TONES, Event
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery
 
 __all__ = ["LinePrinter", "event_line", "follow_events", "follow_logs", "follow_stats"]
@@ -75,8 +75,7 @@ def _endless(again: Callable[[], Iterator[T]]) -> Iterator[T]:
 
 _PALETTE: Final = ("cyan", "green", "yellow", "magenta", "blue", "bright_cyan", "bright_green")
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")  # colours (SGR); every other escape is shown as text
-_BAD: Final = ("failed", "exited", "unhealthy", "killed", "dropped", "brain_died", "safe_mode")
-_GOOD: Final = ("ready", "reloaded", "recovered", "completed")
+_COLOURS: Final = {"good": "green", "warn": "yellow", "bad": "red"}
 
 
 class LinePrinter:
@@ -125,12 +124,6 @@ def event_line(event: Event, *, colour: bool, wall: bool = True) -> str:
     who = f"{event.service}.{event.process}" if event.process else event.service
     kind = event.kind
     if colour:
-        kind = styled(kind, _kind_colour(kind))
+        kind = styled(kind, _COLOURS.get(TONES.get(kind, ""), "cyan"))
     text = escape_control(event.text).replace("\n", "\n    ")
     return " ".join(p for p in (when.strip() if wall else "", kind, who, text) if p)
-
-
-def _kind_colour(kind: str) -> str:
-    if kind.endswith(_BAD):
-        return "red"
-    return "green" if kind.endswith(_GOOD) else "cyan"

@@ -64,7 +64,7 @@ class ProcessHost:
         self.clock, self.read_only = clock, read_only
         self.random = random.Random()  # noqa: S311 — jitter, not secrets
         self.processes: dict[str, Process] = {}
-        self.emit = events.say
+        self.emit = events.emit
         self.hooks = HookRunner(spawner, self.emit)
         self._link, self._spawner, self._output = link, spawner, output
         self._log_rule = log_rule

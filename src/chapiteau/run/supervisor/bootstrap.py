@@ -43,17 +43,17 @@ async def build_context(
     no_cgroups = Cgroups(None, None, "not used without a keeper")
     cgroups = no_cgroups if link.in_process else find_cgroups(name)
     events = EventLog(run_dir / "events.jsonl", clock)
-    output = LogCollector(run_dir / "log", clock, events.say)
+    output = LogCollector(run_dir / "log", clock, events.emit)
     limits_missing: dict[str, str] = {}
 
     def report_missing(service: str, files: list[str], why: str) -> None:
         """A limit that was asked for and can't be had here must not look as if it held."""
         limits_missing[service] = text = unavailable_limits_text(files, why)
-        events.say("service.unlimited", text, service=service, data={"files": files})
+        events.emit("service.unlimited", text, service=service, data={"files": files})
 
     hello = await link.hello()
     notify = await _open_notify(link, runtime_dir(run_dir) / "notify.sock", hello["fds"])
-    sockets, store = Sockets(link, config.folder, events.say), FdStore(link)
+    sockets, store = Sockets(link, config.folder, events.emit), FdStore(link)
     spawn_context = SpawnContext(
         folder=config.folder,
         run_dir=run_dir,
