@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
+from chapiteau.io.telemetry import statsd_packets
 from chapiteau.migrate.circus.monitors import Heartbeats, ProcessUsage, ThresholdTracker
 from chapiteau.run.config.plugin_settings import (
     BUILTIN_PLUGINS,
@@ -15,7 +16,7 @@ from chapiteau.run.config.plugin_settings import (
     ResourceOptions,
 )
 from chapiteau.run.events import Event
-from chapiteau.run.plugins.statsd import counter, packets
+from chapiteau.run.plugins.statsd import counter
 
 
 def made(cls: Any, **raw: Any) -> Any:
@@ -92,8 +93,8 @@ def test_no_name_breaks_a_line(name: str) -> None:
 
 @given(st.lists(st.text("abc.:1|g", min_size=1, max_size=200), max_size=60))
 def test_packets_hold_every_line_once_and_fit_the_network(lines: list[str]) -> None:
-    made_packets = list(packets(lines))
-    assert all(len(packet) <= 1432 for packet in made_packets)
+    made_packets = list(statsd_packets(lines))
+    assert all(len(packet) <= 1400 for packet in made_packets)
     assert [line for p in made_packets for line in p.decode().split("\n")] == lines
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 from chapiteau.io.notifier import DeliveryError, http_post
+from chapiteau.io.telemetry import statsd_packets
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.telemetry.addresses import ExportTarget, parse_export_target
 from chapiteau.load.telemetry.metrics import (
@@ -16,7 +17,7 @@ from chapiteau.load.telemetry.metrics import (
     Metric,
     collect_metrics,
     otlp_body,
-    statsd_packets,
+    statsd_lines,
 )
 
 __all__ = ["Exporter"]
@@ -154,9 +155,9 @@ class _Sender:
         http_post(target.url, body, headers, _TIMEOUT)
 
     def _send_packets(self, metrics: list[Metric]) -> None:
-        packets = statsd_packets(metrics, self._before, self._labels, tags=self.target.tags)
+        lines = statsd_lines(metrics, self._before, self._labels, tags=self.target.tags)
         kind = socket.AF_INET6 if ":" in self.target.host else socket.AF_INET
         with socket.socket(kind, socket.SOCK_DGRAM) as out:
-            for packet in packets:
+            for packet in statsd_packets(lines):
                 out.sendto(packet, (self.target.host, self.target.port))
         self._before = {(m.name, m.labels): m.value for m in metrics if m.kind == "counter"}

@@ -1,12 +1,12 @@
 """What is told of a running test every second, in no particular system's form."""
 
-import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from chapiteau.core.histogram import Histogram
+from chapiteau.io.telemetry import DataPoint, MetricPoints, encode_metrics, otlp_attributes
 from chapiteau.load.stats.totals import Totals
 
 __all__ = [
@@ -14,7 +14,7 @@ __all__ = [
     "Metric",
     "collect_metrics",
     "otlp_body",
-    "statsd_packets",
+    "statsd_lines",
 ]
 
 Labels = tuple[tuple[str, str], ...]
@@ -58,74 +58,47 @@ def _times(name: str, histogram: Histogram) -> list[Metric]:
     ]
 
 
-# OpenTelemetry's metrics over HTTP, as JSON (https://opentelemetry.io/docs/specs/otlp/#otlphttp).
-
-
 def otlp_body(metrics: Sequence[Metric], common: Labels, started: int, now: int) -> bytes:
-    """An ExportMetricsServiceRequest. Times in nanoseconds since 1970; counters are cumulative."""
-    grouped: dict[tuple[str, str], list[Metric]] = {}
+    """As OpenTelemetry wants them. Times in nanoseconds since 1970; counters are cumulative."""
+    grouped: dict[tuple[str, str], list[DataPoint]] = {}
     for metric in metrics:
-        grouped.setdefault((metric.name, metric.kind), []).append(metric)
-    told = [_metric(name, kind, group, started, now) for (name, kind), group in grouped.items()]
-    resource = {"attributes": _attributes((("service.name", "chapiteau-load"), *common))}
-    scope = {"scope": {"name": "chapiteau.load"}, "metrics": told}
-    return json.dumps(
-        {"resourceMetrics": [{"resource": resource, "scopeMetrics": [scope]}]}
-    ).encode()
-
-
-def _metric(name: str, kind: str, group: list[Metric], started: int, now: int) -> dict[str, Any]:
-    points = [
-        {
-            "attributes": _attributes(metric.labels),
-            "startTimeUnixNano": str(started),
-            "timeUnixNano": str(now),
-            "asDouble": metric.value,
-        }
-        for metric in group
+        point = DataPoint(
+            attributes=otlp_attributes(dict(metric.labels)),
+            start_time_unix_nano=str(started),
+            time_unix_nano=str(now),
+            as_double=metric.value,
+        )
+        grouped.setdefault((metric.name, metric.kind), []).append(point)
+    found = [
+        MetricPoints.of(
+            f"chapiteau.load.{name.removesuffix('_total')}",
+            "s" if name.endswith("_seconds") else "1",
+            points,
+            counts=kind == "counter",
+        )
+        for (name, kind), points in grouped.items()
     ]
-    unit = "s" if name.endswith("_seconds") else "1"
-    made: dict[str, Any] = {"name": f"chapiteau.load.{name.removesuffix('_total')}", "unit": unit}
-    if kind == "counter":
-        # 2: AGGREGATION_TEMPORALITY_CUMULATIVE
-        made["sum"] = {"dataPoints": points, "aggregationTemporality": 2, "isMonotonic": True}
-    else:
-        made["gauge"] = {"dataPoints": points}
-    return made
+    resource = {"service.name": "chapiteau-load", **dict(common)}
+    return encode_metrics(resource, "chapiteau.load", found)
 
 
-def _attributes(labels: Labels) -> list[dict[str, Any]]:
-    return [{"key": key, "value": {"stringValue": value}} for key, value in labels]
-
-
-# Lines of StatsD (https://github.com/statsd/statsd/blob/master/docs/metric_types.md).
-
-_LARGEST: Final = 1400  # bytes that fit a packet on any network
 _NOT_NAME: Final = re.compile(r"[^\w.-]+")
 
 
-def statsd_packets(
+def statsd_lines(
     metrics: Sequence[Metric], before: Mapping[tuple[str, Labels], float], common: Labels,
     *, tags: bool,
-) -> Iterator[bytes]:  # fmt: skip
-    """Packets of lines. Counters are sent as what came since `before`, as StatsD wants them.
+) -> list[str]:  # fmt: skip
+    """Counters are what came since `before`, as StatsD wants them.
 
     Without `tags`, labels become part of the name; with them, they are DogStatsD's.
     """
-    packet = b""
-    for metric in metrics:
-        line = _line(metric, before, common, tags=tags)
-        if packet and len(packet) + len(line) + 1 > _LARGEST:
-            yield packet
-            packet = b""
-        packet = packet + b"\n" + line if packet else line
-    if packet:
-        yield packet
+    return [_line(metric, before, common, tags=tags) for metric in metrics]
 
 
 def _line(
     metric: Metric, before: Mapping[tuple[str, Labels], float], common: Labels, *, tags: bool
-) -> bytes:
+) -> str:
     value, sign = metric.value, "g"
     if metric.kind == "counter":
         known = before.get((metric.name, metric.labels), 0.0)
@@ -134,10 +107,10 @@ def _line(
     name = f"chapiteau.load.{metric.name}"
     if tags:
         pairs = ",".join(f"{k}:{_tag(v)}" for k, v in (*common, *metric.labels))
-        return f"{name}:{value:.10g}|{sign}|#{pairs}".encode()
+        return f"{name}:{value:.10g}|{sign}|#{pairs}"
     for _, label in metric.labels:
         name += "." + _NOT_NAME.sub("_", label.replace(".", "_")).strip("_")
-    return f"{name}:{value:.10g}|{sign}".encode()
+    return f"{name}:{value:.10g}|{sign}"
 
 
 def _tag(text: str) -> str:

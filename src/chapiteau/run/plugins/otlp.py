@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from chapiteau.core.text import at_least, detect_level
 from chapiteau.io.notifier import DeliveryError, http_post
+from chapiteau.io.telemetry import LogRecord, Text, encode_logs, otlp_attributes
 from chapiteau.io.version import own_version
 from chapiteau.run.config.plugin_settings import OtlpOptions
 from chapiteau.run.logs.messages import LogLine
@@ -19,11 +20,7 @@ from chapiteau.run.plugins.plugin import Plugin
 __all__ = ["LogExporter", "export_request"]
 
 
-# Lines of output as OTLP/HTTP with JSON.
-#
-# Sources: https://opentelemetry.io/docs/specs/otlp/ (JSON Protobuf Encoding: ids in hex, 64-bit
-# numbers as text) and https://opentelemetry.io/docs/specs/otel/logs/data-model/ (severity numbers).
-
+# Severity numbers: https://opentelemetry.io/docs/specs/otel/logs/data-model/
 _SEVERITY: Final = {
     "trace": 1, "debug": 5, "info": 9, "notice": 10, "warning": 13, "warn": 13, "error": 17,
     "err": 17, "critical": 21, "fatal": 21, "panic": 24, "emerg": 24,
@@ -32,26 +29,16 @@ _TRACE: Final = re.compile(r"[0-9a-f]{32}")
 _SPAN: Final = re.compile(r"[0-9a-f]{16}")
 
 
-def export_request(
-    lines: Iterable[LogLine], facts: Mapping[str, str], version: str
-) -> dict[str, Any]:
+def export_request(lines: Iterable[LogLine], facts: Mapping[str, str], version: str) -> bytes:
     """An ExportLogsServiceRequest; `facts` are attributes of every resource.
 
     A line that is a JSON object gives its trace_id and span_id to the record.
     """
-    resources: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    resources: dict[tuple[str, int], list[LogRecord]] = {}
     for line in lines:
         resources.setdefault((line.service, line.process), []).append(_record(line))
-    scope = {"name": "chapiteau", "version": version}
-    return {
-        "resourceLogs": [
-            {
-                "resource": {"attributes": _attributes(_resource(facts, service, process))},
-                "scopeLogs": [{"scope": scope, "logRecords": records}],
-            }
-            for (service, process), records in resources.items()
-        ]
-    }
+    groups = [(_resource(facts, *key), records) for key, records in resources.items()]
+    return encode_logs(groups, version)
 
 
 def _resource(facts: Mapping[str, str], service: str, process: int) -> dict[str, str]:
@@ -59,35 +46,31 @@ def _resource(facts: Mapping[str, str], service: str, process: int) -> dict[str,
     return {**facts, "service.name": service, "service.instance.id": instance}
 
 
-def _attributes(facts: Mapping[str, str]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": {"stringValue": value}} for key, value in facts.items()]
+def _record(line: LogLine) -> LogRecord:
+    level, at = detect_level(line.text), str(int(line.time * 1e6) * 1000)
+    trace, span = _ids(line.text)
+    return LogRecord(
+        time_unix_nano=at,
+        observed_time_unix_nano=at,
+        body=Text(string_value=line.text),
+        attributes=otlp_attributes({"log.iostream": line.stream}),
+        severity_number=_SEVERITY[level] if level else 0,
+        severity_text=level.upper(),
+        trace_id=trace,
+        span_id=span,
+    )
 
 
-def _record(line: LogLine) -> dict[str, Any]:
-    level = detect_level(line.text)
-    nanoseconds = str(int(line.time * 1e6) * 1000)
-    record: dict[str, Any] = {
-        "timeUnixNano": nanoseconds,
-        "observedTimeUnixNano": nanoseconds,
-        "body": {"stringValue": line.text},
-        "attributes": _attributes({"log.iostream": line.stream}),
-    }
-    if level:
-        record |= {"severityNumber": _SEVERITY[level], "severityText": level.upper()}
-    return record | _ids(line.text)
-
-
-def _ids(text: str) -> dict[str, str]:
-    """The ids of the trace that a line of JSON belongs to."""
+def _ids(text: str) -> tuple[str, str]:
+    """Trace and span that a line of JSON belongs to."""
     if not text.startswith("{"):
-        return {}
+        return "", ""
     try:
         own = json.loads(text)
     except (ValueError, RecursionError):
-        return {}
+        return "", ""
     trace, span = str(own.get("trace_id", "")).lower(), str(own.get("span_id", "")).lower()
-    found = {"traceId": trace} if _TRACE.fullmatch(trace) else {}
-    return found | ({"spanId": span} if _SPAN.fullmatch(span) else {})
+    return trace if _TRACE.fullmatch(trace) else "", span if _SPAN.fullmatch(span) else ""
 
 
 _FIRST_PAUSE: Final = 1.0  # seconds before the second try
@@ -126,7 +109,7 @@ class LogExporter(Plugin):
         chosen = [line for line in lines if not level or at_least(line.text, level)]
         if not chosen:
             return
-        body = json.dumps(export_request(chosen, self._facts, own_version())).encode()
+        body = export_request(chosen, self._facts, own_version())
         data = await asyncio.to_thread(gzip.compress, body, 6)
         pause = _FIRST_PAUSE
         while True:

@@ -6,18 +6,18 @@ import socket
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from chapiteau.io.telemetry import statsd_packets
 from chapiteau.run.api.status import ServiceStatus, SocketStatus
 from chapiteau.run.config.plugin_settings import StatsdOptions, matches_any
 from chapiteau.run.events import Event
 from chapiteau.run.plugins.plugin import Plugin
 
-__all__ = ["StatsdEmitter", "counter", "gauges", "packets", "sanitise_name"]
+__all__ = ["StatsdEmitter", "counter", "gauges", "sanitise_name"]
 
 
-# Figures and events as statsd lines. Format: https://github.com/statsd/statsd (metric types).
+# Figures and events as statsd lines.
 
 _NOT_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]+")
-_LARGEST: Final = 1432  # bytes: a datagram that every network carries in one piece
 
 
 def sanitise_name(name: str) -> str:
@@ -49,19 +49,6 @@ def gauges(
         yield f"{name}.fds:{sum(p.fds for p in live)}|g"
     for one in sockets:
         yield f"{prefix}.socket.{sanitise_name(one.name)}.queued:{one.queued}|g"
-
-
-def packets(lines: Iterable[str]) -> Iterator[bytes]:
-    """The lines in as few datagrams as will carry them."""
-    packet = b""
-    for line in lines:
-        piece = line.encode("ascii", "replace")
-        if packet and len(packet) + 1 + len(piece) > _LARGEST:
-            yield packet
-            packet = b""
-        packet += (b"\n" if packet else b"") + piece
-    if packet:
-        yield packet
 
 
 class StatsdEmitter(Plugin):
@@ -97,6 +84,6 @@ class StatsdEmitter(Plugin):
         self._send(gauges(self._prefix, chosen, found.sockets))
 
     def _send(self, lines: Iterable[str]) -> None:
-        for packet in packets(lines):
+        for packet in statsd_packets(lines):
             with contextlib.suppress(OSError):  # nobody listens, or the buffer is full
                 self._socket.sendto(packet, self._address)
