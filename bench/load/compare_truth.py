@@ -40,7 +40,7 @@ def main() -> int:
             for seed in range(options.pairs):
                 a = simulated_batches(make(2 * seed, 1.0), rate, 60, 2 * seed)
                 b = simulated_batches(make(2 * seed + 1, factor), rate, 60, 2 * seed + 1)
-                words[compare_results(a, b, MARGIN, random.Random(seed))["word"]] += 1
+                words[compare_results(a, b, MARGIN, random.Random(seed)).word] += 1
             small = abs(factor - 1) <= MARGIN / 2
             wrong = words["slower"] + words["faster"] if small else words["same"]
             # A queue near its limit carries even 2 % less visibly slower: no claim is wrong there.

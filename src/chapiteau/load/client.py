@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError, RefusedError
 from chapiteau.io.clock import SystemClock
@@ -26,12 +27,13 @@ from chapiteau.load.execution.control import (
     NO_ROOM,
     ControlMessage,
     Headroom,
+    all_marks,
     check_added_load,
     format_message,
-    marks,
     read_messages,
     stopped_by,
 )
+from chapiteau.load.report.result import LoadResult, Mark
 from chapiteau.load.report.stored_results import BASELINES, DATABASE, LIVE, Baselines, ResultSummary
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "baselines",
     "follow",
     "live",
+    "load_result",
     "log_of",
     "mark",
     "report_path",
@@ -55,8 +58,7 @@ _BEGIN: Final = 90.0  # seconds until the first numbers must have come
 _LOOK: Final = 0.1
 _AFTER: Final = 15.0  # seconds that judging, storing and telling may take after the last numbers
 _ANSWER: Final = 15.0  # seconds until a test has said what became of an order
-_MARK: Final = ("t", "who", "text")
-_COLUMNS: Final = tuple(ResultSummary.__dataclass_fields__)
+_COLUMNS: Final = ResultSummary.__struct_fields__
 
 
 def results(folder: Path, *, last: int = 100) -> list[ResultSummary]:
@@ -78,6 +80,11 @@ def result(folder: Path, number: int) -> dict[str, Any]:
             raise _missing(number)
         document: dict[str, Any] = json.loads(zlib.decompress(row[0]))
         return {**document, "id": number}
+
+
+def load_result(folder: Path, number: int) -> LoadResult:
+    """The same, typed. Raises NoSuchResultError."""
+    return msgspec.convert(result(folder, number), LoadResult)
 
 
 def baselines(folder: Path) -> Baselines:
@@ -151,8 +158,8 @@ def live(folder: Path) -> list[dict[str, Any]]:
         if is_alive(int(state.get("pid", 0))):
             said = read_messages(path.with_suffix(".said"))
             started, added = float(state.get("started", 0.0)), state.get("added", [])
-            found_marks = [*marks(said, started), *({k: a[k] for k in _MARK} for a in added)]
-            state["marks"] = sorted(found_marks, key=lambda one: float(one["t"]))
+            more = [Mark(one["t"], one["who"], one["text"]) for one in added]
+            state["marks"] = [asdict(mark) for mark in all_marks(said, started, more=more)]
             state["ended_by"] = stopped_by(said)
             found.append(state)
         else:

@@ -14,8 +14,7 @@ import msgspec
 
 __all__ = ["Client", "TestAnswer"]
 
-Environ = dict[str, Any]
-Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 class _Headers(dict[str, str]):
@@ -146,10 +145,10 @@ _QUERY = "/%:@!$&'()*+,;=-._~?[]"
 
 def _environ(
     method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: bytes
-) -> Environ:
+) -> dict[str, Any]:
     plain, _, text = path.partition("?")
     more = urlencode(query, doseq=True)
-    environ: Environ = {
+    environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(quote(plain, safe="/%:@!$&'()*+,;=-._~")).decode("latin-1"),

@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chapiteau.dash.auth.access import Caller, Role
 from chapiteau.dash.fleet.node import ServiceResponse
 from chapiteau.load.execution.storage import save_result
-from chapiteau.load.report.document import Facts, document
+from chapiteau.load.report.document import document
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.run_verdict import run_verdict
+from tests.load.report.test_report import facts
 from tests.support import wait_for_async
 
 CHANGE = {
@@ -34,10 +36,8 @@ def keep_result(folder: Path, milliseconds: int, seconds: int = 12) -> int:
         row.latency[second] += [milliseconds * 1000 + i for i in range(50)]
         row.statuses[200] += 50
     totals.add(tally.flush())
-    facts = Facts(
-        kind="run", name="shop", target="http://127.0.0.1:1", started=1e9, seconds=seconds, plan={}
-    )
-    made = document(facts, totals, run_verdict((), (), totals, seconds), ())
+    known = replace(facts(seconds), started=1e9)
+    made = document(known, totals, run_verdict((), (), totals, seconds), ())
     return save_result(folder, made, "<p>report</p>")
 
 

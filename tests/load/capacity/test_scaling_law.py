@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import math
 import random
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from chapiteau.load.capacity.capacity_verdict import add_scaling
-from chapiteau.load.capacity.scaling_law import ScalabilityLaw, SizeResult, fit_law, scaling_result
+from chapiteau.load.capacity.scaling_law import ScalabilityLaw, SizeResult, fit_law, scaling_section
+from chapiteau.load.capacity.scaling_run import add_scaling
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.verdict.run_verdict import Verdict
 from chapiteau.load.verdict.saturation import TargetService, describe_saturation
+from tests.load.report.test_report import made
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from chapiteau.load.report.result import LoadResult
 
 
 def sized(points: Sequence[tuple[int, float]]) -> list[SizeResult]:
@@ -43,25 +49,25 @@ def test_numbers_are_never_negative() -> None:
 
 
 def test_two_sizes_make_no_law_but_an_efficiency() -> None:
-    part = scaling_result(sized([(4, 300.0), (1, 100.0)]), random.Random(1))
+    part = scaling_section(sized([(4, 300.0), (1, 100.0)]), random.Random(1))
 
-    assert part["law"] is None
-    assert part["line"].startswith("4 times as many give 3.00 times the capacity (90 % sure:")
-    assert [row["efficiency"] for row in part["sizes"]] == [1.0, 0.75]
+    assert part.law is None
+    assert part.line.startswith("4 times as many give 3.00 times the capacity (90 % sure:")
+    assert [row.efficiency for row in part.sizes] == [1.0, 0.75]
 
 
 def test_each_size_tells_how_sure_it_is() -> None:
     exact = SizeResult(size=1, capacity=100.0, interval=(98.0, 102.0))
     vague = SizeResult(size=2, capacity=180.0, interval=(150.0, 210.0))
-    rows = scaling_result([exact, vague], random.Random(1))["sizes"]
+    rows = scaling_section([exact, vague], random.Random(1)).sizes
 
-    assert rows[0]["times_interval"] == [1.0, 1.0]
-    low, high = rows[1]["times_interval"]
+    assert rows[0].times_interval == (1.0, 1.0)
+    low, high = rows[1].times_interval
     assert low < 1.8 * 0.9 < 1.8 * 1.1 < high
 
 
 def test_a_size_without_a_capacity_says_why_and_is_not_compared() -> None:
-    part = scaling_result(
+    part = scaling_section(
         [
             SizeResult(size=1, capacity=0.0, word="unsure"),
             SizeResult(size=2, capacity=150.0),
@@ -70,45 +76,47 @@ def test_a_size_without_a_capacity_says_why_and_is_not_compared() -> None:
         random.Random(1),
     )
 
-    assert part["line"] == "no capacity was found at size 1 (unsure), so they can't be compared"
-    assert [row["efficiency"] for row in part["sizes"]] == [None, None, None]
-    assert part["law"] is None
+    assert part.line == "no capacity was found at size 1 (unsure), so they can't be compared"
+    assert [row.efficiency for row in part.sizes] == [None, None, None]
+    assert part.law is None
 
 
-def searched(word: str, code: int) -> dict[str, Any]:
-    return {"verdict": {"word": word, "line": "it is so", "exit_code": code, "findings": []}}
+def searched(word: str, code: int) -> LoadResult:
+    return replace(made(Totals()), verdict=Verdict(word, "it is so", code))
 
 
 def test_a_size_that_stays_open_leaves_the_answer_open() -> None:
     sizes = [SizeResult(size=1, capacity=0.0, word="unsure"), SizeResult(size=2, capacity=150.0)]
-    part = scaling_result(sizes, random.Random(1))
-    made = add_scaling([searched("unsure", 2), searched("met", 0)], "web", part)
+    part = replace(scaling_section(sizes, random.Random(1)), service="web")
+    found = add_scaling([searched("unsure", 2), searched("met", 0)], part)
 
-    assert (made["verdict"]["word"], made["verdict"]["exit_code"]) == ("unsure", 2)
-    assert "with 1: it is so" in made["verdict"]["line"]
+    assert (found.verdict.word, found.verdict.exit_code) == ("unsure", 2)
+    assert "with 1: it is so" in found.verdict.line
 
-    good = add_scaling([searched("met", 0)] * 2, "web", part)
-    assert (good["verdict"]["word"], good["verdict"]["exit_code"]) == ("met", 0)
-    assert good["verdict"]["line"].startswith("web: ")
+    good = add_scaling([searched("met", 0)] * 2, part)
+    assert (good.verdict.word, good.verdict.exit_code) == ("met", 0)
+    assert good.verdict.line.startswith("web: ")
 
 
 def test_a_peak_is_told_only_when_the_data_reach() -> None:
     law = ScalabilityLaw(100, 0.05, 0.005)  # its peak lies at 13.8
-    far = scaling_result(sized([(n, law.rate(n)) for n in (1, 2, 4, 8, 12, 16)]), random.Random(1))
-    near = scaling_result(sized([(n, law.rate(n)) for n in (1, 2, 3)]), random.Random(1))
+    far = scaling_section(sized([(n, law.rate(n)) for n in (1, 2, 4, 8, 12, 16)]), random.Random(1))
+    near = scaling_section(sized([(n, law.rate(n)) for n in (1, 2, 3)]), random.Random(1))
 
-    assert far["law"]["peak"] == pytest.approx(13.8, abs=0.3)
-    assert far["law"]["peak_interval"][0] < 13.8 < far["law"]["peak_interval"][1]
-    assert near["law"]["peak"] is None
-    assert "no peak seen up to 3" in near["line"]
+    assert far.law is not None
+    assert near.law is not None
+    assert far.law.peak == pytest.approx(13.8, abs=0.3)
+    assert far.law.peak_interval[0] < 13.8 < far.law.peak_interval[1]
+    assert near.law.peak is None
+    assert "no peak seen up to 3" in near.line
 
 
 def test_the_interval_of_a_peak_holds_the_truth() -> None:
     law, chance, inside = ScalabilityLaw(100, 0.02, 0.004), random.Random(3), 0
     for _ in range(40):
         points = [(n, law.rate(n) * math.exp(chance.gauss(0, 0.02))) for n in (1, 2, 4, 8, 16, 24)]
-        part = scaling_result(sized(points), chance)
-        low, high = part["law"]["peak_interval"]
+        part = scaling_section(sized(points), chance)
+        low, high = part.law.peak_interval
         inside += low <= law.peak <= high
 
     assert inside >= 34

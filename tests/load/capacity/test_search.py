@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from chapiteau.load.capacity.capacity_verdict import capacity_result, capacity_verdict
+from chapiteau.load.capacity.capacity_verdict import capacity_section, capacity_verdict
 from chapiteau.load.capacity.search import search
 from chapiteau.load.capacity.steps import SearchPlan, SearchResult, Step, StepObservation
 from chapiteau.load.settings import LoadTest
@@ -90,8 +90,8 @@ def test_a_generator_that_gives_out_is_never_held_against_the_service() -> None:
 
     assert answer.outcome == "generator-limited"
     assert 0 < answer.held <= 500
-    assert verdict["exit_code"] == 3
-    assert "generator is the limit" in verdict["line"]
+    assert verdict.exit_code == 3
+    assert "generator is the limit" in verdict.line
 
 
 def test_a_late_moment_of_the_generator_does_not_end_the_search() -> None:
@@ -139,8 +139,8 @@ def test_a_service_that_is_gone_is_left_alone(phase: str) -> None:
     verdict = capacity_verdict(answer, TEST)
 
     assert steps[-1].phase == phase
-    assert (answer.outcome, verdict["exit_code"]) == ("gone", 1)
-    assert "the service went down: connection refused" in verdict["line"]
+    assert (answer.outcome, verdict.exit_code) == ("gone", 1)
+    assert "the service went down: connection refused" in verdict.line
 
 
 def test_what_was_kept_before_the_service_went_down_is_still_said() -> None:
@@ -196,7 +196,7 @@ def test_nothing_is_found_when_every_rate_misses() -> None:
     verdict = capacity_verdict(answer, TEST)
 
     assert answer.outcome == "none"
-    assert (verdict["word"], verdict["exit_code"]) == ("not met", 1)
+    assert (verdict.word, verdict.exit_code) == ("not met", 1)
 
 
 def test_a_lucky_neighbourhood_is_left_upwards() -> None:
@@ -223,17 +223,17 @@ def test_the_verdict_holds_the_capacity_against_what_was_asked(
 
     verdict = capacity_verdict(answer, test)
 
-    assert (verdict["word"], verdict["exit_code"]) == (word, code)
+    assert (verdict.word, verdict.exit_code) == (word, code)
 
 
 def test_the_document_holds_every_step_and_an_interval() -> None:
     answer, steps = run(knee(400))
-    part = capacity_result(answer)
+    part = capacity_section(answer)
 
-    assert len(part["steps"]) == len(steps)
-    assert part["interval"][0] <= part["held"] + 0.001 < part["interval"][1]
-    assert {s["outcome"] for s in part["steps"]} == {"kept", "missed"}
-    assert not any(math.isnan(s["rate"]) for s in part["steps"])
+    assert len(part.steps) == len(steps)
+    assert part.interval[0] <= part.held + 0.001 < part.interval[1]
+    assert {s.outcome for s in part.steps} == {"kept", "missed"}
+    assert not any(math.isnan(s.rate) for s in part.steps)
 
 
 def test_what_is_kept_in_spite_of_a_late_generator_is_kept() -> None:
@@ -255,5 +255,5 @@ def test_a_generator_that_can_not_even_hold_says_nothing_of_the_service() -> Non
     answer, _ = run(late, SearchPlan(max_rate=200))
     verdict = capacity_verdict(answer, TEST)
 
-    assert (answer.outcome, verdict["exit_code"]) == ("generator-limited", 3)
-    assert "nothing is said" in verdict["line"]
+    assert (answer.outcome, verdict.exit_code) == ("generator-limited", 3)
+    assert "nothing is said" in verdict.line

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from msgspec.structs import replace
 
 from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.load import client
@@ -30,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     here = tmp_path / ".chapiteau"
     for seconds, name in ((3, "shop"), (4, "shop"), (5, "shop"), (3, "cart")):
-        save_result(here, {**made(served(seconds)), "name": name}, "<html>")
+        save_result(here, replace(made(served(seconds)), name=name), "<html>")
     return here
 
 
@@ -59,7 +60,7 @@ def test_lists_tell_the_difference_and_comparisons_take_the_word(folder: Path) -
     for words in (["3"], ["baseline", "3"]):
         found = json.loads(load("compare", *words, "--json").output)
         assert (found["a"]["id"], found["b"]["id"]) == (1, 3)
-    assert stored_result("baseline", folder, ("run", "shop"))["id"] == 1
+    assert stored_result("baseline", folder, ("run", "shop")).id == 1
 
 
 def test_what_is_not_there_is_said(folder: Path) -> None:
@@ -81,5 +82,5 @@ def test_a_database_of_before_is_read_and_goes_on(tmp_path: Path) -> None:
         database.execute(f"INSERT INTO result VALUES ({values})")
     assert [(one.id, one.version) for one in client.results(tmp_path)] == [(1, "")]
     assert client.set_baseline(tmp_path, 1).name == "shop"
-    save_result(tmp_path, {**made(served(3)), "target_version": "2.4.1"}, "<html>")
+    save_result(tmp_path, replace(made(served(3)), target_version="2.4.1"), "<html>")
     assert [one.version for one in client.results(tmp_path)] == ["2.4.1", ""]

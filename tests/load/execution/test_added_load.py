@@ -16,6 +16,7 @@ from chapiteau.load.execution.job import RunObserver
 from chapiteau.load.execution.jobs import find_job
 from chapiteau.load.execution.run_test import run_test
 from chapiteau.load.execution.storage import LiveFile
+from chapiteau.load.report.result import Mark
 from chapiteau.load.scenario.shape import Shape, constant_shape
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Target
@@ -117,10 +118,10 @@ async def test_an_order_is_answered_and_the_result_says_it(target: Target, tmp_p
         client.add(tmp_path, live.run, rate=1)
     assert (told["level"], told["text"]) == (80.0, "+60/s")
     assert [(one["who"], one["text"]) for one in state["marks"]] == [("ana", "+60/s")]
-    assert made["marks"] == [{"t": told["t"], "who": "ana", "text": "+60/s"}]
+    assert made.marks == [Mark(told["t"], "ana", "+60/s")]
     stages = [format_duration(told["t"]), format_duration(2.5 - told["t"])]
-    assert made["plan"]["load"] == [f"20/s for {stages[0]}", f"80/s for {stages[1]}"]
-    assert made["totals"]["requests"] == pytest.approx(20 * 2.5 + 60 * (2.5 - told["t"]), abs=1.001)
+    assert made.plan["load"] == [f"20/s for {stages[0]}", f"80/s for {stages[1]}"]
+    assert made.totals.requests == pytest.approx(20 * 2.5 + 60 * (2.5 - told["t"]), abs=1.001)
     assert said == [f"+60/s by ana, {told['t']:g} s after the start"]
     # The set-up is none of the load: moments that are marked lie where they belong.
-    assert made["started"] - began > 0.3
+    assert made.started - began > 0.3

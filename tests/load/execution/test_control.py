@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from chapiteau.load.execution.control import (
     ControlMessage,
+    all_marks,
     format_message,
     marks,
-    marks_section,
     parse_messages,
     stopped_by,
 )
 from chapiteau.load.report.html import as_html
+from chapiteau.load.report.result import Mark
 from tests.load.report.test_report import made, served
 
 
@@ -28,15 +31,15 @@ def test_what_was_said_is_read_and_torn_lines_are_not() -> None:
     more = ControlMessage(time=15.0, what="add", who="ana", users=50)
     assert list(parse_messages(format_message(more))) == [more]
     assert marks(said, 10.0) == [
-        {"t": 1.0, "who": "bob", "text": "<b>"},
-        {"t": 2.0, "who": "ana", "text": "cache\nemptied"},
+        Mark(1.0, "bob", "<b>"),
+        Mark(2.0, "ana", "cache\nemptied"),
     ]
     assert stopped_by(said) == "ana"
     assert stopped_by(said[:2]) == ""
 
 
 def test_marks_stand_in_the_charts_and_are_only_text() -> None:
-    document = {**made(served(30)), "marks": [{"t": 2.0, "who": "ana", "text": "<script>"}]}
+    document = replace(made(served(30)), marks=[Mark(2.0, "ana", "<script>")])
     html = as_html(document)
     assert html.count("<title>&lt;script&gt; (ana)</title>") >= 2
     assert "◆ 0:02 &lt;script&gt; (ana)" in html
@@ -45,11 +48,9 @@ def test_marks_stand_in_the_charts_and_are_only_text() -> None:
 
 def test_a_machine_that_was_lost_marks_the_moment() -> None:
     said = [ControlMessage(time=12.0, what="mark", who="ana", text="cache emptied")]
-    assert marks_section(said, 10.0, {"h2": 1.5, "h3": 7.0}) == {
-        "marks": [
-            {"t": 1.5, "who": "h2", "text": "was lost"},
-            {"t": 2.0, "who": "ana", "text": "cache emptied"},
-            {"t": 7.0, "who": "h3", "text": "was lost"},
-        ]
-    }
-    assert marks_section([], 10.0, {}) == {}
+    assert all_marks(said, 10.0, {"h2": 1.5, "h3": 7.0}) == [
+        Mark(1.5, "h2", "was lost"),
+        Mark(2.0, "ana", "cache emptied"),
+        Mark(7.0, "h3", "was lost"),
+    ]
+    assert all_marks([], 10.0, {}) == []

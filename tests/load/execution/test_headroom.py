@@ -18,6 +18,7 @@ from chapiteau.load.execution.control import (
     check_added_load,
     headroom,
 )
+from chapiteau.load.report.result import Mark
 from chapiteau.load.scenario.arrivals import ArrivalSchedule, even_arrivals, poisson_arrivals
 from chapiteau.load.scenario.shape import Shape, Stage
 from chapiteau.load.settings import LoadTest
@@ -134,6 +135,6 @@ def test_what_was_added_is_a_marked_moment() -> None:
     done = AddedLoad(asked=1.0, t=12.3, who="ana", users=50, level=70)
     not_done = AddedLoad(asked=2.0, t=13.0, who="bob", rate=20, refused="too much")
     assert added_load_marks([done, not_done]) == [
-        {"t": 12.3, "who": "ana", "text": "+50 users"},
-        {"t": 13.0, "who": "bob", "text": "+20/s refused: too much"},
+        Mark(12.3, "ana", "+50 users"),
+        Mark(13.0, "bob", "+20/s refused: too much"),
     ]

@@ -3,32 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from chapiteau.load.execution.storage import _so_far
+from chapiteau.load.report.document import timeline
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.verdict.objectives import parse_objectives, watched_names
+from chapiteau.load.verdict.objectives import JudgedObjective, parse_objectives, watched_names
 
 
-def told(objective: str, kind: str = "run", seconds: int = 2) -> list[dict[str, Any]]:
+def told(objective: str, kind: str = "run", seconds: int = 2) -> list[JudgedObjective]:
     totals = Totals(watched_names(parse_objectives(objective)))
     for second in range(seconds):
         tally = Recorder()
         tally.row("GET /").latency[second] += (10_000, 20_000)  # µs
         totals.add(replace(tally.flush(), running={second: 1}, cpu={second: [0.1]}))
-    points = [{"t": second} for second in range(seconds)]
+    points = timeline(totals)
     return _so_far(objective, kind, totals, points)
 
 
 def test_each_limit_is_judged_as_if_the_test_ended_now() -> None:
     found = told("p99 < 15ms, rate > 1/s, errors < 1%")
-    assert [(f["objective"], f["met"]) for f in found] == [
+    assert [(f.objective, f.met) for f in found] == [
         ("p99 < 15ms", False),
         ("rate > 1/s", True),
         ("errors < 1%", True),
     ]
-    assert found[1]["shown"] == "2/s"
+    assert found[1].shown == "2/s"
 
 
 def test_nothing_is_said_before_the_first_second_nor_by_a_search() -> None:

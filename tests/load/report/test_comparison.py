@@ -8,6 +8,7 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
@@ -18,10 +19,12 @@ from chapiteau.load.report.comparison import (
     compare_results,
     overall_verdict,
 )
+from chapiteau.load.report.result import Batches, FigureChange, Soundness
 from chapiteau.load.scenario.shape import Shape, Stage, constant_shape
 from chapiteau.load.stats.recorder import Recorder, encode_histogram
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Queue, simulated_batches
+from chapiteau.load.verdict.run_verdict import Verdict
 
 NAMES = ("A", "B")
 
@@ -31,7 +34,7 @@ def words(factor: float, *, load: float, count: int) -> list[str]:
     for seed in range(count):
         a = simulated_batches(Queue(0.008, 4, seed=2 * seed), load, 40, 2 * seed)
         b = simulated_batches(Queue(0.008 * factor, 4, seed=2 * seed + 1), load, 40, 2 * seed + 1)
-        found.append(compare_results(a, b, 0.05, random.Random(seed))["word"])
+        found.append(compare_results(a, b, 0.05, random.Random(seed)).word)
     return found
 
 
@@ -51,49 +54,49 @@ def test_a_margin_makes_small_differences_none() -> None:
     a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 30, 1)
     b = simulated_batches(Queue(0.00204, 8, fixed=True), 100, 30, 2)
 
-    assert compare_results(a, b, 0.05, random.Random(1))["word"] == "same"
-    assert compare_results(a, b, 0.01, random.Random(1))["word"] == "slower"
+    assert compare_results(a, b, 0.05, random.Random(1)).word == "same"
+    assert compare_results(a, b, 0.01, random.Random(1)).word == "slower"
 
 
 def test_too_short_runs_tell_nothing() -> None:
     a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 5, 1)
 
     found = compare_results(a, a, 0.05, random.Random(1))
-    assert found["word"] == "cannot tell"
-    assert found["changes"][0]["low"] is None
+    assert found.word == "cannot tell"
+    assert found.changes[0].low is None
 
 
 def test_a_generator_that_was_too_slow_makes_no_service_slower() -> None:
     quick = simulated_batches(Queue(0.002, 8, fixed=True), 100, 30, 1)
     slow = simulated_batches(Queue(0.004, 8, fixed=True), 100, 30, 2)
-    late = {**slow, "soundness": {"sound": False, "notes": ["sessions began 90 ms late (p99)"]}}
+    sound = Soundness(sound=False, notes=["sessions began 90 ms late (p99)"])
+    late = replace(slow, soundness=sound)
 
     after = compare_results(quick, late, 0.05, random.Random(1))
-    assert after["word"] == "cannot tell"
+    assert after.word == "cannot tell"
     assert (
-        "the load generator was the limit in B (sessions began 90"
-        in ab_verdict(after, NAMES)["line"]
+        "the load generator was the limit in B (sessions began 90" in ab_verdict(after, NAMES).line
     )
-    assert "limit in A" in compare_results(late, quick, 0.05, random.Random(1))["limited"]
+    assert "limit in A" in compare_results(late, quick, 0.05, random.Random(1)).limited
     # It can only have made B look slower than it is.
-    odd = {**quick, "soundness": late["soundness"]}
-    assert compare_results(slow, odd, 0.05, random.Random(1))["word"] == "faster"
+    odd = replace(quick, soundness=sound)
+    assert compare_results(slow, odd, 0.05, random.Random(1)).word == "faster"
 
 
 def test_a_generator_that_was_a_little_late_hides_no_large_difference() -> None:
     quick = simulated_batches(Queue(0.020, 8, fixed=True), 20, 30, 1)
     slow = simulated_batches(Queue(0.060, 8, fixed=True), 20, 30, 2)
     notes = ["sessions began up to 9 ms late (p99): the generator was too slow"]
-    sound = {"sound": False, "notes": notes, "lag_p99": 0.009}
-    late = {**slow, "soundness": sound}
-    assert compare_results(quick, late, 0.05, random.Random(1))["word"] == "slower"
-    assert compare_results(late, quick, 0.05, random.Random(1))["word"] == "faster"
+    sound = Soundness(sound=False, notes=notes, lag_p99=0.009)
+    late = replace(slow, soundness=sound)
+    assert compare_results(quick, late, 0.05, random.Random(1)).word == "slower"
+    assert compare_results(late, quick, 0.05, random.Random(1)).word == "faster"
     for other in (
-        {**sound, "lag_p99": 0.045},  # that explains it
-        {**sound, "notes": [*notes, "3 requests failed for lack of ports or descriptors"]},
+        replace(sound, lag_p99=0.045),  # that explains it
+        replace(sound, notes=[*notes, "3 requests failed for lack of ports or descriptors"]),
     ):
-        limited = {**slow, "soundness": other}
-        assert compare_results(quick, limited, 0.05, random.Random(1))["word"] == "cannot tell"
+        limited = replace(slow, soundness=other)
+        assert compare_results(quick, limited, 0.05, random.Random(1)).word == "cannot tell"
 
 
 def changed(figure: str, low: float, high: float) -> MetricChange:
@@ -129,23 +132,23 @@ def test_pairs_take_out_what_happens_to_both() -> None:
         parts = []
         for turn in range(16):
             slow = 1000 * (1 + turn // 8)
-            parts.append([encode_histogram(Histogram.of(slow + n + side for n in range(50))), 0])
+            parts.append((encode_histogram(Histogram.of(slow + n + side for n in range(50))), 0))
         made = simulated_batches(Queue(0.002, 8, fixed=True), 100, 5, side)
-        documents.append({**made, "batches": {"seconds": 1, "parts": parts}})
+        documents.append(replace(made, batches=Batches(1, parts)))
     a, b = documents
 
-    assert compare_results(a, b, 0.05, random.Random(1), paired=True)["word"] == "same"
-    assert compare_results(a, b, 0.05, random.Random(1))["word"] == "cannot tell"
+    assert compare_results(a, b, 0.05, random.Random(1), paired=True).word == "same"
+    assert compare_results(a, b, 0.05, random.Random(1)).word == "cannot tell"
 
 
 def test_a_result_that_got_slower_than_its_baseline_is_not_met() -> None:
     a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 30, 1)
     b = simulated_batches(Queue(0.004, 8, fixed=True), 100, 30, 2)
-    b["verdict"] = {"word": "met", "line": "met", "exit_code": 0, "findings": []}
+    b = replace(b, verdict=Verdict("met", "met", 0))
 
     held = apply_baseline(b, compare_results(a, b, 0.05, random.Random(1)))
-    assert (held["verdict"]["word"], held["verdict"]["exit_code"]) == ("not met", 1)
-    assert "slower than the baseline" in held["verdict"]["line"]
+    assert (held.verdict.word, held.verdict.exit_code) == ("not met", 1)
+    assert "slower than the baseline" in held.verdict.line
 
 
 @given(st.integers(8, 40))
@@ -179,14 +182,17 @@ def test_what_can_not_be_taken_in_turns_is_refused(shape: Shape) -> None:
     ("word", "code"), [("same", 0), ("faster", 0), ("slower", 1), ("cannot tell", 2)]
 )
 def test_each_word_has_its_exit_code(word: str, code: int) -> None:
-    change = {"figure": "p99", "change": 0.2, "low": 0.1, "high": 0.3, "word": word}
-    found = {
-        "word": word, "margin": 0.05, "changes": [change], "errors": {"before": 0, "after": 0}
-    }  # fmt: skip
+    change = FigureChange(
+        figure="p99", before=1.0, after=1.2, change=0.2, low=0.1, high=0.3, word=word
+    )
+    a = simulated_batches(Queue(0.002, 8, fixed=True), 100, 5, 1)
+    found = replace(
+        compare_results(a, a, 0.05, random.Random(1)), word=word, changes=[change], limited=""
+    )
 
     verdict = ab_verdict(found, NAMES)
-    assert verdict["exit_code"] == code
-    assert verdict["line"].startswith(word)
+    assert verdict.exit_code == code
+    assert verdict.line.startswith(word)
 
 
 @settings(max_examples=20)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from chapiteau.load.report.comparison import compare_results, comparison_text
-from chapiteau.load.report.document import Facts, document
-from chapiteau.load.report.endpoint_changes import change_verdict, compare_endpoints, format_change
+from chapiteau.load.report.document import document
+from chapiteau.load.report.endpoint_changes import change_verdict, compare_endpoints
+from chapiteau.load.report.result import EndpointChange, LoadResult, Soundness
+from chapiteau.load.report.text import format_change
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.testing import Queue
+from chapiteau.load.verdict.run_verdict import Verdict
+from tests.load.report.test_report import facts
 
 
-def measured(seed: int, factors: dict[str, float], *, rate: float = 60.0) -> dict[str, Any]:
+def measured(seed: int, factors: dict[str, float], *, rate: float = 60.0) -> LoadResult:
     """A result of 20 s with a queue of its own for each name."""
     tally, totals = Recorder(), Totals()
     for name, factor in factors.items():
@@ -26,17 +30,17 @@ def measured(seed: int, factors: dict[str, float], *, rate: float = 60.0) -> dic
             tally.row(name).latency[int(due)].append(micros)
             due += chance.expovariate(rate)
     totals.add(tally.flush())
-    facts = Facts(kind="run", name="x", target="", started=0.0, seconds=20.0, plan={})
-    return document(facts, totals, {"word": "none", "line": "", "exit_code": 0})
+    return document(facts(20.0), totals, Verdict("none", "", 0))
 
 
 def test_what_has_changed_is_real_and_the_rest_is_not() -> None:
     a = measured(1, {"same": 1, "worse": 1, "better": 1, "gone": 1})
     b = measured(2, {"same": 1, "worse": 1.6, "better": 0.6, "new": 1})
-    found = {row["name"]: row for row in compare_endpoints(a, b, 0.05, random.Random(1))}
-    words = {name: row["word"] for name, row in found.items()}
+    found = {row.name: row for row in compare_endpoints(a, b, 0.05, random.Random(1))}
+    words = {name: row.word for name, row in found.items()}
     assert words == {"same": "noise", "worse": "slower", "better": "faster"}
-    assert found["worse"]["low"] < found["worse"]["change"] < found["worse"]["high"]
+    worse = found["worse"]
+    assert (worse.low or 0) < worse.change < (worse.high or 0)
     text = comparison_text(compare_results(a, b, 0.05, random.Random(1)))
     assert "▲ real" in text
     assert "▼ real" in text
@@ -46,10 +50,10 @@ def test_what_has_changed_is_real_and_the_rest_is_not() -> None:
 def test_few_requests_tell_nothing_nor_do_results_that_kept_no_times() -> None:
     few = measured(1, {"GET /": 1}, rate=10)
     many = measured(2, {"GET /": 2})
-    old = {**many, "rows": [{k: v for k, v in many["rows"][0].items() if k != "batches"}]}
+    old = replace(many, rows=[replace(many.rows[0], batches=None)])
     for a, b in ((few, many), (many, old)):
         (row,) = compare_endpoints(a, b, 0.05, random.Random(1))
-        assert (row["low"], row["word"]) == (None, "cannot tell")
+        assert (row.low, row.word) == (None, "cannot tell")
 
 
 @pytest.mark.parametrize(
@@ -66,12 +70,15 @@ def test_few_requests_tell_nothing_nor_do_results_that_kept_no_times() -> None:
 def test_each_change_has_its_mark(
     low: float | None, high: float | None, change: float, text: str
 ) -> None:
-    assert format_change({"change": change, "word": change_verdict(low, high, 0.05)}) == text
+    word = change_verdict(low, high, 0.05)
+    found = EndpointChange(
+        name="x", before=1.0, after=1.0, change=change, low=low, high=high, word=word
+    )
+    assert format_change(found) == text
 
 
 def test_a_generator_that_was_the_limit_makes_no_endpoint_slower() -> None:
     a, b = measured(1, {"x": 1}), measured(2, {"x": 3})
-    b["soundness"] = {"sound": False, "notes": ["9 requests failed for lack of ports"]}
-    assert [r["word"] for r in compare_results(a, b, 0.05, random.Random(1))["rows"]] == [
-        "cannot tell"
-    ]
+    sound = Soundness(sound=False, notes=["9 requests failed for lack of ports"])
+    b = replace(b, soundness=sound)
+    assert [r.word for r in compare_results(a, b, 0.05, random.Random(1)).rows] == ["cannot tell"]

@@ -7,33 +7,46 @@ import json
 import math
 import re
 from dataclasses import replace
-from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.report import render
-from chapiteau.load.report.document import Facts, document, latency_figures, soundness
+from chapiteau.load.report.document import document, latency_figures, soundness
 from chapiteau.load.report.html import as_html
+from chapiteau.load.report.result import Facts, LoadResult
 from chapiteau.load.report.text import as_text
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.objectives import evaluate_objectives, parse_objectives
-from chapiteau.load.verdict.run_verdict import interrupted_verdict, run_verdict
+from chapiteau.load.verdict.run_verdict import Verdict, interrupted_verdict, run_verdict
 from chapiteau.load.workers.external import count
 
 FIGURES = ("p50", "p90", "p95", "p99", "p999", "max")
 
 
-def made(totals: Totals, objective: str = "", seconds: float = 3.0) -> dict[str, Any]:
+def facts(seconds: float = 3.0) -> Facts:
+    """Of a run that nobody needs to know more of."""
+    return Facts(
+        kind="run",
+        name="shop",
+        target="http://127.0.0.1:1/",
+        started=0.0,
+        seconds=seconds,
+        plan={},
+        command=[],
+        machine={},
+        version="",
+    )
+
+
+def made(totals: Totals, objective: str = "", seconds: float = 3.0) -> LoadResult:
     objectives = parse_objectives(objective)
     findings = evaluate_objectives(objectives, totals, seconds)
-    facts = Facts(
-        kind="run", name="shop", target="http://127.0.0.1:1/", started=0.0, seconds=seconds, plan={}
-    )
-    return document(facts, totals, run_verdict(findings, (), totals, seconds), findings)
+    return document(facts(seconds), totals, run_verdict(findings, (), totals, seconds), findings)
 
 
 def refused(count: int = 20) -> Totals:
@@ -68,8 +81,8 @@ def test_an_answer_that_was_not_expected_is_among_the_failures_whatever_its_stat
     tally.sample("POST /orders: 200", "200 OK from http://h/orders")
     totals.add(tally.flush())
 
-    (failure,) = made(totals)["failures"]
-    assert (failure["what"], failure["count"]) == ("POST /orders: 200", 3)
+    (failure,) = made(totals).failures
+    assert (failure.what, failure.count) == ("POST /orders: 200", 3)
 
 
 def test_a_scenario_that_blocks_makes_the_measurement_unsound() -> None:
@@ -78,11 +91,11 @@ def test_a_scenario_that_blocks_makes_the_measurement_unsound() -> None:
     totals.blocked_ms = {"reckon (visits.py:3)": 250}
 
     found = made(totals, "p99 < 10ms")
-    assert found["soundness"]["sound"] is False
-    assert any("reckon (visits.py:3)" in note for note in found["soundness"]["notes"])
-    assert (found["verdict"]["word"], found["verdict"]["exit_code"]) == ("generator-limited", 3)
+    assert found.soundness.sound is False
+    assert any("reckon (visits.py:3)" in note for note in found.soundness.notes)
+    assert (found.verdict.word, found.verdict.exit_code) == ("generator-limited", 3)
     totals.looks = 60_000  # once in an hour
-    assert made(totals, "p99 < 10ms")["verdict"]["word"] == "not met"
+    assert made(totals, "p99 < 10ms").verdict.word == "not met"
 
 
 @given(st.lists(st.integers(0, 100_000_000), min_size=1, max_size=300))
@@ -97,9 +110,9 @@ def test_percentiles_rise_up_to_the_maximum(values: list[int]) -> None:
 def test_a_service_that_nobody_answers_for_keeps_no_time_limit(objective: str) -> None:
     found = made(refused(), objective)
 
-    (finding,) = found["verdict"]["findings"]
-    assert (found["verdict"]["word"], found["verdict"]["exit_code"]) == ("broken", 4)
-    assert (finding["met"], finding["value"], finding["shown"]) == (False, None, "no data")
+    (finding,) = found.verdict.findings
+    assert (found.verdict.word, found.verdict.exit_code) == ("broken", 4)
+    assert (finding.met, finding.value, finding.shown) == (False, None, "no data")
     for form in ("html", "md", "junit"):
         assert "✓" not in render(found, form)
 
@@ -109,7 +122,7 @@ def test_what_a_generator_in_any_language_timed_is_an_answer_without_a_status() 
     count(tally, "job", 0.01, 1.0)
     totals.add(tally.flush())
 
-    assert made(totals, "p99 < 1s")["verdict"]["word"] == "met"
+    assert made(totals, "p99 < 1s").verdict.word == "met"
 
 
 def test_an_axis_says_nothing_twice() -> None:
@@ -120,16 +133,14 @@ def test_an_axis_says_nothing_twice() -> None:
 
 
 def test_what_was_kept_until_a_signal_is_no_proof() -> None:
-    met = {"word": "met", "line": "met: p99 < 1s", "exit_code": 0}
-    missed = {"word": "not met", "line": "not met: p99 < 1s was 2s", "exit_code": 1}
+    met = Verdict("met", "met: p99 < 1s", 0)
+    missed = Verdict("not met", "not met: p99 < 1s was 2s", 1)
 
-    assert interrupted_verdict(met, 3.04, 30.0, 2) == {
-        "word": "unsure",
-        "line": "kept so far: p99 < 1s (stopped early, after 3s of 30s)",
-        "exit_code": 130,
-    }
-    assert interrupted_verdict(missed, 3.0, 30.0, 15)["word"] == "not met"
-    assert interrupted_verdict(missed, 3.0, 30.0, 15)["exit_code"] == 143
+    assert interrupted_verdict(met, 3.04, 30.0, 2) == Verdict(
+        "unsure", "kept so far: p99 < 1s (stopped early, after 3s of 30s)", 130
+    )
+    assert interrupted_verdict(missed, 3.0, 30.0, 15).word == "not met"
+    assert interrupted_verdict(missed, 3.0, 30.0, 15).exit_code == 143
 
 
 def test_a_name_and_a_failure_are_only_text() -> None:
@@ -162,10 +173,10 @@ def test_answers_that_lay_unread_are_told_of() -> None:
     row.latency[0] += [20_000] * 100
     frame = tally.flush()
     totals.add(replace(frame, unread=Histogram.of([5_000] * 10)))
-    sound = soundness(totals, 1.0)
-    assert sound["unread_p99"] == pytest.approx(0.005, rel=0.01)
-    assert any("before they were read" in note for note in sound["notes"])
-    assert sound["sound"]
+    sound = soundness(totals)
+    assert sound.unread_p99 == pytest.approx(0.005, rel=0.01)
+    assert any("before they were read" in note for note in sound.notes)
+    assert sound.sound
 
 
 def test_the_page_shows_margins_statuses_the_histogram_and_saves_its_json() -> None:
@@ -195,7 +206,7 @@ def test_a_load_process_uses_one_core_at_most() -> None:
     totals = Totals()
     totals.add(replace(Recorder().flush(), running={9: 0}, cpu={9: [8.4]}))
 
-    assert soundness(totals, 9.0)["cpu_peak"] == 1.0
+    assert soundness(totals).cpu_peak == 1.0
 
 
 def test_the_terminal_shows_what_the_service_said_and_numbers_of_the_scenarios_own() -> None:
@@ -222,7 +233,7 @@ def test_names_beyond_the_limit_are_told_of() -> None:
     for number in range(5):
         tally.row(f"GET /{number}").latency[0].append(100)
     totals.add(tally.flush())
-    (note,) = [n for n in made(totals)["soundness"]["notes"] if "names" in n]
+    (note,) = [n for n in made(totals).soundness.notes if "names" in n]
     assert note.startswith("3 requests had too many names")
 
 
@@ -232,7 +243,7 @@ def test_a_scenarios_own_numbers_are_json() -> None:
     for kind, name, value in (("counter", "a", 2.0), ("gauge", "b", 3.0), ("trend", "c", 4.0)):
         tally.metric(kind, name, value)
     totals.add(tally.flush())
-    found = {one["name"]: one for one in json.loads(json.dumps(made(totals)))["metrics"]}
+    found = {one["name"]: one for one in json.loads(msgspec.json.encode(made(totals)))["metrics"]}
     assert found["a"] == {"name": "a", "kind": "counter", "value": 2.0}
     assert found["b"] == {"name": "b", "kind": "gauge", "value": 3.0}
     assert found["c"]["count"] == 1

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from chapiteau.load.report import render
 from chapiteau.load.report.resources import resource_charts, resources
+from chapiteau.load.report.result import ProcessChange, ServiceUsage
 from tests.load.report.test_report import made, served
 
 
@@ -21,19 +24,19 @@ def test_processes_of_a_service_are_added_up_on_the_tests_clock() -> None:
     found = resources([sample(-1), sample(0.5), sample(9)], 1000.0, 5.0)
 
     assert found is not None
-    (point,) = found["points"]
-    assert point["t"] == 0.5
-    assert point["services"]["web"] == {"cpu": 30.0, "rss": 300, "processes": 2}
-    assert point["services"]["db"]["cpu"] == 0.0
-    assert (point["queued"], point["host_cpu"]) == ({"web": 3}, 41.0)
-    assert found["events"] == []
+    (point,) = found.points
+    assert point.t == 0.5
+    assert point.services["web"] == ServiceUsage(30.0, 300, 2)
+    assert point.services["db"].cpu == 0.0
+    assert (point.queued, point.host_cpu) == ({"web": 3}, 41.0)
+    assert found.events == []
 
 
 def test_a_restart_is_marked() -> None:
     found = resources([sample(0), sample(1), sample(2, pid=[11, 99, 13])], 1000.0, 5.0)
 
     assert found is not None
-    assert found["events"] == [{"t": 2.0, "processes": ["web/2"]}]
+    assert found.events == [ProcessChange(2.0, ["web/2"])]
     assert "0:02: web/2 came or went" in resource_charts(found, 5.0)
 
 
@@ -44,8 +47,8 @@ def test_without_samples_there_is_no_part_of_it() -> None:
 
 def test_an_hours_report_stays_small() -> None:
     samples = [sample(n) for n in range(3600)]
-    document = made(served(3600), seconds=3600.0)
-    document["resources"] = resources(samples, 1000.0, 3600.0)
+    used = resources(samples, 1000.0, 3600.0)
+    document = replace(made(served(3600), seconds=3600.0), resources=used)
 
     html = render(document, "html")
     assert "What the service used meanwhile" in html

@@ -6,14 +6,18 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import pytest
 from jsonschema import Draft202012Validator
+from msgspec.structs import replace
 
-from chapiteau.load.capacity.capacity_verdict import add_scaling, capacity_result, capacity_verdict
-from chapiteau.load.capacity.scaling_law import SizeResult, scaling_result
+from chapiteau.load.capacity.capacity_verdict import capacity_section, capacity_verdict
+from chapiteau.load.capacity.scaling_law import SizeResult, scaling_section
+from chapiteau.load.capacity.scaling_run import add_scaling
 from chapiteau.load.report.comparison import apply_baseline, compare_results
 from chapiteau.load.report.html import as_html
 from chapiteau.load.report.resources import resources
+from chapiteau.load.report.result import LoadResult, Mark, PrometheusSeries
 from chapiteau.load.stats.totals import Totals
 from tests.load.capacity.test_search import TEST, knee, run
 from tests.load.report.test_report import made, refused, served
@@ -22,57 +26,57 @@ from tests.support import ROOT
 SCHEMA = json.loads((ROOT / "docs/reference/load-result.schema.json").read_text())
 
 
-def problems(document: dict[str, Any]) -> list[str]:
-    plain = json.loads(json.dumps(document, allow_nan=False))
+def problems(document: LoadResult | dict[str, Any]) -> list[str]:
+    plain = json.loads(msgspec.json.encode(document))
     return [f"{list(e.path)}: {e.message}" for e in Draft202012Validator(SCHEMA).iter_errors(plain)]
 
 
-def searched() -> dict[str, Any]:
+def searched() -> LoadResult:
     answer, _ = run(knee(400.0))
-    part = {**capacity_result(answer), "ceiling": 9000, "searched": 180.0, "saturated": ""}
-    return {
-        **made(served(30)), "kind": "capacity", "capacity": part,
-        "verdict": {**capacity_verdict(answer, TEST), "findings": []},
-    }  # fmt: skip
+    return replace(
+        made(served(30)),
+        kind="capacity",
+        capacity=capacity_section(answer, ceiling=9000, searched=180.0),
+        verdict=capacity_verdict(answer, TEST),
+    )
 
 
-def scaled() -> dict[str, Any]:
+def scaled() -> LoadResult:
     found = [SizeResult(size=n, capacity=x) for n, x in ((1, 100.0), (2, 190.0), (4, 0.0))]
-    return add_scaling([searched()] * 3, "web", scaling_result(found, random.Random(1)))
+    return add_scaling([searched()] * 3, scaling_section(found, random.Random(1)))
 
 
-def against_another() -> dict[str, Any]:
+def against_another() -> LoadResult:
     document = made(served(30), "p99 < 1s")
     return apply_baseline(document, compare_results(document, document, 0.05, random.Random(1)))
 
 
-def with_resources() -> dict[str, Any]:
+def with_resources() -> LoadResult:
     sample = {"time": 1.0, "ids": ["web/1"], "pid": [7], "cpu": [3.0], "rss": [1], "sockets": {}}
-    asked = [{"name": "cpu", "query": "up", "points": [[0.0, 0.5]]}]
-    return {**made(served(3)), "resources": resources([sample], 0.0, 3.0), "asked": asked}
+    asked = [PrometheusSeries("cpu", "up", [(0.0, 0.5)])]
+    return replace(made(served(3)), resources=resources([sample], 0.0, 3.0), asked=asked)
 
 
 @pytest.mark.parametrize(
     "document",
     [
         made(Totals()), made(refused(), "p99 < 1s, errors < 1%"), made(served(30), "p99 < 1s"),
-        {**made(served(30)), "warmup": 4, "id": 3,
-         "marks": [{"t": 2.0, "who": "ana", "text": "cache emptied"}]},
+        replace(made(served(30)), warmup=4, id=3, marks=[Mark(2.0, "ana", "cache emptied")]),
         searched(), scaled(), against_another(),
         with_resources(),
     ],
     ids=["nothing", "refused", "run", "warm", "capacity", "vary", "baseline", "resources"],
 )  # fmt: skip
-def test_a_result_keeps_to_the_schema_and_makes_a_page(document: dict[str, Any]) -> None:
+def test_a_result_keeps_to_the_schema_and_makes_a_page(document: LoadResult) -> None:
     assert problems(document) == []
     assert len(as_html(document)) < 400_000
 
 
 def test_the_schema_is_one_and_refuses_what_is_no_result() -> None:
     Draft202012Validator.check_schema(SCHEMA)
-    broken = made(served(3))
+    broken = msgspec.to_builtins(made(served(3)))
     broken["totals"] = {**broken["totals"], "errors": 1.5}
     del broken["rows"]
 
     assert len(problems(broken)) == 2
-    assert len(problems({**made(served(3)), "format": "chapiteau-load/2"})) == 1
+    assert len(problems(replace(made(served(3)), format="chapiteau-load/2"))) == 1

@@ -7,14 +7,17 @@ import zlib
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.core.histogram import Histogram
-from chapiteau.load.report.document import Facts, document
+from chapiteau.load.report.document import document
 from chapiteau.load.stats.frames import Frame, MetricValue, decode_frame, encode_frame
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
+from chapiteau.load.verdict.run_verdict import Verdict
+from tests.load.report.test_report import facts
 
 EVENTS = st.lists(
     st.tuples(
@@ -98,8 +101,7 @@ def test_foreign_bytes_are_refused_or_are_counts(data: bytes) -> None:
 
 def shown(totals: Totals) -> dict[str, Any]:
     """All that a report would show of it."""
-    facts = Facts(kind="run", name="", target="", started=0.0, seconds=4.0, plan={})
-    made = document(facts, totals, {}, ())
+    made = msgspec.to_builtins(document(facts(4.0), totals, Verdict("none", "", 0)))
     made["rows"] = sorted(map(_whole, made["rows"]), key=lambda row: str(row["name"]))
     made["metrics"] = sorted(made["metrics"], key=str)
     made["checks"] = sorted(made["checks"], key=str)

@@ -17,6 +17,7 @@ import pytest
 import trustme
 from aiosmtpd.controller import Controller
 from google.protobuf.json_format import Parse
+from msgspec.structs import replace
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from chapiteau.io.clock import SystemClock
@@ -98,7 +99,7 @@ async def test_a_run_sends_its_numbers_every_second() -> None:
         otlp = Parse(by_path[path][-1], ExportMetricsServiceRequest())
         assert otlp.resource_metrics[0].scope_metrics[0].metrics
     assert "chapiteau.load.requests_per_second:" in packet
-    (note,) = [n for n in result["soundness"]["notes"] if "export" in n]
+    (note,) = [n for n in result.soundness.notes if "export" in n]
     assert "were lost" in note
     assert "Bearer" not in json.dumps(result)
 
@@ -122,8 +123,7 @@ async def test_what_a_slow_system_has_not_taken_by_the_end_is_lost(
 
 def result_of(word: str = "met") -> dict[str, Any]:
     document = made(served(3))
-    document["verdict"]["word"] = word
-    return {**document, "id": 7}
+    return replace(document, verdict=replace(document.verdict, word=word), id=7)
 
 
 async def test_a_system_that_is_restarted_gets_what_it_missed(

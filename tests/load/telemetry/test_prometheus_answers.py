@@ -11,6 +11,7 @@ import pytest
 from chapiteau.core.errors import UsageError
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem
+from chapiteau.load.report.result import PrometheusSeries
 from chapiteau.load.settings import LoadTest
 from chapiteau.load.telemetry.prometheus_query import (
     parse_prometheus_url,
@@ -44,7 +45,7 @@ def test_a_long_test_asks_for_no_more_points_than_a_chart_shows() -> None:
 def test_of_several_series_the_highest_counts_at_each_moment() -> None:
     told = answer([[100, "0.2"], [101, "0.9"]], [[100, "0.5"], [101, "NaN"], [102, "0.1"]])
 
-    assert parse_range_answer(told, 100.0) == [[0.0, 0.5], [1.0, 0.9], [2.0, 0.1]]
+    assert parse_range_answer(told, 100.0) == [(0.0, 0.5), (1.0, 0.9), (2.0, 0.1)]
 
 
 @pytest.mark.parametrize(
@@ -66,8 +67,9 @@ def test_an_answer_that_tells_nothing_says_why(told: str, why: str) -> None:
         parse_range_answer(told, 0.0)
 
 
-def asked(name: str, *values: float) -> dict[str, Any]:
-    return {"name": name, "points": [[float(at), value] for at, value in enumerate(values)]}
+def asked(name: str, *values: float) -> PrometheusSeries:
+    points = [(float(at), value) for at, value in enumerate(values)]
+    return PrometheusSeries(name, "", points)
 
 
 def test_the_fullest_resource_is_named() -> None:

@@ -77,10 +77,10 @@ async def test_a_run_s_report_shows_what_prometheus_says_of_its_time() -> None:
         job = find_job(target.url, given, None, ())
         made = await run_test(job, SystemClock(), RunObserver())
 
-    assert made["asked"][0]["name"] == "cpu"
-    assert {value for _, value in made["asked"][0]["points"]} == {0.93}
-    assert made["asked"][0]["points"][0][0] == 0.0
-    assert any("disk was not told" in n and "parse error" in n for n in made["soundness"]["notes"])
+    assert made.asked[0].name == "cpu"
+    assert {value for _, value in made.asked[0].points} == {0.93}
+    assert made.asked[0].points[0][0] == 0.0
+    assert any("disk was not told" in n and "parse error" in n for n in made.soundness.notes)
     assert got[0]["auth"] == "Basic " + base64.b64encode(b"ana:secret").decode()
     page = as_html(made)
     assert "What Prometheus says" in page

@@ -276,7 +276,7 @@ def test_old_seconds_take_little_room_and_lose_nothing() -> None:
     totals.add(tally.flush())
     whole = totals.whole()
     assert (whole.count, whole.bad, whole.latency.high) == (801, 400, 7000)
-    assert [p["rate"] for p in LivePoints(newest=2).points(totals)] == [2, 2]
+    assert [p.rate for p in LivePoints(newest=2).points(totals)] == [2, 2]
     assert totals.whole("", 0, 1).count == 3
     assert totals.rows["/"].latency == whole.latency
 
@@ -285,11 +285,11 @@ def test_what_is_kept_with_less_load_than_was_asked_for_proves_nothing() -> None
     totals = fed([(0, 10.0, True)] * 98)
     totals.started, totals.dropped = 99, 1
     findings = evaluate_objectives(parse_objectives("p99 < 1s"), totals, 1.0)
-    assert run_verdict(findings, (), totals, 1.0)["word"] == "met"
+    assert run_verdict(findings, (), totals, 1.0).word == "met"
     totals.dropped = 40
     verdict = run_verdict(findings, (), totals, 1.0)
-    assert (verdict["word"], verdict["exit_code"]) == ("generator-limited", 3)
-    assert "40 of 139 sessions were dropped" in verdict["line"]
+    assert (verdict.word, verdict.exit_code) == ("generator-limited", 3)
+    assert "40 of 139 sessions were dropped" in verdict.line
 
 
 def test_a_service_that_keeps_all_users_waiting_has_missed_its_limit() -> None:
@@ -298,9 +298,9 @@ def test_a_service_that_keeps_all_users_waiting_has_missed_its_limit() -> None:
     totals.started, totals.dropped = 99, 400
     totals.cpu = {0: [0.3, 0.5]}
     findings = evaluate_objectives(parse_objectives("p99 < 1s"), totals, 1.0)
-    assert run_verdict(findings, (), totals, 1.0)["exit_code"] == 1
+    assert run_verdict(findings, (), totals, 1.0).exit_code == 1
     totals.cpu = {0: [0.3, 0.99]}  # a process without any time left: perhaps it was that
-    assert run_verdict(findings, (), totals, 1.0)["exit_code"] == 3
+    assert run_verdict(findings, (), totals, 1.0).exit_code == 3
     totals.cpu = {}
     totals.rows["GET /"].failures["generator out of ports"] = 1
-    assert run_verdict(findings, (), totals, 1.0)["exit_code"] == 3
+    assert run_verdict(findings, (), totals, 1.0).exit_code == 3

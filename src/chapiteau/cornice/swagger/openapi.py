@@ -3,8 +3,6 @@
 import re
 from typing import Any, Final
 
-from chapiteau.service.openapi import Json
-
 __all__ = ["to_openapi"]
 
 _VERSION: Final = "3.1.0"
@@ -33,17 +31,17 @@ _ERROR: Final = {
 }
 
 
-def to_openapi(swagger: Json) -> Json:
+def to_openapi(swagger: dict[str, Any]) -> dict[str, Any]:
     """A new document; nothing of the old one is changed."""
     shared = swagger.get("parameters", {})
-    made: Json = {"openapi": _VERSION, "info": dict(swagger["info"])}
+    made: dict[str, Any] = {"openapi": _VERSION, "info": dict(swagger["info"])}
     made["servers"] = [{"url": _server(swagger)}]
     if swagger.get("tags"):
         made["tags"] = swagger["tags"]
     made["paths"] = {
         _path(p): _item(_with_rest(p, item), shared) for p, item in swagger["paths"].items()
     }
-    components: Json = {"schemas": {"CorniceError": _ERROR}}
+    components: dict[str, Any] = {"schemas": {"CorniceError": _ERROR}}
     components["schemas"].update(_referring(swagger.get("definitions", {})))
     responses = swagger.get("responses", {})
     if responses:
@@ -62,7 +60,7 @@ def to_openapi(swagger: Json) -> Json:
 _JSON: Final = ["application/json"]
 
 
-def _server(swagger: Json) -> str:
+def _server(swagger: dict[str, Any]) -> str:
     base = str(swagger.get("basePath", "/"))
     if "host" not in swagger:
         return base
@@ -75,7 +73,7 @@ def _path(path: str) -> str:
     return re.sub(r"\*(\w+)", r"{\1}", _BRACES.sub(r"{\1}", path))
 
 
-def _with_rest(path: str, item: Json) -> Json:
+def _with_rest(path: str, item: dict[str, Any]) -> dict[str, Any]:
     rest = re.search(r"\*(\w+)", path)
     if rest is None:
         return item
@@ -83,8 +81,8 @@ def _with_rest(path: str, item: Json) -> Json:
     return {**item, "parameters": [*item.get("parameters", ()), parameter]}
 
 
-def _item(item: Json, shared: Json) -> Json:
-    made: Json = {}
+def _item(item: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
     if item.get("parameters"):
         made["parameters"] = [_parameter(p) for p in item["parameters"]]
     for method in _METHODS:
@@ -93,7 +91,7 @@ def _item(item: Json, shared: Json) -> Json:
     return made
 
 
-def _operation(operation: Json, shared: Json) -> Json:
+def _operation(operation: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
     kept = ("tags", "summary", "description", "operationId", "security", "deprecated")
     made = {key: operation[key] for key in kept if key in operation}
     parameters, body = [], None
@@ -114,7 +112,7 @@ def _operation(operation: Json, shared: Json) -> Json:
     return made
 
 
-def _refused() -> Json:
+def _refused() -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/CorniceError"}
     return {
         "description": "What is wrong with the request.",
@@ -122,28 +120,28 @@ def _refused() -> Json:
     }
 
 
-def _body(body: Json, consumes: list[str]) -> Json:
-    made: Json = {"required": bool(body.get("required"))}
+def _body(body: dict[str, Any], consumes: list[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {"required": bool(body.get("required"))}
     if body.get("description"):
         made["description"] = body["description"]
     schema = _referring(body["schema"])
     return {**made, "content": {kind: {"schema": schema} for kind in consumes}}
 
 
-def _parameter(parameter: Json) -> Json:
+def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
     if "$ref" in parameter:
-        referred: Json = _referring(parameter)
+        referred: dict[str, Any] = _referring(parameter)
         return referred
     made = {key: value for key, value in parameter.items() if key in _OF_PARAMETER}
     rest = {key: value for key, value in parameter.items() if key not in _OF_PARAMETER}
     return {**made, "schema": _referring(rest)}
 
 
-def _response(response: Json, produces: list[str]) -> Json:
+def _response(response: dict[str, Any], produces: list[str]) -> dict[str, Any]:
     if "$ref" in response:
-        referred: Json = _referring(response)
+        referred: dict[str, Any] = _referring(response)
         return referred
-    made: Json = {"description": response.get("description", "")}
+    made: dict[str, Any] = {"description": response.get("description", "")}
     if "schema" in response:
         schema = _referring(response["schema"])
         made["content"] = {kind: {"schema": schema} for kind in produces}

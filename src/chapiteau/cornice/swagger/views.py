@@ -9,7 +9,6 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from chapiteau.cornice.service import Service, get_services
 from chapiteau.cornice.swagger.swagger import CorniceSwagger
-from chapiteau.service.openapi import Json
 
 __all__ = [
     "CorniceSwaggerPredicate",
@@ -79,7 +78,7 @@ def cornice_enable_openapi_explorer(
     )
 
 
-def open_api_json_view(request: Any) -> Json:
+def open_api_json_view(request: Any) -> dict[str, Any]:
     """The document of this application's services."""
     given = dict(request.registry.settings.get("cornice_swagger.spec_kwargs") or {})
     made = CorniceSwagger(_services_of(request.registry), pyramid_registry=request.registry)

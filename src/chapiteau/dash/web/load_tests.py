@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from aiohttp import web
+from msgspec.structs import asdict
 
 from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.dash.auth.access import Caller
@@ -51,7 +53,7 @@ class LoadTestWatcher:
 def _results(folder: Path) -> list[dict[str, Any]]:
     """Newest first, each with the number of its test's `baseline` (or None)."""
     held = client.baselines(folder)
-    return [one.to_dict() | {"baseline": held.get(one.test)} for one in client.results(folder)]
+    return [asdict(one) | {"baseline": held.get(one.test)} for one in client.results(folder)]
 
 
 @call("GET", "/api/load", "see")
@@ -75,12 +77,13 @@ async def _compare(hub: Hub, caller: Caller, query: _Compare) -> dict[str, Any]:
 
 
 def _comparison(folder: Path, before: int, after: int) -> dict[str, Any]:
-    a, b = client.result(folder, before), client.result(folder, after)
+    a, b = client.load_result(folder, before), client.load_result(folder, after)
     # The same draws for the same two tests: who looks twice sees the same.
     chance = random.Random(f"{before} {after}")  # noqa: S311 — resamples, guards nothing
     found = compare_results(a, b, _MARGIN, chance)
-    marks = {"a": a.get("marks", []), "b": b.get("marks", [])}
-    return {**found, "curves": {"a": a["timeline"], "b": b["timeline"]}, "marks": marks}
+    curves = {"curves": {"a": a.timeline, "b": b.timeline}, "marks": {"a": a.marks, "b": b.marks}}
+    shown: dict[str, Any] = msgspec.to_builtins(found) | msgspec.to_builtins(curves)
+    return shown
 
 
 class _ById(Query, frozen=True):
@@ -96,13 +99,18 @@ async def _result(hub: Hub, caller: Caller, query: _ById) -> dict[str, Any]:
 @call("GET", f"/api/load/{_ID}/rows", "see")
 async def _rows(hub: Hub, caller: Caller, query: _ById) -> dict[str, Any]:
     """Its requests by name, with what a look at one shows, and samples of its failures."""
-    document = await asyncio.to_thread(client.result, hub.reports, query.id)
-    return {
-        **{key: document.get(key, []) for key in ("seconds", "soundness", "marks")},
-        "rows": stored_endpoints(document),
-        "failures": live_samples(document["failures"]),
-        "load": document["plan"].get("load", []),
-    }
+    found = await asyncio.to_thread(client.load_result, hub.reports, query.id)
+    shown: dict[str, Any] = msgspec.to_builtins(
+        {
+            "seconds": found.seconds,
+            "soundness": found.soundness,
+            "marks": found.marks,
+            "rows": stored_endpoints(found),
+            "failures": live_samples(found.failures),
+            "load": found.plan.get("load", []),
+        }
+    )
+    return shown
 
 
 @call("GET", f"/api/load/{_ID}/report", "see")
@@ -118,7 +126,7 @@ async def _report(hub: Hub, caller: Caller, query: _ById) -> web.Response:
 @call("GET", f"/api/load/{_ID}/csv", "see")
 async def _csv(hub: Hub, caller: Caller, query: _ById) -> web.Response:
     """Its requests by name, a line each."""
-    found = await asyncio.to_thread(client.result, hub.reports, query.id)
+    found = await asyncio.to_thread(client.load_result, hub.reports, query.id)
     return web.Response(text=render(found, "csv"), content_type="text/csv")
 
 

@@ -1,16 +1,19 @@
 """Carries out the search for a service's capacity, step by step."""
 
 import asyncio
+import dataclasses
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from msgspec.structs import replace
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
-from chapiteau.load.capacity.calibration import Calibration, calibrate
-from chapiteau.load.capacity.capacity_verdict import capacity_result, capacity_verdict
+from chapiteau.load.capacity.calibration import calibrate
+from chapiteau.load.capacity.capacity_verdict import capacity_section, capacity_verdict
 from chapiteau.load.capacity.search import search
 from chapiteau.load.capacity.steps import (
     SearchInterrupted,
@@ -19,35 +22,37 @@ from chapiteau.load.capacity.steps import (
     StepObservation,
     search_plan,
 )
-from chapiteau.load.cluster.distributed_workers import DistributedWorkers
 from chapiteau.load.errors import HostLostError, ScenarioError
-from chapiteau.load.execution.control import marks_section, stopped_by
+from chapiteau.load.execution.control import all_marks, stopped_by
 from chapiteau.load.execution.job import (
     Job,
     RunObserver,
+    Workers,
     exporter_for,
     run_facts,
     workers_for,
 )
-from chapiteau.load.execution.run_test import add_prometheus_data, stop_on_signal
+from chapiteau.load.execution.run_test import prometheus_series, stop_on_signal
 from chapiteau.load.execution.storage import live_state
 from chapiteau.load.report.document import document
 from chapiteau.load.report.live import LivePoints
 from chapiteau.load.report.resources import resources
+from chapiteau.load.report.result import LoadResult
 from chapiteau.load.scenario.shape import constant_shape
 from chapiteau.load.stats.totals import Totals
+from chapiteau.load.telemetry.exporter import Exporter
 from chapiteau.load.telemetry.prometheus_query import scarce_resource
 from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor
 from chapiteau.load.verdict.evidence import collect_evidence
 from chapiteau.load.verdict.objectives import (
-    Finding,
     Objective,
     evaluate_objectives,
     parse_objectives,
     watched_names,
     with_error_objective,
 )
-from chapiteau.load.verdict.saturation import TargetService, describe_saturation
+from chapiteau.load.verdict.run_verdict import Verdict
+from chapiteau.load.verdict.saturation import Sample, describe_saturation
 from chapiteau.load.verdict.step_guard import (
     StepGuard,
     generator_lateness,
@@ -55,7 +60,6 @@ from chapiteau.load.verdict.step_guard import (
     recovery_seconds,
     rising_metric,
 )
-from chapiteau.load.workers.local_workers import LocalWorkers
 from chapiteau.load.workers.messages import LoadStep
 
 __all__ = ["find_capacity"]
@@ -71,48 +75,67 @@ async def find_capacity(
     watch: RunObserver,
     say: Callable[[str], None],
     supervised: SupervisorMonitor | None = None,
-) -> dict[str, Any]:
-    """Find the capacity; the result document. `say` gets a line for each step.
+) -> LoadResult:
+    """Find the capacity; its result. `say` gets a line for each step.
 
     With a supervisor at hand, the report says what gave out at the rate that was kept.
     """
-    objectives = parse_objectives(job.test.objective)
-    if not objectives:
-        raise UsageError(
-            "a capacity is the highest rate that keeps an objective; none is given",
-            hint='for example --objective "p99 < 200ms, errors < 0.1%"',
-        )
-    given, objectives = len(objectives), with_error_objective(objectives)
-    if len(objectives) > given:
-        say("errors < 1% must hold, too, since no objective is about errors")
+    objectives = _objectives(job, say)
     started, zero = clock.wall(), clock.now()
     calibration = await calibrate(job)
     if calibration.cost:
         say(f"generator: {calibration.ceiling:.0f} requests/s for each process at most")
     exports = exporter_for(job, started)
     async with exports, workers_for(job) as team:
-        seeker = _Seeker(job, team, objectives, watch, say)
-        seeker.tell = lambda second, totals: exports.second(second, totals, clock.wall())
-        seeker.started = started
-        seeker.ceiling = calibration.ceiling
-        seeker.supervised = supervised
-        seeker.wall = clock.wall
+        run = _CapacityRun(job, team, objectives, watch, say, clock, exports, supervised)
         with stop_on_signal(team, watch.leaving) as interrupted:
-            answer = await seeker.run(interrupted)
-    seconds = clock.now() - zero
-    made = _document(job, answer, seeker, calibration, started, seconds)
-    hold = seeker.shown(answer)
-    await add_prometheus_data(made, job, hold.started, hold.started + hold.seconds)
+            answer = await run.search(interrupted)
+    hold = run.shown(answer)
+    series, unanswered = await prometheus_series(job, hold.started, hold.started + hold.seconds)
     place = await asyncio.to_thread(supervised.place, job.target) if supervised else None
-    _name_what_gave_out(made, hold, seeker.missed_samples(answer), place)
-    made["soundness"]["notes"] += team.problems + exports.problems
+    own = describe_saturation(hold.samples, run.missed_samples(answer), place)
+    told = scarce_resource(series, 0.0, hold.seconds)
     said = watch.live.messages() if watch.live is not None else []
-    made |= marks_section(said, started)
-    if interrupted:
-        made["verdict"]["exit_code"] = 128 + interrupted[0]
-        if who := stopped_by(said):
-            made["verdict"]["line"] += f" (stopped early by {who})"
-    return made
+    result = document(
+        run_facts(job, "capacity", started, hold.seconds, None, is_open=True),
+        hold.totals,
+        _verdict(answer, job, interrupted, stopped_by(said)),
+        evaluate_objectives(objectives, hold.totals, hold.seconds),
+        notes=[*unanswered, *team.problems, *exports.problems],
+    )
+    return replace(
+        result,
+        asked=series,
+        resources=resources(hold.samples, hold.started, hold.seconds),
+        marks=all_marks(said, started),
+        capacity=capacity_section(
+            answer,
+            ceiling=calibration.ceiling,
+            searched=clock.now() - zero,
+            saturated="; Prometheus says: ".join(filter(None, (own, told))),
+        ),
+    )
+
+
+def _objectives(job: Job, say: Callable[[str], None]) -> tuple[Objective, ...]:
+    given = parse_objectives(job.test.objective)
+    if not given:
+        raise UsageError(
+            "a capacity is the highest rate that keeps an objective; none is given",
+            hint='for example --objective "p99 < 200ms, errors < 0.1%"',
+        )
+    objectives = with_error_objective(given)
+    if len(objectives) > len(given):
+        say("errors < 1% must hold, too, since no objective is about errors")
+    return objectives
+
+
+def _verdict(answer: SearchResult, job: Job, interrupted: list[int], who: str) -> Verdict:
+    verdict = capacity_verdict(answer, job.test)
+    if not interrupted:
+        return verdict
+    line = f"{verdict.line} (stopped early by {who})" if who else verdict.line
+    return replace(verdict, exit_code=128 + interrupted[0], line=line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,35 +144,37 @@ class _Hold:
 
     totals: Totals
     seconds: float
-    samples: list[dict[str, Any]]  # the supervisor's
+    samples: Sequence[Sample]
     started: float = 0.0  # seconds since 1970
 
 
-class _Seeker:
-    """One search on its way."""
+class _CapacityRun:
+    """Carries out the steps that one search asks for."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 — all that a step needs
         self,
         job: Job,
-        team: LocalWorkers | DistributedWorkers,
+        team: Workers,
         objectives: tuple[Objective, ...],
         watch: RunObserver,
         say: Callable[[str], None],
+        clock: Clock,
+        exports: Exporter,
+        supervised: SupervisorMonitor | None,
     ) -> None:
         self.job = job
         self.team = team
         self.objectives = objectives
         self.watch = watch
         self.say = say
-        self.started = 0.0
-        self.ceiling = 0.0
-        self.wall: Callable[[], float] = lambda: 0.0
-        self.supervised: SupervisorMonitor | None = None
+        self.clock = clock
+        self.exports = exports
+        self.supervised = supervised
+        self.started = clock.wall()
         self.normal: float | None = None  # median latency of the probe, seconds
-        self.tell: Callable[[int, Totals], None] = lambda _second, _totals: None
         self.number = 0
         self.holds: dict[float, _Hold] = {}  # by rate, and the first step
-        self.samples: dict[float, list[dict[str, Any]]] = {}  # the supervisor's, by rate
+        self.samples: dict[float, Sequence[Sample]] = {}  # by rate
 
     def shown(self, answer: SearchResult) -> _Hold:
         """The hold that the report is about: the one of the rate that was kept, or the latest."""
@@ -158,11 +183,11 @@ class _Seeker:
         kept = self.holds.get(answer.held) if answer.held else None
         return kept or [nothing, *self.holds.values()][-1]
 
-    def missed_samples(self, answer: SearchResult) -> list[dict[str, Any]]:
+    def missed_samples(self, answer: SearchResult) -> Sequence[Sample]:
         """The supervisor's messages at the nearest rate above that was missed."""
         return self.samples.get(answer.failed or 0.0, [])
 
-    async def run(self, interrupted: list[int]) -> SearchResult:
+    async def search(self, interrupted: list[int]) -> SearchResult:
         test = self.job.test
         steps = search(search_plan(test.confidence, test.budget, test.max_rate or test.ceiling))
         try:
@@ -191,11 +216,11 @@ class _Seeker:
         live = LivePoints()
 
         def on_second(second: int, _totals: Totals) -> bool:
-            self.show(step, live.points(totals), totals, second)
-            self.tell(second, totals)
+            self.show(step, live, totals, second)
+            self.exports.second(second, totals, self.clock.wall())
             return guard.second(second, totals)
 
-        began = self.wall()
+        began = self.clock.wall()
         took = await self.team.run(order, totals, on_second)
         # What the others carry is not the rate that was asked for: its capacity would be a lie.
         for name, why in self.team.lost.items():
@@ -205,7 +230,7 @@ class _Seeker:
             raise ScenarioError(
                 f"the scenario does not work: {what}", hint=totals.samples.get(what, "").strip()
             )
-        observed = replace(self.observed(step, totals, guard), seconds=took)
+        observed = dataclasses.replace(self.observed(step, totals, guard), seconds=took)
         if step.phase == "probe":
             self.refuse_dead(totals)
             self.normal = observed.p50
@@ -217,7 +242,7 @@ class _Seeker:
         self.say(_told(step, observed))
         down = bool(observed.overloaded) or observed.errors > _MOSTLY
         rested, gone = await self.rest(overloaded=down)
-        return replace(observed, rested=rested, gone=gone)
+        return dataclasses.replace(observed, rested=rested, gone=gone)
 
     def observed(self, step: Step, totals: Totals, guard: StepGuard) -> StepObservation:
         last = guard.ended or math.ceil(step.seconds)
@@ -275,22 +300,16 @@ class _Seeker:
             await asyncio.sleep(0.5)
         return waited, "" if good else why or "no answer"
 
-    def show(self, step: Step, points: list[dict[str, Any]], totals: Totals, second: int) -> None:
-        if not points:
+    def show(self, step: Step, live: LivePoints, totals: Totals, second: int) -> None:
+        point = live.current(totals, second)
+        if point is None:
             return
-        point = dict(next((p for p in points if p["t"] == second), points[-1]))
-        point["running"] = totals.running.get(second, 0)
-        point["phase"] = step.phase
-        self.watch.line({**point, "target_rate": step.rate}, second + 1, step.seconds)
+        point = replace(point, phase=step.phase, target_rate=step.rate)
+        self.watch.line(point, second + 1, step.seconds)
         if self.watch.live is not None:
-            state = live_state(
-                self.job.names("capacity"),
-                self.job.test,
-                self.started,
-                step.seconds,
-                totals,
-                points,
-            )
+            names = self.job.names("capacity")
+            points = live.points(totals)
+            state = live_state(names, self.job.test, self.started, step.seconds, totals, points)
             self.watch.live.write({**state, "phase": step.phase, "rate": step.rate})
 
 
@@ -302,46 +321,10 @@ def _answers(totals: Totals) -> bool:
 def _told(step: Step, observed: StepObservation) -> str:
     rate = f"{step.rate:8.4g}/s" if step.rate else "  one user"
     p99 = "–" if observed.p99 is None else f"{observed.p99 * 1000:.3g}ms"
-    state = observed.limited or observed.overloaded
     good = all(e.passes() for e in observed.evidence)
-    if observed.late and (state or not good):
-        state = f"missed, but {observed.late}"
-    word = (
-        f"generator-limited: {observed.limited}"
-        if observed.limited
-        else (state or ("kept" if good else "missed"))
-    )
+    word = observed.overloaded or ("kept" if good else "missed")
+    if observed.limited:
+        word = f"generator-limited: {observed.limited}"
+    elif observed.late and (observed.overloaded or not good):
+        word = f"missed, but {observed.late}"
     return f"{step.phase:>8} {rate}  p99 {p99:>8}  errors {observed.errors * 100:.2g}%  {word}"
-
-
-def _document(
-    job: Job,
-    answer: SearchResult,
-    seeker: _Seeker,
-    calibration: Calibration,
-    started: float,
-    seconds: float,
-) -> dict[str, Any]:
-    verdict = capacity_verdict(answer, job.test)
-    hold = seeker.shown(answer)
-    findings: list[Finding] = evaluate_objectives(seeker.objectives, hold.totals, hold.seconds)
-    facts = run_facts(job, "capacity", started, hold.seconds, None, is_open=True)
-    made = document(facts, hold.totals, verdict, findings)
-    if hold.samples:
-        made["resources"] = resources(hold.samples, hold.started, hold.seconds)
-    part = capacity_result(answer)
-    part["ceiling"] = round(calibration.ceiling)
-    part["searched"] = round(seconds, 3)
-    return {**made, "capacity": part}
-
-
-def _name_what_gave_out(
-    made: dict[str, Any], hold: _Hold, missed: list[dict[str, Any]], place: TargetService | None
-) -> None:
-    """Say it in the document's part on the search."""
-    own = describe_saturation(hold.samples, missed, place)
-    told = scarce_resource(made.get("asked", []), 0.0, hold.seconds)
-    part = made["capacity"]
-    part["saturated"] = "; Prometheus says: ".join(filter(None, (own, told)))
-    if part["saturated"]:
-        part["notes"].append(f"at this rate: {part['saturated']}")

@@ -1,42 +1,42 @@
 """A search's answer in words, in numbers, and as an exit code."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.load.capacity.steps import SearchResult, StepResult
+from chapiteau.load.report.result import CapacitySection, SearchStep
 from chapiteau.load.settings import LoadTest
-from chapiteau.load.verdict.run_verdict import make_verdict
+from chapiteau.load.verdict.run_verdict import Verdict
 
-__all__ = ["add_scaling", "capacity_result", "capacity_verdict"]
+__all__ = ["capacity_section", "capacity_verdict"]
 
 _UNTRIED: Final = 1.06  # "at least" says nothing upward; other results are compared with this
 _WIDE: Final = 1.5  # an interval wider than this factor says less than the bracket
 
 
-def capacity_verdict(answer: SearchResult, test: LoadTest) -> dict[str, Any]:
+def capacity_verdict(answer: SearchResult, test: LoadTest) -> Verdict:
     """Word, line and exit code.
 
     0 found (and at or above `min_capacity`), 1 not met, 2 unsure, 3 the generator was the limit.
     """
     objective = test.objective
     if answer.outcome == "none":
-        return make_verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
+        return Verdict("not met", f"no rate keeps {objective}: {_last_note(answer)}", 1)
     if answer.outcome == "gone":
-        return make_verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
+        return Verdict("not met", f"no rate was kept: {_last_note(answer)}", 1)
     if answer.outcome == "unsure":
-        return make_verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
+        return Verdict("unsure", f"unsure: {_about(answer)}; {_more(answer)}", 2)
     if answer.outcome == "generator-limited" and not answer.held:
         line = "the load generator was the limit, so nothing is said about the service"
-        return make_verdict("generator-limited", line, 3)
+        return Verdict("generator-limited", line, 3)
     held = _rate(answer)
     floor = test.min_capacity
     if answer.outcome == "generator-limited":
         if floor is not None and answer.held >= floor:
-            return make_verdict(
+            return Verdict(
                 "met", f"keeps {objective} at {held}, above the {floor:g}/s asked for", 0
             )
         line = f"keeps {objective} at {held}; beyond that the load generator is the limit"
-        return make_verdict("generator-limited", line, 3)
+        return Verdict("generator-limited", line, 3)
     if answer.outcome == "at least":
         line = f"keeps {objective} at {held}, the highest rate that was tried"
     else:
@@ -44,8 +44,8 @@ def capacity_verdict(answer: SearchResult, test: LoadTest) -> dict[str, Any]:
         missed = f"; missed at {answer.failed:.4g}/s" if answer.failed else ""
         line = f"keeps {objective} up to {held} (90 % sure: {least:.4g} to {most:.4g}){missed}"
     if floor is not None and answer.held < floor:
-        return make_verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
-    return make_verdict("met", line, 0)
+        return Verdict("not met", f"{line}; {floor:g}/s were asked for", 1)
+    return Verdict("met", line, 0)
 
 
 def _rate(answer: SearchResult) -> str:
@@ -84,50 +84,37 @@ def _more(answer: SearchResult) -> str:
     return answer.notes[-1] if answer.notes else "repeat with a longer --budget"
 
 
-def capacity_result(answer: SearchResult) -> dict[str, Any]:
-    """The document's part on the search."""
-    return {
-        "outcome": answer.outcome,
-        "held": answer.held,
-        "held_requests": round(answer.held_requests, 3),
-        "failed": answer.failed,
-        "interval": [round(edge, 3) for edge in _interval(answer)] if answer.held else None,
-        "notes": list(answer.notes),
-        "steps": [_step(done) for done in answer.steps],
-    }
+def capacity_section(
+    answer: SearchResult, *, ceiling: float = 0.0, searched: float = 0.0, saturated: str = ""
+) -> CapacitySection:
+    """The document's part on the search. `ceiling`: what one load process can send; `saturated`:
+    what gave out at the rate that was kept."""
+    low, high = _interval(answer)
+    return CapacitySection(
+        outcome=answer.outcome,
+        held=answer.held,
+        held_requests=round(answer.held_requests, 3),
+        failed=answer.failed,
+        interval=(round(low, 3), round(high, 3)) if answer.held else None,
+        notes=[*answer.notes, *([f"at this rate: {saturated}"] if saturated else [])],
+        steps=[_step(done) for done in answer.steps],
+        ceiling=round(ceiling),
+        searched=round(searched, 3),
+        saturated=saturated,
+    )
 
 
-def _step(done: StepResult) -> dict[str, Any]:
+def _step(done: StepResult) -> SearchStep:
     step, observed = done.step, done.observed
-    return {
-        "phase": step.phase,
-        "rate": round(step.rate or observed.sessions, 4),
-        "reached": round(observed.reached, 3),
-        "seconds": step.seconds,
-        "p50": observed.p50,
-        "p99": observed.p99,
-        "errors": observed.errors,
-        "running": round(observed.running, 2),
-        "outcome": done.outcome,
-        "why": done.why,
-    }
-
-
-def add_scaling(
-    documents: Sequence[dict[str, Any]], service: str, part: dict[str, Any]
-) -> dict[str, Any]:
-    """The last size's document with the answer to "does it scale?" in front.
-
-    A size at which nothing was found leaves that open: the verdict is then that size's.
-    """
-    made = documents[-1]
-    verdict = made["verdict"]
-    for one, row in zip(documents, part["sizes"], strict=True):
-        if verdict["exit_code"] == 0 and one["verdict"]["exit_code"] in {2, 3}:
-            size = row["size"]
-            verdict = {**one["verdict"], "line": f"with {size}: {one['verdict']['line']}"}
-    last = part["sizes"][-1]["size"]
-    line = verdict["line"] if verdict is not made["verdict"] else f"with {last}: {verdict['line']}"
-    verdict = {**verdict, "line": f"{service}: {part['line']}; {line}"}
-    verdict["findings"] = made["verdict"]["findings"]
-    return {**made, "verdict": verdict, "scaling": {"service": service, **part}}
+    return SearchStep(
+        phase=step.phase,
+        rate=round(step.rate or observed.sessions, 4),
+        reached=round(observed.reached, 3),
+        seconds=step.seconds,
+        p50=observed.p50,
+        p99=observed.p99,
+        errors=observed.errors,
+        running=round(observed.running, 2),
+        outcome=done.outcome,
+        why=done.why,
+    )

@@ -8,12 +8,16 @@ by side, κ the cost of keeping each other informed (N. J. Gunther, Guerrilla Ca
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
+
+from chapiteau.load.report.result import LawSection, ScalingSection, SizeRow
 
 if TYPE_CHECKING:
     import random
 
-__all__ = ["ScalabilityLaw", "SizeResult", "fit_law", "scaling_result"]
+__all__ = ["ScalabilityLaw", "SizeResult", "fit_law", "scaling_section"]
 
 _DRAWS: Final = 400
 _NOISE: Final = 0.025  # standard error of a capacity that tells none of its own, as a share of it
@@ -121,17 +125,15 @@ def _solved(matrix: list[list[float]]) -> list[float] | None:
     return [matrix[row][size] / matrix[row][row] for row in range(size)]
 
 
-def scaling_result(found: Sequence[SizeResult], chance: "random.Random") -> dict[str, Any]:
+def scaling_section(found: Sequence[SizeResult], chance: "random.Random") -> ScalingSection:
     """The document's part: efficiency at each size, the law, and a peak when one can be told."""
     ordered = sorted(found, key=lambda one: one.size)
-    first = ordered[0]
-    sizes = [_row(one, first) for one in ordered]
+    sizes = [_row(one, ordered[0]) for one in ordered]
     usable = [one for one in ordered if one.capacity > 0]
-    points = [(one.size, one.capacity) for one in usable]
-    law = fit_law(points)
-    part: dict[str, Any] = {"sizes": sizes, "law": None, "line": _line(sizes)}
+    law = fit_law([(one.size, one.capacity) for one in usable])
+    line = _line(sizes)
     if law is None or len(usable) < len(ordered):
-        return part
+        return ScalingSection(sizes=sizes, line=line)
     drawn = _drawn(usable, chance)
     low, high = _middle(sorted(one.peak for one in drawn))
     told = (
@@ -139,38 +141,34 @@ def scaling_result(found: Sequence[SizeResult], chance: "random.Random") -> dict
         and high < math.inf
         and (high - low < _SURE * 2 * law.peak or ordered[-1].size >= _REACH * law.peak)
     )
-    contention = _middle(sorted(one.contention for one in drawn))
-    part["law"] = {
-        "alone": law.alone,
-        "contention": law.contention,
-        "contention_interval": [round(edge, 4) for edge in contention],
-        "coherency": law.coherency,
-        "peak": round(law.peak, 1) if told else None,
-        "peak_interval": [round(low, 1), round(high, 1)] if told else None,
-    }
-    tail = f"; contention {law.contention:.1%} ({contention[0]:.1%} to {contention[1]:.1%})"
+    least, most = _middle(sorted(one.contention for one in drawn))
+    section = LawSection(
+        alone=law.alone,
+        contention=law.contention,
+        contention_interval=(round(least, 4), round(most, 4)),
+        coherency=law.coherency,
+        peak=round(law.peak, 1) if told else None,
+        peak_interval=(round(low, 1), round(high, 1)) if told else None,
+    )
+    line += f"; contention {law.contention:.1%} ({least:.1%} to {most:.1%})"
     if told:
-        tail += f"; no gain beyond {law.peak:.0f} (90 % sure: {low:.0f} to {high:.0f})"
+        line += f"; no gain beyond {law.peak:.0f} (90 % sure: {low:.0f} to {high:.0f})"
     else:
-        tail += f"; no peak seen up to {ordered[-1].size}"
-    part["line"] += tail
-    return part
+        line += f"; no peak seen up to {ordered[-1].size}"
+    return ScalingSection(sizes=sizes, law=section, line=line)
 
 
-def _row(one: SizeResult, first: SizeResult) -> dict[str, Any]:
+def _row(one: SizeResult, first: SizeResult) -> SizeRow:
     """One size against the smallest one."""
-    row: dict[str, Any] = {
-        "size": one.size, "word": one.word, "capacity": one.capacity,
-        "times": None, "times_interval": None, "efficiency": None,
-    }  # fmt: skip
-    if one.capacity > 0 and first.capacity > 0:
-        times = one.capacity / first.capacity
-        # Errors of a quotient add up in logarithms, as squares.
-        wide = 0.0 if one is first else _Z * math.hypot(one.error, first.error)
-        row["times"] = times
-        row["times_interval"] = [times * math.exp(-wide), times * math.exp(wide)]
-        row["efficiency"] = times * first.size / one.size
-    return row
+    row = SizeRow(size=one.size, word=one.word, capacity=one.capacity)
+    if not (one.capacity > 0 and first.capacity > 0):
+        return row
+    times = one.capacity / first.capacity
+    # Errors of a quotient add up in logarithms, as squares.
+    wide = 0.0 if one is first else _Z * math.hypot(one.error, first.error)
+    interval = (times * math.exp(-wide), times * math.exp(wide))
+    efficiency = times * first.size / one.size
+    return replace(row, times=times, times_interval=interval, efficiency=efficiency)
 
 
 def _drawn(sizes: Sequence[SizeResult], chance: "random.Random") -> list[ScalabilityLaw]:
@@ -192,17 +190,14 @@ def _middle(values: Sequence[float]) -> tuple[float, float]:
     return values[edge], values[-1 - edge]
 
 
-def _line(sizes: list[dict[str, Any]]) -> str:
+def _line(sizes: list[SizeRow]) -> str:
     if len(sizes) < 2:
         return "one size only: nothing to compare"
-    without = [row for row in sizes if not row["capacity"]]
-    if without:
-        told = ", ".join(f"{row['size']} ({row['word']})" for row in without)
-        return f"no capacity was found at size {told}, so they can't be compared"
-    first, last = sizes[0], sizes[-1]
-    ratio = last["size"] / first["size"]
-    low, high = last["times_interval"]
+    if without := ", ".join(f"{row.size} ({row.word})" for row in sizes if not row.capacity):
+        return f"no capacity was found at size {without}, so they can't be compared"
+    last, ratio = sizes[-1], sizes[-1].size / sizes[0].size
+    low, high = last.times_interval or (math.nan, math.nan)
     return (
-        f"{ratio:g} times as many give {last['times']:.2f} times the capacity "
-        f"(90 % sure: {low:.2f} to {high:.2f}; {last['efficiency']:.0%} efficiency)"
+        f"{ratio:g} times as many give {last.times:.2f} times the capacity "
+        f"(90 % sure: {low:.2f} to {high:.2f}; {last.efficiency:.0%} efficiency)"
     )

@@ -13,13 +13,12 @@ allowed everywhere: it can only make the answer lower.
 import math
 from collections.abc import Generator
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from chapiteau.core.units import format_duration
 from chapiteau.load.capacity.rate_estimate import RateEstimate, estimate_rate, is_overloaded
 from chapiteau.load.capacity.steps import (
     ENOUGH_LATE,
-    Phase,
     SearchInterrupted,
     SearchPlan,
     SearchResult,
@@ -30,6 +29,7 @@ from chapiteau.load.capacity.steps import (
     is_idle,
     judge_step,
 )
+from chapiteau.load.report.result import Phase, SearchOutcome
 
 __all__ = ["search"]
 
@@ -111,7 +111,7 @@ class _Search:
             return self.answer("unsure", low=low, failed=high)
         yield from self.aftermath(held)
         failed = self.lowest_failed(above=held.step.rate)
-        kind: Literal["found", "at least", "generator-limited"] = "found"
+        kind: SearchOutcome = "found"
         if failed is None and high is None:
             kind = "generator-limited" if self.limited else "at least"
         return replace(
@@ -138,7 +138,7 @@ class _Search:
 
     def answer(
         self,
-        outcome: Literal["found", "at least", "none", "gone", "unsure", "generator-limited"],
+        outcome: SearchOutcome,
         *,
         low: float = 0.0,
         failed: float | None = None,

@@ -2,14 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
+from chapiteau.load.report.result import Phase, SearchOutcome, StepOutcome
 from chapiteau.load.verdict.evidence import Evidence
 
 __all__ = [
     "ENOUGH_LATE",
-    "Outcome",
-    "Phase",
     "SearchInterrupted",
     "SearchPlan",
     "SearchResult",
@@ -21,9 +20,6 @@ __all__ = [
     "judge_step",
     "search_plan",
 ]
-
-Phase = Literal["probe", "climb", "bisect", "hold", "push", "recover"]
-Outcome = Literal["kept", "missed", "generator-limited", "unsure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +94,7 @@ class StepResult:
 
     step: Step
     observed: StepObservation
-    outcome: Outcome
+    outcome: StepOutcome
     why: str = ""
 
 
@@ -106,7 +102,7 @@ class StepResult:
 class SearchResult:
     """The end of a search. `held` sessions a second were kept, `failed` is the next that wasn't."""
 
-    outcome: Literal["found", "at least", "none", "gone", "unsure", "generator-limited"]
+    outcome: SearchOutcome
     held: float = 0.0
     failed: float | None = None
     held_requests: float = 0.0  # the same in requests a second
@@ -137,7 +133,7 @@ def is_idle(observed: StepObservation, probe: StepObservation) -> bool:
     return observed.p50 < _NO_QUEUE * probe.p50
 
 
-def judge_step(step: Step, observed: StepObservation) -> tuple[Outcome, str]:
+def judge_step(step: Step, observed: StepObservation) -> tuple[StepOutcome, str]:
     """The outcome, and why it is none better."""
     if observed.limited:
         return "generator-limited", observed.limited

@@ -61,7 +61,7 @@ def attach(*, run: str, as_json: bool, config: str | None) -> int:
     """
     from chapiteau.io.clock import SystemClock
     from chapiteau.load.cli.output import ProgressLine, print_result
-    from chapiteau.load.client import follow, live, result
+    from chapiteau.load.client import follow, live, load_result
 
     folder = _folder(config)
     run = _the_one(run, live(folder))
@@ -76,7 +76,7 @@ def attach(*, run: str, as_json: bool, config: str | None) -> int:
         click.echo(f"test {run} runs on; end it: chapiteau load stop {run}", err=True)
         return 130
     line.clear()
-    return print_result(result(folder, number), folder, as_json=as_json)
+    return print_result(load_result(folder, number), folder, as_json=as_json)
 
 
 def _shown(state: Mapping[str, Any], line: Any, *, as_json: bool) -> None:

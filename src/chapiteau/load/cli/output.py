@@ -5,18 +5,20 @@ import random
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from chapiteau.core.errors import NotFoundError, UnreachableError, UsageError
 from chapiteau.core.problems import Problem
 from chapiteau.io.console import print_json, use_colour
-from chapiteau.load.client import baselines, result
+from chapiteau.load.client import baselines, load_result
 from chapiteau.load.execution.storage import mark_done, save_result
 from chapiteau.load.report.comparison import apply_baseline, compare_results, comparison_text
-from chapiteau.load.report.document import FORMAT
 from chapiteau.load.report.html import as_html
+from chapiteau.load.report.result import FORMAT, LoadResult, TimelinePoint
 from chapiteau.load.report.text import as_text, progress
 
 __all__ = [
@@ -46,11 +48,11 @@ class ProgressLine:
         self._count = 0
         self._open = False
 
-    def show(self, point: dict[str, Any], elapsed: float, total: float, head: str = "") -> None:
+    def show(self, point: TimelinePoint, elapsed: float, total: float, head: str = "") -> None:
         """A second has passed."""
         self._count += 1
         if self._as_json:
-            print_json({"elapsed": elapsed, "of": total, **point})
+            print_json({"elapsed": elapsed, "of": total, **msgspec.to_builtins(point)})
         if self._quiet or (not self._tty and self._count % 5 != 1):
             return
         text = progress(point, elapsed, total, head)
@@ -98,7 +100,7 @@ def warn(problems: Iterable[Problem], *, most: int = 10) -> None:
 
 
 def save_and_print(
-    document: dict[str, Any],
+    document: LoadResult,
     folder: Path,
     *,
     report: str | None,
@@ -111,7 +113,7 @@ def save_and_print(
     where = ""
     if keep:
         number = save_result(folder, document, html, Path(report) if report else None)
-        document = {"id": number, **document}
+        document = replace(document, id=number)
         where = str(Path(report) if report else folder / "load" / f"{number}.html")
         mark_done(folder, number)
     elif report:
@@ -125,55 +127,55 @@ def save_and_print(
     return _print(document, where, as_json=as_json)
 
 
-def print_result(document: dict[str, Any], folder: Path, *, as_json: bool) -> int:
+def print_result(document: LoadResult, folder: Path, *, as_json: bool) -> int:
     """Print a stored result as it was printed when its test ended; its exit code."""
-    where = folder / "load" / f"{document['id']}.html"
+    where = folder / "load" / f"{document.id}.html"
     return _print(document, str(where) if where.is_file() else "", as_json=as_json)
 
 
-def _print(document: dict[str, Any], where: str, *, as_json: bool) -> int:
+def _print(document: LoadResult, where: str, *, as_json: bool) -> int:
     if as_json:
-        print_json(document)
+        print_json(msgspec.to_builtins(document))
     else:
         text = as_text(document)
         first, _, rest = text.partition("\n")
-        word = document["verdict"]["word"]
+        word = document.verdict.word
         colour = {"met": "green", "none": None, "not met": "red", "broken": "red"}.get(
             word, "yellow"
         )
         click.echo(click.style(first, fg=colour, bold=True) if use_colour() else first)
         click.echo(rest)
-        if found := document.get("comparison"):
+        if found := document.comparison:
             click.echo("\n" + comparison_text(found))
         if where:
             click.echo(f"\nreport: {where}")
-    return int(document["verdict"]["exit_code"])
+    return document.verdict.exit_code
 
 
 # A result that the user names: by the number it is stored under, or by a JSON file.
 
 
-def stored_result(text: str, folder: Path, test: tuple[str, str] | None = None) -> dict[str, Any]:
-    """The document; "baseline" is the one that was set for this test (its kind and name).
+def stored_result(text: str, folder: Path, test: tuple[str, str] | None = None) -> LoadResult:
+    """The result; "baseline" is the one that was set for this test (its kind and name).
 
     Raises NoSuchResultError, NotFoundError, UsageError.
     """
     if text == "baseline" and test is not None:
-        return result(folder, _baseline_of(test, folder))
+        return load_result(folder, _baseline_of(test, folder))
     if text.isdigit():
-        return result(folder, int(text))
+        return load_result(folder, int(text))
     try:
-        document = json.loads(Path(text).read_text(encoding="utf-8"))
+        document = msgspec.json.decode(Path(text).read_bytes(), type=LoadResult)
     except FileNotFoundError:
         raise NotFoundError(f"{text}: no such file, and no number of a result") from None
     except (ValueError, OSError) as exc:
         raise UsageError(f"{text}: not a result: {exc}") from None
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
+    if document.format != FORMAT:
         raise UsageError(f"{text}: not a result of the format {FORMAT}")
     return document
 
 
-def baseline_for(text: str, folder: Path, test: tuple[str, str]) -> dict[str, Any] | None:
+def baseline_for(text: str, folder: Path, test: tuple[str, str]) -> LoadResult | None:
     """What a test of this kind and name is to be held against; None without a `text`."""
     return stored_result(text, folder, test) if text else None
 
@@ -186,7 +188,7 @@ def _baseline_of(test: tuple[str, str], folder: Path) -> int:
     return number
 
 
-def against_baseline(document: dict[str, Any], baseline: dict[str, Any]) -> dict[str, Any]:
+def against_baseline(document: LoadResult, baseline: LoadResult) -> LoadResult:
     """The document with its comparison; slower than the baseline is not met."""
     found = compare_results(baseline, document, _MARGIN, random.Random("baseline"))  # noqa: S311
     return apply_baseline(document, found)

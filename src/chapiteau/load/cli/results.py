@@ -63,6 +63,8 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     """List stored results, newest first."""
     from datetime import UTC, datetime
 
+    from msgspec.structs import asdict
+
     from chapiteau.core.text import format_table
     from chapiteau.io.console import print_json
     from chapiteau.load.client import baselines, live, results
@@ -73,7 +75,7 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     for state in [] if as_json else live(folder):
         click.echo(f"running: {state['run']}  {state['kind']}  {state['name'][-60:]}", err=True)
     if as_json:
-        print_json([one.to_dict() | {"baseline": held.get(one.test)} for one in found])
+        print_json([asdict(one) | {"baseline": held.get(one.test)} for one in found])
         return 0
     if not found:
         click.echo("no load test has been run here", err=True)
@@ -103,15 +105,14 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
 def show(*, number: int, as_json: bool, config: str | None) -> int:
     """Show one stored result, as it was printed."""
     from chapiteau.io.console import print_json
-    from chapiteau.load.client import report_path, result
+    from chapiteau.load.client import load_result, report_path, result
     from chapiteau.load.report.text import as_text
 
     folder = _folder(config)
-    document = result(folder, number)
     if as_json:
-        print_json(document)
+        print_json(result(folder, number))
         return 0
-    click.echo(as_text(document))
+    click.echo(as_text(load_result(folder, number)))
     if path := report_path(folder, number):
         click.echo(f"\nreport: {path}")
     return 0
@@ -156,6 +157,8 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
     """
     import random
 
+    import msgspec
+
     from chapiteau.io.console import print_json
     from chapiteau.load.cli.output import stored_result
     from chapiteau.load.report.comparison import compare_results, comparison_text
@@ -164,13 +167,13 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
     folder = _folder(config)
     first, second = ("baseline", a) if b is None else (a, b)
     after = stored_result(second, folder)
-    before = stored_result(first, folder, (after["kind"], after["name"]))
+    before = stored_result(first, folder, (after.kind, after.name))
     found = compare_results(before, after, share, random.Random("compare"))  # noqa: S311
     if as_json:
-        print_json(found)
+        print_json(msgspec.to_builtins(found))
     else:
         click.echo(comparison_text(found))
-    return {"slower": 1, "cannot tell": 2}.get(found["word"], 0)
+    return {"slower": 1, "cannot tell": 2}.get(found.word, 0)
 
 
 @click.command()

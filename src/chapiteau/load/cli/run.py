@@ -1,11 +1,14 @@
 """`chapiteau load run | capacity | ab`"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from chapiteau.load.cli.options import JSON_HELP, settings_flags, settings_from_flags
+
+if TYPE_CHECKING:
+    from chapiteau.load.report.result import LoadResult, TimelinePoint
 
 __all__ = ["ab", "capacity", "run"]
 
@@ -51,6 +54,8 @@ def run(*, target: str, dry_run: bool, **options: Any) -> int:
     Exit codes: 0 objective met (or none given), 1 not met, 2 unsure, 3 the generator was the
     limit, 4 the scenario is broken or the target is not allowed.
     """
+    from msgspec.structs import replace
+
     from chapiteau.load.cli.runner import Runner, print_plan
     from chapiteau.load.execution.job import RunObserver
     from chapiteau.load.execution.run_test import run_test
@@ -62,12 +67,12 @@ def run(*, target: str, dry_run: bool, **options: Any) -> int:
         print_plan(job, as_json=runner.as_json)
         return 0
 
-    async def execute(live: Any, supervised: Any) -> dict[str, Any]:
+    async def execute(live: Any, supervised: Any) -> "LoadResult":
         watch = RunObserver(
             line=runner.line.show, say=runner.line.say, live=live, supervised=supervised
         )
         version = service_version(job.openapi, job.target, supervised)
-        return {**await run_test(job, runner.clock, watch), "target_version": version}
+        return replace(await run_test(job, runner.clock, watch), target_version=version)
 
     return runner.run(job, "run", execute)
 
@@ -93,11 +98,11 @@ def capacity(*, target: str, **options: Any) -> int:
     job = runner.job(target, settings_from_flags(options))
     search = measure_scaling if job.test.vary else find_capacity
 
-    def show(point: dict[str, Any], elapsed: float, total: float) -> None:
-        head = f"{point['phase']:>8} {point['target_rate']:8.4g}/s "
+    def show(point: "TimelinePoint", elapsed: float, total: float) -> None:
+        head = f"{point.phase:>8} {point.target_rate:8.4g}/s "
         runner.line.show(point, elapsed, total, head)
 
-    async def execute(live: Any, supervised: Any) -> dict[str, Any]:
+    async def execute(live: Any, supervised: Any) -> "LoadResult":
         watch = RunObserver(line=show, live=live)
         return await search(job, runner.clock, watch, runner.line.say, supervised)
 
@@ -133,8 +138,8 @@ def ab(*, a: str, b: str, scenario: str | None, margin: str, **options: Any) -> 
         for side in (a, b)
     )
 
-    def show(point: dict[str, Any], elapsed: float, total: float) -> None:
-        runner.line.show(point, elapsed, total, f"{'AB'[point['side']]}  ")
+    def show(point: "TimelinePoint", elapsed: float, total: float) -> None:
+        runner.line.show(point, elapsed, total, f"{'AB'[point.side or 0]}  ")
 
     try:
         document = asyncio.run(

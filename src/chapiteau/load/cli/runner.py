@@ -24,13 +24,14 @@ from chapiteau.load.execution.jobs import find_job, project_or_none, request_out
 from chapiteau.load.execution.storage import LiveFile
 from chapiteau.load.report.load_plan import draw_levels, load_levels, plan_document
 from chapiteau.load.report.redaction import redact_arguments
+from chapiteau.load.report.result import LoadResult
 from chapiteau.load.settings import load_shape
 from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor
 from chapiteau.load.workers.documents import replay_of
 
 __all__ = ["Runner", "print_plan"]
 
-Execute = Callable[[LiveFile, SupervisorMonitor | None], Awaitable[dict[str, Any]]]
+Execute = Callable[[LiveFile, SupervisorMonitor | None], Awaitable[LoadResult]]
 
 
 class Runner:
@@ -65,7 +66,7 @@ class Runner:
         live = LiveFile(folder)
         supervised = SupervisorMonitor.find(folder)
 
-        async def executed() -> dict[str, Any]:
+        async def executed() -> LoadResult:
             return await execute(live, supervised)
 
         try:
@@ -78,7 +79,7 @@ class Runner:
             document = against_baseline(document, baseline)
         return self.save_and_print(document, job)
 
-    def save_and_print(self, document: dict[str, Any], job: Job) -> int:
+    def save_and_print(self, document: LoadResult, job: Job) -> int:
         """Store and print the result; its exit code."""
         return save_and_print(
             document,

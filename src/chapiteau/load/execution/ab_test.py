@@ -1,7 +1,10 @@
 """Two services measured in turns, so that what the machine does meanwhile happens to both."""
 
 import random
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec.structs import replace
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
@@ -10,11 +13,12 @@ from chapiteau.load.execution.job import Job, RunObserver, run_facts, workers_fo
 from chapiteau.load.execution.run_test import stop_on_signal
 from chapiteau.load.report.comparison import compare_results
 from chapiteau.load.report.document import document, point_at
+from chapiteau.load.report.result import Batches, Comparison, FigureChange, LoadResult
 from chapiteau.load.scenario.shape import Shape, Stage
 from chapiteau.load.settings import load_shape
 from chapiteau.load.stats.recorder import encode_histogram
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.verdict.run_verdict import interrupted_verdict, run_verdict
+from chapiteau.load.verdict.run_verdict import Verdict, interrupted_verdict, run_verdict
 from chapiteau.load.workers.messages import LoadStep
 
 __all__ = ["ab_blocks", "ab_verdict", "run_ab_test", "turn_order"]
@@ -43,30 +47,33 @@ def turn_order(pairs: int) -> list[int]:
     return [side for pair in range(pairs) for side in ((0, 1) if pair % 2 == 0 else (1, 0))]
 
 
-def ab_verdict(found: dict[str, Any], names: tuple[str, str]) -> dict[str, Any]:
+def ab_verdict(found: Comparison, names: tuple[str, str]) -> Verdict:
     """Word, line and exit code of a comparison: 0 faster or the same, 1 slower, 2 cannot tell."""
-    word = found["word"]
+    word = found.word
     a, b = names
-    worst = max(found["changes"], key=lambda change: abs(change["change"] or 0.0))
+    worst = max(found.changes, key=lambda change: abs(change.change or 0.0))
     if word == "same":
-        line = f"same: {b} is as fast as {a}, within ±{found['margin']:.0%}"
-        return {"word": "met", "line": line, "exit_code": 0}
+        line = f"same: {b} is as fast as {a}, within ±{found.margin:.0%}"
+        return Verdict("met", line, 0)
     if word == "cannot tell":
-        more = found.get("limited") or "longer turns (-d), or a quieter machine"
+        more = found.limited or "longer turns (-d), or a quieter machine"
         line = f"cannot tell whether {b} is slower than {a}: {more}"
-        return {"word": "unsure", "line": line, "exit_code": 2}
-    named = [change for change in found["changes"] if change["word"] == word] or [worst]
-    told = ", ".join(
-        f"{c['figure']} {c['change'] * 100:+.0f}%"
-        + ("" if c["low"] is None else f" ({c['low'] * 100:+.0f} to {c['high'] * 100:+.0f}%)")
-        for c in named
-    )
-    errors = found["errors"]
-    if word == "slower" and named == [worst] and worst["word"] != "slower":
-        told = f"errors {errors['before'] * 100:.3g}% → {errors['after'] * 100:.3g}%"
+        return Verdict("unsure", line, 2)
+    named = [change for change in found.changes if change.word == word] or [worst]
+    told = ", ".join(map(_told_change, named))
+    errors = found.errors
+    if word == "slower" and named == [worst] and worst.word != "slower":
+        told = f"errors {errors.before * 100:.3g}% → {errors.after * 100:.3g}%"
     good = word == "faster"
     line = f"{word}: {b} against {a}: {told}"
-    return {"word": "met" if good else "not met", "line": line, "exit_code": 0 if good else 1}
+    return Verdict("met" if good else "not met", line, 0 if good else 1)
+
+
+def _told_change(change: FigureChange) -> str:
+    interval = ""
+    if change.low is not None and change.high is not None:
+        interval = f" ({change.low * 100:+.0f} to {change.high * 100:+.0f}%)"
+    return f"{change.figure} {change.change * 100:+.0f}%{interval}"
 
 
 # Puts the same load on two services in turns, and compares them.
@@ -80,27 +87,27 @@ class _Side:
     def __init__(self, job: Job) -> None:
         self.job = job
         self.totals = Totals()
-        self.parts: list[list[Any]] = []
+        self.parts: list[tuple[str, int]] = []
         self.seconds = 0
 
     def add(self, turn: Totals, seconds: int) -> None:
         counted = turn.whole()
-        self.parts.append([encode_histogram(counted.latency), counted.bad])
+        self.parts.append((encode_histogram(counted.latency), counted.bad))
         self.totals.join(turn, self.seconds)
         self.seconds += seconds
 
-    def document(self, started: float, *, is_open: bool) -> dict[str, Any]:
+    def result(self, started: float, notes: list[str], *, is_open: bool) -> LoadResult:
         facts = run_facts(self.job, "ab", started, float(self.seconds), None, is_open=is_open)
         verdict = run_verdict((), (), self.totals, float(self.seconds))
-        made = document(facts, self.totals, verdict)
+        made = document(facts, self.totals, verdict, notes=notes)
         seconds = self.seconds / max(1, len(self.parts))
-        return {**made, "batches": {"seconds": seconds, "parts": self.parts[_WARM:]}}
+        return replace(made, batches=Batches(seconds, self.parts[_WARM:]))
 
 
 async def run_ab_test(
     jobs: tuple[Job, Job], clock: Clock, watch: RunObserver, margin: float
-) -> dict[str, Any]:
-    """B's result document with its comparison to A. Raises UsageError, ScenarioError."""
+) -> LoadResult:
+    """B's result with its comparison to A. Raises UsageError, ScenarioError."""
     shape, is_open = load_shape(jobs[0].test)
     pairs, turn = ab_blocks(shape)
     sides = (_Side(jobs[0]), _Side(jobs[1]))
@@ -114,7 +121,7 @@ async def run_ab_test(
 
             def on_second(second: int, now: Totals, done: float = done, which: int = which) -> bool:
                 if now.series[""]:
-                    point = {**point_at(now, second), "running": 0, "side": which}
+                    point = replace(point_at(now, second), running=0, side=which)
                     watch.line(point, done + second + 1, shape.seconds)
                 return False
 
@@ -136,35 +143,27 @@ async def run_ab_test(
             side.add(totals, max(1, round(turn.seconds)))
             if not totals.answered():
                 break  # nobody there: the rest would say the same
-    made = _told(sides, started, margin, ended, shape.seconds, is_open=is_open)
-    made["soundness"]["notes"] += one.problems + two.problems
-    return made
-
-
-def _told(
-    sides: tuple[_Side, _Side],
-    started: float,
-    margin: float,
-    ended: int,
-    planned: float,
-    *,
-    is_open: bool,
-) -> dict[str, Any]:
-    a, b = (side.document(started, is_open=is_open) for side in sides)
-    made = b
-    for one, side in ((a, sides[0]), (b, sides[1])):
-        if one["verdict"]["word"] == "broken" and side.parts:
-            line = f"{one['target']}: {one['verdict']['line']}"
-            return {**one, "verdict": {**one["verdict"], "line": line}}
-    if all(side.parts[_WARM:] for side in sides):
-        chance = random.Random("ab")  # noqa: S311 — repeatable
-        found = compare_results(a, b, margin, chance, paired=True)
-        verdict = {**ab_verdict(found, (a["target"], b["target"])), "findings": []}
-        made = {**b, "name": f"{a['target']} against {b['target']}", "comparison": found}
-        made["verdict"] = verdict
+    notes = one.problems + two.problems
+    results = [side.result(started, notes, is_open=is_open) for side in sides]
+    result = _compared(results, sides, margin)
     if ended:
         seconds = float(sum(side.seconds for side in sides))
-        made["verdict"] = {
-            **interrupted_verdict(made["verdict"], seconds, planned, ended), "findings": []
-        }  # fmt: skip
-    return made
+        verdict = interrupted_verdict(result.verdict, seconds, shape.seconds, ended)
+        return replace(result, verdict=verdict)
+    return result
+
+
+def _compared(
+    results: Sequence[LoadResult], sides: tuple[_Side, _Side], margin: float
+) -> LoadResult:
+    """B's result with the comparison; the one of a side that answered nothing, as it is."""
+    a, b = results
+    for one, side in zip(results, sides, strict=True):
+        if one.verdict.word == "broken" and side.parts:
+            line = f"{one.target}: {one.verdict.line}"
+            return replace(one, verdict=replace(one.verdict, line=line))
+    if not all(side.parts[_WARM:] for side in sides):
+        return b
+    found = compare_results(a, b, margin, random.Random("ab"), paired=True)  # noqa: S311
+    name = f"{a.target} against {b.target}"
+    return replace(b, name=name, comparison=found, verdict=ab_verdict(found, (a.target, b.target)))

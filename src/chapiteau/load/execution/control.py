@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chapiteau.core.problems import Problem
+from chapiteau.load.report.result import Mark
 from chapiteau.load.scenario.shape import Shape
 from chapiteau.load.settings import LoadTest
 
@@ -24,11 +25,11 @@ __all__ = [
     "Headroom",
     "added_load_marks",
     "added_load_section",
+    "all_marks",
     "check_added_load",
     "format_message",
     "headroom",
     "marks",
-    "marks_section",
     "parse_messages",
     "read_messages",
     "stopped_by",
@@ -75,31 +76,24 @@ def read_messages(path: Path) -> list[ControlMessage]:
         return []
 
 
-def marks(found: Sequence[ControlMessage], started: float) -> list[dict[str, Any]]:
+def marks(found: Sequence[ControlMessage], started: float) -> list[Mark]:
     """The marked moments in seconds after the test's start, as its result keeps them."""
     return [
-        {
-            "t": round(max(0.0, one.time - started), 1),
-            "who": one.who,
-            "text": one.text[:MAX_MARK_LENGTH],
-        }
+        Mark(round(max(0.0, one.time - started), 1), one.who, one.text[:MAX_MARK_LENGTH])
         for one in sorted(found, key=lambda one: one.time)
         if one.what == "mark"
     ]
 
 
-def marks_section(
+def all_marks(
     found: Sequence[ControlMessage],
     started: float,
     lost: Mapping[str, float] | None = None,
-    more: Sequence[Mapping[str, Any]] = (),
-) -> dict[str, Any]:
-    """What a result document gets of them, of machines that were lost (name → seconds), and of
-    `more` marks."""
-    made = [*marks(found, started), *map(dict, more)]
-    made += [{"t": t, "who": name, "text": "was lost"} for name, t in (lost or {}).items()]
-    made.sort(key=lambda one: float(one["t"]))
-    return {"marks": made} if made else {}
+    more: Sequence[Mark] = (),
+) -> list[Mark]:
+    """The marks of a result: these, machines that were lost (name → seconds), and `more`."""
+    were_lost = [Mark(t, name, "was lost") for name, t in (lost or {}).items()]
+    return sorted([*marks(found, started), *more, *were_lost], key=lambda mark: mark.t)
 
 
 def stopped_by(found: Sequence[ControlMessage]) -> str:
@@ -185,12 +179,11 @@ def check_added_load(room: Headroom, *, users: int = 0, rate: float = 0.0) -> Pr
     return None
 
 
-def added_load_section(found: Sequence[AddedLoad]) -> dict[str, Any]:
-    """What a result document gets of the orders."""
-    added = [msgspec.to_builtins(one) | {"text": one.text} for one in found]
-    return {"added": added} if added else {}
+def added_load_section(found: Sequence[AddedLoad]) -> list[dict[str, Any]]:
+    """The orders as a result document has them."""
+    return [msgspec.to_builtins(one) | {"text": one.text} for one in found]
 
 
-def added_load_marks(found: Sequence[AddedLoad]) -> list[dict[str, Any]]:
+def added_load_marks(found: Sequence[AddedLoad]) -> list[Mark]:
     """The orders as marked moments, for charts and lists."""
-    return [{"t": one.t, "who": one.who, "text": one.text} for one in found]
+    return [Mark(one.t, one.who, one.text) for one in found]

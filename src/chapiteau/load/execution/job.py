@@ -18,8 +18,8 @@ from chapiteau.load.engine.connection import ConnectionSettings
 from chapiteau.load.execution.storage import LiveFile
 from chapiteau.load.locations import Location, parse_location
 from chapiteau.load.protocols import urls
-from chapiteau.load.report.document import Facts
 from chapiteau.load.report.redaction import redact_url
+from chapiteau.load.report.result import Facts, TimelinePoint
 from chapiteau.load.scenario.shape import Shape
 from chapiteau.load.settings import LoadTest, load_shape
 from chapiteau.load.telemetry.exporter import Exporter
@@ -127,7 +127,7 @@ class Job:
 class RunObserver:
     """Who wants to see the test while it runs."""
 
-    line: Callable[[dict[str, Any], float, float], None] = lambda _p, _e, _t: None
+    line: Callable[[TimelinePoint, float, float], None] = lambda _p, _e, _t: None
     live: LiveFile | None = None
     supervised: SupervisorMonitor | None = (
         None  # who runs the service: its numbers go into the report
@@ -231,13 +231,13 @@ def run_facts(
         started=started,
         seconds=seconds,
         plan=plan,
-        command=job.command,
+        command=list(job.command),
         machine=machine_info(),
         version=version("chapiteau"),
     )
 
 
-def machine_info() -> dict[str, Any]:
+def machine_info() -> dict[str, str | int | None]:
     """What the load came from."""
     return {
         "cores": os.cpu_count(),

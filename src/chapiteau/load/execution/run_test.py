@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
-import msgspec
+from msgspec.structs import replace
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
@@ -21,9 +21,9 @@ from chapiteau.load.execution.control import (
     Headroom,
     added_load_marks,
     added_load_section,
+    all_marks,
     check_added_load,
     headroom,
-    marks_section,
     stopped_by,
 )
 from chapiteau.load.execution.job import (
@@ -38,6 +38,7 @@ from chapiteau.load.execution.storage import live_state
 from chapiteau.load.report.document import document
 from chapiteau.load.report.live import LivePoints
 from chapiteau.load.report.resources import resources
+from chapiteau.load.report.result import LoadResult, PrometheusSeries
 from chapiteau.load.scenario.shape import Shape
 from chapiteau.load.settings import LoadTest, load_shape
 from chapiteau.load.stats.totals import Totals
@@ -51,6 +52,7 @@ from chapiteau.load.verdict.objectives import (
     with_error_objective,
 )
 from chapiteau.load.verdict.run_verdict import (
+    Verdict,
     host_lost_verdict,
     interrupted_verdict,
     rejected_verdict,
@@ -59,7 +61,7 @@ from chapiteau.load.verdict.run_verdict import (
 from chapiteau.load.verdict.warmup import detect_warmup, parse_warmup
 from chapiteau.load.workers.messages import LoadStep
 
-__all__ = ["LoadController", "add_prometheus_data", "run_test", "stop_on_signal"]
+__all__ = ["LoadController", "prometheus_series", "run_test", "stop_on_signal"]
 
 _NOTHING_TRIED: Final = 3  # seconds without a single good session that make a scenario broken
 
@@ -121,8 +123,8 @@ class LoadController:
         self._say(f"{made.text} by {made.who}, {at:g} s after the start")
 
 
-async def run_test(job: Job, clock: Clock, watch: RunObserver) -> dict[str, Any]:
-    """Run the test; its result document. Raises ScenarioError when the scenario is broken."""
+async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
+    """Run the test; its result. Raises ScenarioError when the scenario is broken."""
     test = job.test
     shape, is_open = load_shape(test)
     objectives, limits = parse_objectives(test.objective), parse_objectives(test.abort)
@@ -163,15 +165,18 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> dict[str, Any]
             verdict, lasted, shape.seconds, interrupted[0], stopped_by(said)
         )
     facts = run_facts(job, "run", started, lasted, shape, is_open=is_open)
-    made = document(facts, totals, verdict, findings)
-    made["soundness"]["notes"] += (
-        team.problems + exports.problems + _unjudged(objectives, verdict["word"], totals)
+    series, unanswered = await prometheus_series(job, started, clock.wall())
+    unjudged = _unjudged(objectives, verdict.word, totals)
+    notes = [*team.problems, *exports.problems, *unjudged, *unanswered]
+    samples = watch.supervised.taken() if watch.supervised is not None else []
+    return replace(
+        document(facts, totals, verdict, findings, notes),
+        warmup=warm,
+        marks=all_marks(said, started, team.lost_at, added_load_marks(adding.added)),
+        added=added_load_section(adding.added),
+        resources=resources(samples, started, lasted),
+        asked=series,
     )
-    marked = marks_section(said, started, team.lost_at, added_load_marks(adding.added))
-    made |= {"warmup": warm, **marked, **added_load_section(adding.added)}
-    made |= _resources(watch, started, lasted)
-    await add_prometheus_data(made, job, started, clock.wall())
-    return made
 
 
 def _order(test: LoadTest, shape: Shape, *, is_open: bool) -> LoadStep:
@@ -184,23 +189,18 @@ def _order(test: LoadTest, shape: Shape, *, is_open: bool) -> LoadStep:
     )
 
 
-def _resources(watch: RunObserver, started: float, lasted: float) -> dict[str, Any]:
-    if watch.supervised is None:
-        return {}
-    return {"resources": resources(watch.supervised.taken(), started, lasted)}
+async def prometheus_series(
+    job: Job, started: float, ended: float
+) -> tuple[list[PrometheusSeries], list[str]]:
+    """What Prometheus says of the time of the test, and a line for each query without an answer."""
+    if not job.test.prometheus:
+        return [], []
+    return await asyncio.to_thread(
+        query_prometheus, job.test.prometheus, job.test.queries, started, ended
+    )
 
 
-async def add_prometheus_data(made: dict[str, Any], job: Job, started: float, ended: float) -> None:
-    """Put what Prometheus says of the time of the test into the document."""
-    if job.test.prometheus:
-        asked, problems = await asyncio.to_thread(
-            query_prometheus, job.test.prometheus, job.test.queries, started, ended
-        )
-        made["asked"] = asked
-        made["soundness"]["notes"] += problems
-
-
-def _with_the_teams(verdict: dict[str, Any], team: Workers, totals: Totals) -> dict[str, Any]:
+def _with_the_teams(verdict: Verdict, team: Workers, totals: Totals) -> Verdict:
     """The verdict after what the team has to say: machines lost, a file that judges by itself."""
     totals.lost = dict(team.lost)
     if team.gone:
@@ -225,19 +225,16 @@ def _show(
     adding: LoadController,
     started: float,
 ) -> None:
-    points = live.points(totals)
-    if not points:
+    point = live.current(totals, second)
+    if point is None:
         return
     seconds = adding.shape.seconds
-    # The newest second may still get answers; the one before it is nearly whole.
-    point = dict(next((p for p in points if p["t"] == second), points[-1]))
-    point["running"] = totals.running.get(second, 0)
     watch.line(point, second + 1, seconds)
     if watch.live is not None:
+        points = live.points(totals)
         state = live_state(job.names("run"), job.test, started, seconds, totals, points)
-        room = msgspec.to_builtins(adding.room(second + 1.0))
-        more = {"added": [], **added_load_section(adding.added)}
-        watch.live.write({**state, "room": room, "load": adding.outline(), **more})
+        room, added = adding.room(second + 1.0), added_load_section(adding.added)
+        watch.live.write({**state, "room": room, "load": adding.outline(), "added": added})
 
 
 def _breaches(limits: Sequence[Any], totals: Totals, second: int) -> Iterator[Finding]:

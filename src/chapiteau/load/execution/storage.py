@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.load.execution.control import ControlMessage, read_messages
 from chapiteau.load.report.document import failures_of, soundness
 from chapiteau.load.report.live import busiest_endpoints, live_samples
+from chapiteau.load.report.result import LoadResult, TimelinePoint
 from chapiteau.load.report.stored_results import (
     DATABASE,
     LIVE,
@@ -22,24 +25,22 @@ from chapiteau.load.report.stored_results import (
 )
 from chapiteau.load.settings import LoadTest
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.verdict.objectives import evaluate_objectives, parse_objectives
+from chapiteau.load.verdict.objectives import JudgedObjective, evaluate_objectives, parse_objectives
 
 __all__ = ["LiveFile", "live_state", "mark_done", "save_result"]
 
 _DAY: Final = 86400.0
 
 
-def save_result(
-    folder: Path, document: dict[str, Any], html: str, report: Path | None = None
-) -> int:
+def save_result(folder: Path, document: LoadResult, html: str, report: Path | None = None) -> int:
     """Keep a result and its report; the number it can be found under."""
     folder.mkdir(parents=True, exist_ok=True)
-    body = zlib.compress(json.dumps(document, separators=(",", ":")).encode(), 6)
+    body = zlib.compress(msgspec.json.encode(document), 6)
     with contextlib.closing(sqlite3.connect(folder / DATABASE, timeout=10)) as database, database:
         database.execute(SCHEMA)
         if not any(row[1] == "version" for row in database.execute("PRAGMA table_info(result)")):
             database.execute(VERSION)
-        row = summarize_result(0, document, "").to_dict()
+        row = msgspec.structs.asdict(summarize_result(0, document, ""))
         del row["id"]
         names = ", ".join(row)
         marks = ", ".join(f":{name}" for name in row)
@@ -73,7 +74,7 @@ class LiveFile:
         """Replace the state; a full disk costs the watchers a second, never the test."""
         draft = self._path.with_suffix(".tmp")
         with contextlib.suppress(OSError):
-            draft.write_text(json.dumps({"run": self.run, "pid": os.getpid(), **state}))
+            draft.write_bytes(msgspec.json.encode({"run": self.run, "pid": os.getpid(), **state}))
             draft.replace(self._path)
 
     def messages(self) -> list[ControlMessage]:
@@ -108,7 +109,7 @@ def live_state(
     started: float,
     seconds: float,
     totals: Totals,
-    points: Sequence[dict[str, Any]],
+    points: Sequence[TimelinePoint],
 ) -> dict[str, Any]:
     """The last five minutes and the totals so far. `names`: its kind, name and target."""
     latency = totals.latency
@@ -122,7 +123,7 @@ def live_state(
         "p50": latency.quantile(0.5) / 1e6 if latency.count else None,
         "p99": latency.quantile(0.99) / 1e6 if latency.count else None,
         "dropped": totals.dropped,
-        "soundness": soundness(totals, max(seconds, 1.0)),
+        "soundness": soundness(totals),
         "so_far": _so_far(test.objective, names["kind"], totals, points),
         "rows": busiest_endpoints(totals),
         "failures": live_samples(failures_of(totals)),
@@ -131,10 +132,10 @@ def live_state(
 
 
 def _so_far(
-    objective: str, kind: str, totals: Totals, points: Sequence[dict[str, Any]]
-) -> list[dict[str, object]]:
+    objective: str, kind: str, totals: Totals, points: Sequence[TimelinePoint]
+) -> list[JudgedObjective]:
     """Each limit of the objective, as if the test ended now. A search judges its steps itself."""
     if kind != "run" or not points:
         return []
-    lasted = float(points[-1]["t"] + 1)
-    return [f.to_dict() for f in evaluate_objectives(parse_objectives(objective), totals, lasted)]
+    lasted = float(points[-1].t + 1)
+    return [f.judged() for f in evaluate_objectives(parse_objectives(objective), totals, lasted)]

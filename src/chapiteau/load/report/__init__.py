@@ -1,20 +1,22 @@
 """Results for people and machines: one document, several renderings of it."""
 
-import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
+
+import msgspec
 
 from chapiteau.load.report.formats import as_csv, as_junit, as_markdown
 from chapiteau.load.report.html import as_html
+from chapiteau.load.report.result import LoadResult
 
 __all__ = ["render"]
 
 
-def _as_json(document: dict[str, Any]) -> str:
-    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+def _as_json(document: LoadResult) -> str:
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
-_FORMS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
+_FORMS: Final[dict[str, Callable[[LoadResult], str]]] = {
     "html": as_html,
     "json": _as_json,
     "csv": as_csv,
@@ -24,6 +26,6 @@ _FORMS: Final[dict[str, Callable[[dict[str, Any]], str]]] = {
 }
 
 
-def render(document: dict[str, Any], form: str) -> str:
+def render(document: LoadResult, form: str) -> str:
     """The result as html, json, csv, junit, markdown or md."""
     return _FORMS[form](document)

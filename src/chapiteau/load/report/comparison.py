@@ -7,7 +7,9 @@ difference of a figure then has an interval; it counts only when it lies beyond 
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec.structs import replace
 
 from chapiteau.core.errors import UsageError
 from chapiteau.core.histogram import Histogram
@@ -18,9 +20,17 @@ from chapiteau.load.report.endpoint_changes import (
     LEVEL,
     change_verdict,
     compare_endpoints,
-    format_change,
 )
-from chapiteau.load.report.text import format_seconds
+from chapiteau.load.report.result import (
+    CapacityChange,
+    CapacitySection,
+    Comparison,
+    ErrorChange,
+    FigureChange,
+    LoadResult,
+    ResultName,
+)
+from chapiteau.load.report.text import endpoint_change_rows, figure_change_row
 from chapiteau.load.stats.recorder import decode_histogram
 from chapiteau.load.stats.resampling import (
     BatchQuantiles,
@@ -62,6 +72,19 @@ class MetricChange:
         word = change_verdict(self.low, self.high, margin)
         return "cannot tell" if word == "noise" else word
 
+    def row(self, margin: float) -> FigureChange:
+        """As the comparison has it."""
+        known = not math.isnan(self.low)
+        return FigureChange(
+            figure=self.figure,
+            before=self.before,
+            after=self.after,
+            change=self.change,
+            low=self.low if known else None,
+            high=self.high if known else None,
+            word=self.word(margin),
+        )
+
     def exceeds(self, margin: float, late: float) -> bool:
         """Whether the slower side is beyond the margin even without so many seconds of its time,
         and surely so."""
@@ -79,14 +102,9 @@ class _Batch:
 
 
 def compare_results(
-    a: dict[str, Any],
-    b: dict[str, Any],
-    margin: float,
-    chance: "random.Random",
-    *,
-    paired: bool = False,
-) -> dict[str, Any]:
-    """The comparison of two result documents, JSON-ready. Raises UsageError when one is empty.
+    a: LoadResult, b: LoadResult, margin: float, chance: "random.Random", *, paired: bool = False
+) -> Comparison:
+    """The comparison of two results. Raises UsageError when one is empty.
 
     With `paired`, the batches of both were measured in turns: they are drawn in pairs, so that
     what the machine did to both of a pair does not count as a difference.
@@ -94,72 +112,62 @@ def compare_results(
     one, two = _batches(a, warm=paired), _batches(b, warm=paired)
     draw = resample_pairs if paired else resample_independent
     changes = _changes(one, two, draw, chance)
-    words = [change.word(margin) for change in changes]
-    errors = (a["totals"]["errors"], b["totals"]["errors"])
-    found: dict[str, Any] = {
-        "a": _named(a),
-        "b": _named(b),
-        "margin": margin,
-        "changes": [
-            {
-                "figure": c.figure, "before": c.before, "after": c.after, "change": c.change,
-                "low": _number(c.low), "high": _number(c.high), "word": word,
-            }
-            for c, word in zip(changes, words, strict=True)
-        ],
-        "errors": {"before": errors[0], "after": errors[1]},
-        "word": overall_verdict(changes, margin, errors),
-        "rows": compare_endpoints(a, b, margin, chance),
-        "limited": _limited(a, b, changes, margin, errors),
-    }  # fmt: skip
-    if found["limited"]:
-        found["word"] = "cannot tell"
-        found["rows"] = [{**row, "word": "cannot tell"} for row in found["rows"]]
-    if a.get("capacity") and b.get("capacity"):
-        found["capacity"] = _capacities(a["capacity"], b["capacity"], margin)
-        found["word"] = found["capacity"]["word"]
-        found["limited"] = ""  # a search has looked after that itself
-    return found
+    errors = (a.totals.errors, b.totals.errors)
+    word = overall_verdict(changes, margin, errors)
+    rows = compare_endpoints(a, b, margin, chance)
+    limited = _limited(a, b, word, changes, margin)
+    capacity = _capacities(a.capacity, b.capacity, margin) if a.capacity and b.capacity else None
+    if limited:
+        word, rows = "cannot tell", [replace(row, word="cannot tell") for row in rows]
+    return Comparison(
+        a=_named(a),
+        b=_named(b),
+        margin=margin,
+        changes=[change.row(margin) for change in changes],
+        errors=ErrorChange(*errors),
+        word=capacity.word if capacity else word,
+        rows=rows,
+        limited="" if capacity else limited,  # a search has looked after that itself
+        capacity=capacity,
+    )
 
 
 def _limited(
-    a: dict[str, Any],
-    b: dict[str, Any],
-    changes: "list[MetricChange]",
-    margin: float,
-    errors: tuple[float, float],
+    a: LoadResult, b: LoadResult, word: str, changes: "list[MetricChange]", margin: float
 ) -> str:
     """Why a difference may be the generator's: the slower of the two was measured by one that was
     too slow itself, and as late as that explains it. "" when it is not; such a one makes nothing
     look faster than it is."""
-    slower = {"slower": ("B", b), "faster": ("A", a)}.get(overall_verdict(changes, margin, errors))
-    if slower is None or slower[1]["soundness"]["sound"]:
+    slower = {"slower": ("B", b), "faster": ("A", a)}.get(word)
+    if slower is None or slower[1].soundness.sound:
         return ""
-    sound = slower[1]["soundness"]
-    if all(note.startswith(_LATE) for note in sound["notes"]) and any(
-        change.exceeds(margin, sound.get("lag_p99") or math.inf) for change in changes
+    sound = slower[1].soundness
+    if all(note.startswith(_LATE) for note in sound.notes) and any(
+        change.exceeds(margin, sound.lag_p99 or math.inf) for change in changes
     ):
         return ""
-    why = next(iter(sound["notes"]), "")
+    why = next(iter(sound.notes), "")
     return f"the load generator was the limit in {slower[0]}" + (f" ({why})" if why else "")
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else value
+def _named(result: LoadResult) -> ResultName:
+    return ResultName(
+        id=result.id,
+        name=result.name,
+        target=result.target,
+        started=result.started,
+        kind=result.kind,
+        rate=result.totals.rate,
+    )
 
 
-def _named(document: dict[str, Any]) -> dict[str, Any]:
-    keys = ("id", "name", "target", "started", "kind")
-    return {key: document.get(key) for key in keys} | {"rate": document["totals"]["rate"]}
-
-
-def _batches(document: dict[str, Any], *, warm: bool) -> list[_Batch]:
-    parts = [_Batch(decode_histogram(text), bad) for text, bad in document["batches"]["parts"]]
+def _batches(result: LoadResult, *, warm: bool) -> list[_Batch]:
+    parts = [_Batch(decode_histogram(text), bad) for text, bad in result.batches.parts]
     full = [part for part in parts if part.latency.count]
     if not full:
-        raise UsageError(f"{document['name']}: a result without requests can't be compared")
+        raise UsageError(f"{result.name}: a result without requests can't be compared")
     # The first seconds hold connecting and caches: more of them when they were seen.
-    cold = math.ceil(max(1, document.get("warmup", 0)) / max(1, document["batches"]["seconds"]))
+    cold = math.ceil(max(1, result.warmup) / max(1, result.batches.seconds))
     return full[cold:] if len(full) >= FEWEST_BATCHES + cold and not warm else full
 
 
@@ -219,65 +227,47 @@ def overall_verdict(changes: list[MetricChange], margin: float, errors: tuple[fl
     return "same" if set(words) == {"same"} else "cannot tell"
 
 
-def _capacities(a: dict[str, Any], b: dict[str, Any], margin: float) -> dict[str, Any]:
+def _capacities(a: CapacitySection, b: CapacitySection, margin: float) -> CapacityChange:
     """Disjoint intervals make a difference; the margin says whether it matters."""
     word = "cannot tell"
-    if a["interval"] and b["interval"]:
-        if b["interval"][0] > a["interval"][1]:
+    if a.interval and b.interval:
+        if b.interval[0] > a.interval[1]:
             word = "faster"
-        elif b["interval"][1] < a["interval"][0]:
+        elif b.interval[1] < a.interval[0]:
             word = "slower"
-        elif a["held"] and abs(b["held"] / a["held"] - 1) <= margin:
+        elif a.held and abs(b.held / a.held - 1) <= margin:
             word = "same"
-    return {"before": a["interval"], "after": b["interval"], "word": word}
+    return CapacityChange(a.interval, b.interval, word)
 
 
-def apply_baseline(document: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+def apply_baseline(result: LoadResult, found: Comparison) -> LoadResult:
     """A result with its comparison to a baseline: a verdict of "met" ends where it got slower."""
-    verdict = dict(document["verdict"])
-    if found["word"] == "slower" and verdict["exit_code"] == 0:
-        worst = max(found["changes"], key=lambda change: change["change"])
-        text = f"slower than the baseline: {worst['figure']} {worst['change'] * 100:+.0f}%"
-        verdict |= {"word": "not met", "line": text, "exit_code": 1}
-    return {**document, "verdict": verdict, "comparison": found}
+    verdict = result.verdict
+    if found.word == "slower" and verdict.exit_code == 0:
+        worst = max(found.changes, key=lambda change: change.change)
+        line = f"slower than the baseline: {worst.figure} {worst.change * 100:+.0f}%"
+        verdict = replace(verdict, word="not met", line=line, exit_code=1)
+    return replace(result, verdict=verdict, comparison=found)
 
 
-def comparison_text(found: dict[str, Any]) -> str:
+def comparison_text(found: Comparison) -> str:
     """The comparison for a terminal."""
-    lines = [f"B is {found['word']}" if found["word"] != "same" else "A and B are the same"]
-    if found["word"] == "cannot tell":
-        why = found.get("limited") or "the measurements vary too much, or are too short"
+    lines = [f"B is {found.word}" if found.word != "same" else "A and B are the same"]
+    if found.word == "cannot tell":
+        why = found.limited or "the measurements vary too much, or are too short"
         lines[0] = f"cannot tell: {why}"
-    if capacity := found.get("capacity"):
-        lines.append(f"capacity {_span(capacity['before'])} → {_span(capacity['after'])}")
-    rows = [
-        (
-            change["figure"],
-            format_seconds(change["before"]),
-            format_seconds(change["after"]),
-            f"{change['change'] * 100:+.1f}%",
-            "–"
-            if change["low"] is None
-            else f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%",
-            change["word"],
-        )
-        for change in found["changes"]
-    ]
-    lines += [
-        "",
-        format_table(rows, ("", "A", "B", "change", "95 % interval", f"±{found['margin']:.0%}")),
-    ]
-    errors = found["errors"]
-    lines.append(f"\nerrors {errors['before'] * 100:.3g}% → {errors['after'] * 100:.3g}%")
-    worst = sorted(found["rows"], key=lambda row: -abs(row["change"]))[:10]
-    if len(found["rows"]) > 1:
-        moved = [
-            (r["name"], format_seconds(r["before"]), format_seconds(r["after"]), format_change(r))
-            for r in worst
-        ]
-        lines += ["", format_table(moved, ("p99 of", "A", "B", "change"))]
+    if found.capacity:
+        before, after = map(_span, (found.capacity.before, found.capacity.after))
+        lines.append(f"capacity {before} → {after}")
+    head = ("", "A", "B", "change", "95 % interval", f"±{found.margin:.0%}")
+    lines += ["", format_table(map(figure_change_row, found.changes), head)]
+    before, after = (f"{share * 100:.3g}%" for share in (found.errors.before, found.errors.after))
+    lines.append(f"\nerrors {before} → {after}")
+    if len(found.rows) > 1:
+        rows = endpoint_change_rows(found.rows)[:10]
+        lines += ["", format_table(rows, ("p99 of", "A", "B", "change"))]
     return "\n".join(lines)
 
 
-def _span(interval: list[float] | None) -> str:
+def _span(interval: tuple[float, float] | None) -> str:
     return "none" if interval is None else f"{interval[0]:.4g}–{interval[1]:.4g}/s"

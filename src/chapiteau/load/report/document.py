@@ -1,23 +1,36 @@
-"""The result document (format chapiteau-load/1): everything that a report shows, as JSON.
-
-docs/reference/load-result.md describes it; renderers only format. Times are seconds.
-"""
+"""Makes the result document of a run from its counts; renderers only format."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
+
+from msgspec.structs import asdict
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.report.redaction import redact_text
+from chapiteau.load.report.result import (
+    FORMAT,
+    Batches,
+    EndpointBatches,
+    EndpointRow,
+    Facts,
+    Failure,
+    Figures,
+    LabelCount,
+    LoadResult,
+    MetricRow,
+    NameCount,
+    Soundness,
+    TimelinePoint,
+    TotalsSection,
+)
 from chapiteau.load.stats.frames import MetricValue
 from chapiteau.load.stats.recorder import OTHER_ENDPOINTS, encode_histogram
-from chapiteau.load.stats.totals import EndpointTotals, SecondStats, Totals
+from chapiteau.load.stats.totals import EndpointTotals, Totals
 from chapiteau.load.verdict.objectives import Finding
+from chapiteau.load.verdict.run_verdict import Verdict
 
 __all__ = [
-    "FORMAT",
-    "Facts",
     "document",
     "failures_of",
     "latency_figures",
@@ -26,7 +39,6 @@ __all__ = [
     "timeline",
 ]
 
-FORMAT: Final = "chapiteau-load/1"
 _QUANTILES: Final = (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99), ("p999", 0.999))
 _MOST_POINTS: Final = 600
 _MOST_FAILURES: Final = 50
@@ -36,115 +48,83 @@ _LARGE: Final = 0.1  # share of the latency from which that waiting is told of
 _LATE: Final = 0.005  # seconds of send lag (p99) from which the generator counts as late
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is known about a test beside its counts."""
-
-    kind: str
-    name: str
-    target: str
-    started: float  # seconds since 1970
-    seconds: float  # measured length
-    plan: dict[str, Any]
-    command: Sequence[str] = ()
-    machine: dict[str, Any] | None = None
-    version: str = ""
-
-
 def document(
-    facts: Facts, totals: Totals, verdict: dict[str, Any], findings: Sequence[Finding] = ()
-) -> dict[str, Any]:
-    """The document of a run. `verdict` has word, line and exit_code."""
+    facts: Facts,
+    totals: Totals,
+    verdict: Verdict,
+    findings: Sequence[Finding] = (),
+    notes: Sequence[str] = (),
+) -> LoadResult:
+    """The document of a run; `notes` is what else to know before one believes the figures."""
     seconds = max(facts.seconds, 1e-9)
-    return {
-        "format": FORMAT,
-        "kind": facts.kind,
-        "name": facts.name,
-        "target": facts.target,
-        "started": facts.started,
-        "seconds": facts.seconds,
-        "version": facts.version,
-        "command": list(facts.command),
-        "machine": facts.machine or {},
-        "plan": facts.plan,
-        "verdict": {**verdict, "findings": [finding.to_dict() for finding in findings]},
-        "soundness": soundness(totals, seconds),
-        "totals": _totals(totals, seconds),
-        "rows": [
-            _row(row, seconds) | (_parts(row) if place < _MOST_PARTED else {})
-            for place, row in enumerate(_largest_first(totals))
-        ],
-        "failures": failures_of(totals),
-        "checks": [
-            {"label": label, "passed": good, "failed": bad}
-            for label, (good, bad) in sorted(totals.checks.items())
-        ],
-        "scenarios": [
-            {"name": name, "passed": good, "failed": bad}
-            for name, (good, bad) in sorted(totals.iterations.items())
-        ],
-        "metrics": [_metric(name, metric) for name, metric in sorted(totals.metrics.items())],
-        "timeline": timeline(totals),
-        "curve": _curve(totals.whole().latency),
-        "histogram": encode_histogram(totals.whole().latency),
-        "batches": _batches(totals),
-    }
+    rows = sorted(totals.rows.values(), key=lambda row: (-row.count, row.name))
+    whole = totals.whole()
+    return LoadResult(
+        format=FORMAT,
+        **asdict(facts),
+        verdict=verdict.with_findings(findings),
+        soundness=soundness(totals, notes),
+        totals=_totals(totals, seconds),
+        rows=[_row(row, seconds, parted=i < _MOST_PARTED) for i, row in enumerate(rows)],
+        failures=failures_of(totals),
+        checks=[LabelCount(label, *counts) for label, counts in sorted(totals.checks.items())],
+        scenarios=[NameCount(name, *counts) for name, counts in sorted(totals.iterations.items())],
+        metrics=[_metric(name, metric) for name, metric in sorted(totals.metrics.items())],
+        timeline=timeline(totals),
+        curve=_curve(whole.latency),
+        histogram=encode_histogram(whole.latency),
+        batches=_batches(totals),
+    )
 
 
-def latency_figures(histogram: Histogram) -> dict[str, float | None]:
-    """Percentiles, mean and maximum in seconds; None without data."""
+def latency_figures(histogram: Histogram) -> dict[str, Any]:
+    """The fields of Figures."""
     if not histogram.count:
-        return dict.fromkeys([*(name for name, _ in _QUANTILES), "mean", "max"])
+        return dict.fromkeys(Figures.__struct_fields__)
     figures: dict[str, float | None] = {
         name: round(histogram.quantile(share) / 1e6, 7) for name, share in _QUANTILES
     }
     return {**figures, "mean": round(histogram.mean / 1e6, 7), "max": histogram.high / 1e6}
 
 
-def _totals(totals: Totals, seconds: float) -> dict[str, Any]:
-    whole = totals.whole()
+def _totals(totals: Totals, seconds: float) -> TotalsSection:
     service = Histogram()
     for row in totals.rows.values():
         service.merge(row.service)
-    return {
-        "requests": totals.requests,
-        "rate": round(totals.requests / seconds, 3),
-        "bad": totals.bad,
-        "errors": totals.bad / totals.requests if totals.requests else 0.0,
-        "received": sum(row.received for row in totals.rows.values()),
-        "sessions": totals.started,
-        "users": totals.users,
-        **latency_figures(whole.latency),
-        "service": latency_figures(service),
-    }
+    return TotalsSection(
+        requests=totals.requests,
+        rate=round(totals.requests / seconds, 3),
+        bad=totals.bad,
+        errors=totals.bad / totals.requests if totals.requests else 0.0,
+        received=sum(row.received for row in totals.rows.values()),
+        sessions=totals.started,
+        users=totals.users,
+        **latency_figures(totals.whole().latency),
+        service=Figures(**latency_figures(service)),
+    )
 
 
-def _largest_first(totals: Totals) -> list[EndpointTotals]:
-    return sorted(totals.rows.values(), key=lambda row: (-row.count, row.name))
-
-
-def _row(row: EndpointTotals, seconds: float) -> dict[str, Any]:
-    return {
-        "name": row.name,
-        "tags": list(row.tags),
-        "requests": row.count,
-        "rate": round(row.count / seconds, 3),
-        "bad": row.bad,
-        "errors": row.bad / row.count if row.count else 0.0,
-        "received": row.received,
+def _row(row: EndpointTotals, seconds: float, *, parted: bool) -> EndpointRow:
+    batches = None
+    if parted:
+        parts = [encode_histogram(latency) for _, latency in row.batches.parts()]
+        batches = EndpointBatches(row.batches.step, parts)
+    return EndpointRow(
+        name=row.name,
+        tags=list(row.tags),
+        requests=row.count,
+        rate=round(row.count / seconds, 3),
+        bad=row.bad,
+        errors=row.bad / row.count if row.count else 0.0,
+        received=row.received,
         **latency_figures(row.latency),
-        "service": latency_figures(row.service),
-        "statuses": dict(sorted(row.statuses.items())),
-        "failures": dict(sorted(row.failures.items())),
-        "slowest": [[second, micros / 1e6] for micros, second in row.slowest],
-        "pace": _thinned([row.pace.get(s, 0) for s in range(max(row.pace, default=-1) + 1)], 60),
-    }
-
-
-def _parts(row: EndpointTotals) -> dict[str, Any]:
-    """What comparing one name needs, and its histogram is made of."""
-    parts = [encode_histogram(latency) for _, latency in row.batches.parts()]
-    return {"batches": {"seconds": row.batches.step, "parts": parts}}
+        service=Figures(**latency_figures(row.service)),
+        statuses=dict(sorted(row.statuses.items())),
+        failures=dict(sorted(row.failures.items())),
+        slowest=[(second, micros / 1e6) for micros, second in row.slowest],
+        pace=_thinned([row.pace.get(s, 0) for s in range(max(row.pace, default=-1) + 1)], 60),
+        batches=batches,
+    )
 
 
 def _thinned(values: list[int], most: int) -> list[float]:
@@ -154,72 +134,69 @@ def _thinned(values: list[int], most: int) -> list[float]:
     return [round(sum(part) / len(part), 2) for part in parts]
 
 
-def failures_of(totals: Totals) -> list[dict[str, Any]]:
+def failures_of(totals: Totals) -> list[Failure]:
     """Everything that went wrong, most frequent first, with one sample each."""
-    found: list[dict[str, Any]] = []
+    counts = dict(totals.crashes)
     for row in totals.rows.values():
         # A good status may be a bad answer, too: another one was expected.
         statuses = {s: n if int(s) >= 400 else min(n, row.bad) for s, n in row.statuses.items()}
-        kinds = {**row.failures, **statuses}
-        for kind, count in kinds.items():
+        for kind, count in {**row.failures, **statuses}.items():
             what = f"{row.name}: {kind}"
             # A status that the request expected is no failure, and has no sample.
             if kind in row.failures or what in totals.samples:
-                found.append(_failure(what, count, totals))
-    for what, count in totals.crashes.items():
-        found.append(_failure(what, count, totals))
-    found.sort(key=lambda f: (-f["count"], f["what"]))
-    return found[:_MOST_FAILURES]
+                counts[what] = count
+    found = [
+        Failure(redact_text(what), count, redact_text(totals.samples.get(what, "")))
+        for what, count in counts.items()
+    ]
+    return sorted(found, key=lambda failure: (-failure.count, failure.what))[:_MOST_FAILURES]
 
 
-def _failure(what: str, count: int, totals: Totals) -> dict[str, Any]:
-    sample = redact_text(totals.samples.get(what, ""))
-    return {"what": redact_text(what), "count": count, "sample": sample}
-
-
-def _metric(name: str, metric: MetricValue) -> dict[str, Any]:
+def _metric(name: str, metric: MetricValue) -> MetricRow:
     if metric.kind != "trend":
-        return {"name": name, "kind": metric.kind, "value": metric.value}
+        return MetricRow(name=name, kind=metric.kind, value=metric.value)
     values = metric.values
     figures = {key: values.quantile(share) / 1000 for key, share in _QUANTILES}
-    return {"name": name, "kind": "trend", "count": values.count, "mean": values.mean / 1000} | (
-        figures if values.count else {}
+    return MetricRow(
+        name=name,
+        kind="trend",
+        count=values.count,
+        mean=values.mean / 1000,
+        **(figures if values.count else {}),
     )
 
 
-def soundness(totals: Totals, seconds: float) -> dict[str, Any]:
-    """Whether the generator kept its promises: only then do the figures tell of the service."""
-    lag99 = totals.lag.quantile(0.99) / 1e6 if totals.lag.count else 0.0
-    unread99 = totals.unread.quantile(0.99) / 1e6 if totals.unread.count else 0.0
-    busiest = [max(parts) for parts in totals.cpu.values()]
+def soundness(totals: Totals, notes: Sequence[str] = ()) -> Soundness:
+    """Whether the generator kept its promises; `notes` come after its own."""
+    lag, unread = totals.lag, totals.unread
+    lag99 = _seconds(lag, 0.99) or 0.0
     # A process that a scenario has held up tells of many seconds at once.
-    peak = min(1.0, max(busiest, default=0.0))
+    peak = min(1.0, max((max(parts) for parts in totals.cpu.values()), default=0.0))
     limited = (
         bool(totals.own_failures or totals.held_up)
         or lag99 > _LATE
         or (peak > 0.97 and totals.dropped > 0)
     )
-    return {
-        "sound": not limited,
-        "notes": _notes(totals, lag99, unread99, peak),
-        "lag_p50": totals.lag.quantile(0.5) / 1e6 if totals.lag.count else None,
-        "lag_p99": lag99 if totals.lag.count else None,
-        "lag_max": totals.lag.high / 1e6 if totals.lag.count else None,
-        "late": _late(totals) if totals.lag.count else None,
-        "unread_p50": totals.unread.quantile(0.5) / 1e6 if totals.unread.count else None,
-        "unread_p99": unread99 if totals.unread.count else None,
-        "dropped": totals.dropped,
-        "cut": totals.cut,
-        "retried": totals.retried,
-        "cpu_peak": round(peak, 4),
-        "cpu_seconds": round(sum(sum(parts) for parts in totals.cpu.values()), 3),
-        "processes": max((len(parts) for parts in totals.cpu.values()), default=totals.workers),
-    }
+    return Soundness(
+        sound=not limited,
+        notes=[*_notes(totals, lag99, _seconds(unread, 0.99) or 0.0, peak), *notes],
+        lag_p50=_seconds(lag, 0.5),
+        lag_p99=_seconds(lag, 0.99),
+        lag_max=lag.high / 1e6 if lag.count else None,
+        late=lag.above(round(_LATE * 1e6)) / lag.count if lag.count else None,
+        unread_p50=_seconds(unread, 0.5),
+        unread_p99=_seconds(unread, 0.99),
+        dropped=totals.dropped,
+        cut=totals.cut,
+        retried=totals.retried,
+        cpu_peak=round(peak, 4),
+        cpu_seconds=round(sum(sum(parts) for parts in totals.cpu.values()), 3),
+        processes=max((len(parts) for parts in totals.cpu.values()), default=totals.workers),
+    )
 
 
-def _late(totals: Totals) -> float:
-    """The share of the sessions that began too late."""
-    return totals.lag.above(round(_LATE * 1e6)) / totals.lag.count
+def _seconds(histogram: Histogram, share: float) -> float | None:
+    return histogram.quantile(share) / 1e6 if histogram.count else None
 
 
 def _notes(totals: Totals, lag99: float, unread99: float, peak: float) -> list[str]:
@@ -269,7 +246,7 @@ def _finer_notes(totals: Totals, unread99: float) -> list[str]:
     return notes
 
 
-def timeline(totals: Totals) -> list[dict[str, Any]]:
+def timeline(totals: Totals) -> list[TimelinePoint]:
     """Points over time; a long run has one for several seconds each."""
     series = totals.series[""]
     if not series:
@@ -279,20 +256,20 @@ def timeline(totals: Totals) -> list[dict[str, Any]]:
     return [point_at(totals, start, step) for start in range(0, last, step)]
 
 
-def point_at(totals: Totals, start: int, step: int = 1) -> dict[str, Any]:
+def point_at(totals: Totals, start: int, step: int = 1) -> TimelinePoint:
     """What happened in the seconds start … start + step - 1."""
     part = totals.whole("", start, start + step)
     running = [totals.running[s] for s in range(start, start + step) if s in totals.running]
-    return {
-        "t": start,
-        "rate": part.count / step,
-        "bad": part.bad / step,
-        "running": running[-1] if running else None,
+    return TimelinePoint(
+        t=start,
+        rate=part.count / step,
+        bad=part.bad / step,
+        running=running[-1] if running else None,
         **latency_figures(part.latency),
-    }
+    )
 
 
-def _curve(histogram: Histogram) -> list[list[float]]:
+def _curve(histogram: Histogram) -> list[tuple[float, float]]:
     """(share, seconds) along the percentile curve, denser towards the end."""
     if not histogram.count:
         return []
@@ -301,18 +278,13 @@ def _curve(histogram: Histogram) -> list[list[float]]:
     while left * histogram.count > 0.5 and len(shares) < 120:
         left *= 0.85
         shares.append(1 - left)
-    points = [[round(s, 7), histogram.quantile(s) / 1e6] for s in shares]
-    return [*points, [1.0, histogram.high / 1e6]]
+    points = [(round(s, 7), histogram.quantile(s) / 1e6) for s in shares]
+    return [*points, (1.0, histogram.high / 1e6)]
 
 
-def _batches(totals: Totals) -> dict[str, Any]:
+def _batches(totals: Totals) -> Batches:
     """Histograms of short times in a row: what comparing two runs needs."""
-    series = totals.series[""]
-    last = max(series, default=-1) + 1
+    last = max(totals.series[""], default=-1) + 1
     step = max(1, math.ceil(last / 120))
     parts = [totals.whole("", start, start + step) for start in range(0, last, step)]
-    return {"seconds": step, "parts": [_batch(part) for part in parts]}
-
-
-def _batch(part: SecondStats) -> list[Any]:
-    return [encode_histogram(part.latency), part.bad]
+    return Batches(step, [(encode_histogram(part.latency), part.bad) for part in parts])

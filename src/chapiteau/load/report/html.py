@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from html import escape
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.units import format_duration, format_size
 from chapiteau.load.report.charts import Line, TimeAxis, chart, minutes, spark_line
 from chapiteau.load.report.html_sections import (
@@ -21,6 +23,13 @@ from chapiteau.load.report.html_sections import (
     scaling_section,
 )
 from chapiteau.load.report.resources import asked_charts, resource_charts
+from chapiteau.load.report.result import (
+    EndpointRow,
+    Failure,
+    LoadResult,
+    MetricRow,
+    Soundness,
+)
 from chapiteau.load.report.stylesheet import STYLE
 from chapiteau.load.report.text import (
     finding_mark,
@@ -29,6 +38,7 @@ from chapiteau.load.report.text import (
     verdict_mark,
     warmup_lines,
 )
+from chapiteau.load.verdict.objectives import JudgedObjective
 
 __all__ = ["as_html"]
 
@@ -36,27 +46,27 @@ _MOST_ROWS: Final = 200
 _MOST_RAW: Final = 80_000  # letters of JSON that the page holds
 
 
-def as_html(document: dict[str, Any]) -> str:
+def as_html(document: LoadResult) -> str:
     """The whole page. Every name that comes from outside is escaped."""
     parts = [
         _head(document),
         _banner(document),
-        scaling_section(document.get("scaling")),
-        capacity_section(document.get("capacity")),
-        comparison_section(document.get("comparison")),
+        scaling_section(document.scaling),
+        capacity_section(document.capacity),
+        comparison_section(document.comparison),
         _figures(document),
-        _sound(document["soundness"]),
+        _sound(document.soundness),
         _charts(document),
-        resource_charts(document.get("resources"), document["seconds"], _marked(document)),
-        asked_charts(document.get("asked", []), document["seconds"]),
-        _rows(document["rows"]),
-        _failures(document["failures"]),
+        resource_charts(document.resources, document.seconds, _marked(document)),
+        asked_charts(document.asked, document.seconds),
+        _rows(document.rows),
+        _failures(document.failures),
         _checks(document),
-        _metrics(document["metrics"]),
+        _metrics(document.metrics),
         _facts(document),
         _raw(document),
     ]
-    title = escape(f"{document['name']}: {document['verdict']['word']}")
+    title = escape(f"{document.name}: {document.verdict.word}")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -66,100 +76,100 @@ def as_html(document: dict[str, Any]) -> str:
     )
 
 
-def _head(document: dict[str, Any]) -> str:
-    moment = datetime.fromtimestamp(document["started"], UTC)
+def _head(document: LoadResult) -> str:
+    moment = datetime.fromtimestamp(document.started, UTC)
     return (
-        f"<h1>Load test: {escape(document['name'])}</h1>"
-        f'<p class="soft">{escape(document["target"])} · {moment:%Y-%m-%d %H:%M:%S} UTC · '
-        f"{format_duration(document['seconds'])}</p>"
+        f"<h1>Load test: {escape(document.name)}</h1>"
+        f'<p class="soft">{escape(document.target)} · {moment:%Y-%m-%d %H:%M:%S} UTC · '
+        f"{format_duration(document.seconds)}</p>"
     )
 
 
-def _banner(document: dict[str, Any]) -> str:
-    verdict = document["verdict"]
-    word = verdict["word"]
-    rows = "".join(_finding(finding) for finding in verdict["findings"])
+def _banner(document: LoadResult) -> str:
+    verdict = document.verdict
+    word = verdict.word
+    rows = "".join(_finding(finding) for finding in verdict.findings)
     return (
         f'<section class="banner {word.replace(" ", "-")}"><div class="word">'
-        f"{verdict_mark(word)} {escape(word)}</div><strong>{escape(verdict['line'])}</strong>"
+        f"{verdict_mark(word)} {escape(word)}</div><strong>{escape(verdict.line)}</strong>"
         + (f"<ul>{rows}</ul>" if rows else "")
         + "".join(f"<p>{escape(line)}</p>" for line in warmup_lines(document))
         + "</section>"
     )
 
 
-def _finding(finding: dict[str, Any]) -> str:
+def _finding(finding: JudgedObjective) -> str:
     shown = finding_mark(finding)
     style = {"✓": "good", "✗": "bad"}.get(shown, "warn")
-    breach = finding["first_breach_s"]
-    when = f", first missed after {breach} s" if breach is not None and not finding["met"] else ""
+    breach = finding.first_breach_s
+    when = f", first missed after {breach} s" if breach is not None and not finding.met else ""
     return (
-        f'<li><span class="{style}">{shown}</span> {escape(finding["objective"])}: '
-        f"<b>{escape(finding['shown'])}</b>{_margin(finding)}{when}</li>"
+        f'<li><span class="{style}">{shown}</span> {escape(finding.objective)}: '
+        f"<b>{escape(finding.shown)}</b>{_margin(finding)}{when}</li>"
     )
 
 
-def _margin(finding: dict[str, Any]) -> str:
+def _margin(finding: JudgedObjective) -> str:
     """How far from its limit a value lies."""
-    value, limit = finding["value"], finding["limit"]
+    value, limit = finding.value, finding.limit
     if value is None or not limit:
         return ""
     away = value / limit - 1
     return f", {abs(away) * 100:.0f}% {'above' if away > 0 else 'below'} the limit"
 
 
-def _figures(document: dict[str, Any]) -> str:
-    totals = document["totals"]
+def _figures(document: LoadResult) -> str:
+    totals = document.totals
     cells = [
-        (f"{totals['rate']:.4g}/s", "requests a second"),
-        (f"{totals['requests']}", "requests"),
-        (f"{totals['errors'] * 100:.3g}%", "errors"),
-        (format_seconds(totals["p50"]), "median"),
-        (format_seconds(totals["p99"]), "p99"),
-        (format_seconds(totals["p999"]), "p99.9"),
-        (format_seconds(totals["max"]), "slowest"),
-        (format_size(totals["received"]), "received"),
+        (f"{totals.rate:.4g}/s", "requests a second"),
+        (f"{totals.requests}", "requests"),
+        (f"{totals.errors * 100:.3g}%", "errors"),
+        (format_seconds(totals.p50), "median"),
+        (format_seconds(totals.p99), "p99"),
+        (format_seconds(totals.p999), "p99.9"),
+        (format_seconds(totals.max), "slowest"),
+        (format_size(totals.received), "received"),
     ]
     inner = "".join(f"<div><b>{escape(b)}</b><span>{span}</span></div>" for b, span in cells)
     return f'<div class="figures">{inner}</div>'
 
 
-def _unread(sound: dict[str, Any]) -> str:
-    if sound.get("unread_p99") is None:
+def _unread(sound: Soundness) -> str:
+    if sound.unread_p99 is None:
         return ""
     return (
-        f"answers lay {format_seconds(sound['unread_p50'])} (median), "
-        f"{format_seconds(sound['unread_p99'])} (p99) in the kernel before they were read, "
+        f"answers lay {format_seconds(sound.unread_p50)} (median), "
+        f"{format_seconds(sound.unread_p99)} (p99) in the kernel before they were read, "
         "by its own clock (a sample); "
     )
 
 
-def _sound(sound: dict[str, Any]) -> str:
-    word = '<span class="good">yes</span>' if sound["sound"] else '<span class="bad">no</span>'
-    notes = "".join(f'<li class="warn">{escape(note)}</li>' for note in sound["notes"])
+def _sound(sound: Soundness) -> str:
+    word = '<span class="good">yes</span>' if sound.sound else '<span class="bad">no</span>'
+    notes = "".join(f'<li class="warn">{escape(note)}</li>' for note in sound.notes)
     return (
         f"<h2>Is the measurement itself sound?</h2><p>{word}: sessions began "
-        f"{format_seconds(sound['lag_p50'])} (median), {format_seconds(sound['lag_p99'])} (p99), "
-        f"{format_seconds(sound['lag_max'])} (latest) after their due moment; "
+        f"{format_seconds(sound.lag_p50)} (median), {format_seconds(sound.lag_p99)} (p99), "
+        f"{format_seconds(sound.lag_max)} (latest) after their due moment; "
         f"{_unread(sound)}"
-        f"{sound['dropped']} were dropped; the busiest of {sound['processes']} load processes used "
-        f"{sound['cpu_peak'] * 100:.0f}% of a core. Latency counts from the moment a request was "
+        f"{sound.dropped} were dropped; the busiest of {sound.processes} load processes used "
+        f"{sound.cpu_peak * 100:.0f}% of a core. Latency counts from the moment a request was "
         f"<em>due</em>, so a stall of the service is not hidden.</p>"
         + (f"<ul>{notes}</ul>" if notes else "")
     )
 
 
-def _charts(document: dict[str, Any]) -> str:
-    points = document["timeline"]
-    at = [point["t"] for point in points]
+def _charts(document: LoadResult) -> str:
+    points = document.timeline
+    at = [point.t for point in points]
 
     def over(key: str) -> list[tuple[float, float | None]]:
-        return [(t, point[key]) for t, point in zip(at, points, strict=True)]
+        return [(point.t, getattr(point, key)) for point in points]
 
     limits = [
-        (finding["limit"], finding["objective"])
-        for finding in document["verdict"]["findings"]
-        if finding["objective"].startswith("p") and "(" not in finding["objective"]
+        (finding.limit, finding.objective)
+        for finding in document.verdict.findings
+        if finding.objective.startswith("p") and "(" not in finding.objective
     ]
     rate = [Line("requests/s", "c1", over("rate")), Line("errors/s", "c4", over("bad"))]
     latency = [
@@ -168,9 +178,9 @@ def _charts(document: dict[str, Any]) -> str:
         Line("p99", "c2", over("p99")),
         Line("max", "c4 dots", over("max")),
     ]
-    curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document["curve"] if s < 1])]
+    curve = [Line("latency", "c1", [(_nines(s), v) for s, v in document.curve if s < 1])]
     told = _marked(document)
-    end = max(1.0, document["seconds"] - 1, *at, *(t for t, _ in told))
+    end = max(1.0, document.seconds - 1, *at, *(t for t, _ in told))
     span = TimeAxis(0.0, end, told) if at else None
     return "<h2>Over time</h2>" + "".join(
         [
@@ -196,18 +206,18 @@ def _charts(document: dict[str, Any]) -> str:
                 "Percentiles", curve, x_text=_share, y_text=format_seconds, log=True,
                 limit=limits[0] if limits else None,
             ),
-            histogram_chart(document["histogram"]),
+            histogram_chart(document.histogram),
             quantile_spread_chart(points),
         ]
     )  # fmt: skip
 
 
-def _marked(document: dict[str, Any]) -> list[tuple[float, str]]:
+def _marked(document: LoadResult) -> list[tuple[float, str]]:
     """The moments that people have marked, for the charts."""
-    return [(one["t"], f"{one['text']} ({one['who']})") for one in document.get("marks", ())]
+    return [(one.t, f"{one.text} ({one.who})") for one in document.marks]
 
 
-def _marks(document: dict[str, Any]) -> str:
+def _marks(document: LoadResult) -> str:
     items = "".join(f"<li>◆ {minutes(t)} {escape(text)}</li>" for t, text in _marked(document))
     return f"<ul>{items}</ul>" if items else ""
 
@@ -221,7 +231,7 @@ def _share(nines: float) -> str:
     return f"{(1 - 10**-nines) * 100:.5g}%"
 
 
-def _rows(rows: list[dict[str, Any]]) -> str:
+def _rows(rows: list[EndpointRow]) -> str:
     head = ("request", "n", "/s", "errors", "p50", "p90", "p99", "p99.9", "max", "pace")
     more = len(rows) - _MOST_ROWS
     left = f'<p class="soft">… and {more} more, in the JSON below.</p>' if more > 0 else ""
@@ -229,68 +239,67 @@ def _rows(rows: list[dict[str, Any]]) -> str:
     return f"<h2>By request</h2>{table}{left}{_statuses(rows)}"
 
 
-def _statuses(rows: list[dict[str, Any]]) -> str:
+def _statuses(rows: list[EndpointRow]) -> str:
     counts: Counter[str] = Counter()
     for row in rows:
-        counts.update(row["statuses"])
+        counts.update(row.statuses)
     told = ", ".join(f"{status}: {count}" for status, count in sorted(counts.items()))
     return f'<p class="soft">Answers by status: {escape(told)}</p>' if told else ""
 
 
-def _row(row: dict[str, Any]) -> tuple[Cell, ...]:
+def _row(row: EndpointRow) -> tuple[Cell, ...]:
     return (
-        row["name"],
-        row["requests"],
-        f"{row['rate']:.4g}",
-        ("bad" if row["bad"] else "", f"{row['errors'] * 100:.3g}%"),
-        *(format_seconds(row[key]) for key in ("p50", "p90", "p99", "p999", "max")),
-        Html(spark_line(row["pace"])),
+        row.name,
+        row.requests,
+        f"{row.rate:.4g}",
+        ("bad" if row.bad else "", f"{row.errors * 100:.3g}%"),
+        *map(format_seconds, (row.p50, row.p90, row.p99, row.p999, row.max)),
+        Html(spark_line(row.pace)),
     )
 
 
-def _failures(failures: list[dict[str, Any]]) -> str:
+def _failures(failures: list[Failure]) -> str:
     if not failures:
         return "<h2>Failures</h2><p>None.</p>"
     items = "".join(
-        f"<details><summary><b>{failure['count']}×</b> {escape(failure['what'])}</summary>"
-        f"<pre>{escape(failure['sample'])}</pre></details>"
+        f"<details><summary><b>{failure.count}×</b> {escape(failure.what)}</summary>"
+        f"<pre>{escape(failure.sample)}</pre></details>"
         for failure in failures
     )
     return f"<h2>Failures, each with one sample</h2>{items}"
 
 
-def _checks(document: dict[str, Any]) -> str:
-    parts = []
-    for title, key, rows in (
-        ("Checks", "label", document["checks"]),
-        ("Scenarios", "name", document["scenarios"]),
-    ):
-        if not rows:
-            continue
-        cells = (
-            (row[key], row["passed"], ("bad" if row["failed"] else "", str(row["failed"])))
-            for row in rows
-        )
-        parts.append(f"<h2>{title}</h2>{html_table(('', 'passed', 'failed'), cells)}")
-    return "".join(parts)
+def _checks(document: LoadResult) -> str:
+    checks = [(check.label, check.passed, check.failed) for check in document.checks]
+    scenarios = [(one.name, one.passed, one.failed) for one in document.scenarios]
+    return "".join(
+        f"<h2>{title}</h2>" + html_table(("", "passed", "failed"), map(_counts, rows))
+        for title, rows in (("Checks", checks), ("Scenarios", scenarios))
+        if rows
+    )
 
 
-def _metrics(metrics: list[dict[str, Any]]) -> str:
+def _counts(row: tuple[str, int, int]) -> tuple[Cell, ...]:
+    name, passed, failed = row
+    return name, passed, ("bad" if failed else "", str(failed))
+
+
+def _metrics(metrics: list[MetricRow]) -> str:
     if not metrics:
         return ""
-    rows = ((m["name"], m["kind"], own_value(m)) for m in metrics)
+    rows = ((m.name, m.kind, own_value(m)) for m in metrics)
     return f"<h2>Numbers of the scenario's own</h2>{html_table((), rows)}"
 
 
-def _facts(document: dict[str, Any]) -> str:
+def _facts(document: LoadResult) -> str:
     pairs = [
-        ("target", document["target"]),
-        ("version", document.get("target_version", "")),
-        ("command", " ".join(document["command"])),
+        ("target", document.target),
+        ("version", document.target_version),
+        ("command", " ".join(document.command)),
     ]
-    pairs += [(key, _value(value)) for key, value in document["plan"].items() if key != "target"]
-    pairs += [(key, str(value)) for key, value in document["machine"].items()]
-    pairs.append(("chapiteau", document["version"]))
+    pairs += [(key, _value(value)) for key, value in document.plan.items() if key != "target"]
+    pairs += [(key, str(value)) for key, value in document.machine.items()]
+    pairs.append(("chapiteau", document.version))
     inner = "".join(
         f"<dt>{escape(str(key))}</dt><dd>{escape(value)}</dd>" for key, value in pairs if value
     )
@@ -303,10 +312,12 @@ def _value(value: Any) -> str:
     return str(value)
 
 
-def _raw(document: dict[str, Any]) -> str:
+def _raw(document: LoadResult) -> str:
     """The document itself, small enough for the page: without the histograms of each second."""
-    small = {key: value for key, value in document.items() if key not in {"batches", "histogram"}}
-    small["rows"] = [{k: v for k, v in row.items() if k != "batches"} for row in document["rows"]]
+    small = msgspec.to_builtins(document)
+    for left_out in (small, *small["rows"]):
+        left_out.pop("batches", None)
+    del small["histogram"]
     text = json.dumps(small, separators=(",", ":"), ensure_ascii=False)
     link = ""
     if len(text) <= _MOST_RAW:

@@ -5,11 +5,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from html import escape
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.load.report.charts import Line, chart
-from chapiteau.load.report.endpoint_changes import format_change
-from chapiteau.load.report.text import SCALING_HEAD, format_seconds, scaling_row
+from chapiteau.load.report.result import (
+    CapacitySection,
+    Comparison,
+    ScalingSection,
+    SearchStep,
+    TimelinePoint,
+)
+from chapiteau.load.report.text import (
+    SCALING_HEAD,
+    endpoint_change_rows,
+    figure_change_row,
+    format_seconds,
+    scaling_row,
+)
 from chapiteau.load.stats.recorder import decode_histogram
 
 __all__ = [
@@ -47,19 +59,19 @@ def _cell(cell: Cell) -> str:
     return f"<td>{cell if isinstance(cell, Html) else escape(str(cell))}</td>"
 
 
-def capacity_section(capacity: dict[str, Any] | None) -> str:
+def capacity_section(capacity: CapacitySection | None) -> str:
     """The search: its notes, latency by rate, every step."""
     if not capacity:
         return ""
-    notes = "".join(f"<li>{escape(note)}</li>" for note in capacity["notes"])
+    notes = "".join(f"<li>{escape(note)}</li>" for note in capacity.notes)
     by_rate = sorted(
-        (step for step in capacity["steps"] if step["p99"] is not None), key=lambda s: s["reached"]
+        (step for step in capacity.steps if step.p99 is not None), key=lambda s: s.reached
     )
     curve = chart(
         "Latency by rate (all steps)",
         [
-            Line("p50", "c5", [(s["reached"], s["p50"]) for s in by_rate]),
-            Line("p99", "c2", [(s["reached"], s["p99"]) for s in by_rate]),
+            Line("p50", "c5", [(s.reached, s.p50) for s in by_rate]),
+            Line("p99", "c2", [(s.reached, s.p99) for s in by_rate]),
         ],
         x_text=lambda v: f"{v:.4g}/s",
         y_text=format_seconds,
@@ -67,31 +79,31 @@ def capacity_section(capacity: dict[str, Any] | None) -> str:
     )
     return f"<h2>How the answer was found</h2><ul>{notes}</ul>{curve}" + html_table(
         ("step", "rate", "reached", "p50", "p99", "errors", "kept?"),
-        map(_step, capacity["steps"]),
+        map(_step, capacity.steps),
     )
 
 
-def _step(step: dict[str, Any]) -> tuple[Cell, ...]:
+def _step(step: SearchStep) -> tuple[Cell, ...]:
     style, word = {"kept": ("good", "✓ kept"), "missed": ("bad", "✗ missed")}.get(
-        step["outcome"], ("warn", step["outcome"])
+        step.outcome, ("warn", step.outcome)
     )
-    why = f" ({step['why']})" if step["why"] else ""
+    why = f" ({step.why})" if step.why else ""
     return (
-        step["phase"],
-        f"{step['rate']:.4g}/s",
-        f"{step['reached']:.4g}/s",
-        format_seconds(step["p50"]),
-        format_seconds(step["p99"]),
-        f"{step['errors'] * 100:.3g}%",
+        step.phase,
+        f"{step.rate:.4g}/s",
+        f"{step.reached:.4g}/s",
+        format_seconds(step.p50),
+        format_seconds(step.p99),
+        f"{step.errors * 100:.3g}%",
         (style, word + why),
     )
 
 
-def scaling_section(scaling: dict[str, Any] | None) -> str:
+def scaling_section(scaling: ScalingSection | None) -> str:
     """Does it scale? Capacity by size, and how much each size is worth."""
     if not scaling:
         return ""
-    found = [(float(row["size"]), row["capacity"]) for row in scaling["sizes"] if row["capacity"]]
+    found = [(float(row.size), row.capacity) for row in scaling.sizes if row.capacity]
     linear = [(n, found[0][1] * n / found[0][0]) for n, _ in found]
     drawn = chart(
         "Capacity by size",
@@ -100,54 +112,24 @@ def scaling_section(scaling: dict[str, Any] | None) -> str:
         y_text=lambda v: f"{v:.4g}/s",
     )
     return (
-        f"<h2>Does it scale? {escape(scaling['service'])}</h2>"
-        f"<p>{escape(scaling['line'])}</p>{drawn}"
-        + html_table(SCALING_HEAD, map(scaling_row, scaling["sizes"]))
+        f"<h2>Does it scale? {escape(scaling.service)}</h2>"
+        f"<p>{escape(scaling.line)}</p>{drawn}"
+        + html_table(SCALING_HEAD, map(scaling_row, scaling.sizes))
     )
 
 
-def comparison_section(found: dict[str, Any] | None) -> str:
+def comparison_section(found: Comparison | None) -> str:
     """What has changed, with intervals; and the p99 of each name that both have."""
     if not found:
         return ""
-    rows = (
-        (
-            c["figure"],
-            format_seconds(c["before"]),
-            format_seconds(c["after"]),
-            f"{c['change'] * 100:+.1f}%",
-            _interval(c),
-            c["word"],
-        )
-        for c in found["changes"]
-    )
+    by_name = endpoint_change_rows(found.rows) if len(found.rows) > 1 else []
     return (
-        f"<h2>B, compared with A ({escape(str(found['a']['target']))}): "
-        f"{escape(found['word'])}</h2>"
-        + html_table(("", "A", "B", "change", "95 % interval", ""), rows)
-        + _by_name(found)
-    )
-
-
-def _by_name(found: dict[str, Any]) -> str:
-    if len(found["rows"]) < 2:
-        return ""
-    rows = (
-        (
-            row["name"],
-            format_seconds(row["before"]),
-            format_seconds(row["after"]),
-            format_change(row),
+        f"<h2>B, compared with A ({escape(found.a.target)}): {escape(found.word)}</h2>"
+        + html_table(
+            ("", "A", "B", "change", "95 % interval", ""), map(figure_change_row, found.changes)
         )
-        for row in sorted(found["rows"], key=lambda row: -abs(row["change"]))
+        + (html_table(("p99 of", "A", "B", "change"), by_name) if by_name else "")
     )
-    return html_table(("p99 of", "A", "B", "change"), rows)
-
-
-def _interval(change: dict[str, Any]) -> str:
-    if change["low"] is None:
-        return "–"
-    return f"{change['low'] * 100:+.1f}% … {change['high'] * 100:+.1f}%"
 
 
 # Two looks at latencies: how often each came, and what a crowd does to them.
@@ -176,20 +158,21 @@ def histogram_chart(text: str) -> str:
     )
 
 
-def quantile_spread_chart(points: Sequence[dict[str, Any]]) -> str:
+def quantile_spread_chart(points: Sequence[TimelinePoint]) -> str:
     """Latency by the number of sessions on their way, a median over the seconds that had as many;
     "" when the number hardly changes."""
-    groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    known = [p for p in points if p["running"] is not None and p["p50"] is not None]
-    width = max(1, math.ceil(max((p["running"] for p in known), default=0) / _MOST))
-    for point in known:
-        groups[point["running"] // width * width].append(point)
+    groups: dict[int, list[TimelinePoint]] = defaultdict(list)
+    known = [(p.running, p) for p in points if p.running is not None and p.p50 is not None]
+    width = max(1, math.ceil(max((running for running, _ in known), default=0) / _MOST))
+    for running, point in known:
+        groups[running // width * width].append(point)
     if len(groups) < _FEWEST:
         return ""
     ordered = sorted(groups)
 
     def line(name: str, style: str) -> Line:
-        return Line(name, style, [(float(g), median(p[name] for p in groups[g])) for g in ordered])
+        medians = (median(getattr(p, name) for p in groups[g]) for g in ordered)
+        return Line(name, style, list(zip(map(float, ordered), medians, strict=True)))
 
     return chart(
         "Latency by sessions on their way",

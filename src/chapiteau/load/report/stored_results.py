@@ -1,7 +1,10 @@
 """Stored results: what a list of them shows, and where they lie below a project's run folder."""
 
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from msgspec import Struct
+
+from chapiteau.load.report.result import LoadResult
 
 __all__ = [
     "BASELINES",
@@ -54,8 +57,7 @@ CREATE TABLE IF NOT EXISTS baseline (
 Baselines = dict[tuple[str, str], int]  # (kind, name) of a test → number of its baseline
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultSummary:
+class ResultSummary(Struct, frozen=True, kw_only=True):
     """One stored result. Times in seconds, `started` since 1970, `errors` a share (0..1)."""
 
     id: int
@@ -78,29 +80,25 @@ class ResultSummary:
         """Results of the same test have the same."""
         return self.kind, self.name
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
-
-def summarize_result(number: int, document: dict[str, Any], report: str) -> ResultSummary:
+def summarize_result(number: int, document: LoadResult, report: str) -> ResultSummary:
     """The summary of a result document."""
-    totals, verdict = document["totals"], document["verdict"]
+    totals, verdict = document.totals, document.verdict
     return ResultSummary(
         id=number,
-        started=document["started"],
-        kind=document["kind"],
-        name=document["name"],
-        target=document["target"],
-        verdict=verdict["word"],
-        line=verdict["line"],
-        seconds=document["seconds"],
-        requests=totals["requests"],
-        rate=totals["rate"],
-        p99=totals["p99"],
-        errors=totals["errors"],
+        started=document.started,
+        kind=document.kind,
+        name=document.name,
+        target=document.target,
+        verdict=verdict.word,
+        line=verdict.line,
+        seconds=document.seconds,
+        requests=totals.requests,
+        rate=totals.rate,
+        p99=totals.p99,
+        errors=totals.errors,
         report=report,
-        version=document.get("target_version", ""),
+        version=document.target_version,
     )
 
 

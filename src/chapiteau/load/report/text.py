@@ -1,14 +1,28 @@
 """A result for a terminal: the verdict first, then what it rests on."""
 
-from typing import Any
+from collections.abc import Sequence
 
 from chapiteau.core.text import escape_control, format_table, sparkline
 from chapiteau.core.units import format_duration, format_size
+from chapiteau.load.report.result import (
+    EndpointChange,
+    Failure,
+    FigureChange,
+    LoadResult,
+    MetricRow,
+    ScalingSection,
+    SizeRow,
+    TimelinePoint,
+)
+from chapiteau.load.verdict.objectives import JudgedObjective
 
 __all__ = [
     "SCALING_HEAD",
     "as_text",
+    "endpoint_change_rows",
+    "figure_change_row",
     "finding_mark",
+    "format_change",
     "format_seconds",
     "own_value",
     "progress",
@@ -27,11 +41,11 @@ def verdict_mark(word: str) -> str:
     return _MARKS.get(word, "·")
 
 
-def finding_mark(finding: dict[str, Any]) -> str:
+def finding_mark(finding: JudgedObjective) -> str:
     """✓ kept, ✗ missed, ? when there was nothing to judge by."""
-    if finding["value"] is None:
+    if finding.value is None:
         return "?"
-    return "✓" if finding["met"] else "✗"
+    return "✓" if finding.met else "✗"
 
 
 def format_seconds(value: float | None) -> str:
@@ -39,90 +53,84 @@ def format_seconds(value: float | None) -> str:
     return "–" if value is None else format_duration(value)
 
 
-def as_text(document: dict[str, Any]) -> str:
+def as_text(document: LoadResult) -> str:
     """Some lines, at most 30 rows of requests."""
-    verdict = document["verdict"]
-    lines = [f"{verdict_mark(verdict['word'])} {verdict['line']}"]
-    lines += [f"  {finding_mark(f)} {f['objective']}: {f['shown']}" for f in verdict["findings"]]
-    lines += _scaling(document.get("scaling"))
-    lines += _capacity(document.get("capacity"))
-    if (comparison := document.get("comparison")) and document["kind"] != "ab":
-        lines += [f"  · against the baseline: {comparison['word']}"]
+    verdict = document.verdict
+    lines = [f"{verdict_mark(verdict.word)} {verdict.line}"]
+    lines += [f"  {finding_mark(f)} {f.objective}: {f.shown}" for f in verdict.findings]
+    lines += _scaling(document.scaling)
+    lines += [f"  · {note}" for note in document.capacity.notes] if document.capacity else []
+    if (comparison := document.comparison) and document.kind != "ab":
+        lines += [f"  · against the baseline: {comparison.word}"]
     lines += ["", *_figures(document), "", _rows(document)]
-    lines += _counted("checks", document["checks"], "label")
-    lines += _own(document["metrics"])
-    lines += _failures(document["failures"])
+    checks = [(check.label, check.passed, check.failed) for check in document.checks]
+    lines += ["", format_table(checks, ("checks", "passed", "failed"))] if checks else []
+    lines += _own(document.metrics)
+    lines += _failures(document.failures)
     lines += [f"· {warmed}" for warmed in warmup_lines(document)]
-    for one in document.get("marks", ()):
-        lines.append(f"◆ {format_duration(one['t'])}: {one['text']} ({one['who']})")
-    for note in document["soundness"]["notes"]:
+    for one in document.marks:
+        lines.append(f"◆ {format_duration(one.t)}: {one.text} ({one.who})")
+    for note in document.soundness.notes:
         lines.append(f"! {note}")
     return escape_control("\n".join(lines))
 
 
-def warmup_lines(document: dict[str, Any]) -> list[str]:
+def warmup_lines(document: LoadResult) -> list[str]:
     """What the limits on latency have left out; [] when nothing was."""
-    if not (seconds := document.get("warmup")):
+    if not (seconds := document.warmup):
         return []
     left_out = format_duration(float(seconds))
     counts = "--warmup 0s counts them; all else is of the whole time"
     return [f"warm-up: limits on latency leave out the first {left_out} ({counts})"]
 
 
-def _figures(document: dict[str, Any]) -> list[str]:
-    totals, sound = document["totals"], document["soundness"]
-    pace = [point["rate"] for point in document["timeline"]]
-    lag, unread = format_seconds(sound["lag_p99"]), format_seconds(sound.get("unread_p99"))
-    processes = f"{sound['processes']} process{'' if sound['processes'] == 1 else 'es'}"
+def _figures(document: LoadResult) -> list[str]:
+    totals, sound = document.totals, document.soundness
+    pace = [point.rate for point in document.timeline]
+    lag, unread = format_seconds(sound.lag_p99), format_seconds(sound.unread_p99)
+    processes = f"{sound.processes} process{'' if sound.processes == 1 else 'es'}"
     return [
         (
-            f"{totals['requests']} requests in {format_duration(document['seconds'])}: "
-            f"{totals['rate']:.4g}/s, {totals['errors'] * 100:.3g}% errors, "
-            f"{format_size(totals['received'])} received"
+            f"{totals.requests} requests in {format_duration(document.seconds)}: "
+            f"{totals.rate:.4g}/s, {totals.errors * 100:.3g}% errors, "
+            f"{format_size(totals.received)} received"
         ),
         (
-            f"latency p50 {format_seconds(totals['p50'])}  p90 {format_seconds(totals['p90'])}  "
-            f"p99 {format_seconds(totals['p99'])}  max {format_seconds(totals['max'])}   "
-            f"(service alone: p99 {format_seconds(totals['service']['p99'])})"
+            f"latency p50 {format_seconds(totals.p50)}  p90 {format_seconds(totals.p90)}  "
+            f"p99 {format_seconds(totals.p99)}  max {format_seconds(totals.max)}   "
+            f"(service alone: p99 {format_seconds(totals.service.p99)})"
         ),
         (
-            f"generator: {processes}, busiest {sound['cpu_peak'] * 100:.0f}% of a "
+            f"generator: {processes}, busiest {sound.cpu_peak * 100:.0f}% of a "
             f"core, sessions late p99 {lag}, answers unread p99 {unread}, "
-            f"dropped {sound['dropped']}"
+            f"dropped {sound.dropped}"
         ),
         f"rate {sparkline(pace[-60:])}",
     ]
 
 
-def _rows(document: dict[str, Any]) -> str:
+def _rows(document: LoadResult) -> str:
     rows = [
         (
-            row["name"],
-            row["requests"],
-            f"{row['rate']:.4g}",
-            f"{row['errors'] * 100:.3g}%",
-            *(format_seconds(row[key]) for key in ("p50", "p90", "p99", "max")),
+            row.name,
+            row.requests,
+            f"{row.rate:.4g}",
+            f"{row.errors * 100:.3g}%",
+            *map(format_seconds, (row.p50, row.p90, row.p99, row.max)),
         )
-        for row in document["rows"][:30]
+        for row in document.rows[:30]
     ]
-    more = len(document["rows"]) - 30
+    more = len(document.rows) - 30
     return format_table(rows, _HEAD) + (f"\n… and {more} more" if more > 0 else "")
 
 
-def _counted(title: str, parts: list[dict[str, Any]], key: str) -> list[str]:
-    if not parts:
-        return []
-    rows = [(part[key], part["passed"], part["failed"]) for part in parts]
-    return ["", format_table(rows, (title, "passed", "failed"))]
-
-
-def _failures(failures: list[dict[str, Any]]) -> list[str]:
+def _failures(failures: list[Failure]) -> list[str]:
     if not failures:
         return []
     lines = ["", "failures"]
     for failure in failures[:8]:
-        lines.append(f"  {failure['count']}× {failure['what']}")
-        lines += [f"      {line[:160]}" for line in _telling(failure["sample"])]
+        lines.append(f"  {failure.count}× {failure.what}")
+        lines += [f"      {line[:160]}" for line in _telling(failure.sample)]
     if len(failures) > 8:
         lines.append(f"  … and {len(failures) - 8} more kinds, see the report")
     return lines
@@ -136,55 +144,75 @@ def _telling(sample: str) -> list[str]:
     return [part for part in (*lines[:1], " ".join(" ".join(lines[1:]).split())) if part]
 
 
-def _own(metrics: list[dict[str, Any]]) -> list[str]:
+def _own(metrics: list[MetricRow]) -> list[str]:
     if not metrics:
         return []
-    rows = [(m["name"], m["kind"], own_value(m)) for m in metrics[:30]]
+    rows = [(m.name, m.kind, own_value(m)) for m in metrics[:30]]
     more = len(metrics) - 30
     lines = ["", format_table(rows, ("scenario's own", "", ""))]
     return [*lines, f"… and {more} more"] if more > 0 else lines
 
 
-def own_value(metric: dict[str, Any]) -> str:
+def own_value(metric: MetricRow) -> str:
     """A number of the scenario's own: its value, or what is known of its distribution."""
-    if metric["kind"] != "trend":
-        return f"{metric['value']:g}"
-    parts = (f"{key} {metric[key]:.4g}" for key in ("mean", "p50", "p99", "max") if key in metric)
-    return ", ".join(parts)
+    if metric.value is not None:
+        return f"{metric.value:g}"
+    figures = {"mean": metric.mean, "p50": metric.p50, "p99": metric.p99}
+    return ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if value is not None)
 
 
-def _capacity(capacity: dict[str, Any] | None) -> list[str]:
-    if not capacity:
-        return []
-    return [f"  · {note}" for note in capacity["notes"]]
-
-
-def _scaling(scaling: dict[str, Any] | None) -> list[str]:
+def _scaling(scaling: ScalingSection | None) -> list[str]:
     if not scaling:
         return []
-    rows = [scaling_row(row) for row in scaling["sizes"]]
-    return ["", format_table(rows, (scaling["service"], *SCALING_HEAD[1:])), ""]
+    rows = [scaling_row(row) for row in scaling.sizes]
+    return ["", format_table(rows, (scaling.service, *SCALING_HEAD[1:])), ""]
 
 
-def scaling_row(row: dict[str, Any]) -> tuple[str, ...]:
+def scaling_row(row: SizeRow) -> tuple[str, ...]:
     """One size: processes, capacity, times the smallest, its interval, efficiency."""
-    if not row["capacity"]:
-        return str(row["size"]), row["word"], "–", "–", "–"
-    times, edges, share = row["times"], row["times_interval"], row["efficiency"]
+    if not row.capacity:
+        return str(row.size), row.word, "–", "–", "–"
+    times, edges, share = row.times, row.times_interval, row.efficiency
     return (
-        str(row["size"]),
-        f"{row['capacity']:.4g}/s",
+        str(row.size),
+        f"{row.capacity:.4g}/s",
         "–" if times is None else f"{times:.2f}",
         "–" if edges is None else f"{edges[0]:.2f} to {edges[1]:.2f}",
         "–" if share is None else f"{share:.0%}",
     )
 
 
-def progress(point: dict[str, Any], elapsed: float, total: float, head: str = "") -> str:
+def figure_change_row(change: FigureChange) -> tuple[str, ...]:
+    """A figure of a comparison: A, B, the change, its interval, the word."""
+    interval = "–"
+    if change.low is not None and change.high is not None:
+        interval = f"{change.low * 100:+.1f}% … {change.high * 100:+.1f}%"
+    times = format_seconds(change.before), format_seconds(change.after)
+    return change.figure, *times, f"{change.change * 100:+.1f}%", interval, change.word
+
+
+def endpoint_change_rows(changes: Sequence[EndpointChange]) -> list[tuple[str, ...]]:
+    """The p99 of each name in A and B, the largest change first."""
+    return [
+        (one.name, format_seconds(one.before), format_seconds(one.after), format_change(one))
+        for one in sorted(changes, key=lambda one: -abs(one.change))
+    ]
+
+
+def format_change(change: EndpointChange) -> str:
+    """The change with its mark: "+12% ▲ real", "±2% noise", "+30% ? cannot tell"."""
+    percent = change.change * 100
+    if change.word in {"same", "noise"}:
+        return f"±{abs(percent):.0f}% noise"
+    mark = {"slower": "▲ real", "faster": "▼ real"}.get(change.word, "? cannot tell")
+    return f"{percent:+.0f}% {mark}"
+
+
+def progress(point: TimelinePoint, elapsed: float, total: float, head: str = "") -> str:
     """One line while it runs."""
-    bad = f"  errors {point['bad']:.0f}/s" if point["bad"] else ""
+    bad = f"  errors {point.bad:.0f}/s" if point.bad else ""
     return (
-        f"{head}{elapsed:4.0f}/{total:.0f} s  {point['rate']:7.0f}/s  "
-        f"p50 {format_seconds(point['p50']):>7}  p99 {format_seconds(point['p99']):>7}  "
-        f"running {point['running'] or 0}{bad}"
+        f"{head}{elapsed:4.0f}/{total:.0f} s  {point.rate:7.0f}/s  "
+        f"p50 {format_seconds(point.p50):>7}  p99 {format_seconds(point.p99):>7}  "
+        f"running {point.running or 0}{bad}"
     )

@@ -1,15 +1,18 @@
 """Tells people that a test has ended, and how."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate, make_msgid
 from typing import Any, Final
+
+import msgspec
 
 from chapiteau.core.errors import UsageError
 from chapiteau.io.notifier import DeliveryError, SmtpServer, post_json, send_mail, text_message
 from chapiteau.load.inputs.url_encoding import split_query, unquote
 from chapiteau.load.report.formats import as_markdown
+from chapiteau.load.report.result import LoadResult
 from chapiteau.load.report.text import as_text, verdict_mark
 from chapiteau.load.telemetry.addresses import parse_url_parts
 
@@ -69,35 +72,35 @@ def parse_recipient(text: str) -> Recipient:
     )
 
 
-def webhook_payload(document: Mapping[str, Any]) -> dict[str, Any]:
+def webhook_payload(document: LoadResult) -> dict[str, Any]:
     """What a webhook gets: the verdict and the figures. `text` is what chats show."""
-    verdict, totals = document["verdict"], document["totals"]
+    verdict = document.verdict
     keys = ("requests", "rate", "errors", "p50", "p90", "p99", "max")
     return {
         "format": "chapiteau-load-notice/1",
-        "text": f"{verdict_mark(verdict['word'])} {document['name']}: {verdict['line']}",
-        "id": document.get("id"),
-        "kind": document["kind"],
-        "name": document["name"],
-        "target": document["target"],
-        "started": document["started"],
-        "seconds": document["seconds"],
-        "verdict": verdict,
-        "totals": {key: totals[key] for key in keys},
-        "markdown": as_markdown(dict(document)),
+        "text": f"{verdict_mark(verdict.word)} {document.name}: {verdict.line}",
+        "id": document.id,
+        "kind": document.kind,
+        "name": document.name,
+        "target": document.target,
+        "started": document.started,
+        "seconds": document.seconds,
+        "verdict": msgspec.to_builtins(verdict),
+        "totals": {key: getattr(document.totals, key) for key in keys},
+        "markdown": as_markdown(document),
     }
 
 
-def mail_content(document: Mapping[str, Any]) -> tuple[str, str]:
+def mail_content(document: LoadResult) -> tuple[str, str]:
     """Subject and text of a mail."""
-    subject = f"Load test {document['name']}: {document['verdict']['word']}"
-    return " ".join(subject.split())[:200], as_text(dict(document)) + "\n"
+    subject = f"Load test {document.name}: {document.verdict.word}"
+    return " ".join(subject.split())[:200], as_text(document) + "\n"
 
 
 _TIMEOUT: Final = 10.0
 
 
-def notify(recipients: Sequence[str], document: Mapping[str, Any]) -> Iterator[str]:
+def notify(recipients: Sequence[str], document: LoadResult) -> Iterator[str]:
     """Tell all of them; one line for each that could not be told. The test's verdict stays."""
     for text in recipients:
         recipient = parse_recipient(text)
@@ -110,10 +113,10 @@ def notify(recipients: Sequence[str], document: Mapping[str, Any]) -> Iterator[s
             yield f"{recipient} was not told: {exc}"
 
 
-def _mail(recipient: Recipient, document: Mapping[str, Any]) -> None:
+def _mail(recipient: Recipient, document: LoadResult) -> None:
     message = text_message(*mail_content(document), to=recipient.to)
     message["From"] = recipient.sender
-    message["Date"] = formatdate(document["started"] + document["seconds"])
+    message["Date"] = formatdate(document.started + document.seconds)
     message["Message-ID"] = make_msgid(domain=recipient.sender.rpartition("@")[2] or None)
     server = SmtpServer(
         host=recipient.host,

@@ -8,10 +8,11 @@ import math
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.errors import UsageError
 from chapiteau.load.inputs.url_encoding import quote
+from chapiteau.load.report.result import PrometheusSeries
 from chapiteau.load.telemetry.addresses import parse_url_parts
 
 __all__ = [
@@ -51,7 +52,7 @@ def range_query_url(server: str, query: str, start: float, end: float) -> str:
     )
 
 
-def parse_range_answer(answer: str | bytes, started: float) -> list[list[float]]:
+def parse_range_answer(answer: str | bytes, started: float) -> list[tuple[float, float]]:
     """(seconds since the start, value) of an answer: at each moment its highest series.
 
     Raises ValueError with what is wrong with it.
@@ -74,19 +75,19 @@ def parse_range_answer(answer: str | bytes, started: float) -> list[list[float]]
                 highest[at] = max(value, highest.get(at, -math.inf))
     if not highest:
         raise ValueError("it has no data for this time")
-    return [[at, highest[at]] for at in sorted(highest)]
+    return [(at, highest[at]) for at in sorted(highest)]
 
 
-def scarce_resource(asked: Sequence[Mapping[str, Any]], first: float, last: float) -> str:
+def scarce_resource(asked: Sequence[PrometheusSeries], first: float, last: float) -> str:
     """Which resource was used up between two moments; "" when nothing was asked or told.
 
     Each value is a share of what there is: 1 is all of it.
     """
     means: dict[str, float] = {}
     for one in asked:
-        values = [value for at, value in one["points"] if first <= at <= last]
+        values = [value for at, value in one.points if first <= at <= last]
         if values and (mean := sum(values) / len(values)) <= _NO_SHARE:
-            means[one["name"]] = mean
+            means[one.name] = mean
     if not means:
         return ""
     top = max(means, key=lambda name: means[name])
@@ -101,20 +102,18 @@ _MOST: Final = 16 << 20  # bytes of an answer
 
 def query_prometheus(
     server: str, queries: Mapping[str, str], started: float, ended: float
-) -> tuple[list[dict[str, Any]], list[str]]:
+) -> tuple[list[PrometheusSeries], list[str]]:
     """Each query's name and points over a test, and a line for each that got no answer.
 
     A server that is gone costs its numbers, never the test.
     """
-    asked: list[dict[str, Any]] = []
+    asked: list[PrometheusSeries] = []
     problems: list[str] = []
     url, user, password = parse_prometheus_url(server)
     for name, query in queries.items():
         try:
             answer = _get(range_query_url(url, query, started, ended), user, password)
-            asked.append(
-                {"name": name, "query": query, "points": parse_range_answer(answer, started)}
-            )
+            asked.append(PrometheusSeries(name, query, parse_range_answer(answer, started)))
         except urllib.error.HTTPError as exc:
             problems.append(f"{name} was not told by {url}: {_why(exc)}")
         except (OSError, http.client.HTTPException, ValueError) as exc:

@@ -10,15 +10,16 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from chapiteau.load.capacity.search import search
 from chapiteau.load.capacity.steps import SearchPlan, SearchResult, Step, StepObservation
-from chapiteau.load.report.document import Facts, document
+from chapiteau.load.report.document import document
+from chapiteau.load.report.result import Facts, LoadResult
 from chapiteau.load.stats.totals import SecondStats, Totals
 from chapiteau.load.testing.models import Model
 from chapiteau.load.verdict.evidence import collect_evidence
 from chapiteau.load.verdict.objectives import Objective
+from chapiteau.load.verdict.run_verdict import Verdict
 from chapiteau.load.verdict.step_guard import StepGuard, recovery_seconds, rising_metric
 
 __all__ = ["Simulation", "simulated_batches", "simulated_search"]
@@ -131,16 +132,24 @@ class Simulation:
         )
 
 
-def simulated_batches(model: Model, rate: float, seconds: int, seed: int) -> dict[str, Any]:
-    """As much of a result document as `load compare` reads: a steady load on a model."""
+def simulated_batches(model: Model, rate: float, seconds: int, seed: int) -> LoadResult:
+    """A result for `load compare`: a steady load on a model."""
     chance = random.Random(seed)  # noqa: S311 — repeatable, not secret
     totals = Totals()
     moments = _poisson(rate, float(seconds), chance.random)
     _count(totals, [(due, model.admit(due)) for due in moments])
     facts = Facts(
-        kind="run", name="simulated", target="simulated", started=0.0, seconds=seconds, plan={}
+        kind="run",
+        name="simulated",
+        target="simulated",
+        started=0.0,
+        seconds=seconds,
+        plan={},
+        command=[],
+        machine={},
+        version="",
     )
-    return document(facts, totals, {"word": "none", "line": "", "exit_code": 0})
+    return document(facts, totals, Verdict("none", "", 0))
 
 
 def _poisson(rate: float, seconds: float, chance: Callable[[], float]) -> Iterator[float]:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from chapiteau.core.errors import UsageError
 from chapiteau.core.units import format_duration, parse_duration, parse_rate
 from chapiteau.load.stats.totals import SecondStats, Totals
 
 __all__ = [
     "Finding",
+    "JudgedObjective",
     "Objective",
     "evaluate_objectives",
     "parse_objectives",
@@ -87,16 +90,27 @@ class Finding:
     met: bool
     first_breach: int | None = None  # the first second that alone would have missed it
 
-    def to_dict(self) -> dict[str, object]:
-        """JSON-ready."""
-        return {
-            "objective": self.objective.text,
-            "value": None if math.isnan(self.value) else self.value,
-            "shown": self.objective.show(self.value),
-            "limit": self.objective.limit,
-            "met": self.met,
-            "first_breach_s": self.first_breach,
-        }
+    def judged(self) -> "JudgedObjective":
+        """As result documents have it."""
+        return JudgedObjective(
+            objective=self.objective.text,
+            value=None if math.isnan(self.value) else self.value,
+            shown=self.objective.show(self.value),
+            limit=self.objective.limit,
+            met=self.met,
+            first_breach_s=self.first_breach,
+        )
+
+
+class JudgedObjective(Struct, kw_only=True):
+    """An objective in a result document: what was measured (None: no data), and its limit."""
+
+    objective: str
+    value: float | None
+    shown: str
+    limit: float
+    met: bool
+    first_breach_s: int | None
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:

@@ -1,12 +1,12 @@
 """What gave out: the supervised service's own numbers, at the rate that it just kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-__all__ = ["TargetService", "describe_saturation"]
+__all__ = ["Sample", "TargetService", "describe_saturation"]
 
-Sample = dict[str, Any]
+Sample = Mapping[str, Any]  # a stats message of the supervisor (docs/reference/control-api.md)
 
 _BUSY: Final = 85.0  # percent of a core from which a process counts as busy
 _HOST: Final = 90.0

@@ -1,4 +1,7 @@
-"""Keys and budgets in Redis (or Valkey): one script per decision, so nobody comes between."""
+"""Keys and budgets in Redis (or Valkey): one script per decision, so nobody comes between.
+
+Raises DeclarationError when the client library is not installed.
+"""
 
 import logging
 import uuid
@@ -7,13 +10,14 @@ from typing import Any, Final
 import msgspec
 
 from chapiteau.service.addons.idempotency import SavedResponse, StoreUnavailableError
-from chapiteau.service.addons.stores import RedisConnection
+from chapiteau.service.errors import DeclarationError
 from chapiteau.service.protocol.rate_limit import RateDecision, RateLimit, spend
 
 __all__ = ["RedisRates", "RedisStore"]
 
 _log = logging.getLogger("chapiteau.service.redis")
 
+_WAIT: Final = 0.5  # seconds for an answer of Redis
 _AWAY: Final = 1.0  # seconds without asking after it gave none
 
 # A key is ours when it is free, when it is ours already (the client repeats what got no answer), or
@@ -54,7 +58,7 @@ return {kept or '', string.format('%.17g', now)}
 """
 
 
-class RedisStore(RedisConnection):
+class RedisStore:
     """Idempotency keys for all machines that ask the same Redis; answers live for `days`.
 
     While Redis is away, requests with a key are refused (503): doing one twice is what the key was
@@ -62,14 +66,15 @@ class RedisStore(RedisConnection):
     """
 
     def __init__(self, url: str, *, days: float = 1.0, prefix: str = "chapiteau:key:") -> None:
-        super().__init__(url, prefix)
+        self._client, self._errors = _client(url)
         self._life = int(days * 86_400_000)
+        self._prefix = prefix
         self._take, self._keep, self._drop = map(
             self._client.register_script, (_TAKE, _KEEP, _DROP)
         )
 
     def take(self, key: str, mine: SavedResponse, *, older_than: float) -> SavedResponse | None:
-        """See IdempotencyStore. Raises StoreUnavailableError."""
+        """See IdempotencyStore. Raises StoreAwayError."""
         packed = msgspec.msgpack.encode(mine)
         words = [repr(mine.since), repr(older_than), packed, self._life, uuid.uuid4().hex]
         try:
@@ -80,7 +85,7 @@ class RedisStore(RedisConnection):
         return None if found is None else msgspec.msgpack.decode(found, type=SavedResponse)
 
     def keep(self, key: str, done: SavedResponse) -> None:
-        """See IdempotencyStore; the work is done, so a Redis that is away is only logged."""
+        """See IdempotencyStore; the deed is done, so a Redis that is away is only logged."""
         packed = msgspec.msgpack.encode(done)
         self._tell(self._keep, key, repr(done.since), packed)
 
@@ -94,15 +99,20 @@ class RedisStore(RedisConnection):
         except self._errors as exc:
             _log.error("key %s is not kept in Redis: %s", key, exc)
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
-class RedisRates(RedisConnection):
+
+class RedisRates:
     """Budgets for all machines that ask the same Redis.
 
     While it is away, every request may pass, and a line in the log says so.
     """
 
     def __init__(self, url: str, *, prefix: str = "chapiteau:rate:") -> None:
-        super().__init__(url, prefix)
+        self._client, self._errors = _client(url)
+        self._prefix = prefix
         self._script = self._client.register_script(_SPEND)
         self._silent_until = float("-inf")
 
@@ -118,3 +128,24 @@ class RedisRates(RedisConnection):
             self._silent_until = now + _AWAY
             return spend(limit, None, now)[1]
         return spend(limit, float(kept) if kept else None, float(time))[1]
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
+def _client(url: str) -> tuple[Any, Any]:
+    """A client that connects when it is first asked, and what it raises."""
+    try:
+        import redis
+    except ImportError:
+        raise DeclarationError(
+            "this store needs redis, which is not installed", hint="pip install 'chapiteau[redis]'"
+        ) from None
+    try:
+        made = redis.Redis.from_url(url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT)
+    except ValueError as exc:
+        hint = "write redis://host:6379/0"
+        raise DeclarationError(f"{url} is no address of Redis: {exc}", hint=hint) from None
+    made.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 1))
+    return made, redis.RedisError

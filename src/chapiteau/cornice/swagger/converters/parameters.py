@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from chapiteau.cornice.swagger.converters.exceptions import NoSuchConverter
-from chapiteau.service.openapi import Json
 
 __all__ = [
     "BodyParameterConverter",
@@ -17,11 +16,11 @@ __all__ = [
 ]
 
 # Describes a node: a TypeConversionDispatcher, or whatever refers to definitions instead.
-Describe = Callable[[Any], Json]
+Describe = Callable[[Any], dict[str, Any]]
 _OF_SCHEMA_ONLY: Final = ("title", "example")
 
 
-def untitled(told: Json) -> Json:
+def untitled(told: dict[str, Any]) -> dict[str, Any]:
     """A schema as parameters and headers have it."""
     made = {k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}
     if "items" in made:
@@ -34,14 +33,14 @@ class ParameterConverter:
 
     _in: ClassVar[str] = ""
 
-    def convert(self, schema_node: Any, definition_handler: Describe) -> Json:
+    def convert(self, schema_node: Any, definition_handler: Describe) -> dict[str, Any]:
         """The parameter of a node."""
         made = self._begun(schema_node)
         if schema_node.default:  # null and "" say nothing
             made["default"] = schema_node.default
         return {**made, **untitled(definition_handler(schema_node))}
 
-    def _begun(self, node: Any) -> Json:
+    def _begun(self, node: Any) -> dict[str, Any]:
         made = {"name": node.name, "in": self._in, "required": self._required(node)}
         return {**made, "description": node.description} if node.description else made
 
@@ -54,7 +53,7 @@ class PathParameterConverter(ParameterConverter):
 
     _in = "path"
 
-    def convert(self, schema_node: Any, definition_handler: Describe) -> Json:
+    def convert(self, schema_node: Any, definition_handler: Describe) -> dict[str, Any]:
         """The parameter of a node, with its pattern."""
         made = super().convert(schema_node, definition_handler)
         made["name"], colon, pattern = made["name"].partition(":")
@@ -81,7 +80,7 @@ class BodyParameterConverter(ParameterConverter):
 
     _in = "body"
 
-    def convert(self, schema_node: Any, definition_handler: Describe) -> Json:
+    def convert(self, schema_node: Any, definition_handler: Describe) -> dict[str, Any]:
         """The parameter of a node, its schema in full."""
         made = self._begun(schema_node)
         title = type(schema_node).__name__
@@ -104,7 +103,7 @@ class ParameterConversionDispatcher:
     def __init__(self, definition_handler: Describe) -> None:
         self.definition_handler = definition_handler
 
-    def __call__(self, location: str, schema_node: Any) -> Json:
+    def __call__(self, location: str, schema_node: Any) -> dict[str, Any]:
         found = self.converters.get(location)
         if found is None:
             raise NoSuchConverter(location)

@@ -5,7 +5,6 @@ from typing import Any, Final
 import colander
 
 from chapiteau.cornice.swagger.converters.exceptions import NoSuchConverter
-from chapiteau.service.openapi import Json
 
 __all__ = [
     "ArrayTypeConverter",
@@ -32,9 +31,9 @@ class TypeConverter:
     def __init__(self, dispatcher: Any) -> None:
         self.dispatcher = dispatcher
 
-    def convert_type(self, schema_node: Any) -> Json:
+    def convert_type(self, schema_node: Any) -> dict[str, Any]:
         """The description without what validators add."""
-        found: Json = {"type": self.type}
+        found: dict[str, Any] = {"type": self.type}
         if schema_node.title:
             found["title"] = schema_node.title
         if schema_node.description:
@@ -45,19 +44,19 @@ class TypeConverter:
             found["example"] = schema_node.example
         return found
 
-    def convert_validator(self, schema_node: Any) -> Json:
+    def convert_validator(self, schema_node: Any) -> dict[str, Any]:
         """What the validators add."""
         return _limits(schema_node.validator, self.type)
 
-    def __call__(self, schema_node: Any) -> Json:
+    def __call__(self, schema_node: Any) -> dict[str, Any]:
         found = self.convert_type(schema_node)
         found.update(self.convert_validator(schema_node))
         return found
 
 
-def _limits(validator: Any, kind: str) -> Json:
+def _limits(validator: Any, kind: str) -> dict[str, Any]:
     if isinstance(validator, colander.All):
-        found: Json = {}
+        found: dict[str, Any] = {}
         for one in validator.validators:
             found.update(_limits(one, kind))
         return found
@@ -73,7 +72,7 @@ def _limits(validator: Any, kind: str) -> Json:
     return {}
 
 
-def _pattern(validator: Any) -> Json:
+def _pattern(validator: Any) -> dict[str, Any]:
     if isinstance(validator, colander.Email):
         return {"format": "email"}
     if validator is colander.url:
@@ -81,7 +80,7 @@ def _pattern(validator: Any) -> Json:
     return {"pattern": validator.match_object.pattern}
 
 
-def _given(found: Json, nothing: Any = None) -> Json:
+def _given(found: dict[str, Any], nothing: Any = None) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value is not None and value != nothing}
 
 
@@ -91,7 +90,7 @@ class BaseStringTypeConverter(TypeConverter):
     type = "string"
     format: str | None = None
 
-    def convert_type(self, schema_node: Any) -> Json:
+    def convert_type(self, schema_node: Any) -> dict[str, Any]:
         """With its format, when it has one."""
         found = super().convert_type(schema_node)
         return {**found, "format": self.format} if self.format else found
@@ -142,7 +141,7 @@ class ObjectTypeConverter(TypeConverter):
 
     type = "object"
 
-    def convert_type(self, schema_node: Any) -> Json:
+    def convert_type(self, schema_node: Any) -> dict[str, Any]:
         """With properties, and which of them are required."""
         found = super().convert_type(schema_node)
         # What is missing from a mapping is a mapping's business, not a default to show.
@@ -168,7 +167,7 @@ class ArrayTypeConverter(TypeConverter):
 
     type = "array"
 
-    def convert_type(self, schema_node: Any) -> Json:
+    def convert_type(self, schema_node: Any) -> dict[str, Any]:
         """With its items."""
         return {
             **super().convert_type(schema_node),
@@ -196,14 +195,14 @@ class TypeConversionDispatcher:
         self.converters = {**_KNOWN, **(custom_converters or {})}
         self.default_converter = default_converter
 
-    def __call__(self, schema_node: Any) -> Json:
+    def __call__(self, schema_node: Any) -> dict[str, Any]:
         found = self.converters.get(type(schema_node.typ), self.default_converter)
         if found is None:
             raise NoSuchConverter(type(schema_node.typ).__name__)
-        made: Json = found(self)(schema_node)
+        made: dict[str, Any] = found(self)(schema_node)
         return made
 
 
-def convert_schema(schema_node: Any) -> Json:
+def convert_schema(schema_node: Any) -> dict[str, Any]:
     """The description of a schema, with the converters that are known here."""
     return TypeConversionDispatcher()(schema_node)
