@@ -85,7 +85,7 @@ def test_whether_the_connection_stays_is_said_by_version_and_header() -> None:
     def stays(head: str) -> bool:
         found = read_request(bytearray(f"GET / {head}\r\n\r\n".encode()))
         assert isinstance(found, Request)
-        return found.stays
+        return found.keep_alive
 
     assert stays("HTTP/1.1")
     assert not stays("HTTP/1.1\r\nConnection: close")
@@ -176,4 +176,4 @@ async def test_a_broken_request_gets_its_problem_and_the_end(tmp_path: Path) -> 
         head, _, body = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
         writer.close()
     assert head.startswith(b"HTTP/1.1 400 ")
-    assert "no request" in json.loads(body)["detail"]
+    assert "not an HTTP request" in json.loads(body)["detail"]

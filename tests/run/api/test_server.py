@@ -247,7 +247,7 @@ async def test_a_second_server_is_refused_and_a_stale_file_replaced(
 async def test_a_removed_socket_file_is_made_again(
     path: Path, monkeypatch: pytest.MonkeyPatch, supervisor: MemorySupervisor, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("chapiteau.run.api.server._LOOK", 0.01)
+    monkeypatch.setattr("chapiteau.run.api.server._CHECK_INTERVAL", 0.01)
     async with control_server(supervisor, tmp_path / "c.sock") as own:
         own.unlink()
         await wait_for_async(own.exists)

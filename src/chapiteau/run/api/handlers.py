@@ -25,7 +25,7 @@ from chapiteau.run.api.calls import (
     ShutdownRequest,
 )
 from chapiteau.run.api.connection import stream_response
-from chapiteau.run.api.request import Request, Response, StreamedResponse, failed_outcome
+from chapiteau.run.api.request import Request, Response, StreamedResponse, outcome_response
 from chapiteau.run.api.status import ServiceStatus
 from chapiteau.run.config.selection import select
 from chapiteau.run.logs.messages import LogQuery, Outcome, parse_position
@@ -75,7 +75,7 @@ class CallHandlers:
         self._running.add(task)  # or the loop may forget it (asyncio keeps weak references)
         task.add_done_callback(self._running.discard)
         outcome = await asyncio.shield(task)
-        return _json(outcome.to_dict()) if outcome.ok else failed_outcome(outcome)
+        return _json(outcome.to_dict()) if outcome.ok else outcome_response(outcome)
 
     # ── calls that are answered here, or whose request is put into other words ──────────────
     def _ping(self) -> dict[str, Any]:

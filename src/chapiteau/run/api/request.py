@@ -1,4 +1,4 @@
-"""One request of the control API, read from bytes (RFC 9112), and the answers to it."""
+"""Requests of the control API read from bytes (RFC 9112), and responses to them."""
 
 import json
 import re
@@ -15,9 +15,9 @@ __all__ = [
     "Request",
     "Response",
     "StreamedResponse",
-    "error_answer",
-    "failed_outcome",
-    "problem_answer",
+    "error_response",
+    "outcome_response",
+    "problem_response",
     "read_request",
 ]
 
@@ -27,7 +27,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class MalformedError(Exception):
-    """It is no request that can be answered: the status says why, then the connection ends."""
+    """A request that can't be read: answered with `status`, then the connection is closed."""
 
     def __init__(self, status: int, what: str) -> None:
         super().__init__(what)
@@ -36,7 +36,7 @@ class MalformedError(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Request:
-    """What was asked. Header names are in lower case; `segments` and `query` are decoded."""
+    """A request. Header names are in lower case; `segments` and `query` are decoded."""
 
     method: str
     path: str
@@ -44,10 +44,10 @@ class Request:
     query: dict[str, list[str]] = field(default_factory=dict)
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
-    modern: bool = True  # HTTP/1.1
-    stays: bool = True  # whether the connection does
+    http11: bool = True  # HTTP/1.1
+    keep_alive: bool = True  # whether the connection stays open
     parts: dict[str, str] = field(default_factory=dict)  # {name} of the route → what stood there
-    caller: str = ""  # whose command it is, as events show it
+    caller: str = ""  # who sent it, as events show it
 
     def first(self, name: str, default: str = "") -> str:
         """The first value of a parameter of the query."""
@@ -56,7 +56,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """An answer that is all there."""
+    """A complete response."""
 
     body: bytes = b""
     status: int = 200
@@ -66,7 +66,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamedResponse:
-    """An answer that comes piece by piece."""
+    """A response that is sent piece by piece."""
 
     kind: str
     pieces: AsyncGenerator[bytes, None]
@@ -82,7 +82,7 @@ def read_request(buffer: bytearray) -> Request | None:
     end = buffer.find(b"\r\n\r\n", 0, _HEAD + 4)
     if end < 0:
         if len(buffer) > _HEAD:
-            raise MalformedError(431, "the head of the request has no end")
+            raise MalformedError(431, "the request head is too long")
         return None
     first, *lines = buffer[:end].decode("latin-1").split("\r\n")
     headers = _headers(lines)
@@ -100,10 +100,10 @@ def _headers(lines: list[str]) -> dict[str, str]:
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not _TOKEN.fullmatch(name):
-            raise MalformedError(400, f"this is no header: {line[:80]!r}")
+            raise MalformedError(400, f"not a header: {line[:80]!r}")
         name, value = name.lower(), value.strip(" \t")
         if name in found and name in ("content-length", "transfer-encoding"):
-            raise MalformedError(400, f"{name} stands there twice")
+            raise MalformedError(400, f"{name} is given twice")
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
@@ -122,17 +122,17 @@ def _length(headers: dict[str, str]) -> int:
 def _request(first: str, headers: dict[str, str]) -> Request:
     words = first.split(" ")
     if len(words) != 3 or not _TOKEN.fullmatch(words[0]):
-        raise MalformedError(400, f"this is no request: {first[:80]!r}")
+        raise MalformedError(400, f"not an HTTP request: {first[:80]!r}")
     method, target, version = words
     if version not in ("HTTP/1.0", "HTTP/1.1"):
-        raise MalformedError(505, f"{version[:20]!r} is not spoken here, HTTP/1.1 is")
+        raise MalformedError(505, f"{version[:20]!r} is not supported; use HTTP/1.1")
     try:
         split = urlsplit(target)
         query = parse_qs(split.query, keep_blank_values=True, max_num_fields=1000)
     except ValueError as exc:
-        raise MalformedError(400, f"this is no target: {exc}") from None
+        raise MalformedError(400, f"not a request target: {exc}") from None
     if not split.path.startswith("/"):
-        raise MalformedError(400, f"this is no path: {target[:80]!r}")
+        raise MalformedError(400, f"not a path: {target[:80]!r}")
     wish = headers.get("connection", "").lower()
     return Request(
         method=method,
@@ -140,8 +140,8 @@ def _request(first: str, headers: dict[str, str]) -> Request:
         segments=tuple(unquote(part) for part in split.path[1:].split("/")),
         query=query,
         headers=headers,
-        modern=version == "HTTP/1.1",
-        stays=version == "HTTP/1.1" and "close" not in wish,
+        http11=version == "HTTP/1.1",
+        keep_alive=version == "HTTP/1.1" and "close" not in wish,
     )
 
 
@@ -164,7 +164,7 @@ _TITLE: Final = {
 }
 
 
-def problem_answer(
+def problem_response(
     status: int, detail: str, *, hint: str = "", exit_code: int = 1, **more: Any
 ) -> Response:
     """A problem document with the CLI's exit code."""
@@ -184,16 +184,16 @@ def problem_answer(
     )
 
 
-def error_answer(error: ChapiteauError) -> Response:
+def error_response(error: ChapiteauError) -> Response:
     """The problem document of one of our own errors."""
     status = _STATUS.get(error.exit_code, 500)
-    return problem_answer(status, error.what, hint=error.hint, exit_code=error.exit_code)
+    return problem_response(status, error.what, hint=error.hint, exit_code=error.exit_code)
 
 
-def failed_outcome(outcome: Outcome) -> Response:
+def outcome_response(outcome: Outcome) -> Response:
     """The problem document of a command that failed, with all that it did."""
     code = outcome.exit_code or 1
-    return problem_answer(
+    return problem_response(
         _STATUS.get(code, 500),
         outcome.error or outcome.text or "the command failed",
         hint=outcome.hint,

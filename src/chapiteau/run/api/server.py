@@ -19,8 +19,8 @@ from chapiteau.run.api.request import (
     Request,
     Response,
     StreamedResponse,
-    error_answer,
-    problem_answer,
+    error_response,
+    problem_response,
 )
 from chapiteau.run.config.access import Access, Caller, peer_of
 from chapiteau.run.errors import AlreadyRunningError
@@ -86,7 +86,7 @@ class ConnectionAcceptor:
             try:
                 sock, _ = await loop.sock_accept(listener)
             except OSError as exc:
-                _log.warning("no connection can be accepted: %s", exc)
+                _log.warning("cannot accept connections: %s", exc)
                 await asyncio.sleep(_PAUSE)
                 continue
             with contextlib.suppress(OSError):  # gone again already
@@ -100,7 +100,7 @@ class ConnectionAcceptor:
             raise
         self._open = {t: owner for t, owner in self._open.items() if not t.is_closing()}
         if Counter(self._open.values())[uid] >= self._limit:
-            _log.warning("uid %d has %d connections open: turned away", uid, self._limit)
+            _log.warning("uid %d has %d connections open: refused another", uid, self._limit)
             sock.close()
             return
         transport, _ = await loop.connect_accepted_socket(self._factory, sock)
@@ -122,69 +122,68 @@ def _remove_stale(path: Path) -> None:
     )
 
 
-_server_log = logging.getLogger("chapiteau.run.control")
-_LOOK: Final = 5.0  # seconds between two looks whether our socket file is still there
-_TRY_AGAIN: Final = 1.0  # seconds, where it could not be made
+_CHECK_INTERVAL: Final = 5.0  # seconds between checks that the socket file still exists
+_RETRY_INTERVAL: Final = 1.0  # seconds, while it can't be bound
 _PER_USER: Final = 512  # connections of one user at a time
 _GRACE: Final = 0.5  # seconds for answers that are being made when we go
-_NAME: Final = 64  # characters of what a program calls itself
+_MAX_NAME: Final = 64  # characters of what a program calls itself
 
 
 async def start_server(
-    supervisor: Any, path: Path, access: Access, on_look: Callable[[], None] = lambda: None
+    supervisor: Any, path: Path, access: Access, on_check: Callable[[], None] = lambda: None
 ) -> "ControlServer":
     """Answer on this socket until `close`. Raises AlreadyRunningError when another one answers.
 
     A stale socket file is replaced; one that vanishes while we run is made again.
     """
-    server = ControlServer(supervisor, path, access, on_look)
+    server = ControlServer(supervisor, path, access, on_check)
     await server.open()
     return server
 
 
 class ControlServer:
-    """A guest in the running loop: takes no signals, starts no threads.
+    """Runs in the current event loop: no signal handlers, no threads.
 
-    `on_look` is called every few seconds.
+    `on_check` is called every few seconds.
     """
 
     def __init__(
-        self, supervisor: Any, path: Path, access: Access, on_look: Callable[[], None]
+        self, supervisor: Any, path: Path, access: Access, on_check: Callable[[], None]
     ) -> None:
         self.path = path
-        self._access, self._on_look = access, on_look
+        self._access, self._on_check = access, on_check
         self._closing = asyncio.Event()
         self._handlers = CallHandlers(supervisor, self._closing)
         self._connections: set[ControlConnection] = set()
-        self._door: ConnectionAcceptor | None = None
-        self._guard: asyncio.Task[None] | None = None
+        self._acceptor: ConnectionAcceptor | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Bind and answer."""
-        self._door = ConnectionAcceptor(
+        self._acceptor = ConnectionAcceptor(
             lambda: ControlConnection(self._respond, self._connections), per_user=_PER_USER
         )
         try:
             await self._bind()
         except OSError as exc:  # a read-only folder: services go on, and we try again
-            _server_log.warning("%s can't be made: %s", self.path, exc.strerror or exc)
-        self._guard = asyncio.create_task(self._keep_path(), name="control socket's guard")
+            _log.warning("cannot bind %s: %s", self.path, exc.strerror or exc)
+        self._watcher = asyncio.create_task(self._watch_path(), name="control socket watcher")
 
     def admit(self, access: Access) -> None:
         """From now on these roles hold."""
         self._access = access
-        with contextlib.suppress(FileNotFoundError):  # the guard makes it again, with this mode
+        with contextlib.suppress(FileNotFoundError):  # the watcher makes it again, with this mode
             self._set_modes()
 
     async def close(self) -> None:
         """Answer no more, end all streams, remove the socket's file."""
-        if self._guard is not None:
-            self._guard.cancel()
+        if self._watcher is not None:
+            self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._guard
+                await self._watcher
         self._closing.set()
-        if self._door is not None:
-            await self._door.close()
+        if self._acceptor is not None:
+            await self._acceptor.close()
         for connection in tuple(self._connections):
             connection.end()
         if busy := [c.task for c in self._connections if c.task is not None]:
@@ -205,14 +204,14 @@ class ControlServer:
             if not call:
                 return self._not_found(request, transport)
             what = f"{request.path} is for {' and '.join(call)}, not for {request.method}"
-            answer = problem_answer(405, what, exit_code=2)
+            answer = problem_response(405, what, exit_code=2)
             return replace(answer, headers=(("Allow", ", ".join(call)),))
         except ChapiteauError as exc:
-            return error_answer(exc)
+            return error_response(exc)
         except Exception:  # noqa: BLE001 — a fault of ours must not end it, but must be seen
-            _server_log.exception("%s %s failed", request.method, request.path)
+            _log.exception("%s %s failed", request.method, request.path)
             hint = "a defect: the supervisor's log has the details"
-            return problem_answer(500, "the supervisor failed to answer", hint=hint)
+            return problem_response(500, "the supervisor failed to answer", hint=hint)
 
     async def _authorized(
         self, request: Request, call: Call, transport: asyncio.BaseTransport
@@ -220,26 +219,26 @@ class ControlServer:
         """The handler's answer; 403 for a caller without the role."""
         caller = _caller(transport)
         if not self._access.may(caller, call.role):
-            _server_log.warning("%s (pid %d) was refused: %s", caller, caller.pid, call.name)
+            _log.warning("%s (pid %d) was refused: %s", caller, caller.pid, call.name)
             role = self._access.role(caller)
             what = f"{caller} may not {call.name}" + (f" as {role}" if role else "")
             hint = f'an admin can give the role: {call.role}s = ["uid:{caller.uid}"] in [project]'
-            return problem_answer(403, what, hint=hint, exit_code=4)
+            return problem_response(403, what, hint=hint, exit_code=4)
         request.caller = _named(caller, request)
         return await self._handlers.answer(call, request)
 
     def _not_found(self, request: Request, transport: asyncio.BaseTransport) -> Response:
-        """Who has any role is told which commands there are."""
+        """A caller with any role is told which commands there are."""
         match request.method, request.segments:
             case "POST", ("v1", "services", _, name) if self._access.role(_caller(transport)):
                 raise NotFoundError(f"no command {name!r}", hint=did_you_mean(name, commands()))
         what = f"{request.method} {request.path}: Not Found"
-        return problem_answer(404, what, exit_code=3)
+        return problem_response(404, what, exit_code=3)
 
     async def _bind(self) -> None:
-        if self._door is None:
+        if self._acceptor is None:
             raise AssertionError("the server is not set up")
-        await self._door.open(self.path)
+        await self._acceptor.open(self.path)
         self._set_modes()
 
     def _set_modes(self) -> None:
@@ -249,15 +248,15 @@ class ControlServer:
             self.path.parent.chmod(0o711)
         self.path.chmod(0o666 if others else 0o600)
 
-    async def _keep_path(self) -> None:
-        """Make the file again when somebody removed it (tmp cleaners do)."""
+    async def _watch_path(self) -> None:
+        """Bind again when the socket file was removed (tmp cleaners do)."""
         while True:
-            answers = self._door is not None and self._door.answers
-            await asyncio.sleep(_LOOK if answers else _TRY_AGAIN)
-            self._on_look()
+            answers = self._acceptor is not None and self._acceptor.answers
+            await asyncio.sleep(_CHECK_INTERVAL if answers else _RETRY_INTERVAL)
+            self._on_check()
             if not answers or not self.path.exists():
                 if answers:
-                    _server_log.warning("%s has vanished: making it again", self.path)
+                    _log.warning("%s was removed: binding it again", self.path)
                 with contextlib.suppress(OSError):
                     self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                     await self._bind()
@@ -273,5 +272,5 @@ def _caller(transport: asyncio.BaseTransport) -> Caller:
 
 def _named(caller: Caller, request: Request) -> str:
     """As events show it: the uid, as the kernel says, and what the program calls itself."""
-    name = "".join(filter(str.isprintable, request.headers.get("chapiteau-as", "")))[:_NAME]
+    name = "".join(filter(str.isprintable, request.headers.get("chapiteau-as", "")))[:_MAX_NAME]
     return f"{caller} ({name})" if name else str(caller)
