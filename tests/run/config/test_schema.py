@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from chapiteau.run.config.load import read_spec
-from chapiteau.run.config.schema import config_schema
+from chapiteau.run.config.load import config_schema, read_spec
 
 SCHEMA = config_schema()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from chapiteau.run.process.diagnosis import diagnose_exit, port_in_use
+from chapiteau.run.process.exits import diagnose_exit, port_in_use
 
 
 def cause_of(*lines: str, code: int | None = 1, signal: int | None = None) -> str:

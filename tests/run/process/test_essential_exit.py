@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chapiteau.run.config.spec import Service
-from chapiteau.run.process.restart_policy import ProcessExit, essential_exit
+from chapiteau.run.process.exits import ProcessExit, essential_exit
 from chapiteau.run.process.states import State
 
 

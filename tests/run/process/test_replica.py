@@ -13,9 +13,9 @@ from chapiteau.core.clock import ManualClock
 from chapiteau.core.fields import read
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError
+from chapiteau.run.process.exits import ProcessExit
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.replica import Replica
-from chapiteau.run.process.restart_policy import ProcessExit
 from chapiteau.run.process.states import State, Trigger
 
 if TYPE_CHECKING:

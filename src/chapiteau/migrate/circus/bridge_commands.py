@@ -21,7 +21,7 @@ from chapiteau.migrate.circus.protocol import (
 )
 from chapiteau.run.api.async_client import AsyncClient
 from chapiteau.run.api.status import ProcessStatus, ServiceStatus, SupervisorStatus
-from chapiteau.run.config.os_names import signal_name
+from chapiteau.run.config.service_rules import signal_name
 from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["Commands"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any, Final
 
-from chapiteau.run.config.os_names import signal_name
+from chapiteau.run.config.service_rules import signal_name
 from chapiteau.run.events import Event
 
 __all__ = [

@@ -142,7 +142,7 @@ def schema() -> None:
     chapiteau run schema > chapiteau.schema.json
     then begin chapiteau.toml with:  #:schema ./chapiteau.schema.json
     """
-    from chapiteau.run.config.schema import config_schema
+    from chapiteau.run.config.load import config_schema
 
     click.echo(json.dumps(config_schema(), indent=2, ensure_ascii=False))
 

@@ -151,7 +151,7 @@ def _end(error: ChapiteauError | None, code: int) -> NoReturn:
 
 def _refuse_nothing(found: "Config") -> None:
     """A supervisor of nothing would wait for ever, and whoever started it too."""
-    from chapiteau.run.supervisor.internal_services import internal_services
+    from chapiteau.run.supervisor.running_config import internal_services
 
     if found.spec.service or internal_services(found.path, found.run_dir, found.spec.plugin):
         return

@@ -108,7 +108,7 @@ def _requests(call: Call, given: dict[str, Any]) -> list[tuple[str, dict[str, An
 
 
 def _signal(text: str) -> str:
-    from chapiteau.run.config.os_names import signal_name
+    from chapiteau.run.config.service_rules import signal_name
 
     try:
         return signal_name(text)

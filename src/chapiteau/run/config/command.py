@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from chapiteau.core.variables import substitute
-from chapiteau.run.config.os_names import capability_name
+from chapiteau.run.config.service_rules import capability_name
 from chapiteau.run.config.spec import Limits, Service
 
 __all__ = [

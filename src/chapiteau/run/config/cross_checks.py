@@ -10,8 +10,7 @@ from chapiteau.core.partial_settings import is_known, until_unknown
 from chapiteau.core.problems import did_you_mean
 from chapiteau.run.config.access import principal_problem
 from chapiteau.run.config.hook_rules import hook_rules
-from chapiteau.run.config.os_names import is_octal
-from chapiteau.run.config.service_rules import SERVICE_RULES, Violation
+from chapiteau.run.config.service_rules import SERVICE_RULES, Violation, is_octal
 from chapiteau.run.config.spec import Check, Plugin, Project, Service, Socket
 
 __all__ = ["violations"]

@@ -1,5 +1,7 @@
 """Reads a project's configuration for the supervisor: one call for the brain and the commands."""
 
+import dataclasses
+import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -7,7 +9,7 @@ from pathlib import Path as pathlib_Path
 from typing import Any, Final, TypeVar
 
 from chapiteau.core.errors import UsageError
-from chapiteau.core.fields import Path, read
+from chapiteau.core.fields import Path, json_schema, read
 from chapiteau.core.fields import Path as KeyPath
 from chapiteau.core.partial_settings import read_partial, until_unknown
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
@@ -16,7 +18,55 @@ from chapiteau.run.config.cross_checks import violations
 from chapiteau.run.config.service_rules import log_rules
 from chapiteau.run.config.spec import Logs, Plugin, Project, Service, Socket, Spec
 
-__all__ = ["SECTIONS", "Config", "check_config", "known_spec", "load_config", "read_spec"]
+__all__ = [
+    "SECTIONS",
+    "Config",
+    "check_config",
+    "config_schema",
+    "known_spec",
+    "load_config",
+    "plain_values",
+    "read_spec",
+]
+
+
+# JSON Schema of chapiteau.toml, for editors.
+
+
+def config_schema() -> dict[str, Any]:
+    """The whole file (draft 2020-12); sections of the other wings are left open."""
+    schema = json_schema(Spec)
+    for section in ("dash", "hub", "deploy", "load"):
+        schema["properties"][section] = {"type": "object"}
+    schema["properties"]["include"] = {"type": "array", "items": {"type": "string"}}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "chapiteau.toml",
+        **schema,
+    }
+
+
+# A configuration that was read, as the plain values that give it again.
+
+
+def plain_values(value: Any) -> Any:
+    """Dataclasses as dictionaries of what differs from their defaults: a tenth of the whole."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        plain = type(value)
+        standard = {f.name: _standard(plain, f.name) for f in dataclasses.fields(value)}
+        pairs = ((name, getattr(value, name), std) for name, std in standard.items())
+        return {
+            name: plain_values(own) for name, own, std in pairs if own is not None and own != std
+        }
+    if isinstance(value, dict):
+        return {k: plain_values(v) for k, v in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+@functools.lru_cache(maxsize=1024)
+def _standard(cls: Any, name: str) -> Any:
+    made, problems = read(cls, {})
+    return None if problems else getattr(made, name)
 
 
 # From the sections of chapiteau.toml to a Spec, or every problem at once with its place.

@@ -7,8 +7,7 @@ from typing import Any
 
 from chapiteau.core.fields import read
 from chapiteau.core.problems import Problem
-from chapiteau.run.config.load import read_spec
-from chapiteau.run.config.schema import plain_values
+from chapiteau.run.config.load import plain_values, read_spec
 from chapiteau.run.config.spec import Service, Spec
 
 __all__ = [

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from chapiteau.core.fields import Path, read
 from chapiteau.core.text import is_level
-from chapiteau.run.config.os_names import signal_name
 from chapiteau.run.config.plugin_settings import (
     BUILTIN_PLUGINS,
     AlertOptions,
@@ -17,7 +16,7 @@ from chapiteau.run.config.plugin_settings import (
     ResourceOptions,
     UrlObserverOptions,
 )
-from chapiteau.run.config.service_rules import Violation
+from chapiteau.run.config.service_rules import Violation, signal_name
 from chapiteau.run.config.spec import Plugin
 
 __all__ = ["plugin_rules"]

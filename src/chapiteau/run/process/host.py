@@ -21,12 +21,11 @@ from chapiteau.run.keeper.frames import ExitFrame
 from chapiteau.run.logs.collector import STREAMS, LogCollector
 from chapiteau.run.logs.messages import OutputStream
 from chapiteau.run.logs.stdin_pipe import StdinPipe, Terminal
-from chapiteau.run.process.diagnosis import diagnose_exit, port_in_use
+from chapiteau.run.process.exits import ProcessExit, diagnose_exit, port_in_use
 from chapiteau.run.process.hooks import HookRunner
 from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.process.probes import ProbeContext, until_ready, until_unhealthy
 from chapiteau.run.process.process import Process
-from chapiteau.run.process.restart_policy import ProcessExit
 from chapiteau.run.process.spawn import Spawner
 from chapiteau.run.system.cgroups import Cgroups
 from chapiteau.run.system.port_owner import port_owner
@@ -135,9 +134,10 @@ class ProcessHost:
         outputs = {name: pipe for name, pipe in pipes.items() if name != "in"}
         if "in" in pipes:
             drop = partial(self._link.tell, "drop", name=f"pipe/{process.key}/in")
-            process.stdin = StdinPipe(pipes["in"], drop)
+            process.connected(StdinPipe(pipes["in"], drop))
         elif process.on_terminal and "out" in pipes:
-            process.stdin = terminal = Terminal(pipes["out"])
+            terminal = Terminal(pipes["out"])
+            process.connected(terminal)
             outputs["out"] = terminal.reader
         rule = self._log_rule(process.service)
         for name, pipe in outputs.items():
@@ -270,7 +270,7 @@ class ProcessHost:
             self._link.tell("ack", key=key)
             return
         if not process.pid:  # the answer to its start comes later
-            process.early_exit = frame
+            process.ended_early(frame)
             return
         if process.stdin is not None:
             process.stdin.drain()

@@ -19,7 +19,7 @@ from chapiteau.run.keeper.syscalls import receive, receive_buffer
 
 __all__ = ["KEEPER_FOLDER", "KeeperLink", "KeeperListener"]
 
-Message = dict[str, Any]  # one JSON object, whose shape its `op` tells (keeper/frames.py)
+Message = dict[str, Any]  # one JSON object, whose shape its `op` tells (run/keeper/frames.py)
 KEEPER_FOLDER: Final = Path(keeper.__file__).parent
 _MAX_VARIABLES: Final = 100  # of the environment in one message
 _MAX_BATCH: Final = 32  # requests that share a message
@@ -46,7 +46,7 @@ class KeeperListener(Protocol):
 class KeeperLink:
     """Requests with answers; `listen` says who learns of the rest."""
 
-    in_process = False  # whether there is no keeper behind it (supervisor/keeperless.py)
+    in_process = False  # whether there is no keeper behind it (run/supervisor/keeperless.py)
 
     def __init__(self, channel: socket.socket) -> None:
         channel.setblocking(False)

@@ -9,10 +9,55 @@ from typing import Any
 from chapiteau.run.config.spec import Service
 from chapiteau.run.keeper.frames import ExitFrame
 from chapiteau.run.logs.stdin_pipe import StdinPipe
-from chapiteau.run.process.changes import Changes
-from chapiteau.run.process.restart_policy import ProcessExit
+from chapiteau.run.process.exits import ProcessExit
 
-__all__ = ["Process"]
+__all__ = ["Changes", "Process"]
+
+
+# Waiting for facts: who changes something notifies, who waits looks again.
+
+
+class Changes:
+    """Wakes everybody who waits, whenever something has changed."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: list[asyncio.Future[None]] = []
+
+    def notify(self) -> None:
+        """Something has changed."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the next change; False when there was none within `timeout` seconds."""
+        waiter = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        except TimeoutError:
+            return waiter.done() and not waiter.cancelled()
+        finally:
+            if waiter in self._waiters:
+                self._waiters.remove(waiter)
+        return True
+
+    async def until(self, fact: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Wait for a fact; False when it did not become true within `timeout` seconds."""
+        if fact():
+            return True
+        try:
+            async with asyncio.timeout(None if timeout == float("inf") else timeout):
+                while not fact():
+                    await self.wait()
+        except TimeoutError:
+            return fact()
+        return True
+
 
 NEVER = float("inf")
 
@@ -63,6 +108,18 @@ class Process:
     def on_terminal(self) -> bool:
         """Whether all its streams are one terminal."""
         return self.spec.stdin == "tty"
+
+    def placed(self, cgroup: Path | None) -> None:
+        """It will run in this cgroup."""
+        self.cgroup = cgroup
+
+    def connected(self, stdin: StdinPipe) -> None:
+        """Its standard input, or its terminal, is open."""
+        self.stdin = stdin
+
+    def ended_early(self, frame: ExitFrame) -> None:
+        """It has ended, and the answer to its start has not come yet."""
+        self.early_exit = frame
 
     def started(self, pid: int, start: int, now: float) -> None:
         """The keeper has started it."""

@@ -5,10 +5,9 @@ from typing import Final
 
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError
-from chapiteau.run.process.changes import Changes
+from chapiteau.run.process.exits import History, ProcessExit, judge
 from chapiteau.run.process.host import ProcessHost
-from chapiteau.run.process.process import NEVER, Process
-from chapiteau.run.process.restart_policy import History, ProcessExit, judge
+from chapiteau.run.process.process import NEVER, Changes, Process
 from chapiteau.run.process.states import State, Trigger, step
 
 __all__ = ["Replica"]

@@ -43,7 +43,7 @@ class SpawnContext:
 
     folder: Path  # of chapiteau.toml
     run_dir: Path
-    notify_path: Path  # in a folder where other users may come too (system/runtime_dirs.py)
+    notify_path: Path  # in a folder where other users may come too (run/system/runtime_dirs.py)
     cgroups: Cgroups
     name: str  # of this supervisor, among all that ever run here
     inherited: Mapping[str, str]  # environment
@@ -84,7 +84,8 @@ class Spawner:
         request = self.request(name, service, process.number, process.key)
         self._set_limits(name, service)
         cgroups = self.context.cgroups
-        group = process.cgroup = cgroups.make(name, process.key)
+        group = cgroups.make(name, process.key)
+        process.placed(group)
         if group is not None:
             request["cgroup"], request["home_cgroup"] = str(group), str(cgroups.home)
         request["memo"] = memo_of(process)

@@ -38,7 +38,7 @@ class Trigger(Enum):
     UNHEALTHY = "found unhealthy"
     BACKOFF_OVER = "waited long enough"
     REPLACED = "another process, already ready, has taken the number"
-    # its end, or a start that failed, as judged by run/process/restart_policy.py:
+    # its end, or a start that failed, as judged by run/process/exits.py:
     DIED_RETRY = "ended, try again"
     DIED_FOR_GOOD = "ended, give up"
     DIED_DONE = "ended with success, nothing more to do"

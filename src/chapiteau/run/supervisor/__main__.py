@@ -21,11 +21,11 @@ from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.supervisor.bootstrap import build_context
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.handover import recover_keeper, recover_unknown_keeper
-from chapiteau.run.supervisor.internal_services import internal_services
 from chapiteau.run.supervisor.process_registry import restore_lock
 from chapiteau.run.supervisor.running_config import (
     RunningConfig,
     forget_running_config,
+    internal_services,
     read_running_config,
 )
 from chapiteau.run.supervisor.supervisor import Supervisor

@@ -1,16 +1,84 @@
-"""What can be asked of a service, verb by verb."""
+"""What can be asked of a service, verb by verb; input for a process, and what it prints."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from chapiteau.core.errors import NotFoundError
 from chapiteau.run.config.spec import MAX_PROCESSES
-from chapiteau.run.logs.messages import Outcome
+from chapiteau.run.logs.collector import LogCollector
+from chapiteau.run.logs.messages import LogQuery, Outcome, OutputStream
+from chapiteau.run.process.process import Process
 from chapiteau.run.supervisor.reload import reload_one, reload_service
 from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.system.signal_numbers import signal_number
 
-__all__ = ["COMMANDS", "Command", "merge_outcomes"]
+__all__ = ["COMMANDS", "Command", "merge_outcomes", "stream_output", "write_stdin"]
+
+
+# Being at a process: what it prints as it prints it, and words into its standard input.
+
+_BEHIND: Final = 1000  # pieces that a slow reader may be behind; then it misses some
+
+
+def write_stdin(service: ServiceController, text: str, options: Mapping[str, Any]) -> Outcome:
+    """Give a process input; `options`: `process`, `eof`, and `rows` and `columns` of a terminal."""
+    number = int(options.get("process", 1))
+    process = _process(service, number)
+    if process.stdin is None:
+        return Outcome(
+            ok=False,
+            error=f"{service.name}.{number} has no standard input",
+            hint=f'service.{service.name}.stdin = "tty" (or "pipe") gives it one',
+            exit_code=4,
+        )
+    if "rows" in options and "columns" in options:
+        process.stdin.resize(int(options["rows"]), int(options["columns"]))
+    why = process.stdin.write(text.encode()) if text else ""
+    if why:
+        return Outcome(ok=False, error=f"{service.name}.{number}: {why}", exit_code=4)
+    if options.get("eof"):
+        process.stdin.finish()
+        return Outcome(ok=True, text="input closed", data={"closed": process.key})
+    return Outcome(ok=True)
+
+
+def stream_output(
+    service: ServiceController, output: LogCollector, number: int
+) -> AsyncGenerator[bytes, None]:
+    """What it prints from now on, until it ends. Raises NotFoundError at once."""
+    return _pieces(_process(service, number), output)
+
+
+def _process(service: ServiceController, number: int) -> Process:
+    replica = service.replicas.get(number)
+    if replica is None or replica.process is None:
+        hint = f"chapiteau start {service.name}"
+        raise NotFoundError(f"{service.name}: no process {number} runs", hint=hint)
+    return replica.process
+
+
+async def _pieces(process: Process, output: LogCollector) -> AsyncGenerator[bytes, None]:
+    queue: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def deliver(_stream: OutputStream, data: bytes) -> None:
+        if queue.qsize() < _BEHIND:
+            queue.put_nowait(data)
+
+    async def put_end() -> None:
+        await process.until_ended()
+        queue.put_nowait(b"")
+
+    query = LogQuery(services=(process.service,), process=process.number, follow=True)
+    end = asyncio.ensure_future(put_end())
+    output.follow(query, deliver)
+    try:
+        while data := await queue.get():
+            yield data
+    finally:
+        output.unfollow(deliver)
+        end.cancel()
+
 
 Options = Mapping[str, Any]
 Command = Callable[[ServiceController, Options], Awaitable[Outcome]]

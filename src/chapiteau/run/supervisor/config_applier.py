@@ -20,8 +20,8 @@ from chapiteau.run.config.spec import Spec
 from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.drain import Drain
-from chapiteau.run.supervisor.internal_services import plugin_service
 from chapiteau.run.supervisor.reload import reload_service
+from chapiteau.run.supervisor.running_config import plugin_service
 from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.supervisor.services import Services
 from chapiteau.run.supervisor.sockets import bind_changed, unlink_sockets

@@ -29,7 +29,7 @@ class Origin:
     started_wall: float  # the supervisor, seconds since 1970
     began: float  # this brain, on the clock of intervals
     limit: tuple[int, int]  # RLIMIT_NOFILE that services get
-    safe_mode: str = ""  # why this brain does nothing but look (supervisor/safe_mode.py)
+    safe_mode: str = ""  # why this brain does nothing but look (run/supervisor/safe_mode.py)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

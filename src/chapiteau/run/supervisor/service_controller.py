@@ -7,9 +7,8 @@ from typing import Final, Protocol
 
 from chapiteau.run.config.spec import Service
 from chapiteau.run.logs.messages import Outcome
-from chapiteau.run.process.changes import Changes
 from chapiteau.run.process.host import ProcessHost
-from chapiteau.run.process.process import Process
+from chapiteau.run.process.process import Changes, Process
 from chapiteau.run.process.replica import Replica
 from chapiteau.run.process.states import State, Trigger, service_state
 

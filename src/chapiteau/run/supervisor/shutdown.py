@@ -6,7 +6,7 @@ from typing import Final
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.run.keeper.frames import Hello
-from chapiteau.run.process.restart_policy import essential_exit
+from chapiteau.run.process.exits import essential_exit
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.supervisor.services import Services

@@ -15,9 +15,8 @@ from chapiteau.run.events import Event
 from chapiteau.run.keeper.frames import ExitFrame, Hello
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
 from chapiteau.run.process.notify import NotifyHandler, NotifySocket
-from chapiteau.run.supervisor.attach import stream_output, write_stdin
 from chapiteau.run.supervisor.bootstrap import adopt_processes, bind_sockets
-from chapiteau.run.supervisor.commands import merge_outcomes
+from chapiteau.run.supervisor.commands import merge_outcomes, stream_output, write_stdin
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.desired_state import DesiredState
 from chapiteau.run.supervisor.drain import Drain

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chapiteau.core.fields import read
 from chapiteau.run.config.spec import Service
-from chapiteau.run.process.restart_policy import History, ProcessExit, judge
+from chapiteau.run.process.exits import History, ProcessExit, judge
 from chapiteau.run.process.states import Trigger
 
 
