@@ -46,7 +46,7 @@ def test_the_code_of_a_page_runs(
 def test_the_reference_names_every_option_of_an_operation() -> None:
     import dataclasses
 
-    from chapiteau.service.declare.options import OperationOptions
+    from chapiteau.service.declare.signature import OperationOptions
 
     text = (ROOT / "docs" / "reference" / "service.md").read_text()
     missing = [f.name for f in dataclasses.fields(OperationOptions) if f"`{f.name}`" not in text]

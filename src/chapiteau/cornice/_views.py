@@ -14,6 +14,7 @@ from zope.interface import implementedBy
 from chapiteau.cornice.renderer import CorniceRenderer
 from chapiteau.cornice.util import func_name
 from chapiteau.service.pipeline.reply import Reply, ReplyResponse
+from chapiteau.service.protocol.headers import Environ
 
 __all__ = ["AfterView", "FastRenderer", "JSONResponse", "_UnboundView", "decorate_view"]
 
@@ -32,7 +33,7 @@ _JSON = "application/json"
 class JSONResponse(ReplyResponse):
     """A response that is light as long as nobody asks WebOb for more."""
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         # Both are set by filters and tweens; WebOb then looks at the request again.
         if self.conditional_response or any(name == "Location" for name, _ in self._headerlist):
             answer: Iterable[bytes] = Response.__call__(self, environ, start_response)

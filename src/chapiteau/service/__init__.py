@@ -43,8 +43,7 @@ from chapiteau.service.declare.signature import (
     Upload,
 )
 from chapiteau.service.directives import includeme
-from chapiteau.service.pipeline.files import File
-from chapiteau.service.pipeline.streams import Event, EventStream, JsonLines, Stream
+from chapiteau.service.pipeline.streams import Event, EventStream, File, JsonLines, Stream
 from chapiteau.service.protocol.conditional import Precondition
 from chapiteau.service.protocol.cors import CorsPolicy
 from chapiteau.service.protocol.pagination import (

@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from chapiteau.io.clock import SystemClock
 from chapiteau.service.addons import MeteredPlan, Metrics
+from chapiteau.service.addons.documents import ApiDocument
 from chapiteau.service.addons.health import HealthChecks
 from chapiteau.service.addons.idempotency import IdempotencyStore, MemoryStore, run_once
 from chapiteau.service.addons.jobs import Jobs
-from chapiteau.service.addons.openapi_document import ApiDocument
 from chapiteau.service.addons.rate_limits import RateGate
 from chapiteau.service.declare.path import openapi_path
 from chapiteau.service.declare.service import Service
@@ -19,6 +19,7 @@ from chapiteau.service.pipeline.content_coding import Compressor
 from chapiteau.service.pipeline.dispatch import ServicePlan
 from chapiteau.service.pipeline.operation_plan import Plan, PlanDefaults
 from chapiteau.service.protocol.cors import CorsPolicy
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.versions import UnknownVersionError, Versions
 
 __all__ = ["REGISTRY_KEY", "Application", "application_of"]
@@ -66,9 +67,7 @@ class Application:
         """The document, or the default version's."""
         return self.documents[self.versions.default if self.versions else ""]
 
-    def document_of(
-        self, environ: dict[str, Any], version: str = "", *, always: str = ""
-    ) -> ApiDocument:
+    def document_of(self, environ: Environ, version: str = "", *, always: str = "") -> ApiDocument:
         """The document of a version by name, or of the one that a request means."""
         if self.versions is None or always:
             return self.documents[always]

@@ -11,18 +11,17 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 from chapiteau.core.problems import did_you_mean
 from chapiteau.core.units import parse_size
 from chapiteau.service.addons import Metrics, SharedMetrics, metrics_service
-from chapiteau.service.addons.docs_page import docs_services
+from chapiteau.service.addons.documents import docs_services, document_service
 from chapiteau.service.addons.health import HealthKind, health_service
 from chapiteau.service.addons.idempotency import IdempotencyStore
 from chapiteau.service.addons.jobs import Jobs, JobStore, MemoryJobs, job_services
-from chapiteau.service.addons.openapi_document import document_service
 from chapiteau.service.addons.rate_limits import RateStore
 from chapiteau.service.addons.tracing import trace_application
 from chapiteau.service.application import REGISTRY_KEY, Application, application_of
 from chapiteau.service.auth import with_policy_auth
 from chapiteau.service.declare.operation import read_operation
-from chapiteau.service.declare.options import OperationOptions
 from chapiteau.service.declare.service import Service
+from chapiteau.service.declare.signature import OperationOptions
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.openapi.document import ApiInfo
 from chapiteau.service.openapi.responses import ErrorFormat

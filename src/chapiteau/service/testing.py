@@ -14,7 +14,8 @@ import msgspec
 
 __all__ = ["Client", "TestAnswer"]
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 
 class _Headers(dict[str, str]):
@@ -145,10 +146,10 @@ _QUERY = "/%:@!$&'()*+,;=-._~?[]"
 
 def _environ(
     method: str, path: str, query: Mapping[str, Any], headers: Mapping[str, str], body: bytes
-) -> dict[str, Any]:
+) -> Environ:
     plain, _, text = path.partition("?")
     more = urlencode(query, doseq=True)
-    environ: dict[str, Any] = {
+    environ: Environ = {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(quote(plain, safe="/%:@!$&'()*+,;=-._~")).decode("latin-1"),

@@ -59,7 +59,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     elif request.param == "sqlite":
         made = SqliteStore(tmp_path / "keys.sqlite3")
         yield made
-        made._db().close()
+        made.close()
     else:
         shared = RedisStore(request.getfixturevalue("redis_url"), prefix=f"{tmp_path.name}:")
         yield shared

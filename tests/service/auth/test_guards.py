@@ -74,7 +74,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
     made = MemoryStore() if request.param == "memory" else SqliteStore(tmp_path / "keys.sqlite3")
     yield made
     if isinstance(made, SqliteStore):
-        made._db().close()
+        made.close()
 
 
 class FullError(ProblemError):

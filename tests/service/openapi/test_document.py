@@ -24,7 +24,7 @@ from chapiteau.service import (
     Service,
 )
 from chapiteau.service.errors import DeclarationError
-from chapiteau.service.openapi.downgrade import downgrade
+from chapiteau.service.openapi.formats import downgrade
 
 if TYPE_CHECKING:
     from collections.abc import Callable

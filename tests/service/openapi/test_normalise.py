@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chapiteau.service.openapi.diff import compare
-from chapiteau.service.openapi.downgrade import downgrade
+from chapiteau.service.openapi.formats import downgrade
 from chapiteau.service.openapi.lint import lint
 
 Document = dict[str, Any]

@@ -11,6 +11,7 @@ from chapiteau.cornice.swagger.converters import (
     TypeConversionDispatcher,
 )
 from chapiteau.cornice.swagger.converters.parameters import untitled
+from chapiteau.service.openapi import Json
 
 __all__ = ["CorniceSwaggerException", "DefinitionHandler", "ParameterHandler", "ResponseHandler"]
 
@@ -28,16 +29,16 @@ class DefinitionHandler:
     json_pointer = "#/definitions/"
 
     def __init__(self, ref: int = 0, type_converter: Any = None) -> None:
-        self.definition_registry: dict[str, Any] = {}
+        self.definition_registry: Json = {}
         self.ref = ref
         self.type_converter = type_converter or TypeConversionDispatcher()
 
-    def from_schema(self, schema_node: Any, base_name: str | None = None) -> dict[str, Any]:
+    def from_schema(self, schema_node: Any, base_name: str | None = None) -> Json:
         """The schema of a node, or a reference to it."""
-        found: dict[str, Any] = self.type_converter(schema_node)
+        found: Json = self.type_converter(schema_node)
         return self._refer(found, self.ref, base_name) if self.ref else found
 
-    def _refer(self, schema: dict[str, Any], depth: int, name: str | None = None) -> dict[str, Any]:
+    def _refer(self, schema: Json, depth: int, name: str | None = None) -> Json:
         if depth == 0 or schema.get("type") != "object":
             return schema
         name = name or schema.get("title", "")
@@ -59,7 +60,7 @@ class ParameterHandler:
         type_converter: Any = None,
         parameter_converter: Any = None,
     ) -> None:
-        self.parameter_registry: dict[str, Any] = {}
+        self.parameter_registry: Json = {}
         self.type_converter = type_converter or TypeConversionDispatcher()
         self.parameter_converter = parameter_converter or ParameterConversionDispatcher(
             self.type_converter
@@ -67,7 +68,7 @@ class ParameterHandler:
         self.definitions = definition_handler or DefinitionHandler()
         self.ref = ref
 
-    def from_schema(self, schema_node: Any) -> list[dict[str, Any]]:
+    def from_schema(self, schema_node: Any) -> list[Json]:
         """From a schema with a child for each part of a request."""
         found = []
         for part in schema_node.children:
@@ -78,13 +79,13 @@ class ParameterHandler:
                 found += [self._noted(convert(part.name, child)) for child in part.children]
         return found
 
-    def _body(self, node: Any, name: str) -> dict[str, Any]:
-        made: dict[str, Any] = self.parameter_converter("body", node)
+    def _body(self, node: Any, name: str) -> Json:
+        made: Json = self.parameter_converter("body", node)
         if "schema" in made:  # in full: cornice_swagger refers to definitions from answers only
             made["schema"]["title"] = name
         return {**made, "name": name}
 
-    def from_path(self, path: str) -> list[dict[str, Any]]:
+    def from_path(self, path: str) -> list[Json]:
         """From the parts in braces of a Pyramid pattern."""
         found = []
         for name, pattern in _PATH_PART.findall(path):
@@ -93,7 +94,7 @@ class ParameterHandler:
             found.append(self._noted(self.parameter_converter("path", node)))
         return found
 
-    def _noted(self, parameter: dict[str, Any]) -> dict[str, Any]:
+    def _noted(self, parameter: Json) -> Json:
         if not self.ref:
             return parameter
         name = parameter["name"]
@@ -115,19 +116,19 @@ class ResponseHandler:
     def __init__(
         self, definition_handler: Any = None, type_converter: Any = None, ref: bool = False
     ) -> None:
-        self.response_registry: dict[str, Any] = {}
+        self.response_registry: Json = {}
         self.type_converter = type_converter or TypeConversionDispatcher()
         self.definitions = definition_handler or DefinitionHandler()
         self.ref = ref
 
-    def from_schema_mapping(self, schema_mapping: Mapping[Any, Any]) -> dict[str, Any]:
+    def from_schema_mapping(self, schema_mapping: Mapping[Any, Any]) -> Json:
         """From `response_schemas=`: a schema with body and header for each status."""
         return {str(status): self._of(node) for status, node in schema_mapping.items()}
 
-    def _of(self, node: Any) -> dict[str, Any]:
+    def _of(self, node: Any) -> Json:
         if not node.description:
             raise CorniceSwaggerException(f"an answer without description: {type(node).__name__}")
-        made: dict[str, Any] = {"description": node.description}
+        made: Json = {"description": node.description}
         for part in node.children:
             if part.name == "body":
                 name = _name_of(part, node)
@@ -143,5 +144,5 @@ class ResponseHandler:
         self.response_registry[name] = made
         return {"$ref": self.json_pointer + name}
 
-    def _header(self, node: Any) -> dict[str, Any]:
+    def _header(self, node: Any) -> Json:
         return untitled(self.type_converter(node))

@@ -3,6 +3,8 @@
 import re
 from typing import Any, Final
 
+from chapiteau.service.openapi import Json
+
 __all__ = ["to_openapi"]
 
 _VERSION: Final = "3.1.0"
@@ -31,17 +33,17 @@ _ERROR: Final = {
 }
 
 
-def to_openapi(swagger: dict[str, Any]) -> dict[str, Any]:
+def to_openapi(swagger: Json) -> Json:
     """A new document; nothing of the old one is changed."""
     shared = swagger.get("parameters", {})
-    made: dict[str, Any] = {"openapi": _VERSION, "info": dict(swagger["info"])}
+    made: Json = {"openapi": _VERSION, "info": dict(swagger["info"])}
     made["servers"] = [{"url": _server(swagger)}]
     if swagger.get("tags"):
         made["tags"] = swagger["tags"]
     made["paths"] = {
         _path(p): _item(_with_rest(p, item), shared) for p, item in swagger["paths"].items()
     }
-    components: dict[str, Any] = {"schemas": {"CorniceError": _ERROR}}
+    components: Json = {"schemas": {"CorniceError": _ERROR}}
     components["schemas"].update(_referring(swagger.get("definitions", {})))
     responses = swagger.get("responses", {})
     if responses:
@@ -60,7 +62,7 @@ def to_openapi(swagger: dict[str, Any]) -> dict[str, Any]:
 _JSON: Final = ["application/json"]
 
 
-def _server(swagger: dict[str, Any]) -> str:
+def _server(swagger: Json) -> str:
     base = str(swagger.get("basePath", "/"))
     if "host" not in swagger:
         return base
@@ -73,7 +75,7 @@ def _path(path: str) -> str:
     return re.sub(r"\*(\w+)", r"{\1}", _BRACES.sub(r"{\1}", path))
 
 
-def _with_rest(path: str, item: dict[str, Any]) -> dict[str, Any]:
+def _with_rest(path: str, item: Json) -> Json:
     rest = re.search(r"\*(\w+)", path)
     if rest is None:
         return item
@@ -81,8 +83,8 @@ def _with_rest(path: str, item: dict[str, Any]) -> dict[str, Any]:
     return {**item, "parameters": [*item.get("parameters", ()), parameter]}
 
 
-def _item(item: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+def _item(item: Json, shared: Json) -> Json:
+    made: Json = {}
     if item.get("parameters"):
         made["parameters"] = [_parameter(p) for p in item["parameters"]]
     for method in _METHODS:
@@ -91,7 +93,7 @@ def _item(item: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _operation(operation: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: Json, shared: Json) -> Json:
     kept = ("tags", "summary", "description", "operationId", "security", "deprecated")
     made = {key: operation[key] for key in kept if key in operation}
     parameters, body = [], None
@@ -112,7 +114,7 @@ def _operation(operation: dict[str, Any], shared: dict[str, Any]) -> dict[str, A
     return made
 
 
-def _refused() -> dict[str, Any]:
+def _refused() -> Json:
     schema = {"$ref": "#/components/schemas/CorniceError"}
     return {
         "description": "What is wrong with the request.",
@@ -120,28 +122,28 @@ def _refused() -> dict[str, Any]:
     }
 
 
-def _body(body: dict[str, Any], consumes: list[str]) -> dict[str, Any]:
-    made: dict[str, Any] = {"required": bool(body.get("required"))}
+def _body(body: Json, consumes: list[str]) -> Json:
+    made: Json = {"required": bool(body.get("required"))}
     if body.get("description"):
         made["description"] = body["description"]
     schema = _referring(body["schema"])
     return {**made, "content": {kind: {"schema": schema} for kind in consumes}}
 
 
-def _parameter(parameter: dict[str, Any]) -> dict[str, Any]:
+def _parameter(parameter: Json) -> Json:
     if "$ref" in parameter:
-        referred: dict[str, Any] = _referring(parameter)
+        referred: Json = _referring(parameter)
         return referred
     made = {key: value for key, value in parameter.items() if key in _OF_PARAMETER}
     rest = {key: value for key, value in parameter.items() if key not in _OF_PARAMETER}
     return {**made, "schema": _referring(rest)}
 
 
-def _response(response: dict[str, Any], produces: list[str]) -> dict[str, Any]:
+def _response(response: Json, produces: list[str]) -> Json:
     if "$ref" in response:
-        referred: dict[str, Any] = _referring(response)
+        referred: Json = _referring(response)
         return referred
-    made: dict[str, Any] = {"description": response.get("description", "")}
+    made: Json = {"description": response.get("description", "")}
     if "schema" in response:
         schema = _referring(response["schema"])
         made["content"] = {kind: {"schema": schema} for kind in produces}

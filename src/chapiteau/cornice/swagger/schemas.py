@@ -7,6 +7,7 @@ from typing import Any, Final
 import colander
 
 from chapiteau.cornice import validators as _validators
+from chapiteau.service.openapi import Json
 
 __all__ = ["Transformer", "to_colander", "transformed_schema", "whole_schema", "within"]
 
@@ -43,7 +44,7 @@ def _mapping(schema: Any, depth: int) -> Any:
 def _node(field: Any, depth: int) -> Any:
     from marshmallow import fields, missing
 
-    options: dict[str, Any] = {"description": field.metadata.get("description", "")}
+    options: Json = {"description": field.metadata.get("description", "")}
     if not field.required:
         default = field.load_default
         shown = default is missing or callable(default)
@@ -97,7 +98,7 @@ def _validator(one: Any) -> Any:
     return None
 
 
-Transformer = Callable[[Any, dict[str, Any]], Any]
+Transformer = Callable[[Any, Json], Any]
 
 _PARTS: Final = {
     _validators.colander_body_validator: "body",
@@ -111,7 +112,7 @@ _PARTS: Final = {
 }
 
 
-def whole_schema(args: dict[str, Any]) -> Any:
+def whole_schema(args: Json) -> Any:
     """A colander schema with a child per part of the request, or None; of any validator."""
     schema = args.get("schema")
     if schema is not None:
@@ -127,7 +128,7 @@ def whole_schema(args: dict[str, Any]) -> Any:
     return schema
 
 
-def transformed_schema(args: dict[str, Any], transformers: Iterable[Transformer]) -> Any:
+def transformed_schema(args: Json, transformers: Iterable[Transformer]) -> Any:
     """The same as cornice_swagger made it: a copy that goes through functions, or None."""
     schema = args.get("schema")
     if inspect.isclass(schema) and issubclass(schema, colander.SchemaNode):

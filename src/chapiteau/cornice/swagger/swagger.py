@@ -24,6 +24,7 @@ from chapiteau.cornice.swagger.openapi import to_openapi
 from chapiteau.cornice.swagger.schemas import transformed_schema, whole_schema
 from chapiteau.cornice.swagger.util import body_schema_transformer
 from chapiteau.cornice.util import to_list
+from chapiteau.service.openapi import Json
 
 __all__ = [
     "CorniceSwagger",
@@ -65,7 +66,7 @@ class CorniceSwagger:
     api_title = ""
     api_version = ""
     base_path = "/"
-    swagger: dict[str, Any] = {"info": {}}  # noqa: RUF012 — likewise
+    swagger: Json = {"info": {}}  # noqa: RUF012 — likewise
 
     def __init__(
         self,
@@ -94,7 +95,7 @@ class CorniceSwagger:
         self.pyramid_registry = pyramid_registry
         self._full = False
 
-    def __call__(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def __call__(self, *args: Any, **kwargs: Any) -> Json:
         """The same as `generate`, by its old name."""
         told = "Calling `CorniceSwagger` is deprecated, call `generate` instead"
         warnings.warn(told, DeprecationWarning, stacklevel=2)
@@ -105,11 +106,11 @@ class CorniceSwagger:
         title: str | None = None,
         version: str | None = None,
         base_path: str | None = None,
-        info: dict[str, Any] | None = None,
-        swagger: dict[str, Any] | None = None,
+        info: Json | None = None,
+        swagger: Json | None = None,
         openapi: str | None = None,
         **kwargs: Any,
-    ) -> dict[str, Any]:
+    ) -> Json:
         """The document: Swagger 2, or OpenAPI when `openapi` says a version ("3.1").
 
         `info` and `swagger` are merged into it. Raises CorniceSwaggerException, ConversionError.
@@ -138,8 +139,8 @@ class CorniceSwagger:
         return to_openapi(made) if self._full else made
 
     # ── paths ───────────────────────────────────────────────────────────────────────────────
-    def _build_paths(self) -> tuple[dict[str, Any], list[str]]:
-        paths: dict[str, Any] = {}
+    def _build_paths(self) -> tuple[Json, list[str]]:
+        paths: Json = {}
         tags: list[str] = []
         for service in self.services:
             path, entry = self._extract_path_from_service(service)
@@ -159,7 +160,7 @@ class CorniceSwagger:
                 entry[method.lower()] = self._joined(entry.get(method.lower()), operation)
         return paths, tags
 
-    def _joined(self, first: Any, second: dict[str, Any]) -> dict[str, Any]:
+    def _joined(self, first: Any, second: Json) -> Json:
         if first is None:
             return second
         if not self._full:
@@ -173,7 +174,7 @@ class CorniceSwagger:
                 first[key] = list(both)
         return dict(first)
 
-    def _extract_path_from_service(self, service: Service) -> tuple[str, dict[str, Any]]:
+    def _extract_path_from_service(self, service: Service) -> tuple[str, Json]:
         """The path of a service and what its parameters are; a subclass may do it otherwise."""
         path = self._path_of(service)
         parameters = self.parameters.from_path(path)
@@ -191,9 +192,7 @@ class CorniceSwagger:
         return "/" + _REST.sub("{subpath}", str(path)).lstrip("/")
 
     # ── operations ──────────────────────────────────────────────────────────────────────────
-    def _operation(
-        self, service: Service, method: str, view: Any, args: dict[str, Any]
-    ) -> dict[str, Any]:
+    def _operation(self, service: Service, method: str, view: Any, args: Json) -> Json:
         made = self._extract_operation_from_view(view, args)
         told = {
             "tags": self._tags_of(service, method, made),
@@ -205,9 +204,9 @@ class CorniceSwagger:
             made["security"] = _checked(security, "security")
         return made
 
-    def _extract_operation_from_view(self, view: Any, args: dict[str, Any]) -> dict[str, Any]:
+    def _extract_operation_from_view(self, view: Any, args: Json) -> Json:
         """What a view and its arguments tell; a subclass may tell more."""
-        made: dict[str, Any] = {"responses": self._responses_of(args)}
+        made: Json = {"responses": self._responses_of(args)}
         produces = _produced(args) or (_offered(args, "accept") if self._full else [])
         consumes = _offered(args, "content_type")
         schema = self._extract_transform_colander_schema(args)
@@ -229,29 +228,29 @@ class CorniceSwagger:
             made["consumes"] = consumes  # a callable can't be asked here
         return made
 
-    def _extract_transform_colander_schema(self, args: dict[str, Any]) -> Any:
+    def _extract_transform_colander_schema(self, args: Json) -> Any:
         if self._full:
             return whole_schema(args)
         return transformed_schema(args, self.schema_transformers)
 
-    def _tags_of(self, service: Service, method: str, made: dict[str, Any]) -> list[Any]:
+    def _tags_of(self, service: Service, method: str, made: Json) -> list[Any]:
         """The service's, then the view's or the default ones; each once."""
         own = made["tags"] if "tags" in made else _asked(self.default_tags, service, method)
         both = [*getattr(service, "tags", []), *_checked(own or [], "tags")]
         return list(dict.fromkeys(both))
 
-    def _id_of(self, service: Service, method: str, made: dict[str, Any]) -> Any:
+    def _id_of(self, service: Service, method: str, made: Json) -> Any:
         if "operationId" in made or not self.default_op_ids:
             return made.get("operationId")
         if not callable(self.default_op_ids):
             raise CorniceSwaggerException("default_op_ids should be a callable")
         return self.default_op_ids(service, method)
 
-    def _responses_of(self, args: dict[str, Any]) -> dict[str, Any]:
+    def _responses_of(self, args: Json) -> Json:
         schemas = args.get("response_schemas")
         if not schemas:
             return {"default": {"description": "UNDOCUMENTED RESPONSE"}}
-        found: dict[str, Any] = self.responses.from_schema_mapping(schemas)
+        found: Json = self.responses.from_schema_mapping(schemas)
         return found
 
 
@@ -265,7 +264,7 @@ def _asked(default: Any, service: Service, method: str) -> Any:
     return default(service, method) if callable(default) else default
 
 
-def _produced(args: dict[str, Any]) -> list[str]:
+def _produced(args: Json) -> list[str]:
     renderer = str(args.get("renderer"))
     if "json" in renderer:
         return ["application/json"]
@@ -274,11 +273,11 @@ def _produced(args: dict[str, Any]) -> list[str]:
     return []
 
 
-def _offered(args: dict[str, Any], name: str) -> list[str]:
+def _offered(args: Json, name: str) -> list[str]:
     return [kind for kind in to_list(args.get(name)) if isinstance(kind, str)]
 
 
-def _docstring(view: Any, args: dict[str, Any]) -> str:
+def _docstring(view: Any, args: Json) -> str:
     if isinstance(view, str) and args.get("klass") is not None:
         view = getattr(args["klass"], view, None)
     doc = getattr(view, "__doc__", None) or ""
@@ -287,7 +286,7 @@ def _docstring(view: Any, args: dict[str, Any]) -> str:
     return clean + "\n" if clean and not doc.rpartition("\n")[2].strip() else clean
 
 
-def _merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def _merged(base: Json, more: Json) -> Json:
     """A new dict: `more` over `base`, level by level."""
     found = dict(base)
     for key, value in more.items():

@@ -9,6 +9,7 @@ from pyramid.security import NO_PERMISSION_REQUIRED
 
 from chapiteau.cornice.service import Service, get_services
 from chapiteau.cornice.swagger.swagger import CorniceSwagger
+from chapiteau.service.openapi import Json
 
 __all__ = [
     "CorniceSwaggerPredicate",
@@ -78,7 +79,7 @@ def cornice_enable_openapi_explorer(
     )
 
 
-def open_api_json_view(request: Any) -> dict[str, Any]:
+def open_api_json_view(request: Any) -> Json:
     """The document of this application's services."""
     given = dict(request.registry.settings.get("cornice_swagger.spec_kwargs") or {})
     made = CorniceSwagger(_services_of(request.registry), pyramid_registry=request.registry)

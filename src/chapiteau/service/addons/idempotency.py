@@ -4,9 +4,6 @@ The first request with a key takes it; a second one meanwhile is told to wait (4
 gets the first one's answer, and another request under the same key is refused (422).
 """
 
-import sqlite3
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -15,7 +12,7 @@ import msgspec
 from pyramid.response import Response
 
 from chapiteau.core.clock import Clock
-from chapiteau.io.sqlite import enable_wal
+from chapiteau.service.addons.stores import LockedMap, SqliteTable
 from chapiteau.service.pipeline.reply import Reply
 from chapiteau.service.protocol.problem import ProblemError
 
@@ -90,12 +87,11 @@ class IdempotencyStore(Protocol):
         ...
 
 
-class MemoryStore:
+class MemoryStore(LockedMap[SavedResponse]):
     """For one process; the oldest keys go first."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, SavedResponse] = OrderedDict()
+        super().__init__(most=_MOST)
 
     def take(self, key: str, mine: SavedResponse, *, older_than: float) -> SavedResponse | None:
         """See IdempotencyStore."""
@@ -103,79 +99,60 @@ class MemoryStore:
             found = self._kept.get(key)
             if found is not None and (found.status or found.since > older_than):
                 return found
-            self._kept[key] = mine
-            while len(self._kept) > _MOST:
-                self._kept.popitem(last=False)
+            self._put(key, mine)
             return None
 
     def keep(self, key: str, done: SavedResponse) -> None:
         """See IdempotencyStore."""
         with self._lock:
-            if self._is(key, done):
+            if self._is_held(key, done):
                 self._kept[key] = done
 
     def drop(self, key: str, mine: SavedResponse) -> None:
         """See IdempotencyStore."""
         with self._lock:
-            if self._is(key, mine):
+            if self._is_held(key, mine):
                 del self._kept[key]
 
-    def _is(self, key: str, mine: SavedResponse) -> bool:
+    def _is_held(self, key: str, mine: SavedResponse) -> bool:
         found = self._kept.get(key)
         return found is not None and found.since == mine.since
 
 
-class SqliteStore:
+class SqliteStore(SqliteTable):
     """For all processes of one machine: a SQLite file; entries live for `days`."""
 
-    def __init__(self, path: Path, *, days: float = 1.0) -> None:
-        self._path = path
-        self._seconds = days * 86_400
-        self._local = threading.local()
-        with self._db() as db:
-            enable_wal(db)
-            db.execute(
-                "CREATE TABLE IF NOT EXISTS idempotency"
-                " (key TEXT PRIMARY KEY, since REAL NOT NULL, saved BLOB NOT NULL) WITHOUT ROWID"
-            )
+    schema = (
+        "CREATE TABLE IF NOT EXISTS idempotency"
+        " (key TEXT PRIMARY KEY, since REAL NOT NULL, saved BLOB NOT NULL) WITHOUT ROWID"
+    )
 
-    def _db(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if found is None:
-            found = sqlite3.connect(self._path, timeout=10.0, isolation_level=None)
-            self._local.db = found
-        return found
+    def __init__(self, path: Path, *, days: float = 1.0) -> None:
+        super().__init__(path)
+        self._seconds = days * 86_400
 
     def take(self, key: str, mine: SavedResponse, *, older_than: float) -> SavedResponse | None:
         """See IdempotencyStore."""
-        db = self._db()
-        db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as db:
             db.execute("DELETE FROM idempotency WHERE since < ?", (mine.since - self._seconds,))
             row = db.execute("SELECT saved FROM idempotency WHERE key = ?", (key,)).fetchone()
             found = None if row is None else msgspec.msgpack.decode(row[0], type=SavedResponse)
-            if found is None or (not found.status and found.since <= older_than):
-                db.execute(
-                    "INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)",
-                    (key, mine.since, msgspec.msgpack.encode(mine)),
-                )
-                found = None
-        except BaseException:
-            db.execute("ROLLBACK")
-            raise
-        db.execute("COMMIT")
-        return found
+            if found is not None and (found.status or found.since > older_than):
+                return found
+            saved = (key, mine.since, msgspec.msgpack.encode(mine))
+            db.execute("INSERT OR REPLACE INTO idempotency VALUES (?, ?, ?)", saved)
+            return None
 
     def keep(self, key: str, done: SavedResponse) -> None:
         """See IdempotencyStore."""
-        self._db().execute(
+        self._db.execute(
             "UPDATE idempotency SET saved = ? WHERE key = ? AND since = ?",
             (msgspec.msgpack.encode(done), key, done.since),
         )
 
     def drop(self, key: str, mine: SavedResponse) -> None:
         """See IdempotencyStore."""
-        self._db().execute("DELETE FROM idempotency WHERE key = ? AND since = ?", (key, mine.since))
+        self._db.execute("DELETE FROM idempotency WHERE key = ? AND since = ?", (key, mine.since))
 
 
 def run_once(

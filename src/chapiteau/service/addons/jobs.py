@@ -2,9 +2,7 @@
 
 import os
 import secrets
-import sqlite3
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
@@ -14,11 +12,12 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chapiteau.core.clock import Clock
-from chapiteau.io.sqlite import enable_wal
+from chapiteau.service.addons.stores import LockedMap, SqliteTable
 from chapiteau.service.declare.service import Service
 from chapiteau.service.declare.signature import Answer, Job, JobState, Link
 from chapiteau.service.pipeline.error_views import problem_from
 from chapiteau.service.pipeline.reply import Reply, problem_reply, request_id
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import ProblemError
 
 __all__ = [
@@ -83,60 +82,43 @@ class JobStore(Protocol):
         ...
 
 
-class MemoryJobs:
+class MemoryJobs(LockedMap[JobRecord]):
     """For one process; the oldest jobs go first."""
 
     def __init__(self, *, most: int = 10_000) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[str, JobRecord] = OrderedDict()
+        super().__init__(most=most)
 
     def put(self, job_id: str, record: JobRecord) -> None:
         """See JobStore."""
         with self._lock:
-            self._kept[job_id] = record
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
+            self._put(job_id, record)
 
     def get(self, job_id: str) -> JobRecord | None:
         """See JobStore."""
         return self._kept.get(job_id)
 
 
-class SqliteJobs:
+class SqliteJobs(SqliteTable):
     """For all processes of one machine: a SQLite file; jobs are kept for `days`."""
 
-    def __init__(self, path: Path, *, days: float = 1.0) -> None:
-        self._path = path
-        self._seconds = days * 86_400
-        self._local = threading.local()
-        db = self._db()
-        enable_wal(db)
-        db.execute(
-            "CREATE TABLE IF NOT EXISTS jobs"
-            " (id TEXT PRIMARY KEY, since REAL NOT NULL, record BLOB NOT NULL) WITHOUT ROWID"
-        )
+    schema = (
+        "CREATE TABLE IF NOT EXISTS jobs"
+        " (id TEXT PRIMARY KEY, since REAL NOT NULL, record BLOB NOT NULL) WITHOUT ROWID"
+    )
 
-    def _db(self) -> sqlite3.Connection:
-        found: sqlite3.Connection | None = getattr(self._local, "db", None)
-        if found is None:
-            found = sqlite3.connect(self._path, timeout=10.0, isolation_level=None)
-            self._local.db = found
-        return found
+    def __init__(self, path: Path, *, days: float = 1.0) -> None:
+        super().__init__(path)
+        self._seconds = days * 86_400
 
     def put(self, job_id: str, record: JobRecord) -> None:
         """See JobStore."""
-        db = self._db()
-        oldest = record.since - self._seconds
-        db.execute("DELETE FROM jobs WHERE since < ?", (oldest,))
-        db.execute(
-            "INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)",
-            (job_id, record.since, msgspec.msgpack.encode(record)),
-        )
+        kept = (job_id, record.since, msgspec.msgpack.encode(record))
+        self._db.execute("DELETE FROM jobs WHERE since < ?", (record.since - self._seconds,))
+        self._db.execute("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)", kept)
 
     def get(self, job_id: str) -> JobRecord | None:
         """See JobStore."""
-        row = self._db().execute("SELECT record FROM jobs WHERE id = ?", (job_id,)).fetchone()
+        row = self._db.execute("SELECT record FROM jobs WHERE id = ?", (job_id,)).fetchone()
         return None if row is None else msgspec.msgpack.decode(row[0], type=JobRecord)
 
 
@@ -157,7 +139,7 @@ class Jobs:
         self._pool: ThreadPoolExecutor | None = None
 
     def begin(
-        self, run: Callable[[], Any], environ: dict[str, Any], patience: float = 0.0
+        self, run: Callable[[], Any], environ: Environ, patience: float = 0.0
     ) -> Answer[Job] | Reply:
         """Accept work; the answer says where its status is.
 
@@ -179,12 +161,12 @@ class Jobs:
         where = self.where(job_id, environ)
         return Answer(self.told(job_id, environ), status=202, headers={"Location": where})
 
-    def where(self, job_id: str, environ: dict[str, Any]) -> str:
+    def where(self, job_id: str, environ: Environ) -> str:
         """The path of a job's status."""
         return f"{environ.get('SCRIPT_NAME', '')}{self._path}/{job_id}"
 
     def _run(
-        self, job_id: str, record: JobRecord, run: Callable[[], Any], environ: dict[str, Any]
+        self, job_id: str, record: JobRecord, run: Callable[[], Any], environ: Environ
     ) -> Reply:
         try:
             try:
@@ -204,7 +186,7 @@ class Jobs:
             with self._lock:
                 self._waiting -= 1
 
-    def told(self, job_id: str, environ: dict[str, Any]) -> Job:
+    def told(self, job_id: str, environ: Environ) -> Job:
         """What the status resource says. Raises NoSuchJobError."""
         record = self.store.get(job_id)
         if record is None:

@@ -12,6 +12,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.io.openmetrics import CONTENT_TYPE, format_labels
 from chapiteau.service.declare.service import Service
 from chapiteau.service.pipeline.dispatch import ServicePlan
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import ProblemError
 
 __all__ = [
@@ -121,7 +122,7 @@ class MeteredPlan(ServicePlan):
 
     metrics: Metrics
 
-    def run(self, environ: dict[str, Any], request: Any, captures: list[str]) -> Any:
+    def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """As ServicePlan."""
         metrics = self.metrics
         status, started = 500, metrics.now()

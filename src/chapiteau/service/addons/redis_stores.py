@@ -1,7 +1,4 @@
-"""Keys and budgets in Redis (or Valkey): one script per decision, so nobody comes between.
-
-Raises DeclarationError when the client library is not installed.
-"""
+"""Keys and budgets in Redis (or Valkey): one script per decision, so nobody comes between."""
 
 import logging
 import uuid
@@ -10,14 +7,13 @@ from typing import Any, Final
 import msgspec
 
 from chapiteau.service.addons.idempotency import SavedResponse, StoreUnavailableError
-from chapiteau.service.errors import DeclarationError
+from chapiteau.service.addons.stores import RedisConnection
 from chapiteau.service.protocol.rate_limit import RateDecision, RateLimit, spend
 
 __all__ = ["RedisRates", "RedisStore"]
 
 _log = logging.getLogger("chapiteau.service.redis")
 
-_WAIT: Final = 0.5  # seconds for an answer of Redis
 _AWAY: Final = 1.0  # seconds without asking after it gave none
 
 # A key is ours when it is free, when it is ours already (the client repeats what got no answer), or
@@ -58,7 +54,7 @@ return {kept or '', string.format('%.17g', now)}
 """
 
 
-class RedisStore:
+class RedisStore(RedisConnection):
     """Idempotency keys for all machines that ask the same Redis; answers live for `days`.
 
     While Redis is away, requests with a key are refused (503): doing one twice is what the key was
@@ -66,15 +62,14 @@ class RedisStore:
     """
 
     def __init__(self, url: str, *, days: float = 1.0, prefix: str = "chapiteau:key:") -> None:
-        self._client, self._errors = _client(url)
+        super().__init__(url, prefix)
         self._life = int(days * 86_400_000)
-        self._prefix = prefix
         self._take, self._keep, self._drop = map(
             self._client.register_script, (_TAKE, _KEEP, _DROP)
         )
 
     def take(self, key: str, mine: SavedResponse, *, older_than: float) -> SavedResponse | None:
-        """See IdempotencyStore. Raises StoreAwayError."""
+        """See IdempotencyStore. Raises StoreUnavailableError."""
         packed = msgspec.msgpack.encode(mine)
         words = [repr(mine.since), repr(older_than), packed, self._life, uuid.uuid4().hex]
         try:
@@ -85,7 +80,7 @@ class RedisStore:
         return None if found is None else msgspec.msgpack.decode(found, type=SavedResponse)
 
     def keep(self, key: str, done: SavedResponse) -> None:
-        """See IdempotencyStore; the deed is done, so a Redis that is away is only logged."""
+        """See IdempotencyStore; the work is done, so a Redis that is away is only logged."""
         packed = msgspec.msgpack.encode(done)
         self._tell(self._keep, key, repr(done.since), packed)
 
@@ -99,20 +94,15 @@ class RedisStore:
         except self._errors as exc:
             _log.error("key %s is not kept in Redis: %s", key, exc)
 
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
 
-
-class RedisRates:
+class RedisRates(RedisConnection):
     """Budgets for all machines that ask the same Redis.
 
     While it is away, every request may pass, and a line in the log says so.
     """
 
     def __init__(self, url: str, *, prefix: str = "chapiteau:rate:") -> None:
-        self._client, self._errors = _client(url)
-        self._prefix = prefix
+        super().__init__(url, prefix)
         self._script = self._client.register_script(_SPEND)
         self._silent_until = float("-inf")
 
@@ -128,24 +118,3 @@ class RedisRates:
             self._silent_until = now + _AWAY
             return spend(limit, None, now)[1]
         return spend(limit, float(kept) if kept else None, float(time))[1]
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-
-def _client(url: str) -> tuple[Any, Any]:
-    """A client that connects when it is first asked, and what it raises."""
-    try:
-        import redis
-    except ImportError:
-        raise DeclarationError(
-            "this store needs redis, which is not installed", hint="pip install 'chapiteau[redis]'"
-        ) from None
-    try:
-        made = redis.Redis.from_url(url, socket_timeout=_WAIT, socket_connect_timeout=_WAIT)
-    except ValueError as exc:
-        hint = "write redis://host:6379/0"
-        raise DeclarationError(f"{url} is no address of Redis: {exc}", hint=hint) from None
-    made.set_retry(redis.retry.Retry(redis.backoff.NoBackoff(), 1))
-    return made, redis.RedisError

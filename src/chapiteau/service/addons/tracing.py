@@ -15,14 +15,13 @@ from chapiteau.service.declare.path import openapi_path
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.pipeline.debug_page import UNHANDLED_KEY
 from chapiteau.service.pipeline.reply import Reply
-from chapiteau.service.protocol.headers import ROUTE_KEY, TRACE_KEY
+from chapiteau.service.protocol.headers import ROUTE_KEY, TRACE_KEY, Environ
 
 __all__ = ["LogLines", "TracedPolicy", "trace_application"]
 
 _NAME: Final = "chapiteau.service"
 # A method that nobody knows is the client's word: it must not become the name of a span.
 _METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT QUERY".split())
-Environ = dict[str, Any]
 
 
 def trace_application(config: Any, provider: Any = None, logs: Any = None) -> None:

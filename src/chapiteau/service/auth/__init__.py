@@ -2,7 +2,6 @@
 
 from chapiteau.service.auth.certificates import CertificateAuth, CertificateSubject
 from chapiteau.service.auth.keysets import JwksFile, JwksUrl
-from chapiteau.service.auth.oauth import OAuth2, OAuthFlow, OpenIdConnect
 from chapiteau.service.auth.policy import AuthPolicy, unauthenticated_error, with_policy_auth
 from chapiteau.service.auth.schemes import (
     ApiKeyAuth,
@@ -16,7 +15,14 @@ from chapiteau.service.auth.schemes import (
     check_scopes,
     scopes_of,
 )
-from chapiteau.service.auth.tokens import JwtAuth, TokenIdentity, caller_key
+from chapiteau.service.auth.tokens import (
+    JwtAuth,
+    OAuth2,
+    OAuthFlow,
+    OpenIdConnect,
+    TokenIdentity,
+    caller_key,
+)
 
 __all__ = [
     "ApiKeyAuth",

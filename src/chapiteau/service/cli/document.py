@@ -10,9 +10,8 @@ from chapiteau.core.errors import GateFailedError, UsageError
 from chapiteau.core.text import format_table
 from chapiteau.io.console import print_json
 from chapiteau.service.openapi.diff import compare
-from chapiteau.service.openapi.downgrade import downgrade
+from chapiteau.service.openapi.formats import downgrade, to_yaml
 from chapiteau.service.openapi.lint import lint
-from chapiteau.service.openapi.yaml_text import to_yaml
 
 __all__ = ["check", "client", "diff", "document_of", "openapi", "routes"]
 

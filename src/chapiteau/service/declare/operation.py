@@ -12,10 +12,19 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chapiteau.service.declare.examples import example_error, nested_example_error
-from chapiteau.service.declare.options import JSON_ONLY, OperationOptions
 from chapiteau.service.declare.path import path_parameters
 from chapiteau.service.declare.records import Field, fields_of, is_record, strip_annotated
-from chapiteau.service.declare.signature import Answer, Body, Cookie, Header, Marker, Path, Query
+from chapiteau.service.declare.signature import (
+    JSON_ONLY,
+    Answer,
+    Body,
+    Cookie,
+    Header,
+    Marker,
+    OperationOptions,
+    Path,
+    Query,
+)
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.protocol.conditional import Precondition
 

@@ -6,8 +6,7 @@ from typing import Any, Final, TypeVar
 
 import venusian
 
-from chapiteau.service.declare.class_methods import bind_names, handler_of
-from chapiteau.service.declare.service import METHODS, Service
+from chapiteau.service.declare.service import METHODS, Service, bind_names, handler_of
 from chapiteau.service.errors import DeclarationError
 
 __all__ = ["add_resource", "resource", "services_of", "view"]

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from chapiteau.service.declare.operation import Operation, Parameter
-from chapiteau.service.declare.options import JSON_ONLY, listed
+from chapiteau.service.declare.signature import JSON_ONLY, listed
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.protocol.headers import media_type
 from chapiteau.service.protocol.negotiation import View

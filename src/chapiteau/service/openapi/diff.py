@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
+from chapiteau.service.openapi import Json
 from chapiteau.service.openapi.lint import operations_of
 from chapiteau.service.openapi.normalise import normalise, resolve_schema
 
@@ -25,12 +26,12 @@ class Change:
     def __str__(self) -> str:
         return f"{'breaking  ' if self.breaking else 'compatible'}  {self.where}: {self.what}"
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> Json:
         """As JSON-ready values."""
         return {"breaking": self.breaking, "where": self.where, "what": self.what}
 
 
-def compare(old: dict[str, Any], new: dict[str, Any]) -> list[Change]:
+def compare(old: Json, new: Json) -> list[Change]:
     """Every difference that matters, in the order of the older document."""
     return list(_Comparison(old, new).all())
 
@@ -44,7 +45,7 @@ _LIMITS: Final = {
 
 
 class _Comparison:
-    def __init__(self, old: dict[str, Any], new: dict[str, Any]) -> None:
+    def __init__(self, old: Json, new: Json) -> None:
         self.old, self.new = normalise(old), normalise(new)
         self.under_way: set[tuple[str, str, str]] = set()
 
@@ -65,7 +66,7 @@ class _Comparison:
             if (method, bare) not in before:
                 yield Change(False, f"{method} {path}", "is new")
 
-    def operation(self, where: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    def operation(self, where: str, old: Json, new: Json) -> Iterator[Change]:
         if old.get("operationId") != new.get("operationId"):
             said = f"{old.get('operationId')!r} to {new.get('operationId')!r}"
             yield Change(True, where, f"its id changes from {said}")
@@ -76,7 +77,7 @@ class _Comparison:
         yield from self.bodies(where, old.get("requestBody"), new.get("requestBody"))
         yield from self.answers(where, old.get("responses", {}), new.get("responses", {}))
 
-    def credentials(self, where: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    def credentials(self, where: str, old: Json, new: Json) -> Iterator[Change]:
         """Whoever could ask before must be able to ask as before."""
         before = old.get("security", self.old.get("security")) or [{}]
         after = new.get("security", self.new.get("security")) or [{}]
@@ -130,7 +131,7 @@ class _Comparison:
                 at, content.get("schema", {}), new["content"][media].get("schema", {}), _SENT
             )
 
-    def answers(self, where: str, old: dict[str, Any], new: dict[str, Any]) -> Iterator[Change]:
+    def answers(self, where: str, old: Json, new: Json) -> Iterator[Change]:
         for status, answer in old.items():
             at = f"{where} {status}"
             if status not in new:
@@ -268,7 +269,7 @@ def _bare(path: str) -> str:
     return _PARAMETER.sub("{}", path)
 
 
-def _with_names(operation: dict[str, Any], now: str, before: str) -> dict[str, Any]:
+def _with_names(operation: Json, now: str, before: str) -> Json:
     """An operation whose parameters of the path have the names that they had before."""
     names = dict(zip(_PARAMETER.findall(now), _PARAMETER.findall(before), strict=True))
     renamed = [
@@ -289,7 +290,7 @@ def _by_name(parameters: list[Any]) -> dict[tuple[str, str], Any]:
     }
 
 
-def _style(parameter: dict[str, Any]) -> str:
+def _style(parameter: Json) -> str:
     """How a parameter of several values is written."""
     place = parameter["in"]
     style = parameter.get("style") or ("form" if place in ("query", "cookie") else "simple")
@@ -327,7 +328,7 @@ def _alternatives(schema: Any) -> list[Any]:
     return found or [schema]
 
 
-def _mark(document: dict[str, Any], schema: Any) -> dict[str, Any]:
+def _mark(document: Json, schema: Any) -> Json:
     """What tells an alternative from the others: its properties with one possible value."""
     properties = resolve_schema(document, schema).get("properties", {})
     told = {name: resolve_schema(document, one).get("enum", []) for name, one in properties.items()}
@@ -348,7 +349,7 @@ _NAMES: Final = {
 }  # fmt: skip
 
 
-def _types(document: dict[str, Any], schema: Any) -> set[str]:
+def _types(document: Json, schema: Any) -> set[str]:
     schema = resolve_schema(document, schema)
     for key in ("anyOf", "oneOf"):
         if key in schema:

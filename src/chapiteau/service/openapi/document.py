@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from chapiteau.service.declare.operation import BodySpec, Operation, Parameter, read_operation
-from chapiteau.service.declare.options import OperationOptions
 from chapiteau.service.declare.path import openapi_path
 from chapiteau.service.declare.pydantic_types import Mode, to_builtins
-from chapiteau.service.declare.signature import Callback, Job
+from chapiteau.service.declare.signature import Callback, Job, OperationOptions
 from chapiteau.service.declare.views import accepted_media
-from chapiteau.service.openapi.merge_views import merge_views
-from chapiteau.service.openapi.operation_ids import Ids
+from chapiteau.service.openapi import Json
+from chapiteau.service.openapi.operations import Ids, merge_views
 from chapiteau.service.openapi.responses import (
     ErrorFormat,
     error_responses,
@@ -33,7 +32,6 @@ from chapiteau.service.protocol.versions import Versions
 
 __all__ = ["ApiInfo", "DescribedService", "openapi_document"]
 
-Json = dict[str, Any]
 Edition = tuple[Versions, str]
 
 

@@ -1,9 +1,10 @@
 """What is missing in a document: descriptions, described answers, ids that stay."""
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.problems import Problem
+from chapiteau.service.openapi import Json
 from chapiteau.service.openapi.normalise import normalise
 
 __all__ = ["lint", "operations_of"]
@@ -11,7 +12,7 @@ __all__ = ["lint", "operations_of"]
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
-def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+def operations_of(document: Json) -> Iterator[tuple[str, str, Json]]:
     """Method (upper case), path and operation, in the document's order."""
     for path, item in document.get("paths", {}).items():
         for method, operation in item.items():
@@ -19,7 +20,7 @@ def operations_of(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str
                 yield method.upper(), path, operation
 
 
-def lint(document: dict[str, Any], older: dict[str, Any] | None = None) -> list[Problem]:
+def lint(document: Json, older: Json | None = None) -> list[Problem]:
     """Problems, in the document's order; `older` is compared for ids that have changed."""
     found: list[Problem] = []
     before = {(m, p): o.get("operationId") for m, p, o in operations_of(older)} if older else {}
@@ -44,7 +45,7 @@ def lint(document: dict[str, Any], older: dict[str, Any] | None = None) -> list[
     return found
 
 
-def _words(where: str, operation: dict[str, Any]) -> Iterator[Problem]:
+def _words(where: str, operation: Json) -> Iterator[Problem]:
     if not operation.get("summary") and not operation.get("description"):
         yield Problem(where, "has no description", "write a docstring under its handler")
     for parameter in operation.get("parameters", ()):
@@ -56,7 +57,7 @@ def _words(where: str, operation: dict[str, Any]) -> Iterator[Problem]:
             )
 
 
-def _answers(where: str, operation: dict[str, Any]) -> Iterator[Problem]:
+def _answers(where: str, operation: Json) -> Iterator[Problem]:
     answers = operation.get("responses", {})
     for status, answer in answers.items():
         if not answer.get("description"):

@@ -6,22 +6,23 @@ is told in words of 3.1: `allOf` in one, `const` as an enum, `nullable` as a typ
 
 from typing import Any, Final
 
+from chapiteau.service.openapi import Json
+
 __all__ = ["normalise", "resolve_ref", "resolve_schema"]
 
-Schema = dict[str, Any]
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _DEEPEST: Final = 30  # references to references, or allOf within allOf
 _LOWEST: Final = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _HIGHEST: Final = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
 
 
-def normalise(document: dict[str, Any]) -> dict[str, Any]:
+def normalise(document: Json) -> Json:
     """The same document with all that its operations say standing at them."""
     paths = {path: _path(document, item) for path, item in document.get("paths", {}).items()}
     return {**document, "paths": paths}
 
 
-def _path(document: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
+def _path(document: Json, item: Json) -> Json:
     item = {**resolve_ref(document, item), **{k: v for k, v in item.items() if k != "$ref"}}
     shared = [resolve_ref(document, one) for one in item.pop("parameters", ())]
     for method in _METHODS:
@@ -30,9 +31,7 @@ def _path(document: dict[str, Any], item: dict[str, Any]) -> dict[str, Any]:
     return item
 
 
-def _operation(
-    document: dict[str, Any], operation: dict[str, Any], shared: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _operation(document: Json, operation: Json, shared: list[Json]) -> Json:
     own = [resolve_ref(document, one) for one in operation.get("parameters", ())]
     names = {(one.get("in"), one.get("name")) for one in own}
     inherited = [one for one in shared if (one.get("in"), one.get("name")) not in names]
@@ -44,7 +43,7 @@ def _operation(
     return made
 
 
-def resolve_ref(document: dict[str, Any], value: Any) -> Any:
+def resolve_ref(document: Json, value: Any) -> Any:
     """What a reference leads to, through others too; an empty object where it leads nowhere."""
     for _ in range(_DEEPEST):
         reference = value.get("$ref") if isinstance(value, dict) else None
@@ -58,7 +57,7 @@ def resolve_ref(document: dict[str, Any], value: Any) -> Any:
     return {}
 
 
-def resolve_schema(document: dict[str, Any], schema: Any, depth: int = 0) -> Schema:
+def resolve_schema(document: Json, schema: Any, depth: int = 0) -> Json:
     """A schema with what it refers to and all that it is made of, in words of 3.1."""
     if not isinstance(schema, dict):  # true: anything; false: nothing
         return {} if schema is not False else {"not": {}}
@@ -80,9 +79,9 @@ def resolve_schema(document: dict[str, Any], schema: Any, depth: int = 0) -> Sch
     return made
 
 
-def _together(parts: list[Schema]) -> Schema:
+def _together(parts: list[Json]) -> Json:
     """One schema that asks for what all of them ask for."""
-    made: Schema = {}
+    made: Json = {}
     for part in parts:
         for key, value in part.items():
             before = made.get(key)

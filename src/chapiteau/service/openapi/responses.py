@@ -6,7 +6,8 @@ from typing import Any, Final, Literal
 import msgspec
 
 from chapiteau.service.declare.operation import Operation
-from chapiteau.service.declare.options import OperationOptions
+from chapiteau.service.declare.signature import OperationOptions
+from chapiteau.service.openapi import Json
 from chapiteau.service.openapi.schemas import REF
 from chapiteau.service.protocol.problem import (
     MEDIA_TYPE,
@@ -63,11 +64,11 @@ def error_type(form: ErrorFormat) -> Any:
     return CorniceErrors if form == "cornice" else ProblemDocument
 
 
-def error_content(form: ErrorFormat, kinds: Iterable[type[ProblemError]] = ()) -> dict[str, Any]:
+def error_content(form: ErrorFormat, kinds: Iterable[type[ProblemError]] = ()) -> Json:
     """Media type and schema of an error answer, with an example of each kind by its code."""
     cornice = form == "cornice"
     name = "CorniceErrors" if cornice else "ProblemDocument"
-    media: dict[str, Any] = {"schema": {"$ref": REF.format(name=name)}}
+    media: Json = {"schema": {"$ref": REF.format(name=name)}}
     examples = {}
     for kind in kinds:
         one = kind()
@@ -92,7 +93,6 @@ def cornice_document(problem: ProblemError) -> CorniceErrors:
     return CorniceErrors("error", errors or [CorniceError("", problem.code, words)])
 
 
-Json = dict[str, Any]
 _TEXT: Final = {"type": "string"}
 
 

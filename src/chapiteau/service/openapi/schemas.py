@@ -8,6 +8,7 @@ import msgspec
 from chapiteau.service.declare.pydantic_types import Mode, is_pydantic, model_schemas
 from chapiteau.service.declare.signature import Upload
 from chapiteau.service.declare.text_formats import add_text_formats
+from chapiteau.service.openapi import Json
 
 __all__ = ["BINARY", "REF", "Schemas", "body_schema", "forbid_control_characters", "without_null"]
 
@@ -42,12 +43,12 @@ class Schemas:
         }
         self._by_key |= {key: _renamed(schema, names) for key, schema in models.items()}
 
-    def __getitem__(self, key: Key) -> dict[str, Any]:
+    def __getitem__(self, key: Key) -> Json:
         """A copy that may be changed."""
         return dict(self._by_key[key])
 
 
-def _schema_of(kind: Any) -> dict[str, Any]:
+def _schema_of(kind: Any) -> Json:
     """Schemas of types that msgspec doesn't know. Raises NotImplementedError for all but ours."""
     if kind is Upload:
         return {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -66,7 +67,7 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
     return {**made, "$ref": f"{head}/{names[name]}"} if name in names else made
 
 
-def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+def without_null(schema: Json) -> Json:
     """A parameter that is not there is left out; no text on the wire means null."""
     parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
     if not parts:
@@ -75,13 +76,13 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**parts[0], **rest} if len(parts) == 1 else {**rest, "anyOf": parts}
 
 
-def forbid_control_characters(schema: dict[str, Any]) -> None:
+def forbid_control_characters(schema: Json) -> None:
     """Say of a text in a path that it has no control characters, and is not empty."""
     if not schema.keys() & {"pattern", "format", "enum", "const"}:
         schema["pattern"] = r"^[^\u0000-\u001f\u007f-\u009f]+$"
 
 
-def body_schema(schema: dict[str, Any], media: str) -> dict[str, Any]:
+def body_schema(schema: Json, media: str) -> Json:
     """The schema of a body in a media type; tables and lines are text, whatever they hold."""
     if media.partition(";")[0] in ("text/csv", "application/x-ndjson"):
         words = "A head line, then one record per line." if "csv" in media else "A value per line."

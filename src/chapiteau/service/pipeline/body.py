@@ -17,12 +17,10 @@ from chapiteau.service.declare.text_formats import contains_decimal, non_finite_
 from chapiteau.service.pipeline.codecs import JSON, Codec, decoder_for, floats_to_ints
 from chapiteau.service.pipeline.content_coding import decode_content
 from chapiteau.service.pipeline.forms import MULTIPART, FormPlan
-from chapiteau.service.protocol.headers import media_parameter, media_type
+from chapiteau.service.protocol.headers import Environ, media_parameter, media_type
 from chapiteau.service.protocol.problem import ErrorDetail, problem_for
 
 __all__ = ["BodyPlan", "read_bytes"]
-
-Environ = dict[str, Any]
 
 
 class BodyPlan:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from chapiteau.service.declare.invalid_request import MalformedRequestError
 from chapiteau.service.pipeline.reply import Reply
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.negotiation import best_coding
 from chapiteau.service.protocol.problem import ProblemError, problem_for
 
@@ -171,8 +172,6 @@ def _brotli() -> ContentCoding | None:
 _MARK: Final = re.compile(r'-(?:zstd|br|gzip)(?=")')
 _TAGS: Final = ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH")
 _SENT: Final = "chapiteau.tags"
-
-Environ = dict[str, Any]
 
 
 def decode_content(environ: Environ, data: bytes, most: int) -> bytes:

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import msgspec
 
+from chapiteau.service.protocol.headers import Environ
+
 __all__ = [
     "UNHANDLED_KEY",
     "DebugApp",
@@ -117,7 +119,6 @@ def _short(value: str) -> str:
 
 # Around an application while it is being written: a defect becomes a page that tells about it.
 
-Environ = dict[str, Any]
 _AROUND: Final = 4  # lines of code before and after the one that counts
 _SECRET: Final = ("HTTP_AUTHORIZATION", "HTTP_COOKIE", "HTTP_X_API_KEY")
 _PATHS: Final = sysconfig.get_paths()

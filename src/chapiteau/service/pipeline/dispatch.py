@@ -24,6 +24,7 @@ from chapiteau.service.pipeline.operation_plan import (
 )
 from chapiteau.service.pipeline.reply import CORS_KEY, ERRORS_KEY, VARY_KEY, Reply, request_id
 from chapiteau.service.protocol.cors import cors_headers, preflight_headers
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.negotiation import choose_media, select_view
 from chapiteau.service.protocol.problem import problem_for
 
@@ -32,7 +33,6 @@ __all__ = ["VIEW_KEY", "ServicePlan", "ViewsPlan"]
 
 # Several views of one method: the request's media types say which of them answers.
 
-ViewsEnviron = dict[str, Any]
 VIEW_KEY: Final = "chapiteau.view"  # set by Pyramid's view of one operation: that one answers
 _VARY: Final = ("Vary", "Accept")
 
@@ -61,7 +61,7 @@ class ViewsPlan:
         for plan in self._plans:
             plan.check_answers()
 
-    def run(self, environ: ViewsEnviron, request: Any, captures: list[str]) -> Any:
+    def run(self, environ: Environ, request: Any, captures: list[str]) -> Any:
         """As the one that is meant would. Raises ProblemError."""
         at = environ.get(VIEW_KEY)
         if at is None:
@@ -85,7 +85,7 @@ class ViewsPlan:
         wanted = self._only_media[chosen]
         return frozenset(at for at, media in enumerate(self._only_media) if media == wanted)
 
-    def _choose(self, environ: ViewsEnviron, request: Any) -> int:
+    def _choose(self, environ: Environ, request: Any) -> int:
         if self._varies and _VARY not in (known := environ.get(VARY_KEY, ())):
             environ[VARY_KEY] = [*known, _VARY]  # errors too are what this Accept has led to
         views = self._views or [view_for(one, request)[0] for one in self.operations]
@@ -100,9 +100,6 @@ class ViewsPlan:
         raise problem_for(
             406, f"offered here: {told}", headers={} if self._varies else dict([_VARY])
         )
-
-
-Environ = dict[str, Any]
 
 
 class ServicePlan:

@@ -19,6 +19,7 @@ from chapiteau.service.pipeline.reply import (
     to_response,
 )
 from chapiteau.service.protocol.cors import CorsPolicy, cors_headers
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import ProblemError, problem_for
 from chapiteau.service.protocol.versions import UnknownVersionError
 
@@ -30,7 +31,7 @@ _log = logging.getLogger("chapiteau.service")
 _KEPT = ("Allow", "WWW-Authenticate", "Retry-After", "Location", "Accept", "Accept-Patch")
 
 
-def problem_from(error: BaseException, environ: dict[str, Any]) -> ProblemError:
+def problem_from(error: BaseException, environ: Environ) -> ProblemError:
     """The problem that tells about an exception; a defect is logged and tells nothing outward."""
     if isinstance(error, ProblemError):
         return error
@@ -51,7 +52,7 @@ def problem_from(error: BaseException, environ: dict[str, Any]) -> ProblemError:
     return problem_for(500, "something went wrong here; the log tells more under the request id")
 
 
-def _detail(error: HTTPException, environ: dict[str, Any]) -> str:
+def _detail(error: HTTPException, environ: Environ) -> str:
     # Pyramid's 404 carries the path or a debug text as its detail: the path is news to nobody.
     detail = error.detail or ""
     if detail == environ.get("PATH_INFO") or (error.code == 404 and not detail):

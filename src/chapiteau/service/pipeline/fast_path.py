@@ -33,7 +33,7 @@ from chapiteau.service.pipeline.dispatch import VIEW_KEY, ServicePlan
 from chapiteau.service.pipeline.error_views import error_view, problem_from
 from chapiteau.service.pipeline.operation_plan import Plan
 from chapiteau.service.pipeline.reply import problem_reply, to_response
-from chapiteau.service.protocol.headers import ROUTE_KEY
+from chapiteau.service.protocol.headers import ROUTE_KEY, Environ
 from chapiteau.service.protocol.problem import ProblemError
 from chapiteau.service.protocol.versions import Versions
 
@@ -123,7 +123,7 @@ class FastPath:
         self._new_request: Any = None
         self._bare: Any = None
 
-    def __call__(self, environ: dict[str, Any], router: Any) -> Any:
+    def __call__(self, environ: Environ, router: Any) -> Any:
         if not self._ready:
             self._prepare(router)
         if type(environ) is not dict:
@@ -148,7 +148,7 @@ class FastPath:
             return default_execution_policy(environ, router)
         return self._run(environ, router, entry, found[1])
 
-    def _run(self, environ: dict[str, Any], router: Any, entry: _Entry, captures: list[str]) -> Any:
+    def _run(self, environ: Environ, router: Any, entry: _Entry, captures: list[str]) -> Any:
         route, plan, names, iface = entry
         if self._bare is not None:
             # What WebOb's __init__ comes to for a plain dict, at a third of its price.

@@ -12,6 +12,7 @@ from chapiteau.service.declare.pydantic_types import PydanticIssueCollector, iss
 from chapiteau.service.declare.records import fields_of, is_record
 from chapiteau.service.declare.signature import Upload
 from chapiteau.service.declare.validation import ValidationIssue
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import problem_for
 
 __all__ = ["MULTIPART", "UNREADABLE", "FormFields", "FormPlan", "sanitise_text"]
@@ -66,8 +67,6 @@ _KEY: Final = "chapiteau.form"
 _IN_MEMORY: Final = 64 * 1024  # bytes of a part above which it goes to a file
 _PARTS: Final = 128
 _TEXT: Final = 1 << 20  # bytes of one part that is no file
-
-Environ = dict[str, Any]
 
 
 class FormPlan:

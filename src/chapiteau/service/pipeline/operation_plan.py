@@ -24,14 +24,13 @@ from chapiteau.service.pipeline.responses import Encoding, ResponsePlan, apply_r
 from chapiteau.service.pipeline.validators import apply_filters, normalise_filters, run_validators
 from chapiteau.service.protocol.conditional import Precondition
 from chapiteau.service.protocol.cors import CorsPolicy
-from chapiteau.service.protocol.headers import prefers_async
+from chapiteau.service.protocol.headers import Environ, prefers_async
 from chapiteau.service.protocol.headers import wait_preference as patience_of
 from chapiteau.service.protocol.problem import ErrorDetail, ProblemError
 from chapiteau.service.protocol.rate_limit import RateLimit
 
 __all__ = ["OFFER_KEY", "OperationPlan", "Plan", "PlanDefaults", "add_headers"]
 
-Environ = dict[str, Any]
 Run = Callable[[Environ, Any, list[str]], Any]
 Once = Callable[[str, str, Callable[[], Any]], Any]
 Gate = Callable[[RateLimit, str, Any], list[tuple[str, str]]]

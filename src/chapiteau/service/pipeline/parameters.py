@@ -15,12 +15,11 @@ from chapiteau.service.declare.pydantic_types import (
     issue_collector,
 )
 from chapiteau.service.pipeline.forms import UNREADABLE, sanitise_text
-from chapiteau.service.protocol.headers import parse_cookies, parse_query
+from chapiteau.service.protocol.headers import Environ, parse_cookies, parse_query
 from chapiteau.service.protocol.problem import ErrorDetail
 
 __all__ = ["ParameterPlan", "UnexpectedParameterError"]
 
-Environ = dict[str, Any]
 Raw = dict[str, Any]
 
 

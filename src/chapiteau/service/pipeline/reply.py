@@ -13,6 +13,7 @@ from zope.interface import implementer
 
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.openapi.responses import cornice_document
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import (
     MEDIA_TYPE,
     ProblemError,
@@ -122,7 +123,7 @@ class Reply(msgspec.Struct, eq=False):
     def headers(self, headers: Headers) -> None:
         self.given = headers
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: Any) -> Iterable[bytes]:
         if self.given is None and isinstance(start_response, RawHeaderWriter):
             start_response.take(self.status, self.usual.lines(len(self.body), self.own))
         else:
@@ -144,9 +145,7 @@ class StreamReply(msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         return f"<StreamReply {self.status}>"
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response(self.status, self.headers)
         return self.pieces if environ["REQUEST_METHOD"] != "HEAD" else ()
 
@@ -162,7 +161,7 @@ def status_line(status: int) -> str:
     return line
 
 
-def request_id(environ: dict[str, Any]) -> str:
+def request_id(environ: Environ) -> str:
     """The id of this request: the client's own when it is a sane one; kept in environ."""
     known: str | None = environ.get("chapiteau.request_id")
     if known is not None:
@@ -186,7 +185,7 @@ _new_prefix()
 os.register_at_fork(after_in_child=_new_prefix)
 
 
-def problem_reply(problem: ProblemError, environ: dict[str, Any]) -> Reply:
+def problem_reply(problem: ProblemError, environ: Environ) -> Reply:
     """The answer for a problem."""
     own = request_id(environ)
     if ERRORS_KEY in environ:
@@ -224,9 +223,7 @@ class ReplyResponse(Response):  # type: ignore[misc]
         self._app_iter = [reply.body] if reply.body else []
         self.conditional_response = False
 
-    def __call__(
-        self, environ: dict[str, Any], start_response: Callable[..., Any]
-    ) -> Iterable[bytes]:
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
         start_response(self._status, self._headerlist)
         if environ["REQUEST_METHOD"] == "HEAD":
             return ()

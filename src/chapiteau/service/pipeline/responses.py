@@ -13,7 +13,6 @@ from chapiteau.service.declare.pydantic_types import encode_unknown, is_pydantic
 from chapiteau.service.declare.signature import Answer
 from chapiteau.service.errors import WrongAnswerError
 from chapiteau.service.pipeline.codecs import JSON, encoder_for
-from chapiteau.service.pipeline.files import File
 from chapiteau.service.pipeline.reply import (
     HeaderTemplate,
     Reply,
@@ -21,7 +20,7 @@ from chapiteau.service.pipeline.reply import (
     request_id,
     status_line,
 )
-from chapiteau.service.pipeline.streams import Stream
+from chapiteau.service.pipeline.streams import File, Stream
 from chapiteau.service.protocol.conditional import (
     check_read_precondition,
     deprecation_headers,
@@ -29,13 +28,12 @@ from chapiteau.service.protocol.conditional import (
     is_fresh,
     quote_tag,
 )
-from chapiteau.service.protocol.headers import return_preference
+from chapiteau.service.protocol.headers import Environ, return_preference
 from chapiteau.service.protocol.negotiation import choose_media
 from chapiteau.service.protocol.problem import problem_for
 
 __all__ = ["Encoding", "ResponsePlan", "apply_return_preference"]
 
-Environ = dict[str, Any]
 Encoding = tuple[str, Callable[[Any], bytes], HeaderTemplate]
 _READY = (Answer, Stream, File, BaseResponse, Reply, StreamReply)
 _MOST_TYPES = 64

@@ -7,6 +7,7 @@ from typing import Any, Final
 __all__ = [
     "ROUTE_KEY",
     "TRACE_KEY",
+    "Environ",
     "media_parameter",
     "media_type",
     "parse_cookies",
@@ -18,6 +19,8 @@ __all__ = [
     "trace_id_of",
     "wait_preference",
 ]
+
+Environ = dict[str, Any]  # of WSGI (PEP 3333), with keys of ours that begin with "chapiteau."
 
 _ESCAPE: Final = re.compile(rb"%([0-9a-fA-F]{2})")
 

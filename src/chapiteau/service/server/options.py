@@ -2,9 +2,9 @@
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import TextIO
 
-from chapiteau.service.protocol.headers import trace_id_of
+from chapiteau.service.protocol.headers import Environ, trace_id_of
 from chapiteau.service.server.http1 import Limits
 
 __all__ = ["AccessLog", "ConsoleLog", "ServeOptions"]
@@ -19,7 +19,7 @@ class AccessLog:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def write(self, environ: dict[str, Any], status: str, seconds: float, wall: float) -> None:
+    def write(self, environ: Environ, status: str, seconds: float, wall: float) -> None:
         """One request; `seconds` is the time inside the application."""
         line = {
             "time": round(wall, 3),
@@ -52,7 +52,7 @@ class AccessLog:
 class ConsoleLog(AccessLog):
     """A short line for a developer's eyes."""
 
-    def write(self, environ: dict[str, Any], status: str, seconds: float, wall: float) -> None:
+    def write(self, environ: Environ, status: str, seconds: float, wall: float) -> None:
         """As AccessLog."""
         query = f"?{environ['QUERY_STRING']}" if environ["QUERY_STRING"] else ""
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")

@@ -17,14 +17,14 @@ import os
 import socket
 import threading
 from collections import deque
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.clock import Clock
-from chapiteau.service.server.acceptor import Acceptor
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.server.connection import Connection, IncomingRequest
 from chapiteau.service.server.http1 import HeadParser, RefusedRequestError
 from chapiteau.service.server.options import ServeOptions
-from chapiteau.service.server.sockets import READ, WRITE, new_poller
+from chapiteau.service.server.sockets import READ, WRITE, Acceptor, new_poller
 from chapiteau.service.server.wsgi import (
     Application,
     DateHeader,
@@ -238,7 +238,7 @@ class Worker:
                 conn.base["REMOTE_ADDR"], status, own, self._dates.wall()
             )
 
-    def _run(self, conn: Connection, incoming: IncomingRequest, environ: dict[str, Any]) -> bool:
+    def _run(self, conn: Connection, incoming: IncomingRequest, environ: Environ) -> bool:
         """Run a request; False when the lead was lost, the connection then comes back by itself."""
         conn.requests += 1
         leaving = self._drained if conn.requests < self.options.requests_per_connection else _yes

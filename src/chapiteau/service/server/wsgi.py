@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from chapiteau.service.pipeline.reply import RawHeaderWriter
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import (
     MEDIA_TYPE,
     problem_document,
@@ -25,7 +26,7 @@ __all__ = ["DateHeader", "ResponseWriter", "base_environ", "environ_for", "error
 
 _log = logging.getLogger("chapiteau.service.worker")
 
-Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
 
 # What a header says to the worker itself, by its name as it is mostly written.
 _PASSED: Final = "passed"
@@ -146,7 +147,7 @@ class ResponseWriter(RawHeaderWriter, msgspec.Struct, eq=False):
     def __repr__(self) -> str:
         return f"<Exchange {self.status}>"
 
-    def run(self, app: Application, environ: dict[str, Any]) -> None:
+    def run(self, app: Application, environ: Environ) -> None:
         """Call the application and send its answer; never raises for the application's faults."""
         body: Any = None
         try:

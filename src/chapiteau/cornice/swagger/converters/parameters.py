@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 from chapiteau.cornice.swagger.converters.exceptions import NoSuchConverter
+from chapiteau.service.openapi import Json
 
 __all__ = [
     "BodyParameterConverter",
@@ -16,11 +17,11 @@ __all__ = [
 ]
 
 # Describes a node: a TypeConversionDispatcher, or whatever refers to definitions instead.
-Describe = Callable[[Any], dict[str, Any]]
+Describe = Callable[[Any], Json]
 _OF_SCHEMA_ONLY: Final = ("title", "example")
 
 
-def untitled(told: dict[str, Any]) -> dict[str, Any]:
+def untitled(told: Json) -> Json:
     """A schema as parameters and headers have it."""
     made = {k: v for k, v in told.items() if k not in _OF_SCHEMA_ONLY}
     if "items" in made:
@@ -33,14 +34,14 @@ class ParameterConverter:
 
     _in: ClassVar[str] = ""
 
-    def convert(self, schema_node: Any, definition_handler: Describe) -> dict[str, Any]:
+    def convert(self, schema_node: Any, definition_handler: Describe) -> Json:
         """The parameter of a node."""
         made = self._begun(schema_node)
         if schema_node.default:  # null and "" say nothing
             made["default"] = schema_node.default
         return {**made, **untitled(definition_handler(schema_node))}
 
-    def _begun(self, node: Any) -> dict[str, Any]:
+    def _begun(self, node: Any) -> Json:
         made = {"name": node.name, "in": self._in, "required": self._required(node)}
         return {**made, "description": node.description} if node.description else made
 
@@ -53,7 +54,7 @@ class PathParameterConverter(ParameterConverter):
 
     _in = "path"
 
-    def convert(self, schema_node: Any, definition_handler: Describe) -> dict[str, Any]:
+    def convert(self, schema_node: Any, definition_handler: Describe) -> Json:
         """The parameter of a node, with its pattern."""
         made = super().convert(schema_node, definition_handler)
         made["name"], colon, pattern = made["name"].partition(":")
@@ -80,7 +81,7 @@ class BodyParameterConverter(ParameterConverter):
 
     _in = "body"
 
-    def convert(self, schema_node: Any, definition_handler: Describe) -> dict[str, Any]:
+    def convert(self, schema_node: Any, definition_handler: Describe) -> Json:
         """The parameter of a node, its schema in full."""
         made = self._begun(schema_node)
         title = type(schema_node).__name__
@@ -103,7 +104,7 @@ class ParameterConversionDispatcher:
     def __init__(self, definition_handler: Describe) -> None:
         self.definition_handler = definition_handler
 
-    def __call__(self, location: str, schema_node: Any) -> dict[str, Any]:
+    def __call__(self, location: str, schema_node: Any) -> Json:
         found = self.converters.get(location)
         if found is None:
             raise NoSuchConverter(location)

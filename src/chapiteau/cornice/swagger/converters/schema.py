@@ -5,6 +5,7 @@ from typing import Any, Final
 import colander
 
 from chapiteau.cornice.swagger.converters.exceptions import NoSuchConverter
+from chapiteau.service.openapi import Json
 
 __all__ = [
     "ArrayTypeConverter",
@@ -31,9 +32,9 @@ class TypeConverter:
     def __init__(self, dispatcher: Any) -> None:
         self.dispatcher = dispatcher
 
-    def convert_type(self, schema_node: Any) -> dict[str, Any]:
+    def convert_type(self, schema_node: Any) -> Json:
         """The description without what validators add."""
-        found: dict[str, Any] = {"type": self.type}
+        found: Json = {"type": self.type}
         if schema_node.title:
             found["title"] = schema_node.title
         if schema_node.description:
@@ -44,19 +45,19 @@ class TypeConverter:
             found["example"] = schema_node.example
         return found
 
-    def convert_validator(self, schema_node: Any) -> dict[str, Any]:
+    def convert_validator(self, schema_node: Any) -> Json:
         """What the validators add."""
         return _limits(schema_node.validator, self.type)
 
-    def __call__(self, schema_node: Any) -> dict[str, Any]:
+    def __call__(self, schema_node: Any) -> Json:
         found = self.convert_type(schema_node)
         found.update(self.convert_validator(schema_node))
         return found
 
 
-def _limits(validator: Any, kind: str) -> dict[str, Any]:
+def _limits(validator: Any, kind: str) -> Json:
     if isinstance(validator, colander.All):
-        found: dict[str, Any] = {}
+        found: Json = {}
         for one in validator.validators:
             found.update(_limits(one, kind))
         return found
@@ -72,7 +73,7 @@ def _limits(validator: Any, kind: str) -> dict[str, Any]:
     return {}
 
 
-def _pattern(validator: Any) -> dict[str, Any]:
+def _pattern(validator: Any) -> Json:
     if isinstance(validator, colander.Email):
         return {"format": "email"}
     if validator is colander.url:
@@ -80,7 +81,7 @@ def _pattern(validator: Any) -> dict[str, Any]:
     return {"pattern": validator.match_object.pattern}
 
 
-def _given(found: dict[str, Any], nothing: Any = None) -> dict[str, Any]:
+def _given(found: Json, nothing: Any = None) -> Json:
     return {key: value for key, value in found.items() if value is not None and value != nothing}
 
 
@@ -90,7 +91,7 @@ class BaseStringTypeConverter(TypeConverter):
     type = "string"
     format: str | None = None
 
-    def convert_type(self, schema_node: Any) -> dict[str, Any]:
+    def convert_type(self, schema_node: Any) -> Json:
         """With its format, when it has one."""
         found = super().convert_type(schema_node)
         return {**found, "format": self.format} if self.format else found
@@ -141,7 +142,7 @@ class ObjectTypeConverter(TypeConverter):
 
     type = "object"
 
-    def convert_type(self, schema_node: Any) -> dict[str, Any]:
+    def convert_type(self, schema_node: Any) -> Json:
         """With properties, and which of them are required."""
         found = super().convert_type(schema_node)
         # What is missing from a mapping is a mapping's business, not a default to show.
@@ -167,7 +168,7 @@ class ArrayTypeConverter(TypeConverter):
 
     type = "array"
 
-    def convert_type(self, schema_node: Any) -> dict[str, Any]:
+    def convert_type(self, schema_node: Any) -> Json:
         """With its items."""
         return {
             **super().convert_type(schema_node),
@@ -195,14 +196,14 @@ class TypeConversionDispatcher:
         self.converters = {**_KNOWN, **(custom_converters or {})}
         self.default_converter = default_converter
 
-    def __call__(self, schema_node: Any) -> dict[str, Any]:
+    def __call__(self, schema_node: Any) -> Json:
         found = self.converters.get(type(schema_node.typ), self.default_converter)
         if found is None:
             raise NoSuchConverter(type(schema_node.typ).__name__)
-        made: dict[str, Any] = found(self)(schema_node)
+        made: Json = found(self)(schema_node)
         return made
 
 
-def convert_schema(schema_node: Any) -> dict[str, Any]:
+def convert_schema(schema_node: Any) -> Json:
     """The description of a schema, with the converters that are known here."""
     return TypeConversionDispatcher()(schema_node)

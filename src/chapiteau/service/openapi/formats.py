@@ -1,17 +1,61 @@
-"""An OpenAPI 3.1 document as 3.0.3, for readers that have stopped there.
+"""Documents in other forms: OpenAPI 3.0, and YAML."""
 
-3.0 has a Schema Object of its own where 3.1 has JSON Schema 2020-12. What 3.0 can't say is said as
-closely as it can: null becomes `nullable`, a constant an enum of one, a tuple a list of any of its
-parts; webhooks go to `x-webhooks`. It has no words for client certificates and the scopes of plain
-tokens: what is asked for in full stands in `x-security`, and the schemes in `x-securitySchemes`.
-"""
-
+import json
+import re
 from collections.abc import Callable
 from typing import Any, Final
 
-__all__ = ["downgrade"]
+from chapiteau.service.openapi import Json
 
-Schema = dict[str, Any]
+__all__ = ["downgrade", "to_yaml"]
+
+# A plain word that no YAML reader takes for anything else than itself.
+_PLAIN: Final = re.compile(r"[A-Za-z_/$][A-Za-z0-9_/$. -]*[A-Za-z0-9_/$]|[A-Za-z_/$]")
+# What YAML does not take as it is (YAML 1.2 §5.1), beside what JSON has escaped already.
+_ODD: Final = re.compile(r"[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+_WORDS: Final = {"true", "false", "null", "yes", "no", "on", "off", "y", "n", "~"}
+
+
+def to_yaml(value: Any) -> str:
+    """The text, with a line end behind it."""
+    return "\n".join(_lines(value, "")) + "\n"
+
+
+def _lines(value: Any, indent: str) -> list[str]:
+    if isinstance(value, dict) and value:
+        return [line for key, item in value.items() for line in _entry(key, item, indent)]
+    if isinstance(value, list) and value:
+        found = []
+        for item in value:
+            first, *rest = _lines(item, indent + "  ")
+            found += [f"{indent}- {first.lstrip()}", *rest]
+        return found
+    return [indent + _scalar(value)]
+
+
+def _entry(key: str, value: Any, indent: str) -> list[str]:
+    name = _scalar(str(key))
+    if isinstance(value, dict | list) and value:
+        return [f"{indent}{name}:", *_lines(value, indent + "  ")]
+    return [f"{indent}{name}: {_scalar(value)}"]
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    if isinstance(value, float) and "e" in text and "." not in text:
+        text = text.replace("e", ".0e")  # without a point, YAML 1.1 reads a string
+    return _ODD.sub(lambda m: f"\\U{ord(m[0]):08x}", text)
+
+
+# An OpenAPI 3.1 document as 3.0.3, for readers that have stopped there.
+#
+# 3.0 has a Json Object of its own where 3.1 has JSON Json 2020-12. What 3.0 can't say is said
+# as closely as it can: null becomes `nullable`, a constant an enum of one, a tuple a list of any of
+# its parts; webhooks go to `x-webhooks`. It has no words for client certificates and scopes of bare
+# tokens: what is asked for in full stands in `x-security`, and the schemes in `x-securitySchemes`.
+
 _GONE: Final = frozenset({
     "$schema", "$id", "$anchor", "$comment", "$defs", "if", "then", "else", "dependentRequired",
     "dependentSchemas", "propertyNames", "unevaluatedItems", "unevaluatedProperties", "contains",
@@ -20,7 +64,7 @@ _GONE: Final = frozenset({
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
-def downgrade(document: dict[str, Any]) -> dict[str, Any]:
+def downgrade(document: Json) -> Json:
     """The 3.0.3 document that says the same; the one given stays as it is."""
     made = {key: value for key, value in document.items() if key not in ("webhooks", "components")}
     made["openapi"] = "3.0.3"
@@ -40,7 +84,7 @@ def downgrade(document: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _components(components: dict[str, Any]) -> dict[str, Any]:
+def _components(components: Json) -> Json:
     made = {}
     writers: dict[str, Callable[[Any], Any]] = {
         "schemas": _schema, "headers": _holder, "parameters": _holder, "responses": _response,
@@ -59,11 +103,11 @@ def _components(components: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _is_certificate(scheme: Schema) -> bool:
+def _is_certificate(scheme: Json) -> bool:
     return scheme.get("type") == "mutualTLS"
 
 
-def _operations(paths: dict[str, Any]) -> list[dict[str, Any]]:
+def _operations(paths: Json) -> list[Json]:
     """All operations, those of callbacks too."""
     found = []
     for item in paths.values():
@@ -74,7 +118,7 @@ def _operations(paths: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def _secure(asked: dict[str, Any], schemes: dict[str, Schema]) -> None:
+def _secure(asked: Json, schemes: dict[str, Json]) -> None:
     """Say what 3.0 can say of the requirements, and the rest beside them and in words."""
     told = []
     for choice in asked["security"]:
@@ -94,7 +138,7 @@ def _secure(asked: dict[str, Any], schemes: dict[str, Schema]) -> None:
         asked["description"] = f"{asked.get('description', '')}\n\n{words}".strip()
 
 
-def _path(item: dict[str, Any]) -> dict[str, Any]:
+def _path(item: Json) -> Json:
     return {
         key: _operation(value)
         if key in _METHODS
@@ -105,7 +149,7 @@ def _path(item: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _operation(operation: dict[str, Any]) -> dict[str, Any]:
+def _operation(operation: Json) -> Json:
     made = dict(operation)
     if "parameters" in made:
         made["parameters"] = [_holder(one) for one in made["parameters"]]
@@ -118,31 +162,31 @@ def _operation(operation: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _callback(callback: dict[str, Any]) -> dict[str, Any]:
+def _callback(callback: Json) -> Json:
     return {url: _path(item) for url, item in callback.items()}
 
 
-def _response(answer: dict[str, Any]) -> dict[str, Any]:
+def _response(answer: Json) -> Json:
     made = _body(answer)
     if "headers" in made:
         made["headers"] = {name: _holder(one) for name, one in made["headers"].items()}
     return made
 
 
-def _body(body: dict[str, Any]) -> dict[str, Any]:
+def _body(body: Json) -> Json:
     if "content" not in body:
         return dict(body)
     content = {media: _holder(one) for media, one in body["content"].items()}
     return {**body, "content": content}
 
 
-def _holder(holder: dict[str, Any]) -> dict[str, Any]:
+def _holder(holder: Json) -> Json:
     """Whatever holds a schema: parameter, header, media type."""
     return {**holder, "schema": _schema(holder["schema"])} if "schema" in holder else dict(holder)
 
 
 # ── schemas ──────────────────────────────────────────────────────────────────────────────────────
-def _schema(given: Any) -> Schema:
+def _schema(given: Any) -> Json:
     if given is True:
         return {}
     if given is False:
@@ -160,14 +204,14 @@ def _schema(given: Any) -> Schema:
     return schema
 
 
-def _constant(schema: Schema) -> None:
+def _constant(schema: Json) -> None:
     if "const" in schema:
         schema["enum"] = [schema.pop("const")]
     if isinstance(found := schema.pop("examples", None), list) and found:
         schema.setdefault("example", found[0])
 
 
-def _inner(schema: Schema) -> None:
+def _inner(schema: Json) -> None:
     """Schemas inside this one."""
     for key in ("anyOf", "oneOf", "allOf"):
         if key in schema:
@@ -189,12 +233,12 @@ def _inner(schema: Schema) -> None:
         schema["items"] = {}
 
 
-def _any_of(schemas: list[Schema]) -> Schema:
+def _any_of(schemas: list[Json]) -> Json:
     different = [one for at, one in enumerate(schemas) if one not in schemas[:at]]
     return different[0] if len(different) == 1 else {"anyOf": different}
 
 
-def _null(schema: Schema) -> None:
+def _null(schema: Json) -> None:
     """`null` is no type in 3.0 but a mark on another one."""
     kinds = schema.get("type")
     if isinstance(kinds, list):
@@ -218,7 +262,7 @@ def _null(schema: Schema) -> None:
         schema["nullable"] = True
 
 
-def _nullable(schema: Schema, key: str, rest: list[Schema]) -> None:
+def _nullable(schema: Json, key: str, rest: list[Json]) -> None:
     """One of several is null: said as 3.0 can say it."""
     del schema[key]
     if len(rest) == 1 and "type" in rest[0]:
@@ -228,11 +272,11 @@ def _nullable(schema: Schema, key: str, rest: list[Schema]) -> None:
         schema[key] = [*rest, {"type": "string", "nullable": True, "enum": [None]}]
 
 
-def _limited(schema: Schema, kind: str) -> Schema:
+def _limited(schema: Json, kind: str) -> Json:
     return {"type": kind, "items": schema.get("items", {})} if kind == "array" else {"type": kind}
 
 
-def _limits(schema: Schema) -> None:
+def _limits(schema: Json) -> None:
     """An exclusive limit is a number in 3.1 and a mark on the limit in 3.0."""
     for key, plain, sharper in (
         ("exclusiveMinimum", "minimum", max),
@@ -248,7 +292,7 @@ def _limits(schema: Schema) -> None:
             del schema[key]
 
 
-def _text(schema: Schema) -> None:
+def _text(schema: Json) -> None:
     """What a text holds."""
     coding, media = schema.pop("contentEncoding", None), schema.pop("contentMediaType", None)
     if coding == "base64":

@@ -1,9 +1,12 @@
-"""The OpenAPI documents of an application: built once, sent with an ETag."""
+"""The OpenAPI documents of an application, and a page to read them and try what they say."""
 
 import dataclasses
 import hashlib
+import html
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from hashlib import blake2b
+from importlib.resources import files
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -11,14 +14,87 @@ from chapiteau.service.declare.operation import Operation
 from chapiteau.service.declare.service import Service
 from chapiteau.service.declare.signature import Query
 from chapiteau.service.openapi.document import ApiInfo, DescribedService, openapi_document
-from chapiteau.service.openapi.downgrade import downgrade
-from chapiteau.service.openapi.yaml_text import to_yaml
+from chapiteau.service.openapi.formats import downgrade, to_yaml
 from chapiteau.service.pipeline.reply import Reply, request_id
 from chapiteau.service.protocol.conditional import not_modified, quote_tag
+from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.negotiation import choose_media
+from chapiteau.service.protocol.problem import problem_for
 from chapiteau.service.protocol.versions import Versions
 
-__all__ = ["ApiDocument", "Dialect", "document_service"]
+__all__ = ["ApiDocument", "Dialect", "docs_services", "document_service"]
+
+# No inline script or style, nothing from elsewhere, no frames: what a document says can't act.
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_KINDS: Final = {
+    "css": "text/css; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+}
+
+
+def docs_services(
+    path: str, places: tuple[str, str], about: Callable[[], tuple[str, tuple[str, ...]]]
+) -> tuple[Service, Service]:
+    """The page at `path`, and its parts below; `about` tells title and versions when asked.
+
+    `places` are where the page and the document are, with their prefixes.
+    """
+    folder = files("chapiteau.service.addons") / "page"
+    parts = {
+        item.name: item.read_bytes()
+        for item in folder.iterdir()
+        if item.name.endswith((".css", ".js"))
+    }
+    template = (folder / "index.html").read_text(encoding="utf-8")
+
+    def page(request: Any) -> Reply:
+        prefix = request.environ.get("SCRIPT_NAME", "")
+        title, versions = about()
+        words = {
+            "title": title,
+            "here": prefix + places[0],
+            "document": prefix + places[1],
+            "versions": " ".join(versions),
+            "prefix": prefix,
+        }
+        text = template
+        for name, value in words.items():
+            text = text.replace(f"@{name}@", html.escape(value))
+        return _reply(request.environ, text.encode(), "html")
+
+    def part(request: Any, name: str) -> Reply:
+        data = parts.get(name)
+        if data is None:
+            raise problem_for(404, "the page has no such part")
+        return _reply(request.environ, data, name.rpartition(".")[2])
+
+    whole, pieces = Service("docs", path), Service("docs_part", path + "/{name}")
+    whole.add("GET", page, hidden=True, unknown_query="ignore")
+    pieces.add("GET", part, hidden=True, unknown_query="ignore")
+    return whole, pieces
+
+
+def _reply(environ: Environ, data: bytes, kind: str) -> Reply:
+    tag = quote_tag(blake2b(data, digest_size=8).hexdigest())
+    headers = [
+        ("ETag", tag),
+        ("Cache-Control", "no-cache"),
+        ("Content-Security-Policy", _POLICY),
+        ("Referrer-Policy", "no-referrer"),
+        ("X-Content-Type-Options", "nosniff"),
+        ("X-Request-ID", request_id(environ)),
+    ]
+    if not_modified(environ.get("HTTP_IF_NONE_MATCH"), tag):
+        return Reply("304 Not Modified", headers, b"")
+    headers += [("Content-Type", _KINDS[kind]), ("Content-Length", str(len(data)))]
+    return Reply("200 OK", headers, data)
+
+
+# The OpenAPI documents of an application: built once, sent with an ETag.
 
 Dialect = Literal["3.1", "3.0"]
 _MEDIA = {"json": "application/openapi+json", "yaml": "application/openapi+yaml"}
@@ -103,7 +179,7 @@ class ApiDocument:
 
 
 def document_service(
-    path: str, document_of: Callable[[dict[str, Any], str], ApiDocument], *, form: str = ""
+    path: str, document_of: Callable[[Environ, str], ApiDocument], *, form: str = ""
 ) -> Service:
     """The service that answers with a document; `document_of` takes environ and a version's name.
 
