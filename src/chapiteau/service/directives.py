@@ -4,7 +4,7 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pyramid.security import NO_PERMISSION_REQUIRED
 
@@ -51,20 +51,10 @@ def includeme(config: Any) -> None:
     application.errors = _error_format(settings.get("chapiteau.errors", "problem"))
     application.document.info = ApiInfo(errors=application.errors)
     use_service_routes(config)
-    config.add_directive("add_service", _add_service)
-    config.add_directive("set_api", _set_api)
-    config.add_directive("set_versions", _set_versions)
-    config.add_directive("add_webhook", _add_webhook)
-    config.add_directive("add_jobs", _add_jobs)
-    config.add_directive("add_docs", _add_docs)
-    config.add_directive("set_cors", _set_cors)
+    for name, directive in _DIRECTIVES.items():
+        config.add_directive(name, directive)
     config.add_route_predicate("api_version", _VersionPredicate)
     config.add_view_predicate("service_view", _ViewPredicate)
-    config.add_directive("set_idempotency_store", _set_idempotency_store)
-    config.add_directive("set_rate_store", _set_rate_store)
-    config.add_directive("add_metrics", _add_metrics)
-    config.add_directive("add_tracing", trace_application)
-    config.add_directive("add_health_check", _add_health_check)
     add_error_views(config)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
         _add_documents(config, application, path)
@@ -335,3 +325,19 @@ def _add_health_check(
 ) -> None:
     """`config.add_health_check("database", ping)`: fails when it raises, says False or hangs."""
     application_of(config.registry).checks.add(name, call, timeout=timeout, kind=kind)
+
+
+_DIRECTIVES: Final[dict[str, Callable[..., None]]] = {
+    "add_service": _add_service,
+    "set_api": _set_api,
+    "set_versions": _set_versions,
+    "add_webhook": _add_webhook,
+    "add_jobs": _add_jobs,
+    "add_docs": _add_docs,
+    "set_cors": _set_cors,
+    "set_idempotency_store": _set_idempotency_store,
+    "set_rate_store": _set_rate_store,
+    "add_metrics": _add_metrics,
+    "add_tracing": trace_application,
+    "add_health_check": _add_health_check,
+}

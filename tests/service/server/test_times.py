@@ -201,6 +201,6 @@ def test_a_worker_that_is_stuck_says_nothing_to_the_watchdog(tmp_path: Path) -> 
     environ = {"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "2000000"}
     clock = ManualClock()
     watch: Callable[..., int] = serve_module._watch
-    asked = serve_module._Asked()
-    assert watch(Stuck(clock), clock, ServeOptions(), Words(environ), asked) == 0
+    signals: list[int] = []
+    assert watch(Stuck(clock), clock, ServeOptions(), Words(environ), signals) == 0
     assert said.count(("WATCHDOG=1",)) == 5  # as long as five seconds without a turn are no sign

@@ -32,9 +32,11 @@ def trace_application(config: Any, provider: Any = None, logs: Any = None) -> No
     of Python's logging go out too, with the trace that they belong to.
     Raises DeclarationError when the extra `otel` is not installed.
     """
-    tracer = (provider or _spans_out()).get_tracer(_NAME)
+    tracer = (provider or _default_tracer_provider()).get_tracer(_NAME)
     if logs:
-        logging.getLogger().addHandler(LogLines(_lines_out() if logs is True else logs))
+        logging.getLogger().addHandler(
+            LogLines(_default_logger_provider() if logs is True else logs)
+        )
     registry = config.registry
 
     def register() -> None:
@@ -53,7 +55,7 @@ class TracedPolicy:
         self._inner = inner
         self._tracer = tracer
         self._trace = trace
-        self._attach, self._detach = context.attach, context.detach
+        self.attach, self.detach = context.attach, context.detach
         getter: Any = _Headers()
         self._extract = functools.partial(propagate.extract, getter=getter)
 
@@ -62,121 +64,103 @@ class TracedPolicy:
         kind = self._trace.SpanKind.SERVER
         method = environ["REQUEST_METHOD"]
         span = self._tracer.start_span(
-            method if method in _METHODS else "HTTP", before, kind, _told(environ)
+            method if method in _METHODS else "HTTP", before, kind, _attributes(environ)
         )
         environ[TRACE_KEY] = f"{span.get_span_context().trace_id:032x}"
-        defects = environ.setdefault(UNHANDLED_KEY, [])
+        errors = environ.setdefault(UNHANDLED_KEY, [])
         inside = self._trace.set_span_in_context(span, before)
-        token = self._attach(inside)
+        token = self.attach(inside)
         status, streams = 500, False
         try:
             made = self._inner(environ, router)
             status = int(str(made.status)[:3])
             streams = not isinstance(getattr(made, "app_iter", made), (Reply, list, tuple))
         except BaseException as exc:
-            defects.append(exc)
+            errors.append(exc)
             raise
         else:
-            return _Streamed(made, _Open(self, span, inside)) if streams else made
+            return _Streamed(made, self, span, inside) if streams else made
         finally:
-            self._detach(token)
+            self.detach(token)
             if span.is_recording():
-                self._tell(span, environ, status, defects)
+                self._record(span, environ, status, errors)
             if not streams:
                 span.end()
 
-    def _tell(self, span: Any, environ: Environ, status: int, defects: list[Any]) -> None:
+    def _record(self, span: Any, environ: Environ, status: int, errors: list[Any]) -> None:
         span.set_attribute("http.response.status_code", status)
         if pattern := environ.get(ROUTE_KEY):
             route = _route(pattern)
             span.set_attribute("http.route", route)
             span.update_name(f"{environ['REQUEST_METHOD']} {route}")
         if status >= 500:
-            self.blame(span, defects[-1] if defects else None, str(status))
+            self.blame(span, errors[-1] if errors else None, str(status))
 
-    def blame(self, span: Any, defect: BaseException | None, kind: str) -> None:
+    def blame(self, span: Any, error: BaseException | None, kind: str) -> None:
         """Say that a request went wrong, and by what."""
         span.set_status(self._trace.Status(self._trace.StatusCode.ERROR))
-        span.set_attribute("error.type", kind if defect is None else type(defect).__qualname__)
-        if defect is not None:
-            span.record_exception(defect)
-
-    def within(self, context: Any, call: Callable[[], Any]) -> Any:
-        """Call something while the span of a context is current."""
-        token = self._attach(context)
-        try:
-            return call()
-        finally:
-            self._detach(token)
-
-
-# ── answers that come piece by piece ─────────────────────────────────────────────────────────
-class _Open:
-    """A span that is still open; it ends once."""
-
-    def __init__(self, policy: TracedPolicy, span: Any, context: Any) -> None:
-        self._policy, self._span, self._context = policy, span, context
-        self._ended = False
-
-    def call(self, call: Callable[[], Any]) -> Any:
-        """Call something inside the span; what it raises ends it, and is raised again."""
-        try:
-            return self._policy.within(self._context, call)
-        except StopIteration:
-            self.end()
-            raise
-        except BaseException as exc:
-            self.end(exc)
-            raise
-
-    def end(self, defect: BaseException | None = None, kind: str = "") -> None:
-        """End it, unless that has been; and say what went wrong."""
-        if self._ended:
-            return
-        self._ended = True
-        if self._span.is_recording() and (defect is not None or kind):
-            self._policy.blame(self._span, defect, kind)
-        self._span.end()
+        span.set_attribute("error.type", kind if error is None else type(error).__qualname__)
+        if error is not None:
+            span.record_exception(error)
 
 
 class _Streamed:
-    """An answer whose span goes on behind its head."""
+    """An answer that comes piece by piece, each made inside its span, which ends once."""
 
-    def __init__(self, made: Any, open_span: _Open) -> None:
-        self._made, self._open = made, open_span
+    def __init__(self, made: Any, policy: TracedPolicy, span: Any, context: Any) -> None:
+        self._made, self._policy, self._span, self._context = made, policy, span, context
+        self._body: Any = ()
+        self._next: Callable[[], bytes] = iter(()).__next__
+        self._ended = False
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._made, name)
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
-        body: Iterable[bytes] = self._open.call(lambda: self._made(environ, start_response))
+        body: Iterable[bytes] = self._inside(lambda: self._made(environ, start_response))
         if isinstance(body, list | tuple):  # HEAD
-            self._open.end()
+            self._end()
             return body
-        return _Pieces(body, self._open)
-
-
-class _Pieces:
-    """The pieces of a stream, each made inside its span."""
-
-    def __init__(self, body: Iterable[bytes], open_span: _Open) -> None:
-        self._body, self._open = body, open_span
-        self._next = iter(body).__next__
+        self._body, self._next = body, iter(body).__next__
+        return self
 
     def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
-        piece: bytes = self._open.call(self._next)
+        piece: bytes = self._inside(self._next)
         return piece
 
     def close(self) -> None:
         """As PEP 3333 has it; too early when there would have been more."""
         try:
             if (close := getattr(self._body, "close", None)) is not None:
-                self._open.call(close)
+                self._inside(close)
         finally:
-            self._open.end(kind="closed early")
+            self._end(kind="closed early")
+
+    def _inside(self, call: Callable[[], Any]) -> Any:
+        """Call something inside the span; what it raises ends it, and is raised again."""
+        token = self._policy.attach(self._context)
+        try:
+            return call()
+        except StopIteration:
+            self._end()
+            raise
+        except BaseException as exc:
+            self._end(exc)
+            raise
+        finally:
+            self._policy.detach(token)
+
+    def _end(self, error: BaseException | None = None, kind: str = "") -> None:
+        """End the span, unless that has been; and record what went wrong."""
+        if self._ended:
+            return
+        self._ended = True
+        if self._span.is_recording() and (error is not None or kind):
+            self._policy.blame(self._span, error, kind)
+        self._span.end()
 
 
 @functools.lru_cache(maxsize=4096)
@@ -197,7 +181,7 @@ class _Headers:
         return [k[5:].lower().replace("_", "-") for k in environ if k.startswith("HTTP_")]
 
 
-def _told(environ: Environ) -> dict[str, Any]:
+def _attributes(environ: Environ) -> dict[str, Any]:
     """What is known of a request before anybody has looked at it."""
     method = environ["REQUEST_METHOD"]
     host, _, port = str(environ.get("HTTP_HOST", "")).rpartition(":")
@@ -257,7 +241,7 @@ class LogLines(logging.Handler):
 
 
 # ── where it goes when nobody has said ───────────────────────────────────────────────────────
-def _spans_out() -> Any:
+def _default_tracer_provider() -> Any:
     try:
         from opentelemetry import trace
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -273,7 +257,7 @@ def _spans_out() -> Any:
     return found
 
 
-def _lines_out() -> Any:
+def _default_logger_provider() -> Any:
     try:
         from opentelemetry import _logs
         from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any, Final
 
 from chapiteau.service.openapi import Json
@@ -71,8 +70,8 @@ def downgrade(document: Json) -> Json:
     made.pop("jsonSchemaDialect", None)
     made["info"] = {k: v for k, v in document["info"].items() if k != "summary"}
     schemes = document.get("components", {}).get("securitySchemes", {})
-    paths = {path: _path(item) for path, item in document.get("paths", {}).items()}
-    hooks = {name: _path(item) for name, item in document.get("webhooks", {}).items()}
+    paths = {path: _walk(item, "path") for path, item in document.get("paths", {}).items()}
+    hooks = {name: _walk(item, "path") for name, item in document.get("webhooks", {}).items()}
     made["paths"] = paths
     if "components" in document:
         made["components"] = _components(document["components"])
@@ -84,16 +83,47 @@ def downgrade(document: Json) -> Json:
     return made
 
 
+# Where schemas stand below an object of a document: kind of object → key → (shape, kind of part).
+_GRAMMAR: Final[dict[str, dict[str, tuple[str, str]]]] = {
+    "components": {
+        "schemas": ("map", "schema"), "headers": ("map", "holder"),
+        "responses": ("map", "response"), "parameters": ("map", "holder"),
+        "requestBodies": ("map", "response"), "callbacks": ("map", "callback"),
+    },
+    "path": {"parameters": ("list", "holder"), **dict.fromkeys(_METHODS, ("one", "operation"))},
+    "operation": {
+        "parameters": ("list", "holder"), "requestBody": ("one", "response"),
+        "responses": ("map", "response"), "callbacks": ("map", "callback"),
+    },
+    "response": {"headers": ("map", "holder"), "content": ("map", "holder")},
+    "holder": {"schema": ("one", "schema")},  # a parameter, a header, a media type
+}  # fmt: skip
+
+
+def _walk(value: Any, kind: str) -> Any:
+    """An object of a document with every schema in it as 3.0 has it."""
+    if kind == "schema":
+        return _schema(value)
+    if kind == "callback":
+        return {url: _walk(item, "path") for url, item in value.items()}
+    made = dict(value)
+    if kind == "operation" and not made.get("responses"):
+        made["responses"] = {"default": {"description": "Whatever comes."}}
+    for key, (shape, inner) in _GRAMMAR[kind].items():
+        if key not in made:
+            continue
+        if shape == "map":
+            made[key] = {name: _walk(part, inner) for name, part in made[key].items()}
+        elif shape == "list":
+            made[key] = [_walk(part, inner) for part in made[key]]
+        else:
+            made[key] = _walk(made[key], inner)
+    return made
+
+
 def _components(components: Json) -> Json:
-    made = {}
-    writers: dict[str, Callable[[Any], Any]] = {
-        "schemas": _schema, "headers": _holder, "parameters": _holder, "responses": _response,
-        "requestBodies": _body, "callbacks": _callback,
-    }  # fmt: skip
-    for kind, items in components.items():
-        if kind != "pathItems":
-            write = writers.get(kind, dict)
-            made[kind] = {name: write(item) for name, item in items.items()}
+    made: Json = _walk(components, "components")
+    made.pop("pathItems", None)
     unknown = {k: v for k, v in made.get("securitySchemes", {}).items() if _is_certificate(v)}
     if unknown:
         # `http` with the scheme "mutual" would be another thing: passwords by RFC 8120.
@@ -136,53 +166,6 @@ def _secure(asked: Json, schemes: dict[str, Json]) -> None:
     if "responses" in asked and any(_is_certificate(schemes.get(name, {})) for name in needs):
         words = "A client certificate is asked for (mutual TLS)."
         asked["description"] = f"{asked.get('description', '')}\n\n{words}".strip()
-
-
-def _path(item: Json) -> Json:
-    return {
-        key: _operation(value)
-        if key in _METHODS
-        else [_holder(one) for one in value]
-        if key == "parameters"
-        else value
-        for key, value in item.items()
-    }
-
-
-def _operation(operation: Json) -> Json:
-    made = dict(operation)
-    if "parameters" in made:
-        made["parameters"] = [_holder(one) for one in made["parameters"]]
-    if "requestBody" in made:
-        made["requestBody"] = _body(made["requestBody"])
-    answers = made.get("responses") or {"default": {"description": "Whatever comes."}}
-    made["responses"] = {status: _response(answer) for status, answer in answers.items()}
-    if "callbacks" in made:
-        made["callbacks"] = {name: _callback(one) for name, one in made["callbacks"].items()}
-    return made
-
-
-def _callback(callback: Json) -> Json:
-    return {url: _path(item) for url, item in callback.items()}
-
-
-def _response(answer: Json) -> Json:
-    made = _body(answer)
-    if "headers" in made:
-        made["headers"] = {name: _holder(one) for name, one in made["headers"].items()}
-    return made
-
-
-def _body(body: Json) -> Json:
-    if "content" not in body:
-        return dict(body)
-    content = {media: _holder(one) for media, one in body["content"].items()}
-    return {**body, "content": content}
-
-
-def _holder(holder: Json) -> Json:
-    """Whatever holds a schema: parameter, header, media type."""
-    return {**holder, "schema": _schema(holder["schema"])} if "schema" in holder else dict(holder)
 
 
 # ── schemas ──────────────────────────────────────────────────────────────────────────────────────

@@ -94,9 +94,9 @@ class BodyPlan:
         if not data:
             return [missing_detail("body", "", "a body must be given")]
         value = _parsed(codec, data)
-        found = codec.complaints(value)
+        found = codec.issues(value)
         if any("got `float`" in one.detail for one in found):
-            found = codec.complaints(floats_to_ints(value))
+            found = codec.issues(floats_to_ints(value))
         return to_details("body", found)
 
 

@@ -6,7 +6,7 @@ import io
 import math
 import typing
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,7 @@ from chapiteau.service.declare.pydantic_types import (
     PydanticIssueCollector,
     encode_unknown,
     is_pydantic,
+    issue_collector,
     json_dumper,
     type_adapter,
 )
@@ -146,70 +147,70 @@ def _cell(value: Any) -> Any:
     return value
 
 
-class Codec:
-    """Reads one media type as one declared type: fast, and on failure every complaint."""
+class Codec(NamedTuple):
+    """Reads one media type as one declared type: fast, and on failure every issue."""
 
-    __slots__ = ("_explain", "decode", "parse")
-
-    def __init__(
-        self,
-        decode: Callable[[bytes], Any],
-        parse: Callable[[bytes], Any],
-        explain: Callable[[Any], Any],
-    ) -> None:
-        self.decode = decode
-        self.parse = parse  # to plain values, for the second pass
-        self._explain = explain
-
-    def complaints(self, value: Any) -> Any:
-        """Everything that is wrong with plain values."""
-        return self._explain(value)
+    decode: Callable[[bytes], Any]
+    parse: Callable[[bytes], Any]  # to plain values, for the second pass
+    issues: IssueCollector | PydanticIssueCollector  # of plain values
 
 
 def decoder_for(media: str, kind: Any) -> Codec:
     """What reads a media type as a `kind`. Raises DeclarationError."""
-    if is_pydantic(kind):
-        return _model_codec(media, kind)
-    decode, parse = _readers(media, kind)
-    return Codec(decode, parse, IssueCollector(kind, strict=media != FORM))
+    parse = _parser(media, kind)
+    issues = issue_collector(kind, strict=media != FORM)
+    if isinstance(issues, PydanticIssueCollector):
+        return Codec(_model_decoder(media, kind, parse, issues), parse, issues)
+    return Codec(_decoder(media, kind, parse), parse, issues)
 
 
-Readers = tuple[Callable[[bytes], Any], Callable[[bytes], Any]]
-
-
-def _readers(media: str, kind: Any) -> Readers:
-    """What reads a media type: to the type, and to plain values."""
+def _parser(media: str, kind: Any) -> Callable[[bytes], Any]:
+    """What reads a media type to plain values; a key that comes twice is refused."""
     if media == JSON or media.endswith("+json"):
-        return _json_readers(kind)
+        return _parse_json
     if media == MSGPACK:
-        return _msgpack_readers(kind)
+        return _parse_msgpack
     if media == CBOR:
-        parse = _cbor_reader()
-        return (lambda data: msgspec.convert(parse(data), kind)), parse
+        return _cbor_parser()
     if media == FORM:
         fields = FormFields(kind)
-
-        def form(data: bytes) -> dict[str, Any]:
-            return fields.read(parse_query(data.decode("ascii")))
-
-        return (lambda data: msgspec.convert(form(data), kind, strict=False)), form
+        return lambda data: fields.read(parse_query(data.decode("ascii")))
     known = f"{JSON}, {MSGPACK}, {CBOR}, {FORM}, multipart/form-data"
     raise DeclarationError(f"nothing here reads {media}", hint=f"known: {known}")
 
 
-def _model_codec(media: str, kind: Any) -> Codec:
+def _decoder(media: str, kind: Any, parse: Callable[[bytes], Any]) -> Callable[[bytes], Any]:
+    """What reads a media type to its type; the decoders of msgspec where it has one."""
+    if media in (CBOR, FORM):
+        return lambda data: msgspec.convert(parse(data), kind, strict=media != FORM)
+    if media == MSGPACK:
+        convert = msgspec.msgpack.Decoder(kind).decode
+
+        def decode_msgpack(data: bytes) -> Any:
+            value = convert(data)
+            parse(data)
+            return value
+
+        return decode_msgpack
+    typed, fewest = msgspec.json.Decoder(kind).decode, min_keys(kind)
+
+    def decode_json(data: bytes) -> Any:
+        value = typed(data)
+        if count_json_keys(data) > fewest and (repeated := repeated_json_keys(data)):
+            raise _repeats(repeated)
+        return value
+
+    return decode_json
+
+
+def _model_decoder(
+    media: str, kind: Any, parse: Callable[[bytes], Any], issues: PydanticIssueCollector
+) -> Callable[[bytes], Any]:
     """The same for what pydantic reads: our rules for the text, its rules for the values."""
-    explain = PydanticIssueCollector(kind, strict=media != FORM)
     if media == FORM:
-        fields = FormFields(kind)
-
-        def form(data: bytes) -> Any:
-            return fields.read(parse_query(data.decode("ascii")))
-
-        return Codec(lambda data: explain.read(form(data)), form, explain)
-    _, parse = _readers(media, Any)
+        return lambda data: issues.read(parse(data))
     if media != JSON:
-        return Codec(lambda data: explain.read(floats_to_ints(parse(data))), parse, explain)
+        return lambda data: issues.read(floats_to_ints(parse(data)))
     read = type_adapter(kind).validate_json
 
     def decode(data: bytes) -> Any:
@@ -217,45 +218,23 @@ def _model_codec(media: str, kind: Any) -> Codec:
         try:
             return read(data, strict=True)
         except ValueError:
-            return explain.read(floats_to_ints(value))
+            return issues.read(floats_to_ints(value))
 
-    return Codec(decode, parse, explain)
-
-
-def _json_readers(kind: Any) -> Readers:
-    """To the type, and to plain values; a key that comes twice is refused by both."""
-    typed, plain, fewest = msgspec.json.Decoder(kind).decode, msgspec.json.decode, min_keys(kind)
-
-    def decode(data: bytes) -> Any:
-        value = typed(data)
-        if count_json_keys(data) > fewest and (repeated := repeated_json_keys(data)):
-            raise _repeats(repeated)
-        return value
-
-    def parse(data: bytes) -> Any:
-        value = plain(data)
-        if repeated := repeated_json_keys(data):
-            raise _repeats(repeated)
-        return value
-
-    return decode, parse
+    return decode
 
 
-def _msgpack_readers(kind: Any) -> Readers:
-    plain, convert = msgspec.msgpack.Decoder().decode, msgspec.msgpack.Decoder(kind).decode
+def _parse_json(data: bytes) -> Any:
+    value = msgspec.json.decode(data)
+    if repeated := repeated_json_keys(data):
+        raise _repeats(repeated)
+    return value
 
-    def parse(data: bytes) -> Any:
-        value = plain(data)
-        if not cannot_repeat_msgpack(data, value) and (repeated := repeated_msgpack_keys(data)):
-            raise _repeats(repeated)
-        return _finite(value)
 
-    def decode(data: bytes) -> Any:
-        value = convert(data)
-        parse(data)
-        return value
-
-    return decode, parse
+def _parse_msgpack(data: bytes) -> Any:
+    value = msgspec.msgpack.decode(data)
+    if not cannot_repeat_msgpack(data, value) and (repeated := repeated_msgpack_keys(data)):
+        raise _repeats(repeated)
+    return _finite(value)
 
 
 def _repeats(pointers: list[str]) -> MalformedRequestError:
@@ -290,7 +269,7 @@ def _cbor() -> Any:
     return cbor2
 
 
-def _cbor_reader() -> Callable[[bytes], Any]:
+def _cbor_parser() -> Callable[[bytes], Any]:
     """Plain values out of CBOR (RFC 8949). Raises msgspec.DecodeError."""
     cbor2 = _cbor()
 

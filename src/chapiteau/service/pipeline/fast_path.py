@@ -182,6 +182,8 @@ class FastPath:
         finally:
             if "finished_callbacks" in attrs:
                 request._process_finished_callbacks()  # noqa: SLF001 — as the router does
+            if "exc_info" in attrs:  # its traceback holds the request: break the cycle
+                del attrs["exc_info"], attrs["exception"]
             if stack:
                 stack.pop()
 

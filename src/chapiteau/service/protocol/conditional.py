@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, Final
+from email.utils import format_datetime, parsedate_to_datetime
+from typing import Any
 
+from chapiteau.service.protocol.headers import split_list
 from chapiteau.service.protocol.problem import ProblemError
 
 __all__ = [
@@ -56,25 +57,12 @@ def tags_match(header: str, tag: str, *, strong: bool) -> bool:
     bare = tag.removeprefix("W/")
     if strong and tag != bare:
         return False
-    for item in _split(header):
+    for item in map(str.strip, split_list(header)):  # entity tags may hold commas
         if strong and item == tag:
             return True
         if not strong and item.removeprefix("W/") == bare:
             return True
     return False
-
-
-def _split(header: str) -> list[str]:
-    """Entity tags may hold commas, so quotes decide where one ends."""
-    found, start, quoted = [], 0, False
-    for at, char in enumerate(header):
-        if char == '"':
-            quoted = not quoted
-        elif char == "," and not quoted:
-            found.append(header[start:at].strip())
-            start = at + 1
-    found.append(header[start:].strip())
-    return found
 
 
 def not_modified(if_none_match: str | None, tag: str | None) -> bool:
@@ -162,28 +150,11 @@ class Precondition:
 
 # Saying that an operation will go: Deprecation (RFC 9745), Sunset (RFC 8594).
 
-_DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS: Final = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
-
 
 def http_date(moment: datetime) -> str:
     """`Tue, 24 Nov 2026 14:00:00 GMT`, in English whatever the locale is."""
-    utc = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    day, month = _DAYS[utc.weekday()], _MONTHS[utc.month - 1]
-    return f"{day}, {utc.day:02} {month} {utc.year:04} {utc:%H:%M:%S} GMT"
+    utc = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return format_datetime(utc.astimezone(UTC), usegmt=True)
 
 
 def deprecation_headers(

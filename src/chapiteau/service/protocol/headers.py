@@ -16,6 +16,7 @@ __all__ = [
     "percent_decode",
     "prefers_async",
     "return_preference",
+    "split_list",
     "trace_id_of",
     "wait_preference",
 ]
@@ -73,6 +74,7 @@ def media_parameter(header: str, name: str) -> str:
 
 # What a client would like but does not insist on: the Prefer header (RFC 7240).
 
+_MEMBER: Final = re.compile(r'((?:[^,"]|"[^"]*(?:"|$))*)(?:,|$)')
 _LIMIT: Final = 20  # preferences per request
 _LONGEST: Final = 60  # seconds that we wait, whatever the client would
 
@@ -83,7 +85,7 @@ def parse_prefer(header: str) -> dict[str, str]:
     Parameters of a preference (behind a semicolon) mean nothing to us and are left out.
     """
     found: dict[str, str] = {}
-    for piece in _split(header)[:_LIMIT]:
+    for piece in split_list(header)[:_LIMIT]:
         name, _, value = piece.partition(";")[0].partition("=")
         name = name.strip().lower()
         if name:
@@ -91,18 +93,11 @@ def parse_prefer(header: str) -> dict[str, str]:
     return found
 
 
-def _split(header: str) -> list[str]:
-    """A comma between quotes separates nothing."""
+def split_list(header: str) -> list[str]:
+    """The members of a list in a header; a comma between quotes separates nothing."""
     if '"' not in header:
         return header.split(",")
-    pieces, quoted, start = [], False, 0
-    for at, char in enumerate(header):
-        if char == '"':
-            quoted = not quoted
-        elif char == "," and not quoted:
-            pieces.append(header[start:at])
-            start = at + 1
-    return [*pieces, header[start:]]
+    return [member for member in _MEMBER.findall(header) if member]
 
 
 def return_preference(header: str | None) -> bool | None:

@@ -30,11 +30,11 @@ def serve(
 ) -> int:
     """Serve until TERM or INT; returns the exit code (0: everything asked was answered)."""
     worker = Worker(app, listeners, clock, options)
-    asked = _Asked()
+    signals: list[int] = []
 
-    def stop(_number: int, _frame: Any) -> None:
-        asked.times += 1
-        if asked.times > 1 and _number == signal.SIGINT:
+    def stop(number: int, _frame: Any) -> None:
+        signals.append(number)
+        if len(signals) > 1 and number == signal.SIGINT:
             os._exit(130)  # Ctrl-C twice: somebody means it
         worker.drain()
         worker.ring()
@@ -43,26 +43,19 @@ def serve(
     try:
         worker.start()
         notifier.send("READY=1", f"STATUS=serving with {options.threads} threads")
-        return _watch(worker, clock, options, notifier, asked)
+        return _watch(worker, clock, options, notifier, signals)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-class _Asked:
-    """How often we were told to stop."""
-
-    def __init__(self) -> None:
-        self.times = 0
-
-
 def _watch(
-    worker: Worker, clock: Clock, options: ServeOptions, notifier: Notifier, asked: _Asked
+    worker: Worker, clock: Clock, options: ServeOptions, notifier: Notifier, signals: list[int]
 ) -> int:
     quiet, deadline, beat = 0, 0.0, 0.0
     while not worker.finished.is_set():
         now = clock.now()
-        if asked.times and not deadline:
+        if signals and not deadline:
             notifier.send("STOPPING=1")
             deadline = now + options.drain_timeout
         if deadline and now > deadline:
