@@ -1,7 +1,6 @@
 """How a view of a service is called: its class, its validators, then the view, then errors."""
 
 import functools
-import inspect
 import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, cast
@@ -14,6 +13,7 @@ from zope.interface import implementedBy
 from chapiteau.cornice.renderer import CorniceRenderer
 from chapiteau.cornice.util import func_name
 from chapiteau.service.pipeline.reply import Reply, ReplyResponse
+from chapiteau.service.pipeline.validators import filter_of_two
 from chapiteau.service.protocol.headers import Environ
 
 __all__ = ["AfterView", "FastRenderer", "JSONResponse", "_UnboundView", "decorate_view"]
@@ -114,7 +114,7 @@ class AfterView:
     def __init__(self, args: dict[str, Any]) -> None:
         given = list(args.get("filters", ()))
         self.named = any(isinstance(one, str) for one in given)
-        self.filters = [one if isinstance(one, str) else _filter(one) for one in given]
+        self.filters = [one if isinstance(one, str) else filter_of_two(one) for one in given]
         self.negotiated = bool(args.get("accept"))
 
     def bound(self, ob: Any) -> "AfterView":
@@ -123,22 +123,10 @@ class AfterView:
             return self
         made = AfterView({})
         made.filters = [
-            _filter(getattr(ob, one)) if isinstance(one, str) else one for one in self.filters
+            filter_of_two(getattr(ob, one)) if isinstance(one, str) else one for one in self.filters
         ]
         made.negotiated = self.negotiated
         return made
-
-
-def _filter(one: Any) -> Callable[[Any, Any], Any]:
-    """A filter takes the response, or the response and the request."""
-    try:
-        parameters = inspect.signature(one).parameters.values()
-    except (TypeError, ValueError):  # made in C: it says nothing about itself
-        return lambda response, _request: one(response)
-    taken = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    if len(taken) > 1 or any(p.kind is p.VAR_POSITIONAL for p in parameters):
-        return cast("Callable[[Any, Any], Any]", one)
-    return lambda response, _request: one(response)
 
 
 def decorate_view(

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from chapiteau.service.declare.validation import MOST, collect_issues, json_pointer
+from chapiteau.service.declare.validation import MOST, IssueCollector, json_pointer
 
 
 class Colour(Enum):
@@ -54,11 +54,11 @@ GOOD = {"firstName": "ann", "inner": {"n": 1}}
 
 
 def places(value: object, kind: Any = Outer) -> set[tuple[str, str]]:
-    return {(c.pointer, c.code) for c in collect_issues(value, kind)}
+    return {(c.pointer, c.code) for c in IssueCollector(kind)(value)}
 
 
 def test_nothing_is_wrong_with_a_good_value() -> None:
-    assert collect_issues(GOOD, Outer) == []
+    assert IssueCollector(Outer)(GOOD) == []
 
 
 @pytest.mark.parametrize(
@@ -104,12 +104,12 @@ def test_what_only_the_type_itself_knows() -> None:
             if self.low > self.high:
                 raise ValueError("low is above high")
 
-    (complaint,) = collect_issues({"low": 2, "high": 1}, Span)
+    (complaint,) = IssueCollector(Span)({"low": 2, "high": 1})
     assert (complaint.pointer, complaint.detail) == ("", "low is above high")
 
 
 def test_an_answer_never_grows_beyond_measure() -> None:
-    assert len(collect_issues(["x"] * 10_000, list[int])) == MOST
+    assert len(IssueCollector(list[int])(["x"] * 10_000)) == MOST
 
 
 def test_pointers_escape() -> None:
@@ -137,4 +137,4 @@ def test_both_passes_agree(value: dict[str, Any]) -> None:
         good = True
     except msgspec.ValidationError:
         good = False
-    assert (collect_issues(value, Outer) == []) is good
+    assert (IssueCollector(Outer)(value) == []) is good

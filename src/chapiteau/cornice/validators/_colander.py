@@ -2,10 +2,14 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from chapiteau.cornice.validators._extracting import MISSING, extract_cstruct, part_of
+from chapiteau.cornice.validators._extracting import (
+    MISSING,
+    extract_cstruct,
+    part_of,
+    part_validator,
+)
 
 __all__ = [
     "body_validator",
@@ -14,36 +18,6 @@ __all__ = [
     "querystring_validator",
     "validator",
 ]
-
-Validator = TypeVar("Validator", bound=Callable[..., None])
-
-
-def body_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the body; what it gives goes into `request.validated`."""
-    _validate(request, "body", schema, deserializer)
-
-
-def headers_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the headers; name them as they are usually written: `X-Request-Id`."""
-    _validate(request, "header", schema, deserializer)
-
-
-def path_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the parameters of the path."""
-    _validate(request, "path", schema, deserializer)
-
-
-def querystring_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the parameters of the query string."""
-    _validate(request, "querystring", schema, deserializer)
 
 
 def validator(request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any) -> None:
@@ -64,7 +38,7 @@ def validator(request: Any, schema: Any = None, deserializer: Any = None, **kwar
         request.validated.update(found)
 
 
-def _validate(request: Any, location: str, schema: Any, deserializer: Any) -> None:
+def _validate(request: Any, location: str, schema: Any, deserializer: Any, _options: Any) -> None:
     import colander
 
     if schema is None:
@@ -101,3 +75,9 @@ def _ensure_instantiated(schema: Any) -> Any:
         )
         return schema()
     return schema
+
+
+body_validator = part_validator(_validate, "body")
+headers_validator = part_validator(_validate, "header")
+path_validator = part_validator(_validate, "path")
+querystring_validator = part_validator(_validate, "querystring")

@@ -1,10 +1,11 @@
 """The parts of a request, as schemas want them."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from chapiteau.cornice.util import read_json
 
-__all__ = ["MISSING", "extract_cstruct", "part_of"]
+__all__ = ["MISSING", "extract_cstruct", "part_of", "part_validator"]
 
 MISSING: Final = object()
 _JSON: Final = "application/json"
@@ -42,6 +43,21 @@ def part_of(request: Any, location: str, deserializer: Any) -> Any:
     if location == "querystring":
         return _plain(request.GET)
     return request.matchdict if location == "path" else request.headers
+
+
+def part_validator(
+    validate: Callable[[Any, str, Any, Any, Any], None], location: str
+) -> Callable[..., None]:
+    """A validator of one part of a request; names of headers are as usually written."""
+
+    def validator(
+        request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
+    ) -> None:
+        validate(request, location, schema, deserializer, kwargs.get("schema_kwargs"))
+
+    validator.__name__ = validator.__qualname__ = f"{location}_validator"
+    validator.__doc__ = f"Validate the {location}; what it gives goes into `request.validated`."
+    return validator
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,12 @@ from operator import is_
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from chapiteau.cornice.validators._extracting import MISSING, extract_cstruct, part_of
+from chapiteau.cornice.validators._extracting import (
+    MISSING,
+    extract_cstruct,
+    part_of,
+    part_validator,
+)
 from chapiteau.cornice.validators._quick_load import UNSURE, quick_fields, quick_reader
 
 __all__ = [
@@ -169,34 +174,6 @@ def _context(context: dict[str, Any]) -> Iterator[None]:
 _REQUIRED = "Missing data for required field."
 
 
-def body_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the body; what it gives becomes `request.validated`."""
-    _validate(request, "body", schema, deserializer, kwargs.get("schema_kwargs"))
-
-
-def headers_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the headers; name them as they are usually written: `X-Request-Id`."""
-    _validate(request, "header", schema, deserializer, kwargs.get("schema_kwargs"))
-
-
-def path_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the parameters of the path."""
-    _validate(request, "path", schema, deserializer, kwargs.get("schema_kwargs"))
-
-
-def querystring_validator(
-    request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any
-) -> None:
-    """Validate the parameters of the query string."""
-    _validate(request, "querystring", schema, deserializer, kwargs.get("schema_kwargs"))
-
-
 def validator(request: Any, schema: Any = None, deserializer: Any = None, **kwargs: Any) -> None:
     """Validate the whole request: the schema has a field for each part of it."""
     import marshmallow
@@ -249,3 +226,9 @@ def _check_class(schema: Any) -> None:
             f"give the class of the schema, not an instance: {type(schema).__name__}; "
             "its arguments go into schema_kwargs"
         )
+
+
+body_validator = part_validator(_validate, "body")
+headers_validator = part_validator(_validate, "header")
+path_validator = part_validator(_validate, "path")
+querystring_validator = part_validator(_validate, "querystring")

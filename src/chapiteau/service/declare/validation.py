@@ -17,7 +17,7 @@ import msgspec
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.declare.records import Field, fields_of, is_record
 
-__all__ = ["IssueCollector", "ValidationIssue", "collect_issues", "json_pointer"]
+__all__ = ["IssueCollector", "ValidationIssue", "json_pointer"]
 
 MOST: Final = 100  # complaints per request: an answer must not be longer than what was sent
 _SIZED: Final = (list, set, frozenset, tuple)
@@ -47,16 +47,11 @@ Found = list[ValidationIssue]
 Check = Callable[[Any, Path, Found], None]
 
 
-def collect_issues(value: object, kind: Any, *, strict: bool = True) -> list[ValidationIssue]:
-    """All complaints about `value` (plain JSON types) as a `kind`; empty when there are none.
+class IssueCollector:
+    """Collects issues of values of one type; made once per type, used many times.
 
     `strict=False` takes strings for numbers, as path and query parameters come.
     """
-    return IssueCollector(kind, strict=strict)(value)
-
-
-class IssueCollector:
-    """Collects complaints about values of one type; made once per type, used many times."""
 
     def __init__(self, kind: Any, *, strict: bool = True) -> None:
         self._strict = strict

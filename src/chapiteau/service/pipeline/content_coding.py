@@ -45,7 +45,7 @@ def content_codings() -> dict[str, ContentCoding]:
 
     Looked for when the first packed body comes or goes, not at every start.
     """
-    found = [_zstd(), _brotli(), ContentCoding("gzip", _pack_gzip, _unpack_gzip)]
+    found = [_zstd(), _brotli(), _gzip()]
     return {one.name: one for one in found if one is not None}
 
 
@@ -53,31 +53,49 @@ def _too_long(most: int) -> ProblemError:
     return problem_for(413, f"a body may have {most} bytes here when it is unpacked")
 
 
-def _pack_gzip(data: bytes) -> bytes:
-    # mtime=0: the same value makes the same bytes, and so the same strong tag.
-    return gzip.compress(data, compresslevel=5, mtime=0)
+def _unpack_frames(
+    name: str,
+    error: type[Exception],
+    new_reader: Callable[[], Any],
+    read: Callable[[Any, bytes, int], tuple[list[bytes], bytes]],
+) -> Callable[[bytes, int], bytes]:
+    """An `unpack` for bodies of one or more frames; `read` gives a frame and what is behind it."""
+
+    def unpack(data: bytes, most: int) -> bytes:
+        pieces: list[bytes] = []
+        left, frames = most, 0
+        while data:
+            frames += 1
+            if frames > _MEMBERS:
+                raise MalformedRequestError(f"a {name} body may have {_MEMBERS} frames")
+            reader = new_reader()
+            try:
+                found, data = read(reader, data, left)
+            except error as exc:
+                raise MalformedRequestError(f"the body is not {name}: {exc}") from None
+            left -= sum(map(len, found))
+            if left < 0:
+                raise _too_long(most)
+            if not reader.eof:
+                raise MalformedRequestError(f"the {name} body ends early")
+            pieces += found
+        return b"".join(pieces)
+
+    return unpack
 
 
-def _unpack_gzip(data: bytes, most: int) -> bytes:
-    pieces: list[bytes] = []
-    left = most
-    while data:  # a gzip file may have several members (RFC 1952 §2.2)
-        if len(pieces) == _MEMBERS:
-            raise MalformedRequestError(f"a gzip body may have {_MEMBERS} members")
-        reader = zlib.decompressobj(_GZIP)
-        try:
-            # One byte more than is allowed tells that there is more: no bomb goes further.
-            piece = reader.decompress(data, left + 1)
-        except zlib.error as exc:
-            raise MalformedRequestError(f"the body is not gzip: {exc}") from None
-        left -= len(piece)
-        if left < 0:
-            raise _too_long(most)
-        if not reader.eof:
-            raise MalformedRequestError("the gzip body ends early")
-        pieces.append(piece)
-        data = reader.unused_data
-    return b"".join(pieces)
+def _gzip() -> ContentCoding:
+    def pack(data: bytes) -> bytes:
+        # mtime=0: the same value makes the same bytes, and so the same strong tag.
+        return gzip.compress(data, compresslevel=5, mtime=0)
+
+    def read(reader: Any, data: bytes, left: int) -> tuple[list[bytes], bytes]:
+        # One byte more than is allowed tells that there is more: no bomb goes further.
+        piece = reader.decompress(data, left + 1)
+        return [piece], reader.unused_data  # several members: RFC 1952 §2.2
+
+    unpack = _unpack_frames("gzip", zlib.error, lambda: zlib.decompressobj(_GZIP), read)
+    return ContentCoding("gzip", pack, unpack)
 
 
 def _zstd() -> ContentCoding | None:
@@ -94,47 +112,18 @@ def _zstd() -> ContentCoding | None:
         made: bytes = packer.compress(data)
         return made
 
-    def unpack(data: bytes, most: int) -> bytes:
-        made = _Frames(zstandard.ZstdDecompressor(max_window_size=_WINDOW), most)
-        try:
-            for at in range(0, len(data), _STEP):
-                made.feed(data[at : at + _STEP])
-        except zstandard.ZstdError as exc:
-            raise MalformedRequestError(f"the body is not zstd: {exc}") from None
-        return made.whole()
+    def read(reader: Any, data: bytes, left: int) -> tuple[list[bytes], bytes]:
+        pieces: list[bytes] = []
+        at = 0
+        while at < len(data) and not reader.eof and left >= 0:
+            pieces.append(reader.decompress(data[at : at + _STEP]))
+            left -= len(pieces[-1])
+            at += _STEP
+        return pieces, reader.unused_data + data[at:]
 
+    unpacker = functools.partial(zstandard.ZstdDecompressor, max_window_size=_WINDOW)
+    unpack = _unpack_frames("zstd", zstandard.ZstdError, lambda: unpacker().decompressobj(), read)
     return ContentCoding("zstd", pack, unpack)
-
-
-class _Frames:
-    """The frames of a zstd body, fed in small steps."""
-
-    def __init__(self, unpacker: Any, most: int) -> None:
-        self._unpacker, self._most, self._left = unpacker, most, most
-        self._pieces: list[bytes] = []
-        self._frames = 0
-        self._reader: Any = None
-
-    def feed(self, step: bytes) -> None:
-        while step:
-            if self._reader is None:
-                self._frames += 1
-                if self._frames > _MEMBERS:
-                    raise MalformedRequestError(f"a zstd body may have {_MEMBERS} frames")
-                self._reader = self._unpacker.decompressobj()
-            piece = self._reader.decompress(step)
-            self._left -= len(piece)
-            if self._left < 0:
-                raise _too_long(self._most)
-            self._pieces.append(piece)
-            step = self._reader.unused_data
-            if self._reader.eof:
-                self._reader = None
-
-    def whole(self) -> bytes:
-        if self._reader is not None or not self._frames:
-            raise MalformedRequestError("the zstd body ends early")
-        return b"".join(self._pieces)
 
 
 def _brotli() -> ContentCoding | None:

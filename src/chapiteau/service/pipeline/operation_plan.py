@@ -21,7 +21,7 @@ from chapiteau.service.pipeline.content_coding import Compressor
 from chapiteau.service.pipeline.parameters import ParameterPlan
 from chapiteau.service.pipeline.reply import Reply, StreamReply, request_id
 from chapiteau.service.pipeline.responses import Encoding, ResponsePlan, apply_return_preference
-from chapiteau.service.pipeline.validators import apply_filters, normalise_filters, run_validators
+from chapiteau.service.pipeline.validators import apply_filters, filter_of_two, run_validators
 from chapiteau.service.protocol.conditional import Precondition
 from chapiteau.service.protocol.cors import CorsPolicy
 from chapiteau.service.protocol.headers import Environ, prefers_async
@@ -107,7 +107,7 @@ class OperationPlan:
             or operation.identity_argument
         )
         self._validators = operation.options.validators
-        self._filters = normalise_filters(operation.options.filters)
+        self._filters = tuple(map(filter_of_two, operation.options.filters))
         self._guard = operation.options.auth
         self._once = around.once_only if operation.options.idempotent else None
         self._gate = around.gate if operation.options.limit is not None else None

@@ -10,7 +10,7 @@ from chapiteau.service.declare.validation import json_pointer
 from chapiteau.service.pipeline.reply import to_response
 from chapiteau.service.protocol.problem import ErrorDetail, ProblemError, problem_for
 
-__all__ = ["RequestErrors", "apply_filters", "normalise_filters", "run_validators"]
+__all__ = ["RequestErrors", "apply_filters", "filter_of_two", "run_validators"]
 
 Filter = Callable[[Any, Any], Any]
 
@@ -75,12 +75,8 @@ def run_validators(
             arguments[name] = validated[name]
 
 
-def normalise_filters(given: Sequence[Callable[..., Any]]) -> tuple[Filter, ...]:
-    """Filters take the response, or the response and the request; afterwards all take both."""
-    return tuple(_filter(one) for one in given)
-
-
-def _filter(one: Callable[..., Any]) -> Filter:
+def filter_of_two(one: Callable[..., Any]) -> Filter:
+    """A filter takes the response, or the response and the request; afterwards it takes both."""
     try:
         parameters = inspect.signature(one).parameters.values()
     except (TypeError, ValueError):  # made in C: it says nothing about itself

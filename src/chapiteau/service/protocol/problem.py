@@ -1,7 +1,6 @@
 """Problem details (RFC 9457): the one format of every error answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from http import HTTPStatus
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -13,7 +12,6 @@ __all__ = [
     "ErrorDetail",
     "ProblemDocument",
     "ProblemError",
-    "ProblemPlace",
     "problem_document",
     "problem_for",
     "reason_phrase",
@@ -21,11 +19,22 @@ __all__ = [
 
 MEDIA_TYPE: Final = "application/problem+json"
 
-# As RFC 9110 §15 has them; the standard library has older words for some.
 _PHRASES: Final[dict[int, str]] = {
-    **{status.value: status.phrase for status in HTTPStatus},
-    413: "Content Too Large", 414: "URI Too Long", 416: "Range Not Satisfiable",
-    422: "Unprocessable Content",
+    200: "OK", 201: "Created", 202: "Accepted", 203: "Non-Authoritative Information",
+    204: "No Content", 205: "Reset Content", 206: "Partial Content", 207: "Multi-Status",
+    300: "Multiple Choices", 301: "Moved Permanently", 302: "Found", 303: "See Other",
+    304: "Not Modified", 307: "Temporary Redirect", 308: "Permanent Redirect",
+    400: "Bad Request", 401: "Unauthorized", 402: "Payment Required", 403: "Forbidden",
+    404: "Not Found", 405: "Method Not Allowed", 406: "Not Acceptable", 408: "Request Timeout",
+    409: "Conflict", 410: "Gone", 411: "Length Required", 412: "Precondition Failed",
+    413: "Content Too Large", 414: "URI Too Long", 415: "Unsupported Media Type",
+    416: "Range Not Satisfiable", 417: "Expectation Failed", 421: "Misdirected Request",
+    422: "Unprocessable Content", 423: "Locked", 424: "Failed Dependency", 425: "Too Early",
+    426: "Upgrade Required", 428: "Precondition Required", 429: "Too Many Requests",
+    431: "Request Header Fields Too Large", 451: "Unavailable For Legal Reasons",
+    500: "Internal Server Error", 501: "Not Implemented", 502: "Bad Gateway",
+    503: "Service Unavailable", 504: "Gateway Timeout", 505: "HTTP Version Not Supported",
+    507: "Insufficient Storage", 511: "Network Authentication Required",
 }  # fmt: skip
 
 
@@ -81,15 +90,6 @@ class ProblemError(ChapiteauError):
         return f"<{type(self).__name__} {self.status} {self.detail!r}>"
 
 
-class ProblemPlace(msgspec.Struct, frozen=True, rename={"place": "in"}):
-    """One entry of `errors`, for the published schema."""
-
-    place: str
-    pointer: str
-    code: str
-    detail: str
-
-
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     """An error answer as it is sent (RFC 9457), for the published schema and for clients."""
 
@@ -99,7 +99,7 @@ class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     code: str
     detail: str = ""
     request_id: str = ""
-    errors: list[ProblemPlace] = []
+    errors: list[ErrorDetail] = []
 
 
 def problem_document(problem: ProblemError, request_id: str = "") -> dict[str, Any]:
