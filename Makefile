@@ -1,11 +1,11 @@
 # The door for people who work on Chapiteau: every target is one command. CONTRIBUTING.md says more.
-.PHONY: setup demo check test docs bench fix release ci
+.PHONY: setup demo check test test-matrix docs bench fix release ci
 .DEFAULT_GOAL := help
 .SILENT:
 DEMO ?= stay
 
 help:
-	grep -E '^[a-z]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 10
+	grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 13
 
 setup: ## make .venv with everything (Debian packages for tests included)
 	sh tools/setup.sh tests
@@ -18,6 +18,9 @@ check: ## format, lint, contracts, sizes, types: a minute
 
 test: ## set up, then every check and every test: what CI runs
 	sh tools/setup.sh tests && sh tools/test.sh $(TESTS)
+
+test-matrix: ## the fast tests on each Python found here, and on the oldest dependencies allowed
+	sh tools/setup.sh && exec sh tools/matrix.sh $(TESTS)
 
 docs: ## the documentation, into docs/_build/html
 	sh tools/setup.sh && .venv/bin/python tools/gen_docs.py && sh tools/docs.sh

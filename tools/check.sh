@@ -14,6 +14,6 @@ step "lock file is current" .tools/uv/bin/uv lock --check --offline
 step "format" $bin/ruff format --check .
 step "lint" $bin/ruff check .
 step "contracts" $bin/lint-imports --no-logo pyproject.toml
-step "sizes" $bin/python tools/house.py
+step "sizes and words" $bin/python tools/house.py
 step "types" $bin/mypy
 step "types of the public face" $bin/mypy --no-incremental tests/typing

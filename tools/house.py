@@ -1,4 +1,4 @@
-"""Keeps the house light: sizes of files, folders, functions, classes (docs/explanation/house.md).
+"""Keeps the house light: sizes (docs/explanation/house.md) and words (tools/words.py).
 
     python tools/house.py [FOLDER]    prints what is too big, and where; exit code 1 then
 
@@ -14,6 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from tools.words import refused
 
 __all__ = [
     "BODY_LINES",
@@ -129,9 +132,9 @@ def _finding(place: str, what: str, size: int, limit: int) -> Finding:
 
 def main(folder: str = ".") -> int:
     """Print what is too big; 1 when there is any such thing."""
-    found = measure(Path(folder).resolve())
-    for one in found:
-        print(one)
+    root = Path(folder).resolve()
+    found = [*map(str, measure(root)), *refused(root)]
+    print("\n".join(found))
     return 1 if found else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sqlite3
@@ -115,7 +116,8 @@ async def test_what_is_no_copy_changes_nothing(
     with pytest.raises(ChapiteauError, match="no copy of a hub"):
         restore_backup(hub, bad, SystemClock(), force=True)
     assert {p: p.read_bytes() for p in hub.run_dir.rglob("*.pem")} == before
-    assert sqlite3.connect(hub.store).execute("SELECT name FROM node").fetchall() == [("web-1",)]
+    with contextlib.closing(sqlite3.connect(hub.store)) as store:
+        assert store.execute("SELECT name FROM node").fetchall() == [("web-1",)]
 
 
 async def test_names_and_links_beside_a_copy_are_passed_over(hub: Project, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -149,7 +150,7 @@ def test_the_guide_tells_how_to_write_a_sink_of_ones_own(project: New) -> None:
     assert p.client.command("start", "web").ok
 
     def rows() -> list[tuple[str, str]]:
-        with sqlite3.connect(p.folder / "lines.db") as db:
+        with contextlib.closing(sqlite3.connect(p.folder / "lines.db")) as db:
             return db.execute("SELECT service, text FROM line").fetchall()
 
     assert wait_for(rows) == [("web", "hello")]

@@ -128,7 +128,7 @@ def _row(row: EndpointTotals, seconds: float, *, parted: bool) -> EndpointRow:
 
 
 def _thinned(values: list[int], most: int) -> list[float]:
-    """At most so many points, each the mean of its part."""
+    """At most `most` points, each the mean of its part."""
     step = max(1, math.ceil(len(values) / most))
     parts = [values[i : i + step] for i in range(0, len(values), step)]
     return [round(sum(part) / len(part), 2) for part in parts]

@@ -95,7 +95,7 @@ class RotationHistory:
 
 
 def thin_marks(marks: list[Mark], most: int) -> list[Mark]:
-    """At most so many, the later half finer: recent times are asked for most."""
+    """A limited number, the later half finer: recent times are asked for most."""
     while len(marks) > most:
         half = (len(marks) + 1) // 2
         marks = marks[:half:2] + marks[half:] if len(marks) < 2 * most else marks[::2]

@@ -288,7 +288,7 @@ class KeeperLink:
 
     def _gone(self) -> None:
         """It has died. Whoever waited for its last answers acts on them first: else a process
-        that it had started would be known to nobody."""
+        that it had started would be unsupervised."""
         self._over = True
         self._stop_reading()
         self._forget_outgoing()

@@ -35,6 +35,13 @@ class LockedMap(Generic[V]):
             self._kept.popitem(last=False)
 
 
+class _Connection(sqlite3.Connection):
+    """Closed with its thread: Python 3.13 warns of one that is only forgotten."""
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class SqliteTable:
     """For all processes of one machine: a table of a SQLite file, one connection per thread."""
 
@@ -51,7 +58,13 @@ class SqliteTable:
     def _db(self) -> sqlite3.Connection:
         found: sqlite3.Connection | None = getattr(self._local, "db", None)
         if found is None:
-            found = sqlite3.connect(self._path, timeout=_BUSY, isolation_level=None)
+            found = sqlite3.connect(
+                self._path,
+                timeout=_BUSY,
+                isolation_level=None,
+                check_same_thread=False,  # but for its end
+                factory=_Connection,
+            )
             found.execute(f"PRAGMA synchronous = {self.synchronous}")
             self._local.db = found
         return found
