@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import typing
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, fields
 from typing import Any, Final
 
@@ -47,13 +47,15 @@ class CallHandlers:
         self._supervisor, self._closing = supervisor, closing
         self._running: set[asyncio.Task[Outcome]] = set()
 
-    async def answer(self, call: Call, request: Request) -> Response | StreamedResponse:
-        """Raises what the request or the supervisor is to blame for as ChapiteauError."""
-        given: list[Any] = [*request.parts.values()]
+    async def answer(
+        self, call: Call, request: Request, parts: Mapping[str, str], caller: str
+    ) -> Response | StreamedResponse:
+        """`parts`: what stands for the {names} of the path. Raises ChapiteauError."""
+        given: list[Any] = [*parts.values()]
         if call.request is not None:
             given.append(_decode(call, request))
         if call.method == "POST":
-            given.append(request.caller)
+            given.append(caller)
         name = call.handler or call.name
         if call.is_command:
             given.insert(0, call.name)

@@ -34,7 +34,7 @@ class MalformedError(Exception):
         self.status, self.what = status, what
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A request. Header names are in lower case; `segments` and `query` are decoded."""
 
@@ -46,8 +46,6 @@ class Request:
     body: bytes = b""
     http11: bool = True  # HTTP/1.1
     keep_alive: bool = True  # whether the connection stays open
-    parts: dict[str, str] = field(default_factory=dict)  # {name} of the route → what stood there
-    caller: str = ""  # who sent it, as events show it
 
     def first(self, name: str, default: str = "") -> str:
         """The first value of a parameter of the query."""
@@ -89,8 +87,7 @@ def read_request(buffer: bytearray) -> Request | None:
     length = _length(headers)
     if len(buffer) < end + 4 + length:
         return None
-    request = _request(first, headers)
-    request.body = bytes(buffer[end + 4 : end + 4 + length])
+    request = _request(first, headers, bytes(buffer[end + 4 : end + 4 + length]))
     del buffer[: end + 4 + length]
     return request
 
@@ -119,7 +116,7 @@ def _length(headers: dict[str, str]) -> int:
     return int(text)
 
 
-def _request(first: str, headers: dict[str, str]) -> Request:
+def _request(first: str, headers: dict[str, str], body: bytes) -> Request:
     words = first.split(" ")
     if len(words) != 3 or not _TOKEN.fullmatch(words[0]):
         raise MalformedError(400, f"not an HTTP request: {first[:80]!r}")
@@ -140,6 +137,7 @@ def _request(first: str, headers: dict[str, str]) -> Request:
         segments=tuple(unquote(part) for part in split.path[1:].split("/")),
         query=query,
         headers=headers,
+        body=body,
         http11=version == "HTTP/1.1",
         keep_alive=version == "HTTP/1.1" and "close" not in wish,
     )

@@ -5,7 +5,7 @@ import contextlib
 import logging
 import socket
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -198,9 +198,9 @@ class ControlServer:
     ) -> Response | StreamedResponse:
         """The answer; every error becomes problem+json."""
         try:
-            call, request.parts = find_call(request.method, request.segments)
+            call, parts = find_call(request.method, request.segments)
             if isinstance(call, Call):
-                return await self._authorized(request, call, transport)
+                return await self._authorized(request, call, parts, transport)
             if not call:
                 return self._not_found(request, transport)
             what = f"{request.path} is for {' and '.join(call)}, not for {request.method}"
@@ -214,7 +214,11 @@ class ControlServer:
             return problem_response(500, "the supervisor failed to answer", hint=hint)
 
     async def _authorized(
-        self, request: Request, call: Call, transport: asyncio.BaseTransport
+        self,
+        request: Request,
+        call: Call,
+        parts: Mapping[str, str],
+        transport: asyncio.BaseTransport,
     ) -> Response | StreamedResponse:
         """The handler's answer; 403 for a caller without the role."""
         caller = _caller(transport)
@@ -224,8 +228,7 @@ class ControlServer:
             what = f"{caller} may not {call.name}" + (f" as {role}" if role else "")
             hint = f'an admin can give the role: {call.role}s = ["uid:{caller.uid}"] in [project]'
             return problem_response(403, what, hint=hint, exit_code=4)
-        request.caller = _named(caller, request)
-        return await self._handlers.answer(call, request)
+        return await self._handlers.answer(call, request, parts, _named(caller, request))
 
     def _not_found(self, request: Request, transport: asyncio.BaseTransport) -> Response:
         """A caller with any role is told which commands there are."""

@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Callable
 from typing import Final
 
 import click
@@ -19,6 +18,7 @@ from chapiteau.run.cli.options import (
     json_option,
     message,
     timeout_option,
+    wait_for,
     wait_option,
 )
 from chapiteau.run.errors import NotRunningError
@@ -84,10 +84,10 @@ def _by_the_keeper(keeper: int, timeout: float, *, force: bool) -> str:
     end = clock.now() + timeout
     press = clock.now() + 0.1 if force else max(end - _PRESS, clock.now() + timeout / 2)
     _signal(keeper)
-    if not _until(lambda: not is_alive(keeper), press):
+    if not wait_for(lambda: not is_alive(keeper), press):
         message("once more, without grace")
         _signal(keeper)
-    if not _until(lambda: not is_alive(keeper), max(end, press + _PRESS)):
+    if not wait_for(lambda: not is_alive(keeper), max(end, press + _PRESS)):
         raise TimedOutError(
             f"the keeper (pid {keeper}) does not end either", hint=f"see /proc/{keeper}/stack"
         )
@@ -107,20 +107,11 @@ def _signal(keeper: int) -> None:
         ) from None
 
 
-def _until(fact: Callable[[], bool], end: float) -> bool:
-    clock = SystemClock()
-    while not fact():
-        if clock.now() >= end:
-            return False
-        clock.sleep(0.02)
-    return True
-
-
 def wait_until_gone(client: Client, pids: tuple[int, ...], timeout: float | None) -> None:
     """Until nobody answers and these processes have ended. Raises TimedOutError."""
     clock = SystemClock()
     end = clock.now() + timeout if timeout is not None else float("inf")
-    if not _until(lambda: not _answers(client) and not any(map(is_alive, pids)), end):
+    if not wait_for(lambda: not _answers(client) and not any(map(is_alive, pids)), end):
         raise TimedOutError("the supervisor is still stopping", hint="look with `chapiteau events`")
 
 

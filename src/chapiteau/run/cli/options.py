@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from chapiteau.core.errors import ChapiteauError, UsageError
+from chapiteau.io.clock import SystemClock
 from chapiteau.io.console import print_json, use_colour
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ __all__ = [
     "signal_names",
     "timeout_option",
     "usage_error",
+    "wait_for",
     "wait_option",
 ]
 
@@ -116,6 +118,16 @@ def message(text: str, *, colour: str = "") -> None:
     if colour and use_colour(sys.stderr):
         text = click.style(text, fg=colour)
     click.echo(text, err=True, color=True)
+
+
+def wait_for(fact: Callable[[], bool], end: float) -> bool:
+    """Poll until it holds, or until `end` on the monotonic clock; whether it holds."""
+    clock = SystemClock()
+    while not fact():
+        if clock.now() >= end:
+            return False
+        clock.sleep(0.02)
+    return True
 
 
 def print_outcome(outcome: Outcome, *, json_wanted: bool) -> None:

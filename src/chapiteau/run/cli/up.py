@@ -17,6 +17,7 @@ from chapiteau.run.cli.options import (
     print_outcome,
     service_names,
     timeout_option,
+    wait_for,
     wait_option,
 )
 from chapiteau.run.errors import AlreadyRunningError, NotRunningError
@@ -50,16 +51,14 @@ def upgrade(config: str | None, json_wanted: bool) -> None:
 
 
 def _wait_for_another_brain(client: Client, before: int) -> None:
-    clock = SystemClock()
-    end = clock.now() + _PATIENCE
-    while clock.now() < end:
+    def replaced() -> bool:
         with contextlib.suppress(NotRunningError):
-            if client.status().pid != before:
-                return
-        clock.sleep(0.05)
-    raise TimedOutError(
-        "the renewed keeper has no new brain yet", hint="look with `chapiteau run doctor`"
-    )
+            return client.status().pid != before
+        return False
+
+    if not wait_for(replaced, SystemClock().now() + _PATIENCE):
+        hint = "look with `chapiteau run doctor`"
+        raise TimedOutError("the renewed keeper has no new brain yet", hint=hint)
 
 
 _GIVEN_UP: Final = (
@@ -141,10 +140,10 @@ def up(
 def _end(error: ChapiteauError | None, code: int) -> NoReturn:
     """Leave with the code of why it ended by itself, or with ours."""
     if error is not None:
-        error.what = error.what.partition("\n    | ")[0]  # its last lines have been seen
+        what = error.what.partition("\n    | ")[0]  # its last lines have been seen
         if error.exit_code:
-            raise error
-        message(error.what)  # an essential service has ended well: so do we
+            raise ChapiteauError(what, hint=error.hint, exit_code=error.exit_code)
+        message(what)  # an essential service has ended well: so do we
         code = 0
     raise click.exceptions.Exit(code)
 
