@@ -79,8 +79,11 @@ def attach(*, run: str, as_json: bool, config: str | None) -> int:
     return print_result(load_result(folder, number), folder, as_json=as_json)
 
 
-def _shown(state: Mapping[str, Any], line: Any, *, as_json: bool) -> None:
+def _shown(state: Mapping[str, Any], line: "ProgressLine", *, as_json: bool) -> None:
+    import msgspec
+
     from chapiteau.io.console import print_json
+    from chapiteau.load.report.result import TimelinePoint
 
     points = state.get("timeline") or []
     if "result" in state or not points:
@@ -89,7 +92,8 @@ def _shown(state: Mapping[str, Any], line: Any, *, as_json: bool) -> None:
         print_json({"run": state["run"], **points[-1]})
         return
     head = f"{state['phase']:>8} {state['rate']:8.4g}/s " if "phase" in state else ""
-    line.show(points[-1], points[-1]["t"] + 1, state["seconds"], head)
+    point = msgspec.convert(points[-1], TimelinePoint)
+    line.show(point, point.t + 1, state["seconds"], head)
 
 
 @click.command()

@@ -4,7 +4,7 @@ moments at which they came."""
 import datetime
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -39,42 +39,16 @@ _MOMENT: Final = re.compile(
     r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)"
 )
 # Names under which servers write the same fact; nested names are reached by dots.
-_TIME_KEYS: Final = (
-    "time",
-    "ts",
-    "timestamp",
-    "@timestamp",
-    "time_iso8601",
-    "time_local",
-    "StartUTC",
-    "msec",
-    "at",
-)
+_TIME_KEYS: Final = "time ts timestamp @timestamp time_iso8601 time_local StartUTC msec at".split()
 _METHOD_KEYS: Final = (
-    "method",
-    "request_method",
-    "request.method",
-    "RequestMethod",
-    "http.request.method",
-)
+    "method request_method request.method RequestMethod "
+    "http.request.method"
+).split()
 _PATH_KEYS: Final = (
-    "request_uri",
-    "uri",
-    "url",
-    "path",
-    "target",
-    "request.uri",
-    "RequestPath",
-    "url.original",
-    "url.path",
-)
-_STATUS_KEYS: Final = (
-    "status",
-    "code",
-    "response_status",
-    "OriginStatus",
-    "http.response.status_code",
-)
+    "request_uri uri url path target request.uri RequestPath url.original "
+    "url.path"
+).split()
+_STATUS_KEYS: Final = "status code response_status OriginStatus http.response.status_code".split()
 _MOST_PROBLEMS: Final = 10  # lines that are told one by one
 # What nginx and Apache write for letters that would end a field: `\x22`, `\"`, `\\`.
 _ESCAPED: Final = re.compile(r'\\x([0-9A-Fa-f]{2})|\\(["\\])')
@@ -283,7 +257,7 @@ def _json_line(line: str) -> tuple[float, FlowRequest] | None:
     return _visit(at, (method or "GET").upper(), path, code)
 
 
-def _first(raw: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
+def _first(raw: Mapping[str, Any], keys: Sequence[str]) -> Any:
     for key in keys:
         value = next(_reached(raw, key), None)
         if value is not None and not isinstance(value, dict | list):
