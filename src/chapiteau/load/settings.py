@@ -19,7 +19,7 @@ from chapiteau.load.telemetry.addresses import parse_export_target
 from chapiteau.load.telemetry.notify import parse_recipient
 from chapiteau.load.telemetry.prometheus_query import parse_prometheus_url
 from chapiteau.load.verdict.objectives import parse_objectives
-from chapiteau.load.verdict.warmup import parse_warmup
+from chapiteau.load.verdict.run_verdict import parse_warmup
 
 __all__ = ["Confidence", "LoadTest", "limit_problems", "load_shape"]
 

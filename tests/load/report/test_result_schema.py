@@ -12,8 +12,7 @@ from jsonschema import Draft202012Validator
 from msgspec.structs import replace
 
 from chapiteau.load.capacity.capacity_verdict import capacity_section, capacity_verdict
-from chapiteau.load.capacity.scaling_law import SizeResult, scaling_section
-from chapiteau.load.capacity.scaling_run import add_scaling
+from chapiteau.load.capacity.scaling import SizeResult, add_scaling, scaling_section
 from chapiteau.load.report.comparison import apply_baseline, compare_results
 from chapiteau.load.report.html import as_html
 from chapiteau.load.report.resources import resources

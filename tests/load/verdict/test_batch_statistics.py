@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chapiteau.load.stats.resampling import block_resample
-from chapiteau.load.verdict.batch_statistics import batch_mean, trend
+from chapiteau.load.verdict.evidence import batch_mean, trend
 
 
 def test_independent_batches_have_the_usual_error() -> None:

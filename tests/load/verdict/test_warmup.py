@@ -11,7 +11,7 @@ from chapiteau.load.scenario.shape import constant_shape, parse_shape
 from chapiteau.load.stats.recorder import Recorder
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.objectives import evaluate_objectives, parse_objectives
-from chapiteau.load.verdict.warmup import detect_warmup, parse_warmup
+from chapiteau.load.verdict.run_verdict import detect_warmup, parse_warmup
 
 
 def run(*milliseconds: float, bad: int = 0) -> Totals:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chapiteau.load.capacity.steps import StepResult
-from chapiteau.load.verdict.batch_statistics import batch_mean
-from chapiteau.load.verdict.evidence import Evidence
+from chapiteau.load.verdict.evidence import Evidence, batch_mean
 
 __all__ = ["RateEstimate", "estimate_rate", "is_overloaded", "limit_ratio"]
 

@@ -4,9 +4,12 @@ import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from chapiteau.load.cli.output import ProgressLine
 
 __all__ = ["add", "attach", "mark", "run_in_background", "stop"]
 

@@ -90,7 +90,7 @@ def capacity(*, target: str, **options: Any) -> int:
     3 the generator was the limit, 4 the scenario is broken or the target is not allowed.
     """
     from chapiteau.load.capacity.capacity_run import find_capacity
-    from chapiteau.load.capacity.scaling_run import measure_scaling
+    from chapiteau.load.capacity.scaling import measure_scaling
     from chapiteau.load.cli.runner import Runner
     from chapiteau.load.execution.job import RunObserver
 

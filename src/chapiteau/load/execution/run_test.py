@@ -53,12 +53,13 @@ from chapiteau.load.verdict.objectives import (
 )
 from chapiteau.load.verdict.run_verdict import (
     Verdict,
+    detect_warmup,
     host_lost_verdict,
     interrupted_verdict,
+    parse_warmup,
     rejected_verdict,
     run_verdict,
 )
-from chapiteau.load.verdict.warmup import detect_warmup, parse_warmup
 from chapiteau.load.workers.messages import LoadStep
 
 __all__ = ["LoadController", "prometheus_series", "run_test", "stop_on_signal"]

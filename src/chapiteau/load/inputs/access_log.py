@@ -41,12 +41,10 @@ _MOMENT: Final = re.compile(
 # Names under which servers write the same fact; nested names are reached by dots.
 _TIME_KEYS: Final = "time ts timestamp @timestamp time_iso8601 time_local StartUTC msec at".split()
 _METHOD_KEYS: Final = (
-    "method request_method request.method RequestMethod "
-    "http.request.method"
+    "method request_method request.method RequestMethod http.request.method"
 ).split()
 _PATH_KEYS: Final = (
-    "request_uri uri url path target request.uri RequestPath url.original "
-    "url.path"
+    "request_uri uri url path target request.uri RequestPath url.original url.path"
 ).split()
 _STATUS_KEYS: Final = "status code response_status OriginStatus http.response.status_code".split()
 _MOST_PROBLEMS: Final = 10  # lines that are told one by one

@@ -5,8 +5,7 @@ from statistics import median
 from typing import Final
 
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.verdict.batch_statistics import trend
-from chapiteau.load.verdict.evidence import collect_evidence
+from chapiteau.load.verdict.evidence import collect_evidence, trend
 from chapiteau.load.verdict.objectives import Objective
 
 __all__ = [

@@ -14,7 +14,7 @@ from chapiteau.core.problems import Problem
 from chapiteau.load.errors import ScenarioError
 from chapiteau.load.inputs.access_log import ReplayFlow, read_access_log
 from chapiteau.load.inputs.har import strip_responses
-from chapiteau.load.inputs.openapi.bundle import bundle_document
+from chapiteau.load.inputs.openapi.reader import bundle_document
 from chapiteau.load.inputs.reader import guess_format, read_input
 from chapiteau.load.inputs.recording import ParsedInput
 from chapiteau.load.inputs.url_encoding import resolve_url

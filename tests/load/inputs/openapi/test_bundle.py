@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 from chapiteau.load.inputs.openapi import read_openapi
-from chapiteau.load.inputs.openapi.bundle import bundle_document
+from chapiteau.load.inputs.openapi.reader import bundle_document
 from chapiteau.load.scenario.flow import FlowState
 
 ROOT = """

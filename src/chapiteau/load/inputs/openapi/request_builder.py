@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from chapiteau.load.inputs.openapi.operations import Body, Operation, Parameter
-from chapiteau.load.inputs.openapi.security import AppliedCredentials
+from chapiteau.load.inputs.openapi.operations import AppliedCredentials, Body, Operation, Parameter
 from chapiteau.load.inputs.openapi.serialization import (
     encode_body,
     preferred_body,

@@ -11,8 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chapiteau.load.capacity.scaling_law import ScalabilityLaw, SizeResult, fit_law, scaling_section
-from chapiteau.load.capacity.scaling_run import add_scaling
+from chapiteau.load.capacity.scaling import (
+    ScalabilityLaw,
+    SizeResult,
+    add_scaling,
+    fit_law,
+    scaling_section,
+)
 from chapiteau.load.stats.totals import Totals
 from chapiteau.load.verdict.run_verdict import Verdict
 from chapiteau.load.verdict.saturation import TargetService, describe_saturation
