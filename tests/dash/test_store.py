@@ -10,10 +10,9 @@ import pytest
 
 from chapiteau.core.errors import ChapiteauError, UsageError
 from chapiteau.core.fields import read
-from chapiteau.dash.auth import passwords
+from chapiteau.dash.auth import sessions as passwords
 from chapiteau.dash.auth.access import Caller, Role
-from chapiteau.dash.auth.passwords import hash_password, password_fits
-from chapiteau.dash.auth.sessions import Sessions
+from chapiteau.dash.auth.sessions import Sessions, hash_password, password_fits
 from chapiteau.dash.errors import LoginError
 from chapiteau.dash.nodes.registry import Registry
 from chapiteau.dash.settings import Dash

@@ -31,8 +31,8 @@ async function enter(): Promise<void> {
     loggedOut.value = "";
     if (!ready.value) connect();
   } catch (problem) {
-    if (problem instanceof Refusal && problem.status === 401) loggedOut.value ||= "Please log in.";
-    else loggedOut.value = `The dashboard does not answer: ${String(problem)}`;
+    if (problem instanceof Refusal && problem.status === 401) loggedOut.value ||= " "; // a first visit: nothing is wrong
+    else loggedOut.value = `No contact: ${String(problem)}`;
   }
   ready.value = true;
 }

@@ -9,21 +9,21 @@ test("live points follow history without a seam", () => {
   curves.load("", { time: 100, ids: ["web/1"], cpu: [[1, 2, 3]], rss: [[10, 20, 30]] });
   curves.add(103.7, point(4));
   assert.deepEqual(curves.times, [100, 101, 102, 103]);
-  assert.deepEqual(curves.cpu.get("web/1"), [1, 2, 3, 4]);
+  assert.deepEqual(curves.lines.cpu.get("web/1"), [1, 2, 3, 4]);
 });
 
 test("history that comes late fills in before the live points", () => {
   const curves = new Curves(10);
   curves.add(103, point(4));
   curves.load("", { time: 100, ids: ["web/1"], cpu: [[1, null, 3, 9]], rss: [[1, null, 3, 9]] });
-  assert.deepEqual(curves.cpu.get("web/1"), [1, null, 3, 4]);
+  assert.deepEqual(curves.lines.cpu.get("web/1"), [1, null, 3, 4]);
 });
 
 test("a gap stays a gap", () => {
   const curves = new Curves(10);
   curves.add(100, point(1));
   curves.add(103, point(4));
-  assert.deepEqual(curves.cpu.get("web/1"), [1, null, null, 4]);
+  assert.deepEqual(curves.lines.cpu.get("web/1"), [1, null, null, 4]);
 });
 
 test("the chart never grows beyond its span, and a long sleep empties it", () => {
@@ -31,22 +31,22 @@ test("the chart never grows beyond its span, and a long sleep empties it", () =>
   for (let t = 0; t < 50; t++) curves.add(t, point(t));
   assert.deepEqual(curves.times, [45, 46, 47, 48, 49]);
   curves.add(9000, point(7));
-  assert.deepEqual(curves.cpu.get("web/1"), [null, null, null, null, 7]);
+  assert.deepEqual(curves.lines.cpu.get("web/1"), [null, null, null, null, 7]);
 });
 
 test("a process that is gone leaves", () => {
   const curves = new Curves(3);
   curves.add(1, point(1));
   for (let t = 2; t < 9; t++) curves.add(t, new Map([["web/2", { cpu: 5, rss: 1 }]]));
-  assert.deepEqual([...curves.cpu.keys()], ["web/2"]);
+  assert.deepEqual([...curves.lines.cpu.keys()], ["web/2"]);
 });
 
 test("two nodes with different starts share one axis", () => {
   const curves = new Curves(10);
   curves.load("a ", { time: 102, ids: ["web/1"], cpu: [[1, 2]], rss: [[1, 2]] });
   curves.load("b ", { time: 100, ids: ["web/1"], cpu: [[7, 8, 9, 10]], rss: [[7, 8, 9, 10]] });
-  assert.deepEqual(curves.cpu.get("a web/1"), [null, null, 1, 2]);
-  assert.deepEqual(curves.cpu.get("b web/1"), [7, 8, 9, 10]);
+  assert.deepEqual(curves.lines.cpu.get("a web/1"), [null, null, 1, 2]);
+  assert.deepEqual(curves.lines.cpu.get("b web/1"), [7, 8, 9, 10]);
 });
 
 test("a late second is no gap, a long one is", () => {
@@ -62,8 +62,8 @@ test("requests of a server stand beside its processes, the past before the live 
   const curves = new Curves(10);
   curves.load("a ", { time: 100, ids: ["web/1"], cpu: [[1, 2]], rss: [[1, 2]], requests: { rate: [40, null], p99: [0.1, null], errors: [0, null] } });
   curves.add(102, new Map([["a web/1", { cpu: 3, rss: 3 }], ["a", { rate: 50, p99: null, errors: 1 }]]));
-  assert.deepEqual([curves.rate.get("a"), curves.p99.get("a"), curves.errors.get("a")], [[40, null, 50], [0.1, null, null], [0, null, 1]]);
-  assert.deepEqual([...curves.cpu.keys()], ["a web/1"]);
+  assert.deepEqual([curves.lines.rate.get("a"), curves.lines.p99.get("a"), curves.lines.errors.get("a")], [[40, null, 50], [0.1, null, null], [0, null, 1]]);
+  assert.deepEqual([...curves.lines.cpu.keys()], ["a web/1"]);
 });
 
 test("of times the highest counts, not their sum", () => {
@@ -76,7 +76,7 @@ test("a service without a process has an axis, for what happened on it", () => {
   curves.add(104.5, new Map());
   assert.deepEqual(curves.times, [100, 101, 102, 103, 104]);
   curves.add(105, point(1));
-  assert.deepEqual(curves.cpu.get("web/1"), [null, null, null, null, null, 1]);
+  assert.deepEqual(curves.lines.cpu.get("web/1"), [null, null, null, null, null, 1]);
 });
 
 test("points of a long test, one for several seconds, make an unbroken line; a second without one stays open", () => {

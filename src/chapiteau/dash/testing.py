@@ -9,56 +9,42 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+import msgspec
+
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.run.api.status import ProcessStatus, ServiceStatus, SupervisorStatus
 
 __all__ = ["MemoryNode", "process", "service"]
 
 
 def process(number: int, pid: int, state: str = "running", **more: Any) -> dict[str, Any]:
-    """A ProcessStatus as a dictionary."""
-    return {
-        "number": number,
-        "pid": pid,
-        "state": state,
-        "reason": "",
-        "ready": state == "running",
-        "started_at": 1_700_000_000.0,
-        "restarts": 0,
-        "generation": 1,
-        "cpu_percent": 0.0,
-        "rss_bytes": 0,
-        "threads": 1,
-        "fds": 8,
-        "read_bytes": 0,
-        "written_bytes": 0,
-        "status_text": "",
-        "last_exit": {},
-        **more,
-    }
+    """A ProcessStatus as decoded JSON."""
+    found = ProcessStatus(
+        number=number,
+        pid=pid,
+        state=state,
+        ready=state == "running",
+        started_at=1_700_000_000.0,
+        generation=1,
+        threads=1,
+        fds=8,
+    )
+    return {**msgspec.to_builtins(found), **more}
 
 
 def service(name: str, processes: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """A ServiceStatus as a dictionary."""
-    return {
-        "name": name,
-        "state": "running",
-        "reason": "",
-        "wanted": len(processes),
-        "ready": sum(p["ready"] for p in processes),
-        "processes": processes,
-        "command": f"{name} --serve",
-        "one_shot": False,
-        "sockets": [],
-        "needs": [],
-        "restarts": sum(p["restarts"] for p in processes),
-        "schedule": "",
-        "next_run": 0.0,
-        "openapi": "",
-        "labels": {},
-        **more,
-    }
+    """A ServiceStatus as decoded JSON."""
+    found = ServiceStatus(
+        name=name,
+        state="running",
+        wanted=len(processes),
+        ready=sum(p["ready"] for p in processes),
+        command=f"{name} --serve",
+        restarts=sum(p["restarts"] for p in processes),
+    )
+    return {**msgspec.to_builtins(found), "processes": processes, **more}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,27 +95,30 @@ class MemoryNode:
     async def status(self) -> dict[str, Any]:
         """What the test put in."""
         self._reachable()
+        found = SupervisorStatus(
+            project="memory",
+            node=self.name,
+            pid=1,
+            keeper_pid=2,
+            version="0.1.0",
+            config="/srv/memory/chapiteau.toml",
+            generation=1,
+            started_at=1_700_000_000.0,
+            brain_restarts=0,
+            services=(),
+            sockets=(),
+            cpu_percent=0.4,
+            rss_bytes=30_000_000,
+            cgroups="v2",
+            last_event=len(self.happenings),
+        )
         return {
-            "project": "memory",
-            "node": self.name,
-            "pid": 1,
-            "keeper_pid": 2,
-            "version": "0.1.0",
-            "config": "/srv/memory/chapiteau.toml",
-            "generation": 1,
-            "started_at": 1_700_000_000.0,
-            "brain_restarts": 0,
+            **msgspec.to_builtins(found),
             "services": [dict(s) for s in self.services],
             "sockets": [dict(s) for s in self.sockets],
             "problems": [dict(p) for p in self.problems],
-            "cpu_percent": 0.4,
-            "rss_bytes": 30_000_000,
-            "cgroups": "v2",
-            "dashboard": "",
-            "last_event": len(self.happenings),
             "drained": dict(self.drained),
             "labels": dict(self.labels),
-            "schema": 1,
         }
 
     async def events(self, after: int) -> AsyncIterator[dict[str, Any]]:

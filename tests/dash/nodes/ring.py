@@ -14,14 +14,12 @@ from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.agent import NodeAgent
 from chapiteau.dash.nodes.certificates import CertificateAuthority
-from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
-from chapiteau.dash.nodes.desired_state import DesiredStateApplier
 from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
-from chapiteau.dash.nodes.join_token import JoinToken, base32
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.listener import NodeListener
 from chapiteau.dash.nodes.membership import Membership, join
-from chapiteau.dash.nodes.registry import Registry
+from chapiteau.dash.nodes.node_state import CommandLog, CommandReceiver, DesiredStateApplier
+from chapiteau.dash.nodes.registry import JoinToken, Registry, base32
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
 from chapiteau.io.clock import SystemClock

@@ -15,9 +15,9 @@ from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.nodes.agent import _RETRY, _SPREAD
 from chapiteau.dash.nodes.contract import DesiredServices
-from chapiteau.dash.nodes.desired_state import DesiredStateApplier
 from chapiteau.dash.nodes.embedded import SqliteDesiredState, SqliteLeases
 from chapiteau.dash.nodes.membership import Membership
+from chapiteau.dash.nodes.node_state import DesiredStateApplier
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
 from tests.dash.nodes.ring import Proxy, ShiftedClock
 from tests.support import wait_for_async

@@ -19,9 +19,9 @@ import pytest
 
 from chapiteau.dash.nodes.agent import NodeAgent
 from chapiteau.dash.nodes.certificates import CertificateAuthority
-from chapiteau.dash.nodes.command_log import CommandLog
-from chapiteau.dash.nodes.join_token import parse_token
 from chapiteau.dash.nodes.membership import Membership, join
+from chapiteau.dash.nodes.node_state import CommandLog
+from chapiteau.dash.nodes.registry import parse_token
 from chapiteau.dash.testing import MemoryNode, process, service
 from chapiteau.io.clock import SystemClock
 from tests.dash.nodes.ring import reception

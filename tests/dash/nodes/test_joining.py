@@ -12,8 +12,8 @@ import pytest
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.errors import BadRequestError, LoginError, NodeAwayError
 from chapiteau.dash.nodes.certificates import HUB_NAME, needs_renewal
-from chapiteau.dash.nodes.join_token import parse_token
 from chapiteau.dash.nodes.membership import Membership, hub_address, join
+from chapiteau.dash.nodes.registry import parse_token
 from tests.support import free_port, wait_for_async
 
 

@@ -11,9 +11,8 @@ import pytest
 
 from chapiteau.core.clock import ManualClock
 from chapiteau.core.errors import UsageError
-from chapiteau.dash.nodes import supervisor_log as ownlog
-from chapiteau.dash.nodes.local import host_address
-from chapiteau.dash.nodes.supervisor_log import supervisor_log
+from chapiteau.dash.nodes import local as ownlog
+from chapiteau.dash.nodes.local import host_address, supervisor_log
 from chapiteau.run.logs.messages import LogQuery
 
 

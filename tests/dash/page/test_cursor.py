@@ -34,7 +34,7 @@ async def test_a_crash_and_a_reload_stand_in_every_chart(visit: Any, house: Any)
         house.node.happen("service.scaled", service="web", text="4 → 5", who="dash:ana")
         for page in (one, two):
             await expect(page.get_by_text("killed by SIGKILL")).to_be_visible()
-            ends = page.get_by_role("img", name="Ends by themselves: ends now 1")
+            ends = page.get_by_role("img", name="Unexpected exits: exits now 1")
             await expect(ends).to_be_visible()
             await hover_where(page, page.get_by_role("img", name="CPU: #1 now"), "SIGKILL")
             # In one look, between two seconds: the third counts the ends.

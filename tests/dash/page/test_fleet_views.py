@@ -38,7 +38,7 @@ async def test_tiles_stand_in_groups_and_begin_with_their_past(visit: Any, house
         assert "group=on.role" in page.url
         web = page.get_by_role("list", name="Servers: web")
         await expect(web.get_by_role("listitem")).to_have_count(2)
-        await expect(page.get_by_role("region", name="without")).to_contain_text("alpha")
+        await expect(page.get_by_role("region", name="(none)")).to_contain_text("alpha")
         await expect(page.get_by_role("region", name="web")).to_contain_text("2 servers")
         # A line from the first moment on: its minute came along.
         line = web.locator("polyline").first

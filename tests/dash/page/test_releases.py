@@ -31,7 +31,7 @@ async def test_a_changed_file_is_compared_and_applied(visit: Any, house: Any) ->
         await expect(config.get_by_role("status")).to_contain_text("✓")
         assert house.node.applied == ["dash:local"]
         await config.get_by_role("button", name="Compare with the file").click()
-        await expect(config).to_contain_text("What runs is what the file says.")
+        await expect(config).to_contain_text("Running configuration matches the file.")
 
 
 async def test_two_load_tests_are_picked_and_compared(visit: Any, house: Any) -> None:
@@ -53,7 +53,7 @@ async def test_two_load_tests_are_picked_and_compared(visit: Any, house: Any) ->
 
 async def test_deploys_list_what_was_brought_out(visit: Any, house: Any) -> None:
     async with visit("/deploys") as page:
-        await expect(page.get_by_text("Nothing was brought out")).to_be_visible()
+        await expect(page.get_by_text("No deploys yet")).to_be_visible()
         house.node.happen("service.reload_failed", service="web", text="the new one is not ready")
         house.node.happen("service.ready", service="web")
         await expect(page.get_by_role("listitem").filter(has_text="the new one")).to_be_visible()
@@ -73,7 +73,7 @@ async def test_a_breaking_change_of_an_api_is_marked(visit: Any, house: Any) -> 
                 await expect(page.get_by_role("main")).to_contain_text("GET /cities is gone")
                 await no_violations(page)
             else:
-                await expect(page.get_by_text("is the first one known")).to_be_visible()
+                await expect(page.get_by_text("First version seen")).to_be_visible()
 
 
 async def test_deploys_tell_who_what_and_why_not(visit: Any, house: Any) -> None:

@@ -42,31 +42,47 @@ export function LiveCharts({ nodes, service, events, window, also = NONE }: { no
     redraw((n) => n + 1);
   }, [tick.value, wanted]);
 
-  const { times, cpu, rss, rate, p99, errors } = curves.current;
+  const { times } = curves.current;
   const markers = useMemo(() => [...events.filter(marked).map(marker), ...also], [events, also]);
-  const ends = endsBy(times, events);
+  const shown = CHARTS.filter((row) => !window || row.beside).map((row) => ({ ...row, series: row.series(curves.current, events) })).filter((row) => row.beside || row.series.length > 0);
   return (
     <section class="chart-block" aria-label={`CPU and memory of ${service}`}>
       {!window && <Choice label="Range" value={String(span)} onPick={(range) => narrow({ range })} options={[["60", "1 m"], ["300", "5 m"], ["600", "10 m"]]} />}
       <div class="charts">
-      <Chart title={window ? `CPU of ${service}` : "CPU"} window={window} times={times} series={lines(cpu)} format={percent} markers={markers} span={span} />
-      <Chart title={window ? `Memory of ${service}` : "Memory"} window={window} times={times} series={lines(rss)} format={bytes} markers={markers} span={span} binary />
-        {!window && ends.some(Boolean) && <Chart title="Ends by themselves" window={window} times={times} series={[{ label: "ends", values: ends }]} format={(v) => (Number.isInteger(v) ? String(v) : "")} markers={markers} span={span} />}
-        {!window && rate.size > 0 && <Chart title="Requests per second" times={times} series={counted(rate, summed, errors)} format={amount} markers={markers} span={span} />}
-        {!window && rate.size > 0 && <Chart title="p99 of the requests" times={times} series={counted(p99, highest)} format={latency} markers={markers} span={span} />}
+        {shown.map(({ title, series, format, binary }) => (
+          <Chart key={title} title={window ? `${title} of ${service}` : title} window={window} times={times} series={series} format={format} markers={markers} span={span} binary={binary ?? false} />
+        ))}
       </div>
     </section>
   );
 }
 
-/** How many processes have ended by themselves since the chart's beginning. */
-function endsBy(times: readonly number[], events: readonly Happening[]): number[] {
-  const ends = events.filter((e) => e.kind === "process.exited" && !e.data?.["asked"] && e.time >= (times[0] ?? Infinity)).map((e) => e.time).sort((a, b) => a - b);
+interface Row {
+  title: string;
+  format: (value: number) => string;
+  series: (curves: Curves, events: readonly Happening[]) => Series[]; // none: no chart
+  beside?: boolean; // shown below a load test too, and when there are no values
+  binary?: boolean;
+}
+
+/** The charts of a service, one a row. */
+const CHARTS: readonly Row[] = [
+  { title: "CPU", format: percent, series: ({ lines }) => ofProcesses(lines.cpu), beside: true },
+  { title: "Memory", format: bytes, series: ({ lines }) => ofProcesses(lines.rss), beside: true, binary: true },
+  { title: "Unexpected exits", format: (value) => (Number.isInteger(value) ? String(value) : ""), series: ({ times }, events) => exits(times, events) },
+  { title: "Requests per second", format: amount, series: ({ lines }) => ofServers(lines.rate, summed, lines.errors) },
+  { title: "p99 of the requests", format: latency, series: ({ lines }) => (lines.rate.size ? ofServers(lines.p99, highest) : []) },
+];
+
+/** How many processes have exited unexpectedly since the chart's beginning. */
+function exits(times: readonly number[], events: readonly Happening[]): Series[] {
+  const found = events.filter((e) => e.kind === "process.exited" && !e.data?.["asked"] && e.time >= (times[0] ?? Infinity)).map((e) => e.time).sort((a, b) => a - b);
   let count = 0;
-  return times.map((time) => {
-    while (count < ends.length && (ends[count] as number) < time + 1) count++;
+  const values = times.map((time) => {
+    while (count < found.length && (found[count] as number) < time + 1) count++;
     return count;
   });
+  return count ? [{ label: "exits", values }] : [];
 }
 
 function readingsNow(nodes: string[], service: string): { time: number; readings: Map<string, Point> } {
@@ -87,16 +103,17 @@ function readingsNow(nodes: string[], service: string): { time: number; readings
 }
 
 /** Few processes are a line each; many are one line, their sum. */
-function lines(all: Map<string, (number | null)[]>): Series[] {
+function ofProcesses(all: Map<string, (number | null)[]>): Series[] {
   const names = [...all.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const found = names.map((id): Series => ({ label: id.replace(/^(.* )?.*\//, "$1#"), values: bridged(all.get(id) ?? []) }));
   return found.length <= MOST_LINES ? found : [{ label: `sum of ${found.length}`, values: summed(found.map((one) => one.values)) }];
 }
 
 /** Of each server a line, of many servers one; and what failed, where something did. */
-function counted(all: Map<string, Line>, together: (lines: Line[]) => Line, failed?: Map<string, Line>): Series[] {
+function ofServers(all: Map<string, Line>, together: (lines: Line[]) => Line, failed?: Map<string, Line>): Series[] {
   const names = [...all.keys()].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
   const found = names.map((name): Series => ({ label: name || "all", values: bridged(all.get(name) ?? []) }));
+  if (!found.length) return [];
   const bad = summed([...(failed?.values() ?? [])].map((line) => bridged(line)));
   const shown = found.length <= MOST_LINES ? found : [{ label: `${together === summed ? "sum" : "highest"} of ${found.length}`, values: together(found.map((one) => one.values)) }];
   return bad.some(Boolean) ? [...shown, { label: "answered 5xx", values: bad }] : shown;

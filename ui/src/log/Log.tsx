@@ -63,7 +63,7 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
         {children}
         <Choice label="Stream" value={narrowed.stream} onPick={(v) => narrow({ stream: v })} options={[["", "out + err"], ["stdout", "out"], ["stderr", "err"]]} />
         {all.length > 1 && <Pick label="Output of which server" value={from} onPick={(v) => narrow({ from: v })} options={[["", `all ${all.length} servers`], ...all.map((name): [string, string] => [name, name])]} />}
-        <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and worse"], ["warning", "warnings and worse"], ["error", "errors"]]} />
+        <Pick label="Level" value={level} onPick={(v) => narrow({ level: v })} options={[["", "any level"], ["info", "info and above"], ["warning", "warning and above"], ["error", "errors"]]} />
         <Pick label="Since" value={param("since")} onPick={(v) => narrow({ since: v })} options={[["", "newest 500"], ["300", "last 5 minutes"], ["3600", "last hour"], ["86400", "last day"]]} />
         <form class="grow" onSubmit={(event) => { event.preventDefault(); narrow({ grep: draft, find: "", around: "", until: "" }); }}>
           <input type="search" id="log-filter" value={draft} placeholder="regular expression; Enter searches on the servers" aria-label="Filter lines" aria-keyshortcuts="l"
@@ -82,8 +82,8 @@ export function Log({ nodes: all, service, showNode, title = "Log", children }: 
         <div class="bar hits">
           <span>{grep && !around && lines.length >= NEWEST && !param("since") ? "newest " : ""}{plural(hits.length, "hit")}{older && grep && !looking ? " so far" : ""}{place > 0 && `, this is ${place}`}</span>
           <span class="joined" role="group" aria-label="Hits">
-            <button type="button" class="small" disabled={!hits.length} data-key="Shift+N" aria-keyshortcuts="Shift+N" aria-label="Hit before" title="Hit before (Shift+N)" onClick={() => go(-1)}>▲</button>
-            <button type="button" class="small" disabled={!hits.length} data-key="n" aria-keyshortcuts="n" aria-label="Next hit" title="Next hit (n)" onClick={() => go(1)}>▼</button>
+            <button type="button" class="small" disabled={!hits.length} data-key="Shift+N" aria-keyshortcuts="Shift+N" aria-label="Previous match" title="Previous match (Shift+N)" onClick={() => go(-1)}>▲</button>
+            <button type="button" class="small" disabled={!hits.length} data-key="n" aria-keyshortcuts="n" aria-label="Next match" title="Next match (n)" onClick={() => go(1)}>▼</button>
           </span>
           {!grep && !around && onlyButton}
           {grep && !around && <><span class="muted">a line's time shows what was said around it</span><button type="button" class="small" onClick={() => narrow({ grep: "", find: "" })}>all lines</button></>}

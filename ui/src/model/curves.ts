@@ -2,26 +2,20 @@
 
 type Line = (number | null)[];
 
-export interface Past {
-  time: number;
-  ids: string[];
-  cpu: Line[];
-  rss: Line[];
-  requests?: Record<"rate" | "p99" | "errors", Line>;
-}
-
-type Kind = "cpu" | "rss" | "rate" | "p99" | "errors";
+/** Figures of each process, and of each service: a row of statistics and of history has one per name. */
+const OF_PROCESSES = ["cpu", "rss"] as const;
+const OF_SERVICES = ["rate", "p99", "errors"] as const;
+type OfProcesses = (typeof OF_PROCESSES)[number];
+type OfServices = (typeof OF_SERVICES)[number];
+export type Kind = OfProcesses | OfServices;
 export type Point = Partial<Record<Kind, number | null>>;
+
+export type Past = Record<OfProcesses, Line[]> & { time: number; ids: string[]; requests?: Record<OfServices, Line> };
 
 export class Curves {
   times: number[] = [];
-  cpu = new Map<string, Line>();
-  rss = new Map<string, Line>();
-  // Of a server, since all its processes count together.
-  rate = new Map<string, Line>();
-  p99 = new Map<string, Line>();
-  errors = new Map<string, Line>();
-  #all: Map<string, Line>[] = [this.cpu, this.rss, this.rate, this.p99, this.errors];
+  readonly lines = Object.fromEntries([...OF_PROCESSES, ...OF_SERVICES].map((kind) => [kind, new Map()])) as Record<Kind, Map<string, Line>>;
+  #all = Object.values(this.lines);
 
   constructor(readonly span: number) {}
 
@@ -32,10 +26,9 @@ export class Curves {
     this.#reach(past.time, past.time + Math.max(1, past.cpu[0]?.length ?? 0) - 1);
     const shift = past.time - (this.times[0] ?? past.time);
     past.ids.forEach((id, row) => {
-      fill(this.#line(this.cpu, prefix + id), past.cpu[row] ?? [], shift);
-      fill(this.#line(this.rss, prefix + id), past.rss[row] ?? [], shift);
+      for (const kind of OF_PROCESSES) fill(this.#line(kind, prefix + id), past[kind][row] ?? [], shift);
     });
-    for (const [kind, values] of Object.entries(past.requests ?? {})) fill(this.#line(this[kind as Kind], prefix.trim()), values, shift);
+    for (const [kind, values] of Object.entries(past.requests ?? {})) fill(this.#line(kind as Kind, prefix.trim()), values, shift);
     this.#trim();
   }
 
@@ -45,7 +38,7 @@ export class Curves {
     this.#reach(second, second);
     const at = this.times.length - 1;
     for (const [id, point] of points) {
-      for (const [kind, value] of Object.entries(point)) this.#line(this[kind as Kind], id)[at] = value;
+      for (const [kind, value] of Object.entries(point)) this.#line(kind as Kind, id)[at] = value;
     }
     this.#trim();
   }
@@ -64,9 +57,9 @@ export class Curves {
     this.times = Array.from({ length }, (_, i) => start + i);
   }
 
-  #line(lines: Map<string, Line>, id: string): Line {
-    let line = lines.get(id);
-    if (!line) lines.set(id, (line = Array<number | null>(this.times.length).fill(null)));
+  #line(kind: Kind, id: string): Line {
+    let line = this.lines[kind].get(id);
+    if (!line) this.lines[kind].set(id, (line = Array<number | null>(this.times.length).fill(null)));
     return line;
   }
 

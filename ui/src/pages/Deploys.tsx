@@ -1,4 +1,4 @@
-/** What was brought out, when, by whom, and how it went: reloads and changed configurations. */
+/** Deploys: reloads and applied configurations, when, by whom, and how they went. */
 
 import { useEffect } from "preact/hooks";
 import { events, recall, sortedNodes } from "../live/store";
@@ -20,7 +20,7 @@ export function Deploys() {
       <header class="title"><h1>Deploys</h1><span class="muted">Reloads and applied configurations, on every server. A version that does not get ready leaves the old one serving.</span></header>
       <div class="bar"><FilterBox placeholder="words, service:web, kind:reload_failed" /></div>
       {all.length ? <div class="panel"><Timeline events={all.filter(test)} showNode={sortedNodes.value.length > 1} most={500} /></div>
-        : <><p class="empty">Nothing was brought out since the oldest event kept.</p><CommandLine line="chapiteau reload web" label="Replace a service's processes with their new version" /></>}
+        : <><p class="empty">No deploys yet.</p><CommandLine line="chapiteau reload web" label="Replace a service's processes with their new version" /></>}
     </>
   );
 }

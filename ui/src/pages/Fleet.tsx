@@ -63,9 +63,9 @@ function Band({ nodes }: { nodes: Node[] }) {
       <Fact label="servers" value={`${nodes.length - away}`} note={[away ? `${away} unreachable` : "", sick ? `${sick} degraded` : ""].filter(Boolean).join(" · ") || "up"} tone={away || sick ? "warn" : ""} />
       <Fact label="services" value={String(services.length)} note={failed ? `${failed} failed` : "declared"} tone={failed ? "bad" : ""} />
       <Fact label="processes" value={String(count("running"))} note={[count("backoff") ? `${count("backoff")} backing off` : "", broken ? `${broken} failed` : ""].filter(Boolean).join(" · ") || "running"} tone={broken ? "bad" : count("backoff") ? "warn" : ""} />
-      <Fact label="CPU of the machines" value={heard.value ? percent(cpu) : "–"} note={hosts.length === 1 ? `load ${hosts[0]?.load1.toFixed(1)}` : "mean"} />
+      <Fact label="Host CPU" value={heard.value ? percent(cpu) : "–"} note={hosts.length === 1 ? `load ${hosts[0]?.load1.toFixed(1)}` : "mean"} />
       <Fact label="memory" value={total ? percent((100 * used) / total) : "–"} note={total ? `${bytes(used)} of ${bytes(total)}` : ""} />
-      {changing > 0 && <div><dt>being brought out</dt><dd><a href="/deploys"><span class="big">{changing}</span> {changing === 1 ? "reload" : "reloads"} ▸</a></dd></div>}
+      {changing > 0 && <div><dt>deploying</dt><dd><a href="/deploys"><span class="big">{changing}</span> {changing === 1 ? "reload" : "reloads"} ▸</a></dd></div>}
     </dl>
   );
 }
@@ -83,14 +83,14 @@ function Tiles({ nodes }: { nodes: Node[] }) {
   const shown = byWeight(fittingServers(serverRows(nodes, numbers), param("q")));
   const groups = serverGroups();
   const tiles = (rows: ServerRow[], label: string) => <ul class="tiles" aria-label={label}>{rows.map((row) => <Tile key={row.id} row={row} />)}</ul>;
-  if (!shown.length) return <p class="empty">No server fits.</p>;
+  if (!shown.length) return <p class="empty">No servers match.</p>;
   if (!groups) return tiles(shown, "Servers");
   return (
     <>
       {grouped(shown, groups.by).map((group) => (
-        <section key={group.name} class="tile-group" aria-label={group.name || "without"}>
-          <h2>{group.name || "without"} <span class="muted">{groups.summary(group.rows)}</span></h2>
-          {tiles(group.rows, `Servers: ${group.name || "without"}`)}
+        <section key={group.name} class="tile-group" aria-label={group.name || "(none)"}>
+          <h2>{group.name || "(none)"} <span class="muted">{groups.summary(group.rows)}</span></h2>
+          {tiles(group.rows, `Servers: ${group.name || "(none)"}`)}
         </section>
       ))}
     </>

@@ -121,7 +121,7 @@ function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {
       <div class="bar">
         {older && <a class="button small" href={href(["load", String(older.id)])} data-key="[">← older</a>}
         {newer && <a class="button small" href={href(["load", String(newer.id)])} data-key="]">newer →</a>}
-        {result.report && <a class="button small" href={report} target="_blank" rel="noopener">open the report alone</a>}
+        {result.report && <a class="button small" href={report} target="_blank" rel="noopener">Open report</a>}
         {held && <a class="button small" href={href(["load", String(result.id)], { with: String(held.id) })} data-key="c" aria-keyshortcuts="c" title="Compare (c)">compare with {held.id === result.baseline ? "the baseline" : ""} #{held.id}</a>}
         <a class="button small quiet" href={`/api/load/${result.id}`} download={`load-${result.id}.json`}>JSON</a>
         <a class="button small quiet" href={`/api/load/${result.id}/csv`} download={`load-${result.id}.csv`}>CSV</a>
@@ -130,7 +130,7 @@ function One({ result, all }: { result: LoadResult; all: LoadResult[] }) {
       </div>
       {result.requests > 0 && <div class="bar"><Baseline result={result} shortcut="b" /></div>}
       <Stored id={result.id} />
-      {result.verdict !== "broken" && result.kind === "run" && <details class="as-baseline"><summary>Hold later ones against this one</summary><p>The next run is compared with it, and fails when it is slower:</p><CommandLine line={`chapiteau load run ${quoted(result.name)} --baseline ${result.baseline === result.id ? "baseline" : result.id}`} label="Hold the next one against it" /></details>}
+      {result.verdict !== "broken" && result.kind === "run" && <details class="as-baseline"><summary>Use as baseline</summary><p>The next run is compared with it, and fails when it is slower:</p><CommandLine line={`chapiteau load run ${quoted(result.name)} --baseline ${result.baseline === result.id ? "baseline" : result.id}`} label="Hold the next one against it" /></details>}
       {result.report ? <iframe class="report" src={report} title={`Report of load test ${result.id}`} sandbox="allow-scripts allow-downloads" /> : <p class="empty">Its report was deleted; the numbers above are kept.</p>}
     </>
   );

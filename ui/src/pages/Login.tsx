@@ -1,10 +1,10 @@
-/** The door: the one-time link logs in by itself; accounts type a name and a password. */
+/** Logging in: the one-time link logs in by itself; accounts type a name and a password. */
 
 import { useEffect, useState } from "preact/hooks";
 import { get, post, Refusal } from "../live/api";
 
 export function Login({ why, onDone }: { why: string; onDone: () => void }) {
-  const [error, setError] = useState(why);
+  const [error, setError] = useState(why.trim());
   const [busy, setBusy] = useState(false);
   const [oidc, setOidc] = useState("");
   useEffect(() => void get<{ oidc: string; said: string }>("/api/entry").then((ways) => {
@@ -28,7 +28,7 @@ export function Login({ why, onDone }: { why: string; onDone: () => void }) {
       <h1><img src="/favicon.svg" alt="" width="28" height="28" /> Chapiteau</h1>
       {error && <p role="alert" class="bad">{error}</p>}
       <p>On this machine, get a link that logs you in: <code>chapiteau dash url</code></p>
-      {oidc && <p><a class="button primary" href={`/api/oidc/start?next=${encodeURIComponent(location.pathname + location.search)}`}>Log in by {oidc}</a></p>}
+      {oidc && <p><a class="button primary" href={`/api/oidc/start?next=${encodeURIComponent(location.pathname + location.search)}`}>Log in with {oidc}</a></p>}
       <form onSubmit={submit}>
         <label>Name <input name="name" autocomplete="username" required /></label>
         <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>

@@ -86,8 +86,8 @@ function Deeds({ node }: { node: Node }) {
   return (
     <>
       <div class="bar actions" role="toolbar" aria-label={`Actions on ${node.name}`}>
-        {may("drain") && !drained?.since && <button type="button" data-key="Shift+D" aria-keyshortcuts="Shift+D" title="All services end their work, nothing starts (Shift+D)" onClick={() => wish("drain", target)}>Drain</button>}
-        {may("undrain") && drained?.since && <button type="button" class="primary" data-key="Shift+D" aria-keyshortcuts="Shift+D" title="What ran before starts again (Shift+D)" onClick={() => wish("undrain", target)}>Undrain</button>}
+        {may("drain") && !drained?.since && <button type="button" data-key="Shift+D" aria-keyshortcuts="Shift+D" title="Stop services gracefully and start nothing new (Shift+D)" onClick={() => wish("drain", target)}>Drain</button>}
+        {may("undrain") && drained?.since && <button type="button" class="primary" data-key="Shift+D" aria-keyshortcuts="Shift+D" title="End the drain; services start again (Shift+D)" onClick={() => wish("undrain", target)}>Undrain</button>}
         {may("apply") && <ReloadConfig />}
         {host && <CopyButton text={`ssh ${host}`} label={`Copy: ssh ${host}`} word="copy ssh line" />}
       </div>

@@ -21,7 +21,7 @@ interface Row {
 export function Sockets() {
   return (
     <>
-      <header class="title"><h1>Sockets</h1><span class="muted">Held by the keeper: they stay open while what serves them comes and goes.</span></header>
+      <header class="title"><h1>Sockets</h1><span class="muted">Kept open by the supervisor across restarts.</span></header>
       <div class="bar"><FilterBox placeholder="name, address, queued>0, accepts>100" /></div>
       <SocketTable nodes={sortedNodes.value} />
     </>

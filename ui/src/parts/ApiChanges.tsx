@@ -8,7 +8,7 @@ export interface Past {
 }
 
 export function ApiChanges({ since, before }: Past) {
-  if (!before) return <p class="muted">This document is the first one known, since {moment(since)}.</p>;
+  if (!before) return <p class="muted">First version seen, since {moment(since)}.</p>;
   const breaking = before.changes.filter((c) => c.breaking);
   const rest = before.changes.filter((c) => !c.breaking);
   if (!before.changes.length) return <p class="muted">Its words changed {moment(since)}; what clients send and get did not.</p>;

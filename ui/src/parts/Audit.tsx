@@ -36,11 +36,11 @@ export function Audit() {
   const test = compile<Entry>(param("q"), (e, name) => (e as unknown as Record<string, string | number>)[name], (e) => `${e.who} ${e.verb} ${e.target} ${e.result}`);
   const shown = entries.filter(test);
   if (error) return <p role="alert" class="bad">✖ {error}</p>;
-  if (!shown.length) return <p class="empty">Nobody has done anything here{entries.length > 0 && " that fits"}.</p>;
+  if (!shown.length) return <p class="empty">{entries.length > 0 ? "No matches." : "No actions yet."}</p>;
   return (
     <div class="panel scroll" tabIndex={0} role="region" aria-label="Audit trail">
       <table class="audit">
-        <thead><tr><th scope="col">when</th><th scope="col">who</th><th scope="col">did</th><th scope="col">to</th><th scope="col">came of it</th></tr></thead>
+        <thead><tr><th scope="col">when</th><th scope="col">who</th><th scope="col">did</th><th scope="col">to</th><th scope="col">result</th></tr></thead>
         <tbody>{shown.map((e) => <tr key={e.seq}><td>{moment(e.time)}</td><td>{e.who}</td><td>{e.verb}</td><td>{e.target}</td><td>{e.result}</td></tr>)}</tbody>
       </table>
       {!whole && <button type="button" class="small" onClick={() => ask(entries[entries.length - 1]?.seq ?? 0)}>older</button>}

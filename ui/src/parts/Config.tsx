@@ -57,7 +57,7 @@ export function Config({ node }: { node: string }) {
         <span role="status" class={state.startsWith("✖") ? "bad" : "muted"}>{state}</span>
       </header>
       {plan && !plan.ok && <p role="alert" class="bad">✖ {plan.error} <span class="muted">{plan.hint}</span></p>}
-      {plan?.ok && !changes.length && <p class="good">● What runs is what the file says.</p>}
+      {plan?.ok && !changes.length && <p class="good">● Running configuration matches the file.</p>}
       {changes.length > 0 && (
         <ul class="changes">
           {changes.map((c) => (

@@ -40,7 +40,7 @@ export function person(who: string): string {
 export const lastWords = (service: string, node: string, process: number, time: number) => `${href(["service", service], { node, process: String(process), until: (time + 0.05).toFixed(3) })}#log`;
 
 export function Timeline({ events, showNode, most = 200 }: { events: readonly Happening[]; showNode: boolean; most?: number }) {
-  if (!events.length) return <p class="empty">Nothing has happened yet.</p>;
+  if (!events.length) return <p class="empty">No events yet.</p>;
   return (
     <ol class="timeline">
       {events.slice(-most).reverse().map((event) => {

@@ -127,7 +127,7 @@ export function Grid<T>(props: GridProps<T>) {
           </div>;
         })}
       </div>
-      {rows.length === 0 && <p class="empty">Nothing here.</p>}
+      {rows.length === 0 && <p class="empty">No matches.</p>}
     </div>
   );
 }

@@ -21,7 +21,7 @@ export function GroupBy({ view }: { view: View }) {
   const all = [...nodes.value.values()];
   const labels = labelNames(all.map((node) => node.status.labels)).map((name): [string, string] => [ON + name, name]);
   const tags = view === "servers" ? [] : labelNames(all.flatMap((node) => (node.status.services ?? []).map((s) => s.labels))).map((name): [string, string] => [TAG + name, `${name} of the service`]);
-  const options: [string, string][] = [["", "not grouped"], ...OWN[view].map((name): [string, string] => [name, `by ${name}`]), ...[...labels, ...tags].map(([key, name]): [string, string] => [key, `by ${name}`])];
+  const options: [string, string][] = [["", "No grouping"], ...OWN[view].map((name): [string, string] => [name, `by ${name}`]), ...[...labels, ...tags].map(([key, name]): [string, string] => [key, `by ${name}`])];
   return <Pick label="Group by" value={param("group")} options={options} onPick={(group) => narrow({ group, shut: "" })} />;
 }
 

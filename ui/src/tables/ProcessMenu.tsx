@@ -42,7 +42,7 @@ export function ProcessMenu() {
       <p><State state={row.away ? "unreachable" : process.state} /> {process.pid > 0 && <span class="muted">pid {process.pid}</span>} {reason(process)}</p>
       {exit.time ? (
         <>
-          <p>Its last one ended {moment(exit.time)}: <strong>{exitWords(process) || "somehow"}</strong>. <Prose text={exit.cause ?? ""} /></p>
+          <p>Previous process exited {moment(exit.time)}: <strong>{exitWords(process) || "for an unknown reason"}</strong>. <Prose text={exit.cause ?? ""} /></p>
           {exit.lines?.length ? <pre class="said" tabIndex={0} aria-label="Its last words">{exit.lines.map(plain).join("\n")}</pre> : null}
         </>
       ) : null}

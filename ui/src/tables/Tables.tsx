@@ -131,7 +131,7 @@ function serviceColumns(showNode: boolean, story?: Map<string, Story>, selected?
   if (story) {
     const of = (r: ServiceRow) => story.get(r.service.name);
     const at = columns.findIndex((column) => column.key === "restarts");
-    columns.splice(at + 1, 0, { key: "ends", label: "ends / 1 h", width: "72px", right: true, from: 660, sort: (r) => of(r)?.ends ?? 0, cell: (r) => <span class={of(r)?.ends ? "warn" : "muted"}>{of(r)?.ends ?? 0}</span> });
+    columns.splice(at + 1, 0, { key: "ends", label: "exits (1 h)", width: "72px", right: true, from: 660, sort: (r) => of(r)?.ends ?? 0, cell: (r) => <span class={of(r)?.ends ? "warn" : "muted"}>{of(r)?.ends ?? 0}</span> });
     columns.push({ key: "version", label: "version", width: "minmax(50px, 90px)", from: 1040, sort: (r) => r.service.labels?.["version"] ?? "", cell: (r) => r.service.labels?.["version"] ?? "" });
     columns.push({ key: "last", label: "last event", width: "minmax(120px, 1.4fr)", from: 940, sort: (r) => -(of(r)?.last.time ?? 0), cell: (r) => { const last = of(r)?.last; return last ? <span class="muted" title={sentence(last)}>{clock(last.time)} {sentence(last)}</span> : ""; } });
   }

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from chapiteau.core.errors import NotFoundError, UsageError
-from chapiteau.dash.cli.options import CONFIG, run_server
+from chapiteau.dash.cli.options import CONFIG, JSON, open_store, print_rows, run_server
 from chapiteau.dash.errors import HubGoneError
 from chapiteau.io.console import print_json
 
@@ -38,22 +38,17 @@ def user() -> None:
 def add(name: str, role: str, password_stdin: bool, config: Path | None) -> None:
     """Add an account, or change its password and role."""
     from chapiteau.dash.auth.access import Role
-    from chapiteau.dash.auth.passwords import hash_password
+    from chapiteau.dash.auth.sessions import hash_password
     from chapiteau.dash.project import read_project
-    from chapiteau.dash.store import Store
     from chapiteau.io.clock import SystemClock
 
     project = read_project(config)
     if not name.isprintable() or not name.strip() or len(name) > 64:
         raise UsageError(f"not a name: {name!r}", hint="1 to 64 printable characters")
     password = _password(password_stdin)
-    store = Store(project.store)
-    try:
-        store.keep_account(
-            name, int(Role[role.upper()]), hash_password(password), SystemClock().wall()
-        )
-    finally:
-        store.close()
+    hashed, now = hash_password(password), SystemClock().wall()
+    with open_store(project) as store:
+        store.keep_account(name, int(Role[role.upper()]), hashed, now)
     click.echo(f"{name} may log in as {role}", err=True)
 
 
@@ -63,37 +58,27 @@ def add(name: str, role: str, password_stdin: bool, config: Path | None) -> None
 def remove(name: str, config: Path | None) -> None:
     """Remove an account; a running dashboard forgets its sessions within a minute."""
     from chapiteau.dash.project import read_project
-    from chapiteau.dash.store import Store
 
-    store = Store(read_project(config).store)
-    try:
-        if not store.drop_account(name):
-            raise NotFoundError(
-                f"there is no account {name!r}", hint="see chapiteau dash user list"
-            )
-    finally:
-        store.close()
+    with open_store(read_project(config)) as store:
+        known = store.drop_account(name)
+    if not known:
+        raise NotFoundError(f"there is no account {name!r}", hint="see chapiteau dash user list")
 
 
 @user.command("list")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@JSON
 @CONFIG
 def list_users(as_json: bool, config: Path | None) -> None:
     """Every account and its role."""
-    from chapiteau.core.text import format_table
     from chapiteau.dash.auth.access import Role
     from chapiteau.dash.project import read_project
-    from chapiteau.dash.store import Store
 
-    store = Store(read_project(config).store)
-    rows = [(name, Role(role).name.lower()) for name, role in store.accounts()]
-    store.close()
+    with open_store(read_project(config)) as store:
+        rows = [(name, Role(role).name.lower()) for name, role in store.accounts()]
     if as_json:
         print_json({"accounts": [{"name": name, "role": role} for name, role in rows]})
-    elif rows:
-        click.echo(format_table(rows, ("NAME", "ROLE")))
     else:
-        click.echo("no accounts: chapiteau dash user add NAME --role admin", err=True)
+        print_rows(rows, ("NAME", "ROLE"), "no accounts: chapiteau dash user add NAME --role admin")
 
 
 def _password(from_stdin: bool) -> str:
@@ -131,7 +116,7 @@ def serve(config: Path | None, bind: str | None) -> None:
 
 @group.command()
 @CONFIG
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@JSON
 def url(config: Path | None, as_json: bool) -> None:
     """Print a link to the running page; it logs in one browser, once."""
     from chapiteau.dash.project import read_project

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chapiteau.dash.cli.desired import take_over, want, wanted
-from chapiteau.dash.cli.hub_maintenance import backup, restore, rotate
-from chapiteau.dash.cli.options import CONFIG, run_server
+from chapiteau.dash.cli.hub_maintenance import backup, restore, rotate, take_over, want, wanted
+from chapiteau.dash.cli.options import (
+    CONFIG,
+    JSON,
+    embedded_only,
+    open_registry,
+    print_rows,
+    run_server,
+)
 from chapiteau.io.console import print_json
 
 if TYPE_CHECKING:
     from chapiteau.dash.project import Project
 
 __all__ = ["group", "nats_users"]
-
-
-# `chapiteau hub nats-users`: what the NATS server must be told.
 
 
 @click.command("nats-users")
@@ -33,8 +36,8 @@ def nats_users(nodes: tuple[str, ...], hubs: tuple[str, ...], config: Path | Non
 
     For a server with `verify_and_map` in its `tls`: who one is stands in the certificate.
     """
-    from chapiteau.dash.nodes.join_token import node_name
     from chapiteau.dash.nodes.nats.names import users_block
+    from chapiteau.dash.nodes.registry import node_name
     from chapiteau.dash.project import read_project
 
     prefix = read_project(config).hub.nats.prefix
@@ -73,23 +76,22 @@ def up(config: Path | None, bind: str | None) -> None:
 @group.command()
 @CONFIG
 @click.option("--for", "lifetime", default="1h", show_default=True, help="How long it is good.")
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@JSON
 def token(config: Path | None, lifetime: str, as_json: bool) -> None:
     """Print the line to run on the server that should join; it works once."""
     from chapiteau.core.errors import UsageError
     from chapiteau.core.units import parse_duration
     from chapiteau.dash.nodes.cluster import authority_of
-    from chapiteau.dash.nodes.join_token import JoinToken, base32
-    from chapiteau.dash.nodes.registry import Registry
+    from chapiteau.dash.nodes.registry import JoinToken, base32
     from chapiteau.dash.project import read_project
     from chapiteau.io.clock import SystemClock
 
     project, clock = read_project(config), SystemClock()
-    if project.hub.nats.url:
-        raise UsageError(
-            "nodes join this hub at a NATS server, whose accounts say who may",
-            hint=f"there: chapiteau node join {project.hub.nats.url.rpartition('@')[2]}",
-        )
+    embedded_only(
+        project,
+        "nodes join this hub at a NATS server, whose accounts say who may",
+        f"there: chapiteau node join {project.hub.nats.url.rpartition('@')[2]}",
+    )
     try:
         seconds = parse_duration(lifetime)
     except ValueError as exc:
@@ -101,12 +103,12 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
         id=base32(secrets.token_bytes(5)),
         secret=base32(secrets.token_bytes(16)),
     )
-    registry = Registry(project.store)
-    registry.add_token(made, clock.wall() + seconds)
-    registry.close()
+    expires = clock.wall() + seconds
+    with open_registry(project) as registry:
+        registry.add_token(made, expires)
     address = project.hub.address or f"{socket.gethostname()}:{project.hub.port}"
     if as_json:
-        print_json({"address": address, "token": str(made), "expires": clock.wall() + seconds})
+        print_json({"address": address, "token": str(made), "expires": expires})
         return
     click.echo(f"chapiteau node join {address} {made}")
     click.echo(f"good once, for {lifetime}; the hub must be up: chapiteau hub up", err=True)
@@ -114,14 +116,12 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
 
 @group.command()
 @CONFIG
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@JSON
 def nodes(config: Path | None, as_json: bool) -> None:
     """Every node that has joined, when it was seen, and until when its certificate is good."""
     import dataclasses
 
-    from chapiteau.core.text import format_table
     from chapiteau.core.units import format_duration
-    from chapiteau.dash.nodes.registry import Registry
     from chapiteau.dash.project import read_project
     from chapiteau.io.clock import SystemClock
 
@@ -129,9 +129,8 @@ def nodes(config: Path | None, as_json: bool) -> None:
     if project.hub.nats.url:
         _nats_nodes(project, as_json)
         return
-    registry = Registry(project.store)
-    found, now = registry.nodes(), SystemClock().wall()
-    registry.close()
+    with open_registry(project) as registry:
+        found, now = registry.nodes(), SystemClock().wall()
     if as_json:
         print_json({"nodes": [dataclasses.asdict(node) for node in found]})
         return
@@ -144,10 +143,8 @@ def nodes(config: Path | None, as_json: bool) -> None:
         )
         for node in found
     ]
-    if rows:
-        click.echo(format_table(rows, ("NODE", "STATE", "LAST CONNECTED", "CERTIFICATE GOOD FOR")))
-    else:
-        click.echo("no nodes yet: chapiteau hub token", err=True)
+    header = ("NODE", "STATE", "LAST CONNECTED", "CERTIFICATE GOOD FOR")
+    print_rows(rows, header, "no nodes yet: chapiteau hub token")
 
 
 def _nats_nodes(project: "Project", as_json: bool) -> None:
@@ -170,7 +167,6 @@ def revoke(name: str, config: Path | None) -> None:
 
     At a NATS server this forgets it; take its credentials away there, or it comes back.
     """
-    from chapiteau.dash.nodes.registry import Registry
     from chapiteau.dash.project import read_project
     from chapiteau.io.clock import SystemClock
 
@@ -178,11 +174,8 @@ def revoke(name: str, config: Path | None) -> None:
     if project.hub.nats.url:
         _nats_revoke(project, name)
         return
-    registry = Registry(project.store)
-    try:
+    with open_registry(project) as registry:
         registry.revoke(name, SystemClock().wall())
-    finally:
-        registry.close()
     click.echo(f"{name} is shut out; to let it in again: chapiteau hub token", err=True)
 
 
@@ -190,16 +183,12 @@ def _nats_revoke(project: "Project", name: str) -> None:
     import asyncio
 
     from chapiteau.core.errors import NotFoundError
-    from chapiteau.dash.nodes.nats.connection import connect, nats_address
+    from chapiteau.dash.nodes.cluster import nats_connection
     from chapiteau.dash.nodes.nats.hub import remove_node
 
     async def forget() -> bool:
-        place = nats_address(project.hub.nats, project.config.parent)
-        wire = await connect(place, keeps=False, name="chapiteau hub")
-        try:
+        async with nats_connection(project) as wire:
             return await remove_node(wire, name)
-        finally:
-            await wire.close()
 
     if not asyncio.run(forget()):
         raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import click
 
-from chapiteau.dash.cli.options import CONFIG
+from chapiteau.dash.cli.options import CONFIG, JSON
 from chapiteau.io.console import print_json
 
 __all__ = ["group"]
@@ -49,7 +49,7 @@ def join(
 
     ADDRESS nats://… or tls://…: meet the hubs at a NATS server. Its accounts say who may; no token.
     """
-    from chapiteau.dash.nodes.join_token import node_name
+    from chapiteau.dash.nodes.registry import node_name
     from chapiteau.dash.project import read_project
 
     project = read_project(config)
@@ -74,9 +74,9 @@ def join(
 
 def _join_hub(papers: Path, address: str, token: str | None, name: str) -> None:
     from chapiteau.core.errors import UsageError
-    from chapiteau.dash.nodes.join_token import parse_token
     from chapiteau.dash.nodes.membership import hub_address
     from chapiteau.dash.nodes.membership import join as join_hub
+    from chapiteau.dash.nodes.registry import parse_token
 
     if token is None:
         raise UsageError("a hub wants a token", hint="on the hub: chapiteau hub token")
@@ -100,7 +100,7 @@ def leave(config: Path | None) -> None:
 
 @group.command()
 @CONFIG
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@JSON
 def status(config: Path | None, as_json: bool) -> None:
     """Which hub this server belongs to, and whether it is connected; if not, why."""
     from chapiteau.dash.nodes.agent import agent_state

@@ -1,14 +1,31 @@
-"""Options that several commands share."""
+"""What the commands of dashboard, hub and node share."""
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from chapiteau.core.errors import UsageError
+from chapiteau.core.text import format_table
 
-__all__ = ["CONFIG", "run_server"]
+if TYPE_CHECKING:
+    from chapiteau.dash.nodes.registry import Registry
+    from chapiteau.dash.project import Project
+    from chapiteau.dash.store import Store
+
+__all__ = [
+    "CONFIG",
+    "JSON",
+    "embedded_only",
+    "open_registry",
+    "open_store",
+    "print_rows",
+    "run_server",
+]
 
 CONFIG = click.option(
     "--config",
@@ -16,9 +33,35 @@ CONFIG = click.option(
     type=click.Path(path_type=Path),
     help="The project's file. Default: chapiteau.toml here or in a folder above.",
 )
+JSON = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 
 
-# Running the dashboard, with or without a port for nodes.
+def open_store(project: "Project") -> "contextlib.closing[Store]":
+    """The hub's file, to be used in `with`."""
+    from chapiteau.dash.store import Store
+
+    return contextlib.closing(Store(project.store))
+
+
+def open_registry(project: "Project") -> "contextlib.closing[Registry]":
+    """The hub's nodes and tokens, to be used in `with`."""
+    from chapiteau.dash.nodes.registry import Registry
+
+    return contextlib.closing(Registry(project.store))
+
+
+def embedded_only(project: "Project", what: str, hint: str) -> None:
+    """Raises UsageError for a hub at a NATS server."""
+    if project.hub.nats.url:
+        raise UsageError(what, hint=hint)
+
+
+def print_rows(rows: Sequence[tuple[str, ...]], header: tuple[str, ...], empty: str) -> None:
+    """A table, or to stderr what to do when there is nothing."""
+    if rows:
+        click.echo(format_table(rows, header))
+    else:
+        click.echo(empty, err=True)
 
 
 def run_server(config: Path | None, bind: str | None, *, with_hub: bool) -> None:

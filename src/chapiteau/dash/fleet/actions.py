@@ -62,6 +62,15 @@ class Action:
     withdrawn: asyncio.Event = field(default_factory=asyncio.Event)  # nobody waits any more
     withdrawn_by: str = ""
 
+    def withdraw(self, by: str) -> None:
+        """Wait no more for servers that are away."""
+        self.withdrawn_by = by
+        self.withdrawn.set()
+
+    def end(self, time: float) -> None:
+        """Every target has its result."""
+        self.ended = time
+
     def to_dict(self) -> dict[str, Any]:
         """As the page sees it."""
         return {
@@ -155,8 +164,7 @@ class Actions:
         """
         for action in self._done.values():
             if action.number == number and set(action.waits) - set(action.results):
-                action.withdrawn_by = caller.name
-                action.withdrawn.set()
+                action.withdraw(caller.name)
                 return action
         raise NotFoundError(f"no action {number} that waits", hint="it has been done, or given up")
 
@@ -193,7 +201,7 @@ class Actions:
         try:
             await self._in_turns(action, one)
         finally:
-            action.ended = self._clock.wall()
+            action.end(self._clock.wall())
             self._publish(action)
             self._store.audit(
                 who=action.who,

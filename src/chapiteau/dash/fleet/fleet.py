@@ -66,6 +66,10 @@ class Fleet:
         """Call it with a node's name and each new event, beside all pages."""
         self._ears.append(ear)
 
+    def set_mutes(self, mutes: dict[str, tuple[float, str]]) -> None:
+        """Which problems are muted, by key: until when, and by whom."""
+        self.mutes = mutes
+
     async def remove(self, name: str) -> None:
         """Forget a node."""
         self._watches.pop(name, None)

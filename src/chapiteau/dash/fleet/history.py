@@ -13,16 +13,17 @@ from typing import Any, Final
 
 __all__ = ["History", "HostHistory"]
 
-_FIGURES: Final = (("rate", 2), ("p99", 5), ("errors", 2))  # and their digits
+# What a statistics message tells of each process and of each service, and the digits kept.
+_OF_PROCESSES: Final = (("cpu", 1), ("rss", 0))
+_OF_SERVICES: Final = (("rate", 2), ("p99", 5), ("errors", 2))
 
 
 @dataclass(frozen=True, slots=True)
 class _Second:
     tick: int
     place: dict[str, int]  # process → its place in the columns; shared while names stay the same
-    # 4-byte floats: 10,000 processes × 600 seconds × 2 are 48 MB.
-    cpu: "array[float]"
-    rss: "array[float]"
+    # Of _OF_PROCESSES. 4-byte floats: 10,000 processes × 600 seconds × 2 are 48 MB.
+    columns: "tuple[array[float], ...]"
     requests: "array[float] | None" = None  # three numbers for each service that counts them
     counted: dict[str, int] | None = None  # service → its place among the threes
 
@@ -44,13 +45,13 @@ class History:
             return
         if ids is not self._names:
             self._names, self._place = ids, {name: at for at, name in enumerate(ids)}
-        cpu, rss = array("f", message["cpu"]), array("f", message["rss"])
+        columns = tuple(array("f", message[key]) for key, _ in _OF_PROCESSES)
         requests = message.get("requests")
         if requests:
             figures, counted = self._requests(requests)
-            self._seconds.append(_Second(tick, self._place, cpu, rss, figures, counted))
+            self._seconds.append(_Second(tick, self._place, columns, figures, counted))
         else:
-            self._seconds.append(_Second(tick, self._place, cpu, rss))
+            self._seconds.append(_Second(tick, self._place, columns))
 
     def _requests(
         self, requests: Mapping[str, Sequence[float | None]]
@@ -76,7 +77,7 @@ class History:
             place = (second.counted or {}).get(service)
             if place is None or second.requests is None:
                 continue
-            for at, (key, digits) in enumerate(_FIGURES):
+            for at, (key, digits) in enumerate(_OF_SERVICES):
                 line = found.setdefault(key, [None] * len(ticks))
                 value = second.requests[3 * place + at]
                 line[second.tick - ticks.start] = None if isnan(value) else round(value, digits)
@@ -88,25 +89,21 @@ class History:
         {"time": first, "step": 1, "ids": […], "cpu": [[…], …], "rss": [[…], …]}; rss in bytes.
         """
         ticks = self._ticks(seconds)
-        cpu: dict[str, list[float | None]] = {}
-        rss: dict[str, list[float | None]] = {}
+        rows: dict[str, tuple[list[float | None], ...]] = {}
         for second in self._window(ticks):
             at = second.tick - ticks.start
             for name, place in second.place.items():
                 if service and name.rpartition("/")[0] != service:
                     continue
-                if name not in cpu:
-                    cpu[name], rss[name] = [None] * len(ticks), [None] * len(ticks)
-                cpu[name][at] = round(second.cpu[place], 1)
-                rss[name][at] = float(int(second.rss[place]))
-        ids = sorted(cpu)
-        return {
-            "time": ticks.start,
-            "step": 1,
-            "ids": ids,
-            "cpu": [cpu[name] for name in ids],
-            "rss": [rss[name] for name in ids],
-        }
+                if name not in rows:
+                    rows[name] = tuple([None] * len(ticks) for _ in _OF_PROCESSES)
+                for row, column, (_, digits) in zip(
+                    rows[name], second.columns, _OF_PROCESSES, strict=True
+                ):
+                    row[at] = _rounded(column[place], digits)
+        ids = sorted(rows)
+        found = {key: [rows[name][n] for name in ids] for n, (key, _) in enumerate(_OF_PROCESSES)}
+        return {"time": ticks.start, "step": 1, "ids": ids, **found}
 
     def line(self, service: str, process: int, seconds: int) -> dict[str, Any]:
         """One process in the last seconds, or with 0 the sum of all of a service; gaps are None.
@@ -114,8 +111,7 @@ class History:
         {"time": first, "cpu": […], "rss": […]}: what a small line in a table needs, at its price.
         """
         ticks = self._ticks(seconds)
-        cpu: list[float | None] = [None] * len(ticks)
-        rss: list[float | None] = [None] * len(ticks)
+        rows: tuple[list[float | None], ...] = tuple([None] * len(ticks) for _ in _OF_PROCESSES)
         known: dict[int, list[int]] = {}  # names stay the same for many seconds
         for second in self._window(ticks):
             places = known.get(id(second.place))
@@ -123,9 +119,12 @@ class History:
                 places = known[id(second.place)] = _places(second.place, service, process)
             if places:
                 at = second.tick - ticks.start
-                cpu[at] = round(sum(second.cpu[place] for place in places), 1)
-                rss[at] = float(int(sum(second.rss[place] for place in places)))
-        return {"time": ticks.start, "cpu": cpu, "rss": rss}
+                for row, column, (_, digits) in zip(
+                    rows, second.columns, _OF_PROCESSES, strict=True
+                ):
+                    row[at] = _rounded(sum(column[place] for place in places), digits)
+        found = {key: row for (key, _), row in zip(_OF_PROCESSES, rows, strict=True)}
+        return {"time": ticks.start, **found}
 
     def _ticks(self, seconds: int) -> range:
         last = self._last()
@@ -139,6 +138,10 @@ class History:
 
     def _last(self) -> int:
         return self._seconds[-1].tick if self._seconds else 0
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(value, digits) if digits else float(int(value))
 
 
 def _places(place: Mapping[str, int], service: str, process: int) -> list[int]:

@@ -98,6 +98,14 @@ class NodeWatch:
                 return
             yield event
 
+    def follow_hub(self, *, generation: int, overruled: str) -> None:
+        """What the hub wants of the node, and why the node does not follow this hub ("" if so)."""
+        self.generation, self.overruled = generation, overruled
+
+    def note_certificate(self, expires: float, lifetime: float) -> None:
+        """When its certificate ends, and for how many seconds such ones are valid."""
+        self.expires, self.papers_life = expires, lifetime
+
     def refresh(self) -> None:
         """Ask for a fresh status soon."""
         self._stale.set()

@@ -22,11 +22,16 @@ from chapiteau.dash.nodes.certificates import (
     needs_renewal,
     validity,
 )
-from chapiteau.dash.nodes.command_log import CommandLog, CommandReceiver
-from chapiteau.dash.nodes.desired_state import COMMANDS_FILE, DESIRED_FILE, DesiredStateApplier
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.local import LocalNode
 from chapiteau.dash.nodes.membership import Membership, read_membership
+from chapiteau.dash.nodes.node_state import (
+    COMMANDS_FILE,
+    DESIRED_FILE,
+    CommandLog,
+    CommandReceiver,
+    DesiredStateApplier,
+)
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
 from chapiteau.dash.nodes.transport import PushReader, dial

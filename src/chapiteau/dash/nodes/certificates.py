@@ -13,7 +13,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError
 from chapiteau.dash.fleet.problems import Certificate
-from chapiteau.dash.nodes.join_token import base32, ca_hash
+from chapiteau.dash.nodes.registry import base32, ca_hash
 from chapiteau.io.files import write_atomic
 
 __all__ = [

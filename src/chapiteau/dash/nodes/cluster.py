@@ -4,7 +4,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import PortTakenError
@@ -17,11 +17,15 @@ from chapiteau.dash.nodes.listener import NodeListener
 from chapiteau.dash.nodes.registry import Registry
 from chapiteau.dash.project import Project
 
+if TYPE_CHECKING:
+    from chapiteau.dash.nodes.nats.connection import NatsConnection
+
 __all__ = [
     "ClusterRuntime",
     "EmbeddedRuntime",
     "authority_of",
     "make_cluster_runtime",
+    "nats_connection",
     "node_names",
     "open_desired_state",
 ]
@@ -122,40 +126,37 @@ def make_cluster_runtime(
 
 
 @contextlib.asynccontextmanager
+async def nats_connection(project: Project) -> "AsyncIterator[NatsConnection]":
+    """A command's own connection to the hub's NATS server."""
+    from chapiteau.dash.nodes.nats.connection import connect, nats_address
+
+    address = nats_address(project.hub.nats, project.config.parent)
+    connection = await connect(address, keeps=True, name="chapiteau hub")
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+@contextlib.asynccontextmanager
 async def open_desired_state(project: Project) -> AsyncIterator[DesiredStateStore]:
-    """What is wanted of the nodes, for a command line beside a hub that runs or not."""
+    """The nodes' desired states, for a command while a hub runs or not."""
     if project.hub.nats.url:
-        from chapiteau.dash.nodes.nats.connection import connect, nats_address
         from chapiteau.dash.nodes.nats.stores import NatsDesiredState
 
-        place = nats_address(project.hub.nats, project.config.parent)
-        wire = await connect(place, keeps=True, name="chapiteau hub")
-        try:
-            yield NatsDesiredState(wire)
-        finally:
-            await wire.close()
+        async with nats_connection(project) as connection:
+            yield NatsDesiredState(connection)
         return
-    states = SqliteDesiredState(project.store)
-    try:
+    with contextlib.closing(SqliteDesiredState(project.store)) as states:
         yield states
-    finally:
-        states.close()
 
 
 async def node_names(project: Project) -> list[str]:
-    """Nodes that have joined and were not shut out, by name."""
+    """Nodes that have joined and were not revoked, by name."""
     if project.hub.nats.url:
-        from chapiteau.dash.nodes.nats.connection import connect, nats_address
         from chapiteau.dash.nodes.nats.hub import node_names_at
 
-        place = nats_address(project.hub.nats, project.config.parent)
-        wire = await connect(place, keeps=True, name="chapiteau hub")
-        try:
-            return sorted(await node_names_at(wire))
-        finally:
-            await wire.close()
-    registry = Registry(project.store)
-    try:
+        async with nats_connection(project) as connection:
+            return sorted(await node_names_at(connection))
+    with contextlib.closing(Registry(project.store)) as registry:
         return [node.name for node in registry.nodes() if not node.revoked]
-    finally:
-        registry.close()

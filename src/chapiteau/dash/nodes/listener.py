@@ -16,10 +16,9 @@ from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.nodes.certificates import CertificateAuthority
 from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.embedded import SqliteDesiredState
-from chapiteau.dash.nodes.join_token import node_name
 from chapiteau.dash.nodes.leadership import Leadership
 from chapiteau.dash.nodes.link import Args, Handlers, Link
-from chapiteau.dash.nodes.registry import Registry
+from chapiteau.dash.nodes.registry import Registry, node_name
 from chapiteau.dash.nodes.remote import RemoteNode
 from chapiteau.dash.nodes.transport import PushReader, serve
 
@@ -244,7 +243,7 @@ class NodeListener:
                 await self._fleet.remove(known.name)
             elif known.name in self._nodes:
                 watch = self._fleet.watch(known.name)
-                watch.expires, watch.papers_life = known.expires, self._authority.lives.node
+                watch.note_certificate(known.expires, self._authority.lives.node)
         for link, (name, serial) in list(self._links.items()):
             try:
                 self._registry.check(name, serial)
@@ -255,14 +254,14 @@ class NodeListener:
         ours = {wanted.node: wanted.generation for wanted in self._states.every()}
         for name in list(self._nodes):
             watch = self._fleet.watch(name)
-            watch.overruled = self.term.why
-            watch.generation = ours.get(name, 0)
+            generation = ours.get(name, 0)
             theirs = watch.health.get("wanted")
             if theirs and self.term.leads:
                 with contextlib.suppress(msgspec.ValidationError, BadRequestError):
                     found = DesiredServices.from_json({**theirs, "node": name})
-                    if found.generation > watch.generation:
-                        watch.generation = (await self._states.adopt(found)).generation
+                    if found.generation > generation:
+                        generation = (await self._states.adopt(found)).generation
+            watch.follow_hub(generation=generation, overruled=self.term.why)
 
 
 def _listen(host: str, port: int) -> socket.socket:

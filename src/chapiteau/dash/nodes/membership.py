@@ -13,9 +13,9 @@ from typing import Any, Final
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.dash.errors import BadRequestError, LoginError, NodeAwayError
 from chapiteau.dash.nodes.certificates import HUB_NAME, make_signing_request
-from chapiteau.dash.nodes.desired_state import forget_hub
-from chapiteau.dash.nodes.join_token import JoinToken, ca_hash
 from chapiteau.dash.nodes.link import Link
+from chapiteau.dash.nodes.node_state import forget_hub
+from chapiteau.dash.nodes.registry import JoinToken, ca_hash
 from chapiteau.dash.nodes.transport import dial
 from chapiteau.io.files import write_atomic
 

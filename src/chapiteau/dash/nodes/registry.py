@@ -1,20 +1,91 @@
 """Which nodes the hub knows, and which tokens are open. In the hub's SQLite file.
 
-The command line writes here (`hub token`, `hub revoke`) and the running hub reads: no second door.
+The command line writes here (`hub token`, `hub revoke`) and the running hub reads.
 """
 
+import base64
+import hashlib
 import hmac
+import re
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from chapiteau.core.errors import NotFoundError
-from chapiteau.dash.errors import LoginError, NotAllowedError
-from chapiteau.dash.nodes.join_token import JoinToken, secret_hash
+from chapiteau.dash.errors import BadRequestError, LoginError, NotAllowedError
 from chapiteau.dash.store import open_database, version
 
-__all__ = ["KnownNode", "Registry"]
+__all__ = [
+    "JoinToken",
+    "KnownNode",
+    "Registry",
+    "base32",
+    "ca_hash",
+    "node_name",
+    "parse_token",
+    "secret_hash",
+]
+
+
+# A join token lets one server join: it names which hub it may trust, and that the hub may trust it.
+#
+# `jt1-HASH-ID-SECRET`, lower-case base32: HASH is the SHA-256 of the public key of the hub's CA cut
+# to 160 bits, so that the node knows the hub before it says the secret (as kubeadm's CA hash does).
+
+_SHAPE: Final = re.compile(r"jt1-([a-z2-7]{32})-([a-z2-7]{8})-([a-z2-7]{26})")
+_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinToken:
+    """A token's three parts."""
+
+    ca: str
+    id: str
+    secret: str
+
+    def __str__(self) -> str:
+        return f"jt1-{self.ca}-{self.id}-{self.secret}"
+
+    def __repr__(self) -> str:
+        return f"<JoinToken {self.id}>"
+
+
+def parse_token(text: str) -> JoinToken:
+    """Take a token apart. Raises BadRequestError when it is none, or was cut while copying."""
+    match = _SHAPE.fullmatch(text.strip())
+    if match is None:
+        raise BadRequestError(
+            "not a join token", hint="copy the whole line that `chapiteau hub token` prints"
+        )
+    return JoinToken(ca=match[1], id=match[2], secret=match[3])
+
+
+def ca_hash(public_key: bytes) -> str:
+    """The HASH of a CA's public key (DER, SubjectPublicKeyInfo)."""
+    return base32(hashlib.sha256(public_key).digest()[:20])
+
+
+def secret_hash(secret: str) -> str:
+    """How the hub keeps a secret; it has 128 bits of chance, so that no salt is needed."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def base32(raw: bytes) -> str:
+    """Lower-case base32 without padding."""
+    return base64.b32encode(raw).decode().lower().rstrip("=")
+
+
+def node_name(text: str) -> str:
+    """A node's name: as host names are. Raises BadRequestError."""
+    name = text.strip().lower()
+    if not _NAME.fullmatch(name):
+        raise BadRequestError(
+            f"not a node's name: {text[:80]!r}", hint="letters, digits, dots and dashes, at most 63"
+        )
+    return name
+
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS node (

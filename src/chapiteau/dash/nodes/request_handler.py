@@ -10,10 +10,9 @@ import msgspec
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.node import Node, ServiceRequest
-from chapiteau.dash.nodes.command_log import CommandReceiver
 from chapiteau.dash.nodes.contract import DesiredServices, NodeCommand
-from chapiteau.dash.nodes.desired_state import DesiredStateApplier
 from chapiteau.dash.nodes.link import Args, Handlers
+from chapiteau.dash.nodes.node_state import CommandReceiver, DesiredStateApplier
 from chapiteau.dash.nodes.stats_backlog import StatsReplay
 
 __all__ = ["NodeRequestHandler"]

@@ -55,8 +55,7 @@ class Scraper:
         for name, one in self._services.items():
             if one.figures is not None and now - one.at < _STALE:
                 found[name] = one.figures.to_list()
-            if one.due <= now and (one.task is None or one.task.done()):
-                one.task = asyncio.create_task(one.ask(self._clock), name=f"figures of {name}")
+            one.ask_when_due(self._clock, name)
         return found
 
     def stop(self) -> None:
@@ -80,6 +79,10 @@ class _Asked:
     def stop(self) -> None:
         if self.task is not None:
             self.task.cancel()
+
+    def ask_when_due(self, clock: Clock, name: str) -> None:
+        if self.due <= clock.now() and (self.task is None or self.task.done()):
+            self.task = asyncio.create_task(self.ask(clock), name=f"figures of {name}")
 
     async def ask(self, clock: Clock) -> None:
         """Read it once, and say when the next time is due."""

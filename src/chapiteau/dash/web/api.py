@@ -210,7 +210,7 @@ async def _mute(hub: Hub, caller: Caller, query: _Mute) -> None:
         raise NotFoundError(f"no problem {key[:100]!r}", hint="it may be over")
     now = hub.clock.wall()
     hub.store.mute(key, now + 60 * minutes, caller.name, now)
-    hub.fleet.mutes = hub.store.mutes()
+    hub.fleet.set_mutes(hub.store.mutes())
     hub.audit(caller, "mute", key, f"for {minutes} minutes" if minutes else "unmuted")
     hub.fleet.state_changed(watch)
 

@@ -10,10 +10,13 @@ from aiohttp import web
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.dash.fleet.metrics import CONTENT_TYPE, fleet_metrics
-from chapiteau.dash.web import api, load_tests, login  # noqa: F401 — fill the table of calls
+from chapiteau.dash.web import (
+    api,  # noqa: F401 — fill the table of calls
+    load_tests,  # noqa: F401 — fill the table of calls
+    login,
+)
 from chapiteau.dash.web.hub import Hub
-from chapiteau.dash.web.live import live
-from chapiteau.dash.web.logs import logs
+from chapiteau.dash.web.live import live, logs
 from chapiteau.dash.web.routes import routes
 from chapiteau.dash.web.security import HUB, SITE, Site, add_headers, guard, require
 

@@ -147,7 +147,7 @@ class Server:
     def _make_hub(self, store: Store) -> Hub:
         clock, dash, bus = self._clock, self.project.dash, Bus()
         fleet = Fleet(bus, clock=clock, chance=self._chance, history=int(dash.history))
-        fleet.mutes = store.mutes()
+        fleet.set_mutes(store.mutes())
         center = (
             make_cluster_runtime(self.project, fleet, clock, self._chance)
             if self._with_hub

@@ -19,12 +19,12 @@ import pytest
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.nodes.command_log import CommandLog
 from chapiteau.dash.nodes.contract import ControlPlane
 from chapiteau.dash.nodes.membership import NatsMembership
 from chapiteau.dash.nodes.nats.agent import NatsAgent
 from chapiteau.dash.nodes.nats.connection import NatsAddress
 from chapiteau.dash.nodes.nats.hub import NatsRuntime
+from chapiteau.dash.nodes.node_state import CommandLog
 from chapiteau.dash.nodes.remote import RemoteNode
 from chapiteau.dash.testing import MemoryNode
 from chapiteau.io.clock import SystemClock

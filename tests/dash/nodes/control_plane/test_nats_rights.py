@@ -14,11 +14,11 @@ import pytest
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.fleet.bus import Bus
 from chapiteau.dash.fleet.fleet import Fleet
-from chapiteau.dash.nodes.command_log import CommandLog
 from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.nats.agent import NatsAgent
 from chapiteau.dash.nodes.nats.connection import NatsAddress, connect
 from chapiteau.dash.nodes.nats.hub import NatsRuntime
+from chapiteau.dash.nodes.node_state import CommandLog
 from chapiteau.io.clock import SystemClock
 from tests.dash.nodes.control_plane.guarded import PREFIX, Guarded, Papers
 from tests.dash.nodes.control_plane.stage import find_server

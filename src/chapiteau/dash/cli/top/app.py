@@ -16,9 +16,18 @@ from textual.widgets import DataTable, Footer, Input, RichLog, Static
 
 from chapiteau.core.units import format_duration, format_size
 from chapiteau.dash.cli.top.dialogs import ActionApp, KeysDialog
-from chapiteau.dash.cli.top.labels import CSS, KEYS, action_text, event_text, problem_text
 from chapiteau.dash.cli.top.source import Source
-from chapiteau.dash.cli.top.view import FleetView, ProcessRow, ServiceRow, state_label
+from chapiteau.dash.cli.top.view import (
+    CSS,
+    KEYS,
+    FleetView,
+    ProcessRow,
+    ServiceRow,
+    action_text,
+    event_text,
+    problem_text,
+    state_label,
+)
 from chapiteau.io.clock import SystemClock
 
 __all__ = ["Top"]

@@ -120,7 +120,7 @@ class LocalSource:
             except ChapiteauError as exc:
                 result = {"ok": False, "error": exc.what, "hint": exc.hint}
             action.results[target] = result
-        action.ended = self._clock.wall()
+        action.end(self._clock.wall())
         self._bus.latest("actions", str(action.number), action.to_dict())
         return ""
 

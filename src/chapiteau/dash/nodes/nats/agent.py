@@ -15,7 +15,6 @@ from nats.js.errors import NotFoundError as MissingError
 from chapiteau.core.backoff import Backoff
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.dash.nodes.command_log import CommandReceiver
 from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.link import Link
 from chapiteau.dash.nodes.membership import NatsMembership
@@ -23,6 +22,7 @@ from chapiteau.dash.nodes.nats.connection import NatsAddress, NatsConnection, co
 from chapiteau.dash.nodes.nats.line import NatsLine
 from chapiteau.dash.nodes.nats.names import subject_token
 from chapiteau.dash.nodes.nats.stores import NatsDesiredState
+from chapiteau.dash.nodes.node_state import CommandReceiver
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
 
 __all__ = ["NatsAgent", "NatsNodeStreams"]

@@ -17,8 +17,8 @@ from nats.errors import Error as NatsError
 
 from chapiteau.core.errors import ChapiteauError, UnreachableError
 from chapiteau.core.problems import Problem, raise_problems
-from chapiteau.dash.nodes.desired_state import forget_hub
 from chapiteau.dash.nodes.nats.names import NatsNames, NatsServerInfo, server_problems, url_problems
+from chapiteau.dash.nodes.node_state import forget_hub
 from chapiteau.dash.settings import Nats
 from chapiteau.io.files import write_atomic
 

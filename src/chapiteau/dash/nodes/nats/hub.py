@@ -173,8 +173,8 @@ class NatsRuntime:
                     await self._remove(name)
                 for name in names:
                     watch = self._fleet.watch(name)
-                    watch.overruled = self.term.why
-                    watch.generation = (await self.states.get(name)).generation
+                    generation = (await self.states.get(name)).generation
+                    watch.follow_hub(generation=generation, overruled=self.term.why)
             await _soon(self._anybody, _LOOK)
 
     async def _called(self, message: Any) -> None:
