@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import zmq
 import zmq.asyncio
 
@@ -190,5 +191,5 @@ def _parsed(message: bytes) -> Any:
         raise CircusError("json invalid", errno.INVALID_JSON) from None
 
 
-def _written(body: dict[str, Any]) -> bytes:
-    return json.dumps(body).encode()
+def _written(body: object) -> bytes:
+    return msgspec.json.encode(body)

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.migrate.circus.bridge_add import AddedServices
@@ -38,7 +40,7 @@ class Commands:
         client: AsyncClient,
         clock: Clock,
         status: Callable[[], Awaitable[SupervisorStatus]],
-        endpoints: dict[str, Any],
+        endpoints: Answer,
         added: AddedServices,
     ) -> None:
         self._client, self._clock, self._status = client, clock, status
@@ -125,13 +127,15 @@ class Commands:
             raise CircusError(f"process {process!r} not found in {request.name!r}")
         return {"process": process, "info": infos[str(process)]}
 
-    def _infos(self, service: ServiceStatus, *, extended: bool = False) -> dict[str, Any]:
+    def _infos(self, service: ServiceStatus, *, extended: bool = False) -> Answer:
         now = self._clock.wall()
-        found: dict[str, Any] = {}
+        found: Answer = {}
         for process in _live(service):
             info = process_info(process.pid, process.cpu_percent, now, number=process.number)
             if info is not None:
-                found[str(process.pid)] = {**info, **process.extra} if extended else info
+                found[str(process.pid)] = (
+                    {**msgspec.to_builtins(info), **process.extra} if extended else info
+                )
         return found
 
     async def do_dstats(self, _: Request) -> Answer:

@@ -1,36 +1,93 @@
 """What Circus tells of one process: its names, its formats, read from /proc."""
 
-import contextlib
 import os
 import pwd
+import signal
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from chapiteau.migrate.circus.protocol import resource_name
+import msgspec
 
-__all__ = ["descendants", "process_info", "process_stats", "send_signal"]
+from chapiteau.migrate.circus.protocol import resource_name
+from chapiteau.run.system.process_tree import children_of, with_descendants
+
+__all__ = [
+    "ProcessInfo",
+    "ServiceTotals",
+    "SocketReads",
+    "SocketTotals",
+    "descendants",
+    "process_info",
+    "process_stats",
+    "send_signal",
+]
 
 _TICK: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _UNITS: Final = ("", "K", "M", "G", "T")
 
 
-def process_info(pid: int, cpu: float, now: float, *, number: int = 0) -> dict[str, Any] | None:
-    """As circus.util.get_info, with the children; None when there is no such process."""
+class ProcessInfo(msgspec.Struct, omit_defaults=True):
+    """As circus.util.get_info; `wid`, `started` and `children` are of a service's process alone."""
+
+    pid: int
+    cmdline: str
+    username: str
+    nice: int
+    mem_info1: str
+    mem_info2: str
+    mem: float
+    cpu: float
+    ctime: str
+    create_time: float
+    age: float
+    wid: int | None = None
+    started: float | None = None
+    children: "list[ProcessInfo] | None" = None
+    subtopic: int | None = None
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+
+
+class ServiceTotals(msgspec.Struct):
+    """What all processes of a service use."""
+
+    pid: list[int]
+    cpu: float
+    mem: float
+    age: float
+
+
+class SocketReads(msgspec.Struct):
+    """Connections that wait to be accepted now."""
+
+    fd: int
+    subtopic: int
+    reads: int
+    address: str
+
+
+class SocketTotals(msgspec.Struct):
+    """The same of all sockets."""
+
+    addresses: list[str]
+    reads: int
+
+
+Stats = ProcessInfo | ServiceTotals | SocketReads | SocketTotals
+
+
+def process_info(pid: int, cpu: float, now: float, *, number: int = 0) -> ProcessInfo | None:
+    """A process with its children; None when there is no such process."""
     found = _facts(pid, cpu, now)
-    if found is None:
-        return None
-    children = (_facts(child, 0.0, now) for child in descendants(pid))
-    return {
-        **found,
-        "wid": number,
-        "started": found["create_time"],
-        "children": [child for child in children if child],
-    }
+    if found is not None:
+        children = (_facts(child, 0.0, now) for child in descendants(pid))
+        found.wid, found.started = number, found.create_time
+        found.children = [child for child in children if child]
+    return found
 
 
-def _facts(pid: int, cpu: float, now: float) -> dict[str, Any] | None:
+def _facts(pid: int, cpu: float, now: float) -> ProcessInfo | None:
     folder = Path(f"/proc/{pid}")
     try:
         stat = (folder / "stat").read_text(errors="replace").rpartition(")")[2].split()
@@ -42,19 +99,19 @@ def _facts(pid: int, cpu: float, now: float) -> dict[str, Any] | None:
     seconds = (int(stat[11]) + int(stat[12])) / _TICK
     began = _boot_time() + int(stat[19]) / _TICK
     rss = int(stat[21]) * _PAGE
-    return {
-        "pid": pid,
-        "cmdline": os.path.basename(words[0].decode(errors="replace")) or "N/A",  # noqa: PTH119
-        "username": _user(owner),
-        "nice": int(stat[16]),
-        "mem_info1": _size(rss),
-        "mem_info2": _size(int(stat[20])),
-        "mem": round(100 * rss / _memory(), 3),
-        "cpu": cpu,
-        "ctime": f"{int(seconds) // 60 % 60}:{int(seconds) % 60:02}.{int(seconds * 100) % 100:02}",
-        "create_time": began,
-        "age": max(0.0, now - began),
-    }
+    return ProcessInfo(
+        pid=pid,
+        cmdline=os.path.basename(words[0].decode(errors="replace")) or "N/A",  # noqa: PTH119
+        username=_user(owner),
+        nice=int(stat[16]),
+        mem_info1=_size(rss),
+        mem_info2=_size(int(stat[20])),
+        mem=round(100 * rss / _memory(), 3),
+        cpu=cpu,
+        ctime=f"{int(seconds) // 60 % 60}:{int(seconds) % 60:02}.{int(seconds * 100) % 100:02}",
+        create_time=began,
+        age=max(0.0, now - began),
+    )
 
 
 def _boot_time() -> float:
@@ -85,13 +142,8 @@ def _size(count: int) -> str:
 
 def descendants(pid: int, *, recursive: bool = True) -> list[int]:
     """Pids below a process; only its children when not `recursive`."""
-    found: list[int] = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                found += [int(word) for word in (task / "children").read_text().split()]
-    deeper = [below for child in found for below in descendants(child)] if recursive else []
-    return [*found, *deeper]
+    children = children_of(pid)
+    return list(with_descendants(children)) if recursive else children
 
 
 def send_signal(pid: int, number: int, *, below: int) -> bool:
@@ -107,8 +159,6 @@ def send_signal(pid: int, number: int, *, below: int) -> bool:
     try:
         if pid not in descendants(below):
             return False
-        import signal
-
         signal.pidfd_send_signal(held, number)
         return True
     except OSError:
@@ -120,49 +170,49 @@ def send_signal(pid: int, number: int, *, below: int) -> bool:
 # ── figures ───────────────────────────────────────────────────────────────────────────────────
 def process_stats(
     sample: Mapping[str, Any], addresses: Mapping[str, str], supervisor: int
-) -> Iterator[tuple[str, dict[str, Any]]]:
+) -> Iterator[tuple[str, Stats]]:
     """What circus-top shows: topic and body for each process, service and socket.
 
     The supervisor itself is "circus".
     """
-    by_service: dict[str, list[dict[str, Any]]] = {}
-    for key, pid, cpu in zip(sample["ids"], sample["pid"], sample["cpu"], strict=True):
-        service = resource_name(key.rpartition("/")[0])
+    by_service: dict[str, list[ProcessInfo]] = {}
+    rows = [
+        (resource_name(key.rpartition("/")[0]), pid, cpu, None)
+        for key, pid, cpu in zip(sample["ids"], sample["pid"], sample["cpu"], strict=True)
+    ]
+    for service, pid, cpu, name in [
+        *rows,
+        ("circus", supervisor, sample["supervisor"]["cpu"], "circusd"),
+    ]:
         info = process_info(pid, cpu, sample["time"])
         if info is not None:
-            info = {**info, "subtopic": pid, "name": None}
-            by_service.setdefault(service, []).append(info)
+            info.subtopic, info.name = pid, name
+            before = [] if name else by_service.get(service, [])  # a plugin may be called circus
+            by_service[service] = [*before, info]
             yield f"stat.{service}.{pid}", info
-    own = process_info(supervisor, sample["supervisor"]["cpu"], sample["time"])
-    if own is not None:
-        own = {**own, "subtopic": supervisor, "name": "circusd"}
-        by_service["circus"] = [own]
-        yield f"stat.circus.{supervisor}", own
     for service, infos in by_service.items():
         yield f"stat.{service}", _totals(infos)
     yield from _sockets(sample.get("sockets", {}), addresses)
 
 
-def _totals(infos: list[dict[str, Any]]) -> dict[str, Any]:
+def _totals(infos: list[ProcessInfo]) -> ServiceTotals:
     """Average CPU, sum of memory, age of the oldest: as Circus does."""
-    return {
-        "pid": [info["pid"] for info in infos],
-        "cpu": sum(info["cpu"] for info in infos) / len(infos),
-        "mem": sum(info["mem"] for info in infos),
-        "age": max(info["age"] for info in infos),
-    }
+    return ServiceTotals(
+        pid=[info.pid for info in infos],
+        cpu=sum(info.cpu for info in infos) / len(infos),
+        mem=sum(info.mem for info in infos),
+        age=max(info.age for info in infos),
+    )
 
 
 def _sockets(
     sockets: Mapping[str, Any], addresses: Mapping[str, str]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """`reads` are the connections that wait to be accepted now."""
-    total: dict[str, Any] = {"addresses": [], "reads": 0}
+) -> Iterator[tuple[str, SocketReads | SocketTotals]]:
+    total = SocketTotals(addresses=[], reads=0)
     for fd, (name, facts) in enumerate(sockets.items(), 3):
         address, reads = addresses.get(name, name), facts.get("queued", 0)
-        total["addresses"].append(address)
-        total["reads"] += reads
-        body = {"fd": fd, "subtopic": fd, "reads": reads, "address": address}
-        yield f"stat.sockets.{fd}", body
+        total.addresses.append(address)
+        total.reads += reads
+        yield f"stat.sockets.{fd}", SocketReads(fd=fd, subtopic=fd, reads=reads, address=address)
     if sockets:
         yield "stat.sockets", total

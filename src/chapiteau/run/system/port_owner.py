@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from chapiteau.io.clock import SystemClock
-from chapiteau.run.system.process_tree import children_of
+from chapiteau.run.system.process_tree import with_descendants
 
 __all__ = ["has_accepted", "path_owner", "port_owner", "port_owner_note", "socket_owners"]
 
@@ -72,13 +72,7 @@ def has_accepted(pid: int, address: str, *, proc: Path = Path("/proc")) -> bool:
     """
     found = _accepted_at(address, proc) if address.startswith("/") else _accepted_on(address, proc)
     wanted = {f"socket:[{inode}]" for inode in found if inode != "0"}
-    waiting = [pid] if wanted else []
-    while waiting:
-        one = waiting.pop()
-        if _has(proc / str(one), wanted):
-            return True
-        waiting += children_of(one)
-    return False
+    return bool(wanted) and any(_has(proc / str(one), wanted) for one in with_descendants([pid]))
 
 
 def _accepted_at(path: str, proc: Path) -> Iterator[str]:

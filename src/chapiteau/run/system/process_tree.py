@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "parent_of",
     "processes_with_key",
     "thread_stacks",
+    "with_descendants",
 ]
 
 
@@ -62,6 +63,15 @@ def children_of(pid: int) -> list[int]:
     return found
 
 
+def with_descendants(pids: Iterable[int]) -> Iterator[int]:
+    """These processes and everything below them."""
+    waiting = list(pids)
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        waiting += children_of(pid)
+
+
 def parent_of(pid: int) -> int:
     """Its parent; 0 when it is gone."""
     with contextlib.suppress(OSError, IndexError):
@@ -76,30 +86,20 @@ def find_orphans(keeper_pid: int, key: str, known: Collection[int]) -> list[int]
     `known` are the keeper's own children, which need no second look.
     """
     mark = f"CHAPITEAU_KEY={key}".encode()
-    found: list[int] = []
     orphans = [pid for pid in children_of(keeper_pid) if pid not in known]
-    waiting = [pid for pid in orphans if _carries(pid, mark)]
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        waiting += children_of(pid)
-    return found
+    return list(with_descendants(pid for pid in orphans if _carries(pid, mark)))
 
 
 def foreign_helpers(keeper_pid: int, brain_pid: int) -> list[int]:
     """Hooks and probes that a brain before this one has left to the keeper, and what is below."""
     own = tuple(b"%s%d-" % (kind, brain_pid) for kind in _HELPERS)
-    found: list[int] = []
-    waiting = [
-        pid
-        for pid in children_of(keeper_pid)
-        if (key := _key_of(pid)).startswith(_HELPERS) and not key.startswith(own)
-    ]
-    while waiting:
-        pid = waiting.pop()
-        found.append(pid)
-        waiting += children_of(pid)
-    return found
+    return list(
+        with_descendants(
+            pid
+            for pid in children_of(keeper_pid)
+            if (key := _key_of(pid)).startswith(_HELPERS) and not key.startswith(own)
+        )
+    )
 
 
 def processes_with_key(variable: str, value: str) -> list[int]:
@@ -113,11 +113,9 @@ def processes_with_key(variable: str, value: str) -> list[int]:
 
 def _ancestors(pid: int) -> set[int]:
     found: set[int] = set()
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        while pid > 0:
-            found.add(pid)
-            stat = Path(f"/proc/{pid}/stat").read_bytes()
-            pid = int(stat.rpartition(b")")[2].split()[1])
+    while pid > 0:
+        found.add(pid)
+        pid = parent_of(pid)
     return found
 
 
