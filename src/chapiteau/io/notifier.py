@@ -69,7 +69,9 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def post_json(url: str, body: Mapping[str, Any], headers: Mapping[str, str], limit: float) -> None:
+def post_json(
+    url: str, body: Mapping[str, object], headers: Mapping[str, str], limit: float
+) -> None:
     """POST it. Raises DeliveryError."""
     http_post(
         url, json.dumps(body).encode(), {"Content-Type": "application/json", **headers}, limit

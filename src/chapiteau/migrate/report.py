@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 
@@ -47,7 +47,7 @@ class ImportResult:
         """The notes on settings with this fate."""
         return [note for note in self.notes if note.fate == fate]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """The whole as JSON-ready values."""
         fates: tuple[Fate, ...] = ("kept", "changed", "lost")
         return {"toml": self.toml} | {f: [note.to_dict() for note in self.of(f)] for f in fates}

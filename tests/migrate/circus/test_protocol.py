@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from chapiteau.core.fields import read
 from chapiteau.migrate.circus.protocol import (
     CircusError,
+    Published,
     Request,
     changes_of,
     publications,
@@ -70,15 +71,15 @@ def test_every_event_has_a_topic_of_three_parts_or_none(kind: str) -> None:
     for topic, body in publications(event):
         assert topic.startswith("watcher.my_app_1.")
         assert topic.count(".") == 2
-        assert body["time"] == 5.0
+        assert body.time == 5.0
         if topic.endswith(".reap"):
-            assert (body["process_pid"], body["exit_code"]) == (7, -9)
+            assert (body.process_pid, body.exit_code) == (7, -9)
 
 
 def test_a_changed_configuration_gives_add_and_remove() -> None:
     assert list(changes_of(["a", "b"], ["b", "c"], 1.0)) == [
-        ("watcher.c.add", {"time": 1.0}),
-        ("watcher.a.remove", {"time": 1.0}),
+        ("watcher.c.add", Published(time=1.0)),
+        ("watcher.a.remove", Published(time=1.0)),
     ]
 
 

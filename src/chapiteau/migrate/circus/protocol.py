@@ -10,11 +10,14 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from typing import Any, Final
 
+import msgspec
+
 from chapiteau.run.config.service_rules import signal_name
 from chapiteau.run.events import Event
 
 __all__ = [
     "CircusError",
+    "Published",
     "Request",
     "changes_of",
     "circus_state",
@@ -105,11 +108,11 @@ def _number(written: str, signals: Mapping[str, int]) -> int:
     return int(name) if name.isdigit() else signals.get(f"SIG{name}", 15)
 
 
-def settings_of(options: Any) -> dict[str, Any]:
+def settings_of(options: Any) -> dict[str, object]:
     """Our settings for what `circusctl set` gives. Raises CircusError where there is none."""
     if not isinstance(options, Mapping):
         raise CircusError("'options' property should be an object")
-    made: dict[str, Any] = {}
+    made: dict[str, object] = {}
     for key, value in options.items():
         if key == "env" and isinstance(value, Mapping):
             made |= {f"env.{name}": str(text) for name, text in value.items()}
@@ -200,12 +203,12 @@ def read_request(raw: object) -> Request:
     )
 
 
-def ok(id_: Any, time: float, **facts: Any) -> dict[str, Any]:
+def ok(id_: object, time: float, **facts: object) -> dict[str, object]:
     """A good answer."""
     return {"status": "ok", "time": time, **facts, "id": id_}
 
 
-def fail(id_: Any, time: float, failure: CircusError) -> dict[str, Any]:
+def fail(id_: object, time: float, failure: CircusError) -> dict[str, object]:
     """An error with its number."""
     return {
         "status": "error",
@@ -261,7 +264,17 @@ def circus_state(state: str) -> str:
 
 
 # ── events ────────────────────────────────────────────────────────────────────────────────────
-Publication = tuple[str, dict[str, Any]]
+class Published(msgspec.Struct, omit_defaults=True):
+    """The body of an event of Circus."""
+
+    time: float
+    process_pid: int | None = None
+    exit_code: int | None = None
+    name: str | None = None
+    error: str | None = None
+
+
+Publication = tuple[str, Published]
 
 _PLAIN: Final = {
     "service.ready": "start",
@@ -290,16 +303,16 @@ def publications(event: Event) -> Iterator[Publication]:
     action = _PLAIN.get(event.kind)
     if action is None or not event.service:
         return
-    body: dict[str, Any] = {"time": event.time}
+    body = Published(time=event.time)
     if action in ("spawn", "kill", "reap"):
-        body["process_pid"] = event.pid
+        body.process_pid = event.pid
     if action == "reap":
         signal = event.data.get("signal")
-        body["exit_code"] = -signal if signal is not None else event.data.get("code", 0)
+        body.exit_code = -signal if signal is not None else event.data.get("code", 0)
     if action.startswith("hook_"):
-        body["name"] = event.data.get("hook", "")
+        body.name = event.data.get("hook", "")
         if action == "hook_failure":
-            body["error"] = str(event.data.get("why", ""))
+            body.error = str(event.data.get("why", ""))
     yield f"watcher.{resource_name(event.service)}.{action}", body
 
 
@@ -307,6 +320,6 @@ def changes_of(before: Iterable[str], after: Iterable[str], time: float) -> Iter
     """`add` and `remove`, when the configuration has changed."""
     old, new = set(before), set(after)
     for name in sorted(new - old):
-        yield f"watcher.{resource_name(name)}.add", {"time": time}
+        yield f"watcher.{resource_name(name)}.add", Published(time=time)
     for name in sorted(old - new):
-        yield f"watcher.{resource_name(name)}.remove", {"time": time}
+        yield f"watcher.{resource_name(name)}.remove", Published(time=time)

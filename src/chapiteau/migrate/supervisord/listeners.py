@@ -7,7 +7,7 @@ import getopt
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.migrate.draft import Draft, Target, literal
 from chapiteau.migrate.ini import Section
@@ -46,10 +46,10 @@ class _Listener:
             raise ValueError(f"there is no program {name!r}")
         return list(found)
 
-    def plugin(self, use: str, options: dict[str, Any]) -> None:
+    def plugin(self, use: str, options: Mapping[str, object]) -> None:
         target = self.draft.fresh("plugin", self.section.named(self.section.label))
         target.set("use", use, self.command)
-        target.set("options", options)
+        target.set("options", dict(options))
 
     def lose_mail(self, options: Given) -> None:
         if mail := dict(options).get("-m"):
@@ -125,7 +125,7 @@ def _httpok(listener: _Listener) -> None:
     if not rest:
         raise ValueError("httpok has no URL")
     tick = _TICK.search(listener.section.value("events"))
-    facts: dict[str, Any] = {
+    facts: dict[str, object] = {
         "url": rest[0],
         "timeout": seconds(given.get("-t", "10")),
         "interval": seconds(tick[1]) if tick else "60s",
@@ -174,7 +174,7 @@ def _batch(listener: _Listener) -> None:
     longs = [*(f"{name}=" for name in names.split()), "tls"]
     given = dict(_by_letter(listener, "i:t:f:s:H:e:u:p:m:", longs))
     host, _, port = given.get("-H", "").partition(":")
-    smtp: dict[str, Any] = {"host": literal(host)} if host else {}
+    smtp: dict[str, object] = {"host": literal(host)} if host else {}
     if port:
         smtp["port"] = integer(port)
     if "--tls" in given:
@@ -194,13 +194,13 @@ def _by_letter(listener: _Listener, short: str, longs: Sequence[str]) -> Given:
 
 
 def _alerts(
-    listener: _Listener, to: str, services: list[str], smtp: dict[str, Any], subject: str
+    listener: _Listener, to: str, services: list[str], smtp: Mapping[str, object], subject: str
 ) -> None:
     addresses = [literal(part.strip()) for part in to.split(",") if part.strip()]
     if not addresses:
         raise ValueError("it names no address, so it mails nobody")
     kind = "service.failed" if listener.program == "fatalmailbatch" else "process.exited"
-    mail: dict[str, Any] = {"mail": addresses, "kinds": [kind], "resolved": False}
+    mail: dict[str, object] = {"mail": addresses, "kinds": [kind], "resolved": False}
     if services:
         mail["services"] = services
     listener.plugin("alerts", {"to": {"mail": mail}} | ({"smtp": smtp} if smtp else {}))

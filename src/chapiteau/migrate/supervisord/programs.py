@@ -220,7 +220,7 @@ def _socket(draft: Draft, section: Section, made: Sequence[Target], daemon: Daem
             service.set("stdin_socket", target.name, option)
 
 
-def _address(text: str) -> dict[str, Any]:
+def _address(text: str) -> dict[str, str | int]:
     if text.startswith("unix://"):
         return {"path": text[7:]}
     match = _TCP.match(text)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.migrate.draft import Draft, Target
 from chapiteau.migrate.finish import finish
@@ -188,7 +188,7 @@ def _sockets(draft: Draft, unit: str, options: Sequence[Option]) -> list[str]:
 
 
 def _one_socket(
-    target: Target, option: Option, settings: dict[str, Any], rest: Sequence[Option]
+    target: Target, option: Option, settings: dict[str, str | int], rest: Sequence[Option]
 ) -> None:
     for key, value in settings.items():
         target.set(key, value, option)
@@ -205,7 +205,7 @@ def _one_socket(
             target.values.pop(key, None)
 
 
-def _address(text: str) -> dict[str, Any]:
+def _address(text: str) -> dict[str, str | int]:
     value = text.strip()
     if value.startswith("/"):
         return {"path": value}

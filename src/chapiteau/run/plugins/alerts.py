@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.io.notifier import DeliveryQueue, post_json, send_mail, text_message
 from chapiteau.run.config.plugin_settings import AlertOptions, AlertTarget, matches_any
@@ -137,7 +137,7 @@ def notification_title(notice: Notification, project: str) -> str:
     return f"[{project}] {event.service + ': ' if event.service else ''}{what}"
 
 
-def webhook_payload(notice: Notification, project: str, node: str) -> dict[str, Any]:
+def webhook_payload(notice: Notification, project: str, node: str) -> dict[str, object]:
     """The JSON that is sent; `text` is what chat webhooks show."""
     return {
         "schema": 1,
@@ -166,7 +166,7 @@ def mail_text(notice: Notification, project: str, node: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _told(data: Mapping[str, Any]) -> dict[str, Any]:
+def _told(data: Mapping[str, object]) -> dict[str, object]:
     return {k: v for k, v in data.items() if k not in ("lines", "stacks")}
 
 
