@@ -9,15 +9,17 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Final
 
 import msgspec
 
 from chapiteau.core.problems import did_you_mean
 from chapiteau.service.declare.records import Field, fields_of, is_record
+from chapiteau.service.declare.signature import Place
+from chapiteau.service.protocol.problem import ErrorDetail
 
-__all__ = ["IssueCollector", "ValidationIssue", "json_pointer"]
+__all__ = ["IssueCollector", "ValidationIssue", "json_pointer", "missing_detail", "to_details"]
 
 MOST: Final = 100  # complaints per request: an answer must not be longer than what was sent
 _SIZED: Final = (list, set, frozenset, tuple)
@@ -45,6 +47,21 @@ def json_pointer(path: tuple[str | int, ...]) -> str:
 Path = tuple[str | int, ...]
 Found = list[ValidationIssue]
 Check = Callable[[Any, Path, Found], None]
+
+
+def to_details(
+    place: Place, issues: Iterable[ValidationIssue], prefix: str = ""
+) -> list[ErrorDetail]:
+    """Issues of a value as details of a request."""
+    return [
+        ErrorDetail(place=place, pointer=prefix + one.pointer, code=one.code, detail=one.detail)
+        for one in issues
+    ]
+
+
+def missing_detail(place: Place, pointer: str, detail: str = "must be given") -> ErrorDetail:
+    """Something that must be there and is not."""
+    return ErrorDetail(place=place, pointer=pointer, code="missing", detail=detail)
 
 
 class IssueCollector:

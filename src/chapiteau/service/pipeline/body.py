@@ -5,20 +5,20 @@ from typing import Any
 
 import msgspec
 
-from chapiteau.service.declare.invalid_request import (
-    InvalidRequestError,
-    MalformedRequestError,
-    missing_detail,
-    to_details,
-)
 from chapiteau.service.declare.operation import BodySpec
 from chapiteau.service.declare.pydantic_types import is_pydantic
 from chapiteau.service.declare.text_formats import contains_decimal, non_finite_decimals
+from chapiteau.service.declare.validation import missing_detail, to_details
 from chapiteau.service.pipeline.codecs import JSON, Codec, decoder_for, floats_to_ints
 from chapiteau.service.pipeline.content_coding import decode_content
 from chapiteau.service.pipeline.forms import MULTIPART, FormPlan
 from chapiteau.service.protocol.headers import Environ, media_parameter, media_type
-from chapiteau.service.protocol.problem import ErrorDetail, problem_for
+from chapiteau.service.protocol.problem import (
+    ErrorDetail,
+    InvalidRequestError,
+    MalformedRequestError,
+    problem_for,
+)
 
 __all__ = ["BodyPlan", "read_bytes"]
 

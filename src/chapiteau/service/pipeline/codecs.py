@@ -10,7 +10,6 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from chapiteau.service.declare.invalid_request import MalformedRequestError
 from chapiteau.service.declare.pydantic_types import (
     PydanticIssueCollector,
     encode_unknown,
@@ -31,7 +30,7 @@ from chapiteau.service.pipeline.repeated_keys import (
     repeated_msgpack_keys,
 )
 from chapiteau.service.protocol.headers import parse_query
-from chapiteau.service.protocol.problem import ErrorDetail
+from chapiteau.service.protocol.problem import ErrorDetail, MalformedRequestError
 
 __all__ = [
     "CBOR",

@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from chapiteau.service.declare.invalid_request import MalformedRequestError
 from chapiteau.service.pipeline.reply import Reply
 from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.negotiation import best_coding
-from chapiteau.service.protocol.problem import ProblemError, problem_for
+from chapiteau.service.protocol.problem import MalformedRequestError, ProblemError, problem_for
 
 __all__ = ["Compressor", "ContentCoding", "content_codings", "decode_content"]
 

@@ -6,14 +6,13 @@ from typing import Any, Final
 import msgspec
 import multipart
 
-from chapiteau.service.declare.invalid_request import MalformedRequestError
 from chapiteau.service.declare.operation import accepts_datetime, accepts_fraction, is_multiple
 from chapiteau.service.declare.pydantic_types import PydanticIssueCollector, issue_collector
 from chapiteau.service.declare.records import fields_of, is_record
 from chapiteau.service.declare.signature import Upload
 from chapiteau.service.declare.validation import ValidationIssue
 from chapiteau.service.protocol.headers import Environ
-from chapiteau.service.protocol.problem import problem_for
+from chapiteau.service.protocol.problem import MalformedRequestError, problem_for
 
 __all__ = ["MULTIPART", "UNREADABLE", "FormFields", "FormPlan", "sanitise_text"]
 

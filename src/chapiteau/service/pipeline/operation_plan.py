@@ -12,7 +12,6 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from chapiteau.service.auth import authenticate, caller_key
-from chapiteau.service.declare.invalid_request import InvalidRequestError, MalformedRequestError
 from chapiteau.service.declare.operation import Operation
 from chapiteau.service.declare.pydantic_types import check_unmixed, is_pydantic, type_adapter
 from chapiteau.service.errors import DeclarationError
@@ -26,7 +25,12 @@ from chapiteau.service.protocol.conditional import Precondition
 from chapiteau.service.protocol.cors import CorsPolicy
 from chapiteau.service.protocol.headers import Environ, prefers_async
 from chapiteau.service.protocol.headers import wait_preference as patience_of
-from chapiteau.service.protocol.problem import ErrorDetail, ProblemError
+from chapiteau.service.protocol.problem import (
+    ErrorDetail,
+    InvalidRequestError,
+    MalformedRequestError,
+    ProblemError,
+)
 from chapiteau.service.protocol.rate_limit import RateLimit
 
 __all__ = ["OFFER_KEY", "OperationPlan", "Plan", "PlanDefaults", "add_headers"]

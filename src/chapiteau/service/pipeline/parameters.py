@@ -6,7 +6,6 @@ import msgspec
 from msgspec.structs import asdict
 
 from chapiteau.core.problems import did_you_mean
-from chapiteau.service.declare.invalid_request import missing_detail, to_details
 from chapiteau.service.declare.operation import Operation, Parameter
 from chapiteau.service.declare.path import path_parameters
 from chapiteau.service.declare.pydantic_types import (
@@ -14,6 +13,7 @@ from chapiteau.service.declare.pydantic_types import (
     is_pydantic,
     issue_collector,
 )
+from chapiteau.service.declare.validation import missing_detail, to_details
 from chapiteau.service.pipeline.forms import UNREADABLE, sanitise_text
 from chapiteau.service.protocol.headers import Environ, parse_cookies, parse_query
 from chapiteau.service.protocol.problem import ErrorDetail

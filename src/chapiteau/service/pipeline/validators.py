@@ -5,10 +5,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from chapiteau.service.declare.invalid_request import InvalidRequestError
 from chapiteau.service.declare.validation import json_pointer
 from chapiteau.service.pipeline.reply import to_response
-from chapiteau.service.protocol.problem import ErrorDetail, ProblemError, problem_for
+from chapiteau.service.protocol.problem import (
+    ErrorDetail,
+    InvalidRequestError,
+    ProblemError,
+    problem_for,
+)
 
 __all__ = ["RequestErrors", "apply_filters", "filter_of_two", "run_validators"]
 

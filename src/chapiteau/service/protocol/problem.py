@@ -10,6 +10,8 @@ from chapiteau.core.errors import ChapiteauError
 __all__ = [
     "MEDIA_TYPE",
     "ErrorDetail",
+    "InvalidRequestError",
+    "MalformedRequestError",
     "ProblemDocument",
     "ProblemError",
     "problem_document",
@@ -140,3 +142,27 @@ def _class_for(status: int) -> type[ProblemError]:
         name = reason_phrase(status).title().replace(" ", "").replace("-", "") + "Error"
         found = _CLASSES[status] = type(name, (ProblemError,), {"status": status})
     return found
+
+
+# What is answered when a request itself is wrong.
+
+
+class InvalidRequestError(ProblemError):
+    """The request can be read, but says something that can't be (422)."""
+
+    status = 422
+    code = "invalid-request"
+    title = "The request is not valid"
+
+    def __init__(self, found: Iterable[ErrorDetail]) -> None:
+        errors = tuple(found)
+        count = len(errors)
+        super().__init__(f"{count} problem{'' if count == 1 else 's'}, see errors", errors=errors)
+
+
+class MalformedRequestError(ProblemError):
+    """The request can't even be read (400)."""
+
+    status = 400
+    code = "malformed-request"
+    title = "The request can't be read"
