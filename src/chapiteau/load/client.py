@@ -169,34 +169,39 @@ def live(folder: Path) -> list[dict[str, Any]]:
     return found
 
 
+def _running(folder: Path, run: str) -> dict[str, Any] | None:
+    return next((state for state in live(folder) if state["run"] == run), None)
+
+
+def _not_running(run: str) -> NotFoundError:
+    return NotFoundError(f"no load test {run[:40]!r} runs here", hint="see `chapiteau load list`")
+
+
 def stop(folder: Path, run: str, who: str = "", clock: SystemClock | None = None) -> bool:
     """Ask a running test to end; it still judges and stores what it has. False when it is gone.
 
-    Asked again it is not hurried: a second signal would lose what it has. Its verdict names `who`.
+    Asking again does not hurry it: a second signal would lose what it has. Its verdict names `who`.
     """
-    for state in live(folder):
-        if state["run"] == run:
-            if not state["ended_by"]:
-                now = (clock or SystemClock()).wall()
-                _say(folder, run, ControlMessage(time=now, what="stop", who=who or _me()))
-                os.kill(int(state["pid"]), signal.SIGINT)
-            return True
-    return False
+    state = _running(folder, run)
+    if state is not None and not state["ended_by"]:
+        now = (clock or SystemClock()).wall()
+        _send(folder, run, ControlMessage(time=now, what="stop", who=who or _me()))
+        os.kill(int(state["pid"]), signal.SIGINT)
+    return state is not None
 
 
 def mark(folder: Path, run: str, text: str, *, who: str = "", time: float = 0.0) -> bool:
-    """Note what happens now (or at `time`, seconds since 1970) in a running test's result.
+    """Mark this moment (or `time`, seconds since 1970) in a running test's result.
 
     False when it is gone.
     """
     now = time or SystemClock().wall()
-    for state in live(folder):
-        if state["run"] == run:
-            text = " ".join(text.split())[:MAX_MARK_LENGTH]
-            at = max(float(state["started"]), now)
-            _say(folder, run, ControlMessage(time=at, what="mark", who=who or _me(), text=text))
-            return True
-    return False
+    state = _running(folder, run)
+    if state is not None:
+        text = " ".join(text.split())[:MAX_MARK_LENGTH]
+        at = max(float(state["started"]), now)
+        _send(folder, run, ControlMessage(time=at, what="mark", who=who or _me(), text=text))
+    return state is not None
 
 
 def add(
@@ -214,21 +219,16 @@ def add(
     NotFoundError when it is gone, RefusedError when it can't be or must not be.
     """
     clock = clock or SystemClock()
-    state = next((one for one in live(folder) if one["run"] == run), None)
+    state = _running(folder, run)
     if state is None:
-        raise NotFoundError(
-            f"no load test {run[:40]!r} runs here", hint="see `chapiteau load list`"
-        )
+        raise _not_running(run)
     room = msgspec.convert(state["room"], Headroom) if state.get("room") else NO_ROOM
     problem = check_added_load(room, users=users, rate=rate)
     if problem is not None:
         raise RefusedError(f"nothing was added: {problem.what}", hint=problem.hint)
     asked, end = clock.wall(), clock.now() + _ANSWER
-    _say(
-        folder,
-        run,
-        ControlMessage(time=asked, what="add", who=who or _me(), users=users, rate=rate),
-    )
+    order = ControlMessage(time=asked, what="add", who=who or _me(), users=users, rate=rate)
+    _send(folder, run, order)
     while state is not None and clock.now() < end:
         for one in state.get("added", []):
             if one["asked"] == asked:
@@ -237,7 +237,7 @@ def add(
                 answer: dict[str, Any] = one
                 return answer
         clock.sleep(_LOOK)
-        state = next((one for one in live(folder) if one["run"] == run), None)
+        state = _running(folder, run)
     raise RefusedError(f"nothing was added: load test {run} has ended, or does not answer")
 
 
@@ -250,10 +250,10 @@ def _me() -> str:
         return f"uid {os.getuid()}"
 
 
-def _say(folder: Path, run: str, remark: ControlMessage) -> None:
+def _send(folder: Path, run: str, message: ControlMessage) -> None:
     path = folder / LIVE / f"{run}.said"
     with path.open("a", encoding="utf-8") as file:  # one write of one line: nobody's is torn
-        file.write(format_message(remark))
+        file.write(format_message(message))
 
 
 def start(words: Sequence[str], folder: Path, clock: SystemClock) -> str:
@@ -273,7 +273,7 @@ def start(words: Sequence[str], folder: Path, clock: SystemClock) -> str:
     draft.replace(log_of(folder, run))
     end = clock.now() + _BEGIN
     while clock.now() < end:
-        if any(state["run"] == run for state in live(folder)):
+        if _running(folder, run) is not None:
             return run
         if process.poll() is not None:
             said = log_of(folder, run).read_text(errors="replace").strip()
@@ -303,13 +303,11 @@ def follow(
         if done is not None:
             yield {"run": run, "result": done}
             return
-        state = next((one for one in live(folder) if one["run"] == run), None)
+        state = _running(folder, run)
         if state is None:
             gone = gone or clock.now()
             if not (known or before) or clock.now() - gone > _AFTER:
-                raise NotFoundError(
-                    f"no load test {run} runs here", hint="see `chapiteau load list`"
-                )
+                raise _not_running(run)
         elif state != before:
             before = state
             yield state

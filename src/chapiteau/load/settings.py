@@ -30,117 +30,149 @@ Confidence = Literal["low", "medium", "high"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadTest:
-    """[load.NAME] — what to put load on, how much, and what must hold."""
+    """[load.NAME]: a load test: its target, its load, and its objective."""
 
-    target: str = setting("", help="URL to get, scenario file (.py), or a document of requests.")
+    target: str = setting(
+        "", help="URL to request, scenario file (.py), or a document of requests."
+    )
     openapi: str = setting("", help="OpenAPI document (URL or file) to make requests from.")
     format: Literal["", "openapi", "har", "postman", "curl", "urls", "accesslog"] = setting(
-        "", help="What the document is, when its name and content don't tell."
+        "", help="Format of the document, when its name and content do not show it."
     )
-    only_safe: bool = setting(False, help="(document) Only what changes nothing: GET and HEAD.")
+    only_safe: bool = setting(False, help="(document) Only safe requests: GET and HEAD.")
     methods: tuple[str, ...] = setting((), help="(document) Only these methods.")
     include: tuple[str, ...] = setting(
         (), help='(document) Only these tags, operationIds or "GET /cities/*".'
     )
     exclude: tuple[str, ...] = setting((), help="(document) All except these.")
-    deprecated: bool = setting(False, help="(document) Deprecated operations, too.")
-    bearer: str = setting("", help="(document) Token for operations that ask for one.")
-    basic: str = setting("", help="(document) USER:PASSWORD for operations that ask for them.")
-    api_keys: dict[str, str] = setting(factory=dict, help="(document) API keys by scheme or name.")
-    variables: dict[str, str] = setting(factory=dict, help="(document) Of a Postman collection.")
-    pauses: bool = setting(True, help="(document) Keep the pauses that a HAR file shows.")
+    deprecated: bool = setting(False, help="(document) Include deprecated operations.")
+    bearer: str = setting("", help="(document) Bearer token for operations that require one.")
+    basic: str = setting(
+        "", help="(document) USER:PASSWORD for operations with basic authentication."
+    )
+    api_keys: dict[str, str] = setting(
+        factory=dict, help="(document) API keys, by security scheme or parameter name."
+    )
+    variables: dict[str, str] = setting(
+        factory=dict, help="(document) Variables of a Postman collection."
+    )
+    pauses: bool = setting(
+        True, help="(document) Keep the pauses between the requests of a HAR file."
+    )
     external: str = setting(
-        "", help="A command that puts the load on and prints what it did (NDJSON)."
+        "", help="Command that generates the load and prints its requests (NDJSON)."
     )
     replay: float = setting(
-        0.0, help="(document) Send an access log in its own time; 2 is twice as fast.", low=0.0
+        0.0,
+        help="(document) Replay an access log with its own timing; 2 is twice as fast.",
+        low=0.0,
     )
-    base: str = setting("", help="Base URL of relative requests. Default: the target's.")
-    scenarios: tuple[str, ...] = setting((), help="Only these scenarios of the file.")
+    base: str = setting("", help="Base URL of relative requests. Default: the target's own.")
+    scenarios: tuple[str, ...] = setting((), help="Run only these scenarios of the file.")
 
-    rate: Rate | None = setting(None, help='Sessions that arrive, open model: "200/s".')
-    users: int | None = setting(None, help="Users at once, closed model.", low=1)
-    shape: str = setting("", help='Load over time: "50/s->500/s 1m, 500/s 2m".')
-    duration: Duration = setting("30s", help="How long, unless the shape says it.")
-    iterations: int | None = setting(None, help="Stop after so many sessions (with users).", low=1)
-    pace: Duration = setting(
-        "0s", help="A user's sessions begin at least this far apart (with users)."
+    rate: Rate | None = setting(
+        None, help="Arrival rate of sessions (open model), for example 200/s."
     )
-    arrivals: Arrivals = setting("poisson", help="Sessions arrive by chance or evenly.")
+    users: int | None = setting(None, help="Concurrent users (closed model).", low=1)
+    shape: str = setting("", help='Load over time: "50/s->500/s 1m, 500/s 2m".')
+    duration: Duration = setting("30s", help="Duration of the test, unless the shape sets it.")
+    iterations: int | None = setting(
+        None, help="Stop after this many sessions (with users).", low=1
+    )
+    pace: Duration = setting(
+        "0s", help="Minimum time between the starts of a user's sessions (with users)."
+    )
+    arrivals: Arrivals = setting(
+        "poisson", help="Arrival process of the sessions: random or evenly spaced."
+    )
     tick: Duration = setting(
         "0s", help='Round arrival times to multiples of this; "1ms" is cheaper.'
     )
 
-    objective: str = setting("", help='What must hold: "p99 < 200ms, errors < 0.1%".')
-    abort: str = setting("", help='Stop early when a second misses this: "errors < 50%".')
+    objective: str = setting("", help='Objective to judge by: "p99 < 200ms, errors < 0.1%".')
+    abort: str = setting("", help='Stop early when a second misses this limit: "errors < 50%".')
     warmup: str = setting(
-        "auto", help='Start that limits on latency leave out: found by itself, or a time ("0s").'
+        "auto", help='Start of the test that latency limits ignore: detected, or a time ("0s").'
     )
     baseline: str = setting(
-        "", help='Stored result, JSON file or "baseline" (the one set): not slower by 5 %.'
+        "", help='Fail when 5% slower than this: a result, a JSON file, or "baseline".'
     )
 
     export: tuple[str, ...] = setting(
-        (), help="Send numbers while it runs: otlp+http://…, prometheus+http://…, statsd://…"
+        (), help="Export metrics during the test: otlp+http://…, prometheus+http://…, statsd://…"
     )
     export_headers: dict[str, str] = setting(
-        factory=dict, help="Headers of what is exported, for tokens."
+        factory=dict, help="Headers of exported metrics, for example a token."
     )
     notify: tuple[str, ...] = setting(
         (), help="Send the verdict at the end: an https:// webhook, or mailto:NAME@HOST."
     )
 
     prometheus: str = setting(
-        "", help="Prometheus that knows the service's resources: http://host:9090 (see queries)."
+        "", help="Prometheus with the service's resource metrics: http://host:9090 (see queries)."
     )
     queries: dict[str, str] = setting(
         factory=dict,
-        help="PromQL by resource: how much of it is in use, as a share between 0 and 1.",
+        help="PromQL by resource name; each gives the share in use, from 0 to 1.",
     )
 
-    processes: int = setting(0, help="Load processes on each machine; 0: what suits it.", low=0)
+    processes: int = setting(
+        0, help="Load processes on each machine; 0 chooses by its cores.", low=0
+    )
     on: str = setting(
-        "", help="Machines that put the load on: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
+        "", help="Machines that generate the load: ssh:h1,h2, dask://host:8786, k8s, local:2 …"
     )
     on_loss: Literal["stop", "continue"] = setting(
         "stop", help="When a machine is lost: stop, or continue with the others."
     )
-    on_ssh: str = setting("ssh", help='How ssh is called: "ssh -p 2222 -i key".')
+    on_ssh: str = setting("ssh", help='ssh command, for example "ssh -p 2222 -i key".')
     on_python: str = setting(
-        "", help="Python on the ssh hosts; it has Chapiteau, or --bootstrap. Default: python3."
+        "", help="Python on the ssh hosts, with Chapiteau installed. Default: python3."
     )
     bootstrap: Literal["", "uv"] = setting(
-        "", help='(ssh hosts) "uv" brings Chapiteau along: only ssh and uv need to be there.'
+        "", help='(ssh hosts) "uv" installs Chapiteau there: hosts need only ssh and uv.'
     )
     insecure: bool = setting(
-        False, help="(--on) A cluster without TLS beyond loopback. Services' own: --no-verify."
+        False, help="(--on) Allow a cluster without TLS. For the service's own TLS: --no-verify."
     )
     most_users: int = setting(10_000, help="Maximum sessions in flight; more are dropped.", low=1)
-    timeout: Duration = setting("30s", help="Time for a whole answer.")
+    timeout: Duration = setting("30s", help="Timeout for a complete response.")
     connect_timeout: Duration = setting(
-        "0s", help="Time for DNS, TCP and TLS; 0 sets no own limit."
+        "0s", help="Timeout for DNS, TCP and TLS; 0 for none of its own."
     )
-    first_byte_timeout: Duration = setting("0s", help="Time until an answer begins; 0 as above.")
+    first_byte_timeout: Duration = setting(
+        "0s", help="Timeout until the response begins; 0 for none of its own."
+    )
     drain: Duration = setting("30s", help="Time for sessions in flight at the end.")
-    headers: dict[str, str] = setting(factory=dict, help="Headers of every request.")
+    headers: dict[str, str] = setting(factory=dict, help="Headers sent with every request.")
     ceiling: Rate = setting("20000/s", help="Safety limit: refuse rates above this.")
     longest: Duration = setting("4h", help="Safety limit: refuse longer tests.")
-    allow: tuple[str, ...] = setting((), help="Hosts beyond loopback that may be loaded.")
-    http2: bool = setting(False, help="HTTP/2: by ALPN under TLS, else by prior knowledge.")
-    streams: int = setting(100, help="Requests at once on a connection of HTTP/2.", low=1)
-    resolve: dict[str, str] = setting(factory=dict, help="Host → address, instead of DNS.")
-    verify: bool = setting(True, help="Check certificates.")
-    ca_file: str = setting("", help="Certificates to trust, PEM.")
-    client_certificate: str = setting("", help="Certificate to show, PEM.")
-    client_key: str = setting("", help="Its key, PEM.")
-    seed: str = setting("1", help="The same seed makes the same arrivals and choices.")
-    options: dict[str, str] = setting(factory=dict, help="Values for the scenario's fixtures.")
+    allow: tuple[str, ...] = setting((), help="Hosts other than loopback that may be loaded.")
+    http2: bool = setting(
+        False, help="Use HTTP/2: by ALPN under TLS, otherwise by prior knowledge."
+    )
+    streams: int = setting(100, help="Concurrent requests on an HTTP/2 connection.", low=1)
+    resolve: dict[str, str] = setting(factory=dict, help="Addresses of hosts, instead of DNS.")
+    verify: bool = setting(True, help="Verify certificates.")
+    ca_file: str = setting("", help="CA certificates to trust (PEM).")
+    client_certificate: str = setting("", help="Client certificate (PEM).")
+    client_key: str = setting("", help="Key of the client certificate (PEM).")
+    seed: str = setting(
+        "1", help="Seed of all random choices; the same seed gives the same arrivals."
+    )
+    options: dict[str, str] = setting(
+        factory=dict, help="Values passed to the scenario's fixtures."
+    )
 
-    max_rate: Rate | None = setting(None, help="(capacity) Never go above this rate.")
-    min_capacity: Rate | None = setting(None, help="(capacity) Fail below this rate.")
-    vary: str = setting("", help='(capacity) Search at several sizes: "web=1,2,4" processes.')
+    max_rate: Rate | None = setting(None, help="(capacity) Highest rate to try.")
+    min_capacity: Rate | None = setting(
+        None, help="(capacity) Fail when the capacity is below this rate."
+    )
+    vary: str = setting(
+        "", help='(capacity) Repeat at several sizes of a service: "web=1,2,4" processes.'
+    )
     budget: Duration = setting(
-        "0s", help="(capacity) Time for the whole search; 0: 3, 8 or 10 minutes by confidence."
+        "0s", help="(capacity) Time for the whole search; 0 for 3, 8 or 10 minutes by confidence."
     )
     confidence: Confidence = setting(
         "medium", help="(capacity) Length of the confirming hold: 30, 60 or 120 s."

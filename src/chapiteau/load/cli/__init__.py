@@ -8,18 +8,30 @@ __all__ = ["group"]
 
 _TABLE = {
     "run": ("chapiteau.load.cli.run:run", "Run a load test and judge the result."),
-    "capacity": ("chapiteau.load.cli.run:capacity", "Find the highest rate it keeps."),
-    "ab": ("chapiteau.load.cli.run:ab", "Is B faster or slower than A? In turns."),
-    "attach": ("chapiteau.load.cli.background:attach", "Watch a running test to its end."),
-    "stop": ("chapiteau.load.cli.background:stop", "End a running test; its result stays."),
-    "mark": ("chapiteau.load.cli.background:mark", "Note a moment of a running test."),
-    "add": ("chapiteau.load.cli.background:add", "Put more load on in a running test."),
-    "list": ("chapiteau.load.cli.results:list_results", "Stored results."),
-    "show": ("chapiteau.load.cli.results:show", "One stored result."),
-    "report": ("chapiteau.load.cli.results:report", "A result as HTML, JSON, CSV, JUnit, MD."),
-    "k8s": ("chapiteau.load.cli.k8s:k8s", "Manifests of a cluster that puts load on."),
-    "baseline": ("chapiteau.load.cli.results:baseline", "What others are held against."),
-    "compare": ("chapiteau.load.cli.results:compare", "Is B faster or slower than A?"),
+    "capacity": (
+        "chapiteau.load.cli.run:capacity",
+        "Find the highest rate that keeps an objective.",
+    ),
+    "ab": ("chapiteau.load.cli.run:ab", "Compare two services under load, in turns."),
+    "attach": ("chapiteau.load.cli.background:attach", "Follow a running test to its end."),
+    "stop": ("chapiteau.load.cli.background:stop", "Stop a running test and keep its result."),
+    "mark": ("chapiteau.load.cli.background:mark", "Mark a moment in a running test."),
+    "add": ("chapiteau.load.cli.background:add", "Add load to a running test."),
+    "list": ("chapiteau.load.cli.results:list_results", "List stored results."),
+    "show": ("chapiteau.load.cli.results:show", "Show a stored result."),
+    "report": (
+        "chapiteau.load.cli.results:report",
+        "Export a result as HTML, JSON, CSV, JUnit or Markdown.",
+    ),
+    "k8s": (
+        "chapiteau.load.cli.k8s:k8s",
+        "Print Kubernetes manifests of a cluster for load tests.",
+    ),
+    "baseline": (
+        "chapiteau.load.cli.results:baseline",
+        "Set or show the results that others are compared with.",
+    ),
+    "compare": ("chapiteau.load.cli.results:compare", "Compare two results."),
 }
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chapiteau.load.cli.options import config_flag, folder_of
+
 if TYPE_CHECKING:
     from chapiteau.load.cli.output import ProgressLine
 
 __all__ = ["add", "attach", "mark", "run_in_background", "stop"]
-
-_config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
 
 
 def run_in_background(folder: Path, *, keep: bool) -> int:
@@ -29,8 +29,10 @@ def run_in_background(folder: Path, *, keep: bool) -> int:
     words = [word for word in sys.argv[1:] if word != "--detach"]
     run = start(words, folder, SystemClock())
     click.echo(run)
-    click.echo(f"test {run} runs on; watch it: chapiteau load attach {run}", err=True)
-    click.echo(f"end it: chapiteau load stop {run}", err=True)
+    click.echo(
+        f"test {run} runs in the background; follow it: chapiteau load attach {run}", err=True
+    )
+    click.echo(f"stop it: chapiteau load stop {run}", err=True)
     return 0
 
 
@@ -43,22 +45,18 @@ def _the_one(run: str, found: list[dict[str, Any]]) -> str:
     if not runs:
         raise NotFoundError("no load test runs here", hint="see `chapiteau load list`")
     if len(runs) > 1:
-        raise UsageError(f"several run: {', '.join(runs)}", hint="say which")
+        raise UsageError(f"several run: {', '.join(runs)}", hint="name one of them")
     return runs[0]
-
-
-def _folder(config: str | None) -> Path:
-    from chapiteau.load.execution.jobs import project_or_none, run_folder
-
-    return run_folder(project_or_none(config))
 
 
 @click.command()
 @click.argument("run", required=False, default="")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a second, then the result.")
-@_config
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object per second, then the result."
+)
+@config_flag
 def attach(*, run: str, as_json: bool, config: str | None) -> int:
-    """Watch a running test to its end. Ctrl-C leaves it running.
+    """Follow a running test to its end. Ctrl-C leaves it running.
 
     The exit code is the test's own (see `load run`); 130 after Ctrl-C.
     """
@@ -66,7 +64,7 @@ def attach(*, run: str, as_json: bool, config: str | None) -> int:
     from chapiteau.load.cli.output import ProgressLine, print_result
     from chapiteau.load.client import follow, live, load_result
 
-    folder = _folder(config)
+    folder = folder_of(config)
     run = _the_one(run, live(folder))
     line = ProgressLine(quiet=as_json)
     number = 0
@@ -76,7 +74,7 @@ def attach(*, run: str, as_json: bool, config: str | None) -> int:
             number = int(state.get("result", 0))
     except KeyboardInterrupt:
         line.clear()
-        click.echo(f"test {run} runs on; end it: chapiteau load stop {run}", err=True)
+        click.echo(f"test {run} keeps running; stop it: chapiteau load stop {run}", err=True)
         return 130
     line.clear()
     return print_result(load_result(folder, number), folder, as_json=as_json)
@@ -101,15 +99,15 @@ def _shown(state: Mapping[str, Any], line: "ProgressLine", *, as_json: bool) -> 
 
 @click.command()
 @click.argument("run", required=False, default="")
-@_config
+@config_flag
 def stop(*, run: str, config: str | None) -> int:
-    """End a running test; it still judges and stores what it has."""
+    """Stop a running test; it still judges and stores what it has measured."""
     from chapiteau.core.errors import NotFoundError
     from chapiteau.io.clock import SystemClock
     from chapiteau.load.client import follow, live
     from chapiteau.load.client import stop as end
 
-    folder = _folder(config)
+    folder = folder_of(config)
     run = _the_one(run, live(folder))
     if not end(folder, run):
         raise NotFoundError(f"no load test {run} runs here", hint="see `chapiteau load list`")
@@ -123,9 +121,9 @@ def stop(*, run: str, config: str | None) -> int:
 @click.command()
 @click.argument("text")
 @click.argument("run", required=False, default="")
-@_config
+@config_flag
 def mark(*, text: str, run: str, config: str | None) -> int:
-    """Note what happens now in a running test: its charts and its result show it.
+    """Mark this moment in a running test; its charts and its result show it.
 
     \b
     chapiteau load mark "cache emptied"
@@ -134,7 +132,7 @@ def mark(*, text: str, run: str, config: str | None) -> int:
     from chapiteau.load.client import live
     from chapiteau.load.client import mark as note
 
-    folder = _folder(config)
+    folder = folder_of(config)
     run = _the_one(run, live(folder))
     if not note(folder, run, text):
         raise NotFoundError(f"no load test {run} runs here", hint="see `chapiteau load list`")
@@ -154,9 +152,9 @@ def mark(*, text: str, run: str, config: str | None) -> int:
     metavar="RATE",
     help="Add this many sessions per second, e.g. 100/s.",
 )
-@_config
+@config_flag
 def add(*, run: str, users: int, rate: str, config: str | None) -> int:
-    """Put more load on: users, or sessions a second, from now to the end of a running test.
+    """Add users, or sessions per second, to a running test, until its end.
 
     \b
     chapiteau load add --users 50
@@ -166,7 +164,7 @@ def add(*, run: str, users: int, rate: str, config: str | None) -> int:
     from chapiteau.load.client import live
 
     asked = _rate(rate) if rate else 0.0
-    folder = _folder(config)
+    folder = folder_of(config)
     run = _the_one(run, live(folder))
     found = more(folder, run, users=users, rate=asked)
     now = f"{found['level']:g}{' users' if users else '/s'}"

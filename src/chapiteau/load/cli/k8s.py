@@ -7,6 +7,7 @@ from typing import Final
 import click
 
 from chapiteau.core.errors import UsageError
+from chapiteau.load.cli.options import config_flag, folder_of
 
 __all__ = ["k8s"]
 
@@ -28,11 +29,11 @@ def _quantity(_context: click.Context, _option: click.Parameter, value: str) -> 
 @click.option("--image", required=True, help="An image with chapiteau[cluster] of this version.")
 @click.option("--cpu", default="2", show_default=True, callback=_quantity, help=_CPU)
 @click.option("--memory", default="1Gi", show_default=True, callback=_quantity, help=_MEMORY)
-@click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
+@config_flag
 def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> None:
-    """Print the manifests of a cluster that puts load on, and keep our key to it.
+    """Print Kubernetes manifests of a cluster for load tests, and keep the key to use it.
 
-    The same command again makes new keys: apply its output then, too.
+    Running it again makes new keys: apply the new output as well.
 
     \b
     chapiteau load k8s --workers 20 --image registry.example.org/load:1 | kubectl apply -f -
@@ -42,7 +43,6 @@ def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> 
     import datetime
 
     from chapiteau.io.clock import SystemClock
-    from chapiteau.load.execution.jobs import project_or_none, run_folder
 
     try:
         from chapiteau.load.cluster.kubernetes import Credentials, manifests, save_credentials
@@ -55,7 +55,7 @@ def k8s(workers: int, image: str, cpu: str, memory: str, config: str | None) -> 
         click.echo("a key is in what follows: pipe it into kubectl apply -f -", err=True)
     now = datetime.datetime.fromtimestamp(SystemClock().wall(), datetime.UTC)
     made = Credentials.made(now)
-    folder = run_folder(project_or_none(config)) / "k8s"
+    folder = folder_of(config) / "k8s"
     text = manifests(made, workers=workers, image=image, cpu=cpu, memory=memory)
     save_credentials(made, folder, workers)
     click.echo(text, nl=False)

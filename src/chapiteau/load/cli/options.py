@@ -1,6 +1,7 @@
-"""Flags made from the settings of a load test: each is declared once, in logic/settings.py."""
+"""Flags made from the settings of a load test: each is declared once, in load/settings.py."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import click
@@ -8,9 +9,17 @@ import click
 from chapiteau.core.fields import Setting, settings
 from chapiteau.load.settings import LoadTest
 
-__all__ = ["JSON_HELP", "settings_flags", "settings_from_flags"]
+__all__ = ["JSON_HELP", "config_flag", "folder_of", "settings_flags", "settings_from_flags"]
 
-JSON_HELP: Final = "One JSON object a second, then the result; with --quiet the result alone."
+JSON_HELP: Final = (
+    "Print one JSON object per second, then the result; with --quiet only the result."
+)
+
+config_flag: Final = click.option(
+    "--config",
+    metavar="FILE",
+    help="The chapiteau.toml or its folder. Default: looked for here and upwards.",
+)
 
 _SHORT: Final = {"duration": "-d", "rate": "-r", "users": "-u", "base": "--url"}
 _CAPACITY: Final = frozenset({"max_rate", "min_capacity", "budget", "confidence", "vary"})
@@ -80,3 +89,10 @@ def _pair(item: str) -> tuple[str, str]:
     if not found:
         raise click.BadParameter(f"{item!r} is not NAME=VALUE")
     return name.strip(), value.strip()
+
+
+def folder_of(config: str | None) -> Path:
+    """The run folder of the project around here, or of that configuration."""
+    from chapiteau.load.execution.jobs import project_or_none, run_folder
+
+    return run_folder(project_or_none(config))

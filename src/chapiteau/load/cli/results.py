@@ -5,16 +5,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chapiteau.load.cli.options import config_flag, folder_of
+
 if TYPE_CHECKING:
     from chapiteau.load.report.stored_results import Baselines, ResultSummary
 
 __all__ = ["baseline", "compare", "list_results", "parse_margin", "report", "show"]
-
-
-def _folder(config: str | None) -> Path:
-    from chapiteau.load.execution.jobs import project_or_none, run_folder
-
-    return run_folder(project_or_none(config))
 
 
 def parse_margin(text: str) -> float:
@@ -30,8 +26,7 @@ def parse_margin(text: str) -> float:
     return share
 
 
-_config = click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder.")
-_json = click.option("--json", "as_json", is_flag=True, help="As JSON.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 _HEAD = ("id", "when (UTC)", "kind", "test", "rate", "errors", "p99", "baseline", "verdict")
@@ -58,7 +53,7 @@ def _held(one: "ResultSummary", held: "Baselines", folder: Path) -> str:
 @click.command("list")
 @click.option("--last", type=int, default=20, show_default=True, help="Number of results.")
 @_json
-@_config
+@config_flag
 def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     """List stored results, newest first."""
     from datetime import UTC, datetime
@@ -70,7 +65,7 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
     from chapiteau.load.client import baselines, live, results
     from chapiteau.load.report.text import format_seconds, verdict_mark
 
-    folder = _folder(config)
+    folder = folder_of(config)
     found, held = results(folder, last=last), baselines(folder)
     for state in [] if as_json else live(folder):
         click.echo(f"running: {state['run']}  {state['kind']}  {state['name'][-60:]}", err=True)
@@ -101,14 +96,14 @@ def list_results(*, last: int, as_json: bool, config: str | None) -> int:
 @click.command()
 @click.argument("number", type=int)
 @_json
-@_config
+@config_flag
 def show(*, number: int, as_json: bool, config: str | None) -> int:
     """Show one stored result, as it was printed."""
     from chapiteau.io.console import print_json
     from chapiteau.load.client import load_result, report_path, result
     from chapiteau.load.report.text import as_text
 
-    folder = _folder(config)
+    folder = folder_of(config)
     if as_json:
         print_json(result(folder, number))
         return 0
@@ -127,14 +122,16 @@ def show(*, number: int, as_json: bool, config: str | None) -> int:
     default="html",
     show_default=True,
 )
-@click.option("--output", "-o", type=click.Path(dir_okay=False), help="File; default: stdout.")
-@_config
+@click.option(
+    "--output", "-o", type=click.Path(dir_okay=False), help="Output file. Default: standard output."
+)
+@config_flag
 def report(*, number: str, form: str, output: str | None, config: str | None) -> int:
-    """Make a report anew from a stored result (by its number) or a JSON file."""
+    """Render a stored result (by its number) or a JSON file in another format."""
     from chapiteau.load.cli.output import stored_result
     from chapiteau.load.report import render
 
-    text = render(stored_result(number, _folder(config)), form)
+    text = render(stored_result(number, folder_of(config)), form)
     if output:
         Path(output).write_text(text, encoding="utf-8")
     else:
@@ -147,11 +144,11 @@ def report(*, number: str, form: str, output: str | None, config: str | None) ->
 @click.argument("b", required=False)
 @click.option("--margin", default="5%", show_default=True, help="Ignore differences below this.")
 @_json
-@_config
+@config_flag
 def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | None) -> int:
-    """Is B faster or slower than A? Each is a result's number or a JSON file.
+    """Compare two results: each is a number or a JSON file.
 
-    "baseline" for A is the one that is set for B's test; with one alone, it is B.
+    "baseline" as A is the one set for B's test; a single argument is B.
 
     Exit codes: 0 faster or the same, 1 slower, 2 cannot tell.
     """
@@ -164,7 +161,7 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
     from chapiteau.load.report.comparison import compare_results, comparison_text
 
     share = parse_margin(margin)
-    folder = _folder(config)
+    folder = folder_of(config)
     first, second = ("baseline", a) if b is None else (a, b)
     after = stored_result(second, folder)
     before = stored_result(first, folder, (after.kind, after.name))
@@ -180,7 +177,7 @@ def compare(*, a: str, b: str | None, margin: str, as_json: bool, config: str | 
 @click.argument("number", type=int, required=False)
 @click.option("--clear", is_flag=True, help="Remove the baseline.")
 @_json
-@_config
+@config_flag
 def baseline(*, number: int | None, clear: bool, as_json: bool, config: str | None) -> int:
     """Compare later results of a test with result NUMBER; without one, show what is set.
 
@@ -194,7 +191,7 @@ def baseline(*, number: int | None, clear: bool, as_json: bool, config: str | No
     from chapiteau.io.console import print_json
     from chapiteau.load.client import baselines, set_baseline
 
-    folder = _folder(config)
+    folder = folder_of(config)
     if number is not None:
         found = set_baseline(folder, number, on=not clear)
         word = "no longer the" if clear else "now the"

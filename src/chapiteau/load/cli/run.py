@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from chapiteau.load.cli.options import JSON_HELP, settings_flags, settings_from_flags
+from chapiteau.load.cli.options import JSON_HELP, config_flag, settings_flags, settings_from_flags
 
 if TYPE_CHECKING:
     from chapiteau.load.report.result import LoadResult, TimelinePoint
@@ -18,26 +18,24 @@ Command = Callable[..., Any]
 def _output_flags(command: Command) -> Command:
     """Flags of every command that puts load on."""
     for flag in (
-        click.option("--config", metavar="FILE", help="chapiteau.toml, or its folder."),
-        click.option("--quiet", "-q", is_flag=True, help="No progress."),
-        click.option(
-            "--no-store", is_flag=True, help="Keep the result out of `chapiteau load list`."
-        ),
+        config_flag,
+        click.option("--quiet", "-q", is_flag=True, help="Show no progress."),
+        click.option("--no-store", is_flag=True, help="Do not store the result."),
         click.option("--json", "as_json", is_flag=True, help=JSON_HELP),
-        click.option("--report", metavar="FILE", help="Write the HTML report here."),
+        click.option("--report", metavar="FILE", help="Write the HTML report to this file."),
     ):
         command = flag(command)
     return command
 
 
 _detach = click.option(
-    "--detach", is_flag=True, help="Run on in the background: see `load attach`."
+    "--detach", is_flag=True, help="Run in the background; follow it with `load attach`."
 )
 _web = click.option("--web", is_flag=True, help="Print where the dashboard shows it live.")
 _dry_run = click.option(
     "--dry-run",
     is_flag=True,
-    help="Show and draw what would be done, send nothing; with --json as data.",
+    help="Show the planned load and send nothing.",
 )
 
 
@@ -49,7 +47,7 @@ _dry_run = click.option(
 @_web
 @_output_flags
 def run(*, target: str, dry_run: bool, **options: Any) -> int:
-    """Put a given load on TARGET: a URL, a scenario file, or the name of a [load.NAME].
+    """Put load on TARGET: a URL, a scenario file, or the name of a [load.NAME] section.
 
     Exit codes: 0 objective met (or none given), 1 not met, 2 unsure, 3 the generator was the
     limit, 4 the scenario is broken or the target is not allowed.
@@ -84,7 +82,7 @@ def run(*, target: str, dry_run: bool, **options: Any) -> int:
 @_web
 @_output_flags
 def capacity(*, target: str, **options: Any) -> int:
-    """Find the highest rate at which TARGET keeps the objective.
+    """Find the highest rate at which TARGET meets the objective.
 
     Exit codes: 0 found (and at least --min-capacity), 1 not met, 2 unsure (time was too short),
     3 the generator was the limit, 4 the scenario is broken or the target is not allowed.
@@ -112,12 +110,14 @@ def capacity(*, target: str, **options: Any) -> int:
 @click.command()
 @click.argument("a")
 @click.argument("b")
-@click.option("--scenario", metavar="FILE", help="Load both with this; A and B are base URLs then.")
+@click.option(
+    "--scenario", metavar="FILE", help="Run this against both; A and B are base URLs then."
+)
 @click.option("--margin", default="5%", show_default=True, help="Ignore differences below this.")
 @settings_flags(capacity=False)
 @_output_flags
 def ab(*, a: str, b: str, scenario: str | None, margin: str, **options: Any) -> int:
-    """Is B faster or slower than A? Both get the same load in short turns: A B, B A, …
+    """Compare A and B: both get the same load in short turns (A B, B A, …).
 
     Exit codes: 0 faster or the same, 1 slower, 2 cannot tell, 4 one of them does not answer.
     """
