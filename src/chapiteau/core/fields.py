@@ -402,6 +402,8 @@ def _type_text(kind: Any) -> str:
 
 def json_schema(cls: type[Any]) -> dict[str, Any]:
     """JSON Schema (2020-12) of what `read` accepts, for editors."""
+    if not dataclasses.is_dataclass(cls):
+        return _schema_of(cls)
     hints = typing.get_type_hints(cls, include_extras=True)
     properties: dict[str, Any] = {}
     required: list[str] = []
@@ -432,11 +434,16 @@ def _schema_of(kind: Any) -> dict[str, Any]:
         return {"anyOf": kinds} if len(kinds) > 1 else kinds[0]
     if origin is Literal:
         return {"enum": list(args)}
-    if origin is tuple:
+    if origin in (tuple, list):
         return {"type": "array", "items": _schema_of(args[0])}
     if origin is dict:
         return {"type": "object", "additionalProperties": _schema_of(args[1])}
     if dataclasses.is_dataclass(kind):
         return json_schema(typing.cast("type[Any]", kind))
+    if typing.is_typeddict(kind):
+        properties = {n: _schema_of(k) for n, k in typing.get_type_hints(kind).items()}
+        needed = sorted(kind.__required_keys__)
+        found = {"type": "object", "properties": properties}
+        return {**found, "required": needed} if needed else found
     names = {str: "string", int: "integer", float: "number", bool: "boolean"}
     return {"type": names[kind]} if kind in names else {}

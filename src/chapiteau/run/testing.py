@@ -18,8 +18,10 @@ from chapiteau.run.api.status import (
     Holder,
     ProcessStatus,
     ServiceStatus,
+    ServiceSummaries,
     SocketHolders,
     SocketStatus,
+    StatsMessage,
     SupervisorStatus,
 )
 from chapiteau.run.config.access import Access
@@ -98,7 +100,7 @@ class MemorySupervisor:
             sockets=(SocketStatus(name="web", address="127.0.0.1:1", type="stream", backlog=1),),
         )
 
-    def services(self) -> dict[str, Any]:
+    def services(self) -> ServiceSummaries:
         """The same in few words."""
         return {
             "services": [
@@ -221,7 +223,7 @@ class MemorySupervisor:
             if isinstance(item, Gap) or _fits(item, query):
                 yield item
 
-    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self) -> AsyncIterator[StatsMessage]:
         """Two messages, then silence."""
         for _ in range(2):
             yield {"time": self.clock.wall(), "ids": [], "supervisor": {"cpu": 0.0, "rss": 0}}

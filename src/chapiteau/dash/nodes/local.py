@@ -213,7 +213,7 @@ class LocalNode:
             with self._translated():
                 async for message in self._client.stats():
                     requests = self._scraper.rates()
-                    yield {**message, "requests": requests} if requests else message
+                    yield {**message, **({"requests": requests} if requests else {})}
         finally:
             self._scraper.stop()
 

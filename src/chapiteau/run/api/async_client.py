@@ -4,14 +4,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from chapiteau.io.files import lock_owner
 from chapiteau.io.project_file import find_config
 from chapiteau.io.unix_http import Response, control_path, parse_head
 from chapiteau.run.api import wire as _wire
 from chapiteau.run.api.client import lock_path, run_dir_of
-from chapiteau.run.api.status import SocketHolders, SupervisorStatus
+from chapiteau.run.api.status import (
+    Ping,
+    ServiceSummary,
+    SocketHolders,
+    StatsMessage,
+    SupervisorStatus,
+)
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
 
@@ -42,15 +48,16 @@ class AsyncClient:
         """
         return cls(control_path(run_dir), run_dir, speaks_as=speaks_as)
 
-    async def ping(self, timeout: float = _SOON) -> dict[str, Any]:
+    async def ping(self, timeout: float = _SOON) -> Ping:
         """Whether anybody is there, and of which version."""
-        return dict(await self._get("/v1/ping", timeout))
+        found: Ping = await self._get("/v1/ping", timeout)
+        return found
 
     async def status(self) -> SupervisorStatus:
         """The state now."""
         return SupervisorStatus.from_dict(await self._get("/v1/status"))
 
-    async def services(self) -> list[dict[str, Any]]:
+    async def services(self) -> list[ServiceSummary]:
         """The services in few words, the quickest answer: name, state, ready, wanted, pids."""
         return list((await self._get("/v1/services"))["services"])
 
@@ -89,8 +96,7 @@ class AsyncClient:
         `reset` names those that follow the file again, "*" all. With `add` the service is a new
         one; with `remove` it is stopped and forgotten.
         """
-        body: dict[str, Any] = {"settings": dict(settings), "reset": list(reset)}
-        body |= ({"add": True} if add else {}) | ({"remove": True} if remove else {})
+        body = _wire.configure_body(settings, reset, add=add, remove=remove)
         request = _wire.post(_wire.verb_target("set", service), body, self._as)
         return _wire.outcome(await self._ask(request, None))
 
@@ -149,10 +155,10 @@ class AsyncClient:
         target, body = _wire.verb_target("input", service), {"text": text, **options}
         return _wire.outcome(await self._ask(_wire.post(target, body, self._as), _SOON))
 
-    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self) -> AsyncIterator[StatsMessage]:
         """One message a second, for ever."""
         async for raw in self._stream("/v1/stats"):
-            yield raw
+            yield cast("StatsMessage", raw)
 
     async def _get(self, target: str, timeout: float = _SOON) -> Any:
         return _wire.json_answer(await self._ask(_wire.get(target), timeout))

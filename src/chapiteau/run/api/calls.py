@@ -10,9 +10,11 @@ from typing import Any, Final, Literal
 
 from chapiteau.core.fields import setting
 from chapiteau.run.api.status import (
+    Ping,
     ServiceStatus,
     ServiceSummaries,
     SocketHolders,
+    StatsMessage,
     SupervisorStatus,
 )
 from chapiteau.run.config.access import Role
@@ -185,7 +187,7 @@ def _command(name: str, summary: str, options: str = "", **more: Any) -> Call:
 
 
 CALLS: Final = (
-    _get("ping", "/v1/ping", "Check that the supervisor answers."),
+    _get("ping", "/v1/ping", "Check that the supervisor answers.", answer=Ping),
     _get("openapi", "/v1/openapi.json", "This document."),
     _get("status", "/v1/status", "The state of everything.", answer=SupervisorStatus),
     _get(
@@ -374,7 +376,13 @@ CALLS: Final = (
         request=LogsRequest,
         answer=LogLine,
     ),
-    _get("stats", "/v1/stats", "Figures of every process, one message a second.", kind="stream"),
+    _get(
+        "stats",
+        "/v1/stats",
+        "Figures of every process, one message a second.",
+        kind="stream",
+        answer=StatsMessage,
+    ),
     _get("metrics", "/metrics", "The state as OpenMetrics text.", kind="text"),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from chapiteau.core.errors import UsageError
 from chapiteau.io.clock import SystemClock
@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from chapiteau.io.unix_http import Response
-    from chapiteau.run.api.status import SocketHolders, SupervisorStatus
+    from chapiteau.run.api.status import (
+        Ping,
+        ServiceSummary,
+        SocketHolders,
+        StatsMessage,
+        SupervisorStatus,
+    )
     from chapiteau.run.events import Event
     from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, PreviousPage
 
@@ -91,9 +97,10 @@ class Client:
         """
         return cls(control_path(run_dir), run_dir)
 
-    def ping(self, timeout: float = _SOON) -> dict[str, Any]:
+    def ping(self, timeout: float = _SOON) -> Ping:
         """Whether anybody is there, and of which version."""
-        return dict(self._get("/v1/ping", timeout))
+        found: Ping = self._get("/v1/ping", timeout)
+        return found
 
     def status_json(self) -> bytes:
         """The state as the JSON that the supervisor sent, not looked at."""
@@ -108,7 +115,7 @@ class Client:
 
         return SupervisorStatus.from_dict(self._get("/v1/status"))
 
-    def services(self) -> list[dict[str, Any]]:
+    def services(self) -> list[ServiceSummary]:
         """The services in few words, the quickest answer: name, state, ready, wanted, pids."""
         return list(self._get("/v1/services")["services"])
 
@@ -151,8 +158,7 @@ class Client:
         `reset` names those that follow the file again, "*" all. With `add` the service is a new
         one; with `remove` it is stopped and forgotten.
         """
-        body: dict[str, Any] = {"settings": dict(settings), "reset": list(reset)}
-        body |= ({"add": True} if add else {}) | ({"remove": True} if remove else {})
+        body = _wire.configure_body(settings, reset, add=add, remove=remove)
         request = _wire.post(_wire.verb_target("set", service), body)
         return _wire.outcome(self._ask(request, None))
 
@@ -221,9 +227,9 @@ class Client:
         except OSError as exc:
             raise _wire.not_running(self.path, exc) from exc
 
-    def stats(self) -> Iterator[dict[str, Any]]:
+    def stats(self) -> Iterator[StatsMessage]:
         """One message a second, for ever."""
-        yield from self._stream("/v1/stats")
+        yield from cast("Iterator[StatsMessage]", self._stream("/v1/stats"))
 
     def _get(self, target: str, timeout: float = _SOON) -> Any:
         return _wire.json_answer(self._ask(_wire.get(target), timeout))

@@ -26,7 +26,7 @@ from chapiteau.run.api.calls import (
 )
 from chapiteau.run.api.connection import stream_response
 from chapiteau.run.api.request import Request, Response, StreamedResponse, outcome_response
-from chapiteau.run.api.status import ServiceStatus
+from chapiteau.run.api.status import Ping, ServiceStatus
 from chapiteau.run.config.selection import select
 from chapiteau.run.logs.messages import LogQuery, Outcome, parse_position
 
@@ -80,7 +80,7 @@ class CallHandlers:
         return _json(outcome.to_dict()) if outcome.ok else outcome_response(outcome)
 
     # ── calls that are answered here, or whose request is put into other words ──────────────
-    def _ping(self) -> dict[str, Any]:
+    def _ping(self) -> Ping:
         return {"ok": True, "version": own_version(), "pid": os.getpid()}
 
     def _openapi(self) -> dict[str, Any]:

@@ -1,43 +1,66 @@
 """What people, scripts and the dashboard see of a running supervisor."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from chapiteau.core.plain import Plain
 from chapiteau.core.problems import Problem
 
 __all__ = [
     "Holder",
+    "Ping",
     "ProcessStatus",
     "ServiceStatus",
     "ServiceSummaries",
     "ServiceSummary",
     "SocketHolders",
     "SocketStatus",
+    "StatsMessage",
     "SupervisorStatus",
 ]
 
 
-# The services in few words: for those who ask often, and need no figures.
+# Answers that are made of plain values: for those who ask often.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSummary(Plain):
-    """One service: its state in a word, how many processes are ready, and their pids."""
+class Ping(TypedDict):
+    """Who answers: its version, and the brain's pid."""
+
+    ok: bool
+    version: str
+    pid: int
+
+
+class ServiceSummary(TypedDict):
+    """One service: its state, how many processes are ready and wanted, and their pids."""
 
     name: str
     state: str
     ready: int
     wanted: int
-    pids: tuple[int, ...]
-    reason: str = ""
+    pids: list[int]
+    reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSummaries(Plain):
-    """All of them, in the order of the configuration."""
+class ServiceSummaries(TypedDict):
+    """All services, in the order of the configuration."""
 
-    services: tuple[ServiceSummary, ...]
+    services: list[ServiceSummary]
+
+
+class StatsMessage(TypedDict, total=False):
+    """The figures of a second; `ids` names the process that each item of the columns is of."""
+
+    time: float  # seconds since 1970
+    ids: list[str]  # SERVICE/NUMBER
+    pid: list[int]
+    cpu: list[float]  # percent of one core
+    rss: list[int]  # bytes
+    threads: list[int]
+    fds: list[int]
+    sockets: dict[str, dict[str, float]]  # by name: queued, connections, accepts
+    supervisor: dict[str, float]  # cpu, rss
+    host: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from chapiteau.io.unix_http import format_request
 from chapiteau.run.errors import NotRunningError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from chapiteau.io.unix_http import Response
@@ -29,6 +29,7 @@ __all__ = [
     "BRAIN_RESTART_TIMEOUT",
     "CLIENT_NAME_HEADER",
     "call_request",
+    "configure_body",
     "error_of",
     "event_item",
     "get",
@@ -63,6 +64,14 @@ def post(
 ) -> bytes:
     """A POST request with a JSON body, as bytes."""
     return format_request("POST", target, json.dumps(dict(body or {})).encode(), headers=headers)
+
+
+def configure_body(
+    settings: Mapping[str, Any], reset: Sequence[str], *, add: bool, remove: bool
+) -> dict[str, Any]:
+    """The body of the call `set`."""
+    body: dict[str, Any] = {"settings": dict(settings), "reset": list(reset)}
+    return body | ({"add": True} if add else {}) | ({"remove": True} if remove else {})
 
 
 def verb_target(verb: str, service: str) -> str:
@@ -125,7 +134,8 @@ def call_request(
         if answer is not None and answer.__name__ == "Outcome":
             return outcome(reply)
         raw = json_answer(reply)
-        return answer.from_dict(raw) if answer is not None else raw
+        from_dict = getattr(answer, "from_dict", None)
+        return from_dict(raw) if from_dict else raw
 
     if call.method == "POST":
         return post(target, rest, headers), read

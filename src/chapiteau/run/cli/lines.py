@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from chapiteau.core.text import escape_control
 from chapiteau.io.clock import SystemClock
 from chapiteau.io.console import styled
 from chapiteau.run.api.client import Client
+from chapiteau.run.api.status import StatsMessage
 from chapiteau.run.errors import NotRunningError
 from chapiteau.run.events import TONES, Event
 from chapiteau.run.logs.messages import Gap, LogLine, LogQuery
@@ -48,7 +49,7 @@ def follow_logs(client: Client, query: LogQuery) -> Iterator[LogLine | Gap]:
         yield item
 
 
-def follow_stats(client: Client) -> Iterator[dict[str, Any]]:
+def follow_stats(client: Client) -> Iterator[StatsMessage]:
     """Stats messages without end, whichever brain sends them."""
     return _endless(client.stats)
 

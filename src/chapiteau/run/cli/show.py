@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from chapiteau.io.console import print_json, use_colour
 from chapiteau.run.api.client import Client
@@ -12,7 +12,7 @@ from chapiteau.run.errors import NotRunningError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from chapiteau.run.api.status import SupervisorStatus
+    from chapiteau.run.api.status import ServiceSummary, SupervisorStatus
     from chapiteau.run.logs.messages import Gap, LogLine, LogQuery
 
 __all__ = ["parse_moment", "show_logs", "show_status"]
@@ -142,7 +142,7 @@ def _show_whole(status: SupervisorStatus, json_wanted: bool, output: str) -> Non
     _print(status_table(status, now, wide=output == "wide", colour=use_colour()))
 
 
-def _brief(service: dict[str, Any], output: str) -> str:
+def _brief(service: ServiceSummary, output: str) -> str:
     if output == "name":
         return str(service["name"])
     pids = ",".join(str(pid) for pid in service["pids"]) or "-"
@@ -150,7 +150,7 @@ def _brief(service: dict[str, Any], output: str) -> str:
     return "\t".join((service["name"], service["state"], ready, pids))
 
 
-def _chosen(services: list[dict[str, Any]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _chosen(services: list[ServiceSummary], names: tuple[str, ...]) -> list[ServiceSummary]:
     if not names:
         return services
     from chapiteau.run.config.selection import select

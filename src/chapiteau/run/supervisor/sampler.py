@@ -3,7 +3,7 @@
 import os
 import socket
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from chapiteau.run.supervisor.context import Context
 from chapiteau.run.supervisor.services import Services
@@ -11,6 +11,9 @@ from chapiteau.run.supervisor.status_snapshot import supervisor_usage
 from chapiteau.run.system.accept_counter import AcceptCounter
 from chapiteau.run.system.sockets import connections_by_path, connections_by_port, socket_address
 from chapiteau.run.system.usage import Meter, fds_of, host_usage
+
+if TYPE_CHECKING:
+    from chapiteau.run.api.status import StatsMessage
 
 __all__ = ["StatsSampler"]
 
@@ -24,14 +27,14 @@ class StatsSampler:
     def __init__(self, context: Context, services: Services) -> None:
         self._context, self._services = context, services
         self._meter = Meter(context.clock, keep=True)
-        self._last: dict[str, Any] = {}
+        self._last: StatsMessage = {}
         self._at = self._slow_at = float("-inf")
         self._fds: dict[int, int] = {}
         self._connections: dict[str | int, int] = {}  # by path or port
         self._accepts = AcceptCounter(context.clock)
         self._queued: dict[str, int] = {}
 
-    def message(self) -> dict[str, Any]:
+    def message(self) -> "StatsMessage":
         """The figures of this second."""
         now = self._context.clock.now()
         if now - self._at >= _FRESH:
@@ -44,7 +47,7 @@ class StatsSampler:
         self._meter.close()
         self._accepts.close()
 
-    def _look(self, now: float) -> dict[str, Any]:
+    def _look(self, now: float) -> "StatsMessage":
         alive = [one for service in self._services for one in service.processes()]
         used = [self._meter.look(one.pid, now - one.began) for one in alive]
         if now - self._slow_at >= _SLOWLY:

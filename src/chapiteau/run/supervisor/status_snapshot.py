@@ -15,6 +15,8 @@ from chapiteau.run.api.status import (
     Holder,
     ProcessStatus,
     ServiceStatus,
+    ServiceSummaries,
+    ServiceSummary,
     SocketHolders,
     SocketStatus,
     SupervisorStatus,
@@ -303,12 +305,12 @@ def _problems(services: tuple[ServiceStatus, ...]) -> list[Problem]:
 # Builds the shortest answer to "what runs?": from memory alone, nothing of /proc.
 
 
-def service_summaries(services: Iterable[ServiceController]) -> dict[str, Any]:
+def service_summaries(services: Iterable[ServiceController]) -> ServiceSummaries:
     """As run/api/status.py has it, as plain values: five hundred services in a millisecond."""
     return {"services": [_summary(one) for one in services]}
 
 
-def _summary(service: ServiceController) -> dict[str, Any]:
+def _summary(service: ServiceController) -> ServiceSummary:
     ready, pids = 0, []
     for replica in service.replicas.values():
         if (now := replica.process) is not None:

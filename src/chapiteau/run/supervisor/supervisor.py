@@ -30,7 +30,12 @@ from chapiteau.run.supervisor.status_snapshot import StatusReader, service_summa
 from chapiteau.run.system.runtime_dirs import remove_runtime_dir
 
 if TYPE_CHECKING:
-    from chapiteau.run.api.status import SocketHolders, SupervisorStatus
+    from chapiteau.run.api.status import (
+        ServiceSummaries,
+        SocketHolders,
+        StatsMessage,
+        SupervisorStatus,
+    )
     from chapiteau.run.supervisor.config_applier import ConfigApplier
 
 __all__ = ["Supervisor"]
@@ -180,7 +185,7 @@ class Supervisor:
         """The state now."""
         return self._status.snapshot()
 
-    def services(self) -> dict[str, Any]:
+    def services(self) -> "ServiceSummaries":
         """The services in few words."""
         return service_summaries(self._services)
 
@@ -270,7 +275,7 @@ class Supervisor:
         async for line in self._context.output.lines(query):
             yield line
 
-    async def stats(self) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self) -> AsyncIterator["StatsMessage"]:
         """One message a second; listeners share the work of one look."""
         self._listeners += 1
         try:
