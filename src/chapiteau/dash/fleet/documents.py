@@ -105,9 +105,9 @@ class ApiDocuments:
             (node, service, digest, self._clock.wall(), zlib.compress(text)),
         )
         self._db.execute(
-            "DELETE FROM document WHERE node = ?1 AND service = ?2 AND seq NOT IN (SELECT seq FROM"
-            " document WHERE node = ?1 AND service = ?2 ORDER BY seq DESC LIMIT ?3)",
-            (node, service, _KEPT),
+            "DELETE FROM document WHERE node = ? AND service = ? AND seq NOT IN (SELECT seq FROM"
+            " document WHERE node = ? AND service = ? ORDER BY seq DESC LIMIT ?)",
+            (node, service, node, service, _KEPT),
         )
 
     def _past(self, node: str, service: str, document: dict[str, Any]) -> dict[str, Any]:
