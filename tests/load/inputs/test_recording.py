@@ -13,8 +13,7 @@ from chapiteau.core.problems import InvalidInputError
 from chapiteau.load.inputs.access_log import read_access_log
 from chapiteau.load.inputs.har import read_har, strip_responses
 from chapiteau.load.inputs.reader import InputOptions, guess_format, read_input
-from chapiteau.load.inputs.recording import accepted_statuses
-from chapiteau.load.inputs.url_list import read_urls
+from chapiteau.load.inputs.recording import accepted_statuses, read_urls
 from chapiteau.load.scenario.flow import FlowRequest, FlowState
 from chapiteau.load.workers.plan import DocumentOptions
 

@@ -198,8 +198,8 @@ def test_the_page_shows_what_a_crowd_does_to_latency() -> None:
         tally.row("GET /").latency[second] += [1000 * (second + 1)] * 5
         totals.add(replace(tally.flush(), running={second: second * 3}, cpu={second: [0.1]}))
 
-    assert "Latency by sessions on their way" in as_html(made(totals))
-    assert "Latency by sessions on their way" not in as_html(made(served(12)))
+    assert "Latency by sessions in flight" in as_html(made(totals))
+    assert "Latency by sessions in flight" not in as_html(made(served(12)))
 
 
 def test_a_load_process_uses_one_core_at_most() -> None:

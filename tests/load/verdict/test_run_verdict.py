@@ -187,7 +187,7 @@ def test_a_service_under_water_ends_the_step() -> None:
     totals.running = {0: 1, 1: 30, 2: 80}
 
     assert [guard.second(s, totals) for s in range(3)] == [False, True, False]
-    assert "on their way and growing" in guard.why
+    assert "in flight and growing" in guard.why
     assert guard.ended == 2
 
 

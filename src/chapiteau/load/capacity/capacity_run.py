@@ -2,24 +2,23 @@
 
 import asyncio
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from msgspec.structs import replace
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UsageError
-from chapiteau.core.histogram import Histogram
 from chapiteau.load.capacity.calibration import calibrate
-from chapiteau.load.capacity.capacity_verdict import capacity_section, capacity_verdict
+from chapiteau.load.capacity.capacity_verdict import capacity_section, capacity_verdict, step_line
 from chapiteau.load.capacity.search import search
 from chapiteau.load.capacity.steps import (
     SearchInterrupted,
     SearchResult,
     Step,
     StepObservation,
+    observe_step,
     search_plan,
 )
 from chapiteau.load.errors import HostLostError, ScenarioError
@@ -43,7 +42,6 @@ from chapiteau.load.stats.totals import Totals
 from chapiteau.load.telemetry.exporter import Exporter
 from chapiteau.load.telemetry.prometheus_query import scarce_resource
 from chapiteau.load.telemetry.supervisor_monitor import SupervisorMonitor
-from chapiteau.load.verdict.evidence import collect_evidence
 from chapiteau.load.verdict.objectives import (
     Objective,
     evaluate_objectives,
@@ -55,10 +53,6 @@ from chapiteau.load.verdict.run_verdict import Verdict
 from chapiteau.load.verdict.saturation import Sample, describe_saturation
 from chapiteau.load.verdict.step_guard import (
     StepGuard,
-    generator_lateness,
-    generator_limit,
-    recovery_seconds,
-    rising_metric,
 )
 from chapiteau.load.workers.messages import LoadStep
 
@@ -87,7 +81,7 @@ async def find_capacity(
         say(f"generator: {calibration.ceiling:.0f} requests/s for each process at most")
     exports = exporter_for(job, started)
     async with exports, workers_for(job) as team:
-        run = _CapacityRun(job, team, objectives, watch, say, clock, exports, supervised)
+        run = _CapacityRun(job, team, objectives, watch, say, clock, exports, supervised, started)
         with stop_on_signal(team, watch.leaving) as interrupted:
             answer = await run.search(interrupted)
     hold = run.shown(answer)
@@ -148,33 +142,23 @@ class _Hold:
     started: float = 0.0  # seconds since 1970
 
 
+@dataclass(slots=True)
 class _CapacityRun:
     """Carries out the steps that one search asks for."""
 
-    def __init__(  # noqa: PLR0913 — all that a step needs
-        self,
-        job: Job,
-        team: Workers,
-        objectives: tuple[Objective, ...],
-        watch: RunObserver,
-        say: Callable[[str], None],
-        clock: Clock,
-        exports: Exporter,
-        supervised: SupervisorMonitor | None,
-    ) -> None:
-        self.job = job
-        self.team = team
-        self.objectives = objectives
-        self.watch = watch
-        self.say = say
-        self.clock = clock
-        self.exports = exports
-        self.supervised = supervised
-        self.started = clock.wall()
-        self.normal: float | None = None  # median latency of the probe, seconds
-        self.number = 0
-        self.holds: dict[float, _Hold] = {}  # by rate, and the first step
-        self.samples: dict[float, Sequence[Sample]] = {}  # by rate
+    job: Job
+    team: Workers
+    objectives: tuple[Objective, ...]
+    watch: RunObserver
+    say: Callable[[str], None]
+    clock: Clock
+    exports: Exporter
+    supervised: SupervisorMonitor | None
+    started: float  # seconds since 1970
+    normal: float | None = None  # median latency of the probe, seconds
+    number: int = 0
+    holds: dict[float, _Hold] = field(default_factory=dict)  # by rate, and the first step
+    samples: dict[float, Sequence[Sample]] = field(default_factory=dict)  # by rate
 
     def shown(self, answer: SearchResult) -> _Hold:
         """The hold that the report is about: the one of the rate that was kept, or the latest."""
@@ -230,7 +214,8 @@ class _CapacityRun:
             raise ScenarioError(
                 f"the scenario does not work: {what}", hint=totals.samples.get(what, "").strip()
             )
-        observed = dataclasses.replace(self.observed(step, totals, guard), seconds=took)
+        observed = observe_step(step, totals, guard, self.normal)
+        observed = dataclasses.replace(observed, seconds=took)
         if step.phase == "probe":
             self.refuse_dead(totals)
             self.normal = observed.p50
@@ -239,36 +224,10 @@ class _CapacityRun:
             self.holds[step.rate] = _Hold(totals, step.seconds, samples, began)
         if step.phase in {"climb", "bisect", "hold"}:
             self.samples[step.rate] = samples
-        self.say(_told(step, observed))
+        self.say(step_line(step, observed))
         down = bool(observed.overloaded) or observed.errors > _MOSTLY
         rested, gone = await self.rest(overloaded=down)
         return dataclasses.replace(observed, rested=rested, gone=gone)
-
-    def observed(self, step: Step, totals: Totals, guard: StepGuard) -> StepObservation:
-        last = guard.ended or math.ceil(step.seconds)
-        first = min(int(step.warm), last - 1)
-        size = 5 if step.phase == "hold" else 1
-        part = totals.whole("", first, last)
-        span = max(1, last - first)
-        running = [n for second, n in totals.running.items() if first <= second < last]
-        latency: Histogram = part.latency
-        return StepObservation(
-            rate=step.rate,
-            reached=part.count / span,
-            sessions=totals.ended / max(1.0, float(last)),
-            evidence=collect_evidence(self.objectives, totals, first, last, size),
-            p50=latency.quantile(0.5) / 1e6 if latency.count else None,
-            p99=latency.quantile(0.99) / 1e6 if latency.count else None,
-            errors=part.bad / part.count if part.count else 0.0,
-            running=sum(running) / len(running) if running else 0.0,
-            overloaded=guard.why,
-            limited=generator_limit(totals),
-            late=generator_lateness(totals, self.objectives, self.normal),
-            rising=rising_metric(totals, first, last) if step.phase == "hold" else "",
-            recovery=recovery_seconds(totals, self.objectives, self.normal)
-            if step.phase == "recover"
-            else None,
-        )
 
     def refuse_dead(self, totals: Totals) -> None:
         """A scenario or service that answers nothing good at rest is no matter of capacity."""
@@ -316,15 +275,3 @@ class _CapacityRun:
 def _answers(totals: Totals) -> bool:
     """Whether anything was answered well."""
     return any(int(s) < 400 for row in totals.rows.values() for s in row.statuses)
-
-
-def _told(step: Step, observed: StepObservation) -> str:
-    rate = f"{step.rate:8.4g}/s" if step.rate else "  one user"
-    p99 = "–" if observed.p99 is None else f"{observed.p99 * 1000:.3g}ms"
-    good = all(e.passes() for e in observed.evidence)
-    word = observed.overloaded or ("kept" if good else "missed")
-    if observed.limited:
-        word = f"generator-limited: {observed.limited}"
-    elif observed.late and (observed.overloaded or not good):
-        word = f"missed, but {observed.late}"
-    return f"{step.phase:>8} {rate}  p99 {p99:>8}  errors {observed.errors * 100:.2g}%  {word}"

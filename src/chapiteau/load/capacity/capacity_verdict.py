@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from chapiteau.load.capacity.steps import SearchResult, StepResult
+from chapiteau.load.capacity.steps import SearchResult, Step, StepObservation, StepResult
 from chapiteau.load.report.result import CapacitySection, SearchStep
 from chapiteau.load.settings import LoadTest
 from chapiteau.load.verdict.run_verdict import Verdict
 
-__all__ = ["capacity_section", "capacity_verdict"]
+__all__ = ["capacity_section", "capacity_verdict", "step_line"]
 
 _UNTRIED: Final = 1.06  # "at least" says nothing upward; other results are compared with this
 _WIDE: Final = 1.5  # an interval wider than this factor says less than the bracket
@@ -118,3 +118,16 @@ def _step(done: StepResult) -> SearchStep:
         outcome=done.outcome,
         why=done.why,
     )
+
+
+def step_line(step: Step, observed: StepObservation) -> str:
+    """A step of the search and what came of it, for a terminal."""
+    rate = f"{step.rate:8.4g}/s" if step.rate else "  one user"
+    p99 = "–" if observed.p99 is None else f"{observed.p99 * 1000:.3g}ms"
+    good = all(e.passes() for e in observed.evidence)
+    word = observed.overloaded or ("kept" if good else "missed")
+    if observed.limited:
+        word = f"generator-limited: {observed.limited}"
+    elif observed.late and (observed.overloaded or not good):
+        word = f"missed, but {observed.late}"
+    return f"{step.phase:>8} {rate}  p99 {p99:>8}  errors {observed.errors * 100:.2g}%  {word}"

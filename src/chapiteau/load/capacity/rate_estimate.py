@@ -55,7 +55,7 @@ class RateEstimate:
 
 
 def estimate_rate(done: Sequence[StepResult]) -> RateEstimate | None:
-    """All holds, the strictest objective; None when there was none but under water.
+    """All holds, the strictest objective; None when all of them were overloaded.
 
     Beside others, a failed hold counts, but never as more than `_MOST` times the
     limit: to leave it out would be to listen to the lucky ones alone.
@@ -68,7 +68,7 @@ def estimate_rate(done: Sequence[StepResult]) -> RateEstimate | None:
 
 
 def is_overloaded(done: StepResult) -> bool:
-    """Whether a step put the service under water: its figures then tell for how long, and not
+    """Whether a step overloaded the service: its figures then tell for how long, and not
     how far from the knee it was."""
     over = max((limit_ratio(one) for one in done.observed.evidence), default=0.0)
     return bool(done.observed.overloaded) or over > _MOST

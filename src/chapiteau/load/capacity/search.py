@@ -156,7 +156,7 @@ class _Search:
     def within(self, known: RateEstimate) -> tuple[float, float]:
         """The interval. A rate whose hold failed is not carried."""
         low, high = known.below(_COVER), known.below(-_COVER)
-        return low, max(low, min(high, self.drowned()))
+        return low, max(low, min(high, self.lowest_overloaded()))
 
     def explain_unsure(self) -> None:
         """Say what stood in the way, and what to do next."""
@@ -291,7 +291,7 @@ class _Search:
                     return best
             if best is None and self.for_holds() < 2 * (self.plan.hold + _BETWEEN):
                 safe *= _LAST_DOWN  # the last hold must be one that is kept
-            safe = min(safe, self.drowned() * _AT_LEAST_DOWN)
+            safe = min(safe, self.lowest_overloaded() * _AT_LEAST_DOWN)
             rate = min(max(safe, rate * _FURTHEST_DOWN), rate * _FURTHEST_UP)
         if self.estimate is None:
             return None
@@ -324,8 +324,8 @@ class _Search:
         )
         return True
 
-    def drowned(self) -> float:
-        """The lowest rate that put the service under water in a hold."""
+    def lowest_overloaded(self) -> float:
+        """The lowest rate that overloaded the service in a hold."""
         holds = (d for d in self.done if d.step.phase == "hold" and is_overloaded(d))
         return min((done.step.rate for done in holds), default=math.inf)
 

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from chapiteau.load.report.result import Phase, SearchOutcome, StepOutcome
-from chapiteau.load.verdict.evidence import Evidence
+from chapiteau.load.stats.totals import Totals
+from chapiteau.load.verdict.evidence import Evidence, collect_evidence
+from chapiteau.load.verdict.step_guard import (
+    StepGuard,
+    generator_lateness,
+    generator_limit,
+    recovery_seconds,
+    rising_metric,
+)
 
 __all__ = [
     "ENOUGH_LATE",
@@ -18,6 +26,7 @@ __all__ = [
     "StepResult",
     "is_idle",
     "judge_step",
+    "observe_step",
     "search_plan",
 ]
 
@@ -77,7 +86,7 @@ class StepObservation:
     p50: float | None = None
     p99: float | None = None
     errors: float = 0.0
-    running: float = 0.0  # sessions on their way, on average
+    running: float = 0.0  # sessions in flight, on average
     overloaded: str = ""  # why the guard ended the step early; "" when it did not
     limited: str = ""  # why the generator could not put all of the load on
     late: str = ""  # why a miss may be the generator's
@@ -118,6 +127,34 @@ class ServiceDown(Exception):  # noqa: N818 — no error: it is an answer
 
 class SearchInterrupted(Exception):  # noqa: N818 — no error: somebody wants to see what there is by now
     """Thrown into a search, it makes it answer with what it knows."""
+
+
+def observe_step(
+    step: Step, totals: Totals, guard: StepGuard, normal: float | None
+) -> StepObservation:
+    """What the counts of a step show; `normal` is the median latency of one user alone."""
+    last = guard.ended or math.ceil(step.seconds)
+    first = min(int(step.warm), last - 1)
+    hold = step.phase == "hold"
+    part = totals.whole("", first, last)
+    span = max(1, last - first)
+    running = [n for second, n in totals.running.items() if first <= second < last]
+    recover = step.phase == "recover"
+    return StepObservation(
+        rate=step.rate,
+        reached=part.count / span,
+        sessions=totals.ended / max(1.0, float(last)),
+        evidence=collect_evidence(guard.objectives, totals, first, last, 5 if hold else 1),
+        p50=part.latency.quantile(0.5) / 1e6 if part.latency.count else None,
+        p99=part.latency.quantile(0.99) / 1e6 if part.latency.count else None,
+        errors=part.bad / part.count if part.count else 0.0,
+        running=sum(running) / len(running) if running else 0.0,
+        overloaded=guard.why,
+        limited=generator_limit(totals),
+        late=generator_lateness(totals, guard.objectives, normal),
+        rising=rising_metric(totals, first, last) if hold else "",
+        recovery=recovery_seconds(totals, guard.objectives, normal) if recover else None,
+    )
 
 
 # What one step of a search says by itself.

@@ -12,10 +12,16 @@ from typing import Final
 
 from chapiteau.core.problems import Problem, did_you_mean, raise_problems
 from chapiteau.load.inputs.openapi.serialization import encode_multipart
-from chapiteau.load.inputs.recording import ParsedInput, SequenceFlow, kept_headers
+from chapiteau.load.inputs.recording import (
+    ParsedInput,
+    ReadFile,
+    SequenceFlow,
+    first_origin,
+    kept_headers,
+    read_body_file,
+)
 from chapiteau.load.inputs.shell_words import ShellCommand, ShellError, split_commands
 from chapiteau.load.inputs.url_encoding import quote, url_origin
-from chapiteau.load.inputs.url_list import ReadFile, read_body_file
 from chapiteau.load.scenario.flow import FlowRequest
 
 __all__ = ["read_curl"]
@@ -80,9 +86,10 @@ def read_curl(text: str, *, name: str = "curl", read_file: ReadFile | None = Non
         raise_problems(name, problems)
     if not requests:
         raise_problems(name, problems or [Problem(name, "has no curl command in it")])
-    base = next((b for b in (url_origin(r.url) for r in requests) if b), "")
     return ParsedInput(
-        flow=SequenceFlow(name, tuple(requests)), base_url=base, problems=tuple(problems)
+        flow=SequenceFlow(name, tuple(requests)),
+        base_url=first_origin(requests),
+        problems=tuple(problems),
     )
 
 

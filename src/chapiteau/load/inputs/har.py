@@ -15,6 +15,7 @@ from chapiteau.load.inputs.recording import (
     accepted_statuses,
     filter_host,
     kept_headers,
+    with_content_type,
 )
 from chapiteau.load.inputs.url_encoding import form_encode, url_origin
 from chapiteau.load.scenario.flow import FlowRequest
@@ -169,12 +170,10 @@ def _request(raw: Mapping[str, Any], url: str, status: Any, think: float) -> Flo
     body, content_type = _body(raw.get("postData"), _length(raw))
     headers = kept_headers(_pairs(raw.get("headers")))
     headers = tuple(h for h in headers if h[0].lower() != "cookie")
-    if content_type and not any(n.lower() == "content-type" for n, _ in headers):
-        headers += (("Content-Type", content_type),)
     return FlowRequest(
         method=str(raw.get("method") or "GET").upper(),
         url=url.partition("#")[0],
-        headers=headers,
+        headers=with_content_type(headers, content_type),
         body=body,
         expect=accepted_statuses(status),
         think=round(think, 3),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from chapiteau.load.inputs.openapi.serialization import encode_multipart, plain_text
-from chapiteau.load.inputs.recording import kept_headers
+from chapiteau.load.inputs.recording import kept_headers, with_content_type
 from chapiteau.load.inputs.schema_formats import format_generator, name_generator, random_words
 from chapiteau.load.inputs.url_encoding import form_encode
 from chapiteau.load.scenario.flow import FlowRequest, FlowState
@@ -277,12 +277,10 @@ def _written(
         filled_in = zip(filled(step.body.pairs), step.body.kinds, strict=True)
         parts = [(name, "", kind, value.encode()) for (name, value), kind in filled_in]
         media, body = encode_multipart(parts, f"chapiteau-{chance.getrandbits(64):016x}")
-    if media and not any(name.lower() == "content-type" for name, _ in headers):
-        headers.append(("Content-Type", media))
     return FlowRequest(
         method=step.method,
         url=step.url.fill(values, chance).replace(" ", "%20"),
-        headers=kept_headers(headers),
+        headers=kept_headers(with_content_type(headers, media)),
         body=body,
         name=step.name,
         expect=step.script.statuses,

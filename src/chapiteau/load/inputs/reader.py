@@ -11,9 +11,8 @@ from chapiteau.load.inputs.curl import read_curl
 from chapiteau.load.inputs.har import read_har
 from chapiteau.load.inputs.openapi import Credentials, Selection, read_openapi
 from chapiteau.load.inputs.postman import read_postman
-from chapiteau.load.inputs.recording import ParsedInput, RebasedFlow
+from chapiteau.load.inputs.recording import ParsedInput, ReadFile, RebasedFlow, read_urls
 from chapiteau.load.inputs.url_encoding import url_origin
-from chapiteau.load.inputs.url_list import ReadFile, read_urls
 
 __all__ = ["Format", "InputOptions", "guess_format", "read_input"]
 

@@ -195,7 +195,7 @@ def _charts(document: LoadResult) -> str:
                 x=span,
             ),
             chart(
-                "Sessions on their way",
+                "Sessions in flight",
                 [Line("running", "c3", over("running"))],
                 x_text=minutes,
                 y_text=lambda v: f"{v:.4g}",

@@ -135,7 +135,7 @@ def comparison_section(found: Comparison | None) -> str:
 # Two looks at latencies: how often each came, and what a crowd does to them.
 
 _BINS: Final = 12  # in each factor of ten
-_MOST: Final = 60  # groups of seconds with equally many sessions on their way
+_MOST: Final = 60  # groups of seconds with equally many sessions in flight
 _FEWEST: Final = 3
 
 
@@ -159,7 +159,7 @@ def histogram_chart(text: str) -> str:
 
 
 def quantile_spread_chart(points: Sequence[TimelinePoint]) -> str:
-    """Latency by the number of sessions on their way, a median over the seconds that had as many;
+    """Latency by the number of sessions in flight, a median over the seconds that had as many;
     "" when the number hardly changes."""
     groups: dict[int, list[TimelinePoint]] = defaultdict(list)
     known = [(p.running, p) for p in points if p.running is not None and p.p50 is not None]
@@ -175,7 +175,7 @@ def quantile_spread_chart(points: Sequence[TimelinePoint]) -> str:
         return Line(name, style, list(zip(map(float, ordered), medians, strict=True)))
 
     return chart(
-        "Latency by sessions on their way",
+        "Latency by sessions in flight",
         [line("p50", "c5"), line("p99", "c2")],
         x_text=lambda v: f"{v:.4g}",
         y_text=format_seconds,

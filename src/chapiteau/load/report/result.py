@@ -14,6 +14,7 @@ __all__ = [
     "Batches",
     "CapacityChange",
     "CapacitySection",
+    "Change",
     "Comparison",
     "EndpointBatches",
     "EndpointChange",
@@ -301,28 +302,27 @@ class ResultName(Struct, kw_only=True):
     rate: float
 
 
-class FigureChange(Struct, kw_only=True):
-    """A figure's relative change from A to B, with its 95 % interval (None: too little data)."""
+class Change(Struct, kw_only=True):
+    """A relative change from A to B, with its 95 % interval (None: too little data)."""
+
+    before: float
+    after: float
+    change: float
+    low: float | None
+    high: float | None
+    word: str
+
+
+class FigureChange(Change, kw_only=True):
+    """Of a figure of all requests, as p99."""
 
     figure: str
-    before: float
-    after: float
-    change: float
-    low: float | None
-    high: float | None
-    word: str
 
 
-class EndpointChange(Struct, kw_only=True):
-    """The same for the p99 of one name."""
+class EndpointChange(Change, kw_only=True):
+    """Of the p99 of one name."""
 
     name: str
-    before: float
-    after: float
-    change: float
-    low: float | None
-    high: float | None
-    word: str
 
 
 class ErrorChange(Struct):

@@ -10,17 +10,23 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 from chapiteau.load.capacity.search import search
-from chapiteau.load.capacity.steps import SearchPlan, SearchResult, Step, StepObservation
+from chapiteau.load.capacity.steps import (
+    SearchPlan,
+    SearchResult,
+    Step,
+    StepObservation,
+    observe_step,
+)
 from chapiteau.load.report.document import document
 from chapiteau.load.report.result import Facts, LoadResult
 from chapiteau.load.stats.totals import SecondStats, Totals
 from chapiteau.load.testing.models import Model
-from chapiteau.load.verdict.evidence import collect_evidence
 from chapiteau.load.verdict.objectives import Objective
 from chapiteau.load.verdict.run_verdict import Verdict
-from chapiteau.load.verdict.step_guard import StepGuard, recovery_seconds, rising_metric
+from chapiteau.load.verdict.step_guard import StepGuard
 
 __all__ = ["Simulation", "simulated_batches", "simulated_search"]
 
@@ -107,29 +113,10 @@ class Simulation:
     def _observed(
         self, step: Step, totals: Totals, guard: StepGuard, sessions: float
     ) -> StepObservation:
-        last = guard.ended or math.ceil(step.seconds)
-        first = min(int(step.warm), last - 1)
-        part = totals.whole("", first, last)
-        median = part.latency.quantile(0.5) / 1e6 if part.count else None
+        observed = observe_step(step, totals, guard, self._normal)
         if step.phase == "probe":
-            self._normal = median
-        return StepObservation(
-            rate=step.rate,
-            reached=part.count / max(1, last - first),
-            sessions=sessions,
-            evidence=collect_evidence(
-                self._objectives, totals, first, last, 5 if step.phase == "hold" else 1
-            ),
-            p50=median,
-            p99=part.latency.quantile(0.99) / 1e6 if part.count else None,
-            errors=part.bad / part.count if part.count else 0.0,
-            overloaded=guard.why,
-            rising=rising_metric(totals, first, last) if step.phase == "hold" else "",
-            seconds=float(guard.ended or step.seconds),
-            recovery=recovery_seconds(totals, self._objectives, self._normal)
-            if step.phase == "recover"
-            else None,
-        )
+            self._normal = observed.p50
+        return replace(observed, sessions=sessions, seconds=float(guard.ended or step.seconds))
 
 
 def simulated_batches(model: Model, rate: float, seconds: int, seed: int) -> LoadResult:

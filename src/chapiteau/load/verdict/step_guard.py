@@ -1,4 +1,4 @@
-"""Watches over a step: ends it when the service is under water, tells whose fault a miss is."""
+"""Watches over a step: ends it when the service is overloaded, tells whose fault a miss is."""
 
 from collections.abc import Sequence
 from statistics import median
@@ -22,19 +22,19 @@ _LASTING: Final = 3  # seconds after which it is no burst
 
 
 class StepGuard:
-    """Ends a step that is lost already, so that a service is never held under water."""
+    """Ends a step that is lost already, so that a service is never held in overload."""
 
     def __init__(
         self, objectives: Sequence[Objective], rate: float, *, hold: int = 0, batch: int = 5
     ) -> None:
         """`hold` is the number of warm-up seconds of a confirming hold; 0 for other steps."""
-        self._all = tuple(objectives)
-        self._objectives = [o for o in objectives if o.allowed is not None]
+        self.objectives = tuple(objectives)
+        self._counted = [o for o in objectives if o.allowed is not None]
         self._hold = hold
         self._batch = batch
         times = [o.limit for o in objectives if o.metric in {"quantile", "mean"}]
         self.patience = max(times, default=1.0)  # seconds that an answer may reasonably take
-        # By Little's law, more sessions on their way than this mean that the average one takes
+        # By Little's law, more sessions in flight than this mean that the average one takes
         # longer than the limit, whatever the answers that came so far say.
         self._most = max(20.0, rate * self.patience * 2)
         self._last = self._above = 0
@@ -50,8 +50,8 @@ class StepGuard:
             return False
         self._above = self._above + 1 if running > self._most else 0
         if growing and self._crowded(running):
-            return self._end(second, f"{running} sessions on their way and growing")
-        for objective in self._objectives:
+            return self._end(second, f"{running} sessions in flight and growing")
+        for objective in self._counted:
             if self._mostly_missed(objective, second, totals):
                 return self._end(second, f"{objective.text}: most requests missed it")
         return self._hopeless(second, totals) if self._hold else False
@@ -77,7 +77,7 @@ class StepGuard:
         gone = second - self._hold
         if gone < 4 * self._batch or gone % self._batch:
             return False
-        for one in collect_evidence(self._all, totals, self._hold, second, self._batch):
+        for one in collect_evidence(self.objectives, totals, self._hold, second, self._batch):
             if one.fails(_SURELY):
                 self.ended = second
                 return True
@@ -148,7 +148,7 @@ def rising_metric(totals: Totals, first: int, last: int) -> str:
         if part is not None and part.count:
             latency.append(part.latency.quantile(0.9) / 1e6)
             running.append(float(totals.running.get(second, 0)))
-    for name, values in (("p90", latency), ("sessions on their way", running)):
+    for name, values in (("p90", latency), ("sessions in flight", running)):
         found = trend(values)
         if not found.rising:
             continue
