@@ -154,7 +154,7 @@ def test_a_name_is_looked_up_aside_and_one_that_is_unknown_is_said_once(
 ) -> None:
     """A lookup may take seconds: nothing waits for it but the lines that go there."""
     monkeypatch.setattr(datagrams, "_RETRY", 0.01)
-    monkeypatch.setattr(datagrams, "_PATIENCE", 0.0)
+    monkeypatch.setattr(datagrams, "_FAILING_FOR", 0.0)
     lost = Lost()
     asked: list[str] = []
 

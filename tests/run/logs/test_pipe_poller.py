@@ -143,7 +143,7 @@ async def test_a_pipe_that_fills_quickly_grows() -> None:
 
 async def test_a_pipe_that_may_not_grow_never_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     # What the kernel says to a user who has no more pages for pipes.
-    monkeypatch.setattr(module, "_asked", lambda pipe, call, size=0: 0 if size else 65536)
+    monkeypatch.setattr(module, "_pipe_capacity", lambda pipe, call, size=0: 0 if size else 65536)
     looks = Looks()
     reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     looks.rhythm.add(reader)

@@ -27,26 +27,26 @@ def told(found: Any) -> list[tuple[str, str]]:
 
 def test_the_same_trouble_is_told_once_and_again_after_a_while() -> None:
     route = router(repeat="100s")
-    assert told(route.hear(event("service.failed"))) == [("chat", "firing")]
-    assert told(route.hear(event("service.failed", 50))) == []
-    (again,) = route.hear(event("service.failed", 101))
+    assert told(route.route(event("service.failed"))) == [("chat", "firing")]
+    assert told(route.route(event("service.failed", 50))) == []
+    (again,) = route.route(event("service.failed", 101))
     assert (again.count, again.since) == (2, 0.0)
 
 
 def test_its_end_is_told_to_those_who_heard_of_it() -> None:
     route = router()
-    assert told(route.hear(event("service.ready"))) == []
-    list(route.hear(event("service.failed")))
-    assert told(route.hear(event("service.ready", service="other"))) == []
-    assert told(route.hear(event("service.recovered"))) == [("chat", "resolved")]
-    assert told(route.hear(event("service.ready"))) == []
+    assert told(route.route(event("service.ready"))) == []
+    list(route.route(event("service.failed")))
+    assert told(route.route(event("service.ready", service="other"))) == []
+    assert told(route.route(event("service.recovered"))) == [("chat", "resolved")]
+    assert told(route.route(event("service.ready"))) == []
 
 
 def test_what_somebody_took_down_is_not_resolved() -> None:
     route = router()
-    list(route.hear(event("service.failed")))
-    assert told(route.hear(event("service.stopping"))) == []
-    assert told(route.hear(event("service.ready"))) == []
+    list(route.route(event("service.failed")))
+    assert told(route.route(event("service.stopping"))) == []
+    assert told(route.route(event("service.ready"))) == []
 
 
 def test_each_target_hears_of_its_own_services_and_kinds() -> None:
@@ -56,28 +56,28 @@ def test_each_target_hears_of_its_own_services_and_kinds() -> None:
             "b": {"mail": ["x@y"], "kinds": ["service.*"], "resolved": False},
         }
     )
-    assert told(route.hear(event("service.failed"))) == [("b", "firing")]
-    assert told(route.hear(event("service.failed", service="shop-1"))) == [
+    assert told(route.route(event("service.failed"))) == [("b", "firing")]
+    assert told(route.route(event("service.failed", service="shop-1"))) == [
         ("a", "firing"),
         ("b", "firing"),
     ]
-    assert told(route.hear(event("service.recovered", service="shop-1")))[0] == ("a", "resolved")
+    assert told(route.route(event("service.recovered", service="shop-1")))[0] == ("a", "resolved")
 
 
 def test_a_silence_ends_at_its_moment() -> None:
     route = router(silence=[{"services": ["web"], "until": "2020-01-01T00:00"}])
-    assert told(route.hear(event("service.failed", 0))) == []
-    assert told(route.hear(event("service.failed", 2e9))) == [("chat", "firing")]
-    assert told(router(silence=[{}]).hear(event("service.failed", 2e9))) == []
+    assert told(route.route(event("service.failed", 0))) == []
+    assert told(route.route(event("service.failed", 2e9))) == [("chat", "firing")]
+    assert told(router(silence=[{}]).route(event("service.failed", 2e9))) == []
 
 
 def test_a_plugin_resolves_its_own_complaint_and_our_own_words_are_not_told() -> None:
     route = router()
-    assert told(route.hear(event("plugin.message", plugin="shop"))) == [("chat", "firing")]
-    assert told(route.hear(event("plugin.message", plugin="shop", resolved=True))) == [
+    assert told(route.route(event("plugin.message", plugin="shop"))) == [("chat", "firing")]
+    assert told(route.route(event("plugin.message", plugin="shop", resolved=True))) == [
         ("chat", "resolved")
     ]
-    assert told(route.hear(event("plugin.message", plugin="alerts"))) == []
+    assert told(route.route(event("plugin.message", plugin="alerts"))) == []
 
 
 def test_what_is_sent_says_where_and_what() -> None:
@@ -101,15 +101,15 @@ def test_what_is_sent_says_where_and_what() -> None:
 
 def test_an_end_that_was_wanted_is_no_trouble() -> None:
     route = router(to={"ops": {"mail": ["x@y"], "kinds": ["process.exited"]}})
-    assert told(route.hear(event("process.exited", code=0))) == []
-    assert told(route.hear(event("process.exited", code=1, asked=True))) == []
-    assert told(route.hear(event("process.exited", signal=9))) == [("ops", "firing")]
+    assert told(route.route(event("process.exited", code=0))) == []
+    assert told(route.route(event("process.exited", code=1, asked=True))) == []
+    assert told(route.route(event("process.exited", signal=9))) == [("ops", "firing")]
 
 
 def test_a_second_flapping_is_told_though_the_first_was_a_moment_ago() -> None:
     route = router()
     kind = "plugin.message"
-    assert told(route.hear(event(kind, 0, text="stopped for 6 s"))) == [("chat", "firing")]
-    assert told(route.hear(event("service.stopping", 1))) == []
-    assert told(route.hear(event(kind, 7, resolved=True))) == []  # it is tried again
-    assert told(route.hear(event(kind, 9))) == [("chat", "firing")]  # stopped for good
+    assert told(route.route(event(kind, 0, text="stopped for 6 s"))) == [("chat", "firing")]
+    assert told(route.route(event("service.stopping", 1))) == []
+    assert told(route.route(event(kind, 7, resolved=True))) == []  # it is tried again
+    assert told(route.route(event(kind, 9))) == [("chat", "firing")]  # stopped for good

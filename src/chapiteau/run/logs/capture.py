@@ -23,9 +23,9 @@ __all__ = ["Capture", "MemoryCapture", "pipe_size"]
 CHUNK: Final = 1 << 20
 _MOVE: Final = 0x01 | 0x02  # SPLICE_F_MOVE | SPLICE_F_NONBLOCK
 _RETRY: Final = 1.0  # seconds before a file that failed is tried again
-_LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
+_CHECK_EVERY: Final = 1.0  # seconds between checks whether the file was moved away
 _MARKS: Final = 4096
-_QUIET: Final = 1.0  # seconds without a further loss, after which a gap is told by itself
+_GAP_QUIET: Final = 1.0  # seconds without a further loss, after which a gap is noted by itself
 _FIONREAD: Final = 0x541B
 
 
@@ -46,7 +46,7 @@ class Capture:
         self.history = RotationHistory(path)
         self._rotation, self._clock = rotation, clock
         self._file, self._size, self._inode = -1, 0, 0
-        self._retry_at = self._look_at = 0.0
+        self._retry_at = self._check_at = 0.0
         self._gap = 0  # bytes dropped since the last mark in the file
         self._gap_at = 0.0  # when the last of them were
 
@@ -66,7 +66,7 @@ class Capture:
         """Move what the pipe holds: how many bytes, -1 at its end. It must be readable."""
         now = self._clock.now()
         if not self._ready(now):
-            return self._discard(pipe, "the log file can't be written")
+            return self._drop_all(pipe, "the log file can't be written")
         return self._move(pipe, now)
 
     def _move(self, pipe: int, now: float) -> int:
@@ -79,14 +79,14 @@ class Capture:
         except BlockingIOError:
             return 0
         except OSError as exc:
-            self._let_go(now)
-            return self._discard(pipe, exc.strerror or str(exc))
+            self._close_for_retry(now)
+            return self._drop_all(pipe, exc.strerror or str(exc))
         if moved == 0:
             return -1
-        self._took(moved, now)
+        self._appended(moved, now)
         return moved
 
-    def _took(self, moved: int, now: float) -> None:
+    def _appended(self, moved: int, now: float) -> None:
         wall = self._clock.wall()
         if not self.marks or wall - self.marks[-1][1] >= 1.0:
             self.marks.append((self._size, wall))
@@ -94,7 +94,7 @@ class Capture:
                 self.marks = thin_marks(self.marks, _MARKS // 2)
         self._size += moved
         if self._followers:
-            self._hand(os.pread(self._file, moved, self._size - moved))
+            self._deliver(os.pread(self._file, moved, self._size - moved))
         if self._rotation.due(self._size, wall):
             self._rotate(now)
 
@@ -102,8 +102,8 @@ class Capture:
         """The file is open and still the one at its path; after a failure, only now and then."""
         if self._file < 0:
             return now >= self._retry_at and self._open(now)
-        if now >= self._look_at:
-            self._look_at = now + _LOOK
+        if now >= self._check_at:
+            self._check_at = now + _CHECK_EVERY
             same = False
             with contextlib.suppress(OSError):
                 found = self.path.stat()
@@ -124,14 +124,14 @@ class Capture:
             return False
         found = os.fstat(self._file)
         self._size, self._inode = found.st_size, found.st_ino
-        self._look_at = now + _LOOK
+        self._check_at = now + _CHECK_EVERY
         # What stands there already came by the file's time, not by now.
         self.marks = [(0, found.st_mtime)] if self._size else []
         self.marks.append((self._size, self._clock.wall()))
         return self._fill_gap(now)
 
     def _fill_gap(self, now: float, *, tell: bool = False) -> bool:
-        """Say in the file itself that something is missing here; `tell`: and to who follows."""
+        """Note in the file that something is missing here; `tell`: and to its followers."""
         if not self._gap:
             return True
         note = f"[chapiteau: {self._gap} bytes of output were dropped here]\n".encode()
@@ -140,40 +140,40 @@ class Capture:
                 note = b"\n" + note  # the line before lost its end
             self._size += os.pwrite(self._file, note, self._size)
         except OSError:
-            self._let_go(now)
+            self._close_for_retry(now)
             return False
         self._gap = 0
         if tell:
-            self._hand(note)
+            self._deliver(note)
         return True
 
     def settle(self, *, end: bool = False) -> bool:
-        """Say what is missing though nothing follows it: after a quiet second, or at the `end`.
+        """Note what is missing though nothing follows it: after a quiet second, or at the `end`.
 
-        Whether all is said.
+        Whether every gap is noted.
         """
         now = self._clock.now()
-        if self._gap and (end or now - self._gap_at >= _QUIET) and self._ready(now):
+        if self._gap and (end or now - self._gap_at >= _GAP_QUIET) and self._ready(now):
             self._fill_gap(now, tell=True)
         return not self._gap
 
-    def _hand(self, data: bytes) -> None:
+    def _deliver(self, data: bytes) -> None:
         for follower in tuple(self._followers.values()):
             follower(data)
 
-    def _let_go(self, now: float) -> None:
+    def _close_for_retry(self, now: float) -> None:
         """Full disk, I/O error: let the process go on without us, and try again later."""
         self.close()
         self._retry_at = now + _RETRY
 
-    def _discard(self, pipe: int, why: str) -> int:
+    def _drop_all(self, pipe: int, why: str) -> int:
         try:
             data = os.read(pipe, CHUNK)
         except BlockingIOError:
             return 0
         if not data:
             return -1
-        self._hand(data)
+        self._deliver(data)
         self._count(len(data), why)
         return len(data)
 
@@ -184,7 +184,7 @@ class Capture:
 
     def _rotate(self, now: float) -> None:
         """Begin a new file, at the end of a line: the started line moves to the new file."""
-        begun = self._begun_line()
+        begun = self._partial_line()
         try:
             with rename_lock:  # a search finds files by their numbers
                 self.history.load()
@@ -197,7 +197,7 @@ class Capture:
         self.close()
         self._open(now)
 
-    def _begun_line(self) -> bytes:
+    def _partial_line(self) -> bytes:
         length = min(self._size, 1 << 16)
         tail = os.pread(self._file, length, self._size - length)
         return tail[tail.rfind(b"\n") + 1 :] if b"\n" in tail else b""
@@ -260,7 +260,7 @@ class MemoryCapture(Capture):
         self._size += len(data)
         self._last = (self._last + data[-_LAST:])[-_LAST:]
         if data:
-            self._hand(data)
+            self._deliver(data)
         return len(data) or -1
 
     @property

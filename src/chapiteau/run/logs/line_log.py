@@ -34,7 +34,7 @@ __all__ = ["LineLog", "RawLogReader"]
 
 _PLACE: Final = struct.Struct("<QQ")  # inode and offset of the raw file
 _RETRY: Final = 1.0
-_LOOK: Final = 1.0  # seconds between looks whether somebody moved the file away
+_CHECK_EVERY: Final = 1.0  # seconds between checks whether the file was moved away
 _JOIN_WAIT: Final = 0.3  # seconds that a line waits for its continuation
 _LONGEST: Final = 16 * 1024  # bytes of one line; what is longer goes on in the next
 _PIECE: Final = 128 << 10  # bytes looked at in one go: they and their copies fit the caches
@@ -57,7 +57,7 @@ class LineLog:
         self._on_drop = on_drop
         self.path, self._clock = path, clock
         self._rotation = Rotation(rule)
-        self._file, self._size, self._retry_at, self._look_at = -1, 0, 0.0, 0.0
+        self._file, self._size, self._retry_at, self._check_at = -1, 0, 0.0, 0.0
         self._torn = False  # whether the file ends amid a line
         self._gap = 0  # bytes that were to stand in the file, and are told nowhere in it yet
         self.node = socket.gethostname()
@@ -82,8 +82,8 @@ class LineLog:
         now = self._clock.now()
         if self.rule.file == "none":
             return
-        if self._file >= 0 and now >= self._look_at:
-            self._look(now)
+        if self._file >= 0 and now >= self._check_at:
+            self._check_path(now)
         if self._file < 0 and not self._open(now):
             self._drop(len(data), "the log file can't be written")
             return
@@ -93,7 +93,7 @@ class LineLog:
         if not self._put(data, now):
             return
         if self._rotation.due(self._size, self._clock.wall()):
-            self._look(now)
+            self._check_path(now)
             if self._file < 0:  # another service that writes to it has just rotated it
                 return
             try:
@@ -155,12 +155,12 @@ class LineLog:
             self._retry_at = now + _RETRY
             return False
         self._size = os.fstat(self._file).st_size
-        self._look_at = now + _LOOK
+        self._check_at = now + _CHECK_EVERY
         return True
 
-    def _look(self, now: float) -> None:
+    def _check_path(self, now: float) -> None:
         """Somebody may have moved the file away, or writes to it too: another service, say."""
-        self._look_at = now + _LOOK
+        self._check_at = now + _CHECK_EVERY
         mine = os.fstat(self._file)
         self._size = mine.st_size
         with contextlib.suppress(OSError):
@@ -250,9 +250,9 @@ class RawLogReader:
     def _wait_for_more(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(_JOIN_WAIT, self._let_go)
+        self._timer = asyncio.get_running_loop().call_later(_JOIN_WAIT, self._flush_held)
 
-    def _let_go(self) -> None:
+    def _flush_held(self) -> None:
         if self._held is not None:
             self._log.lines([self._held])
             self._held = None
@@ -267,7 +267,7 @@ class RawLogReader:
         """Write what is held and let go."""
         if self._timer is not None:
             self._timer.cancel()
-        self._let_go()
+        self._flush_held()
         os.close(self._place)
 
 

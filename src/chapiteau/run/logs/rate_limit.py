@@ -93,10 +93,10 @@ class RateLimitedCapture(Capture):
                 os.pwrite(self._file, data, self._size) if self._fill_gap(now, tell=True) else 0
             )
         except OSError:
-            self._let_go(now)
+            self._close_for_retry(now)
             written = 0
         if written:
-            self._took(written, now)
+            self._appended(written, now)
         self._drop(data[written:], "the log file can't be written")
 
     def _drop(self, data: bytes, why: str = "more than the rate cap") -> None:

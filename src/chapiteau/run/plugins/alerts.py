@@ -1,4 +1,4 @@
-"""Alerts: tells web addresses and people of trouble, and when it is over."""
+"""Alerts: notifies web addresses and people of problems, and when they are over."""
 
 import asyncio
 import contextlib
@@ -24,10 +24,10 @@ __all__ = [
 ]
 
 
-# Which trouble somebody shall hear of, whom it is told, and when it is over.
+# Which problems lead to a notification, to whom, and when a problem is over.
 
 # What happened → what tells that it is over, about the same service.
-_ENDS: Final[dict[str, tuple[str, ...]]] = {
+_RESOLVED_BY: Final[dict[str, tuple[str, ...]]] = {
     "service.failed": ("service.ready", "service.recovered", "service.completed"),
     "process.unhealthy": ("service.ready", "service.recovered"),
     "process.backoff": ("service.ready", "service.recovered", "service.completed"),
@@ -38,8 +38,8 @@ _ENDS: Final[dict[str, tuple[str, ...]]] = {
     "supervisor.safe_mode": ("supervisor.started",),
     "hook.failed": ("hook.done",),
 }
-_NEVER_OVER: Final = "service.stopping"  # somebody took it down: the trouble is theirs to know
-_LASTING: Final = 7 * 86400.0  # seconds after which trouble that never ended is forgotten
+_STOPPED: Final = "service.stopping"  # somebody stopped it on purpose: no resolution follows
+_FORGET_AFTER: Final = 7 * 86400.0  # seconds after which a problem that never ended is forgotten
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,66 +49,70 @@ class Notification:
     target: str
     status: str  # "firing" or "resolved"
     event: Event
-    since: float  # seconds since 1970: when the trouble began
-    count: int = 1  # how often it happened since it was last told
+    since: float  # seconds since 1970: when the problem began
+    count: int = 1  # how often it happened since the last notification
 
 
 @dataclass(slots=True)
-class _Trouble:
+class _OpenProblem:
     kind: str
     since: float
-    told: float
-    more: int = 0
+    notified_at: float
+    suppressed: int = 0
 
 
 class AlertRouter:
-    """Hears events, gives notices; the same trouble is told once, and again after `repeat`."""
+    """Turns events into notifications: one per problem, and again after `repeat`."""
 
     def __init__(self, rule: AlertOptions, own_name: str = "") -> None:
-        self._rule, self._own = rule, own_name
-        self._open: dict[tuple[str, str, str], _Trouble] = {}  # target, service, kind
+        self._rule, self._own_name = rule, own_name
+        self._open: dict[tuple[str, str, str], _OpenProblem] = {}  # target, service, kind
 
-    def hear(self, event: Event) -> Iterator[Notification]:
-        """The notices that this event leads to."""
-        if event.data.get("plugin") == self._own and event.kind == "plugin.message":
-            return  # our own trouble with a delivery must not feed itself
-        if event.service == self._own:
+    def route(self, event: Event) -> Iterator[Notification]:
+        """The notifications that this event leads to."""
+        if event.data.get("plugin") == self._own_name and event.kind == "plugin.message":
+            return  # our own problem with a delivery must not feed itself
+        if event.service == self._own_name:
             return
         for name, target in self._rule.to.items():
             if not matches_any(event.service, target.services) and event.service:
                 continue
             yield from self._resolved(name, target, event)
-            if matches_any(event.kind, target.kinds) and not _was_wanted(event):
+            if matches_any(event.kind, target.kinds) and not _was_expected(event):
                 yield from self._firing(name, event)
 
     def _resolved(self, name: str, target: AlertTarget, event: Event) -> Iterator[Notification]:
-        for key, trouble in list(self._open.items()):
+        for key, problem in list(self._open.items()):
             if key[:2] != (name, event.service):
                 continue
-            old = event.time - trouble.told > _LASTING
-            if event.kind == _NEVER_OVER or old:
+            old = event.time - problem.notified_at > _FORGET_AFTER
+            if event.kind == _STOPPED or old:
                 del self._open[key]
-            elif event.kind in _ENDS.get(trouble.kind, ()) or _says_so(event, trouble.kind):
+            elif event.kind in _RESOLVED_BY.get(problem.kind, ()) or _is_resolution(
+                event, problem.kind
+            ):
                 del self._open[key]
-                if target.resolved and not self._silent(event, trouble.kind):
+                if target.resolved and not self._is_silenced(event, problem.kind):
                     yield Notification(
-                        target=name, status="resolved", event=event, since=trouble.since
+                        target=name, status="resolved", event=event, since=problem.since
                     )
 
     def _firing(self, name: str, event: Event) -> Iterator[Notification]:
-        if event.data.get("resolved") or self._silent(event, event.kind):
+        if event.data.get("resolved") or self._is_silenced(event, event.kind):
             return
         key = (name, event.service, event.kind)
         # A time before the last one: the clock was set back, and nobody knows how long it was.
-        trouble = self._open.get(key)
-        if trouble is not None and 0 <= event.time - trouble.told < self._rule.repeat:
-            trouble.more += 1
+        problem = self._open.get(key)
+        if problem is not None and 0 <= event.time - problem.notified_at < self._rule.repeat:
+            problem.suppressed += 1
             return
-        since, more = (trouble.since, trouble.more) if trouble else (event.time, 0)
-        self._open[key] = _Trouble(event.kind, since, event.time)
-        yield Notification(target=name, status="firing", event=event, since=since, count=more + 1)
+        since, suppressed = (problem.since, problem.suppressed) if problem else (event.time, 0)
+        self._open[key] = _OpenProblem(event.kind, since, event.time)
+        yield Notification(
+            target=name, status="firing", event=event, since=since, count=suppressed + 1
+        )
 
-    def _silent(self, event: Event, kind: str) -> bool:
+    def _is_silenced(self, event: Event, kind: str) -> bool:
         return any(
             matches_any(event.service, one.services)
             and matches_any(kind, one.kinds)
@@ -117,13 +121,13 @@ class AlertRouter:
         )
 
 
-def _was_wanted(event: Event) -> bool:
+def _was_expected(event: Event) -> bool:
     """A process ended because somebody asked it to, or with success."""
     data = event.data
     return event.kind == "process.exited" and bool(data.get("asked") or data.get("code") == 0)
 
 
-def _says_so(event: Event, kind: str) -> bool:
+def _is_resolution(event: Event, kind: str) -> bool:
     """A plugin tells that what it complained of is over."""
     return kind == event.kind == "plugin.message" and bool(event.data.get("resolved"))
 
@@ -161,12 +165,12 @@ def mail_text(notice: Notification, project: str, node: str) -> str:
         f"node: {node}",
         f"event: {event.kind} #{event.seq}",
     ]
-    lines += [f"{key}: {value}" for key, value in _told(event.data).items()]
+    lines += [f"{key}: {value}" for key, value in _details(event.data).items()]
     lines += ["", *map(str, event.data.get("lines", ()))]
     return "\n".join(lines) + "\n"
 
 
-def _told(data: Mapping[str, object]) -> dict[str, object]:
+def _details(data: Mapping[str, object]) -> dict[str, object]:
     return {k: v for k, v in data.items() if k not in ("lines", "stacks")}
 
 
@@ -178,7 +182,7 @@ class AlertsPlugin(Plugin):
 
     Options = AlertOptions
     options: AlertOptions
-    catches_up = True  # what happened while it was being restarted is told too
+    catches_up = True  # what happened while it was being restarted leads to notifications too
 
     async def started(self) -> None:
         """Resolve the secrets and start a queue per target."""
@@ -203,7 +207,7 @@ class AlertsPlugin(Plugin):
 
     async def on_event(self, event: Event) -> None:
         """Queue what follows from it."""
-        for notice in self._router.hear(event):
+        for notice in self._router.route(event):
             self._queues[notice.target].put(notice)
 
     async def stopped(self) -> None:

@@ -53,7 +53,7 @@ _SETSIG: Final = 10  # F_SETSIG, fcntl(2)
 _SETOWN_EX: Final = 15  # F_SETOWN_EX, with {F_OWNER_TID, thread}
 _SNMP: Final = Path("/proc/net/snmp")
 # Elsewhere than on Linux there are no such signals, and nothing is counted.
-_KNOCK: Final = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else 0
+_SIGNAL: Final = signal.SIGRTMIN + 7 if hasattr(signal, "SIGRTMIN") else 0
 
 
 class AcceptCounter:
@@ -62,43 +62,45 @@ class AcceptCounter:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._began, self._opened = 0.0, -1
-        self._ear: _Ear | None = None
+        self._thread_of_signals: _SignalThread | None = None
 
     def look(self, bound: Mapping[str, Sequence[socket.socket]]) -> dict[str, float]:
         """Arrivals a second since the last look; empty at the first, and after a change."""
-        doors = {one: name for name, all_ in bound.items() for one in all_ if _has_queue(one)}
+        listeners = {one: name for name, all_ in bound.items() for one in all_ if _has_queue(one)}
         now, opened = self._clock.now(), _opened_by_all()
         passed = max(0.001, now - self._began)
         more = opened - self._opened if min(opened, self._opened) >= 0 else -1
         self._began, self._opened = now, opened
-        if self._ear is None or self._ear.doors != doors:
+        if self._thread_of_signals is None or self._thread_of_signals.listeners != listeners:
             self.close()
-            self._ear = _Ear(doors, self._clock) if doors and _KNOCK else None
+            self._thread_of_signals = (
+                _SignalThread(listeners, self._clock) if listeners and _SIGNAL else None
+            )
             return {}
-        counted, share = self._ear.take(now - passed, now)
-        tcp = {name for one, name in doors.items() if one.family != socket.AF_UNIX}
+        counted, share = self._thread_of_signals.take(now - passed, now)
+        tcp = {name for one, name in listeners.items() if one.family != socket.AF_UNIX}
         return {
             n: count / passed for n, count in estimate_arrivals(counted, tcp, more, share).items()
         }
 
     def close(self) -> None:
         """Let no more signals be sent."""
-        if self._ear is not None:
-            self._ear.close()
-        self._ear = None
+        if self._thread_of_signals is not None:
+            self._thread_of_signals.close()
+        self._thread_of_signals = None
 
 
-class _Ear:
-    """The thread that the kernel tells."""
+class _SignalThread:
+    """The thread that takes the kernel's signals."""
 
-    def __init__(self, doors: dict[socket.socket, str], clock: Clock) -> None:
-        self.doors = doors
+    def __init__(self, listeners: dict[socket.socket, str], clock: Clock) -> None:
+        self.listeners = listeners
         self._clock = clock
         self._counts: Counter[int] = Counter()  # by descriptor
-        self._deaf_since = 0.0
+        self._overflow_since = 0.0
         self._guard = threading.Lock()
         self._over, self._ready = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="knocks", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="accept-counter", daemon=True)
         self._thread.start()
         self._ready.wait(1.0)
         self._arm()
@@ -107,48 +109,48 @@ class _Ear:
         """What was counted since the last call, by name, and in which share of the time."""
         with self._guard:
             counts, self._counts = self._counts, Counter()
-            deaf, self._deaf_since = self._deaf_since, 0.0
+            overflow, self._overflow_since = self._overflow_since, 0.0
         found: Counter[str] = Counter()
-        for one, name in self.doors.items():
+        for one, name in self.listeners.items():
             found[name] += counts[one.fileno()]
         self._arm()
-        return dict(found), max(0.001, (deaf - began) / (now - began)) if deaf else 1.0
+        return dict(found), max(0.001, (overflow - began) / (now - began)) if overflow else 1.0
 
     def close(self) -> None:
         """End it."""
-        self._tell(on=False)
+        self._set_notify(on=False)
         self._over.set()
         self._thread.join(1.0)
 
     def _arm(self) -> None:
         """Also again and again: who shares a socket may have taken the flag away."""
         owner = struct.pack("ii", 0, self._thread.native_id or 0)
-        for one in self.doors:
+        for one in self.listeners:
             with contextlib.suppress(OSError, ValueError):  # closed meanwhile
                 if not fcntl.fcntl(one, fcntl.F_GETFL) & os.O_ASYNC:
                     fcntl.fcntl(one, _SETOWN_EX, owner)
-                    fcntl.fcntl(one, _SETSIG, _KNOCK)
+                    fcntl.fcntl(one, _SETSIG, _SIGNAL)
                     _notify(one, on=True)
 
-    def _tell(self, *, on: bool) -> None:
-        for one in self.doors:
+    def _set_notify(self, *, on: bool) -> None:
+        for one in self.listeners:
             with contextlib.suppress(OSError, ValueError):
                 _notify(one, on=on)
 
     def _listen(self) -> None:
-        held = (_KNOCK, signal.SIGIO)  # the second comes when the queue had no room
+        held = (_SIGNAL, signal.SIGIO)  # the second comes when the queue had no room
         signal.pthread_sigmask(signal.SIG_BLOCK, held)
         self._ready.set()
         while not self._over.wait(_PAUSE):
             fds: list[int] = []
             while len(fds) < _MOST and (told := signal.sigtimedwait(held, 0)) is not None:
                 # For these signals the third word is the descriptor (si_fd, sigaction(2)).
-                fds.append(told.si_status if told.si_signo == _KNOCK else -1)
+                fds.append(told.si_status if told.si_signo == _SIGNAL else -1)
             with self._guard:
                 self._counts.update(fds)
-                if (len(fds) >= _MOST or -1 in fds) and not self._deaf_since:
-                    self._deaf_since = self._clock.now()
-                    self._tell(on=False)
+                if (len(fds) >= _MOST or -1 in fds) and not self._overflow_since:
+                    self._overflow_since = self._clock.now()
+                    self._set_notify(on=False)
 
 
 def _notify(one: socket.socket, *, on: bool) -> None:
