@@ -90,7 +90,7 @@ def test_without_a_keeper_it_is_one_process(tmp_path: Path) -> None:
     assert "without a keeper" in status.cgroups
     (web,) = (p.pid for s in status.services if s.name == "web" for p in s.processes)
     os.kill(web, signal.SIGKILL)
-    wait_for(lambda: up() and client.status().services[0].restarts == 1)
+    wait_for(lambda: client.status().services[0].restarts == 1 and up())
     assert not client.upgrade().ok
     fled = int(wait_for((tmp_path / "fled").read_text))
     one.send_signal(signal.SIGTERM)

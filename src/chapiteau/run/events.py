@@ -36,7 +36,7 @@ KINDS: Final = {
         "The brain before this one ended so; services went on.", "bad"
     ),
     "supervisor.safe_mode": EventKind(
-        "Brains crashed again and again: it only looks until `data.until`.", "bad"
+        "Brains crashed repeatedly: the supervisor is read-only until `data.until`.", "bad"
     ),
     "supervisor.keeper_died": EventKind(
         "The keeper was killed; the brain made another and left.", "bad"

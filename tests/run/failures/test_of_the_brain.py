@@ -1,4 +1,4 @@
-"""A brain that crashes again and again: the next one only looks, and services run on."""
+"""A brain that crashes again and again: the next one is read-only, and services run on."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ DEFECT = """
 import os, sys
 if sys.argv[0] == "-m" and "CHAPITEAU_KEEPER_FD" in os.environ:
     import chapiteau.run.supervisor.supervisor as supervisor
-    import chapiteau.run.supervisor.safe_mode as onlooker
+    import chapiteau.run.supervisor.safe_mode as safe_mode
     if os.path.exists({flag!r}):
         async def broken(self, only):
             raise RuntimeError("a defect of ours")
         supervisor.Supervisor._switch_on = broken
-    onlooker._PATIENCE = {patience}
+    safe_mode._PATIENCE = {patience}
 """
 
 
@@ -61,11 +61,11 @@ def defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[float],
     return prepare
 
 
-def looks(p: Project) -> bool:
+def is_read_only(p: Project) -> bool:
     return any("safe mode" in problem.what for problem in p.status().problems)
 
 
-def test_brains_that_crash_are_followed_by_one_that_only_looks(
+def test_brains_that_crash_are_followed_by_a_read_only_one(
     project: Callable[[str], Project], defect: Callable[[float], Path]
 ) -> None:
     flag = defect(600)
@@ -74,7 +74,7 @@ def test_brains_that_crash_are_followed_by_one_that_only_looks(
     first, second = p.pids("web")
     flag.touch()
     os.kill(p.status().pid, signal.SIGSEGV)  # the first crash; the next brains have the defect
-    p.when(lambda: looks(p), _LONG, "a brain only looks")
+    p.when(lambda: is_read_only(p), _LONG, "a brain is read-only")
     [mode] = p.events("supervisor.safe_mode")
     assert "3 brains crashed within 60 s, the last one: exit code 1" in mode.text
     assert [e.text for e in p.events("supervisor.brain_died")] == [
@@ -84,7 +84,7 @@ def test_brains_that_crash_are_followed_by_one_that_only_looks(
     # It starts nothing, restarts nothing, and says so; output goes on being written.
     outcome = p.client.command("start", "idle")
     assert (outcome.ok, outcome.exit_code) == (False, 4)
-    assert "only looks (safe mode)" in outcome.error
+    assert "is read-only (safe mode)" in outcome.error
     os.kill(second, signal.SIGKILL)
     wait_for(lambda: p.pids("web") == [first])
     assert "ended (killed by SIGKILL) in safe mode" in p.service("web").reason
@@ -94,14 +94,14 @@ def test_brains_that_crash_are_followed_by_one_that_only_looks(
     # Mended: the end is judged as ever, and nothing else has happened.
     flag.unlink()
     assert p.client.upgrade().ok
-    p.when(lambda: len(p.pids("web")) == 2 and not looks(p))
+    p.when(lambda: len(p.pids("web")) == 2 and not is_read_only(p))
     assert first in p.pids("web")
     [end] = [e for e in p.events("process.exited", "web") if e.pid == second]
     assert end.data["signal"] == signal.SIGKILL
 
 
 @pytest.mark.long
-def test_a_brain_that_only_looks_is_followed_by_one_that_acts(
+def test_a_read_only_brain_is_followed_by_one_that_acts(
     project: Callable[[str], Project], defect: Callable[[float], Path]
 ) -> None:
     """After its time; and everything can be ended before that."""
@@ -111,7 +111,7 @@ def test_a_brain_that_only_looks_is_followed_by_one_that_acts(
     pids = p.pids("web")
     flag.touch()
     os.kill(p.status().pid, signal.SIGSEGV)
-    p.when(lambda: p.events("supervisor.safe_mode"), _LONG, "a brain only looks")
+    p.when(lambda: p.events("supervisor.safe_mode"), _LONG, "a brain is read-only")
     flag.unlink()
     p.when(
         lambda: p.events("supervisor.started")[-1].seq > p.events("supervisor.safe_mode")[-1].seq
@@ -130,7 +130,7 @@ def test_a_brain_that_only_looks_ends_everything_when_asked(
     first, second = p.pids("web")
     flag.touch()
     os.kill(p.status().pid, signal.SIGSEGV)
-    p.when(lambda: looks(p), _LONG, "a brain only looks")
+    p.when(lambda: is_read_only(p), _LONG, "a brain is read-only")
     os.kill(first, signal.SIGKILL)
     p.client.shutdown()
     wait_for(lambda: not alive(p.keeper))

@@ -71,7 +71,7 @@ def shown_command(service: Service) -> str:
 def command_of(service: Service, place: CommandContext) -> Command:
     """What to exec for one process, wrapped so that limits, user and rights are set before it."""
     values = values_of(service, place)
-    own = [substitute(word, values) for word in _words(service, place)]
+    own = [substitute(word, values) for word in _program_argv(service, place)]
     fds = [
         (place.sockets[name].stored, FIRST_FD + index) for index, name in enumerate(service.sockets)
     ]
@@ -109,7 +109,7 @@ def _takes_by_protocol(service: Service, place: CommandContext) -> bool:
 _LISTEN_PID = ("/bin/sh", "-c", 'LISTEN_PID=$$; export LISTEN_PID; exec "$@"', "sh")
 
 
-def _words(service: Service, place: CommandContext) -> list[str]:
+def _program_argv(service: Service, place: CommandContext) -> list[str]:
     if service.app:
         python = f"{service.virtualenv}/bin/python" if service.virtualenv else place.python
         serve = [python, "-m", "chapiteau", "service", "serve", service.app]

@@ -93,7 +93,7 @@ def read_spec(
     log = reading.part(Logs, raw.get("log", {}), ("log",))
     named = {section: reading.named(section, kind) for section, kind in _NAMED.items()}
     problems = [_placed(where, path, p.where, p.what, p.hint) for path, p in reading.found]
-    sockets, services, plugins = ({**named[s], **reading.partly[s]} for s in _NAMED)
+    sockets, services, plugins = ({**named[s], **reading.partial[s]} for s in _NAMED)
     names = {s: dict.fromkeys((*_names(raw, s), *reading.lost.get((s,), ()))) for s in _NAMED}
     all_broken = violations(reading.project or Project(), sockets, services, plugins, names)
     of_log = (replace(b, path=("log", *b.path)) for b in log_rules(log or Logs()))
@@ -104,7 +104,7 @@ def read_spec(
         problems.append(_placed(where, broken.path, dotted, what, broken.hint))
     if problems or project is None or log is None:
         return None, list(dict.fromkeys(problems))
-    return _made(project, log, named, name), []
+    return _spec(project, log, named, name), []
 
 
 def known_spec(raw: Mapping[str, Any], *, name: str = "") -> Spec:
@@ -115,10 +115,10 @@ def known_spec(raw: Mapping[str, Any], *, name: str = "") -> Spec:
     named = {section: reading.named(section, kind) for section, kind in _NAMED.items()}
     if project is None or log is None or reading.found:
         raise ValueError("this was not read before")
-    return _made(project, log, named, name)
+    return _spec(project, log, named, name)
 
 
-def _made(project: Project, log: Logs, named: dict[str, Any], name: str) -> Spec:
+def _spec(project: Project, log: Logs, named: dict[str, Any], name: str) -> Spec:
     if not project.name:
         project = replace(project, name=name)
     return Spec(project=project, log=log, **named)
@@ -137,26 +137,26 @@ class _Reading:
     def __init__(self, raw: Mapping[str, Any], lost: Mapping[Path, Collection[str]]) -> None:
         self.raw, self.lost = raw, lost
         self.found: list[tuple[Path, Problem]] = []
-        self.partly: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
+        self.partial: dict[str, dict[str, Any]] = {section: {} for section in _NAMED}
         self.project: Project | None = None
 
     def part(self, kind: type[T], raw: object, path: Path) -> T | None:
         value, found = read(kind, raw, path)
         lost = self.lost.get(path, ())
         if value is None or lost:
-            partly, found = read_partial(kind, raw, path, lost)
-            self._keep_partly(partly, path)
+            partial, found = read_partial(kind, raw, path, lost)
+            self._keep_partial(partial, path)
             value = None
         elif isinstance(value, Project):
             self.project = value
         self.found += found
         return value
 
-    def _keep_partly(self, partly: Any, path: Path) -> None:
+    def _keep_partial(self, partial: Any, path: Path) -> None:
         if path[0] == "project":
-            self.project = partly
-        elif partly is not None and path[0] in self.partly:
-            self.partly[str(path[0])][str(path[1])] = partly
+            self.project = partial
+        elif partial is not None and path[0] in self.partial:
+            self.partial[str(path[0])][str(path[1])] = partial
 
     def named(self, section: str, kind: type[T]) -> dict[str, T]:
         made: dict[str, T] = {}

@@ -131,7 +131,7 @@ class Plan:
 def make_plan(old: Spec, new: Spec, overrides: Mapping[str, Collection[str]] = _NOTHING) -> Plan:
     """Every change between the two; equal ones give an empty plan.
 
-    `overrides` are the settings of `old` that were set at run time, by service: told as drift.
+    `overrides` are the settings of `old` that were set at run time, by service: shown as drift.
     """
     replaced = {
         name
@@ -139,7 +139,9 @@ def make_plan(old: Spec, new: Spec, overrides: Mapping[str, Collection[str]] = _
         if name in old.socket
         and _effect_on_socket(_differences(old.socket[name], socket)) == "replace"
     }
-    services = [_told(c, overrides.get(c.name, ())) for c in _services(old, new, replaced)]
+    services = [
+        _marked_as_drift(c, overrides.get(c.name, ())) for c in _services(old, new, replaced)
+    ]
     order = [
         *_project(old, new),
         *(c for c in _sockets(old.socket, new.socket) if c.effect != "close"),
@@ -151,7 +153,7 @@ def make_plan(old: Spec, new: Spec, overrides: Mapping[str, Collection[str]] = _
     return Plan(changes=tuple(order))
 
 
-def _told(change: Change, own: Collection[str]) -> Change:
+def _marked_as_drift(change: Change, own: Collection[str]) -> Change:
     """With those differences marked that come from settings at run time."""
     if not own or not change.differences:
         return change

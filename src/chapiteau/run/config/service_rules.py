@@ -186,7 +186,7 @@ def _environment(service: Service) -> Found:
 
 def _ready(service: Service) -> Found:
     ready = service.ready
-    kinds = _kinds(ready)
+    kinds = ready.kinds
     if len(kinds) > 1:
         yield Violation(("ready",), f"takes one kind of check, not {' and '.join(kinds)}")
     if service.one_shot and kinds:
@@ -201,7 +201,7 @@ def _ready(service: Service) -> Found:
 def _live(service: Service) -> Found:
     if service.live is None:
         return
-    kinds = _kinds(service.live)
+    kinds = service.live.kinds
     if len(kinds) != 1:
         yield Violation(("live",), "takes exactly one of http, tcp and exec")
     for kind in kinds:
@@ -209,11 +209,6 @@ def _live(service: Service) -> Found:
             hint = "use `watchdog` for that" if kind == "notify" else "use http, tcp or exec"
             yield Violation(("live", kind), "says nothing about a process that already runs", hint)
     yield from _probe(("live",), service.live)
-
-
-def _kinds(check: Check) -> list[str]:
-    kinds = ("notify", "http", "tcp", "exec", "log", "accept", "alive")
-    return [kind for kind in kinds if getattr(check, kind)]
 
 
 def _probe(path: Path, check: Check) -> Found:

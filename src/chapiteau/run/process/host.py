@@ -71,7 +71,7 @@ class ProcessHost:
         self._environ = dict(os.environ)  # of probes
         self._ended: deque[tuple[float, str]] = deque()  # (when, key), oldest first
 
-    def act(self) -> None:
+    def leave_read_only(self) -> None:
         """The shutdown has begun: exits are judged again."""
         self.read_only = False
 

@@ -153,7 +153,7 @@ def _make_keeper(
             os.set_inheritable(fd, True)
     words = [sys.executable, "-I", "-S", str(KEEPER_FOLDER), "start", flag, "resume", str(memory)]
     made: list[int] = []
-    while not _within(_PATIENCE, clock, lambda: _made(words, made)):
+    while not _within(_PATIENCE, clock, lambda: _spawn_keeper(words, made)):
         print("cannot make another keeper; trying again", file=sys.stderr)  # noqa: T201 — its log
     [keeper] = made
     with contextlib.suppress(OSError):
@@ -204,7 +204,7 @@ def _locked(lock: int) -> bool:
     return True
 
 
-def _made(words: list[str], made: list[int]) -> bool:
+def _spawn_keeper(words: list[str], made: list[int]) -> bool:
     with contextlib.suppress(OSError):  # no process, no memory: there may be soon
         # What it is told before it can hear waits for it: a TERM would end it, and nobody else
         # would then know of the processes.

@@ -40,12 +40,14 @@ async def run_without_keeper(
         (run_dir / "failure.json").unlink(missing_ok=True)
         os.ftruncate(lock, 0)
         os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-        return await run_brain(_Alone(), config.absolute(), run_dir, tuple(only), spec, first=True)
+        return await run_brain(
+            _InProcessKeeper(), config.absolute(), run_dir, tuple(only), spec, first=True
+        )
     finally:
         os.close(lock)
 
 
-class _Alone(KeeperLink):
+class _InProcessKeeper(KeeperLink):
     """Looks like the channel to a keeper, and does at once what a keeper would."""
 
     in_process = True
@@ -111,25 +113,25 @@ class _Alone(KeeperLink):
         if "pid" not in answer:
             return answer, []
         pidfd = pidfd_of(answer["pid"])
-        self._loop.add_reader(pidfd, self._bury, answer["pid"], pidfd)
+        self._loop.add_reader(pidfd, self._reap, answer["pid"], pidfd)
         key = message["key"]
         return answer, [os.dup(self._fds[f"pipe/{key}/{name}"]) for name in answer["pipes"]]
 
-    def _bury(self, pid: int, pidfd: int) -> None:
+    def _reap(self, pid: int, pidfd: int) -> None:
         self._loop.remove_reader(pidfd)
         os.close(pidfd)
         key, end = self._known.reap_one(pid)
         if key:
             self._report({"op": "exited", "key": key, "exit": end})
         else:
-            self._look_at_lingering()
+            self._poll_groups()
 
-    def _look_at_lingering(self) -> None:
+    def _poll_groups(self) -> None:
         """Groups whose first has ended, until the others have gone too."""
         for key, end in self._known.groups.ended():
             self._report({"op": "exited", "key": key, "exit": end})
         if self._known.groups:
-            self._loop.call_later(POLL_INTERVAL, self._look_at_lingering)
+            self._loop.call_later(POLL_INTERVAL, self._poll_groups)
 
     def _do(self, op: str, message: Message, fds: list[int]) -> None:
         match op:

@@ -1,4 +1,4 @@
-"""The brain after three that crashed within a minute: it looks and answers, and does nothing.
+"""The brain after three that crashed within a minute: it is read-only.
 
 Whatever made them crash is likely to be met again by who does the same. So services run on, their
 output is written, everybody sees what there is; nothing is started, ended, restarted or probed:
@@ -70,5 +70,5 @@ class ReadOnlySupervisor(Supervisor):
 
     def _refused(self) -> Outcome:
         why = self._context.origin.safe_mode
-        error = f"the supervisor only looks (safe mode): {why}"
+        error = f"the supervisor is read-only (safe mode): {why}"
         return Outcome(ok=False, error=error, hint=_HINT, exit_code=4)

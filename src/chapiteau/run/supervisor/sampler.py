@@ -39,15 +39,15 @@ class StatsSampler:
         now = self._context.clock.now()
         if now - self._at >= _FRESH:
             self._at = now
-            self._last = self._look(now)
+            self._last = self._sample(now)
         return self._last
 
-    def rest(self) -> None:
+    def close(self) -> None:
         """Nobody listens any more: hold nothing open."""
         self._meter.close()
         self._accepts.close()
 
-    def _look(self, now: float) -> "StatsMessage":
+    def _sample(self, now: float) -> "StatsMessage":
         alive = [one for service in self._services for one in service.processes()]
         used = [self._meter.look(one.pid, now - one.began) for one in alive]
         if now - self._slow_at >= _SLOWLY:

@@ -243,7 +243,7 @@ class ServiceController:
             if replica.number <= up_to:
                 replica.ask(trigger)
 
-    def look_again(self) -> None:
+    def recheck(self) -> None:
         """Something that this service may wait for has changed."""
         if self.waiting:
             self._changes.notify()

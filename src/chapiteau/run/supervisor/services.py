@@ -135,13 +135,13 @@ class Services:
             self._waiting.discard(service.name)
         elif service.name not in self._waiting:
             self._waiting.add(service.name)
-            service.look_again()  # what it waits for may have come before we knew that it waits
+            service.recheck()  # what it waits for may have come before we knew that it waits
         for name in tuple(self._waiting):
             other = self._by_name.get(name)
             if other is None:
                 self._waiting.discard(name)
             elif service.name in other.spec.needs or service.name in other.spec.after:
-                other.look_again()
+                other.recheck()
 
     # ── background tasks ────────────────────────────────────────────────────────────────────
     def start_background(self, service: ServiceController) -> None:

@@ -69,7 +69,7 @@ class Shutdown:
         noted = {"code": self.code, "words": error.what if error else "",
                  "hint": error.hint if error else ""}  # fmt: skip
         context.link.note("stopping", noted)
-        context.host.act()
+        context.host.leave_read_only()
         self._services.pause()
         self._task = asyncio.ensure_future(self._run())
 

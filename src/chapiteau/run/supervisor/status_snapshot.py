@@ -231,7 +231,7 @@ class StatusReader:
         found = []
         if why := self._context.origin.safe_mode:
             hint = "see supervisor.log; `chapiteau run upgrade` lets it act again"
-            found.append(Problem("supervisor", f"only looks (safe mode): {why}", hint))
+            found.append(Problem("supervisor", f"is read-only (safe mode): {why}", hint))
         if drained := self._drain.facts():
             left = f"; still at work: {', '.join(drained['left'])}" if drained["left"] else ""
             what = f"drained by {drained['who']}: nothing starts{left}"

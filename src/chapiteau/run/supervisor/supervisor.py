@@ -285,7 +285,7 @@ class Supervisor:
         finally:
             self._listeners -= 1
             if not self._listeners:
-                self._sampler.rest()
+                self._sampler.close()
 
     # ── the end ─────────────────────────────────────────────────────────────────────────────
     async def ended(self) -> tuple[int, ChapiteauError | None]:
