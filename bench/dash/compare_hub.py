@@ -79,9 +79,9 @@ class Counting(Fleet):
 
 async def hub_side(folder: Path, count: int) -> dict[str, float]:
     """The hub; returns the figures."""
-    fleet, gate, registry, authority = parts(folder)
-    await gate.open("127.0.0.1", 0)
-    plan = {"port": gate.port, "tokens": tokens(registry, authority, count)}
+    fleet, listener, registry, authority = parts(folder)
+    await listener.open("127.0.0.1", 0)
+    plan = {"port": listener.port, "tokens": tokens(registry, authority, count)}
     (folder / "plan.json").write_text(json.dumps(plan))
     others = [sys.executable, __file__, "--nodes", str(folder)]
     child = subprocess.Popen(["taskset", "-c", "1", *others])
@@ -90,7 +90,7 @@ async def hub_side(folder: Path, count: int) -> dict[str, float]:
             await asyncio.sleep(0.1)
         await asyncio.sleep(1)
         found = await measured(fleet, count)
-        await gate.close()
+        await listener.close()
         await fleet.close()
         return {**found, **await back_again(folder, count, plan["port"])}
     finally:
@@ -100,13 +100,13 @@ async def hub_side(folder: Path, count: int) -> dict[str, float]:
 
 async def back_again(folder: Path, count: int, port: int) -> dict[str, float]:
     """The next hub on the same port: how long until all nodes are back, and what that costs."""
-    fleet, gate, *_ = parts(folder)
+    fleet, listener, *_ = parts(folder)
     began, cpu = CLOCK.now(), cpu_seconds()
-    await gate.open("127.0.0.1", port)
+    await listener.open("127.0.0.1", port)
     while sum(bool(w.status and not w.away_since) for w in fleet.watches()) < count:
         await asyncio.sleep(0.02)
     found = {"back_s": CLOCK.now() - began, "back_cpu_ms": 1000 * (cpu_seconds() - cpu)}
-    await gate.close()
+    await listener.close()
     await fleet.close()
     return found
 
@@ -120,8 +120,8 @@ def parts(folder: Path) -> tuple[Counting, NodeListener, Registry, CertificateAu
     )
     states = SqliteDesiredState(folder / "hub.sqlite3")
     term = Leadership(SqliteLeases(folder / "hub.sqlite3", CLOCK), "bench")
-    gate = NodeListener(fleet, registry, authority, CLOCK, states=states, term=term)
-    return fleet, gate, registry, authority
+    listener = NodeListener(fleet, registry, authority, CLOCK, states=states, leadership=term)
+    return fleet, listener, registry, authority
 
 
 def tokens(

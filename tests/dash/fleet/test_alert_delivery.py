@@ -42,7 +42,7 @@ class House:
     def __init__(self, folder: Path, rule: FleetAlerts) -> None:
         self.problems: list[FleetProblem] = []
         self.lost: list[tuple[str, str]] = []
-        self.postman = AlertDispatcher(
+        self.alerts = AlertDispatcher(
             rule,
             AlertStore(folder / "hub.sqlite3"),
             lambda: self.problems,
@@ -70,7 +70,7 @@ async def test_a_chat_hears_it_once_and_its_end(tmp_path: Path, web: WebServer) 
     told = rule(to={"chat": FleetTarget(url=web.url, headers=headers)}, hold=0.05)
     house = House(tmp_path, told)
     house.problems = [DOWN]
-    house.postman.open()
+    house.alerts.open()
     await wait_for_async(lambda: len(web.posted) >= 2, what="the second try arrives")
     sent, body = web.posted[-1]
     assert sent["Authorization"] == "word"
@@ -80,13 +80,13 @@ async def test_a_chat_hears_it_once_and_its_end(tmp_path: Path, web: WebServer) 
         "broken",
         "Traceback",
     )
-    await house.postman.close()
+    await house.alerts.close()
     # The hub is started anew in between: the end is told, the beginning not again.
     again = House(tmp_path, told)
-    again.postman.open()
+    again.alerts.open()
     await wait_for_async(lambda: len(web.posted) >= 3, what="its end")
     assert web.posted[-1][1]["status"] == "resolved"
-    await again.postman.close()
+    await again.alerts.close()
     assert again.lost == house.lost == []
 
 
@@ -96,9 +96,9 @@ async def test_people_hear_it_by_mail(tmp_path: Path) -> None:
         target = FleetTarget(mail=("ops@example.org", "b@example.org"))
         house = House(tmp_path, rule(to={"night": target}, hold=0.0, smtp=smtp))
         house.problems = [DOWN]
-        house.postman.open()
+        house.alerts.open()
         await wait_for_async(lambda: server.mails)
-        await house.postman.close()
+        await house.alerts.close()
     to, text = server.mails[0]
     assert len(to) == 2
     assert "Subject: [shop] n1/web: failed: exit 1" in text
@@ -113,9 +113,9 @@ async def test_an_address_that_refuses_holds_up_nobody_and_is_told(
         to = {"a": FleetTarget(url=gone.url), "b": FleetTarget(url=web.url)}
         house = House(tmp_path, rule(to=to, hold=0.0))
         house.problems = [DOWN]
-        house.postman.open()
+        house.alerts.open()
         await wait_for_async(lambda: web.posted and house.lost)
-        await house.postman.close()
+        await house.alerts.close()
     ((name, why),) = house.lost
     assert name == "a"
     assert "404" in why

@@ -1,4 +1,4 @@
-"""A hub's gate, and nodes that dial it over real TLS on loopback."""
+"""A hub's listener, and nodes that dial it over real TLS on loopback."""
 
 from __future__ import annotations
 
@@ -56,34 +56,34 @@ class Ring:
         self.states = SqliteDesiredState(folder / "hub.sqlite3")
         self.leases = SqliteLeases(folder / "hub.sqlite3", self.clock)
         self.authority = CertificateAuthority(folder / "hub", self.clock)
-        self.gate = self._gate()
+        self.listener = self._gate()
         self.port = 0
 
     def _gate(self) -> NodeListener:
-        self.term = Leadership(self.leases, "ring")
+        self.leadership = Leadership(self.leases, "ring")
         return NodeListener(
             self.fleet,
             self.registry,
             self.authority,
             self.clock,
             states=self.states,
-            term=self.term,
+            leadership=self.leadership,
         )
 
     async def open(self, port: int = 0) -> None:
-        await self.gate.open("127.0.0.1", port)
-        self.port = self.gate.port
+        await self.listener.open("127.0.0.1", port)
+        self.port = self.listener.port
 
     async def reopen(self) -> None:
         """The hub goes, and comes back on the same port."""
-        await self.gate.close()
+        await self.listener.close()
         await self.fleet.close()
         self.fleet = Fleet(self.bus, clock=self.clock, chance=Random(2), history=0)
-        self.gate = self._gate()
+        self.listener = self._gate()
         await self.open(self.port)
 
     async def close(self) -> None:
-        await self.gate.close()
+        await self.listener.close()
         await self.fleet.close()
         for part in (self.registry, self.states, self.leases):
             part.close()

@@ -259,16 +259,16 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
         await ring.reopen()
         watch = ring.fleet.watch("far")
         await wait_for_async(lambda: watch.status and not watch.away_since)
-        assert not ring.term.leads
+        assert not ring.leadership.leads
         with pytest.raises(ChapiteauError, match="another hub is the leader"):
             await watch.node.command("restart", "web", {}, "ana")
         await wait_for_async(lambda: "lease 40" in watch.overruled)
         ring.leases.saw("hub", 40)
         assert ring.leases.take_over("hub") == 1040
-        await ring.term._turn()
-        await ring.term._turn()
-        assert ring.term.leads
-        assert ring.term.fence == 1041
+        await ring.leadership._turn()
+        await ring.leadership._turn()
+        assert ring.leadership.leads
+        assert ring.leadership.fence == 1041
         assert (await watch.node.command("restart", "web", {}, "ana"))["ok"] is True
         # What the node has kept comes back to the hub, under a later generation.
         await wait_for_async(lambda: watch.generation > 90)

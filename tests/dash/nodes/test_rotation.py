@@ -19,7 +19,7 @@ from tests.support import wait_for_async
 
 
 def waiting(ring: Any) -> list[str]:
-    found: list[str] = ring.registry.without_papers_of(ring.authority.signer())
+    found: list[str] = ring.registry.without_certificate_of(ring.authority.signer())
     return found
 
 
@@ -95,7 +95,7 @@ async def test_who_joins_meanwhile_has_the_next_papers_at_once(ring: Any, memory
 
 async def test_a_hub_that_runs_for_years_renews_its_own_certificate(ring: Any) -> None:
     def shown() -> int:
-        return int(ring.gate._stamp[2][0])
+        return int(ring.listener._stamp[2][0])
 
     first = shown()
     ring.clock.ahead = -200 * 86_400.0

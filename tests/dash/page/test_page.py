@@ -174,7 +174,7 @@ async def test_a_lost_hub_is_told_and_found_again(
         with monkeypatch.context() as patch:
             patch.setattr(house.hub.sessions, "caller", refuse)
             for viewer in list(house.hub.bus.viewers):
-                viewer.box.overflown = True
+                viewer.overflown = True
                 viewer.wake.set()
             await expect(page.get_by_text("reconnecting")).to_be_visible()
             await expect(page.get_by_role("row", name="web").first).to_be_visible()

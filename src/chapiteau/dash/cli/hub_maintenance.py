@@ -161,7 +161,7 @@ def rotate(config: Path | None, finish: bool, force: bool, as_json: bool) -> Non
         raise UsageError("there is no next CA", hint="first: chapiteau hub rotate")
     authority.rotate()
     with open_registry(project) as registry:
-        waiting = registry.without_papers_of(authority.signer())
+        waiting = registry.without_certificate_of(authority.signer())
         everybody = [node.name for node in registry.nodes() if not node.revoked]
     if finish and waiting and not force:
         raise ChapiteauError(

@@ -86,8 +86,8 @@ def run_server(config: Path | None, bind: str | None, *, with_hub: bool) -> None
         supervised = "NOTIFY_SOCKET" in os.environ
         bare = f"{server.base_url} (a link that logs in: chapiteau dash url)"
         click.echo(f"dashboard {bare if supervised else url}")
-        if server.hub is not None and server.hub.center is not None:
-            click.echo(f"nodes meet it at {server.hub.center.where}", err=True)
+        if server.hub is not None and server.hub.cluster is not None:
+            click.echo(f"nodes meet it at {server.hub.cluster.where}", err=True)
 
     asyncio.run(serve(server, told))
 

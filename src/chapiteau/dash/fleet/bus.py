@@ -37,6 +37,7 @@ class Outbox:
         self._gaps: dict[str, int] = {}
         self._seq: dict[str, int] = {}
         self._most_lines = most_lines
+        self.wake = asyncio.Event()  # set when something waits
         self.replaced = 0  # messages skipped because a newer one came
         self.overflown = False  # the reader is hopeless: too many events wait
 
@@ -44,13 +45,15 @@ class Outbox:
         return bool(self._slots or self._queue or self._lines)
 
     def latest(self, topic: str, slot: str, data: str) -> None:
-        """A value of which only the newest counts."""
+        """A value of which only the newest counts (already JSON)."""
+        self.wake.set()
         if (topic, slot) in self._slots:
             self.replaced += 1
         self._slots[topic, slot] = data
 
     def every(self, topic: str, data: str) -> None:
-        """A message that must arrive."""
+        """A message that must arrive (already JSON)."""
+        self.wake.set()
         if len(self._queue) >= _MOST_EVENTS:
             self.overflown = True
             return
@@ -58,6 +61,7 @@ class Outbox:
 
     def lines(self, topic: str, lines: list[Any]) -> None:
         """Log lines: collected into one message; the oldest go when too many wait."""
+        self.wake.set()
         waiting = self._lines.setdefault(topic, [])
         waiting.extend(lines)
         if (excess := len(waiting) - self._most_lines) > 0:
@@ -93,32 +97,16 @@ def encode(data: Any) -> str:
     return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
 
 
-class Viewer:
+class Viewer(Outbox):
     """One open page: what it wants, and what waits for it."""
 
     def __init__(self, name: str) -> None:
+        super().__init__()
         self.name = name
         self.topics: set[str] = set()
-        self.box = Outbox()
-        self.wake = asyncio.Event()
 
     def __repr__(self) -> str:
         return f"<Viewer {self.name} {sorted(self.topics)}>"
-
-    def latest(self, topic: str, slot: str, data: str) -> None:
-        """A value of which only the newest counts (already JSON)."""
-        self.box.latest(topic, slot, data)
-        self.wake.set()
-
-    def every(self, topic: str, data: str) -> None:
-        """A message that must arrive (already JSON)."""
-        self.box.every(topic, data)
-        self.wake.set()
-
-    def lines(self, topic: str, lines: list[Any]) -> None:
-        """Log lines; not yet JSON, since they are one viewer's own."""
-        self.box.lines(topic, lines)
-        self.wake.set()
 
 
 class Bus:

@@ -48,7 +48,7 @@ class Fleet:
         self._fresh: set[str] = set()
         self._own = ""
         self._told: dict[str, int] = {}  # which names of a node every page has
-        self.papers: dict[str, Certificate] = {}  # the hub's own, by kind
+        self.certificates: dict[str, Certificate] = {}  # the hub's own, by kind
         self.mutes: dict[str, tuple[float, str]] = {}  # problem → until when, by whom
         self._shown: dict[str, list[tuple[Any, ...]]] = {}  # problems as pages have them
         self._ears: list[Callable[[str, dict[str, Any]], None]] = []
@@ -147,12 +147,12 @@ class Fleet:
             generation=watch.generation,
             looping=restart_loops(watch.recent(LOOP_WINDOW), watch.status),
             overruled=watch.overruled,
-            papers_life=watch.papers_life,
+            certificate_lifetime=watch.certificate_lifetime,
         )
         name = watch.node.name
         found = node_problems(name, watch.status, away_since=watch.away_since, facts=facts)
         if name == self._speaker:
-            found += certificate_problems(name, self.papers.values(), facts.now)
+            found += certificate_problems(name, self.certificates.values(), facts.now)
         return with_mutes(with_since(found, watch.problem_since, facts.now), self.mutes, facts.now)
 
     @property

@@ -50,7 +50,7 @@ class NodeFacts:
     health: Mapping[str, Any] = field(default_factory=dict)  # what the node answers to `health`
     skew: float = 0.0  # seconds by which its clock is ahead of the hub's
     expires: float = 0.0  # when its certificate ends; 0: it has none
-    papers_life: float = 30 * _DAY  # seconds for which such a certificate is valid
+    certificate_lifetime: float = 30 * _DAY  # seconds for which such a certificate is valid
     generation: int = 0  # of the desired state at the hub
     looping: Mapping[str, int] = field(default_factory=dict)  # service → exits in the last minute
     overruled: str = ""  # why the node does not do what this hub says
@@ -334,7 +334,7 @@ def _of_host(node: str, facts: NodeFacts) -> Iterator[FleetProblem]:
     yield from _of_desired(node, facts)
     yield from _of_clock(node, facts.skew)
     left = facts.expires - facts.now
-    if facts.expires and left < min(_SOON["node"], facts.papers_life / 4):
+    if facts.expires and left < min(_SOON["node"], facts.certificate_lifetime / 4):
         yield make_problem(
             "certificate", node, severity=_late(left), what=f"certificate {_ends(left)}"
         )

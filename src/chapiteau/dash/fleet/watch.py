@@ -61,7 +61,7 @@ class NodeWatch:
         self.overruled = ""  # why the node does not obey us
         self.generation = 0  # of what the hub wants of it
         self.expires = 0.0  # when its certificate ends; 0: it has none
-        self.papers_life = 30 * 86_400.0  # seconds for which such certificates are good
+        self.certificate_lifetime = 30 * 86_400.0  # seconds for which such certificates are good
         self.lost_stats = 0  # messages that it could not keep while it was away
         self.last_seen = 0.0
         self.away_since = 0.0
@@ -104,7 +104,7 @@ class NodeWatch:
 
     def note_certificate(self, expires: float, lifetime: float) -> None:
         """When its certificate ends, and for how many seconds such ones are valid."""
-        self.expires, self.papers_life = expires, lifetime
+        self.expires, self.certificate_lifetime = expires, lifetime
 
     def refresh(self) -> None:
         """Ask for a fresh status soon."""

@@ -61,10 +61,12 @@ class CertificateAuthority:
     Both are trusted until `finish` makes the next one the only one.
     """
 
-    def __init__(self, folder: Path, clock: Clock, lives: CertificateLifetimes = _USUAL) -> None:
+    def __init__(
+        self, folder: Path, clock: Clock, lifetimes: CertificateLifetimes = _USUAL
+    ) -> None:
         self._folder = folder
         self._clock = clock
-        self.lives = lives
+        self.lifetimes = lifetimes
 
     @property
     def ca_pem(self) -> str:
@@ -81,7 +83,7 @@ class CertificateAuthority:
         """Certificates of all CAs that are good now."""
         return self.ca_pem + ((self._folder / "next.pem").read_text() if self.is_rotating else "")
 
-    def papers(self, error: str = "") -> list[Certificate]:
+    def certificates(self, error: str = "") -> list[Certificate]:
         """The hub's own certificates; `error`: why they are not renewed."""
         found = []
         for kind in ("hub", "ca"):
@@ -143,13 +145,13 @@ class CertificateAuthority:
         hub = self._folder / "hub.pem"
         if not self._is_good(hub):
             key, request = make_signing_request(HUB_NAME)
-            signed = self._sign(request, HUB_NAME, self.lives.hub, "ca", server=True)
+            signed = self._sign(request, HUB_NAME, self.lifetimes.hub, "ca", server=True)
             write_atomic(self._folder / "hub.key", key.encode(), mode=0o600)
             write_atomic(hub, signed.pem.encode(), mode=0o600)
 
     def sign(self, request: str, name: str) -> SignedCertificate:
         """A certificate for a node: for this name, whatever the request says of itself."""
-        return self._sign(request, name, self.lives.node, self._signing)
+        return self._sign(request, name, self.lifetimes.node, self._signing)
 
     def context(self) -> ssl.SSLContext:
         """The hub's side: TLS 1.3; a certificate is asked for, since who joins has none yet."""

@@ -45,28 +45,28 @@ class EmbeddedRuntime:
         self._registry = Registry(project.store)
         self.states = SqliteDesiredState(project.store)
         self._leases = SqliteLeases(project.store, clock)
-        self.term = Leadership(self._leases, holder)
+        self.leadership = Leadership(self._leases, holder)
         authority = authority_of(project, clock)
-        self.gate = NodeListener(
+        self.listener = NodeListener(
             fleet,
             self._registry,
             authority,
             clock,
             states=self.states,
-            term=self.term,
+            leadership=self.leadership,
             told=lambda fence: self._leases.saw(LEASE_NAME, fence),
         )
 
     @property
     def where(self) -> str:
         """Where nodes dial."""
-        return f"{self._settings.host}:{self.gate.port}"
+        return f"{self._settings.host}:{self.listener.port}"
 
     async def open(self) -> None:
         """Listen for nodes. Raises PortTakenError."""
         host, port = self._settings.host, self._settings.port
         try:
-            await self.gate.open(host, port)
+            await self.listener.open(host, port)
         except OSError as exc:
             raise PortTakenError(
                 f"cannot listen for nodes on {host}:{port}: {exc}", hint="set another hub.port"
@@ -74,7 +74,7 @@ class EmbeddedRuntime:
 
     async def close(self) -> None:
         """Hang up, give the lease back, close the file."""
-        await self.gate.close()
+        await self.listener.close()
         for part in (self._registry, self.states, self._leases):
             part.close()
 
@@ -83,7 +83,7 @@ class EmbeddedRuntime:
 
 
 class ClusterRuntime(Protocol):
-    """Open it, close it, act under its term."""
+    """Open it, close it, act under its leadership."""
 
     @property
     def states(self) -> DesiredStateStore:
@@ -91,7 +91,7 @@ class ClusterRuntime(Protocol):
         ...
 
     @property
-    def term(self) -> Leadership:
+    def leadership(self) -> Leadership:
         """Whether this hub may act."""
         ...
 

@@ -42,7 +42,7 @@ class NodeListener:
         clock: Clock,
         *,
         states: SqliteDesiredState,
-        term: Leadership,
+        leadership: Leadership,
         told: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._fleet = fleet
@@ -50,7 +50,7 @@ class NodeListener:
         self._authority = authority
         self._clock = clock
         self._states = states
-        self.term = term
+        self.leadership = leadership
         self._told = told  # called with the greatest fence that a node knows
         self._nodes: dict[str, RemoteNode] = {}
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
@@ -70,7 +70,7 @@ class NodeListener:
         for known in self._registry.nodes():
             if not known.revoked:
                 self._node(known.name)
-        await self.term.open()
+        await self.leadership.open()
         self._door = _listen(host, port)
         self.port = self._door.getsockname()[1]
         await self._serve()
@@ -99,7 +99,7 @@ class NodeListener:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.term.close()
+        await self.leadership.close()
 
     async def _connected(self, reader: PushReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -140,14 +140,14 @@ class NodeListener:
             if args.get("name") != name:
                 raise NotAllowedError(f"{name} may not speak for {args.get('name')!r}")
             fence = int(args.get("fence", 0))
-            self.term.note(fence)
+            self.leadership.note(fence)
             self._told(fence)
             self._node(name).attach(link)
             self._registry.saw(name, self._clock.wall(), issuer)
             # A node first learns the next CA, if there is one, and then gets its papers from it.
             renew = issuer != self._signer
             # A hub of before is refused from now on, not only from our first command on.
-            ours = self.term.fence if self.term.leads else 0
+            ours = self.leadership.fence if self.leadership.leads else 0
             return {
                 "time": self._clock.wall(),
                 "ca": self._trusted,
@@ -159,7 +159,7 @@ class NodeListener:
             self._registry.check(name, serial)
             async for found in self._states.watch(name, int(args["after"])):
                 # While another hub steers, what we want does not count.
-                while not self.term.leads:  # noqa: ASYNC110 — a lease is a thing of seconds
+                while not self.leadership.leads:  # noqa: ASYNC110 — a lease is a thing of seconds
                     await asyncio.sleep(_LOOK)
                 yield msgspec.to_builtins(found)
 
@@ -198,7 +198,7 @@ class NodeListener:
 
     def _node(self, name: str) -> RemoteNode:
         if name not in self._nodes:
-            self._nodes[name] = RemoteNode(name, lambda: self.term.fence)
+            self._nodes[name] = RemoteNode(name, lambda: self.leadership.fence)
             self._fleet.add(self._nodes[name])
         return self._nodes[name]
 
@@ -206,9 +206,9 @@ class NodeListener:
         """A hub may run for years: its own certificate is renewed in time, or told why not."""
         error = ""
         while True:
-            for paper in await asyncio.to_thread(self._authority.papers, error):
-                self._fleet.papers[paper.kind] = paper
-            await asyncio.sleep(min(_EXPIRY, self._authority.lives.hub / 10))
+            for paper in await asyncio.to_thread(self._authority.certificates, error):
+                self._fleet.certificates[paper.kind] = paper
+            await asyncio.sleep(min(_EXPIRY, self._authority.lifetimes.hub / 10))
             try:
                 await asyncio.to_thread(self._authority.ensure)
                 error = ""
@@ -223,13 +223,13 @@ class NodeListener:
             if self._authority.stamp() != self._stamp:
                 # A command may be in the middle of writing: key and certificate fit next time.
                 with contextlib.suppress(OSError):  # ssl.SSLError is one
-                    await self._renew_papers()
+                    await self._reload_certificates()
             if (now := self._registry.version()) != seen:
                 seen = now
                 await self._cut_off()
             await self._compare_wanted()
 
-    async def _renew_papers(self) -> None:
+    async def _reload_certificates(self) -> None:
         before = self._trusted
         await self._serve()
         if self._trusted != before:
@@ -243,7 +243,7 @@ class NodeListener:
                 await self._fleet.remove(known.name)
             elif known.name in self._nodes:
                 watch = self._fleet.watch(known.name)
-                watch.note_certificate(known.expires, self._authority.lives.node)
+                watch.note_certificate(known.expires, self._authority.lifetimes.node)
         for link, (name, serial) in list(self._links.items()):
             try:
                 self._registry.check(name, serial)
@@ -256,12 +256,12 @@ class NodeListener:
             watch = self._fleet.watch(name)
             generation = ours.get(name, 0)
             theirs = watch.health.get("wanted")
-            if theirs and self.term.leads:
+            if theirs and self.leadership.leads:
                 with contextlib.suppress(msgspec.ValidationError, BadRequestError):
                     found = DesiredServices.from_json({**theirs, "node": name})
                     if found.generation > generation:
                         generation = (await self._states.adopt(found)).generation
-            watch.follow_hub(generation=generation, overruled=self.term.why)
+            watch.follow_hub(generation=generation, overruled=self.leadership.why)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -186,7 +186,7 @@ class Registry:
         if issuer:
             self._db.execute("INSERT OR REPLACE INTO issuer VALUES (?, ?)", (name, issuer))
 
-    def without_papers_of(self, issuer: str) -> list[str]:
+    def without_certificate_of(self, issuer: str) -> list[str]:
         """Members that have not yet shown a certificate of this CA."""
         rows = self._db.execute(
             "SELECT name FROM node LEFT JOIN issuer USING (name)"

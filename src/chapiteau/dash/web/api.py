@@ -272,8 +272,8 @@ async def _set_desired(hub: Hub, caller: Caller, query: _SetDesired) -> DesiredS
     services = parse_desired(query.services)
     if query.expect is None:
         raise BadRequestError("expect: the generation that you have seen", hint="0 at first")
-    if not cluster.term.leads:
-        raise RefusedError(f"this hub is not the leader: {cluster.term.why}")
+    if not cluster.leadership.leads:
+        raise RefusedError(f"this hub is not the leader: {cluster.leadership.why}")
     before = await cluster.states.get(query.node)
     desired = msgspec.structs.replace(before, services=services, who=caller.name)
     made = await cluster.states.put(desired, expect=query.expect)
@@ -282,9 +282,9 @@ async def _set_desired(hub: Hub, caller: Caller, query: _SetDesired) -> DesiredS
 
 
 def _cluster(hub: Hub) -> ClusterRuntime:
-    if hub.center is None:
+    if hub.cluster is None:
         raise NotFoundError("this dashboard has no nodes", hint="[hub] enable = true")
-    return hub.center
+    return hub.cluster
 
 
 # ── services' own APIs ──

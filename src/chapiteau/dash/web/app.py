@@ -82,7 +82,7 @@ async def _seen(request: web.Request) -> web.StreamResponse:
 def _answer(request: web.Request) -> web.Response:
     hub = request.app[HUB]
     views = [hub.fleet.view(watch) for watch in hub.fleet.watches()]
-    leads = hub.center is None or hub.center.term.leads
+    leads = hub.cluster is None or hub.cluster.leadership.leads
     text = fleet_metrics(views, leads=leads)
     return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 

@@ -35,9 +35,9 @@ class Hub:
     sessions: Sessions
     store: Store
     provider: IdentityProvider | None  # of identities
-    center: ClusterRuntime | None  # None: a page for this server alone
+    cluster: ClusterRuntime | None  # None: a page for this server alone
     metrics_token: str = ""  # "": only with a session
-    postman: AlertDispatcher | None = None  # None: nobody is told
+    alerts: AlertDispatcher | None = None  # None: nobody is told
     reports: Path  # the run folder, where load results lie
 
     def audit(self, caller: Caller, verb: str, target: str, result: str) -> None:
@@ -47,18 +47,18 @@ class Hub:
 
     async def open(self) -> None:
         """Let nodes in, and begin to tell of problems. Raises ChapiteauError when it can't be."""
-        if self.center is not None:
-            await self.center.open()
-        if self.postman is not None:
-            self.postman.open()
+        if self.cluster is not None:
+            await self.cluster.open()
+        if self.alerts is not None:
+            self.alerts.open()
 
     async def close(self) -> None:
         """Stop everything, in reverse order."""
         await self.actions.close()
-        if self.postman is not None:
-            await self.postman.close()
-        if self.center is not None:
-            await self.center.close()
+        if self.alerts is not None:
+            await self.alerts.close()
+        if self.cluster is not None:
+            await self.cluster.close()
         await self.documents.close()
         await self.fleet.close()
         self.store.close()

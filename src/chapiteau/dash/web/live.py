@@ -189,11 +189,11 @@ class _Page:
 
     async def _write(self) -> None:
         viewer = self._viewer
-        while not viewer.box.overflown:
+        while not viewer.overflown:
             await viewer.wake.wait()
             await asyncio.sleep(self._pace)
             viewer.wake.clear()
-            messages = viewer.box.take()
+            messages = viewer.take()
             if messages:
                 frame = ",".join(_live_text(m.topic, m.seq, m.data) for m in messages)
                 try:
@@ -237,7 +237,7 @@ class _Page:
 
     def _unsubscribe(self, topic: str) -> None:
         self._viewer.topics.discard(topic)
-        self._viewer.box.forget(topic)
+        self._viewer.forget(topic)
         if task := self._streams.pop(topic, None):
             task.cancel()
 

@@ -119,9 +119,9 @@ class Server:
             await self.hub.close()
             raise
         tasks = [asyncio.create_task(self.hub.fleet.beat())]
-        papers = self._papers()
+        papers = self._page_certificate()
         if papers is not None:
-            own = self.hub.fleet.papers
+            own = self.hub.fleet.certificates
             tasks.append(asyncio.create_task(papers.keep(lambda p: own.update(page=p))))
         runner = web.AppRunner(
             make_app(self.hub, self._door()), access_log=None, shutdown_timeout=1.0
@@ -148,13 +148,13 @@ class Server:
         clock, dash, bus = self._clock, self.project.dash, Bus()
         fleet = Fleet(bus, clock=clock, chance=self._chance, history=int(dash.history))
         fleet.set_mutes(store.mutes())
-        center = (
+        cluster = (
             make_cluster_runtime(self.project, fleet, clock, self._chance)
             if self._with_hub
             else None
         )
         return Hub(
-            center=center,
+            cluster=cluster,
             project=self.project.name,
             settings=dash,
             clock=clock,
@@ -167,7 +167,7 @@ class Server:
             store=store,
             provider=self._provider(),
             metrics_token=metrics_token(self.project),
-            postman=make_alert_dispatcher(self.project, fleet, store, clock, self._chance),
+            alerts=make_alert_dispatcher(self.project, fleet, store, clock, self._chance),
             reports=self.project.run_dir,
         )
 
@@ -185,7 +185,7 @@ class Server:
             names |= {"localhost", "127.0.0.1", "::1"}
         return Site(port=self.port, names=tuple(names), tls=bool(self.project.dash.cert))
 
-    def _papers(self) -> PageCertificate | None:
+    def _page_certificate(self) -> PageCertificate | None:
         dash, folder = self.project.dash, self.project.config.parent
         return (
             PageCertificate(folder / dash.cert, folder / dash.key, self._clock)

@@ -68,8 +68,8 @@ class Guarded(NatsServer):
 
     def __init__(self, folder: Path, nodes: tuple[str, ...]) -> None:
         super().__init__(folder, find_server())
-        self.papers = Papers(folder)
-        cert, key = self.papers.make("server")
+        self.certificates = Papers(folder)
+        cert, key = self.certificates.make("server")
         tls = (
             f'tls {{ cert_file: "{cert}", key_file: "{key}", ca_file: "{folder}/ca.pem",'
             " verify_and_map: true }\n"
@@ -95,11 +95,11 @@ class Guarded(NatsServer):
         )
 
     def place_of(self, name: str, port: int = 0) -> NatsAddress:
-        cert, key = self.papers.make(name)
+        cert, key = self.certificates.make(name)
         return NatsAddress(
             url=f"tls://127.0.0.1:{port or self.port}",
             monitor=f"http://127.0.0.1:{self.monitor}",
-            ca=self.papers.folder / "ca.pem",
+            ca=self.certificates.folder / "ca.pem",
             cert=cert,
             key=key,
             prefix=PREFIX,

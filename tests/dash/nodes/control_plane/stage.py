@@ -167,12 +167,14 @@ def nats_server(folder: Path, *, jetstream: str = "") -> Iterator[NatsServer]:
 class NatsStage:
     """A hub and a node that meet at a server; the node's way to it can be cut."""
 
-    def __init__(self, center: NatsRuntime, proxy: Proxy, memory: MemoryNode) -> None:
+    def __init__(self, cluster: NatsRuntime, proxy: Proxy, memory: MemoryNode) -> None:
         self._proxy = proxy
-        self.center = center
+        self.cluster = cluster
         self.memory = memory
         self.was_cut = False
-        self.plane = ControlPlane(states=center.states, leases=center.leases, channel=center.node)
+        self.plane = ControlPlane(
+            states=cluster.states, leases=cluster.leases, channel=cluster.node
+        )
 
     async def cut(self) -> None:
         self.was_cut = True
@@ -185,7 +187,7 @@ class NatsStage:
     async def linked(self) -> None:
         async def answers() -> bool:
             try:
-                return bool(await self.center.node("far").status())
+                return bool(await self.cluster.node("far").status())
             except (NodeAwayError, KeyError):
                 return False
 
@@ -199,8 +201,10 @@ async def nats_stage(
     """A stage at this server, below a prefix of its own."""
     clock, prefix = SystemClock(), server.prefix()
     fleet = Fleet(Bus(), clock=clock, chance=Random(1), history=0)
-    center = NatsRuntime(server.place(prefix), fleet, holder="stage", clock=clock, chance=Random(2))
-    await center.open()
+    cluster = NatsRuntime(
+        server.place(prefix), fleet, holder="stage", clock=clock, chance=Random(2)
+    )
+    await cluster.open()
     ledger = CommandLog(folder / "commands.sqlite3", clock)
     try:
         async with Proxy(server.port) as proxy:
@@ -211,7 +215,7 @@ async def nats_stage(
                 chance=Random(3),
             )
             task = asyncio.create_task(agent.run())
-            stage = NatsStage(center, proxy, memory)
+            stage = NatsStage(cluster, proxy, memory)
             await stage.linked()
             yield stage
             task.cancel()
@@ -220,6 +224,6 @@ async def nats_stage(
                 gc.collect()  # nats-py leaves writers of lost connections to the collector
                 await asyncio.sleep(0)
     finally:
-        await center.close()
+        await cluster.close()
         await fleet.close()
         ledger.close()

@@ -119,13 +119,13 @@ async def test_two_hubs_look_and_one_leads(tmp_path: Path, memory: Any, nats: Na
     async with nats_stage(tmp_path, memory, nats) as stage:
         clock = SystemClock()
         fleet = Fleet(Bus(), clock=clock, chance=Random(1), history=0)
-        place = nats.place(stage.center._wire.names.prefix)
+        place = nats.place(stage.cluster._wire.names.prefix)
         second = NatsRuntime(place, fleet, holder="second", clock=clock, chance=Random(2))
         await second.open()
         try:
-            assert stage.center.term.leads
-            assert not second.term.leads
-            assert "stage has the lease" in second.term.why
+            assert stage.cluster.leadership.leads
+            assert not second.leadership.leads
+            assert "stage has the lease" in second.leadership.why
 
             async def sees() -> bool:
                 with contextlib.suppress(ChapiteauError, KeyError):
@@ -133,14 +133,14 @@ async def test_two_hubs_look_and_one_leads(tmp_path: Path, memory: Any, nats: Na
                 return False
 
             await wait_for_async(sees)
-            await stage.center.node("far").command("reload", "web", {}, "ana")
+            await stage.cluster.node("far").command("reload", "web", {}, "ana")
             with pytest.raises(ChapiteauError, match="another hub is the leader"):
                 await second.node("far").command("stop", "web", {}, "bo")
             assert len(memory.commands) == 1
             # The first one goes: the second leads from its next turn on.
-            await stage.center.term.close()
-            await second.term._turn()
-            assert second.term.leads
+            await stage.cluster.leadership.close()
+            await second.leadership._turn()
+            assert second.leadership.leads
             assert (await second.node("far").command("stop", "web", {}, "bo"))["ok"] is True
         finally:
             await second.close()

@@ -37,21 +37,21 @@ def server(tmp_path: Path) -> Iterator[Guarded]:
 
 
 @pytest.fixture
-async def center(server: Guarded) -> AsyncIterator[NatsRuntime]:
+async def cluster(server: Guarded) -> AsyncIterator[NatsRuntime]:
     clock = SystemClock()
     fleet = Fleet(Bus(), clock=clock, chance=Random(1), history=0)
     place = server.place_of("hub")
-    center = NatsRuntime(place, fleet, holder="h", clock=clock, chance=Random(2))
-    await center.open()
-    yield center
-    await center.close()
+    cluster = NatsRuntime(place, fleet, holder="h", clock=clock, chance=Random(2))
+    await cluster.open()
+    yield cluster
+    await cluster.close()
     await fleet.close()
     gc.collect()  # nats-py leaves writers of refused connections to the collector
     await asyncio.sleep(0)
 
 
 async def test_hub_and_node_do_their_part_with_the_rights_that_are_printed(
-    server: Guarded, center: NatsRuntime, memory: Any, tmp_path: Path
+    server: Guarded, cluster: NatsRuntime, memory: Any, tmp_path: Path
 ) -> None:
     clock = SystemClock()
     ledger = CommandLog(tmp_path / "commands.sqlite3", clock)
@@ -62,16 +62,16 @@ async def test_hub_and_node_do_their_part_with_the_rights_that_are_printed(
 
     async def answers() -> bool:
         try:
-            return bool(await center.node("far").status())
+            return bool(await cluster.node("far").status())
         except (ChapiteauError, KeyError):
             return False
 
     await wait_for_async(answers)
-    node = center.node("far")
+    node = cluster.node("far")
     assert (await node.command("reload", "web", {}, "ana"))["ok"] is True
     assert (await anext(node.events(0)))["kind"] == "command.done"
     wanted = DesiredServices(node="far", services={"web": {"processes": 5}})
-    made = await center.states.put(wanted, expect=0)
+    made = await cluster.states.put(wanted, expect=0)
     await wait_for_async(lambda: side.generation == made.generation)
     memory.say("web", 1, "hello")
     assert (await anext(node.logs({"service": "web"})))["text"] == "hello"
@@ -81,7 +81,7 @@ async def test_hub_and_node_do_their_part_with_the_rights_that_are_printed(
 
 
 async def test_a_node_may_not_speak_hear_or_write_for_others(
-    server: Guarded, center: NatsRuntime
+    server: Guarded, cluster: NatsRuntime
 ) -> None:
     refused: list[str] = []
 
@@ -134,13 +134,13 @@ async def test_a_node_may_not_speak_hear_or_write_for_others(
 
 
 async def test_without_a_certificate_or_with_a_strangers_nobody_comes_in(
-    server: Guarded, center: NatsRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server: Guarded, cluster: NatsRuntime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("chapiteau.dash.nodes.nats.connection._SOON", 2.0)
     good = server.place_of("hub")
     (tmp_path / "other").mkdir()
     strange = Papers(tmp_path / "other").make("hub")
-    unknown = server.papers.make("nobody")
+    unknown = server.certificates.make("nobody")
     for cert, key in ((None, None), strange, unknown):
         place = NatsAddress(url=good.url, ca=good.ca, cert=cert, key=key, prefix=PREFIX)
         with pytest.raises(ChapiteauError, match="can't be reached"):

@@ -81,7 +81,7 @@ class LocalSource:
             while True:
                 await viewer.wake.wait()
                 viewer.wake.clear()
-                for message in viewer.box.take():
+                for message in viewer.take():
                     take(message.topic, json.loads(message.data))
         finally:
             beat.cancel()

@@ -145,9 +145,9 @@ class NatsRuntime:
         self._wire = await connect(self._place, keeps=True, name=self._holder)
         self.states = NatsDesiredState(self._wire)
         self.leases = NatsLeases(self._wire, self._clock)
-        self.term = Leadership(self.leases, self._holder)
+        self.leadership = Leadership(self.leases, self._holder)
         self._is_open = True
-        await self.term.open()
+        await self.leadership.open()
         await self._wire.nc.subscribe(self._wire.names.subject("here", "*"), cb=self._called)
         self._tasks.add(asyncio.create_task(self._look(), name="who is there"))
 
@@ -156,7 +156,7 @@ class NatsRuntime:
         if not self._is_open:
             return
         await _end([*self._tasks, *(task for _, task in self._nodes.values())])
-        await self.term.close()
+        await self.leadership.close()
         await self._wire.close()
 
     def node(self, name: str) -> NatsNode:
@@ -174,7 +174,7 @@ class NatsRuntime:
                 for name in names:
                     watch = self._fleet.watch(name)
                     generation = (await self.states.get(name)).generation
-                    watch.follow_hub(generation=generation, overruled=self.term.why)
+                    watch.follow_hub(generation=generation, overruled=self.leadership.why)
             await _soon(self._anybody, _LOOK)
 
     async def _called(self, message: Any) -> None:
@@ -182,7 +182,7 @@ class NatsRuntime:
         self._here.setdefault(word, self._anybody).set()
 
     def _add(self, name: str) -> None:
-        node = NatsNode(name, self._wire, lambda: self.term.fence)
+        node = NatsNode(name, self._wire, lambda: self.leadership.fence)
         self._nodes[name] = (node, asyncio.create_task(self._keep_line(node)))
         self._fleet.add(node)
 
@@ -212,12 +212,12 @@ class NatsRuntime:
         link = Link(line.reader, writer, {}, name=node.name)
         try:
             await uninterrupted(line.open())
-            fence = self.term.fence if self.term.leads else 0
+            fence = self.leadership.fence if self.leadership.leads else 0
             told = {"session": session, "hub": self._holder, "fence": fence}
             asked = json.dumps(told).encode()
             subject = self._wire.names.subject("dial", node.name)
             answer = await uninterrupted(self._wire.nc.request(subject, asked, timeout=_DIAL))
-            self.term.note(int(json.loads(answer.data).get("fence", 0)))
+            self.leadership.note(int(json.loads(answer.data).get("fence", 0)))
             node.attach(link)
             await link.run()
         finally:
