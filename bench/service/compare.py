@@ -20,7 +20,7 @@ APPS = (
 NAMES = dict(
     zip(
         APPS,
-        ("chapiteau", "chapiteau, normal lane", "Falcon + msgspec", "Pyramid", "Cornice + colander",
+        ("chapiteau", "chapiteau, normal path", "Falcon + msgspec", "Pyramid", "Cornice + colander",
          "Litestar", "FastAPI"),
         strict=True,
     )
@@ -35,8 +35,8 @@ BUDGETS = (
     ("Litestar ÷ ours, post", LITESTAR, "post", 3.0, OURS),
     ("Falcon ÷ ours, ping", FALCON, "ping", 0.9, OURS),
     ("Falcon ÷ ours, post", FALCON, "post", 0.9, OURS),
-    ("Pyramid ÷ our normal lane, ping", PYRAMID, "ping", 2.0, NORMAL),
-    ("Pyramid ÷ our normal lane, post", PYRAMID, "post", 2.0, NORMAL),
+    ("Pyramid ÷ our normal path, ping", PYRAMID, "ping", 2.0, NORMAL),
+    ("Pyramid ÷ our normal path, post", PYRAMID, "post", 2.0, NORMAL),
 )
 
 

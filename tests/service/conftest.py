@@ -1,4 +1,4 @@
-"""An application in both lanes: every test that takes `client` runs in each."""
+"""An application in both paths: every test that takes `client` runs in each."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from chapiteau.service import Service
 
-LANES = ("fast", "normal")
+PATHS = ("fast", "normal")
 
 
-@pytest.fixture(params=LANES)
+@pytest.fixture(params=PATHS)
 def lane(request: pytest.FixtureRequest) -> str:
     """Which way requests take."""
     return str(request.param)
@@ -30,7 +30,7 @@ def build(lane: str) -> Callable[..., Any]:
     def make(
         *services: Service, more: Callable[[Any], None] | None = None, **settings: Any
     ) -> Client:
-        settings.setdefault("chapiteau.fast_lane", lane == "fast")
+        settings.setdefault("chapiteau.fast_path", lane == "fast")
         config = Configurator(settings=settings)
         config.include("chapiteau.service")
         for service in services:

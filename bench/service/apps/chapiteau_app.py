@@ -72,4 +72,4 @@ def make(**settings: Any) -> Any:
 
 
 def make_normal() -> Any:
-    return make(**{"chapiteau.fast_lane": "false"})
+    return make(**{"chapiteau.fast_path": "false"})

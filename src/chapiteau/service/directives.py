@@ -36,10 +36,10 @@ __all__ = ["includeme"]
 
 
 def includeme(config: Any) -> None:
-    """Directives, error views, /openapi.json, /live, /ready, and both lanes.
+    """Directives, error views, /openapi.json, /live, /ready, and both paths.
 
     Settings: `chapiteau.max_body` (1MiB), `chapiteau.openapi_path` (/openapi.json),
-    `chapiteau.health` (true), `chapiteau.fast_lane` (true), `chapiteau.compress` (off),
+    `chapiteau.health` (true), `chapiteau.fast_path` (true), `chapiteau.compress` (off),
     `chapiteau.check_answers` (false).
     """
     settings = config.registry.settings
@@ -63,7 +63,8 @@ def includeme(config: Any) -> None:
     if _true(settings.get("chapiteau.health", True)):
         for kind in ("live", "ready"):
             config.add_service(health_service(kind, f"/{kind}", application.checks), shared=True)
-    if _true(settings.get("chapiteau.fast_lane", True)):
+    fast = settings.get("chapiteau.fast_lane", True)  # its name before 0.2
+    if _true(settings.get("chapiteau.fast_path", fast)):
         config.set_execution_policy(FastPath(application.plans, lambda: application.versions))
 
 

@@ -1,4 +1,4 @@
-"""Credentials and idempotency keys, in both lanes."""
+"""Credentials and idempotency keys, in both paths."""
 
 from __future__ import annotations
 

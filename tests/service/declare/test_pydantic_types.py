@@ -1,4 +1,4 @@
-"""pydantic and attrs types in parameters, bodies and answers; in both lanes."""
+"""pydantic and attrs types in parameters, bodies and answers; in both paths."""
 
 from __future__ import annotations
 

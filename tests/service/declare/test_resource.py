@@ -1,4 +1,4 @@
-"""Validators, filters and classes, in both lanes."""
+"""Validators, filters and classes, in both paths."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class Things:
 
 
 def scanned(lane: str) -> Client:
-    config = Configurator(settings={"chapiteau.fast_lane": lane == "fast"})
+    config = Configurator(settings={"chapiteau.fast_path": lane == "fast"})
     config.include("chapiteau.service")
     config.scan(__name__)
     return Client(config.make_wsgi_app())

@@ -1,4 +1,4 @@
-"""What a client may send by malice or mistake: a clear 4xx, in both lanes and every media type."""
+"""What a client may send by malice or mistake: a clear 4xx, in both paths and every media type."""
 
 from __future__ import annotations
 

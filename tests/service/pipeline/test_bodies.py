@@ -1,4 +1,4 @@
-"""Forms with files, CBOR, and bodies and answers that travel packed; in both lanes."""
+"""Forms with files, CBOR, and bodies and answers that travel packed; in both paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ETags and preconditions over a whole request, in both lanes."""
+"""ETags and preconditions over a whole request, in both paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong is a problem document, in both lanes."""
+"""Whatever goes wrong is a problem document, in both paths."""
 
 from __future__ import annotations
 

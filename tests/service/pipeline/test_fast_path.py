@@ -1,4 +1,4 @@
-"""What the fast lane leaves out must not be missed by anybody."""
+"""What the fast path leaves out must not be missed by anybody."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Typed handlers: what they get, what is answered, what is refused. In both lanes."""
+"""Typed handlers: what they get, what is answered, what is refused. In both paths."""
 
 from __future__ import annotations
 

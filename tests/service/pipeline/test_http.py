@@ -1,4 +1,4 @@
-"""Negotiation, other origins, deprecation, streams, permissions: in both lanes."""
+"""Negotiation, other origins, deprecation, streams, permissions: in both paths."""
 
 from __future__ import annotations
 

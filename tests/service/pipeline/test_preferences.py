@@ -1,4 +1,4 @@
-"""Dates, preferences, parts of files, long work, streams: in both lanes."""
+"""Dates, preferences, parts of files, long work, streams: in both paths."""
 
 from __future__ import annotations
 

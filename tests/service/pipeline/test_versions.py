@@ -1,4 +1,4 @@
-"""Versions of an API side by side, each with its own document; in both lanes."""
+"""Versions of an API side by side, each with its own document; in both paths."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several handlers for one method: media types and predicates say who answers. In both lanes."""
+"""Several handlers for one method: media types and predicates say who answers. In both paths."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ _METHODS: Final = frozenset("GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNEC
 
 
 def trace_application(config: Any, provider: Any = None, logs: Any = None) -> None:
-    """`config.add_tracing()`: trace every request of the application, fast lane and normal.
+    """`config.add_tracing()`: trace every request of the application, on both paths.
 
     Without a `provider`, the one that is set for the process is taken, or one is made that sends
     to where OTEL_EXPORTER_OTLP_ENDPOINT says. `logs` is True, or a provider of loggers: then lines
@@ -43,7 +43,7 @@ def trace_application(config: Any, provider: Any = None, logs: Any = None) -> No
         inner = registry.queryUtility(IExecutionPolicy, default=default_execution_policy)
         registry.registerUtility(TracedPolicy(inner, tracer), IExecutionPolicy)
 
-    config.action(("chapiteau tracing",), register, order=100)  # when the lanes are laid
+    config.action(("chapiteau tracing",), register, order=100)  # when the policy is known
 
 
 class TracedPolicy:

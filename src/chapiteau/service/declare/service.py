@@ -107,8 +107,8 @@ def handler_of(klass: type, function: Callable[..., Any]) -> Callable[..., Any]:
 
 METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
-# Keyword arguments of a decorator that Pyramid's add_view understands; they switch the normal
-# lane on for the method (see lanes.py).
+# Keyword arguments of a decorator that Pyramid's add_view understands: a method with one of them
+# takes the normal path (see fast_path.py).
 _VIEW_OPTIONS: Final = frozenset({
     "permission", "decorator", "mapper", "custom_predicates", "request_param", "match_param",
     "containment", "header", "xhr", "effective_principals", "is_authenticated", "require_csrf",

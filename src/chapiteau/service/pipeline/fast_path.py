@@ -1,6 +1,6 @@
 """Two ways to a plan: Pyramid's whole machinery, or the short way where nothing would be skipped.
 
-Law: whatever the fast lane answers, the normal lane would have answered too. It is entered only
+Law: whatever the fast path answers, the normal path would have answered too. It is entered only
 for routes without predicates, factories, permissions and view options, in applications without
 tweens (but Pyramid's own exception tween) and without subscribers to request events.
 """
@@ -220,7 +220,7 @@ class FastPath:
     # ── at the first request: what may be skipped? ──────────────────────────────────────────
     def _prepare(self, router: Any) -> None:
         registry = router.registry
-        open_lane = not self._obstacles(registry)
+        is_open = not self._obstacles(registry)
         mapper = registry.queryUtility(IRoutesMapper)
         versions = self._versions_of()
         if versions is not None and versions.by != "path":
@@ -230,7 +230,7 @@ class FastPath:
         for number, route in enumerate(mapper.get_routes() if mapper else ()):
             plan = self._plans.get(route.name)
             version = getattr(plan, "version", "")
-            usable = open_lane and plan is not None and plan.plain
+            usable = is_open and plan is not None and plan.plain
             # The one predicate of a version is what chooses among the tables.
             usable = usable and len(route.predicates) == bool(version)
             usable = usable and "*" not in route.pattern  # its match is a tuple, not a text
@@ -248,7 +248,7 @@ class FastPath:
 
     @staticmethod
     def _obstacles(registry: Any) -> list[str]:
-        """What keeps the fast lane closed, in words."""
+        """What keeps the fast path closed, in words."""
         found = []
         tweens = registry.queryUtility(ITweens)
         names = [name for name, _ in (tweens.explicit or tweens.implicit())] if tweens else []

@@ -1,7 +1,7 @@
 """One compiled plan per operation: what remains to be done when a request comes.
 
 Everything that can be decided at start is decided here: one Struct for all parameters, one
-decoder for the body, one encoder, the header list. Both lanes run the same plan.
+decoder for the body, one encoder, the header list. Both paths run the same plan.
 """
 
 from collections.abc import Callable, Iterable
@@ -45,7 +45,7 @@ _FAILURES: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Plan(Protocol):
-    """What the lanes run: a native service's plan, or whatever else answers for one route.
+    """What both paths run: a native service's plan, or whatever else answers for one route.
 
     `names` are the parameters of the path in their order, `plain` says that nothing of Pyramid's
     is asked for beyond a route and a request, `run` gives a Reply or a WebOb Response.
@@ -58,7 +58,7 @@ class Plan(Protocol):
 
     @property
     def plain(self) -> bool:
-        """Whether the fast lane may take it."""
+        """Whether the fast path may take it."""
         ...
 
     def run(self, environ: Environ, request: Any, captures: list[str], /) -> Any:

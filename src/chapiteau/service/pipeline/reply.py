@@ -62,7 +62,7 @@ class HeaderTemplate:
         self._tail = "\r\n" + "".join(_line(name, value) for name, value in self._always)
 
     def __repr__(self) -> str:
-        return f"<UsualHeaders {self._media[1]}>"
+        return f"<HeaderTemplate {self._media[1]}>"
 
     def lines(self, length: int, own: str) -> str:
         """As they go over the line."""

@@ -37,40 +37,40 @@ class BodyBudget:
         self.on_disk = 0
 
     def __repr__(self) -> str:
-        return f"<Room {self.in_memory} in memory, {self.on_disk} on disk>"
+        return f"<BodyBudget {self.in_memory} in memory, {self.on_disk} on disk>"
 
 
 class BodyBuffer:
     """One body, piece by piece."""
 
-    __slots__ = ("_file", "_on_disk", "_room", "_size")
+    __slots__ = ("_budget", "_file", "_on_disk", "_size")
 
-    def __init__(self, room: BodyBudget) -> None:
-        self._room = room
+    def __init__(self, budget: BodyBudget) -> None:
+        self._budget = budget
         self._file: Any = BytesIO()
         self._on_disk = False
         self._size = 0
 
     def write(self, piece: bytes) -> None:
         """Take one more piece. Raises RefusedRequestError (503) when there is no room left."""
-        room, size = self._room, len(piece)
+        budget, size = self._budget, len(piece)
         self._file.write(piece)
         self._size += size
         if self._on_disk:
-            room.on_disk += size
+            budget.on_disk += size
         else:
-            room.in_memory += size
-            if self._size > _IN_MEMORY or room.in_memory > room.memory:
+            budget.in_memory += size
+            if self._size > _IN_MEMORY or budget.in_memory > budget.memory:
                 self._move()
-        if room.on_disk > room.disk:
+        if budget.on_disk > budget.disk:
             raise RefusedRequestError(503, "too many bodies are on their way at once")
 
     def _move(self) -> None:
         made = tempfile.TemporaryFile()  # noqa: SIM115 — it lives as long as the request
         made.write(self._file.getvalue())
         self._file, self._on_disk = made, True
-        self._room.in_memory -= self._size
-        self._room.on_disk += self._size
+        self._budget.in_memory -= self._size
+        self._budget.on_disk += self._size
 
     def whole(self) -> IO[bytes]:
         """The body, to be read from its beginning; it takes no room any more."""
@@ -86,9 +86,9 @@ class BodyBuffer:
 
     def _leave(self) -> None:
         if self._on_disk:
-            self._room.on_disk -= self._size
+            self._budget.on_disk -= self._size
         else:
-            self._room.in_memory -= self._size
+            self._budget.in_memory -= self._size
         self._size = 0
 
 
@@ -104,7 +104,7 @@ class IncomingRequest(msgspec.Struct, eq=False):
     length: int
 
     def __repr__(self) -> str:
-        return f"<Incoming {self.head!r}>"
+        return f"<IncomingRequest {self.head!r}>"
 
     def close(self) -> None:
         """Give a file back; memory may be read on by work that goes on behind the answer."""
@@ -116,12 +116,32 @@ class Connection:
     """Only the leading thread touches it, but for the time in which another runs its request."""
 
     __slots__ = (
-        "_body", "_chunks", "_head", "_left", "_room", "_total", "base", "broken", "busy",
-        "closing", "data", "fd", "mask", "out", "requests", "since", "sock", "waiting",
+        "_body",
+        "_budget",
+        "_chunks",
+        "_head",
+        "_left",
+        "_total",
+        "base",
+        "broken",
+        "busy",
+        "closing",
+        "data",
+        "fd",
+        "mask",
+        "out",
+        "requests",
+        "since",
+        "sock",
+        "waiting",
     )  # fmt: skip
 
     def __init__(
-        self, sock: socket.socket, base: dict[str, Any], now: float, room: BodyBudget | None = None
+        self,
+        sock: socket.socket,
+        base: dict[str, Any],
+        now: float,
+        budget: BodyBudget | None = None,
     ) -> None:
         self.sock = sock
         self.fd = sock.fileno()
@@ -138,7 +158,7 @@ class Connection:
         self._head: RequestHead | None = None
         self._chunks: ChunkedDecoder | None = None
         self._body: BodyBuffer | None = None
-        self._room = room or BodyBudget()
+        self._budget = budget or BodyBudget()
         self._left = 0
         self._total = 0
 
@@ -204,7 +224,7 @@ class Connection:
         length = head.fields.length
         self._chunks = ChunkedDecoder(parser.limits) if head.fields.chunked else None
         self._left = length or 0
-        self._body = BodyBuffer(self._room)
+        self._body = BodyBuffer(self._budget)
         if head.fields.expects and not self.data:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 

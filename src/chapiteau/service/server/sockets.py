@@ -168,7 +168,7 @@ class Acceptor:
         self._is_open = False
         self._left_since = 0.0
         self._open_after = 0.0
-        self._room = BodyBudget()
+        self._budget = BodyBudget()
         self._sockets: dict[int, tuple[socket.socket, dict[str, Any]]] = {}
         for listener in listeners:
             listener.setblocking(False)
@@ -230,7 +230,7 @@ class Acceptor:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         else:
             own["REMOTE_ADDR"] = ""
-        return Connection(sock, own, self._now(), self._room)
+        return Connection(sock, own, self._now(), self._budget)
 
     def close(self, room: int) -> list[Connection]:
         """Close for good; gives what was in the queue because of us, at most `room` of them.

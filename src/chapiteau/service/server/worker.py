@@ -60,7 +60,7 @@ class Worker:
         self._parser = HeadParser(self.options.limits)
         self._poller = new_poller()
         threads = self.options.threads > 1
-        self._door = Acceptor(listeners, self._poller, clock.now, threads=threads)
+        self._acceptor = Acceptor(listeners, self._poller, clock.now, threads=threads)
         self._conns: dict[int, Connection] = {}
         self._returned: deque[Connection] = deque()
         self._lead = threading.Lock()
@@ -84,7 +84,7 @@ class Worker:
     # ── from outside ─────────────────────────────────────────────────────────────────────────
     def start(self) -> None:
         """Begin to accept."""
-        self._door.open()
+        self._acceptor.open()
         for number in range(self.options.threads):
             thread = threading.Thread(target=self._work, name=f"worker {number}", daemon=True)
             self._threads.append(thread)
@@ -140,7 +140,7 @@ class Worker:
                 self._start_drain()
             if self._now() >= self._next_sweep and not self._sweep():
                 return False
-            if self._draining and not self._conns and self._door.gone:
+            if self._draining and not self._conns and self._acceptor.gone:
                 self.finished.set()
                 self.ring()
                 return True
@@ -148,7 +148,7 @@ class Worker:
     def _serve_ready(self) -> bool:
         ready = self._poller.poll(self._patience())
         for fd, events in ready:
-            if fd in self._door and self._door.leave(len(ready)):
+            if fd in self._acceptor and self._acceptor.leave(len(ready)):
                 continue
             if not self._event(fd, events):
                 return False
@@ -170,7 +170,7 @@ class Worker:
         conn = self._conns.get(fd)
         if conn is not None:
             return self._ready(conn, events)
-        if fd in self._door:
+        if fd in self._acceptor:
             return self._accept(fd)
         if fd == self._wake_out:
             with contextlib.suppress(BlockingIOError):
@@ -178,12 +178,12 @@ class Worker:
         return True
 
     def _accept(self, fd: int) -> bool:
-        conn = self._door.take(fd)
+        conn = self._acceptor.take(fd)
         if conn is None:
             return True
         self._conns[conn.fd] = conn
         if len(self._conns) >= self.options.max_connections:
-            self._door.shut()
+            self._acceptor.shut()
         # Mostly the request is there already: no need to ask the poller first.
         return self._ready(conn, READ)
 
@@ -243,7 +243,7 @@ class Worker:
         conn.requests += 1
         leaving = self._drained if conn.requests < self.options.requests_per_connection else _yes
         head = incoming.head
-        exchange = ResponseWriter(conn, head, leaving, self._dates, head.keep)
+        writer = ResponseWriter(conn, head, leaving, self._dates, head.keep)
         conn.busy = True
         started = self._now()
         leading = not (self._mean > _SLOW and self.options.threads > 1)
@@ -254,12 +254,12 @@ class Worker:
                 self.ring()
         else:
             self._lead.release()
-        exchange.run(self._app, environ)
+        writer.run(self._app, environ)
         incoming.close()
         ended = self._now()
         if self.options.access_log is not None:
             self.options.access_log.write(
-                environ, exchange.status, ended - started, self._dates.wall()
+                environ, writer.status, ended - started, self._dates.wall()
             )
         if leading:
             try:
@@ -268,7 +268,7 @@ class Worker:
                 leading = False  # the watch was faster: another thread leads now
         self._mean += (ended - started - self._mean) * 0.1
         conn.since = ended
-        conn.closing = not exchange.keep
+        conn.closing = not writer.keep
         conn.waiting = "flush" if conn.out else "request"
         if leading:
             conn.busy = False
@@ -296,14 +296,14 @@ class Worker:
         del self._conns[conn.fd]
         conn.close()
         if not self._draining and len(self._conns) < self.options.max_connections:
-            self._door.open()
+            self._acceptor.open()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────
     def _sweep(self) -> bool:
         now = self._now()
         self._next_sweep = now + self._patience()
         if not self._draining and len(self._conns) < self.options.max_connections:
-            self._door.open()
+            self._acceptor.open()
         for conn in [c for c in self._conns.values() if not c.busy]:
             if not self._overdue(conn, now):
                 return False
@@ -335,7 +335,7 @@ class Worker:
         """Take what is in the queue because of us, then leave it to the siblings."""
         self._draining = True
         self._linger_until = self._now() + self.options.linger
-        for conn in self._door.close(self.options.max_connections):
+        for conn in self._acceptor.close(self.options.max_connections):
             self._conns[conn.fd] = conn
             self._watch(conn, READ)
 

@@ -145,7 +145,7 @@ class ResponseWriter(RawHeaderWriter, msgspec.Struct, eq=False):
     _length: int = -1
 
     def __repr__(self) -> str:
-        return f"<Exchange {self.status}>"
+        return f"<ResponseWriter {self.status}>"
 
     def run(self, app: Application, environ: Environ) -> None:
         """Call the application and send its answer; never raises for the application's faults."""
