@@ -180,7 +180,7 @@ async def one(session):
         wait_for(lambda: gone(worker), what="its load process has ended")
 
 
-def test_what_was_amiss_at_the_end_is_told(target: Target, tmp_path: Path) -> None:
+def test_problems_of_the_tear_down_are_reported(target: Target, tmp_path: Path) -> None:
     locust = """
 from locust import HttpUser, events, task
 class User(HttpUser):

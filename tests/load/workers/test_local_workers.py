@@ -182,7 +182,7 @@ async def test_a_ramp_of_users_rises(target: Target) -> None:
     assert totals.running[0] < totals.running[1] <= 9
 
 
-async def test_a_team_runs_one_step_after_the_other(target: Target) -> None:
+async def test_workers_run_one_step_after_the_other(target: Target) -> None:
     async with LocalWorkers(plan(target.url), 2) as team:
         for step in range(3):
             totals = await run(
@@ -356,7 +356,7 @@ async def test_a_load_process_that_dies_is_noticed(target: Target, tmp_path: Pat
             await run(team, LoadStep(shape=constant_shape(50, 5)))
 
 
-async def test_nothing_is_left_when_the_team_is_closed(target: Target) -> None:
+async def test_no_process_is_left_when_the_workers_are_closed(target: Target) -> None:
     async with LocalWorkers(plan(target.url), 2) as team:
         pids = team.pids
         await run(team, LoadStep(shape=constant_shape(50, 0.3)))

@@ -115,7 +115,7 @@ async def run_ab_test(
     ended = 0
     async with workers_for(jobs[0]) as one, workers_for(jobs[1]) as two:
         for number, which in enumerate(turn_order(pairs)):
-            side, team = sides[which], (one, two)[which]
+            side, workers = sides[which], (one, two)[which]
             totals = Totals()
             done = number * turn.seconds
 
@@ -132,10 +132,10 @@ async def run_ab_test(
                 drain=min(jobs[0].test.drain, jobs[0].test.timeout),
                 step=number // 2,  # both of a pair get the same arrivals
             )
-            with stop_on_signal(team) as interrupted:
-                await team.run(order, totals, on_second)
+            with stop_on_signal(workers) as interrupted:
+                await workers.run(order, totals, on_second)
             # The other side has all its machines: the two can't be compared any more.
-            for name, why in team.lost.items():
+            for name, why in workers.lost.items():
                 raise HostLostError(f"{name} was lost: {why}", hint="begin again without it")
             if interrupted:
                 ended = interrupted[0]

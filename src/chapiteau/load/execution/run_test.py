@@ -87,18 +87,18 @@ class LoadController:
         """The load over time in words, a line for each stage."""
         return self.shape.outline("/s" if self._is_open else " users")
 
-    def carry_out(self, team: Workers) -> None:
+    def carry_out(self, workers: Workers) -> None:
         """Do what has been asked for since the last time."""
         orders = self._orders()
         if not orders:
             return
         # Load processes hear of it a little later: before that, nothing may change.
-        at = round(time.monotonic() - team.zero + team.ahead, 1)
+        at = round(time.monotonic() - workers.zero + workers.ahead, 1)
         shape = self.shape
         for order in orders:
             self._add(order, at)
         if self.shape != shape:
-            team.reshape(self.shape)
+            workers.reshape(self.shape)
 
     def _orders(self) -> Sequence[ControlMessage]:
         """Those that have not been answered yet."""
@@ -135,31 +135,31 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
     aborted: list[Finding] = []
     live = LivePoints()
     exports = exporter_for(job, started)
-    async with exports, workers_for(job) as team:
+    async with exports, workers_for(job) as workers:
         if watch.supervised is not None:
             watch.supervised.taken()  # of before
 
         def on_second(second: int, _totals: Totals) -> bool:
             nonlocal started
             # Set-ups have taken their time. Once: what stands on the page must not move.
-            started = started if second else clock.wall() - (time.monotonic() - team.zero)
-            adding.carry_out(team)
+            started = started if second else clock.wall() - (time.monotonic() - workers.zero)
+            adding.carry_out(workers)
             _show(job, watch, live, totals, second, adding, started)
             exports.second(second, totals, clock.wall())
             aborted.extend(_breaches(limits, totals, second))
             return bool(aborted) or _is_broken(totals, second)
 
-        with stop_on_signal(team) as interrupted:
-            took = await team.run(_order(test, shape, is_open=is_open), totals, on_second)
+        with stop_on_signal(workers) as interrupted:
+            took = await workers.run(_order(test, shape, is_open=is_open), totals, on_second)
         exports.rest(totals, clock.wall())
     _refuse_broken(totals)
     shape = adding.shape
     # Neither draining nor a quiet end is the load's length: it is the shape's, unless ended early.
-    early = bool(aborted or interrupted or test.iterations or totals.used_up or team.gone)
+    early = bool(aborted or interrupted or test.iterations or totals.used_up or workers.gone)
     lasted = min(shape.seconds, took) if early else shape.seconds
     warm = detect_warmup(totals, shape, parse_warmup(test.warmup))
     findings = evaluate_objectives(objectives, totals, lasted, warm)
-    verdict = _with_the_teams(run_verdict(findings, aborted, totals, lasted), team, totals)
+    verdict = _with_the_workers(run_verdict(findings, aborted, totals, lasted), workers, totals)
     said = watch.live.messages() if watch.live is not None else []
     if interrupted:
         verdict = interrupted_verdict(
@@ -168,12 +168,12 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
     facts = run_facts(job, "run", started, lasted, shape, is_open=is_open)
     series, unanswered = await prometheus_series(job, started, clock.wall())
     unjudged = _unjudged(objectives, verdict.word, totals)
-    notes = [*team.problems, *exports.problems, *unjudged, *unanswered]
+    notes = [*workers.problems, *exports.problems, *unjudged, *unanswered]
     samples = watch.supervised.taken() if watch.supervised is not None else []
     return replace(
         document(facts, totals, verdict, findings, notes),
         warmup=warm,
-        marks=all_marks(said, started, team.lost_at, added_load_marks(adding.added)),
+        marks=all_marks(said, started, workers.lost_at, added_load_marks(adding.added)),
         added=added_load_section(adding.added),
         resources=resources(samples, started, lasted),
         asked=series,
@@ -201,12 +201,12 @@ async def prometheus_series(
     )
 
 
-def _with_the_teams(verdict: Verdict, team: Workers, totals: Totals) -> Verdict:
-    """The verdict after what the team has to say: machines lost, a file that judges by itself."""
-    totals.lost = dict(team.lost)
-    if team.gone:
+def _with_the_workers(verdict: Verdict, workers: Workers, totals: Totals) -> Verdict:
+    """The verdict with what the workers report: lost machines, a file that judges by itself."""
+    totals.lost = dict(workers.lost)
+    if workers.gone:
         return host_lost_verdict(totals.lost)
-    return rejected_verdict(verdict, team.refused) if team.refused else verdict
+    return rejected_verdict(verdict, workers.refused) if workers.refused else verdict
 
 
 def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
@@ -270,7 +270,9 @@ def _refuse_broken(totals: Totals) -> None:
 
 
 @contextmanager
-def stop_on_signal(team: Workers, leaving: Callable[[], None] | None = None) -> Iterator[list[int]]:
+def stop_on_signal(
+    workers: Workers, leaving: Callable[[], None] | None = None
+) -> Iterator[list[int]]:
     """SIGINT and SIGTERM end the step and let the rest go on; a second one ends everything.
 
     `leaving` is what must be done even then.
@@ -286,7 +288,7 @@ def stop_on_signal(team: Workers, leaving: Callable[[], None] | None = None) -> 
                 with suppress(OSError, ChapiteauError):
                     leaving()
             os._exit(130)
-        team.stop()
+        workers.stop()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:
