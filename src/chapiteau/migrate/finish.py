@@ -17,7 +17,7 @@ from chapiteau.migrate.source import Option, Source
 from chapiteau.run.config.load import read_spec
 from chapiteau.run.config.spec import Service, Socket
 
-__all__ = ["finish", "start_in_order"]
+__all__ = ["finish", "note_priority", "start_in_order"]
 
 _WIDTH: Final = 96
 _TERMINAL: Final = re.compile(r"/dev/(?:stdout|stderr|tty|fd/[12])|/proc/(?:self|1)/fd/[12]")
@@ -36,6 +36,15 @@ def start_in_order(ranks: Iterable[tuple[Target, Any]]) -> bool:
         for service in groups[level]:
             service.add("after", [other.name for other in groups[before]])
     return len(groups) > 1
+
+
+def note_priority(target: Target, option: Option, order: str, *, different: bool) -> None:
+    """What became of a priority; `order` tells which services start first."""
+    if different:
+        hint = "where one must be ready before the other starts, write needs = [...]"
+        target.changed(option, f"became `after`: {order}", hint)
+    else:
+        target.kept(option, "all priorities are equal: no order")
 
 
 def finish(draft: Draft, sources: Sequence[Source], tool: str) -> ImportResult:

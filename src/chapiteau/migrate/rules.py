@@ -41,6 +41,7 @@ __all__ = [
     "limit_failed_starts",
     "put_limit",
     "read_tables",
+    "stop_whole_group",
 ]
 
 
@@ -226,6 +227,19 @@ def fixed_restart_delay(option: Option, target: Target, pause: str) -> None:
     target.set("restart.jitter", 0.0)
     target.set("restart.max_delay", pause if pause != "0s" else "60s")
     target.kept(option, f"restart.min_delay in {target.title}, always the same")
+
+
+def stop_whole_group(option: Option, target: Target, *, on: bool) -> None:
+    """Whether the stop signal is for the whole process group; everything is killed anyway."""
+    if on:
+        target.kept(option, "the stop signal is for the whole group")
+        return
+    target.values.pop("stop_group", None)
+    target.changed(
+        option,
+        "the stop signal goes to the process alone, but nothing of a service survives its stop",
+        "make children that shall live on services of their own",
+    )
 
 
 _FOR_EVER: Final = 86400.0  # seconds

@@ -8,7 +8,7 @@ from typing import Final
 from chapiteau.core.problems import did_you_mean
 from chapiteau.migrate.circus.rules import TABLES, VARIABLE, env_of, fill_env, rotation_unit
 from chapiteau.migrate.draft import Draft, Target, Template, literal
-from chapiteau.migrate.finish import start_in_order
+from chapiteau.migrate.finish import note_priority, start_in_order
 from chapiteau.migrate.ini import Section
 from chapiteau.migrate.rules import apply_rules
 from chapiteau.migrate.source import Option
@@ -233,12 +233,8 @@ def order_watchers(services: Sequence[tuple[Target, Section]]) -> None:
     for target, section in services:
         if (option := section.get("priority")) is None:
             continue
-        if different:
-            target.changed(
-                option,
-                "became `after`: services of a lower priority start after those of the next "
-                "higher one, and stop before them",
-                "where one must be ready before the other starts, write needs = [...]",
-            )
-        else:
-            target.kept(option, "all priorities are equal: no order")
+        order = (
+            "services of a lower priority start after those of the next higher one, and stop "
+            "before them"
+        )
+        note_priority(target, option, order, different=different)

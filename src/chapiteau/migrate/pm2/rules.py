@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from chapiteau.migrate.draft import Target, expand_home, literal
-from chapiteau.migrate.rules import fixed_restart_delay, read_tables
+from chapiteau.migrate.rules import fixed_restart_delay, read_tables, stop_whole_group
 from chapiteau.migrate.source import Option
 from chapiteau.migrate.values import byte_size, duration, integer, text
 
@@ -139,15 +139,7 @@ def _port(option: Option, target: Target, value: str) -> None:
 
 
 def _tree_kill(option: Option, target: Target, on: bool) -> None:
-    if on:
-        target.kept(option, "the stop signal is for the whole group")
-        return
-    target.values.pop("stop_group", None)
-    target.changed(
-        option,
-        "the stop signal goes to the process alone, but nothing of a service survives its stop",
-        "make children that shall live on services of their own",
-    )
+    stop_whole_group(option, target, on=on)
 
 
 TABLES: Final = read_tables("chapiteau.migrate.pm2", globals())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from chapiteau.migrate.draft import Target, Template, literal
-from chapiteau.migrate.rules import fixed_restart_delay, read_tables
+from chapiteau.migrate.rules import fixed_restart_delay, read_tables, stop_whole_group
 from chapiteau.migrate.source import Option
 from chapiteau.migrate.values import integer, needs_shell, text
 
@@ -69,15 +69,7 @@ def _max_restarts(option: Option, target: Target, count: int) -> None:
 
 
 def _parent_only(option: Option, target: Target, on: bool) -> None:
-    if not on:
-        target.kept(option, "the stop signal is for the whole group")
-        return
-    target.values.pop("stop_group", None)
-    target.changed(
-        option,
-        "the stop signal goes to the process alone, but nothing of a service survives its stop",
-        "make children that shall live on services of their own",
-    )
+    stop_whole_group(option, target, on=not on)
 
 
 def _interval(option: Option, target: Target, value: str) -> None:

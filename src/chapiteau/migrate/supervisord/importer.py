@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from chapiteau.migrate.draft import Draft, Target, expand_home, include_files
-from chapiteau.migrate.finish import finish, start_in_order
+from chapiteau.migrate.finish import finish, note_priority, start_in_order
 from chapiteau.migrate.ini import Section, merge_sections, read_supervisord
 from chapiteau.migrate.report import ImportResult
 from chapiteau.migrate.rules import apply_rules
@@ -146,15 +146,8 @@ def _note_priority(top: Target, section: Section, different: bool) -> None:
         return
     with top.reading(option, "set `after` by hand"):
         integer(option.value)
-        if different:
-            top.changed(
-                option,
-                "became `after`: services of a higher number start after those of the next lower "
-                "one",
-                "where one must be ready before the other starts, write needs = [...]",
-            )
-        else:
-            top.kept(option, "all priorities are equal: no order")
+        order = "services of a higher number start after those of the next lower one"
+        note_priority(top, option, order, different=different)
 
 
 def _note_group(
