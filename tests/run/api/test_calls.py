@@ -4,8 +4,9 @@ import inspect
 
 import pytest
 
-from chapiteau.run.api.calls import CALLS, commands, node_commands
-from chapiteau.run.supervisor.commands import COMMANDS
+from chapiteau.run.api.calls import CALLS
+from chapiteau.run.api.commands import COMMANDS, node_commands
+from chapiteau.run.supervisor.commands import COMMANDS as EFFECTS
 from chapiteau.run.supervisor.safe_mode import ReadOnlySupervisor
 from chapiteau.run.supervisor.supervisor import Supervisor
 from chapiteau.run.testing import MemorySupervisor
@@ -52,9 +53,9 @@ def test_a_name_is_one_call() -> None:
 
 
 def test_a_hub_may_ask_commands_only() -> None:
-    assert set(node_commands()) == set(commands()) - {"reopen"}
+    assert set(node_commands()) == set(COMMANDS) - {"reopen"}
     assert node_commands("node") == ("drain", "undrain")
 
 
 def test_the_supervisor_knows_every_command() -> None:
-    assert set(commands()) <= {*COMMANDS, "drain", "undrain"}
+    assert set(COMMANDS) <= {*EFFECTS, "drain", "undrain"}

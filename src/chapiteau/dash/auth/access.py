@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from chapiteau.run.api.calls import commands, node_commands
+from chapiteau.run.api.commands import COMMANDS, node_commands
 
 __all__ = ["VERBS", "Caller", "Role", "allowed", "host_allowed", "origin_allowed", "own_origins"]
 
@@ -21,7 +21,7 @@ class Role(IntEnum):
 # Every verb of the hub. A verb that is not here is refused to everybody.
 VERBS: Final[dict[str, Role]] = {
     "see": Role.VIEWER,  # state, statistics, events, logs, load results
-    **{name: Role[commands()[name].role.upper()] for name in node_commands()},
+    **{name: Role[COMMANDS[name].role.upper()] for name in node_commands()},
     "mute": Role.OPERATOR,  # a problem that somebody knows
     "steer": Role.OPERATOR,  # end a running load test, mark it, add load to it; set a baseline
     "want": Role.OPERATOR,  # how services should be, also on nodes that are away

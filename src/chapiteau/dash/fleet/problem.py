@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from chapiteau.run.api.calls import node_commands
+from chapiteau.run.api.commands import node_commands
 
 __all__ = [
     "KINDS",

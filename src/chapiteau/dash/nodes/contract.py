@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from chapiteau.core.errors import RefusedError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
-from chapiteau.run.api.calls import node_commands
+from chapiteau.run.api.commands import node_commands
 from chapiteau.run.config.spec import MAX_PROCESSES
 
 __all__ = [

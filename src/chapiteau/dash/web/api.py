@@ -22,7 +22,7 @@ from chapiteau.dash.nodes.contract import DesiredServices, parse_desired
 from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.routes import Query, call
 from chapiteau.dash.web.security import authorize
-from chapiteau.run.api.calls import node_commands
+from chapiteau.run.api.commands import node_commands
 
 __all__: list[str] = []  # `routes` has them all
 

@@ -6,9 +6,10 @@ nodes are derived from this table.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from chapiteau.core.fields import setting
+from chapiteau.run.api.commands import COMMANDS, Command
 from chapiteau.run.api.status import (
     Ping,
     ServiceStatus,
@@ -17,9 +18,11 @@ from chapiteau.run.api.status import (
     StatsMessage,
     SupervisorStatus,
 )
-from chapiteau.run.config.access import Role
 from chapiteau.run.events import Event
 from chapiteau.run.logs.messages import LogLine, Outcome
+
+if TYPE_CHECKING:
+    from chapiteau.run.config.access import Role  # it imports what only the supervisor needs
 
 __all__ = [
     "CALLS",
@@ -32,13 +35,10 @@ __all__ = [
     "MessageRequest",
     "ScreenRequest",
     "ShutdownRequest",
-    "commands",
     "find_call",
-    "node_commands",
 ]
 
 Kind = Literal["json", "stream", "text", "bytes"]
-Subject = Literal["service", "node"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,18 +144,12 @@ class Call:
     name: str
     method: Literal["GET", "POST"]
     path: str  # {service} and {socket} are handed to the method
-    role: Role  # the least that may call it
+    role: "Role"  # the least that may call it
     summary: str
     request: type[Any] | None = None  # of the query of a GET, of the body of a POST
     answer: type[Any] | None = None
     kind: Kind = "json"
     handler: str = ""
-    # Of commands only:
-    options: tuple[str, ...] = ()  # those of CommandOptions that it uses
-    subject: Subject = "service"
-    fleet: bool = False  # whether a hub may ask it of its nodes
-    effect: str = ""  # what the page says before it is done
-    examples: str = ""  # of the command line
 
     @property
     def is_command(self) -> bool:
@@ -163,26 +157,24 @@ class Call:
         return self.handler == "command"
 
 
-def _get(name: str, path: str, summary: str, *, role: Role = "viewer", **more: Any) -> Call:
+def _get(name: str, path: str, summary: str, *, role: "Role" = "viewer", **more: Any) -> Call:
     return Call(name=name, method="GET", path=path, role=role, summary=summary, **more)
 
 
-def _post(name: str, path: str, summary: str, *, role: Role = "admin", **more: Any) -> Call:
+def _post(name: str, path: str, summary: str, *, role: "Role" = "admin", **more: Any) -> Call:
     return Call(name=name, method="POST", path=path, role=role, summary=summary, **more)
 
 
-def _command(name: str, summary: str, options: str = "", **more: Any) -> Call:
+def _command(command: Command) -> Call:
     return Call(
-        name=name,
+        name=command.name,
         method="POST",
-        path=f"/v1/services/{{service}}/{name}",
-        role="operator",
-        summary=summary,
+        path=f"/v1/services/{{service}}/{command.name}",
+        role=command.role,
+        summary=command.summary,
         request=CommandOptions,
         answer=Outcome,
         handler="command",
-        options=tuple(options.split()),
-        **more,
     )
 
 
@@ -197,107 +189,7 @@ CALLS: Final = (
         answer=ServiceSummaries,
     ),
     _get("service", "/v1/services/{service}", "The state of one service.", answer=ServiceStatus),
-    _command(
-        "start",
-        "Start services and what they need.",
-        "wait timeout",
-        fleet=True,
-        effect="Starts what is not running.",
-        examples="""Without names: all that start by themselves.
-
-        chapiteau start web
-        chapiteau start 'worker-*' --no-wait
-        chapiteau start web --timeout 20s""",
-    ),
-    _command(
-        "stop",
-        "Stop services; the supervisor keeps running.",
-        "wait timeout process",
-        fleet=True,
-        effect="Its processes get the stop signal, and are killed when they take too long. "
-        "Requests are refused until it is started again.",
-        examples="""None of their processes survives. `chapiteau down` ends the supervisor too.
-
-        chapiteau stop worker
-        chapiteau stop 'web*' cron
-        chapiteau stop all""",
-    ),
-    _command(
-        "restart",
-        "Stop services, then start them.",
-        "wait timeout process",
-        fleet=True,
-        effect="Stops every process, then starts them again. "
-        "Prefer reload where no request may be lost.",
-        examples="""Requests may be lost; `reload` loses none.
-
-        chapiteau restart web
-        chapiteau restart web --process 2
-        chapiteau restart all --timeout 1m""",
-    ),
-    _command(
-        "reload",
-        "Replace processes without losing a request.",
-        "wait timeout process",
-        fleet=True,
-        effect="Replaces the processes one batch at a time; no request is lost.",
-        examples="""Without names: apply the changed chapiteau.toml, as `run apply` does.
-
-        chapiteau reload web          new processes are ready before old ones go
-        chapiteau reload 'web*'
-        chapiteau reload              what `chapiteau plan` shows""",
-    ),
-    _command(
-        "scale",
-        "Change the number of processes of a service.",
-        "wait timeout processes by",
-        fleet=True,
-        effect="Changes how many processes run.",
-        examples="""It lasts until the supervisor ends.
-
-        chapiteau scale web=6
-        chapiteau scale web=+2 worker=-1
-        chapiteau scale web 6""",
-    ),
-    _command(
-        "signal",
-        "Send a signal to the processes of services.",
-        "signal process whole",
-        fleet=True,
-        effect="Sends the signal to the processes.",
-        examples="""
-        chapiteau signal HUP nginx
-        chapiteau signal USR1 web --process 2""",
-    ),
-    _command(
-        "reopen",
-        "Reopen log files (for logrotate).",
-        examples="""
-        postrotate: chapiteau run reopen -c /srv/shop""",
-    ),
-    _command(
-        "drain",
-        "Stop services gracefully and start nothing new.",
-        subject="node",
-        fleet=True,
-        effect="Stops services gracefully, dependents first, then refuses connections. "
-        "Stays drained after a reboot.",
-        examples="""Dependents stop first. Then connections are refused, so that a load balancer
-        goes elsewhere. Scheduled jobs are paused. The state survives a reboot; `down` and `up`
-        begin afresh.
-
-        chapiteau drain
-        chapiteau undrain""",
-    ),
-    _command(
-        "undrain",
-        "End the drain; services start again.",
-        subject="node",
-        fleet=True,
-        effect="What ran before starts again, and connections are accepted.",
-        examples="""
-        chapiteau undrain""",
-    ),
+    *map(_command, COMMANDS.values()),
     _post(
         "set",
         "/v1/services/{service}/set",
@@ -385,16 +277,6 @@ CALLS: Final = (
     ),
     _get("metrics", "/metrics", "The state as OpenMetrics text.", kind="text"),
 )
-
-
-def commands() -> dict[str, Call]:
-    """Every command on services by its name."""
-    return {call.name: call for call in CALLS if call.is_command}
-
-
-def node_commands(subject: Subject | None = None) -> tuple[str, ...]:
-    """Names of the commands that a hub may ask of its nodes: about this subject, or all."""
-    return tuple(call.name for call in CALLS if call.fleet and subject in (None, call.subject))
 
 
 def find_call(

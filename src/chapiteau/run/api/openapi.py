@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from chapiteau.core.fields import json_schema
 from chapiteau.run.api.calls import CALLS, Call
+from chapiteau.run.api.commands import COMMANDS
 
 __all__ = ["openapi_document"]
 
@@ -67,7 +68,8 @@ def _operation(call: Call) -> dict[str, Any]:
     if call.request and call.method == "POST":
         schema = json_schema(call.request)
         if call.is_command:
-            schema["properties"] = {name: schema["properties"][name] for name in call.options}
+            options = COMMANDS[call.name].options.split()
+            schema["properties"] = {name: schema["properties"][name] for name in options}
         schema |= _NEEDED.get(call.name, {})
         made["requestBody"] = {
             "required": "required" in schema or "anyOf" in schema,

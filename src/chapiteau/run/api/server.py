@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.core.problems import did_you_mean
-from chapiteau.run.api.calls import Call, commands, find_call
+from chapiteau.run.api.calls import Call, find_call
+from chapiteau.run.api.commands import COMMANDS
 from chapiteau.run.api.connection import ControlConnection
 from chapiteau.run.api.handlers import CallHandlers
 from chapiteau.run.api.request import (
@@ -234,7 +235,7 @@ class ControlServer:
         """A caller with any role is told which commands there are."""
         match request.method, request.segments:
             case "POST", ("v1", "services", _, name) if self._access.role(_caller(transport)):
-                raise NotFoundError(f"no command {name!r}", hint=did_you_mean(name, commands()))
+                raise NotFoundError(f"no command {name!r}", hint=did_you_mean(name, COMMANDS))
         what = f"{request.method} {request.path}: Not Found"
         return problem_response(404, what, exit_code=3)
 

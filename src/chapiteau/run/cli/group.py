@@ -5,13 +5,13 @@ from typing import Final
 import click
 
 from chapiteau.io.lazy_group import LazyGroup
-from chapiteau.run.api.calls import commands
+from chapiteau.run.api.commands import COMMANDS
 
 __all__ = ["FRONT", "group"]
 
 _HERE: Final = "chapiteau.run.cli"
 _COMMANDS: Final = {
-    name: (f"{_HERE}.verbs:{name}", call.summary) for name, call in commands().items()
+    name: (f"{_HERE}.verbs:{name}", call.summary) for name, call in COMMANDS.items()
 }
 
 # name → (module:attribute, one line for --help): first those of `chapiteau` itself
@@ -21,7 +21,7 @@ FRONT: Final[dict[str, tuple[str, str]]] = {
     "status": (f"{_HERE}.output:status", "Show services, their state and current problems."),
     "logs": (f"{_HERE}.output:logs", "Show output of services; -f keeps printing new lines."),
     "events": (f"{_HERE}.output:events", "Show events; -f keeps printing new ones."),
-    **{name: line for name, line in _COMMANDS.items() if commands()[name].fleet},
+    **{name: line for name, line in _COMMANDS.items() if COMMANDS[name].fleet},
     "check": (f"{_HERE}.check:check", "Validate chapiteau.toml and list every problem."),
     "plan": (f"{_HERE}.check:plan", "Show what applying the file would change."),
 }

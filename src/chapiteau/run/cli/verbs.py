@@ -10,8 +10,9 @@ import click
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.clock import SystemClock
-from chapiteau.run.api.calls import Call, CommandOptions, commands
+from chapiteau.run.api.calls import CommandOptions
 from chapiteau.run.api.client import Client
+from chapiteau.run.api.commands import COMMANDS, Command
 from chapiteau.run.cli.options import (
     config_option,
     json_option,
@@ -45,12 +46,12 @@ _ALL: Final = frozenset({"start", "reopen"})  # without names these mean all ser
 
 def command(name: str) -> click.Command:
     """The command of this name."""
-    call = commands()[name]
+    call = COMMANDS[name]
     names = [click.argument("names", nargs=-1, shell_complete=service_names)]
     parameters = [
         *_ARGUMENTS.get(name, names if call.subject == "service" else []),
         config_option,
-        *(_option(option) for option in call.options if option not in _GIVEN_BY_ARGUMENTS),
+        *(_option(option) for option in call.options.split() if option not in _GIVEN_BY_ARGUMENTS),
         json_option,
     ]
 
@@ -67,7 +68,7 @@ def command(name: str) -> click.Command:
 
 
 def __getattr__(name: str) -> click.Command:
-    if name in commands():
+    if name in COMMANDS:
         return command(name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -82,13 +83,13 @@ def _option(name: str) -> Callable[[Any], Any]:
     return click.option(f"--{name}", type=kind, help=field.metadata["help"])
 
 
-def _help(call: Call) -> str:
+def _help(call: Command) -> str:
     """Its summary, then its paragraphs; the last one is examples, which click keeps as they are."""
     *prose, examples = inspect.cleandoc(call.examples).split("\n\n")
     return "\n\n".join([call.summary, *prose, f"\b\n{examples.strip()}"])
 
 
-def _requests(call: Call, given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _requests(call: Command, given: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     """Which services are meant and with which options; no services: the changed file."""
     options = {key: value for key, value in given.items() if value is not None}
     if call.name == "scale":
@@ -132,7 +133,7 @@ def _amounts(words: tuple[str, ...]) -> list[tuple[str, dict[str, int]]]:
 
 
 def _run(
-    call: Call, names: str, options: dict[str, Any], config: str | None, json_wanted: bool
+    call: Command, names: str, options: dict[str, Any], config: str | None, json_wanted: bool
 ) -> None:
     client = Client.find(config)
     with _Progress(client, quiet=json_wanted or not options.get("wait")):
