@@ -57,7 +57,7 @@ REMAINDER: Final[dict[str, int]] = {
     "look": 6,
     "meeting": 1,
     "papers": 1,
-    "say": 8,
+    "say": 7,
     "tell": 5,
     "told": 6,
     "turned": 2,
@@ -108,6 +108,7 @@ _READ: Final = (
     "docs/tutorial",
     "docs/reference",
     "docs/explanation",
+    "ui/src",
 )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.io.sqlite import enable_wal
+from chapiteau.io.sqlite import Connection, enable_wal
 
 __all__ = ["Store", "StoredSession", "open_database", "transaction", "version"]
 
@@ -44,7 +44,7 @@ def open_database(path: Path, schema: str) -> sqlite3.Connection:
     with contextlib.suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     try:
-        database = sqlite3.connect(path, isolation_level=None, timeout=5)
+        database = sqlite3.connect(path, isolation_level=None, timeout=5, factory=Connection)
         enable_wal(database)
         database.execute("PRAGMA synchronous=FULL")
         database.executescript(schema)

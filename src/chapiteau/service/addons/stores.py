@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from chapiteau.io.sqlite import enable_wal
+from chapiteau.io.sqlite import Connection, enable_wal
 from chapiteau.service.errors import DeclarationError
 
 __all__ = ["LockedMap", "RedisConnection", "SqliteTable"]
@@ -35,13 +35,6 @@ class LockedMap(Generic[V]):
             self._kept.popitem(last=False)
 
 
-class _Connection(sqlite3.Connection):
-    """Closed with its thread: Python 3.13 warns of one that is only forgotten."""
-
-    def __del__(self) -> None:
-        self.close()
-
-
 class SqliteTable:
     """For all processes of one machine: a table of a SQLite file, one connection per thread."""
 
@@ -63,7 +56,7 @@ class SqliteTable:
                 timeout=_BUSY,
                 isolation_level=None,
                 check_same_thread=False,  # but for its end
-                factory=_Connection,
+                factory=Connection,
             )
             found.execute(f"PRAGMA synchronous = {self.synchronous}")
             self._local.db = found
