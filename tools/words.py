@@ -56,7 +56,6 @@ REMAINDER: Final[dict[str, int]] = {
     "heard": 1,
     "look": 6,
     "meeting": 1,
-    "papers": 1,
     "say": 7,
     "tell": 5,
     "told": 6,
