@@ -57,6 +57,18 @@ def compiler() -> list[str]:
     return found
 
 
+def _digest_of(source: Path) -> str:
+    return hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+def _is_current(made: Path, source: Path) -> bool:
+    """Whether it was built from this source. The load engine's holds its source's digest: times of
+    files say nothing after a checkout."""
+    if not made.exists() or made.stat().st_mtime <= source.stat().st_mtime:
+        return False
+    return source.suffix != ".pyx" or _digest_of(source).encode() in made.read_bytes()
+
+
 class CustomBuildHook(BuildHookInterface):
     """Hatchling calls this before it collects files."""
 
@@ -83,7 +95,7 @@ class CustomBuildHook(BuildHookInterface):
         made = source.with_name(source.stem + sysconfig.get_config_var("EXT_SUFFIX"))
         found = compiler()
         problem = "" if found else "no C compiler with Python's headers"
-        if found and not (made.exists() and made.stat().st_mtime > source.stat().st_mtime):
+        if found and not _is_current(made, source):
             made.unlink(missing_ok=True)
             problem = self._compile(found, source, made)
         if problem and os.environ.get("CHAPITEAU_ENGINE") == "must":
@@ -101,6 +113,7 @@ class CustomBuildHook(BuildHookInterface):
         with tempfile.TemporaryDirectory() as folder:
             include = sysconfig.get_paths()["include"]
             flags = ["-O2", "-fPIC", "-shared", "-fno-semantic-interposition"]
+            flags.append(f'-DSOURCE_DIGEST="{_digest_of(source)}"')
             code, commands = source, []
             if source.suffix == ".pyx":
                 code = Path(folder) / f"{source.stem}.c"

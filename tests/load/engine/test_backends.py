@@ -26,6 +26,7 @@ from chapiteau.load.engine.backend import (
     backend_of,
     choose_backend,
     compiled_backend,
+    engine_problems,
 )
 from chapiteau.load.stats.recorder import EndpointStats
 from tests.load.engine.test_session import ok, session, totals
@@ -50,6 +51,22 @@ def test_a_twin_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -
         choose_backend("compiled")
     with pytest.raises(UsageError, match="only plain and compiled"):
         choose_backend("quick")
+
+
+def test_a_stale_compiled_engine_is_never_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kits, "build_state", lambda _module: "stale")
+    monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
+    compiled_backend.cache_clear()
+    try:
+        assert choose_backend("") is PLAIN
+        with pytest.raises(UsageError, match="another version of its source"):
+            choose_backend("compiled")
+        (problem,) = engine_problems()
+        assert "load tests run on plain Python" in str(problem)
+        monkeypatch.setenv(ENGINE_VARIABLE, "plain")  # as wanted
+        assert engine_problems() == ()
+    finally:
+        compiled_backend.cache_clear()
 
 
 async def test_a_wakeup_is_a_future_to_asyncio(twin: EngineBackend) -> None:

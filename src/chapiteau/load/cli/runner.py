@@ -19,6 +19,7 @@ from chapiteau.load.cli.output import (
     save_and_print,
     warn,
 )
+from chapiteau.load.engine.backend import engine_problems
 from chapiteau.load.execution.job import Job
 from chapiteau.load.execution.jobs import find_job, project_or_none, request_outline, run_folder
 from chapiteau.load.execution.storage import LiveFile
@@ -52,7 +53,7 @@ class Runner:
         """The job for a target; says what it does without."""
         command = ("chapiteau", *redact_arguments(sys.argv[1:]))
         job = find_job(target, settings, self._project, command)
-        warn(job.problems)
+        warn((*engine_problems(), *job.problems))
         return job
 
     def run(self, job: Job, kind: str, execute: Execute) -> int:

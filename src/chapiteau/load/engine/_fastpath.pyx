@@ -57,6 +57,14 @@ cdef extern from "Python.h":
     int PYGEN_RETURN, PYGEN_NEXT
     void Py_SET_SIZE(object made, Py_ssize_t size)
 
+cdef extern from *:
+    """
+    #ifndef SOURCE_DIGEST
+    #define SOURCE_DIGEST "unknown"
+    #endif
+    """
+    const char *SOURCE_DIGEST
+
 cdef extern from "time.h" nogil:
     cdef struct timespec:
         long tv_sec
@@ -115,6 +123,9 @@ cdef enum:
     BITS = 10  # as core/histogram.py
     BUCKETS = 17920  # more than the index of TOP
     KINDS = 600
+
+# SHA-256 of this file when it was compiled. io/compiled.py looks for it in the extension module.
+SOURCE = SOURCE_DIGEST.decode("ascii")
 
 cdef uint32_t EDGE = <uint32_t>1 << 31
 cdef int64_t TOP = <int64_t>1 << 42

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from chapiteau.core.errors import UsageError
+from chapiteau.core.problems import Problem
+from chapiteau.io.compiled import LOAD_ENGINE, build_state
 from chapiteau.load.engine.completion import Completion, CoroutineDriver
 from chapiteau.load.engine.exchange import Exchange, ResponseShape
 from chapiteau.load.engine.reactor import Reactor, ReceiveDelay
@@ -24,9 +26,12 @@ __all__ = [
     "backend_of",
     "choose_backend",
     "compiled_backend",
+    "engine_problems",
 ]
 
 ENGINE_VARIABLE: Final = "CHAPITEAU_LOAD_ENGINE"
+_STALE: Final = "the compiled load engine was built from another version of its source"
+_REBUILD: Final = "install chapiteau again to rebuild it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +54,13 @@ class EngineBackend:
 PLAIN: Final = EngineBackend(name="plain")
 
 
+@functools.cache
 def compiled_backend() -> EngineBackend | None:
-    """The compiled twin; None where it was not built."""
+    """The compiled twin; None where it was not built, or from another version of its source."""
+    if build_state(LOAD_ENGINE) != "current":
+        return None
     try:
-        fastpath = importlib.import_module("chapiteau.load.engine._fastpath")
+        fastpath = importlib.import_module(LOAD_ENGINE)
     except ImportError:
         return None
     return EngineBackend(
@@ -68,6 +76,13 @@ def compiled_backend() -> EngineBackend | None:
         prepared=fastpath.PreparedRequest,
         response=_answering(fastpath),
     )
+
+
+def engine_problems() -> tuple[Problem, ...]:
+    """What there is to tell of the engine in use: a compiled one that was left aside as stale."""
+    if os.environ.get(ENGINE_VARIABLE) == "plain" or build_state(LOAD_ENGINE) != "stale":
+        return ()
+    return (Problem("engine", f"{_STALE}: load tests run on plain Python", _REBUILD),)
 
 
 @functools.cache
@@ -94,6 +109,8 @@ def choose_backend(wanted: str | None = None) -> EngineBackend:
         return PLAIN
     found = compiled_backend()
     if found is None and wanted == "compiled":
+        if build_state(LOAD_ENGINE) == "stale":
+            raise UsageError(_STALE, hint=_REBUILD)
         raise UsageError(
             "the compiled load engine was not built here",
             hint="install a C compiler and Python's headers, then install chapiteau again",

@@ -1,7 +1,6 @@
 """Looks at the machine and the project: what would keep services from running well here."""
 
 import errno
-import importlib.util
 import os
 import platform
 import resource
@@ -16,6 +15,7 @@ import click
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
 from chapiteau.core.plain import Plain
+from chapiteau.io.compiled import LOAD_ENGINE, build_state
 from chapiteau.io.console import print_json, use_colour
 from chapiteau.io.files import lock_owner
 from chapiteau.io.project_file import find_config
@@ -95,8 +95,12 @@ def _keeper() -> Finding:
 
 
 def _load_engine() -> Finding:
-    if importlib.util.find_spec("chapiteau.load.engine._fastpath") is not None:
+    state = build_state(LOAD_ENGINE)
+    if state == "current":
         return _fine("load tests run on the compiled engine")
+    if state == "stale":
+        what = "load tests run on plain Python: the compiled engine was built from another source"
+        return _note(what, "install chapiteau again to rebuild it: half the CPU a request")
     hint = "with a C compiler and Python's headers, install chapiteau again: half the CPU a request"
     return _note("load tests run on plain Python", hint)
 
