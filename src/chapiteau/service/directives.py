@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from pyramid.events import ApplicationCreated
 from pyramid.security import NO_PERMISSION_REQUIRED
 
 from chapiteau.core.problems import did_you_mean
@@ -56,6 +57,7 @@ def includeme(config: Any) -> None:
     config.add_route_predicate("api_version", _VersionPredicate)
     config.add_view_predicate("service_view", _ViewPredicate)
     add_error_views(config)
+    config.add_subscriber(_check_links, ApplicationCreated)
     if path := settings.get("chapiteau.openapi_path", "/openapi.json"):
         _add_documents(config, application, path)
         if docs := settings.get("chapiteau.docs_path", ""):
@@ -66,6 +68,12 @@ def includeme(config: Any) -> None:
     fast = settings.get("chapiteau.fast_lane", True)  # its name before 0.2
     if _true(settings.get("chapiteau.fast_path", fast)):
         config.set_execution_policy(FastPath(application.plans, lambda: application.versions))
+
+
+def _check_links(event: Any) -> None:
+    """Only now all operations are known to which a link may lead."""
+    for document in application_of(event.app.registry).documents.values():
+        document.check_links()
 
 
 def _error_format(value: Any) -> ErrorFormat:

@@ -160,6 +160,11 @@ class ApiDocument:
         own = self._versions.vary if self._versions else ""
         return f"Accept, {own}" if own not in ("", "Accept") else "Accept"
 
+    def check_links(self) -> None:
+        """Raises DeclarationError for a link that leads nowhere."""
+        if any(op.options.links for service in self._services for op in service.operations):
+            self.build()
+
     def build(self, dialect: Dialect = "3.1") -> dict[str, Any]:
         """The document as JSON-ready values, paths in alphabetical order."""
         ordered = sorted(self._services, key=lambda s: s.path)

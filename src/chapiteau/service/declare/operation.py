@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from chapiteau.service.declare.examples import example_error, nested_example_error
+from chapiteau.service.declare.option_checks import default_error, option_complaints
 from chapiteau.service.declare.path import path_parameters
 from chapiteau.service.declare.records import Field, fields_of, is_record, strip_annotated
 from chapiteau.service.declare.signature import (
@@ -41,6 +42,7 @@ __all__ = [
 
 _MARKERS: Final = (Path, Query, Header, Cookie, Body)
 _SCALARS: Final = (list, set, frozenset, tuple)
+_WITH_BODY: Final = ("POST", "PUT", "PATCH")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +135,7 @@ def read_operation(
 ) -> Operation:
     """Read a handler. Raises DeclarationError that names the parameter which makes no sense."""
     reader = _Reader(method, path, handler, known=options.auth is not None)
+    reader.check_options(options)
     for name, parameter in inspect.signature(handler).parameters.items():
         reader.argument(name, parameter)
     reader.check_path()
@@ -215,6 +218,11 @@ class _Reader:
             hint=hint,
         )
 
+    def check_options(self, options: OperationOptions) -> None:
+        """Raises DeclarationError for the first thing that no operation can mean."""
+        for what, hint in option_complaints(self.handler, options):
+            raise self.wrong("", what, hint)
+
     def argument(self, name: str, given: inspect.Parameter) -> None:
         if given.kind in (given.VAR_POSITIONAL, given.VAR_KEYWORD):
             raise self.wrong(name, "is * or **", "name every parameter")
@@ -231,6 +239,12 @@ class _Reader:
             self.identity = name
         elif kind is Precondition:
             self.precondition = name
+        elif kind is None and name not in self.in_path and self.method in _WITH_BODY:
+            raise self.wrong(
+                name,
+                "has no annotation: is it the body, or of the query?",
+                f"{name}: SomeStruct takes the body, {name}: str is of the query",
+            )
         else:
             self._typed(name, kind if kind is not None else str, given)
 
@@ -242,6 +256,10 @@ class _Reader:
         base, marker = _marker_of(kind)
         required = given.default is inspect.Parameter.empty
         default = msgspec.NODEFAULT if required else given.default
+        if wrong := default_error(base, default):
+            raise self.wrong(
+                name, f"has the default {default!r}, which its type refuses: {wrong}", "mend either"
+            )
         if marker is None:
             marker = self._guess(name, base)
         if marker.place == "body":
