@@ -15,6 +15,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
 from chapiteau.run.api.status import ProcessStatus, ServiceStatus, SupervisorStatus
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["MemoryNode", "process", "service"]
 
@@ -60,7 +61,7 @@ class MemoryNode:
         default_factory=dict
     )  # (method, path) → answer
     commands: list[tuple[str, str, dict[str, Any], str]] = field(default_factory=list)
-    outcome: dict[str, Any] = field(default_factory=lambda: {"ok": True, "text": "done"})
+    outcome: Outcome = Outcome(ok=True, text="done")  # noqa: RUF009 — frozen
     plan: list[dict[str, Any]] = field(default_factory=list)  # what its changed file would change
     applied: list[str] = field(default_factory=list)  # who applied it
     period: float = 1.0  # seconds between two statistics messages
@@ -177,7 +178,7 @@ class MemoryNode:
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
-    ) -> dict[str, Any]:
+    ) -> Outcome:
         """Note it, answer `outcome`."""
         self._reachable()
         self.commands.append((verb, service, dict(options), who))
@@ -187,14 +188,13 @@ class MemoryNode:
         elif verb == "undrain":
             self.drained = {}
         self.happen("command.done", service=service, who=who, text=f"{verb} {service}")
-        return dict(self.outcome)
+        return self.outcome
 
-    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+    async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Shows `plan`; applying it empties it."""
         self._reachable()
-        found = {"ok": True, "text": "nothing to change", "data": {"changes": list(self.plan)}}
-        if self.plan:
-            found["text"] = f"{len(self.plan)} changes"
+        text = f"{len(self.plan)} changes" if self.plan else "nothing to change"
+        found = Outcome(ok=True, text=text, data={"changes": list(self.plan)})
         if not dry_run:
             self.applied.append(who)
             self.plan.clear()

@@ -16,6 +16,7 @@ from chapiteau.dash.cli.top.source import HubSource, LocalSource
 from chapiteau.dash.errors import HubGoneError, LoginError
 from chapiteau.dash.testing import MemoryNode
 from chapiteau.io.clock import SystemClock
+from chapiteau.run.logs.messages import Outcome
 from tests.dash.conftest import fill
 from tests.support import wait_for_async
 
@@ -132,7 +133,7 @@ async def test_what_stops_something_asks_first(seat: Seat) -> None:
 async def test_deeds_are_done_and_their_failure_is_told(seat: Seat) -> None:
     await seat.press("j", "plus")
     await seat.until(lambda: ("scale", "web", {"by": 1}, "") in seat.node.commands, "scaled")
-    seat.node.outcome = {"ok": False, "error": "no room", "hint": "buy some"}
+    seat.node.outcome = Outcome(ok=False, error="no room", hint="buy some")
     await seat.press("r")
     await seat.until(
         lambda: any("no room (buy some)" in n.message for n in seat.app._notifications),

@@ -7,6 +7,7 @@ from typing import Any
 
 from chapiteau.dash.fleet.actions import Target, target_batches
 from chapiteau.dash.testing import MemoryNode, process, service
+from chapiteau.run.logs.messages import Outcome
 from tests.dash.conftest import dashboard
 from tests.support import wait_for_async
 
@@ -31,7 +32,7 @@ async def test_the_next_turn_waits_for_the_one_before_and_is_left_out_when_it_fa
 ) -> None:
     async with dashboard(tmp_path) as house:
         nodes = [_node(house, f"n{n}") for n in range(4)]
-        nodes[1].outcome = {"ok": False, "error": "web is failed"}
+        nodes[1].outcome = Outcome(ok=False, error="web is failed")
         await wait_for_async(lambda: all(house.hub.fleet.watch(n.name).status for n in nodes))
         body = {"verb": "restart", "targets": [{"node": n.name, "service": "web"} for n in nodes]}
         done = await _done(house, {**body, "batch": 50})
@@ -67,7 +68,7 @@ async def test_one_process_and_a_whole_server(tmp_path: Path) -> None:
 async def test_a_refusal_names_the_hub_that_leads(tmp_path: Path) -> None:
     async with dashboard(tmp_path) as house:
         house.hub.fleet.watch("alpha").overruled = "hub-2 has the lease 'hub'"
-        house.node.outcome = {"ok": False, "error": "another hub steers by now", "hint": "look"}
+        house.node.outcome = Outcome(ok=False, error="another hub steers by now", hint="look")
         done = await _done(
             house, {"verb": "stop", "targets": [{"node": "alpha", "service": "web"}]}
         )

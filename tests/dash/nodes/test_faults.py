@@ -195,7 +195,7 @@ async def test_a_clock_that_is_nine_minutes_wrong_is_told_and_tolerated(
         watch = ring.fleet.watch("far")
         await wait_for_async(lambda: watch.skew and watch.status and not watch.away_since)
         assert watch.skew == pytest.approx(ahead, abs=2)
-        assert (await watch.node.command("reload", "web", {}, "ana"))["ok"] is True
+        assert (await watch.node.command("reload", "web", {}, "ana")).ok is True
         (told,) = [t for t in ring.fleet.view(watch)["problems"] if "clock" in t["what"]]
         assert ("ahead of" if ahead > 0 else "behind") in told["what"]
 
@@ -269,7 +269,7 @@ async def test_a_restored_hub_looks_and_does_not_act_until_it_takes_over(
         await ring.leadership._turn()
         assert ring.leadership.leads
         assert ring.leadership.fence == 1041
-        assert (await watch.node.command("restart", "web", {}, "ana"))["ok"] is True
+        assert (await watch.node.command("restart", "web", {}, "ana")).ok is True
         # What the node has kept comes back to the hub, under a later generation.
         await wait_for_async(lambda: watch.generation > 90)
         assert (await ring.states.get("far")).services == wish.services

@@ -19,7 +19,7 @@ async def test_status_commands_events_and_lines_come_through(tmp_path: Path) -> 
         node = LocalNode("here", tmp_path, SystemClock())
         assert [s["name"] for s in (await node.status())["services"]] == ["web"]
         outcome = await node.command("scale", "web", {"processes": 3}, "dash:ana")
-        assert outcome["ok"] is True
+        assert outcome.ok is True
         assert (await node.status())["services"][0]["wanted"] == 3
         supervisor.happen("service.scaled", service="web", text="2 → 3")
         event = await anext(node.events(0))
@@ -28,7 +28,7 @@ async def test_status_commands_events_and_lines_come_through(tmp_path: Path) -> 
         line = await anext(node.logs({"service": "web", "last": "10"}))
         assert line["text"] == "hello"
         refused = await node.command("stop", "wbe", {}, "dash:ana")
-        assert refused["ok"] is False
+        assert refused.ok is False
 
 
 async def test_nobody_there_is_an_away_node(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.run.logs.messages import Outcome
 from tests.dash.nodes.ring import Proxy
 from tests.support import wait_for_async
 
@@ -40,9 +41,9 @@ async def test_every_question_has_its_answer(line: Any, memory: Any) -> None:
     status = await node.status()
     assert [s["name"] for s in status["services"]] == ["web"]
     outcome = await node.command("reload", "web", {"wait": True}, "dash:ana")
-    assert outcome["ok"] is True
+    assert outcome.ok is True
     assert memory.commands == [("reload", "web", {"wait": True}, "dash:ana")]
-    assert (await node.config(dry_run=True, who="x"))["ok"] is True
+    assert (await node.config(dry_run=True, who="x")).ok is True
     memory.say("web", 1, "hello")
     first = await anext(node.logs({"service": "web"}))
     assert first["text"] == "hello"
@@ -56,10 +57,25 @@ async def test_every_question_has_its_answer(line: Any, memory: Any) -> None:
 
 async def test_a_refusal_of_the_node_is_an_outcome(line: Any, memory: Any) -> None:
     node, _ = line
-    memory.outcome = {"ok": False, "error": "no such service", "exit_code": 3}
-    assert (await node.command("stop", "x", {}, "w"))["error"] == "no such service"
+    memory.outcome = Outcome(ok=False, error="no such service", exit_code=3)
+    assert (await node.command("stop", "x", {}, "w")).error == "no such service"
     memory.away = True
-    assert "does not answer" in (await node.command("stop", "x", {}, "w"))["error"]
+    assert "does not answer" in (await node.command("stop", "x", {}, "w")).error
+
+
+async def test_an_outcome_that_is_none_is_told_as_a_node_that_cannot_be_read(
+    line: Any, memory: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def of_another_version(*_: object, **__: object) -> dict[str, str]:
+        return {"ok": "perhaps"}
+
+    node, _ = line
+    for call in ("command", "config"):
+        monkeypatch.setattr(type(memory), call, of_another_version)
+    with pytest.raises(NodeAwayError, match=r"far: an answer that can't be read .*ok"):
+        await node.command("stop", "x", {}, "w")
+    with pytest.raises(NodeAwayError, match=r"far: an answer that can't be read .*ok"):
+        await node.config(dry_run=True, who="w")
 
 
 async def test_only_the_verbs_of_a_node_pass(line: Any, memory: Any) -> None:
@@ -122,7 +138,7 @@ async def test_a_command_whose_answer_is_lost_is_done_once(
     proxy.cut()
     go_on.set()
     outcome = await asyncio.wait_for(asked, 60)
-    assert outcome["ok"] is True
+    assert outcome.ok is True
     assert len(memory.commands) == 1
 
 
@@ -157,7 +173,7 @@ async def test_the_hub_goes_and_comes_back(ring: Any, line: Any, memory: Any) ->
     await ring.reopen()
     watch = ring.fleet.watch("far")
     await wait_for_async(lambda: watch.status and not watch.away_since)
-    assert (await watch.node.command("reload", "web", {}, "w"))["ok"] is True
+    assert (await watch.node.command("reload", "web", {}, "w")).ok is True
 
 
 async def test_a_second_agent_with_the_same_papers_replaces_the_first(

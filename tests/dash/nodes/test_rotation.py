@@ -42,7 +42,7 @@ async def test_a_node_learns_the_next_ca_and_stays_when_the_old_one_goes(
         await wait_for_async(agent.connected.is_set)
         node = ring.fleet.watch("far").node
         await wait_for_async(lambda: node.is_linked)
-        assert (await node.command("reload", "web", {}, "ana"))["ok"] is True
+        assert (await node.command("reload", "web", {}, "ana")).ok is True
 
 
 async def test_who_was_away_all_the_time_must_join_again_and_is_told(

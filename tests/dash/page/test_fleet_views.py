@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import expect
 
 from chapiteau.dash.testing import MemoryNode, process, service
+from chapiteau.run.logs.messages import Outcome
 from tests.dash.page.test_page import no_violations
 from tests.support import wait_for_async
 
@@ -179,7 +180,7 @@ async def test_a_problem_that_is_known_is_muted_and_heard_again(visit: Any, hous
 
 async def test_servers_go_in_turns(visit: Any, house: Any) -> None:
     nodes = more_servers(house)[:2]
-    nodes[0].outcome = {"ok": False, "error": "web is failed", "hint": ""}
+    nodes[0].outcome = Outcome(ok=False, error="web is failed", hint="")
     async with visit("/service/web") as page:
         await expect(page.get_by_text("8/8 ready on 3 servers")).to_be_visible()
         await page.get_by_role("button", name="Restart", exact=True).click()

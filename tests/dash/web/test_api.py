@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from chapiteau.dash.fleet.node import ServiceResponse
+from chapiteau.run.logs.messages import Outcome
 from tests.support import wait_for_async
 
 WEB = {"node": "alpha", "service": "web"}
@@ -80,7 +81,7 @@ async def test_a_wrong_order_is_refused_with_words(house: Any, body: Any, says: 
 
 
 async def test_a_failed_action_is_told_per_server(house: Any, open_live: Any) -> None:
-    house.node.outcome = {"ok": False, "error": "web is not running", "hint": "start it"}
+    house.node.outcome = Outcome(ok=False, error="web is not running", hint="start it")
     async with house.client() as session, open_live(session) as page:
         await wait_for_async(lambda: house.hub.fleet.watch("alpha").status)
         await page.order(op="sub", topic="actions")

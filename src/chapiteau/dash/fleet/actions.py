@@ -5,7 +5,7 @@ import contextlib
 import fnmatch
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from chapiteau.core.clock import Clock
@@ -18,8 +18,9 @@ from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.problem import command_line
 from chapiteau.dash.fleet.watch import NodeWatch
 from chapiteau.dash.store import Store
+from chapiteau.run.logs.messages import Outcome
 
-__all__ = ["LONGEST_WAIT", "Action", "Actions", "Target", "target_batches"]
+__all__ = ["LONGEST_WAIT", "Action", "ActionResult", "Actions", "Target", "target_batches"]
 
 _KEPT: Final = 500
 _AT_ONCE: Final = 50
@@ -43,6 +44,20 @@ class Target:
         return f"{self.node}/{self.service}" + (f"/{self.process}" if self.process else "")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionResult:
+    """What came of an action on one target. Times are seconds since 1970."""
+
+    outcome: Outcome
+    time: float = 0.0  # 0: it was not begun
+    away: float = 0.0  # since when its server is away, to which nothing was sent
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the page sees it."""
+        times = {"time": self.time, "away": self.away}
+        return {**asdict(self.outcome), **{key: at for key, at in times.items() if at}}
+
+
 @dataclass(slots=True, kw_only=True)
 class Action:
     """One press of a button, and what came of it on each target."""
@@ -57,7 +72,7 @@ class Action:
     batch: int = 100  # percent of the servers at a time
     wait: float = 0.0  # seconds for which it waits for a server that is away
     ended: float = 0.0
-    results: dict[Target, dict[str, Any]] = field(default_factory=dict)
+    results: dict[Target, ActionResult] = field(default_factory=dict)
     waits: dict[Target, float] = field(default_factory=dict)  # for whom, until when
     withdrawn: asyncio.Event = field(default_factory=asyncio.Event)  # nobody waits any more
     withdrawn_by: str = ""
@@ -91,7 +106,7 @@ class Action:
                     "node": t.node,
                     "service": t.service,
                     "process": t.process,
-                    "result": self.results.get(t),
+                    "result": self.results[t].to_dict() if t in self.results else None,
                     "waits": 0.0 if t in self.results else self.waits.get(t, 0.0),
                 }
                 for t in self.targets
@@ -215,22 +230,19 @@ class Actions:
         failed = ""
         for group in target_batches(action.targets, action.batch):
             if failed:
-                missed = {"ok": False, "error": "not begun", "hint": failed, "exit_code": 4}
-                action.results.update(dict.fromkeys(group, missed))
+                missed = Outcome(ok=False, error="not begun", hint=failed, exit_code=4)
+                action.results.update(dict.fromkeys(group, ActionResult(outcome=missed)))
                 continue
             await asyncio.gather(*(one(target) for target in group))
-            bad = [t.node for t in group if not action.results[t].get("ok")]
+            bad = [t.node for t in group if not action.results[t].outcome.ok]
             failed = f"it failed on {bad[0]} before" if bad else ""
 
-    async def _one(self, action: Action, target: Target, gate: asyncio.Semaphore) -> dict[str, Any]:
+    async def _one(self, action: Action, target: Target, gate: asyncio.Semaphore) -> ActionResult:
         who, overruled = f"dash:{action.who}", ""
         try:
             watch = self._fleet.watch(target.node)
             if not await self._there(action, target, watch):
-                told = _is_away(watch, self._clock.wall())
-                if action.withdrawn_by:
-                    told["error"] += f"; withdrawn by {action.withdrawn_by}"
-                return {"time": self._clock.wall(), **told}
+                return _is_away(watch, self._clock.wall(), action.withdrawn_by)
             overruled = watch.overruled
             async with gate:
                 outcome = await watch.node.command(
@@ -238,10 +250,10 @@ class Actions:
                 )
             watch.refresh()
         except ChapiteauError as exc:
-            outcome = {"ok": False, "error": exc.what, "hint": exc.hint, "exit_code": exc.exit_code}
-        if not outcome.get("ok") and overruled:
-            outcome = {**outcome, "hint": overruled}  # which other hub leads
-        return {"time": self._clock.wall(), **outcome}
+            outcome = Outcome.failed(exc)
+        if not outcome.ok and overruled:
+            outcome = replace(outcome, hint=overruled)  # which other hub leads
+        return ActionResult(time=self._clock.wall(), outcome=outcome)
 
     async def _there(self, action: Action, target: Target, watch: NodeWatch) -> bool:
         """Whether the server answers, or does so in the time for which the action waits."""
@@ -282,22 +294,24 @@ def target_batches(targets: Sequence[Target], percent: int) -> list[list[Target]
     return [[t for t in targets if t.node in turn] for turn in turns]
 
 
-def _is_away(watch: NodeWatch, now: float) -> dict[str, Any]:
+def _is_away(watch: NodeWatch, now: float, withdrawn_by: str) -> ActionResult:
     away = format_duration(max(1, round(now - watch.away_since)))
-    return {
-        "ok": False,
-        "error": f"{watch.node.name} is away for {away}: nothing was sent to it",
-        "hint": "what is wanted of it can wait for it (chapiteau hub want), or the action itself"
+    outcome = Outcome(
+        ok=False,
+        error=f"{watch.node.name} is away for {away}: nothing was sent to it"
+        + (f"; withdrawn by {withdrawn_by}" if withdrawn_by else ""),
+        hint="what is wanted of it can wait for it (chapiteau hub want), or the action itself"
         ' ("wait": seconds); it goes on supervising by itself meanwhile',
-        "exit_code": UnreachableError.exit_code,
-        "away": round(watch.away_since, 3),
-    }
+        exit_code=UnreachableError.exit_code,
+    )
+    return ActionResult(time=now, outcome=outcome, away=round(watch.away_since, 3))
 
 
 def _summary(action: Action) -> str:
     left = [str(target) for target in action.targets if target not in action.results]
-    good = sum(bool(result.get("ok")) for result in action.results.values())
-    bad = [r.get("error", "") for r in action.results.values() if not r.get("ok")]
+    outcomes = [result.outcome for result in action.results.values()]
+    good = sum(outcome.ok for outcome in outcomes)
+    bad = [outcome.error for outcome in outcomes if not outcome.ok]
     text = f"{good} of {len(action.targets)} done"
     if left:
         text += f"; given up for {', '.join(left)}: the hub ended before"

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.run.api.calls import Call, find_call
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["Node", "ServiceRequest", "ServiceResponse", "follow_output", "read_only_call"]
 
@@ -87,12 +88,12 @@ class Node(Protocol):
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
-    ) -> dict[str, Any]:
-        """Do it and return the Outcome as a dictionary; a refusal is an Outcome too."""
+    ) -> Outcome:
+        """Do it; a refusal is an Outcome too."""
         ...
 
-    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
-        """Plan or apply the node's chapiteau.toml; Outcome as a dictionary."""
+    async def config(self, *, dry_run: bool, who: str) -> Outcome:
+        """Plan or apply the node's chapiteau.toml."""
         ...
 
     async def fetch(self, request: ServiceRequest) -> ServiceResponse:

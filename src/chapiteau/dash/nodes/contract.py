@@ -11,6 +11,7 @@ from chapiteau.core.errors import RefusedError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.run.api.commands import node_commands
 from chapiteau.run.config.spec import MAX_PROCESSES
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = [
     "CommandChannel",
@@ -174,7 +175,7 @@ class CommandChannel(Protocol):
         """
         ...
 
-    async def send(self, command: NodeCommand, accepted: Callable[[], None]) -> dict[str, Any]:
+    async def send(self, command: NodeCommand, accepted: Callable[[], None]) -> Outcome:
         """The outcome. `accepted` is called once, when the node has accepted it.
 
         The same id again gives the first outcome and does nothing. Raises NodeAwayError when

@@ -12,8 +12,6 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import UnreachableError
 from chapiteau.core.text import at_least
@@ -23,7 +21,7 @@ from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse, read_only
 from chapiteau.dash.nodes.scraper import Scraper
 from chapiteau.run.client import AsyncClient
 from chapiteau.run.logs.grep import compile_grep
-from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, parse_position
+from chapiteau.run.logs.messages import Gap, LogLine, LogQuery, Outcome, parse_position
 
 __all__ = ["SUPERVISOR", "LocalNode", "disk_usage", "host_address", "supervisor_log"]
 
@@ -224,17 +222,15 @@ class LocalNode:
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
-    ) -> dict[str, Any]:
+    ) -> Outcome:
         """Do it; a refusal is an outcome as well."""
         with self._translated():
-            outcome = await self._as(who).command(verb, service, **options)
-        return dict(msgspec.to_builtins(outcome))
+            return await self._as(who).command(verb, service, **options)
 
-    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+    async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Plan or apply the project's file."""
         with self._translated():
-            outcome = await (self._client.plan() if dry_run else self._as(who).apply())
-        return dict(msgspec.to_builtins(outcome))
+            return await (self._client.plan() if dry_run else self._as(who).apply())
 
     async def health(self) -> dict[str, Any]:
         """Time, address, free disk space, and whether the file differs from what runs."""
@@ -243,8 +239,8 @@ class LocalNode:
             "time": self._clock.wall(),
             "address": host_address(),
             "disks": await asyncio.to_thread(disk_usage, (self._run_dir, Path("/"))),
-            "changes": len(outcome["data"].get("changes", ())),
-            "config_error": "" if outcome["ok"] else outcome["error"],
+            "changes": len(outcome.data.get("changes", ())),
+            "config_error": "" if outcome.ok else outcome.error,
         }
 
     async def fetch(self, request: ServiceRequest) -> ServiceResponse:

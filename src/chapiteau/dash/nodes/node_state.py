@@ -1,7 +1,6 @@
 """What a node keeps: the desired state that it applied, and the commands that it accepted."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +21,7 @@ from chapiteau.dash.nodes.contract import (
 )
 from chapiteau.dash.store import open_database
 from chapiteau.io.files import write_atomic
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = [
     "COMMANDS_FILE",
@@ -125,8 +125,6 @@ CREATE TABLE IF NOT EXISTS fence (one INTEGER PRIMARY KEY, seen INTEGER NOT NULL
 _KEPT: Final = 7 * 86_400.0  # seconds; far longer than any command may be repeated
 _SWEEP: Final = 3600.0  # seconds between two sweeps of what is older
 
-Outcome = dict[str, Any]
-
 
 class CommandLog:
     """Remembers command ids on disk before anything is done, and outcomes after."""
@@ -160,8 +158,7 @@ class CommandLog:
             kept = self._outcome(command_id)
             if kept is not None:
                 known: asyncio.Future[Outcome] = asyncio.Future()
-                outcome = json.loads(kept) if kept else _UNKNOWN
-                known.set_result({**outcome, "replayed": True})
+                known.set_result(msgspec.json.decode(kept, type=Outcome) if kept else _UNKNOWN)
                 return known
             self._accept(command_id)
             task = asyncio.create_task(self._run(command_id, work))
@@ -187,7 +184,8 @@ class CommandLog:
     async def _run(self, command_id: str, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         outcome = await work()
         self._db.execute(
-            "UPDATE command SET outcome = ? WHERE id = ?", (json.dumps(outcome), command_id)
+            "UPDATE command SET outcome = ? WHERE id = ?",
+            (msgspec.json.encode(outcome).decode(), command_id),
         )
         return outcome
 
@@ -216,15 +214,12 @@ class CommandReceiver:
                 command.verb, command.service, command.options, command.who
             )
         except ChapiteauError as exc:
-            return _failed(exc.what, exc.hint, exc.exit_code)
+            return Outcome.failed(exc)
 
 
-def _failed(error: str, hint: str, exit_code: int) -> Outcome:
-    return {"ok": False, "error": error, "hint": hint, "exit_code": exit_code, "data": {}}
-
-
-_UNKNOWN: Final = _failed(
-    "the node's agent ended while this ran; whether it was done is not known",
-    "look at the service before you try again",
-    1,
+_UNKNOWN: Final = Outcome(
+    ok=False,
+    error="the node's agent ended while this ran; whether it was done is not known",
+    hint="look at the service before you try again",
+    exit_code=1,
 )

@@ -12,6 +12,7 @@ from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
 from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.link import Link
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["CommandDeadline", "RemoteNode"]
 
@@ -102,9 +103,9 @@ class RemoteNode:
         """A read-only call of its control API."""
         return await self._call("read", path=path)
 
-    async def config(self, *, dry_run: bool, who: str) -> dict[str, Any]:
+    async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Plan or apply the node's own file."""
-        return await self._call("config", dry_run=dry_run, who=who)
+        return self._outcome(await self._call("config", dry_run=dry_run, who=who))
 
     async def fetch(self, request: ServiceRequest) -> ServiceResponse:
         """Send a request to a service on the node."""
@@ -135,7 +136,7 @@ class RemoteNode:
 
     async def command(
         self, verb: str, service: str, options: Mapping[str, Any], who: str
-    ) -> dict[str, Any]:
+    ) -> Outcome:
         """Do it at most once."""
         command = NodeCommand(
             id=secrets.token_hex(12),
@@ -148,7 +149,7 @@ class RemoteNode:
         )
         return await self.send(command, lambda: None)
 
-    async def send(self, command: NodeCommand, accepted: Callable[[], None]) -> dict[str, Any]:
+    async def send(self, command: NodeCommand, accepted: Callable[[], None]) -> Outcome:
         """The outcome; `accepted` is called when the node has accepted it."""
         deadline = CommandDeadline(self.name, command.ttl)
         try:
@@ -160,8 +161,7 @@ class RemoteNode:
                     if deadline.accepted():
                         accepted()
                     timer.reschedule(deadline.time)
-                found: dict[str, Any] = answer["outcome"]
-                return found
+                return self._outcome(answer["outcome"])
         except TimeoutError:
             raise deadline.error() from None
 
@@ -189,6 +189,12 @@ class RemoteNode:
         timeout = _TIMEOUTS.get(call, _TIMEOUT)
         found: dict[str, Any] = await self._open().call(call, args, timeout=timeout)
         return found
+
+    def _outcome(self, raw: object) -> Outcome:
+        try:
+            return msgspec.convert(raw, Outcome)
+        except msgspec.ValidationError as exc:
+            raise NodeAwayError(f"{self.name}: an answer that can't be read ({exc})") from exc
 
     def _open(self) -> Link:
         if self._link is None:

@@ -23,6 +23,7 @@ from chapiteau.dash.web.hub import Hub
 from chapiteau.dash.web.routes import Query, call
 from chapiteau.dash.web.security import authorize
 from chapiteau.run.api.commands import node_commands
+from chapiteau.run.logs.messages import Outcome
 
 __all__: list[str] = []  # `routes` has them all
 
@@ -221,7 +222,7 @@ class _Config(Query, frozen=True):
 
 
 @call("POST", "/api/config", "plan")
-async def _config(hub: Hub, caller: Caller, query: _Config) -> dict[str, Any]:
+async def _config(hub: Hub, caller: Caller, query: _Config) -> Outcome:
     """What the node's changed file would change; an admin may apply it.
 
     Applying goes on when the page is closed meanwhile.
@@ -233,7 +234,7 @@ async def _config(hub: Hub, caller: Caller, query: _Config) -> dict[str, Any]:
         asyncio.ensure_future(node.config(dry_run=not query.apply, who=f"dash:{caller.name}"))
     )
     if query.apply:
-        hub.audit(caller, "apply", query.node, "ok" if outcome["ok"] else str(outcome["error"]))
+        hub.audit(caller, "apply", query.node, "ok" if outcome.ok else outcome.error)
     return outcome
 
 

@@ -17,6 +17,7 @@ from chapiteau.dash.nodes.contract import (
     NodeCommand,
     StaleGenerationError,
 )
+from chapiteau.run.logs.messages import Outcome
 from tests.dash.nodes.control_plane.stage import Stage
 from tests.support import wait_for_async
 
@@ -89,32 +90,32 @@ async def test_what_happened_behind_a_cut_is_told_afterwards(stage: Stage) -> No
 async def test_a_command_is_taken_on_and_then_done(stage: Stage) -> None:
     taken: list[str] = []
     outcome = await stage.plane.channel("far").send(order(), lambda: taken.append("yes"))
-    assert outcome["ok"] is True
+    assert outcome.ok is True
     assert taken == ["yes"]
     assert stage.memory.commands == [("reload", "web", {}, "ana")]
 
 
 async def test_a_command_may_fail_and_says_why(stage: Stage) -> None:
-    stage.memory.outcome = {"ok": False, "error": "web does not start", "exit_code": 1}
+    stage.memory.outcome = Outcome(ok=False, error="web does not start", exit_code=1)
     outcome = await stage.plane.channel("far").send(order(), nothing)
-    assert (outcome["ok"], outcome["error"]) == (False, "web does not start")
+    assert (outcome.ok, outcome.error) == (False, "web does not start")
 
 
 async def test_a_replayed_command_does_nothing_and_gives_the_first_outcome(stage: Stage) -> None:
     channel = stage.plane.channel("far")
-    stage.memory.outcome = {"ok": True, "text": "first"}
+    stage.memory.outcome = Outcome(ok=True, text="first")
     await channel.send(order(), nothing)
-    stage.memory.outcome = {"ok": True, "text": "second"}
+    stage.memory.outcome = Outcome(ok=True, text="second")
     for _ in range(3):
         again = await channel.send(order(), nothing)
-        assert again["text"] == "first"
+        assert again.text == "first"
     assert len(stage.memory.commands) == 1
 
 
 async def test_twins_that_come_together_are_done_once(stage: Stage) -> None:
     channel = stage.plane.channel("far")
     found = await asyncio.gather(*(channel.send(order(), nothing) for _ in range(5)))
-    assert [outcome["ok"] for outcome in found] == [True] * 5
+    assert [outcome.ok for outcome in found] == [True] * 5
     assert len(stage.memory.commands) == 1
 
 
@@ -122,7 +123,7 @@ async def test_many_different_commands_are_all_done(stage: Stage) -> None:
     channel = stage.plane.channel("far")
     orders = [order(f"m{number}") for number in range(20)]
     found = await asyncio.gather(*(channel.send(one, nothing) for one in orders))
-    assert all(outcome["ok"] for outcome in found)
+    assert all(outcome.ok for outcome in found)
     assert len(stage.memory.commands) == 20
 
 
@@ -142,7 +143,7 @@ async def test_a_command_waits_for_a_node_that_comes_back_in_time(stage: Stage) 
     sent = asyncio.create_task(stage.plane.channel("far").send(order(ttl=20), nothing))
     await asyncio.sleep(0)
     await stage.mend()
-    assert (await asyncio.wait_for(sent, 60))["ok"] is True
+    assert (await asyncio.wait_for(sent, 60)).ok is True
     assert len(stage.memory.commands) == 1
 
 
@@ -160,8 +161,8 @@ async def test_who_acts_under_an_older_lease_is_refused(stage: Stage) -> None:
     await channel.send(order("a1", fence=7), nothing)
     with pytest.raises(ChapiteauError, match="another hub is the leader"):
         await channel.send(order("a2", fence=6), nothing)
-    assert (await channel.send(order("a3", fence=7), nothing))["ok"] is True
-    assert (await channel.send(order("a1", fence=6), nothing))["ok"] is True  # known: no effect
+    assert (await channel.send(order("a3", fence=7), nothing)).ok is True
+    assert (await channel.send(order("a1", fence=6), nothing)).ok is True  # known: no effect
     assert len(stage.memory.commands) == 2
 
 

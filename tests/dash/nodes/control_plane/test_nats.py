@@ -141,7 +141,7 @@ async def test_two_hubs_look_and_one_leads(tmp_path: Path, memory: Any, nats: Na
             await stage.cluster.leadership.close()
             await second.leadership._turn()
             assert second.leadership.leads
-            assert (await second.node("far").command("stop", "web", {}, "bo"))["ok"] is True
+            assert (await second.node("far").command("stop", "web", {}, "bo")).ok is True
         finally:
             await second.close()
             await fleet.close()

@@ -68,7 +68,7 @@ async def test_hub_and_node_do_their_part_with_the_rights_that_are_printed(
 
     await wait_for_async(answers)
     node = cluster.node("far")
-    assert (await node.command("reload", "web", {}, "ana"))["ok"] is True
+    assert (await node.command("reload", "web", {}, "ana")).ok is True
     assert (await anext(node.events(0)))["kind"] == "command.done"
     wanted = DesiredServices(node="far", services={"web": {"processes": 5}})
     made = await cluster.states.put(wanted, expect=0)

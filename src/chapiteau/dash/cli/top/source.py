@@ -15,10 +15,11 @@ from aiohttp import WSMsgType
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import HubGoneError, LoginError
-from chapiteau.dash.fleet.actions import Action, Target
+from chapiteau.dash.fleet.actions import Action, ActionResult, Target
 from chapiteau.dash.fleet.bus import Bus, Viewer
 from chapiteau.dash.fleet.fleet import Fleet
 from chapiteau.dash.fleet.node import Node
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["HubSource", "LocalSource", "OnMessage", "Source"]
 
@@ -116,10 +117,10 @@ class LocalSource:
         self._bus.latest("actions", str(action.number), action.to_dict())
         for target in targets:
             try:
-                result = await self._node.command(verb, target.service, options, "")
+                outcome = await self._node.command(verb, target.service, options, "")
             except ChapiteauError as exc:
-                result = {"ok": False, "error": exc.what, "hint": exc.hint}
-            action.results[target] = result
+                outcome = Outcome.failed(exc)
+            action.results[target] = ActionResult(time=self._clock.wall(), outcome=outcome)
         action.end(self._clock.wall())
         self._bus.latest("actions", str(action.number), action.to_dict())
         return ""

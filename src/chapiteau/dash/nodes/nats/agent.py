@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -24,6 +25,7 @@ from chapiteau.dash.nodes.nats.names import subject_token
 from chapiteau.dash.nodes.nats.stores import NatsDesiredState
 from chapiteau.dash.nodes.node_state import CommandReceiver
 from chapiteau.dash.nodes.request_handler import NodeRequestHandler
+from chapiteau.run.logs.messages import Outcome
 
 __all__ = ["NatsAgent", "NatsNodeStreams"]
 
@@ -146,13 +148,13 @@ class NatsNodeStreams:
         self._answering.add(task)
         task.add_done_callback(self._answering.discard)
 
-    async def _finish(self, inbox: str, outcome: Any) -> None:
+    async def _finish(self, inbox: str, outcome: Awaitable[Outcome]) -> None:
         found = await outcome
         with contextlib.suppress(NatsError, OSError):
             await self._answer(inbox, {"outcome": found})
 
-    async def _answer(self, inbox: str, answer: dict[str, Any]) -> None:
-        await self._wire.publish(inbox, json.dumps(answer).encode())
+    async def _answer(self, inbox: str, answer: Mapping[str, object]) -> None:
+        await self._wire.publish(inbox, msgspec.json.encode(answer))
 
 
 _RETRY: Final = Backoff(first=0.3, factor=1.8, cap=15.0, jitter=0.5)
