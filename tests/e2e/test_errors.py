@@ -110,7 +110,28 @@ def test_a_service_that_dies_at_once_shows_its_last_words(folder: Path) -> None:
 def test_a_second_supervisor_is_refused(folder: Path) -> None:
     text = '[service.web]\ncommand = "sleep 99"\n'
     assert up(folder, text).returncode == 0
-    told(up(folder, text), 4, "already up", "chapiteau down")
+    told(run_cli("up", cwd=folder), 4, "already up", "chapiteau down")
+
+
+def test_up_in_the_background_twice_is_no_error(folder: Path) -> None:
+    text = '[service.web]\ncommand = "sleep 99"\n[service.late]\ncommand = "sleep 98"\n'
+    assert up(folder, text).returncode == 0
+    told(up(folder, text), 0, "is already running", "is ready")
+    assert run_cli("stop", "late", cwd=folder).returncode == 0
+    told(run_cli("up", "-d", "late", cwd=folder), 0, "is already running", "is ready")
+    shown = run_cli("status", "late", "-o", "brief", cwd=folder).stdout
+    assert shown.split()[1:3] == ["running", "1/1"]
+
+
+def test_a_status_shows_where_the_dashboard_is_and_lets_nobody_in(folder: Path) -> None:
+    assert up(folder, '[service.web]\ncommand = "sleep 99"\n').returncode == 0
+    told_by_it = '{"url": "http://127.0.0.1:1/#token=abc", "base": "http://127.0.0.1:1/"}'
+    (folder / ".chapiteau" / "dash.json").write_text(told_by_it)
+    for words in (("status",), ("status", "--json")):
+        shown = run_cli(*words, cwd=folder).stdout
+        assert "http://127.0.0.1:1/" in shown
+        assert "abc" not in shown
+    assert "#token=abc" in run_cli("up", "-d", cwd=folder).stderr  # whoever starts it may log in
 
 
 def test_nobody_answers(folder: Path) -> None:

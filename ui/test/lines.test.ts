@@ -8,7 +8,7 @@ test("a line says what the button does", () => {
   const line = (verb: Parameters<typeof commandLines>[0], options = {}) => commandLines(verb, [on("a", "web")], options)[0]?.line;
   assert.equal(line("restart"), "chapiteau restart web");
   assert.equal(line("scale", { by: 1 }), "chapiteau scale web=+1");
-  assert.equal(line("scale", { by: -1 }), "chapiteau scale web=-1");
+  assert.equal(line("scale", { by: -1 }), "chapiteau scale web --by -1");
   assert.equal(line("scale", { processes: 0 }), "chapiteau scale web=0");
   assert.equal(line("signal", { signal: "HUP", process: 2 }), "chapiteau signal HUP web --process 2");
 });

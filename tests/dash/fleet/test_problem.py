@@ -13,7 +13,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("scale", {"processes": 6}, "chapiteau scale web=6"),
     ("scale", {"processes": 0}, "chapiteau scale web=0"),
     ("scale", {"by": 1}, "chapiteau scale web=+1"),
-    ("scale", {"by": -2}, "chapiteau scale web=-2"),
+    ("scale", {"by": -2}, "chapiteau scale web --by -2"),
     ("signal", {"signal": "HUP"}, "chapiteau signal HUP web"),
     ("signal", {"signal": "HUP", "process": 2}, "chapiteau signal HUP web --process 2"),
     ("restart", {"process": 2}, "chapiteau restart web --process 2"),

@@ -68,7 +68,12 @@ def cli(*words: str) -> tuple[int, str, str]:
             ["scale", "web", "4"], ("scale", "web", {"wait": True, "processes": 4}), id="N"
         ),
         pytest.param(
-            ["scale", "web=-1"], ("scale", "web", {"wait": True, "by": -1}), id="scale by"
+            ["scale", "web=+1"], ("scale", "web", {"wait": True, "by": 1}), id="scale more"
+        ),
+        pytest.param(
+            ["scale", "web", "--by", "-1"],
+            ("scale", "web", {"wait": True, "by": -1}),
+            id="scale fewer",
         ),
         pytest.param(
             ["signal", "sighup", "web"], ("signal", "web", {"signal": "HUP"}), id="signal"
@@ -92,6 +97,8 @@ def test_every_command_is_in_the_group_too(memory: Memory) -> None:
     [
         pytest.param(["stop"], 2, "stop all", id="stop what"),
         pytest.param(["scale", "web"], 2, "NAME=N", id="scale to what"),
+        pytest.param(["scale", "web=-1"], 2, "scale web --by -1", id="a negative number"),
+        pytest.param(["scale", "web=4", "--by", "1"], 2, "take one", id="scale to and by"),
         pytest.param(["scale", "web=many"], 2, "NAME=N", id="no number"),
         pytest.param(["signal", "web", "HUP"], 2, "first the signal", id="signal words swapped"),
         pytest.param(["restart", "wbe"], 3, "did you mean 'web'?", id="unknown service"),
@@ -303,7 +310,7 @@ def test_the_board_tells_what_is_wrong_first() -> None:
     )
     assert text.splitlines()[:7] == [
         "shop on n1: 1 of 3 processes ready, up 1m30s, brain restarted 1×",
-        "dashboard http://127.0.0.1:1",
+        "dashboard http://127.0.0.1:1 (log in: `chapiteau dash url`)",
         "! web: restarts in a loop: exit 3",
         "    chapiteau logs web",
         "    | ModuleNotFoundError: shop",

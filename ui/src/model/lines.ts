@@ -32,15 +32,16 @@ function written(verb: Verb, services: string[], options: Record<string, unknown
   const words = ["chapiteau", verb as string];
   if (ON_SERVERS.includes(verb)) return words.join(" ");
   if (verb === "signal") words.push(String(options["signal"]));
-  words.push(...services.map((service) => (verb === "scale" ? `${service}=${amount(options)}` : service)));
+  const fewer = verb === "scale" && !("processes" in options) && Number(options["by"]) < 0;
+  words.push(...services.map((service) => (verb === "scale" && !fewer ? `${service}=${amount(options)}` : service)));
+  if (fewer) words.push("--by", String(options["by"]));
   if (verb !== "scale" && options["process"]) words.push("--process", String(options["process"]));
   return words.map(quoted).join(" ");
 }
 
 function amount(options: Record<string, unknown>): string {
   if ("processes" in options) return String(options["processes"]);
-  const by = Number(options["by"] ?? 0);
-  return by < 0 ? String(by) : `+${by}`;
+  return `+${Number(options["by"] ?? 0)}`;
 }
 
 /** A word as a shell takes it. */

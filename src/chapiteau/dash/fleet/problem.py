@@ -41,6 +41,8 @@ def command_line(verb: str, service: str, options: Mapping[str, Any]) -> str:
         return shlex.join(argv)
     if verb == "signal":  # the signal first: many services may follow it
         argv.append(str(options.get("signal", "")))
+    if verb == "scale" and "processes" not in options and int(options.get("by", 0)) < 0:
+        return shlex.join([*argv, service, "--by", str(options["by"])])
     argv.append(f"{service}={_amount(options)}" if verb == "scale" else service)
     if verb != "scale" and (process := options.get("process")):
         argv += ["--process", str(process)]
@@ -56,7 +58,7 @@ def actor_name(actor: str) -> str:
 def _amount(options: Mapping[str, Any]) -> str:
     if "processes" in options:
         return str(options["processes"])
-    return f"{int(options.get('by', 0)):+d}"
+    return f"+{int(options.get('by', 0))}"
 
 
 def remedy(verb: str, service: str, **options: Any) -> Remedy:

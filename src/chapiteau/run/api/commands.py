@@ -80,11 +80,13 @@ _ALL: Final = (
         "wait timeout processes by",
         fleet=True,
         effect="Changes how many processes run.",
-        examples="""It lasts until the supervisor ends.
+        examples="""It lasts until the supervisor ends. NAME=N says how many, NAME=+N how many more;
+        fewer than now is --by -N.
 
         chapiteau scale web=6
-        chapiteau scale web=+2 worker=-1
-        chapiteau scale web 6""",
+        chapiteau scale web=+2 worker=4
+        chapiteau scale web 6
+        chapiteau scale web worker --by -1""",
     ),
     Command(
         "signal",

@@ -176,7 +176,7 @@ class SupervisorStatus(Plain):
     cpu_percent: float = 0.0
     rss_bytes: int = 0
     cgroups: str = ""  # "v2" or why not
-    dashboard: str = ""  # its URL
+    dashboard: str = ""  # its URL, without the login token
     last_event: int = 0  # number of the newest event
     drained: dict[str, Any] = field(default_factory=dict)  # since, who, services, left; {}: no
     labels: dict[str, str] = field(default_factory=dict)  # of the server

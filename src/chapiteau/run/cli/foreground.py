@@ -61,7 +61,7 @@ def run_in_foreground(
 class _Foreground:
     def __init__(self, run_dir: Path, spec: Spec, begun: float, *, alone: bool = False) -> None:
         self._client, self._alone = AsyncClient.at(run_dir), alone
-        self._lock = lock_path(run_dir)
+        self._run_dir, self._lock = run_dir, lock_path(run_dir)
         self._begun = begun
         width = max((len(name) for name, _ in spec.named()), default=0) + 2
         self._printer = LinePrinter(colour=use_colour(), width=width)
@@ -145,7 +145,7 @@ class _Foreground:
             pending, failed = pending_and_failed(status)
             if not pending and not failed:
                 self._was_ready = True
-                message("\n".join(ready_lines(status)), colour="green")
+                message("\n".join(ready_lines(status, self._run_dir)), colour="green")
 
     async def _lines(self) -> None:
         places: dict[str, int] = {}  # where we are in each log file: the next brain goes on there

@@ -58,7 +58,9 @@ def _headline(status: SupervisorStatus, now: float) -> str:
     )
     if status.brain_restarts:
         line += f", brain restarted {status.brain_restarts}×"
-    return f"{line}\ndashboard {status.dashboard}" if status.dashboard else line
+    if status.dashboard:  # anybody may look over a shoulder: the link that logs in is asked for
+        line += f"\ndashboard {status.dashboard} (log in: `chapiteau dash url`)"
+    return line
 
 
 def problem_lines(status: SupervisorStatus) -> list[str]:

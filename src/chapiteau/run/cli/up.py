@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
@@ -23,6 +24,7 @@ from chapiteau.run.cli.options import (
 from chapiteau.run.errors import AlreadyRunningError, NotRunningError
 
 if TYPE_CHECKING:
+    from chapiteau.run.api.status import SupervisorStatus
     from chapiteau.run.config.load import Config
 
 __all__ = ["EXAMPLE", "daemon", "up", "upgrade"]
@@ -98,7 +100,7 @@ def up(
 ) -> None:
     """Start the services of chapiteau.toml. Press Ctrl-C to stop; press it again to kill at once.
 
-    With names: only these and what they need.
+    With names: only these and what they need. `up -d` where everything runs already is no error.
 
     \b
     chapiteau up
@@ -116,7 +118,16 @@ def up(
     _refuse_nothing(found)
     select(",".join(names), tuple(found.spec.service))  # a wrong name ends it here
     client = Client.at(found.run_dir)
-    _refuse_second(client)
+    if (running := _running(client)) is not None:
+        if not detach:
+            raise AlreadyRunningError(
+                f"{running.project} is already up ({_pids(running)})",
+                hint="`chapiteau reload` follows a changed file, `chapiteau down` stops it",
+            )
+        _go_on(client, running, names)
+        if wait:
+            _wait(client, timeout, found.run_dir)
+        return
     begun = SystemClock().wall()
     if no_keeper:
         from chapiteau.run.cli.foreground import run_in_foreground
@@ -126,10 +137,8 @@ def up(
         _end(startup_error(found.run_dir), code)
     start(path, found.spec, owner_pid=None if detach else os.getpid(), only=names)
     if detach:
-        from chapiteau.run.cli.waiting import wait_until_ready
-
         if wait:
-            wait_until_ready(client, timeout, lambda: startup_error(found.run_dir))
+            _wait(client, timeout, found.run_dir)
         return
     from chapiteau.run.cli.foreground import follow_supervisor
 
@@ -157,15 +166,33 @@ def _refuse_nothing(found: "Config") -> None:
     raise UsageError(f"{found.path.name} has no service: there is nothing to start", hint=EXAMPLE)
 
 
-def _refuse_second(client: Client) -> None:
-    try:
-        status = client.status()
-    except ChapiteauError:
-        return
-    raise AlreadyRunningError(
-        f"{status.project} is already up (keeper {status.keeper_pid}, brain {status.pid})",
-        hint="`chapiteau reload` follows a changed file, `chapiteau down` stops it",
+def _running(client: Client) -> "SupervisorStatus | None":
+    with contextlib.suppress(ChapiteauError):
+        return client.status()
+    return None
+
+
+def _pids(running: "SupervisorStatus") -> str:
+    return f"keeper {running.keeper_pid}, brain {running.pid}"
+
+
+def _go_on(client: Client, running: "SupervisorStatus", names: tuple[str, ...]) -> None:
+    """What was asked for is there already, or is started now. Raises when it can't be."""
+    message(
+        f"{running.project} is already running ({_pids(running)}); "
+        "`chapiteau reload` follows a changed file"
     )
+    if names:
+        outcome = client.command("start", ",".join(names), wait=False)
+        if not outcome.ok:
+            raise ChapiteauError(outcome.error, hint=outcome.hint, exit_code=outcome.exit_code)
+
+
+def _wait(client: Client, timeout: float | None, run_dir: Path) -> None:
+    from chapiteau.run.cli.waiting import wait_until_ready
+    from chapiteau.run.supervisor.launch import startup_error
+
+    wait_until_ready(client, timeout, lambda: startup_error(run_dir), run_dir)
 
 
 # `chapiteau run daemon`: become the supervisor in this very process.

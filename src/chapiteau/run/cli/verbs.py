@@ -40,7 +40,7 @@ _ARGUMENTS: Final[dict[str, list[Callable[[Any], Any]]]] = {
         click.argument("names", nargs=-1, required=True, shell_complete=service_names),
     ],
 }
-_GIVEN_BY_ARGUMENTS: Final = frozenset({"processes", "by", "signal"})
+_GIVEN_BY_ARGUMENTS: Final = frozenset({"processes", "signal"})
 _ALL: Final = frozenset({"start", "reopen"})  # without names these mean all services
 
 
@@ -79,7 +79,8 @@ def _option(name: str) -> Callable[[Any], Any]:
     field = CommandOptions.__dataclass_fields__[name]
     if field.type == bool | None:
         return click.option(f"--{name}", is_flag=True, default=None, help=field.metadata["help"])
-    kind = click.IntRange(field.metadata["low"]) if field.type == int | None else str
+    number = click.IntRange(field.metadata.get("low"))
+    kind = number if field.type == int | None else str
     return click.option(f"--{name}", type=kind, help=field.metadata["help"])
 
 
@@ -93,7 +94,7 @@ def _requests(call: Command, given: dict[str, Any]) -> list[tuple[str, dict[str,
     """Which services are meant and with which options; no services: the changed file."""
     options = {key: value for key, value in given.items() if value is not None}
     if call.name == "scale":
-        amounts = _amounts(options.pop("amounts"))
+        amounts = _amounts(options.pop("amounts"), options.pop("by", None))
         return [(name, options | amount) for name, amount in amounts]
     names: tuple[str, ...] = options.pop("names", ())
     if call.name == "signal":
@@ -117,8 +118,15 @@ def _signal(text: str) -> str:
         raise usage_error(str(exc), "first the signal, then the services: signal HUP web") from None
 
 
-def _amounts(words: tuple[str, ...]) -> list[tuple[str, dict[str, int]]]:
-    """[("web", {"processes": 6}), ("worker", {"by": -1})] from "web=6 worker=-1" or "web 6"."""
+def _amounts(words: tuple[str, ...], by: int | None) -> list[tuple[str, dict[str, int]]]:
+    """[("web", {"processes": 6}), ("worker", {"by": 1})] from "web=6 worker=+1" or "web 6".
+
+    With `--by` the words are names. "web=-1" is refused: it reads as a number of processes too.
+    """
+    if by is not None:
+        if any("=" in word for word in words):
+            raise usage_error("NAME=N and --by are two ways to say it: take one of them")
+        return [(word, {"by": by}) for word in words]
     if len(words) == 2 and "=" not in words[0] + words[1]:
         words = (f"{words[0]}={words[1]}",)
     found = []
@@ -126,8 +134,11 @@ def _amounts(words: tuple[str, ...]) -> list[tuple[str, dict[str, int]]]:
         name, _, amount = word.partition("=")
         number = amount.lstrip("+-")
         if not name or not number.isdigit() or len(amount) - len(number) > 1:
-            raise usage_error(f"{word!r} is not NAME=N, NAME=+N or NAME=-N")
-        key = "by" if amount[0] in "+-" else "processes"
+            raise usage_error(f"{word!r} is not NAME=N or NAME=+N")
+        if amount[0] == "-":
+            fewer = f"{number} fewer: chapiteau scale {name} --by -{number}"
+            raise usage_error(f"{word!r}: there are no fewer than 0 processes", fewer)
+        key = "by" if amount[0] == "+" else "processes"
         found.append((name, {key: int(amount)}))
     return found
 

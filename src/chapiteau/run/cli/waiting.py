@@ -1,6 +1,7 @@
 """Waiting until everything that should run is ready, and saying honestly when it is not."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from chapiteau.core.errors import ChapiteauError, TimedOutError
@@ -10,6 +11,7 @@ from chapiteau.run.api.status import SupervisorStatus
 from chapiteau.run.cli.options import message
 from chapiteau.run.cli.status_table import problem_lines
 from chapiteau.run.errors import NotRunningError
+from chapiteau.run.system.runtime_dirs import dashboard_facts
 
 __all__ = ["PendingAndFailed", "pending_and_failed", "ready_lines", "wait_until_ready"]
 
@@ -28,8 +30,11 @@ def pending_and_failed(status: SupervisorStatus) -> PendingAndFailed:
     return [s.name for s in missing if s.name not in failed], failed
 
 
-def ready_lines(status: SupervisorStatus) -> list[str]:
-    """What a person wants to know when all is ready: where to look."""
+def ready_lines(status: SupervisorStatus, run_dir: Path) -> list[str]:
+    """What a person wants to know when all is ready: where to look, and the link that logs in.
+
+    The link is read from its own file: a status is shown to more people than may log in.
+    """
     drained = next((str(p) for p in status.problems if status.drained and not p.where), "")
     lines = [f"{status.project} is {drained or 'ready'}"]
     lines += [
@@ -37,13 +42,16 @@ def ready_lines(status: SupervisorStatus) -> list[str]:
         for socket in status.sockets
         if socket.type == "stream" and not socket.address.startswith("/")
     ]
-    if status.dashboard:
-        lines.append(f"  dashboard  {status.dashboard}")
+    if link := dashboard_facts(run_dir).get("url"):
+        lines.append(f"  dashboard  {link}")
     return lines
 
 
 def wait_until_ready(
-    client: Client, timeout: float | None, why_over: Callable[[], ChapiteauError | None]
+    client: Client,
+    timeout: float | None,
+    why_over: Callable[[], ChapiteauError | None],
+    run_dir: Path,
 ) -> None:
     """Raises ChapiteauError when a service fails, TimedOutError when it takes too long.
 
@@ -64,7 +72,7 @@ def wait_until_ready(
                     hint="the others go on; look with `chapiteau logs`, stop with `chapiteau down`",
                 )
             if not pending:
-                message("\n".join(ready_lines(status)), colour="green")
+                message("\n".join(ready_lines(status, run_dir)), colour="green")
                 for problem in status.problems:
                     message(f"! {problem}", colour="yellow")
                 return

@@ -1,12 +1,9 @@
 """Builds what `status`, the dashboard and the metrics show."""
 
 import asyncio
-import json
 import os
 import socket
 from collections.abc import Container, Iterable
-from pathlib import Path
-from typing import Any
 
 from chapiteau.core.errors import NotFoundError
 from chapiteau.core.problems import Problem, did_you_mean
@@ -32,10 +29,11 @@ from chapiteau.run.supervisor.service_controller import ServiceController
 from chapiteau.run.supervisor.services import Services
 from chapiteau.run.system.port_owner import socket_owners
 from chapiteau.run.system.process_tree import parent_of
+from chapiteau.run.system.runtime_dirs import dashboard_facts
 from chapiteau.run.system.sockets import socket_mode
 from chapiteau.run.system.usage import Meter, Usage, fds_of
 
-__all__ = ["StatusReader", "dashboard_url", "service_summaries", "supervisor_usage"]
+__all__ = ["StatusReader", "service_summaries", "supervisor_usage"]
 
 
 class StatusReader:
@@ -66,7 +64,7 @@ class StatusReader:
             cpu_percent=own.cpu_percent,
             rss_bytes=own.rss_bytes,
             cgroups=context.cgroups.summary,
-            dashboard=dashboard_url(context.config.run_dir),
+            dashboard=str(dashboard_facts(context.config.run_dir).get("base", "")),
             last_event=context.events.seq,
             drained=self._drain.facts(),
             labels=context.config.spec.project.labels,
@@ -261,15 +259,6 @@ def supervisor_usage(context: Context, meter: Meter) -> Usage:
         brain.threads + keeper.threads,
         round(brain.cpu_percent + keeper.cpu_percent, 2),
     )
-
-
-def dashboard_url(run_dir: Path) -> str:
-    """Where the dashboard says that it is; "" when there is none."""
-    try:
-        facts: dict[str, Any] = json.loads((run_dir / "dash.json").read_text())
-        return str(facts.get("url", ""))
-    except (OSError, ValueError, AttributeError):
-        return ""
 
 
 def _shown(service: ServiceController) -> str:

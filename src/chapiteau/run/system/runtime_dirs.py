@@ -9,11 +9,11 @@ import hashlib
 import os
 import stat
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from chapiteau.io.unix_http import control_path
 
-__all__ = ["metrics_dir", "remove_runtime_dir", "runtime_dir"]
+__all__ = ["dashboard_facts", "metrics_dir", "remove_runtime_dir", "runtime_dir"]
 
 _ROOTS: Final = Path("/run/chapiteau")
 _FIGURES: Final = "figures"
@@ -42,6 +42,17 @@ def metrics_dir(meeting: Path, service: str, uid: int | None, gid: int | None) -
     except OSError:
         return ""
     return str(mine)
+
+
+def dashboard_facts(run_dir: Path) -> dict[str, Any]:
+    """What the dashboard tells of itself, "base" and "url" (with the login token); {}: none."""
+    import json  # few ask
+
+    try:
+        found = json.loads((run_dir / "dash.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def remove_runtime_dir(run_dir: Path) -> None:
