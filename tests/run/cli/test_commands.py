@@ -155,7 +155,7 @@ def test_partial_failure_is_exit_code_7_in_text_and_json(memory: Memory) -> None
 def test_status_in_every_form(memory: Memory) -> None:
     table = cli("status")[1]
     assert "web        running  2/2" in table
-    assert ".2" not in table
+    assert "web.2" not in table
     assert "  .2       running  yes" in cli("status", "-o", "wide")[1]
     assert cli("status", "-o", "name")[1].split() == ["web", "web-admin", "worker"]
     assert [s["name"] for s in json.loads(cli("status", "--json")[1])["services"]] == [
