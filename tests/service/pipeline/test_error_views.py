@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -47,6 +48,27 @@ def test_a_named_problem_keeps_its_name(build: Build) -> None:
         "detail": "no coffee",
         "handle": "left",
     }
+
+
+def test_a_member_named_like_a_standard_one_sets_it(build: Build) -> None:
+    own = {"status": 409, "code": "taken", "title": "Taken", "type": "https://api.test/taken"}
+    answer = build(raising(ProblemError("by Ann", **own, by="Ann"))).get("/boom")
+    assert answer.status == 409
+    document = answer.json()
+    del document["request_id"]
+    assert document == {**own, "detail": "by Ann", "by": "Ann"}
+    other = build(raising(TeapotError(status=HTTPStatus.IM_A_TEAPOT + 6))).get("/boom")
+    assert (other.status, other.json()["status"]) == (424, 424)
+    assert (TeapotError.status, ProblemError().status) == (418, 500)
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"status": "409"}, {"status": 200}, {"status": 1000}, {"code": 7}, {"request_id": "mine"}],
+)
+def test_a_member_that_would_contradict_the_answer_is_refused(members: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(members))):
+        ProblemError("odd", **members)
 
 
 def test_a_defect_is_500_and_tells_nothing_outward(

@@ -1,7 +1,7 @@
 """Problem details (RFC 9457): the one format of every error answer."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -57,6 +57,9 @@ class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True, rename={"place": "i
     detail: str
 
 
+_TEXTS: Final = {"code", "title", "type"}
+
+
 class ProblemError(ChapiteauError):
     """Raise it to answer with a problem document; subclass it to give a problem its own name.
 
@@ -65,14 +68,15 @@ class ProblemError(ChapiteauError):
             code = "no-such-city"
             title = "No such city"
 
-    `status`, `code` and `title` stay the same for every occurrence; `detail` tells about this one.
-    Further keyword arguments become members of the document.
+    `status`, `code`, `title` and `type` stay the same for every occurrence, as long as one doesn't
+    say its own (`ProblemError("taken", status=409)`); `detail` tells about this one. Further
+    keyword arguments become members of the document. Raises TypeError for what can't be sent.
     """
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = ""
-    title: ClassVar[str] = ""
-    type: ClassVar[str] = ""
+    status: int = 500
+    code: str = ""
+    title: str = ""
+    type: str = ""
 
     def __init__(
         self,
@@ -82,6 +86,13 @@ class ProblemError(ChapiteauError):
         headers: Mapping[str, str] | None = None,
         **members: Any,
     ) -> None:
+        # A member of such a name would contradict what is sent: the status line, the header.
+        if "request_id" in members:
+            raise TypeError("the server writes request_id: give what you mean another name")
+        if "status" in members:
+            self.status = _status(members.pop("status"))
+        for name in _TEXTS & members.keys():
+            setattr(self, name, _text(name, members.pop(name)))
         super().__init__(detail or self.title or reason_phrase(self.status))
         self.detail = detail
         self.errors: Sequence[ErrorDetail] = tuple(errors)
@@ -90,6 +101,18 @@ class ProblemError(ChapiteauError):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status} {self.detail!r}>"
+
+
+def _status(value: Any) -> int:
+    if isinstance(value, int) and 400 <= value <= 599:
+        return int(value)  # an HTTPStatus, too, is sent as a number
+    raise TypeError(f"status={value!r} is no status of a problem: a number from 400 to 599")
+
+
+def _text(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise TypeError(f"{name}={value!r} is no text")
 
 
 class ProblemDocument(msgspec.Struct, frozen=True, omit_defaults=True):
