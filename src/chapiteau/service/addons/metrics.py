@@ -12,6 +12,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.io.openmetrics import CONTENT_TYPE, format_labels
 from chapiteau.service.declare.service import Service
 from chapiteau.service.pipeline.dispatch import ServicePlan
+from chapiteau.service.pipeline.event_streams import STREAMS_KEY, EventStreams
 from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import ProblemError
 
@@ -93,8 +94,8 @@ class Metrics:
         """Count one request."""
         self._tally.add((service, method, status if 100 <= status <= 599 else 500), seconds)
 
-    def text(self) -> str:
-        """The exposition, in an order that doesn't depend on chance."""
+    def text(self, streams: EventStreams | None = None) -> str:
+        """The exposition, in an order that doesn't depend on chance; `streams` of this process."""
         name = "chapiteau_request_duration_seconds"
         lines = [
             f"# TYPE {name} histogram",
@@ -114,6 +115,8 @@ class Metrics:
                 lines.append(f"{name}_bucket{format_labels({**labels, 'le': bound})} {total}")
             lines.append(f"{name}_count{format_labels(labels)} {total}")
             lines.append(f"{name}_sum{format_labels(labels)} {seconds:.9f}")
+        if streams is not None:
+            lines += streams.lines(str(os.getpid()))
         return "\n".join([*lines, "# EOF", ""])
 
 
@@ -144,9 +147,10 @@ def metrics_service(path: str, metrics: Metrics) -> Service:
     """The service that a scraper asks."""
     service = Service("metrics", path, description="Figures for a scraper.")
 
-    def scrape() -> Response:
+    def scrape(request: Any) -> Response:
         """Counts and times of requests as OpenMetrics text."""
-        return Response(body=metrics.text().encode(), headerlist=[("Content-Type", CONTENT_TYPE)])
+        text = metrics.text(request.environ.get(STREAMS_KEY))
+        return Response(body=text.encode(), headerlist=[("Content-Type", CONTENT_TYPE)])
 
     service.add("GET", scrape, hidden=True, unknown_query="ignore")
     return service

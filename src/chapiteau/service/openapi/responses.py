@@ -240,6 +240,7 @@ def _statuses(op: Operation) -> list[int]:
         (options.auth is not None, (401, 403) if _narrow(options) else (401,)),
         (options.idempotent, (409, 422)),
         (op.ranged, (404, 416)),
+        (op.raw_media == "text/event-stream", (503,)),
         (options.limit is not None, (429,)),
         (op.offers != ("*/*",), (406,)),
         (True, (500,)),

@@ -17,6 +17,7 @@ from chapiteau.service.declare.pydantic_types import check_unmixed, is_pydantic,
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.pipeline.body import BodyPlan, read_bytes
 from chapiteau.service.pipeline.content_coding import Compressor
+from chapiteau.service.pipeline.event_streams import EVENT_STREAM, check_room
 from chapiteau.service.pipeline.parameters import ParameterPlan
 from chapiteau.service.pipeline.reply import Reply, StreamReply, request_id
 from chapiteau.service.pipeline.responses import Encoding, ResponsePlan, apply_return_preference
@@ -124,7 +125,10 @@ class OperationPlan:
                 f"{operation.where} is done later, but there is no place for jobs",
                 hint='say config.add_jobs("/jobs") before',
             )
-        special = (self._guard, self._once, self._gate, self._packer, self._minimal)
+        self._streams = operation.raw_media == EVENT_STREAM
+        special = (
+            self._guard, self._once, self._gate, self._packer, self._minimal, self._streams,
+        )  # fmt: skip
         # A Reply, or a Response that the handler made itself. Raises ProblemError.
         self.run: Run = self._run_special if any(special) else self._run
         more = (operation.request_argument, self._validators, self._extras, self._later)
@@ -167,6 +171,8 @@ class OperationPlan:
         if self._guard is not None:
             scopes = self.operation.options.scopes
             environ[IDENTITY_KEY] = authenticate(self._guard, scopes, environ)
+        if self._streams:
+            check_room(environ)
         if self._once is not None and "HTTP_IDEMPOTENCY_KEY" in environ:
             return self._run_once(self._once, environ, request, captures)
         return self._run(environ, request, captures)

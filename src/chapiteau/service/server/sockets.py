@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from chapiteau.service.errors import ServeError
+from chapiteau.service.pipeline.event_streams import STREAMS_KEY, EventStreams
 from chapiteau.service.server.connection import BodyBudget, Connection
 from chapiteau.service.server.wsgi import base_environ
 
@@ -162,6 +163,7 @@ class Acceptor:
         now: Callable[[], float],
         *,
         threads: bool,
+        streams: EventStreams,
     ) -> None:
         self._poller = poller
         self._now = now
@@ -177,6 +179,7 @@ class Acceptor:
                 # none that we can't serve at once, and a kill of this process hurts fewer.
                 listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
             base = base_environ(*port_of(listener), threads=threads)
+            base[STREAMS_KEY] = streams
             self._sockets[listener.fileno()] = (listener, base)
 
     def __contains__(self, fd: int) -> bool:

@@ -20,6 +20,7 @@ from collections import deque
 from typing import Final
 
 from chapiteau.core.clock import Clock
+from chapiteau.service.pipeline.event_streams import EventStreams
 from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.server.connection import Connection, IncomingRequest
 from chapiteau.service.server.http1 import HeadParser, RefusedRequestError
@@ -60,7 +61,10 @@ class Worker:
         self._parser = HeadParser(self.options.limits)
         self._poller = new_poller()
         threads = self.options.threads > 1
-        self._acceptor = Acceptor(listeners, self._poller, clock.now, threads=threads)
+        self._streams = EventStreams(self.options.threads, clock.now)
+        self._acceptor = Acceptor(
+            listeners, self._poller, clock.now, threads=threads, streams=self._streams
+        )
         self._conns: dict[int, Connection] = {}
         self._returned: deque[Connection] = deque()
         self._lead = threading.Lock()
@@ -243,7 +247,7 @@ class Worker:
         conn.requests += 1
         leaving = self._drained if conn.requests < self.options.requests_per_connection else _yes
         head = incoming.head
-        writer = ResponseWriter(conn, head, leaving, self._dates, head.keep)
+        writer = ResponseWriter(conn, head, leaving, self._dates, self._streams, head.keep)
         conn.busy = True
         started = self._now()
         leading = not (self._mean > _SLOW and self.options.threads > 1)

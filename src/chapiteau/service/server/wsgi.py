@@ -11,6 +11,11 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
+from chapiteau.service.pipeline.event_streams import (
+    EVENT_STREAM,
+    EventStreams,
+    StreamsBusyError,
+)
 from chapiteau.service.pipeline.reply import RawHeaderWriter
 from chapiteau.service.protocol.headers import Environ
 from chapiteau.service.protocol.problem import (
@@ -135,6 +140,7 @@ class ResponseWriter(RawHeaderWriter, msgspec.Struct, eq=False):
     asked: RequestHead
     leaving: Callable[[], bool]
     dates: DateHeader
+    streams: EventStreams
     keep: bool
     status: str = ""
     headers: list[tuple[str, str]] | None = None
@@ -193,7 +199,41 @@ class ResponseWriter(RawHeaderWriter, msgspec.Struct, eq=False):
             whole = body[0] if body else b""
             head = self._start(len(whole))
             self.conn.write(head + whole if whole and not self._bodyless else head)
+        elif self._is_event_stream():
+            self._send_events(body)
+        else:
+            self._send_pieces(body)
+
+    def _is_event_stream(self) -> bool:
+        return any(
+            value.startswith(EVENT_STREAM)
+            for name, value in self.headers or ()
+            if name.lower() == "content-type"
+        )
+
+    def _send_events(self, body: Iterable[bytes]) -> None:
+        """A stream holds this thread while it lasts: only as many as leave one for requests."""
+        try:
+            self.streams.enter()
+        except StreamsBusyError as exc:
+            if self._sent:
+                raise
+            own = os.urandom(8).hex()
+            whole = msgspec.json.encode(problem_document(exc, own))
+            self.status = f"{exc.status} {reason_phrase(exc.status)}"
+            self.headers = [
+                ("Content-Type", MEDIA_TYPE),
+                ("X-Request-ID", own),
+                *exc.headers.items(),
+            ]
+            self.conn.write(self._start(len(whole)) + whole)
             return
+        try:
+            self._send_pieces(body)
+        finally:
+            self.streams.leave()
+
+    def _send_pieces(self, body: Iterable[bytes]) -> None:
         for piece in body:
             if piece:
                 self._write(piece)
