@@ -148,16 +148,87 @@ def test_who_takes_nothing_of_an_answer_is_closed_and_holds_no_thread(hall: Hall
     wait_for(lambda: "flush" not in hall.state())
 
 
-def test_beyond_the_most_connections_the_next_waits_until_one_goes(hall: Hall) -> None:
+def served(hall: Hall, wire: socket.socket) -> None:
+    """The worker leaves a newcomer to its siblings for a moment: let that go by."""
+    wire.settimeout(0.02)
+
+    def answered() -> bool:
+        hall.pass_time(0.002)
+        return wire.recv(9) == b"HTTP/1.1 "
+
+    wait_for(answered)
+    wire.settimeout(60)
+
+
+def test_beyond_the_most_connections_the_longest_idle_makes_room(hall: Hall) -> None:
+    wires = []
+    for number in range(6):
+        wires.append(hall.connect(HEAD + b"\r\n"))
+        served(hall, wires[-1])
+        idle = ["request"] * min(number + 1, 2)
+        wait_for(lambda idle=idle: hall.state() == idle)  # type: ignore[misc]
+        if number > 1:
+            assert everything(wires[-3]).endswith(b"xx")
+    wires[-2].recv(65536)
+    wires[-2].sendall(HEAD + b"\r\n")
+    served(hall, wires[-2])
+
+
+def test_who_is_idle_is_closed_and_who_has_asked_meanwhile_is_not(hall: Hall) -> None:
     first, second = (hall.connect(HEAD + b"\r\n") for _ in range(2))
-    assert {w.recv(9) for w in (first, second)} == {b"HTTP/1.1 "}
+    for wire in (first, second):
+        served(hall, wire)
+        hall.pass_time(1)
+    wait_for(lambda: hall.state() == ["request"] * 2)
+    first.recv(65536)
+    first.sendall(HEAD + b"\r\n")  # first is no longer the longest
+    served(hall, first)
+    third = hall.connect(HEAD + b"\r\n")
+    served(hall, third)
+    assert everything(second).endswith(b"xx")
+
+
+def test_a_head_that_is_half_there_makes_room_too(hall: Hall) -> None:
+    slow = hall.connect(HEAD)
+    wait_for(lambda: hall.state() == ["head"])
+    hall.pass_time(1)
+    for _ in range(2):
+        served(hall, hall.connect(HEAD + b"\r\n"))
+    assert everything(slow) == b""
+
+
+def test_beyond_the_most_connections_at_work_the_next_waits_until_one_goes(hall: Hall) -> None:
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"
+    first, second = (hall.connect(body) for _ in range(2))
+    wait_for(lambda: hall.state() == ["body"] * 2)
     third = hall.connect(HEAD + b"\r\n")
     third.settimeout(0.05)
+    hall.pass_time(0.002)
+    hall.pass_time(0.002)
     with pytest.raises(TimeoutError):
         third.recv(1)
     first.close()
-    third.settimeout(60)
-    assert third.recv(9) == b"HTTP/1.1 "
+    served(hall, third)
+    fourth = hall.connect(HEAD + b"\r\n")
+    served(hall, fourth)
+    second.sendall(b"cde")
+    assert second.recv(9) == b"HTTP/1.1 "
+
+
+def test_who_waits_comes_in_when_work_is_done(hall: Hall) -> None:
+    body = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nab"
+    first, _second = (hall.connect(body) for _ in range(2))
+    wait_for(lambda: hall.state() == ["body"] * 2)
+    third = hall.connect(HEAD + b"\r\n")
+
+    def waits() -> bool:
+        hall.pass_time(0.002)
+        return hall.worker._all_busy
+
+    wait_for(waits)
+    first.sendall(b"cde")
+    served(hall, third)
+    assert everything(first).endswith(b"xx")
 
 
 @pytest.mark.parametrize(

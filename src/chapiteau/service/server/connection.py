@@ -171,6 +171,18 @@ class Connection:
         line is welcome, one that trickles is not."""
         return self._total / _SLOWEST if self.waiting == "body" else 0.0
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody works for it: between requests, or with a head that is half there."""
+        return not self.busy and self.waiting in ("request", "head")
+
+    def is_silent(self) -> bool:
+        """Whether nothing has come that was not read yet; also when the client has gone."""
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except OSError:
+            return True
+
     # ── in ───────────────────────────────────────────────────────────────────────────────────
     def receive(self) -> bool:
         """Read what is there. False when the client has gone."""

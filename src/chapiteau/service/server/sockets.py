@@ -150,6 +150,7 @@ def new_poller() -> Poller:
 _log = logging.getLogger("chapiteau.service.worker")
 
 _POLITE: Final = 0.001  # seconds for which a busy worker leaves a connection to its siblings
+_PRESSED: Final = 0.1  # seconds after such a moment in which a full worker leaves none
 _FULL: Final = 1.0  # seconds without accepting after the system has refused (no descriptors)
 
 
@@ -169,6 +170,7 @@ class Acceptor:
         self._now = now
         self._is_open = False
         self._left_since = 0.0
+        self._polite_after = 0.0
         self._open_after = 0.0
         self._budget = BodyBudget()
         self._sockets: dict[int, tuple[socket.socket, dict[str, Any]]] = {}
@@ -205,13 +207,19 @@ class Acceptor:
                 self._poller.unregister(fd)
         self._open_after = self._now() + pause
 
-    def leave(self, ready: int) -> bool:
-        """Whether a waiting connection is left to a sibling with less to do, for a moment."""
-        if ready > 1:
+    def leave(self, ready: int, *, full: bool = False) -> bool:
+        """Whether a waiting connection is left to a sibling with less to do, for a moment.
+
+        Who is full, and would have to close another for it, does so only now and then: when all
+        siblings are full, a crowd must not wait for every single one's moment.
+        """
+        if ready > 1 or full:
             now = self._now()
-            self._left_since = self._left_since or now
-            if now - self._left_since < _POLITE:
-                return True
+            if ready > 1 or now >= self._polite_after:
+                self._left_since = self._left_since or now
+                if now - self._left_since < _POLITE:
+                    return True
+                self._polite_after = now + _PRESSED
         self._left_since = 0.0
         return False
 

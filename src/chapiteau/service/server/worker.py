@@ -12,6 +12,7 @@ is decided by who pops the request's token first: its own thread, or the watch.
 """
 
 import contextlib
+import heapq
 import logging
 import os
 import socket
@@ -41,6 +42,7 @@ _log = logging.getLogger("chapiteau.service.worker")
 _BLINK: Final = 0.005  # seconds in one request after which another thread may lead
 _SLOW: Final = 0.002  # mean seconds per request above which the lead is given away beforehand
 _SWEEP: Final = 1.0  # seconds between two looks at timeouts
+_LOOK_AHEAD: Final = 64  # idle connections that one look at all of them finds
 _LINGER_READ: Final = 2.0  # seconds in which a refused client may still send into the void
 
 
@@ -67,6 +69,8 @@ class Worker:
         )
         self._conns: dict[int, Connection] = {}
         self._returned: deque[Connection] = deque()
+        self._longest_idle: deque[tuple[float, int]] = deque()  # since when, which
+        self._all_busy = False  # as many as may be, and none idle: newcomers wait
         self._lead = threading.Lock()
         self._token: list[float] = []
         self._mean = 0.0
@@ -152,7 +156,8 @@ class Worker:
     def _serve_ready(self) -> bool:
         ready = self._poller.poll(self._patience())
         for fd, events in ready:
-            if fd in self._acceptor and self._acceptor.leave(len(ready)):
+            # Who is full leaves a newcomer to its siblings, too, before it closes an idle one.
+            if fd in self._acceptor and self._acceptor.leave(len(ready), full=self._is_full):
                 continue
             if not self._event(fd, events):
                 return False
@@ -182,14 +187,39 @@ class Worker:
         return True
 
     def _accept(self, fd: int) -> bool:
+        if self._is_full and not self._make_room():
+            self._all_busy = True
+            self._acceptor.shut()
+            return True
         conn = self._acceptor.take(fd)
         if conn is None:
             return True
         self._conns[conn.fd] = conn
-        if len(self._conns) >= self.options.max_connections:
-            self._acceptor.shut()
         # Mostly the request is there already: no need to ask the poller first.
         return self._ready(conn, READ)
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._conns) >= self.options.max_connections
+
+    def _make_room(self) -> bool:
+        """Close the connection that has been idle longest; False when all are at work."""
+        if self._close_longest_idle():
+            return True
+        found = ((c.since, c.fd) for c in self._conns.values() if c.idle)
+        self._longest_idle.extend(heapq.nsmallest(_LOOK_AHEAD, found))
+        return self._close_longest_idle()
+
+    def _close_longest_idle(self) -> bool:
+        """The first of those that were found, as long as there is one that still is so."""
+        while self._longest_idle:
+            since, fd = self._longest_idle.popleft()
+            conn = self._conns.get(fd)
+            # Meanwhile it may have asked something; whoever is idle since has waited less.
+            if conn is not None and conn.idle and conn.since == since and conn.is_silent():
+                self._close(conn)
+                return True
+        return False
 
     # ── one connection ───────────────────────────────────────────────────────────────────────
     def _ready(self, conn: Connection, events: int) -> bool:
@@ -229,7 +259,15 @@ class Worker:
             self._close(conn)
         else:
             self._watch(conn, WRITE if conn.out else READ)
+            if self._all_busy and conn.idle:
+                self._reopen()
         return True
+
+    def _reopen(self) -> None:
+        """Somebody is idle again, or has gone: newcomers may come."""
+        if not self._draining:
+            self._all_busy = False
+            self._acceptor.open()
 
     def _refuse(self, conn: Connection, status: int, what: str) -> None:
         """Answer what no application may see, and listen no more."""
@@ -299,15 +337,15 @@ class Worker:
         self._watch(conn, 0)
         del self._conns[conn.fd]
         conn.close()
-        if not self._draining and len(self._conns) < self.options.max_connections:
-            self._acceptor.open()
+        if not self._is_full:
+            self._reopen()
 
     # ── time ─────────────────────────────────────────────────────────────────────────────────
     def _sweep(self) -> bool:
         now = self._now()
         self._next_sweep = now + self._patience()
-        if not self._draining and len(self._conns) < self.options.max_connections:
-            self._acceptor.open()
+        if not self._all_busy or not self._is_full:
+            self._reopen()
         for conn in [c for c in self._conns.values() if not c.busy]:
             if not self._overdue(conn, now):
                 return False
