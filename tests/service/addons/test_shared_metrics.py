@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ import pytest
 
 from chapiteau.service import Service
 from chapiteau.service.addons import SharedMetrics
-from chapiteau.service.addons.shared_metrics import _MOST
+from chapiteau.service.addons.shared_metrics import _MOST, _locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,18 @@ def test_processes_count_together_and_the_dead_are_not_forgotten(tmp_path: Path)
     # That process has ended too now: its file is added to the others, and the sum stays.
     assert sum(SharedMetrics(tmp_path).sums()["one", "GET", 200][:-1]) == 6001
     assert [path.name for path in tmp_path.glob("*.figures")] == []
+
+
+def test_a_file_that_is_just_made_is_not_added_up_as_a_dead_processs(tmp_path: Path) -> None:
+    # Between its creation and its lock it looks as if its process had ended: not while one adds up.
+    tally = SharedMetrics(tmp_path)
+    counting = threading.Thread(target=tally.add, args=(("one", "GET", 200), 0.002))
+    with _locked(tmp_path / "lock"):
+        counting.start()
+        counting.join(0.2)
+        assert list(tmp_path.glob("*.figures")) == []
+    counting.join()
+    assert sum(tally.sums()["one", "GET", 200][:-1]) == 1
 
 
 def test_a_scrape_of_one_application_tells_the_other_too(build: Build, tmp_path: Path) -> None:

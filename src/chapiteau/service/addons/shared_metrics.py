@@ -126,7 +126,9 @@ class _Mine:
 
 def _opened(folder: Path) -> _Mine | None:
     try:
-        return _Mine(folder)
+        # Nobody adds up meanwhile: a file that is not locked yet would be taken for a dead one's.
+        with _locked(folder / "lock"):
+            return _Mine(folder)
     except OSError as exc:
         _log.warning("%s: %s: this process counts alone", folder, exc.strerror)
         return None
