@@ -1,7 +1,7 @@
 """Answers that come piece by piece: lines of JSON, server-sent events, bytes.
 
-A stream holds one thread of the worker for as long as it lasts. With four threads, the fifth
-stream waits. Few long streams are fine; for many, put an event server beside this one.
+A stream holds one thread of the worker for as long as it lasts. Of event streams a worker runs one
+less than it has threads (event_streams.py); for many, put an event server beside this one.
 """
 
 import mimetypes
