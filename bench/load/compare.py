@@ -314,16 +314,16 @@ def memory_over_time() -> list[str]:
     from chapiteau.load.stats.recorder import Recorder
     from chapiteau.load.stats.totals import Totals
 
-    tally, totals, chance = Recorder(), Totals(), random.Random(1)
+    recorder, totals, chance = Recorder(), Totals(), random.Random(1)
     names = [f"GET /{n}" for n in range(10)]
     pools = [[int(chance.lognormvariate(9, 0.6)) for _ in range(5000)] for _ in range(8)]
     before = peak_memory(os.getpid())
     frames = []
     for pool in pools:
         for name in names:
-            row = tally.row(name)
+            row = recorder.row(name)
             row.latency[0], row.service = list(pool), list(pool)
-        frames.append(tally.flush())
+        frames.append(recorder.flush())
     for second in range(3600):
         frame = frames[second % len(frames)]
         for row in frame.rows.values():

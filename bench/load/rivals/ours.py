@@ -16,8 +16,8 @@ from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 
 async def main(url: str, seconds: float, users: int, each: int) -> None:
-    tally, totals = Recorder(), Totals()
-    client = HttpClient(choose_backend().reactor(asyncio.get_running_loop()), tally, base=url)
+    recorder, totals = Recorder(), Totals()
+    client = HttpClient(choose_backend().reactor(asyncio.get_running_loop()), recorder, base=url)
 
     async def one(session):
         answer = await session.get("/")
@@ -29,12 +29,12 @@ async def main(url: str, seconds: float, users: int, each: int) -> None:
             session.check(answer.status == 200, "answers")
 
     play = Suite((Scenario("get", one if each == 1 else several),))
-    crowd = UserPool(client, play, tally, RunContext(0, 1, {}), seed="1", most=users)
-    tally.zero = time.monotonic()
+    crowd = UserPool(client, play, recorder, RunContext(0, 1, {}), seed="1", most=users)
+    recorder.zero = time.monotonic()
     load = asyncio.create_task(crowd.keep(lambda _at: users, seconds, asyncio.Event()))
     while not load.done():
         await asyncio.sleep(1)
-        totals.add(tally.flush())  # what a real run does once a second
+        totals.add(recorder.flush())  # what a real run does once a second
     if totals.bad:
         raise SystemExit(f"{totals.bad} bad answers: {totals.samples}")
 

@@ -17,12 +17,12 @@ from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 
 async def main(url: str, seconds: float, users: int, kind: str) -> None:
-    tally, totals = Recorder(), Totals()
+    recorder, totals = Recorder(), Totals()
     settings = ConnectionSettings(http2=kind == "http2", verify=False)
     headers = {"Connection": "close"} if kind == "close" else {}
     loop = asyncio.get_running_loop()
     client = HttpClient(
-        choose_backend().reactor(loop), tally, base=url, settings=settings, headers=headers
+        choose_backend().reactor(loop), recorder, base=url, settings=settings, headers=headers
     )
     messages = 0
 
@@ -38,13 +38,13 @@ async def main(url: str, seconds: float, users: int, kind: str) -> None:
                 messages += 1
 
     play = Suite((Scenario("one", talk if kind == "websocket" else get),))
-    crowd = UserPool(client, play, tally, RunContext(0, 1, {}), seed="1", most=users)
-    tally.zero = time.monotonic()
+    crowd = UserPool(client, play, recorder, RunContext(0, 1, {}), seed="1", most=users)
+    recorder.zero = time.monotonic()
     stop = asyncio.Event()
     load = asyncio.create_task(crowd.keep(lambda _at: users, seconds, stop))
 
     def count() -> int:
-        totals.add(tally.flush())  # what a real run does once a second
+        totals.add(recorder.flush())  # what a real run does once a second
         return messages if kind == "websocket" else totals.requests
 
     await asyncio.sleep(1)

@@ -19,16 +19,21 @@ from chapiteau.load.workers.user_pool import RunContext, UserPool
 
 
 async def main(url: str, seconds: float, rate: float, tick: float) -> None:
-    tally, totals, frames = Recorder(), Totals(), []
-    client = HttpClient(choose_backend().reactor(asyncio.get_running_loop()), tally, base=url)
+    recorder, totals, frames = Recorder(), Totals(), []
+    client = HttpClient(choose_backend().reactor(asyncio.get_running_loop()), recorder, base=url)
 
     async def get(session):
         await session.get("/")
 
     crowd = UserPool(
-        client, Suite((Scenario("get", get),)), tally, RunContext(0, 1, {}), seed="1", most=10_000
+        client,
+        Suite((Scenario("get", get),)),
+        recorder,
+        RunContext(0, 1, {}),
+        seed="1",
+        most=10_000,
     )
-    tally.zero = time.monotonic() + 0.1
+    recorder.zero = time.monotonic() + 0.1
     cpu = time.process_time()
     moments = arrivals.round_to_tick(
         arrivals.even_arrivals(constant_shape(rate, seconds), 0, 1), tick
@@ -36,10 +41,10 @@ async def main(url: str, seconds: float, rate: float, tick: float) -> None:
     load = asyncio.create_task(crowd.arrivals(moments, asyncio.Event()))
     while not load.done():
         await asyncio.sleep(1)
-        frames.append(tally.flush())  # as a load process does; adding up is its parent's work
+        frames.append(recorder.flush())  # as a load process does; adding up is its parent's work
     await crowd.drain(2.0)
     core = (time.process_time() - cpu) / seconds
-    for frame in (*frames, tally.flush()):
+    for frame in (*frames, recorder.flush()):
         totals.add(frame)
     whole = totals.whole()
     print(json.dumps({

@@ -30,12 +30,12 @@ CHANGE = {
 
 def keep_result(folder: Path, milliseconds: int, seconds: int = 12) -> int:
     """A stored load test of steady latency."""
-    tally, totals = Recorder(), Totals()
-    row = tally.row("GET /cities")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("GET /cities")
     for second in range(seconds):
         row.latency[second] += [milliseconds * 1000 + i for i in range(50)]
         row.statuses[200] += 50
-    totals.add(tally.flush())
+    totals.add(recorder.flush())
     known = replace(facts(seconds), started=1e9)
     made = document(known, totals, run_verdict((), (), totals, seconds), ())
     return save_result(folder, made, "<p>report</p>")

@@ -221,17 +221,17 @@ async def test_the_kernel_says_how_long_an_answer_lay(twin: EngineBackend) -> No
     async with serving(ok) as server, session(server.url) as s:
         await s.get("/")
         origin = next(iter(s._client._origins.values()))
-        lay, until = Histogram(), time.monotonic() + 10
+        delay, until = Histogram(), time.monotonic() + 10
         # The kernel begins to stamp a moment after it was asked to.
-        while not lay.count and time.monotonic() < until:
+        while not delay.count and time.monotonic() < until:
             origin.stamp(wanted=True)
             await s.get("/")
             origin.stamp(wanted=False)
-            lay = Histogram.from_bytes(s._client.reactor.lay.flush())
+            delay = Histogram.from_bytes(s._client.reactor.receive_delay.flush())
         await s.get("/")
-        after = Histogram.from_bytes(s._client.reactor.lay.flush())
-    assert (lay.count, after.count) == (1, 0)
-    assert 0 <= lay.high < 1_000_000
+        after = Histogram.from_bytes(s._client.reactor.receive_delay.flush())
+    assert (delay.count, after.count) == (1, 0)
+    assert 0 <= delay.high < 1_000_000
 
 
 async def test_descriptors_of_others_are_served_too(twin: EngineBackend) -> None:
@@ -257,11 +257,11 @@ async def test_descriptors_of_others_are_served_too(twin: EngineBackend) -> None
 @given(st.lists(st.integers(-5, 1 << 44) | st.integers(0, 5000), max_size=200))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50)
 def test_times_are_counted_as_the_histogram_does(twin: EngineBackend, values: list[int]) -> None:
-    lay = twin.receive_delay()
+    delay = twin.receive_delay()
     for value in values:
-        lay.record(value)
-    assert Histogram.from_bytes(lay.flush()) == Histogram.of(values)
-    assert Histogram.from_bytes(lay.flush()).count == 0
+        delay.record(value)
+    assert Histogram.from_bytes(delay.flush()) == Histogram.of(values)
+    assert Histogram.from_bytes(delay.flush()).count == 0
 
 
 def test_a_row_adds_what_both_ways_counted() -> None:

@@ -34,9 +34,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("twin")]
 @asynccontextmanager
 async def session(base: str, **more: Any) -> AsyncIterator[Session]:
     reactor = choose_backend().reactor(asyncio.get_running_loop())
-    tally = Recorder()
-    tally.zero = time.monotonic()
-    client = HttpClient(reactor, tally, base=base, **more)
+    recorder = Recorder()
+    recorder.zero = time.monotonic()
+    client = HttpClient(reactor, recorder, base=base, **more)
     made = Session(client, seed="test")
     made.begin(0.0)
     try:
@@ -52,7 +52,7 @@ async def ok(_asked: Asked) -> bytes:
 
 def totals(made: Session) -> Totals:
     counted = Totals()
-    counted.add(made.tally.flush())
+    counted.add(made.recorder.flush())
     return counted
 
 
@@ -131,7 +131,7 @@ async def test_a_request_that_the_end_of_the_test_cuts_off_is_no_error() -> None
     async with serving(never) as server, session(server.url) as s:
         waiting = asyncio.create_task(s.get("/hang"))
         await wait_for_async(lambda: server.asked)
-        s.tally.stopping = True
+        s.recorder.stopping = True
         waiting.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await waiting

@@ -14,9 +14,9 @@ from chapiteau.load.verdict.objectives import JudgedObjective, parse_objectives,
 def told(objective: str, kind: str = "run", seconds: int = 2) -> list[JudgedObjective]:
     totals = Totals(watched_names(parse_objectives(objective)))
     for second in range(seconds):
-        tally = Recorder()
-        tally.row("GET /").latency[second] += (10_000, 20_000)  # µs
-        totals.add(replace(tally.flush(), running={second: 1}, cpu={second: [0.1]}))
+        recorder = Recorder()
+        recorder.row("GET /").latency[second] += (10_000, 20_000)  # µs
+        totals.add(replace(recorder.flush(), running={second: 1}, cpu={second: [0.1]}))
     points = timeline(totals)
     return _so_far(objective, kind, totals, points)
 

@@ -200,15 +200,15 @@ def test_each_word_has_its_exit_code(word: str, code: int) -> None:
 def test_pieces_joined_are_the_whole(requests: list[tuple[int, int]]) -> None:
     """Two pieces of load one after the other count as one that lasted as long as both."""
     whole, parts = Totals(), Totals()
-    tally = Recorder()
+    recorder = Recorder()
     pieces = (Recorder(), Recorder())
     for second, micros in requests:
-        for one, at in ((tally, second), (pieces[second // 2], second % 2)):
+        for one, at in ((recorder, second), (pieces[second // 2], second % 2)):
             row = one.row("x")
             row.latency[at].append(micros)
             row.statuses[200] += 1
             one.check("c", good=micros % 2 == 0)
-    whole.add(tally.flush())
+    whole.add(recorder.flush())
     for number, one in enumerate(pieces):
         piece = Totals()
         piece.add(one.flush())

@@ -21,15 +21,15 @@ from tests.load.report.test_report import facts
 
 def measured(seed: int, factors: dict[str, float], *, rate: float = 60.0) -> LoadResult:
     """A result of 20 s with a queue of its own for each name."""
-    tally, totals = Recorder(), Totals()
+    recorder, totals = Recorder(), Totals()
     for name, factor in factors.items():
         chance, queue = random.Random(f"{seed} {name}"), Queue(0.008 * factor, 4, seed=seed)
         due = chance.expovariate(rate)
         while due < 20:
             micros = int((queue.admit(due) - due) * 1e6)
-            tally.row(name).latency[int(due)].append(micros)
+            recorder.row(name).latency[int(due)].append(micros)
             due += chance.expovariate(rate)
-    totals.add(tally.flush())
+    totals.add(recorder.flush())
     return document(facts(20.0), totals, Verdict("none", "", 0))
 
 

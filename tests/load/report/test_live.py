@@ -15,10 +15,10 @@ from tests.load.report.test_report import made
 
 
 def served(totals: Totals, second: int, *latencies: int) -> None:
-    tally = Recorder()
-    row = tally.row("GET /")
+    recorder = Recorder()
+    row = recorder.row("GET /")
     row.latency[second] += latencies
-    totals.add(dataclasses.replace(tally.flush(), running={second: second}, cpu={second: [0.1]}))
+    totals.add(dataclasses.replace(recorder.flush(), running={second: second}, cpu={second: [0.1]}))
 
 
 def test_a_look_each_second_shows_what_the_whole_timeline_shows() -> None:
@@ -71,9 +71,9 @@ def test_a_row_shows_the_same_while_it_runs_and_when_it_is_stored() -> None:
 
 
 def test_watchers_get_the_beginning_of_a_sample() -> None:
-    tally, totals = Recorder(), Totals()
-    tally.row("GET /").latency[0].append(5)
-    tally.row("GET /").failures["timeout"] += 1
-    tally.sample("GET /: timeout", "x" * 3000)
-    totals.add(tally.flush())
+    recorder, totals = Recorder(), Totals()
+    recorder.row("GET /").latency[0].append(5)
+    recorder.row("GET /").failures["timeout"] += 1
+    recorder.sample("GET /: timeout", "x" * 3000)
+    totals.add(recorder.flush())
     assert live_samples(failures_of(totals)) == [Failure("GET /: timeout", 1, "x" * 600)]

@@ -51,35 +51,35 @@ def made(totals: Totals, objective: str = "", seconds: float = 3.0) -> LoadResul
 
 def refused(count: int = 20) -> Totals:
     """Nobody listens: every request fails at once."""
-    tally, totals = Recorder(), Totals()
-    row = tally.row("GET /")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("GET /")
     for _ in range(count):
         row.latency[0].append(150)
         row.bad[0] += 1
         row.failures["connection refused"] += 1
-    totals.add(tally.flush())
+    totals.add(recorder.flush())
     return totals
 
 
 def served(seconds: int) -> Totals:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("GET /")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("GET /")
     for second in range(seconds):
         row.latency[second] += [1000, 2000, 90_000]
         row.statuses[200] += 3
-    totals.add(tally.flush())
+    totals.add(recorder.flush())
     return totals
 
 
 def test_an_answer_that_was_not_expected_is_among_the_failures_whatever_its_status() -> None:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("POST /orders")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("POST /orders")
     row.latency[0] += [1000] * 5
     row.statuses[200] += 3
     row.statuses[201] += 2
     row.bad[0] += 3
-    tally.sample("POST /orders: 200", "200 OK from http://h/orders")
-    totals.add(tally.flush())
+    recorder.sample("POST /orders: 200", "200 OK from http://h/orders")
+    totals.add(recorder.flush())
 
     (failure,) = made(totals).failures
     assert (failure.what, failure.count) == ("POST /orders: 200", 3)
@@ -118,9 +118,9 @@ def test_a_service_that_nobody_answers_for_keeps_no_time_limit(objective: str) -
 
 
 def test_what_a_generator_in_any_language_timed_is_an_answer_without_a_status() -> None:
-    tally, totals = Recorder(), Totals()
-    count(tally, "job", 0.01, 1.0)
-    totals.add(tally.flush())
+    recorder, totals = Recorder(), Totals()
+    count(recorder, "job", 0.01, 1.0)
+    totals.add(recorder.flush())
 
     assert made(totals, "p99 < 1s").verdict.word == "met"
 
@@ -144,12 +144,12 @@ def test_what_was_kept_until_a_signal_is_no_proof() -> None:
 
 
 def test_a_name_and_a_failure_are_only_text() -> None:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("<img src=x onerror=alert(1)>|`")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("<img src=x onerror=alert(1)>|`")
     row.latency[0].append(5)
     row.statuses[200] += 1
-    tally.crash("</pre><script>alert(2)</script>", "]]><script>")
-    totals.add(tally.flush())
+    recorder.crash("</pre><script>alert(2)</script>", "]]><script>")
+    totals.add(recorder.flush())
 
     html = render(made(totals), "html")
     assert "<script" not in html
@@ -168,10 +168,10 @@ def test_without_data_there_are_no_figures() -> None:
 
 
 def test_answers_that_lay_unread_are_told_of() -> None:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("/")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("/")
     row.latency[0] += [20_000] * 100
-    frame = tally.flush()
+    frame = recorder.flush()
     totals.add(replace(frame, unread=Histogram.of([5_000] * 10)))
     sound = soundness(totals)
     assert sound.unread_p99 == pytest.approx(0.005, rel=0.01)
@@ -194,9 +194,9 @@ def test_the_page_shows_margins_statuses_the_histogram_and_saves_its_json() -> N
 def test_the_page_shows_what_a_crowd_does_to_latency() -> None:
     totals = Totals()
     for second in range(12):
-        tally = Recorder()
-        tally.row("GET /").latency[second] += [1000 * (second + 1)] * 5
-        totals.add(replace(tally.flush(), running={second: second * 3}, cpu={second: [0.1]}))
+        recorder = Recorder()
+        recorder.row("GET /").latency[second] += [1000 * (second + 1)] * 5
+        totals.add(replace(recorder.flush(), running={second: second * 3}, cpu={second: [0.1]}))
 
     assert "Latency by sessions in flight" in as_html(made(totals))
     assert "Latency by sessions in flight" not in as_html(made(served(12)))
@@ -210,16 +210,16 @@ def test_a_load_process_uses_one_core_at_most() -> None:
 
 
 def test_the_terminal_shows_what_the_service_said_and_numbers_of_the_scenarios_own() -> None:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("GET /")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("GET /")
     row.statuses[400] += 1
     row.bad[0] += 1
     row.latency[0].append(100)
-    tally.sample("GET /: 400", "400 Bad Request from /\n<html>\n<b>no  certificate</b>\n</html>")
-    tally.crash("ValueError: x", 'Traceback …\n  File "a.py", line 1, in f\nValueError: x')
-    tally.metric("counter", "orders", 3.0)
-    tally.metric("trend", "items", 2.0)
-    totals.add(tally.flush())
+    recorder.sample("GET /: 400", "400 Bad Request from /\n<html>\n<b>no  certificate</b>\n</html>")
+    recorder.crash("ValueError: x", 'Traceback …\n  File "a.py", line 1, in f\nValueError: x')
+    recorder.metric("counter", "orders", 3.0)
+    recorder.metric("trend", "items", 2.0)
+    totals.add(recorder.flush())
     shown = as_text(made(totals))
     assert "400 Bad Request from /\n      <html> <b>no certificate</b> </html>\n" in shown
     assert "      ValueError: x" in shown
@@ -229,20 +229,20 @@ def test_the_terminal_shows_what_the_service_said_and_numbers_of_the_scenarios_o
 
 
 def test_names_beyond_the_limit_are_told_of() -> None:
-    tally, totals = Recorder(most_names=2), Totals()
+    recorder, totals = Recorder(most_names=2), Totals()
     for number in range(5):
-        tally.row(f"GET /{number}").latency[0].append(100)
-    totals.add(tally.flush())
+        recorder.row(f"GET /{number}").latency[0].append(100)
+    totals.add(recorder.flush())
     (note,) = [n for n in made(totals).soundness.notes if "names" in n]
     assert note.startswith("3 requests had too many names")
 
 
 def test_a_scenarios_own_numbers_are_json() -> None:
-    tally, totals = Recorder(), Totals()
-    tally.row("GET /").latency[0].append(5)
+    recorder, totals = Recorder(), Totals()
+    recorder.row("GET /").latency[0].append(5)
     for kind, name, value in (("counter", "a", 2.0), ("gauge", "b", 3.0), ("trend", "c", 4.0)):
-        tally.metric(kind, name, value)
-    totals.add(tally.flush())
+        recorder.metric(kind, name, value)
+    totals.add(recorder.flush())
     found = {one["name"]: one for one in json.loads(msgspec.json.encode(made(totals)))["metrics"]}
     assert found["a"] == {"name": "a", "kind": "counter", "value": 2.0}
     assert found["b"] == {"name": "b", "kind": "gauge", "value": 3.0}

@@ -24,11 +24,11 @@ TEXT = st.text(max_size=20)
 
 
 def counted() -> list[Metric]:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("GET /a b")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("GET /a b")
     row.latency[4] += [1000, 2000, 3000]
     row.bad[4] += 1
-    totals.add(replace(tally.flush(), running={4: 7}, cpu={4: [0.1]}))
+    totals.add(replace(recorder.flush(), running={4: 7}, cpu={4: [0.1]}))
     return collect_metrics(totals, 4)
 
 

@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 
 def fed(requests: Sequence[tuple[int, float, bool]], watched: tuple[str, ...] = ()) -> Totals:
     """Requests as (second, latency in ms, good), through a recorder and its frame."""
-    tally, totals = Recorder(), Totals(watched)
-    row = tally.row("GET /", ("tag",))
+    recorder, totals = Recorder(), Totals(watched)
+    row = recorder.row("GET /", ("tag",))
     for second, latency, good in requests:
         row.latency[second].append(round(latency * 1000))
         row.service.append(round(latency * 1000))
         row.statuses[200 if good else 500] += 1
         if not good:
             row.bad[second] += 1
-    totals.add(decode_frame(encode_frame(tally.flush())))
+    totals.add(decode_frame(encode_frame(recorder.flush())))
     return totals
 
 
@@ -59,18 +59,18 @@ def test_any_split_over_workers_adds_up_to_the_same(
     parts = Totals()
     one, several = Recorder(), [Recorder() for _ in range(workers)]
     for number, (second, micros, good) in enumerate(requests):
-        for tally in (one, several[number % workers]):
-            row = tally.row(f"name {number % 3}")
+        for recorder in (one, several[number % workers]):
+            row = recorder.row(f"name {number % 3}")
             row.latency[second].append(micros)
             row.service.append(micros)
             row.statuses[200] += 1
             row.bad[second] += not good
-            tally.started += 1
+            recorder.started += 1
         if number % 7 == 0:
             parts.add(several[number % workers].flush())
     whole.add(one.flush())
-    for tally in several:
-        parts.add(tally.flush())
+    for recorder in several:
+        parts.add(recorder.flush())
 
     assert parts.whole().latency == whole.whole().latency
     assert (parts.requests, parts.bad, parts.started) == (whole.requests, whole.bad, whole.started)
@@ -80,25 +80,25 @@ def test_any_split_over_workers_adds_up_to_the_same(
 
 
 def test_too_many_names_are_counted_together() -> None:
-    tally = Recorder(most_names=3)
+    recorder = Recorder(most_names=3)
     for number in range(10):
-        tally.row(f"/{number}").latency[0].append(1)
+        recorder.row(f"/{number}").latency[0].append(1)
 
-    assert set(tally.flush().rows) == {"/0", "/1", "/2", OTHER_ENDPOINTS}
+    assert set(recorder.flush().rows) == {"/0", "/1", "/2", OTHER_ENDPOINTS}
 
 
 def test_a_restart_forgets_but_keeps_the_rows_that_requests_hold() -> None:
-    tally = Recorder()
-    row = tally.row("x")
+    recorder = Recorder()
+    row = recorder.row("x")
     row.latency[0].append(5)
-    tally.crash("boom", "trace")
-    tally.restart(10.0)
+    recorder.crash("boom", "trace")
+    recorder.restart(10.0)
     row.latency[0].append(7)
-    frame = tally.flush()
+    frame = recorder.flush()
 
     assert list(frame.rows) == ["x"]
     assert frame.crashes == {}
-    assert tally.zero == 10.0
+    assert recorder.zero == 10.0
 
 
 @pytest.mark.parametrize(
@@ -264,16 +264,16 @@ def test_a_rise_and_a_recovery_are_seen() -> None:
 
 
 def test_old_seconds_take_little_room_and_lose_nothing() -> None:
-    tally, totals = Recorder(), Totals()
-    row = tally.row("/")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("/")
     for second in range(400):
         row.latency[second] += [1000 + second, 5000]
         row.bad[second] += 1
-        totals.add(tally.flush())
+        totals.add(recorder.flush())
     assert totals.series[""][0]._packed
     assert not totals.series[""][399]._packed
     row.latency[0].append(7000)  # one that came very late
-    totals.add(tally.flush())
+    totals.add(recorder.flush())
     whole = totals.whole()
     assert (whole.count, whole.bad, whole.latency.high) == (801, 400, 7000)
     assert [p.rate for p in LivePoints(newest=2).points(totals)] == [2, 2]

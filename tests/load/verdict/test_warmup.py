@@ -16,13 +16,13 @@ from chapiteau.load.verdict.run_verdict import detect_warmup, parse_warmup
 
 def run(*milliseconds: float, bad: int = 0) -> Totals:
     """One value for each second, twenty requests each; `bad` of them fail in the first."""
-    tally, totals = Recorder(), Totals()
-    row = tally.row("GET /")
+    recorder, totals = Recorder(), Totals()
+    row = recorder.row("GET /")
     for second, value in enumerate(milliseconds):
         row.latency[second] += [round(value * 1000)] * 20
     row.bad[0] += bad
     row.statuses[200] += 20 * len(milliseconds)
-    totals.add(tally.flush())
+    totals.add(recorder.flush())
     return totals
 
 

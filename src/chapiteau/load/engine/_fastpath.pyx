@@ -287,7 +287,7 @@ cdef class Completion:
     """As plain Completion: awaited, and woken without a turn of the loop."""
 
     cdef object loop, callback, context, more, error
-    cdef Completion walk  # whose coroutine waits
+    cdef Completion driver  # whose coroutine waits
     cdef readonly bint over
     cdef bint blocking
 
@@ -325,7 +325,7 @@ cdef class Completion:
         return 0
 
     cdef int step(self, object error) except -1:
-        """A walk's."""
+        """A driver's."""
         return 0
 
     def again_by(self, error):
@@ -335,14 +335,14 @@ cdef class Completion:
     cpdef wake(self):
         """It has happened: let who waits go on, before this returns."""
         cdef object callback = self.callback, context, more
-        cdef Completion walk = self.walk
+        cdef Completion driver = self.driver
         self.over = True
-        if walk is not None:
-            self.walk = None
+        if driver is not None:
+            self.driver = None
             if callback is None:
-                walk.step(self.error)
+                driver.step(self.error)
                 return
-            self.loop.call_soon(walk.again_by, self.error)
+            self.loop.call_soon(driver.again_by, self.error)
         context, more = self.context, self.more
         if callback is not None:
             self.callback = self.context = None
@@ -355,7 +355,7 @@ cdef class Completion:
     cpdef fail(self, error):
         """It can't happen any more: raise this where it is awaited."""
         self.error = error
-        if (self.callback is not None or self.walk is not None) and (
+        if (self.callback is not None or self.driver is not None) and (
             current_task(self.loop) is not None
         ):
             self.over = True
@@ -485,7 +485,7 @@ cdef class CoroutineDriver(Completion):
 
     cdef int rest(self, Completion found) except -1:
         found.blocking = False
-        found.walk = self
+        found.driver = self
         self.waiting = found
         return 0
 
@@ -530,7 +530,7 @@ cdef class CoroutineDriver(Completion):
         cdef Completion waiting = self.waiting
         self.waiting = None
         if waiting is not None:
-            waiting.walk = None
+            waiting.driver = None
             waiting.cancel()
 
 
@@ -558,19 +558,19 @@ cdef class Exchange(Completion):
     """As plain Exchange."""
 
     cdef public bytes data, head, body
-    cdef public ResponseShape memo
+    cdef public ResponseShape shape
     cdef public object carrier
     cdef public double deadline, sent, ended
     cdef public int status
     cdef public bint bare, twice
 
-    def __init__(self, loop, bytes data, double deadline, bint bare, bint twice, ResponseShape memo):
+    def __init__(self, loop, bytes data, double deadline, bint bare, bint twice, ResponseShape shape):
         self.loop = loop
         self.data = data
         self.deadline = deadline
         self.bare = bare
         self.twice = twice
-        self.memo = memo
+        self.shape = shape
 
     cpdef dropped(self):
         """Nobody wants the answer: the connection can't be used for another request."""
@@ -583,7 +583,7 @@ cdef class Reactor:
     """As plain Reactor, with an epoll of its own."""
 
     cdef readonly object loop, now
-    cdef readonly ReceiveDelay lay
+    cdef readonly ReceiveDelay receive_delay
     cdef int epoll
     cdef list handlers
     cdef bint real
@@ -599,7 +599,7 @@ cdef class Reactor:
         self.loop = loop
         self.now = now
         self.real = now is monotonic
-        self.lay = ReceiveDelay()
+        self.receive_delay = ReceiveDelay()
         self.handlers = [None] * 1024
         self.epoll = epoll_create1(EPOLL_CLOEXEC)
         if self.epoll < 0:
@@ -676,7 +676,7 @@ cdef class Reactor:
 cdef class Wire:
     """As plain Wire."""
 
-    cdef public object owner, reader, seat, waiting, phase
+    cdef public object owner, reader, sender, waiting, phase
     cdef public list idle
     cdef public bytes rest
     cdef public int fd, events
@@ -695,7 +695,7 @@ cdef class Wire:
         self.waiting = waiting
         self.phase = "connecting"
         self.plain = True
-        self.seat = self
+        self.sender = self
         self.rest = b""
         self.events = WRITE
         self.fd = sock.fileno()
@@ -751,7 +751,7 @@ cdef class Wire:
         cdef Py_ssize_t size
         cdef char *buffer = self.reactor.buffer
         cdef Exchange exchange
-        cdef ResponseShape memo
+        cdef ResponseShape shape
         cdef Py_ssize_t start
         if events != DATA and not self.otherwise(events):
             return 0
@@ -762,14 +762,14 @@ cdef class Wire:
             return 0
         exchange = self._exchange
         if exchange is not None and self.plain and not self.reading:
-            memo = exchange.memo
-            start = PyBytes_GET_SIZE(memo.start)
+            shape = exchange.shape
+            start = PyBytes_GET_SIZE(shape.start)
             if (
-                size == memo.total
-                and memcmp(buffer, PyBytes_AS_STRING(memo.start), start) == 0
+                size == shape.total
+                and memcmp(buffer, PyBytes_AS_STRING(shape.start), start) == 0
             ):
-                exchange.status = memo.status
-                exchange.head = memo.head
+                exchange.status = shape.status
+                exchange.head = shape.head
                 exchange.body = PyBytes_FromStringAndSize(buffer + start, size - start)
                 self.done(exchange, False)
                 return 0
@@ -821,7 +821,7 @@ cdef class Wire:
             if extra != NULL and extra.cmsg_level == SOL_SOCKET and extra.cmsg_type == TIMESTAMPNS:
                 memcpy(&came, CMSG_DATA(extra), sizeof(came))
                 clock_gettime(CLOCK_REALTIME, &read)
-                self.reactor.lay.found.record(
+                self.reactor.receive_delay.found.record(
                     (read.tv_sec - came.tv_sec) * 1000000 + (read.tv_nsec - came.tv_nsec) // 1000
                 )
         return size
@@ -846,7 +846,7 @@ cdef class Wire:
             self.phase = "reading the answer"
             return
         if first and reader.simple and PyBytes_GET_SIZE(data) < SIZE:
-            exchange.memo.learn(reader.head, reader.status, len(reader.body))
+            exchange.shape.learn(reader.head, reader.status, len(reader.body))
         self.finish(exchange)
 
     def finish(self, Exchange exchange):
@@ -870,7 +870,7 @@ cdef class Wire:
         elif len(self.waiting):
             self.owner.free()
         else:
-            self.idle.append(self.seat)
+            self.idle.append(self.sender)
         exchange.wake()
         return 0
 
@@ -927,18 +927,18 @@ cdef class PreparedRequest:
     cdef readonly str method
     cdef readonly object address, origin, row, expect
     cdef readonly list idle
-    cdef readonly ResponseShape memo
+    cdef readonly ResponseShape shape
     cdef readonly bytes head, body, data
     cdef readonly double timeout
     cdef readonly bint bare, twice, follow
     cdef Meter meter
 
     def __init__(
-        self, *, method, address, origin, idle, memo, row, head, body, data, timeout, bare, twice,
+        self, *, method, address, origin, idle, shape, row, head, body, data, timeout, bare, twice,
         follow, expect,
     ):
         self.method, self.address, self.origin, self.idle = method, address, origin, idle
-        self.memo, self.row, self.head, self.body, self.data = memo, row, head, body, data
+        self.shape, self.row, self.head, self.body, self.data = shape, row, head, body, data
         self.timeout, self.bare, self.twice, self.follow = timeout, bare, twice, follow
         self.expect = expect
         if row.meter is None:
@@ -958,23 +958,23 @@ cdef inline object popped(list items):
 cdef class RequestPath:
     """As plain RequestPath."""
 
-    cdef public object hand, loop, now, tally, headers, jar
+    cdef public object slow_path, loop, now, recorder, headers, jar
     cdef list lags
     cdef public dict plain, checks
     cdef public double lag
     cdef public int64_t sent, iteration
-    cdef public bint dressed
+    cdef public bint has_start_cookies
     cdef Reactor reactor
 
-    def __init__(self, hand, client):
-        self.hand = hand
+    def __init__(self, slow_path, client):
+        self.slow_path = slow_path
         self.reactor = client.reactor
         self.loop = client.loop
         self.now = client.now
-        self.tally = client.tally
+        self.recorder = client.recorder
         self.plain = client.plain
-        self.checks = client.tally.checks
-        self.lags = client.tally.lag
+        self.checks = client.recorder.checks
+        self.lags = client.recorder.lag
         self.headers = {}
         self.jar = CookieJar()
 
@@ -984,7 +984,7 @@ cdef class RequestPath:
         self.iteration += 1
         self.lag = lag
         self.sent = 0
-        return self.dressed or bool(self.jar.kept)
+        return self.has_start_cookies or bool(self.jar.kept)
 
     def check(self, good, label):
         """Count whether something holds, without ending the session; gives it back as a bool."""
@@ -1001,7 +1001,7 @@ cdef class RequestPath:
     def request(self, str method, str url, options):
         """Send a request and count what comes of it."""
         cdef Request made = Request.__new__(Request)
-        made.lane = self
+        made.path = self
         made.method = method
         made.url = url
         made.options = options
@@ -1011,7 +1011,7 @@ cdef class RequestPath:
 cdef class Request(Exchange):
     """Plain `RequestPath.request`, as one object: the coroutine, its future, and the exchange."""
 
-    cdef RequestPath lane
+    cdef RequestPath path
     cdef str method, url
     cdef object options, following, made
     cdef PreparedRequest prepared
@@ -1022,7 +1022,7 @@ cdef class Request(Exchange):
         cdef PyObject *kind
         cdef PyObject *value
         cdef PyObject *trace
-        if not self.begun and not self.finished and self.lane is not None:
+        if not self.begun and not self.finished and self.path is not None:
             PyErr_Fetch(&kind, &value, &trace)
             if PyErr_WarnEx(RuntimeWarning, b"a request was never awaited", 1) < 0:
                 PyErr_WriteUnraisable(NULL)
@@ -1086,51 +1086,51 @@ cdef class Request(Exchange):
             self.finished = True
             self.made = None
             if self.begun and isinstance(error, (ExchangeError, Cancelled)):
-                self.lane.hand.failed(self.prepared, self.intended, error)
+                self.path.slow_path.count_no_response(self.prepared, self.intended, error)
             raise error
         if (
-            not (self.memo.usual and self.head is self.memo.head)
-            and self.lane.hand.turned(self.prepared, self)
+            not (self.shape.usual and self.head is self.shape.head)
+            and self.path.slow_path.process_head(self.prepared, self)
         ):
-            self.following = self.lane.hand.follow(self.prepared, self, self.intended)
+            self.following = self.path.slow_path.follow(self.prepared, self, self.intended)
             return self.followed(None)
         self.counted(self)
         return 1
 
     cdef int begin(self) except -1:
-        cdef RequestPath lane = self.lane
+        cdef RequestPath path = self.path
         cdef PreparedRequest prepared = None
         cdef list idle
         cdef PyObject *found
         cdef object wire
         cdef double now
         if not self.options:
-            found = PyDict_GetItemWithError(lane.plain, self.method)
+            found = PyDict_GetItemWithError(path.plain, self.method)
             if found != NULL:
                 found = PyDict_GetItemWithError(<object>found, self.url)
                 if found != NULL:
                     prepared = <PreparedRequest>found
         try:
             if prepared is None:
-                prepared = lane.hand.prepare(self.method, self.url, self.options)
+                prepared = path.slow_path.prepare(self.method, self.url, self.options)
         except BaseException:
             self.finished = True
             raise
         self.prepared = prepared
-        lane.sent += 1
-        now = lane.reactor.moment()
-        self.intended = now - lane.lag
-        lane.lag = 0.0
+        path.sent += 1
+        now = path.reactor.moment()
+        self.intended = now - path.lag
+        path.lag = 0.0
         self.begun = True
-        self.loop = lane.loop
-        if lane.headers or lane.jar.kept:
-            self.data = lane.hand.dressed(prepared)
+        self.loop = path.loop
+        if path.headers or path.jar.kept:
+            self.data = path.slow_path.with_session_headers(prepared)
         else:
             self.data = prepared.data
         self.deadline = now + prepared.timeout
         self.bare = prepared.bare
         self.twice = prepared.twice
-        self.memo = prepared.memo
+        self.shape = prepared.shape
         idle = prepared.idle
         if idle:
             wire = popped(idle)
@@ -1163,7 +1163,7 @@ cdef class Request(Exchange):
             <void *>answer_class, nothing, NULL
         )
         cdef PreparedRequest prepared = self.prepared
-        cdef int64_t second = <int64_t>(self.intended - <double>self.lane.tally.zero)
+        cdef int64_t second = <int64_t>(self.intended - <double>self.path.recorder.zero)
         cdef int status = last.status
         self.finished = True
         response.status = status
@@ -1182,7 +1182,7 @@ cdef class Request(Exchange):
         )
         self.made = response
         if not response.good:
-            self.lane.hand.refused(prepared, response, second)
+            self.path.slow_path.count_unexpected(prepared, response, second)
         return 0
 
 

@@ -45,7 +45,7 @@ class HttpClient:
     def __init__(  # noqa: PLR0913 — the parts of a process's client, each used as it is
         self,
         reactor: Reactor,
-        tally: Recorder,
+        recorder: Recorder,
         *,
         base: str = "",
         headers: Mapping[str, str] | None = None,
@@ -58,7 +58,7 @@ class HttpClient:
         self.reactor = reactor
         self.loop = reactor.loop
         self.now = reactor.now
-        self.tally = tally
+        self.recorder = recorder
         self.base = base
         self.timeout = timeout
         self.allowed = allowed  # may this host be loaded?
@@ -109,13 +109,13 @@ class HttpClient:
         head = _head(method, address, fields)
         origin = self.origin(address)
         name = options.get("name", "") or urls.endpoint_name(method, address.path)
-        row = self.tally.row(name, tuple(options.get("tags", ())))
+        row = self.recorder.row(name, tuple(options.get("tags", ())))
         prepared: PreparedRequest = self.backend.prepared(
             method=method,
             address=address,
             origin=origin,
             idle=origin.idle,
-            memo=origin.memo(row.name) if method != "HEAD" else self.backend.response_shape(),
+            shape=origin.shape_of(row.name) if method != "HEAD" else self.backend.response_shape(),
             row=row,
             head=head,
             body=body,

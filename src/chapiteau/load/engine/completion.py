@@ -21,7 +21,15 @@ __all__ = ["Completion", "CoroutineDriver"]
 class Completion:
     """Awaited by one Task (or several, through gather and the like)."""
 
-    __slots__ = ("_asyncio_future_blocking", "_error", "_loop", "_more", "_waiter", "over", "walk")
+    __slots__ = (
+        "_asyncio_future_blocking",
+        "_error",
+        "_loop",
+        "_more",
+        "_waiter",
+        "driver",
+        "over",
+    )
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._asyncio_future_blocking = False
@@ -30,7 +38,7 @@ class Completion:
         self._more: list[tuple[Callable[[Any], object], Context | None]] | None = None
         self.over = False
         self._error: BaseException | None = None
-        self.walk: CoroutineDriver | None = None  # whose coroutine waits
+        self.driver: CoroutineDriver | None = None  # whose coroutine waits
 
     def __await__(self) -> Generator[Any, None, None]:
         """A tuple's iterator, not a generator: a Task asks `result` when it is woken, and throws
@@ -47,13 +55,13 @@ class Completion:
     def wake(self) -> None:
         """It has happened: let who waits go on, before this returns."""
         self.over = True
-        walk = self.walk
-        if walk is not None:
-            self.walk = None
+        driver = self.driver
+        if driver is not None:
+            self.driver = None
             if self._waiter is None:
-                walk.step(self._error)
+                driver.step(self._error)
                 return
-            self._loop.call_soon(walk.step, self._error)
+            self._loop.call_soon(driver.step, self._error)
         waiter, more = self._waiter, self._more
         if waiter is not None:
             self._waiter = None
@@ -72,7 +80,7 @@ class Completion:
         May be called by a running Task too; who waits is then woken in the loop's next turn.
         """
         self._error = error
-        waited = self._waiter is not None or self.walk is not None
+        waited = self._waiter is not None or self.driver is not None
         if waited and asyncio.current_task(self._loop) is not None:
             self.over = True
             self._loop.call_soon(self.wake)
@@ -84,10 +92,10 @@ class Completion:
         self.over = False
         self._error = None
 
-    def taken(self, walk: "CoroutineDriver") -> None:
+    def taken(self, driver: "CoroutineDriver") -> None:
         """This is who waits, instead of a Task."""
         self._asyncio_future_blocking = False
-        self.walk = walk
+        self.driver = driver
 
     # ── what asyncio asks of a future ─────────────────────────────────────────────────────────
     def add_done_callback(
@@ -237,7 +245,7 @@ class CoroutineDriver(Completion):
         else:
             if isinstance(found, Completion) and not self.over:
                 found._asyncio_future_blocking = False  # noqa: SLF001 — `taken`, written out
-                found.walk = self
+                found.driver = self
                 self._waiting = found
                 _leave_task(loop, task)
                 return
@@ -255,7 +263,7 @@ class CoroutineDriver(Completion):
         """The Task is cancelled, and with it what the coroutine waits for."""
         waiting, self._waiting = self._waiting, None
         if waiting is not None:
-            waiting.walk = None
+            waiting.driver = None
             waiting.cancel()
 
 

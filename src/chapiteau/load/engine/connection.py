@@ -204,7 +204,7 @@ class Connection:
         if exchange is None:
             self.free()
         else:
-            wire.seat.start(exchange, self.origin.now())
+            wire.sender.start(exchange, self.origin.now())
 
     def free(self) -> None:
         """Nothing is on its way: serve who waits, or wait for work."""

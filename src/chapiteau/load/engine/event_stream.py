@@ -85,7 +85,7 @@ class EventStream:
         prepared = slow_path.opening(url, fields, "SSE", name, timeout)
         self._slow_path = slow_path
         self._row = prepared.row.name
-        self._line = _Stream(prepared, slow_path.dressed(prepared))
+        self._line = _Stream(prepared, slow_path.with_session_headers(prepared))
         self._last = 0.0
 
     async def __aenter__(self) -> Self:

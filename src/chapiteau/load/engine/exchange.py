@@ -62,8 +62,8 @@ class Exchange(Completion):
         "deadline",
         "ended",
         "head",
-        "memo",
         "sent",
+        "shape",
         "status",
         "twice",
     )
@@ -75,7 +75,7 @@ class Exchange(Completion):
         deadline: float,
         bare: bool,
         twice: bool,
-        memo: ResponseShape,
+        shape: ResponseShape,
     ) -> None:
         # Wakeup.__init__ written out: a call of it would cost a tenth of the whole object.
         self._asyncio_future_blocking = False
@@ -84,12 +84,12 @@ class Exchange(Completion):
         self._more = None
         self.over = False
         self._error = None
-        self.walk = None
+        self.driver = None
         self.data = data
         self.deadline = deadline
         self.bare = bare  # the answer has no body (HEAD)
         self.twice = twice  # may be sent again when a reused connection turns out dead
-        self.memo = memo
+        self.shape = shape
         # What follows is set before it is asked for: by what carries it, and by its end.
         self.carrier: Carrier | None
         self.sent: float

@@ -60,7 +60,7 @@ class Origin:
         self.connections: set[Connection] = set()
         self.idle: list[RequestCarrier] = []  # what can carry a request at once
         self.waiting: deque[Exchange] = deque()
-        self._memos: dict[str, ResponseShape] = {}
+        self._shapes: dict[str, ResponseShape] = {}
         self.known: KnownHeads = {}  # heads of answers that came before
         self.tls_session: ssl.SSLSession | None = None
         self.tickets_once = False  # the server takes each session ticket once only
@@ -97,26 +97,26 @@ class Origin:
         while self.waiting:
             exchange = self.waiting.popleft()
             if not exchange.done():
-                connection.wire.seat.start(exchange, self.now())
+                connection.wire.sender.start(exchange, self.now())
                 return
-        self.idle.append(connection.wire.seat)
+        self.idle.append(connection.wire.sender)
 
     def closed(self, connection: Connection) -> None:
         """A connection is gone."""
         self.connections.discard(connection)
-        if connection.wire.seat in self.idle:
-            self.idle.remove(connection.wire.seat)
+        if connection.wire.sender in self.idle:
+            self.idle.remove(connection.wire.sender)
         if self.waiting and len(self.connections) < self.settings.most_connections:
             waiting = self.waiting.popleft()
             if not waiting.done():
                 self.reactor.loop.call_soon(self._open, waiting)
 
-    def memo(self, name: str) -> ResponseShape:
+    def shape_of(self, name: str) -> ResponseShape:
         """What the last answer to requests of this name looked like."""
-        memo = self._memos.get(name)
-        if memo is None:
-            memo = self._memos[name] = self.backend.response_shape()
-        return memo
+        shape = self._shapes.get(name)
+        if shape is None:
+            shape = self._shapes[name] = self.backend.response_shape()
+        return shape
 
     def overdue(self, now: float) -> None:
         """End every exchange whose time is over."""

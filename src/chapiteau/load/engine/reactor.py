@@ -108,14 +108,14 @@ class ReceiveDelay:
 class Reactor:
     """Calls a handler for each descriptor that is ready. Close it before the loop."""
 
-    __slots__ = ("_epoll", "_handlers", "lay", "loop", "now")
+    __slots__ = ("_epoll", "_handlers", "loop", "now", "receive_delay")
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, now: Callable[[], float] = time.monotonic
     ) -> None:
         self.loop = loop
         self.now = now
-        self.lay = ReceiveDelay()
+        self.receive_delay = ReceiveDelay()
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         loop.add_reader(self._epoll.fileno(), self.poll)

@@ -25,7 +25,7 @@ class PreparedRequest:
     address: Address
     origin: ConnectionPool
     idle: list[RequestCarrier]
-    memo: ResponseShape
+    shape: ResponseShape
     row: EndpointStats
     head: bytes  # request line and fields, each ended
     body: bytes
@@ -44,17 +44,17 @@ _MILLION: Final = 1_000_000.0
 
 
 class RequestHandler(Protocol):
-    """What a lane leaves to its session: all that is not the usual way."""
+    """What a request path leaves to its session: all that is not the usual way."""
 
     def prepare(self, method: str, url: str, options: Any) -> PreparedRequest:
         """A request that was not made before."""
         ...
 
-    def dressed(self, prepared: PreparedRequest) -> bytes:
+    def with_session_headers(self, prepared: PreparedRequest) -> bytes:
         """The request with the session's own headers and cookies."""
         ...
 
-    def turned(self, prepared: PreparedRequest, exchange: Any) -> bool:
+    def process_head(self, prepared: PreparedRequest, exchange: Any) -> bool:
         """Take cookies from an answer; true when it points elsewhere and is to be followed."""
         ...
 
@@ -62,11 +62,13 @@ class RequestHandler(Protocol):
         """Go there; the last exchange."""
         ...
 
-    def failed(self, prepared: PreparedRequest, intended: float, error: BaseException) -> None:
+    def count_no_response(
+        self, prepared: PreparedRequest, intended: float, error: BaseException
+    ) -> None:
         """Count a request that got no answer."""
         ...
 
-    def refused(self, prepared: PreparedRequest, response: Any, second: int) -> None:
+    def count_unexpected(self, prepared: PreparedRequest, response: Any, second: int) -> None:
         """Count an answer that was not expected."""
         ...
 
@@ -76,7 +78,7 @@ class ClientState(Protocol):
 
     loop: asyncio.AbstractEventLoop
     now: Callable[[], float]
-    tally: Recorder
+    recorder: Recorder
     plain: dict[str, dict[str, PreparedRequest]]  # by method and URL as written
 
 
@@ -84,17 +86,29 @@ class RequestPath:
     """What a session's requests look at each time."""
 
     __slots__ = (
-        "checks", "dressed", "hand", "headers", "iteration", "jar", "lag", "lags", "loop", "now",
-        "plain", "sent", "spare", "tally",
+        "checks",
+        "has_start_cookies",
+        "headers",
+        "iteration",
+        "jar",
+        "lag",
+        "lags",
+        "loop",
+        "now",
+        "plain",
+        "recorder",
+        "sent",
+        "slow_path",
+        "spare",
     )  # fmt: skip
 
-    def __init__(self, hand: RequestHandler, client: ClientState) -> None:
-        self.hand = hand
+    def __init__(self, slow_path: RequestHandler, client: ClientState) -> None:
+        self.slow_path = slow_path
         self.loop = client.loop
         self.now = client.now
-        self.tally = client.tally
-        self.lags = client.tally.lag
-        self.checks = client.tally.checks
+        self.recorder = client.recorder
+        self.lags = client.recorder.lag
+        self.checks = client.recorder.checks
         self.plain: Mapping[str, Mapping[str, PreparedRequest]] = client.plain
         self.headers: dict[str, str] = {}
         self.jar = CookieJar()
@@ -102,7 +116,7 @@ class RequestPath:
         self.sent = 0  # requests since it began
         self.iteration = 0  # sessions so far
         self.spare: Exchange | None = None  # of an answered request, to be used again
-        self.dressed = False  # sessions start with cookies
+        self.has_start_cookies = False  # sessions start with cookies
 
     def check(self, good: object, label: str) -> bool:
         """Count whether something holds, without ending the session; gives it back as a bool."""
@@ -122,7 +136,7 @@ class RequestPath:
         self.iteration += 1
         self.lag = lag
         self.sent = 0
-        return self.dressed or bool(self.jar.kept)
+        return self.has_start_cookies or bool(self.jar.kept)
 
     async def request(  # noqa: PLR0915 — runs for each: every call would be felt
         self, method: str, url: str, options: Any
@@ -132,19 +146,23 @@ class RequestPath:
         if not options and (known := self.plain.get(method)) is not None:
             prepared = known.get(url)
         if prepared is None:
-            prepared = self.hand.prepare(method, url, options)
+            prepared = self.slow_path.prepare(method, url, options)
         self.sent += 1
         intended = now = self.now()
         if self.lag:  # the first request's: the service could have had it that much earlier
             intended -= self.lag
             self.lag = 0.0
-        data = self.hand.dressed(prepared) if self.headers or self.jar.kept else prepared.data
-        memo, exchange = prepared.memo, self.spare
+        data = (
+            self.slow_path.with_session_headers(prepared)
+            if self.headers or self.jar.kept
+            else prepared.data
+        )
+        shape, exchange = prepared.shape, self.spare
         if exchange is None:
-            exchange = Exchange(self.loop, data, 0.0, prepared.bare, prepared.twice, memo)
+            exchange = Exchange(self.loop, data, 0.0, prepared.bare, prepared.twice, shape)
         else:
             self.spare = None
-            exchange.over, exchange.data, exchange.memo = False, data, memo
+            exchange.over, exchange.data, exchange.shape = False, data, shape
             exchange.bare, exchange.twice = prepared.bare, prepared.twice
         exchange.deadline = now + prepared.timeout
         if prepared.idle:
@@ -154,17 +172,19 @@ class RequestPath:
         try:
             await exchange
         except (ExchangeError, asyncio.CancelledError) as error:
-            self.hand.failed(prepared, intended, error)
+            self.slow_path.count_no_response(prepared, intended, error)
             raise
-        if not (exchange.head is memo.head and memo.usual) and self.hand.turned(prepared, exchange):
-            exchange = await self.hand.follow(prepared, exchange, intended)
+        if not (exchange.head is shape.head and shape.usual) and self.slow_path.process_head(
+            prepared, exchange
+        ):
+            exchange = await self.slow_path.follow(prepared, exchange, intended)
         status, body, ended = exchange.status, exchange.body, exchange.ended
         response = _new(Response)
         response.status, response._body = status, body  # noqa: SLF001 — its __init__, written out
         response._head, response.url = exchange.head, prepared.address  # noqa: SLF001
         self.spare, exchange.body = exchange, b""
         response.seconds = taken = ended - intended
-        second, micros = int(intended - self.tally.zero), int(taken * _MILLION)
+        second, micros = int(intended - self.recorder.zero), int(taken * _MILLION)
         row, expect = prepared.row, prepared.expect
         row.latency[second].append(micros)
         if exchange.sent != intended:
@@ -176,5 +196,5 @@ class RequestPath:
         row.received += len(body)
         response.good = good = status < 400 if expect is None else status in expect
         if not good:
-            self.hand.refused(prepared, response, second)
+            self.slow_path.count_unexpected(prepared, response, second)
         return response

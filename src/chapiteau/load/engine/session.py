@@ -41,8 +41,8 @@ class Session:
         workers: int = 1,
     ) -> None:
         self._slow_path = SlowPath(client)
-        self.lane = self._slow_path.lane
-        self._request = self.lane.request
+        self.request_path = self._slow_path.request_path
+        self._request = self.request_path.request
         self._start_cookies = CookieJar()
         self.state: dict[str, Any] = {}
         self.pause = 0.0  # seconds that the user rests after this session, if it goes on
@@ -51,15 +51,14 @@ class Session:
         self.worker = worker  # number of this load process
         self.workers = workers  # how many there are
         self.seed = seed
-        self.tally = client.tally  # what the report counts from
+        self.recorder = client.recorder  # what the report counts from
         self.base = client.base
         self.allowed = client.allowed
         self._client = client
         self._loop = client.loop
         self.now = self._now = client.now
-        self._tally = client.tally
         # Scenarios check after each request: the way through the method below would be felt.
-        self.check = self.lane.check  # type: ignore[method-assign]
+        self.check = self.request_path.check  # type: ignore[method-assign]
         self._seed = seed
         self._random: random.Random | None = None
         self._random_of = 0
@@ -163,19 +162,19 @@ class Session:
     # ── telling the report ────────────────────────────────────────────────────────────────────
     def check(self, good: object, label: str) -> bool:
         """Count whether something holds, without ending the session; gives it back as a bool."""
-        return self.lane.check(good, label)
+        return self.request_path.check(good, label)
 
     def counter(self, name: str, by: float = 1.0) -> None:
         """Add to a number of your own."""
-        self._tally.metric("counter", name, by)
+        self.recorder.metric("counter", name, by)
 
     def gauge(self, name: str, value: float) -> None:
         """Set a number of your own; the latest counts."""
-        self._tally.metric("gauge", name, value)
+        self.recorder.metric("gauge", name, value)
 
     def trend(self, name: str, value: float) -> None:
         """Add a value to a distribution of your own (three digits are kept)."""
-        self._tally.metric("trend", name, value)
+        self.recorder.metric("trend", name, value)
 
     async def think(self, seconds: float, upto: float | None = None) -> None:
         """Wait as a person would: this long, or evenly between the two."""
@@ -193,45 +192,45 @@ class Session:
     def settle(self) -> None:
         """The user's set-up is done: its cookies are where every session starts from."""
         self._start_cookies = self.cookies.copy()
-        self.lane.dressed = bool(self.cookies.kept)
+        self.request_path.has_start_cookies = bool(self.cookies.kept)
 
     def begin(self, lag: float) -> None:
         """A new iteration begins, this many seconds later than it was meant to."""
-        if self.lane.begin(lag):
-            self.undress()
+        if self.request_path.begin(lag):
+            self.reset_cookies()
 
-    def undress(self) -> None:
+    def reset_cookies(self) -> None:
         """Put back the cookies that a session starts with."""
-        self.lane.jar = self._start_cookies.copy()
+        self.request_path.jar = self._start_cookies.copy()
 
     @property
     def iteration(self) -> int:
         """Which session of this user it is, from 1."""
-        number: int = self.lane.iteration
+        number: int = self.request_path.iteration
         return number
 
     @property
     def sent(self) -> int:
         """Requests of this iteration."""
-        sent: int = self.lane.sent
+        sent: int = self.request_path.sent
         return sent
 
     @property
     def headers(self) -> dict[str, str]:
         """Headers that go with every request."""
-        headers: dict[str, str] = self.lane.headers
+        headers: dict[str, str] = self.request_path.headers
         return headers
 
     @headers.setter
     def headers(self, headers: dict[str, str]) -> None:
-        self.lane.headers = headers
+        self.request_path.headers = headers
 
     @property
     def cookies(self) -> CookieJar:
         """What the user's browser would hold."""
-        jar: CookieJar = self.lane.jar
+        jar: CookieJar = self.request_path.jar
         return jar
 
     @cookies.setter
     def cookies(self, jar: CookieJar) -> None:
-        self.lane.jar = jar
+        self.request_path.jar = jar

@@ -27,33 +27,35 @@ _MILLION: Final = 1_000_000.0
 
 
 class SlowPath:
-    """The slow side of a session's lane."""
+    """The slow side of a session's request path."""
 
     def __init__(self, client: HttpClient) -> None:
-        self.lane = client.backend.request_path(self, client)
+        self.request_path = client.backend.request_path(self, client)
         self._client = client
         self._loop = client.loop
         self._now = client.now
-        self._tally = client.tally
+        self._recorder = client.recorder
 
     def prepare(self, method: str, url: str, options: Options) -> PreparedRequest:
         """A request that was not made before."""
         return self._client.prepare(method, url, options)
 
-    def turned(self, prepared: PreparedRequest, exchange: Exchange) -> bool:
+    def process_head(self, prepared: PreparedRequest, exchange: Exchange) -> bool:
         """Take cookies from an answer; true when it points elsewhere and is to be followed."""
         head = exchange.head
         if b"set-cookie" in head.lower():
-            self.lane.jar.take(prepared.address, Headers(head).all("set-cookie"))
+            self.request_path.jar.take(prepared.address, Headers(head).all("set-cookie"))
         return exchange.status in REDIRECT_STATUSES and prepared.follow
 
-    def refused(self, prepared: PreparedRequest, response: Response, second: int) -> None:
+    def count_unexpected(self, prepared: PreparedRequest, response: Response, second: int) -> None:
         """Count an answer that was not expected."""
         row = prepared.row
         row.bad[second] += 1
-        self._tally.sample(f"{row.name}: {response.status}", _excerpt(response))
+        self._recorder.sample(f"{row.name}: {response.status}", _excerpt(response))
 
-    def failed(self, prepared: PreparedRequest, intended: float, error: BaseException) -> None:
+    def count_no_response(
+        self, prepared: PreparedRequest, intended: float, error: BaseException
+    ) -> None:
         """No answer: it counts as bad, and the time waited for it is its latency."""
         self.count_failure(prepared.row, intended, error)
 
@@ -62,26 +64,28 @@ class SlowPath:
         now = self._now()
         if isinstance(error, ExchangeError):
             kind = error.kind
-            self._tally.sample(f"{row.name}: {kind}", error.what)
+            self._recorder.sample(f"{row.name}: {kind}", error.what)
         else:
             kind = "given up" if isinstance(error, asyncio.CancelledError) else _kind(error)
-        second = int(intended - self._tally.zero)
+        second = int(intended - self._recorder.zero)
         row.latency[second].append(int((now - intended) * _MILLION))
-        if self._tally.stopping and not isinstance(error, ExchangeError):
+        if self._recorder.stopping and not isinstance(error, ExchangeError):
             # The test was ended, not the service's patience: no error, and at least this late.
             row.cut += 1
             return
         row.failures[kind] += 1
         row.bad[second] += 1
 
-    def dressed(self, prepared: PreparedRequest, without: frozenset[str] = frozenset()) -> bytes:
+    def with_session_headers(
+        self, prepared: PreparedRequest, without: frozenset[str] = frozenset()
+    ) -> bytes:
         """The request with this session's own headers (but those) and cookies."""
         lines = []
         present = prepared.head.lower()
-        for name, value in self.lane.headers.items():
+        for name, value in self.request_path.headers.items():
             if name.lower() not in without and f"\r\n{name.lower()}:".encode() not in present:
                 lines.append(f"{name}: {value}\r\n".replace("\r\n", " ").strip() + "\r\n")
-        cookies = self.lane.jar.field(prepared.address)
+        cookies = self.request_path.jar.field(prepared.address)
         if cookies:
             lines.append(f"cookie: {cookies}\r\n")
         return prepared.head + "".join(lines).encode("latin-1", "replace") + b"\r\n" + prepared.body
@@ -109,23 +113,23 @@ class SlowPath:
             at = hop.address
             exchange = self._client.backend.exchange(
                 self._loop,
-                self.dressed(hop, without=_PRIVATE if away else frozenset()),
+                self.with_session_headers(hop, without=_PRIVATE if away else frozenset()),
                 self._now() + hop.timeout,
                 hop.bare,
                 hop.twice,
-                hop.memo,
+                hop.shape,
             )
             hop.origin.send(exchange)
             try:
                 await exchange
             except (ExchangeError, asyncio.CancelledError) as error:
-                self.failed(prepared, intended, error)
+                self.count_no_response(prepared, intended, error)
                 raise
-            self.lane.jar.take(at, Headers(exchange.head).all("set-cookie"))
+            self.request_path.jar.take(at, Headers(exchange.head).all("set-cookie"))
         endless = ExchangeError(
             "redirects", f"more than {MAX_REDIRECTS} redirects from {prepared.address}"
         )
-        self.failed(prepared, intended, endless)
+        self.count_no_response(prepared, intended, endless)
         raise endless
 
     # ── for what is no HTTP request: streams, and protocols of one's own ──────────────────────
@@ -152,7 +156,7 @@ class SlowPath:
     ) -> tuple[PreparedRequest, bytes]:
         """The request that opens the stream where an answer's location points to, and its bytes;
         `first` is where the scenario had asked: nothing private goes to another host."""
-        self.lane.jar.take(prepared.address, headers.all("set-cookie"))
+        self.request_path.jar.take(prepared.address, headers.all("set-cookie"))
         to = urls.resolve_location(prepared.address, headers.get("location"))
         away = urls.parse(to).origin != first.origin
         options: Options = {
@@ -161,7 +165,7 @@ class SlowPath:
             "timeout": prepared.timeout,
         }
         hop = self._client.prepare("GET", to, options)
-        return hop, self.dressed(hop, without=_PRIVATE if away else frozenset())
+        return hop, self.with_session_headers(hop, without=_PRIVATE if away else frozenset())
 
     def origin(self, address: Address) -> Origin:
         """Where this address is. Raises TargetNotAllowedError."""
@@ -169,18 +173,18 @@ class SlowPath:
 
     async def timed(self, name: str, doing: Awaitable[T]) -> T:
         """Wait, and count that as a request of this name. Raises what it raises."""
-        lane, row = self.lane, self._tally.row(name)
+        path, row = self.request_path, self._recorder.row(name)
         asked = self._now()
-        intended = asked - lane.lag
-        lane.lag = 0.0
-        lane.sent += 1
+        intended = asked - path.lag
+        path.lag = 0.0
+        path.sent += 1
         try:
             made = await doing
         except (Exception, asyncio.CancelledError) as error:
             self.count_failure(row, intended, error)
             raise
         ended = self._now()
-        row.latency[int(intended - self._tally.zero)].append(int((ended - intended) * _MILLION))
+        row.latency[int(intended - self._recorder.zero)].append(int((ended - intended) * _MILLION))
         row.service.append(int((ended - asked) * _MILLION))
         return made
 
@@ -194,11 +198,11 @@ class SlowPath:
 
     def counter(self, name: str) -> None:
         """One more."""
-        self._tally.metric("counter", name, 1.0)
+        self._recorder.metric("counter", name, 1.0)
 
     def trend(self, name: str, value: float) -> None:
         """A value of a distribution."""
-        self._tally.metric("trend", name, value)
+        self._recorder.metric("trend", name, value)
 
 
 def _kind(error: BaseException) -> str:

@@ -70,11 +70,11 @@ class ChangeSignal:
 class StreamConnection(Generic[T]):
     """Items that come one after the other until the line ends."""
 
-    def __init__(self, prepared: PreparedRequest, dressed: bytes) -> None:
+    def __init__(self, prepared: PreparedRequest, request: bytes) -> None:
         self.prepared = prepared
         self.error: ExchangeError | None = None  # why the line ended
         self.over = False
-        self._dressed = dressed
+        self._request = request
         self._origin = prepared.origin
         self._now = self._origin.now
         self._items: deque[T] = deque()
@@ -87,7 +87,7 @@ class StreamConnection(Generic[T]):
     # ── as a connection's channel ─────────────────────────────────────────────────────────────
     def opened(self) -> None:
         """Ask for the stream."""
-        self.emit(self._dressed)
+        self.emit(self._request)
 
     def take(self, data: bytes) -> None:
         """Bytes from the service."""

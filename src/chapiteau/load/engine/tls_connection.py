@@ -25,7 +25,7 @@ class TlsConnection(Connection):
     def __init__(self, origin: ConnectionPool, sock: "socket.socket", at: Any) -> None:
         super().__init__(origin, sock, at)
         self.wire.plain = False
-        self.wire.seat = self
+        self.wire.sender = self
         self._looks = 0
         self._offered = origin.tls_session is not None
         self._incoming = ssl.MemoryBIO()

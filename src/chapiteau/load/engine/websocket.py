@@ -142,7 +142,7 @@ class WebSocket:
         self._prepared = slow_path.opening(url, fields, "WS", name, timeout)
         self._row = self._prepared.row.name
         self._line = _Socket(
-            self._prepared, slow_path.dressed(self._prepared), key=key, packed=compress
+            self._prepared, slow_path.with_session_headers(self._prepared), key=key, packed=compress
         )
 
     # ── opening and closing ───────────────────────────────────────────────────────────────────

@@ -87,7 +87,7 @@ class Wire:
         "reader",
         "reading",
         "rest",
-        "seat",
+        "sender",
         "served",
         "stamped",
         "waiting",
@@ -109,7 +109,7 @@ class Wire:
         self.closed = False
         self.plain = True  # what comes is HTTP/1.1 as it is: no TLS, no frames
         self.stamped = False  # the kernel says when packets came
-        self.seat: RequestCarrier = self  # what waits for work when this is free
+        self.sender: RequestCarrier = self  # what waits for work when this is free
         self.idle = idle
         self.waiting = waiting
         self.reader = reader
@@ -177,7 +177,7 @@ class Wire:
             self._reactor.change(self.fd, events | EDGE_TRIGGERED)
 
     # ── in ────────────────────────────────────────────────────────────────────────────────────
-    def ready(self, events: int) -> None:  # noqa: C901, PLR0912 — as a Lane's request
+    def ready(self, events: int) -> None:  # noqa: C901, PLR0912 — as RequestPath.request
         """The reactor says that bytes can be read or written."""
         if events != DATA and not self._otherwise(events):
             return
@@ -190,28 +190,28 @@ class Wire:
             return
         exchange = self.exchange
         if exchange is not None and self.plain and not self.reading:
-            memo = exchange.memo
-            if len(data) == memo.total and data.startswith(memo.start):
+            shape = exchange.shape
+            if len(data) == shape.total and data.startswith(shape.start):
                 # `finish` written out, too.
-                head = memo.head
+                head = shape.head
                 if exchange.head is not head:
                     exchange.head = head
-                    exchange.status = memo.status
-                exchange.body = data[memo.skip :]
+                    exchange.status = shape.status
+                exchange.body = data[shape.skip :]
                 exchange.ended = self._now()
                 self.exchange = None
                 self.served += 1
                 if self.rest or self.waiting:
                     self._give_back(last=False)
                 else:
-                    self.idle.append(self.seat)
-                walk = exchange.walk
-                if walk is None:
+                    self.idle.append(self.sender)
+                driver = exchange.driver
+                if driver is None:
                     exchange.wake()
                 else:
-                    exchange.walk = None
+                    exchange.driver = None
                     exchange.over = True
-                    walk.step(None)
+                    driver.step(None)
                 return
         if len(data) == _READ_SIZE:
             self._look_again()
@@ -241,8 +241,8 @@ class Wire:
         data, extra, _, _ = self._sock.recvmsg(_READ_SIZE, _SPACE)
         if extra:
             seconds, nanos = _TIMESPEC.unpack_from(extra[0][2])
-            lay = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanos / 1e9
-            self._reactor.lay.record(int(lay * 1e6))
+            delay = time.clock_gettime(time.CLOCK_REALTIME) - seconds - nanos / 1e9
+            self._reactor.receive_delay.record(int(delay * 1e6))
         return data
 
     def feed(self, data: bytes) -> None:
@@ -266,7 +266,7 @@ class Wire:
             self.phase = "reading the answer"
             return
         if first and reader.simple and len(data) < _READ_SIZE:
-            exchange.memo.learn(reader.head, reader.status, len(reader.body))
+            exchange.shape.learn(reader.head, reader.status, len(reader.body))
         self.finish(exchange)
 
     def finish(self, exchange: Exchange) -> None:
@@ -290,7 +290,7 @@ class Wire:
         elif self.waiting:
             self.owner.free()
         else:
-            self.idle.append(self.seat)
+            self.idle.append(self.sender)
 
     def close(self) -> None:
         """Stop watching and give the descriptor back."""

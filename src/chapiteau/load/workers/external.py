@@ -147,8 +147,8 @@ def _request(record: Mapping[str, Any], session: Session) -> None:
     if not error and status >= 400:
         error = f"status {status}"
     name = str(record["name"])
-    count(session.tally, name, seconds, session.now(), error)
-    row = session.tally.row(name)
+    count(session.recorder, name, seconds, session.now(), error)
+    row = session.recorder.row(name)
     if status:
         row.statuses[status] += 1
     row.received += int(record.get("received", 0))

@@ -254,14 +254,14 @@ class UserPool:
 
         One coroutine for all of it: what stands here runs for every session.
         """
-        lane, single, iterations = session.lane, self._single, self._recorder.iterations
+        path, single, iterations = session.request_path, self._single, self._recorder.iterations
         before, after = self._before, self._after
         late = self.now() - user.due
         while True:
             scenario = single or self._pick()
             begun = self.now() - late if self._pace else 0.0
-            if lane.begin(late):
-                session.undress()
+            if path.begin(late):
+                session.reset_cookies()
             good, counted = False, True
             try:
                 if before:
@@ -276,8 +276,8 @@ class UserPool:
                 if counted:
                     iterations[scenario.name][not good] += 1
             if self._pace or session.pause:
-                await self._rest(user, session, begun, idle=not good and not lane.sent)
-            elif not lane.sent:
+                await self._rest(user, session, begun, idle=not good and not path.sent)
+            elif not path.sent:
                 await asyncio.sleep(0 if good else _AFTER_FAILURE)
             if not user.looping or self.used_up or (self._left is not None and not self.more()):
                 return

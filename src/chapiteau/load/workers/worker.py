@@ -255,7 +255,7 @@ class Worker(OrderExecutor):
         frame = self._recorder.flush()
         frame.merge(more)
         frame.merge(self._stalls.flush())
-        unread = Histogram.from_bytes(self._reactor.lay.flush())
+        unread = Histogram.from_bytes(self._reactor.receive_delay.flush())
         frame.merge(Counts(unread=unread, users=self._pool.users if self._pool is not None else 0))
         return frame
 

@@ -101,8 +101,8 @@ class LocustClient(HttpSession):
     def judge(self, answer: RequestsResponse, row: str, error: Exception | None) -> None:
         """Count the scenario's verdict; no answer at all counts as bad already."""
         if error is not None and answer.error is None:
-            tally = self._blocking.session.tally
-            self._blocking.call(refuse, tally, row, answer.moment, str(error))
+            recorder = self._blocking.session.recorder
+            self._blocking.call(refuse, recorder, row, answer.moment, str(error))
         self._emit(answer, row, error)
 
     def _row(self, method: str, url: str, name: str | None) -> str:

@@ -246,7 +246,7 @@ class _LocustFile:
         name = f"{info.get('request_type', '')} {info.get('name', '')}".strip() or "(unnamed)"
         seconds = float(info.get("response_time") or 0.0) / 1000
         error = str(info.get("exception") or "")
-        self._counting.call(count, session.tally, name, seconds, session.now(), error)
+        self._counting.call(count, session.recorder, name, seconds, session.now(), error)
 
 
 _MEASURED: Final = ("request", "request_success", "request_failure")
