@@ -152,6 +152,53 @@ def test_the_end_of_who_started_it_is_the_end_of_all(project: New, tmp_path: obj
     wait_for(lambda: not alive(p.keeper) and not alive(pid))
 
 
+def test_a_secret_of_one_service_is_not_inherited_by_another(
+    project: New, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY_PW", "canary")
+    p = project("""
+        [service.web]
+        command = "sh -c 'env > web.env; exec sleep 600'"
+        env = { PW = { env = "CANARY_PW" } }
+        [service.other]
+        command = "sh -c 'env > other.env; exec sleep 600'"
+    """)
+    p.up()
+    for name in ("web", "other"):
+        wait_for(lambda name=name: "PATH=" in (p.config.parent / f"{name}.env").read_text())
+    web, other = ((p.config.parent / f"{n}.env").read_text() for n in ("web", "other"))
+    assert "PW=canary" in web.splitlines()
+    assert "canary" not in other
+    assert "CANARY_PW" not in web
+
+
+def test_an_owner_that_ended_before_the_keeper_looked_leaves_nothing(project: New) -> None:
+    """Ctrl-C in the first moments of `chapiteau up`: no pid to watch is not nobody to watch."""
+    import contextlib
+    import subprocess
+
+    from chapiteau.core.errors import ChapiteauError
+    from chapiteau.io.files import lock_owner
+    from chapiteau.run.config.load import load_config
+    from chapiteau.run.supervisor.launch import start
+
+    p = project("""
+        [service.web]
+        command = "sh -c 'echo $$ > web.pid; exec sleep 600'"
+        ready.alive = "50ms"
+    """)
+    owner = subprocess.Popen(["true"])
+    owner.wait()
+    config = load_config(p.config)
+    with contextlib.suppress(ChapiteauError):  # it may be gone before it has answered
+        start(config.path, config.spec, owner_pid=owner.pid)
+    wait_for(lambda: not lock_owner(config.run_dir / "lock"))
+    started = p.config.parent / "web.pid"
+    if started.exists():
+        pid = int(started.read_text())
+        wait_for(lambda: not alive(pid))
+
+
 def test_a_process_may_ask_for_more_time_to_end(project: New) -> None:
     """EXTEND_TIMEOUT_USEC while it ends: without it, it would be killed after 0.3 s."""
     p = project("""

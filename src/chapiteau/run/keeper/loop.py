@@ -30,6 +30,7 @@ from .syscalls import (
     channel_pair,
     close_all,
     dup_high,
+    ended_for_ever,
     log_line,
     no_new_privs,
     open_log,
@@ -65,6 +66,8 @@ class Keeper:
         self.brain_pid, self.brain_starts = 0, 0
         self.owner_pid = owner_pid  # all ends when this process does; 0: there is none
         self.owner = pidfd_of(owner_pid) if owner_pid else -1
+        if owner_pid and self.owner < 0:  # it ended before we looked: that is no "nobody"
+            self.owner = ended_for_ever()
         self.restarts = BrainRestarts()
         self._poll = select.poll()
         self.channel = Channel(self._poll)

@@ -249,6 +249,13 @@ def pidfd_of(pid: int) -> int:
         return -1
 
 
+def ended_for_ever() -> int:
+    """A descriptor that is readable from the beginning, as that of a process that has ended."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.close(writing)
+    return reading
+
+
 def wait_or_kill(pid: int, patience: float) -> int:
     """Let a child end within so many seconds, or kill it; its wait status. Raises OSError."""
     waiting = pidfd_of(pid)

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn
 
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.io.clock import SystemClock
-from chapiteau.run.keeper.syscalls import HANDLED_SIGNALS, pidfd_of, start_time
+from chapiteau.run.keeper.syscalls import HANDLED_SIGNALS, ended_for_ever, pidfd_of, start_time
 from chapiteau.run.logs.messages import Outcome
 from chapiteau.run.process.environment import inheritable
 from chapiteau.run.process.keeper_link import KEEPER_FOLDER
@@ -180,9 +180,7 @@ def _owner(pid: int, start: int) -> int:
     found = pidfd_of(pid)
     if found >= 0 and start_time(pid) == start:
         return found
-    reading, writing = os.pipe()  # its other end is closed: readable for ever, as of the dead
-    os.close(writing)
-    return reading
+    return ended_for_ever()
 
 
 def _within(seconds: float, clock: SystemClock, fact: Callable[[], bool]) -> bool:
