@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 
 from chapiteau.core.secret import Secret
 from chapiteau.run.config.spec import SecretRef, Service
-from chapiteau.run.process.environment import merge_environment, parse_env_file
+from chapiteau.run.process.environment import (
+    merge_environment,
+    parse_env_file,
+    secret_variables,
+    without,
+)
 
 
 def service(**settings: object) -> Service:
@@ -21,6 +26,17 @@ def test_what_comes_later_wins() -> None:
         files=[{"C": "first", "D": "first"}, {"C": "second"}],
     )
     assert made == {"A": "inherited", "B": "account", "C": "second", "D": "env", "E": "env"}
+
+
+def test_a_variable_that_holds_a_secret_reaches_only_who_names_it() -> None:
+    named = service(env={"PASSWORD": SecretRef(env="X"), "HOME": SecretRef(env="HOME")})
+    withheld = secret_variables([named, service(env={"A": SecretRef(file="a"), "B": "b"})])
+    assert withheld == {"X"}
+    given = without({"X": "secret", "HOME": "/home", "A": "1"}, withheld)
+    secrets = {"PASSWORD": Secret("secret", ""), "HOME": Secret("/home", "")}
+    made = merge_environment(named, inherited=given, secrets=secrets)
+    assert made == {"PASSWORD": "secret", "HOME": "/home", "A": "1"}
+    assert merge_environment(service(), inherited=given) == {"HOME": "/home", "A": "1"}
 
 
 @pytest.mark.parametrize(

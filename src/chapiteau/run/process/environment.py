@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,14 @@ from chapiteau.core.variables import substitute
 from chapiteau.io.secret_file import SecretRef, resolve_secret
 from chapiteau.run.config.spec import Service
 
-__all__ = ["inheritable", "merge_environment", "parse_env_file", "read_secrets"]
+__all__ = [
+    "inheritable",
+    "merge_environment",
+    "parse_env_file",
+    "read_secrets",
+    "secret_variables",
+    "without",
+]
 
 # What the supervisor was told about itself is a lie for its children.
 _NOT_INHERITED: Final = re.compile(
@@ -20,6 +27,7 @@ _NOT_INHERITED: Final = re.compile(
 )
 _SUSPECT: Final = frozenset("LNWMIJFC")  # what they begin with: looked at for every process
 _KEPT_WHEN_CLEAN: Final = ("PATH", "LANG", "LC_ALL", "TZ")
+_NO_SECRETS: Final = frozenset({*_KEPT_WHEN_CLEAN, "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR"})
 _DEFAULT_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _NAME: Final = re.compile(r"[^\S\n]*(?:export[^\S\n]+)?([A-Za-z_][\w.]*)[^\S\n]*=[^\S\n]*")
 _QUOTED: Final = {
@@ -85,6 +93,20 @@ def inheritable(environ: Mapping[str, str]) -> dict[str, str]:
         for name, value in environ.items()
         if name[:1] not in _SUSPECT or not _NOT_INHERITED.fullmatch(name)
     }
+
+
+def secret_variables(services: Iterable[Service]) -> frozenset[str]:
+    """The supervisor's variables that hold secrets of these services: nobody inherits them.
+
+    Whoever is to have one says so, as `{ env = "NAME" }`. PATH and its like are never secret.
+    """
+    refs = (value for service in services for value in service.env.values())
+    return frozenset(r.env for r in refs if isinstance(r, SecretRef) and r.env) - _NO_SECRETS
+
+
+def without(environ: Mapping[str, str], names: Collection[str]) -> Mapping[str, str]:
+    """What is inherited where these variables are withheld."""
+    return {k: v for k, v in environ.items() if k not in names} if names else environ
 
 
 def parse_env_file(text: str) -> dict[str, str]:

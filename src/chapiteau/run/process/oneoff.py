@@ -12,7 +12,12 @@ from chapiteau.core.problems import did_you_mean
 from chapiteau.run.config.command import BoundSocket, CommandContext, command_of, values_of
 from chapiteau.run.config.load import Config
 from chapiteau.run.config.spec import Service, Socket
-from chapiteau.run.process.environment import merge_environment, read_secrets
+from chapiteau.run.process.environment import (
+    merge_environment,
+    read_secrets,
+    secret_variables,
+    without,
+)
 from chapiteau.run.process.spawn import find_program, read_env_file
 from chapiteau.run.system.accounts import account_environment, has_account, user_ids
 
@@ -37,9 +42,10 @@ def run_oneoff(
     )  # fmt: skip
     command = command_of(service, place)
     folder = config.path.parent
+    given = os.environ if environ is None else environ
     env = merge_environment(
         service,
-        inherited=(given := os.environ if environ is None else environ),
+        inherited=without(given, secret_variables(config.spec.service.values())),
         account=account_environment(service),
         files=[read_env_file(name, folder, path) for path in service.env_files],
         secrets=read_secrets(service, folder, given),

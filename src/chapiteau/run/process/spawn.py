@@ -3,7 +3,7 @@
 import errno
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,12 @@ from chapiteau.run.config.command import (
 from chapiteau.run.config.spec import Service
 from chapiteau.run.errors import SpawnError, TooLargeError
 from chapiteau.run.keeper.frames import Memo, SpawnAnswer, SpawnRequest
-from chapiteau.run.process.environment import merge_environment, parse_env_file, read_secrets
+from chapiteau.run.process.environment import (
+    merge_environment,
+    parse_env_file,
+    read_secrets,
+    without,
+)
 from chapiteau.run.process.fdstore import FdStore
 from chapiteau.run.process.keeper_link import KeeperLink
 from chapiteau.run.process.process import Process
@@ -47,6 +52,7 @@ class SpawnContext:
     cgroups: Cgroups
     name: str  # of this supervisor, among all that ever run here
     inherited: Mapping[str, str]  # environment
+    withheld: Callable[[str], Collection[str]]  # by service: variables that it must not inherit
     keeper_pid: int
     no_new_privs: bool = False  # whether the keeper has given up gaining rights
 
@@ -194,7 +200,7 @@ class Spawner:
         try:
             env = merge_environment(
                 service,
-                inherited=self.context.inherited,
+                inherited=without(self.context.inherited, self.context.withheld(name)),
                 account=account_environment(service),
                 files=[
                     read_env_file(name, self.context.folder, path) for path in service.env_files

@@ -61,6 +61,7 @@ async def build_context(
         cgroups=cgroups,
         name=name,
         inherited=inheritable(os.environ),
+        withheld=config.withheld,
         keeper_pid=hello["pid"],
         no_new_privs=hello["no_new_privs"],
     )

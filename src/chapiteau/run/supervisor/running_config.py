@@ -18,6 +18,7 @@ from chapiteau.io.project_file import read_project
 from chapiteau.run.config.load import plain_values
 from chapiteau.run.config.overrides import Overrides, with_overrides
 from chapiteau.run.config.spec import Logs, Plugin, Service, Spec
+from chapiteau.run.process.environment import secret_variables
 
 __all__ = [
     "DASHBOARD",
@@ -95,6 +96,7 @@ class RunningConfig:
         self.base = self.spec = base
         self.overrides: Overrides = {}
         self.generation = 1
+        self._secret: tuple[Spec, frozenset[str]] | None = None
         if overrides:
             spec, problems = with_overrides(base, overrides)
             if spec is not None and not problems:  # else nothing of it: it no longer fits
@@ -116,6 +118,15 @@ class RunningConfig:
         data = json.dumps(plain, separators=(",", ":")).encode()
         with contextlib.suppress(OSError):
             write_atomic(self.run_dir / _FILE, data, mode=0o600)
+
+    def withheld(self, name: str) -> frozenset[str]:
+        """The variables that hold somebody's secret: nothing for our own services and plugins,
+        which read their own secrets from there."""
+        if name not in self.spec.service:
+            return frozenset()
+        if self._secret is None or self._secret[0] is not self.spec:
+            self._secret = self.spec, secret_variables(self.spec.service.values())
+        return self._secret[1]
 
     def log_rule(self, name: str) -> Logs:
         """[log] of a service."""
