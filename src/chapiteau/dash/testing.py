@@ -7,13 +7,13 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import NodeAwayError
-from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.dash.fleet.node import NodeHealth, NodeStats, ServiceRequest, ServiceResponse
 from chapiteau.run.api.status import ProcessStatus, ServiceStatus, SupervisorStatus
 from chapiteau.run.logs.messages import Outcome
 
@@ -147,7 +147,7 @@ class MemoryNode:
             if wanted and line["at"] > after.get(_source(line), 0):
                 yield line
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> NodeHealth:
         """All is well, but for what the test put into `facts`."""
         self._reachable()
         return {
@@ -155,10 +155,10 @@ class MemoryNode:
             "disks": [],
             "changes": 0,
             "config_error": "",
-            **self.facts,
+            **cast("NodeHealth", self.facts),
         }
 
-    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self, after: int = -1) -> AsyncIterator[NodeStats]:
         """Numbers that move."""
         before: list[str] = []
         while True:
@@ -171,7 +171,7 @@ class MemoryNode:
             yield {**message, "requests": self.requests} if self.requests else message
             await asyncio.sleep(self.period)
 
-    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[NodeStats], None]) -> None:
         """The same, each given to `sink`."""
         async for message in self.stats(after):
             sink(message)
@@ -225,7 +225,7 @@ class MemoryNode:
     async def close(self) -> None:
         """Nothing to close."""
 
-    def _numbers(self) -> dict[str, Any]:
+    def _numbers(self) -> NodeStats:
         wave = 10 + 6 * math.sin(self.clock.now() / 9)
         ids, pids, cpu, rss = [], [], [], []
         for entry in self.services:

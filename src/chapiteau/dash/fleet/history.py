@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import Any, Final
 
+from chapiteau.dash.fleet.node import NodeStats
+
 __all__ = ["History", "HostHistory"]
 
 # What a statistics message tells of each process and of each service, and the digits kept.
@@ -38,14 +40,14 @@ class History:
         self._place: dict[str, int] = {}
         self._counted: dict[str, int] = {}
 
-    def add(self, message: Mapping[str, Any], ids: Sequence[str]) -> None:
+    def add(self, message: NodeStats, ids: Sequence[str]) -> None:
         """Keep one columnar statistics message; a second one in the same second is not needed."""
         tick = int(message["time"])
         if not self._points or tick <= self._last():
             return
         if ids is not self._names:
             self._names, self._place = ids, {name: at for at, name in enumerate(ids)}
-        columns = tuple(array("f", message[key]) for key, _ in _OF_PROCESSES)
+        columns = tuple(array("f", column) for column in (message["cpu"], message["rss"]))
         requests = message.get("requests")
         if requests:
             figures, counted = self._requests(requests)
@@ -169,7 +171,7 @@ class HostHistory:
         self._minute: list[tuple[float, float]] = []  # of the minute that is not over
         self._now = 0
 
-    def add(self, message: Mapping[str, Any]) -> None:
+    def add(self, message: NodeStats) -> None:
         """Keep one statistics message; without the host's numbers it is left out."""
         host, tick = message.get("host"), int(message["time"])
         if not host or (self._seconds and tick <= self._seconds[-1][0]):

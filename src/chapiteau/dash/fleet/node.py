@@ -5,14 +5,25 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypedDict
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import NodeAwayError, NotAllowedError
 from chapiteau.run.api.calls import Call, find_call
+from chapiteau.run.api.status import StatsMessage
 from chapiteau.run.logs.messages import Outcome
 
-__all__ = ["Node", "ServiceRequest", "ServiceResponse", "follow_output", "read_only_call"]
+__all__ = [
+    "DesiredReport",
+    "DiskUsage",
+    "Node",
+    "NodeHealth",
+    "NodeStats",
+    "ServiceRequest",
+    "ServiceResponse",
+    "follow_output",
+    "read_only_call",
+]
 
 _PATH: Final = re.compile(r"/v1/[!-~]{1,500}")
 _FIRST_WAIT: Final = 0.3  # seconds before asking a silent node again …
@@ -40,6 +51,46 @@ class ServiceResponse:
     milliseconds: float
     url: str
     cut: bool = False
+
+
+class NodeStats(StatsMessage, total=False):
+    """The figures of a second, as a hub gets them; `ids` only when they changed."""
+
+    requests: dict[str, list[float | None]]  # service → rate, p99, errors: what it counts itself
+    number: int  # of a node that keeps some
+    dropped: int  # how many before it are gone
+
+
+class DiskUsage(TypedDict):
+    """One file system, in bytes; `inodes_free` is a share."""
+
+    path: str
+    total: int
+    free: int
+    inodes_free: float
+
+
+class DesiredReport(TypedDict):
+    """Which desired state a node has applied, and where its services differ from it."""
+
+    generation: int
+    services: dict[str, dict[str, Any]]
+    who: str
+    drift: list[str]
+    refused: str  # why a newer one was not applied
+
+
+class NodeHealth(TypedDict, total=False):
+    """What `status` does not say: docs/reference/dash-api.md, health."""
+
+    time: float
+    address: str
+    disks: list[DiskUsage]
+    changes: int  # of its file, not applied
+    config_error: str
+    fence: int  # of the lease that led it last
+    dropped: int  # statistics that no hub ever saw
+    wanted: DesiredReport
 
 
 def read_only_call(path: str) -> Call:
@@ -70,7 +121,7 @@ class Node(Protocol):
         """
         ...
 
-    def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+    def stats(self, after: int = -1) -> AsyncIterator[NodeStats]:
         """One columnar message per second.
 
         A node that keeps some gives each a "number"; `after` resumes there, "dropped" tells how
@@ -78,11 +129,11 @@ class Node(Protocol):
         """
         ...
 
-    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[NodeStats], None]) -> None:
         """The same, each given to `sink`: what a hub does with a hundred nodes, every second."""
         ...
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> NodeHealth:
         """What `status` does not say: docs/reference/dash-api.md, health."""
         ...
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from chapiteau.core.units import format_duration, format_size
+from chapiteau.dash.fleet.node import DiskUsage, NodeHealth
 from chapiteau.dash.fleet.problem import FleetProblem, actor_name, make_problem, remedy
 
 __all__ = [
@@ -47,7 +48,7 @@ class NodeFacts:
     """What is known of a node beside its status. Times are seconds since 1970."""
 
     now: float = 0.0
-    health: Mapping[str, Any] = field(default_factory=dict)  # what the node answers to `health`
+    health: NodeHealth = field(default_factory=lambda: NodeHealth())  # noqa: PLW0108
     skew: float = 0.0  # seconds by which its clock is ahead of the hub's
     expires: float = 0.0  # when its certificate ends; 0: it has none
     certificate_lifetime: float = 30 * _DAY  # seconds for which such a certificate is valid
@@ -340,7 +341,7 @@ def _of_host(node: str, facts: NodeFacts) -> Iterator[FleetProblem]:
         )
 
 
-def _of_disk(node: str, disk: Status) -> Iterator[FleetProblem]:
+def _of_disk(node: str, disk: DiskUsage) -> Iterator[FleetProblem]:
     total, free, inodes = disk["total"], disk["free"], disk.get("inodes_free", 1.0)
     low = free < total * _DISK_FULL
     if total and ((low and free < _DISK_FREE) or inodes < _DISK_FULL / 5):
@@ -360,8 +361,8 @@ def _of_disk(node: str, disk: Status) -> Iterator[FleetProblem]:
 
 
 def _of_desired(node: str, facts: NodeFacts) -> Iterator[FleetProblem]:
-    report = facts.health.get("wanted") or {}
-    applied = int(report.get("generation", 0))
+    report = facts.health.get("wanted")
+    applied = int(report.get("generation", 0)) if report else 0
     if applied > facts.generation:
         yield make_problem(
             "generation",
@@ -370,7 +371,7 @@ def _of_desired(node: str, facts: NodeFacts) -> Iterator[FleetProblem]:
             what=f"the hub's copy is older than the node's: {facts.generation} < {applied}",
             cause="The hub was restored from an old copy. On the hub: chapiteau hub take-over.",
         )
-    elif refused := report.get("refused"):
+    elif report and (refused := report.get("refused")):
         yield make_problem("generation", node, what="desired state not applied", cause=refused)
     elif applied < facts.generation:
         yield make_problem(
@@ -380,7 +381,7 @@ def _of_desired(node: str, facts: NodeFacts) -> Iterator[FleetProblem]:
             f" {facts.generation} is set",
             cause="The node has not applied it yet, or its supervisor does not answer.",
         )
-    for line in report.get("drift", ()):
+    for line in report.get("drift", ()) if report else ():
         service = str(line).partition(":")[0]
         yield make_problem("drift", node, f"drift/{service}", service=service, cause=str(line))
 

@@ -12,7 +12,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import NodeAwayError
 from chapiteau.dash.fleet.history import History, HostHistory
-from chapiteau.dash.fleet.node import Node
+from chapiteau.dash.fleet.node import Node, NodeHealth, NodeStats
 
 __all__ = ["Listener", "NodeWatch"]
 
@@ -51,11 +51,11 @@ class NodeWatch:
     ) -> None:
         self.node = node
         self.status: dict[str, Any] = {}
-        self.stats: dict[str, Any] = {}
+        self.stats: NodeStats = {}
         self.ids: list[str] = []
         self.ids_version = 0
         self.events: deque[dict[str, Any]] = deque(maxlen=_KEPT_EVENTS)
-        self.health: dict[str, Any] = {}
+        self.health: NodeHealth = {}
         self.problem_since: dict[str, float] = {}  # by the problem's key
         self.skew = 0.0  # seconds by which the node's clock is ahead of ours
         self.overruled = ""  # why the node does not obey us
@@ -204,7 +204,7 @@ class NodeWatch:
                 if not self._watched.is_set():
                     return
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _take(self, message: NodeStats) -> None:
         self._last_number = message.get("number", -1)
         self.lost_stats += message.get("dropped", 0)
         ids = message.get("ids")

@@ -124,10 +124,10 @@ def drift(desired: DesiredServices, status: Mapping[str, Any]) -> list[str]:
 
 def reconcile_steps(
     desired: DesiredServices, status: Mapping[str, Any]
-) -> list[tuple[str, str, dict[str, Any]]]:
+) -> list[tuple[str, str, dict[str, int]]]:
     """(service, verb, options) that lead from the status to the wish; "missing" is no verb."""
     known = {service["name"]: service for service in status.get("services", ())}
-    found: list[tuple[str, str, dict[str, Any]]] = []
+    found: list[tuple[str, str, dict[str, int]]] = []
     for name, wish in sorted(desired.services.items()):
         service = known.get(name)
         if service is None:

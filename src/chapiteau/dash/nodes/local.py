@@ -17,7 +17,14 @@ from chapiteau.core.errors import UnreachableError
 from chapiteau.core.text import at_least
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
 from chapiteau.dash.fleet.fetch import fetch
-from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse, read_only_call
+from chapiteau.dash.fleet.node import (
+    DiskUsage,
+    NodeHealth,
+    NodeStats,
+    ServiceRequest,
+    ServiceResponse,
+    read_only_call,
+)
 from chapiteau.dash.nodes.scraper import Scraper
 from chapiteau.run.client import AsyncClient
 from chapiteau.run.logs.grep import compile_grep
@@ -136,12 +143,12 @@ def _addresses() -> Iterator[str]:
                     yield address
 
 
-def disk_usage(places: Iterable[Path]) -> list[dict[str, Any]]:
-    """{"path", "total", "free"} in bytes and {"inodes_free": share} of each file system, once.
+def disk_usage(places: Iterable[Path]) -> list[DiskUsage]:
+    """Each file system of these places, once.
 
     What can't be asked (a path that is gone) is left out.
     """
-    found: dict[int, dict[str, Any]] = {}
+    found: dict[int, DiskUsage] = {}
     for place in places:
         try:
             device, room = place.stat().st_dev, os.statvfs(place)
@@ -205,7 +212,7 @@ class LocalNode:
                 else:
                     yield item.to_dict()
 
-    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self, after: int = -1) -> AsyncIterator[NodeStats]:
         """One message per second; none is kept. `requests`: what services count themselves."""
         try:
             with self._translated():
@@ -215,7 +222,7 @@ class LocalNode:
         finally:
             self._scraper.stop()
 
-    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[NodeStats], None]) -> None:
         """The same, each given to `sink`."""
         async for message in self.stats(after):
             sink(message)
@@ -232,7 +239,7 @@ class LocalNode:
         with self._translated():
             return await (self._client.plan() if dry_run else self._as(who).apply())
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> NodeHealth:
         """Time, address, free disk space, and whether the file differs from what runs."""
         outcome = await self.config(dry_run=True, who="")
         return {

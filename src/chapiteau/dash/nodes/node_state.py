@@ -1,7 +1,7 @@
 """What a node keeps: the desired state that it applied, and the commands that it accepted."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
-from chapiteau.dash.fleet.node import Node
+from chapiteau.dash.fleet.node import DesiredReport, Node
 from chapiteau.dash.nodes.contract import (
     DesiredServices,
     NodeCommand,
@@ -87,7 +87,7 @@ class DesiredStateApplier:
         ):
             await self._apply(self.applied)
 
-    def report(self, status: dict[str, Any]) -> dict[str, Any]:
+    def report(self, status: Mapping[str, Any]) -> DesiredReport:
         """For the hub: which generation is applied, and where the services differ from it."""
         return {
             "generation": self.applied.generation,

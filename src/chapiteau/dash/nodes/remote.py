@@ -9,7 +9,12 @@ from typing import Any, Final
 import msgspec
 
 from chapiteau.dash.errors import NodeAwayError
-from chapiteau.dash.fleet.node import ServiceRequest, ServiceResponse
+from chapiteau.dash.fleet.node import (
+    NodeHealth,
+    NodeStats,
+    ServiceRequest,
+    ServiceResponse,
+)
 from chapiteau.dash.nodes.contract import NodeCommand
 from chapiteau.dash.nodes.link import Link
 from chapiteau.run.logs.messages import Outcome
@@ -93,15 +98,18 @@ class RemoteNode:
 
     async def status(self) -> dict[str, Any]:
         """The state now."""
-        return await self._call("status")
+        found: dict[str, Any] = await self._call("status")
+        return found
 
-    async def health(self) -> dict[str, Any]:
+    async def health(self) -> NodeHealth:
         """What the status does not say."""
-        return await self._call("health")
+        found: NodeHealth = await self._call("health")
+        return found
 
     async def read(self, path: str) -> dict[str, Any]:
         """A read-only call of its control API."""
-        return await self._call("read", path=path)
+        found: dict[str, Any] = await self._call("read", path=path)
+        return found
 
     async def config(self, *, dry_run: bool, who: str) -> Outcome:
         """Plan or apply the node's own file."""
@@ -124,13 +132,13 @@ class RemoteNode:
             async for item in items:
                 yield item
 
-    async def stats(self, after: int = -1) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self, after: int = -1) -> AsyncIterator[NodeStats]:
         """One message per second; those that it kept while it was away come first."""
         async with contextlib.aclosing(self._open().stream("stats", {"after": after})) as items:
             async for item in items:
                 yield item
 
-    async def stats_to(self, after: int, sink: Callable[[dict[str, Any]], None]) -> None:
+    async def stats_to(self, after: int, sink: Callable[[NodeStats], None]) -> None:
         """The same, without a task for each message."""
         await self._open().stream_to("stats", {"after": after}, sink)
 
@@ -185,10 +193,9 @@ class RemoteNode:
         if self._link is not None:
             self._link.close()
 
-    async def _call(self, call: str, **args: Any) -> dict[str, Any]:
+    async def _call(self, call: str, **args: Any) -> Any:
         timeout = _TIMEOUTS.get(call, _TIMEOUT)
-        found: dict[str, Any] = await self._open().call(call, args, timeout=timeout)
-        return found
+        return await self._open().call(call, args, timeout=timeout)
 
     def _outcome(self, raw: object) -> Outcome:
         try:

@@ -9,7 +9,7 @@ import msgspec
 
 from chapiteau.core.clock import Clock
 from chapiteau.dash.errors import BadRequestError, NodeAwayError
-from chapiteau.dash.fleet.node import Node, ServiceRequest
+from chapiteau.dash.fleet.node import Node, NodeHealth, ServiceRequest
 from chapiteau.dash.nodes.contract import DesiredServices, NodeCommand
 from chapiteau.dash.nodes.link import Args, Handlers
 from chapiteau.dash.nodes.node_state import CommandReceiver, DesiredStateApplier
@@ -92,7 +92,7 @@ class NodeRequestHandler:
         """Stop measuring."""
         await self._replay.close()
 
-    async def _health(self, _: Args) -> dict[str, Any]:
+    async def _health(self, _: Args) -> NodeHealth:
         health = await self._node.health()
         return {
             **health,

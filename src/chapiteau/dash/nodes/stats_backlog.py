@@ -3,14 +3,14 @@
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from typing import Final
 
 from chapiteau.core.backoff import Backoff
 from chapiteau.dash.errors import NodeAwayError
-from chapiteau.dash.fleet.node import Node
+from chapiteau.dash.fleet.node import Node, NodeStats
 
 __all__ = ["StatsBacklog", "StatsReplay"]
 
@@ -21,8 +21,8 @@ __all__ = ["StatsBacklog", "StatsReplay"]
 @dataclass(frozen=True, slots=True)
 class _Kept:
     number: int
-    ids: Sequence[str]
-    message: Mapping[str, Any]
+    ids: list[str]
+    message: NodeStats
 
 
 class StatsBacklog:
@@ -34,26 +34,28 @@ class StatsBacklog:
 
     def __init__(self, most: int) -> None:
         self._kept: deque[_Kept] = deque(maxlen=most)
-        self._ids: Sequence[str] = ()
+        self._ids: list[str] = []
         self.newest = 0
 
-    def add(self, message: Mapping[str, Any]) -> None:
+    def add(self, message: NodeStats) -> None:
         """One more; the oldest goes when there are too many."""
         self._ids = message.get("ids", self._ids)
         self.newest += 1
-        bare = {key: value for key, value in message.items() if key != "ids"}
+        bare = message.copy()
+        bare.pop("ids", None)
         self._kept.append(_Kept(self.newest, self._ids, bare))
 
-    def after(self, number: int, ids: Sequence[str] | None) -> tuple[list[dict[str, Any]], int]:
+    def after(self, number: int, ids: Sequence[str] | None) -> tuple[list[NodeStats], int]:
         """Messages with a greater number, and how many there were that are gone.
 
         `ids`: the names that the reader has; None when it has none yet.
         """
-        found, known = [], ids
+        found: list[NodeStats] = []
+        known = ids
         for kept in self._kept:
             if kept.number <= number:
                 continue
-            message = {**kept.message, "number": kept.number}
+            message: NodeStats = {**kept.message, "number": kept.number}
             if kept.ids != known:
                 known = message["ids"] = kept.ids
             found.append(message)
@@ -79,7 +81,7 @@ class StatsReplay:
         self._why: NodeAwayError | None = None
         self.dropped = 0  # messages that no hub ever saw
 
-    async def stats(self, after: int) -> AsyncIterator[dict[str, Any]]:
+    async def stats(self, after: int) -> AsyncIterator[NodeStats]:
         """Messages after this number, then one each second. Raises NodeAwayError.
 
         The first one says how many are gone ("dropped"). A number of before the agent was started
