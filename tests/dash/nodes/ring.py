@@ -61,7 +61,8 @@ class Ring:
 
     def _gate(self) -> NodeListener:
         self.leadership = Leadership(self.leases, "ring")
-        return NodeListener(
+        self.audited: list[tuple[str, str, str, str]] = []
+        listener = NodeListener(
             self.fleet,
             self.registry,
             self.authority,
@@ -69,6 +70,8 @@ class Ring:
             states=self.states,
             leadership=self.leadership,
         )
+        listener.audit = lambda *line: self.audited.append(line)
+        return listener
 
     async def open(self, port: int = 0) -> None:
         await self.listener.open("127.0.0.1", port)
@@ -88,13 +91,13 @@ class Ring:
         for part in (self.registry, self.states, self.leases):
             part.close()
 
-    def token(self, seconds: float = 3600.0) -> JoinToken:
+    def token(self, seconds: float = 3600.0, replaces: str = "") -> JoinToken:
         made = JoinToken(
             ca=self.authority.hash(),
             id=base32(secrets.token_bytes(5)),
             secret=base32(secrets.token_bytes(16)),
         )
-        self.registry.add_token(made, self.clock.wall() + seconds)
+        self.registry.add_token(made, self.clock.wall() + seconds, replaces)
         return made
 
     async def join(self, name: str, port: int = 0, token: JoinToken | None = None) -> Membership:

@@ -173,13 +173,67 @@ async def test_a_revoked_node_is_cut_off_and_stays_out(ring: Any, memory: Any) -
         ring.registry.revoke("n9", 0.0)
 
 
+async def test_a_token_does_not_take_a_live_nodes_name(ring: Any, memory: Any) -> None:
+    """Whoever gets hold of a token gets one more server in, and pushes nobody out."""
+    membership = await ring.join("n1")
+    async with ring.agent(membership, memory) as agent:
+        await wait_for_async(agent.connected.is_set)
+        token, place = ring.token(), ("127.0.0.1", ring.port)
+        with pytest.raises(ChapiteauError, match="n1 has joined already") as told:
+            await join(ring.folder / "other", place, token, "n1")
+        assert "hub token --replace n1" in told.value.hint
+        await ring.join("n2", token=token)  # the token was not spent
+    async with ring.agent(membership, memory) as agent:  # its papers are good as before
+        await wait_for_async(agent.connected.is_set)
+    assert ring.audited == []
+
+
+async def test_two_tokens_for_one_new_name_let_one_in(ring: Any) -> None:
+    place = ("127.0.0.1", ring.port)
+    tries = [join(ring.folder / f"x{i}", place, ring.token(), "n1") for i in range(4)]
+    found = await asyncio.gather(*tries, return_exceptions=True)
+    assert sum(isinstance(one, Membership) for one in found) == 1
+
+
+async def test_a_replacement_is_an_event_a_problem_and_an_audit_line(
+    ring: Any, memory: Any
+) -> None:
+    membership = await ring.join("n1")
+    token, place = ring.token(replaces="n1"), ("127.0.0.1", ring.port)
+    async with ring.agent(membership, memory) as agent:
+        await wait_for_async(agent.connected.is_set)
+        with pytest.raises(ChapiteauError, match="is for n1, not for n2"):
+            await ring.join("n2", token=token)
+        await join(ring.folder / "other", place, token, "n1")
+        await wait_for_async(lambda: "not admitted" in agent.problem)
+    watch, who = ring.fleet.watch("n1"), f"token {token.id} from 127.0.0.1"
+    (event,) = [event for event in watch.events if event["kind"] == "node.replaced"]
+    assert event["who"] == who
+    assert ring.audited == [(who, "join", "n1", "replaced the node of that name")]
+    (problem,) = [p for p in ring.fleet.problems(watch) if p.kind == "replaced"]
+    assert who in problem.cause
+    await ring.reopen()  # it stays in sight over a restart of the hub, for a day
+    watch = ring.fleet.watch("n1")
+    await wait_for_async(lambda: "replaced" in [p.kind for p in ring.fleet.problems(watch)])
+    ring.clock.ahead = 86_401
+    ring.registry.saw("n1", ring.clock.wall())
+    await wait_for_async(lambda: "replaced" not in [p.kind for p in ring.fleet.problems(watch)])
+
+
+async def test_a_node_whose_certificate_expired_joins_with_any_token(ring: Any) -> None:
+    await ring.join("n1")
+    ring.clock.ahead = 31 * 86_400
+    await ring.join("n1")
+    assert ring.audited == []
+
+
 async def test_papers_of_before_a_second_join_are_void(ring: Any, memory: Any) -> None:
     first = await ring.join("n1")
     stolen = ring.folder / "stolen"
     stolen.mkdir()
     for file in first.folder.iterdir():
         (stolen / file.name).write_bytes(file.read_bytes())
-    await ring.join("n1")
+    await ring.join("n1", token=ring.token(replaces="n1"))
     async with ring.agent(Membership(stolen), memory) as agent:
         await wait_for_async(lambda: "not admitted" in agent.problem)
 

@@ -55,7 +55,7 @@ async def test_who_was_away_all_the_time_must_join_again_and_is_told(
     async with ring.agent(papers, memory) as agent:
         await wait_for_async(lambda: "join again" in agent.problem)
         assert not agent.connected.is_set()
-    again = await ring.join("far")
+    again = await ring.join("far", token=ring.token(replaces="far"))
     async with ring.agent(again, memory) as agent:
         await wait_for_async(agent.connected.is_set)
     assert waiting(ring) == []

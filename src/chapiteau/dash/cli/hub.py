@@ -76,13 +76,18 @@ def up(config: Path | None, bind: str | None) -> None:
 @group.command()
 @CONFIG
 @click.option("--for", "lifetime", default="1h", show_default=True, help="How long it is good.")
+@click.option("--replace", metavar="NAME", help="Let it take the place of this node, and no other.")
 @JSON
-def token(config: Path | None, lifetime: str, as_json: bool) -> None:
-    """Print the line to run on the server that should join; it works once."""
-    from chapiteau.core.errors import UsageError
+def token(config: Path | None, lifetime: str, replace: str | None, as_json: bool) -> None:
+    """Print the line to run on the server that should join; it works once.
+
+    A name that a node has is refused, so that no token can push a live server out. With --replace
+    the token is for that one name: the node of before is cut off, and everybody is told.
+    """
+    from chapiteau.core.errors import NotFoundError, UsageError
     from chapiteau.core.units import parse_duration
     from chapiteau.dash.nodes.cluster import authority_of
-    from chapiteau.dash.nodes.registry import JoinToken, base32
+    from chapiteau.dash.nodes.registry import JoinToken, base32, node_name
     from chapiteau.dash.project import read_project
     from chapiteau.io.clock import SystemClock
 
@@ -96,6 +101,7 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
         seconds = parse_duration(lifetime)
     except ValueError as exc:
         raise UsageError(f"--for: {exc}") from None
+    name = node_name(replace) if replace else ""
     authority = authority_of(project, clock)
     authority.ensure()
     made = JoinToken(
@@ -105,12 +111,14 @@ def token(config: Path | None, lifetime: str, as_json: bool) -> None:
     )
     expires = clock.wall() + seconds
     with open_registry(project) as registry:
-        registry.add_token(made, expires)
+        if name and all(node.name != name or node.revoked for node in registry.nodes()):
+            raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
+        registry.add_token(made, expires, name)
     address = project.hub.address or f"{socket.gethostname()}:{project.hub.port}"
     if as_json:
         print_json({"address": address, "token": str(made), "expires": expires})
         return
-    click.echo(f"chapiteau node join {address} {made}")
+    click.echo(f"chapiteau node join {address} {made}" + (f" --name {name}" if name else ""))
     click.echo(f"good once, for {lifetime}; the hub must be up: chapiteau hub up", err=True)
 
 

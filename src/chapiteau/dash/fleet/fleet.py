@@ -50,6 +50,7 @@ class Fleet:
         self._told: dict[str, int] = {}  # which names of a node every page has
         self.certificates: dict[str, Certificate] = {}  # the hub's own, by kind
         self.mutes: dict[str, tuple[float, str]] = {}  # problem → until when, by whom
+        self._reported: dict[tuple[str, str], FleetProblem] = {}  # node, kind → what the hub knows
         self._shown: dict[str, list[tuple[Any, ...]]] = {}  # problems as pages have them
         self._ears: list[Callable[[str, dict[str, Any]], None]] = []
 
@@ -66,6 +67,22 @@ class Fleet:
         """Call it with a node's name and each new event, beside all pages."""
         self._ears.append(ear)
 
+    def report(self, problem: FleetProblem) -> None:
+        """A problem of a node that the hub itself found; it lasts until it is retracted."""
+        place = (problem.node, problem.kind)
+        if self._reported.get(place) != problem:
+            self._reported[place] = problem
+            self._tell_state(problem.node)
+
+    def retract(self, node: str, kind: str) -> None:
+        """That problem is over; nothing happens when there is none."""
+        if self._reported.pop((node, kind), None) is not None:
+            self._tell_state(node)
+
+    def _tell_state(self, name: str) -> None:
+        if name in self._watches:
+            self.state_changed(self._watches[name])
+
     def set_mutes(self, mutes: dict[str, tuple[float, str]]) -> None:
         """Which problems are muted, by key: until when, and by whom."""
         self.mutes = mutes
@@ -74,6 +91,7 @@ class Fleet:
         """Forget a node."""
         self._watches.pop(name, None)
         self._told.pop(name, None)
+        self._reported = {at: one for at, one in self._reported.items() if at[0] != name}
         if task := self._tasks.pop(name, None):
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -151,6 +169,7 @@ class Fleet:
         )
         name = watch.node.name
         found = node_problems(name, watch.status, away_since=watch.away_since, facts=facts)
+        found += (one for (node, _), one in self._reported.items() if node == name)
         if name == self._speaker:
             found += certificate_problems(name, self.certificates.values(), facts.now)
         return with_mutes(with_since(found, watch.problem_since, facts.now), self.mutes, facts.now)

@@ -134,6 +134,11 @@ KINDS: Final = {
     "problem": Kind(1, "{what}"),
     "process": Kind(1, "process {number} {state}{exit}{restarts}", remedies=("restart", "stop")),
     "reason": Kind(1, "running, but", remedies=("reload",)),
+    "replaced": Kind(
+        1,
+        "another server has taken its place",
+        "By {by}. If it was nobody of yours: chapiteau hub revoke.",
+    ),
     "unready": Kind(1, "{ready} of {wanted} processes ready{again}", remedies=("restart",)),
 }
 

@@ -106,6 +106,11 @@ class NodeWatch:
         """When its certificate ends, and for how many seconds such ones are valid."""
         self.expires, self.certificate_lifetime = expires, lifetime
 
+    def happened_here(self, event: dict[str, Any]) -> None:
+        """Something that the hub itself knows of this node, beside the node's own events."""
+        self.events.append(event)
+        self._listener.happened(self, event)
+
     def refresh(self) -> None:
         """Ask for a fresh status soon."""
         self._stale.set()

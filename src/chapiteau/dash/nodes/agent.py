@@ -165,7 +165,9 @@ def _remedy(why: str) -> str:
         return "the hub could not renew it, or a clock is wrong: look at the hub's problems"
     if "not yet valid" in why:
         return "the clocks differ by more than ten minutes: is a time service running here?"
-    return "has its CA been changed? Then join again (on the hub: chapiteau hub token)"
+    return (
+        "has its CA been changed? Then join again (on the hub: chapiteau hub token --replace NAME)"
+    )
 
 
 _STATE: Final = "state.json"

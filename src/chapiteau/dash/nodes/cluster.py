@@ -16,6 +16,7 @@ from chapiteau.dash.nodes.leadership import LEASE_NAME, Leadership
 from chapiteau.dash.nodes.listener import NodeListener
 from chapiteau.dash.nodes.registry import Registry
 from chapiteau.dash.project import Project
+from chapiteau.dash.store import Store
 
 if TYPE_CHECKING:
     from chapiteau.dash.nodes.nats.connection import NatsConnection
@@ -42,6 +43,8 @@ class EmbeddedRuntime:
 
     def __init__(self, project: Project, fleet: Fleet, *, holder: str, clock: Clock) -> None:
         self._settings = project.hub
+        self._clock = clock
+        self._store = Store(project.store)
         self._registry = Registry(project.store)
         self.states = SqliteDesiredState(project.store)
         self._leases = SqliteLeases(project.store, clock)
@@ -56,6 +59,7 @@ class EmbeddedRuntime:
             leadership=self.leadership,
             told=lambda fence: self._leases.saw(LEASE_NAME, fence),
         )
+        self.listener.audit = self._audit
 
     @property
     def where(self) -> str:
@@ -72,10 +76,14 @@ class EmbeddedRuntime:
                 f"cannot listen for nodes on {host}:{port}: {exc}", hint="set another hub.port"
             ) from exc
 
+    def _audit(self, who: str, verb: str, target: str, result: str) -> None:
+        now = self._clock.wall()
+        self._store.audit(who=who, verb=verb, target=target, result=result, time=now)
+
     async def close(self) -> None:
         """Hang up, give the lease back, close the file."""
         await self.listener.close()
-        for part in (self._registry, self.states, self._leases):
+        for part in (self._registry, self.states, self._leases, self._store):
             part.close()
 
 

@@ -13,6 +13,7 @@ from chapiteau.core.clock import Clock
 from chapiteau.core.errors import ChapiteauError
 from chapiteau.dash.errors import BadRequestError, NotAllowedError
 from chapiteau.dash.fleet.fleet import Fleet
+from chapiteau.dash.fleet.problem import make_problem
 from chapiteau.dash.nodes.certificates import CertificateAuthority
 from chapiteau.dash.nodes.contract import DesiredServices
 from chapiteau.dash.nodes.embedded import SqliteDesiredState
@@ -29,6 +30,7 @@ _JOINING: Final = 15.0  # seconds that somebody without a certificate may stay
 _LOOK: Final = 2.0  # seconds between two looks for what commands have written
 _EXPIRY: Final = 3600.0  # seconds between two looks at the hub's own certificate, at most
 _STRANGERS: Final = 20  # at once
+_REPLACED: Final = 86_400.0  # seconds for which a replacement stays in sight as a problem
 
 
 class NodeListener:
@@ -52,6 +54,8 @@ class NodeListener:
         self._states = states
         self.leadership = leadership
         self._told = told  # called with the greatest fence that a node knows
+        # Called with actor, verb, target and result.
+        self.audit: Callable[[str, str, str, str], None] = lambda *_: None
         self._nodes: dict[str, RemoteNode] = {}
         self._links: dict[Link, tuple[str, str]] = {}  # → name, serial
         self._strangers = 0
@@ -119,7 +123,12 @@ class NodeListener:
         if self._strangers >= _STRANGERS:
             return
         self._strangers += 1
-        link = Link(reader, writer, {"ca": self._ca, "join": self._join}, name="stranger")
+        peer = writer.get_extra_info("peername") or ("an unknown address",)
+
+        async def join(args: Args) -> dict[str, Any]:
+            return await self._join(args, str(peer[0]))
+
+        link = Link(reader, writer, {"ca": self._ca, "join": join}, name="stranger")
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_JOINING):
@@ -183,18 +192,40 @@ class NodeListener:
     async def _ca(self, _: Args) -> dict[str, Any]:
         return {"ca": self._authority.ca_pem}
 
-    async def _join(self, args: Args) -> dict[str, Any]:
+    async def _join(self, args: Args, address: str) -> dict[str, Any]:
         name, now = node_name(str(args["name"])), self._clock.wall()
         taken = {watch.node.name for watch in self._fleet.watches()} - set(self._nodes)
         if name in taken:
             raise NotAllowedError(
                 f"the hub itself is called {name}", hint="join with another --name"
             )
-        self._registry.use_token(str(args["id"]), str(args["secret"]), now)
+        token = str(args["id"])
+        replaces = self._registry.use_token(token, str(args["secret"]), now, name)
         signed = await asyncio.to_thread(self._authority.sign, str(args["request"]), name)
-        self._registry.admit(name, signed.serial, signed.expires, now)
+        who = f"token {token} from {address}"
+        replaced = self._registry.admit(
+            name, signed.serial, signed.expires, now, replaces=replaces, actor=who
+        )
         self._node(name)
+        if replaced:
+            self._tell_of_replacement(name, who, now)
         return {"certificate": signed.pem, "name": name}
+
+    def _tell_of_replacement(self, name: str, who: str, now: float) -> None:
+        self.audit(who, "join", name, "replaced the node of that name")
+        text = f"another server has taken the place of {name}"
+        event = {"seq": 0, "time": now, "kind": "node.replaced", "who": who, "text": text}
+        self._fleet.watch(name).happened_here(event)
+        self._show_replacements()
+
+    def _show_replacements(self) -> None:
+        found = self._registry.replacements(self._clock.wall() - _REPLACED)
+        for name in self._nodes:
+            if name in found:
+                since, who = found[name]
+                self._fleet.report(make_problem("replaced", name, by=who, since=since))
+            else:
+                self._fleet.retract(name, "replaced")
 
     def _node(self, name: str) -> RemoteNode:
         if name not in self._nodes:
@@ -244,6 +275,7 @@ class NodeListener:
             elif known.name in self._nodes:
                 watch = self._fleet.watch(known.name)
                 watch.note_certificate(known.expires, self._authority.lifetimes.node)
+        self._show_replacements()
         for link, (name, serial) in list(self._links.items()):
             try:
                 self._registry.check(name, serial)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from chapiteau.core.errors import NotFoundError
+from chapiteau.core.errors import NotFoundError, RefusedError
 from chapiteau.dash.errors import BadRequestError, LoginError, NotAllowedError
-from chapiteau.dash.store import open_database, version
+from chapiteau.dash.store import open_database, transaction, version
 
 __all__ = [
     "JoinToken",
@@ -99,6 +99,10 @@ CREATE TABLE IF NOT EXISTS token (
   id TEXT PRIMARY KEY, secret TEXT NOT NULL, expires REAL NOT NULL, used REAL NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE IF NOT EXISTS issuer (name TEXT PRIMARY KEY, ca TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS replaces (token TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS replaced (
+  name TEXT PRIMARY KEY, time REAL NOT NULL, actor TEXT NOT NULL
+) STRICT;
 """
 
 
@@ -123,15 +127,25 @@ class Registry:
         """Close the file."""
         self._db.close()
 
-    def add_token(self, token: JoinToken, expires: float) -> None:
-        """Open a token; only the hash of its secret is kept."""
-        self._db.execute(
-            "INSERT INTO token (id, secret, expires) VALUES (?, ?, ?)",
-            (token.id, secret_hash(token.secret), expires),
-        )
+    def add_token(self, token: JoinToken, expires: float, replaces: str = "") -> None:
+        """Open a token; only the hash of its secret is kept.
 
-    def use_token(self, token_id: str, secret: str, now: float) -> None:
-        """Use a token up. Raises LoginError when it is unknown, used, too old or wrong."""
+        `replaces`: the one name that it is good for, though a node has it.
+        """
+        with transaction(self._db):
+            self._db.execute(
+                "INSERT INTO token (id, secret, expires) VALUES (?, ?, ?)",
+                (token.id, secret_hash(token.secret), expires),
+            )
+            if replaces:
+                self._db.execute("INSERT INTO replaces VALUES (?, ?)", (token.id, replaces))
+
+    def use_token(self, token_id: str, secret: str, now: float, name: str) -> bool:
+        """Use a token up for a node's name; tells whether it may take the place of a node.
+
+        Raises LoginError when it is unknown, used, too old or wrong, NotAllowedError when it is
+        for another name, RefusedError when a node has the name. Refused so, it stays good.
+        """
         row = self._db.execute(
             "SELECT secret, expires, used FROM token WHERE id = ?", (token_id,)
         ).fetchone()
@@ -144,22 +158,74 @@ class Registry:
             raise LoginError("this join token was used before", hint=hint)
         if now > row[1]:
             raise LoginError("this join token is too old", hint=hint)
+        made_for = self._db.execute(
+            "SELECT name FROM replaces WHERE token = ?", (token_id,)
+        ).fetchone()
+        if made_for and made_for[0] != name:
+            raise NotAllowedError(
+                f"this join token is for {made_for[0]}, not for {name}",
+                hint=f"join with --name {made_for[0]}, or get a token without --replace",
+            )
+        if not made_for:
+            self._check_free(name, now)
         # The condition makes it single use even when two nodes come at the same moment.
         taken = self._db.execute(
             "UPDATE token SET used = ? WHERE id = ? AND used = 0", (now, token_id)
         )
         if not taken.rowcount:
             raise LoginError("this join token was used before", hint=hint)
+        return bool(made_for)
 
-    def admit(self, name: str, serial: str, expires: float, now: float) -> None:
-        """Note a node's certificate; a node that joins again loses its older ones."""
-        self._db.execute("UPDATE serial SET denied = 1 WHERE name = ?", (name,))
-        self._db.execute(
-            "INSERT INTO node (name, joined, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO "
-            "UPDATE SET joined = excluded.joined, expires = excluded.expires, revoked = 0",
-            (name, now, expires),
+    def admit(
+        self,
+        name: str,
+        serial: str,
+        expires: float,
+        now: float,
+        *,
+        replaces: bool = False,
+        actor: str = "",
+    ) -> bool:
+        """Note a node's certificate; older ones of this name are void.
+
+        Tells whether it took the place of a node. Raises RefusedError when it must not.
+        """
+        with transaction(self._db):
+            if not replaces:
+                self._check_free(name, now)
+            replaced = self._is_taken(name, now)
+            if replaced:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO replaced VALUES (?, ?, ?)", (name, now, actor)
+                )
+            self._db.execute("UPDATE serial SET denied = 1 WHERE name = ?", (name,))
+            self._db.execute(
+                "INSERT INTO node (name, joined, expires) VALUES (?, ?, ?) ON CONFLICT (name) DO "
+                "UPDATE SET joined = excluded.joined, expires = excluded.expires, revoked = 0",
+                (name, now, expires),
+            )
+            self.note_certificate(name, serial, expires)
+        return replaced
+
+    def replacements(self, after: float) -> dict[str, tuple[float, str]]:
+        """Nodes whose place another server took since then: when, and by which token."""
+        rows = self._db.execute("SELECT name, time, actor FROM replaced WHERE time > ?", (after,))
+        return {name: (time, actor) for name, time, actor in rows}
+
+    def _is_taken(self, name: str, now: float) -> bool:
+        """Whether a node may come under this name: it is no longer so once its papers expired."""
+        found = self._db.execute(
+            "SELECT 1 FROM node WHERE name = ? AND revoked = 0 AND expires > ?", (name, now)
         )
-        self.note_certificate(name, serial, expires)
+        return found.fetchone() is not None
+
+    def _check_free(self, name: str, now: float) -> None:
+        if self._is_taken(name, now):
+            raise RefusedError(
+                f"a node called {name} has joined already",
+                hint="another server: join with another --name; this server anew, or in its place:"
+                f" on the hub, chapiteau hub token --replace {name}",
+            )
 
     def note_certificate(self, name: str, serial: str, expires: float) -> None:
         """Note a renewed certificate; the one before stays good until it ends."""
@@ -203,6 +269,7 @@ class Registry:
         if not found.rowcount:
             raise NotFoundError(f"there is no node {name!r}", hint="see chapiteau hub nodes")
         self._db.execute("UPDATE serial SET denied = 1 WHERE name = ?", (name,))
+        self._db.execute("DELETE FROM replaced WHERE name = ?", (name,))
 
     def version(self) -> tuple[int, int]:
         """Another one as soon as anybody has written to the file."""
