@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -80,6 +81,77 @@ def test_an_account_that_goes_takes_its_sessions_with_it(tmp_path: Path) -> None
     store.close()
 
 
+def made_sessions(store: Store) -> Sessions:
+    settings, _ = read(Dash, {}, ("dash",))
+    assert settings is not None
+    return Sessions(store, SystemClock(), settings, lambda: None)
+
+
+@pytest.mark.parametrize("change", ["role", "password", "removed"])
+async def test_a_changed_account_ends_its_sessions_at_once(tmp_path: Path, change: str) -> None:
+    """`chapiteau dash user` writes from another process; a session must not go on."""
+    store, elsewhere = Store(tmp_path / "hub.sqlite3"), Store(tmp_path / "hub.sqlite3")
+    kept = hash_password("correct horse")
+    store.keep_account("ana", 3, kept, 1.0)
+    store.keep_account("bob", 3, kept, 1.0)
+    sessions = made_sessions(store)
+    hers = await sessions.use_password("ana", "correct horse", "::1")
+    his = await sessions.use_password("bob", "correct horse", "::1")
+    assert sessions.caller(hers) == Caller(name="ana", role=Role.ADMIN)
+    if change == "role":
+        elsewhere.keep_account("ana", 1, kept, 2.0)
+    elif change == "password":
+        elsewhere.keep_account("ana", 3, hash_password("battery staple"), 2.0)
+    else:
+        elsewhere.drop_account("ana")
+    assert not sessions.holds(hers)
+    assert sessions.caller(hers) is None
+    assert sessions.caller(his) == Caller(name="bob", role=Role.ADMIN)
+    for part in (store, elsewhere):
+        part.close()
+
+
+async def test_an_account_changed_during_its_login_lets_nobody_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "hub.sqlite3")
+    kept = hash_password("correct horse")
+    store.keep_account("ana", 3, kept, 1.0)
+
+    sessions = made_sessions(store)
+    begin = sessions.begin
+
+    def changed_meanwhile(caller: Caller) -> str:
+        store.keep_account("ana", 1, kept, 2.0)
+        return begin(caller)
+
+    monkeypatch.setattr(sessions, "begin", changed_meanwhile)
+    with pytest.raises(LoginError, match="changed meanwhile"):
+        await sessions.use_password("ana", "correct horse", "::1")
+    assert store.sessions() == {}
+    store.close()
+
+
+async def test_a_session_of_a_full_disk_ends_with_its_account_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "hub.sqlite3")
+    kept = hash_password("correct horse")
+    store.keep_account("ana", 3, kept, 1.0)
+    sessions = made_sessions(store)
+
+    def full(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "keep_session", full)
+        hers = await sessions.use_password("ana", "correct horse", "::1")
+    assert sessions.caller(hers) is not None
+    store.keep_account("ana", 1, kept, 2.0)
+    assert sessions.caller(hers) is None
+    store.close()
+
+
 def test_the_audit_trail_is_read_newest_first_in_pages(tmp_path: Path) -> None:
     store = Store(tmp_path / "hub.sqlite3")
     for number in range(5):
@@ -121,9 +193,7 @@ async def test_what_scrypt_hashed_is_hashed_anew_at_the_next_login(
     monkeypatch.setattr(passwords, "HAS_ARGON2", False)
     store.keep_account("ana", 2, hash_password("correct horse"), 1.0)
     monkeypatch.setattr(passwords, "HAS_ARGON2", True)
-    settings, _ = read(Dash, {}, ("dash",))
-    assert settings is not None
-    sessions = Sessions(store, SystemClock(), settings, lambda: None)
+    sessions = made_sessions(store)
     with pytest.raises(LoginError):
         await sessions.use_password("ana", "wrong", "::1")
     assert store.account("ana")[1].startswith("scrypt$")  # type: ignore[index]

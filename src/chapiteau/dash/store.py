@@ -131,9 +131,21 @@ class Store:
     # ── accounts ──
 
     def keep_account(self, name: str, role: int, password: str, made: float) -> None:
-        """Add or change an account; `password` is already hashed."""
+        """Add or change an account and end its sessions; `password` is already hashed.
+
+        A session carries the role of its login: none may go on with rights of before.
+        """
+        with transaction(self._db):
+            self._db.execute("DELETE FROM session WHERE name = ?", (name,))
+            self._db.execute(
+                "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?)", (name, role, password, made)
+            )
+
+    def rehash_password(self, name: str, before: str, after: str) -> None:
+        """The same password under another hash, unless the account was changed meanwhile."""
         self._db.execute(
-            "INSERT OR REPLACE INTO account VALUES (?, ?, ?, ?)", (name, role, password, made)
+            "UPDATE account SET password = ? WHERE name = ? AND password = ?",
+            (after, name, before),
         )
 
     def account(self, name: str) -> tuple[int, str] | None:
@@ -149,8 +161,10 @@ class Store:
 
     def drop_account(self, name: str) -> bool:
         """Remove an account and its sessions; tells whether it was there."""
-        self._db.execute("DELETE FROM session WHERE name = ?", (name,))
-        return self._db.execute("DELETE FROM account WHERE name = ?", (name,)).rowcount > 0
+        with transaction(self._db):
+            self._db.execute("DELETE FROM session WHERE name = ?", (name,))
+            found = self._db.execute("DELETE FROM account WHERE name = ?", (name,))
+        return found.rowcount > 0
 
     # ── audit ──
 

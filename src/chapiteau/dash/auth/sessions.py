@@ -146,7 +146,8 @@ class Sessions:
         self._settings = settings
         self._renewed = renewed  # called whenever the one-time token changes
         self._live = store.sessions()
-        self._unkept: set[str] = set()  # on a full disk a session lives in memory alone
+        # On a full disk a session lives in memory alone, with the account that it came from.
+        self._unkept: dict[str, tuple[int, str] | None] = {}
         self._limiter = LoginLimiter()
         self._nobody: str | None = None  # made when the first password comes
         self.token = secrets.token_urlsafe(24)
@@ -177,10 +178,17 @@ class Sessions:
         if account is None or not fits:
             raise LoginError("name or password is wrong")
         self._limiter.clear(f"account {name}")
+        session_id = self.begin(Caller(name=name, role=Role(account[0])))
+        # Looked at after the session stands in the file: a change of the account comes before,
+        # and is seen here, or after, and ends the session.
+        if self._store.account(name) != account:
+            self.end(session_id)
+            raise LoginError("the account was changed meanwhile", hint="log in again")
         if outdated(kept):
             better = await asyncio.to_thread(hash_password, password[:1000])
-            self._store.keep_account(name, account[0], better, self._clock.wall())
-        return self.begin(Caller(name=name, role=Role(account[0])))
+            with contextlib.suppress(sqlite3.OperationalError):  # a full disk: next time
+                self._store.rehash_password(name, kept, better)
+        return session_id
 
     def _slow_down(self, *names: str) -> None:
         wait = max(self._limiter.wait(name, self._clock.now()) for name in names)
@@ -206,8 +214,11 @@ class Sessions:
         if self._ended(session, now):
             self.end(session_id)
             return None
+        # `chapiteau dash user` ends sessions in the file, from another process; to look costs 5 µs.
+        if not self._is_kept(key, session):
+            self._forget(key)
+            return None
         if now - session.used > _WRITE_EVERY:
-            # `chapiteau dash user remove` drops sessions in the file, from another process.
             if not self._touch(key, session, now):
                 del self._live[key]
                 return None
@@ -220,23 +231,35 @@ class Sessions:
         session = self._live.get(key)
         if session is None or self._ended(session, self._clock.wall()):
             return False
-        return key in self._unkept or self._store.has_session(key)
+        return self._is_kept(key, session)
 
     def end(self, session_id: str) -> None:
         """Log out."""
         key = _hash(session_id)
-        self._live.pop(key, None)
-        self._unkept.discard(key)
+        self._forget(key)
         self._store.drop_session(key)
+
+    def _forget(self, key: str) -> None:
+        self._live.pop(key, None)
+        self._unkept.pop(key, None)
+
+    def _is_kept(self, key: str, session: StoredSession) -> bool:
+        """Whether nobody has ended it in the file, nor changed the account that it came from."""
+        try:
+            if key in self._unkept:
+                return self._store.account(session.name) == self._unkept[key]
+            return self._store.has_session(key)
+        except sqlite3.OperationalError:
+            return True  # a disk that fails must not shut people out
 
     def _keep(self, key: str, session: StoredSession) -> None:
         """On disk, or as long as we live: who comes to see that the disk is full must get in."""
         try:
             self._store.keep_session(key, session)
         except sqlite3.OperationalError:
-            self._unkept.add(key)
+            self._unkept.setdefault(key, self._store.account(session.name))
         else:
-            self._unkept.discard(key)
+            self._unkept.pop(key, None)
 
     def _touch(self, key: str, session: StoredSession, now: float) -> bool:
         """Note the use; False when somebody has ended it in the file."""

@@ -36,7 +36,7 @@ def user() -> None:
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @CONFIG
 def add(name: str, role: str, password_stdin: bool, config: Path | None) -> None:
-    """Add an account, or change its password and role."""
+    """Add an account, or change its password and role; that ends the sessions it has."""
     from chapiteau.dash.auth.access import Role
     from chapiteau.dash.auth.sessions import hash_password
     from chapiteau.dash.project import read_project
@@ -48,15 +48,17 @@ def add(name: str, role: str, password_stdin: bool, config: Path | None) -> None
     password = _password(password_stdin)
     hashed, now = hash_password(password), SystemClock().wall()
     with open_store(project) as store:
+        is_known = store.account(name) is not None
         store.keep_account(name, int(Role[role.upper()]), hashed, now)
-    click.echo(f"{name} may log in as {role}", err=True)
+    ended = "; sessions of before have ended" if is_known else ""
+    click.echo(f"{name} may log in as {role}{ended}", err=True)
 
 
 @user.command()
 @click.argument("name")
 @CONFIG
 def remove(name: str, config: Path | None) -> None:
-    """Remove an account; a running dashboard forgets its sessions within a minute."""
+    """Remove an account and end its sessions; an open page closes within seconds."""
     from chapiteau.dash.project import read_project
 
     with open_store(read_project(config)) as store:
