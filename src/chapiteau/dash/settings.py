@@ -154,6 +154,11 @@ class Dash:
         help="Host names under which people reach the page, beside its address.",
         example='names = ["ops.example.org"]',
     )
+    proxies: tuple[str, ...] = setting(
+        ("127.0.0.1", "::1"),
+        help="Addresses of proxies in front, whose X-Forwarded-For says where a login comes from.",
+        example='proxies = ["10.0.0.2"]',
+    )
     cert: str = setting("", help="PEM file with the certificate chain; relative to the file.")
     key: str = setting("", help="PEM file with the certificate's key.")
     history: Duration = setting(

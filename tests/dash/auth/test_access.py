@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chapiteau.dash.auth.access import VERBS, Role, allowed, host_allowed, origin_allowed
+from chapiteau.dash.auth.access import (
+    VERBS,
+    Role,
+    allowed,
+    host_allowed,
+    origin_allowed,
+    true_address,
+)
 
 NAMES = ("localhost", "127.0.0.1", "::1", "ops.example.org")
 
@@ -69,3 +76,22 @@ def test_no_host_header_makes_it_fall(host: str) -> None:
 )
 def test_origins(origin: str | None, site: str | None, must: bool, fits: bool) -> None:
     assert origin_allowed("h:1", origin, site, must=must) is fits
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "address"),
+    [
+        ("203.0.113.7", [], "203.0.113.7"),
+        ("203.0.113.7", ["198.51.100.1"], "203.0.113.7"),  # no proxy of ours: a lie
+        ("127.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("::ffff:127.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("127.0.0.1", ["10.9.9.9, 198.51.100.1"], "198.51.100.1"),  # the first was given by them
+        ("127.0.0.1", ["10.9.9.9", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),  # two proxies
+        ("127.0.0.1", ["2001:DB8::1"], "2001:db8::1"),
+        ("127.0.0.1", ["198.51.100.1, unknown"], "127.0.0.1"),
+        ("127.0.0.1", [""], "127.0.0.1"),
+        ("127.0.0.1", ["10.0.0.2"], "10.0.0.2"),
+    ],
+)
+def test_the_true_address_behind_proxies(peer: str, forwarded: list[str], address: str) -> None:
+    assert true_address(peer, forwarded, ("127.0.0.1", "::1", "10.0.0.2")) == address

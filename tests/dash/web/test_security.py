@@ -15,6 +15,7 @@ import pytest
 from yarl import URL
 
 from chapiteau.dash.auth.access import VERBS, Caller, Role, allowed
+from chapiteau.dash.auth.sessions import hash_password
 from chapiteau.dash.web import live
 from tests.support import wait_for_async
 
@@ -74,6 +75,30 @@ async def test_the_cookie_is_out_of_reach_of_scripts_and_foreign_pages(house: An
             cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
+
+
+async def test_right_logins_are_never_too_many(house: Any) -> None:
+    """A team behind one address comes at nine in the morning."""
+    house.hub.store.keep_account("ana", 1, hash_password("correct horse"), 1.0)
+    right = {"name": "ana", "password": "correct horse"}
+    async with house.client(login=False) as session:
+        for _ in range(8):
+            assert await status(session, "POST", "/api/login", json=right) == 200
+
+
+async def test_behind_a_proxy_one_guesser_slows_nobody_else(house: Any) -> None:
+    house.hub.store.keep_account("ana", 1, hash_password("correct horse"), 1.0)
+    right = {"name": "ana", "password": "correct horse"}
+    async with house.client(login=False) as session:
+
+        async def login(address: str, body: dict[str, str]) -> int:
+            sent = {"X-Forwarded-For": f"10.1.1.1, {address}"}
+            return await status(session, "POST", "/api/login", json=body, headers=sent)
+
+        for _ in range(6):
+            assert await login("203.0.113.7", {"token": "x"}) == 401
+        assert await login("203.0.113.7", right) == 401  # too many tries from there
+        assert await login("203.0.113.8", right) == 200
 
 
 async def test_guessing_tokens_is_made_slow(house: Any) -> None:

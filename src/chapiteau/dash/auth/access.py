@@ -1,13 +1,23 @@
 """Who may do what, and which requests come from our own page. Default: no."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from chapiteau.run.api.commands import COMMANDS, node_commands
 
-__all__ = ["VERBS", "Caller", "Role", "allowed", "host_allowed", "origin_allowed", "own_origins"]
+__all__ = [
+    "VERBS",
+    "Caller",
+    "Role",
+    "allowed",
+    "host_allowed",
+    "origin_allowed",
+    "own_origins",
+    "true_address",
+]
 
 
 class Role(IntEnum):
@@ -80,3 +90,29 @@ def origin_allowed(host: str, origin: str | None, fetch_site: str | None, *, mus
     if origin is None:
         return not must
     return origin.lower() in own_origins(host)
+
+
+def true_address(peer: str, forwarded: Iterable[str], proxies: Collection[str]) -> str:
+    """Where a request comes from, behind proxies of ours.
+
+    `forwarded`: values of X-Forwarded-For. Read from the end, as far as our proxies wrote it: what
+    stands before the first address that is none of them may be anybody's invention.
+    """
+    found, trusted = _plain(peer), {_plain(proxy) for proxy in proxies}
+    hops = [hop for value in forwarded for hop in value.split(",")]
+    while found in trusted and hops:
+        hop = _plain(hops.pop())
+        if not hop:
+            break
+        found = hop
+    return found
+
+
+def _plain(text: str) -> str:
+    """An address as it is written usually; empty for what is none."""
+    try:
+        found = ip_address(text.strip())
+    except ValueError:
+        return ""
+    mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return str(mapped or found)

@@ -102,33 +102,45 @@ def _text(raw: bytes) -> str:
     return base64.b64encode(raw).decode()
 
 
-# Guessing made slow: a bucket of tries per account and per address.
+# Guessing made slow: a bucket of failures per account and per address.
 
 _MOST_NAMES: Final = 10_000
 
 
 class LoginLimiter:
-    """`burst` tries at once, then one per `every` seconds, for each name."""
+    """`burst` failures at once, then one per `every` seconds, for each name.
+
+    A try counts as a failure until it is known to be none: many at once get no more guesses.
+    """
 
     def __init__(self, burst: int = 5, every: float = 10.0) -> None:
         self._burst = burst
         self._every = every
         self._full_at: OrderedDict[str, float] = OrderedDict()  # when the bucket is full again
 
-    def wait(self, name: str, now: float) -> float:
-        """Take one try: 0 when it may go on, else the seconds until the next one is free."""
-        full_at = max(self._full_at.get(name, now), now)
-        too_early = full_at + self._every - now - self._burst * self._every
+    def wait(self, now: float, *names: str) -> float:
+        """Take one try of each: 0 when it may go on, else the seconds until the next is free.
+
+        What has to wait takes nothing: who is slowed down by one name does not use up another.
+        """
+        full_at = {name: max(self._full_at.get(name, now), now) for name in names}
+        too_early = max(full_at.values()) + self._every - now - self._burst * self._every
         if too_early > 1e-9:
             return too_early
-        self._full_at[name] = full_at + self._every
-        self._full_at.move_to_end(name)
+        for name, moment in full_at.items():
+            self._full_at[name] = moment + self._every
+            self._full_at.move_to_end(name)
         while len(self._full_at) > _MOST_NAMES:
             self._full_at.popitem(last=False)
         return 0.0
 
+    def give_back(self, name: str) -> None:
+        """That try was no failure."""
+        if name in self._full_at:
+            self._full_at[name] -= self._every
+
     def clear(self, name: str) -> None:
-        """Forget the tries after a success."""
+        """Forget all failures."""
         self._full_at.pop(name, None)
 
 
@@ -168,7 +180,7 @@ class Sessions:
 
     async def use_password(self, name: str, password: str, address: str) -> str:
         """A session id for an account. Raises LoginError, the same for a wrong name or password."""
-        self._slow_down(f"address {address}", f"account {name}")
+        self._slow_down(f"account {name}", f"address {address}")
         account = self._store.account(name)
         # An unknown name costs the same time as a wrong password.
         if self._nobody is None:
@@ -177,7 +189,10 @@ class Sessions:
         fits = await asyncio.to_thread(password_fits, password[:1000], kept)
         if account is None or not fits:
             raise LoginError("name or password is wrong")
+        # An address that many share is forgiven this try alone: else whoever has an account could
+        # guess those of others for ever, with a login of their own in between.
         self._limiter.clear(f"account {name}")
+        self._limiter.give_back(f"address {address}")
         session_id = self.begin(Caller(name=name, role=Role(account[0])))
         # Looked at after the session stands in the file: a change of the account comes before,
         # and is seen here, or after, and ends the session.
@@ -191,9 +206,8 @@ class Sessions:
         return session_id
 
     def _slow_down(self, *names: str) -> None:
-        wait = max(self._limiter.wait(name, self._clock.now()) for name in names)
-        if wait:
-            raise LoginError(f"too many tries: wait {wait:.0f} s")
+        if wait := self._limiter.wait(self._clock.now(), *names):
+            raise LoginError(f"too many tries: wait {max(1, round(wait))} s")
 
     def begin(self, caller: Caller) -> str:
         """A new session for somebody who has proved who they are."""

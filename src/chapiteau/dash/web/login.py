@@ -8,6 +8,7 @@ from urllib.parse import quote, unquote
 from aiohttp import web
 
 from chapiteau.core.errors import ChapiteauError, NotFoundError
+from chapiteau.dash.auth.access import true_address
 from chapiteau.dash.auth.oidc import IdentityProvider
 from chapiteau.dash.errors import LoginError
 from chapiteau.dash.web.routes import json_body
@@ -26,13 +27,15 @@ _PATH: Final = re.compile(r"/(?![/\\])[\x21-\x7e]{0,2000}")
 async def login(request: web.Request) -> web.Response:
     """POST /api/login {"token": …} or {"name": …, "password": …}: sets the session cookie."""
     body = await json_body(request)
-    sessions = request.app[HUB].sessions
+    hub = request.app[HUB]
+    sessions, forwarded = hub.sessions, request.headers.getall("X-Forwarded-For", ())
+    address = true_address(request.remote or "", forwarded, hub.settings.proxies)
     if "name" in body:
         session_id = await sessions.use_password(
-            str(body["name"]), str(body.get("password", "")), request.remote or ""
+            str(body["name"]), str(body.get("password", "")), address
         )
     else:
-        session_id = sessions.use_token(str(body.get("token", "")), request.remote or "")
+        session_id = sessions.use_token(str(body.get("token", "")), address)
     response = web.json_response({"ok": True})
     set_session(request, response, session_id)
     return response
