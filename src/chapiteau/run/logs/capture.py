@@ -212,13 +212,17 @@ class Capture:
         except OSError:
             return 0
 
-    def tail(self, lines: int, since: int = 0, limit: int = 1 << 16) -> list[str]:
-        """The last lines in the file, from the offset `since` on (all, when it was rotated)."""
+    def read_since(self, since: int = 0, limit: int = 1 << 16) -> bytes:
+        """What the file holds from the offset `since` on (all, when it was rotated): its end."""
         with contextlib.suppress(OSError), self.path.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             stream.seek(max(since if since <= size else 0, size - limit))
-            return stream.read().decode("utf-8", "replace").splitlines()[-lines:]
-        return []
+            return stream.read()
+        return b""
+
+    def tail(self, lines: int, since: int = 0) -> list[str]:
+        """The last lines of what was written from the offset `since` on."""
+        return self.read_since(since).decode("utf-8", "replace").splitlines()[-lines:]
 
     def reopen(self) -> None:
         """Close the file; the next output opens its path anew (after logrotate)."""
@@ -268,7 +272,6 @@ class MemoryCapture(Capture):
         """Bytes that have come so far."""
         return self._size
 
-    def tail(self, lines: int, since: int = 0, limit: int = _LAST) -> list[str]:
-        """The last lines, of those that came after `since` bytes."""
-        text = self._last[-min(limit, max(0, self._size - since)) :] if self._size > since else b""
-        return text.decode("utf-8", "replace").splitlines()[-lines:]
+    def read_since(self, since: int = 0, limit: int = _LAST) -> bytes:
+        """What came after `since` bytes: its end."""
+        return self._last[-min(limit, self._size - since) :] if self._size > since else b""

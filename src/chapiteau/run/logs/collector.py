@@ -187,6 +187,11 @@ class LogCollector:
                 return found
         return []
 
+    def output_of(self, key: str) -> Iterator[tuple[OutputStream, bytes]]:
+        """What a process has written so far: the end of each of its streams."""
+        for stream, begun in self._begun.get(key, {}).items():
+            yield stream, self._captures[stream].read_since(begun)
+
     def forget(self, key: str) -> None:
         """Nobody will ask for the last lines of this process again."""
         self._begun.pop(key, None)

@@ -193,6 +193,9 @@ async def _until_logged(process: Process, pattern: str, output: LogCollector) ->
             process.mark_ready()
 
     output.follow(LogQuery(services=(process.service,), process=process.number), deliver)
+    # A quick process has said it before anybody followed.
+    for stream, data in output.output_of(process.key):
+        deliver(stream, data)
     try:
         await process.until(lambda: process.ready)
     finally:
