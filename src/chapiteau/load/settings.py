@@ -89,7 +89,9 @@ class LoadTest:
         "0s", help='Round arrival times to multiples of this; "1ms" is cheaper.'
     )
 
-    objective: str = setting("", help='Objective to judge by: "p99 < 200ms, errors < 0.1%".')
+    objective: str = setting(
+        "", help='Objective to judge by: "p99 < 200ms, errors < 0.1%". Errors: 1% unless given.'
+    )
     abort: str = setting("", help='Stop early when a second misses this limit: "errors < 50%".')
     warmup: str = setting(
         "auto", help='Start of the test that latency limits ignore: detected, or a time ("0s").'

@@ -34,4 +34,9 @@ def test_each_limit_is_judged_as_if_the_test_ended_now() -> None:
 def test_nothing_is_said_before_the_first_second_nor_by_a_search() -> None:
     assert told("p99 < 15ms", seconds=0) == []
     assert told("p99 < 15ms", kind="capacity") == []
-    assert told("") == []
+
+
+def test_failures_are_judged_though_nobody_asked() -> None:
+    assert [(one.objective, one.met) for one in told("")] == [("errors < 1%", True)]
+    few = told("p90 < 1s")[0]
+    assert (few.met, few.value, few.shown) == (False, None, "too few requests: 4 of 29")

@@ -45,9 +45,9 @@ from chapiteau.load.stats.totals import Totals
 from chapiteau.load.telemetry.prometheus_query import query_prometheus
 from chapiteau.load.verdict.objectives import (
     Finding,
-    Objective,
     evaluate_objectives,
     parse_objectives,
+    require_samples,
     watched_names,
     with_error_objective,
 )
@@ -128,7 +128,8 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
     """Run the test; its result. Raises ScenarioError when the scenario is broken."""
     test = job.test
     shape, is_open = load_shape(test)
-    objectives, limits = parse_objectives(test.objective), parse_objectives(test.abort)
+    objectives = with_error_objective(parse_objectives(test.objective))
+    limits = parse_objectives(test.abort)
     totals = Totals(watched_names([*objectives, *limits]))
     started = clock.wall()
     adding = LoadController(job, shape, watch, is_open=is_open)
@@ -158,7 +159,8 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
     early = bool(aborted or interrupted or test.iterations or totals.used_up or workers.gone)
     lasted = min(shape.seconds, took) if early else shape.seconds
     warm = detect_warmup(totals, shape, parse_warmup(test.warmup))
-    findings = evaluate_objectives(objectives, totals, lasted, warm)
+    judged = evaluate_objectives(objectives, totals, lasted, warm)
+    findings = require_samples(judged, totals, warm)
     verdict = _with_the_workers(run_verdict(findings, aborted, totals, lasted), workers, totals)
     said = watch.live.messages() if watch.live is not None else []
     if interrupted:
@@ -167,8 +169,7 @@ async def run_test(job: Job, clock: Clock, watch: RunObserver) -> LoadResult:
         )
     facts = run_facts(job, "run", started, lasted, shape, is_open=is_open)
     series, unanswered = await prometheus_series(job, started, clock.wall())
-    unjudged = _unjudged(objectives, verdict.word, totals)
-    notes = [*workers.problems, *exports.problems, *unjudged, *unanswered]
+    notes = [*workers.problems, *exports.problems, *unanswered]
     samples = watch.supervised.taken() if watch.supervised is not None else []
     return replace(
         document(facts, totals, verdict, findings, notes),
@@ -207,14 +208,6 @@ def _with_the_workers(verdict: Verdict, workers: Workers, totals: Totals) -> Ver
     if workers.gone:
         return host_lost_verdict(totals.lost)
     return rejected_verdict(verdict, workers.refused) if workers.refused else verdict
-
-
-def _unjudged(objectives: Sequence[Objective], word: str, totals: Totals) -> list[str]:
-    """A note on failures that no objective is about, though the verdict is "met"."""
-    failed = totals.bad / totals.requests if totals.requests else 0.0
-    if word != "met" or failed <= 0.01 or len(with_error_objective(objectives)) == len(objectives):
-        return []
-    return [f"{failed:.1%} of the requests failed, and no objective is about errors"]
 
 
 def _show(

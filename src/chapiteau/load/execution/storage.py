@@ -25,7 +25,13 @@ from chapiteau.load.report.stored_results import (
 )
 from chapiteau.load.settings import LoadTest
 from chapiteau.load.stats.totals import Totals
-from chapiteau.load.verdict.objectives import JudgedObjective, evaluate_objectives, parse_objectives
+from chapiteau.load.verdict.objectives import (
+    JudgedObjective,
+    evaluate_objectives,
+    parse_objectives,
+    require_samples,
+    with_error_objective,
+)
 
 __all__ = ["LiveFile", "live_state", "mark_done", "save_result"]
 
@@ -123,7 +129,7 @@ def live_state(
         "p50": latency.quantile(0.5) / 1e6 if latency.count else None,
         "p99": latency.quantile(0.99) / 1e6 if latency.count else None,
         "dropped": totals.dropped,
-        "soundness": soundness(totals),
+        "soundness": soundness(totals, objectives=parse_objectives(test.objective)),
         "so_far": _so_far(test.objective, names["kind"], totals, points),
         "rows": busiest_endpoints(totals),
         "failures": live_samples(failures_of(totals)),
@@ -138,4 +144,6 @@ def _so_far(
     if kind != "run" or not points:
         return []
     lasted = float(points[-1].t + 1)
-    return [f.judged() for f in evaluate_objectives(parse_objectives(objective), totals, lasted)]
+    objectives = with_error_objective(parse_objectives(objective))
+    findings = evaluate_objectives(objectives, totals, lasted)
+    return [one.judged() for one in require_samples(findings, totals)]

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from chapiteau.core.histogram import Histogram
 from chapiteau.load.report.redaction import redact_text
@@ -27,8 +27,9 @@ from chapiteau.load.report.result import (
 from chapiteau.load.stats.frames import MetricValue
 from chapiteau.load.stats.recorder import OTHER_ENDPOINTS, encode_histogram
 from chapiteau.load.stats.totals import EndpointTotals, Totals
-from chapiteau.load.verdict.objectives import Finding
+from chapiteau.load.verdict.objectives import Finding, Objective
 from chapiteau.load.verdict.run_verdict import Verdict
+from chapiteau.load.verdict.step_guard import late_start
 
 __all__ = [
     "document",
@@ -45,7 +46,7 @@ _MOST_FAILURES: Final = 50
 _MOST_PARTED: Final = 30  # names whose times are kept by time, too
 _UNREAD: Final = 0.001  # seconds that an answer may wait for being read (p99)
 _LARGE: Final = 0.1  # share of the latency from which that waiting is told of
-_LATE: Final = 0.005  # seconds of send lag (p99) from which the generator counts as late
+_LATE: Final = 0.005  # seconds of send lag from which a session counts as late
 
 
 def document(
@@ -63,7 +64,7 @@ def document(
         format=FORMAT,
         **asdict(facts),
         verdict=verdict.with_findings(findings),
-        soundness=soundness(totals, notes),
+        soundness=_judged_soundness(totals, notes, verdict, findings),
         totals=_totals(totals, seconds),
         rows=[_row(row, seconds, parted=i < _MOST_PARTED) for i, row in enumerate(rows)],
         failures=failures_of(totals),
@@ -75,6 +76,17 @@ def document(
         histogram=encode_histogram(whole.latency),
         batches=_batches(totals),
     )
+
+
+def _judged_soundness(
+    totals: Totals, notes: Sequence[str], verdict: Verdict, findings: Sequence[Finding]
+) -> Soundness:
+    """Soundness that never contradicts the verdict: both judge lateness by the same limit."""
+    found = soundness(totals, notes, [finding.objective for finding in findings])
+    limited = verdict.word == "generator-limited"
+    if limited and found.sound and not found.notes:
+        found = replace(found, notes=[verdict.line])
+    return replace(found, sound=found.sound and not limited)
 
 
 def latency_figures(histogram: Histogram) -> dict[str, Any]:
@@ -166,20 +178,22 @@ def _metric(name: str, metric: MetricValue) -> MetricRow:
     )
 
 
-def soundness(totals: Totals, notes: Sequence[str] = ()) -> Soundness:
+def soundness(
+    totals: Totals, notes: Sequence[str] = (), objectives: Sequence[Objective] = ()
+) -> Soundness:
     """Whether the generator kept its promises; `notes` come after its own."""
     lag, unread = totals.lag, totals.unread
-    lag99 = _seconds(lag, 0.99) or 0.0
+    late = late_start(totals, objectives)
     # A process that a scenario has held up tells of many seconds at once.
     peak = min(1.0, max((max(parts) for parts in totals.cpu.values()), default=0.0))
     limited = (
         bool(totals.own_failures or totals.held_up)
-        or lag99 > _LATE
+        or late > 0
         or (peak > 0.97 and totals.dropped > 0)
     )
     return Soundness(
         sound=not limited,
-        notes=[*_notes(totals, lag99, _seconds(unread, 0.99) or 0.0, peak), *notes],
+        notes=[*_notes(totals, late, _seconds(unread, 0.99) or 0.0, peak), *notes],
         lag_p50=_seconds(lag, 0.5),
         lag_p99=_seconds(lag, 0.99),
         lag_max=lag.high / 1e6 if lag.count else None,
@@ -199,12 +213,12 @@ def _seconds(histogram: Histogram, share: float) -> float | None:
     return histogram.quantile(share) / 1e6 if histogram.count else None
 
 
-def _notes(totals: Totals, lag99: float, unread99: float, peak: float) -> list[str]:
+def _notes(totals: Totals, late: float, unread99: float, peak: float) -> list[str]:
     """What to know before one believes the figures."""
     notes = []
-    if lag99 > _LATE:
+    if late:
         notes.append(
-            f"sessions began up to {lag99 * 1000:.0f} ms late (p99): the generator was too slow"
+            f"sessions began up to {late * 1000:.0f} ms late (p99): the generator was too slow"
         )
     if totals.dropped:
         notes.append(

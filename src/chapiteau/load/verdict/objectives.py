@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from msgspec import Struct
@@ -19,6 +19,7 @@ __all__ = [
     "evaluate_objectives",
     "parse_objectives",
     "passed_share",
+    "require_samples",
     "watched_names",
     "with_error_objective",
 ]
@@ -30,6 +31,7 @@ _ONE: Final = re.compile(
     r"\s*(?P<way><=?|>=?)\s*(?P<limit>\S+)"
 )
 _SHARES: Final = frozenset({"errors", "checks", "failed"})
+_LUCK: Final = 0.05  # chance that a quantile beyond its limit looks kept
 _EXAMPLE: Final = 'for example "p99 < 200ms, errors < 0.1%"'
 
 
@@ -46,6 +48,7 @@ class Objective:
     quantile: float = 0.0
     of: str = ""
     text: str = ""
+    implied: bool = False  # nobody gave it: it is always there
 
     @property
     def above(self) -> bool:
@@ -63,6 +66,17 @@ class Objective:
         if self.metric == "quantile":
             return 1.0 - self.quantile
         return self.limit if self.metric == "errors" else None
+
+    @property
+    def sample(self) -> int:
+        """Requests that it takes to call it met; below, luck may keep it.
+
+        When all of n requests keep the limit of a quantile q, n with qⁿ ≤ 5 % say with 95 %
+        confidence that the quantile lies below it: 5 for the median, 29 for p90, 299 for p99.
+        """
+        if self.metric != "quantile":
+            return 1
+        return math.ceil(math.log(_LUCK) / math.log(self.quantile))
 
     def missed(self, part: SecondStats) -> int:
         """How many requests of a part miss it; only for objectives with `allowed`."""
@@ -89,13 +103,21 @@ class Finding:
     value: float
     met: bool
     first_breach: int | None = None  # the first second that alone would have missed it
+    few: int | None = None  # requests it rests on, when they are too few to call it met
+
+    @property
+    def shown(self) -> str:
+        """The value for people, or why there is none."""
+        if self.few is not None:
+            return f"too few requests: {self.few} of {self.objective.sample}"
+        return self.objective.show(self.value)
 
     def judged(self) -> "JudgedObjective":
         """As result documents have it."""
         return JudgedObjective(
             objective=self.objective.text,
             value=None if math.isnan(self.value) else self.value,
-            shown=self.objective.show(self.value),
+            shown=self.shown,
             limit=self.objective.limit,
             met=self.met,
             first_breach_s=self.first_breach,
@@ -103,7 +125,10 @@ class Finding:
 
 
 class JudgedObjective(Struct, kw_only=True):
-    """An objective in a result document: what was measured (None: no data), and its limit."""
+    """An objective in a result document: what was measured, and its limit.
+
+    `value` is None when there was nothing to judge by: no data, or too few requests.
+    """
 
     objective: str
     value: float | None
@@ -176,10 +201,11 @@ def _limit(metric: Metric, text: str) -> float:
 
 def with_error_objective(objectives: Sequence[Objective]) -> tuple[Objective, ...]:
     """The objectives, and "errors < 1%" when none of them is about failing: answers that fail
-    fast must not pass for quick ones."""
+    fast must not pass for quick ones. "errors < 100%" turns it off."""
     if any(o.metric in {"errors", "failed", "checks"} for o in objectives):
         return tuple(objectives)
-    return (*objectives, *parse_objectives("errors < 1%"))
+    (errors,) = parse_objectives("errors < 1%")
+    return (*objectives, replace(errors, implied=True))
 
 
 def watched_names(objectives: Sequence[Objective]) -> tuple[str, ...]:
@@ -192,6 +218,18 @@ def evaluate_objectives(
 ) -> list[Finding]:
     """Each objective against a run of this many seconds; limits on times from second `warm` on."""
     return [_judge(one, totals, seconds, warm if one.timed else 0) for one in objectives]
+
+
+def require_samples(findings: Sequence[Finding], totals: Totals, warm: int = 0) -> list[Finding]:
+    """The findings; a quantile that only few requests keep is not met, and has no value."""
+    return [_require_sample(one, totals, warm if one.objective.timed else 0) for one in findings]
+
+
+def _require_sample(finding: Finding, totals: Totals, warm: int) -> Finding:
+    count = totals.whole(finding.objective.of, warm).count
+    if not finding.met or count >= finding.objective.sample:
+        return finding
+    return replace(finding, met=False, value=math.nan, few=count)
 
 
 def _judge(objective: Objective, totals: Totals, seconds: float, warm: int) -> Finding:

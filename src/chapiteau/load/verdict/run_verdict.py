@@ -121,16 +121,19 @@ def run_verdict(
             line=f"no request was answered: {', '.join(kinds) or 'cut off'}",
             exit_code=4,
         )
-    if not findings:
+    missed = [finding for finding in findings if not finding.met and finding.few is None]
+    given = [finding.objective.text for finding in findings if not finding.objective.implied]
+    if not given and not missed:
         rate = totals.requests / max(seconds, 1e-9)
         line = f"measured {rate:.4g} requests/s; no objective was given to judge by"
         return Verdict("none", line, 0)
-    missed = [finding for finding in findings if not finding.met]
     # Sessions dropped because users wait for the service only make its life easier: missed is
-    # missed. Yet what is kept with less load than was asked for is not kept with that.
+    # missed. Yet what is kept with less load than was asked for, or with load that came late and
+    # so in bursts, is not kept with that.
+    late = generator_lateness(totals, [finding.objective for finding in findings])
     own = "" if dropped_by_service(totals) else generator_limit(totals)
-    own = own or generator_lateness(totals, [finding.objective for finding in findings])
-    if missed and own:
+    if late or (missed and own):
+        own = own or late
         line = f"the load generator was the limit ({own}): nothing is said about the service"
         return Verdict("generator-limited", line, 3)
     if missed:
@@ -144,8 +147,18 @@ def run_verdict(
             "were dropped, since all allowed users were busy"
         )
         return Verdict("generator-limited", line, 3)
+    few = [finding for finding in findings if finding.few is not None]
+    if few:
+        line = f"too few requests for {few[0].objective.text}: {_few(few[0])}"
+        return Verdict("unsure", line, 2)
     held = ", ".join(finding.objective.text for finding in findings)
     return Verdict("met", f"met: {held}", 0)
+
+
+def _few(finding: Finding) -> str:
+    return (
+        f"{finding.few}, and it takes {finding.objective.sample}; run longer, or at a higher rate"
+    )
 
 
 def interrupted_verdict(

@@ -13,11 +13,13 @@ __all__ = [
     "dropped_by_service",
     "generator_lateness",
     "generator_limit",
+    "late_start",
     "recovery_seconds",
     "rising_metric",
 ]
 
 _SURELY: Final = 2.0  # standard errors beyond the limit
+_FEWEST: Final = 20  # sessions whose lateness says something
 _LASTING: Final = 3  # seconds after which it is no burst
 
 
@@ -108,20 +110,29 @@ def dropped_by_service(totals: Totals) -> bool:
     return bool(totals.dropped) and free
 
 
+def late_start(
+    totals: Totals, objectives: Sequence[Objective], normal: float | None = None
+) -> float:
+    """Seconds (p99) that sessions began after their due moment, when that is too late; else 0.
+
+    Too late is more than 5 ms and more than a tenth of the tightest time limit.
+    """
+    times = [o.limit for o in objectives if o.metric == "quantile"]
+    most = max(0.005, 0.1 * min(times, default=0.05), (normal or 0.0) * 0.1)
+    late = totals.lag.quantile(0.99) / 1e6 if totals.lag.count >= _FEWEST else 0.0
+    return late if late > most else 0.0
+
+
 def generator_lateness(
     totals: Totals, objectives: Sequence[Objective], normal: float | None = None
 ) -> str:
     """Why a miss may be the generator's: sessions began late, and the service, timed from the
     send, kept its limits; "" otherwise.
 
-    Lag counts from 5 ms or a tenth of the tightest time limit. It only ever adds to latency, so
-    what is kept in spite of it is kept.
+    Load that comes late comes in bursts: it is not the load that was asked for.
     """
-    times = [o.limit for o in objectives if o.metric == "quantile"]
-    most = max(0.005, 0.1 * min(times, default=0.05), (normal or 0.0) * 0.1)
-    if totals.lag.count < 20 or (late := totals.lag.quantile(0.99) / 1e6) <= most:
-        return ""
-    if any(_service_misses(one, totals) for one in objectives):
+    late = late_start(totals, objectives, normal)
+    if not late or any(_service_misses(one, totals) for one in objectives):
         return ""
     return f"sessions began {late * 1000:.0f} ms late (p99)"
 
