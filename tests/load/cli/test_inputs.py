@@ -173,3 +173,24 @@ def test_a_locust_file_says_that_it_is_slower(shop: Shop, tmp_path: Path) -> Non
     assert "runs in threads" in done.stderr
     document = json.loads(done.stdout)
     assert document["totals"]["requests"] == shop.asked["GET /products"]
+
+
+def test_a_base_overrides_the_servers_of_operations(shop: Shop, tmp_path: Path) -> None:
+    """Nobody listens where the document sends its operations."""
+    nowhere = [{"url": "http://127.0.0.1:1/v2"}]
+    answers = {"responses": {"200": {"description": "ok"}}}
+    document = {
+        "openapi": "3.1.0",
+        "info": {"title": "shop", "version": "1"},
+        "servers": nowhere,
+        "paths": {
+            "/": {"servers": nowhere, "get": answers},
+            "/products/1": {"get": {**answers, "servers": nowhere}},
+        },
+    }
+    (tmp_path / "openapi.json").write_text(json.dumps(document))
+
+    refusal(tmp_path, "openapi.json", "--base", shop.url, "--users", "1", "--iterations", "8")
+
+    assert sum(shop.asked.values()) == 8
+    assert set(shop.asked) == {"GET /", "GET /products/N"}

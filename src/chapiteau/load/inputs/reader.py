@@ -88,7 +88,13 @@ def read_input(
     found = _named(kind)
     called = name or found
     if found == "openapi":
-        api = read_openapi(text, at=at, selection=chosen.selection, credentials=chosen.credentials)
+        api = read_openapi(
+            text,
+            at=at,
+            selection=chosen.selection,
+            credentials=chosen.credentials,
+            base=chosen.base,
+        )
         return ParsedInput(flow=api.flow, base_url=api.base_url, problems=api.problems)
     if found == "har":
         return read_har(text, name=called, pauses=chosen.pauses, base=chosen.base)

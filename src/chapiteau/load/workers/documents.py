@@ -79,6 +79,8 @@ def find_document(
     elif kind == "har":
         text = strip_responses(text)  # each load process gets it: megabytes are kept from them
     options = {name: getattr(test, name) for name in DocumentOptions.__struct_fields__}
+    if test.openapi and test.target.startswith(("http://", "https://")):
+        options["base"] = test.base or test.target
     source = DocumentSource(
         kind=kind,
         text=text,
@@ -88,9 +90,7 @@ def find_document(
         options=DocumentOptions(**options),
     )
     found = read_source(source)
-    base = test.base or found.base_url
-    if test.openapi and test.target.startswith(("http://", "https://")):
-        base = test.base or test.target
+    base = source.options.base or found.base_url
     if not base:
         raise UsageError(
             f"{place} does not say where the service is", hint="pass --base http://host:port"

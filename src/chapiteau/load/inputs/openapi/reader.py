@@ -4,7 +4,7 @@ import importlib
 import json
 import posixpath
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from chapiteau.core.problems import InvalidInputError, Problem, raise_problems
@@ -45,8 +45,11 @@ def read_openapi(
     at: str = "",
     selection: Selection | None = None,
     credentials: Credentials | None = None,
+    base: str = "",
 ) -> OpenApi:
     """The document (text, or tables already read) as a flow; `at` is the URL it came from.
+
+    With a `base` given, operations with servers of their own go there, too.
 
     Raises InvalidInputError when nothing can be sent: no OpenAPI document, no operation left.
     """
@@ -55,6 +58,9 @@ def read_openapi(
     raise_problems(subject, _version_problems(raw))
     references = References(raw)
     read = read_document(raw, references)
+    if base:
+        here = [replace(operation, server="") for operation in read.operations]
+        read = replace(read, operations=tuple(here))
     chosen, unknown = select_operations(read.operations, selection or Selection())
     if not chosen:
         raise_problems(subject, [*unknown, _nothing(read), *references.problems])
