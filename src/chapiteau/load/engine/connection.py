@@ -101,6 +101,18 @@ class ConnectionPool(Protocol):
     tls_session: ssl.SSLSession | None
     tickets_once: bool
 
+    def keep_session(self, session: ssl.SSLSession | None) -> None:
+        """The TLS session that the next connection resumes."""
+        ...
+
+    def renew_tickets(self) -> None:
+        """The server takes each session ticket once only."""
+        ...
+
+    def limit_streams(self, most: int) -> None:
+        """The peer takes so many streams on a connection; one at least is tried."""
+        ...
+
     def send(self, exchange: Exchange) -> None:
         """Send a request on an idle connection or a new one, or queue it."""
         ...

@@ -51,7 +51,7 @@ class _Stream(StreamConnection[Event]):
             data = data[: self.left]
             self.left -= len(data)
             ended = self.left == 0
-        self.prepared.row.received += len(data)
+        self.prepared.row.add_received(len(data))
         for event in self.events.feed(data):
             self.put(event)
         if ended:

@@ -144,7 +144,7 @@ class Http2Connection:
             self._connection.fail(exc)
             return
         self._holding = False
-        self._origin.most_streams = max(1, self._multiplex.most_streams)
+        self._origin.limit_streams(self._multiplex.most_streams)
         self._serve()
         self._flush()
         if self._multiplex.going and not self._exchanges:

@@ -77,6 +77,18 @@ class Origin:
         self._stamped: list[Connection] = []
         self._context: ssl.SSLContext | None = None
 
+    def keep_session(self, session: ssl.SSLSession | None) -> None:
+        """The TLS session that the next connection resumes."""
+        self.tls_session = session
+
+    def renew_tickets(self) -> None:
+        """The server takes each session ticket once only."""
+        self.tickets_once = True
+
+    def limit_streams(self, most: int) -> None:
+        """The peer takes so many streams on a connection; one at least is tried."""
+        self.most_streams = max(1, most)
+
     # ── exchanges ─────────────────────────────────────────────────────────────────────────────
     def send(self, exchange: Exchange) -> None:
         """Put a request on an idle connection, or on a new one, or in the queue for one."""

@@ -71,7 +71,7 @@ class SlowPath:
         row.latency[second].append(int((now - intended) * _MILLION))
         if self._recorder.stopping and not isinstance(error, ExchangeError):
             # The test was ended, not the service's patience: no error, and at least this late.
-            row.cut += 1
+            row.count_cut()
             return
         row.failures[kind] += 1
         row.bad[second] += 1

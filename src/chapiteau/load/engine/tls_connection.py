@@ -76,7 +76,7 @@ class TlsConnection(Connection):
         while the server takes that again and again."""
         resumed = self._tls.session_reused
         if self._offered and not resumed:
-            self.origin.tickets_once = True
+            self.origin.renew_tickets()
         return self.origin.tickets_once or not resumed
 
     def take(self, data: bytes) -> None:
@@ -99,7 +99,7 @@ class TlsConnection(Connection):
                     # before whoever is woken by the answer opens the next connection.
                     look = False
                     self._looks += 1
-                    self.origin.tls_session = self._tls.session
+                    self.origin.keep_session(self._tls.session)
                 self.deliver(plain)
         except ssl.SSLWantReadError:
             pass

@@ -190,7 +190,7 @@ class WebSocket:
         if message is None:
             return None
         self._slow_path.counter("websocket messages received")
-        self._prepared.row.received += len(message.data)
+        self._prepared.row.add_received(len(message.data))
         return message.data.decode() if message.kind == TEXT else message.data
 
     async def ask(

@@ -59,6 +59,14 @@ class EndpointStats:
         self.received = 0
         self.cut = 0  # ended by us before an answer came
 
+    def add_received(self, size: int) -> None:
+        """Bytes of an answer came that is not counted as a whole."""
+        self.received += size
+
+    def count_cut(self) -> None:
+        """A request was ended by us before its answer came."""
+        self.cut += 1
+
     def flush(self) -> EndpointFrame | None:
         """What came since the last time; None when nothing did."""
         metered = None if self.meter is None else self.meter.flush()
