@@ -304,3 +304,16 @@ def test_a_service_that_keeps_all_users_waiting_has_missed_its_limit() -> None:
     totals.cpu = {}
     totals.rows["GET /"].failures["generator out of ports"] = 1
     assert run_verdict(findings, (), totals, 1.0).exit_code == 3
+
+
+def test_lateness_takes_nothing_from_errors_that_were_kept() -> None:
+    totals = fed([(0, 10, True)] * 400)
+    for _ in range(100):
+        totals.lag.record(90_000)
+
+    def word(objectives: str) -> str:
+        findings = evaluate_objectives(parse_objectives(objectives), totals, 1.0)
+        return run_verdict(findings, (), totals, 1.0).word
+
+    assert word("errors < 1%") == "met"
+    assert word("errors < 1%, p50 < 300ms") == "generator-limited"

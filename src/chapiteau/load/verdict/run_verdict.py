@@ -132,8 +132,9 @@ def run_verdict(
     # so in bursts, is not kept with that.
     late = generator_lateness(totals, [finding.objective for finding in findings])
     own = "" if dropped_by_service(totals) else generator_limit(totals)
-    if late or (missed and own):
-        own = own or late
+    timed = any(finding.objective.timed for finding in findings)  # bursts lengthen times
+    own = own or late
+    if (late and timed) or (missed and own):
         line = f"the load generator was the limit ({own}): nothing is said about the service"
         return Verdict("generator-limited", line, 3)
     if missed:

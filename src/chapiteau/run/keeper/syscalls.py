@@ -24,6 +24,7 @@ __all__ = [
     "channel_pair",
     "close_all",
     "dup_high",
+    "ended_for_ever",
     "exit_from_status",
     "foreign_exit",
     "log_line",
