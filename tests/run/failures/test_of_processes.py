@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ from chapiteau.run.system.cgroups import find_cgroups
 from tests.support import alive, as_root, wait_for
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.run.project import Project
 
 pytestmark = pytest.mark.slow
@@ -32,6 +36,22 @@ def test_a_code_other_than_0_at_a_stop_is_no_failure(crowd: Project) -> None:
     assert (found.state, found.restarts) == ("stopped", 0)
     told = crowd.events("process.exited", "leaves-with-9")[-1]
     assert (told.data["code"], told.data["asked"]) == (9, True)
+
+
+def test_a_port_in_use_is_told_with_its_holder(project: Callable[[str], Project]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        p = project(f"""
+            [service.web]
+            command = [
+              "{sys.executable}", "-c",
+              "import socket; socket.create_server(('127.0.0.1', {port}))",
+            ]
+            restart.policy = "never"
+        """)
+        p.up()
+        exited = wait_for(lambda: p.events("process.exited", "web"))[-1]
+    assert exited.data["cause"].startswith(f"its port {port} is in use, held by pid {os.getpid()} ")
 
 
 def test_closed_outputs_end_no_process_and_cost_no_cpu(crowd: Project) -> None:

@@ -5,7 +5,6 @@ import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from chapiteau.core.variables import substitute
 from chapiteau.run.config.service_rules import capability_name
@@ -17,7 +16,6 @@ __all__ = [
     "CommandContext",
     "cgroup_limits",
     "command_of",
-    "fill_values",
     "shown_command",
     "split_command",
     "values_of",
@@ -143,14 +141,6 @@ def values_of(service: Service, place: CommandContext) -> dict[str, str]:
         values[f"socket.{name}.port"] = str(fact.port)
         values[f"socket.{name}.address"] = fact.address
     return values
-
-
-def fill_values(
-    service: Service, place: CommandContext, texts: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The same variables filled into environment values."""
-    values = values_of(service, place)
-    return {k: substitute(v, values) if isinstance(v, str) else v for k, v in texts.items()}
 
 
 def cgroup_limits(limits: Limits) -> dict[str, str]:

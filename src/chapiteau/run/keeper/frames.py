@@ -6,7 +6,7 @@ a parser of its own would have been imported.
 
 from typing import Any, NotRequired, TypedDict
 
-__all__ = ["Child", "ExitFrame", "Hello", "Memo", "SignalRequest", "SpawnAnswer", "SpawnRequest"]
+__all__ = ["Child", "ExitFrame", "Hello", "Memo", "SpawnAnswer", "SpawnRequest"]
 
 
 class ExitFrame(TypedDict):
@@ -78,15 +78,6 @@ class SpawnAnswer(TypedDict, total=False):
     error: str
     errno: int
     stage: str
-
-
-class SignalRequest(TypedDict):
-    """A signal to a process or, with a grace period, to its group."""
-
-    key: str
-    signal: int
-    scope: str  # "process" or "group"
-    grace: NotRequired[float]
 
 
 class Hello(TypedDict):

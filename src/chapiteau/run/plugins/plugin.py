@@ -143,10 +143,6 @@ class Plugin:
         services = tuple(s for s in found.services if "plugin" not in s.labels)
         return replace(found, services=services)
 
-    def is_own(self, event: Event) -> bool:
-        """Whether this plugin's own command or message led to the event."""
-        return event.who.endswith(f"(plugin {self.name})")
-
     def secret(self, name: str, ref: SecretRef) -> Secret:
         """The value behind {file = "…"} or {env = "…"}. Raises NotFoundError, RefusedError."""
         return resolve_secret(name, ref, self.around.folder, self.around.environ)

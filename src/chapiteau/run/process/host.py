@@ -28,7 +28,7 @@ from chapiteau.run.process.probes import ProbeContext, until_ready, until_unheal
 from chapiteau.run.process.process import Process
 from chapiteau.run.process.spawn import Spawner
 from chapiteau.run.system.cgroups import Cgroups
-from chapiteau.run.system.port_owner import port_owner
+from chapiteau.run.system.port_owner import port_owner_note
 from chapiteau.run.system.process_tree import find_orphans, processes_with_key, thread_stacks
 from chapiteau.run.system.signal_numbers import signal_number
 
@@ -305,7 +305,7 @@ class ProcessHost:
             lines = self.last_lines(process)
             cause, hint = diagnose_exit(code, number, oom=oom, detached=detached, lines=lines)
             if port := port_in_use(lines, shown_command(process.spec)):
-                cause = f"its port {port} is in use{port_owner(port)}"
+                cause = f"its port {port} is in use{port_owner_note(port)}"
         return ProcessExit(
             code=code, signal=number, core=frame["core"], oom=oom, detached=detached,
             unhealthy=process.unhealthy, asked=asked, ran_for=ran_for, time=self.clock.wall(),

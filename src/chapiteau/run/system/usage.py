@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 from chapiteau.core.clock import Clock
 from chapiteau.run.system.process_tree import children_of
 
-__all__ = ["Meter", "ProcFiles", "Usage", "fds_of", "host_usage", "io_of"]
+__all__ = ["Meter", "ProcFiles", "Usage", "fds_of", "host_usage"]
 
 
 # Files of /proc that are read again and again: kept open, half the price of opening each time.
@@ -157,19 +157,6 @@ def fds_of(pid: int) -> int:
         folder = f"/proc/{pid}/fd"
         return os.stat(folder).st_size or sum(1 for _ in os.scandir(folder))  # noqa: PTH116 — often
     return 0
-
-
-def io_of(pid: int) -> tuple[int, int]:
-    """(bytes read, bytes written) from disk; zeros when it can't be seen."""
-    read = written = 0
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path(f"/proc/{pid}/io").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name == "read_bytes":
-                read = int(value)
-            elif name == "write_bytes":
-                written = int(value)
-    return read, written
 
 
 class _Host:

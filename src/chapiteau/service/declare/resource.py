@@ -9,14 +9,13 @@ import venusian
 from chapiteau.service.declare.service import METHODS, Service, bind_names, handler_of
 from chapiteau.service.errors import DeclarationError
 
-__all__ = ["add_resource", "resource", "services_of", "view"]
+__all__ = ["add_resource", "resource", "view"]
 
 C = TypeVar("C", bound=type)
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COLLECTION: Final = "collection_"
 _VIEW: Final = "__chapiteau_view__"
-_SERVICES: Final = "__chapiteau_services__"
 
 
 def resource(
@@ -65,14 +64,7 @@ def add_resource(
                 f"resource {name!r} has {found[0]}() but no {prefix}path",
                 hint=f"give {prefix}path=, or remove the method",
             )
-    setattr(klass, _SERVICES, tuple(services))
     return tuple(services)
-
-
-def services_of(klass: type) -> tuple[Service, ...]:
-    """The services that `@resource` has made of a class: the member's, then the collection's."""
-    found: tuple[Service, ...] = vars(klass).get(_SERVICES, ())
-    return found
 
 
 def view(**options: Any) -> Callable[[F], F]:
