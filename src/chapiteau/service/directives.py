@@ -72,8 +72,12 @@ def includeme(config: Any) -> None:
 
 def _check_links(event: Any) -> None:
     """Only now all operations are known to which a link may lead."""
-    for document in application_of(event.app.registry).documents.values():
+    registry = event.app.registry
+    for document in application_of(registry).documents.values():
         document.check_links()
+    # Pyramid sends four events a request (a quarter of its time) as soon as anybody has listened.
+    if sum(1 for _ in registry.registeredHandlers()) == 1:  # nobody but us
+        registry.has_listeners = False
 
 
 def _error_format(value: Any) -> ErrorFormat:

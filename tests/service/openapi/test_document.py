@@ -11,6 +11,8 @@ import pytest
 import yaml
 from msgspec import Meta
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
+from pyramid.config import Configurator
+from pyramid.events import NewRequest
 
 from chapiteau.service import (
     Answer,
@@ -25,11 +27,10 @@ from chapiteau.service import (
 )
 from chapiteau.service.errors import DeclarationError
 from chapiteau.service.openapi.formats import downgrade
+from chapiteau.service.testing import Client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from chapiteau.service.testing import Client
 
     Build = Callable[..., Client]
 
@@ -235,6 +236,23 @@ def test_at_start_a_link_leads_somewhere(
     with pytest.raises(DeclarationError, match=words) as caught:
         build(*notes, service)
     assert f"{__file__}:" in str(caught.value)
+
+
+@pytest.mark.parametrize("listens", [False, True])
+def test_the_check_at_start_costs_requests_nothing(listens: bool) -> None:
+    """Pyramid sends its events for every request as soon as anybody has ever listened."""
+    heard: list[NewRequest] = []
+    service = Service("plain", "/plain")
+    service.add("GET", lambda: 1)
+    config = Configurator(settings={"chapiteau.fast_path": False})
+    config.include("chapiteau.service")
+    config.add_service(service)  # type: ignore[attr-defined]
+    if listens:
+        config.add_subscriber(heard.append, NewRequest)
+    app = config.make_wsgi_app()
+    assert app.registry.has_listeners is listens
+    assert Client(app).get("/plain").status == 200
+    assert len(heard) == listens
 
 
 def test_errors_as_cornice_writes_them(build: Build, notes: tuple[Service, ...]) -> None:
