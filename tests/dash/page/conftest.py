@@ -63,7 +63,11 @@ async def open_page(
     page.on("request", lambda r: foreign.append(r.url) if not _ours(r.url, house.base) else None)
     await page.goto(f"{house.base}{path}#token={house.hub.sessions.token}")
     await page.get_by_role("navigation", name="Pages").wait_for()
-    yield page
+    try:
+        yield page
+    except AssertionError as failure:
+        failure.add_note(f"the page complained: {complaints}")
+        raise
     await context.close()
     assert may_complain or complaints == []
     assert foreign == []

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chapiteau.dash.fleet.bus import Viewer
 from chapiteau.dash.fleet.node import ServiceResponse
 from chapiteau.run.logs.messages import Outcome
 from tests.support import wait_for_async
@@ -101,6 +102,20 @@ async def test_the_socket_sends_state_then_changes(house: Any, open_live: Any) -
         house.node.happen("service.stopped", service="web")
         while (await page.next("fleet"))["status"].get("services") != []:
             pass
+
+
+async def test_a_beat_right_after_the_greeting_leaves_the_past_in_it(house: Any) -> None:
+    watch = house.hub.fleet.watch("alpha")
+    await wait_for_async(lambda: bool(watch.past.spark(60)))
+    viewer = Viewer("her")
+    viewer.topics.add("stats")
+    house.hub.bus.viewers.add(viewer)
+    house.hub.fleet.greet(viewer, "stats")
+    house.hub.bus.latest("stats", "", {"time": 1.0, "nodes": []})  # before anything was sent
+    names, past, beat = (json.loads(message.data) for message in viewer.take())
+    assert names["ids"]
+    assert past["nodes"][0]["past"]
+    assert beat["nodes"] == []
 
 
 async def test_numbers_come_in_columns_with_names_first(house: Any, open_live: Any) -> None:

@@ -49,6 +49,14 @@ export class Live {
     };
   }
 
+  /** Ask again for what is wanted under a name: what the hub said first is needed once more. */
+  renew(topic: string): void {
+    const order = this.#wanted.get(topic);
+    if (!order) return;
+    this.#send({ op: "unsub", topic });
+    this.#send(order());
+  }
+
   #open(): void {
     clearTimeout(this.#timer);
     const socket = new WebSocket(this.url);

@@ -118,10 +118,20 @@ let live: Live | null = null;
 type PageEnd = { node: string; older: Record<string, string>; unread: string[] };
 const logTakers = new Map<string, (rows: LogRow[], gap: number, end?: PageEnd) => void>();
 let logCount = 0;
+let namesAsked = 0; // when figures first came without their names, or names were last asked for again
+const NAMES_WAIT = 3000; // names may come a message later
 
 export function connect(): void {
   live = new Live(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/live`);
-  live.onMessages = (messages) => messages.forEach(take);
+  live.onMessages = (messages) => {
+    for (const message of messages) {
+      try {
+        take(message);
+      } catch (error) {
+        console.error(`a message of ${message.topic} could not be shown:`, error); // the others still count
+      }
+    }
+  };
   live.onLink = (up, refused) => {
     if (up !== linkUp.value) linkLost.value = up ? 0 : Date.now();
     linkUp.value = up;
@@ -196,7 +206,13 @@ function takeStats(data: StatsNames & { nodes?: StatsNode[] }): void {
     numbers.names(data);
     return;
   }
-  for (const node of data.nodes) numbers.columns(node);
+  // Figures of processes whose names never came: ask once more, though not for each second's message.
+  const known = data.nodes.map((node) => numbers.columns(node)).every(Boolean);
+  if (known) namesAsked = 0;
+  else if (Date.now() - namesAsked > NAMES_WAIT) {
+    if (namesAsked) live?.renew("stats");
+    namesAsked = Date.now();
+  }
   heard.value = Date.now();
   tick.value++;
 }

@@ -139,7 +139,8 @@ class Fleet:
             nodes = [
                 {**_columns(w), "past": w.past.spark(_PAST)} for w in self.watches() if w.stats
             ]
-            viewer.latest("stats", "", encode({"time": self._clock.wall(), "nodes": nodes}))
+            # A slot of its own: the next beat must not replace the past before it is sent.
+            viewer.latest("stats", "past", encode({"time": self._clock.wall(), "nodes": nodes}))
         elif topic == "events":
             past = self.past(_FIRST_EVENTS, {})
             viewer.every("events", encode({"events": past, "first": True}))
